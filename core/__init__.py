@@ -1,0 +1,1 @@
+"""What is true: records, state machines, policies, stores and services. It never imports the bot."""

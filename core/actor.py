@@ -1,0 +1,87 @@
+"""Who acts: the ids of people, user groups and profiles, and the Actor whom policy judges.
+
+Invariant: an Actor stands for somebody whose identity was verified before it was made. `core/` never sees anybody
+else, and never takes an identity from the text of a message.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, NewType
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from core.errors import InvalidInput
+
+UserId = NewType("UserId", str)
+"""A Slack user id, such as U0AB12CD3: stable where names and e-mail addresses are not."""
+UserGroupId = NewType("UserGroupId", str)
+"""A Slack user group id, such as S0ENGINEERS."""
+ProfileName = NewType("ProfileName", str)
+"""What access is asked for: an AWS profile, or any named privilege."""
+DeciderId = NewType("DeciderId", str)
+"""Whoever caused a change: a user id, `policy:<rule>` or `clock`."""
+
+CLOCK: Final = DeciderId("clock")
+"""The decider of what only the passing of time did."""
+
+_USER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
+_USER_GROUP_ID = re.compile(r"S[A-Z0-9]{2,31}")
+_PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
+
+
+def by_policy(rule: str) -> DeciderId:
+    """The decider of what a policy rule did by itself."""
+    return DeciderId(f"policy:{rule}")
+
+
+def is_person(decider: str) -> bool:
+    """True when the decider is a human being, not a rule and not the clock."""
+    return _USER_ID.fullmatch(decider) is not None
+
+
+def check_user_id(text: object, field: str = "user") -> UserId:
+    """Raises InvalidInput unless the text is a Slack user id."""
+    if not isinstance(text, str) or not _USER_ID.fullmatch(text):
+        raise InvalidInput(field, f"{text!r:.60} is not a Slack user id", "It looks like U0AB12CD3.")
+    return UserId(text)
+
+
+def check_user_group_id(text: object, field: str = "user group") -> UserGroupId:
+    """Raises InvalidInput unless the text is a Slack user group id."""
+    if not isinstance(text, str) or not _USER_GROUP_ID.fullmatch(text):
+        raise InvalidInput(field, f"{text!r:.60} is not a Slack user group id", "It looks like S0ENGINEERS.")
+    return UserGroupId(text)
+
+
+def check_profile_name(text: object, field: str = "profile") -> ProfileName:
+    """Raises InvalidInput unless the text can name a profile: 1 to 80 of letters, digits and `._/@+-`."""
+    if not isinstance(text, str) or not _PROFILE_NAME.fullmatch(text):
+        raise InvalidInput(
+            field,
+            f"{text!r:.60} is not a profile's name",
+            "Use 1 to 80 letters, digits and ._/@+-, beginning with a letter or a digit.",
+        )
+    return ProfileName(text)
+
+
+def _check_decider(text: str) -> str:
+    if is_person(text) or text == CLOCK or text.startswith("policy:"):
+        return text
+    raise InvalidInput("decider", f"{text!r:.60} is nobody", "Use a Slack user id.")
+
+
+ValidUserId = Annotated[UserId, AfterValidator(check_user_id)]
+ValidProfileName = Annotated[ProfileName, AfterValidator(check_profile_name)]
+ValidDeciderId = Annotated[DeciderId, AfterValidator(_check_decider)]
+
+
+class Actor(BaseModel):
+    """A verified person, as policy judges them. `name` and `email` are for display unless an operator trusts e-mail."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: ValidUserId
+    name: str = ""
+    email: str | None = None
+    user_groups: frozenset[UserGroupId] = frozenset()

@@ -1,0 +1,264 @@
+"""A break-glass event: access taken in an emergency, seen by everybody, ended on time, and answered for afterwards.
+
+    from / to    active   closed    expired
+    active        -        yes       yes
+    closed        -        review
+    expired       -                  review
+
+Invariant: an ended event never changes again, save that it gains its review, once, by somebody who did not invoke
+it. An event past `expires_at` grants nothing and blocks nobody, whether or not anything has recorded its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, NewType, Self
+
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+
+from core.actor import ProfileName, UserId, ValidUserId
+from core.clock import UtcTime, new_id
+from core.duration import format_duration
+from core.errors import InvalidInput, InvalidStateTransition, NotAllowed
+from core.record import Record, RecordId
+from core.state_machine import StateMachine
+from core.text import text_rule
+
+EventId = NewType("EventId", str)
+MAX_DURATION: Final = timedelta(hours=4)
+DEFAULT_DURATION: Final = timedelta(hours=1)
+JUSTIFICATION_LENGTH: Final = (20, 1000)
+REASON_LENGTH: Final = (3, 500)
+NOTES_LENGTH: Final = (10, 2000)
+LINK_LENGTH: Final = (8, 500)
+
+
+class EventStatus(StrEnum):
+    """Where a break-glass event stands."""
+
+    ACTIVE = "active"
+    CLOSED = "closed"
+    EXPIRED = "expired"
+
+
+class ReasonCode(StrEnum):
+    """Why the glass was broken, in one word that can be counted."""
+
+    INCIDENT = "incident"
+    MAINTENANCE = "maintenance"
+    SECURITY = "security"
+    RECOVERY = "recovery"
+    OTHER = "other"
+
+
+class Verdict(StrEnum):
+    """What a review found."""
+
+    JUSTIFIED = "justified"
+    PARTLY_JUSTIFIED = "partly_justified"
+    NOT_JUSTIFIED = "not_justified"
+
+
+EVENT_MACHINE: Final = StateMachine[EventStatus](
+    {
+        EventStatus.ACTIVE: frozenset({EventStatus.CLOSED, EventStatus.EXPIRED}),
+        EventStatus.CLOSED: frozenset({EventStatus.CLOSED}),
+        EventStatus.EXPIRED: frozenset({EventStatus.EXPIRED}),
+    }
+)
+
+
+class Review(BaseModel):
+    """What somebody else found afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reviewer: ValidUserId
+    at: UtcTime
+    verdict: Verdict
+    notes: Annotated[str, text_rule("notes", at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])]
+    follow_up: Annotated[str, text_rule("follow-up link", at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])] | None = (
+        None
+    )
+
+
+class BreakGlassEvent(Record):
+    """One emergency access. `request_id` marks it in CloudTrail; `rule` is the policy rule that allowed it."""
+
+    KIND: ClassVar[str] = "BREAKGLASS"
+
+    invoker: ValidUserId
+    justification: Annotated[
+        str, text_rule("justification", at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1])
+    ]
+    reason_code: ReasonCode
+    rule: str
+    request_id: RecordId
+    status: EventStatus = EventStatus.ACTIVE
+    mfa_verified: bool = False
+    mfa_method: str | None = None
+    closed_by: ValidUserId | None = None
+    closed_reason: Annotated[str, text_rule("reason", at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])] | None = (
+        None
+    )
+    closed_at: UtcTime | None = None
+    review: Review | None = None
+
+    @classmethod
+    def invoke(
+        cls,
+        *,
+        invoker: UserId,
+        profile: ProfileName,
+        reason_code: ReasonCode,
+        justification: str,
+        rule: str,
+        now: datetime,
+        duration: timedelta = DEFAULT_DURATION,
+        mfa_method: str | None = None,
+        event_id: EventId | None = None,
+    ) -> Self:
+        """A new active event. Raises InvalidInput, naming the field, for anything out of bounds."""
+        return cls(
+            id=event_id or new_id(),
+            invoker=invoker,
+            profile=profile,
+            reason_code=reason_code,
+            justification=justification,
+            duration=duration,
+            rule=rule,
+            request_id=new_id(),
+            created_at=now,
+            updated_at=now,
+            expires_at=now + duration,
+            mfa_verified=mfa_method is not None,
+            mfa_method=mfa_method,
+        )
+
+    def close(self, closed_by: UserId, now: datetime, reason: str) -> Self:
+        """End the access before its time. Whoever closed it already gets the same event back.
+
+        Raises InvalidStateTransition when somebody else closed it or its time has passed.
+        """
+        if self.status is EventStatus.CLOSED and self.closed_by == closed_by:
+            return self
+        status = EventStatus.EXPIRED if self.is_overdue(now) else self.status
+        if status is not EventStatus.ACTIVE:
+            raise InvalidStateTransition(
+                self.chain, status, EventStatus.CLOSED, decided_by=self.closed_by, decided_at=self.ended_at(now)
+            )
+        return self.replace(status=EventStatus.CLOSED, closed_by=closed_by, closed_reason=reason, closed_at=now)
+
+    def expire(self, now: datetime) -> Self:
+        """Record that the time passed. Raises InvalidStateTransition before that, and when somebody closed it."""
+        if self.status is EventStatus.EXPIRED:
+            return self
+        EVENT_MACHINE.check(self.chain, self.status, EventStatus.EXPIRED)
+        if not self.is_overdue(now):
+            raise InvalidStateTransition(self.chain, self.status, EventStatus.EXPIRED, reason="it has time left")
+        return self.replace(status=EventStatus.EXPIRED)
+
+    def add_review(
+        self, reviewer: UserId, now: datetime, verdict: Verdict, notes: str, follow_up: str | None = None
+    ) -> Self:
+        """Answer for an ended event, once. Whoever reviewed it already gets the same event back.
+
+        Raises NotAllowed for the invoker, InvalidStateTransition while the event is active or once it is reviewed.
+        """
+        if reviewer == self.invoker:
+            raise NotAllowed("review", ("nobody reviews their own break-glass event",))
+        if self.review is not None and self.review.reviewer == reviewer:
+            return self
+        if self.review is not None:
+            raise InvalidStateTransition(
+                self.chain, "reviewed", "reviewed", decided_by=self.review.reviewer, decided_at=self.review.at
+            )
+        EVENT_MACHINE.check(self.chain, self.status, self.status)
+        return self.replace(review=Review(reviewer=reviewer, at=now, verdict=verdict, notes=notes, follow_up=follow_up))
+
+    def is_overdue(self, now: datetime) -> bool:
+        """True when the time has passed but nothing has recorded that yet."""
+        return self.status is EventStatus.ACTIVE and now >= self.expires_at
+
+    def is_granting(self, now: datetime) -> bool:
+        """True while the event gives access."""
+        return self.status is EventStatus.ACTIVE and now < self.expires_at
+
+    def ended_at(self, now: datetime) -> datetime | None:
+        """When the access ended; None while it lasts."""
+        return None if self.is_granting(now) else self.closed_at or self.expires_at
+
+    @property
+    def state(self) -> EventStatus:
+        """The event's status."""
+        return self.status
+
+    @property
+    def person(self) -> UserId:
+        """The invoker."""
+        return self.invoker
+
+    @property
+    def ended_by(self) -> tuple[str | None, datetime | None]:
+        """Who closed it and when."""
+        return self.closed_by, self.closed_at
+
+    def life_ends_at(self) -> datetime | None:
+        """The moment of the review; before it the event is kept, because somebody still owes an answer."""
+        return self.review.at if self.review is not None else None
+
+    def legal_sources(self) -> frozenset[str]:
+        """A reviewed event replaces the same ended one; any other comes from where the table leads to it."""
+        if self.review is not None:
+            return frozenset({self.status})
+        return EVENT_MACHINE.sources(self.status) - {self.status}
+
+    def facts_to_keep(self) -> Mapping[str, JsonValue]:
+        """What was fixed when the glass was broken; for a review also how the event ended, and that it has none."""
+        item = self.to_item()
+        facts = {name: item.get(name) for name in _FIXED_WHEN_INVOKED}
+        if self.review is not None:
+            facts |= {name: item.get(name) for name in _FIXED_WHEN_ENDED} | {"review": None}
+        return facts
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        for is_kept, rule in self._consistency():
+            if not is_kept:
+                raise ValueError(rule)
+        if not timedelta() < self.duration <= MAX_DURATION:
+            raise InvalidInput(
+                "duration",
+                f"{format_duration(self.duration)} is out of bounds",
+                f"Ask for more than 0 and at most {format_duration(MAX_DURATION)}.",
+            )
+        return self
+
+    def _consistency(self) -> tuple[tuple[bool, str], ...]:
+        is_closed = self.status is EventStatus.CLOSED
+        said_by_closer = (self.closed_by, self.closed_reason, self.closed_at)
+        return (
+            (self.expires_at == self.created_at + self.duration, "the window lasts for the duration"),
+            (all((each is not None) == is_closed for each in said_by_closer), "a closed event says who, when and why"),
+            (self.mfa_verified == (self.mfa_method is not None), "a verified step-up names its method"),
+            (self.review is None or self.status is not EventStatus.ACTIVE, "only an ended event has a review"),
+            (self.review is None or self.review.reviewer != self.invoker, "nobody reviews their own event"),
+        )
+
+
+_FIXED_WHEN_INVOKED: Final = (
+    "invoker",
+    "profile",
+    "reason_code",
+    "justification",
+    "duration",
+    "rule",
+    "request_id",
+    "created_at",
+    "expires_at",
+    "mfa_verified",
+    "mfa_method",
+)
+_FIXED_WHEN_ENDED: Final = ("closed_by", "closed_reason", "closed_at")

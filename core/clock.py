@@ -1,0 +1,75 @@
+"""The sources of all that is not deterministic: the time, and fresh ids.
+
+Invariant: every time in Countersign is aware, in UTC, and written at one fixed width with microseconds, so that
+times sort as text. Nothing else in `core/` asks the machine for the time or for randomness.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Protocol
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+
+ID_PATTERN = r"^[0-9a-f]{16}$"
+_WRITTEN_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+TICK = timedelta(microseconds=1)
+"""The smallest step of a written time; `updated_at` moves forward by at least this."""
+
+
+class Clock(Protocol):
+    """Tells the time. Services get one passed in; only the composition root chooses the machine's."""
+
+    def now(self) -> datetime:
+        """The present moment, aware and in UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """The present moment, aware and in UTC."""
+        return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A fresh id: 16 lowercase hex digits, 64 bits from the operating system's generator."""
+    return secrets.token_hex(8)
+
+
+def format_time(moment: datetime) -> str:
+    """Write a moment as `2026-01-15T03:53:45.120000Z`: always 27 characters, so that text order is time order."""
+    return require_utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def parse_time(text: str) -> datetime:
+    """Read what `format_time` wrote.
+
+    Raises ValueError for any other spelling: a second one would sort differently.
+    """
+    if not _WRITTEN_TIME.fullmatch(text):
+        raise ValueError(f"not a time like 2026-01-15T03:53:45.120000Z: {text!r}")
+    return datetime.fromisoformat(text)
+
+
+def require_utc(moment: datetime) -> datetime:
+    """The same moment in UTC. Raises ValueError for a naive datetime: its zone would be a guess."""
+    if moment.tzinfo is None:
+        raise ValueError("a time needs a zone; use datetime.now(UTC), not a naive datetime")
+    return moment.astimezone(UTC)
+
+
+def _read_time(value: object) -> object:
+    return parse_time(value) if isinstance(value, str) else value
+
+
+UtcTime = Annotated[
+    datetime,
+    BeforeValidator(_read_time),
+    AfterValidator(require_utc),
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+]
+"""A model field that holds a moment: aware UTC in memory, fixed-width text in JSON."""

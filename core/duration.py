@@ -1,0 +1,87 @@
+"""Durations: read from what people write (`2h`, `90m`, `1h30m`), written back the same way, stored as nanoseconds.
+
+Invariant: a duration that was read is positive, whole seconds, and means one thing only; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from core.errors import InvalidInput
+
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
+_PART = re.compile(r"(\d{1,6})\s*([a-z]+)\s*")
+_NANOSECONDS_PER_MICROSECOND = 1000
+_SHOWN_LENGTH = 20
+LONGEST = timedelta(days=366)
+
+
+def parse_duration(text: object, field: str = "duration") -> timedelta:
+    """Read `2h`, `90m`, `1h30m` or `2 h`: whole numbers, each with d, h, m or s, largest unit first.
+
+    Raises InvalidInput, naming `field`, for anything else, for zero and for more than a year.
+    """
+    fix = "Write it like 2h, 90m or 1h30m."
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidInput(field, "there is no duration here", fix)
+    written = text.strip().lower()
+    if written.startswith("-"):
+        raise InvalidInput(field, f"{_shown(text)} is negative", fix)
+    if written.isdecimal():
+        raise InvalidInput(
+            field, f"{_shown(text)} has no unit", f"Did you mean {_shown(written)}m or {_shown(written)}h?"
+        )
+    total, seen, position = timedelta(), "", 0
+    while position < len(written):
+        part = _PART.match(written, position)
+        if part is None:
+            raise InvalidInput(field, f"{_shown(text)} is not a duration", fix)
+        number, unit = part.groups()
+        if unit not in _UNITS:
+            raise InvalidInput(field, f"{_shown(unit)} is not a unit of time here", f"Use d, h, m or s. {fix}")
+        if seen and "dhms".index(unit) <= "dhms".index(seen):
+            raise InvalidInput(field, f"{_shown(text)} names its units twice or out of order", fix)
+        total, seen, position = total + int(number) * _UNITS[unit], unit, part.end()
+    if total <= timedelta():
+        raise InvalidInput(field, f"{_shown(text)} is no time at all", fix)
+    if total > LONGEST:
+        raise InvalidInput(field, f"{_shown(text)} is longer than a year", fix)
+    return total
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write a duration the way people write it: `1h30m`. What is below a second is left out."""
+    seconds = int(duration.total_seconds())
+    parts = []
+    for unit, size in _UNITS.items():
+        count, seconds = divmod(seconds, int(size.total_seconds()))
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def to_nanoseconds(duration: timedelta) -> int:
+    """The duration as an exact int of nanoseconds, the stored form."""
+    return duration // timedelta(microseconds=1) * _NANOSECONDS_PER_MICROSECOND
+
+
+def _read(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return timedelta(microseconds=value / _NANOSECONDS_PER_MICROSECOND)
+    raise ValueError("a duration is a timedelta, or an int of nanoseconds")
+
+
+def _shown(text: str) -> str:
+    return text if text.isascii() and text.isprintable() and len(text) <= _SHOWN_LENGTH else repr(text[:_SHOWN_LENGTH])
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(_read), PlainSerializer(to_nanoseconds, return_type=int, when_used="json")
+]
+"""A model field that holds a duration: a timedelta in memory, int nanoseconds in JSON."""

@@ -1,0 +1,203 @@
+"""Every error that Countersign raises, in one tree.
+
+A caller that catches a class here acts in one way; where two causes need two ways to act, they are two classes.
+Facts travel in fields, so that Slack, the command line and a log can each say them in their own words.
+
+    CountersignError
+    ├── InvalidInput                 what was given cannot be used; names the field and the fix
+    │   └── InvalidPolicy            the policy file has mistakes, each with line, path and fix
+    ├── Refused                      understood, and the answer is no
+    │   ├── NotAllowed               no rule of the policy allows it
+    │   ├── LimitReached             a live event, a cooldown or a quota stands in the way
+    │   └── InvalidStateTransition   the record's status does not lead there (any more)
+    ├── NotFound
+    │   ├── RequestNotFound
+    │   └── EventNotFound
+    ├── AlreadyExists
+    │   ├── RequestExists
+    │   └── EventExists
+    └── StoreError
+        ├── ConcurrentModification   the record changed since it was read: read it again and decide again
+        ├── FixedFactChanged         a bug in the caller: a change would rewrite what can never change
+        ├── MalformedRecord          an item in the table cannot be read as a record
+        ├── StoreMisconfigured       a table is missing or has the wrong keys: run `countersign tables check`
+        └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
+
+Invariant: after any of these, the store is as it was before the call. The one exception says so itself:
+StoreUnavailable with `is_outcome_unknown`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class CountersignError(Exception):
+    """The root: catch it to catch everything that Countersign raises on purpose."""
+
+
+class InvalidInput(CountersignError):
+    """Something given cannot be used. Nothing was changed."""
+
+    def __init__(self, field: str, problem: str, fix: str) -> None:
+        super().__init__(f"{field}: {problem}. {fix}")
+        self.field = field
+        self.problem = problem
+        self.fix = fix
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyProblem:
+    """One mistake in a policy file: where it stands, what is wrong, and how to mend it."""
+
+    line: int
+    path: str
+    problem: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, {self.path}: {self.problem}. {self.fix}"
+
+
+class InvalidPolicy(InvalidInput):
+    """A policy file was refused; the policy that was in force before stays in force."""
+
+    def __init__(self, source: str, problems: tuple[PolicyProblem, ...]) -> None:
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        super().__init__("policy", f"{source} has {count}", "\n".join(["", *(f"  {each}" for each in problems)]))
+        self.source = source
+        self.problems = problems
+
+
+class Refused(CountersignError):
+    """The answer is no. Nothing was changed."""
+
+
+class NotAllowed(Refused):
+    """No rule of the policy allows this person to do this."""
+
+    def __init__(self, action: str, reasons: tuple[str, ...], rule: str | None = None) -> None:
+        super().__init__(f"{action} is not allowed: {'; '.join(reasons)}")
+        self.action = action
+        self.reasons = reasons
+        self.rule = rule
+
+
+class LimitReached(Refused):
+    """A limit stands in the way. `ends_at` is when it ends, in UTC."""
+
+    def __init__(self, limit: str, value: str, ends_at: datetime) -> None:
+        super().__init__(f"{limit} ({value}) until {ends_at.isoformat()}")
+        self.limit = limit
+        self.value = value
+        self.ends_at = ends_at
+
+
+class InvalidStateTransition(Refused):
+    """The record is `status`; that does not lead to `wanted`. Says who decided and when, where somebody did."""
+
+    def __init__(
+        self,
+        record: str,
+        status: str,
+        wanted: str,
+        *,
+        decided_by: str | None = None,
+        decided_at: datetime | None = None,
+        reason: str | None = None,
+    ) -> None:
+        by = f" by {decided_by}" if decided_by else ""
+        why = f": {reason}" if reason else ""
+        super().__init__(f"{record} is {status}{by} and cannot become {wanted}{why}")
+        self.record = record
+        self.status = status
+        self.wanted = wanted
+        self.decided_by = decided_by
+        self.decided_at = decided_at
+        self.reason = reason
+
+
+class NotFound(CountersignError):
+    """There is no such record."""
+
+    def __init__(self, record_id: str) -> None:
+        super().__init__(f"There is no record {record_id!r}. Nothing was changed.")
+        self.record_id = record_id
+
+
+class RequestNotFound(NotFound):
+    """There is no request with this id."""
+
+
+class EventNotFound(NotFound):
+    """There is no break-glass event with this id."""
+
+
+class AlreadyExists(CountersignError):
+    """A record with this id is already in the table; it was left as it is."""
+
+    def __init__(self, record_id: str) -> None:
+        super().__init__(f"A record with the id {record_id!r} exists already. It was left as it is.")
+        self.record_id = record_id
+
+
+class RequestExists(AlreadyExists):
+    """A request with this id exists already."""
+
+
+class EventExists(AlreadyExists):
+    """A break-glass event with this id exists already."""
+
+
+class StoreError(CountersignError):
+    """The store could not do what was asked."""
+
+
+class ConcurrentModification(StoreError):
+    """The record, or a ledger that moves with it, changed since it was read. Read it again and decide again."""
+
+    def __init__(self, record: str) -> None:
+        super().__init__(f"{record} was changed by somebody else in the meantime. Nothing was changed by this call.")
+        self.record = record
+
+
+class FixedFactChanged(StoreError):
+    """A change would rewrite facts that were fixed earlier, such as who decided. This is a bug in the caller."""
+
+    def __init__(self, record: str, fields: tuple[str, ...]) -> None:
+        super().__init__(f"{record}: {', '.join(fields)} cannot change any more. Nothing was changed.")
+        self.record = record
+        self.fields = fields
+
+
+class MalformedRecord(StoreError):
+    """An item in the table cannot be read as a record."""
+
+    def __init__(self, record: str, problem: str) -> None:
+        super().__init__(f"{record} cannot be read: {problem}")
+        self.record = record
+        self.problem = problem
+
+
+class StoreMisconfigured(StoreError):
+    """A table is missing, has the wrong keys, or may not be used with these credentials."""
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(f"{problem}. {fix}")
+        self.problem = problem
+        self.fix = fix
+
+
+class StoreUnavailable(StoreError):
+    """The store did not answer in time.
+
+    `is_outcome_unknown` is true when the change may have taken effect all the same: its reply was lost, and asking
+    again did not help before the deadline. It is false when certainly nothing was changed.
+    """
+
+    def __init__(self, problem: str, *, is_outcome_unknown: bool = False) -> None:
+        outcome = "It is not known whether the change was recorded." if is_outcome_unknown else "Nothing was changed."
+        super().__init__(f"The store did not answer: {problem}. {outcome}")
+        self.problem = problem
+        self.is_outcome_unknown = is_outcome_unknown

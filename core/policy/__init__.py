@@ -1,0 +1,22 @@
+"""The policy: who may ask for what, who decides, who may break the glass.
+
+Invariant: no rule, no access; and a decision is a value that names its rule, its reasons and the policy's digest.
+"""
+
+from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision
+from core.policy.loading import PolicyFile, load_policy, parse_policy
+from core.policy.policy import Policy, PolicySource
+from core.policy.rules import Profile
+
+__all__ = [
+    "BreakGlassDecision",
+    "Condition",
+    "Decision",
+    "Policy",
+    "PolicyFile",
+    "PolicySource",
+    "Profile",
+    "RequestDecision",
+    "load_policy",
+    "parse_policy",
+]

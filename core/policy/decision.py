@@ -1,0 +1,85 @@
+"""What the policy says to one wish: yes or no, the rule, and every reason.
+
+Invariant: a decision is allowed if and only if it has at least one condition and all of them are met. One that was
+put together in any other way cannot be made, so a missing reason can never turn into a yes.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+
+from core.duration import Duration
+from core.errors import NotAllowed
+from core.usage import UsageLimits
+
+
+class Condition(BaseModel):
+    """One thing that had to hold, whether it did, and a sentence that says so."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    is_met: bool
+    text: str
+
+
+class Decision(BaseModel):
+    """The answer of one version of the policy. `rule` is None when no rule decided."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: str
+    is_allowed: bool
+    rule: str | None
+    conditions: tuple[Condition, ...]
+    policy_digest: str
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """The sentences of the conditions that do not hold."""
+        return tuple(condition.text for condition in self.conditions if not condition.is_met)
+
+    def require(self) -> None:
+        """Raises NotAllowed, with every unmet condition, unless the decision is a yes."""
+        if not self.is_allowed:
+            raise NotAllowed(self.action, self.unmet, self.rule)
+
+    def to_details(self) -> dict[str, JsonValue]:
+        """What the audit entry says of it: the rule, the policy's digest, and why not, where the answer is no."""
+        details: dict[str, JsonValue] = {"policy_digest": self.policy_digest}
+        if self.rule is not None:
+            details["rule"] = self.rule
+        if not self.is_allowed:
+            details["unmet"] = list(self.unmet)
+        return details
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.is_allowed != are_all_met(self.conditions):
+            raise ValueError("a decision is allowed if and only if it has conditions and all of them are met")
+        return self
+
+
+class RequestDecision(Decision):
+    """The answer to a wish to ask for access. What no rule allows needs 0 approvals and lasts no time at all."""
+
+    required_approvals: int = 0
+    max_duration: Duration = timedelta()
+    decide_within: Duration = timedelta()
+    auto_approval: Decision | None = None
+
+
+class BreakGlassDecision(Decision):
+    """The answer to a wish to break the glass. The limits are judged later, together with the usage ledgers."""
+
+    limits: UsageLimits = UsageLimits()
+    max_duration: Duration = timedelta()
+    requires_mfa: bool = True
+
+
+def are_all_met(conditions: tuple[Condition, ...]) -> bool:
+    """True when there is something to be met, and all of it is."""
+    return bool(conditions) and all(condition.is_met for condition in conditions)

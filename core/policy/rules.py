@@ -1,0 +1,193 @@
+"""The policy file as values: profiles, groups, approval rules and break-glass rules.
+
+Invariant: each part is checked by itself here: types, bounds, spelling. What only the whole file can show, such as a
+group that nobody defined, is checked in `checking`; a Policy is made of parts that passed both.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
+
+from core import break_glass, request
+from core.actor import ProfileName
+from core.break_glass import ReasonCode
+from core.policy.selector import SelectorField
+from core.policy.shape import Name, ProfilePattern, Shape, duration_rule, mistake
+from core.policy.window import TimeWindow
+from core.usage import MOST_PER_QUOTA, UsageLimits
+
+LONGEST_TO_DECIDE: Final = timedelta(days=7)
+LONGEST_WINDOW: Final = timedelta(days=30)
+_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,31}")
+_LONGEST_DESCRIPTION: Final = 200
+
+
+def _check_channel(text: str) -> str:
+    if not _CHANNEL.fullmatch(text):
+        raise mistake(
+            f"{text!r:.60} is not a Slack channel id",
+            "Copy the id from the channel's details in Slack; it looks like C0ACCESS1.",
+        )
+    return text
+
+
+def _check_version(value: object) -> object:
+    if isinstance(value, bool) or value != 1:
+        raise mistake(f"{value!r:.60} is not a version that this Countersign can read", "Write version: 1.")
+    return value
+
+
+Selectors = Annotated[tuple[SelectorField, ...], Field(min_length=1)]
+Patterns = Annotated[tuple[ProfilePattern, ...], Field(min_length=1)]
+Quota = Annotated[StrictInt, Field(ge=1, le=MOST_PER_QUOTA)]
+RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
+EventDuration = Annotated[timedelta, *duration_rule(break_glass.MAX_DURATION)]
+DecisionTime = Annotated[timedelta, *duration_rule(LONGEST_TO_DECIDE)]
+LimitWindow = Annotated[timedelta, *duration_rule(LONGEST_WINDOW)]
+
+
+def is_covered(profile: str, pattern: str) -> bool:
+    """True when the pattern matches the profile's whole name, with regard to case."""
+    return fnmatchcase(profile, pattern)
+
+
+class Mfa(StrEnum):
+    """Whether a break-glass rule asks for a second factor."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
+class ProfileShape(Shape):
+    """What the file says of a profile."""
+
+    description: StrictStr = Field(
+        default="", max_length=_LONGEST_DESCRIPTION, description="One line for people who choose a profile."
+    )
+    channel: Annotated[
+        StrictStr,
+        AfterValidator(_check_channel),
+        WithJsonSchema({"type": "string", "pattern": f"^{_CHANNEL.pattern}$"}),
+    ] = Field(description="The Slack channel in which its requests are decided.")
+
+
+class Profile(ProfileShape):
+    """A profile that people can ask for."""
+
+    name: ProfileName
+
+
+class Identity(Shape):
+    """How people are recognised."""
+
+    trust_email: StrictBool = Field(
+        default=False, description="True lets rules name people by e-mail address, as Slack shows it."
+    )
+
+
+class AutoApproval(Shape):
+    """When a request needs no person to approve it: all that is given here has to hold."""
+
+    requesters: Selectors | None = Field(default=None, description="Only for these people.")
+    max_duration: RequestDuration | None = Field(default=None, description="Only up to this long.")
+    time: TimeWindow | None = Field(default=None, description="Only in these hours.")
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.requesters is None and self.max_duration is None and self.time is None:
+            raise mistake(
+                "auto_approve without a limit would approve everything",
+                "Give it at least one of requesters, max_duration and time.",
+            )
+        return self
+
+
+class Rule(Shape):
+    """What all rules have: a name, and the profiles that they cover."""
+
+    name: Name = Field(description="Shown in decisions and in the audit trail. Unique among the rules of its list.")
+    profiles: Patterns = Field(description="Names of profiles, or patterns with * and ?.")
+
+    def covers(self, profile: str) -> bool:
+        """True when one of the patterns matches the profile's whole name, with regard to case."""
+        return any(is_covered(profile, pattern) for pattern in self.profiles)
+
+
+class ApprovalRule(Rule):
+    """Who may ask for which profiles, for how long, and who has to approve."""
+
+    requesters: Selectors | None = Field(default=None, description="Who may ask. Left out: every verified person.")
+    approvers: Selectors = Field(description="Who may approve and deny.")
+    required_approvals: StrictInt = Field(
+        default=1, ge=1, le=request.MAX_APPROVALS, description="How many different people have to approve."
+    )
+    max_duration: RequestDuration = Field(description="The longest access that may be asked for, such as 4h.")
+    decide_within: DecisionTime = Field(
+        default=request.DEFAULT_DECIDE_WITHIN,
+        description="How long a request waits for its approvals; 24h if left out.",
+    )
+    auto_approve: AutoApproval | None = Field(default=None, description="When no person has to approve.")
+
+
+class BreakGlassRule(Rule):
+    """Who may break the glass for which profiles, why, for how long, and how often."""
+
+    users: Selectors = Field(description="Who may break the glass.")
+    allowed_reason_codes: tuple[ReasonCode, ...] = Field(
+        default=tuple(ReasonCode), min_length=1, description="The reasons that count. Left out: all of them."
+    )
+    max_duration: EventDuration = Field(description="The longest access, such as 2h.")
+    cooldown: LimitWindow | None = Field(default=None, description="The pause after one person's last event.")
+    max_per_user: Quota | None = Field(default=None, description="How many events one person may have in the window.")
+    max_per_profile: Quota | None = Field(default=None, description="How many events one profile may have in it.")
+    quota_window: LimitWindow = Field(default=timedelta(hours=24), description="The window of the quotas; 24h.")
+    escalation_threshold: Quota | None = Field(
+        default=None, description="At how many events in the window the security channel is told."
+    )
+    mfa: Mfa = Field(default=Mfa.OPTIONAL, description="Whether a verified second factor is needed.")
+    time: TimeWindow | None = Field(default=None, description="Only in these hours. Left out: always.")
+
+    def limits(self) -> UsageLimits:
+        """The limits that the usage ledgers are judged by."""
+        return UsageLimits(
+            cooldown=self.cooldown,
+            max_per_user=self.max_per_user,
+            max_per_profile=self.max_per_profile,
+            quota_window=self.quota_window,
+            escalation_threshold=self.escalation_threshold,
+        )
+
+
+class PolicyShape(Shape):
+    """The whole policy file of Countersign."""
+
+    version: Annotated[Literal[1], BeforeValidator(_check_version)] = Field(description="The version of this format.")
+    groups: dict[Name, Selectors] = Field(default={}, description="Names for people, used in rules as group:name.")
+    profiles: dict[Name, ProfileShape] = Field(min_length=1, description="What people can ask for, by name.")
+    approval: tuple[ApprovalRule, ...] = Field(
+        default=(), description="The first rule that covers the profile and the requester decides."
+    )
+    break_glass: tuple[BreakGlassRule, ...] = Field(
+        default=(), description="The first rule that covers the profile and the person decides."
+    )
+    identity: Identity = Field(default=Identity(), description="How people are recognised.")
+
+    def profile(self, name: str) -> Profile:
+        """The profile of this name. Raises KeyError when there is none."""
+        found = self.profiles[name]
+        return Profile(name=ProfileName(name), description=found.description, channel=found.channel)

@@ -1,0 +1,116 @@
+"""What a request and a break-glass event have in common: a version, a deadline, and the head of an audit chain.
+
+Invariant: a record is never changed, only replaced by a new one that was checked whole. `updated_at` is its version;
+only a store moves it, and only forward.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError
+
+from core.actor import ValidProfileName
+from core.audit import canonical_json
+from core.clock import ID_PATTERN, UtcTime
+from core.duration import Duration
+from core.errors import InvalidInput, MalformedRecord
+
+_CHAIN_FIELDS = frozenset({"audit_head", "audit_length"})
+_ID = re.compile(ID_PATTERN)
+
+
+def check_record_id(text: object) -> str:
+    """Raises InvalidInput unless the text is 16 lowercase hex digits."""
+    if not isinstance(text, str) or not _ID.fullmatch(text):
+        raise InvalidInput("id", f"{text!r:.60} is not an id", "An id is 16 digits of 0-9 and a-f.")
+    return text
+
+
+RecordId = Annotated[str, AfterValidator(check_record_id)]
+
+
+class Record(BaseModel, ABC):
+    """One thing that is decided about. `audit_head` is the last digest of its audit chain, `audit_length` its count."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    KIND: ClassVar[str]
+    """The prefix of this kind's keys and audit chains."""
+
+    id: RecordId
+    profile: ValidProfileName
+    justification: str
+    duration: Duration
+    created_at: UtcTime
+    updated_at: UtcTime
+    expires_at: UtcTime
+    audit_head: str = ""
+    audit_length: int = 0
+
+    @property
+    @abstractmethod
+    def state(self) -> StrEnum:
+        """The record's status."""
+
+    @property
+    @abstractmethod
+    def person(self) -> str:
+        """The user id of the person whom the access is for."""
+
+    @property
+    @abstractmethod
+    def ended_by(self) -> tuple[str | None, datetime | None]:
+        """Who ended it and when, as far as somebody did."""
+
+    @abstractmethod
+    def life_ends_at(self) -> datetime | None:
+        """When nobody needs the record for a decision any more; None while somebody still owes it one."""
+
+    @abstractmethod
+    def legal_sources(self) -> frozenset[str]:
+        """Every stored status that may be replaced by this record."""
+
+    @abstractmethod
+    def facts_to_keep(self) -> Mapping[str, JsonValue]:
+        """What the stored record must say for this one to replace it, as attributes; None stands for absent."""
+
+    @property
+    def chain(self) -> str:
+        """The name of this record's audit chain, such as `REQUEST#0123456789abcdef`."""
+        return f"{self.KIND}#{self.id}"
+
+    def replace(self, **changes: object) -> Self:
+        """A copy with these fields changed, checked whole as if it were read from a store."""
+        return type(self).model_validate({**self.__dict__, **changes})
+
+    def to_item(self) -> dict[str, JsonValue]:
+        """The record as plain JSON values, without attributes that are empty: the stored form."""
+        return {name: value for name, value in self.model_dump(mode="json").items() if value not in (None, "", [])}
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, object]) -> Self:
+        """Read what `to_item` wrote. Raises MalformedRecord, naming the item and its first fault."""
+        try:
+            return cls.model_validate(item)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "record"
+            raise MalformedRecord(f"{cls.KIND}#{item.get('id', '?')}", f"{where}: {first['msg']}") from error
+        except InvalidInput as error:
+            raise MalformedRecord(f"{cls.KIND}#{item.get('id', '?')}", str(error)) from error
+
+    def content_digest(self, item: Mapping[str, JsonValue] | None = None) -> str:
+        """SHA-256 over the stored form without its chain fields: what an audit entry says the record became.
+
+        `item` is the stored form, where the caller has it already.
+        """
+        stored = item if item is not None else self.to_item()
+        content = {name: value for name, value in stored.items() if name not in _CHAIN_FIELDS}
+        return hashlib.sha256(canonical_json(content)).hexdigest()

@@ -1,0 +1,291 @@
+"""A request for access to a profile, from the asking to the one decision that ends it.
+
+    from / to    pending   approved   denied   expired   cancelled
+    pending       vote      quorum     yes      yes       yes
+    approved      -         final
+    denied        -                    final
+    expired       -                             final
+    cancelled     -                                       final
+
+Invariant: one decision, made once. A transition of a final request either changes nothing at all (the same person
+said the same thing again) or raises InvalidStateTransition; it never touches who decided, the comment, the window or
+the duration. The deadline is a fact of the clock: after `expires_at` a pending request can only become expired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, NewType, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidUserId, by_policy, is_person
+from core.clock import UtcTime, new_id
+from core.duration import format_duration
+from core.errors import InvalidInput, InvalidStateTransition, NotAllowed
+from core.record import Record
+from core.state_machine import StateMachine
+from core.text import text_rule
+
+RequestId = NewType("RequestId", str)
+MAX_DURATION: Final = timedelta(hours=8)
+DEFAULT_DURATION: Final = timedelta(hours=1)
+DEFAULT_DECIDE_WITHIN: Final = timedelta(hours=24)
+MAX_DECIDE_WITHIN: Final = timedelta(days=7)
+"""The longest wait that a policy may set; it bounds how far back a look-up of access must go."""
+MAX_APPROVALS: Final = 10
+JUSTIFICATION_LENGTH: Final = (10, 500)
+COMMENT_LENGTH: Final = (1, 500)
+
+
+class RequestStatus(StrEnum):
+    """Where a request stands."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+REQUEST_MACHINE: Final = StateMachine[RequestStatus](
+    {
+        RequestStatus.PENDING: frozenset(RequestStatus),
+        RequestStatus.APPROVED: frozenset(),
+        RequestStatus.DENIED: frozenset(),
+        RequestStatus.EXPIRED: frozenset(),
+        RequestStatus.CANCELLED: frozenset(),
+    }
+)
+
+Comment = Annotated[str, text_rule("comment", at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])]
+
+
+class Approval(BaseModel):
+    """One approver's vote."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    approver: ValidUserId
+    at: UtcTime
+    comment: Comment | None = None
+
+
+class Request(Record):
+    """One person's wish for access. `approver` decided it; `rule` is the policy rule under which it was made."""
+
+    KIND: ClassVar[str] = "REQUEST"
+
+    requester: ValidUserId
+    justification: Annotated[
+        str, text_rule("justification", at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1])
+    ]
+    rule: str
+    required_approvals: int = Field(ge=1, le=MAX_APPROVALS)
+    approvals: tuple[Approval, ...] = ()
+    status: RequestStatus = RequestStatus.PENDING
+    approver: ValidDeciderId | None = None
+    approver_comment: Comment | None = None
+    decided_at: UtcTime | None = None
+    access_ends_at: UtcTime | None = None
+
+    @classmethod
+    def submit(
+        cls,
+        *,
+        requester: UserId,
+        profile: ProfileName,
+        justification: str,
+        rule: str,
+        now: datetime,
+        duration: timedelta = DEFAULT_DURATION,
+        required_approvals: int = 1,
+        decide_within: timedelta = DEFAULT_DECIDE_WITHIN,
+        request_id: RequestId | None = None,
+    ) -> Self:
+        """A new pending request. Raises InvalidInput, naming the field, for anything out of bounds."""
+        return cls(
+            id=request_id or new_id(),
+            requester=requester,
+            profile=profile,
+            justification=justification,
+            duration=duration,
+            rule=rule,
+            required_approvals=required_approvals,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + decide_within,
+        )
+
+    def approve(self, approver: UserId, now: datetime, comment: str | None = None) -> Self:
+        """Count one approver's vote; the last one needed approves the request and opens the window of access.
+
+        Whoever voted already gets the same request back. Raises NotAllowed for the requester, and
+        InvalidStateTransition when the request is decided or its time has passed.
+        """
+        self._refuse_requester(approver, "approve")
+        if self.status in {RequestStatus.PENDING, RequestStatus.APPROVED} and self.has_approval_by(approver):
+            return self
+        self._check(RequestStatus.APPROVED, now)
+        approvals = (*self.approvals, Approval(approver=approver, at=now, comment=comment))
+        if len(approvals) < self.required_approvals:
+            return self.replace(approvals=approvals)
+        return self._approved(DeciderId(approver), now, comment, approvals)
+
+    def approve_by_policy(self, now: datetime) -> Self:
+        """Approve at once, by the rule under which the request was made: a decision of the policy, not of a person."""
+        self._check(RequestStatus.APPROVED, now)
+        return self._approved(by_policy(self.rule), now, None, self.approvals)
+
+    def deny(self, approver: UserId, now: datetime, reason: str) -> Self:
+        """End the request with a no. Whoever denied it already gets the same request back.
+
+        Raises NotAllowed for the requester, InvalidStateTransition when the request is decided or its time has passed.
+        """
+        self._refuse_requester(approver, "deny")
+        if self.status is RequestStatus.DENIED and self.approver == DeciderId(approver):
+            return self
+        self._check(RequestStatus.DENIED, now)
+        return self.replace(
+            status=RequestStatus.DENIED, approver=DeciderId(approver), approver_comment=reason, decided_at=now
+        )
+
+    def cancel(self, requester: UserId, now: datetime) -> Self:
+        """Take the request back; only its requester may. A second time changes nothing."""
+        if requester != self.requester:
+            raise NotAllowed("cancel", ("only the requester can cancel a request",))
+        if self.status is RequestStatus.CANCELLED:
+            return self
+        self._check(RequestStatus.CANCELLED, now)
+        return self.replace(status=RequestStatus.CANCELLED, decided_at=now)
+
+    def expire(self, now: datetime) -> Self:
+        """Record that the deadline passed. Raises InvalidStateTransition before it, and when somebody decided."""
+        if self.status is RequestStatus.EXPIRED:
+            return self
+        self._check(RequestStatus.EXPIRED, self.created_at)
+        if not self.is_overdue(now):
+            raise InvalidStateTransition(
+                self.chain, self.status, RequestStatus.EXPIRED, reason="its deadline has not passed"
+            )
+        return self.replace(status=RequestStatus.EXPIRED)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """True when nobody decided in time, whether or not anything has recorded that yet."""
+        return self.status is RequestStatus.PENDING and now >= self.expires_at
+
+    def is_granting(self, now: datetime) -> bool:
+        """True while the request gives access."""
+        return self.access_ends_at is not None and now < self.access_ends_at
+
+    def has_approval_by(self, approver: str) -> bool:
+        """True when this person's vote counts already."""
+        return any(approval.approver == approver for approval in self.approvals)
+
+    @property
+    def state(self) -> RequestStatus:
+        """The request's status."""
+        return self.status
+
+    @property
+    def person(self) -> UserId:
+        """The requester."""
+        return self.requester
+
+    @property
+    def ended_by(self) -> tuple[str | None, datetime | None]:
+        """Who decided, or the requester who cancelled, and when."""
+        by = self.requester if self.status is RequestStatus.CANCELLED else self.approver
+        return by, self.decided_at
+
+    def life_ends_at(self) -> datetime:
+        """The end of the access, or of the wait, or the moment of the decision."""
+        return self.access_ends_at or self.decided_at or self.expires_at
+
+    def legal_sources(self) -> frozenset[str]:
+        """The statuses from which the table leads to this one."""
+        return REQUEST_MACHINE.sources(self.status)
+
+    def facts_to_keep(self) -> Mapping[str, JsonValue]:
+        """What was fixed when the request was made: nobody decides on something else than what was asked."""
+        item = self.to_item()
+        return {name: item[name] for name in _FIXED_WHEN_MADE}
+
+    def _approved(
+        self, approver: DeciderId, now: datetime, comment: str | None, approvals: tuple[Approval, ...]
+    ) -> Self:
+        return self.replace(
+            status=RequestStatus.APPROVED,
+            approver=approver,
+            approver_comment=comment,
+            approvals=approvals,
+            decided_at=now,
+            access_ends_at=now + self.duration,
+        )
+
+    def _check(self, target: RequestStatus, now: datetime) -> None:
+        status = RequestStatus.EXPIRED if self.is_overdue(now) else self.status
+        if not REQUEST_MACHINE.may_move(status, target):
+            by, at = self.ended_by
+            raise InvalidStateTransition(self.chain, status, target, decided_by=by, decided_at=at)
+
+    def _refuse_requester(self, approver: UserId, action: str) -> None:
+        # The policy says so too; here it holds even if a policy were wrong.
+        if approver == self.requester:
+            raise NotAllowed(action, ("nobody decides on their own request",))
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        for is_kept, rule in self._consistency():
+            if not is_kept:
+                raise ValueError(rule)
+        return self
+
+    def _consistency(self) -> tuple[tuple[bool, str], ...]:
+        approvers = {approval.approver for approval in self.approvals}
+        is_approved = self.status is RequestStatus.APPROVED
+        is_decided = self.status in {RequestStatus.APPROVED, RequestStatus.DENIED}
+        is_quorate = len(self.approvals) >= self.required_approvals
+        by_person = self.approver is not None and is_person(self.approver)
+        return (
+            (len(approvers) == len(self.approvals), "an approver counts once"),
+            (self.requester not in approvers | {self.approver}, "nobody decides on their own request"),
+            (is_decided == (self.approver is not None), "a decided request, and only it, says who decided"),
+            (not is_approved or is_quorate == by_person, "people approve by quorum, the policy without one"),
+            (is_approved or not is_quorate, "a quorum approves"),
+            (len(self.approvals) <= self.required_approvals, "no vote is counted beyond the quorum"),
+            (self.status is not RequestStatus.DENIED or self.approver_comment is not None, "a denial has a reason"),
+            (is_approved == (self.access_ends_at is not None), "an approved request, and only it, has a window"),
+            (
+                (self.decided_at is None) == (self.status in {RequestStatus.PENDING, RequestStatus.EXPIRED}),
+                "a request that somebody ended says when",
+            ),
+            (
+                not is_approved or self.access_ends_at == (self.decided_at or self.created_at) + self.duration,
+                "the window opens with the approval and lasts for the duration",
+            ),
+        )
+
+    @model_validator(mode="after")
+    def _has_legal_duration(self) -> Self:
+        if not timedelta() < self.duration <= MAX_DURATION:
+            raise InvalidInput(
+                "duration",
+                f"{format_duration(self.duration)} is out of bounds",
+                f"Ask for more than 0 and at most {format_duration(MAX_DURATION)}.",
+            )
+        return self
+
+
+_FIXED_WHEN_MADE: Final = (
+    "requester",
+    "profile",
+    "justification",
+    "duration",
+    "rule",
+    "required_approvals",
+    "created_at",
+    "expires_at",
+)

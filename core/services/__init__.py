@@ -1,0 +1,6 @@
+"""One short function for each use case."""
+
+from core.services.break_glass import BreakGlassService
+from core.services.requests import RequestService
+
+__all__ = ["BreakGlassService", "RequestService"]

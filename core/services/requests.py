@@ -1,0 +1,229 @@
+"""The use cases of a request: load, decide by a pure function, commit.
+
+Invariant: what a click means is decided from the stored record and the policy of the moment, and is committed only if
+that record is still the one it was decided on.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final, Literal
+
+from pydantic import JsonValue
+
+from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, by_policy, check_profile_name
+from core.audit import AuditEvent, EntryDraft
+from core.clock import Clock, format_time
+from core.duration import to_nanoseconds
+from core.errors import ConcurrentModification, InvalidStateTransition, RequestExists, RequestNotFound
+from core.policy import PolicySource, RequestDecision
+from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
+from core.services.attempt import noting_refusals, retry_on_conflict
+from core.stores.base import MOST_PER_PAGE, Stores
+from core.text import clean_text
+
+REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
+"""A denial needs a reason that the requester can understand: three characters are the least, such as "dup"."""
+
+
+class RequestService:
+    """Ask for access, and decide on it. Safe for threads, and for any number of processes."""
+
+    def __init__(self, stores: Stores, policy: PolicySource, clock: Clock) -> None:
+        self._stores = stores
+        self._policy = policy
+        self._clock = clock
+
+    def submit(
+        self,
+        requester: Actor,
+        profile: str,
+        duration: timedelta,
+        justification: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Request:
+        """Ask for access. The request is pending, or approved at once where the policy does that by itself.
+
+        The same `idempotency_key` from the same person gives the request that it gave the first time. Raises
+        InvalidInput, NotAllowed, StoreError.
+        """
+        name = check_profile_name(profile)
+        reason = clean_text(
+            "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
+        )
+        with noting_refusals(self._stores.refusals, AuditEvent.SUBMIT_REFUSED, requester) as attempt:
+            attempt.is_for(name)
+            now = self._clock.now()
+            decision = self._policy.current().judge_request(requester, name, duration, now)
+            decision.require()
+            request = Request.submit(
+                requester=requester.id,
+                profile=name,
+                justification=reason,
+                duration=duration,
+                rule=decision.rule or "",
+                required_approvals=decision.required_approvals,
+                decide_within=decision.decide_within,
+                now=now,
+                request_id=_id_from(requester.id, idempotency_key),
+            )
+            return self._create(request, decision, now)
+
+    def approve(self, request_id: RequestId, approver: Actor, comment: str | None = None) -> Request:
+        """Count this approver's vote; the last one needed approves. A second vote of the same person changes nothing.
+
+        Raises RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided), InvalidInput, StoreError.
+        """
+        said = _clean_comment(comment)
+        with noting_refusals(self._stores.refusals, AuditEvent.APPROVE_REFUSED, approver) as attempt:
+
+            def decide() -> Request:
+                request, now = self._load(request_id)
+                attempt.is_about(request)
+                details = self._judge("approve", request, approver)
+                approved = request.approve(approver.id, now, said)
+                if approved is request:
+                    return request
+                return self._stores.requests.update(approved, _vote_entry(approved, approver, said, details))
+
+            return retry_on_conflict(decide)
+
+    def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
+        """End the request with a no. Raises like `approve`."""
+        why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
+        with noting_refusals(self._stores.refusals, AuditEvent.DENY_REFUSED, approver) as attempt:
+
+            def decide() -> Request:
+                request, now = self._load(request_id)
+                attempt.is_about(request)
+                details = self._judge("deny", request, approver)
+                denied = request.deny(approver.id, now, why)
+                if denied is request:
+                    return request
+                entry = _entry(AuditEvent.REQUEST_DENIED, approver.id, denied, {**details, "reason": why})
+                return self._stores.requests.update(denied, entry)
+
+            return retry_on_conflict(decide)
+
+    def cancel(self, request_id: RequestId, requester: Actor) -> Request:
+        """Take one's own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
+        with noting_refusals(self._stores.refusals, AuditEvent.CANCEL_REFUSED, requester) as attempt:
+
+            def decide() -> Request:
+                request, now = self._load(request_id)
+                attempt.is_about(request)
+                # No policy is asked: whoever asked may take it back, even if the rule is gone by now.
+                cancelled = request.cancel(requester.id, now)
+                if cancelled is request:
+                    return request
+                entry = _entry(AuditEvent.REQUEST_CANCELLED, requester.id, cancelled, {})
+                return self._stores.requests.update(cancelled, entry)
+
+            return retry_on_conflict(decide)
+
+    def expire_due(self) -> tuple[Request, ...]:
+        """Record the end of every request whose deadline passed; the ones that this call recorded.
+
+        Any number of instances may do this at once: each request is expired once. Raises StoreUnavailable.
+        """
+        expired: list[Request] = []
+        cursor: str | None = None
+        while True:
+            page = self._stores.requests.list_by_status(RequestStatus.PENDING, limit=MOST_PER_PAGE, cursor=cursor)
+            now = self._clock.now()
+            for request in page.items:
+                if request.is_overdue(now):
+                    # Somebody else ended it, or the list was older than the table: either way it is not ours to end.
+                    with suppress(ConcurrentModification, InvalidStateTransition, RequestNotFound):
+                        expired.append(self._expire(request, now))
+            cursor = page.cursor
+            if cursor is None:
+                return tuple(expired)
+
+    def find_access(self, person: UserId, profile: ProfileName) -> Request | None:
+        """The approved request that gives this person access to the profile now. One read of an index."""
+        return self._stores.requests.find_granting(person, profile, self._clock.now())
+
+    def _create(self, request: Request, decision: RequestDecision, now: datetime) -> Request:
+        details: dict[str, JsonValue] = {
+            **decision.to_details(),
+            "justification": request.justification,
+            "duration": to_nanoseconds(request.duration),
+            "required_approvals": request.required_approvals,
+            "expires_at": format_time(request.expires_at),
+        }
+        entries = [_entry(AuditEvent.REQUEST_SUBMITTED, request.requester, request, details)]
+        automatic = decision.auto_approval
+        if automatic is not None and automatic.is_allowed:
+            request = request.approve_by_policy(now)
+            decided_by = by_policy(request.rule)
+            entries.append(
+                _entry(AuditEvent.REQUEST_APPROVED, decided_by, request, automatic.to_details() | _window(request))
+            )
+        try:
+            return self._stores.requests.create(request, *entries)
+        except RequestExists:
+            existing = self._stores.requests.get(RequestId(request.id))
+            if existing.requester != request.requester:
+                raise
+            return existing
+
+    def _load(self, request_id: RequestId) -> tuple[Request, datetime]:
+        """The request as it is now, and now. One whose deadline passed is recorded as expired on the way."""
+        request, now = self._stores.requests.get(request_id), self._clock.now()
+        return (self._expire(request, now) if request.is_overdue(now) else request), now
+
+    def _expire(self, request: Request, now: datetime) -> Request:
+        expired = request.expire(now)
+        return self._stores.requests.update(expired, _entry(AuditEvent.REQUEST_EXPIRED, CLOCK, expired, {}))
+
+    def _judge(self, action: Literal["approve", "deny"], request: Request, approver: Actor) -> dict[str, JsonValue]:
+        """Ask the policy, unless the request is decided: then what was decided is the answer, to everybody."""
+        if request.status is not RequestStatus.PENDING:
+            return {}
+        decision = self._policy.current().judge_decider(
+            action, approver, profile=request.profile, rule=request.rule, requester=request.requester
+        )
+        decision.require()
+        return decision.to_details()
+
+
+def _entry(event: AuditEvent, actor: str, request: Request, details: dict[str, JsonValue]) -> EntryDraft:
+    return EntryDraft(
+        event=event,
+        actor=DeciderId(actor),
+        outcome=request.status,
+        subject=request.requester,
+        profile=request.profile,
+        details=details,
+    )
+
+
+def _vote_entry(request: Request, approver: Actor, comment: str | None, details: dict[str, JsonValue]) -> EntryDraft:
+    said: dict[str, JsonValue] = {"comment": comment} if comment is not None else {}
+    votes: dict[str, JsonValue] = {
+        "approvals": len(request.approvals),
+        "required_approvals": request.required_approvals,
+    }
+    if request.status is RequestStatus.PENDING:
+        return _entry(AuditEvent.APPROVAL_ADDED, approver.id, request, {**details, **said, **votes})
+    return _entry(AuditEvent.REQUEST_APPROVED, approver.id, request, {**details, **said, **votes, **_window(request)})
+
+
+def _window(request: Request) -> dict[str, JsonValue]:
+    return {"access_ends_at": format_time(request.life_ends_at())}
+
+
+def _clean_comment(comment: str | None) -> str | None:
+    if comment is None or not comment.strip():
+        return None
+    return clean_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
+
+
+def _id_from(person: UserId, idempotency_key: str | None) -> RequestId | None:
+    if idempotency_key is None:
+        return None
+    return RequestId(sha256(f"{person}\0{idempotency_key}".encode()).hexdigest()[:16])

@@ -1,0 +1,31 @@
+"""The DynamoDB stores.
+
+Invariant: every change is one TransactWriteItems under `updated_at`; every read that a decision rests on is consistent.
+"""
+
+from __future__ import annotations
+
+from core.stores.commit import StoreSettings
+from core.stores.dynamodb.audit import DynamoAudit
+from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.records import DynamoBreakGlass, DynamoRequests
+from core.stores.refusal_log import BackgroundRefusalLog
+
+
+class DynamoStores:
+    """The stores of one deployment: three tables with a common prefix, which exist already."""
+
+    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
+        self._connection = connection
+        self.requests = DynamoRequests(connection, prefix, settings)
+        self.break_glass = DynamoBreakGlass(connection, prefix, settings)
+        self.audit = DynamoAudit(connection, prefix, settings.clock)
+        self.refusals = BackgroundRefusalLog(self.audit, settings)
+
+    def close(self) -> None:
+        """Write down what was noted, and let go of every connection. Idempotent."""
+        self.refusals.close()
+        self._connection.close()
+
+
+__all__ = ["DynamoStores"]

@@ -1,0 +1,229 @@
+"""Calls to DynamoDB: the one place where AWS's errors become ours, and where a call is tried again.
+
+Invariant: a call ends in its result, in what DynamoDB's conditions said, or in one of `core.errors`; nothing of
+botocore leaves this module. Retries end at a deadline, with StoreUnavailable, which says whether a write may have
+taken effect.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+)
+
+from core.errors import StoreMisconfigured, StoreUnavailable
+from core.stores.dynamodb.items import Item
+
+T = TypeVar("T")
+CONNECT_SECONDS: Final = 1.0
+REPLY_SECONDS: Final = 2.0
+"""AWS answers a transaction in tens of milliseconds; a reply this late is lost, and asking again is quicker."""
+DEADLINE_SECONDS: Final = 8.0
+_FIRST_PAUSE_SECONDS: Final = 0.02
+_LONGEST_PAUSE_SECONDS: Final = 0.5
+_SERVER_ERROR: Final = 500
+
+_PASSING: Final = frozenset(
+    {
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+_PASSING_REASONS: Final = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
+_BEFORE_SENDING: Final = (ConnectTimeoutError, EndpointConnectionError)
+_SETUP: Final = (NoCredentialsError, PartialCredentialsError, NoRegionError)
+
+
+class ConditionFailed(Exception):
+    """What the conditions of a write said: for each of its items whether it failed, and then the item as stored.
+
+    `is_retry` is true when an earlier try of the same call may have taken effect. It never leaves this package.
+    """
+
+    def __init__(self, failed: tuple[bool, ...], stored: tuple[Item | None, ...], *, is_retry: bool) -> None:
+        super().__init__(failed)
+        self.failed = failed
+        self.stored = stored
+        self.is_retry = is_retry
+
+
+@dataclass(slots=True)
+class _Attempts:
+    deadline: float
+    pause: float = _FIRST_PAUSE_SECONDS
+    may_have_taken_effect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long to wait, in seconds: for a connection, for a reply, and for everything together."""
+
+    connect_seconds: float = CONNECT_SECONDS
+    reply_seconds: float = REPLY_SECONDS
+    deadline_seconds: float = DEADLINE_SECONDS
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A DynamoDB client that tries again until a deadline. Safe for threads."""
+
+    client: Any = field(repr=False)
+    timing: Timing = field(default_factory=Timing)
+
+    @classmethod
+    def open(cls, region: str, endpoint_url: str | None = None, timing: Timing | None = None) -> Connection:
+        """A client for one region. boto3 finds the credentials; they are looked up at the first call."""
+        timing = timing or Timing()
+        config = Config(
+            connect_timeout=timing.connect_seconds,
+            read_timeout=timing.reply_seconds,
+            # This module tries again by itself: only it knows what a lost reply means for which call.
+            retries={"total_max_attempts": 1},
+            max_pool_connections=64,
+            tcp_keepalive=True,
+        )
+        session = boto3.session.Session()
+        return cls(session.client("dynamodb", region_name=region, endpoint_url=endpoint_url, config=config), timing)
+
+    def close(self) -> None:
+        """Let go of every connection. Idempotent."""
+        self.client.close()
+
+    def transact(self, items: Sequence[dict[str, Any]], token: str) -> None:
+        """All of these writes, or none. `token` makes AWS recognise a repetition for ten minutes.
+
+        Raises ConditionFailed, StoreUnavailable, StoreMisconfigured.
+        """
+        with_answers = [_with_old_item(item) for item in items]
+        self._call(
+            lambda: self.client.transact_write_items(TransactItems=with_answers, ClientRequestToken=token),
+            is_write=True,
+        )
+
+    def write(self, operation: str, **arguments: Any) -> None:  # noqa: ANN401 - boto3's own arguments
+        """One write of a single item. Raises ConditionFailed, StoreUnavailable, StoreMisconfigured."""
+        self._call(lambda: getattr(self.client, operation)(**arguments), is_write=True)
+
+    def get(self, table: str, key: Item) -> Item | None:
+        """One item, read consistently; None: there is none."""
+        answer = self._call(lambda: self.client.get_item(TableName=table, Key=key, ConsistentRead=True))
+        item: Item | None = answer.get("Item")
+        return item
+
+    def get_many(self, table: str, keys: Sequence[Item]) -> list[Item]:
+        """Up to 100 items, each read consistently, in one read; those that exist."""
+        found: list[Item] = []
+        wanted = {table: {"Keys": list(keys), "ConsistentRead": True}}
+        while wanted:
+            request = wanted
+            answer = self._call(lambda: self.client.batch_get_item(RequestItems=request))  # noqa: B023 - called at once
+            found.extend(answer["Responses"].get(table, ()))
+            wanted = answer.get("UnprocessedKeys") or {}
+        return found
+
+    def query(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - boto3's own arguments
+        """One page of a query."""
+        page: dict[str, Any] = self._call(lambda: self.client.query(**arguments))
+        return page
+
+    def query_all(self, **arguments: Any) -> Iterator[Item]:  # noqa: ANN401 - boto3's own arguments
+        """Every item of a query, page by page."""
+        return self._pages(self.client.query, arguments)
+
+    def scan_all(self, **arguments: Any) -> Iterator[Item]:  # noqa: ANN401 - boto3's own arguments
+        """Every item of a table, page by page, the items of one partition together and in their order."""
+        return self._pages(self.client.scan, arguments)
+
+    def _pages(self, operation: Callable[..., Any], arguments: dict[str, Any]) -> Iterator[Item]:
+        start: dict[str, Any] = {}
+        while True:
+            page = self._call(lambda: operation(**arguments, **start))  # noqa: B023 - called at once
+            yield from page.get("Items", ())
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def _call(self, call: Callable[[], T], *, is_write: bool = False) -> T:
+        attempts = _Attempts(deadline=time.monotonic() + self.timing.deadline_seconds)
+        while True:
+            try:
+                return call()
+            except ClientError as error:
+                problem = _passing_problem(error, attempts)
+                cause: Exception = error
+            except _SETUP as error:
+                raise StoreMisconfigured(f"AWS cannot be called: {error}", "Check region and credentials") from error
+            except BotoCoreError as error:
+                problem, cause = type(error).__name__, error
+                attempts.may_have_taken_effect |= not isinstance(error, _BEFORE_SENDING)
+            if not _has_time_for_another(attempts):
+                unknown = is_write and attempts.may_have_taken_effect
+                raise StoreUnavailable(problem, is_outcome_unknown=unknown) from cause
+
+
+def _passing_problem(error: ClientError, attempts: _Attempts) -> str:
+    """The name of a problem that may pass; every other answer is raised as what it means."""
+    code = error.response["Error"]["Code"]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == "TransactionCanceledException":
+        reasons = error.response.get("CancellationReasons", [])
+        failed = tuple(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons)
+        if any(failed):
+            stored: tuple[Item | None, ...] = tuple(
+                dict(reason["Item"]) if "Item" in reason else None for reason in reasons
+            )
+            raise ConditionFailed(failed, stored, is_retry=attempts.may_have_taken_effect) from error
+        passing = [reason["Code"] for reason in reasons if reason.get("Code") in _PASSING_REASONS]
+        if passing:
+            return str(passing[0])
+    elif code == "ConditionalCheckFailedException":
+        raise ConditionFailed((True,), (None,), is_retry=attempts.may_have_taken_effect) from error
+    elif code in _PASSING or status >= _SERVER_ERROR:
+        attempts.may_have_taken_effect |= status >= _SERVER_ERROR or code == "TransactionInProgressException"
+        return code
+    raise _misconfigured(code, error) from error
+
+
+def _misconfigured(code: str, error: ClientError) -> StoreMisconfigured:
+    message = error.response["Error"].get("Message", "")
+    if code == "ResourceNotFoundException":
+        return StoreMisconfigured("a table is missing", "Run `countersign tables create`")
+    if code == "ValidationException":
+        return StoreMisconfigured(f"a table does not fit: {message}", "Run `countersign tables check`")
+    return StoreMisconfigured(f"AWS refused the call: {code}: {message}", "Check the credentials and the IAM policy")
+
+
+def _has_time_for_another(attempts: _Attempts) -> bool:
+    # Full jitter: many callers that were refused together must not come back together.
+    pause = random.uniform(0, attempts.pause)  # noqa: S311 - not a secret
+    attempts.pause = min(2 * attempts.pause, _LONGEST_PAUSE_SECONDS)
+    if time.monotonic() + pause >= attempts.deadline:
+        return False
+    time.sleep(pause)
+    return True
+
+
+def _with_old_item(item: dict[str, Any]) -> dict[str, Any]:
+    ((operation, arguments),) = item.items()
+    return {operation: {**arguments, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}

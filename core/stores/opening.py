@@ -1,0 +1,85 @@
+"""Open the stores that a URL names.
+
+Invariant: a URL that is not understood opens nothing; no part of it is guessed. Only here are engines chosen, and an
+engine's library is imported only when its stores are opened.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from core.audit import AuditKeyring
+from core.clock import Clock, SystemClock
+from core.errors import InvalidInput
+from core.stores.base import DEFAULT_RETENTION, Stores
+from core.stores.commit import StoreSettings
+
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_PREFIX = re.compile(r"[A-Za-z0-9_.-]{3,200}")
+_FIX = "Write sqlite:///countersign.db or dynamodb://eu-west-1/countersign."
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteLocation:
+    """A file."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoLocation:
+    """A region, the prefix of the tables' names, and for tests the address of another DynamoDB."""
+
+    region: str
+    prefix: str
+    endpoint_url: str | None = None
+
+
+def read_store_url(url: str) -> SqliteLocation | DynamoLocation:
+    """Read `sqlite:///relative.db`, `sqlite:////absolute.db` or `dynamodb://region/prefix?endpoint_url=…`.
+
+    Raises InvalidInput, naming the part that is wrong.
+    """
+    parts = urlsplit(url)
+    path = unquote(parts.path).removeprefix("/")
+    if parts.scheme == "sqlite":
+        if parts.netloc or parts.query or not path:
+            raise InvalidInput("store", f"{url!r:.200} names no file", _FIX)
+        return SqliteLocation(path)
+    if parts.scheme == "dynamodb":
+        options = parse_qs(parts.query, keep_blank_values=True)
+        unknown = sorted(set(options) - {"endpoint_url"})
+        if unknown:
+            raise InvalidInput("store", f"{unknown[0]!r:.60} is not an option of a DynamoDB store", _FIX)
+        if not _REGION.fullmatch(parts.netloc):
+            raise InvalidInput("store", f"{parts.netloc!r:.60} is not an AWS region", _FIX)
+        if not _PREFIX.fullmatch(path):
+            raise InvalidInput("store", f"{path!r:.60} cannot begin the tables' names", _FIX)
+        return DynamoLocation(parts.netloc, path, options.get("endpoint_url", [None])[0])
+    raise InvalidInput("store", f"{parts.scheme!r:.60} is not a kind of store", _FIX)
+
+
+def open_stores(
+    url: str,
+    *,
+    keyring: AuditKeyring | None = None,
+    retention: timedelta = DEFAULT_RETENTION,
+    clock: Clock | None = None,
+) -> Stores:
+    """Open the stores that a URL names. A SQLite file is made when it is not there; DynamoDB tables are not.
+
+    Raises InvalidInput for a URL that is not understood, and StoreMisconfigured for a file that cannot be used.
+    """
+    settings = StoreSettings(keyring or AuditKeyring(), retention, clock or SystemClock())
+    location = read_store_url(url)
+    if isinstance(location, SqliteLocation):
+        from core.stores.sqlite import SqliteStores  # noqa: PLC0415 - see the module's docstring
+
+        return SqliteStores(location.path, settings)
+    from core.stores.dynamodb import DynamoStores  # noqa: PLC0415 - see the module's docstring
+    from core.stores.dynamodb.connection import Connection  # noqa: PLC0415
+
+    return DynamoStores(Connection.open(location.region, location.endpoint_url), location.prefix, settings)

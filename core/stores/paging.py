@@ -1,0 +1,44 @@
+"""Cursors: where the next page of a list begins.
+
+Invariant: a cursor says only "after the row created then, with this id"; it is opaque to the caller, works on every
+engine, and one that was not made here is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from core.errors import InvalidInput
+from core.stores.base import MOST_PER_PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The last row of a page: its creation time as written, and its id."""
+
+    created_at: str
+    id: str
+
+    def to_cursor(self) -> str:
+        """The position as text for the caller to hand back."""
+        return base64.urlsafe_b64encode(f"{self.created_at} {self.id}".encode()).decode()
+
+
+def read_cursor(cursor: str | None) -> Position | None:
+    """Read what `to_cursor` wrote. Raises InvalidInput for anything else."""
+    if cursor is None:
+        return None
+    try:
+        created_at, record_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ", 1)
+    except (ValueError, binascii.Error) as error:
+        raise InvalidInput("cursor", "this is not a cursor of a list", "Begin again at the first page.") from error
+    return Position(created_at, record_id)
+
+
+def check_limit(limit: int) -> int:
+    """Raises InvalidInput unless 1 <= limit <= 1000."""
+    if not 1 <= limit <= MOST_PER_PAGE:
+        raise InvalidInput("limit", f"{limit} is out of bounds", f"Ask for 1 to {MOST_PER_PAGE}.")
+    return limit

@@ -1,0 +1,78 @@
+"""The DynamoDB tables: the one source for the code, the command line, CloudFormation and the docs.
+
+Invariant: what is written here is what `countersign tables create` makes and `countersign tables check` demands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+TTL_ATTRIBUTE: Final = "ttl"
+"""A Number of Unix seconds, after which DynamoDB may delete the item (within a few days, says AWS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A partition key, and where there is one a sort key: names of attributes."""
+
+    partition: str
+    sort: str | None = None
+
+    def names(self) -> tuple[str, ...]:
+        """The attributes of this key."""
+        return (self.partition,) if self.sort is None else (self.partition, self.sort)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: its name behind the prefix, its key, and its global secondary indexes, which project everything."""
+
+    suffix: str
+    key: Key
+    indexes: dict[str, Key]
+    number_attributes: frozenset[str] = frozenset()
+
+    def name(self, prefix: str) -> str:
+        """The table's full name, such as `countersign-requests`."""
+        return f"{prefix}-{self.suffix}"
+
+    def attribute_type(self, attribute: str) -> str:
+        """DynamoDB's letter for the attribute's type: S for text, N for a number."""
+        return "N" if attribute in self.number_attributes else "S"
+
+
+REQUESTS: Final = Table(
+    suffix="requests",
+    key=Key("id"),
+    indexes={
+        "gsi-requester": Key("requester", "created_at"),
+        "gsi-status": Key("status", "created_at"),
+        "gsi-profile": Key("profile", "created_at"),
+    },
+)
+
+BREAK_GLASS: Final = Table(
+    suffix="break-glass",
+    key=Key("pk"),
+    indexes={
+        "gsi-invoker": Key("invoker", "created_at"),
+        "gsi-status": Key("status", "created_at"),
+        "gsi-profile": Key("profile", "created_at"),
+    },
+)
+
+AUDIT: Final = Table(
+    suffix="audit",
+    key=Key("chain", "seq"),
+    indexes={
+        # By month, because a partition key is needed to read in the order of time; one partition takes 1,000 writes
+        # a second, and DynamoDB splits a busy one.
+        "gsi-month": Key("month", "at"),
+        # Sparse: only entries that somebody still has to be told of have the attribute `delivery`.
+        "gsi-delivery": Key("delivery", "due_at"),
+    },
+    number_attributes=frozenset({"seq"}),
+)
+
+TABLES: Final = (REQUESTS, BREAK_GLASS, AUDIT)

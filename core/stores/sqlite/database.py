@@ -1,0 +1,204 @@
+"""One SQLite file: its connections, its transactions and its schema.
+
+Invariant: a write transaction begins IMMEDIATE and is on disk when it returns (WAL, `synchronous=FULL`), so it is
+atomic against threads, other processes and kill -9; every sqlite3 error leaves as one of `core.errors`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from core.errors import StoreMisconfigured, StoreUnavailable
+
+SCHEMA_VERSION: Final = 1
+BUSY_SECONDS: Final = 5.0
+"""How long a transaction waits for another process's before it gives up."""
+_RECORD_COLUMNS = """
+    id TEXT PRIMARY KEY, person TEXT NOT NULL, profile TEXT NOT NULL, status TEXT NOT NULL,
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL, expires_at TEXT NOT NULL, body TEXT NOT NULL"""
+_SCHEMA: Final = {
+    "requests": f"CREATE TABLE IF NOT EXISTS requests ({_RECORD_COLUMNS})",
+    "break_glass": f"CREATE TABLE IF NOT EXISTS break_glass ({_RECORD_COLUMNS})",
+    "ledgers": """CREATE TABLE IF NOT EXISTS ledgers (
+        owner TEXT PRIMARY KEY, updated_at TEXT NOT NULL, body TEXT NOT NULL)""",
+    "audit": """CREATE TABLE IF NOT EXISTS audit (
+        chain TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,
+        due_at TEXT, is_parked INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+        delivered_to TEXT NOT NULL DEFAULT '[]', problem TEXT, lease TEXT, leased_until TEXT,
+        PRIMARY KEY (chain, seq)) WITHOUT ROWID""",
+    "refusal_heads": """CREATE TABLE IF NOT EXISTS refusal_heads (
+        chain TEXT PRIMARY KEY, length INTEGER NOT NULL, digest TEXT NOT NULL)""",
+}
+_INDEXES: Final = (
+    *(
+        f"CREATE INDEX IF NOT EXISTS {table}_by_{column} ON {table} ({column}, created_at, id)"
+        for table in ("requests", "break_glass")
+        for column in ("person", "profile", "status")
+    ),
+    "CREATE INDEX IF NOT EXISTS audit_by_at ON audit (at, chain, seq)",
+    "CREATE INDEX IF NOT EXISTS audit_due ON audit (is_parked, due_at) WHERE due_at IS NOT NULL",
+)
+
+
+class Database:
+    """Connections to one file, shared by threads; each one is used by one thread at a time."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        # Within one process, waiting for a lock is fair and quick; SQLite's own waiting sleeps in steps up to 100 ms.
+        self._writing = threading.Lock()
+        self._owner = os.getpid()
+        self._is_closed = False
+        self._create_file()
+        self._prepare_schema()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection for one SELECT, which sees one consistent moment."""
+        with self._mapped_errors(), self._connection() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed and on disk when the block ends, undone when it raises."""
+        with self._mapped_errors(), self._writer_turn(), self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            self._commit(connection)
+
+    def close(self) -> None:
+        """Close every idle connection; one that is in use closes when it is given back. Idempotent."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    @contextmanager
+    def _writer_turn(self) -> Iterator[None]:
+        if not self._writing.acquire(timeout=BUSY_SECONDS):
+            raise StoreUnavailable("the database was busy with other changes for too long")
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        connection = self._take()
+        is_sound = True
+        try:
+            yield connection
+        except sqlite3.Error:
+            # Nobody knows the state of a connection after an error of the engine; a fresh one costs a millisecond.
+            is_sound = False
+            raise
+        finally:
+            with self._lock:
+                is_kept = is_sound and not self._is_closed
+                if is_kept:
+                    self._idle.append(connection)
+            if not is_kept:
+                connection.close()
+
+    @staticmethod
+    def _commit(connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            # The last frame may have reached the disk before the error did.
+            raise StoreUnavailable(str(error), is_outcome_unknown=True) from error
+
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._is_closed:
+                raise StoreUnavailable("the store was closed")
+            if self._owner != os.getpid():
+                # SQLite forbids carrying a connection across fork(); the parent still uses these.
+                raise StoreUnavailable("the store was opened before this process was forked; open it again here")
+            if self._idle:
+                return self._idle.pop()
+        return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA trusted_schema=OFF")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _create_file(self) -> None:
+        folder = Path(self.path).parent
+        try:
+            # Only its owner may read it: it holds people's reasons, and the audit trail.
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreMisconfigured(
+                f"{self.path} cannot be opened: {error.strerror}",
+                f"Check that the folder {folder} exists and that this process may write there",
+            ) from error
+
+    def _prepare_schema(self) -> None:
+        with self._mapped_errors(), self._connection() as connection:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode=WAL")
+        with self.write() as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if version == 0 and not tables:
+                for statement in (*_SCHEMA.values(), *_INDEXES):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        problems = self.find_differences()
+        if problems:
+            raise StoreMisconfigured(
+                f"{self.path} is not a database of this version of Countersign: {'; '.join(problems)}",
+                "Name another file, or run the version that made this one",
+            )
+
+    def find_differences(self) -> tuple[str, ...]:
+        """How this file differs from the schema, in words; empty when it does not."""
+        with self.read() as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            found = dict(
+                connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL")
+            )
+        problems = [] if version == SCHEMA_VERSION else [f"its version is {version}, not {SCHEMA_VERSION}"]
+        for table, statement in _SCHEMA.items():
+            if table not in found:
+                problems.append(f"the table {table} is missing")
+            elif _columns(found[table]) != _columns(statement):
+                problems.append(f"the table {table} has other columns")
+        return tuple(problems)
+
+    @contextmanager
+    def _mapped_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            # "database is locked", "disk I/O error", "database or disk is full": a transaction that raised was undone.
+            raise StoreUnavailable(str(error)) from error
+        except sqlite3.DatabaseError as error:
+            raise StoreMisconfigured(
+                f"{self.path} cannot be used: {error}", "Name a file that is a database of Countersign, or a new one"
+            ) from error
+
+
+def _columns(statement: str) -> str:
+    return "".join(statement.split("(", 1)[1].split())

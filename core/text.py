@@ -1,0 +1,65 @@
+"""Text from people: stripped, bounded, and free of characters that could deceive a reader.
+
+Invariant: text that reached a record has visible characters, no control characters and no marks that reverse the
+reading direction; it is otherwise what the person typed. It is data: `quoted` makes it safe for one log line.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable
+
+from pydantic import AfterValidator
+
+from core.errors import InvalidInput
+
+_ALLOWED_CONTROLS = frozenset("\n\t")
+_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Unicode's embedding, override and isolate marks: they can make a sentence read as another one (UAX 9)."""
+
+
+def clean_text(field: str, text: object, *, at_least: int, at_most: int) -> str:
+    """Return the text without surrounding white space.
+
+    Lengths are in characters, after stripping; invisible characters do not count towards `at_least`.
+    Raises InvalidInput, naming `field`, when the text is no text, too short, too long, or holds a control character.
+    """
+    if not isinstance(text, str):
+        raise InvalidInput(field, "this is not text", f"Write {at_least} to {at_most} characters.")
+    stripped = text.replace("\r\n", "\n").strip()
+    for character in stripped:
+        if _is_forbidden(character):
+            raise InvalidInput(
+                field,
+                f"it contains the control character U+{ord(character):04X}",
+                "Remove it; it may have come along when the text was pasted.",
+            )
+    visible = sum(1 for character in stripped if unicodedata.category(character) not in {"Cf", "Zs", "Zl", "Zp"})
+    if visible == 0 and at_least > 0:
+        raise InvalidInput(field, "it is empty", f"Write {at_least} to {at_most} characters.")
+    if visible + stripped.count(" ") < at_least:
+        raise InvalidInput(
+            field, f"it has {len(stripped)} characters", f"Write at least {at_least}, so that a reader can understand."
+        )
+    if len(stripped) > at_most:
+        raise InvalidInput(field, f"it has {len(stripped)} characters", f"Shorten it to {at_most}.")
+    return stripped
+
+
+def text_rule(field: str, *, at_least: int, at_most: int) -> AfterValidator:
+    """A pydantic rule for a model field that holds text from a person; see `clean_text`."""
+    check: Callable[[str], str] = lambda text: clean_text(field, text, at_least=at_least, at_most=at_most)  # noqa: E731
+    return AfterValidator(check)
+
+
+def quoted(text: str) -> str:
+    """The text in double quotes and pure ASCII, on one line: what a person typed can never forge a log line."""
+    return json.dumps(text, ensure_ascii=True)
+
+
+def _is_forbidden(character: str) -> bool:
+    if character in _ALLOWED_CONTROLS:
+        return False
+    # Cs: a lone surrogate cannot be written as UTF-8, so no store and no Slack call could carry it.
+    return unicodedata.category(character) in {"Cc", "Cs"} or character in _DIRECTION_MARKS
