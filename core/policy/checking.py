@@ -100,10 +100,12 @@ def _in_rules(section: str, rules: Rules, shape: PolicyShape) -> Iterator[Mistak
 def _dead_patterns(
     section: str, index: int, rule: ApprovalRule | BreakGlassRule, shape: PolicyShape
 ) -> Iterator[Mistake]:
+    is_used = any(rule.covers(name) for name in shape.profiles)
     for position, pattern in enumerate(rule.profiles):
-        if any(is_covered(name, pattern) for name in shape.profiles):
-            continue
         is_name = not set(pattern) & set("*?")
+        # In a rule that decides about something, a pattern may wait for profiles that are still to come.
+        if any(is_covered(name, pattern) for name in shape.profiles) or (is_used and not is_name):
+            continue
         problem = f"there is no profile {pattern!r}" if is_name else f"{pattern!r} covers no profile"
         yield Mistake((section, index, "profiles", position), problem, suggest(pattern, tuple(shape.profiles)))
 

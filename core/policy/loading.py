@@ -19,7 +19,7 @@ from core.errors import InvalidPolicy, PolicyProblem
 from core.policy.checking import find_mistakes
 from core.policy.policy import Policy
 from core.policy.reading import MOST_BYTES, read_values, write_path
-from core.policy.shaping import line_of, shape_values
+from core.policy.validating import line_of, shape_values
 from core.text import quoted
 
 _LOG = logging.getLogger("countersign.policy")
@@ -86,12 +86,15 @@ class PolicyFile:
             return
         self._checked_at = now
         try:
-            if self._is_unchanged(now):
+            # A refused file is read every time: one that was moved away and back looks as if nothing had happened.
+            if self.problem is None and self._is_unchanged(now):
                 return
             content, self._signature = _read(self._path)
-            self._take(content)
         except InvalidPolicy as problem:
-            self._refuse(problem)
+            self._refuse(problem, None)
+            return
+        if content != self._refused:
+            self._take(content)
 
     def _is_unchanged(self, now: datetime) -> bool:
         signature = _sign(self._path)
@@ -101,22 +104,22 @@ class PolicyFile:
         return signature == self._signature and age > _SETTLED_AFTER
 
     def _take(self, content: bytes) -> None:
-        if content == self._refused:
-            return
-        self._refused = None
         if hashlib.sha256(content).hexdigest() != self._policy.digest:
-            self._refused = content
-            self._policy = parse_policy(content, str(self._path))
-            self._refused = None
+            try:
+                self._policy = parse_policy(content, str(self._path))
+            except InvalidPolicy as problem:
+                self._refuse(problem, content)
+                return
             _LOG.info("policy %s is in force now, from %s", self._policy.digest[:12], self._path)
         elif self.problem is not None:
-            _LOG.info("policy %s is in the file again", self._policy.digest[:12])
-        self.problem = None
+            _LOG.info("policy %s is in the file again, and stays in force", self._policy.digest[:12])
+        self._refused, self.problem = None, None
 
-    def _refuse(self, problem: InvalidPolicy) -> None:
-        if self.problem is not None and self.problem.problems == problem.problems:
+    def _refuse(self, problem: InvalidPolicy, content: bytes | None) -> None:
+        is_told = self.problem is not None and self.problem.problems == problem.problems
+        self._refused, self.problem = content, problem
+        if is_told:
             return
-        self.problem = problem
         _LOG.error("the policy file was refused; policy %s stays in force", self._policy.digest[:12])
         for each in problem.problems:
             _LOG.error("%s:%d: %s: %s", self._path, each.line, each.path, quoted(f"{each.problem}. {each.fix}"))

@@ -15,6 +15,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     StrictBool,
     StrictInt,
@@ -31,7 +32,6 @@ from core.policy.shape import Name, ProfilePattern, Shape, duration_rule, mistak
 from core.policy.window import TimeWindow
 from core.usage import MOST_PER_QUOTA, UsageLimits
 
-LONGEST_TO_DECIDE: Final = timedelta(days=7)
 LONGEST_WINDOW: Final = timedelta(days=30)
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,31}")
 _LONGEST_DESCRIPTION: Final = 200
@@ -57,7 +57,7 @@ Patterns = Annotated[tuple[ProfilePattern, ...], Field(min_length=1)]
 Quota = Annotated[StrictInt, Field(ge=1, le=MOST_PER_QUOTA)]
 RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
 EventDuration = Annotated[timedelta, *duration_rule(break_glass.MAX_DURATION)]
-DecisionTime = Annotated[timedelta, *duration_rule(LONGEST_TO_DECIDE)]
+DecisionTime = Annotated[timedelta, *duration_rule(request.MAX_DECIDE_WITHIN)]
 LimitWindow = Annotated[timedelta, *duration_rule(LONGEST_WINDOW)]
 
 
@@ -96,12 +96,14 @@ class Identity(Shape):
     """How people are recognised."""
 
     trust_email: StrictBool = Field(
-        default=False, description="True lets rules name people by e-mail address, as Slack shows it."
+        default=False, description="Left out: false. True lets rules name people by e-mail address, as Slack shows it."
     )
 
 
 class AutoApproval(Shape):
     """When a request needs no person to approve it: all that is given here has to hold."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     requesters: Selectors | None = Field(default=None, description="Only for these people.")
     max_duration: RequestDuration | None = Field(default=None, description="Only up to this long.")
@@ -134,7 +136,10 @@ class ApprovalRule(Rule):
     requesters: Selectors | None = Field(default=None, description="Who may ask. Left out: every verified person.")
     approvers: Selectors = Field(description="Who may approve and deny.")
     required_approvals: StrictInt = Field(
-        default=1, ge=1, le=request.MAX_APPROVALS, description="How many different people have to approve."
+        default=1,
+        ge=1,
+        le=request.MAX_APPROVALS,
+        description="How many people have to approve; 1 if left out.",
     )
     max_duration: RequestDuration = Field(description="The longest access that may be asked for, such as 4h.")
     decide_within: DecisionTime = Field(
@@ -155,11 +160,11 @@ class BreakGlassRule(Rule):
     cooldown: LimitWindow | None = Field(default=None, description="The pause after one person's last event.")
     max_per_user: Quota | None = Field(default=None, description="How many events one person may have in the window.")
     max_per_profile: Quota | None = Field(default=None, description="How many events one profile may have in it.")
-    quota_window: LimitWindow = Field(default=timedelta(hours=24), description="The window of the quotas; 24h.")
+    quota_window: LimitWindow = Field(default=timedelta(hours=24), description="Window of the quotas; 24h if left out.")
     escalation_threshold: Quota | None = Field(
         default=None, description="At how many events in the window the security channel is told."
     )
-    mfa: Mfa = Field(default=Mfa.OPTIONAL, description="Whether a verified second factor is needed.")
+    mfa: Mfa = Field(default=Mfa.OPTIONAL, description="Is a second factor needed? Optional if left out.")
     time: TimeWindow | None = Field(default=None, description="Only in these hours. Left out: always.")
 
     def limits(self) -> UsageLimits:

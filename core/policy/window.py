@@ -13,7 +13,7 @@ from functools import cache
 from typing import Annotated, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictStr, WithJsonSchema, model_validator
 
 from core.clock import require_utc
 from core.policy.shape import Shape, mistake, suggest
@@ -87,12 +87,17 @@ def _check_zone(text: str) -> str:
 class TimeWindow(Shape):
     """The days and hours in which something holds. Hours across midnight belong to the day on which they begin."""
 
-    days: tuple[Day, ...] = Field(default=_WEEK, min_length=1, description="Days on which the window opens.")
+    model_config = ConfigDict(json_schema_extra={"minProperties": 2})
+
+    days: tuple[Day, ...] = Field(default=_WEEK, min_length=1, description="Days on which it opens. Left out: all.")
     hours: Annotated[
         Hours,
         BeforeValidator(_read_hours),
         WithJsonSchema({"type": "string", "pattern": r"^[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d$"}),
-    ] = Field(default=ALL_DAY, description="Such as 09:00-17:00, or 22:00-06:00 across midnight. The end is exclusive.")
+    ] = Field(
+        default=ALL_DAY,
+        description="Such as 09:00-17:00 or 22:00-06:00; the end is exclusive. Left out: all day.",
+    )
     timezone: Annotated[StrictStr, AfterValidator(_check_zone)] = Field(description="An IANA name: Europe/Berlin.")
 
     def is_open(self, now: datetime) -> bool:

@@ -1,0 +1,201 @@
+"""`countersign policy`: check a policy file, and ask it what it would say.
+
+Invariant: it asks the same functions that enforce the policy, so its answer is the answer that counts. A mistake is
+told in plain lines, never as a traceback.
+
+Exit codes: 0 fine or allowed, 1 mistakes or refused, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Final
+
+import click
+
+from core.actor import Actor, UserId, check_user_group_id, check_user_id
+from core.break_glass import ReasonCode
+from core.clock import SystemClock, format_time, require_utc
+from core.duration import format_duration, parse_duration
+from core.errors import InvalidInput, InvalidPolicy
+from core.policy import BreakGlassDecision, Condition, Decision, Policy, RequestDecision, load_policy
+from core.policy.editor_schema import write_schema
+
+_DIGITS_SHOWN: Final = 12
+_REFUSED: Final = 1
+_policy_option = click.option(
+    "--policy", "policy_path", envvar="COUNTERSIGN_POLICY", default="policy.yml", show_default=True, help="The file."
+)
+
+
+@click.group()
+def policy() -> None:
+    """Check the policy file, or ask what it would say."""
+
+
+@policy.command()
+@click.argument("path", required=False)
+@_policy_option
+def check(path: str | None, policy_path: str) -> None:
+    """Find every mistake in a policy file, each with its line and its fix."""
+    loaded = _load(path or policy_path)
+    shape = loaded.shape
+    counts = (
+        _count(len(shape.profiles), "profile"),
+        _count(len(shape.approval), "approval rule"),
+        _count(len(shape.break_glass), "break-glass rule"),
+    )
+    click.echo(f"{path or policy_path} is fine: {', '.join(counts)}; digest {loaded.digest[:_DIGITS_SHOWN]}")
+
+
+@policy.command()
+def schema() -> None:
+    """Print the JSON Schema of the policy file, for editors."""
+    click.echo(write_schema(), nl=False)
+
+
+@policy.command()
+@_policy_option
+@click.option("--user", required=True, help="Who acts: a Slack user id.")
+@click.option("--profile", required=True, help="The profile it is about.")
+@click.option("--duration", default="1h", show_default=True, help="How long, such as 2h or 90m.")
+@click.option("--group", "groups", multiple=True, help="A Slack user group the user is in; repeatable.")
+@click.option("--email", help="The user's e-mail address, for policies that trust it.")
+@click.option("--at", "moment", help="When, such as 2026-01-15T10:00:00Z. Default: now.")
+@click.option("--break-glass", "reason", help="Break the glass instead, for this reason.")
+@click.option("--mfa", is_flag=True, help="With a verified second factor.")
+@click.option("--as-approver-of", "requester", help="May the user decide on this person's request?")
+@click.option("--requester-group", "requester_groups", multiple=True, help="A user group that person is in.")
+def explain(  # noqa: PLR0913 - one argument for each option of the command.
+    *,
+    policy_path: str,
+    user: str,
+    profile: str,
+    duration: str,
+    groups: tuple[str, ...],
+    email: str | None,
+    moment: str | None,
+    reason: str | None,
+    mfa: bool,
+    requester: str | None,
+    requester_groups: tuple[str, ...],
+) -> None:
+    """Say what the policy would decide, by which rule, and why."""
+    if reason is not None and requester is not None:
+        raise click.UsageError("--break-glass and --as-approver-of are two different questions. Ask one at a time.")
+    loaded = _load(policy_path)
+    with _plain_errors():
+        actor = _actor(user, groups, email)
+        length, now = parse_duration(duration), _read_moment(moment)
+        decision: Decision
+        if requester is not None:
+            decision = _judge_decider(loaded, actor, profile, length, now, _actor(requester, requester_groups, None))
+        elif reason is not None:
+            decision = loaded.judge_break_glass(actor, profile, _read_reason(reason), length, now, has_mfa=mfa)
+        else:
+            decision = loaded.judge_request(actor, profile, length, now)
+    for line in _describe(decision, loaded, profile, actor):
+        click.echo(line)
+    if not decision.is_allowed:
+        click.get_current_context().exit(_REFUSED)
+
+
+def _judge_decider(
+    loaded: Policy, approver: Actor, profile: str, duration: timedelta, now: datetime, requester: Actor
+) -> Decision:
+    asked = loaded.judge_request(requester, profile, duration, now)
+    if asked.rule is None:
+        raise InvalidInput(
+            "as-approver-of",
+            f"{requester.id} may not ask for {profile}, so there is nothing to decide",
+            "Is --requester-group missing?",
+        )
+    return loaded.judge_decider("approve", approver, profile=profile, rule=asked.rule, requester=requester.id)
+
+
+def _describe(decision: Decision, loaded: Policy, profile: str, actor: Actor) -> Iterator[str]:
+    met, unmet = _marks()
+    yield f"{decision.action} {profile}: {'allowed' if decision.is_allowed else 'refused'}"
+    yield f"rule: {decision.rule or 'none'}"
+    yield from (_describe_condition(each, met, unmet) for each in decision.conditions)
+    if isinstance(decision, RequestDecision) and decision.is_allowed:
+        yield f"approvals needed: {decision.required_approvals}, from {', '.join(loaded.approvers_for(profile, actor))}"
+        yield f"to be decided within: {format_duration(decision.decide_within)}"
+        if decision.auto_approval is not None:
+            yield f"approved at once: {'yes' if decision.auto_approval.is_allowed else 'no'}"
+            yield from (_describe_condition(each, met, unmet) for each in decision.auto_approval.conditions)
+    if isinstance(decision, BreakGlassDecision) and decision.is_allowed:
+        yield f"limits, judged when it happens: {_describe_limits(decision)}"
+    yield f"policy: {decision.policy_digest[:_DIGITS_SHOWN]}"
+
+
+def _describe_condition(condition: Condition, met: str, unmet: str) -> str:
+    return f"  {met if condition.is_met else unmet} {condition.text}"
+
+
+def _describe_limits(decision: BreakGlassDecision) -> str:
+    limits = decision.limits
+    window = format_duration(limits.quota_window)
+    said = [
+        f"a pause of {format_duration(limits.cooldown)}" if limits.cooldown else "",
+        f"{limits.max_per_user} per person in {window}" if limits.max_per_user else "",
+        f"{limits.max_per_profile} per profile in {window}" if limits.max_per_profile else "",
+    ]
+    return ", ".join(filter(None, said)) or "one live event per person and profile"
+
+
+def _actor(user: str, groups: tuple[str, ...], email: str | None) -> Actor:
+    known: UserId = check_user_id(user)
+    return Actor(id=known, email=email, user_groups=frozenset(check_user_group_id(each) for each in groups))
+
+
+def _read_moment(text: str | None) -> datetime:
+    if text is None:
+        return SystemClock().now()
+    try:
+        return require_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError) as error:
+        now = format_time(SystemClock().now())
+        raise InvalidInput("at", f"{text!r:.60} is not a time with its zone", f"Write it like {now}.") from error
+
+
+def _read_reason(text: str) -> ReasonCode:
+    try:
+        return ReasonCode(text)
+    except ValueError as error:
+        raise InvalidInput(
+            "break-glass", f"{text!r:.60} is not a reason", f"Write one of: {', '.join(ReasonCode)}."
+        ) from error
+
+
+def _load(path: str) -> Policy:
+    try:
+        return load_policy(path)
+    except InvalidPolicy as error:
+        for each in error.problems:
+            click.echo(f"{path}:{each.line}: {each.path}: {each.problem}. {each.fix}")
+        click.get_current_context().exit(_REFUSED)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    try:
+        yield
+    except InvalidInput as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _marks() -> tuple[str, str]:
+    # A terminal that cannot write these two characters would end the command with an error of its encoding.
+    try:
+        "✓✗".encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "yes", "no"
+    return "✓", "✗"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

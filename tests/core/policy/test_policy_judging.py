@@ -1,0 +1,413 @@
+"""What a policy says: requests, votes, break-glass events, closes and reviews."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue, ValidationError
+
+from core.actor import Actor, UserGroupId, UserId
+from core.break_glass import ReasonCode
+from core.errors import InvalidInput, NotAllowed
+from core.policy import Condition, Decision, Policy, PolicySource, parse_policy
+
+NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ALICE, BOB, CAROL, MALLORY = (UserId(each) for each in ("U0ALICE", "U0BOB", "U0CAROL", "U0MALLORY"))
+CHANNEL: JsonValue = {"channel": "C0ACCESS1"}
+
+
+def rule(**varied: JsonValue) -> JsonValue:
+    """An approval rule: Bob and Carol approve for everybody."""
+    return {"name": "main", "profiles": ["prod"], "approvers": [BOB, CAROL], "max_duration": "4h", **varied}
+
+
+def glass(**varied: JsonValue) -> JsonValue:
+    """A break-glass rule for Alice."""
+    return {"name": "on-call", "profiles": ["prod"], "users": [ALICE], "max_duration": "2h", **varied}
+
+
+def policy(*approval: JsonValue, **varied: JsonValue) -> Policy:
+    """A policy with these approval rules and the profile prod."""
+    file = {"version": 1, "profiles": {"prod": CHANNEL}, "approval": list(approval), **varied}
+    return parse_policy(json.dumps(file).encode())
+
+
+def actor(user: str, *groups: str, email: str | None = None) -> Actor:
+    return Actor(id=UserId(user), email=email, user_groups=frozenset(UserGroupId(each) for each in groups))
+
+
+def judge_vote(
+    judged: Policy, approver: str, *, requester: str = ALICE, profile: str = "prod", rule: str = "main"
+) -> Decision:
+    return judged.judge_decider("approve", actor(approver), profile=profile, rule=rule, requester=UserId(requester))
+
+
+class TestRequests:
+    def test_what_no_rule_covers_is_refused_and_says_so(self) -> None:
+        decision = policy().judge_request(actor(ALICE), "prod", HOUR, NOW)
+        assert not decision.is_allowed
+        assert decision.rule is None
+        assert decision.unmet == ("no rule covers prod",)
+        assert (decision.required_approvals, decision.max_duration) == (0, timedelta())
+        assert decision.auto_approval is None
+
+    def test_a_rule_for_other_people_is_named_in_the_refusal(self) -> None:
+        decision = policy(rule(requesters=["S0ENG"])).judge_request(actor(ALICE), "prod", HOUR, NOW)
+        assert decision.rule is None
+        assert decision.unmet == (
+            "no rule covers prod with U0ALICE as requester",
+            "U0ALICE is not among the requesters of rule main: S0ENG",
+        )
+
+    def test_a_rule_without_requesters_covers_every_verified_person(self) -> None:
+        decision = policy(rule(required_approvals=2, decide_within="3h")).judge_request(
+            actor(MALLORY), "prod", HOUR, NOW
+        )
+        assert decision.is_allowed
+        assert decision.rule == "main"
+        assert decision.required_approvals == 2
+        assert decision.max_duration == timedelta(hours=4)
+        assert decision.decide_within == timedelta(hours=3)
+        assert [each.is_met for each in decision.conditions] == [True, True]
+
+    def test_a_request_waits_a_day_unless_the_rule_says_otherwise(self) -> None:
+        assert policy(rule()).judge_request(actor(ALICE), "prod", HOUR, NOW).decide_within == timedelta(hours=24)
+
+    def test_the_first_rule_that_covers_profile_and_requester_decides(self) -> None:
+        judged = policy(
+            rule(name="strict", requesters=["S0ENG"], max_duration="1h", required_approvals=2), rule(name="lax")
+        )
+        assert judged.judge_request(actor(ALICE, "S0ENG"), "prod", HOUR, NOW).rule == "strict"
+        assert judged.judge_request(actor(ALICE), "prod", HOUR, NOW).rule == "lax"
+
+    def test_a_wish_that_the_first_rule_refuses_is_not_handed_on_to_a_more_generous_one(self) -> None:
+        judged = policy(rule(name="strict", requesters=["S0ENG"], max_duration="1h"), rule(name="lax"))
+        decision = judged.judge_request(actor(ALICE, "S0ENG"), "prod", 2 * HOUR, NOW)
+        assert (decision.is_allowed, decision.rule) == (False, "strict")
+        assert decision.unmet == ("2h is longer than the 1h that are allowed",)
+
+    @pytest.mark.parametrize(
+        ("duration", "is_allowed"),
+        [
+            (timedelta(hours=4), True),
+            (timedelta(hours=4, microseconds=1), False),
+            (timedelta(), False),
+            (-HOUR, False),
+            (timedelta(microseconds=1), True),
+        ],
+    )
+    def test_the_longest_duration_is_allowed_and_nothing_beyond_it(
+        self, duration: timedelta, *, is_allowed: bool
+    ) -> None:
+        assert policy(rule()).judge_request(actor(ALICE), "prod", duration, NOW).is_allowed == is_allowed
+
+    def test_an_unknown_profile_is_refused_with_the_nearest_name(self) -> None:
+        with pytest.raises(InvalidInput, match="Did you mean prod") as caught:
+            policy(rule()).judge_request(actor(ALICE), "prdo", HOUR, NOW)
+        assert caught.value.field == "profile"
+
+    def test_an_unknown_profile_that_is_near_nothing_is_refused_with_what_there_is(self) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            policy(rule()).profile("x")
+        assert caught.value.fix == "Known here: prod."
+
+    def test_a_pattern_covers_whole_names_with_regard_to_case(self) -> None:
+        names = ("prod-a", "prod-bb", "PROD-a", "my-prod-a", "prod-")
+        profiles: JsonValue = dict.fromkeys(names, CHANNEL)
+        judged = policy(rule(profiles=["prod-?"]), profiles=profiles)
+        covered = [name for name in names if judged.judge_request(actor(ALICE), name, HOUR, NOW).is_allowed]
+        assert covered == ["prod-a"]
+
+    def test_a_rule_that_cannot_be_judged_refuses_and_does_not_hand_the_wish_on(self) -> None:
+        judged = policy(rule(name="strict", requesters=["S0ENG"], max_duration="1h"), rule(name="lax"))
+        broken = Actor.model_construct(id=ALICE, user_groups=None)  # type: ignore[arg-type]
+        decision = judged.judge_request(broken, "prod", HOUR, NOW)
+        assert not decision.is_allowed
+        assert decision.rule is None
+        assert "could not be judged (TypeError" in decision.unmet[0]
+
+
+class TestAutoApproval:
+    WINDOW: ClassVar[JsonValue] = {"hours": "09:00-17:00", "timezone": "UTC"}
+
+    def judge(
+        self, automatic: JsonValue, who: Actor, duration: timedelta = HOUR, now: datetime = NOW
+    ) -> Decision | None:
+        return policy(rule(auto_approve=automatic)).judge_request(who, "prod", duration, now).auto_approval
+
+    def test_there_is_none_without_a_word_about_it(self) -> None:
+        assert policy(rule()).judge_request(actor(ALICE), "prod", HOUR, NOW).auto_approval is None
+
+    def test_it_needs_all_that_the_rule_lists(self) -> None:
+        automatic: JsonValue = {"requesters": [ALICE], "max_duration": "1h", "time": self.WINDOW}
+        allowed = self.judge(automatic, actor(ALICE))
+        assert allowed is not None
+        assert allowed.is_allowed
+        assert [each.name for each in allowed.conditions] == ["requester", "duration", "time"]
+        for refused, name in (
+            (self.judge(automatic, actor(BOB)), "requester"),
+            (self.judge(automatic, actor(ALICE), 2 * HOUR), "duration"),
+            (self.judge(automatic, actor(ALICE), now=NOW.replace(hour=17)), "time"),
+        ):
+            assert refused is not None
+            assert [each.name for each in refused.conditions if not each.is_met] == [name]
+            assert not refused.is_allowed
+
+    def test_a_condition_that_raises_counts_as_unmet(self) -> None:
+        refused = self.judge({"time": self.WINDOW}, actor(ALICE), now=NOW.replace(tzinfo=None))
+        assert refused is not None
+        assert not refused.is_allowed
+        assert refused.unmet[0].startswith("the time could not be judged (ValueError: a time needs a zone")
+
+    def test_there_is_none_for_a_request_that_is_refused(self) -> None:
+        assert self.judge({"requesters": [ALICE]}, actor(ALICE), 5 * HOUR) is None
+
+
+class TestDeciders:
+    @pytest.mark.parametrize("action", ["approve", "deny"])
+    def test_an_approver_of_the_rule_may_approve_and_deny(self, action: str) -> None:
+        decision = policy(rule()).judge_decider(
+            "deny" if action == "deny" else "approve", actor(BOB), profile="prod", rule="main", requester=ALICE
+        )
+        assert (decision.is_allowed, decision.rule, decision.action) == (True, "main", action)
+
+    def test_nobody_decides_on_their_own_request(self) -> None:
+        decision = judge_vote(policy(rule()), BOB, requester=BOB)
+        assert decision.unmet == ("U0BOB is the requester, and nobody decides on their own request",)
+
+    def test_somebody_else_may_not_decide(self) -> None:
+        assert judge_vote(policy(rule()), MALLORY).unmet == (
+            "U0MALLORY is not among the approvers of rule main: U0BOB, U0CAROL",
+        )
+
+    def test_the_rule_of_the_request_counts_and_not_the_one_that_would_match_now(self) -> None:
+        judged = policy(rule(name="new", requesters=[MALLORY], approvers=[MALLORY]), rule())
+        assert judge_vote(judged, BOB).is_allowed
+        assert not judge_vote(judged, MALLORY).is_allowed
+
+    def test_a_rule_that_is_gone_lets_nobody_decide_and_says_what_to_do(self) -> None:
+        decision = judge_vote(policy(rule(name="renamed")), BOB)
+        assert (decision.is_allowed, decision.rule) == (False, None)
+        assert decision.unmet == (
+            "rule main, under which this was asked, is not in the policy any more; cancel the request and ask again",
+        )
+
+    def test_a_rule_that_covers_the_profile_no_more_lets_nobody_decide(self) -> None:
+        judged = policy(rule(profiles=["prod"]), profiles={"prod": CHANNEL, "db": CHANNEL})
+        assert judge_vote(judged, BOB, profile="db").unmet == (
+            "rule main does not cover db any more; cancel the request and ask again",
+        )
+
+    def test_a_profile_that_is_gone_lets_nobody_decide_even_if_a_pattern_would_cover_it(self) -> None:
+        decision = judge_vote(policy(rule(profiles=["*"])), BOB, profile="db")
+        assert decision.unmet == ("the profile db is not in the policy any more; cancel the request and ask again",)
+
+    def test_a_break_glass_rule_of_that_name_gives_no_vote(self) -> None:
+        judged = policy(rule(name="other"), break_glass=[glass(name="main", users=[BOB])])
+        assert not judge_vote(judged, BOB).is_allowed
+
+
+class TestBreakGlass:
+    def judge(
+        self,
+        judged: Policy,
+        who: Actor | None = None,
+        reason: ReasonCode = ReasonCode.INCIDENT,
+        duration: timedelta = HOUR,
+        *,
+        has_mfa: bool = False,
+        now: datetime = NOW,
+    ) -> Decision:
+        return judged.judge_break_glass(who or actor(ALICE), "prod", reason, duration, now, has_mfa=has_mfa)
+
+    def test_the_rule_brings_its_limits(self) -> None:
+        judged = policy(
+            rule(),
+            break_glass=[glass(cooldown="30m", max_per_user=3, max_per_profile=10, escalation_threshold=2)],
+        )
+        decision = judged.judge_break_glass(actor(ALICE), "prod", ReasonCode.INCIDENT, HOUR, NOW, has_mfa=False)
+        assert (decision.is_allowed, decision.rule, decision.requires_mfa) == (True, "on-call", False)
+        assert decision.max_duration == timedelta(hours=2)
+        limits = decision.limits
+        assert (limits.cooldown, limits.max_per_user, limits.max_per_profile) == (timedelta(minutes=30), 3, 10)
+        assert (limits.quota_window, limits.escalation_threshold) == (timedelta(hours=24), 2)
+
+    def test_without_a_rule_nobody_breaks_the_glass(self) -> None:
+        decision = policy(rule()).judge_break_glass(actor(BOB), "prod", ReasonCode.INCIDENT, HOUR, NOW, has_mfa=True)
+        assert (decision.is_allowed, decision.rule) == (False, None)
+        assert decision.requires_mfa
+
+    def test_a_person_whom_no_rule_names_is_refused(self) -> None:
+        assert not self.judge(policy(rule(), break_glass=[glass()]), actor(BOB)).is_allowed
+
+    def test_each_condition_is_told_by_itself(self) -> None:
+        time: JsonValue = {"days": ["sat", "sun"], "timezone": "UTC"}
+        judged = policy(rule(), break_glass=[glass(allowed_reason_codes=["security"], time=time, mfa="required")])
+        decision = self.judge(judged, reason=ReasonCode.OTHER, duration=3 * HOUR)
+        assert [(each.name, each.is_met) for each in decision.conditions] == [
+            ("user", True),
+            ("reason", False),
+            ("duration", False),
+            ("time", False),
+            ("mfa", False),
+        ]
+        assert decision.unmet == (
+            "other is not a reason that counts; these are: security",
+            "3h is longer than the 2h that are allowed",
+            "it is outside sat, sun 00:00-24:00 UTC",
+            "a second factor is needed and was not verified",
+        )
+
+    def test_a_second_factor_opens_a_rule_that_requires_it(self) -> None:
+        judged = policy(rule(), break_glass=[glass(mfa="required")])
+        assert self.judge(judged, has_mfa=True).is_allowed
+        assert not self.judge(judged, has_mfa=False).is_allowed
+
+    def test_an_unknown_profile_is_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="no profile"):
+            policy(rule()).judge_break_glass(actor(ALICE), "x", ReasonCode.OTHER, HOUR, NOW, has_mfa=True)
+
+
+class TestCloseAndReview:
+    def test_the_invoker_may_close_even_when_the_profile_is_gone(self) -> None:
+        assert policy().judge_close(actor(ALICE), profile="gone", invoker=ALICE).is_allowed
+
+    def test_whoever_may_approve_for_the_profile_may_close(self) -> None:
+        judged = policy(rule(name="one", requesters=[ALICE]), rule(name="two", approvers=[MALLORY]))
+        decision = judged.judge_close(actor(MALLORY), profile="prod", invoker=ALICE)
+        assert (decision.is_allowed, decision.rule) == (True, "two")
+        assert judged.judge_close(actor(BOB), profile="prod", invoker=ALICE).rule == "one"
+
+    def test_a_stranger_may_neither_close_nor_review(self) -> None:
+        judged = policy(rule())
+        assert not judged.judge_close(actor(MALLORY), profile="prod", invoker=ALICE).is_allowed
+        assert not judged.judge_review(actor(MALLORY), profile="prod", invoker=ALICE).is_allowed
+
+    def test_an_approver_of_another_profile_may_not_close(self) -> None:
+        judged = policy(rule(), profiles={"prod": CHANNEL, "db": CHANNEL})
+        assert not judged.judge_close(actor(BOB), profile="db", invoker=ALICE).is_allowed
+
+    def test_an_approver_may_review_unless_they_broke_the_glass(self) -> None:
+        judged = policy(rule())
+        assert judged.judge_review(actor(BOB), profile="prod", invoker=ALICE).is_allowed
+        own = judged.judge_review(actor(BOB), profile="prod", invoker=BOB)
+        assert own.unmet == ("U0BOB is the one who broke the glass, and nobody reviews their own event",)
+
+
+class TestWhatIsOffered:
+    def test_the_form_offers_what_a_rule_lets_this_person_ask_for_in_the_order_of_the_file(self) -> None:
+        judged = policy(
+            rule(profiles=["a", "c"]),
+            rule(name="eng", profiles=["b"], requesters=["S0ENG"]),
+            profiles={"c": CHANNEL, "b": CHANNEL, "a": {"channel": "C0ACCESS1", "description": "An account"}},
+        )
+        assert [each.name for each in judged.requestable_profiles(actor(ALICE))] == ["c", "a"]
+        assert [each.name for each in judged.requestable_profiles(actor(ALICE, "S0ENG"))] == ["c", "b", "a"]
+        assert judged.requestable_profiles(actor(ALICE))[1].description == "An account"
+        assert judged.requestable_profiles(actor(ALICE))[1].channel == "C0ACCESS1"
+
+    def test_the_form_for_emergencies_offers_what_a_break_glass_rule_covers(self) -> None:
+        judged = policy(rule(), break_glass=[glass()])
+        assert [each.name for each in judged.declarable_profiles(actor(ALICE))] == ["prod"]
+        assert judged.declarable_profiles(actor(BOB)) == ()
+
+    def test_who_will_have_to_approve_is_told_as_the_rule_names_them(self) -> None:
+        judged = policy(rule(approvers=["group:sre", "S0SEC", BOB], requesters=[ALICE]), groups={"sre": [CAROL]})
+        assert judged.approvers_for("prod", actor(ALICE)) == ("group:sre", "S0SEC", "U0BOB")
+        assert judged.approvers_for("prod", actor(BOB)) == ()
+
+    @given(
+        requesters=st.lists(st.sampled_from([ALICE, BOB, CAROL, "S0ENG"]), min_size=1, unique=True),
+        who=st.sampled_from([ALICE, BOB, CAROL, MALLORY]),
+        is_engineer=st.booleans(),
+    )
+    def test_the_form_and_the_enforcement_never_disagree(
+        self, requesters: list[JsonValue], who: str, *, is_engineer: bool
+    ) -> None:
+        judged = policy(rule(requesters=requesters))
+        person = actor(who, *(["S0ENG"] if is_engineer else []))
+        is_offered = bool(judged.requestable_profiles(person))
+        assert is_offered == judged.judge_request(person, "prod", HOUR, NOW).is_allowed
+        assert is_offered == bool(judged.approvers_for("prod", person))
+        assert is_offered == (who in requesters or (is_engineer and "S0ENG" in requesters))
+
+
+class TestPeople:
+    def may_ask(self, who: Actor, *selectors: JsonValue, **varied: JsonValue) -> bool:
+        judged = policy(rule(requesters=list(selectors)), **varied)
+        return judged.judge_request(who, "prod", HOUR, NOW).is_allowed
+
+    def test_a_user_matches_by_id_only(self) -> None:
+        assert self.may_ask(actor(ALICE), ALICE)
+        assert not self.may_ask(Actor(id=BOB, name=ALICE, email=ALICE), ALICE)
+
+    def test_a_user_group_of_slack_matches_its_members(self) -> None:
+        assert self.may_ask(actor(ALICE, "S0ENG"), "S0ENG")
+        assert not self.may_ask(actor(ALICE, "S0OPS"), "S0ENG")
+
+    def test_a_group_of_the_policy_matches_its_people_and_its_user_groups(self) -> None:
+        groups: JsonValue = {"sre": [ALICE, "S0SRE"]}
+        assert self.may_ask(actor(ALICE), "group:sre", groups=groups)
+        assert self.may_ask(actor(BOB, "S0SRE"), "group:sre", groups=groups)
+        assert not self.may_ask(actor(BOB), "group:sre", groups=groups)
+
+    def test_a_trusted_email_address_matches_as_a_whole_without_regard_to_case(self) -> None:
+        trust: JsonValue = {"trust_email": True}
+        assert self.may_ask(actor(ALICE, email="Alice@Example.COM"), "aLICE@example.com", identity=trust)
+        assert not self.may_ask(actor(ALICE, email="alice@example.com.evil.io"), "alice@example.com", identity=trust)
+        assert not self.may_ask(actor(ALICE), "alice@example.com", identity=trust)
+
+    def test_an_email_address_matches_nobody_in_a_policy_that_does_not_trust_it(self) -> None:
+        # Such a file is refused; this is the second lock, for a policy that came about in another way.
+        trusting = policy(rule(requesters=["a@example.com"]), identity={"trust_email": True})
+        wary = Policy(digest="0" * 64, shape=trusting.shape.model_copy(update={"identity": policy().shape.identity}))
+        person = actor(ALICE, email="a@example.com")
+        assert trusting.judge_request(person, "prod", HOUR, NOW).is_allowed
+        assert not wary.judge_request(person, "prod", HOUR, NOW).is_allowed
+
+
+class TestDecisions:
+    MET = Condition(name="a", is_met=True, text="a holds")
+    UNMET = Condition(name="b", is_met=False, text="b does not hold")
+
+    def decision(self, *conditions: Condition, is_allowed: bool) -> Decision:
+        return Decision(action="x", is_allowed=is_allowed, rule=None, conditions=conditions, policy_digest="d")
+
+    def test_a_yes_with_an_unmet_condition_or_without_any_cannot_be_made(self) -> None:
+        for conditions in ((), (self.UNMET,), (self.MET, self.UNMET)):
+            with pytest.raises(ValidationError):
+                self.decision(*conditions, is_allowed=True)
+
+    def test_a_no_without_an_unmet_condition_cannot_be_made(self) -> None:
+        with pytest.raises(ValidationError):
+            self.decision(self.MET, is_allowed=False)
+
+    def test_require_raises_with_every_reason(self) -> None:
+        with pytest.raises(NotAllowed) as caught:
+            policy(rule(requesters=[ALICE])).judge_request(actor(ALICE), "prod", 5 * HOUR, NOW).require()
+        assert (caught.value.action, caught.value.rule) == ("request", "main")
+        assert caught.value.reasons == ("5h is longer than the 4h that are allowed",)
+
+    def test_require_passes_a_yes(self) -> None:
+        policy(rule()).judge_request(actor(ALICE), "prod", HOUR, NOW).require()
+
+    def test_the_audit_entry_names_the_rule_and_the_digest_and_the_reasons_of_a_no(self) -> None:
+        judged = policy(rule())
+        assert judged.judge_request(actor(ALICE), "prod", HOUR, NOW).to_details() == {
+            "rule": "main",
+            "policy_digest": judged.digest,
+        }
+        assert policy().judge_request(actor(ALICE), "prod", HOUR, NOW).to_details() == {
+            "policy_digest": policy().digest,
+            "unmet": ["no rule covers prod"],
+        }
+
+    def test_a_policy_is_its_own_source(self) -> None:
+        judged: PolicySource = policy(rule())
+        assert judged.current() is judged

@@ -1,0 +1,103 @@
+"""The JSON Schema for editors, the example, and the models: they say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel
+
+from core.errors import InvalidPolicy
+from core.policy import load_policy, parse_policy
+from core.policy.editor_schema import policy_schema, write_schema
+from core.policy.reading import read_values
+from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Identity, PolicyShape, ProfileShape
+from core.policy.window import TimeWindow
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "policy.example.yml"
+REFERENCE = ROOT / "docs" / "policy.md"
+VALIDATOR = Draft202012Validator(policy_schema())
+
+PARTS: tuple[type[BaseModel], ...] = (
+    PolicyShape, ProfileShape, ApprovalRule, AutoApproval, TimeWindow, BreakGlassRule, Identity
+)  # fmt: skip
+RULE = b"""\
+version: 1
+profiles: {prod: {channel: C0ACCESS1}}
+approval: [{name: a, profiles: [prod], approvers: [U0BOB], max_duration: 4h%s}]
+"""
+
+
+def is_valid(content: bytes) -> bool:
+    """Would an editor with the schema leave this file without a mark?"""
+    return bool(VALIDATOR.is_valid(read_values(content).values))
+
+
+def test_the_file_is_what_the_models_give() -> None:
+    """When this fails: `countersign policy schema > core/policy/policy.schema.json`."""
+    assert (ROOT / "core" / "policy" / "policy.schema.json").read_text(encoding="utf-8") == write_schema()
+
+
+def test_the_schema_is_a_schema() -> None:
+    Draft202012Validator.check_schema(policy_schema())
+
+
+def test_the_example_has_no_mistakes_and_passes_the_schema() -> None:
+    load_policy(EXAMPLE)
+    assert is_valid(EXAMPLE.read_bytes())
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_the_reference_names_every_key(part: type[BaseModel]) -> None:
+    text = REFERENCE.read_text(encoding="utf-8")
+    assert [key for key in part.model_fields if f"`{key}`" not in text] == []
+
+
+def test_the_policy_of_the_reference_has_no_mistakes() -> None:
+    blocks = REFERENCE.read_text(encoding="utf-8").split("```yaml\n")[1:]
+    for block in blocks:
+        parse_policy(block.split("```")[0].encode())
+    assert blocks
+
+
+@pytest.mark.parametrize(
+    "varied",
+    [
+        b"",
+        b", decide_within: 1h30m",
+        b", requesters: [S0ENG, U0BOB]",
+        b", auto_approve: {max_duration: 1h}",
+        b", auto_approve: {time: {days: [mon], timezone: UTC}}",
+        b", auto_approve: {time: {hours: 22:00-06:00, timezone: UTC}}",
+    ],
+)
+def test_what_the_models_take_the_schema_takes(varied: bytes) -> None:
+    parse_policy(RULE % varied)
+    assert is_valid(RULE % varied)
+
+
+@pytest.mark.parametrize(
+    "varied",
+    [
+        b", approver: [U0BOB]",
+        b", requesters: []",
+        b", requesters: [bob]",
+        b", required_approvals: 0",
+        b", required_approvals: 11",
+        b", required_approvals: '2'",
+        b", decide_within: 5",
+        b", decide_within: soon",
+        b", decide_within: 1m1h",
+        b", auto_approve: {}",
+        b", auto_approve: {time: {timezone: UTC}}",
+        b", auto_approve: {time: {days: [monday], timezone: UTC}}",
+        b", auto_approve: {time: {hours: 9-17, timezone: UTC}}",
+        b", auto_approve: {time: {days: [mon]}}",
+    ],
+)
+def test_what_the_schema_can_see_both_refuse(varied: bytes) -> None:
+    with pytest.raises(InvalidPolicy):
+        parse_policy(RULE % varied)
+    assert not is_valid(RULE % varied)
