@@ -1,0 +1,68 @@
+"""The `countersign` command.
+
+Invariant: an error of `core.errors` ends a command with one plain line and an exit code that says whose turn it is,
+never with a traceback.
+
+Exit codes: 0 done, 1 the answer is no or something differs, 2 what was given cannot be used, 3 the store.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from bot.commands.audit import audit
+from bot.commands.playground import playground
+from bot.commands.policy import policy
+from bot.commands.tables import tables
+from core.errors import CountersignError, InvalidInput, InvalidPolicy, StoreError
+
+_NO: Final = 1
+_WRONG_USE: Final = 2
+_STORE: Final = 3
+
+
+class PlainErrors(click.Group):
+    """A group whose commands may raise what `core` raises."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        """Run the command; an error of `core.errors` becomes its line and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except CountersignError as error:
+            click.echo(f"countersign: {_describe(error)}", err=True)
+            ctx.exit(_exit_code(error))
+
+
+@click.group(cls=PlainErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="countersign", message="%(prog)s %(version)s", prog_name="countersign")
+def countersign() -> None:
+    """Access with two pairs of eyes, from Slack."""
+
+
+for _command in (audit, playground, policy, tables):
+    countersign.add_command(_command)
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    countersign()
+
+
+def _describe(error: CountersignError) -> str:
+    # A policy's mistakes are a list of lines; everything else is one line, whatever a library put into it.
+    return str(error) if isinstance(error, InvalidPolicy) else " ".join(str(error).split())
+
+
+def _exit_code(error: CountersignError) -> int:
+    match error:
+        case InvalidInput():
+            return _WRONG_USE
+        case StoreError():
+            return _STORE
+    return _NO
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""`countersign tables`: make the tables that a store needs, check them, and print them for other tools.
+
+Invariant: `check` changes nothing, and `create` never deletes: what a person has to decide is named, with its fix.
+
+Exit codes: 0 the tables are right, 1 something differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import click
+
+from bot.settings import read_settings
+from core.errors import StoreMisconfigured
+from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.deployment import DEFAULT_PREFIX, Document, Role, cloudformation, iam_policy
+from core.stores.dynamodb.tables import TablesReport, check_tables, create_tables
+from core.stores.opening import DynamoLocation, SqliteLocation, read_store_url
+from core.stores.sqlite.database import Database
+
+_DIFFERS: Final = 1
+_store_option = click.option("--store", metavar="URL", help="Which store. Default: COUNTERSIGN_STORE.")
+_key_option = click.option("--kms-key", metavar="KEY", help="A KMS key's id, ARN or alias. Default: the account's own.")
+_prefix_option = click.option("--prefix", default=DEFAULT_PREFIX, show_default=True, help="How the names begin.")
+_role_option = click.option(
+    "--role",
+    type=click.Choice([each.value for each in Role]),
+    default=Role.BOT.value,
+    show_default=True,
+    help="Who calls DynamoDB.",
+)
+
+
+@click.group()
+def tables() -> None:
+    """Make or check the tables of the store."""
+
+
+@tables.command()
+@_store_option
+@_key_option
+def create(store: str | None, kms_key: str | None) -> None:
+    """Make what is missing, and put right what can be put right without loss."""
+    match _locate(store):
+        case SqliteLocation(path):
+            with closing(Database(path)):
+                click.echo(f"{path} is ready")
+        case DynamoLocation() as location:
+            click.echo(f"Making the tables {location.prefix}-… in {location.region}; AWS may take a minute.", err=True)
+            _tell(location, _with_connection(location, kms_key, create_tables))
+
+
+@tables.command()
+@_store_option
+@_key_option
+def check(store: str | None, kms_key: str | None) -> None:
+    """Name every way in which the tables differ from what Countersign needs."""
+    match _locate(store):
+        case SqliteLocation(path):
+            _check_file(path)
+        case DynamoLocation() as location:
+            _tell(location, _with_connection(location, kms_key, check_tables))
+
+
+@tables.command()
+@_prefix_option
+def template(prefix: str) -> None:
+    """Print the tables as a CloudFormation template."""
+    _print(cloudformation(prefix))
+
+
+@tables.command()
+@_role_option
+@_prefix_option
+def iam(role: str, prefix: str) -> None:
+    """Print the least that IAM has to allow."""
+    _print(iam_policy(Role(role), prefix))
+
+
+def _locate(store: str | None) -> SqliteLocation | DynamoLocation:
+    return read_store_url(read_settings(store=store).store)
+
+
+def _with_connection(location: DynamoLocation, kms_key: str | None, work: Callable[..., TablesReport]) -> TablesReport:
+    with closing(Connection.open(location.region, location.endpoint_url)) as connection:
+        return work(connection, location.prefix, kms_key=kms_key or None)
+
+
+def _tell(location: DynamoLocation, report: TablesReport) -> None:
+    for name in report.made:
+        click.echo(f"made      {name}")
+    for repair in report.repaired:
+        click.echo(f"repaired  {repair}")
+    for difference in report.differences:
+        click.echo(f"differs   {difference}")
+    for untold in report.untold:
+        click.echo(f"untold    this engine cannot tell {untold}")
+    if report.is_fine:
+        click.echo(f"The tables {location.prefix}-… in {location.region} are as they should be.")
+    else:
+        click.get_current_context().exit(_DIFFERS)
+
+
+def _check_file(path: str) -> None:
+    problem = _find_problem(path)
+    if problem:
+        click.echo(f"differs   {problem}")
+        click.get_current_context().exit(_DIFFERS)
+    click.echo(f"{path} is as it should be.")
+
+
+def _find_problem(path: str) -> str:
+    # Opening a file that is missing or empty would make the tables in it, and a check changes nothing.
+    if not Path(path).is_file() or not Path(path).stat().st_size:
+        return f"{path}: there is no database. Run `countersign tables create`."
+    try:
+        with closing(Database(path)) as database:
+            return "; ".join(database.find_differences())
+    except StoreMisconfigured as error:
+        return str(error)
+
+
+def _print(document: Document) -> None:
+    click.echo(json.dumps(document, indent=2))

@@ -1,0 +1,207 @@
+"""The playground's story: a request, two racing approvers, a deadline, a broken glass, on the embedded store.
+
+Invariant: nothing is acted. Each line is what a service answered; the two approvers are two threads, and which of them
+wins is decided by the store. Only the clock is moved by hand.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from core.actor import Actor, UserId
+from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode, Verdict
+from core.clock import TICK
+from core.errors import InvalidStateTransition, LimitReached, NotAllowed, Refused
+from core.policy import Policy, parse_policy
+from core.request import Request, RequestId, RequestStatus
+from core.services import BreakGlassService, RequestService
+from core.stores.base import Stores
+from core.usage import LIVE_EVENT
+
+MORNING: Final = datetime(2026, 1, 15, 9, 0, tzinfo=UTC)
+_HOUR: Final = timedelta(hours=1)
+_NAMES: Final = {"U0MIRA": "Mira", "U0JON": "Jon", "U0AIKO": "Aiko", "U0SAM": "Sam", "clock": "the clock"}
+MIRA, JON, AIKO, SAM = (Actor(id=UserId(each)) for each in ("U0MIRA", "U0JON", "U0AIKO", "U0SAM"))
+_POLICY: Final = b"""\
+version: 1
+groups: {engineers: [U0MIRA, U0JON, U0AIKO, U0SAM], on-call: [U0SAM]}
+profiles:
+  prod: {description: Production account, channel: C0ACCESS1}
+  staging: {description: Staging account, channel: C0ACCESS1}
+approval:
+  - {name: engineers, profiles: [prod, staging], approvers: [group:engineers], max_duration: 4h}
+break_glass:
+  - {name: on-call, profiles: [prod], users: [group:on-call], max_duration: 2h, cooldown: 30m}
+"""
+
+
+class MovableClock:
+    """A clock that the story moves. Each reading is a microsecond after the one before, so no two are equal.
+
+    Safe for threads.
+    """
+
+    def __init__(self, now: datetime = MORNING) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """A microsecond after the reading before."""
+        with self._lock:
+            self._now += TICK
+            return self._now
+
+    def advance(self, step: timedelta) -> None:
+        """Let time pass."""
+        with self._lock:
+            self._now += step
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the story: when, what, and for an answer whether it was a yes. A `title` opens an act."""
+
+    at: datetime
+    text: str
+    is_yes: bool | None = None
+    is_title: bool = False
+
+
+class Story:
+    """Plays on the stores that it is given, which should be empty."""
+
+    def __init__(self, stores: Stores, clock: MovableClock) -> None:
+        policy: Policy = parse_policy(_POLICY, "the playground's policy")
+        self._clock = clock
+        self._requests = RequestService(stores, policy, clock)
+        self._break_glass = BreakGlassService(stores, policy, clock)
+
+    def play(self) -> Iterator[Line]:
+        """The whole story, act by act. Each line comes when it has happened."""
+        yield self._title("Two approvers, one decision")
+        yield from self._race()
+        yield self._title("A deadline is a fact of the clock")
+        yield from self._expire()
+        yield self._title("Break the glass, and answer for it")
+        yield from self._break()
+
+    def _race(self) -> Iterator[Line]:
+        yield self._told('Mira asks for prod for 1h: "Deploy the fix for INC-12"')
+        request = self._requests.submit(MIRA, "prod", _HOUR, "Deploy the fix for INC-12")
+        yield self._yes(f"pending, to be decided by {_day_and_time(request.expires_at)}")
+        yield self._after(timedelta(minutes=1), "Mira is among the approvers, and presses Approve on this request")
+        yield self._try(lambda: self._requests.approve(RequestId(request.id), MIRA))
+        yield self._after(timedelta(minutes=1), "Jon and Aiko press Approve at the same moment, in two threads")
+        yield from self._approve_together(RequestId(request.id), JON, AIKO)
+
+    def _approve_together(self, request_id: RequestId, *approvers: Actor) -> Iterator[Line]:
+        start = threading.Barrier(len(approvers))
+
+        def press(approver: Actor) -> Line:
+            start.wait()
+            line = self._try(lambda: self._requests.approve(request_id, approver))
+            return replace(line, text=f"{name_of(approver.id)}: {line.text}")
+
+        with ThreadPoolExecutor(len(approvers)) as threads:
+            # The winner's line first: who that is, is new each time.
+            yield from sorted(threads.map(press, approvers), key=lambda line: not line.is_yes)
+
+    def _expire(self) -> Iterator[Line]:
+        yield self._after(timedelta(minutes=8), 'Mira asks for staging for 2h: "Try the new index on real rows"')
+        request = self._requests.submit(MIRA, "staging", 2 * _HOUR, "Try the new index on real rows")
+        yield self._yes(f"pending, to be decided by {_day_and_time(request.expires_at)}")
+        yield self._after(timedelta(hours=24), "A day goes by. Nothing swept, nobody decided. Jon presses Approve")
+        yield self._try(lambda: self._requests.approve(RequestId(request.id), JON))
+
+    def _break(self) -> Iterator[Line]:
+        why = "INC-13: the database does not answer"
+        yield self._after(timedelta(hours=17), f'Sam, on call, breaks the glass of prod for 1h: "{why}"')
+        event = self._invoke(why)
+        yield self._yes(f"active at once, access until {_time(event.expires_at)}")
+        yield self._after(timedelta(minutes=1), "Sam breaks the glass again, while it is broken")
+        yield self._try(lambda: self._invoke("INC-13: once more, to be sure of it"))
+        yield self._after(timedelta(minutes=21), 'Sam closes it early: "The replica took over"')
+        closed = self._break_glass.close(EventId(event.id), SAM, "The replica took over")
+        yield self._yes(f"closed, and the access ended with it, before {_time(closed.expires_at)}")
+        yield self._after(timedelta(minutes=5), "Sam breaks the glass once more, within the pause of the policy")
+        yield self._try(lambda: self._invoke("INC-13: look at the old primary again"))
+        yield from self._answer(EventId(closed.id))
+
+    def _answer(self, event_id: EventId) -> Iterator[Line]:
+        notes = "The runbook was followed; INC-13 has the details."
+        yield self._after(timedelta(hours=6), "Sam reviews this event")
+        yield self._try(lambda: self._review(event_id, SAM, notes))
+        yield self._told(f'Aiko reviews it: "{notes}"')
+        yield self._try(lambda: self._review(event_id, AIKO, notes))
+
+    def _invoke(self, why: str) -> BreakGlassEvent:
+        return self._break_glass.invoke(SAM, "prod", ReasonCode.INCIDENT, why, _HOUR)
+
+    def _review(self, event_id: EventId, reviewer: Actor, notes: str) -> BreakGlassEvent:
+        return self._break_glass.review(event_id, reviewer, Verdict.JUSTIFIED, notes)
+
+    def _try(self, attempt: Callable[[], Request | BreakGlassEvent]) -> Line:
+        try:
+            return self._yes(_describe_outcome(attempt()))
+        except Refused as refusal:
+            return Line(self._clock.now(), _describe_refusal(refusal), is_yes=False)
+
+    def _after(self, step: timedelta, text: str) -> Line:
+        self._clock.advance(step)
+        return self._told(text)
+
+    def _told(self, text: str) -> Line:
+        return Line(self._clock.now(), text)
+
+    def _yes(self, text: str) -> Line:
+        return Line(self._clock.now(), text, is_yes=True)
+
+    def _title(self, text: str) -> Line:
+        return Line(self._clock.now(), text, is_title=True)
+
+
+def name_of(person: str) -> str:
+    """The name of somebody in the story; anybody else is called by the id."""
+    return _NAMES.get(person, person)
+
+
+def _describe_outcome(record: Request | BreakGlassEvent) -> str:
+    if isinstance(record, BreakGlassEvent):
+        return f"reviewed, {record.review.verdict}" if record.review is not None else str(record.status)
+    if record.status is RequestStatus.APPROVED and record.access_ends_at is not None:
+        return f"approved, access until {_time(record.access_ends_at)}"
+    return str(record.status)
+
+
+def _describe_refusal(refusal: Refused) -> str:
+    match refusal:
+        case InvalidStateTransition(status=RequestStatus.EXPIRED | EventStatus.EXPIRED):
+            return "too late: it expired, and nobody can decide any more"
+        case InvalidStateTransition(decided_by=str(decider)):
+            return f"too late: already {refusal.status} by {name_of(decider)}"
+        case LimitReached(limit=limit) if limit == LIVE_EVENT:
+            return f"refused: one is live already, until {_time(refusal.ends_at)}"
+        case LimitReached():
+            return f"refused: {refusal.limit} ({refusal.value}) until {_time(refusal.ends_at)}"
+        case NotAllowed():
+            return f"refused: {'; '.join(map(_with_names, refusal.reasons))}"
+    return f"refused: {refusal}"
+
+
+def _with_names(text: str) -> str:
+    for person, name in _NAMES.items():
+        text = text.replace(person, name)
+    return text
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%H:%M}"
+
+
+def _day_and_time(moment: datetime) -> str:
+    return f"{moment:%a %H:%M}"

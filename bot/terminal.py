@@ -1,0 +1,74 @@
+"""Calm text in a terminal: a little colour, marks, and columns that line up.
+
+Invariant: without colour the same text comes out, letter for letter. Nothing here decides what is said.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import click
+
+Mood = Literal["good", "bad", "quiet", "strong"]
+Cell = str | tuple[str, Mood]
+"""A text, or a text and how it is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """What this terminal can show: colours, and the marks ✓ and ✗."""
+
+    is_colored: bool
+    met: str
+    unmet: str
+
+    @classmethod
+    def of_stdout(cls) -> Ink:
+        """Colour on a terminal whose user did not set NO_COLOR; marks where the encoding has them."""
+        is_colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        try:
+            "✓✗·—".encode(sys.stdout.encoding or "utf-8")
+        except UnicodeEncodeError:
+            return cls(is_colored, "+", "-")
+        return cls(is_colored, "✓", "✗")
+
+    def paint(self, text: str, mood: Mood) -> str:
+        """The text, coloured where there is colour."""
+        if not self.is_colored:
+            return text
+        match mood:
+            case "good":
+                return click.style(text, fg="green")
+            case "bad":
+                return click.style(text, fg="yellow")
+            case "quiet":
+                return click.style(text, dim=True)
+            case "strong":
+                return click.style(text, bold=True)
+
+    def say(self, line: str = "") -> None:
+        """Write one line to standard output."""
+        click.echo(line, color=self.is_colored)
+
+    def columns(self, rows: Sequence[Sequence[Cell]], *, indent: int = 3, gap: int = 2) -> Iterator[str]:
+        """The rows as lines whose columns line up; the last column is as long as it is."""
+        widths = [max(len(_text(cell)) for cell in column) for column in zip(*rows, strict=True)]
+        for row in rows:
+            last = len(row) - 1
+            cells = (
+                self._cell(cell, 0 if position == last else width)
+                for position, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            yield f"{' ' * indent}{(' ' * gap).join(cells)}".rstrip()
+
+    def _cell(self, cell: Cell, width: int) -> str:
+        text = _text(cell).ljust(width)
+        return text if isinstance(cell, str) else self.paint(text, cell[1])
+
+
+def _text(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else cell[0]

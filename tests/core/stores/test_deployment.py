@@ -1,0 +1,147 @@
+"""What `deploy/` promises: the committed files, the template's tables, and what IAM has to allow."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from bot.story import MovableClock, Story
+from core.audit import AuditKeyring
+from core.break_glass import EventStatus
+from core.request import RequestStatus
+from core.stores.commit import StoreSettings
+from core.stores.dynamodb import DynamoStores
+from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.deployment import Role, cloudformation, iam_policy
+from core.stores.dynamodb.tables import check_tables, create_tables
+from core.verification import verify_trail
+from tests.engines.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, dynamodb_client
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.stores.base import Stores
+
+_DEPLOY = Path(__file__).parents[3] / "deploy"
+_WRITES = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+
+
+@pytest.mark.parametrize(
+    ("file", "document", "command"),
+    [
+        ("tables.template.json", cloudformation(), "countersign tables template"),
+        ("iam-policy.json", iam_policy(Role.BOT), "countersign tables iam"),
+        ("iam-policy.operator.json", iam_policy(Role.OPERATOR), "countersign tables iam --role operator"),
+    ],
+)
+def test_the_committed_file_is_what_the_schema_makes(file: str, document: dict[str, Any], command: str) -> None:
+    committed = (_DEPLOY / file).read_text(encoding="utf-8")
+
+    assert committed == json.dumps(document, indent=2) + "\n", f"run: {command} > deploy/{file}"
+
+
+def test_the_template_makes_the_tables_of_the_schema(moto_url: str, table_prefix: str) -> None:
+    template = cloudformation(table_prefix)
+    cloud = boto3.client(
+        "cloudformation",
+        region_name=REGION,
+        endpoint_url=moto_url,
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+    )
+    with closing(cloud), dynamodb_client(moto_url) as client:
+        cloud.create_stack(StackName=table_prefix, TemplateBody=json.dumps(template))
+        report = check_tables(Connection(client), table_prefix)
+
+    # Moto's CloudFormation leaves these three out; keys, indexes, billing and protection it makes.
+    assert {each.problem for each in report.differences} == {
+        "it is not encrypted with KMS",
+        "TTL is off",
+        "point-in-time recovery is off",
+    }
+    for resource in template["Resources"].values():
+        properties = resource["Properties"]
+        assert properties["SSESpecification"]["SSEType"] == "KMS"
+        assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_iam_allows_the_bot_what_it_does_and_nothing_more(moto_url: str, table_prefix: str) -> None:
+    with dynamodb_client(moto_url) as client:
+        create_tables(Connection(client), table_prefix)
+        done = _listen(client)
+        with closing(_open(client, table_prefix)) as stores:
+            for _ in Story(stores, MovableClock()).play():
+                pass
+            _tell_everybody(stores, MovableClock().now())
+
+    assert done == _allowed(Role.BOT, table_prefix)
+
+
+def test_iam_allows_an_operator_what_tables_and_audit_do(moto_url: str, table_prefix: str) -> None:
+    with dynamodb_client(moto_url) as client:
+        done = _listen(client)
+        create_tables(Connection(client), table_prefix)
+        check_tables(Connection(client), table_prefix)
+        with closing(_open(client, table_prefix)) as stores:
+            assert not list(stores.audit.export())
+            assert not list(verify_trail(stores, AuditKeyring(), MovableClock().now()))
+    allowed = _allowed(Role.OPERATOR, table_prefix)
+
+    assert {table: actions - allowed[table] for table, actions in done.items()} == {table: set() for table in done}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_iam_lets_nobody_delete(role: Role) -> None:
+    assert "Delete" not in json.dumps(iam_policy(role))
+
+
+def _open(client: Any, prefix: str) -> DynamoStores:  # noqa: ANN401
+    return DynamoStores(Connection(client), prefix, StoreSettings(clock=MovableClock()))
+
+
+def _tell_everybody(stores: Stores, now: datetime) -> None:
+    """What the bot does besides deciding: it lists, tells what is committed, and looks again after a lost answer."""
+    stores.requests.list_by_status(RequestStatus.PENDING)
+    stores.break_glass.list_by_status(EventStatus.ACTIVE)
+    stores.audit.get_refusals_head("REFUSALS#0123456789abcdef")
+    first, second, *_ = stores.audit.iterate_due(now.replace(year=now.year + 1))
+    for delivery, end in ((first, stores.audit.postpone), (first, stores.audit.finish), (second, stores.audit.park)):
+        leased = stores.audit.lease(delivery, "0123456789abcdef", now, now)
+        assert leased is not None
+        end(leased)
+    assert list(stores.audit.iterate_parked())
+
+
+def _listen(client: Any) -> dict[str, set[str]]:  # noqa: ANN401
+    """Collect what the client does from now on, the way IAM counts it: table to actions."""
+    done: defaultdict[str, set[str]] = defaultdict(set)
+
+    def note(params: dict[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401
+        if model.name == "TransactWriteItems":
+            for item in params["TransactItems"]:
+                ((kind, write),) = item.items()
+                done[write["TableName"]].add(_WRITES[kind])
+        elif model.name == "BatchGetItem":
+            for table in params["RequestItems"]:
+                done[table].add("BatchGetItem")
+        else:
+            done[params["TableName"]].add(model.name)
+
+    client.meta.events.register("provide-client-params.dynamodb.*", note)
+    return done
+
+
+def _allowed(role: Role, prefix: str) -> dict[str, set[str]]:
+    allowed: defaultdict[str, set[str]] = defaultdict(set)
+    for statement in iam_policy(role, prefix)["Statement"]:
+        for arn in statement["Resource"]:
+            allowed[arn.split("/")[1]] |= {action.removeprefix("dynamodb:") for action in statement["Action"]}
+    return allowed
