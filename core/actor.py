@@ -25,6 +25,7 @@ DeciderId = NewType("DeciderId", str)
 CLOCK: Final = DeciderId("clock")
 """The decider of what only the passing of time did."""
 
+_POLICY: Final = "policy:"
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
 _USER_GROUP_ID = re.compile(r"S[A-Z0-9]{2,31}")
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
@@ -32,7 +33,7 @@ _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
 
 def by_policy(rule: str) -> DeciderId:
     """The decider of what a policy rule did by itself."""
-    return DeciderId(f"policy:{rule}")
+    return DeciderId(f"{_POLICY}{rule}")
 
 
 def is_person(decider: str) -> bool:
@@ -66,7 +67,7 @@ def check_profile_name(text: object, field: str = "profile") -> ProfileName:
 
 
 def _check_decider(text: str) -> str:
-    if is_person(text) or text == CLOCK or text.startswith("policy:"):
+    if is_person(text) or text == CLOCK or (text.startswith(_POLICY) and text != _POLICY):
         return text
     raise InvalidInput("decider", f"{text!r:.60} is nobody", "Use a Slack user id.")
 

@@ -4,8 +4,9 @@ Invariant: an entry's digest is an HMAC-SHA256 over everything the entry says an
 record carries the last digest and the length. So an entry that was edited, removed, re-ordered or appended, and a
 record that was changed behind the bot's back, each break the chain at a place that verification names.
 
-What a chain cannot show: a record restored together with its whole chain to an older moment. Export the trail to
-storage that cannot be rewritten if that matters.
+What a chain cannot show: a record restored together with its whole chain to an older moment; and refused attempts
+that were removed together with the head of their chain. Export the trail to storage that cannot be rewritten if that
+matters.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ class AuditEntry(EntryDraft):
         try:
             return cls.model_validate(item)
         except (ValidationError, InvalidInput) as error:
-            raise MalformedRecord(f"audit entry {item.get('chain', '?')}/{item.get('seq', '?')}", str(error)) from error
+            name = f"audit entry {item.get('chain', '?')}/{item.get('seq', '?')}"
+            raise MalformedRecord.from_error(name, error) from error
 
 
 class AuditKeyring(BaseModel):
@@ -130,7 +132,8 @@ class AuditKeyring(BaseModel):
                 f"a key has fewer than {LEAST_KEY_LENGTH} characters",
                 "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
             )
-        return cls(keys=tuple(SecretBytes(part.encode()) for part in parts))
+        # An environment may hold bytes that are no text; surrogateescape, by which they were read, gives them back.
+        return cls(keys=tuple(SecretBytes(part.encode(errors="surrogateescape")) for part in parts))
 
     @property
     def is_keyed(self) -> bool:

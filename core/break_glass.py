@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from core.actor import ProfileName, UserId, ValidUserId
 from core.clock import UtcTime, new_id
-from core.duration import format_duration
-from core.errors import InvalidInput, InvalidStateTransition, NotAllowed
-from core.record import Record, RecordId
+from core.duration import check_duration
+from core.errors import InvalidStateTransition, NotAllowed
+from core.record import Record, RecordId, RuleName
 from core.state_machine import StateMachine
 from core.text import text_rule
 
@@ -94,11 +94,11 @@ class BreakGlassEvent(Record):
         str, text_rule("justification", at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1])
     ]
     reason_code: ReasonCode
-    rule: str
+    rule: RuleName
     request_id: RecordId
     status: EventStatus = EventStatus.ACTIVE
     mfa_verified: bool = False
-    mfa_method: str | None = None
+    mfa_method: Annotated[str, text_rule("mfa method", at_least=1, at_most=100)] | None = None
     closed_by: ValidUserId | None = None
     closed_reason: Annotated[str, text_rule("reason", at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])] | None = (
         None
@@ -121,6 +121,7 @@ class BreakGlassEvent(Record):
         event_id: EventId | None = None,
     ) -> Self:
         """A new active event. Raises InvalidInput, naming the field, for anything out of bounds."""
+        check_duration("duration", duration, MAX_DURATION)
         return cls(
             id=event_id or new_id(),
             invoker=invoker,
@@ -144,18 +145,14 @@ class BreakGlassEvent(Record):
         """
         if self.status is EventStatus.CLOSED and self.closed_by == closed_by:
             return self
-        status = EventStatus.EXPIRED if self.is_overdue(now) else self.status
-        if status is not EventStatus.ACTIVE:
-            raise InvalidStateTransition(
-                self.chain, status, EventStatus.CLOSED, decided_by=self.closed_by, decided_at=self.ended_at(now)
-            )
+        self._check(EventStatus.CLOSED, now)
         return self.replace(status=EventStatus.CLOSED, closed_by=closed_by, closed_reason=reason, closed_at=now)
 
     def expire(self, now: datetime) -> Self:
         """Record that the time passed. Raises InvalidStateTransition before that, and when somebody closed it."""
         if self.status is EventStatus.EXPIRED:
             return self
-        EVENT_MACHINE.check(self.chain, self.status, EventStatus.EXPIRED)
+        self._check(EventStatus.EXPIRED, self.created_at)
         if not self.is_overdue(now):
             raise InvalidStateTransition(self.chain, self.status, EventStatus.EXPIRED, reason="it has time left")
         return self.replace(status=EventStatus.EXPIRED)
@@ -175,7 +172,8 @@ class BreakGlassEvent(Record):
             raise InvalidStateTransition(
                 self.chain, "reviewed", "reviewed", decided_by=self.review.reviewer, decided_at=self.review.at
             )
-        EVENT_MACHINE.check(self.chain, self.status, self.status)
+        if not EVENT_MACHINE.is_final(self.status):
+            raise InvalidStateTransition(self.chain, self.status, "reviewed", reason="it has not ended")
         return self.replace(review=Review(reviewer=reviewer, at=now, verdict=verdict, notes=notes, follow_up=follow_up))
 
     def is_overdue(self, now: datetime) -> bool:
@@ -215,25 +213,28 @@ class BreakGlassEvent(Record):
             return frozenset({self.status})
         return EVENT_MACHINE.sources(self.status) - {self.status}
 
-    def facts_to_keep(self) -> Mapping[str, JsonValue]:
+    def facts_to_keep(self, item: Mapping[str, JsonValue] | None = None) -> Mapping[str, JsonValue]:
         """What was fixed when the glass was broken; for a review also how the event ended, and that it has none."""
-        item = self.to_item()
-        facts = {name: item.get(name) for name in _FIXED_WHEN_INVOKED}
+        stored = item if item is not None else self.to_item()
+        facts = {name: stored.get(name) for name in _FIXED_WHEN_INVOKED}
         if self.review is not None:
-            facts |= {name: item.get(name) for name in _FIXED_WHEN_ENDED} | {"review": None}
+            facts |= {name: stored.get(name) for name in _FIXED_WHEN_ENDED} | {"review": None}
         return facts
+
+    def _check(self, target: EventStatus, now: datetime) -> None:
+        status = EventStatus.EXPIRED if self.is_overdue(now) else self.status
+        by, at = self.closed_by, self.ended_at(now)
+        if status is target:
+            # The table's diagonal is for the review alone.
+            raise InvalidStateTransition(self.chain, status, target, decided_by=by, decided_at=at)
+        EVENT_MACHINE.check(self.chain, status, target, decided_by=by, decided_at=at)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         for is_kept, rule in self._consistency():
             if not is_kept:
                 raise ValueError(rule)
-        if not timedelta() < self.duration <= MAX_DURATION:
-            raise InvalidInput(
-                "duration",
-                f"{format_duration(self.duration)} is out of bounds",
-                f"Ask for more than 0 and at most {format_duration(MAX_DURATION)}.",
-            )
+        check_duration("duration", self.duration, MAX_DURATION)
         return self
 
     def _consistency(self) -> tuple[tuple[bool, str], ...]:

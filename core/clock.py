@@ -11,10 +11,12 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Protocol
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo
+
+from core.errors import InvalidInput
 
 ID_PATTERN = r"^[0-9a-f]{16}$"
-_WRITTEN_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_WRITTEN_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 TICK = timedelta(microseconds=1)
 """The smallest step of a written time; `updated_at` moves forward by at least this."""
 
@@ -42,7 +44,8 @@ def new_id() -> str:
 
 def format_time(moment: datetime) -> str:
     """Write a moment as `2026-01-15T03:53:45.120000Z`: always 27 characters, so that text order is time order."""
-    return require_utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    # Ten times as quick as strftime, which a decision would feel: it writes twenty times. "+00:00" makes way for "Z".
+    return require_utc(moment).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -51,7 +54,7 @@ def parse_time(text: str) -> datetime:
     Raises ValueError for any other spelling: a second one would sort differently.
     """
     if not _WRITTEN_TIME.fullmatch(text):
-        raise ValueError(f"not a time like 2026-01-15T03:53:45.120000Z: {text!r}")
+        raise ValueError(f"not a time like 2026-01-15T03:53:45.120000Z: {text!r:.60}")
     return datetime.fromisoformat(text)
 
 
@@ -62,14 +65,27 @@ def require_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _read_time(value: object) -> object:
-    return parse_time(value) if isinstance(value, str) else value
+def _read_time(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str):
+        return parse_time(value)
+    raise ValueError("a time is a datetime, or text like 2026-01-15T03:53:45.120000Z")
+
+
+def _check_zone(moment: datetime, info: ValidationInfo) -> datetime:
+    try:
+        return require_utc(moment)
+    except ValueError as error:
+        raise InvalidInput(
+            info.field_name or "time", "it has no zone", "Use datetime.now(UTC), never a bare one."
+        ) from error
 
 
 UtcTime = Annotated[
     datetime,
     BeforeValidator(_read_time),
-    AfterValidator(require_utc),
+    AfterValidator(_check_zone),
     PlainSerializer(format_time, return_type=str, when_used="json"),
 ]
 """A model field that holds a moment: aware UTC in memory, fixed-width text in JSON."""

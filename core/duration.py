@@ -9,12 +9,12 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
 
 from core.errors import InvalidInput
 
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
-_PART = re.compile(r"(\d{1,6})\s*([a-z]+)\s*")
+_PART = re.compile(r"([0-9]{1,6})\s*([a-z]+)\s*")
 _NANOSECONDS_PER_MICROSECOND = 1000
 _SHOWN_LENGTH = 20
 LONGEST = timedelta(days=366)
@@ -31,7 +31,7 @@ def parse_duration(text: object, field: str = "duration") -> timedelta:
     written = text.strip().lower()
     if written.startswith("-"):
         raise InvalidInput(field, f"{_shown(text)} is negative", fix)
-    if written.isdecimal():
+    if written.isascii() and written.isdecimal():
         raise InvalidInput(
             field, f"{_shown(text)} has no unit", f"Did you mean {_shown(written)}m or {_shown(written)}h?"
         )
@@ -53,8 +53,22 @@ def parse_duration(text: object, field: str = "duration") -> timedelta:
     return total
 
 
+def check_duration(field: str, duration: object, at_most: timedelta) -> None:
+    """Raises InvalidInput, naming `field`, unless this is a duration of more than 0 and at most `at_most`."""
+    if not isinstance(duration, timedelta):
+        raise InvalidInput(field, f"{duration!r:.60} is not a duration", "Give a timedelta.")
+    if not timedelta() < duration <= at_most:
+        raise InvalidInput(
+            field,
+            f"{format_duration(duration)} is out of bounds",
+            f"Ask for more than 0 and at most {format_duration(at_most)}.",
+        )
+
+
 def format_duration(duration: timedelta) -> str:
     """Write a duration the way people write it: `1h30m`. What is below a second is left out."""
+    if duration < timedelta():
+        return f"-{format_duration(-duration)}"
     seconds = int(duration.total_seconds())
     parts = []
     for unit, size in _UNITS.items():
@@ -69,12 +83,15 @@ def to_nanoseconds(duration: timedelta) -> int:
     return duration // timedelta(microseconds=1) * _NANOSECONDS_PER_MICROSECOND
 
 
-def _read(value: object) -> object:
+def _read(value: object, info: ValidationInfo) -> timedelta:
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return timedelta(microseconds=value / _NANOSECONDS_PER_MICROSECOND)
-    raise ValueError("a duration is a timedelta, or an int of nanoseconds")
+    field, fix = info.field_name or "duration", "Give a timedelta, or an int of nanoseconds in whole microseconds."
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidInput(field, f"{value!r:.60} is not a duration", fix)
+    if value % _NANOSECONDS_PER_MICROSECOND or abs(value) > to_nanoseconds(timedelta.max):
+        raise InvalidInput(field, "it is not a number of nanoseconds that can be kept exactly", fix)
+    return timedelta(microseconds=value // _NANOSECONDS_PER_MICROSECOND)
 
 
 def _shown(text: str) -> str:

@@ -16,12 +16,14 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     ├── AlreadyExists
     │   ├── RequestExists
     │   └── EventExists
-    └── StoreError
-        ├── ConcurrentModification   the record changed since it was read: read it again and decide again
-        ├── FixedFactChanged         a bug in the caller: a change would rewrite what can never change
-        ├── MalformedRecord          an item in the table cannot be read as a record
-        ├── StoreMisconfigured       a table is missing or has the wrong keys: run `countersign tables check`
-        └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
+    ├── StoreError
+    │   ├── BrokenChain              a record's audit chain is not the record's own: run `countersign audit verify`
+    │   ├── ConcurrentModification   the record changed since it was read: read it again and decide again
+    │   ├── FixedFactChanged         a bug in the caller: a change would rewrite what can never change
+    │   ├── MalformedRecord          an item in the table cannot be read as a record
+    │   ├── StoreMisconfigured       a table is missing or has the wrong keys: run `countersign tables check`
+    │   └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
+    └── DeliveryFailed               somebody could not be told; the outbox tries again
 
 Invariant: after any of these, the store is as it was before the call. The one exception says so itself:
 StoreUnavailable with `is_outcome_unknown`.
@@ -30,7 +32,10 @@ StoreUnavailable with `is_outcome_unknown`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Self
+
+from pydantic import ValidationError
 
 
 class CountersignError(Exception):
@@ -162,6 +167,17 @@ class ConcurrentModification(StoreError):
         self.record = record
 
 
+class BrokenChain(StoreError):
+    """An audit entry stands where the record's next one belongs, though no change of it wrote it."""
+
+    def __init__(self, record: str) -> None:
+        super().__init__(
+            f"{record} has an audit entry that no change of it wrote. Nothing was changed. "
+            "Run `countersign audit verify`."
+        )
+        self.record = record
+
+
 class FixedFactChanged(StoreError):
     """A change would rewrite facts that were fixed earlier, such as who decided. This is a bug in the caller."""
 
@@ -178,6 +194,15 @@ class MalformedRecord(StoreError):
         super().__init__(f"{record} cannot be read: {problem}")
         self.record = record
         self.problem = problem
+
+    @classmethod
+    def from_error(cls, record: str, error: Exception) -> Self:
+        """The same in one line: of what validation found, the first fault, and never the value that was found."""
+        if not isinstance(error, ValidationError):
+            return cls(record, str(error))
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "record"
+        return cls(record, f"{where}: {first['msg']}")
 
 
 class StoreMisconfigured(StoreError):
@@ -201,3 +226,16 @@ class StoreUnavailable(StoreError):
         super().__init__(f"The store did not answer: {problem}. {outcome}")
         self.problem = problem
         self.is_outcome_unknown = is_outcome_unknown
+
+
+class DeliveryFailed(CountersignError):
+    """A sink could not take an entry.
+
+    `is_final` means that trying again cannot help; `retry_after` is when the receiver wants to be asked again.
+    """
+
+    def __init__(self, problem: str, *, is_final: bool = False, retry_after: timedelta | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.is_final = is_final
+        self.retry_after = retry_after

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from core.audit import AuditEntry
 from core.clock import Clock, new_id
-from core.errors import CountersignError
+from core.errors import DeliveryFailed
 from core.stores.base import AuditStore, Delivery
 
 LEASE: Final = timedelta(seconds=60)
@@ -26,19 +26,6 @@ MOST_ATTEMPTS: Final = 100
 """With the pauses above, about 15 hours: longer than most outages, short enough that somebody looks."""
 
 _log = logging.getLogger("countersign.outbox")
-
-
-class DeliveryFailed(CountersignError):
-    """A sink could not take an entry.
-
-    `is_final` means that trying again cannot help; `retry_after` is when the receiver wants to be asked again.
-    """
-
-    def __init__(self, problem: str, *, is_final: bool = False, retry_after: timedelta | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.is_final = is_final
-        self.retry_after = retry_after
 
 
 class Sink(Protocol):

@@ -21,6 +21,7 @@ from core.audit import canonical_json
 from core.clock import ID_PATTERN, UtcTime
 from core.duration import Duration
 from core.errors import InvalidInput, MalformedRecord
+from core.text import text_rule
 
 _CHAIN_FIELDS = frozenset({"audit_head", "audit_length"})
 _ID = re.compile(ID_PATTERN)
@@ -34,6 +35,8 @@ def check_record_id(text: object) -> str:
 
 
 RecordId = Annotated[str, AfterValidator(check_record_id)]
+RuleName = Annotated[str, text_rule("rule", at_least=1, at_most=100)]
+"""The policy rule that allowed it: never empty, because what is empty is left out of the stored form."""
 
 
 class Record(BaseModel, ABC):
@@ -78,8 +81,11 @@ class Record(BaseModel, ABC):
         """Every stored status that may be replaced by this record."""
 
     @abstractmethod
-    def facts_to_keep(self) -> Mapping[str, JsonValue]:
-        """What the stored record must say for this one to replace it, as attributes; None stands for absent."""
+    def facts_to_keep(self, item: Mapping[str, JsonValue] | None = None) -> Mapping[str, JsonValue]:
+        """What the stored record must say for this one to replace it, as attributes; None stands for absent.
+
+        `item` is this record's stored form, where the caller has it already.
+        """
 
     @property
     def chain(self) -> str:
@@ -99,12 +105,9 @@ class Record(BaseModel, ABC):
         """Read what `to_item` wrote. Raises MalformedRecord, naming the item and its first fault."""
         try:
             return cls.model_validate(item)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "record"
-            raise MalformedRecord(f"{cls.KIND}#{item.get('id', '?')}", f"{where}: {first['msg']}") from error
-        except InvalidInput as error:
-            raise MalformedRecord(f"{cls.KIND}#{item.get('id', '?')}", str(error)) from error
+        except (ValidationError, InvalidInput, OverflowError) as error:
+            # OverflowError: a window that would end after the year 9999.
+            raise MalformedRecord.from_error(f"{cls.KIND}#{item.get('id', '?')}", error) from error
 
     def content_digest(self, item: Mapping[str, JsonValue] | None = None) -> str:
         """SHA-256 over the stored form without its chain fields: what an audit entry says the record became.

@@ -19,13 +19,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, NewType, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidUserId, by_policy, is_person
 from core.clock import UtcTime, new_id
-from core.duration import format_duration
+from core.duration import check_duration
 from core.errors import InvalidInput, InvalidStateTransition, NotAllowed
-from core.record import Record
+from core.record import Record, RuleName
 from core.state_machine import StateMachine
 from core.text import text_rule
 
@@ -82,8 +82,8 @@ class Request(Record):
     justification: Annotated[
         str, text_rule("justification", at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1])
     ]
-    rule: str
-    required_approvals: int = Field(ge=1, le=MAX_APPROVALS)
+    rule: RuleName
+    required_approvals: int
     approvals: tuple[Approval, ...] = ()
     status: RequestStatus = RequestStatus.PENDING
     approver: ValidDeciderId | None = None
@@ -126,7 +126,8 @@ class Request(Record):
         InvalidStateTransition when the request is decided or its time has passed.
         """
         self._refuse_requester(approver, "approve")
-        if self.status in {RequestStatus.PENDING, RequestStatus.APPROVED} and self.has_approval_by(approver):
+        status = self._status_at(now)
+        if status in {RequestStatus.PENDING, RequestStatus.APPROVED} and self.has_approval_by(approver):
             return self
         self._check(RequestStatus.APPROVED, now)
         approvals = (*self.approvals, Approval(approver=approver, at=now, comment=comment))
@@ -208,10 +209,10 @@ class Request(Record):
         """The statuses from which the table leads to this one."""
         return REQUEST_MACHINE.sources(self.status)
 
-    def facts_to_keep(self) -> Mapping[str, JsonValue]:
+    def facts_to_keep(self, item: Mapping[str, JsonValue] | None = None) -> Mapping[str, JsonValue]:
         """What was fixed when the request was made: nobody decides on something else than what was asked."""
-        item = self.to_item()
-        return {name: item[name] for name in _FIXED_WHEN_MADE}
+        stored = item if item is not None else self.to_item()
+        return {name: stored[name] for name in _FIXED_WHEN_MADE}
 
     def _approved(
         self, approver: DeciderId, now: datetime, comment: str | None, approvals: tuple[Approval, ...]
@@ -225,16 +226,30 @@ class Request(Record):
             access_ends_at=now + self.duration,
         )
 
+    def _status_at(self, now: datetime) -> RequestStatus:
+        return RequestStatus.EXPIRED if self.is_overdue(now) else self.status
+
     def _check(self, target: RequestStatus, now: datetime) -> None:
-        status = RequestStatus.EXPIRED if self.is_overdue(now) else self.status
-        if not REQUEST_MACHINE.may_move(status, target):
-            by, at = self.ended_by
-            raise InvalidStateTransition(self.chain, status, target, decided_by=by, decided_at=at)
+        status = self._status_at(now)
+        by, at = self.ended_by
+        if status is RequestStatus.EXPIRED:
+            at = self.expires_at
+        REQUEST_MACHINE.check(self.chain, status, target, decided_by=by, decided_at=at)
 
     def _refuse_requester(self, approver: UserId, action: str) -> None:
         # The policy says so too; here it holds even if a policy were wrong.
         if approver == self.requester:
             raise NotAllowed(action, ("nobody decides on their own request",))
+
+    @model_validator(mode="after")
+    def _is_within_bounds(self) -> Self:
+        check_duration("duration", self.duration, MAX_DURATION)
+        check_duration("time to decide", self.expires_at - self.created_at, MAX_DECIDE_WITHIN)
+        if not 1 <= self.required_approvals <= MAX_APPROVALS:
+            raise InvalidInput(
+                "required approvals", f"{self.required_approvals} is out of bounds", f"Ask for 1 to {MAX_APPROVALS}."
+            )
+        return self
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -267,16 +282,6 @@ class Request(Record):
                 "the window opens with the approval and lasts for the duration",
             ),
         )
-
-    @model_validator(mode="after")
-    def _has_legal_duration(self) -> Self:
-        if not timedelta() < self.duration <= MAX_DURATION:
-            raise InvalidInput(
-                "duration",
-                f"{format_duration(self.duration)} is out of bounds",
-                f"Ask for more than 0 and at most {format_duration(MAX_DURATION)}.",
-            )
-        return self
 
 
 _FIXED_WHEN_MADE: Final = (

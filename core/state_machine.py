@@ -7,6 +7,7 @@ ask the same table.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -33,7 +34,15 @@ class StateMachine(Generic[Status]):
         """Every status from which `target` can be reached in one move."""
         return frozenset(source for source, targets in self._moves.items() if target in targets)
 
-    def check(self, record: str, source: Status, target: Status) -> None:
+    def check(
+        self,
+        record: str,
+        source: Status,
+        target: Status,
+        *,
+        decided_by: str | None = None,
+        decided_at: datetime | None = None,
+    ) -> None:
         """Raises InvalidStateTransition, with both statuses, when the table does not list this move."""
         if not self.may_move(source, target):
-            raise InvalidStateTransition(record, source, target)
+            raise InvalidStateTransition(record, source, target, decided_by=decided_by, decided_at=decided_at)

@@ -17,6 +17,9 @@ from core.errors import InvalidInput
 _ALLOWED_CONTROLS = frozenset("\n\t")
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Unicode's embedding, override and isolate marks: they can make a sentence read as another one (UAX 9)."""
+_INVISIBLE_KINDS = frozenset({"Cf", "Zs", "Zl", "Zp"})
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(map(chr, range(0xFE00, 0xFE10)))
+"""Letters, symbols and marks that leave the paper white: fillers, the empty Braille pattern, variation selectors."""
 
 
 def clean_text(field: str, text: object, *, at_least: int, at_most: int) -> str:
@@ -28,6 +31,9 @@ def clean_text(field: str, text: object, *, at_least: int, at_most: int) -> str:
     if not isinstance(text, str):
         raise InvalidInput(field, "this is not text", f"Write {at_least} to {at_most} characters.")
     stripped = text.replace("\r\n", "\n").strip()
+    if stripped.isascii() and stripped.isprintable() and max(at_least, 1) <= len(stripped) <= at_most:
+        # The usual case: nothing in printable ASCII is invisible, controls anything, or turns the reading around.
+        return stripped
     for character in stripped:
         if _is_forbidden(character):
             raise InvalidInput(
@@ -35,12 +41,13 @@ def clean_text(field: str, text: object, *, at_least: int, at_most: int) -> str:
                 f"it contains the control character U+{ord(character):04X}",
                 "Remove it; it may have come along when the text was pasted.",
             )
-    visible = sum(1 for character in stripped if unicodedata.category(character) not in {"Cf", "Zs", "Zl", "Zp"})
+    visible = sum(1 for character in stripped if not _is_blank(character))
     if visible == 0 and at_least > 0:
         raise InvalidInput(field, "it is empty", f"Write {at_least} to {at_most} characters.")
-    if visible + stripped.count(" ") < at_least:
+    counted = visible + stripped.count(" ")
+    if counted < at_least:
         raise InvalidInput(
-            field, f"it has {len(stripped)} characters", f"Write at least {at_least}, so that a reader can understand."
+            field, f"it has {counted} characters", f"Write at least {at_least}, so that a reader can understand."
         )
     if len(stripped) > at_most:
         raise InvalidInput(field, f"it has {len(stripped)} characters", f"Shorten it to {at_most}.")
@@ -56,6 +63,10 @@ def text_rule(field: str, *, at_least: int, at_most: int) -> AfterValidator:
 def quoted(text: str) -> str:
     """The text in double quotes and pure ASCII, on one line: what a person typed can never forge a log line."""
     return json.dumps(text, ensure_ascii=True)
+
+
+def _is_blank(character: str) -> bool:
+    return character in _BLANKS or unicodedata.category(character) in _INVISIBLE_KINDS
 
 
 def _is_forbidden(character: str) -> bool:

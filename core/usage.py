@@ -7,7 +7,7 @@ invoker has at most one live event for a profile, and no quota or cooldown is ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
@@ -95,7 +95,7 @@ class UsageLedger(BaseModel):
         try:
             return cls.model_validate(item)
         except (ValidationError, InvalidInput) as error:
-            raise MalformedRecord(f"LEDGER#{item.get('owner', '?')}", str(error)) from error
+            raise MalformedRecord.from_error(f"LEDGER#{item.get('owner', '?')}", error) from error
 
     def kept_until(self) -> datetime:
         """When no limit can ask for anything in this ledger any more."""
@@ -103,9 +103,8 @@ class UsageLedger(BaseModel):
 
     def add(self, event: BreakGlassEvent) -> Self:
         """The ledger with this event in it, and without what no limit can ask for any more."""
-        now = event.created_at
-        recent = [usage for usage in self.usages if usage.ends_at > now - HORIZON]
-        return self.model_copy(update={"usages": (*recent[-(MOST_USAGES - 1) :], Usage.of(event))})
+        recent = [usage for usage in self.usages if usage.ends_at > event.created_at - HORIZON]
+        return self.model_copy(update={"usages": _most_needed([*recent, Usage.of(event)])})
 
     def end(self, event: BreakGlassEvent) -> Self:
         """The ledger after a close: the event is not live any more, and its cooldown runs from now."""
@@ -121,8 +120,9 @@ class UsageLedger(BaseModel):
         return tuple(sorted((usage for usage in self.usages if usage.at > moment), key=lambda usage: usage.at))
 
     def live(self, profile: ProfileName, now: datetime) -> Usage | None:
-        """The event that gives access to this profile now, if there is one."""
-        return next((usage for usage in self.usages if usage.profile == profile and usage.ends_at > now), None)
+        """The event that gives access to this profile now, and for longest; None when there is none."""
+        live = (usage for usage in self.usages if usage.profile == profile and usage.ends_at > now)
+        return max(live, key=lambda usage: usage.ends_at, default=None)
 
     def last_end(self, profile: ProfileName) -> datetime | None:
         """When the last event for this profile ends or ended."""
@@ -168,6 +168,14 @@ def is_escalated(profile: UsageLedger, limits: UsageLimits, now: datetime) -> bo
     if limits.escalation_threshold is None:
         return False
     return len(profile.since(now - limits.quota_window)) + 1 >= limits.escalation_threshold
+
+
+def _most_needed(usages: Sequence[Usage]) -> tuple[Usage, ...]:
+    """At most MOST_USAGES, oldest first: for its cooldown the last one of each profile, for quotas the newest ones."""
+    last_by_profile = {usage.profile: usage for usage in sorted(usages, key=lambda usage: usage.ends_at)}
+    last = {usage.event_id for usage in last_by_profile.values()}
+    by_need = sorted(usages, key=lambda usage: (usage.event_id in last, usage.at), reverse=True)
+    return tuple(sorted(by_need[:MOST_USAGES], key=lambda usage: usage.at))
 
 
 def _live_event(invoker: UsageLedger, name: ProfileName, now: datetime) -> LimitHit | None:

@@ -75,10 +75,10 @@ def verify_entries(
             yield Finding(chain, FindingKind.UNKNOWN_KEY, f"{where} was sealed with the key {entry.key_id}")
         elif entry.chain != chain or not keyring.is_genuine(entry):
             yield Finding(chain, FindingKind.EDITED, f"{where} does not say what was sealed")
-        if entry.seq != expected:
+        if entry.seq > expected:
             gone = f"entry {expected}" if entry.seq == expected + 1 else f"entries {expected} to {entry.seq - 1}"
             yield Finding(chain, FindingKind.REMOVED, f"{gone} should stand before {where}")
-        elif entry.previous != previous:
+        elif entry.seq < expected or entry.previous != previous:
             yield Finding(chain, FindingKind.REORDERED, f"{where} does not follow the one before it")
         previous, expected = entry.digest, entry.seq + 1
     if head is None:

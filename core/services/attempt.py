@@ -1,7 +1,8 @@
 """What every use case does around its decision: decide again after a conflict, and note a refusal.
 
 Invariant: a decision is made on what was read last. When the store says that this changed, the whole use case runs
-again, from the reading on; it is never the write alone that is repeated.
+again, from the reading on; it is never the write alone that is repeated. So what people are told, and what is noted,
+is always about the record as it is, and whoever clicks twice at once gets the same answer twice.
 """
 
 from __future__ import annotations
@@ -43,6 +44,15 @@ def retry_on_conflict(use_case: Callable[[], T]) -> T:
         return use_case()
     except ConcurrentModification as conflict:
         raise StoreUnavailable(f"{conflict.record} was changed {MOST_TRIES} times in the meantime") from conflict
+
+
+@contextmanager
+def reading_again_if_decided(record: Record) -> Iterator[None]:
+    """Turn the store's "it was decided in the meantime" into a conflict: reading again finds out what that means."""
+    try:
+        yield
+    except InvalidStateTransition as decided:
+        raise ConcurrentModification(record.chain) from decided
 
 
 class Attempt:
@@ -95,5 +105,14 @@ def _explain(error: Refused) -> dict[str, JsonValue]:
         case LimitReached():
             return {"limit": error.limit, "value": error.value, "ends_at": format_time(error.ends_at)}
         case InvalidStateTransition():
-            return {"status": str(error.status), "wanted": str(error.wanted)}
+            return {"status": str(error.status), "wanted": str(error.wanted)} | _decision(error)
     return {"why": str(error)}
+
+
+def _decision(error: InvalidStateTransition) -> dict[str, JsonValue]:
+    details: dict[str, JsonValue] = {}
+    if error.decided_by is not None:
+        details["decided_by"] = error.decided_by
+    if error.decided_at is not None:
+        details["decided_at"] = format_time(error.decided_at)
+    return details

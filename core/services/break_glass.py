@@ -16,6 +16,7 @@ from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, check_profi
 from core.audit import AuditEvent, EntryDraft
 from core.break_glass import (
     JUSTIFICATION_LENGTH,
+    LINK_LENGTH,
     NOTES_LENGTH,
     REASON_LENGTH,
     BreakGlassEvent,
@@ -26,10 +27,11 @@ from core.break_glass import (
 )
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.errors import ConcurrentModification, EventNotFound, InvalidStateTransition, LimitReached
+from core.errors import EventExists, EventNotFound, LimitReached
 from core.policy import BreakGlassDecision, PolicySource
-from core.services.attempt import noting_refusals, retry_on_conflict
-from core.stores.base import MOST_PER_PAGE, Stores
+from core.services.attempt import noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.expiring import expire_overdue
+from core.stores.base import MOST_PER_PAGE, Page, Stores
 from core.text import clean_text
 from core.usage import Usage, UsageLedger, find_limit, is_escalated
 
@@ -71,6 +73,9 @@ class BreakGlassService:
                 decision = self._policy.current().judge_break_glass(
                     invoker, name, reason_code, duration, now, has_mfa=mfa_method is not None
                 )
+                if not decision.is_allowed and (known := self._find(event_id, invoker.id)) is not None:
+                    # The same invocation, delivered again: what the policy says by now does not undo it.
+                    return known
                 decision.require()
                 event = BreakGlassEvent.invoke(
                     invoker=invoker.id,
@@ -107,7 +112,7 @@ class BreakGlassService:
                 if closed is event:
                     return event
                 entry = _entry(AuditEvent.BREAK_GLASS_CLOSED, closer.id, closed, details)
-                return self._stores.break_glass.update(closed, entry, self._ledgers_after_close(closed))
+                return self._update(closed, entry, self._ledgers_after_close(closed))
 
             return retry_on_conflict(decide)
 
@@ -116,6 +121,7 @@ class BreakGlassService:
     ) -> BreakGlassEvent:
         """Answer for an ended event, once. Raises like `close`."""
         found = clean_text("notes", notes, at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])
+        link = _clean_link(follow_up)
         with noting_refusals(self._stores.refusals, AuditEvent.REVIEW_REFUSED, reviewer) as attempt:
 
             def decide() -> BreakGlassEvent:
@@ -123,14 +129,14 @@ class BreakGlassService:
                 attempt.is_about(event)
                 decision = self._policy.current().judge_review(reviewer, profile=event.profile, invoker=event.invoker)
                 decision.require()
-                reviewed = event.add_review(reviewer.id, now, verdict, found, follow_up)
+                reviewed = event.add_review(reviewer.id, now, verdict, found, link)
                 if reviewed is event:
                     return event
                 details: dict[str, JsonValue] = {**decision.to_details(), "verdict": verdict, "notes": found}
-                if follow_up is not None:
-                    details["follow_up"] = follow_up
+                if link is not None:
+                    details["follow_up"] = link
                 entry = _entry(AuditEvent.BREAK_GLASS_REVIEWED, reviewer.id, reviewed, details)
-                return self._stores.break_glass.update(reviewed, entry)
+                return self._update(reviewed, entry)
 
             return retry_on_conflict(decide)
 
@@ -139,19 +145,11 @@ class BreakGlassService:
 
         Any number of instances may do this at once: each event is expired once. Raises StoreUnavailable.
         """
-        expired: list[BreakGlassEvent] = []
-        cursor: str | None = None
-        while True:
-            page = self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=MOST_PER_PAGE, cursor=cursor)
-            now = self._clock.now()
-            for event in page.items:
-                if event.is_overdue(now):
-                    # Somebody else ended it, or the list was older than the table: either way it is not ours to end.
-                    with suppress(ConcurrentModification, InvalidStateTransition, EventNotFound):
-                        expired.append(self._expire(event, now))
-            cursor = page.cursor
-            if cursor is None:
-                return tuple(expired)
+
+        def read_page(cursor: str | None) -> Page[BreakGlassEvent]:
+            return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=MOST_PER_PAGE, cursor=cursor)
+
+        return expire_overdue(read_page, self._expire, self._clock)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Usage | None:
         """The live event that gives this person access to the profile now. One consistent read."""
@@ -178,13 +176,26 @@ class BreakGlassService:
         if event.mfa_method is not None:
             details["mfa_method"] = event.mfa_method
         entry = _entry(AuditEvent.BREAK_GLASS_INVOKED, event.invoker, event, details)
-        return self._stores.break_glass.create(event, entry, (by_invoker.add(event), by_profile.add(event)))
+        try:
+            return self._stores.break_glass.create(event, entry, (by_invoker.add(event), by_profile.add(event)))
+        except EventExists:
+            existing = self._stores.break_glass.get(EventId(event.id))
+            if existing.invoker != event.invoker:
+                raise
+            return existing
 
     def _ledgers_after_close(self, closed: BreakGlassEvent) -> tuple[UsageLedger, ...]:
         by_invoker, _ = self._stores.break_glass.get_ledgers(closed.invoker, closed.profile)
         ended = by_invoker.end(closed)
         # An event so old that its ledger forgot it can still be closed.
         return (ended,) if ended != by_invoker else ()
+
+    def _find(self, event_id: EventId | None, invoker: UserId) -> BreakGlassEvent | None:
+        if event_id is not None:
+            with suppress(EventNotFound):
+                found = self._stores.break_glass.get(event_id)
+                return found if found.invoker == invoker else None
+        return None
 
     def _load(self, event_id: EventId) -> tuple[BreakGlassEvent, datetime]:
         """The event as it is now, and now. One whose time passed is recorded as expired on the way."""
@@ -193,7 +204,13 @@ class BreakGlassService:
 
     def _expire(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent:
         expired = event.expire(now)
-        return self._stores.break_glass.update(expired, _entry(AuditEvent.BREAK_GLASS_EXPIRED, CLOCK, expired, {}))
+        return self._update(expired, _entry(AuditEvent.BREAK_GLASS_EXPIRED, CLOCK, expired, {}))
+
+    def _update(
+        self, event: BreakGlassEvent, entry: EntryDraft, ledgers: tuple[UsageLedger, ...] = ()
+    ) -> BreakGlassEvent:
+        with reading_again_if_decided(event):
+            return self._stores.break_glass.update(event, entry, ledgers)
 
 
 def _entry(event: AuditEvent, actor: str, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:
@@ -205,6 +222,12 @@ def _entry(event: AuditEvent, actor: str, about: BreakGlassEvent, details: dict[
         profile=about.profile,
         details=details,
     )
+
+
+def _clean_link(link: str | None) -> str | None:
+    if link is None or not link.strip():
+        return None
+    return clean_text("follow-up link", link, at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])
 
 
 def _id_from(person: UserId, idempotency_key: str | None) -> EventId | None:

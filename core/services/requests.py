@@ -17,11 +17,12 @@ from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, by_policy, 
 from core.audit import AuditEvent, EntryDraft
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.errors import ConcurrentModification, InvalidStateTransition, RequestExists, RequestNotFound
+from core.errors import RequestExists, RequestNotFound
 from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
-from core.services.attempt import noting_refusals, retry_on_conflict
-from core.stores.base import MOST_PER_PAGE, Stores
+from core.services.attempt import noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.expiring import expire_overdue
+from core.stores.base import MOST_PER_PAGE, Page, Stores
 from core.text import clean_text
 
 REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
@@ -57,7 +58,11 @@ class RequestService:
         with noting_refusals(self._stores.refusals, AuditEvent.SUBMIT_REFUSED, requester) as attempt:
             attempt.is_for(name)
             now = self._clock.now()
+            request_id = _id_from(requester.id, idempotency_key)
             decision = self._policy.current().judge_request(requester, name, duration, now)
+            if not decision.is_allowed and (known := self._find(request_id, requester.id)) is not None:
+                # The same wish, delivered again: what the policy says by now does not undo it.
+                return known
             decision.require()
             request = Request.submit(
                 requester=requester.id,
@@ -68,7 +73,7 @@ class RequestService:
                 required_approvals=decision.required_approvals,
                 decide_within=decision.decide_within,
                 now=now,
-                request_id=_id_from(requester.id, idempotency_key),
+                request_id=request_id,
             )
             return self._create(request, decision, now)
 
@@ -87,7 +92,7 @@ class RequestService:
                 approved = request.approve(approver.id, now, said)
                 if approved is request:
                     return request
-                return self._stores.requests.update(approved, _vote_entry(approved, approver, said, details))
+                return self._update(approved, _vote_entry(approved, approver, said, details))
 
             return retry_on_conflict(decide)
 
@@ -104,7 +109,7 @@ class RequestService:
                 if denied is request:
                     return request
                 entry = _entry(AuditEvent.REQUEST_DENIED, approver.id, denied, {**details, "reason": why})
-                return self._stores.requests.update(denied, entry)
+                return self._update(denied, entry)
 
             return retry_on_conflict(decide)
 
@@ -120,7 +125,7 @@ class RequestService:
                 if cancelled is request:
                     return request
                 entry = _entry(AuditEvent.REQUEST_CANCELLED, requester.id, cancelled, {})
-                return self._stores.requests.update(cancelled, entry)
+                return self._update(cancelled, entry)
 
             return retry_on_conflict(decide)
 
@@ -129,19 +134,11 @@ class RequestService:
 
         Any number of instances may do this at once: each request is expired once. Raises StoreUnavailable.
         """
-        expired: list[Request] = []
-        cursor: str | None = None
-        while True:
-            page = self._stores.requests.list_by_status(RequestStatus.PENDING, limit=MOST_PER_PAGE, cursor=cursor)
-            now = self._clock.now()
-            for request in page.items:
-                if request.is_overdue(now):
-                    # Somebody else ended it, or the list was older than the table: either way it is not ours to end.
-                    with suppress(ConcurrentModification, InvalidStateTransition, RequestNotFound):
-                        expired.append(self._expire(request, now))
-            cursor = page.cursor
-            if cursor is None:
-                return tuple(expired)
+
+        def read_page(cursor: str | None) -> Page[Request]:
+            return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=MOST_PER_PAGE, cursor=cursor)
+
+        return expire_overdue(read_page, self._expire, self._clock)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Request | None:
         """The approved request that gives this person access to the profile now. One read of an index."""
@@ -171,6 +168,13 @@ class RequestService:
                 raise
             return existing
 
+    def _find(self, request_id: RequestId | None, requester: UserId) -> Request | None:
+        if request_id is not None:
+            with suppress(RequestNotFound):
+                found = self._stores.requests.get(request_id)
+                return found if found.requester == requester else None
+        return None
+
     def _load(self, request_id: RequestId) -> tuple[Request, datetime]:
         """The request as it is now, and now. One whose deadline passed is recorded as expired on the way."""
         request, now = self._stores.requests.get(request_id), self._clock.now()
@@ -178,7 +182,11 @@ class RequestService:
 
     def _expire(self, request: Request, now: datetime) -> Request:
         expired = request.expire(now)
-        return self._stores.requests.update(expired, _entry(AuditEvent.REQUEST_EXPIRED, CLOCK, expired, {}))
+        return self._update(expired, _entry(AuditEvent.REQUEST_EXPIRED, CLOCK, expired, {}))
+
+    def _update(self, request: Request, entry: EntryDraft) -> Request:
+        with reading_again_if_decided(request):
+            return self._stores.requests.update(request, entry)
 
     def _judge(self, action: Literal["approve", "deny"], request: Request, approver: Actor) -> dict[str, JsonValue]:
         """Ask the policy, unless the request is decided: then what was decided is the answer, to everybody."""

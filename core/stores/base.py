@@ -210,7 +210,11 @@ class AuditStore(Protocol):
         ...
 
     def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
-        """Add sealed entries, at most 99, to a chain of refused attempts, and move its head, in one transaction."""
+        """Add sealed entries to a chain of refused attempts, and move its head with them.
+
+        What is offered again, because an answer was lost, is added once. Raises ConcurrentModification,
+        StoreUnavailable: then a beginning of the entries may have been added.
+        """
         ...
 
     def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
@@ -228,7 +232,8 @@ class AuditStore(Protocol):
     def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
         """Take a delivery for a while, so that no other instance tells it too.
 
-        None when somebody else has it or told it, or when an earlier entry of the same chain is still to be told.
+        None when somebody else has it, told it or tried to since it was read, or when the entry before it in its chain
+        is still to be told.
         """
         ...
 

@@ -6,7 +6,7 @@ record's chain. An engine only has to make "still allowed" and "written" one ato
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from pydantic import JsonValue
 
 from core.audit import AuditEntry, AuditKeyring, EntryDraft, seal
-from core.clock import TICK, Clock, SystemClock
+from core.clock import TICK, Clock, SystemClock, format_time
 from core.errors import (
     AlreadyExists,
     ConcurrentModification,
@@ -23,10 +23,10 @@ from core.errors import (
     EventNotFound,
     FixedFactChanged,
     InvalidStateTransition,
+    MalformedRecord,
     NotFound,
     RequestExists,
     RequestNotFound,
-    StoreMisconfigured,
 )
 from core.record import Record
 from core.request import Request
@@ -101,6 +101,30 @@ def explain_refusal(stored: R | None, proposed: R) -> CountersignError | None:
     return FixedFactChanged(proposed.chain, changed) if changed else None
 
 
+def is_allowed(stored: Mapping[str, JsonValue], commit: Commit[R]) -> bool:
+    """True when the stored form, as it is, shows nothing that `explain_refusal` would refuse: DynamoDB's conditions."""
+    has_legal_status = stored.get("status") in tuple(commit.record.legal_sources())
+    return has_legal_status and all(stored.get(name) == value for name, value in must_be_stored(commit).items())
+
+
+def must_be_stored(commit: Commit[R]) -> dict[str, JsonValue]:
+    """The attributes that the stored record must have for this update to replace it; None stands for absent."""
+    as_read = format_time(commit.as_read) if commit.as_read is not None else None
+    return {"id": commit.record.id, "updated_at": as_read, **commit.record.facts_to_keep(commit.item)}
+
+
+def read_record(kind: type[R], record_id: str, item: Mapping[str, object]) -> R:
+    """The record that stands under a key. Raises MalformedRecord, naming the key, unless it is that record, whole."""
+    name = f"{kind.KIND}#{record_id}"
+    try:
+        record = kind.from_item(item)
+    except MalformedRecord as error:
+        raise MalformedRecord(name, error.problem) from error
+    if record.id != record_id:
+        raise MalformedRecord(name, f"it says that its id is {record.id}")
+    return record
+
+
 def missing(kind: type[Record], record_id: str) -> NotFound:
     """The error that says there is no such record."""
     return RequestNotFound(record_id) if issubclass(kind, Request) else EventNotFound(record_id)
@@ -109,14 +133,6 @@ def missing(kind: type[Record], record_id: str) -> NotFound:
 def existing(record: Record) -> AlreadyExists:
     """The error that says this record exists already."""
     return RequestExists(record.id) if isinstance(record, Request) else EventExists(record.id)
-
-
-def broken_chain(record: Record) -> StoreMisconfigured:
-    """The error for an audit entry that stands where the next one belongs, though the record does not know of it."""
-    return StoreMisconfigured(
-        f"{record.chain} has an audit entry that no change of it wrote",
-        "Nothing was changed. Run `countersign audit verify`",
-    )
 
 
 def stamp_ledger(ledger: UsageLedger, commit: Commit[R]) -> UsageLedger:

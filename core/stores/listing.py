@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 from core.actor import ProfileName, UserId
 from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
 from core.break_glass import BreakGlassEvent, EventStatus
+from core.clock import format_time
 from core.errors import MalformedRecord
 from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestStatus
@@ -52,6 +53,9 @@ class RecordLists(ABC, Generic[R, Raw]):
     def _page(self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None) -> Page[R]:
         check_limit(limit)
         position, items, malformed = read_cursor(cursor), list[R](), list[str]()
+        if position is not None and since is not None and position.created_at < format_time(since):
+            # What follows is older still. DynamoDB would refuse a beginning that lies outside of what is asked for.
+            return Page(())
         while True:
             wanted = limit - len(items)
             # One more than wanted tells whether there is a next page.
@@ -62,7 +66,8 @@ class RecordLists(ABC, Generic[R, Raw]):
                     items.append(self._read(row.raw))
                 except MalformedRecord as error:
                     _log.warning("skipped: %s", error)
-                    malformed.append(row.position.id)
+                    # Where a key has a prefix, it ends with #.
+                    malformed.append(row.position.id.rpartition("#")[2])
             has_more = len(rows) > wanted
             if not has_more or len(items) == limit:
                 next_cursor = position.to_cursor() if has_more and position is not None else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from core.audit import AuditKeyring
 from core.clock import Clock, SystemClock
@@ -19,6 +19,9 @@ from core.stores.commit import StoreSettings
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]{3,200}")
+_ENDPOINT = re.compile(r"https?://[^\s/?#]+/?")
+_NO_FILE = frozenset({"", ":memory:"})
+"""Each connection would open a memory of its own."""
 _FIX = "Write sqlite:///countersign.db or dynamodb://eu-west-1/countersign."
 
 
@@ -43,23 +46,36 @@ def read_store_url(url: str) -> SqliteLocation | DynamoLocation:
 
     Raises InvalidInput, naming the part that is wrong.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InvalidInput("store", f"{url!r:.200} is not a URL", _FIX) from error
     path = unquote(parts.path).removeprefix("/")
+    if parts.fragment:
+        raise InvalidInput("store", f"{url!r:.200} has a #, which would end it there", f"{_FIX} Write # as %23.")
     if parts.scheme == "sqlite":
-        if parts.netloc or parts.query or not path:
+        if parts.netloc or parts.query or path in _NO_FILE or "\0" in path:
             raise InvalidInput("store", f"{url!r:.200} names no file", _FIX)
         return SqliteLocation(path)
     if parts.scheme == "dynamodb":
-        options = parse_qs(parts.query, keep_blank_values=True)
-        unknown = sorted(set(options) - {"endpoint_url"})
-        if unknown:
-            raise InvalidInput("store", f"{unknown[0]!r:.60} is not an option of a DynamoDB store", _FIX)
         if not _REGION.fullmatch(parts.netloc):
             raise InvalidInput("store", f"{parts.netloc!r:.60} is not an AWS region", _FIX)
         if not _PREFIX.fullmatch(path):
             raise InvalidInput("store", f"{path!r:.60} cannot begin the tables' names", _FIX)
-        return DynamoLocation(parts.netloc, path, options.get("endpoint_url", [None])[0])
+        return DynamoLocation(parts.netloc, path, _read_endpoint(parts.query))
     raise InvalidInput("store", f"{parts.scheme!r:.60} is not a kind of store", _FIX)
+
+
+def _read_endpoint(query: str) -> str | None:
+    options = parse_qsl(query, keep_blank_values=True)
+    unknown = [name for name, _ in options if name != "endpoint_url"]
+    if unknown:
+        raise InvalidInput("store", f"{unknown[0]!r:.60} is not an option of a DynamoDB store", _FIX)
+    if not options:
+        return None
+    if len(options) > 1 or not _ENDPOINT.fullmatch(options[0][1]):
+        raise InvalidInput("store", "its endpoint_url is not one http:// or https:// address", _FIX)
+    return options[0][1]
 
 
 def open_stores(

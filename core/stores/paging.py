@@ -7,11 +7,14 @@ engine, and one that was not made here is refused.
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
 from core.stores.base import MOST_PER_PAGE
+
+_WRITTEN = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ((?:[A-Z]+#)?[0-9a-f]{16})")
+"""When the last row of a page was created, and its id, which in some tables stands behind its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,13 @@ def read_cursor(cursor: str | None) -> Position | None:
     if cursor is None:
         return None
     try:
-        created_at, record_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ", 1)
-    except (ValueError, binascii.Error) as error:
-        raise InvalidInput("cursor", "this is not a cursor of a list", "Begin again at the first page.") from error
-    return Position(created_at, record_id)
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        text = ""
+    written = _WRITTEN.fullmatch(text)
+    if written is None:
+        raise InvalidInput("cursor", "this is not a cursor of a list", "Begin again at the first page.")
+    return Position(written[1], written[2])
 
 
 def check_limit(limit: int) -> int:

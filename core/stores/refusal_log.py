@@ -23,9 +23,8 @@ from core.stores.base import AuditStore
 from core.stores.commit import StoreSettings
 
 PAUSE_SECONDS: Final = 0.5
-"""The pause between two batches: however many clicks are refused, they cost at most two transactions a second."""
+"""The pause between two batches: however many clicks are refused, they cost at most two batches a second."""
 MOST_PER_BATCH: Final = 99
-"""DynamoDB takes 100 items in one transaction; one is the chain's head."""
 MOST_WAITING: Final = 10_000
 """How many different refusals may wait; further ones are counted, not itemised."""
 
@@ -52,6 +51,7 @@ class BackgroundRefusalLog:
         self._not_itemised = 0
         self._is_writing = False
         self._is_closing = False
+        self._has_ended = False
         self._flushing = 0
         self._failures = 0
         self._changed = threading.Condition()
@@ -62,6 +62,11 @@ class BackgroundRefusalLog:
         now = self._settings.clock.now()
         key = canonical_json([draft.event, draft.actor, draft.record, draft.profile, draft.details])
         with self._changed:
+            if self._has_ended or (self._is_closing and self._writer is None):
+                _log.error(
+                    "a refused attempt came after the audit trail was closed: %s by %s", draft.event, draft.actor
+                )
+                return
             known = self._waiting.get(key)
             if known is not None:
                 known.times, known.last_at = known.times + 1, now
@@ -69,9 +74,7 @@ class BackgroundRefusalLog:
                 self._waiting[key] = _Noted(draft, now, now)
             else:
                 self._not_itemised += 1
-            if self._writer is None and not self._is_closing:
-                self._writer = threading.Thread(target=self._write_batches, name="refusal-log", daemon=True)
-                self._writer.start()
+            self._start_writer()
             self._changed.notify_all()
 
     def flush(self) -> None:
@@ -91,24 +94,50 @@ class BackgroundRefusalLog:
             writer = self._writer
         if writer is not None:
             writer.join()
-        if self._waiting:
-            _log.error("%d refused attempts could not be written to the audit trail", len(self._waiting))
+        with self._changed:
+            lost, self._waiting = len(self._waiting), {}
+        if lost:
+            _log.error("%d refused attempts could not be written to the audit trail", lost)
+
+    def _start_writer(self) -> None:
+        if self._writer is not None:
+            return
+        writer = threading.Thread(target=self._write_batches, name="refusal-log", daemon=True)
+        try:
+            writer.start()
+        except RuntimeError:
+            # No thread can be had at the moment: the next refusal tries again, and this one waits for it.
+            _log.exception("refused attempts are waiting for a thread")
+        else:
+            self._writer = writer
 
     def _is_idle(self) -> bool:
-        return self._writer is None or not (self._waiting or self._is_writing)
+        return self._has_ended or self._writer is None or not (self._waiting or self._is_writing)
 
     def _write_batches(self) -> None:
         while (batch := self._take()) is not None:
-            entries = self._seal(batch)
-            # The same sealed entries are offered again until the store has them: it recognises its own.
-            while not self._is_written(entries):
-                if self._pause():
-                    _log.error("%d refused attempts could not be written to the audit trail", len(entries))
-                    break
+            self._write(batch)
             with self._changed:
                 self._is_writing = False
                 self._changed.notify_all()
             self._pause()
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+
+    def _write(self, batch: Sequence[_Noted]) -> None:
+        try:
+            entries = self._seal(batch)
+            # The same sealed entries are offered again until the store has them: it recognises its own.
+            while not self._is_written(entries):
+                if self._pause():
+                    _log.error("%d refused attempts could not be written to the audit trail", len(batch))
+                    return
+        except Exception:  # noqa: BLE001 - see the next line
+            # A bug, or entries that no store can take: they must not keep all later ones from being written.
+            _log.exception("%d refused attempts could not be written to the audit trail", len(batch))
+            with self._changed:
+                self._not_itemised += len(batch)
 
     def _take(self) -> list[_Noted] | None:
         with self._changed:

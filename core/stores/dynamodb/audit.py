@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from core.audit import AuditEntry
 from core.clock import Clock, format_time, new_id
@@ -28,12 +28,13 @@ _PARKED: Final = "parked"
 _DECEMBER: Final = 12
 _HEAD_SEQ: Final = 0
 """The place of a refusal chain's head, before its first entry."""
+_MOST_APPENDED: Final = 9
+"""DynamoDB Local of 2020 takes ten items in one transaction, where AWS takes a hundred; one is the chain's head."""
 _FIRST_DAY: Final = datetime(2025, 1, 1, tzinfo=UTC)
 """Nothing was ever written before: Countersign is younger."""
 _AHEAD: Final = timedelta(days=1)
-_OUTBOX_ATTRIBUTES: Final = frozenset(
-    {"month", "delivery", "due_at", "attempts", "delivered_to", "problem", "lease", "leased_until"}
-)
+_PROGRESS: Final = frozenset({"due_at", "attempts", "delivered_to", "problem", "lease", "leased_until"})
+_OUTBOX_ATTRIBUTES: Final = _PROGRESS | {"month", "delivery"}
 
 
 def entry_key(entry: AuditEntry) -> Item:
@@ -74,7 +75,12 @@ class DynamoAudit:
         return (int(item["length"]["N"]), item["digest"]["S"]) if item is not None else (0, "")
 
     def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
-        """Add sealed entries to a chain of refused attempts, and move its head, in one transaction."""
+        """Add sealed entries to a chain of refused attempts, in transactions that each move its head."""
+        # Cut in the same places each time, so that what was written before an answer was lost is recognised.
+        for start in range(0, len(entries), _MOST_APPENDED):
+            self._append(entries[start : start + _MOST_APPENDED])
+
+    def _append(self, entries: Sequence[AuditEntry]) -> None:
         first, last = entries[0], entries[-1]
         head = {
             "Update": {
@@ -93,7 +99,8 @@ class DynamoAudit:
         try:
             self._connection.transact([head, *(put_entry(self._table, entry) for entry in entries)], first.id)
         except ConditionFailed as failure:
-            if self.get_refusals_head(last.chain) != (last.seq, last.digest):
+            stored = self._connection.get(self._table, entry_key(first))
+            if stored is None or stored.get("id") != {"S": first.id}:
                 raise ConcurrentModification(last.chain) from failure
 
     def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
@@ -110,6 +117,9 @@ class DynamoAudit:
         # Another instance's clock may be ahead by a little, across the end of a month.
         last = until if until is not None else self._clock.now() + _AHEAD
         first, end = format_time(since) if since is not None else "0", format_time(until) if until is not None else "~"
+        if first >= end:
+            # AWS refuses a BETWEEN whose ends are the wrong way round.
+            return
         for month in _months(since, last):
             items = self._connection.query_all(
                 TableName=self._table,
@@ -147,10 +157,17 @@ class DynamoAudit:
                 "TableName": self._table,
                 "Key": entry_key(entry),
                 "UpdateExpression": "SET lease = :holder, leased_until = :until",
-                "ConditionExpression": "delivery = :due AND "
+                "ConditionExpression": "delivery = :due AND due_at = :due_at AND "
                 "(attribute_not_exists(leased_until) OR leased_until <= :now OR lease = :holder)",
                 "ExpressionAttributeValues": to_attributes(
-                    {":holder": holder, ":until": format_time(until), ":now": format_time(now), ":due": _DUE}
+                    {
+                        ":holder": holder,
+                        ":until": format_time(until),
+                        ":now": format_time(now),
+                        ":due": _DUE,
+                        # Unless somebody tried in the meantime: then what was read of the progress is out of date.
+                        ":due_at": format_time(delivery.due_at),
+                    }
                 ),
             }
         }
@@ -181,12 +198,17 @@ class DynamoAudit:
         self._change(delivery, sets={"delivery": _PARKED})
 
     def _change(self, delivery: Delivery, *, sets: dict[str, JsonValue], removes: tuple[str, ...] = ()) -> None:
+        if delivery.lease is None:
+            return
         progress: dict[str, JsonValue] = {
             **sets,
             "attempts": delivery.attempts,
             "delivered_to": list(delivery.delivered_to),
-            "problem": delivery.problem or "",
         }
+        if delivery.problem:
+            progress["problem"] = delivery.problem
+        else:
+            removes = (*removes, "problem")
         changes = ", ".join(f"{name} = :{name}" for name in progress)
         try:
             self._connection.write(
@@ -211,7 +233,10 @@ class DynamoAudit:
             **query,
         )
         for item in items:
-            yield _read_delivery(item)
+            try:
+                yield _read_delivery(item)
+            except MalformedRecord as error:
+                _log.error("nobody can be told of it: %s", error)
 
 
 def _months(since: datetime | None, until: datetime) -> Iterator[str]:
@@ -223,20 +248,18 @@ def _months(since: datetime | None, until: datetime) -> Iterator[str]:
 
 
 def _read_entry(item: Item) -> AuditEntry:
-    plain = from_attributes(item)
+    plain = from_attributes(item, _name(item))
     return AuditEntry.from_item({name: value for name, value in plain.items() if name not in _OUTBOX_ATTRIBUTES})
 
 
 def _read_delivery(item: Item) -> Delivery:
-    plain = from_attributes(item)
-    return Delivery.model_validate(
-        {
-            "entry": _read_entry(item),
-            "due_at": plain["due_at"],
-            "attempts": plain.get("attempts", 0),
-            "delivered_to": plain.get("delivered_to", ()),
-            "problem": plain.get("problem") or None,
-            "lease": plain.get("lease"),
-            "leased_until": plain.get("leased_until"),
-        }
-    )
+    plain = from_attributes(item, _name(item))
+    progress = {name: plain[name] for name in _PROGRESS & plain.keys()}
+    try:
+        return Delivery.model_validate({"entry": _read_entry(item), **progress})
+    except ValidationError as error:
+        raise MalformedRecord.from_error(_name(item), error) from error
+
+
+def _name(item: Item) -> str:
+    return f"audit entry {item['chain']['S']}/{item['seq']['N']}"

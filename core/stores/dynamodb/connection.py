@@ -7,6 +7,7 @@ taken effect.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +23,13 @@ from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
 )
 
 from core.errors import StoreMisconfigured, StoreUnavailable
 from core.stores.dynamodb.items import Item
+from core.stores.dynamodb.replies import refuse_cut_reply
 
 T = TypeVar("T")
 CONNECT_SECONDS: Final = 1.0
@@ -36,6 +39,7 @@ DEADLINE_SECONDS: Final = 8.0
 _FIRST_PAUSE_SECONDS: Final = 0.02
 _LONGEST_PAUSE_SECONDS: Final = 0.5
 _SERVER_ERROR: Final = 500
+_CHECK_TABLES: Final = "Run `countersign tables check`"
 
 _PASSING: Final = frozenset(
     {
@@ -52,7 +56,8 @@ _PASSING: Final = frozenset(
 )
 _PASSING_REASONS: Final = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
 _BEFORE_SENDING: Final = (ConnectTimeoutError, EndpointConnectionError)
-_SETUP: Final = (NoCredentialsError, PartialCredentialsError, NoRegionError)
+_NEVER_SENT: Final = (NoCredentialsError, PartialCredentialsError, NoRegionError, ParamValidationError)
+"""What no repetition can mend."""
 
 
 class ConditionFailed(Exception):
@@ -66,6 +71,15 @@ class ConditionFailed(Exception):
         self.failed = failed
         self.stored = stored
         self.is_retry = is_retry
+
+
+class CallRefused(Exception):
+    """DynamoDB said no with a code that the caller had asked to be told of. It never leaves this package."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
 
 
 @dataclass(slots=True)
@@ -90,6 +104,12 @@ class Connection:
 
     client: Any = field(repr=False)
     timing: Timing = field(default_factory=Timing)
+    owner: int = field(default_factory=os.getpid)
+    """The process that opened it: two processes that write to one socket would read each other's answers."""
+
+    def __post_init__(self) -> None:
+        """See to it that this client takes no half reply for a whole one."""
+        self.client.meta.events.register("before-parse.dynamodb", refuse_cut_reply, unique_id="countersign")
 
     @classmethod
     def open(cls, region: str, endpoint_url: str | None = None, timing: Timing | None = None) -> Connection:
@@ -104,7 +124,8 @@ class Connection:
             tcp_keepalive=True,
         )
         session = boto3.session.Session()
-        return cls(session.client("dynamodb", region_name=region, endpoint_url=endpoint_url, config=config), timing)
+        client = session.client("dynamodb", region_name=region, endpoint_url=endpoint_url, config=config)
+        return cls(client, timing)
 
     def close(self) -> None:
         """Let go of every connection. Idempotent."""
@@ -124,6 +145,30 @@ class Connection:
     def write(self, operation: str, **arguments: Any) -> None:  # noqa: ANN401 - boto3's own arguments
         """One write of a single item. Raises ConditionFailed, StoreUnavailable, StoreMisconfigured."""
         self._call(lambda: getattr(self.client, operation)(**arguments), is_write=True)
+
+    def call(
+        self,
+        operation: str,
+        *,
+        expecting: frozenset[str] = frozenset(),
+        **arguments: Any,  # noqa: ANN401 - boto3's own arguments
+    ) -> dict[str, Any]:
+        """Any other operation, by boto3's name for it.
+
+        Raises CallRefused for a code in `expecting`, at once; StoreUnavailable and StoreMisconfigured for the others.
+        """
+
+        def once() -> dict[str, Any]:
+            try:
+                answer: dict[str, Any] = getattr(self.client, operation)(**arguments)
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code in expecting:
+                    raise CallRefused(code, error.response["Error"].get("Message", "")) from error
+                raise
+            return answer
+
+        return self._call(once, is_write=not operation.startswith("describe_"))
 
     def get(self, table: str, key: Item) -> Item | None:
         """One item, read consistently; None: there is none."""
@@ -165,6 +210,8 @@ class Connection:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def _call(self, call: Callable[[], T], *, is_write: bool = False) -> T:
+        if self.owner != os.getpid():
+            raise StoreUnavailable("the store was opened before this process was forked; open it again here")
         attempts = _Attempts(deadline=time.monotonic() + self.timing.deadline_seconds)
         while True:
             try:
@@ -172,7 +219,7 @@ class Connection:
             except ClientError as error:
                 problem = _passing_problem(error, attempts)
                 cause: Exception = error
-            except _SETUP as error:
+            except _NEVER_SENT as error:
                 raise StoreMisconfigured(f"AWS cannot be called: {error}", "Check region and credentials") from error
             except BotoCoreError as error:
                 problem, cause = type(error).__name__, error
@@ -197,6 +244,9 @@ def _passing_problem(error: ClientError, attempts: _Attempts) -> str:
         passing = [reason["Code"] for reason in reasons if reason.get("Code") in _PASSING_REASONS]
         if passing:
             return str(passing[0])
+        invalid = [reason.get("Message", "") for reason in reasons if reason.get("Code") == "ValidationError"]
+        if invalid:
+            raise StoreMisconfigured(f"a table does not fit: {invalid[0]}", _CHECK_TABLES) from error
     elif code == "ConditionalCheckFailedException":
         raise ConditionFailed((True,), (None,), is_retry=attempts.may_have_taken_effect) from error
     elif code in _PASSING or status >= _SERVER_ERROR:
@@ -210,7 +260,7 @@ def _misconfigured(code: str, error: ClientError) -> StoreMisconfigured:
     if code == "ResourceNotFoundException":
         return StoreMisconfigured("a table is missing", "Run `countersign tables create`")
     if code == "ValidationException":
-        return StoreMisconfigured(f"a table does not fit: {message}", "Run `countersign tables check`")
+        return StoreMisconfigured(f"a table does not fit: {message}", _CHECK_TABLES)
     return StoreMisconfigured(f"AWS refused the call: {code}: {message}", "Check the credentials and the IAM policy")
 
 

@@ -38,9 +38,12 @@ def to_attribute(value: JsonValue) -> dict[str, Any]:
     raise TypeError(f"a {type(value).__name__} cannot be stored exactly")
 
 
-def from_attributes(item: Item) -> dict[str, JsonValue]:
-    """Typed attributes to plain values. Raises MalformedRecord for a type that Countersign never writes."""
-    return {name: _from_attribute(name, value) for name, value in item.items()}
+def from_attributes(item: Item, record: str) -> dict[str, JsonValue]:
+    """Typed attributes to plain values. Raises MalformedRecord, naming `record`, for a type that is never written."""
+    try:
+        return {name: _from_attribute(name, value) for name, value in item.items()}
+    except ValueError as error:
+        raise MalformedRecord(record, str(error)) from error
 
 
 def _from_attribute(name: str, attribute: dict[str, Any]) -> JsonValue:
@@ -51,8 +54,8 @@ def _from_attribute(name: str, attribute: dict[str, Any]) -> JsonValue:
         case "N":
             try:
                 plain = int(value)
-            except ValueError as error:
-                raise MalformedRecord(name, f"{value} is not a whole number") from error
+            except ValueError:
+                raise ValueError(f"{name}: {value} is not a whole number") from None
         case "NULL":
             plain = None
         case "L":
@@ -60,5 +63,5 @@ def _from_attribute(name: str, attribute: dict[str, Any]) -> JsonValue:
         case "M":
             plain = {key: _from_attribute(key, each) for key, each in value.items()}
         case _:
-            raise MalformedRecord(name, f"it has the type {letter}, which is not used here")
+            raise ValueError(f"{name}: it has the type {letter}, which is not used here")
     return plain

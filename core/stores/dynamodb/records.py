@@ -18,19 +18,20 @@ from core.actor import ProfileName, UserId
 from core.audit import AuditEntry, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
-from core.errors import ConcurrentModification, CountersignError, MalformedRecord
+from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
 from core.stores.commit import (
     Commit,
     StoreSettings,
-    broken_chain,
     existing,
     explain_refusal,
     missing,
+    must_be_stored,
     prepare_create,
     prepare_delete,
     prepare_update,
+    read_record,
     stamp_ledger,
 )
 from core.stores.dynamodb.audit import entry_key, put_entry
@@ -77,11 +78,12 @@ class _DynamoRecords(RecordLists[R, Item]):
         try:
             self._connection.transact([removal, put_entry(self._audit_table, last)], last.id)
         except ConditionFailed as failure:
-            if not self._has_taken_effect(last, failure):
-                stored = failure.stored[0]
-                raise (
-                    missing(self._kind, record.id) if stored is None else ConcurrentModification(record.chain)
-                ) from failure
+            if self._has_taken_effect(last, failure):
+                return
+            if not failure.failed[0]:
+                raise BrokenChain(record.chain) from failure
+            is_gone = failure.stored[0] is None
+            raise (missing(self._kind, record.id) if is_gone else ConcurrentModification(record.chain)) from failure
 
     def _create(self, record: R, drafts: Sequence[EntryDraft], ledgers: Sequence[UsageLedger] = ()) -> R:
         commit = prepare_create(record, drafts, self._settings)
@@ -90,8 +92,8 @@ class _DynamoRecords(RecordLists[R, Item]):
 
     def _update(self, record: R, draft: EntryDraft, ledgers: Sequence[UsageLedger] = ()) -> R:
         commit = prepare_update(record, (draft,), self._settings)
-        facts = {"updated_at": format_time(record.updated_at), **record.facts_to_keep()}
-        return self._commit(commit, _all_equal(facts, statuses=record.legal_sources()), ledgers)
+        condition = _all_equal(must_be_stored(commit), statuses=record.legal_sources())
+        return self._commit(commit, condition, ledgers)
 
     def _commit(self, commit: Commit[R], condition: dict[str, Any], ledgers: Sequence[UsageLedger]) -> R:
         writes = [
@@ -115,14 +117,17 @@ class _DynamoRecords(RecordLists[R, Item]):
 
     def _explain(self, commit: Commit[R], failure: ConditionFailed) -> CountersignError:
         record = commit.record
-        last_entry = len(commit.entries)
-        if failure.failed[0] and commit.as_read is not None:
+        if commit.as_read is None:
+            # A ledger that changed comes first: who reads it again finds the same invocation in it.
+            has_ledger_changed = any(failure.failed[1 + len(commit.entries) :])
+            return ConcurrentModification(f"{_LEDGER} of {record.chain}") if has_ledger_changed else existing(record)
+        if failure.failed[0]:
             stored = failure.stored[0]
             proposed = record.model_copy(update={"updated_at": commit.as_read})
             refusal = explain_refusal(self._read(stored) if stored is not None else None, proposed)
             return refusal or ConcurrentModification(record.chain)
-        if any(failure.failed[: last_entry + 1]):
-            return existing(record) if commit.as_read is None else broken_chain(record)
+        if failure.failed[1]:
+            return BrokenChain(record.chain)
         return ConcurrentModification(f"{_LEDGER} of {record.chain}")
 
     def _get(self, record_id: str) -> R:
@@ -159,8 +164,13 @@ class _DynamoRecords(RecordLists[R, Item]):
         return {"Put": {"TableName": self._table, "Item": item, **_all_equal({"updated_at": as_read})}}
 
     def _read(self, raw: Item) -> R:
-        plain = from_attributes(raw)
-        return self._kind.from_item({name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD})
+        record_id = str(raw[self._schema.key.partition]["S"]).removeprefix(f"{self._kind.KIND}#")
+        plain = from_attributes(raw, f"{self._kind.KIND}#{record_id}")
+        return read_record(
+            self._kind,
+            record_id,
+            {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD},
+        )
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
@@ -246,7 +256,7 @@ def _read_ledger(empty: UsageLedger, found: Mapping[str, Item]) -> UsageLedger:
     item = found.get(f"{_LEDGER}#{empty.owner}")
     if item is None:
         return empty
-    plain = from_attributes(item)
+    plain = from_attributes(item, f"{_LEDGER}#{empty.owner}")
     return UsageLedger.from_item({name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD})
 
 

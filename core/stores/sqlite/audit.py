@@ -69,8 +69,11 @@ class SqliteAudit:
                 return
             if head != (first.seq - 1, first.previous):
                 raise ConcurrentModification(first.chain)
-            for entry in entries:
-                insert_entry(connection, entry)
+            try:
+                for entry in entries:
+                    insert_entry(connection, entry)
+            except sqlite3.IntegrityError as error:
+                raise ConcurrentModification(first.chain) from error
             connection.execute(
                 "INSERT INTO refusal_heads VALUES (?, ?, ?)"
                 " ON CONFLICT (chain) DO UPDATE SET length = excluded.length, digest = excluded.digest",
@@ -85,6 +88,12 @@ class SqliteAudit:
                 yield chain, tuple([_read_entry(*row) for row in of_chain])
             except MalformedRecord as error:
                 yield chain, error
+        with self._database.read() as connection:
+            emptied = connection.execute(
+                "SELECT chain FROM refusal_heads WHERE chain NOT IN (SELECT chain FROM audit)"
+            ).fetchall()
+        # A head without entries is a chain, too: somebody removed them all.
+        yield from ((chain, ()) for (chain,) in emptied)
 
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
         """The entries of all chains with `since <= at < until`, oldest first, streamed."""
@@ -123,10 +132,19 @@ class SqliteAudit:
         with self._database.write() as connection:
             taken = connection.execute(
                 "UPDATE audit SET lease = ?, leased_until = ? WHERE chain = ? AND seq = ?"
-                " AND due_at IS NOT NULL AND is_parked = 0 AND (leased_until IS NULL OR leased_until <= ? OR lease = ?)"
+                " AND due_at = ? AND is_parked = 0 AND (leased_until IS NULL OR leased_until <= ? OR lease = ?)"
                 " AND NOT EXISTS (SELECT 1 FROM audit AS earlier WHERE earlier.chain = audit.chain"
                 " AND earlier.seq = audit.seq - 1 AND earlier.due_at IS NOT NULL AND earlier.is_parked = 0)",
-                (holder, format_time(until), entry.chain, entry.seq, format_time(now), holder),
+                # Its due_at changed if somebody tried in the meantime: then what was read of the progress is old.
+                (
+                    holder,
+                    format_time(until),
+                    entry.chain,
+                    entry.seq,
+                    format_time(delivery.due_at),
+                    format_time(now),
+                    holder,
+                ),
             )
             if taken.rowcount != 1:
                 return None
@@ -166,7 +184,10 @@ class SqliteAudit:
                 ).fetchall()
             for row in rows:
                 position = (row[3], row[0], row[1])
-                yield _read_delivery(row)
+                try:
+                    yield _read_delivery(row)
+                except MalformedRecord as error:
+                    _log.error("nobody can be told of it: %s", error)
             if len(rows) < _ROWS_PER_READ:
                 return
 
@@ -199,14 +220,17 @@ def _read_entry(chain: str, seq: int, body: str) -> AuditEntry:
 
 def _read_delivery(row: _Row) -> Delivery:
     chain, seq, body, due_at, attempts, delivered_to, problem, lease, leased_until = row
-    return Delivery.model_validate(
-        {
-            "entry": _read_entry(chain, seq, body),
-            "due_at": due_at,
-            "attempts": attempts,
-            "delivered_to": json.loads(delivered_to),
-            "problem": problem,
-            "lease": lease,
-            "leased_until": leased_until,
-        }
-    )
+    try:
+        return Delivery.model_validate(
+            {
+                "entry": _read_entry(chain, seq, body),
+                "due_at": due_at,
+                "attempts": attempts,
+                "delivered_to": json.loads(delivered_to),
+                "problem": problem,
+                "lease": lease,
+                "leased_until": leased_until,
+            }
+        )
+    except ValueError as error:
+        raise MalformedRecord(f"audit entry {chain}/{seq}", str(error)) from error

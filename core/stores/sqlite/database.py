@@ -46,6 +46,9 @@ _INDEXES: Final = (
 )
 
 
+_creating: Final = threading.Lock()
+
+
 class Database:
     """Connections to one file, shared by threads; each one is used by one thread at a time."""
 
@@ -102,8 +105,9 @@ class Database:
         is_sound = True
         try:
             yield connection
-        except sqlite3.Error:
+        except (sqlite3.Error, StoreUnavailable):
             # Nobody knows the state of a connection after an error of the engine; a fresh one costs a millisecond.
+            # One whose COMMIT failed may still hold its transaction, and with it the lock of the whole file.
             is_sound = False
             raise
         finally:
@@ -144,33 +148,58 @@ class Database:
         return connection
 
     def _create_file(self) -> None:
+        # A file that exists is not opened here: closing it again would take away the locks of every connection that
+        # this process has to it (POSIX), and another process would then remove the log under them. For the same
+        # reason, nobody in this process may connect between the opening and the closing of a new one.
+        with _creating:
+            try:
+                # Only its owner may read it: it holds people's reasons, and the audit trail.
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            except FileExistsError:
+                self._check_file()
+            except OSError as error:
+                raise self._unusable(error.strerror) from error
+
+    def _check_file(self) -> None:
+        if not Path(self.path).is_file():
+            raise self._unusable("it is not a file")
+        if not os.access(self.path, os.R_OK | os.W_OK):
+            raise self._unusable("this process may not write it")
+
+    def _unusable(self, problem: str | None) -> StoreMisconfigured:
         folder = Path(self.path).parent
-        try:
-            # Only its owner may read it: it holds people's reasons, and the audit trail.
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise StoreMisconfigured(
-                f"{self.path} cannot be opened: {error.strerror}",
-                f"Check that the folder {folder} exists and that this process may write there",
-            ) from error
+        return StoreMisconfigured(
+            f"{self.path} cannot be opened: {problem}",
+            f"Check that the folder {folder} exists and that this process may write there",
+        )
 
     def _prepare_schema(self) -> None:
-        with self._mapped_errors(), self._connection() as connection:
-            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                connection.execute("PRAGMA journal_mode=WAL")
-        with self.write() as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if version == 0 and not tables:
-                for statement in (*_SCHEMA.values(), *_INDEXES):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        if self._is_new():
+            with self.write() as connection:
+                if self._is_empty(connection):
+                    for statement in (*_SCHEMA.values(), *_INDEXES):
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         problems = self.find_differences()
+        if not problems:
+            # Kept in the file. Nothing is changed in a file that is not ours.
+            with self.read() as connection:
+                if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                    connection.execute("PRAGMA journal_mode=WAL")
         if problems:
             raise StoreMisconfigured(
                 f"{self.path} is not a database of this version of Countersign: {'; '.join(problems)}",
                 "Name another file, or run the version that made this one",
             )
+
+    def _is_new(self) -> bool:
+        with self.read() as connection:
+            return self._is_empty(connection)
+
+    @staticmethod
+    def _is_empty(connection: sqlite3.Connection) -> bool:
+        has_version = connection.execute("PRAGMA user_version").fetchone()[0] != 0
+        return not has_version and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
 
     def find_differences(self) -> tuple[str, ...]:
         """How this file differs from the schema, in words; empty when it does not."""
@@ -201,4 +230,4 @@ class Database:
 
 
 def _columns(statement: str) -> str:
-    return "".join(statement.split("(", 1)[1].split())
+    return "".join(statement.partition("(")[2].split())

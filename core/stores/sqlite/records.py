@@ -13,23 +13,26 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
+from pydantic import JsonValue
+
 from core.actor import ProfileName, UserId
 from core.audit import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
-from core.errors import ConcurrentModification, MalformedRecord
+from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
 from core.stores.commit import (
     Commit,
     StoreSettings,
-    broken_chain,
     existing,
     explain_refusal,
+    is_allowed,
     missing,
     prepare_create,
     prepare_delete,
     prepare_update,
+    read_record,
     stamp_ledger,
 )
 from core.stores.listing import EventLists, RecordLists, RequestLists, Row
@@ -85,7 +88,7 @@ class _SqliteRecords(RecordLists[R, _Raw]):
     def _update(self, record: R, draft: EntryDraft, ledgers: Sequence[UsageLedger] = ()) -> R:
         commit = prepare_update(record, (draft,), self._settings)
         with self._database.write() as connection:
-            self._refuse_unless_allowed(connection, record)
+            self._refuse_unless_allowed(connection, record, commit)
             connection.execute(
                 f"UPDATE {self._table} SET status = ?, updated_at = ?, body = ? WHERE id = ?",  # noqa: S608 - a constant
                 (record.state, commit.item["updated_at"], json.dumps(commit.item), record.id),
@@ -93,7 +96,7 @@ class _SqliteRecords(RecordLists[R, _Raw]):
             try:
                 _write_entries(connection, commit)
             except sqlite3.IntegrityError as error:
-                raise broken_chain(record) from error
+                raise BrokenChain(record.chain) from error
             _write_ledgers(connection, commit, ledgers)
         return commit.record
 
@@ -107,7 +110,10 @@ class _SqliteRecords(RecordLists[R, _Raw]):
             if stored.updated_at != record.updated_at:
                 raise ConcurrentModification(record.chain)
             connection.execute(f"DELETE FROM {self._table} WHERE id = ?", (record.id,))  # noqa: S608 - a constant
-            insert_entry(connection, last)
+            try:
+                insert_entry(connection, last)
+            except sqlite3.IntegrityError as error:
+                raise BrokenChain(record.chain) from error
 
     def _get(self, record_id: str) -> R:
         check_record_id(record_id)
@@ -117,19 +123,30 @@ class _SqliteRecords(RecordLists[R, _Raw]):
             raise missing(self._kind, record_id)
         return found
 
-    def _refuse_unless_allowed(self, connection: sqlite3.Connection, record: R) -> None:
-        refusal = explain_refusal(self._find(connection, record.id), record)
+    def _refuse_unless_allowed(self, connection: sqlite3.Connection, record: R, commit: Commit[R]) -> None:
+        item = self._find_item(connection, record.id)
+        # The usual case: what a change rests on stands in the stored form, and the record need not be built again.
+        if item is not None and is_allowed(item, commit):
+            return
+        refusal = explain_refusal(None if item is None else read_record(self._kind, record.id, item), record)
         if refusal is not None:
             raise refusal
 
     def _find(self, connection: sqlite3.Connection, record_id: str) -> R | None:
+        item = self._find_item(connection, record_id)
+        return None if item is None else read_record(self._kind, record_id, item)
+
+    def _find_item(self, connection: sqlite3.Connection, record_id: str) -> dict[str, JsonValue] | None:
         row = connection.execute(
             f"SELECT body FROM {self._table} WHERE id = ?",  # noqa: S608 - a constant
             (record_id,),
         ).fetchone()
-        return None if row is None else self._read((record_id, row[0]))
+        return None if row is None else self._read_item((record_id, row[0]))
 
     def _read(self, raw: _Raw) -> R:
+        return read_record(self._kind, raw[0], self._read_item(raw))
+
+    def _read_item(self, raw: _Raw) -> dict[str, JsonValue]:
         record_id, body = raw
         try:
             item = json.loads(body)
@@ -137,7 +154,7 @@ class _SqliteRecords(RecordLists[R, _Raw]):
             raise MalformedRecord(f"{self._kind.KIND}#{record_id}", "it is not JSON") from error
         if not isinstance(item, dict):
             raise MalformedRecord(f"{self._kind.KIND}#{record_id}", "it is not an object")
-        return self._kind.from_item(item)
+        return item
 
     def _insert(self, connection: sqlite3.Connection, commit: Commit[R]) -> None:
         item = commit.item

@@ -1,0 +1,47 @@
+"""`python -m benchmarks`: measure all, or what is named, and write RESULTS.md.
+
+Invariant: a quick run shows its results and writes nothing; what RESULTS.md says was measured in full.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import click
+
+from benchmarks import decision_time, history, history_reads, round_trips, sqlite_rate
+from benchmarks.results import RESULTS, Section, Size, save
+
+BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
+    "round-trips": round_trips.measure,
+    "decision-time": decision_time.measure,
+    "sqlite-rate": sqlite_rate.measure,
+    "history": history.measure,
+    "history-reads": history_reads.measure,
+}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(tuple(BENCHMARKS)))
+@click.option("--quick", is_flag=True, help="Measure a little, to see that it works; RESULTS.md stays as it is.")
+def main(names: tuple[str, ...], *, quick: bool) -> None:
+    """Measure all benchmarks, or those that are NAMED, and write benchmarks/RESULTS.md."""
+    sections = []
+    for name in names or tuple(BENCHMARKS):
+        started = time.monotonic()
+        section = BENCHMARKS[name](Size(is_quick=quick))
+        sections.append(section)
+        print(section)
+        print(f"({time.monotonic() - started:.0f} s)\n")
+        if not quick:
+            save([section], tuple(BENCHMARKS))
+    missed = [f"{section.name}: {goal.text}" for section in sections for goal in section.goals if not goal.is_met]
+    print("\n".join(("Missed:", *missed)) if missed else "All goals are met.")
+    if not quick:
+        print(f"Written to benchmarks/{RESULTS.name}.")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

@@ -1,0 +1,189 @@
+"""A long past, made up: requests and events that were asked for, decided and reviewed long ago.
+
+Invariant: the newest records are the same at every length of the past, so that every question has the same answer,
+and only what lies behind it grows. Each record is one that the stores read without complaint.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import JsonValue
+
+from benchmarks.scene import APPROVER, KEYRING, PROFILES, WHY
+from core.actor import DeciderId, ProfileName, UserId
+from core.audit import AuditEvent, EntryDraft, EntryId, seal
+from core.break_glass import BreakGlassEvent, EventId, ReasonCode, Verdict
+from core.clock import format_time
+from core.record import Record
+from core.request import Request, RequestId
+
+BUSY: Final = UserId("U0BUSY")
+"""Whom the questions are about: every fourth record is theirs."""
+PROD: Final = ProfileName(PROFILES[0])
+"""What the questions are about: every second record is for it."""
+_OTHERS: Final = 1000
+_NEWEST: Final = 50
+"""How many records of each kind are the same at every length."""
+_APART_LATELY: Final = timedelta(hours=4)
+_APART_BEFORE: Final = timedelta(minutes=2)
+_OPEN: Final = 12
+"""How many records of each kind nobody has ended, and how many entries wait to be told, however long the past is."""
+_FIRST_AGO: Final = timedelta(minutes=10)
+_SOON: Final = timedelta(minutes=5)
+
+_AT: Final = datetime.fromisoformat("2026-01-15T03:53:45.120000+00:00")
+_ID: Final = "f" * 16
+_PERSON: Final = UserId("U0TEMPLATE")
+_PROFILE: Final = ProfileName("template")
+_SLOT: Final = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{6}}Z|(?<=[\"#]){_ID}|{_PERSON}|\b{_PROFILE}\b")
+
+
+class _Template:
+    """A stored form with places for what differs: the id, the person, the profile and the times."""
+
+    def __init__(self, item: Mapping[str, JsonValue]) -> None:
+        text = json.dumps(item).replace("%", "%%")
+        self._slots = _SLOT.findall(text)
+        self._text = _SLOT.sub("%s", text)
+        self._offsets = {slot: datetime.fromisoformat(slot) - _AT for slot in set(self._slots) if slot.endswith("Z")}
+
+    def fill(self, names: Mapping[str, str], at: datetime) -> str:
+        """The stored form as it would be if it had been made at that time."""
+        known = {**names, **{slot: format_time(at + offset) for slot, offset in self._offsets.items()}}
+        return self._text % tuple(known[slot] for slot in self._slots)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of record in one state, with its two audit entries."""
+
+    kind: type[Record]
+    status: str
+    life: timedelta
+    record: _Template
+    entries: tuple[_Template, _Template]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One record of the past as it is stored, and its audit entries; `is_told` is false while one has to be told."""
+
+    kind: type[Record]
+    id: str
+    person: str
+    profile: str
+    status: str
+    at: datetime
+    expires_at: datetime
+    body: str
+    entries: tuple[str, str]
+    is_told: bool
+
+    @property
+    def chain(self) -> str:
+        """The name of its audit chain."""
+        return f"{self.kind.KIND}#{self.id}"
+
+
+def remember(count: int, now: datetime) -> Iterator[Remembered]:
+    """The past up to `now`, oldest record first: requests and events, half and half."""
+    for number in reversed(range(count // 2)):
+        at = now - _FIRST_AGO - min(number, _NEWEST) * _APART_LATELY - max(0, number - _NEWEST) * _APART_BEFORE
+        person = BUSY if number % 4 == 0 else f"U0OTHER{number % _OTHERS}"
+        profile = PROD if number % 4 in {0, 1} else PROFILES[1 + number % 50]
+        for kind in (_request_kind(number), _EVENTS[number < _OPEN]):
+            names = {_ID: newest_id(number), _PERSON: person, _PROFILE: profile}
+            yield Remembered(
+                kind=kind.kind,
+                id=names[_ID],
+                person=person,
+                profile=profile,
+                status=kind.status,
+                at=at,
+                expires_at=at + kind.life,
+                body=kind.record.fill(names, at),
+                entries=(kind.entries[0].fill(names, at), kind.entries[1].fill(names, at)),
+                is_told=number >= _OPEN,
+            )
+
+
+def newest_id(number: int) -> str:
+    """The id of the newest record of a kind, or of the one so many before it."""
+    return f"{2**62 - number:016x}"
+
+
+def _request_kind(number: int) -> _Kind:
+    # The newest one is approved, so that its person has access now.
+    if 0 < number < _OPEN:
+        return _REQUESTS["pending"]
+    return _REQUESTS["denied" if number % 10 == 1 else "approved"]
+
+
+def _make(record: Record, *events: AuditEvent) -> _Kind:
+    entries = []
+    for seq, event in enumerate(events, 1):
+        draft = EntryDraft(
+            id=EntryId(_ID),
+            event=event,
+            actor=DeciderId(APPROVER.id),
+            outcome=str(record.state),
+            subject=_PERSON,
+            profile=_PROFILE,
+            details={"policy_digest": "0" * 64, "rule": "one", "justification": WHY},
+        )
+        entry = seal(
+            draft,
+            KEYRING,
+            chain=record.chain,
+            seq=seq,
+            previous="5" * 64,
+            at=_AT if seq == 1 else _AT + _SOON,
+            record_digest="6" * 64,
+        )
+        entries.append(_Template(entry.to_item()))
+    stored = {**record.to_item(), "audit_head": "5" * 64, "audit_length": len(events)}
+    first, second = entries
+    return _Kind(type(record), str(record.state), record.expires_at - _AT, _Template(stored), (first, second))
+
+
+def _make_requests() -> dict[str, _Kind]:
+    asked = Request.submit(
+        requester=_PERSON, profile=_PROFILE, justification=WHY, rule="one", now=_AT, request_id=RequestId(_ID)
+    )
+    approved = asked.approve(APPROVER.id, _AT + _SOON, "Go ahead")
+    denied = asked.deny(APPROVER.id, _AT + _SOON, "Not before the weekend")
+    submitted = AuditEvent.REQUEST_SUBMITTED
+    return {
+        "pending": _make(asked, submitted, AuditEvent.APPROVAL_ADDED),
+        "approved": _make(approved, submitted, AuditEvent.REQUEST_APPROVED),
+        "denied": _make(denied, submitted, AuditEvent.REQUEST_DENIED),
+    }
+
+
+def _make_events() -> dict[bool, _Kind]:
+    """Live ones under True, ended and reviewed ones under False."""
+    invoked = BreakGlassEvent.invoke(
+        invoker=_PERSON,
+        profile=_PROFILE,
+        reason_code=ReasonCode.INCIDENT,
+        justification=WHY,
+        rule="on-call",
+        now=_AT,
+        event_id=EventId(_ID),
+    )
+    closed = invoked.close(_PERSON, _AT + _SOON, "The checkout is up again")
+    reviewed = closed.add_review(APPROVER.id, _AT + _SOON, Verdict.JUSTIFIED, "The runbook left no other way")
+    return {
+        True: _make(invoked, AuditEvent.BREAK_GLASS_INVOKED, AuditEvent.BREAK_GLASS_INVOKED),
+        False: _make(reviewed, AuditEvent.BREAK_GLASS_INVOKED, AuditEvent.BREAK_GLASS_REVIEWED),
+    }
+
+
+_REQUESTS: Final = _make_requests()
+_EVENTS: Final = _make_events()

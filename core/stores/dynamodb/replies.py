@@ -1,0 +1,30 @@
+"""Refuse a reply that did not arrive whole.
+
+Invariant: a reply that was cut is a lost one, never an empty one. botocore's parser reads half a body as `{}`: without
+this check a cut GetItem would say "there is no such record", and a cut list would be an empty one.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Final
+
+from botocore.exceptions import ChecksumError
+
+_CHECKSUM: Final = "x-amz-crc32"
+"""DynamoDB sends it with every success; botocore looks at it only in its legacy retry mode."""
+_LENGTH: Final = "content-length"
+_FIRST_FAILURE: Final = 300
+
+
+def refuse_cut_reply(response_dict: dict[str, Any], **_: object) -> None:
+    """A handler for botocore's `before-parse` event. Raises ChecksumError, which counts as a lost reply."""
+    headers = {str(name).lower(): value for name, value in response_dict["headers"].items()}
+    body: bytes = response_dict["body"]
+    if response_dict["status_code"] < _FIRST_FAILURE:
+        kind, expected, actual = _CHECKSUM, headers.get(_CHECKSUM), str(zlib.crc32(body))
+    else:
+        # Errors come without a checksum; what cuts their headers short takes the length away too.
+        kind, expected, actual = _LENGTH, headers.get(_LENGTH), str(len(body))
+    if expected != actual:
+        raise ChecksumError(checksum_type=kind, expected_checksum=expected or "none", actual_checksum=actual)

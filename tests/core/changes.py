@@ -1,0 +1,196 @@
+"""The five ways in which a store changes something, each made once and looked at afterwards.
+
+Invariant: whether a change has happened is read past the network that the test breaks, and is a whole truth: record,
+audit chain and ledgers agree, or the reading fails.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime
+from typing import Final
+
+from core.audit import AuditEvent, AuditKeyring, EntryDraft
+from core.break_glass import BreakGlassEvent, EventId, EventStatus, Verdict
+from core.errors import NotFound
+from core.record import Record
+from core.request import Request, RequestId, RequestStatus
+from core.stores import Stores
+from core.usage import Usage, UsageLedger
+from core.verification import verify_chain
+from tests.builders import APPROVER, REVIEWER, SECOND_APPROVER, a_draft, a_profile, a_request, a_user, an_event
+
+NOW: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""In the future, for DynamoDB Local deletes what its TTL calls old by the machine's clock."""
+
+
+class Change(ABC):
+    """One change of one record of its own. `direct` are stores whose network is well."""
+
+    record: Record
+    event: AuditEvent
+
+    def __init__(self, direct: Stores) -> None:
+        self._direct = direct
+        self.draft: EntryDraft = a_draft(self.event, outcome="changed")
+
+    @abstractmethod
+    def make(self, stores: Stores) -> Record | None:
+        """Make the change, once; the record as it was stored."""
+
+    @abstractmethod
+    def change_later(self) -> Record | None:
+        """What somebody else does next, on top of this change; None when nothing can follow."""
+
+    def has_happened(self) -> bool:
+        """True when the change is in the table, and False when no trace of it is."""
+        ids = [entry.id for entry in self._direct.audit.get_chain(self.record.chain)]
+        is_told = self.draft.id in ids
+        assert ids.count(self.draft.id) == is_told
+        assert self._is_in_record() == is_told
+        assert list(verify_chain(self._direct, self.record.chain, AuditKeyring(), NOW)) == []
+        return is_told
+
+    @abstractmethod
+    def _is_in_record(self) -> bool: ...
+
+    def read(self) -> Record | None:
+        """The record as it is stored."""
+        try:
+            if isinstance(self.record, Request):
+                return self._direct.requests.get(RequestId(self.record.id))
+            return self._direct.break_glass.get(EventId(self.record.id))
+        except NotFound:
+            return None
+
+
+class Create(Change):
+    """A request is made."""
+
+    event = AuditEvent.REQUEST_SUBMITTED
+
+    def __init__(self, direct: Stores) -> None:
+        super().__init__(direct)
+        self.record: Request = a_request(now=NOW)
+
+    def make(self, stores: Stores) -> Request:
+        return stores.requests.create(self.record, self.draft)
+
+    def change_later(self) -> Request:
+        request = self._direct.requests.get(RequestId(self.record.id))
+        return self._direct.requests.update(request.approve(SECOND_APPROVER, NOW), a_draft())
+
+    def _is_in_record(self) -> bool:
+        return self.read() is not None
+
+
+class Update(Change):
+    """The first of two votes is given."""
+
+    event = AuditEvent.APPROVAL_ADDED
+
+    def __init__(self, direct: Stores) -> None:
+        super().__init__(direct)
+        self.record: Request = direct.requests.create(a_request(now=NOW, required_approvals=2), a_draft())
+
+    def make(self, stores: Stores) -> Request:
+        return stores.requests.update(self.record.approve(APPROVER, NOW), self.draft)
+
+    def change_later(self) -> Request:
+        request = self._direct.requests.get(RequestId(self.record.id))
+        return self._direct.requests.update(request.approve(SECOND_APPROVER, NOW), a_draft())
+
+    def decide_instead(self) -> Request:
+        """Somebody else says no in the meantime."""
+        denied = self.record.deny(SECOND_APPROVER, NOW, "not on a Friday")
+        return self._direct.requests.update(denied, a_draft(AuditEvent.REQUEST_DENIED))
+
+    def _is_in_record(self) -> bool:
+        request = self._direct.requests.get(RequestId(self.record.id))
+        assert request.status in {RequestStatus.PENDING, RequestStatus.APPROVED, RequestStatus.DENIED}
+        return request.has_approval_by(APPROVER)
+
+
+class Delete(Change):
+    """A request is removed."""
+
+    event = AuditEvent.RECORD_DELETED
+
+    def __init__(self, direct: Stores) -> None:
+        super().__init__(direct)
+        self.record: Request = direct.requests.create(a_request(now=NOW), a_draft())
+
+    def make(self, stores: Stores) -> None:
+        stores.requests.delete(self.record, self.draft)
+
+    def change_later(self) -> None:
+        """A chain that has ended is not begun again."""
+        return
+
+    def _is_in_record(self) -> bool:
+        return self.read() is None
+
+
+class Invoke(Change):
+    """The glass is broken, and both ledgers remember it."""
+
+    event = AuditEvent.BREAK_GLASS_INVOKED
+
+    def __init__(self, direct: Stores) -> None:
+        super().__init__(direct)
+        self.record: BreakGlassEvent = an_event(invoker=a_user(), profile=a_profile(), now=NOW)
+        self._ledgers = direct.break_glass.get_ledgers(self.record.invoker, self.record.profile)
+
+    def make(self, stores: Stores) -> BreakGlassEvent:
+        ledgers = [ledger.add(self.record) for ledger in self._ledgers]
+        return stores.break_glass.create(self.record, self.draft, ledgers)
+
+    def change_later(self) -> BreakGlassEvent:
+        event = self._direct.break_glass.get(EventId(self.record.id))
+        return close_event(self._direct, event, a_draft(AuditEvent.BREAK_GLASS_CLOSED))
+
+    def _is_in_record(self) -> bool:
+        ledgers = self._direct.break_glass.get_ledgers(self.record.invoker, self.record.profile)
+        is_remembered = [ledger.has(self.record.id) for ledger in ledgers]
+        is_there = self.read() is not None
+        assert is_remembered == [is_there, is_there]
+        return is_there
+
+
+class Close(Change):
+    """A live event is ended, and the invoker's ledger remembers when."""
+
+    event = AuditEvent.BREAK_GLASS_CLOSED
+
+    def __init__(self, direct: Stores) -> None:
+        super().__init__(direct)
+        invoked = Invoke(direct)
+        self.record: BreakGlassEvent = invoked.make(direct)
+
+    def make(self, stores: Stores) -> BreakGlassEvent:
+        return close_event(stores, self.record, self.draft, self._ledger())
+
+    def change_later(self) -> BreakGlassEvent:
+        event = self._direct.break_glass.get(EventId(self.record.id))
+        reviewed = event.add_review(REVIEWER, NOW, verdict=Verdict.JUSTIFIED, notes="the runbook left no other way")
+        return self._direct.break_glass.update(reviewed, a_draft(AuditEvent.BREAK_GLASS_REVIEWED))
+
+    def _is_in_record(self) -> bool:
+        event = self._direct.break_glass.get(EventId(self.record.id))
+        assert self._ledger().usages == (Usage.of(event),)
+        return event.status is EventStatus.CLOSED
+
+    def _ledger(self) -> UsageLedger:
+        return self._direct.break_glass.get_ledgers(self.record.invoker, self.record.profile)[0]
+
+
+def close_event(
+    stores: Stores, event: BreakGlassEvent, draft: EntryDraft, ledger: UsageLedger | None = None
+) -> BreakGlassEvent:
+    """Close it, with the invoker's ledger as it was read, or as it is."""
+    closed = event.close(event.invoker, NOW, "all is well again")
+    ledger = ledger or stores.break_glass.get_ledgers(event.invoker, event.profile)[0]
+    return stores.break_glass.update(closed, draft, (ledger.end(closed),))
+
+
+CHANGES: Final[tuple[type[Change], ...]] = (Create, Update, Delete, Invoke, Close)

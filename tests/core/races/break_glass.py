@@ -1,0 +1,191 @@
+"""Races for the glass: one live event, exact cooldowns and quotas, one end of an event.
+
+Invariant: each check looks at a ledger too, for it is they that the next limit is judged by.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.audit import AuditEvent
+from core.break_glass import BreakGlassEvent, EventStatus
+from core.clock import TICK
+from core.request import DEFAULT_DECIDE_WITHIN
+from core.stores import Stores
+from core.usage import Usage
+from tests.core.races.presses import (
+    APPROVERS,
+    COOLDOWN,
+    EACH,
+    HOUR,
+    INVOKERS,
+    QUOTA,
+    REQUESTER,
+    Act,
+    Press,
+    carry_out,
+    invoke,
+    submit,
+)
+from tests.core.races.scenario import Round, Scenario, Trail, expired_line, told_no
+
+_SOME_TIME: Final = timedelta(minutes=10)
+_ONE: Final = INVOKERS[0]
+
+
+def _invoke_at_once(_: Stores, at: datetime) -> list[Press]:
+    return [Press(Act.INVOKE, _ONE, at, "rare")] * 4
+
+
+def _check_one_live_event(done: Round, trail: Trail) -> None:
+    (event,) = _events(done, trail)
+    assert _limits(done) == {("live event", event.expires_at)}
+    assert _used(done) == {Usage.of(event)}
+
+
+def _invoke_around_the_cooldown(stores: Stores, at: datetime) -> list[Press]:
+    """For half of the instances the cooldown ends in a microsecond, and for half it has ended just now."""
+    event = invoke(stores, "rare", at)
+    closed_at = at + _SOME_TIME
+    carry_out(stores, Press(Act.CLOSE, _ONE, closed_at, event.id))
+    over = closed_at + COOLDOWN
+    return [Press(Act.INVOKE, _ONE, moment, "rare") for moment in (over - TICK, over) for _ in range(2)]
+
+
+def _check_cooldown(done: Round, trail: Trail) -> None:
+    (event,) = _events(done, trail)
+    assert event.created_at == max(each.press.at for each in done.told)
+    assert _limits(done) <= {("cooldown", event.created_at), ("live event", event.expires_at)}
+    assert len(_used(done)) == 2
+    assert Usage.of(event) in _used(done)
+
+
+def _invoke_four_profiles(_: Stores, at: datetime) -> list[Press]:
+    return [Press(Act.INVOKE, _ONE, at, profile) for profile in EACH]
+
+
+def _invoke_by_four_people(_: Stores, at: datetime) -> list[Press]:
+    return [Press(Act.INVOKE, who, at, "shared") for who in INVOKERS[:4]]
+
+
+def _check_quota(done: Round, trail: Trail) -> None:
+    events = _events(done, trail)
+    assert len(events) == QUOTA
+    is_per_user = len({event.profile for event in events}) > 1
+    assert {limit for limit, _ in _limits(done)} == {"quota per user" if is_per_user else "quota per profile"}
+    # The quota's own ledger is the one that remembers all of them.
+    by_invoker, by_profile = done.ledgers
+    assert set((by_invoker if is_per_user else by_profile).usages) == {Usage.of(event) for event in events}
+
+
+def _end_it_both_ways(stores: Stores, at: datetime) -> list[Press]:
+    event = invoke(stores, "rare", at)
+    late = at + HOUR
+    return [
+        Press(Act.CLOSE, _ONE, at, event.id),
+        *(Press(Act.CLOSE, who, at, event.id) for who in APPROVERS[:2]),
+        *(Press(Act.EXPIRE_EVENTS, REQUESTER, late) for _ in range(2)),
+        Press(Act.CLOSE, APPROVERS[3], late, event.id),
+    ]
+
+
+def _check_one_end(done: Round, trail: Trail) -> None:
+    closers = done.of(Act.CLOSE)
+    event = trail.event(closers[0])
+    recorded = [each for each in done.of(Act.EXPIRE_EVENTS) if each.records]
+    winners = [each for each in closers if each.is_yes]
+    assert all(each.records == (event,) for each in [*winners, *recorded])
+    assert all(told_no(each, event) for each in closers if each not in winners)
+    begin = (AuditEvent.BREAK_GLASS_INVOKED, event.invoker, "active")
+    if event.status is EventStatus.EXPIRED:
+        assert (len(winners), len(recorded)) in {(0, 1), (0, 0)}
+        assert trail.story(event) == [begin, expired_line(AuditEvent.BREAK_GLASS_EXPIRED)]
+    else:
+        (winner,) = winners
+        assert winner.press.at < event.expires_at
+        assert not recorded
+        assert (event.status, event.closed_by) == (EventStatus.CLOSED, winner.press.who)
+        assert trail.story(event) == [begin, (AuditEvent.BREAK_GLASS_CLOSED, winner.press.who, "closed")]
+    # A close is in the invoker's ledger, by which cooldowns are judged; a quota counts an event however it ended.
+    assert _used(done) == {Usage.of(event)}
+
+
+def _invoke_while_closing(stores: Stores, at: datetime) -> list[Press]:
+    event = invoke(stores, "rare", at)
+    again = at + _SOME_TIME
+    return [Press(Act.CLOSE, _ONE, again, event.id), *[Press(Act.INVOKE, _ONE, again, "rare")] * 3]
+
+
+def _check_no_gap(done: Round, trail: Trail) -> None:
+    """What is not live any more cools down: there is no moment between the two."""
+    (close,) = done.yes
+    event = trail.event(close)
+    assert close.records == (event,)
+    assert _limits(done) <= {("cooldown", close.press.at + COOLDOWN), ("live event", event.expires_at)}
+    assert _used(done) == {Usage.of(event)}
+
+
+def _sweep_at_once(stores: Stores, at: datetime) -> list[Press]:
+    """Three requests and one event are overdue, and two instances sweep."""
+    for _ in range(3):
+        submit(stores, "one", at)
+    invoke(stores, "rare", at)
+    late = at + DEFAULT_DECIDE_WITHIN
+    return [Press(act, REQUESTER, late) for act in (Act.EXPIRE_REQUESTS, Act.EXPIRE_EVENTS) for _ in range(2)]
+
+
+def _check_swept_once(done: Round, trail: Trail) -> None:
+    assert len(done.yes) == len(done.told)
+    swept = [record for each in done.told for record in each.records]
+    assert len({record.chain for record in swept}) == len(swept) == 4
+    for record in swept:
+        assert trail.records[record.chain] == record
+        assert [line[1:] for line in trail.story(record)[1:]] == [("clock", "expired")]
+
+
+def _invoke_again_and_again(_: Stores, at: datetime) -> list[Press]:
+    return [Press(Act.INVOKE, _ONE, at, "rare", key=f"view {at}")] * 4
+
+
+def _check_one_event(done: Round, trail: Trail) -> None:
+    (event,) = set(_events(done, trail))
+    assert len(done.yes) == len(done.told)
+    assert _used(done) == {Usage.of(event)}
+
+
+def _events(done: Round, trail: Trail) -> list[BreakGlassEvent]:
+    """The events that somebody got, each as the table and the trail have it; the others met a limit."""
+    events: list[BreakGlassEvent] = []
+    for each in done.told:
+        assert each.error in {"", "LimitReached"}
+        for event in each.records:
+            assert isinstance(event, BreakGlassEvent)
+            assert trail.records[event.chain] == event
+            assert trail.story(event) == [(AuditEvent.BREAK_GLASS_INVOKED, event.invoker, "active")]
+            events.append(event)
+    return events
+
+
+def _limits(done: Round) -> set[tuple[str | None, datetime | None]]:
+    return {(each.limit, each.ends_at) for each in done.of(Act.INVOKE) if not each.is_yes}
+
+
+def _used(done: Round) -> set[Usage]:
+    """What the invoker's ledger remembers; the profile's remembers the same events."""
+    by_invoker, by_profile = done.ledgers
+    assert {usage.event_id for usage in by_invoker.usages} == {usage.event_id for usage in by_profile.usages}
+    return set(by_invoker.usages)
+
+
+_RARE: Final = (_ONE, "rare")
+SCENARIOS: Final = (
+    Scenario("one live event", _invoke_at_once, _check_one_live_event, _RARE),
+    Scenario("cooldown", _invoke_around_the_cooldown, _check_cooldown, _RARE),
+    Scenario("quota per user", _invoke_four_profiles, _check_quota, (_ONE, EACH[0])),
+    Scenario("quota per profile", _invoke_by_four_people, _check_quota, (_ONE, "shared")),
+    Scenario("close against expire", _end_it_both_ways, _check_one_end, _RARE, share=4),
+    Scenario("invoke while closing", _invoke_while_closing, _check_no_gap, _RARE, share=4),
+    Scenario("sweep at once", _sweep_at_once, _check_swept_once, share=4),
+    Scenario("one invocation delivered again", _invoke_again_and_again, _check_one_event, _RARE, share=4),
+)

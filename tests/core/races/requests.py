@@ -1,0 +1,162 @@
+"""Races for a request: who approves it, how it ends, how many votes count.
+
+Invariant: each check compares three stories, of the record, of the audit trail, and of what each one was told.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from core.audit import AuditEvent
+from core.request import DEFAULT_DECIDE_WITHIN, Request, RequestId, RequestStatus
+from core.stores import Stores
+from tests.core.races.presses import APPROVERS, REQUESTER, Act, Press, carry_out, submit
+from tests.core.races.scenario import Line, Round, Scenario, Trail, expired_line, told_no
+
+_SUBMITTED: Final[Line] = (AuditEvent.REQUEST_SUBMITTED, REQUESTER, "pending")
+
+
+def _approve_at_once(stores: Stores, at: datetime) -> list[Press]:
+    request = submit(stores, "one", at)
+    return [Press(Act.APPROVE, who, at, request.id) for who in APPROVERS[:4]]
+
+
+def _check_one_winner(done: Round, trail: Trail) -> None:
+    request = trail.request(done.told[0])
+    (winner,) = done.yes
+    assert winner.records == (request,)
+    assert _decided_by(request) == (RequestStatus.APPROVED, winner.press.who, f"approved by {winner.press.who}")
+    assert [approval.approver for approval in request.approvals] == [winner.press.who]
+    assert all(told_no(each, request) for each in done.told if each is not winner)
+    assert trail.story(request) == [_SUBMITTED, _approved_line(request)]
+
+
+def _overwrite_at_once(stores: Stores, at: datetime) -> list[Press]:
+    """Everybody has read already: three a pending request, two one that somebody approved before."""
+    pending, approved = submit(stores, "one", at), submit(stores, "one", at)
+    carry_out(stores, Press(Act.APPROVE, APPROVERS[-1], at, approved.id))
+    approved = stores.requests.get(RequestId(approved.id))
+    return [
+        *(Press(Act.OVERWRITE, who, at, pending.id, read=pending) for who in APPROVERS[:3]),
+        *(Press(Act.OVERWRITE, who, at, approved.id, read=approved) for who in APPROVERS[3:5]),
+    ]
+
+
+def _check_nobody_overwrites(done: Round, trail: Trail) -> None:
+    for_pending = [each for each in done.told if each.press.who in APPROVERS[:3]]
+    request = trail.request(for_pending[0])
+    (winner,) = done.yes
+    assert winner in for_pending
+    assert winner.records == (request,)
+    assert str(request.approver) == winner.press.who
+    assert all(told_no(each, request) for each in for_pending if each is not winner)
+    assert trail.story(request) == [_SUBMITTED, _approved_line(request)]
+
+    for_approved = [each for each in done.told if each not in for_pending]
+    request = trail.request(for_approved[0])
+    assert request == for_approved[0].press.read
+    assert _decided_by(request) == (RequestStatus.APPROVED, APPROVERS[-1], f"approved by {APPROVERS[-1]}")
+    assert all(told_no(each, request) for each in for_approved)
+    assert trail.story(request) == [_SUBMITTED, _approved_line(request)]
+
+
+def _end_it_every_way(stores: Stores, at: datetime) -> list[Press]:
+    """For some instances the deadline is a moment ahead, and for some it has passed."""
+    request = submit(stores, "one", at)
+    late = at + DEFAULT_DECIDE_WITHIN
+    return [
+        *(Press(Act.APPROVE, who, at, request.id) for who in APPROVERS[:2]),
+        Press(Act.DENY, APPROVERS[2], at, request.id),
+        Press(Act.CANCEL, REQUESTER, at, request.id),
+        Press(Act.EXPIRE_REQUESTS, REQUESTER, late),
+        Press(Act.APPROVE, APPROVERS[3], late, request.id),
+    ]
+
+
+def _check_one_outcome(done: Round, trail: Trail) -> None:
+    pressed = done.of(Act.APPROVE, Act.DENY, Act.CANCEL)
+    request = trail.request(pressed[0])
+    (sweep,) = done.of(Act.EXPIRE_REQUESTS)
+    winners = [each for each in pressed if each.is_yes]
+    assert sweep.is_yes
+    assert sweep.records in {(), (request,)}
+    assert all(each.records == (request,) for each in winners)
+    assert all(told_no(each, request) for each in pressed if each not in winners)
+    if request.status is RequestStatus.EXPIRED:
+        # The sweep recorded it, or the approver who came too late did.
+        assert not winners
+        assert trail.story(request) == [_SUBMITTED, expired_line(AuditEvent.REQUEST_EXPIRED)]
+        return
+    (winner,) = winners
+    assert winner.press.at < request.expires_at
+    assert not sweep.records
+    outcome = {Act.APPROVE: "approved", Act.DENY: "denied", Act.CANCEL: "cancelled"}[winner.press.act]
+    assert (request.status, request.ended_by[0]) == (outcome, winner.press.who)
+    assert trail.story(request) == [_SUBMITTED, (AuditEvent(f"request_{outcome}"), winner.press.who, outcome)]
+
+
+def _vote_at_once(stores: Stores, at: datetime) -> list[Press]:
+    """Ten approvers, of whom three press twice, and three are needed."""
+    request = submit(stores, "three", at)
+    return [Press(Act.APPROVE, who, at, request.id) for who in (*APPROVERS, *APPROVERS[:3])]
+
+
+def _check_quorum(done: Round, trail: Trail) -> None:
+    request = trail.request(done.told[0])
+    voters = [approval.approver for approval in request.approvals]
+    assert (request.status, len(voters), len(set(voters))) == (RequestStatus.APPROVED, 3, 3)
+    assert str(request.approver) == voters[-1]
+    for each in done.told:
+        # Whoever pressed twice is told the same twice: a press that counts, counts once and is no mistake.
+        assert each.is_yes if each.press.who in voters else told_no(each, request)
+        assert all(isinstance(record, Request) and record.has_approval_by(each.press.who) for record in each.records)
+    added = [(AuditEvent.APPROVAL_ADDED, who, "pending") for who in voters[:2]]
+    assert trail.story(request) == [_SUBMITTED, *added, _approved_line(request)]
+
+
+def _deliver_clicks_again(stores: Stores, at: datetime) -> list[Press]:
+    """Three clicks, each on its own request and delivered three times."""
+    approved, denied, cancelled = (submit(stores, "one", at) for _ in range(3))
+    clicks = [
+        Press(Act.APPROVE, APPROVERS[0], at, approved.id),
+        Press(Act.DENY, APPROVERS[0], at, denied.id),
+        Press(Act.CANCEL, REQUESTER, at, cancelled.id),
+    ]
+    return clicks * 3
+
+
+def _check_deliveries_agree(done: Round, trail: Trail) -> None:
+    for each in done.told:
+        request = trail.request(each)
+        assert each.records == (request,)
+        assert len(trail.story(request)) == 2
+
+
+def _submit_again_and_again(_: Stores, at: datetime) -> list[Press]:
+    return [Press(Act.SUBMIT, REQUESTER, at, "one", key=f"view {at}")] * 4
+
+
+def _check_one_request(done: Round, trail: Trail) -> None:
+    (request,) = done.told[0].records
+    assert all(each.records == (request,) for each in done.told)
+    assert trail.records[request.chain] == request
+    assert trail.story(request) == [_SUBMITTED]
+
+
+def _approved_line(request: Request) -> Line:
+    return AuditEvent.REQUEST_APPROVED, str(request.approver), "approved"
+
+
+def _decided_by(request: Request) -> tuple[RequestStatus, str | None, str | None]:
+    return request.status, request.approver, request.approver_comment
+
+
+SCENARIOS: Final = (
+    Scenario("all approve", _approve_at_once, _check_one_winner),
+    Scenario("all overwrite what they read", _overwrite_at_once, _check_nobody_overwrites),
+    Scenario("approve deny cancel expire", _end_it_every_way, _check_one_outcome),
+    Scenario("quorum of three", _vote_at_once, _check_quorum),
+    Scenario("clicks delivered again", _deliver_clicks_again, _check_deliveries_agree, share=4),
+    Scenario("one submission delivered again", _submit_again_and_again, _check_one_request, share=4),
+)

@@ -1,0 +1,183 @@
+"""A scenario, its rounds, and the end of the story that holds for every scenario.
+
+Invariant: after the last round every chain verifies, and the refusals in the audit trail are exactly those that
+somebody was told.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final, Self
+
+from core.actor import CLOCK, ProfileName, UserId
+from core.audit import REFUSED, AuditEvent, AuditKeyring
+from core.break_glass import BreakGlassEvent
+from core.errors import MalformedRecord
+from core.record import Record
+from core.request import Request
+from core.stores import Stores, open_stores
+from core.usage import UsageLedger
+from core.verification import Tally, verify_trail
+from tests.core.races.crowds import Crowd
+from tests.core.races.presses import BEGIN, Act, Press, Told
+from tests.engines.clock import FrozenClock
+
+BETWEEN_ROUNDS: Final = timedelta(days=32)
+"""Longer than a ledger remembers, so that every round begins afresh for the same people."""
+_DAY: Final = timedelta(days=1)
+_NOTED_AS: Final = {
+    Act.SUBMIT: AuditEvent.SUBMIT_REFUSED,
+    Act.APPROVE: AuditEvent.APPROVE_REFUSED,
+    Act.DENY: AuditEvent.DENY_REFUSED,
+    Act.CANCEL: AuditEvent.CANCEL_REFUSED,
+    Act.INVOKE: AuditEvent.INVOKE_REFUSED,
+    Act.CLOSE: AuditEvent.CLOSE_REFUSED,
+}
+Line = tuple[AuditEvent, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What each one was told, and the ledgers of the scenario's pair as they were right after it."""
+
+    told: tuple[Told, ...]
+    ledgers: tuple[UsageLedger, ...] = ()
+
+    @property
+    def yes(self) -> list[Told]:
+        """Those who got what they wanted."""
+        return [each for each in self.told if each.is_yes]
+
+    def of(self, *acts: Act) -> list[Told]:
+        """Those who pressed one of these."""
+        return [each for each in self.told if each.press.act in acts]
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """All that is stored after the last round: by chain, each record and what the audit trail tells of it.
+
+    Reading all of it once is much cheaper than reading each record and each chain in its turn.
+    """
+
+    records: dict[str, Record]
+    stories: dict[str, list[Line]]
+
+    @classmethod
+    def read(cls, stores: Stores) -> Self:
+        """Read all of it."""
+        everything = itertools.chain[Record](stores.requests.iterate(), stores.break_glass.iterate())
+        stories: dict[str, list[Line]] = {}
+        for chain, entries in stores.audit.iterate_chains():
+            assert not isinstance(entries, MalformedRecord)
+            stories[chain] = [(entry.event, str(entry.actor), entry.outcome) for entry in entries]
+        return cls({record.chain: record for record in everything}, stories)
+
+    def request(self, told: Told) -> Request:
+        """The request that was pressed on."""
+        request = self.records[f"{Request.KIND}#{told.press.on}"]
+        assert isinstance(request, Request)
+        return request
+
+    def event(self, told: Told) -> BreakGlassEvent:
+        """The event that was pressed on."""
+        event = self.records[f"{BreakGlassEvent.KIND}#{told.press.on}"]
+        assert isinstance(event, BreakGlassEvent)
+        return event
+
+    def story(self, record: Record) -> list[Line]:
+        """What happened to a record, through whom, and what it became by that."""
+        return self.stories[record.chain]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What is raced for: `set_up` prepares a round and says who presses what; `check` looks at how it ended."""
+
+    name: str
+    set_up: Callable[[Stores, datetime], list[Press]]
+    check: Callable[[Round, Trail], None]
+    ledgers_of: tuple[UserId, str] | None = None
+    share: int = 1
+    """One in how many of the rounds is enough: what the issue names gets them all."""
+
+
+def run_rounds(
+    url: str, crowd_on: Callable[[str], AbstractContextManager[Crowd]], scenario: Scenario, rounds: int
+) -> None:
+    """Run so many rounds, then check each of them, and the whole trail."""
+    with closing(open_stores(url, clock=FrozenClock(BEGIN))) as stores:
+        with crowd_on(url) as crowd:
+            done = list(_run(stores, crowd, scenario, rounds))
+        # The crowd has gone home, and with it the refusals that were waiting to be written.
+        trail = Trail.read(stores)
+        for number, each in enumerate(done):
+            _check_round(scenario, number, each, trail)
+        assert _refusals_noted(stores) == _refusals_told(done)
+        tally = Tally()
+        end = BEGIN + rounds * BETWEEN_ROUNDS
+        assert list(verify_trail(stores, AuditKeyring(), end, tally)) == []
+        assert tally.records == len(trail.records) >= rounds
+
+
+def told_no(told: Told, record: Record) -> bool:
+    """True when this press was refused, and told how the record ended, through whom and when."""
+    by, at = record.ended_by
+    if str(record.state) == "expired":
+        at = record.expires_at
+    facts = (told.status, told.decided_by, told.decided_at)
+    is_named = by is None or by in told.said
+    return told.error == "InvalidStateTransition" and facts == (record.state, by, at) and is_named
+
+
+def expired_line(event: AuditEvent) -> Line:
+    """The line of the trail that says that time has passed."""
+    return event, CLOCK, "expired"
+
+
+def _run(stores: Stores, crowd: Crowd, scenario: Scenario, rounds: int) -> Iterator[Round]:
+    order = Random(scenario.name)  # noqa: S311 - so that each run deals the same cards
+    for number in range(rounds):
+        presses = scenario.set_up(stores, BEGIN + number * BETWEEN_ROUNDS)
+        order.shuffle(presses)
+        told = tuple(crowd.press(presses))
+        assert len(told) == len(presses)
+        pair = scenario.ledgers_of
+        yield Round(told, stores.break_glass.get_ledgers(pair[0], ProfileName(pair[1])) if pair else ())
+
+
+def _check_round(scenario: Scenario, number: int, done: Round, trail: Trail) -> None:
+    try:
+        scenario.check(done, trail)
+    except Exception as failure:
+        failure.add_note(f"round {number} of {scenario.name!r}; what each was told:")
+        for each in done.told:
+            got = ", ".join(f"{record.chain} {record.state}" for record in each.records)
+            failure.add_note(f"  {each.press.who} {each.press.act}: {each.error or 'yes'} {each.said}{got}")
+        raise
+
+
+def _refusals_told(rounds: Sequence[Round]) -> Counter[tuple[AuditEvent, str]]:
+    return Counter(
+        (_NOTED_AS[each.press.act], each.press.who)
+        for done in rounds
+        for each in done.told
+        if each.error in {"InvalidStateTransition", "LimitReached", "NotAllowed"} and each.press.act in _NOTED_AS
+    )
+
+
+def _refusals_noted(stores: Stores) -> Counter[tuple[AuditEvent, str]]:
+    noted: Counter[tuple[AuditEvent, str]] = Counter()
+    # The stores' own clock, which stamps refusals, stands still.
+    for entry in stores.audit.export(since=BEGIN, until=BEGIN + _DAY):
+        if entry.outcome == REFUSED:
+            times = entry.details.get("times", 1)
+            assert isinstance(times, int)
+            noted[entry.event, entry.actor] += times
+    return noted

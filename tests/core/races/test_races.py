@@ -1,0 +1,72 @@
+"""Every scenario, raced by threads and by processes, on SQLite, on DynamoDB Local and on moto.
+
+COUNTERSIGN_RACE_ROUNDS sets the rounds; benchmarks/README.md says how to run ten thousand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+
+import pytest
+
+from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.tables import create_tables
+from tests.core.races import break_glass, requests
+from tests.core.races.crowds import Crowd, Processes, Threads
+from tests.core.races.scenario import Scenario, run_rounds
+from tests.engines.aws import REGION, dynamodb_client
+
+ROUNDS = int(os.environ.get("COUNTERSIGN_RACE_ROUNDS", "200"))
+SCENARIOS = (*requests.SCENARIOS, *break_glass.SCENARIOS)
+EVERY_SCENARIO = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-"))
+CrowdOn = Callable[[str], AbstractContextManager[Crowd]]
+
+pytestmark = [pytest.mark.race, pytest.mark.usefixtures("aws_environment")]
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    with closing(Processes()) as processes:
+        yield processes
+
+
+@pytest.fixture(params=["threads", "processes"])
+def crowd_on(request: pytest.FixtureRequest) -> CrowdOn:
+    if request.param == "threads":
+        return Threads.on
+    # Asked for here, so that a run of threads alone starts no process.
+    processes: Processes = request.getfixturevalue("processes")
+    return processes.on
+
+
+@EVERY_SCENARIO
+def test_on_sqlite(tmp_path: Path, crowd_on: CrowdOn, scenario: Scenario) -> None:
+    url = f"sqlite:///{tmp_path}/races.db"
+    run_rounds(url, crowd_on, scenario, _rounds(scenario))
+
+
+@pytest.mark.engine
+@EVERY_SCENARIO
+def test_on_dynamodb_local(dynamodb_local_url: str, table_prefix: str, crowd_on: CrowdOn, scenario: Scenario) -> None:
+    url = _make_tables(dynamodb_local_url, table_prefix)
+    run_rounds(url, crowd_on, scenario, _rounds(scenario))
+
+
+@EVERY_SCENARIO
+def test_on_moto(moto_url: str, table_prefix: str, scenario: Scenario) -> None:
+    """Fewer rounds: moto handles one request at a time, and is no judge of races; that it agrees is good to know."""
+    url = _make_tables(moto_url, table_prefix)
+    run_rounds(url, Threads.on, scenario, max(1, _rounds(scenario) // 40))
+
+
+def _make_tables(endpoint_url: str, prefix: str) -> str:
+    with dynamodb_client(endpoint_url) as client:
+        create_tables(Connection(client), prefix)
+    return f"dynamodb://{REGION}/{prefix}?endpoint_url={endpoint_url}"
+
+
+def _rounds(scenario: Scenario) -> int:
+    return max(1, ROUNDS // scenario.share)

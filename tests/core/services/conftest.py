@@ -1,0 +1,64 @@
+"""What the tests of the services share.
+
+Invariant: one SQLite file and one frozen clock per test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.services import BreakGlassService, RequestService
+from core.stores import Stores, open_stores
+from tests.core.services.bench import ChangingPolicy, Disturbance, DisturbedStores
+from tests.engines.clock import FrozenClock
+
+
+@pytest.fixture
+def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
+    """Stores in a file of their own."""
+    opened = open_stores(f"sqlite:///{tmp_path}/countersign.db", clock=clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def policy() -> ChangingPolicy:
+    """A policy that the test may edit."""
+    return ChangingPolicy()
+
+
+@pytest.fixture
+def requests(stores: Stores, policy: ChangingPolicy, clock: FrozenClock) -> RequestService:
+    """The service of one instance."""
+    return RequestService(stores, policy, clock)
+
+
+@pytest.fixture
+def break_glass(stores: Stores, policy: ChangingPolicy, clock: FrozenClock) -> BreakGlassService:
+    """The service of one instance."""
+    return BreakGlassService(stores, policy, clock)
+
+
+@pytest.fixture
+def disturbance() -> Disturbance:
+    """What happens right before the next writes of the disturbed services."""
+    return Disturbance()
+
+
+@pytest.fixture
+def disturbed_requests(
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance
+) -> RequestService:
+    """The service of an instance on which others are quicker."""
+    return RequestService(DisturbedStores(stores, disturbance), policy, clock)
+
+
+@pytest.fixture
+def disturbed_break_glass(
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance
+) -> BreakGlassService:
+    """The service of an instance on which others are quicker."""
+    return BreakGlassService(DisturbedStores(stores, disturbance), policy, clock)

@@ -1,0 +1,232 @@
+"""Both services on SQLite under every order of use cases, against a model of a few lines; the trail must verify."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from core.actor import Actor
+from core.audit import AuditKeyring
+from core.break_glass import EventId, ReasonCode, Verdict
+from core.errors import Refused
+from core.request import RequestId
+from core.services import BreakGlassService, RequestService
+from core.stores import open_stores
+from core.verification import verify_trail
+from tests.builders import HOUR, PROD, STAGING
+from tests.core.services.bench import ANN, BOB, CLEO, EVE, RITA, STRANGER, ChangingPolicy
+from tests.engines.clock import FrozenClock
+
+WHY = "The checkout is down, INC-12"
+APPROVERS = (ANN, BOB, CLEO)
+people = st.sampled_from([RITA, EVE, STRANGER, *APPROVERS])
+
+
+@dataclass
+class Asked:
+    """A request as the model knows it."""
+
+    id: RequestId
+    requester: Actor
+    needed: int
+    deadline: datetime
+    status: str = "pending"
+    votes: set[str] = field(default_factory=set)
+    decided_by: str | None = None
+    entries: int = 1
+
+
+@dataclass
+class Broken:
+    """A break-glass event as the model knows it."""
+
+    id: EventId
+    invoker: Actor
+    profile: str
+    at: datetime
+    ends_at: datetime
+    status: str = "active"
+    ended_by: str | None = None
+    reviewer: str | None = None
+    entries: int = 1
+
+
+class ServicesMachine(RuleBasedStateMachine):
+    """The clock only goes forward here; the machines of the records let it go back."""
+
+    asked = Bundle("asked")
+    broken = Bundle("broken")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self.clock = FrozenClock()
+        self.keyring = AuditKeyring.from_text("0123456789abcdef" * 2)
+        url = f"sqlite:///{Path(self._folder.name)}/countersign.db"
+        self.stores = open_stores(url, keyring=self.keyring, clock=self.clock)
+        self.requests = RequestService(self.stores, ChangingPolicy(), self.clock)
+        self.break_glass = BreakGlassService(self.stores, ChangingPolicy(), self.clock)
+        self.all_asked: list[Asked] = []
+        self.all_broken: list[Broken] = []
+
+    def teardown(self) -> None:
+        """Whatever happened: the trail verifies, and each chain is as long as its record's story."""
+        self.stores.refusals.flush()
+        assert list(verify_trail(self.stores, self.keyring, self.clock.now())) == []
+        stories = [(f"REQUEST#{each.id}", each.entries) for each in self.all_asked]
+        stories += [(f"BREAKGLASS#{each.id}", each.entries) for each in self.all_broken]
+        assert [(chain, len(self.stores.audit.get_chain(chain))) for chain, _ in stories] == stories
+        self.stores.close()
+        self._folder.cleanup()
+
+    @rule(step=st.sampled_from([timedelta(microseconds=1), HOUR / 4, HOUR, 24 * HOUR]))
+    def wait(self, step: timedelta) -> None:
+        self.clock.advance(step)
+
+    # Requests
+
+    @rule(target=asked, requester=st.sampled_from([RITA, ANN]), profile=st.sampled_from([PROD, STAGING]))
+    def submit(self, requester: Actor, profile: str) -> Asked:
+        request = self.requests.submit(requester, profile, HOUR, WHY)
+        needed, wait = (2, 24 * HOUR) if profile == PROD else (1, 2 * HOUR)
+        made = Asked(RequestId(request.id), requester, needed, self.clock.now() + wait)
+        self.all_asked.append(made)
+        return made
+
+    @rule(made=asked, who=people)
+    def approve(self, made: Asked, who: Actor) -> None:
+        self._expire_if_late(made)
+        is_repeated = who.id in made.votes and made.status in {"pending", "approved"}
+        is_allowed = is_repeated or (made.status == "pending" and who in APPROVERS and who != made.requester)
+        assert _is_done(lambda: self.requests.approve(made.id, who)) == is_allowed
+        if is_allowed and not is_repeated:
+            made.votes.add(who.id)
+            made.entries += 1
+            if len(made.votes) == made.needed:
+                made.status, made.decided_by = "approved", who.id
+
+    @rule(made=asked, who=people)
+    def deny(self, made: Asked, who: Actor) -> None:
+        self._expire_if_late(made)
+        is_repeated = (made.status, made.decided_by) == ("denied", who.id)
+        is_allowed = is_repeated or (made.status == "pending" and who in APPROVERS and who != made.requester)
+        assert _is_done(lambda: self.requests.deny(made.id, who, "not today")) == is_allowed
+        if is_allowed and not is_repeated:
+            made.status, made.decided_by, made.entries = "denied", who.id, made.entries + 1
+
+    @rule(made=asked, who=people)
+    def cancel(self, made: Asked, who: Actor) -> None:
+        self._expire_if_late(made)
+        is_allowed = who == made.requester and made.status in {"pending", "cancelled"}
+        assert _is_done(lambda: self.requests.cancel(made.id, who)) == is_allowed
+        if is_allowed and made.status == "pending":
+            made.status, made.entries = "cancelled", made.entries + 1
+
+    # Break-glass events
+
+    @rule(target=broken, who=st.sampled_from(APPROVERS), profile=st.sampled_from([PROD, STAGING]))
+    def invoke(self, who: Actor, profile: str) -> Broken | None:
+        now = self.clock.now()
+        mine = [each for each in self.all_broken if each.invoker == who]
+        here = [each for each in self.all_broken if each.profile == profile]
+        day = now - 24 * HOUR
+        is_allowed = (
+            all(now >= each.ends_at + HOUR / 2 for each in mine if each.profile == profile)
+            and sum(each.at > day for each in mine) < 3
+            and sum(each.at > day for each in here) < 4
+        )
+        results: list[Broken] = []
+
+        def use() -> None:
+            event = self.break_glass.invoke(who, profile, ReasonCode.INCIDENT, WHY, HOUR)
+            results.append(Broken(EventId(event.id), who, profile, now, now + HOUR))
+
+        assert _is_done(use) == is_allowed
+        self.all_broken += results
+        return results[0] if results else None
+
+    @rule(made=broken.filter(lambda made: made is not None), who=people)
+    def close(self, made: Broken, who: Actor) -> None:
+        self._end_if_late(made)
+        is_repeated = (made.status, made.ended_by) == ("closed", who.id)
+        is_allowed = is_repeated or (made.status == "active" and (who == made.invoker or who in APPROVERS))
+        assert _is_done(lambda: self.break_glass.close(made.id, who, "it is up again")) == is_allowed
+        if is_allowed and not is_repeated:
+            made.status, made.ended_by, made.ends_at = "closed", who.id, self.clock.now()
+            made.entries += 1
+
+    @rule(made=broken.filter(lambda made: made is not None), who=people)
+    def review(self, made: Broken, who: Actor) -> None:
+        self._end_if_late(made)
+        may = who in APPROVERS and who != made.invoker and made.status != "active"
+        is_allowed = may and made.reviewer in {None, who.id}
+        notes = "Nothing else would have helped"
+        assert _is_done(lambda: self.break_glass.review(made.id, who, Verdict.JUSTIFIED, notes)) == is_allowed
+        if is_allowed and made.reviewer is None:
+            made.reviewer, made.entries = who.id, made.entries + 1
+
+    # Time
+
+    @rule()
+    def sweep(self) -> None:
+        overdue = {each.id for each in self.all_asked if self._is_late(each)}
+        ended = {each.id for each in self.all_broken if each.status == "active" and self.clock.now() >= each.ends_at}
+        assert {request.id for request in self.requests.expire_due()} == overdue
+        assert {event.id for event in self.break_glass.expire_due()} == ended
+        for made in self.all_asked:
+            self._expire_if_late(made)
+        for each in self.all_broken:
+            self._end_if_late(each)
+
+    @invariant()
+    def every_record_is_what_the_model_says(self) -> None:
+        for made in self.all_asked:
+            request = self.stores.requests.get(made.id)
+            assert (request.status, request.approver) == (made.status, made.decided_by)
+            assert {approval.approver for approval in request.approvals} == made.votes
+        for each in self.all_broken:
+            event = self.stores.break_glass.get(each.id)
+            reviewer = event.review.reviewer if event.review is not None else None
+            assert (event.status, event.closed_by, reviewer) == (each.status, each.ended_by, each.reviewer)
+
+    @invariant()
+    def access_is_what_the_model_says(self) -> None:
+        now = self.clock.now()
+        for who in APPROVERS:
+            live = {
+                each.id
+                for each in self.all_broken
+                if (each.invoker, each.profile) == (who, PROD) and now < each.ends_at
+            }
+            usage = self.break_glass.find_access(who.id, PROD)
+            assert ({usage.event_id} if usage is not None else set()) == live
+
+    def _is_late(self, made: Asked) -> bool:
+        return made.status == "pending" and self.clock.now() >= made.deadline
+
+    def _expire_if_late(self, made: Asked) -> None:
+        if self._is_late(made):
+            made.status, made.entries = "expired", made.entries + 1
+
+    def _end_if_late(self, made: Broken) -> None:
+        if made.status == "active" and self.clock.now() >= made.ends_at:
+            made.status, made.entries = "expired", made.entries + 1
+
+
+def _is_done(use: Callable[[], object]) -> bool:
+    try:
+        use()
+    except Refused:
+        return False
+    return True
+
+
+TestServicesMachine = ServicesMachine.TestCase
+TestServicesMachine.settings = settings(max_examples=25, stateful_step_count=25)

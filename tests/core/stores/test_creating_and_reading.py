@@ -1,0 +1,210 @@
+"""A record is stored once, read as it was stored, and removed only as it was read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.audit import AuditEvent
+from core.break_glass import EventId
+from core.clock import TICK, new_id
+from core.errors import (
+    ConcurrentModification,
+    EventExists,
+    EventNotFound,
+    InvalidInput,
+    MalformedRecord,
+    RequestExists,
+    RequestNotFound,
+)
+from core.request import RequestId
+from tests.builders import (
+    APPROVER,
+    INVOKER,
+    REQUESTER,
+    a_closed_event,
+    a_draft,
+    a_request,
+    a_reviewed_event,
+    an_approved_request,
+    an_event,
+)
+from tests.engines.clock import A_MOMENT
+
+if TYPE_CHECKING:
+    from core.stores.base import Stores
+    from tests.core.stores.bench import Bench
+
+
+def test_what_was_created_is_read_back_equal(stores: Stores) -> None:
+    request = stores.requests.create(a_request(justification="Ünïcode: 🚑 \n second line"), a_draft())
+    event = stores.break_glass.create(an_event(mfa_method="totp"), a_draft())
+    assert stores.requests.get(RequestId(request.id)) == request
+    assert stores.break_glass.get(EventId(event.id)) == event
+
+
+def test_a_record_with_every_attribute_is_read_back_equal(stores: Stores) -> None:
+    request = an_approved_request(comment="Looks right to me")
+    event = a_reviewed_event(a_closed_event(), notes="Nothing else would have helped")
+    assert stores.requests.create(request, a_draft()).approvals == request.approvals
+    assert stores.requests.get(RequestId(request.id)).approver_comment == "Looks right to me"
+    stores.break_glass.create(event, a_draft())
+    assert stores.break_glass.get(EventId(event.id)).review == event.review
+
+
+def test_creating_keeps_what_the_record_says_and_adds_its_chain_only(stores: Stores) -> None:
+    request = a_request()
+    created = stores.requests.create(request, a_draft())
+    (entry,) = stores.audit.get_chain(request.chain)
+    assert created == request.replace(audit_head=entry.digest, audit_length=1)
+    assert entry.at == created.updated_at == created.created_at
+
+
+def test_creating_with_two_entries_writes_both_in_order(stores: Stores) -> None:
+    submitted, approved = a_draft(), a_draft(AuditEvent.REQUEST_APPROVED, outcome="approved")
+    created = stores.requests.create(an_approved_request(), submitted, approved)
+    first, second = stores.audit.get_chain(created.chain)
+    assert [first.id, second.id] == [submitted.id, approved.id]
+    assert [first.at, second.at] == [A_MOMENT, A_MOMENT + TICK]
+    assert (created.updated_at, created.audit_head, created.audit_length) == (second.at, second.digest, 2)
+    assert stores.requests.get(RequestId(created.id)) == created
+
+
+def test_creating_without_an_entry_is_impossible(bench: Bench) -> None:
+    request = a_request()
+    with pytest.raises(ValueError, match="audit entry"):
+        bench.stores.requests.create(request)
+    assert bench.stored(request) is None
+
+
+def test_a_second_request_with_the_same_id_leaves_the_first_as_it_is(bench: Bench) -> None:
+    first = bench.stores.requests.create(a_request(), a_draft())
+    other = a_request(request_id=RequestId(first.id), requester=APPROVER, justification="Something else altogether")
+    with pytest.raises(RequestExists) as caught:
+        bench.stores.requests.create(other, a_draft(actor=APPROVER))
+    assert caught.value.record_id == first.id
+    assert bench.stores.requests.get(RequestId(first.id)) == first
+    assert len(bench.stored_entries()) == 1
+
+
+def test_a_second_event_with_the_same_id_leaves_the_first_as_it_is(bench: Bench) -> None:
+    first = bench.stores.break_glass.create(an_event(), a_draft())
+    with pytest.raises(EventExists) as caught:
+        bench.stores.break_glass.create(an_event(event_id=EventId(first.id), invoker=APPROVER), a_draft())
+    assert caught.value.record_id == first.id
+    assert bench.stores.break_glass.get(EventId(first.id)) == first
+    assert len(bench.stored_entries()) == 1
+
+
+def test_a_request_and_an_event_may_have_the_same_id(stores: Stores) -> None:
+    request_id = new_id()
+    request = stores.requests.create(a_request(request_id=RequestId(request_id)), a_draft())
+    event = stores.break_glass.create(an_event(event_id=EventId(request_id)), a_draft())
+    assert stores.requests.get(RequestId(request_id)) == request
+    assert stores.break_glass.get(EventId(request_id)) == event
+
+
+def test_what_is_not_there_is_not_found(stores: Stores) -> None:
+    nobody = new_id()
+    with pytest.raises(RequestNotFound) as no_request:
+        stores.requests.get(RequestId(nobody))
+    with pytest.raises(EventNotFound) as no_event:
+        stores.break_glass.get(EventId(nobody))
+    assert (no_request.value.record_id, no_event.value.record_id) == (nobody, nobody)
+
+
+@pytest.mark.parametrize("text", ["", "0123", "0123456789ABCDEF", "0123456789abcdef\n", "' OR 1=1 --", "é" * 16])
+def test_what_cannot_be_an_id_is_refused(stores: Stores, text: str) -> None:
+    with pytest.raises(InvalidInput):
+        stores.requests.get(RequestId(text))
+    with pytest.raises(InvalidInput):
+        stores.break_glass.get(EventId(text))
+
+
+def test_changing_what_is_not_there_says_so_and_creates_nothing(bench: Bench) -> None:
+    request, event = an_approved_request(), a_closed_event()
+    with pytest.raises(RequestNotFound):
+        bench.stores.requests.update(request, a_draft())
+    with pytest.raises(EventNotFound):
+        bench.stores.break_glass.update(event, a_draft())
+    with pytest.raises(RequestNotFound):
+        bench.stores.requests.delete(request, a_draft())
+    with pytest.raises(EventNotFound):
+        bench.stores.break_glass.delete(event, a_draft())
+    assert bench.stored(request) is bench.stored(event) is None
+    assert bench.stored_entries() == []
+
+
+def test_a_deleted_record_is_gone_and_its_chain_says_so(stores: Stores) -> None:
+    request = stores.requests.create(a_request(), a_draft())
+    event = stores.break_glass.create(an_event(), a_draft(actor=INVOKER))
+    removal = a_draft(AuditEvent.RECORD_DELETED, actor=REQUESTER, outcome="deleted")
+    stores.requests.delete(request, removal)
+    stores.break_glass.delete(event, a_draft(AuditEvent.RECORD_DELETED, actor=INVOKER, outcome="deleted"))
+    with pytest.raises(RequestNotFound):
+        stores.requests.get(RequestId(request.id))
+    with pytest.raises(EventNotFound):
+        stores.break_glass.get(EventId(event.id))
+    created, deleted = stores.audit.get_chain(request.chain)
+    assert (deleted.id, deleted.seq, deleted.previous) == (removal.id, 2, created.digest)
+    assert deleted.record_digest is None
+    assert deleted.at > created.at
+    assert len(stores.audit.get_chain(event.chain)) == 2
+
+
+def test_a_record_that_changed_since_it_was_read_is_not_deleted(bench: Bench) -> None:
+    stores = bench.stores
+    request = stores.requests.create(a_request(), a_draft())
+    approved = stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
+    with pytest.raises(ConcurrentModification):
+        stores.requests.delete(request, a_draft(AuditEvent.RECORD_DELETED))
+    assert stores.requests.get(RequestId(request.id)) == approved
+    assert len(bench.stored_entries()) == 2
+
+
+def test_the_id_of_a_deleted_record_is_not_given_out_again(bench: Bench) -> None:
+    request = bench.stores.requests.create(a_request(), a_draft())
+    bench.stores.requests.delete(request, a_draft(AuditEvent.RECORD_DELETED))
+    with pytest.raises(RequestExists):
+        bench.stores.requests.create(a_request(request_id=RequestId(request.id)), a_draft())
+    assert bench.stored(request) is None
+    assert len(bench.stored_entries()) == 2
+
+
+def test_a_record_that_cannot_be_read_is_named(bench: Bench) -> None:
+    request = bench.stores.requests.create(a_request(), a_draft())
+    event = bench.stores.break_glass.create(an_event(), a_draft())
+    bench.make_unreadable(request)
+    bench.make_unreadable(event)
+    with pytest.raises(MalformedRecord) as of_request:
+        bench.stores.requests.get(RequestId(request.id))
+    with pytest.raises(MalformedRecord) as of_event:
+        bench.stores.break_glass.get(EventId(event.id))
+    assert (of_request.value.record, of_event.value.record) == (request.chain, event.chain)
+
+
+def test_two_instances_see_each_other_at_once(bench: Bench) -> None:
+    other = bench.open()
+    request = bench.stores.requests.create(a_request(), a_draft())
+    assert other.requests.get(RequestId(request.id)) == request
+    approved = other.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
+    assert bench.stores.requests.get(RequestId(request.id)) == approved
+
+
+def test_iterating_gives_every_record_of_its_kind_and_nothing_else(stores: Stores) -> None:
+    requests = {stores.requests.create(a_request(), a_draft()).id for _ in range(7)}
+    events = set()
+    for _ in range(5):
+        event = an_event()
+        by_invoker, by_profile = stores.break_glass.get_ledgers(event.invoker, event.profile)
+        events.add(stores.break_glass.create(event, a_draft(), [by_invoker.add(event), by_profile.add(event)]).id)
+    assert sorted(each.id for each in stores.requests.iterate()) == sorted(requests)
+    assert sorted(each.id for each in stores.break_glass.iterate()) == sorted(events)
+
+
+def test_iterating_skips_and_logs_what_cannot_be_read(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    good, bad = (bench.stores.requests.create(a_request(), a_draft()) for _ in range(2))
+    bench.make_unreadable(bad)
+    assert [each.id for each in bench.stores.requests.iterate()] == [good.id]
+    assert bad.id in caplog.text

@@ -1,0 +1,147 @@
+"""What is asked of DynamoDB: one round trip for a change, consistent reads for a decision, and nothing AWS refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from core.audit import AuditEvent
+from core.break_glass import EventId, EventStatus
+from core.errors import ConcurrentModification, InvalidStateTransition, StoreUnavailable
+from core.outbox import deliver_due
+from core.request import RequestId, RequestStatus
+from core.stores.dynamodb.connection import Connection
+from tests.builders import (
+    APPROVER,
+    HOUR,
+    INVOKER,
+    PROD,
+    REQUESTER,
+    a_draft,
+    a_request,
+    a_reviewed_event,
+    an_event,
+)
+from tests.engines.clock import A_MOMENT
+
+if TYPE_CHECKING:
+    from tests.core.stores.bench import DynamoBench
+
+
+def _operations(calls: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    return [operation for operation, _ in calls]
+
+
+def test_a_change_is_one_round_trip(dynamo: DynamoBench) -> None:
+    stores = dynamo.stores
+    with dynamo.calls() as calls:
+        request = stores.requests.create(a_request(), a_draft())
+        stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
+        event = an_event()
+        by_invoker, by_profile = (ledger.add(event) for ledger in stores.break_glass.get_ledgers(INVOKER, PROD))
+        created = stores.break_glass.create(event, a_draft(), [by_invoker, by_profile])
+        stores.break_glass.delete(created, a_draft(AuditEvent.RECORD_DELETED))
+    write = "TransactWriteItems"
+    assert _operations(calls) == [write, write, "BatchGetItem", write, write]
+
+
+def test_a_refusal_needs_no_further_round_trip_to_say_why(dynamo: DynamoBench) -> None:
+    stores = dynamo.stores
+    request = stores.requests.create(a_request(required_approvals=2), a_draft())
+    voted = stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
+    denied = stores.requests.update(voted.deny(INVOKER, A_MOMENT, "Not on a Friday"), a_draft())
+    with dynamo.calls() as calls:
+        with pytest.raises(InvalidStateTransition) as caught:
+            stores.requests.update(request.cancel(REQUESTER, A_MOMENT), a_draft())
+        assert caught.value.decided_by == denied.approver
+        with pytest.raises(ConcurrentModification):
+            stores.requests.delete(voted, a_draft(AuditEvent.RECORD_DELETED))
+    assert _operations(calls) == ["TransactWriteItems"] * 2
+
+
+def test_what_a_decision_rests_on_is_read_consistently_and_never_by_a_scan(dynamo: DynamoBench) -> None:
+    stores = dynamo.stores
+    request = stores.requests.create(a_request(), a_draft())
+    event = stores.break_glass.create(an_event(), a_draft())
+    with dynamo.calls() as calls:
+        stores.requests.get(RequestId(request.id))
+        stores.break_glass.get(EventId(event.id))
+        stores.break_glass.get_ledgers(INVOKER, PROD)
+        stores.audit.get_chain(request.chain)
+        stores.audit.get_refusals_head("REFUSALS#0123456789abcdef")
+    assert _operations(calls) == ["GetItem", "GetItem", "BatchGetItem", "Query", "GetItem"]
+    tables = calls[2][1].pop("RequestItems")
+    assert [arguments.get("ConsistentRead") for _, arguments in calls] == [True, True, None, True, True]
+    assert [table["ConsistentRead"] for table in tables.values()] == [True]
+
+
+def test_lists_and_look_ups_are_queries_of_an_index_and_filter_nothing(dynamo: DynamoBench) -> None:
+    stores = dynamo.stores
+    stores.requests.create(a_request(), a_draft())
+    stores.break_glass.create(an_event(), a_draft())
+    with dynamo.calls() as calls:
+        stores.requests.list_by_requester(REQUESTER, since=A_MOMENT)
+        stores.requests.list_by_status(RequestStatus.PENDING, since=A_MOMENT)
+        stores.requests.list_by_profile(PROD, since=A_MOMENT)
+        stores.requests.find_granting(REQUESTER, PROD, A_MOMENT)
+        stores.break_glass.list_by_invoker(INVOKER, since=A_MOMENT)
+        stores.break_glass.list_by_status(EventStatus.ACTIVE, since=A_MOMENT)
+        stores.break_glass.list_by_profile(PROD, since=A_MOMENT)
+        stores.break_glass.find_active_by_invoker_and_profile(INVOKER, PROD, A_MOMENT)
+        stores.break_glass.count_by_invoker_since(INVOKER, A_MOMENT)
+        stores.break_glass.count_by_profile_since(PROD, A_MOMENT)
+    assert _operations(calls) == ["Query"] * 10
+    for _, query in calls:
+        assert query["IndexName"].startswith("gsi-")
+        assert "created_at >= :since" in query["KeyConditionExpression"]
+        assert "FilterExpression" not in query
+
+
+class _Sink:
+    name = "nobody"
+
+    def deliver(self, entry: object) -> None:
+        """Take it."""
+
+
+def test_no_use_of_the_outbox_scans(dynamo: DynamoBench) -> None:
+    request = dynamo.stores.requests.create(a_request(), a_draft())
+    dynamo.stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
+    dynamo.clock.set(A_MOMENT + HOUR)
+    with dynamo.calls() as calls:
+        assert deliver_due(dynamo.stores.audit, [_Sink()], dynamo.clock).told == 2
+    one = ["TransactWriteItems", "UpdateItem"]
+    assert _operations(calls) == ["Query", *one, *one]
+
+
+def test_a_whole_life_passes_the_judge_of_expressions(dynamo: DynamoBench) -> None:
+    """DynamoDB Local refuses reserved words, filters on keys and empty values as AWS does; moto does not."""
+    stores = dynamo.stores
+    event = stores.break_glass.create(an_event(mfa_method="totp"), a_draft(details={"duration": 1, "status": "x"}))
+    closed = stores.break_glass.update(event.close(INVOKER, A_MOMENT, "All is well again"), a_draft())
+    reviewed = stores.break_glass.update(a_reviewed_event(closed), a_draft(actor=APPROVER))
+    stores.break_glass.delete(reviewed, a_draft(AuditEvent.RECORD_DELETED))
+    assert len(stores.audit.get_chain(event.chain)) == 4
+    assert list(stores.break_glass.iterate()) == []
+
+
+def test_a_forked_process_is_told_to_open_the_store_again(dynamo: DynamoBench) -> None:
+    forked = Connection(dynamo.client, owner=1)
+    with pytest.raises(StoreUnavailable, match="forked"):
+        forked.get("table", {"id": {"S": "x"}})
+
+
+def test_two_pages_of_dynamodb_are_one_page_of_a_list(dynamo: DynamoBench) -> None:
+    """DynamoDB ends a page after 1 MB, however many rows were asked for."""
+    stores = dynamo.stores
+    requests = [stores.requests.create(a_request(), a_draft()) for _ in range(8)]
+    for request in requests:
+        dynamo.spoil(request, {"padding": "x" * 300_000})
+    with dynamo.calls() as calls:
+        page = stores.requests.list_by_requester(REQUESTER)
+    assert len(calls) > 1
+    assert (page.items, page.cursor) == ((), None)
+    assert sorted(page.malformed) == sorted(request.id for request in requests)
+    assert sum(1 for _ in stores.audit.iterate_chains()) == 8
+    assert list(stores.requests.iterate()) == []

@@ -1,0 +1,214 @@
+"""A record, its audit entries and its ledgers move together or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.audit import AuditEntry, AuditEvent, seal
+from core.break_glass import EventId
+from core.clock import TICK
+from core.errors import BrokenChain, ConcurrentModification, EventExists, RequestExists
+from core.request import RequestId
+from core.usage import UsageLedger
+from tests.builders import (
+    APPROVER,
+    HOUR,
+    INVOKER,
+    PROD,
+    STAGING,
+    a_draft,
+    a_request,
+    an_approved_request,
+    an_event,
+)
+from tests.core.stores.bench import KEYRING
+from tests.engines.clock import A_MOMENT
+
+if TYPE_CHECKING:
+    from core.break_glass import BreakGlassEvent
+    from core.record import Record
+    from core.stores.base import Stores
+    from tests.core.stores.bench import Bench
+
+
+def _invoke(stores: Stores, event: BreakGlassEvent) -> BreakGlassEvent:
+    by_invoker, by_profile = stores.break_glass.get_ledgers(event.invoker, event.profile)
+    return stores.break_glass.create(event, a_draft(), [by_invoker.add(event), by_profile.add(event)])
+
+
+def _squatter(record: Record, seq: int) -> AuditEntry:
+    """An entry that no change of the record wrote, in a place of its chain."""
+    return seal(a_draft(), KEYRING, chain=record.chain, seq=seq, previous="", at=A_MOMENT)
+
+
+def test_every_change_of_a_record_has_its_entry_and_every_entry_its_change(bench: Bench) -> None:
+    stores = bench.stores
+    request = stores.requests.create(a_request(required_approvals=2), a_draft())
+    voted = stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
+    denied = stores.requests.update(voted.deny(INVOKER, A_MOMENT, "Not on a Friday"), a_draft())
+    entries = stores.audit.get_chain(request.chain)
+    assert [entry.record_digest for entry in entries] == [each.content_digest() for each in (request, voted, denied)]
+    assert [entry.previous for entry in entries] == ["", request.audit_head, voted.audit_head]
+    assert all(KEYRING.is_genuine(entry) for entry in entries)
+    assert len(bench.stored_entries()) == denied.audit_length == 3
+
+
+@pytest.mark.parametrize("place", [1, 2], ids=["the first entry", "the second entry"])
+def test_an_entrys_place_that_is_taken_keeps_a_record_from_being_created(bench: Bench, place: int) -> None:
+    request = an_approved_request()
+    bench.add_entry(_squatter(request, place))
+    with pytest.raises(RequestExists):
+        bench.stores.requests.create(request, a_draft(), a_draft(AuditEvent.REQUEST_APPROVED))
+    assert bench.stored(request) is None
+    assert bench.stored_entries() == [(request.chain, place)]
+
+
+def test_an_entrys_place_that_is_taken_keeps_an_event_and_its_ledgers_from_being_created(bench: Bench) -> None:
+    event = an_event()
+    bench.add_entry(_squatter(event, 1))
+    with pytest.raises(EventExists):
+        _invoke(bench.stores, event)
+    assert bench.stored(event) is None
+    assert bench.stored_ledgers() == {}
+
+
+def test_an_entrys_place_that_is_taken_leaves_the_record_as_it_was(bench: Bench) -> None:
+    stores = bench.stores
+    request = stores.requests.create(a_request(), a_draft())
+    before = bench.stored(request)
+    bench.add_entry(_squatter(request, 2))
+    with pytest.raises(BrokenChain, match="audit verify"):
+        stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
+    with pytest.raises(BrokenChain, match="audit verify"):
+        stores.requests.delete(request, a_draft(AuditEvent.RECORD_DELETED))
+    assert bench.stored(request) == before
+    assert len(bench.stored_entries()) == 2
+
+
+def test_a_ledger_that_changed_leaves_no_event_and_no_entry(bench: Bench) -> None:
+    stores = bench.stores
+    event, other = an_event(), an_event()
+    by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
+    _invoke(stores, other)
+    ledgers, entries = bench.stored_ledgers(), bench.stored_entries()
+    with pytest.raises(ConcurrentModification):
+        stores.break_glass.create(event, a_draft(), [by_invoker.add(event), by_profile.add(event)])
+    assert bench.stored(event) is None
+    assert (bench.stored_ledgers(), bench.stored_entries()) == (ledgers, entries)
+
+
+def test_one_of_two_ledgers_that_changed_is_enough(bench: Bench) -> None:
+    stores = bench.stores
+    event = an_event()
+    by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
+    _invoke(stores, an_event(invoker=APPROVER))
+    ledgers = bench.stored_ledgers()
+    with pytest.raises(ConcurrentModification):
+        stores.break_glass.create(event, a_draft(), [by_invoker.add(event), by_profile.add(event)])
+    assert bench.stored_ledgers() == ledgers
+    _invoke(stores, an_event(profile=STAGING))
+    by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)[1]
+    with pytest.raises(ConcurrentModification):
+        stores.break_glass.create(event, a_draft(), [by_invoker.add(event), by_profile.add(event)])
+    assert bench.stored(event) is None
+
+
+def test_a_ledger_that_changed_leaves_the_event_open(bench: Bench) -> None:
+    stores = bench.stores
+    event = _invoke(stores, an_event())
+    by_invoker, _ = stores.break_glass.get_ledgers(INVOKER, PROD)
+    _invoke(stores, an_event(profile=STAGING))
+    before = bench.stored(event)
+    closed = event.close(INVOKER, A_MOMENT, "All is well again")
+    with pytest.raises(ConcurrentModification):
+        stores.break_glass.update(closed, a_draft(), [by_invoker.end(closed)])
+    assert bench.stored(event) == before
+    assert len(stores.audit.get_chain(event.chain)) == 1
+
+
+def test_a_refused_change_of_an_event_leaves_its_ledger(bench: Bench) -> None:
+    stores = bench.stores
+    event = _invoke(stores, an_event())
+    stores.break_glass.update(event.expire(A_MOMENT + HOUR), a_draft())
+    ledgers = bench.stored_ledgers()
+    by_invoker, _ = stores.break_glass.get_ledgers(INVOKER, PROD)
+    closed = event.close(INVOKER, A_MOMENT, "All is well again")
+    with pytest.raises(Exception, match="expired"):
+        stores.break_glass.update(closed, a_draft(), [by_invoker.end(closed)])
+    assert bench.stored_ledgers() == ledgers
+
+
+def test_a_close_moves_the_event_its_entry_and_its_ledger_together(stores: Stores) -> None:
+    event = _invoke(stores, an_event())
+    by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
+    closed = event.close(INVOKER, A_MOMENT + TICK, "All is well again")
+    stored = stores.break_glass.update(closed, a_draft(), [by_invoker.end(closed)])
+    assert stores.break_glass.get(EventId(event.id)) == stored
+    now_by_invoker, now_by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
+    assert now_by_invoker.live(PROD, A_MOMENT + TICK) is None
+    assert now_by_invoker.updated_at is not None
+    assert by_invoker.updated_at is not None
+    assert now_by_invoker.updated_at > by_invoker.updated_at
+    assert now_by_profile == by_profile
+
+
+def test_the_same_invocation_again_conflicts_so_that_its_event_is_found(stores: Stores) -> None:
+    """Reading the ledgers again shows the event; "exists already" would tell its own invoker nothing."""
+    event = an_event()
+    by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
+    ledgers = [by_invoker.add(event), by_profile.add(event)]
+    stores.break_glass.create(event, a_draft(), ledgers)
+    with pytest.raises(ConcurrentModification):
+        stores.break_glass.create(event, a_draft(), ledgers)
+    assert stores.break_glass.get_ledgers(INVOKER, PROD)[0].has(event.id)
+
+
+# --- ledgers
+
+
+def test_ledgers_begin_empty_and_unversioned(stores: Stores) -> None:
+    by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
+    assert by_invoker == UsageLedger.of_invoker(INVOKER)
+    assert by_profile == UsageLedger.of_profile(PROD)
+    assert by_invoker.updated_at is by_profile.updated_at is None
+
+
+def test_both_ledgers_know_an_event_once_it_is_stored(stores: Stores) -> None:
+    event = _invoke(stores, an_event())
+    by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
+    assert by_invoker.has(event.id)
+    assert by_profile.has(event.id)
+    assert by_invoker.updated_at == by_profile.updated_at == event.updated_at
+    of_other, of_staging = stores.break_glass.get_ledgers(APPROVER, STAGING)
+    assert (of_other.usages, of_staging.usages) == ((), ())
+
+
+def test_a_ledgers_version_moves_forward_though_the_clock_stands_still(stores: Stores) -> None:
+    versions = []
+    for _ in range(3):
+        _invoke(stores, an_event())
+        by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
+        versions.append(by_invoker.updated_at)
+        assert by_profile.updated_at == by_invoker.updated_at
+    assert versions == [A_MOMENT, A_MOMENT + TICK, A_MOMENT + 2 * TICK]
+
+
+def test_a_ledgers_version_moves_forward_though_the_clock_goes_back(stores: Stores) -> None:
+    _invoke(stores, an_event())
+    _invoke(stores, an_event(now=A_MOMENT - HOUR))
+    assert stores.break_glass.get_ledgers(INVOKER, PROD)[0].updated_at == A_MOMENT + TICK
+
+
+def test_an_invoker_and_a_profile_of_the_same_name_have_two_ledgers(stores: Stores) -> None:
+    event = _invoke(stores, an_event(invoker=INVOKER, profile=PROD))
+    by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, type(PROD)(INVOKER))
+    assert by_invoker.has(event.id)
+    assert by_profile.usages == ()
+
+
+def test_a_request_is_stored_without_any_ledger(bench: Bench) -> None:
+    request = bench.stores.requests.create(a_request(), a_draft())
+    assert bench.stores.requests.get(RequestId(request.id)) == request
+    assert bench.stored_ledgers() == {}

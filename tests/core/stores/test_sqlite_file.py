@@ -1,0 +1,217 @@
+"""What is true of SQLite only: one file, many threads and processes, and a disk that can fail."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.errors import MalformedRecord, StoreUnavailable
+from core.request import RequestId
+from core.stores.commit import StoreSettings
+from core.stores.sqlite import SqliteStores, database
+from tests.builders import APPROVER, REQUESTER, a_draft, a_request
+from tests.core.stores.bench import SqliteBench
+from tests.engines.clock import A_MOMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.engines.clock import FrozenClock
+
+_ROOT = Path(__file__).resolve().parents[3]
+_OPENING = """
+import sys
+from core.stores import open_stores
+from core.request import RequestId
+from core.errors import StoreError
+stores = open_stores("sqlite:///" + sys.argv[1])
+"""
+_OPEN_AND_CLOSE = f"""{_OPENING}
+print(len(list(stores.requests.iterate())))
+stores.close()
+"""
+_FORK = f"""{_OPENING}
+import os
+child = os.fork()
+try:
+    stores.requests.get(RequestId(sys.argv[2]))
+    print("parent reads" if child else "child reads", flush=True)
+except StoreError as error:
+    print("child" if child == 0 else "parent", error, flush=True)
+if child:
+    os.waitpid(child, 0)
+"""
+_FULL_DISK = f"""{_OPENING}
+import os, resource
+from tests.builders import a_draft, a_request
+kept = stores.requests.create(a_request(), a_draft())
+size = os.path.getsize(sys.argv[1] + "-wal")
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4096, most))
+try:
+    stores.requests.create(a_request(justification="x" * 400), a_draft())
+    print("stored")
+except StoreError as error:
+    print(type(error).__name__, error.is_outcome_unknown)
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+print(len(list(stores.requests.iterate())), stores.requests.get(kept.id) == kept)
+other = open_stores("sqlite:///" + sys.argv[1])
+other.requests.create(a_request(), a_draft())
+stores.requests.create(a_request(), a_draft())
+print(len(list(other.requests.iterate())))
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path, clock: FrozenClock) -> Iterator[SqliteBench]:
+    bench = SqliteBench(tmp_path / "countersign.db", clock)
+    yield bench
+    bench.close()
+
+
+def _run(script: str, *arguments: str) -> list[str]:
+    """Run it in a process of its own and return the lines that it printed."""
+    run = subprocess.run(  # noqa: S603  Every word of the script stands in this file.
+        [sys.executable, "-c", script, *arguments],
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+def test_what_is_committed_is_on_disk_before_the_call_returns(bench: SqliteBench) -> None:
+    assert bench.ask("PRAGMA journal_mode") == [("wal",)]
+    stores = database.Database(str(bench.path))
+    with stores.read() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    stores.close()
+
+
+def test_opening_twice_in_one_process_keeps_what_others_see(bench: SqliteBench) -> None:
+    """POSIX: closing any descriptor of a file drops all of the process's locks on it."""
+    bench.stores.requests.create(a_request(), a_draft())
+    bench.open().requests.create(a_request(), a_draft())
+    assert _run(_OPEN_AND_CLOSE, str(bench.path)) == ["2"]
+    # Were the locks gone, the other process would have taken itself for the last one, and removed the log.
+    assert bench.path.with_name("countersign.db-wal").exists()
+    bench.stores.requests.create(a_request(), a_draft())
+    assert _run(_OPEN_AND_CLOSE, str(bench.path)) == ["3"]
+
+
+def test_many_open_a_new_file_at_once(tmp_path: Path, clock: FrozenClock) -> None:
+    path, start = str(tmp_path / "new.db"), threading.Barrier(8)
+
+    def open_and_write(_: int) -> SqliteStores:
+        start.wait(timeout=30)
+        stores = SqliteStores(path, StoreSettings(clock=clock))
+        stores.requests.create(a_request(), a_draft())
+        return stores
+
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(open_and_write, range(8)))
+    assert {len(stores.requests.list_by_requester(REQUESTER).items) for stores in opened} == {8}
+    for stores in opened:
+        stores.close()
+
+
+def test_a_forked_process_is_told_to_open_the_store_again(bench: SqliteBench) -> None:
+    request = bench.stores.requests.create(a_request(), a_draft())
+    child, parent = sorted(_run(_FORK, str(bench.path), request.id))
+    assert child.startswith("child The store did not answer: the store was opened before this process was forked")
+    assert parent == "parent reads"
+
+
+def test_a_commit_that_failed_leaves_no_trace_and_blocks_nobody(tmp_path: Path) -> None:
+    failure, after, together = _run(_FULL_DISK, str(tmp_path / "full.db"))
+    assert failure.startswith("StoreUnavailable")
+    assert after == "1 True"
+    assert together == "3"
+
+
+def test_a_lock_that_another_process_keeps_is_an_outage_and_not_a_conflict(
+    bench: SqliteBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    stores = bench.open()
+    request = stores.requests.create(a_request(), a_draft())
+    with closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked") as caught:
+            stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
+        assert not caught.value.is_outcome_unknown
+        assert stores.requests.get(RequestId(request.id)) == request
+        other.execute("ROLLBACK")
+    stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
+
+
+def test_a_turn_that_does_not_come_is_an_outage(bench: SqliteBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    store = database.Database(str(bench.path))
+    with store.write(), ThreadPoolExecutor(1) as pool, pytest.raises(StoreUnavailable, match="busy"):
+        pool.submit(lambda: store.write().__enter__()).result(timeout=30)
+    store.close()
+
+
+def test_a_transaction_that_raises_is_undone_and_its_connection_goes_on(bench: SqliteBench) -> None:
+    store = database.Database(str(bench.path))
+
+    def fail_half_way() -> None:
+        with store.write() as connection:
+            connection.execute("INSERT INTO refusal_heads VALUES ('x', 1, 'y')")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_half_way()
+    assert bench.ask("SELECT count(*) FROM refusal_heads") == [(0,)]
+    with store.write() as connection:
+        connection.execute("INSERT INTO refusal_heads VALUES ('x', 1, 'y')")
+    assert bench.ask("SELECT count(*) FROM refusal_heads") == [(1,)]
+    store.close()
+
+
+def test_a_connection_in_use_is_closed_when_it_comes_back_after_the_close(bench: SqliteBench) -> None:
+    store = database.Database(str(bench.path))
+    with store.read() as connection:
+        store.close()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "17", '"text"', "", "\x00"])
+def test_a_body_that_is_no_object_is_malformed(bench: SqliteBench, body: str) -> None:
+    request = bench.stores.requests.create(a_request(), a_draft())
+    bench.ask("UPDATE requests SET body = ?", body)
+    bench.ask("UPDATE audit SET body = ?", body)
+    with pytest.raises(MalformedRecord, match=request.id):
+        bench.stores.requests.get(RequestId(request.id))
+    with pytest.raises(MalformedRecord, match=request.id):
+        bench.stores.audit.get_chain(request.chain)
+
+
+def test_progress_that_cannot_be_read_keeps_no_other_entry_from_being_told(
+    bench: SqliteBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = (bench.stores.requests.create(a_request(), a_draft()) for _ in range(2))
+    bench.ask("UPDATE audit SET delivered_to = '{' WHERE chain = ?", bad.chain)
+    assert [each.entry.chain for each in bench.stores.audit.iterate_due(A_MOMENT)] == [good.chain]
+    assert bad.chain in caplog.text
+
+
+def test_more_records_than_one_read_are_all_iterated(bench: SqliteBench) -> None:
+    made = {bench.stores.requests.create(a_request(), a_draft()).id for _ in range(510)}
+    assert {each.id for each in bench.stores.requests.iterate()} == made
