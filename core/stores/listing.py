@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from core.actor import ProfileName, UserId
 from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
@@ -21,11 +21,12 @@ from core.errors import MalformedRecord
 from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestStatus
 from core.request import MAX_DURATION as MAX_REQUEST_DURATION
-from core.stores.base import DEFAULT_LIMIT, Page
+from core.stores.base import DEFAULT_LIMIT, MOST_PER_PAGE, Page
 from core.stores.paging import Position, check_limit, read_cursor
 
 R = TypeVar("R", bound=Record)
 Raw = TypeVar("Raw")
+_FEW: Final = 10
 _log = logging.getLogger("countersign.store")
 
 
@@ -73,12 +74,14 @@ class RecordLists(ABC, Generic[R, Raw]):
                 next_cursor = position.to_cursor() if has_more and position is not None else None
                 return Page(tuple(items), next_cursor, tuple(malformed))
 
-    def _newest_first(self, attribute: str, value: str, since: datetime | None) -> Iterator[R]:
+    def _newest_first(
+        self, attribute: str, value: str, since: datetime | None, *, page_size: int = DEFAULT_LIMIT
+    ) -> Iterator[R]:
         cursor: str | None = None
         while True:
-            page = self._page(attribute, value, limit=DEFAULT_LIMIT, cursor=cursor, since=since)
+            page = self._page(attribute, value, limit=page_size, cursor=cursor, since=since)
             yield from page.items
-            cursor = page.cursor
+            cursor, page_size = page.cursor, min(2 * page_size, MOST_PER_PAGE)
             if cursor is None:
                 return
 
@@ -174,5 +177,6 @@ class EventLists(RecordLists[BreakGlassEvent, Raw]):
 
     def get_last_by_invoker_and_profile(self, invoker: UserId, profile: ProfileName) -> BreakGlassEvent | None:
         """The newest event of one person for one profile. For display: see the ledgers."""
-        events = self._newest_first("invoker", invoker, None)
+        # Most often it is among the newest few; the pages grow for those who broke the glass elsewhere since.
+        events = self._newest_first("invoker", invoker, None, page_size=_FEW)
         return next((event for event in events if event.profile == profile), None)

@@ -92,7 +92,14 @@ class Answer:
         return "\r\n".join([*lines, "", ""]).encode("ascii") + self.body
 
 
-Fault: TypeAlias = CutRequest | CutReply | HoldRequest | HoldReply | Answer
+@dataclass(frozen=True, slots=True)
+class SwapReply:
+    """Let the upstream answer, and say something else to the client: it has happened, and the answer says otherwise."""
+
+    answer: Answer
+
+
+Fault: TypeAlias = CutRequest | CutReply | HoldRequest | HoldReply | SwapReply | Answer
 
 
 def throttling() -> Answer:

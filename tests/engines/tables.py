@@ -22,5 +22,6 @@ def make_tables(client: DynamoDBClient, prefix: str) -> None:
     for table in TABLES:
         name = table.name(prefix)
         if client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]["TimeToLiveStatus"] == "ENABLED":
-            off = {"Enabled": False, "AttributeName": TTL_ATTRIBUTE}
-            client.update_time_to_live(TableName=name, TimeToLiveSpecification=off)
+            client.update_time_to_live(
+                TableName=name, TimeToLiveSpecification={"Enabled": False, "AttributeName": TTL_ATTRIBUTE}
+            )

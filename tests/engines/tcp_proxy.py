@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from tests.engines.faults import Answer, CutReply, CutRequest, Fault, Hold, HoldReply, HoldRequest
+from tests.engines.faults import Answer, CutReply, CutRequest, Fault, Hold, HoldReply, HoldRequest, SwapReply
 from tests.engines.http_message import BrokenMessageError, HttpMessage, read_reply, read_request
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class TcpProxy:
                 return False
             if isinstance(fault, HoldReply):
                 fault.pause()
-            client.sendall(reply.raw)
+            client.sendall(fault.answer.as_bytes() if isinstance(fault, SwapReply) else reply.raw)
             return not (request.ends_connection or reply.ends_connection)
 
 

@@ -99,6 +99,19 @@ def test_a_cut_request_has_not(
     assert proxy.counts == {"PutItem": 1}
 
 
+def test_a_swapped_reply_has_taken_effect(
+    proxy: TcpProxy,
+    put: Callable[[str], object],
+    stored: Callable[[], set[str]],
+) -> None:
+    proxy.next(faults.SwapReply(faults.internal_server_error()))
+    with pytest.raises(ClientError, match="InternalServerError"):
+        put("a")
+    assert stored() == {"a"}
+    put("b")
+    assert stored() == {"a", "b"}
+
+
 def test_a_held_reply_outlasts_the_client_and_has_taken_effect(
     proxy: TcpProxy,
     put: Callable[[str], object],

@@ -531,7 +531,7 @@ def test_a_late_click_of_a_slow_clock_that_an_approval_overtakes_learns_of_the_a
 
 
 def test_a_request_that_cannot_be_ended_does_not_keep_the_sweep_from_the_others(
-    requests: RequestService, stores: Stores, clock: FrozenClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    requests: RequestService, clock: FrozenClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = [requests.submit(RITA, "prod", HOUR, "Deploy the fix for INC-12") for _ in range(3)]
     with closing(sqlite3.connect(tmp_path / "countersign.db")) as connection, connection:

@@ -1,0 +1,109 @@
+"""Membership: what Slack's users.info says of a person, read as member or outsider.
+
+Invariant: a member is somebody of whom Slack says each thing that makes one; a flag that is missing is not a no.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from core.actor import Actor, UserId
+
+DEACTIVATED: Final = "this Slack account is deactivated; ask an admin of the workspace to activate it"
+BOT: Final = "bots and apps cannot act here; a person has to do it"
+GUEST: Final = "guests cannot act here; ask a full member of this workspace to do it"
+STRANGER: Final = "people from outside cannot act here; ask a member of this workspace to do it"
+SLACKBOT: Final = "USLACKBOT"
+"""Slack's own bot, of which users.info says `is_bot: false`."""
+_LONGEST_NAME: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An active full member. `teams` are the ids by which a payload may name where they come from."""
+
+    actor: Actor
+    teams: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outsider:
+    """Somebody who may not act, and why, in words for them."""
+
+    reason: str
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
+
+
+class _Profile(_Part):
+    display_name: str | None = None
+    real_name: str | None = None
+    email: str | None = None
+
+
+class _EnterpriseUser(_Part):
+    enterprise_id: str
+    teams: list[str] = []
+
+
+class _User(_Part):
+    """https://docs.slack.dev/reference/objects/user-object. None means that Slack did not say.
+
+    `is_app_user` is not read: it says that a person has authorised this app, and nothing against them.
+    """
+
+    id: str
+    team_id: str
+    deleted: bool
+    name: str = ""
+    is_bot: bool | None = None
+    is_workflow_bot: bool = False
+    is_restricted: bool | None = None
+    is_ultra_restricted: bool | None = None
+    is_stranger: bool = False
+    is_email_confirmed: bool = False
+    profile: _Profile = _Profile()
+    enterprise_user: _EnterpriseUser | None = None
+
+
+def read_membership(answer: object, user_id: UserId, team_id: str, enterprise_id: str | None) -> Member | Outsider:
+    """Judge the `user` of an answer to users.info about `user_id`. Raises ValueError for one that cannot be read."""
+    user = _User.model_validate(answer)
+    if user.id != user_id:
+        raise ValueError("the answer is about somebody else")
+    if user.deleted:
+        return Outsider(DEACTIVATED)
+    if user.is_bot or user.is_workflow_bot or user.id == SLACKBOT:
+        return Outsider(BOT)
+    teams = _teams(user, enterprise_id)
+    if user.is_stranger or team_id not in teams:
+        return Outsider(STRANGER)
+    if user.is_restricted or user.is_ultra_restricted:
+        return Outsider(GUEST)
+    if None in (user.is_bot, user.is_restricted, user.is_ultra_restricted):
+        raise ValueError("the answer leaves out whether this is a bot or a guest")
+    return Member(Actor(id=user_id, name=_name(user), email=_email(user)), teams)
+
+
+def _teams(user: _User, enterprise_id: str | None) -> frozenset[str]:
+    """Where this person belongs; on Grid, to every workspace of the organisation that Slack lists, and to itself."""
+    grid = user.enterprise_user
+    if enterprise_id is None or grid is None:
+        return frozenset({user.team_id})
+    if grid.enterprise_id != enterprise_id:
+        return frozenset()
+    return frozenset({user.team_id, enterprise_id, *grid.teams})
+
+
+def _name(user: _User) -> str:
+    return (user.profile.display_name or user.profile.real_name or user.name)[:_LONGEST_NAME]
+
+
+def _email(user: _User) -> str | None:
+    # An operator may trust e-mail. An address that nobody confirmed is only what somebody typed about themselves.
+    return (user.profile.email or None) if user.is_email_confirmed else None
