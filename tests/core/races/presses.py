@@ -18,7 +18,7 @@ from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.errors import CountersignError, InvalidStateTransition, LimitReached
 from core.policy import parse_policy
 from core.record import Record
-from core.request import Request, RequestId
+from core.request import Approval, Request, RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores
 from tests.engines.clock import FrozenClock
@@ -167,10 +167,12 @@ def _cancel(stores: Stores, press: Press) -> tuple[Record, ...]:
 
 def _overwrite(stores: Stores, press: Press) -> tuple[Record, ...]:
     assert press.read is not None
-    approved = press.read.approve(press.who, press.at)
-    if approved is press.read:
-        # It was read approved already: the attempt is to be its approver all the same, with the same status.
-        approved = approved.model_copy(update={"approver": DeciderId(press.who)})
+    if press.read.status is RequestStatus.PENDING:
+        approved = press.read.approve(press.who, press.at)
+    else:
+        # It was read approved already, which no service would approve again: only the store stands in the way here.
+        vote = Approval(approver=press.who, at=press.at)
+        approved = press.read.replace(approver=press.who, approver_comment=None, approvals=(vote,))
     event = AuditEvent.REQUEST_APPROVED
     draft = EntryDraft(event=event, actor=DeciderId(press.who), outcome=approved.status, subject=approved.requester)
     return (stores.requests.update(approved, draft),)

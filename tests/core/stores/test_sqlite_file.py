@@ -42,13 +42,14 @@ stores.close()
 _FORK = f"""{_OPENING}
 import os
 child = os.fork()
+if child:
+    # One speaks after the other, so that their lines do not mix.
+    os.waitpid(child, 0)
 try:
     stores.requests.get(RequestId(sys.argv[2]))
     print("parent reads" if child else "child reads", flush=True)
 except StoreError as error:
-    print("child" if child == 0 else "parent", error, flush=True)
-if child:
-    os.waitpid(child, 0)
+    print("parent" if child else "child", error, flush=True)
 """
 _FULL_DISK = f"""{_OPENING}
 import os, resource
@@ -130,7 +131,7 @@ def test_many_open_a_new_file_at_once(tmp_path: Path, clock: FrozenClock) -> Non
 
 def test_a_forked_process_is_told_to_open_the_store_again(bench: SqliteBench) -> None:
     request = bench.stores.requests.create(a_request(), a_draft())
-    child, parent = sorted(_run(_FORK, str(bench.path), request.id))
+    child, parent = _run(_FORK, str(bench.path), request.id)
     assert child.startswith("child The store did not answer: the store was opened before this process was forked")
     assert parent == "parent reads"
 
