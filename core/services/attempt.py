@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from typing import Final, TypeVar
 
 from pydantic import JsonValue
@@ -44,6 +45,13 @@ def retry_on_conflict(use_case: Callable[[], T]) -> T:
         return use_case()
     except ConcurrentModification as conflict:
         raise StoreUnavailable(f"{conflict.record} was changed {MOST_TRIES} times in the meantime") from conflict
+
+
+def id_from(kind: Callable[[str], T], person: UserId, idempotency_key: str | None) -> T | None:
+    """The id that every delivery of one wish of one person gets; None without a key."""
+    if idempotency_key is None:
+        return None
+    return kind(sha256(f"{person}\0{idempotency_key}".encode()).hexdigest()[:16])
 
 
 @contextmanager

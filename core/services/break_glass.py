@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from pydantic import JsonValue
 
@@ -29,7 +28,7 @@ from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
 from core.errors import EventExists, EventNotFound, LimitReached
 from core.policy import BreakGlassDecision, PolicySource
-from core.services.attempt import noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
 from core.services.expiring import expire_overdue
 from core.stores.base import MOST_PER_PAGE, Page, Stores
 from core.text import clean_text
@@ -64,7 +63,7 @@ class BreakGlassService:
         reason = clean_text(
             "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
-        event_id = _id_from(invoker.id, idempotency_key)
+        event_id = id_from(EventId, invoker.id, idempotency_key)
         with noting_refusals(self._stores.refusals, AuditEvent.INVOKE_REFUSED, invoker) as attempt:
             attempt.is_for(name)
 
@@ -228,9 +227,3 @@ def _clean_link(link: str | None) -> str | None:
     if link is None or not link.strip():
         return None
     return clean_text("follow-up link", link, at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])
-
-
-def _id_from(person: UserId, idempotency_key: str | None) -> EventId | None:
-    if idempotency_key is None:
-        return None
-    return EventId(sha256(f"{person}\0{idempotency_key}".encode()).hexdigest()[:16])

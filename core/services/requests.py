@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Final, Literal
 
 from pydantic import JsonValue
@@ -20,7 +19,7 @@ from core.duration import to_nanoseconds
 from core.errors import RequestExists, RequestNotFound
 from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
-from core.services.attempt import noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
 from core.services.expiring import expire_overdue
 from core.stores.base import MOST_PER_PAGE, Page, Stores
 from core.text import clean_text
@@ -58,7 +57,7 @@ class RequestService:
         with noting_refusals(self._stores.refusals, AuditEvent.SUBMIT_REFUSED, requester) as attempt:
             attempt.is_for(name)
             now = self._clock.now()
-            request_id = _id_from(requester.id, idempotency_key)
+            request_id = id_from(RequestId, requester.id, idempotency_key)
             decision = self._policy.current().judge_request(requester, name, duration, now)
             if not decision.is_allowed and (known := self._find(request_id, requester.id)) is not None:
                 # The same wish, delivered again: what the policy says by now does not undo it.
@@ -229,9 +228,3 @@ def _clean_comment(comment: str | None) -> str | None:
     if comment is None or not comment.strip():
         return None
     return clean_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
-
-
-def _id_from(person: UserId, idempotency_key: str | None) -> RequestId | None:
-    if idempotency_key is None:
-        return None
-    return RequestId(sha256(f"{person}\0{idempotency_key}".encode()).hexdigest()[:16])
