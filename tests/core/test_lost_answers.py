@@ -29,7 +29,7 @@ from tests.engines.tcp_proxy import TcpProxy
 
 _WRITE: Final = "TransactWriteItems"
 _PATIENT: Final = Timing(connect_seconds=5, reply_seconds=10, deadline_seconds=60)
-_HASTY: Final = Timing(connect_seconds=5, reply_seconds=0.1, deadline_seconds=60)
+_HASTY: Final = Timing(connect_seconds=5, reply_seconds=1.5, deadline_seconds=120)
 """A reply is late quickly; but there is time for as many tries as it takes."""
 _BRIEF: Final = Timing(connect_seconds=5, reply_seconds=10, deadline_seconds=0.15)
 _HASTY_AND_BRIEF: Final = Timing(connect_seconds=5, reply_seconds=0.05, deadline_seconds=0.15)
