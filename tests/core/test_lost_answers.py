@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from core.clock import new_id
-from core.errors import InvalidStateTransition, StoreUnavailable
+from core.errors import InvalidStateTransition, StoreMisconfigured, StoreUnavailable
 from core.request import RequestId, RequestStatus
 from core.stores import Stores
 from core.stores.commit import StoreSettings
@@ -156,6 +156,20 @@ def test_a_change_is_ours_though_its_answer_was_lost_and_somebody_built_on_it(
     assert later.audit_length == returned.audit_length + 1
     assert change.read() == later
     assert change.has_happened()
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_hard_error_promises_that_nothing_changed_only_when_no_answer_was_lost(
+    network: Network, *, lost: bool
+) -> None:
+    change = Update(network.direct)
+    if lost:
+        network.proxy.next(CutReply(), only=_WRITE)
+    network.proxy.next(faults.expired_credentials(), only=_WRITE)
+    with pytest.raises(StoreUnavailable if lost else StoreMisconfigured) as error:
+        change.make(network.patient)
+    assert getattr(error.value, "is_outcome_unknown", False) is lost
+    assert change.has_happened() is lost
 
 
 def test_who_decided_instead_is_told_when_ours_was_lost_on_the_way(network: Network) -> None:

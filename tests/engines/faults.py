@@ -137,6 +137,11 @@ def transaction_canceled(*codes: str) -> Answer:
     return _dynamodb_error("TransactionCanceledException", message, CancellationReasons=reasons)
 
 
+def expired_credentials() -> Answer:
+    """The caller's session ended; no repetition can mend that."""
+    return _dynamodb_error("ExpiredTokenException", "The security token included in the request is expired")
+
+
 def internal_server_error() -> Answer:
     """DynamoDB itself failed; whether the request took effect is then unknown, though here it did not."""
     return _dynamodb_error("InternalServerError", "Internal server error", status=500)

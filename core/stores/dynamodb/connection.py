@@ -217,16 +217,27 @@ class Connection:
             try:
                 return call()
             except ClientError as error:
-                problem = _passing_problem(error, attempts)
+                try:
+                    problem = _passing_problem(error, attempts)
+                except StoreMisconfigured as hard:
+                    raise _honest(hard, attempts, is_write=is_write) from error
                 cause: Exception = error
             except _NEVER_SENT as error:
-                raise StoreMisconfigured(f"AWS cannot be called: {error}", "Check region and credentials") from error
+                refusal = StoreMisconfigured(f"AWS cannot be called: {error}", "Check region and credentials")
+                raise _honest(refusal, attempts, is_write=is_write) from error
             except BotoCoreError as error:
                 problem, cause = type(error).__name__, error
                 attempts.may_have_taken_effect |= not isinstance(error, _BEFORE_SENDING)
             if not _has_time_for_another(attempts):
                 unknown = is_write and attempts.may_have_taken_effect
                 raise StoreUnavailable(problem, is_outcome_unknown=unknown) from cause
+
+
+def _honest(hard: StoreMisconfigured, attempts: _Attempts, *, is_write: bool) -> StoreMisconfigured | StoreUnavailable:
+    """The error as it is, unless an earlier try of the same write may have taken effect: then nobody knows."""
+    if is_write and attempts.may_have_taken_effect:
+        return StoreUnavailable(f"{hard.problem}. {hard.fix}", is_outcome_unknown=True)
+    return hard
 
 
 def _passing_problem(error: ClientError, attempts: _Attempts) -> str:
