@@ -1,15 +1,20 @@
 """The settings, read once from the environment by the command line.
 
 Invariant: a bad setting raises one InvalidInput that names its variable and the fix. A secret is in no message, no
-repr and no log. SLACK_* and COUNTERSIGN_LISTEN come with `countersign serve`, beside these.
+repr and no log. What only Slack needs is read apart: an auditor's `countersign audit verify` needs no token.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator, SecretStr, field_validator
+from pydantic import BeforeValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.audit import AuditKeyring
@@ -18,18 +23,59 @@ from core.errors import InvalidInput
 from core.stores.base import DEFAULT_RETENTION
 from core.stores.opening import read_store_url
 
-_PREFIX = "COUNTERSIGN_"
+_PREFIX: Final = "COUNTERSIGN_"
+_SLACK: Final = "SLACK_"
+_LISTEN = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_HIGHEST_PORT: Final = 65_535
+_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]{1,256}")
+_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how every such secret begins
+_WEBHOOK_KEY_BYTES: Final = (24, 64)
+"""Standard Webhooks: a symmetric secret has 24 to 64 random bytes, written in base64 behind `whsec_`."""
+
+
+class LogForm(StrEnum):
+    """How the log is written."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int
 
 
 def _read_retention(value: object) -> timedelta:
     return value if isinstance(value, timedelta) else parse_duration(value, f"{_PREFIX}RETENTION")
 
 
+def _read_address(value: object) -> Address | None:
+    if value is None or isinstance(value, Address):
+        return value
+    name = f"{_PREFIX}LISTEN"
+    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 0 < int(found["port"]) <= _HIGHEST_PORT:
+        raise InvalidInput(name, f"{value!r:.60} is no host and port", "Write it like 0.0.0.0:3000.")
+    return Address(found["host"].strip("[]"), int(found["port"]))
+
+
+def _read_log_form(value: object) -> LogForm | None:
+    try:
+        return LogForm(str(value)) if value is not None else None
+    except ValueError as error:
+        raise InvalidInput(f"{_PREFIX}LOG", f"{value!r:.60} is no form of a log", "Write json or text.") from error
+
+
 class Settings(BaseSettings):
     """What the environment says, checked.
 
     `store` is a URL, `policy` a path, `audit_key` the keys that seal the trail, newest first; `retention` is how long
-    a record stays after its life has ended.
+    a record stays after its life has ended. `listen` asks for HTTP instead of Socket Mode. `webhook_url` and
+    `sns_topic` are told of every change, beside Slack. `log` is None: text on a terminal, JSON elsewhere.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -38,6 +84,11 @@ class Settings(BaseSettings):
     policy: str = "policy.yml"
     audit_key: SecretStr | None = None
     retention: Annotated[timedelta, BeforeValidator(_read_retention)] = DEFAULT_RETENTION
+    listen: Annotated[Address | None, BeforeValidator(_read_address)] = None
+    webhook_url: str | None = None
+    webhook_secret: SecretStr | None = None
+    sns_topic: str | None = None
+    log: Annotated[LogForm | None, BeforeValidator(_read_log_form)] = None
 
     @property
     def keyring(self) -> AuditKeyring:
@@ -67,6 +118,128 @@ class Settings(BaseSettings):
         if keys is not None:
             AuditKeyring.from_text(keys.get_secret_value())
         return keys
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_a_url(cls, url: str | None) -> str | None:
+        # Its value may carry a token of the receiver's, so it is not said back.
+        if url is not None and not _URL.fullmatch(url):
+            raise InvalidInput(
+                f"{_PREFIX}WEBHOOK_URL", "it is no web address", "Write it like https://hooks.example.com/countersign."
+            )
+        return url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_a_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not _is_webhook_key(secret.get_secret_value()):
+            raise InvalidInput(
+                f"{_PREFIX}WEBHOOK_SECRET",
+                "it is no secret as Standard Webhooks writes it",
+                "Make one with: python3 -c 'import base64, secrets; "
+                'print("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())\'',
+            )
+        return secret
+
+    @field_validator("sns_topic")
+    @classmethod
+    def _is_a_topic(cls, topic: str | None) -> str | None:
+        if topic is not None and not _TOPIC.fullmatch(topic):
+            raise InvalidInput(
+                f"{_PREFIX}SNS_TOPIC",
+                f"{topic!r:.80} is no topic's ARN",
+                "Write it like arn:aws:sns:eu-west-1:123456789012:countersign.",
+            )
+        return topic
+
+    @model_validator(mode="after")
+    def _signs_what_it_sends(self) -> Self:
+        if self.webhook_url is not None and self.webhook_secret is None:
+            raise InvalidInput(
+                f"{_PREFIX}WEBHOOK_SECRET", "it is missing", "What goes to COUNTERSIGN_WEBHOOK_URL is signed with it."
+            )
+        return self
+
+
+def _is_token(text: str, kind: str) -> bool:
+    return re.fullmatch(rf"{kind}-[A-Za-z0-9-]+", text) is not None
+
+
+class SlackSettings(BaseSettings):
+    """How to reach Slack. `app_token` is for Socket Mode, `signing_secret` for HTTP."""
+
+    model_config = SettingsConfigDict(env_prefix=_SLACK, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    bot_token: SecretStr = SecretStr("")
+    app_token: SecretStr | None = None
+    signing_secret: SecretStr | None = None
+    api_url: str = "https://slack.com/api/"
+
+    @field_validator("bot_token")
+    @classmethod
+    def _is_a_bot_token(cls, token: SecretStr) -> SecretStr:
+        if token.get_secret_value() and not _is_token(token.get_secret_value(), "xoxb"):
+            raise InvalidInput(
+                "SLACK_BOT_TOKEN", "it is no bot token", "Copy the one that begins with xoxb- from OAuth & Permissions."
+            )
+        return token
+
+    @field_validator("app_token")
+    @classmethod
+    def _is_an_app_token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not _is_token(token.get_secret_value(), "xapp"):
+            raise InvalidInput(
+                "SLACK_APP_TOKEN",
+                "it is no app-level token",
+                "Copy the one that begins with xapp- from Basic Information.",
+            )
+        return token
+
+    @field_validator("signing_secret")
+    @classmethod
+    def _is_a_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not re.fullmatch(r"(?!xox|xapp)[A-Za-z0-9-]{16,128}", secret.get_secret_value()):
+            raise InvalidInput(
+                "SLACK_SIGNING_SECRET", "it is no signing secret", "Copy it from Basic Information, App Credentials."
+            )
+        return secret
+
+    @field_validator("api_url")
+    @classmethod
+    def _is_an_api(cls, url: str) -> str:
+        if not _URL.fullmatch(url):
+            raise InvalidInput("SLACK_API_URL", f"{url!r:.80} is no web address", "Unset it to talk to Slack itself.")
+        return url if url.endswith("/") else f"{url}/"
+
+    def require_transport(self, listen: Address | None) -> Self:
+        """Raises InvalidInput unless what `serve` needs is there: a bot token, and what its transport asks for."""
+        if not self.bot_token.get_secret_value():
+            raise InvalidInput(
+                "SLACK_BOT_TOKEN", "it is missing", "Copy it from OAuth & Permissions; see docs/slack.md."
+            )
+        if listen is None and self.app_token is None:
+            raise InvalidInput(
+                "SLACK_APP_TOKEN", "it is missing", "Socket Mode needs it; for HTTP set COUNTERSIGN_LISTEN instead."
+            )
+        if listen is not None and self.signing_secret is None:
+            raise InvalidInput(
+                "SLACK_SIGNING_SECRET", "it is missing", "HTTP needs it, to know Slack by its signature."
+            )
+        return self
+
+
+def _is_webhook_key(secret: str) -> bool:
+    try:
+        key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    least, most = _WEBHOOK_KEY_BYTES
+    return secret.startswith(_SECRET_PREFIX) and least <= len(key) <= most
+
+
+def read_slack_settings() -> SlackSettings:
+    """Read SLACK_* from the environment. Raises InvalidInput, naming the variable and the fix."""
+    return SlackSettings()
 
 
 def read_settings(*, store: str | None = None) -> Settings:

@@ -12,14 +12,14 @@ from typing import Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from core.actor import Actor, UserId
+from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy import conditions
 from core.policy.conditions import Finding, find_rule, judge
 from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision, are_all_met
 from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, PolicyShape, Profile
-from core.policy.selector import People
+from core.policy.selector import People, Selector, SelectorKind
 from core.policy.shape import suggest
 
 
@@ -175,6 +175,29 @@ class Policy(BaseModel):
         """Who would have to approve, as the rule names them. Empty when this person may not ask for the profile."""
         rule, _ = self._find_approval(requester, profile)
         return tuple(str(each) for each in rule.approvers) if rule else ()
+
+    def deciders_of(self, rule: str) -> frozenset[Selector]:
+        """Who may decide what was asked under this rule: user ids, user groups and e-mail addresses, groups resolved.
+
+        Empty when the rule is not in the policy any more. For telling people, not for judging them.
+        """
+        made_under = next((each for each in self.shape.approval if each.name == rule), None)
+        return self._people.leaves(made_under.approvers) if made_under is not None else frozenset()
+
+    def user_groups(self) -> frozenset[UserGroupId]:
+        """Every Slack user group that this policy names; whoever is judged by it has to be looked up in each."""
+        return self._user_groups
+
+    @cached_property
+    def _user_groups(self) -> frozenset[UserGroupId]:
+        shape = self.shape
+        named: list[tuple[Selector, ...]] = [*shape.groups.values()]
+        for rule in shape.approval:
+            automatic = rule.auto_approve.requesters if rule.auto_approve is not None else None
+            named += [rule.requesters or (), rule.approvers, automatic or ()]
+        named += [rule.users for rule in shape.break_glass]
+        leaves = self._people.leaves(tuple(each for selectors in named for each in selectors))
+        return frozenset(UserGroupId(each.value) for each in leaves if each.kind is SelectorKind.USER_GROUP)
 
     @cached_property
     def _people(self) -> People:

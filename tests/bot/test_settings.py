@@ -6,17 +6,31 @@ from datetime import timedelta
 
 import pytest
 
-from bot.settings import Settings, read_settings
+from bot.settings import Address, Settings, read_settings, read_slack_settings
 from core.errors import InvalidInput
 
 KEY, OLDER = "a-new-key-of-more-than-32-characters", "an-older-key-of-more-than-32-characters"
-NAMES = ("STORE", "POLICY", "AUDIT_KEY", "RETENTION")
+NAMES = (
+    "STORE",
+    "POLICY",
+    "AUDIT_KEY",
+    "RETENTION",
+    "LISTEN",
+    "WEBHOOK_URL",
+    "WEBHOOK_SECRET",
+    "SNS_TOPIC",
+    "LOG",
+)
+SLACK_NAMES = ("BOT_TOKEN", "APP_TOKEN", "SIGNING_SECRET", "API_URL")
+WEBHOOK_SECRET = "whsec_" + "A" * 32
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES:
         monkeypatch.delenv(f"COUNTERSIGN_{name}", raising=False)
+    for name in SLACK_NAMES:
+        monkeypatch.delenv(f"SLACK_{name}", raising=False)
 
 
 def test_nothing_set_means_a_file_here_and_ninety_days() -> None:
@@ -105,3 +119,86 @@ def test_a_store_on_the_command_line_is_called_by_its_own_name() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().store = "sqlite:///other.db"  # type: ignore[misc]
+
+
+# What only `serve` needs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("0.0.0.0:3000", Address("0.0.0.0", 3000)),  # noqa: S104 - an example, nothing listens
+        ("localhost:80", Address("localhost", 80)),
+        ("[::1]:3000", Address("::1", 3000)),
+    ],
+)
+def test_an_address_to_listen_on_is_a_host_and_a_port(
+    monkeypatch: pytest.MonkeyPatch, written: str, address: Address
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_LISTEN", written)
+    assert read_settings().listen == address
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fix"),
+    [
+        ("COUNTERSIGN_LISTEN", "3000", "Write it like 0.0.0.0:3000."),
+        ("COUNTERSIGN_LISTEN", "host:0", "Write it like 0.0.0.0:3000."),
+        ("COUNTERSIGN_LISTEN", "host:70000", "Write it like 0.0.0.0:3000."),
+        ("COUNTERSIGN_LISTEN", "", "Write it like 0.0.0.0:3000."),
+        ("COUNTERSIGN_LOG", "xml", "Write json or text."),
+        ("COUNTERSIGN_SNS_TOPIC", "countersign", "Write it like arn:aws:sns:"),
+        ("COUNTERSIGN_WEBHOOK_URL", "hooks.example.com", "Write it like https://"),
+        ("COUNTERSIGN_WEBHOOK_SECRET", "whsec_short", "Make one with: python3 -c"),
+    ],
+)
+def test_a_bad_setting_of_serve_names_its_variable_and_the_fix(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, fix: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidInput) as error:
+        read_settings()
+    assert error.value.field == name
+    assert fix in error.value.fix
+
+
+def test_a_webhook_is_never_sent_unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERSIGN_WEBHOOK_URL", "https://hooks.example.com/countersign")
+    with pytest.raises(InvalidInput, match="COUNTERSIGN_WEBHOOK_SECRET"):
+        read_settings()
+    monkeypatch.setenv("COUNTERSIGN_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    assert WEBHOOK_SECRET not in repr(read_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLACK_BOT_TOKEN", "xoxp-a-users-token"),
+        ("SLACK_APP_TOKEN", "xoxb-a-bots-token"),
+        ("SLACK_SIGNING_SECRET", "xoxb-a-bots-token"),
+        ("SLACK_API_URL", "slack.com"),
+    ],
+)
+def test_a_mixed_up_secret_is_refused_and_not_said_back(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidInput) as error:
+        read_slack_settings()
+    assert error.value.field == name
+    assert value not in str(error.value) or name == "SLACK_API_URL"
+
+
+def test_each_transport_asks_for_its_own_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInput, match="SLACK_BOT_TOKEN"):
+        read_slack_settings().require_transport(None)
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-1-a")
+    with pytest.raises(InvalidInput, match="SLACK_APP_TOKEN"):
+        read_slack_settings().require_transport(None)
+    with pytest.raises(InvalidInput, match="SLACK_SIGNING_SECRET"):
+        read_slack_settings().require_transport(Address("localhost", 3000))
+    monkeypatch.setenv("SLACK_APP_TOKEN", "xapp-1-a")
+    monkeypatch.setenv("SLACK_SIGNING_SECRET", "0123456789abcdef0123456789abcdef")
+    settings = read_slack_settings()
+    assert settings.require_transport(None) is settings
+    assert settings.require_transport(Address("localhost", 3000)) is settings
+    assert "xoxb-1-a" not in repr(settings)
+    assert settings.api_url == "https://slack.com/api/"

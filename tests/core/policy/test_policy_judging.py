@@ -411,3 +411,40 @@ class TestDecisions:
     def test_a_policy_is_its_own_source(self) -> None:
         judged: PolicySource = policy(rule())
         assert judged.current() is judged
+
+
+# Telling, not judging ------------------------------------------------------------------------------------------------
+
+
+def test_the_user_groups_of_a_policy_are_those_that_it_names_anywhere() -> None:
+    policy = parse_policy(
+        b"""\
+version: 1
+groups: {sre: [U0SRE, S0GROUP], unused: [S0UNUSED]}
+profiles: {prod: {channel: C0ACCESS1}}
+approval:
+  - name: prod
+    profiles: [prod]
+    requesters: [S0ENGINEERS]
+    approvers: [group:sre, S0LEADS]
+    max_duration: 4h
+    auto_approve: {requesters: [S0ONCALL]}
+break_glass:
+  - {name: on-call, profiles: [prod], users: [S0BREAKERS], max_duration: 1h}
+"""
+    )
+    assert policy.user_groups() == {"S0GROUP", "S0ENGINEERS", "S0LEADS", "S0ONCALL", "S0BREAKERS", "S0UNUSED"}
+
+
+def test_the_deciders_of_a_rule_are_told_without_the_names_of_groups() -> None:
+    policy = parse_policy(
+        b"""\
+version: 1
+groups: {sre: [U0SRE, S0GROUP]}
+profiles: {prod: {channel: C0ACCESS1}}
+approval:
+  - {name: prod, profiles: [prod], approvers: [group:sre, U0LEAD], max_duration: 4h}
+"""
+    )
+    assert {each.value for each in policy.deciders_of("prod")} == {"U0SRE", "S0GROUP", "U0LEAD"}
+    assert policy.deciders_of("gone") == frozenset()
