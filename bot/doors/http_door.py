@@ -53,10 +53,12 @@ class HttpDoor:
         address: Address,
         *,
         pages: Sequence[BaseRoute] = (),
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._verifier = SignatureVerifier(signing_secret)
+        self._body_seconds = body_seconds
         door = Route(PATH, self._serve, methods=["POST"])
         self._server = WebServer(Starlette(routes=[door, *pages]), address, "COUNTERSIGN_LISTEN")
 
@@ -90,7 +92,7 @@ class HttpDoor:
         """The body, unless it is larger or slower than Slack's ever is."""
         body = bytearray()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(self._body_seconds):
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > MOST_BYTES:
