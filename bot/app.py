@@ -27,7 +27,7 @@ from bot.listeners.desk import Desk
 from bot.listeners.home import HomeListeners
 from bot.listeners.people import PeopleListeners
 from bot.listeners.requests import RequestListeners
-from bot.payload import Payload
+from bot.payload import Payload, is_raised_by_bolt
 from bot.replying import Replies
 from bot.request_lists import RequestLists
 from core.clock import Clock
@@ -35,6 +35,7 @@ from core.errors import InvalidInput
 from core.policy import PolicySource
 from core.services import BreakGlassService, RequestService
 from core.stores.base import Stores
+from core.text import quoted
 
 _ANY = re.compile(".*", re.DOTALL)
 _log = logging.getLogger("countersign.bot")
@@ -186,8 +187,8 @@ def _register_the_rest(app: App, replies: Replies) -> None:
 
 def _answer_broken(error: Exception, request: BoltRequest) -> BoltResponse:
     """Answer what went wrong before the desk: a payload that is not Slack's, or a bug."""
-    if isinstance(error, InvalidInput):
-        _log.warning("a payload was refused: %s", error)
+    if isinstance(error, InvalidInput) or is_raised_by_bolt(error):
+        _log.warning("a payload was refused: %s", quoted(f"{type(error).__name__}: {error}"))
         return BoltResponse(status=400)
     _log.error("a payload could not be answered", exc_info=error)
     if request.context.get("command") or "command" in request.body:
