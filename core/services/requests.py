@@ -133,7 +133,6 @@ class RequestService:
 
         Any number of instances may do this at once: each request is expired once. Raises StoreUnavailable.
         """
-
         return expire_overdue(self._read_pending, self._expire, self._clock)
 
     def remind_due(self) -> tuple[Request, ...]:
