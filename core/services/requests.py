@@ -166,7 +166,7 @@ class RequestService:
             reminded = request.remind(now)
             return self._update(reminded, _entry(AuditEvent.REQUEST_REMINDED, CLOCK, reminded, details))
 
-        return retry_on_conflict(decide)
+        return retry_on_conflict(decide, self._observer)
 
     def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
         """How long the request was to wait before its reminder, when it has; None when nobody is to be reminded."""
