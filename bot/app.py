@@ -119,11 +119,13 @@ def build_bot(
     signing_secret: str | None,
     nudge: Callable[[], None] = lambda: None,
     refresh: Callable[[str, Clicked | None], None] = lambda _record, _message: None,
+    queue: DecisionQueue | None = None,
 ) -> Bot:
     """The bot on these services.
 
     `client` has the bot's token. `signing_secret` is what HTTP is verified by; None for Socket Mode, which Slack
-    secures by the app-level token. `nudge` is called after each commit, `refresh` for a card that was stale.
+    secures by the app-level token. `nudge` is called after each commit, `refresh` for a card that was stale. A `queue`
+    of one's own has other bounds.
     """
     directory = SlackDirectory(
         client,
@@ -132,7 +134,7 @@ def build_bot(
         lambda: services.policy.current().user_groups(),
         installation.enterprise_id,
     )
-    queue, replies = DecisionQueue(), Replies(client)
+    queue, replies = queue or DecisionQueue(), Replies(client)
     lists = RequestLists(services.stores.requests, services.policy, services.clock)
     home = HomeListeners(replies, lists, directory, services.clock)
     desk = Desk(queue, replies, Aftermath(home, replies, nudge, refresh), services.clock)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bot.blocks.elements import Message as Said
+    from bot.decisions import DecisionQueue
     from bot.playground.slack.answer import Answer
     from core.stores.base import Stores
     from tests.engines.clock import FrozenClock
@@ -57,7 +58,7 @@ approval:
 class Stage:
     """The bot at work. `slack` is what people see and do; `stores` is what is true."""
 
-    def __init__(self, stores: Stores, clock: FrozenClock) -> None:
+    def __init__(self, stores: Stores, clock: FrozenClock, queue: DecisionQueue | None = None) -> None:
         self.stores = stores
         self.clock = clock
         self._seen: dict[str, int] = {}
@@ -76,7 +77,7 @@ class Stage:
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
         self.services: Services = build_services(stores, parse_policy(POLICY), clock)
         self.bot: Bot = build_bot(
-            self.services, self.client, self.installation(), signing_secret=self.slack.signing_secret
+            self.services, self.client, self.installation(), signing_secret=self.slack.signing_secret, queue=queue
         )
         metrics = Metrics()
         self._dispatcher = Dispatcher(self.bot.app, metrics)
