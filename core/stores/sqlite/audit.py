@@ -18,7 +18,6 @@ from core.audit import AuditEntry
 from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
 from core.stores.base import Delivery
-from core.stores.sqlite.database import Database
 from core.stores.sqlite.places import SqlitePlaces
 
 _log = logging.getLogger("countersign.store")
