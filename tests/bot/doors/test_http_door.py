@@ -160,9 +160,7 @@ class TestBodies:
             max_leaves=12,
         ).map(lambda value: json.dumps(value).encode()),
     )
-    def test_of_any_kind_are_answered_and_break_no_door(
-        self, slack: LocalSlack, metrics: Metrics, body: bytes
-    ) -> None:
+    def test_of_any_kind_are_answered_and_break_no_door(self, slack: LocalSlack, metrics: Metrics, body: bytes) -> None:
         # 500 is what Bolt's own middleware answers to an event of an odd shape.
         assert post(slack, body).status in {200, 400, 401, 404, 500}
         assert counted(metrics, "failed") == 0
