@@ -152,6 +152,9 @@ def build_app(client: WebClient, installation: Installation, signing_secret: str
         bot_user_id=installation.bot_user_id,
         bot_token=client.token,
     )
+    bolts_log = logging.getLogger("countersign.bolt")
+    # Below this, Bolt quotes whole payloads, with what people typed and with their response_url.
+    bolts_log.setLevel(logging.ERROR)
     app = App(
         client=client,
         # With a token alone, Bolt would call auth.test inside the first click.
@@ -161,7 +164,7 @@ def build_app(client: WebClient, installation: Installation, signing_secret: str
         # Listeners answer in the thread that came in, and do nothing after their answer: Bolt's own way would take a
         # second thread for each click, and look for the acknowledgement every 10 ms.
         process_before_response=True,
-        logger=logging.getLogger("countersign.bolt"),
+        logger=bolts_log,
     )
     app.error(_answer_broken)
     return app

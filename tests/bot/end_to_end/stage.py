@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 from slack_sdk import WebClient
 
 from bot.app import Bot, Installation, Services, build_bot, build_services
-from bot.playground.slack.records import Channel, Message, Person, UserGroup
+from bot.blocks.request_card import request_card
+from bot.playground.slack.records import Channel, Message, Person, UserGroup, View
 from bot.playground.slack.server import LocalSlack
 from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
@@ -21,6 +22,7 @@ from tests.bot.slack.bolt_over_http import BoltOverHttp
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from bot.blocks.elements import Message as Said
     from bot.playground.slack.answer import Answer
     from core.stores.base import Stores
     from tests.engines.clock import FrozenClock
@@ -41,7 +43,11 @@ profiles:
 approval:
   - {{name: prod, profiles: [prod], requesters: [S0ENG], approvers: [group:leads, {MIRA}], max_duration: 4h}}
   - {{name: vault, profiles: [vault], approvers: [group:leads, {SAM}], required_approvals: 2, max_duration: 1h}}
-  - {{name: staging, profiles: [staging], approvers: [group:leads], max_duration: 8h, auto_approve: {{max_duration: 1h}}}}
+  - name: staging
+    profiles: [staging]
+    approvers: [group:leads]
+    max_duration: 8h
+    auto_approve: {{max_duration: 1h}}
 """.encode()
 
 
@@ -51,6 +57,7 @@ class Stage:
     def __init__(self, stores: Stores, clock: FrozenClock) -> None:
         self.stores = stores
         self.clock = clock
+        self._seen: dict[str, int] = {}
         manifest: dict[str, Any] = YAML(typ="safe").load(ROOT / "manifest.yml")
         self.slack = LocalSlack(clock, manifest=manifest)
         everybody = (MIRA, JON, AIKO, SAM, GUEST, STRANGER, self.slack.backend.app.bot_user)
@@ -96,8 +103,31 @@ class Stage:
         before = {request.id for request in self.stores.requests.iterate()}
         answer = self.access(user, f"{profile} {duration} {WHY}")
         assert not answer.failure, answer.body
+        self._seen[user] = len(self.slack.ephemerals(user))
         (made,) = [each for each in self.stores.requests.iterate() if each.id not in before]
         return made
+
+    def modal(self, user: str) -> View:
+        """The form on this person's screen, as soon as it is there."""
+        return _there(self.slack.wait_until(lambda: self.slack.modal(user)))
+
+    def home(self, user: str) -> View:
+        """This person's Home tab, opened anew."""
+        before = self.slack.home(user)
+        self.slack.open_home(user)
+        return _there(self.slack.wait_until(lambda: _if_new(self.slack.home(user), before)))
+
+    def card(self, request: Request) -> Message:
+        """The request's card, as soon as it is posted."""
+        self.client.chat_postMessage(channel=ACCESS, **_said(request_card(request, self.clock.now())))
+        return self.slack.messages(ACCESS)[-1]
+
+    def told(self, user: str) -> str:
+        """What this person alone was told since the last time that this was asked, as soon as it is there."""
+        seen = self._seen.get(user, 0)
+        self.slack.wait_until(lambda: len(self.slack.ephemerals(user)) > seen)
+        self._seen[user] = len(self.slack.ephemerals(user))
+        return text_of(self.slack.ephemerals(user)[-1])
 
     def stored(self, request: Request) -> Request:
         """The request as it is now."""
@@ -107,9 +137,18 @@ class Stage:
         """Where the request stands."""
         return self.stored(request).status
 
-    def last_ephemeral(self, user: str) -> str:
-        """What this person alone was told last."""
-        return text_of(self.slack.ephemerals(user)[-1])
+
+def _there(view: View | None) -> View:
+    assert view is not None
+    return view
+
+
+def _if_new(view: View | None, before: View | None) -> View | None:
+    return view if view is not None and (before is None or view.hash != before.hash) else None
+
+
+def _said(message: Said) -> dict[str, Any]:
+    return {"text": message.text, "blocks": list(message.blocks)}
 
 
 def text_of(message: Message) -> str:
