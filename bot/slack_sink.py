@@ -24,7 +24,7 @@ from bot.slack_calls import DELIVERY_SECONDS, SlackCalls
 from bot.telling import Direct, Teller
 from core.audit import AuditEntry
 from core.clock import Clock
-from core.errors import DeliveryFailed, NotFound, StoreError
+from core.errors import DeliveryFailed, InvalidInput, NotFound, StoreError
 from core.policy import PolicySource
 from core.record import Record
 from core.request import Request
@@ -139,7 +139,7 @@ def _explaining(chain: str) -> Iterator[None]:
     """Turns what the store says into DeliveryFailed."""
     try:
         yield
-    except NotFound as error:
+    except (NotFound, InvalidInput) as error:
         raise DeliveryFailed(f"{chain}: the record is gone, so there is nothing to show.", is_final=True) from error
     except StoreError as error:
         raise DeliveryFailed(f"{chain}: {error}") from error

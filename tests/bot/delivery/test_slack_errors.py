@@ -163,6 +163,21 @@ def test_what_passes_by_itself_is_tried_again_and_told_once(office: Office, meth
     assert office.parked() == []
 
 
+def test_a_flood_in_one_channel_waits_as_slack_asks_and_loses_nothing(office: Office) -> None:
+    office.slack.backend.limits.is_on = True
+    requests = [office.submit() for _ in range(12)]
+    for request in requests:
+        office.deny(request, ANN)
+    refused = 0
+    while office.waiting():
+        refused += office.deliver().postponed
+        office.clock.advance(SECOND)
+
+    assert refused > 0
+    assert len(office.cards()) == len(office.directs()) == 12
+    assert [office.replies(card) for card in office.cards()] == [[f"Denied by <@{ANN.id}>."]] * 12
+
+
 def test_an_outage_of_slack_costs_one_call_for_each_delivery(office: Office) -> None:
     request = office.submit()
     office.deliver()
