@@ -17,11 +17,9 @@ from typing import Final
 
 from slack_sdk.errors import SlackApiError
 
-from bot.retry_after import read_retry_after
+from bot.retry_after import MEND_PAUSE, read_retry_after
 from core.errors import DeliveryFailed
 
-MEND_PAUSE: Final = timedelta(minutes=10)
-"""The pause after what an operator has to mend; asking sooner only fills Slack's log and ours."""
 _WORD = re.compile(r"[a-z][a-z0-9_.:]{0,79}")
 
 
