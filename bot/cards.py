@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from bot.progress import Progress
+from bot.retry_after import MEND_PAUSE
 from bot.slack_calls import SlackCalls
-from bot.slack_errors import MEND_PAUSE, SlackFailed
+from bot.slack_errors import SlackFailed
 from bot.telling import Teller
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput

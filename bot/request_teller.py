@@ -13,11 +13,11 @@ from typing import Final
 from bot.blocks.deciders import mention
 from bot.blocks.elements import Message
 from bot.blocks.request_card import request_card
-from bot.blocks.request_news import approval_added, ended, outcome
+from bot.blocks.request_news import approval_added, ended, outcome, still_waiting
 from bot.telling import Direct, Teller, Telling
 from core.audit import AuditEntry, AuditEvent
 from core.policy.policy import Policy
-from core.request import Request, RequestId
+from core.request import Request, RequestId, RequestStatus
 from core.stores.base import RequestStore
 
 
@@ -27,7 +27,13 @@ def request_teller(requests: RequestStore) -> Teller[Request]:
 
 
 def _draw(request: Request, policy: Policy, now: datetime) -> Message:
-    return request_card(request, now, mention(policy.deciders_of(request.rule), leave_out=request.requester))
+    return request_card(request, now, _mention_deciders(request, policy))
+
+
+def _mention_deciders(request: Request, policy: Policy) -> str:
+    """Those who may still decide: neither the requester nor whoever voted."""
+    voters = (approval.approver for approval in request.approvals)
+    return mention(policy.deciders_of(request.rule), leave_out={request.requester, *voters})
 
 
 def _nothing_more(_entry: AuditEntry, _request: Request, _policy: Policy) -> Telling:
@@ -36,6 +42,12 @@ def _nothing_more(_entry: AuditEntry, _request: Request, _policy: Policy) -> Tel
 
 def _vote(entry: AuditEntry, request: Request, _policy: Policy) -> Telling:
     return Telling(reply=approval_added(entry.actor, request))
+
+
+def _reminder(_entry: AuditEntry, request: Request, policy: Policy) -> Telling:
+    if request.status is not RequestStatus.PENDING:
+        return Telling()
+    return Telling(reply=still_waiting(request, _mention_deciders(request, policy)))
 
 
 def _end(_entry: AuditEntry, request: Request, _policy: Policy) -> Telling:
@@ -55,4 +67,5 @@ _TELLINGS: Final[Mapping[AuditEvent, Callable[[AuditEntry, Request, Policy], Tel
     AuditEvent.REQUEST_DENIED: _outcome,
     AuditEvent.REQUEST_CANCELLED: _end,
     AuditEvent.REQUEST_EXPIRED: _outcome,
+    AuditEvent.REQUEST_REMINDED: _reminder,
 }

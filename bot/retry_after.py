@@ -1,7 +1,7 @@
-"""Retry-After: when a receiver that is busy wants to be asked again.
+"""When to ask a receiver again: when it says so itself, and when somebody first has to mend something.
 
-Invariant: whatever the header says, the answer is between a second and an hour: nobody can put a delivery off for
-years.
+Invariant: whatever a Retry-After header says, the pause is between a second and an hour: nobody can put a delivery off
+for years.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from core.clock import require_utc
 
 LEAST: Final = timedelta(seconds=1)
 MOST: Final = timedelta(hours=1)
+MEND_PAUSE: Final = timedelta(minutes=10)
+"""After what an operator has to mend: soon enough that it goes on by itself then, seldom enough to fill no log."""
 _LONGEST_NUMBER: Final = 9
 """Digits: thirty years in seconds, more than anybody means."""
 

@@ -25,8 +25,8 @@ from core.stores.places import Place
 
 CALL_SECONDS: Final = 10
 """How long one call may take. Slack answers within a second; one that is this late is as good as lost."""
-DELIVERY_SECONDS: Final = 20.0
-"""After this no new call begins: with the last one, half of the outbox's lease, which other sinks need too."""
+DELIVERY_SECONDS: Final = 15.0
+"""After this no new call begins: with the last one, less than half of the outbox's lease."""
 
 
 def open_client(token: SecretStr, api_url: str) -> WebClient:

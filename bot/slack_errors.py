@@ -17,12 +17,9 @@ from typing import Final
 
 from slack_sdk.errors import SlackApiError
 
-from bot.retry_after import read_retry_after
+from bot.retry_after import MEND_PAUSE, read_retry_after
 from core.errors import DeliveryFailed
-from core.outbox import LONGEST_PAUSE
 
-MEND_PAUSE: Final = LONGEST_PAUSE
-"""The pause after what an operator has to mend; asking sooner only fills Slack's and our log."""
 _WORD = re.compile(r"[a-z][a-z0-9_.:]{0,79}")
 
 

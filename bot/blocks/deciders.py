@@ -1,16 +1,14 @@
 """Who may decide, as mentions.
 
-Invariant: a handful at most is mentioned, and no e-mail address is shown. The requester, who may not decide, is left
-out.
+Invariant: a handful at most is mentioned, and no e-mail address is shown. Who cannot decide any more is not called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from bot.blocks.elements import who
-from core.actor import UserId
 from core.policy.selector import Selector, SelectorKind
 
 MOST_MENTIONED: Final = 5
@@ -18,9 +16,9 @@ MOST_MENTIONED: Final = 5
 _MENTIONED: Final = (SelectorKind.USER_GROUP, SelectorKind.USER)
 
 
-def mention(deciders: Iterable[Selector], *, leave_out: UserId) -> str:
-    """The deciders in mrkdwn, user groups first; "" when nobody can be named."""
-    others = {each for each in deciders if each.value != leave_out}
+def mention(deciders: Iterable[Selector], *, leave_out: Collection[str]) -> str:
+    """The deciders in mrkdwn, user groups first; "" when nobody can be named. `leave_out` are user ids."""
+    others = {each for each in deciders if each.value not in leave_out}
     named = sorted(
         (each for each in others if each.kind in _MENTIONED), key=lambda each: (_MENTIONED.index(each.kind), each.value)
     )[:MOST_MENTIONED]

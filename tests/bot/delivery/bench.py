@@ -17,9 +17,11 @@ from bot.playground.slack.records import Channel, Person, UserGroup
 from bot.playground.slack.server import LocalSlack
 from bot.slack_calls import open_client
 from bot.slack_sink import SlackSink
+from core.audit import AuditEvent
 from core.outbox import Delivered, deliver_due
 from core.request import RequestId
 from core.services import RequestService
+from tests.builders import a_clock_draft
 from tests.core.services.bench import ANN, BOB, CLEO, EVE, RITA, ChangingPolicy
 
 if TYPE_CHECKING:
@@ -85,6 +87,11 @@ class Office:
     def cancel(self, request: Request) -> Request:
         """The requester takes it back, and a second passes."""
         return self._a_second_later(self.requests.cancel(RequestId(request.id), RITA))
+
+    def remind(self, request: Request) -> Request:
+        """The approvers are to be reminded, and a second passes."""
+        draft = a_clock_draft(AuditEvent.REQUEST_REMINDED, outcome="pending")
+        return self._a_second_later(self.stores.requests.update(request, draft))
 
     def _a_second_later(self, request: Request) -> Request:
         self.clock.advance(timedelta(seconds=1))

@@ -121,6 +121,24 @@ def test_a_request_that_the_policy_approves_is_one_card_that_never_had_a_button(
     assert len(office.directs(EVE.id)) == 1
 
 
+def test_a_reminder_mentions_those_who_may_still_decide(office: Office) -> None:
+    request = office.approve(office.submit(), ANN)
+    office.remind(request)
+    office.deliver()
+
+    (vote, reminder) = office.replies()
+    assert vote.startswith(f"<@{ANN.id}> approved")
+    assert reminder.startswith(f"<@{BOB.id}>, <@{CLEO.id}>: this still needs one approval by <!date^")
+    assert buttons(office.card()) == ALL_BUTTONS
+
+
+def test_a_reminder_of_what_is_decided_by_now_is_not_told(office: Office) -> None:
+    request = office.remind(office.submit())
+    office.cancel(request)
+    office.deliver()
+    assert office.replies() == [f"Cancelled by <@{RITA.id}>, who asked."]
+
+
 def test_a_card_that_was_told_late_shows_the_end_at_once(office: Office) -> None:
     """Three entries wait: the first of them posts the card as the record is now, not as it was then."""
     request = office.submit()
