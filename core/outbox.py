@@ -42,8 +42,8 @@ __all__ = [
 
 THREADS: Final = 8
 """Each waits for a sink most of its time; Slack takes about one message a second for each channel anyway."""
-MOST_IN_HAND: Final = 1024
-MOST_IN_HAND_OF_ONE_PROFILE: Final = 256
+MOST_IN_HAND: Final = 512
+MOST_IN_HAND_OF_ONE_PROFILE: Final = 64
 """How many deliveries are taken from the list before they are told; the others stay on it."""
 MOST_PASSED_OVER: Final = 500
 _REST_SECONDS: Final = 1.0
