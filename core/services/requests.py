@@ -21,6 +21,7 @@ from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
 from core.services.expiring import change_due, expire_overdue
+from core.services.observer import Observer, Unobserved
 from core.stores.base import MOST_PER_PAGE, Page, Stores
 from core.text import clean_text
 
@@ -31,10 +32,11 @@ REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
 class RequestService:
     """Ask for access, and decide on it. Safe for threads, and for any number of processes."""
 
-    def __init__(self, stores: Stores, policy: PolicySource, clock: Clock) -> None:
+    def __init__(self, stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
+        self._observer = observer or Unobserved()
 
     def submit(
         self,
@@ -54,7 +56,7 @@ class RequestService:
         reason = clean_text(
             "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
-        with noting_refusals(self._stores.refusals, AuditEvent.SUBMIT_REFUSED, requester) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.SUBMIT_REFUSED, requester, self._observer) as attempt:
             attempt.is_for(name)
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
@@ -82,7 +84,7 @@ class RequestService:
         Raises RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided), InvalidInput, StoreError.
         """
         said = _clean_comment(comment)
-        with noting_refusals(self._stores.refusals, AuditEvent.APPROVE_REFUSED, approver) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.APPROVE_REFUSED, approver, self._observer) as attempt:
 
             def decide() -> Request:
                 request, now = self._load(request_id)
@@ -93,12 +95,12 @@ class RequestService:
                     return request
                 return self._update(approved, _vote_entry(approved, approver, said, details))
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
         """End the request with a no. Raises like `approve`."""
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
-        with noting_refusals(self._stores.refusals, AuditEvent.DENY_REFUSED, approver) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.DENY_REFUSED, approver, self._observer) as attempt:
 
             def decide() -> Request:
                 request, now = self._load(request_id)
@@ -110,11 +112,11 @@ class RequestService:
                 entry = _entry(AuditEvent.REQUEST_DENIED, approver.id, denied, {**details, "reason": why})
                 return self._update(denied, entry)
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
         """Take one's own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
-        with noting_refusals(self._stores.refusals, AuditEvent.CANCEL_REFUSED, requester) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.CANCEL_REFUSED, requester, self._observer) as attempt:
 
             def decide() -> Request:
                 request, now = self._load(request_id)
@@ -126,7 +128,7 @@ class RequestService:
                 entry = _entry(AuditEvent.REQUEST_CANCELLED, requester.id, cancelled, {})
                 return self._update(cancelled, entry)
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def expire_due(self) -> tuple[Request, ...]:
         """Record the end of every request whose deadline passed; the ones that this call recorded.
@@ -164,7 +166,7 @@ class RequestService:
             reminded = request.remind(now)
             return self._update(reminded, _entry(AuditEvent.REQUEST_REMINDED, CLOCK, reminded, details))
 
-        return retry_on_conflict(decide)
+        return retry_on_conflict(decide, self._observer)
 
     def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
         """How long the request was to wait before its reminder, when it has; None when nobody is to be reminded."""
@@ -190,12 +192,15 @@ class RequestService:
                 _entry(AuditEvent.REQUEST_APPROVED, decided_by, request, automatic.to_details() | _window(request))
             )
         try:
-            return self._stores.requests.create(request, *entries)
+            created = self._stores.requests.create(request, *entries)
         except RequestExists:
             existing = self._stores.requests.get(RequestId(request.id))
             if existing.requester != request.requester:
                 raise
             return existing
+        for entry in entries:
+            self._observer.committed(created, entry.event)
+        return created
 
     def _find(self, request_id: RequestId | None, requester: UserId) -> Request | None:
         if request_id is not None:
@@ -215,7 +220,9 @@ class RequestService:
 
     def _update(self, request: Request, entry: EntryDraft) -> Request:
         with reading_again_if_decided(request):
-            return self._stores.requests.update(request, entry)
+            updated = self._stores.requests.update(request, entry)
+        self._observer.committed(updated, entry.event)
+        return updated
 
     def _judge(self, action: Literal["approve", "deny"], request: Request, approver: Actor) -> dict[str, JsonValue]:
         """Ask the policy, unless the request is decided: then what was decided is the answer, to everybody."""

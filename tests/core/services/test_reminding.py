@@ -17,6 +17,7 @@ from tests.builders import HOUR
 from tests.core.services.bench import ANN, BOB, RITA, trail
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from core.request import Request
@@ -76,7 +77,7 @@ def test_a_rule_without_the_key_reminds_nobody(requests: RequestService, clock: 
 def test_nobody_is_reminded_of_what_has_ended(
     requests: RequestService, clock: FrozenClock, pending: Request, end: str
 ) -> None:
-    acts = {
+    acts: dict[str, Callable[[], object]] = {
         "approve": lambda: [requests.approve(id_of(pending), each) for each in (ANN, BOB)],
         "deny": lambda: requests.deny(id_of(pending), ANN, "not today"),
         "cancel": lambda: requests.cancel(id_of(pending), RITA),
