@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from slack_bolt import Ack, App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
@@ -20,7 +21,7 @@ from slack_sdk import WebClient
 
 from bot.blocks.elements import Message
 from bot.blocks.replies import BROKEN, OUT_OF_DATE, notice, reply
-from bot.decisions import DecisionQueue
+from bot.decisions import DecisionQueue, Full, Known, NotKnownYet
 from bot.identity import SlackDirectory
 from bot.listeners.click import Clicked, read_click
 from bot.listeners.desk import Desk
@@ -34,6 +35,7 @@ from core.clock import Clock
 from core.errors import InvalidInput
 from core.policy import PolicySource
 from core.services import BreakGlassService, RequestService
+from core.services.observer import Observer
 from core.stores.base import Stores
 
 _ANY = re.compile(".*", re.DOTALL)
@@ -61,11 +63,10 @@ class Services:
     break_glass: BreakGlassService
 
 
-def build_services(stores: Stores, policy: PolicySource, clock: Clock) -> Services:
-    """The use cases on these stores."""
-    return Services(
-        stores, policy, clock, RequestService(stores, policy, clock), BreakGlassService(stores, policy, clock)
-    )
+def build_services(stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> Services:
+    """The use cases on these stores. `observer` hears what becomes of each."""
+    requests = RequestService(stores, policy, clock, observer)
+    return Services(stores, policy, clock, requests, BreakGlassService(stores, policy, clock, observer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +119,13 @@ def build_bot(
     signing_secret: str | None,
     nudge: Callable[[], None] = lambda: None,
     refresh: Callable[[str, Clicked | None], None] = lambda _record, _message: None,
+    on_answer: Callable[[Known[Any] | NotKnownYet | Full], None] = lambda _: None,
 ) -> Bot:
     """The bot on these services.
 
     `client` has the bot's token. `signing_secret` is what HTTP is verified by; None for Socket Mode, which Slack
-    secures by the app-level token. `nudge` is called after each commit, `refresh` for a card that was stale.
+    secures by the app-level token. `nudge` is called after each commit, `refresh` for a card that was stale,
+    `on_answer` with what each click could be told.
     """
     directory = SlackDirectory(
         client,
@@ -131,7 +134,7 @@ def build_bot(
         lambda: services.policy.current().user_groups(),
         installation.enterprise_id,
     )
-    queue, replies = DecisionQueue(), Replies(client)
+    queue, replies = DecisionQueue(on_answer=on_answer), Replies(client)
     lists = RequestLists(services.stores.requests, services.policy, services.clock)
     home = HomeListeners(replies, lists, directory, services.clock)
     desk = Desk(queue, replies, Aftermath(home, replies, nudge, refresh), services.clock)
