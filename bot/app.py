@@ -13,7 +13,6 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from slack_bolt import Ack, App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
@@ -21,14 +20,14 @@ from slack_sdk import WebClient
 
 from bot.blocks.elements import Message
 from bot.blocks.replies import BROKEN, OUT_OF_DATE, notice, reply
-from bot.decisions import DecisionQueue, Full, Known, NotKnownYet
+from bot.decisions import DecisionQueue
 from bot.identity import SlackDirectory
 from bot.listeners.click import Clicked, read_click
 from bot.listeners.desk import Desk
 from bot.listeners.home import HomeListeners
 from bot.listeners.people import PeopleListeners
 from bot.listeners.requests import RequestListeners
-from bot.payload import Payload
+from bot.payload import Payload, is_raised_by_bolt
 from bot.replying import Replies
 from bot.request_lists import RequestLists
 from core.clock import Clock
@@ -37,6 +36,7 @@ from core.policy import PolicySource
 from core.services import BreakGlassService, RequestService
 from core.services.observer import Observer
 from core.stores.base import Stores
+from core.text import quoted
 
 _ANY = re.compile(".*", re.DOTALL)
 _log = logging.getLogger("countersign.bot")
@@ -119,13 +119,13 @@ def build_bot(
     signing_secret: str | None,
     nudge: Callable[[], None] = lambda: None,
     refresh: Callable[[str, Clicked | None], None] = lambda _record, _message: None,
-    on_answer: Callable[[Known[Any] | NotKnownYet | Full], None] = lambda _: None,
+    queue: DecisionQueue | None = None,
 ) -> Bot:
     """The bot on these services.
 
     `client` has the bot's token. `signing_secret` is what HTTP is verified by; None for Socket Mode, which Slack
-    secures by the app-level token. `nudge` is called after each commit, `refresh` for a card that was stale,
-    `on_answer` with what each click could be told.
+    secures by the app-level token. `nudge` is called after each commit, `refresh` for a card that was stale. A `queue`
+    of one's own has other bounds.
     """
     directory = SlackDirectory(
         client,
@@ -134,7 +134,7 @@ def build_bot(
         lambda: services.policy.current().user_groups(),
         installation.enterprise_id,
     )
-    queue, replies = DecisionQueue(on_answer=on_answer), Replies(client)
+    queue, replies = queue or DecisionQueue(), Replies(client)
     lists = RequestLists(services.stores.requests, services.policy, services.clock)
     home = HomeListeners(replies, lists, directory, services.clock)
     desk = Desk(queue, replies, Aftermath(home, replies, nudge, refresh), services.clock)
@@ -189,8 +189,8 @@ def _register_the_rest(app: App, replies: Replies) -> None:
 
 def _answer_broken(error: Exception, request: BoltRequest) -> BoltResponse:
     """Answer what went wrong before the desk: a payload that is not Slack's, or a bug."""
-    if isinstance(error, InvalidInput):
-        _log.warning("a payload was refused: %s", error)
+    if isinstance(error, InvalidInput) or is_raised_by_bolt(error):
+        _log.warning("a payload was refused: %s", quoted(f"{type(error).__name__}: {error}"))
         return BoltResponse(status=400)
     _log.error("a payload could not be answered", exc_info=error)
     if request.context.get("command") or "command" in request.body:

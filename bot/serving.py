@@ -12,6 +12,7 @@ from typing import Final
 from slack_sdk import WebClient
 
 from bot.app import Bot, build_bot, build_services
+from bot.decisions import DecisionQueue
 from bot.doors.dispatching import Dispatcher
 from bot.doors.http_door import HttpDoor
 from bot.doors.monitoring import Monitoring, MonitoringDoor
@@ -77,7 +78,7 @@ def wire(settings: Settings, slack: SlackSettings) -> Wired:
         client,
         installation,
         signing_secret=signing_secret,
-        on_answer=metrics.answered,
+        queue=DecisionQueue(on_answer=metrics.answered),
     )
     metrics.watch(
         "countersign_policy_refused",

@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeAlias
 from slack_bolt import BoltRequest, BoltResponse
 
 from bot.metrics import Metrics, PayloadKind, Transport, TurnedAway
+from bot.payload import has_slacks_shape, is_raised_by_bolt
 from core.errors import CountersignError
 
 THREADS: Final = 256
@@ -117,8 +118,7 @@ class Dispatcher:
     def _ask(self, transport: Transport, build: Callable[[], BoltRequest]) -> Answered | TurnedAway:
         try:
             request = build()
-            body: object = request.body
-            if not isinstance(body, dict):
+            if not has_slacks_shape(request.body):
                 return self._count(transport, TurnedAway.MALFORMED)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             # Bolt reads Slack's JSON while it builds the request, and trusts its shape.
@@ -126,7 +126,10 @@ class Dispatcher:
             return self._count(transport, TurnedAway.MALFORMED)
         try:
             return Answered(self._app.dispatch(request), kind_of(request.body))
-        except Exception:  # noqa: BLE001 - the app's own error handler failed, or what comes before it
+        except Exception as error:  # noqa: BLE001 - the app's own error handler failed, or what comes before it
+            if is_raised_by_bolt(error):
+                _log.warning("a payload has not Slack's shape: %s", type(error).__name__)
+                return self._count(transport, TurnedAway.MALFORMED)
             _log.exception("a payload could not be answered")
             return self._count(transport, TurnedAway.FAILED)
 

@@ -20,7 +20,7 @@ from core.errors import RequestExists, RequestNotFound
 from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
-from core.services.expiring import expire_overdue
+from core.services.expiring import change_due, expire_overdue
 from core.services.observer import Observer, Unobserved
 from core.stores.base import MOST_PER_PAGE, Page, Stores
 from core.text import clean_text
@@ -135,15 +135,45 @@ class RequestService:
 
         Any number of instances may do this at once: each request is expired once. Raises StoreUnavailable.
         """
+        return expire_overdue(self._read_pending, self._expire, self._clock)
 
-        def read_page(cursor: str | None) -> Page[Request]:
-            return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=MOST_PER_PAGE, cursor=cursor)
+    def remind_due(self) -> tuple[Request, ...]:
+        """Record a reminder of every pending request that has waited for its rule's `remind_after`; those of this call.
 
-        return expire_overdue(read_page, self._expire, self._clock)
+        The reminder is told by the outbox, as every change is. Any number of instances may do this at once: of each
+        request, people are reminded once. Raises StoreUnavailable.
+        """
+        return change_due(self._read_pending, self._remind_if_due, self._clock)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Request | None:
         """The approved request that gives this person access to the profile now. One read of an index."""
         return self._stores.requests.find_granting(person, profile, self._clock.now())
+
+    def _read_pending(self, cursor: str | None) -> Page[Request]:
+        return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=MOST_PER_PAGE, cursor=cursor)
+
+    def _remind_if_due(self, listed: Request, now: datetime) -> Request | None:
+        if self._wait_before_reminder(listed, now) is None:
+            return None
+
+        def decide() -> Request | None:
+            # The list may be older than the table, and a vote may come in between: neither loses the reminder.
+            request, now = self._stores.requests.get(RequestId(listed.id)), self._clock.now()
+            wait = self._wait_before_reminder(request, now)
+            if wait is None:
+                return None
+            details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
+            reminded = request.remind(now)
+            return self._update(reminded, _entry(AuditEvent.REQUEST_REMINDED, CLOCK, reminded, details))
+
+        return retry_on_conflict(decide, self._observer)
+
+    def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
+        """How long the request was to wait before its reminder, when it has; None when nobody is to be reminded."""
+        if request.status is not RequestStatus.PENDING or request.is_overdue(now) or request.reminded_at is not None:
+            return None
+        wait = self._policy.current().remind_after(request.rule, request.profile)
+        return wait if wait is not None and now >= request.created_at + wait else None
 
     def _create(self, request: Request, decision: RequestDecision, now: datetime) -> Request:
         details: dict[str, JsonValue] = {

@@ -21,6 +21,7 @@ from core.clock import UtcTime
 from core.errors import MalformedRecord
 from core.record import Record
 from core.request import Request, RequestId, RequestStatus
+from core.stores.places import PlaceStore
 from core.usage import UsageLedger
 
 R = TypeVar("R", bound=Record)
@@ -198,8 +199,8 @@ class Delivery(BaseModel):
     leased_until: UtcTime | None = None
 
 
-class AuditStore(Protocol):
-    """The audit chains, and which of their entries still have to be told to somebody."""
+class AuditStore(PlaceStore, Protocol):
+    """The audit chains, which of their entries still have to be told to somebody, and where others were told."""
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first, read consistently."""

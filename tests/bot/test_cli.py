@@ -133,6 +133,16 @@ class TestTablesOnSqlite:
         assert checked.exit_code == 1
         assert "the table ledgers is missing" in checked.output
 
+    def test_a_file_of_an_older_version_is_named_and_brought_up_to_date(self) -> None:
+        run("tables", "create")
+        with closing(sqlite3.connect("countersign.db")) as connection:
+            connection.execute("DROP TABLE places")
+
+        lacking = "differs   countersign.db: the table places is missing. Run `countersign tables create`.\n"
+        assert [run("tables", "check").output for _ in range(2)] == [lacking] * 2
+        run("tables", "create")
+        assert run("tables", "check").exit_code == 0
+
     def test_a_folder_that_is_missing_is_the_stores_fault_and_named(self) -> None:
         result = run("tables", "create", "--store", "sqlite:///missing/x.db")
 

@@ -20,14 +20,13 @@ from core.errors import ConcurrentModification, MalformedRecord
 from core.stores.base import Delivery
 from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
+from core.stores.dynamodb.places import HEAD_SEQ, DynamoPlaces
 from core.stores.schema import AUDIT
 
 _log = logging.getLogger("countersign.store")
 _DUE: Final = "due"
 _PARKED: Final = "parked"
 _DECEMBER: Final = 12
-_HEAD_SEQ: Final = 0
-"""The place of a refusal chain's head, before its first entry."""
 _MOST_APPENDED: Final = 9
 """DynamoDB Local of 2020 takes ten items in one transaction, where AWS takes a hundred; one is the chain's head."""
 _FIRST_DAY: Final = datetime(2025, 1, 1, tzinfo=UTC)
@@ -51,12 +50,11 @@ def put_entry(table: str, entry: AuditEntry) -> dict[str, Any]:
     return {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(seq)"}}
 
 
-class DynamoAudit:
+class DynamoAudit(DynamoPlaces):
     """The AuditStore in DynamoDB."""
 
     def __init__(self, connection: Connection, prefix: str, clock: Clock) -> None:
-        self._connection = connection
-        self._table = AUDIT.name(prefix)
+        super().__init__(connection, AUDIT.name(prefix))
         self._clock = clock
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
@@ -65,14 +63,14 @@ class DynamoAudit:
             TableName=self._table,
             ConsistentRead=True,
             KeyConditionExpression="chain = :chain AND seq > :head",
-            ExpressionAttributeValues={":chain": {"S": chain}, ":head": {"N": str(_HEAD_SEQ)}},
+            ExpressionAttributeValues={":chain": {"S": chain}, ":head": {"N": str(HEAD_SEQ)}},
         )
         return tuple(_read_entry(item) for item in items)
 
     def get_refusals_head(self, chain: str) -> tuple[int, str]:
         """The length and the last digest of a chain of refused attempts."""
-        item = self._connection.get(self._table, {"chain": {"S": chain}, "seq": {"N": str(_HEAD_SEQ)}})
-        return (int(item["length"]["N"]), item["digest"]["S"]) if item is not None else (0, "")
+        item = self._connection.get(self._table, {"chain": {"S": chain}, "seq": {"N": str(HEAD_SEQ)}})
+        return (int(item["length"]["N"]), item["digest"]["S"]) if item is not None and "length" in item else (0, "")
 
     def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
         """Add sealed entries to a chain of refused attempts, in transactions that each move its head."""
@@ -85,9 +83,9 @@ class DynamoAudit:
         head = {
             "Update": {
                 "TableName": self._table,
-                "Key": {"chain": {"S": last.chain}, "seq": {"N": str(_HEAD_SEQ)}},
+                "Key": {"chain": {"S": last.chain}, "seq": {"N": str(HEAD_SEQ)}},
                 "UpdateExpression": "SET #length = :length, digest = :digest",
-                "ConditionExpression": "attribute_not_exists(seq)" if first.seq == 1 else "digest = :previous",
+                "ConditionExpression": "attribute_not_exists(digest)" if first.seq == 1 else "digest = :previous",
                 "ExpressionAttributeNames": {"#length": "length"},
                 "ExpressionAttributeValues": {
                     ":length": {"N": str(last.seq)},
@@ -108,7 +106,7 @@ class DynamoAudit:
         items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
         for chain, of_chain in groupby(items, key=lambda item: str(item["chain"]["S"])):
             try:
-                yield chain, tuple([_read_entry(item) for item in of_chain if item["seq"] != {"N": str(_HEAD_SEQ)}])
+                yield chain, tuple([_read_entry(item) for item in of_chain if item["seq"] != {"N": str(HEAD_SEQ)}])
             except MalformedRecord as error:
                 yield chain, error
 

@@ -18,7 +18,7 @@ from core.audit import AuditEntry
 from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
 from core.stores.base import Delivery
-from core.stores.sqlite.database import Database
+from core.stores.sqlite.places import SqlitePlaces
 
 _log = logging.getLogger("countersign.store")
 _ROWS_PER_READ: Final = 500
@@ -41,11 +41,8 @@ def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
     )
 
 
-class SqliteAudit:
+class SqliteAudit(SqlitePlaces):
     """The AuditStore in SQLite."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first."""

@@ -13,16 +13,20 @@ from slack_sdk import WebClient
 
 from bot.app import Bot, Installation, Services, build_bot, build_services
 from bot.blocks.request_card import request_card
+from bot.doors.dispatching import Dispatcher
+from bot.doors.http_door import HttpDoor
+from bot.metrics import Metrics
 from bot.playground.slack.records import Channel, Message, Person, UserGroup, View
 from bot.playground.slack.server import LocalSlack
+from bot.settings import Address
 from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
-from tests.bot.slack.bolt_over_http import BoltOverHttp
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from bot.blocks.elements import Message as Said
+    from bot.decisions import DecisionQueue
     from bot.playground.slack.answer import Answer
     from core.stores.base import Stores
     from tests.engines.clock import FrozenClock
@@ -54,7 +58,7 @@ approval:
 class Stage:
     """The bot at work. `slack` is what people see and do; `stores` is what is true."""
 
-    def __init__(self, stores: Stores, clock: FrozenClock) -> None:
+    def __init__(self, stores: Stores, clock: FrozenClock, queue: DecisionQueue | None = None) -> None:
         self.stores = stores
         self.clock = clock
         self._seen: dict[str, int] = {}
@@ -73,10 +77,11 @@ class Stage:
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
         self.services: Services = build_services(stores, parse_policy(POLICY), clock)
         self.bot: Bot = build_bot(
-            self.services, self.client, self.installation(), signing_secret=self.slack.signing_secret
+            self.services, self.client, self.installation(), signing_secret=self.slack.signing_secret, queue=queue
         )
-        self._door = BoltOverHttp(self.bot.app)
-        self.slack.use_http(self._door.url)
+        metrics = Metrics()
+        self._dispatcher = Dispatcher(self.bot.app, metrics)
+        self._door = HttpDoor(self._dispatcher, metrics, self.slack.signing_secret, Address("127.0.0.1", 0))
 
     def installation(self) -> Installation:
         """Whom the bot's token belongs to, asked as `serve` does."""
@@ -84,13 +89,15 @@ class Stage:
         return Installation(team_id=str(told["team_id"]), bot_id=str(told["bot_id"]), bot_user_id=str(told["user_id"]))
 
     def __enter__(self) -> Self:
-        self._door.__enter__()
+        self._door.start()
+        self.slack.use_http(self._door.url)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._door.__exit__(kind, error, traceback)
+        self._door.stop()
+        self._dispatcher.close()
         self.bot.close()
         self.slack.stop()
 
