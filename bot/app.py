@@ -34,6 +34,7 @@ from core.clock import Clock
 from core.errors import InvalidInput
 from core.policy import PolicySource
 from core.services import BreakGlassService, RequestService
+from core.services.observer import Observer
 from core.stores.base import Stores
 from core.stores.places import Place
 from core.text import quoted
@@ -63,11 +64,10 @@ class Services:
     break_glass: BreakGlassService
 
 
-def build_services(stores: Stores, policy: PolicySource, clock: Clock) -> Services:
-    """The use cases on these stores."""
-    return Services(
-        stores, policy, clock, RequestService(stores, policy, clock), BreakGlassService(stores, policy, clock)
-    )
+def build_services(stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> Services:
+    """The use cases on these stores. `observer` hears what becomes of each."""
+    requests = RequestService(stores, policy, clock, observer)
+    return Services(stores, policy, clock, requests, BreakGlassService(stores, policy, clock, observer))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from bot.settings import LogForm
 
 _record: Final[ContextVar[str | None]] = ContextVar("countersign_record", default=None)
 _QUIET: Final = (
-    "asyncio", "boto3", "botocore", "countersign.bolt", "httpcore", "prometheus_client", "slack_bolt", "slack_sdk",
+    "asyncio", "boto3", "botocore", "httpcore", "prometheus_client", "slack_bolt", "slack_sdk",
     "urllib3", "uvicorn", "websockets",
 )  # fmt: skip
-"""Loggers of libraries, and ours that we lend to Bolt, which writes whole payloads at INFO."""
+"""Loggers of libraries, some of which write all that they are sent at INFO."""
 _INDENT: Final = "    | "
 
 

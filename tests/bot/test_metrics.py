@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.decisions import NotKnownYet
 from bot.doors.dispatching import kind_of
-from bot.metrics import Metrics, OutboxState, PayloadKind, Told, Transport, TurnedAway
+from bot.metrics import Metrics, OutboxState, PayloadKind, Transport, TurnedAway
 from core.audit import AuditEvent
 from core.errors import StoreUnavailable
 from core.request import RequestId
@@ -92,7 +93,7 @@ def test_break_glass_refusals_and_conflicts_are_counted(stores: Stores, clock: F
 
 def test_answers_and_payloads_are_counted() -> None:
     metrics = Metrics()
-    metrics.told(Told.NOT_RECORDED_YET)
+    metrics.answered(NotKnownYet())
     metrics.turned_away(Transport.HTTP, TurnedAway.SIGNATURE)
     metrics.acknowledged(Transport.SOCKET_MODE, PayloadKind.BUTTON, 0.02)
 
