@@ -22,6 +22,7 @@ from bot.installation import find_installation
 from bot.instance import Instance, Part
 from bot.metrics import Metrics
 from bot.settings import Settings, SlackSettings
+from bot.watching import Watcher
 from core.clock import SystemClock
 from core.errors import InvalidInput
 from core.policy import PolicyFile
@@ -74,7 +75,7 @@ def wire(settings: Settings, slack: SlackSettings) -> Wired:
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
     signing_secret = slack.signing_secret.get_secret_value() if slack.signing_secret and settings.listen else None
     bot = build_bot(
-        build_services(stores, policy, clock, metrics),
+        build_services(stores, policy, clock, Watcher(metrics)),
         client,
         installation,
         signing_secret=signing_secret,
