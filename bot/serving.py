@@ -12,7 +12,7 @@ from typing import Final
 from slack_sdk import WebClient
 
 from bot.app import Bot, build_bot, build_services
-from bot.decisions import DecisionQueue
+from bot.decisions import MOST_WAITING, DecisionQueue
 from bot.doors.dispatching import Dispatcher
 from bot.doors.http_door import HttpDoor
 from bot.doors.monitoring import Monitoring, MonitoringDoor
@@ -57,14 +57,16 @@ class Wired:
     """An instance, and what it says of itself when it is up."""
 
     instance: Instance
+    bot: Bot
     policy_digest: str
     transport: str
 
 
-def wire(settings: Settings, slack: SlackSettings) -> Wired:
+def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_WAITING) -> Wired:
     """Put one instance together. Asks Slack once whom the token belongs to.
 
-    Raises InvalidInput, InvalidPolicy, StoreError or SlackUnreachable: then nothing is left open.
+    `most_waiting` bounds the decisions that may wait for the store. Raises InvalidInput, InvalidPolicy, StoreError or
+    SlackUnreachable: then nothing is left open.
     """
     clock, metrics = SystemClock(), Metrics()
     policy = PolicyFile(settings.policy)
@@ -79,7 +81,7 @@ def wire(settings: Settings, slack: SlackSettings) -> Wired:
         client,
         installation,
         signing_secret=signing_secret,
-        queue=DecisionQueue(on_answer=metrics.answered),
+        queue=DecisionQueue(most_waiting=most_waiting, on_answer=metrics.answered),
     )
     metrics.watch(
         "countersign_policy_refused",
@@ -87,9 +89,8 @@ def wire(settings: Settings, slack: SlackSettings) -> Wired:
         lambda: float(policy.problem is not None),
     )
     parts = _Parts(settings, slack, metrics, client, stores, bot)
-    return Wired(
-        Instance(parts.build()), policy.current().digest, "http" if settings.listen is not None else "socket mode"
-    )
+    transport = "http" if settings.listen is not None else "socket mode"
+    return Wired(Instance(parts.build()), bot, policy.current().digest, transport)
 
 
 @dataclass(frozen=True, slots=True)
