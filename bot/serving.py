@@ -58,6 +58,7 @@ class Wired:
 
     instance: Instance
     bot: Bot
+    metrics: Metrics
     policy_digest: str
     transport: str
 
@@ -90,7 +91,7 @@ def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_W
     )
     parts = _Parts(settings, slack, metrics, client, stores, bot)
     transport = "http" if settings.listen is not None else "socket mode"
-    return Wired(Instance(parts.build()), bot, policy.current().digest, transport)
+    return Wired(Instance(parts.build()), bot, metrics, policy.current().digest, transport)
 
 
 @dataclass(frozen=True, slots=True)
