@@ -22,7 +22,7 @@ from bot.redaction import HIDDEN, Redaction
 from bot.settings import LogForm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 LOG = logging.getLogger("countersign.test")
 
@@ -263,7 +263,7 @@ class TestLibraries:
             signing_secret="0123456789abcdef",
         )
         body = "token=gIkuvaNzQIHg97ATvDxqgjtO&command=/access&text=prod&trigger_id=odd-trigger-0815"
-        form = {"content-type": "application/x-www-form-urlencoded"}
+        form: dict[str, str | Sequence[str]] = {"content-type": "application/x-www-form-urlencoded"}
         assert app.dispatch(BoltRequest(body=body, headers=form)).status == 401
         logging.getLogger("botocore.auth").info("a signature")
         logging.getLogger("uvicorn.error").info("started")

@@ -138,7 +138,7 @@ class TestPages:
         assert "countersign_decisions" in {family.name for family in text_string_to_metric_families(text)}
         _, kind, text = get(f"{door.url}/metrics", accept="application/openmetrics-text; version=1.0.0")
         assert kind.partition(";")[0] == "application/openmetrics-text"
-        assert "countersign_decisions" in {family.name for family in read_openmetrics(text)}
+        assert "countersign_decisions" in {family.name for family in read_openmetrics(text)}  # type: ignore[no-untyped-call]
 
     def test_are_only_these(self, door: MonitoringDoor) -> None:
         assert [get(f"{door.url}{path}")[0] for path in ("/", "/slack/events", "/metrics/x")] == [404] * 3

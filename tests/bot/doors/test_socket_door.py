@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,6 +42,10 @@ def connected(door: SocketDoor) -> SocketDoor:
     door.start()
     assert door.is_connected()
     return door
+
+
+def is_greeted(slack: LocalSlack, count: int) -> bool:
+    return slack.socket_mode.greeted_count == count
 
 
 def say(slack: LocalSlack, text: str) -> None:
@@ -146,7 +151,7 @@ class TestConnections:
     def test_that_are_lost_are_opened_anew(self, slack: LocalSlack) -> None:
         for count in (2, 3):
             slack.socket_mode.drop()
-            slack.wait_until(lambda count=count: slack.socket_mode.greeted_count == count)
+            slack.wait_until(partial(is_greeted, slack, count))
             assert slack.run_command(ANN, ACCESS, "/access").text == "In."
 
     @pytest.mark.usefixtures("connected")
