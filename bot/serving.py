@@ -33,16 +33,6 @@ API_SECONDS: Final = 10
 """How long a call of Slack's Web API may take."""
 
 
-def check_audit_key(settings: Settings) -> None:
-    """Raises InvalidInput unless the audit trail is sealed with a secret."""
-    if settings.audit_key is None:
-        raise InvalidInput(
-            "COUNTERSIGN_AUDIT_KEY",
-            "it is missing, and without it anybody could forge the audit trail",
-            "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
-        )
-
-
 def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
     """All that may not appear in a log."""
     kept = (slack.bot_token, slack.app_token, slack.signing_secret, settings.audit_key, settings.webhook_secret)
