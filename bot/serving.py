@@ -12,7 +12,7 @@ from typing import Final
 from slack_sdk import WebClient
 
 from bot.app import Bot, build_bot, build_services
-from bot.decisions import DecisionQueue
+from bot.decisions import MOST_WAITING, DecisionQueue
 from bot.doors.dispatching import Dispatcher
 from bot.doors.http_door import HttpDoor
 from bot.doors.monitoring import Monitoring, MonitoringDoor
@@ -22,6 +22,7 @@ from bot.installation import find_installation
 from bot.instance import Instance, Part
 from bot.metrics import Metrics
 from bot.settings import Settings, SlackSettings
+from bot.watching import Watcher
 from core.clock import SystemClock
 from core.errors import InvalidInput
 from core.policy import PolicyFile
@@ -30,16 +31,6 @@ from core.stores.opening import open_stores
 
 API_SECONDS: Final = 10
 """How long a call of Slack's Web API may take."""
-
-
-def check_audit_key(settings: Settings) -> None:
-    """Raises InvalidInput unless the audit trail is sealed with a secret."""
-    if settings.audit_key is None:
-        raise InvalidInput(
-            "COUNTERSIGN_AUDIT_KEY",
-            "it is missing, and without it anybody could forge the audit trail",
-            "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
-        )
 
 
 def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
@@ -56,14 +47,17 @@ class Wired:
     """An instance, and what it says of itself when it is up."""
 
     instance: Instance
+    bot: Bot
+    metrics: Metrics
     policy_digest: str
     transport: str
 
 
-def wire(settings: Settings, slack: SlackSettings) -> Wired:
+def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_WAITING) -> Wired:
     """Put one instance together. Asks Slack once whom the token belongs to.
 
-    Raises InvalidInput, InvalidPolicy, StoreError or SlackUnreachable: then nothing is left open.
+    `most_waiting` bounds the decisions that may wait for the store. Raises InvalidInput, InvalidPolicy, StoreError or
+    SlackUnreachable: then nothing is left open.
     """
     clock, metrics = SystemClock(), Metrics()
     policy = PolicyFile(settings.policy)
@@ -74,11 +68,11 @@ def wire(settings: Settings, slack: SlackSettings) -> Wired:
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
     signing_secret = slack.signing_secret.get_secret_value() if slack.signing_secret and settings.listen else None
     bot = build_bot(
-        build_services(stores, policy, clock, metrics),
+        build_services(stores, policy, clock, Watcher(metrics)),
         client,
         installation,
         signing_secret=signing_secret,
-        queue=DecisionQueue(on_answer=metrics.answered),
+        queue=DecisionQueue(most_waiting=most_waiting, on_answer=metrics.answered),
     )
     metrics.watch(
         "countersign_policy_refused",
@@ -86,9 +80,8 @@ def wire(settings: Settings, slack: SlackSettings) -> Wired:
         lambda: float(policy.problem is not None),
     )
     parts = _Parts(settings, slack, metrics, client, stores, bot)
-    return Wired(
-        Instance(parts.build()), policy.current().digest, "http" if settings.listen is not None else "socket mode"
-    )
+    transport = "http" if settings.listen is not None else "socket mode"
+    return Wired(Instance(parts.build()), bot, metrics, policy.current().digest, transport)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from bot.instance import Instance
 from bot.logs import configure_logging
 from bot.settings import read_settings, read_slack_settings
 
-STOP_SECONDS: Final = 25.0
-"""Less than the 30 s that Kubernetes, ECS and Docker Compose's settings of many people give before they kill."""
+STOP_SECONDS: Final = 28.0
+"""Less than the 30 s that Kubernetes and ECS give before they kill."""
 _NOT_FINISHED: Final = 3
 _SIGNALLED: Final = 128
 _log = logging.getLogger("countersign.serve")

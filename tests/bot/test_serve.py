@@ -77,6 +77,8 @@ def test_a_request_is_asked_for_and_counted_and_a_signal_ends_it_well(
         (stored,) = stores.requests.iterate()
     assert (stored.requester, stored.status) == (MIRA, RequestStatus.PENDING)
     assert [line["message"] for line in serving.lines][-1] == "stopped"
+    (asked,) = [line for line in serving.lines if line["logger"] == "countersign.decisions"]
+    assert (asked["message"], asked["record"]) == ("request_submitted on prod", stored.chain)
     assert [line for line in serving.lines if line["level"] != "INFO"] == []
     for secret in (slack.bot_token, slack.app_token, slack.signing_secret, AUDIT_KEY):
         assert secret not in serving.log
