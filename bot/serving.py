@@ -5,7 +5,7 @@ Invariant: nothing is started here. What is stopped first is what lets work in; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,12 +22,17 @@ from bot.installation import find_installation
 from bot.instance import Instance, Part
 from bot.metrics import Metrics
 from bot.settings import Settings, SlackSettings
+from bot.sinks import build_sinks
+from bot.slack_sink import SlackSink
+from bot.sweeper import Sweeper
 from bot.watching import Watcher
 from core.clock import SystemClock
 from core.errors import InvalidInput
+from core.outbox import Sink
 from core.policy import PolicyFile
 from core.stores.base import Stores
 from core.stores.opening import open_stores
+from core.stores.places import Place
 
 API_SECONDS: Final = 10
 """How long a call of Slack's Web API may take."""
@@ -66,22 +71,38 @@ def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_W
     )
     installation = find_installation(client)
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
-    signing_secret = slack.signing_secret.get_secret_value() if slack.signing_secret and settings.listen else None
+    services = build_services(stores, policy, clock, Watcher(metrics))
+    sinks = build_sinks(settings, slack, stores, policy, clock)
+    sweeper = Sweeper(services.requests, services.break_glass, stores, sinks, clock)
     bot = build_bot(
-        build_services(stores, policy, clock, Watcher(metrics)),
+        services,
         client,
         installation,
-        signing_secret=signing_secret,
+        signing_secret=slack.signing_secret.get_secret_value() if slack.signing_secret and settings.listen else None,
+        nudge=sweeper.nudge,
+        refresh=_refreshing(sinks),
         queue=DecisionQueue(most_waiting=most_waiting, on_answer=metrics.answered),
     )
+    metrics.watch_outbox(sweeper.outbox_state)
     metrics.watch(
         "countersign_policy_refused",
         "1 while the policy file has a mistake, so that the version before it stays in force.",
         lambda: float(policy.problem is not None),
     )
-    parts = _Parts(settings, slack, metrics, client, stores, bot)
+    parts = _Parts(settings, slack, metrics, client, stores, bot, sweeper)
     transport = "http" if settings.listen is not None else "socket mode"
     return Wired(Instance(parts.build()), bot, metrics, policy.current().digest, transport)
+
+
+def _refreshing(sinks: Sequence[Sink]) -> Callable[[str, Place | None], None]:
+    """Shows a record's card anew, where a sink has cards."""
+
+    def refresh(record: str, clicked: Place | None) -> None:
+        for sink in sinks:
+            if isinstance(sink, SlackSink):
+                sink.refresh(record, clicked=clicked)
+
+    return refresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +113,7 @@ class _Parts:
     client: WebClient
     stores: Stores
     bot: Bot
+    sweeper: Sweeper
 
     def build(self) -> list[Part]:
         """The parts in the order of their start."""
@@ -109,6 +131,7 @@ class _Parts:
         return [
             Part("the stores", stop=self.stores.close),
             *self._monitoring_parts(monitoring),
+            Part("the sweeper", self.sweeper.start, self.sweeper.stop),
             Part("the bot", self.bot.warm, self.bot.close),
             Part("the dispatcher", stop=dispatcher.close),
             Part("the door", door.start, door.stop),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
-ROW = re.compile(r"^\| `(countersign_\w+)` \| ([^|]*) \|", re.MULTILINE)
+ROW = re.compile(r"^\| `(countersign_\w+)` \|([^|]*)\|", re.MULTILINE)
 
 
 def described() -> dict[str, set[str]]:
