@@ -34,11 +34,8 @@ _ACCESS_DENIED: Final = "AccessDenied"
 
 def check_store(settings: Settings, clock: Clock) -> Iterator[Finding]:
     """The tables, then the outbox in them."""
-    match read_store_url(settings.store):
-        case SqliteLocation(path):
-            findings = [_check_file(path)]
-        case DynamoLocation() as location:
-            findings = list(_check_tables(location))
+    location = read_store_url(settings.store)
+    findings = [_check_file(location.path)] if isinstance(location, SqliteLocation) else list(_check_tables(location))
     yield from findings
     if any(finding.fix for finding in findings):
         return
