@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from core.actor import Actor
     from core.audit import AuditEntry
     from core.request import Request
-    from core.stores.base import Delivery, Stores
+    from core.stores.base import Stores
+    from core.stores.deliveries import Delivery
     from tests.engines.clock import FrozenClock
 
 CHANNEL: Final = "C0ACCESS1"
