@@ -22,7 +22,7 @@ from bot.blocks.elements import Message
 from bot.blocks.replies import BROKEN, OUT_OF_DATE, notice, reply
 from bot.decisions import DecisionQueue
 from bot.identity import SlackDirectory
-from bot.listeners.click import Clicked, read_click
+from bot.listeners.click import read_click
 from bot.listeners.desk import Desk
 from bot.listeners.home import HomeListeners
 from bot.listeners.people import PeopleListeners
@@ -34,7 +34,9 @@ from core.clock import Clock
 from core.errors import InvalidInput
 from core.policy import PolicySource
 from core.services import BreakGlassService, RequestService
+from core.services.observer import Observer
 from core.stores.base import Stores
+from core.stores.places import Place
 from core.text import quoted
 
 _ANY = re.compile(".*", re.DOTALL)
@@ -62,11 +64,10 @@ class Services:
     break_glass: BreakGlassService
 
 
-def build_services(stores: Stores, policy: PolicySource, clock: Clock) -> Services:
-    """The use cases on these stores."""
-    return Services(
-        stores, policy, clock, RequestService(stores, policy, clock), BreakGlassService(stores, policy, clock)
-    )
+def build_services(stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> Services:
+    """The use cases on these stores. `observer` hears what becomes of each."""
+    requests = RequestService(stores, policy, clock, observer)
+    return Services(stores, policy, clock, requests, BreakGlassService(stores, policy, clock, observer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,13 @@ class Aftermath:
     home: HomeListeners
     replies: Replies
     nudge: Callable[[], None]
-    refresh: Callable[[str, Clicked | None], None]
+    refresh: Callable[[str, Place | None], None]
 
     def committed(self) -> None:
         """Tell of it now."""
         self.nudge()
 
-    def found_stale(self, record: str, message: Clicked | None) -> None:
+    def found_stale(self, record: str, message: Place | None) -> None:
         """Show the card anew, on the threads of the replies."""
         self.replies.run(lambda: self.refresh(record, message))
 
@@ -118,7 +119,7 @@ def build_bot(
     *,
     signing_secret: str | None,
     nudge: Callable[[], None] = lambda: None,
-    refresh: Callable[[str, Clicked | None], None] = lambda _record, _message: None,
+    refresh: Callable[[str, Place | None], None] = lambda _record, _message: None,
     queue: DecisionQueue | None = None,
 ) -> Bot:
     """The bot on these services.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from bot.decisions import Full, Known, NotKnownYet
 from core.actor import is_person
 from core.audit import AuditEvent
 from core.errors import CountersignError
@@ -37,6 +38,7 @@ _DECISIONS: Final = {
 }
 _BY_APPROVERS: Final = frozenset({AuditEvent.REQUEST_APPROVED, AuditEvent.REQUEST_DENIED})
 _KINDS: Final = {"REQUEST": "request", "BREAKGLASS": "break_glass"}
+_ANSWERS: Final = {Known: "outcome", NotKnownYet: "not_recorded_yet", Full: "too_busy"}
 _DECISION_BUCKETS: Final = (10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400)
 """Seconds, from a colleague who is looking to the day after which a request expires by default."""
 _ACKNOWLEDGEMENT_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 2.5, 3)
@@ -72,14 +74,6 @@ class TurnedAway(StrEnum):
     TOO_BUSY = "too_busy"
     STOPPING = "stopping"
     FAILED = "failed"
-
-
-class Told(StrEnum):
-    """What the acknowledgement of a decision could say."""
-
-    OUTCOME = "outcome"
-    NOT_RECORDED_YET = "not_recorded_yet"
-    TOO_BUSY = "too_busy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +134,9 @@ class Metrics:
         """Count a payload that got no acknowledgement, so that Slack shows a failure."""
         self._turned_away.labels(transport.value, why.value).inc()
 
-    def told(self, what: Told) -> None:
-        """Count what the acknowledgement of a decision said."""
-        self._told.labels(what.value).inc()
+    def answered(self, answer: Known[Any] | NotKnownYet | Full) -> None:
+        """Count what the acknowledgement of a click could say."""
+        self._answers.labels(_ANSWERS[type(answer)]).inc()
 
     def write(self, accept: str) -> tuple[bytes, str]:
         """All metrics in the form that a scraper's Accept header asks for, and its content type."""
@@ -194,11 +188,11 @@ class Metrics:
             "Payloads that were not acknowledged.",
             {"transport": Transport, "why": TurnedAway},
         )
-        self._told = _counter(
+        self._answers = _counter(
             self.registry,
             "countersign_answers_total",
-            "What the acknowledgements of decisions could say.",
-            {"answer": Told},
+            "What the acknowledgements of clicks could say.",
+            {"answer": _ANSWERS.values()},
         )
 
 

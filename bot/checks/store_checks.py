@@ -35,8 +35,7 @@ _ACCESS_DENIED: Final = "AccessDenied"
 def check_store(settings: Settings, clock: Clock) -> Iterator[Finding]:
     """The tables, then the outbox in them."""
     location = read_store_url(settings.store)
-    is_file = isinstance(location, SqliteLocation)
-    findings = [_check_file(location.path)] if is_file else list(_check_tables(location))
+    findings = [_check_file(location)] if isinstance(location, SqliteLocation) else list(_check_tables(location))
     yield from findings
     if any(finding.fix for finding in findings):
         return
@@ -79,9 +78,9 @@ def _problems(what: str, deliveries: Iterable[Delivery]) -> Iterator[Finding]:
         yield note(f"{what}: {len(problems) - _MOST_SHOWN} more")
 
 
-def _check_file(path: str) -> Finding:
-    problem = find_problem(path)
-    return wrong(f"store: {problem}", "See docs/operators.md.") if problem else fine(f"store: {path}")
+def _check_file(location: SqliteLocation) -> Finding:
+    problem = find_problem(location.path)
+    return wrong(f"store: {problem}", "See docs/operators.md.") if problem else fine(f"store: {location.path}")
 
 
 def _check_tables(location: DynamoLocation) -> Iterator[Finding]:

@@ -126,8 +126,8 @@ class SocketDoor:
                 link.wait_for_end()
                 if time.monotonic() - began > _STEADY_SECONDS:
                     pauses = _pauses()
-            self._stopping.wait(max(least, next(pauses)))
-            link, least = self._connect()
+            if not self._stopping.wait(max(least, next(pauses))):
+                link, least = self._connect()
 
     def _let_old_ones_go(self, newest: SocketLink) -> None:
         with self._lock:

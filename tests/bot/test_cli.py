@@ -45,7 +45,7 @@ def test_version_is_the_one_of_the_package() -> None:
 def test_help_names_the_commands_that_are_there() -> None:
     shown = run("--help").output
 
-    assert [name for name in ("audit", "playground", "policy", "tables") if f"  {name} " not in shown] == []
+    assert [name for name in ("audit", "playground", "policy", "serve", "tables") if f"  {name} " not in shown] == []
 
 
 def test_help_works_whatever_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
