@@ -23,7 +23,7 @@ def test_a_forged_response_url_is_not_called_and_the_answer_comes_as_a_direct_me
     clock: FrozenClock, url: str
 ) -> None:
     with new_slack(clock) as slack, socket.create_server(("127.0.0.1", 0)) as elsewhere:
-        elsewhere.setblocking(False)
+        elsewhere.settimeout(0)
         replies = Replies(WebClient(slack.bot_token, base_url=slack.api_url))
         forged = url.format(port=elsewhere.getsockname()[1])
         replies.tell(Click(JON, None, time.monotonic(), response_url=forged), reply("Approved."))
