@@ -118,9 +118,6 @@ class Dispatcher:
     def _ask(self, transport: Transport, build: Callable[[], BoltRequest]) -> Answered | TurnedAway:
         try:
             request = build()
-            body: object = request.body
-            if not isinstance(body, dict):
-                return self._count(transport, TurnedAway.MALFORMED)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             # Bolt reads Slack's JSON while it builds the request, and trusts its shape.
             _log.warning("a payload could not be read: %s", type(error).__name__)
