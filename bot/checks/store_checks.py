@@ -34,11 +34,8 @@ _ACCESS_DENIED: Final = "AccessDenied"
 
 def check_store(settings: Settings, clock: Clock) -> Iterator[Finding]:
     """The tables, then the outbox in them."""
-    match read_store_url(settings.store):
-        case SqliteLocation(path):
-            findings = [_check_file(path)]
-        case DynamoLocation() as location:
-            findings = list(_check_tables(location))
+    location = read_store_url(settings.store)
+    findings = [_check_file(location)] if isinstance(location, SqliteLocation) else list(_check_tables(location))
     yield from findings
     if any(finding.fix for finding in findings):
         return
@@ -57,13 +54,13 @@ def check_outbox(stores: Stores, clock: Clock) -> Iterator[Finding]:
     age = now - backlog.oldest_at if backlog.oldest_at is not None else timedelta()
     if age > WAITS_TOO_LONG:
         yield wrong(
-            f"outbox: {waiting} wait to be told, the oldest for {format_duration(age - age % timedelta(minutes=1))}",
+            f"outbox: {waiting} still to be told, the oldest for {format_duration(age - age % timedelta(minutes=1))}",
             "Start `countersign serve`, or run `countersign sweep`; if one of them runs, its log says why.",
         )
         # What was put off is due again within the longest pause.
         yield from _problems("still tried", stores.audit.iterate_due(now + LONGEST_PAUSE))
     else:
-        yield fine(f"outbox: {waiting} wait to be told" if backlog.waiting else "outbox: nothing waits to be told")
+        yield fine(f"outbox: {waiting} on the way" if backlog.waiting else "outbox: everything was told")
     if backlog.parked:
         yield wrong(
             f"outbox: {_count(backlog.parked, 'change')} could not be told, and nobody tries any more",
@@ -81,9 +78,9 @@ def _problems(what: str, deliveries: Iterable[Delivery]) -> Iterator[Finding]:
         yield note(f"{what}: {len(problems) - _MOST_SHOWN} more")
 
 
-def _check_file(path: str) -> Finding:
-    problem = find_problem(path)
-    return wrong(f"store: {problem}", "See docs/operators.md.") if problem else fine(f"store: {path}")
+def _check_file(location: SqliteLocation) -> Finding:
+    problem = find_problem(location.path)
+    return wrong(f"store: {problem}", "See docs/operators.md.") if problem else fine(f"store: {location.path}")
 
 
 def _check_tables(location: DynamoLocation) -> Iterator[Finding]:
