@@ -1,0 +1,46 @@
+// A button of the top bar with a small panel under it.
+
+import { html, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
+import { Floating } from "./floating.js";
+import { keepFocus } from "./focus.js";
+import { Icon } from "./icons.js";
+
+/** `children(close)` is what the panel shows. */
+export function ToolPanel({ icon, text, label, title, children, onOpen, class: name = "" }) {
+  const [isOpen, setOpen] = useState(false);
+  const button = useRef(null);
+  const close = () => setOpen(false);
+  return html`
+    <button
+      ref=${button}
+      type="button"
+      class="tool ${name}"
+      aria-haspopup="dialog"
+      aria-expanded=${isOpen}
+      aria-label=${label}
+      title=${title}
+      onClick=${() => {
+        if (!isOpen) onOpen?.();
+        setOpen(!isOpen);
+      }}
+    >
+      <${Icon} name=${icon} /><span class="tool-text">${text}</span>
+    </button>
+    ${isOpen &&
+    html`<${Floating} anchor=${button} align="end" onLeave=${close} class="panel">
+      <${Held} label=${title} close=${close}>${children(close)}<//>
+    <//>`}
+  `;
+}
+
+function Held({ label, close, children }) {
+  const stop = useRef(null);
+  const hold = (element) => {
+    if (element && !stop.current) stop.current = keepFocus(element, { onEscape: close });
+    else if (!element && stop.current) {
+      stop.current();
+      stop.current = null;
+    }
+  };
+  return html`<div ref=${useRef(hold).current} role="dialog" aria-label=${label} class="panel-inner" tabindex="-1">${children}</div>`;
+}
