@@ -1,11 +1,11 @@
 """A request for access to a profile, from the asking to the one decision that ends it.
 
-    from / to    pending   approved   denied   expired   cancelled
-    pending       vote      quorum     yes      yes       yes
-    approved      -         final
-    denied        -                    final
-    expired       -                             final
-    cancelled     -                                       final
+    from / to    pending          approved   denied   expired   cancelled
+    pending      vote, reminder    quorum     yes      yes       yes
+    approved      -                final
+    denied        -                           final
+    expired       -                                    final
+    cancelled     -                                              final
 
 Invariant: one decision, made once. A transition of a final request either changes nothing at all (the same person
 said the same thing again) or raises InvalidStateTransition; it never touches who decided, the comment, the window or
@@ -89,6 +89,7 @@ class Request(Record):
     approver: ValidDeciderId | None = None
     approver_comment: Comment | None = None
     decided_at: UtcTime | None = None
+    reminded_at: UtcTime | None = None
     access_ends_at: UtcTime | None = None
 
     @classmethod
@@ -172,6 +173,14 @@ class Request(Record):
                 self.chain, self.status, RequestStatus.EXPIRED, reason="its deadline has not passed"
             )
         return self.replace(status=RequestStatus.EXPIRED)
+
+    def remind(self, now: datetime) -> Self:
+        """Record that the approvers are reminded. A pending request that was reminded already stays the same.
+
+        Raises InvalidStateTransition when the request is decided or its time has passed.
+        """
+        self._check(RequestStatus.PENDING, now)
+        return self if self.reminded_at is not None else self.replace(reminded_at=now)
 
     def is_overdue(self, now: datetime) -> bool:
         """True when nobody decided in time, whether or not anything has recorded that yet."""
@@ -281,16 +290,10 @@ class Request(Record):
                 not is_approved or self.access_ends_at == (self.decided_at or self.created_at) + self.duration,
                 "the window opens with the approval and lasts for the duration",
             ),
+            (self.reminded_at is None or self.reminded_at < self.expires_at, "nobody is reminded after the deadline"),
         )
 
 
 _FIXED_WHEN_MADE: Final = (
-    "requester",
-    "profile",
-    "justification",
-    "duration",
-    "rule",
-    "required_approvals",
-    "created_at",
-    "expires_at",
-)
+    "requester", "profile", "justification", "duration", "rule", "required_approvals", "created_at", "expires_at",
+)  # fmt: skip

@@ -30,6 +30,7 @@ from core.errors import EventExists, EventNotFound, LimitReached
 from core.policy import BreakGlassDecision, PolicySource
 from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
 from core.services.expiring import expire_overdue
+from core.services.observer import Observer, Unobserved
 from core.stores.base import MOST_PER_PAGE, Page, Stores
 from core.text import clean_text
 from core.usage import Usage, UsageLedger, find_limit, is_escalated
@@ -38,10 +39,11 @@ from core.usage import Usage, UsageLedger, find_limit, is_escalated
 class BreakGlassService:
     """Break the glass, close it, answer for it. Safe for threads, and for any number of processes."""
 
-    def __init__(self, stores: Stores, policy: PolicySource, clock: Clock) -> None:
+    def __init__(self, stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
+        self._observer = observer or Unobserved()
 
     def invoke(
         self,
@@ -64,7 +66,7 @@ class BreakGlassService:
             "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
         event_id = id_from(EventId, invoker.id, idempotency_key)
-        with noting_refusals(self._stores.refusals, AuditEvent.INVOKE_REFUSED, invoker) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.INVOKE_REFUSED, invoker, self._observer) as attempt:
             attempt.is_for(name)
 
             def decide() -> BreakGlassEvent:
@@ -89,7 +91,7 @@ class BreakGlassService:
                 )
                 return self._create_within_limits(event, decision)
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
         """End the access before its time. Whoever closed it already gets the same event back.
@@ -97,7 +99,7 @@ class BreakGlassService:
         Raises EventNotFound, NotAllowed, InvalidStateTransition, InvalidInput, StoreError.
         """
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
-        with noting_refusals(self._stores.refusals, AuditEvent.CLOSE_REFUSED, closer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.CLOSE_REFUSED, closer, self._observer) as attempt:
 
             def decide() -> BreakGlassEvent:
                 event, now = self._load(event_id)
@@ -113,7 +115,7 @@ class BreakGlassService:
                 entry = _entry(AuditEvent.BREAK_GLASS_CLOSED, closer.id, closed, details)
                 return self._update(closed, entry, self._ledgers_after_close(closed))
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def review(
         self, event_id: EventId, reviewer: Actor, verdict: Verdict, notes: str, follow_up: str | None = None
@@ -121,7 +123,7 @@ class BreakGlassService:
         """Answer for an ended event, once. Raises like `close`."""
         found = clean_text("notes", notes, at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])
         link = _clean_link(follow_up)
-        with noting_refusals(self._stores.refusals, AuditEvent.REVIEW_REFUSED, reviewer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.REVIEW_REFUSED, reviewer, self._observer) as attempt:
 
             def decide() -> BreakGlassEvent:
                 event, now = self._load(event_id)
@@ -137,7 +139,7 @@ class BreakGlassService:
                 entry = _entry(AuditEvent.BREAK_GLASS_REVIEWED, reviewer.id, reviewed, details)
                 return self._update(reviewed, entry)
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def expire_due(self) -> tuple[BreakGlassEvent, ...]:
         """Record the end of every event whose time passed; the ones that this call recorded.
@@ -176,12 +178,14 @@ class BreakGlassService:
             details["mfa_method"] = event.mfa_method
         entry = _entry(AuditEvent.BREAK_GLASS_INVOKED, event.invoker, event, details)
         try:
-            return self._stores.break_glass.create(event, entry, (by_invoker.add(event), by_profile.add(event)))
+            created = self._stores.break_glass.create(event, entry, (by_invoker.add(event), by_profile.add(event)))
         except EventExists:
             existing = self._stores.break_glass.get(EventId(event.id))
             if existing.invoker != event.invoker:
                 raise
             return existing
+        self._observer.committed(created, entry.event)
+        return created
 
     def _ledgers_after_close(self, closed: BreakGlassEvent) -> tuple[UsageLedger, ...]:
         by_invoker, _ = self._stores.break_glass.get_ledgers(closed.invoker, closed.profile)
@@ -209,7 +213,9 @@ class BreakGlassService:
         self, event: BreakGlassEvent, entry: EntryDraft, ledgers: tuple[UsageLedger, ...] = ()
     ) -> BreakGlassEvent:
         with reading_again_if_decided(event):
-            return self._stores.break_glass.update(event, entry, ledgers)
+            updated = self._stores.break_glass.update(event, entry, ledgers)
+        self._observer.committed(updated, entry.event)
+        return updated
 
 
 def _entry(event: AuditEvent, actor: str, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:

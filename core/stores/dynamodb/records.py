@@ -34,8 +34,9 @@ from core.stores.commit import (
     read_record,
     stamp_ledger,
 )
-from core.stores.dynamodb.audit import entry_key, put_entry
+from core.stores.dynamodb.audit import put_entry
 from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.deliveries import entry_key
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.listing import EventLists, RecordLists, RequestLists, Row
 from core.stores.paging import Position
