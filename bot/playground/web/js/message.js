@@ -62,6 +62,7 @@ export function Message({ ws, person, message, id, isCompact, notify, replies = 
           <span class="message-author">${name}</span>
           ${author?.is_bot && html`<span class="badge">App</span>`}
           <time class="message-time" dateTime=${at.toISOString()} title="${dayAndTime(at)}, ${relative(at, new Date(ws.now()))}">${timeOf(at)}</time>
+          ${message.edited_ts && html`<span class="edited">edited</span>`}
         </p>`}
         <div class="message-body">
           ${message.blocks.length
@@ -74,7 +75,7 @@ export function Message({ ws, person, message, id, isCompact, notify, replies = 
               </div>
             `,
           )}
-          ${message.edited_ts && html`<span class="edited">(edited)</span>`}
+          ${isCompact && message.edited_ts && html`<span class="edited">(edited)</span>`}
         </div>
         ${replies.length > 0 &&
         html`<button type="button" class="thread-link" onClick=${() => openThread(message.ts)}>

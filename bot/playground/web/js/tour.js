@@ -90,13 +90,16 @@ export function useTour(ws, evidence, stage) {
   useEffect(() => {
     if (fresh.length) save({ ...state, done: [...state.done, ...fresh] });
   }, [fresh.join()]);
+  // Who did a later step by themselves needs no word of an earlier one.
+  const last = all.findLastIndex((step) => state.done.includes(step.key));
+  const done = all.slice(0, last + 1).map((step) => step.key);
   const toggle = () => {
     // Who opens it again when everything is done wants to go once more.
-    const isAgain = !state.isOpen && all.every((step) => state.done.includes(step.key));
+    const isAgain = !state.isOpen && done.length === all.length;
     if (isAgain) evidence.seen.clear();
-    save({ done: isAgain ? [] : state.done, isOpen: !state.isOpen });
+    save({ done: isAgain ? [] : done, isOpen: !state.isOpen });
   };
-  return { all, done: state.done, isOpen: state.isOpen, toggle, stage };
+  return { all, done, isOpen: state.isOpen, toggle, stage };
 }
 
 export function Tour({ tour }) {
