@@ -13,9 +13,11 @@ from typing import Any, Final
 import click
 
 from bot.commands.audit import audit
+from bot.commands.doctor import doctor
 from bot.commands.playground import playground
 from bot.commands.policy import policy
 from bot.commands.serve import serve
+from bot.commands.sweep import sweep
 from bot.commands.tables import tables
 from core.errors import CountersignError, InvalidInput, InvalidPolicy, StoreError
 
@@ -42,7 +44,7 @@ def countersign() -> None:
     """Access with two pairs of eyes, from Slack."""
 
 
-for _command in (audit, playground, policy, serve, tables):
+for _command in (audit, doctor, playground, policy, serve, sweep, tables):
     countersign.add_command(_command)
 
 
