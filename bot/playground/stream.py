@@ -54,6 +54,7 @@ class Stream:
                     if event is None:
                         break
                     await _write(send, _event(event))
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             with self._journal.lock:
                 self._open.discard((loop, queue))

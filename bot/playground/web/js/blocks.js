@@ -67,7 +67,7 @@ function Input({ block, surface }) {
   const { element } = block;
   const id = `${surface.id}-${block.block_id}`;
   const error = surface.errors?.[block.block_id];
-  const about = [block.hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
+  const about = [error && `${id}-error`, block.hint && `${id}-hint`].filter(Boolean).join(" ");
   const isGroup = ["radio_buttons", "checkboxes"].includes(element.type) || element.type.startsWith("multi_");
   const aria = {
     "aria-describedby": about || null,

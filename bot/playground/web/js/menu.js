@@ -1,6 +1,6 @@
 // A button that opens a menu of things to do.
 
-import { html, useLayoutEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Floating } from "./floating.js";
 
 /** `items` are `{text, about, lead, isCurrent, run}`; `children` is what the button shows. */
@@ -44,7 +44,8 @@ export function Menu({ label, items, class: name = "icon-button", align = "start
 function Items({ label, items, role, close, leave }) {
   const list = useRef(null);
   const entries = () => [...list.current.querySelectorAll("[role^=menuitem]")];
-  useLayoutEffect(() => (entries().find((e) => e.getAttribute("aria-checked") === "true") ?? entries()[0])?.focus(), []);
+  // Not earlier: what is not shown yet takes no focus.
+  useEffect(() => (entries().find((e) => e.getAttribute("aria-checked") === "true") ?? entries()[0])?.focus(), []);
   const onKeyDown = (event) => {
     const all = entries();
     const now = all.indexOf(document.activeElement);

@@ -25,7 +25,8 @@ function useKeptFocus(root) {
       root.current.focus({ preventScroll: true });
     }
   });
-  return { onFocusIn, onFocusOut };
+  // In lower case, as this Preact hands on a name that no element has as a property.
+  return { onfocusin: onFocusIn, onfocusout: onFocusOut };
 }
 
 export function Message({ ws, person, message, id, isCompact, notify, replies = [], openThread }) {

@@ -50,7 +50,7 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
       class="pane ${isSidebarOpen ? "is-sidebar-open" : ""}"
       aria-label="Slack as ${ws.nameOf(person)} sees it"
       data-pane=${index}
-      onFocusIn=${take}
+      onfocusin=${take}
       onPointerDown=${take}
       onKeyDown=${(event) => event.key === "Escape" && isSidebarOpen && setSidebarOpen(false)}
     >

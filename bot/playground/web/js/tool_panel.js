@@ -1,6 +1,6 @@
 // A button of the top bar with a small panel under it.
 
-import { html, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Floating } from "./floating.js";
 import { keepFocus } from "./focus.js";
 import { Icon } from "./icons.js";
@@ -34,13 +34,8 @@ export function ToolPanel({ icon, text, label, title, children, onOpen, class: n
 }
 
 function Held({ label, close, children }) {
-  const stop = useRef(null);
-  const hold = (element) => {
-    if (element && !stop.current) stop.current = keepFocus(element, { onEscape: close });
-    else if (!element && stop.current) {
-      stop.current();
-      stop.current = null;
-    }
-  };
-  return html`<div ref=${useRef(hold).current} role="dialog" aria-label=${label} class="panel-inner" tabindex="-1">${children}</div>`;
+  const box = useRef(null);
+  // Not earlier: what is not shown yet takes no focus.
+  useEffect(() => keepFocus(box.current, { onEscape: close }), []);
+  return html`<div ref=${box} role="dialog" aria-label=${label} class="panel-inner" tabindex="-1">${children}</div>`;
 }
