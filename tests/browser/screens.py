@@ -40,7 +40,7 @@ class Screens:
 
     def composer(self, index: int) -> Locator:
         """Where this person writes."""
-        return self.pane(index).get_by_role("combobox", name=re.compile("^(Message|Reply)"))
+        return self.pane(index).get_by_role("textbox", name=re.compile("^(Message|Reply)"))
 
     def write(self, index: int, text: str) -> None:
         """Write a line, or a command, and send it."""

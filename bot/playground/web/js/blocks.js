@@ -18,7 +18,7 @@ function Block({ block, surface }) {
   return html`<${kind} block=${block} surface=${surface} />`;
 }
 
-const Header = ({ block }) => html`<h3 class="block header">${bare(block.text)}</h3>`;
+const Header = ({ block }) => html`<h4 class="block header">${bare(block.text)}</h4>`;
 
 const Divider = () => html`<hr class="block divider" />`;
 

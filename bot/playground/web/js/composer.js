@@ -111,9 +111,8 @@ export function Composer({ ws, person, channel, id, notify, thread, draft, setDr
         rows="1"
         aria-label=${name}
         placeholder=${thread ? "Reply…" : `Message #${channel.name}, or type /`}
-        role="combobox"
-        aria-expanded=${isOpen}
         aria-autocomplete="list"
+        aria-haspopup="listbox"
         aria-controls=${isOpen ? `${id}-found` : null}
         aria-activedescendant=${isOpen && active >= 0 ? `${id}-found-${active}` : null}
         value=${draft}

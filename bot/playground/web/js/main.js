@@ -86,7 +86,6 @@ function Page() {
     />
     <${Tour} tour=${tour} />
     <main class="stage ${isHoodOpen ? "has-hood" : ""} ${isDouble ? "is-double" : "is-single"}" data-active=${active}>
-      <h1 class="hearable">Countersign playground</h1>
       ${isDouble &&
       html`<div class="pane-tabs" role="group" aria-label="Whose screen">
         ${panes.map((pane, index) => html`

@@ -62,16 +62,8 @@ function Modal({ ws, person, view, id, depth, isTop, isActive }) {
   const { content } = view;
   return html`
     <div class="veil" hidden=${!isTop} inert=${!isTop}>
-      <form
-        ref=${box}
-        class="dialog"
-        role="dialog"
-        aria-modal="true"
-        aria-labelledby="${id}-title"
-        tabindex="-1"
-        noValidate
-        onSubmit=${submit}
-      >
+      <div ref=${box} class="dialog" role="dialog" aria-modal="true" aria-labelledby="${id}-title" tabindex="-1">
+        <form class="dialog-form" noValidate onSubmit=${submit}>
         <header class="dialog-head">
           <${Mark} />
           <h2 id="${id}-title" class="dialog-title">${bare(content.title)}</h2>
@@ -94,7 +86,8 @@ function Modal({ ws, person, view, id, depth, isTop, isActive }) {
           </footer>
         `}
         <p class="hearable" role="status">${errorCount ? `${errorCount} field${errorCount > 1 ? "s" : ""} to look at.` : ""}</p>
-      </form>
+        </form>
+      </div>
     </div>
   `;
 }

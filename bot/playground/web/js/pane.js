@@ -56,6 +56,7 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
     >
       <div class="pane-under" inert=${isCovered}>
         <header class="pane-head">
+          <h2 class="hearable">${ws.nameOf(person)}</h2>
           <button
             type="button"
             class="icon-button sidebar-button"
@@ -125,7 +126,7 @@ function Sidebar({ ws, person, place, go }) {
   const direct = ws.directOf(person);
   const isApp = place === "home" || place === "messages";
   return html`
-    <nav class="sidebar" aria-label="Channels and apps">
+    <nav class="sidebar" aria-label="Channels and apps of ${ws.nameOf(person)}">
       <p class="sidebar-team">${ws.team.name}</p>
       <h3 class="sidebar-title">Channels</h3>
       <ul>
@@ -162,8 +163,8 @@ function ChannelHead({ ws, channel, thread, back }) {
     <header class="place-head">
       ${thread
         ? html`<button type="button" class="icon-button" aria-label="Back to #${channel.name}" onClick=${back}><${Icon} name="back" /></button>
-            <h2 class="place-title">Thread <span class="place-about">#${channel.name}</span></h2>`
-        : html`<h2 class="place-title"><${Icon} name=${channel.is_private ? "lock" : "hash"} />${channel.name}</h2>
+            <h3 class="place-title">Thread <span class="place-about">#${channel.name}</span></h3>`
+        : html`<h3 class="place-title"><${Icon} name=${channel.is_private ? "lock" : "hash"} />${channel.name}</h3>
             <span class="members" title=${channel.members.map((id) => ws.nameOf(id)).join(", ")}>
               <span class="hearable">${channel.members.length} members</span>
               ${channel.members.filter((id) => id !== ws.app.bot_user).slice(0, 4).map((id) => html`<${Avatar} ws=${ws} id=${id} size="tiny" />`)}
@@ -181,7 +182,7 @@ function AppHead({ ws, person, place, go }) {
   ];
   return html`
     <header class="place-head is-app">
-      <h2 class="place-title"><${Avatar} ws=${ws} id=${ws.app.bot_user} size="tiny" />${ws.app.name}</h2>
+      <h3 class="place-title"><${Avatar} ws=${ws} id=${ws.app.bot_user} size="tiny" />${ws.app.name}</h3>
       <div class="tabs">
         ${tabs.map(([key, name]) => html`
           <button key=${key} type="button" class="tab" aria-current=${place === key ? "page" : null} onClick=${() => go(key)}>

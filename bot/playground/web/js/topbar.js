@@ -1,6 +1,6 @@
 // The playground's own controls: time, a race, what is under the hood, the tour, light and dark.
 
-import { html, useState } from "../vendor/htm-preact-3.1.1.js";
+import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Clock } from "./clock.js";
 import { Icon, Mark } from "./icons.js";
 import { Race } from "./race.js";
@@ -8,7 +8,7 @@ import { Race } from "./race.js";
 export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggleHood, tour }) {
   return html`
     <header class="topbar" aria-label="Playground">
-      <div class="brand"><${Mark} /><span class="brand-name">Countersign</span> <span class="brand-about">playground</span></div>
+      <h1 class="brand"><${Mark} /><span class="brand-name">Countersign</span> <span class="brand-about">playground</span></h1>
       ${!ws.isOnline && html`<p class="offline" role="status">Not connected. Trying again…</p>`}
       <div class="topbar-tools">
         <${Clock} ws=${ws} />
@@ -28,10 +28,16 @@ export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggl
   `;
 }
 
+const system = matchMedia("(prefers-color-scheme: dark)");
+const isDarkNow = () => (document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
+
 function Theme() {
-  const isDarkNow = () =>
-    (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const [isDark, setDark] = useState(isDarkNow);
+  useEffect(() => {
+    const follow = () => setDark(isDarkNow());
+    system.addEventListener("change", follow);
+    return () => system.removeEventListener("change", follow);
+  }, []);
   const toggle = () => {
     const theme = isDarkNow() ? "light" : "dark";
     document.documentElement.dataset.theme = theme;
