@@ -11,8 +11,7 @@ from playwright.sync_api import expect
 from tests.browser.screens import LEFT, RIGHT, Screens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    pass
 
 
 pytestmark = pytest.mark.browser
@@ -30,9 +29,9 @@ def _objections(screens: Screens) -> list[str]:
 
 
 @pytest.fixture(params=["light", "dark"])
-def shown(request: pytest.FixtureRequest, welcome: Screens) -> Iterator[Screens]:
+def shown(request: pytest.FixtureRequest, welcome: Screens) -> Screens:
     welcome.page.emulate_media(color_scheme=request.param)
-    yield welcome
+    return welcome
 
 
 def test_the_page_with_the_tour_and_cards(shown: Screens) -> None:
