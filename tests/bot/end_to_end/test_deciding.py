@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier
 
 import pytest
 
 from bot.blocks.request_card import APPROVE, CANCEL, DENY, MORE
 from core.request import RequestStatus
+from core.stores.commit import StoreSettings
+from core.stores.sqlite import SqliteStores
 from tests.bot.end_to_end.stage import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Stage, walk_text
 
 APPROVED, DENIED, PENDING = RequestStatus.APPROVED, RequestStatus.DENIED, RequestStatus.PENDING
@@ -39,6 +43,22 @@ def test_two_approvers_at_once_decide_once_and_both_hear_who(stage: Stage) -> No
     loser = {JON, AIKO} - {winner}
     assert f"This was already approved by <@{winner}> just now" in stage.told(*loser)
     assert "Approved." in stage.told(str(winner))
+
+
+def test_a_click_in_a_second_instance_is_judged_by_the_same_record(stage: Stage, tmp_path: Path) -> None:
+    request, waiting = stage.ask(), stage.ask()
+    card, other = stage.card(request), stage.card(waiting)
+    stage.slack.press(JON, card, APPROVE)
+    with (
+        closing(SqliteStores(str(tmp_path / "countersign.db"), StoreSettings(clock=stage.clock))) as stores,
+        Stage(stores, stage.clock, slack=stage.slack) as second,
+    ):
+        second.slack.press(AIKO, card, APPROVE)
+        assert f"already approved by <@{JON}>" in stage.told(AIKO)
+        second.slack.press(AIKO, other, APPROVE)
+
+    assert stage.stored(request).approver == JON
+    assert stage.stored(waiting).approver == AIKO
 
 
 def test_a_double_click_counts_once_and_says_the_same_twice(stage: Stage) -> None:
@@ -167,6 +187,17 @@ def test_nobody_is_shown_what_neither_is_theirs_nor_waits_for_them(stage: Stage)
     assert answer.message is not None
     assert "Nothing waits for your decision." in str(answer.message.blocks)
     assert APPROVE not in str(stage.home(SAM).blocks)
+
+
+def test_what_somebody_voted_on_already_does_not_wait_for_them_any_more(stage: Stage) -> None:
+    request = stage.ask(SAM, "vault", "1h")
+    stage.slack.press(JON, stage.card(request), APPROVE)
+
+    def waiting(user: str) -> str:
+        return str(stage.access(user, "pending").message)
+
+    assert request.id not in waiting(JON)
+    assert request.id in waiting(AIKO)
 
 
 def test_the_record_decides_and_not_the_message_that_was_pressed(stage: Stage) -> None:
