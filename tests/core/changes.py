@@ -1,4 +1,4 @@
-"""The five ways in which a store changes something, each made once and looked at afterwards.
+"""The six ways in which a store changes something, each made once and looked at afterwards.
 
 Invariant: whether a change has happened is read past the network that the test breaks, and is a whole truth: record,
 audit chain and ledgers agree, or the reading fails.
@@ -111,6 +111,26 @@ class Update(Change):
         return request.has_approval_by(APPROVER)
 
 
+class Remind(Change):
+    """The approvers are reminded of a request that waits."""
+
+    event = AuditEvent.REQUEST_REMINDED
+
+    def __init__(self, direct: Stores) -> None:
+        super().__init__(direct)
+        self.record: Request = direct.requests.create(a_request(now=NOW), a_draft())
+
+    def make(self, stores: Stores) -> Request:
+        return stores.requests.update(self.record.remind(NOW), self.draft)
+
+    def change_later(self) -> Request:
+        request = self._direct.requests.get(RequestId(self.record.id))
+        return self._direct.requests.update(request.approve(SECOND_APPROVER, NOW), a_draft())
+
+    def _is_in_record(self) -> bool:
+        return self._direct.requests.get(RequestId(self.record.id)).reminded_at is not None
+
+
 class Delete(Change):
     """A request is removed."""
 
@@ -193,4 +213,4 @@ def close_event(
     return stores.break_glass.update(closed, draft, (ledger.end(closed),))
 
 
-CHANGES: Final[tuple[type[Change], ...]] = (Create, Update, Delete, Invoke, Close)
+CHANGES: Final[tuple[type[Change], ...]] = (Create, Update, Remind, Delete, Invoke, Close)
