@@ -43,6 +43,7 @@ approval:
   - {{name: one, profiles: [prod-*], approvers: [S0APPROVERS], max_duration: 4h}}
   - {{name: two, profiles: [quorum], approvers: [S0APPROVERS], required_approvals: 2, max_duration: 4h}}
   - {{name: none, profiles: [quick], approvers: [S0APPROVERS], max_duration: 4h, auto_approve: {{max_duration: 2h}}}}
+security_channel: C0BENCH2
 break_glass:
   - name: on-call
     profiles: [prod-*]

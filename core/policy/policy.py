@@ -18,7 +18,7 @@ from core.errors import InvalidInput
 from core.policy import conditions
 from core.policy.conditions import Finding, find_rule, judge
 from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision, are_all_met
-from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, PolicyShape, Profile
+from core.policy.rules import ApprovalRule, BreakGlassRule, EventTimes, Mfa, PolicyShape, Profile
 from core.policy.selector import People, Selector, SelectorKind
 from core.policy.shape import suggest
 
@@ -184,9 +184,37 @@ class Policy(BaseModel):
         made_under = next((each for each in self.shape.approval if each.name == rule), None)
         return self._people.leaves(made_under.approvers) if made_under is not None else frozenset()
 
+    def reviewers_of(self, profile: str) -> frozenset[Selector]:
+        """Who may review an event for this profile, save its invoker. For telling people, like `deciders_of`."""
+        covering = (rule.approvers for rule in self.shape.approval if rule.covers(profile))
+        return self._people.leaves(tuple(each for approvers in covering for each in approvers))
+
+    def mentioned_by(self, rule: str) -> tuple[Selector, ...]:
+        """Whom the card of an event under this rule mentions: user ids and user groups, in a fixed order."""
+        made_under = self._break_glass_rule(rule)
+        named = made_under.notify if made_under is not None else None
+        return tuple(sorted(self._people.leaves(named or ()), key=str))
+
+    def times_of(self, rule: str) -> EventTimes:
+        """When people are asked about events under this break-glass rule; the defaults when the rule is gone."""
+        made_under = self._break_glass_rule(rule)
+        return made_under.times() if made_under is not None else EventTimes()
+
+    @property
+    def security_channel(self) -> str | None:
+        """The Slack channel that hears of refusals, escalations and overdue reviews, where there is one."""
+        return self.shape.security_channel
+
+    def is_declarable(self, profile: str) -> bool:
+        """True when somebody may break the glass for this profile."""
+        return any(rule.covers(profile) for rule in self.shape.break_glass)
+
     def user_groups(self) -> frozenset[UserGroupId]:
-        """Every Slack user group that this policy names; whoever is judged by it has to be looked up in each."""
+        """Every Slack user group that somebody may have a right from; whoever is judged has to be looked up in each."""
         return self._user_groups
+
+    def _break_glass_rule(self, name: str) -> BreakGlassRule | None:
+        return next((each for each in self.shape.break_glass if each.name == name), None)
 
     @cached_property
     def _user_groups(self) -> frozenset[UserGroupId]:

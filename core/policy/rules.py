@@ -10,7 +10,7 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -53,6 +53,11 @@ def _check_version(value: object) -> object:
 
 
 Selectors = Annotated[tuple[SelectorField, ...], Field(min_length=1)]
+ChannelId = Annotated[
+    StrictStr,
+    AfterValidator(_check_channel),
+    WithJsonSchema({"type": "string", "pattern": f"^{_CHANNEL.pattern}$"}),
+]
 Patterns = Annotated[tuple[ProfilePattern, ...], Field(min_length=1)]
 Quota = Annotated[StrictInt, Field(ge=1, le=MOST_PER_QUOTA)]
 RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
@@ -73,17 +78,26 @@ class Mfa(StrEnum):
     OPTIONAL = "optional"
 
 
+class EventTimes(NamedTuple):
+    """How long before its end the invoker of an event is asked whether it is over, and how soon it is to be reviewed.
+
+    Three days reach over a weekend, while the people who were there still remember.
+    """
+
+    ask_before_end: timedelta = timedelta(minutes=10)
+    review_within: timedelta = timedelta(days=3)
+
+
+_TIMES: Final = EventTimes()
+
+
 class ProfileShape(Shape):
     """What the file says of a profile."""
 
     description: StrictStr = Field(
         default="", max_length=_LONGEST_DESCRIPTION, description="One line for people who choose a profile."
     )
-    channel: Annotated[
-        StrictStr,
-        AfterValidator(_check_channel),
-        WithJsonSchema({"type": "string", "pattern": f"^{_CHANNEL.pattern}$"}),
-    ] = Field(description="The Slack channel in which its requests are decided.")
+    channel: ChannelId = Field(description="The Slack channel in which its requests are decided.")
 
 
 class Profile(ProfileShape):
@@ -166,6 +180,20 @@ class BreakGlassRule(Rule):
     )
     mfa: Mfa = Field(default=Mfa.OPTIONAL, description="Is a second factor needed? Optional if left out.")
     time: TimeWindow | None = Field(default=None, description="Only in these hours. Left out: always.")
+    notify: Selectors | None = Field(default=None, description="Who is mentioned when it happens.")
+    ask_before_end: EventDuration = Field(
+        default=_TIMES.ask_before_end,
+        description="How long before the end the invoker is asked whether it is over; 10m if left out.",
+    )
+    review_within: LimitWindow = Field(
+        default=_TIMES.review_within,
+        description="How long after its end an event has to be reviewed, and how often reviewers are reminded; "
+        "3d if left out.",
+    )
+
+    def times(self) -> EventTimes:
+        """When people are asked about its events."""
+        return EventTimes(self.ask_before_end, self.review_within)
 
     def limits(self) -> UsageLimits:
         """The limits that the usage ledgers are judged by."""
@@ -189,6 +217,9 @@ class PolicyShape(Shape):
     )
     break_glass: tuple[BreakGlassRule, ...] = Field(
         default=(), description="The first rule that covers the profile and the person decides."
+    )
+    security_channel: ChannelId | None = Field(
+        default=None, description="The Slack channel that hears of refusals, escalations and overdue reviews."
     )
     identity: Identity = Field(default=Identity(), description="How people are recognised.")
 

@@ -46,6 +46,7 @@ approval:
     requesters: [U0CLEO]
     approvers: [group:sre]
     max_duration: 1h
+security_channel: C0SECURITY
 break_glass:
   - name: on-call
     profiles: [prod, staging]
