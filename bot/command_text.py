@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Final, NoReturn
 
 from bot.blocks.elements import shorten
+from bot.blocks.lists import MOST_PAGES
 from bot.blocks.request_form import Asked
 from bot.surface import ACCESS
 from core.actor import check_profile_name
@@ -22,8 +23,6 @@ from core.request import JUSTIFICATION_LENGTH
 from core.text import clean_text
 
 EXAMPLE: Final = f"{ACCESS} prod 2h deploy the fix for INC-12"
-MOST_PAGES: Final = 100
-"""A page is reached by reading those before it; further back, the audit trail is the better place to look."""
 _WHY: Final = "deploy the fix for INC-12"
 _SHOWN: Final = 100
 """How much of what somebody typed is said back to them."""

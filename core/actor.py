@@ -41,6 +41,11 @@ def is_person(decider: str) -> bool:
     return _USER_ID.fullmatch(decider) is not None
 
 
+def is_user_group(selector: str) -> bool:
+    """True when this is the id of a Slack user group."""
+    return _USER_GROUP_ID.fullmatch(selector) is not None
+
+
 def check_user_id(text: object, field: str = "user") -> UserId:
     """Raises InvalidInput unless the text is a Slack user id."""
     if not isinstance(text, str) or not _USER_ID.fullmatch(text):

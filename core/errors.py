@@ -80,13 +80,16 @@ class Refused(CountersignError):
 
 
 class NotAllowed(Refused):
-    """No rule of the policy allows this person to do this."""
+    """No rule of the policy allows this person to do this. `unmet` names the conditions that `reasons` spell out."""
 
-    def __init__(self, action: str, reasons: tuple[str, ...], rule: str | None = None) -> None:
+    def __init__(
+        self, action: str, reasons: tuple[str, ...], rule: str | None = None, unmet: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(f"{action} is not allowed: {'; '.join(reasons)}")
         self.action = action
         self.reasons = reasons
         self.rule = rule
+        self.unmet = unmet
 
 
 class LimitReached(Refused):

@@ -5,10 +5,10 @@ Invariant: a form carries the request's id and nothing else; what is decided is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from bot.blocks.elements import Block, label, small
+from bot.payload import Payload, find_text
 from core.record import check_record_id
 from core.request import COMMENT_LENGTH, RequestId
 
@@ -30,10 +30,10 @@ def approve_form(request_id: RequestId) -> Block:
     return _form(APPROVE_CALLBACK, request_id, "Approve request", "Approve", comment)
 
 
-def read_decision_form(view: Mapping[str, Any], field: str) -> tuple[RequestId, str]:
+def read_decision_form(view: Payload, field: str) -> tuple[RequestId, str]:
     """The request's id and what was typed. Raises InvalidInput for an id that is none."""
-    typed = view.get("state", {}).get("values", {}).get(field, {}).get(_ANSWER, {}).get("value")
-    return RequestId(check_record_id(view.get("private_metadata"))), str(typed or "")
+    typed = find_text(view, "state", "values", field, _ANSWER, "value")
+    return RequestId(check_record_id(find_text(view, "private_metadata"))), typed or ""
 
 
 def _form(callback: str, request_id: RequestId, title: str, submit: str, field: Block) -> Block:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from core.actor import is_person
+from core.actor import is_person, is_user_group
 from core.duration import format_duration
 
 Block = dict[str, Any]
@@ -98,6 +98,13 @@ def who(decider: str) -> str:
         return f"<@{decider}>"
     kind, _, rule = decider.partition(":")
     return f"the policy (rule {code(rule)})" if kind == "policy" else "the clock"
+
+
+def people(selector: str) -> str:
+    """A person or a user group as a mention; anything else that names people, such as an e-mail address, as text."""
+    if is_person(selector):
+        return f"<@{selector}>"
+    return f"<!subteam^{selector}>" if is_user_group(selector) else escape(selector)
 
 
 def code(text: str) -> str:

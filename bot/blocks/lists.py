@@ -5,60 +5,136 @@ Invariant: a list shows what the store said when it was asked for; its buttons c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
-from bot.blocks.elements import Block, Message, actions, button, code, length, moment, plain, small, who, words
+from bot.blocks.elements import Block, Message, actions, button, code, length, moment, plain, who, words
 from bot.blocks.request_card import APPROVE, CANCEL, DENY
 from bot.surface import ACCESS
+from core.errors import InvalidInput
 from core.request import Request, RequestStatus
 
 MINE: Final = "Your requests"
-PENDING: Final = "Waiting for a decision"
+PENDING: Final = "Waiting for your decision"
 PER_PAGE: Final = 8
 """Three blocks each stay far below Slack's fifty for a message, and on one screen."""
+MOST_PAGES: Final = 100
+"""A page is reached by reading those before it; further back, the audit trail is the better place to look."""
 _MOST_REASON: Final = 200
+_PAGE = re.compile(r"[1-9][0-9]?|100")
 
 HELP: Final = "\n".join(
     [
         "*Ask for access*",
         f"`{ACCESS}` opens the form.",
         f"`{ACCESS} prod 2h deploy the fix for INC-12` asks at once: what, for how long, why.",
-        f"`{ACCESS} mine` shows your requests, `{ACCESS} pending` what waits for a decision.",
+        f"`{ACCESS} mine` shows your requests, `{ACCESS} pending` what waits for your decision.",
         "Durations are written like `90m`, `2h` or `1h30m`.",
     ]
 )
 
 
-def list_page(title: str, requests: Sequence[Request], *, page: int, has_more: bool, now: datetime) -> Message:
-    """One page of a list, with the buttons that can still work."""
-    if not requests:
-        nothing = "Nothing here." if page == 1 else "There is nothing on this page."
-        return Message(text=f"{title}: nothing", blocks=(words(f"*{title}*"), words(nothing)))
-    blocks: list[Block] = [words(f"*{title}*")]
-    for request in requests:
-        blocks += _row(request, now)
-    if has_more:
-        command = f"{ACCESS} {'mine' if title == MINE else 'pending'} {page + 1}"
-        blocks.append(small(f"Page {page}. More: {code(command)}"))
-    return Message(text=f"{title}: {len(requests)} on page {page}", blocks=tuple(blocks))
+OLDER: Final = "list:older"
+NEWER: Final = "list:newer"
 
 
-def _row(request: Request, now: datetime) -> list[Block]:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One request, and what its reader may do with it as far as is known now."""
+
+    request: Request
+    may_decide: bool = False
+    may_cancel: bool = False
+
+
+class ListKind(StrEnum):
+    """The lists, by the word that is typed for them."""
+
+    MINE = "mine"
+    PENDING = "pending"
+
+    @property
+    def heading(self) -> str:
+        """What the list is called."""
+        return MINE if self is ListKind.MINE else PENDING
+
+
+def list_page(kind: ListKind, rows: Sequence[Row], *, page: int, has_more: bool, now: datetime) -> Message:
+    """One page of a list, newest first, with the buttons that can still work."""
+    blocks: list[Block] = [words(f"*{kind.heading}*")]
+    if not rows:
+        blocks.append(words(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
+    for row in rows:
+        blocks += list_row(row, now)
+    if turning := _turning(kind, page, has_more=has_more):
+        blocks.append(actions(f"list:{kind}:{page}", *turning))
+    count = f"{len(rows)} on page {page}" if rows else "nothing"
+    return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
+
+
+def list_row(row: Row, now: datetime) -> list[Block]:
+    """One request as two or three blocks."""
+    request = row.request
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
-    line = f"{code(request.profile)} for *{length(request.duration)}* · {who(request.requester)} · {status}"
+    line = f"{code(request.profile)} for *{length(request.duration)}* · {who(request.requester)}"
     blocks: list[Block] = [
-        words(f"{line} · {moment(request.created_at)}"),
+        words(f"{line}\n{_standing(request, status)}"),
         {"type": "context", "elements": [plain(request.justification, _MOST_REASON)]},
     ]
-    if status is RequestStatus.PENDING:
-        blocks.append(
-            actions(
-                f"list:{request.id}",
-                button("Approve", APPROVE, request.id, style="primary"),
-                button("Deny…", DENY, request.id, style="danger"),
-                button("Cancel", CANCEL, request.id),
-            )
-        )
+    if status is RequestStatus.PENDING and (buttons := _buttons(row)):
+        blocks.append(actions(f"list:{request.id}", *buttons))
     return blocks
+
+
+def read_turn(value: str | None) -> tuple[ListKind, int]:
+    """The list and the page that a button leads to. Raises InvalidInput for a value that is none of ours."""
+    kind, _, page = (value or "").partition(":")
+    if kind not in set(ListKind) or not _PAGE.fullmatch(page):
+        raise InvalidInput("page", "this button leads nowhere", f"Write {ACCESS} mine or {ACCESS} pending.")
+    return ListKind(kind), int(page)
+
+
+def _standing(request: Request, status: RequestStatus) -> str:
+    by = who(request.approver or "")
+    match status:
+        case RequestStatus.PENDING:
+            votes = f"{len(request.approvals)} of {request.required_approvals} approvals"
+            return f"Waiting, {votes} · decide by {moment(request.expires_at)}"
+        case RequestStatus.APPROVED:
+            return f"Approved by {by} · access until {moment(request.life_ends_at())}"
+        case RequestStatus.DENIED:
+            return f"Denied by {by} · {moment(request.life_ends_at())}"
+        case RequestStatus.CANCELLED:
+            return f"Cancelled by the requester · {moment(request.life_ends_at())}"
+    return f"Expired · nobody decided by {moment(request.expires_at)}"
+
+
+def _buttons(row: Row) -> list[Block]:
+    request, buttons = row.request, list[Block]()
+    if row.may_decide:
+        buttons += [
+            button("Approve", APPROVE, request.id, style="primary"),
+            button("Deny…", DENY, request.id, style="danger"),
+        ]
+    if row.may_cancel:
+        buttons.append(button("Cancel", CANCEL, request.id))
+    return buttons
+
+
+def _turning(kind: ListKind, page: int, *, has_more: bool) -> list[Block]:
+    buttons: list[Block] = []
+    if page > 1:
+        buttons.append(button("Newer", NEWER, f"{kind}:{page - 1}"))
+    if has_more and page < MOST_PAGES:
+        buttons.append(button("Older", OLDER, f"{kind}:{page + 1}"))
+    return buttons
+
+
+_NOTHING: Final = {
+    ListKind.MINE: f"You have not asked for anything yet. {code(ACCESS)} opens the form.",
+    ListKind.PENDING: "Nothing waits for your decision.",
+}

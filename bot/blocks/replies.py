@@ -5,6 +5,7 @@ Invariant: each answer is true of the record at the moment it was read, names wh
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from bot.blocks.elements import Block, Message, ago, code, escape, label, length, moment, who, words
@@ -20,16 +21,28 @@ from core.errors import (
 from core.request import Request, RequestStatus
 
 _UNCHANGED = "Nothing was changed."
+_ID = re.compile(r"\b[UWS](?=[A-Z]*[0-9])[A-Z0-9]{4,31}\b")
+"""How Slack's ids look in a policy's sentence. A profile that looks like one is shown as a name that Slack lacks."""
 NOT_RECORDED_YET = (
     "This is not recorded yet: the store is slow to answer. You will be told as soon as the outcome is known."
 )
 BROKEN = "Something went wrong inside Countersign. It is not known whether this was recorded: please look at the card."
+NO_FORM = "The form did not open: Slack was slow. Nothing was changed. Please try again."
+NOTHING_TO_ASK_FOR = (
+    "There is nothing that you may ask for: no rule of the policy names you. Whoever keeps the policy can change that."
+)
+OUT_OF_DATE = "This comes from an older version of Countersign. Nothing was changed. Please use the newest message."
 TOO_BUSY = "Nothing was recorded: too much is going on at once. Please try again in a moment."
 
 
-def notice(text: str) -> Block:
+def notice(message: Message) -> Block:
     """A modal view that only says something, in place of the form that was sent."""
-    return {"type": "modal", "title": label("Countersign", 24), "close": label("Close", 24), "blocks": [words(text)]}
+    return {
+        "type": "modal",
+        "title": label("Countersign", 24),
+        "close": label("Close", 24),
+        "blocks": list(message.blocks),
+    }
 
 
 def reply(text: str) -> Message:
@@ -37,9 +50,21 @@ def reply(text: str) -> Message:
     return Message(text=text, blocks=(words(text),))
 
 
-def explain(error: CountersignError, now: datetime) -> Message:
-    """What an error means to the person who pressed the button or sent the form."""
-    return reply(_sentence(error, now))
+def explain(error: CountersignError, now: datetime, reader: str = "") -> Message:
+    """What an error means to the person who pressed the button or sent the form: `reader`, who reads "you"."""
+    return reply(_sentence(error, now, reader))
+
+
+def explain_in_field(error: CountersignError, reader: str = "") -> str:
+    """The same for the line under a form's field, which Slack shows as it is: no mentions, no times of the reader's."""
+    match error:
+        case InvalidInput():
+            return f"{_capital(error.problem)}. {error.fix}"
+        case NotAllowed():
+            return f"{_capital('; '.join(_to_reader(reason, reader) for reason in error.reasons))}."
+        case LimitReached():
+            return f"Not now: {error.limit} ({error.value}) until {error.ends_at:%Y-%m-%d %H:%M} UTC."
+    return f"The store cannot be reached. {_UNCHANGED} What you typed is still here: try again in a minute."
 
 
 def voted(request: Request) -> Message:
@@ -73,20 +98,39 @@ def submitted(request: Request) -> Message:
     return reply(f"{asked}. It needs {needs} by {moment(request.expires_at)}. You will be told the outcome.")
 
 
-def _sentence(error: CountersignError, now: datetime) -> str:
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _to_reader(reason: str, reader: str) -> str:
+    if not reader:
+        return reason
+    return reason.replace(f"{reader} is ", "you are ").replace(reader, "you")
+
+
+def _with_people(reason: str, reader: str) -> str:
+    """A policy's sentence in mrkdwn: ids of people and user groups as Slack shows them."""
+    return _ID.sub(
+        lambda found: f"<!subteam^{found[0]}>" if found[0][0] == "S" else f"<@{found[0]}>",
+        escape(_to_reader(reason, reader)),
+    )
+
+
+def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
     match error:
         case InvalidStateTransition():
             text = _already(error, now)
         case NotAllowed():
-            text = f"You cannot do this: {'; '.join(escape(reason) for reason in error.reasons)}. {_UNCHANGED}"
+            text = (
+                f"You cannot do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
+            )
         case LimitReached():
             limit = f"{escape(error.limit)} ({escape(error.value)})"
             text = f"Not now: {limit} until {moment(error.ends_at)}. {_UNCHANGED}"
         case NotFound():
             text = f"There is no such record any more. {_UNCHANGED}"
         case InvalidInput():
-            problem = escape(error.problem[:1].upper() + error.problem[1:])
-            text = f"{problem}. {escape(error.fix)} {_UNCHANGED}"
+            text = f"{escape(_capital(error.problem))}. {escape(error.fix)} {_UNCHANGED}"
         case StoreUnavailable() if error.is_outcome_unknown:
             text = "The store did not answer. It is not known whether this was recorded: please look at the card."
         case _:

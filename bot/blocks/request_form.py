@@ -6,12 +6,13 @@ again. A mistake is told in its own field, and what was typed stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-from bot.blocks.elements import Block, label, length, plain, small
+from bot.blocks.elements import Block, code, label, length, people, plain, small
+from bot.payload import Payload, find_text
 from core.actor import ProfileName
 from core.duration import parse_duration
 from core.errors import InvalidInput
@@ -24,6 +25,8 @@ _ANSWER: Final = "answer"
 MOST_OPTIONS: Final = 100
 """Slack shows no more options in one menu."""
 _MOST_OPTION_TEXT: Final = 75
+_MOST_IN_CONTEXT: Final = 10
+_MOST_NAMES: Final = 5
 _CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
 
 
@@ -47,7 +50,7 @@ class Asked:
     justification: str
 
 
-def request_form(offers: Sequence[Offer], *, callback_data: str = "") -> Block:
+def request_form(offers: Sequence[Offer]) -> Block:
     """The form as a modal view. It offers the first hundred profiles; `/access profile …` reaches the others."""
     longest = max((offer.max_duration for offer in offers), default=timedelta(hours=1))
     blocks: list[Block] = [
@@ -62,19 +65,17 @@ def request_form(offers: Sequence[Offer], *, callback_data: str = "") -> Block:
         "title": label("Request access", 24),
         "submit": label("Ask", 24),
         "close": label("Not now", 24),
-        "private_metadata": callback_data,
         "blocks": blocks,
     }
 
 
-def read_request_form(values: Mapping[str, Any]) -> Asked:
+def read_request_form(values: Payload) -> Asked:
     """What was filled in. Raises InvalidInput, naming the field, for what Slack's own checks let through."""
-    profile = values.get("profile", {}).get(_ANSWER, {}).get("selected_option") or {}
-    duration = values.get("duration", {}).get(_ANSWER, {}).get("selected_option") or {}
-    justification = values.get("justification", {}).get(_ANSWER, {}).get("value")
-    if not profile.get("value"):
+    profile = find_text(values, "profile", _ANSWER, "selected_option", "value")
+    if not profile:
         raise InvalidInput("profile", "nothing is chosen", "Choose what you need.")
-    return Asked(str(profile["value"]), parse_duration(duration.get("value")), str(justification or ""))
+    duration = parse_duration(find_text(values, "duration", _ANSWER, "selected_option", "value"))
+    return Asked(profile, duration, find_text(values, "justification", _ANSWER, "value") or "")
 
 
 def _input(block_id: str, text: str, element: Block, *, hint: str | None = None) -> Block:
@@ -125,8 +126,13 @@ def _reason_field() -> Block:
 def _who_approves(offers: Sequence[Offer]) -> list[str]:
     by_approvers: dict[tuple[str, ...], list[str]] = {}
     for offer in offers:
-        by_approvers.setdefault(offer.approvers, []).append(offer.profile)
+        by_approvers.setdefault(offer.approvers, []).append(code(offer.profile))
     return [
-        f"{', '.join(profiles[:5])}{'…' if len(profiles) > 5 else ''}: decided by {', '.join(approvers[:5])}"  # noqa: PLR2004
-        for approvers, profiles in list(by_approvers.items())[:10]
+        f"{_some(profiles)}: decided by {_some([people(each) for each in approvers])}"
+        for approvers, profiles in list(by_approvers.items())[:_MOST_IN_CONTEXT]
     ]
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_NAMES])
+    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown

@@ -45,7 +45,8 @@ class Decision(BaseModel):
     def require(self) -> None:
         """Raises NotAllowed, with every unmet condition, unless the decision is a yes."""
         if not self.is_allowed:
-            raise NotAllowed(self.action, self.unmet, self.rule)
+            names = tuple(condition.name for condition in self.conditions if not condition.is_met)
+            raise NotAllowed(self.action, self.unmet, self.rule, names)
 
     def to_details(self) -> dict[str, JsonValue]:
         """What the audit entry says of it: the rule, the policy's digest, and why not, where the answer is no."""

@@ -173,8 +173,12 @@ class Policy(BaseModel):
 
     def approvers_for(self, profile: str, requester: Actor) -> tuple[str, ...]:
         """Who would have to approve, as the rule names them. Empty when this person may not ask for the profile."""
-        rule, _ = self._find_approval(requester, profile)
+        rule = self.terms_for(profile, requester)
         return tuple(str(each) for each in rule.approvers) if rule else ()
+
+    def terms_for(self, profile: str, requester: Actor) -> ApprovalRule | None:
+        """The rule under which this person may ask for the profile, for a form to show; None: they may not."""
+        return self._find_approval(requester, profile)[0]
 
     def deciders_of(self, rule: str) -> frozenset[Selector]:
         """Who may decide what was asked under this rule: user ids, user groups and e-mail addresses, groups resolved.

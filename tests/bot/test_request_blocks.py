@@ -10,8 +10,8 @@ import pytest
 
 from bot.blocks.decision_forms import COMMENT, REASON, approve_form, deny_form, read_decision_form
 from bot.blocks.elements import MOST_UPDATE_TEXT, Message
-from bot.blocks.lists import MINE, PENDING, PER_PAGE, list_page
-from bot.blocks.replies import cancelled, denied, explain, notice, submitted, voted
+from bot.blocks.lists import PER_PAGE, ListKind, Row, list_page
+from bot.blocks.replies import cancelled, denied, explain, notice, reply, submitted, voted
 from bot.blocks.request_card import APPROVE, CANCEL, DENY, MORE, request_card
 from bot.playground.slack.block_kit import check_message_blocks, check_view
 from core.actor import ProfileName, UserId
@@ -116,10 +116,11 @@ def test_a_button_carries_the_id_and_nothing_else() -> None:
     assert {element["value"] for element in row["elements"] if "value" in element} == {request.id}
 
 
-@pytest.mark.parametrize("title", [MINE, PENDING])
+@pytest.mark.parametrize("kind", ListKind)
 @pytest.mark.parametrize("count", [0, 1, PER_PAGE])
-def test_slack_takes_every_list_at_the_longest_inputs(title: str, count: int) -> None:
-    page = list_page(title, [pending() for _ in range(count)], page=999, has_more=True, now=A_MOMENT)
+def test_slack_takes_every_list_at_the_longest_inputs(kind: ListKind, count: int) -> None:
+    rows = [Row(pending(), may_decide=True, may_cancel=True) for _ in range(count)]
+    page = list_page(kind, rows, page=99, has_more=True, now=A_MOMENT)
 
     check_message_blocks(list(page.blocks))
 
@@ -127,7 +128,7 @@ def test_slack_takes_every_list_at_the_longest_inputs(title: str, count: int) ->
 @pytest.mark.parametrize("form", [deny_form, approve_form])
 def test_slack_takes_the_forms_of_a_decision(form: Callable[[RequestId], dict[str, object]]) -> None:
     check_view(form(RequestId("0" * 16)), "modal")
-    check_view(notice("n" * 5000), "modal")
+    check_view(notice(reply("n" * 5000)), "modal")
 
 
 @pytest.mark.parametrize("field", [REASON, COMMENT])

@@ -1,0 +1,192 @@
+"""The composition root: services, listeners and their threads are put together here, and nowhere else.
+
+Invariant: building does no I/O and starts no thread that works. What was acknowledged is finished by `close()`, in the
+order in which one part needs the other.
+
+The one error-to-reply table is `bot.blocks.replies.explain`; the desk calls it for what a service refuses, and
+`_answer_broken` here answers what never reached the desk.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slack_bolt import Ack, App, BoltRequest, BoltResponse
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk import WebClient
+
+from bot.blocks.elements import Message
+from bot.blocks.replies import BROKEN, OUT_OF_DATE, notice, reply
+from bot.decisions import DecisionQueue
+from bot.identity import SlackDirectory
+from bot.listeners.click import Clicked, read_click
+from bot.listeners.desk import Desk
+from bot.listeners.home import HomeListeners
+from bot.listeners.people import PeopleListeners
+from bot.listeners.requests import RequestListeners
+from bot.payload import Payload
+from bot.replying import Replies
+from bot.request_lists import RequestLists
+from core.clock import Clock
+from core.errors import InvalidInput
+from core.policy import PolicySource
+from core.services import BreakGlassService, RequestService
+from core.stores.base import Stores
+
+_ANY = re.compile(".*", re.DOTALL)
+_log = logging.getLogger("countersign.bot")
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Whom the bot's token belongs to, as auth.test says."""
+
+    team_id: str
+    bot_id: str
+    bot_user_id: str
+    enterprise_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What is decided with, and on what."""
+
+    stores: Stores
+    policy: PolicySource
+    clock: Clock
+    requests: RequestService
+    break_glass: BreakGlassService
+
+
+def build_services(stores: Stores, policy: PolicySource, clock: Clock) -> Services:
+    """The use cases on these stores."""
+    return Services(
+        stores, policy, clock, RequestService(stores, policy, clock), BreakGlassService(stores, policy, clock)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What the desk sets off beside its answers; see bot.listeners.desk.Aftermath."""
+
+    home: HomeListeners
+    replies: Replies
+    nudge: Callable[[], None]
+    refresh: Callable[[str, Clicked | None], None]
+
+    def committed(self) -> None:
+        """Tell of it now."""
+        self.nudge()
+
+    def found_stale(self, record: str, message: Clicked | None) -> None:
+        """Show the card anew, on the threads of the replies."""
+        self.replies.run(lambda: self.refresh(record, message))
+
+    def acted_at_home(self, user_id: str, message: Message) -> None:
+        """Draw the tab anew, with the outcome on top."""
+        self.home.draw(user_id, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """The bot, ready for a door that hands Slack's payloads to `app`."""
+
+    app: App
+    directory: SlackDirectory
+    queue: DecisionQueue
+    replies: Replies
+
+    def warm(self) -> None:
+        """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
+        self.directory.warm()
+
+    def close(self) -> None:
+        """Finish what was acknowledged, tell its outcomes, then stop. Idempotent."""
+        self.queue.close()
+        self.replies.close()
+        self.directory.close()
+
+
+def build_bot(
+    services: Services,
+    client: WebClient,
+    installation: Installation,
+    *,
+    signing_secret: str | None,
+    nudge: Callable[[], None] = lambda: None,
+    refresh: Callable[[str, Clicked | None], None] = lambda _record, _message: None,
+) -> Bot:
+    """The bot on these services.
+
+    `client` has the bot's token. `signing_secret` is what HTTP is verified by; None for Socket Mode, which Slack
+    secures by the app-level token. `nudge` is called after each commit, `refresh` for a card that was stale.
+    """
+    directory = SlackDirectory(
+        client,
+        installation.team_id,
+        services.clock,
+        lambda: services.policy.current().user_groups(),
+        installation.enterprise_id,
+    )
+    queue, replies = DecisionQueue(), Replies(client)
+    lists = RequestLists(services.stores.requests, services.policy, services.clock)
+    home = HomeListeners(replies, lists, directory, services.clock)
+    desk = Desk(queue, replies, Aftermath(home, replies, nudge, refresh), services.clock)
+    app = build_app(client, installation, signing_secret)
+    RequestListeners(desk, services.requests, lists, directory).register(app)
+    home.register(app)
+    PeopleListeners(directory).register(app)
+    _register_the_rest(app, replies)
+    return Bot(app, directory, queue, replies)
+
+
+def build_app(client: WebClient, installation: Installation, signing_secret: str | None) -> App:
+    """A Bolt app without listeners of ours, which calls Slack for nothing."""
+    authorized = AuthorizeResult(
+        enterprise_id=installation.enterprise_id,
+        team_id=installation.team_id,
+        bot_id=installation.bot_id,
+        bot_user_id=installation.bot_user_id,
+        bot_token=client.token,
+    )
+    app = App(
+        client=client,
+        # With a token alone, Bolt would call auth.test inside the first click.
+        authorize=lambda: authorized,
+        signing_secret=signing_secret or "",
+        request_verification_enabled=signing_secret is not None,
+        # Listeners answer in the thread that came in, and do nothing after their answer: Bolt's own way would take a
+        # second thread for each click, and look for the acknowledgement every 10 ms.
+        process_before_response=True,
+        logger=logging.getLogger("countersign.bolt"),
+    )
+    app.error(_answer_broken)
+    return app
+
+
+def _register_the_rest(app: App, replies: Replies) -> None:
+    """What comes from messages and forms of another version is answered too, with words."""
+
+    def on_unknown_press(ack: Ack, body: Payload, context: Payload) -> None:
+        ack()
+        replies.tell(read_click(body, context), reply(OUT_OF_DATE))
+
+    def on_unknown_form(ack: Ack) -> None:
+        ack(response_action="update", view=notice(reply(OUT_OF_DATE)))
+
+    app.action(_ANY)(on_unknown_press)
+    app.view(_ANY)(on_unknown_form)
+
+
+def _answer_broken(error: Exception, request: BoltRequest) -> BoltResponse:
+    """Answer what went wrong before the desk: a payload that is not Slack's, or a bug."""
+    if isinstance(error, InvalidInput):
+        _log.warning("a payload was refused: %s", error)
+        return BoltResponse(status=400)
+    _log.error("a payload could not be answered", exc_info=error)
+    if request.context.get("command") or "command" in request.body:
+        return BoltResponse(status=200, body={"response_type": "ephemeral", "text": BROKEN})
+    return BoltResponse(status=500)

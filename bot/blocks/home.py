@@ -1,0 +1,57 @@
+"""The Home tab: what one person asked for, what waits for them, and what is live.
+
+Invariant: it shows what the store said when it was drawn; its buttons carry ids, and each press is judged anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from bot.blocks.elements import Block, Message, actions, button, code, divider, heading, moment, small
+from bot.blocks.lists import Row, list_row
+from bot.surface import ACCESS
+
+ASK: Final = "home:ask"
+MOST_ROWS: Final = 10
+"""In each section; three blocks each, so that three sections stay below Slack's hundred for a view."""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeSection:
+    """One part of the tab. `more` is what to type for what is not shown."""
+
+    title: str
+    rows: Sequence[Row]
+    nothing: str
+    more: str | None = None
+
+
+def home_tab(sections: Sequence[HomeSection], now: datetime, outcome: Message | None = None) -> Block:
+    """The tab as a view. `outcome` is what the person's last press here has done."""
+    blocks: list[Block] = [*(outcome.blocks if outcome is not None else ())]
+    if outcome is not None:
+        blocks.append(divider())
+    blocks.append(actions("home", button("Request access", ASK, "form", style="primary")))
+    for section in sections:
+        blocks.append(heading(section.title))
+        if not section.rows:
+            blocks.append(small(section.nothing))
+        for row in section.rows[:MOST_ROWS]:
+            blocks += _in_section(list_row(row, now), section.title)
+        if section.more is not None:
+            blocks.append(small(f"There is more: {code(section.more)}"))
+    blocks.append(small(f"As of {moment(now)} · {code(f'{ACCESS} help')} says what you can type"))
+    return {"type": "home", "blocks": blocks}
+
+
+def _in_section(row: list[Block], title: str) -> list[Block]:
+    # A request may stand in two sections, and a view takes each block_id once.
+    return [block | {"block_id": f"{block['block_id']}:{title}"} if "block_id" in block else block for block in row]
+
+
+def home_notice(message: Message) -> Block:
+    """The tab of somebody to whom nothing can be shown: it says why."""
+    return {"type": "home", "blocks": list(message.blocks)}

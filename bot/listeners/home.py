@@ -1,0 +1,51 @@
+"""The Home tab, drawn when somebody opens it and after each act in it.
+
+Invariant: only a verified member sees anything in it, and only what is theirs or waits for them.
+"""
+
+from __future__ import annotations
+
+from slack_bolt import Ack, App
+
+from bot.blocks.elements import Block, Message
+from bot.blocks.home import home_notice
+from bot.blocks.replies import explain
+from bot.identity import SlackDirectory
+from bot.payload import Payload, find_text
+from bot.replying import Replies
+from bot.request_lists import RequestLists
+from bot.surface import HOME_OPENED
+from core.clock import Clock
+from core.errors import CountersignError
+
+
+class HomeListeners:
+    """Draws Home tabs. Safe for threads."""
+
+    def __init__(self, replies: Replies, lists: RequestLists, directory: SlackDirectory, clock: Clock) -> None:
+        self._replies = replies
+        self._lists = lists
+        self._directory = directory
+        self._clock = clock
+
+    def register(self, app: App) -> None:
+        """Tell Bolt which payloads are ours."""
+        app.event(HOME_OPENED)(self.on_opened)
+
+    def on_opened(self, ack: Ack, event: Payload) -> None:
+        """Somebody opened the tab; the event also comes for the Messages tab, which needs nothing."""
+        ack()
+        user_id = find_text(event, "user")
+        if user_id is not None and find_text(event, "tab") in {"home", None}:
+            self.draw(user_id, hash_=find_text(event, "view", "hash"))
+
+    def draw(self, user_id: str, outcome: Message | None = None, *, hash_: str | None = None) -> None:
+        """Draw somebody's tab soon; `outcome` stands on top of it."""
+        self._replies.publish_home(user_id, lambda: self._view(user_id, outcome), hash_=hash_)
+
+    def _view(self, user_id: str, outcome: Message | None) -> Block:
+        try:
+            # The event does not say of which workspace the person is; Slack's answer about them does.
+            return self._lists.home(self._directory.actor(user_id, None), outcome)
+        except CountersignError as error:
+            return home_notice(explain(error, self._clock.now(), user_id))

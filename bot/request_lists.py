@@ -1,0 +1,110 @@
+"""What one person gets to see of requests: their own, and those that they may decide on now.
+
+Invariant: nobody is shown what neither is theirs nor waits for their decision: a profile's channel may be private.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from bot.blocks.elements import Block, Message
+from bot.blocks.home import MOST_ROWS, HomeSection, home_tab
+from bot.blocks.lists import PER_PAGE, ListKind, Row, list_page
+from bot.blocks.replies import NOTHING_TO_ASK_FOR, notice, reply
+from bot.blocks.request_form import MOST_OPTIONS, Offer, request_form
+from bot.surface import ACCESS
+from core.actor import Actor
+from core.clock import Clock
+from core.policy import PolicySource
+from core.request import Request, RequestStatus
+from core.stores.base import DEFAULT_LIMIT, RequestStore
+
+_LATEST: Final = 5
+"""How many of somebody's own requests Home shows."""
+
+
+class RequestLists:
+    """Reads the store and the policy for one person. Safe for threads. Everything here may raise StoreError."""
+
+    def __init__(self, store: RequestStore, policy: PolicySource, clock: Clock) -> None:
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+
+    def page(self, kind: ListKind, person: Actor, number: int) -> Message:
+        """One page of a list, counted from 1."""
+        rows = self._mine(person) if kind is ListKind.MINE else self._waiting_for(person)
+        start = (number - 1) * PER_PAGE
+        shown = list(islice(rows, start, start + PER_PAGE + 1))
+        has_more = len(shown) > PER_PAGE
+        return list_page(kind, shown[:PER_PAGE], page=number, has_more=has_more, now=self._clock.now())
+
+    def home(self, person: Actor, outcome: Message | None = None) -> Block:
+        """The person's Home tab; `outcome` is what their last press in it has done."""
+        now = self._clock.now()
+        waiting = list(islice(self._waiting_for(person), MOST_ROWS + 1))
+        mine = list(islice(self._mine(person), DEFAULT_LIMIT))
+        live = [row for row in mine if row.request.is_granting(now)]
+        sections = (
+            HomeSection(
+                "Waiting for your decision",
+                waiting,
+                "Nothing waits for your decision.",
+                f"{ACCESS} pending" if len(waiting) > MOST_ROWS else None,
+            ),
+            HomeSection("Live now", live, "You have no access that was asked for here."),
+            HomeSection(
+                "Your requests",
+                [row for row in mine if row not in live][:_LATEST],
+                "Nothing else.",
+                f"{ACCESS} mine" if len(mine) > _LATEST else None,
+            ),
+        )
+        return home_tab(sections, now, outcome)
+
+    def form(self, person: Actor) -> Block:
+        """The form to ask for access, with the profiles that this person may ask for, or a word that there are none."""
+        offers = tuple(islice(self._offers(person), MOST_OPTIONS))
+        return request_form(offers) if offers else notice(reply(NOTHING_TO_ASK_FOR))
+
+    def _offers(self, person: Actor) -> Iterator[Offer]:
+        policy = self._policy.current()
+        for profile in policy.requestable_profiles(person):
+            terms = policy.terms_for(profile.name, person)
+            if terms is not None:
+                yield Offer(
+                    profile=profile.name,
+                    description=profile.description,
+                    max_duration=terms.max_duration,
+                    required_approvals=terms.required_approvals,
+                    approvers=tuple(sorted(each.value for each in policy.deciders_of(terms.name))),
+                )
+
+    def _mine(self, person: Actor) -> Iterator[Row]:
+        cursor: str | None = None
+        while True:
+            page = self._store.list_by_requester(person.id, cursor=cursor)
+            for request in page.items:
+                yield Row(request, may_cancel=True)
+            if (cursor := page.cursor) is None:
+                return
+
+    def _waiting_for(self, person: Actor) -> Iterator[Row]:
+        cursor: str | None = None
+        while True:
+            page = self._store.list_by_status(RequestStatus.PENDING, cursor=cursor)
+            for request in page.items:
+                if self._waits_for(request, person):
+                    yield Row(request, may_decide=True)
+            if (cursor := page.cursor) is None:
+                return
+
+    def _waits_for(self, request: Request, person: Actor) -> bool:
+        if request.is_overdue(self._clock.now()) or request.has_approval_by(person.id):
+            return False
+        decision = self._policy.current().judge_decider(
+            "approve", person, profile=request.profile, rule=request.rule, requester=request.requester
+        )
+        return decision.is_allowed
