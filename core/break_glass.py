@@ -17,13 +17,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, NewType, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic import JsonValue, model_validator
 
 from core.actor import ProfileName, UserId, ValidUserId
 from core.clock import UtcTime, new_id
 from core.duration import check_duration
 from core.errors import InvalidStateTransition, NotAllowed
 from core.record import Record, RecordId, RuleName
+from core.review import Review, Verdict
 from core.state_machine import StateMachine
 from core.text import text_rule
 
@@ -32,8 +33,7 @@ MAX_DURATION: Final = timedelta(hours=4)
 DEFAULT_DURATION: Final = timedelta(hours=1)
 JUSTIFICATION_LENGTH: Final = (20, 1000)
 REASON_LENGTH: Final = (3, 500)
-NOTES_LENGTH: Final = (10, 2000)
-LINK_LENGTH: Final = (8, 500)
+AWAITS_REVIEW: Final = "review"
 
 
 class EventStatus(StrEnum):
@@ -54,14 +54,6 @@ class ReasonCode(StrEnum):
     OTHER = "other"
 
 
-class Verdict(StrEnum):
-    """What a review found."""
-
-    JUSTIFIED = "justified"
-    PARTLY_JUSTIFIED = "partly_justified"
-    NOT_JUSTIFIED = "not_justified"
-
-
 EVENT_MACHINE: Final = StateMachine[EventStatus](
     {
         EventStatus.ACTIVE: frozenset({EventStatus.ACTIVE, EventStatus.CLOSED, EventStatus.EXPIRED}),
@@ -69,20 +61,6 @@ EVENT_MACHINE: Final = StateMachine[EventStatus](
         EventStatus.EXPIRED: frozenset({EventStatus.EXPIRED}),
     }
 )
-
-
-class Review(BaseModel):
-    """What somebody else found afterwards."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reviewer: ValidUserId
-    at: UtcTime
-    verdict: Verdict
-    notes: Annotated[str, text_rule("notes", at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])]
-    follow_up: Annotated[str, text_rule("follow-up link", at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])] | None = (
-        None
-    )
 
 
 class BreakGlassEvent(Record):
@@ -212,10 +190,23 @@ class BreakGlassEvent(Record):
         """When the access ended; None while it lasts."""
         return None if self.is_granting(now) else self.closed_at or self.expires_at
 
+    def ask_at(self, ask_before_end: timedelta) -> datetime:
+        """When the invoker is to be asked whether it is over; of a short event, when half of its time has passed."""
+        return self.expires_at - min(ask_before_end, self.duration / 2)
+
+    def review_due_at(self, review_within: timedelta) -> datetime:
+        """Until when it is to be reviewed, once it has ended."""
+        return (self.closed_at or self.expires_at) + review_within
+
     @property
     def is_waiting_for_review(self) -> bool:
         """True from its end until its review, as far as its end is recorded."""
         return self.status is not EventStatus.ACTIVE and self.review is None
+
+    @property
+    def awaits(self) -> str | None:
+        """A review, or nothing."""
+        return AWAITS_REVIEW if self.is_waiting_for_review else None
 
     @property
     def state(self) -> EventStatus:

@@ -10,17 +10,16 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict
-
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy import conditions
 from core.policy.conditions import Finding, find_rule, judge
 from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision, are_all_met
-from core.policy.rules import ApprovalRule, BreakGlassRule, EventTimes, Mfa, PolicyShape, Profile
-from core.policy.selector import People, Selector, SelectorKind
+from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, Profile
+from core.policy.selector import Selector, SelectorKind
 from core.policy.shape import suggest
+from core.policy.version import Version
 
 
 class PolicySource(Protocol):
@@ -31,13 +30,8 @@ class PolicySource(Protocol):
         ...
 
 
-class Policy(BaseModel):
-    """One version of the policy. `digest` is the SHA-256 of the file's bytes, as hex."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    digest: str
-    shape: PolicyShape
+class Policy(Version):
+    """One version of the policy, as those are judged who want something."""
 
     def current(self) -> Self:
         """This policy: a version never changes."""
@@ -188,37 +182,9 @@ class Policy(BaseModel):
         made_under = next((each for each in self.shape.approval if each.name == rule), None)
         return self._people.leaves(made_under.approvers) if made_under is not None else frozenset()
 
-    def reviewers_of(self, profile: str) -> frozenset[Selector]:
-        """Who may review an event for this profile, save its invoker. For telling people, like `deciders_of`."""
-        covering = (rule.approvers for rule in self.shape.approval if rule.covers(profile))
-        return self._people.leaves(tuple(each for approvers in covering for each in approvers))
-
-    def mentioned_by(self, rule: str) -> tuple[Selector, ...]:
-        """Whom the card of an event under this rule mentions: user ids and user groups, in a fixed order."""
-        made_under = self._break_glass_rule(rule)
-        named = made_under.notify if made_under is not None else None
-        return tuple(sorted(self._people.leaves(named or ()), key=str))
-
-    def times_of(self, rule: str) -> EventTimes:
-        """When people are asked about events under this break-glass rule; the defaults when the rule is gone."""
-        made_under = self._break_glass_rule(rule)
-        return made_under.times() if made_under is not None else EventTimes()
-
-    @property
-    def security_channel(self) -> str | None:
-        """The Slack channel that hears of refusals, escalations and overdue reviews, where there is one."""
-        return self.shape.security_channel
-
-    def is_declarable(self, profile: str) -> bool:
-        """True when somebody may break the glass for this profile."""
-        return any(rule.covers(profile) for rule in self.shape.break_glass)
-
     def user_groups(self) -> frozenset[UserGroupId]:
         """Every Slack user group that somebody may have a right from; whoever is judged has to be looked up in each."""
         return self._user_groups
-
-    def _break_glass_rule(self, name: str) -> BreakGlassRule | None:
-        return next((each for each in self.shape.break_glass if each.name == name), None)
 
     @cached_property
     def _user_groups(self) -> frozenset[UserGroupId]:
@@ -230,10 +196,6 @@ class Policy(BaseModel):
         named += [rule.users for rule in shape.break_glass]
         leaves = self._people.leaves(tuple(each for selectors in named for each in selectors))
         return frozenset(UserGroupId(each.value) for each in leaves if each.kind is SelectorKind.USER_GROUP)
-
-    @cached_property
-    def _people(self) -> People:
-        return People(groups=self.shape.groups, is_email_trusted=self.shape.identity.trust_email)
 
     def _find_approval(self, requester: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
         return find_rule(

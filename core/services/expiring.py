@@ -1,7 +1,7 @@
-"""End what is overdue, one record after the other.
+"""Change what the clock made due, one record after the other: end what is overdue, remind of what waits.
 
-Invariant: each overdue record is ended once, however many instances do this at the same time, and one that cannot be
-ended never keeps the others waiting.
+Invariant: each record that is due is changed once, however many instances do this at the same time, and one that
+cannot be changed never keeps the others waiting.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
-from core.errors import BrokenChain, ConcurrentModification, NotFound
+from core.errors import BrokenChain, ConcurrentModification, MalformedRecord, NotFound
 from core.request import Request
 from core.stores.base import Page
 
@@ -28,21 +28,36 @@ def expire_overdue(
 
     Raises StoreUnavailable.
     """
-    expired: list[R] = []
+
+    def expire_if_overdue(record: R, now: datetime) -> R | None:
+        return expire(record, now) if record.is_overdue(now) else None
+
+    return change_due(read_page, expire_if_overdue, clock)
+
+
+def change_due(
+    read_page: Callable[[str | None], Page[R]], change: Callable[[R, datetime], R | None], clock: Clock
+) -> tuple[R, ...]:
+    """Offer every record of a list to `change`, which gives None for one that is not due; what this call changed.
+
+    Raises StoreUnavailable.
+    """
+    changed: list[R] = []
     cursor: str | None = None
     while True:
         page = read_page(cursor)
         now = clock.now()
         for record in page.items:
-            if not record.is_overdue(now):
-                continue
             try:
-                expired.append(expire(record, now))
+                stored = change(record, now)
             except (ConcurrentModification, NotFound):
-                # Somebody else ended it, or the list was older than the table: either way it is not ours to end.
+                # Somebody else changed it, or the list was older than the table: either way it is not ours to change.
                 continue
-            except BrokenChain:
-                _log.exception("%s is overdue and cannot be ended", record.chain)
+            except (BrokenChain, MalformedRecord):
+                _log.exception("%s is due and cannot be changed", record.chain)
+                continue
+            if stored is not None:
+                changed.append(stored)
         cursor = page.cursor
         if cursor is None:
-            return tuple(expired)
+            return tuple(changed)

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 from core.audit import AuditEvent, AuditKeyring, EntryDraft
-from core.break_glass import BreakGlassEvent, EventId, EventStatus, Verdict
+from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.errors import NotFound
 from core.record import Record
 from core.request import Request, RequestId, RequestStatus
+from core.review import Verdict
 from core.stores import Stores
 from core.usage import Usage, UsageLedger
 from core.verification import verify_chain

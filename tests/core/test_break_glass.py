@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core.actor import UserId
-from core.break_glass import MAX_DURATION, BreakGlassEvent, EventId, EventStatus, Review, Verdict
+from core.break_glass import MAX_DURATION, BreakGlassEvent, EventId, EventStatus
 from core.clock import TICK
 from core.errors import InvalidInput, InvalidStateTransition, MalformedRecord, NotAllowed
+from core.review import Review, Verdict
 from tests.builders import APPROVER, HOUR, INVOKER, REVIEWER, a_reviewed_event, an_event
 from tests.core.strategies import durations, legible_texts, moments
 from tests.engines.clock import A_MOMENT

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.actor import UserId
-from core.break_glass import BreakGlassEvent, Verdict
+from core.break_glass import BreakGlassEvent
 from core.errors import InvalidStateTransition, NotAllowed
+from core.review import Verdict
 from tests.builders import HOUR, INVOKER, an_event
 from tests.engines.clock import A_MOMENT
 

@@ -14,9 +14,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from core.actor import Actor
 from core.audit import AuditKeyring
-from core.break_glass import EventId, ReasonCode, Verdict
+from core.break_glass import EventId, ReasonCode
 from core.errors import Refused
 from core.request import RequestId
+from core.review import Verdict
 from core.services import BreakGlassService, RequestService
 from core.stores import open_stores
 from core.verification import verify_trail
