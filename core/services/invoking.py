@@ -77,6 +77,18 @@ class Invoking:
             # The same invocation, delivered again: what the policy says by now does not undo it.
             return known
         decision.require()
+        try:
+            return self._decide_on_ledgers(wish, code, decision, now)
+        except (CodeRefused, LimitReached):
+            # The ledgers are each read consistently, but not all at one moment: what stands in the way may be this very
+            # invocation, delivered twice at once.
+            if (known := self._find_known(wish)) is not None:
+                return known
+            raise
+
+    def _decide_on_ledgers(
+        self, wish: Wish, code: str | None, decision: BreakGlassDecision, now: datetime
+    ) -> BreakGlassEvent:
         ledgers = self._read_ledgers(wish, code)
         if wish.event_id is not None and ledgers.by_invoker.has(wish.event_id):
             # The same invocation, delivered again.
