@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.audit import AuditEvent, seal
+from core.break_glass import EventId
 from core.clock import TICK
 from core.errors import BrokenChain, ConcurrentModification, EventExists, InvalidStateTransition, RequestNotFound
 from core.request import RequestId, RequestStatus
@@ -37,7 +38,7 @@ def _declare(stores: Stores, event: BreakGlassEvent, request: Request) -> BreakG
 
 def test_the_request_is_cancelled_with_the_event_that_replaces_it(stores: Stores, request_: Request) -> None:
     event = an_event(instead_of=request_.id)
-    assert _declare(stores, event, request_) == stores.break_glass.get(event.id)
+    assert _declare(stores, event, request_) == stores.break_glass.get(EventId(event.id))
     cancelled = stores.requests.get(RequestId(request_.id))
     assert (cancelled.status, cancelled.replaced_by) == (RequestStatus.CANCELLED, event.id)
     assert [entry.event for entry in stores.audit.get_chain(cancelled.chain)][1:] == [AuditEvent.REQUEST_CANCELLED]
