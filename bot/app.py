@@ -22,19 +22,22 @@ from bot.blocks.elements import Message
 from bot.blocks.replies import BROKEN, OUT_OF_DATE, notice, reply
 from bot.decisions import DecisionQueue
 from bot.identity import SlackDirectory
-from bot.listeners.click import Clicked, read_click
+from bot.listeners.click import read_click
 from bot.listeners.desk import Desk
 from bot.listeners.home import HomeListeners
 from bot.listeners.people import PeopleListeners
 from bot.listeners.requests import RequestListeners
-from bot.payload import Payload
+from bot.payload import Payload, is_raised_by_bolt
 from bot.replying import Replies
 from bot.request_lists import RequestLists
 from core.clock import Clock
 from core.errors import InvalidInput
 from core.policy import PolicySource
 from core.services import BreakGlassService, RequestService
+from core.services.observer import Observer
 from core.stores.base import Stores
+from core.stores.places import Place
+from core.text import quoted
 
 _ANY = re.compile(".*", re.DOTALL)
 _log = logging.getLogger("countersign.bot")
@@ -61,11 +64,10 @@ class Services:
     break_glass: BreakGlassService
 
 
-def build_services(stores: Stores, policy: PolicySource, clock: Clock) -> Services:
-    """The use cases on these stores."""
-    return Services(
-        stores, policy, clock, RequestService(stores, policy, clock), BreakGlassService(stores, policy, clock)
-    )
+def build_services(stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> Services:
+    """The use cases on these stores. `observer` hears what becomes of each."""
+    requests = RequestService(stores, policy, clock, observer)
+    return Services(stores, policy, clock, requests, BreakGlassService(stores, policy, clock, observer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,13 @@ class Aftermath:
     home: HomeListeners
     replies: Replies
     nudge: Callable[[], None]
-    refresh: Callable[[str, Clicked | None], None]
+    refresh: Callable[[str, Place | None], None]
 
     def committed(self) -> None:
         """Tell of it now."""
         self.nudge()
 
-    def found_stale(self, record: str, message: Clicked | None) -> None:
+    def found_stale(self, record: str, message: Place | None) -> None:
         """Show the card anew, on the threads of the replies."""
         self.replies.run(lambda: self.refresh(record, message))
 
@@ -117,12 +119,14 @@ def build_bot(
     *,
     signing_secret: str | None,
     nudge: Callable[[], None] = lambda: None,
-    refresh: Callable[[str, Clicked | None], None] = lambda _record, _message: None,
+    refresh: Callable[[str, Place | None], None] = lambda _record, _message: None,
+    queue: DecisionQueue | None = None,
 ) -> Bot:
     """The bot on these services.
 
     `client` has the bot's token. `signing_secret` is what HTTP is verified by; None for Socket Mode, which Slack
-    secures by the app-level token. `nudge` is called after each commit, `refresh` for a card that was stale.
+    secures by the app-level token. `nudge` is called after each commit, `refresh` for a card that was stale. A `queue`
+    of one's own has other bounds.
     """
     directory = SlackDirectory(
         client,
@@ -131,7 +135,7 @@ def build_bot(
         lambda: services.policy.current().user_groups(),
         installation.enterprise_id,
     )
-    queue, replies = DecisionQueue(), Replies(client)
+    queue, replies = queue or DecisionQueue(), Replies(client)
     lists = RequestLists(services.stores.requests, services.policy, services.clock)
     home = HomeListeners(replies, lists, directory, services.clock)
     desk = Desk(queue, replies, Aftermath(home, replies, nudge, refresh), services.clock)
@@ -152,6 +156,9 @@ def build_app(client: WebClient, installation: Installation, signing_secret: str
         bot_user_id=installation.bot_user_id,
         bot_token=client.token,
     )
+    bolts_log = logging.getLogger("countersign.bolt")
+    # Below this, Bolt quotes whole payloads, with what people typed and with their response_url.
+    bolts_log.setLevel(logging.ERROR)
     app = App(
         client=client,
         # With a token alone, Bolt would call auth.test inside the first click.
@@ -161,7 +168,7 @@ def build_app(client: WebClient, installation: Installation, signing_secret: str
         # Listeners answer in the thread that came in, and do nothing after their answer: Bolt's own way would take a
         # second thread for each click, and look for the acknowledgement every 10 ms.
         process_before_response=True,
-        logger=logging.getLogger("countersign.bolt"),
+        logger=bolts_log,
     )
     app.error(_answer_broken)
     return app
@@ -183,8 +190,8 @@ def _register_the_rest(app: App, replies: Replies) -> None:
 
 def _answer_broken(error: Exception, request: BoltRequest) -> BoltResponse:
     """Answer what went wrong before the desk: a payload that is not Slack's, or a bug."""
-    if isinstance(error, InvalidInput):
-        _log.warning("a payload was refused: %s", error)
+    if isinstance(error, InvalidInput) or is_raised_by_bolt(error):
+        _log.warning("a payload was refused: %s", quoted(f"{type(error).__name__}: {error}"))
         return BoltResponse(status=400)
     _log.error("a payload could not be answered", exc_info=error)
     if request.context.get("command") or "command" in request.body:

@@ -15,6 +15,7 @@ import click
 from bot.commands.audit import audit
 from bot.commands.playground import playground
 from bot.commands.policy import policy
+from bot.commands.serve import serve
 from bot.commands.tables import tables
 from core.errors import CountersignError, InvalidInput, InvalidPolicy, StoreError
 
@@ -41,7 +42,7 @@ def countersign() -> None:
     """Access with two pairs of eyes, from Slack."""
 
 
-for _command in (audit, playground, policy, tables):
+for _command in (audit, playground, policy, serve, tables):
     countersign.add_command(_command)
 
 

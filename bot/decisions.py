@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 PATIENCE_SECONDS: Final = 2.0
@@ -43,9 +43,17 @@ class Full:
 class DecisionQueue:
     """Runs decisions on threads of its own, so that a slow store cannot keep Slack's clicks from being answered."""
 
-    def __init__(self, *, workers: int = WORKERS, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int = WORKERS,
+        most_waiting: int = MOST_WAITING,
+        on_answer: Callable[[Known[Any] | NotKnownYet | Full], None] = lambda _: None,
+    ) -> None:
+        """`on_answer` hears what each click could be told, for metrics; it neither waits nor raises."""
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decision")
         self._room = threading.BoundedSemaphore(most_waiting)
+        self._on_answer = on_answer
 
     def decide(
         self, work: Callable[[], T], *, received_at: float, tell_late: Callable[[T], None]
@@ -55,6 +63,17 @@ class DecisionQueue:
         `work` turns what goes wrong into an outcome and does not raise. `tell_late` gets the outcome that came too
         late for the acknowledgement, exactly once.
         """
+        answer = self._decide(work, received_at, tell_late)
+        self._on_answer(answer)
+        return answer
+
+    def close(self) -> None:
+        """Finish what was acknowledged, then stop."""
+        self._pool.shutdown(wait=True)
+
+    def _decide(
+        self, work: Callable[[], T], received_at: float, tell_late: Callable[[T], None]
+    ) -> Known[T] | NotKnownYet | Full:
         if not self._room.acquire(blocking=False):
             return Full()
         future: Future[T] = self._pool.submit(work)
@@ -65,7 +84,3 @@ class DecisionQueue:
             # A callback that is added to a finished future runs at once: the outcome is told either way.
             future.add_done_callback(lambda done: tell_late(done.result()))
             return NotKnownYet()
-
-    def close(self) -> None:
-        """Finish what was acknowledged, then stop."""
-        self._pool.shutdown(wait=True)

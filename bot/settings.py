@@ -14,7 +14,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.audit import AuditKeyring
@@ -53,10 +53,10 @@ def _read_retention(value: object) -> timedelta:
     return value if isinstance(value, timedelta) else parse_duration(value, f"{_PREFIX}RETENTION")
 
 
-def _read_address(value: object) -> Address | None:
+def _read_address(value: object, setting: ValidationInfo) -> Address | None:
     if value is None or isinstance(value, Address):
         return value
-    name = f"{_PREFIX}LISTEN"
+    name = f"{_PREFIX}{(setting.field_name or '').upper()}"
     found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
     if found is None or not 0 < int(found["port"]) <= _HIGHEST_PORT:
         raise InvalidInput(name, f"{value!r:.60} is no host and port", "Write it like 0.0.0.0:3000.")
@@ -74,8 +74,9 @@ class Settings(BaseSettings):
     """What the environment says, checked.
 
     `store` is a URL, `policy` a path, `audit_key` the keys that seal the trail, newest first; `retention` is how long
-    a record stays after its life has ended. `listen` asks for HTTP instead of Socket Mode. `webhook_url` and
-    `sns_topic` are told of every change, beside Slack. `log` is None: text on a terminal, JSON elsewhere.
+    a record stays after its life has ended. `listen` asks for HTTP instead of Socket Mode; `metrics` is where metrics
+    and health are shown apart from it. `webhook_url` and `sns_topic` are told of every change, beside Slack. `log` is
+    None: text on a terminal, JSON elsewhere.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -85,6 +86,7 @@ class Settings(BaseSettings):
     audit_key: SecretStr | None = None
     retention: Annotated[timedelta, BeforeValidator(_read_retention)] = DEFAULT_RETENTION
     listen: Annotated[Address | None, BeforeValidator(_read_address)] = None
+    metrics: Annotated[Address | None, BeforeValidator(_read_address)] = None
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
     sns_topic: str | None = None

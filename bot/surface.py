@@ -32,7 +32,6 @@ EVENTS: Final[Mapping[str, str | None]] = {
 
 METHODS: Final[Mapping[str, str | None]] = {
     "auth_test": None,
-    "chat_postEphemeral": "chat:write",
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",
     "conversations_open": "im:write",

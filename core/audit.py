@@ -43,6 +43,7 @@ class AuditEvent(StrEnum):
     REQUEST_DENIED = "request_denied"
     REQUEST_CANCELLED = "request_cancelled"
     REQUEST_EXPIRED = "request_expired"
+    REQUEST_REMINDED = "request_reminded"
     BREAK_GLASS_INVOKED = "break_glass_invoked"
     BREAK_GLASS_CLOSED = "break_glass_closed"
     BREAK_GLASS_EXPIRED = "break_glass_expired"

@@ -1,11 +1,11 @@
 """A request for access to a profile, from the asking to the one decision that ends it.
 
-    from / to    pending   approved   denied   expired   cancelled
-    pending       vote      quorum     yes      yes       yes
-    approved      -         final
-    denied        -                    final
-    expired       -                             final
-    cancelled     -                                       final
+    from / to    pending          approved   denied   expired   cancelled
+    pending      vote, reminder    quorum     yes      yes       yes
+    approved      -                final
+    denied        -                           final
+    expired       -                                    final
+    cancelled     -                                              final
 
 Invariant: one decision, made once. A transition of a final request either changes nothing at all (the same person
 said the same thing again) or raises InvalidStateTransition; it never touches who decided, the comment, the window or
@@ -74,10 +74,7 @@ class Approval(BaseModel):
 
 
 class Request(Record):
-    """One person's wish for access. `approver` decided it; `rule` is the policy rule under which it was made.
-
-    `replaced_by` is the break-glass event that its requester declared instead.
-    """
+    """One person's wish for access, made under the policy rule `rule`. `replaced_by` is the event declared instead."""
 
     KIND: ClassVar[str] = "REQUEST"
 
@@ -92,6 +89,7 @@ class Request(Record):
     approver: ValidDeciderId | None = None
     approver_comment: Comment | None = None
     decided_at: UtcTime | None = None
+    reminded_at: UtcTime | None = None
     access_ends_at: UtcTime | None = None
     replaced_by: RecordId | None = None
 
@@ -172,10 +170,17 @@ class Request(Record):
             return self
         self._check(RequestStatus.EXPIRED, self.created_at)
         if not self.is_overdue(now):
-            raise InvalidStateTransition(
-                self.chain, self.status, RequestStatus.EXPIRED, reason="its deadline has not passed"
-            )
+            reason = "its deadline has not passed"
+            raise InvalidStateTransition(self.chain, self.status, RequestStatus.EXPIRED, reason=reason)
         return self.replace(status=RequestStatus.EXPIRED)
+
+    def remind(self, now: datetime) -> Self:
+        """Record that the approvers are reminded. A pending request that was reminded already stays the same.
+
+        Raises InvalidStateTransition when the request is decided or its time has passed.
+        """
+        self._check(RequestStatus.PENDING, now)
+        return self if self.reminded_at is not None else self.replace(reminded_at=now)
 
     def is_overdue(self, now: datetime) -> bool:
         """True when nobody decided in time, whether or not anything has recorded that yet."""
@@ -281,14 +286,12 @@ class Request(Record):
                 (self.decided_at is None) == (self.status in {RequestStatus.PENDING, RequestStatus.EXPIRED}),
                 "a request that somebody ended says when",
             ),
-            (
-                self.replaced_by is None or self.status is RequestStatus.CANCELLED,
-                "only a cancelled request was replaced",
-            ),
+            (self.replaced_by is None or self.status is RequestStatus.CANCELLED, "only a cancelled one is replaced"),
             (
                 not is_approved or self.access_ends_at == (self.decided_at or self.created_at) + self.duration,
                 "the window opens with the approval and lasts for the duration",
             ),
+            (self.reminded_at is None or self.reminded_at < self.expires_at, "nobody is reminded after the deadline"),
         )
 
 

@@ -17,6 +17,7 @@ from bot.blocks.elements import (
     label,
     length,
     moment,
+    plain,
     said,
     small,
     who,
@@ -30,15 +31,17 @@ CANCEL: Final = "request:cancel"
 MORE: Final = "request:more"
 COMMENT: Final = "comment"
 """What the overflow menu's option asks for: to approve with a comment."""
+_MOST_COMMENT: Final = 200
+"""Characters of a vote's comment on the card: ten of them, at their longest, stay far below what Slack takes."""
 
 
-def request_card(request: Request, now: datetime) -> Message:
-    """The card as it stands at this moment."""
+def request_card(request: Request, now: datetime, deciders: str = "") -> Message:
+    """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn."""
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     blocks: list[Block] = [words(_headline(request, status)), said(request.justification)]
-    blocks += _votes(request)
+    blocks += _votes(request, status)
     if status is RequestStatus.PENDING:
-        blocks += [_waiting(request), _buttons(request)]
+        blocks += [_waiting(request, deciders), _buttons(request)]
     else:
         blocks += _outcome(request, status)
     return Message(text=summary(request, status), blocks=tuple(blocks))
@@ -67,18 +70,26 @@ def _headline(request: Request, status: RequestStatus) -> str:
     return f"{mark}\n{who(request.requester)} asks for {code(request.profile)} for *{length(request.duration)}*"
 
 
-def _votes(request: Request) -> list[Block]:
-    if request.required_approvals == 1 or not request.approvals:
+def _votes(request: Request, status: RequestStatus) -> list[Block]:
+    # A single vote is the outcome, and stands there.
+    if not request.approvals or (request.required_approvals == 1 and status is RequestStatus.APPROVED):
         return []
     votes = ", ".join(who(approval.approver) for approval in request.approvals)
     blocks = [small(f"{len(request.approvals)} of {request.required_approvals} approvals: {votes}")]
-    return blocks + [said(approval.comment) for approval in request.approvals if approval.comment is not None]
+    return blocks + [_comment(each.approver, each.comment) for each in request.approvals if each.comment is not None]
 
 
-def _waiting(request: Request) -> Block:
+def _comment(approver: str, comment: str) -> Block:
+    # All blocks of a message together have a limit; the thread has each comment whole.
+    return {"type": "context", "elements": [*small(who(approver))["elements"], plain(comment, _MOST_COMMENT)]}
+
+
+def _waiting(request: Request, deciders: str) -> Block:
     missing = request.required_approvals - len(request.approvals)
     needs = "one approval" if missing == 1 else f"{missing} approvals"
-    return small(f"Needs {needs} · decide by {moment(request.expires_at)} · {code(request.id)}")
+    by = f" from {deciders}" if deciders else ""
+    # No small print: whoever is asked here is to see it.
+    return words(f"Needs {needs}{by}, by {moment(request.expires_at)} · {code(request.id)}")
 
 
 def _buttons(request: Request) -> Block:

@@ -119,8 +119,9 @@ def _find_problem(path: str) -> str:
     if not Path(path).is_file() or not Path(path).stat().st_size:
         return f"{path}: there is no database. Run `countersign tables create`."
     try:
-        with closing(Database(path)) as database:
-            return "; ".join(database.find_differences())
+        with closing(Database(path, is_upgraded=False)) as database:
+            differences = "; ".join(database.find_differences())
+            return f"{path}: {differences}. Run `countersign tables create`." if differences else ""
     except StoreMisconfigured as error:
         return str(error)
 

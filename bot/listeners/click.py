@@ -15,6 +15,7 @@ from bot.payload import Payload, find_object, find_text, is_true
 from core.errors import InvalidInput
 from core.record import check_record_id
 from core.request import RequestId
+from core.stores.places import Place
 
 RECEIVED_AT: Final = "countersign_received_at"
 """Where a door notes, by the monotonic clock, when the payload came in."""
@@ -32,16 +33,11 @@ class Surface(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Clicked:
-    """The message in which a button was pressed. Good for showing that message anew, and for nothing else."""
-
-    channel: str
-    ts: str
-
-
-@dataclass(frozen=True, slots=True)
 class Click:
-    """One act of one person. `received_at` is monotonic seconds; `response_url` answers only that person."""
+    """One act of one person. `received_at` is monotonic seconds; `response_url` answers only that person.
+
+    `message` is the one in which a button was pressed: good for showing it anew, and for nothing else.
+    """
 
     user_id: str
     team_id: str | None
@@ -49,7 +45,7 @@ class Click:
     trigger_id: str = ""
     response_url: str | None = None
     surface: Surface = Surface.ELSEWHERE
-    message: Clicked | None = None
+    message: Place | None = None
     view_id: str | None = None
 
     @property
@@ -98,7 +94,7 @@ def _read_surface(body: Payload) -> Surface:
     return Surface.ELSEWHERE
 
 
-def _read_message(body: Payload) -> Clicked | None:
+def _read_message(body: Payload) -> Place | None:
     container = find_object(body, "container")
     channel, ts = find_text(container, "channel_id"), find_text(container, "message_ts")
-    return Clicked(channel, ts) if channel and ts and not is_true(container, "is_ephemeral") else None
+    return Place(channel=channel, ts=ts) if channel and ts and not is_true(container, "is_ephemeral") else None

@@ -16,7 +16,7 @@ from slack_bolt import Ack
 from bot.blocks.elements import Block, Message
 from bot.blocks.replies import BROKEN, NOT_RECORDED_YET, TOO_BUSY, explain, explain_in_field, notice, reply
 from bot.decisions import DecisionQueue, Full, Known, NotKnownYet
-from bot.listeners.click import Click, Clicked, Surface
+from bot.listeners.click import Click, Surface
 from bot.replying import Replies
 from core.clock import Clock
 from core.errors import (
@@ -27,6 +27,7 @@ from core.errors import (
     NotAllowed,
     StoreUnavailable,
 )
+from core.stores.places import Place
 
 _log = logging.getLogger("countersign.bot")
 Work = Callable[[], Message]
@@ -39,7 +40,7 @@ class Aftermath(Protocol):
         """A change may have been committed: tell of it now instead of at the next round."""
         ...
 
-    def found_stale(self, record: str, message: Clicked | None) -> None:
+    def found_stale(self, record: str, message: Place | None) -> None:
         """Somebody pressed a button that could not work any more: show the record's card anew."""
         ...
 

@@ -35,6 +35,7 @@ def find_mistakes(shape: PolicyShape) -> tuple[Mistake, ...]:
         *_in_selectors(shape),
         *_in_rules("approval", shape.approval, shape),
         *_in_quorums(shape),
+        *_in_reminders(shape),
         *_in_auto_approvals(shape),
         *_in_rules("break_glass", shape.break_glass, shape),
         *_in_reviews(shape),
@@ -156,6 +157,17 @@ def _in_quorums(shape: PolicyShape) -> Iterator[Mistake]:
                 ("approval", index, "required_approvals"),
                 f"{rule.required_approvals} approvals are needed, but there are only {len(leaves)} approvers",
                 "Add approvers, or ask for fewer approvals.",
+            )
+
+
+def _in_reminders(shape: PolicyShape) -> Iterator[Mistake]:
+    for index, rule in enumerate(shape.approval):
+        if rule.remind_after is not None and rule.remind_after >= rule.decide_within:
+            after, within = format_duration(rule.remind_after), format_duration(rule.decide_within)
+            yield Mistake(
+                ("approval", index, "remind_after"),
+                f"a reminder after {after} would come too late: a request waits {within} and then expires",
+                f"Write less than {within}, or lengthen decide_within.",
             )
 
 

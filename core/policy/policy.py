@@ -182,6 +182,15 @@ class Policy(Version):
         made_under = next((each for each in self.shape.approval if each.name == rule), None)
         return self._people.leaves(made_under.approvers) if made_under is not None else frozenset()
 
+    def remind_after(self, rule: str, profile: str) -> timedelta | None:
+        """How long a request that was made under this rule waits before its approvers are reminded; None: never.
+
+        Never, too, when the rule is not in force for the profile any more: then nobody could decide.
+        """
+        made_under = next((each for each in self.shape.approval if each.name == rule), None)
+        is_in_force, _ = self._is_in_force(made_under, rule, profile)
+        return made_under.remind_after if made_under is not None and is_in_force else None
+
     def user_groups(self) -> frozenset[UserGroupId]:
         """Every Slack user group that somebody may have a right from; whoever is judged has to be looked up in each."""
         return self._user_groups

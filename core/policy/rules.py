@@ -160,6 +160,9 @@ class ApprovalRule(Rule):
         default=request.DEFAULT_DECIDE_WITHIN,
         description="How long a request waits for its approvals; 24h if left out.",
     )
+    remind_after: DecisionTime | None = Field(
+        default=None, description="After how long of waiting the approvers are reminded, once. Left out: never."
+    )
     auto_approve: AutoApproval | None = Field(default=None, description="When no person has to approve.")
 
 

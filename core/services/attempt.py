@@ -8,7 +8,7 @@ is always about the record as it is, and whoever clicks twice at once gets the s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Final, TypeVar
 
@@ -26,6 +26,7 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.record import Record
+from core.services.observer import Observer
 from core.stores.base import RefusalLog
 
 T = TypeVar("T")
@@ -33,18 +34,20 @@ MOST_TRIES: Final = 50
 """Each conflict means that somebody else's change went through, so this many can only lose to a stampede."""
 
 
-def retry_on_conflict(use_case: Callable[[], T]) -> T:
+def retry_on_conflict(use_case: Callable[[], T], observer: Observer) -> T:
     """Run a use case; when the record changed in between, run it again, from its reading on.
 
     Raises StoreUnavailable when others were quicker fifty times in a row.
     """
-    for _ in range(MOST_TRIES - 1):
-        with suppress(ConcurrentModification):
+    tries = 0
+    while True:
+        try:
             return use_case()
-    try:
-        return use_case()
-    except ConcurrentModification as conflict:
-        raise StoreUnavailable(f"{conflict.record} was changed {MOST_TRIES} times in the meantime") from conflict
+        except ConcurrentModification as conflict:
+            observer.conflicted(conflict.record)
+            tries += 1
+            if tries == MOST_TRIES:
+                raise StoreUnavailable(f"{conflict.record} was changed {tries} times in the meantime") from conflict
 
 
 def id_from(kind: Callable[[str], T], person: UserId, idempotency_key: str | None) -> T | None:
@@ -95,13 +98,14 @@ class Attempt:
 
 
 @contextmanager
-def noting_refusals(refusals: RefusalLog, event: AuditEvent, actor: Actor) -> Iterator[Attempt]:
+def noting_refusals(refusals: RefusalLog, event: AuditEvent, actor: Actor, observer: Observer) -> Iterator[Attempt]:
     """Note it when the block ends with a refusal, and let the refusal pass."""
     attempt = Attempt(event, actor)
     try:
         yield attempt
     except Refused as error:
         refusals.note(attempt.to_draft(error))
+        observer.refused(event)
         raise
 
 

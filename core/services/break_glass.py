@@ -29,6 +29,7 @@ from core.second_factor import SecondFactor
 from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
 from core.services.expiring import change_due, expire_overdue
 from core.services.invoking import Invoking, Wish
+from core.services.observer import Observer, Unobserved
 from core.stores.base import MOST_PER_PAGE, Page, Stores
 from core.text import clean_text
 from core.usage import Usage, UsageLedger
@@ -38,12 +39,19 @@ class BreakGlassService:
     """Break the glass, close it, answer for it. Safe for threads, and for any number of processes."""
 
     def __init__(
-        self, stores: Stores, policy: PolicySource, clock: Clock, second_factor: SecondFactor | None = None
+        self,
+        stores: Stores,
+        policy: PolicySource,
+        clock: Clock,
+        observer: Observer | None = None,
+        *,
+        second_factor: SecondFactor | None = None,
     ) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
-        self._invoking = Invoking(stores, policy, clock, second_factor)
+        self._observer = observer or Unobserved()
+        self._invoking = Invoking(stores, policy, clock, self._observer, second_factor)
 
     def invoke(
         self,
@@ -74,9 +82,9 @@ class BreakGlassService:
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
         )
-        with noting_refusals(self._stores.refusals, AuditEvent.INVOKE_REFUSED, invoker) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.INVOKE_REFUSED, invoker, self._observer) as attempt:
             attempt.is_for(wish.profile)
-            return retry_on_conflict(lambda: self._invoking.decide(wish, code or None))
+            return retry_on_conflict(lambda: self._invoking.decide(wish, code or None), self._observer)
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
         """End the access before its time. Whoever closed it already gets the same event back.
@@ -84,7 +92,7 @@ class BreakGlassService:
         Raises EventNotFound, NotAllowed, InvalidStateTransition, InvalidInput, StoreError.
         """
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
-        with noting_refusals(self._stores.refusals, AuditEvent.CLOSE_REFUSED, closer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.CLOSE_REFUSED, closer, self._observer) as attempt:
 
             def decide() -> BreakGlassEvent:
                 event, now = self._load(event_id)
@@ -100,7 +108,7 @@ class BreakGlassService:
                 entry = _entry(AuditEvent.BREAK_GLASS_CLOSED, closer.id, closed, details)
                 return self._update(closed, entry, self._ledgers_after_close(closed))
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def review(
         self, event_id: EventId, reviewer: Actor, verdict: Verdict, notes: str, follow_up: str | None = None
@@ -108,7 +116,7 @@ class BreakGlassService:
         """Answer for an ended event, once. Raises like `close`."""
         found = clean_text("notes", notes, at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])
         link = _clean_link(follow_up)
-        with noting_refusals(self._stores.refusals, AuditEvent.REVIEW_REFUSED, reviewer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.REVIEW_REFUSED, reviewer, self._observer) as attempt:
 
             def decide() -> BreakGlassEvent:
                 event, now = self._load(event_id)
@@ -124,7 +132,7 @@ class BreakGlassService:
                 entry = _entry(AuditEvent.BREAK_GLASS_REVIEWED, reviewer.id, reviewed, details)
                 return self._update(reviewed, entry)
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def expire_due(self) -> tuple[BreakGlassEvent, ...]:
         """Record the end of every event whose time passed; the ones that this call recorded.
@@ -193,7 +201,9 @@ class BreakGlassService:
         self, event: BreakGlassEvent, entry: EntryDraft, ledgers: tuple[UsageLedger, ...] = ()
     ) -> BreakGlassEvent:
         with reading_again_if_decided(event):
-            return self._stores.break_glass.update(event, entry, ledgers)
+            updated = self._stores.break_glass.update(event, entry, ledgers)
+        self._observer.committed(updated, entry.event)
+        return updated
 
 
 def _entry(event: AuditEvent, actor: str, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:

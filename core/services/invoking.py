@@ -24,6 +24,7 @@ from core.policy import BreakGlassDecision, PolicySource
 from core.request import Request, RequestId, RequestStatus
 from core.second_factor import CodeLedger, SecondFactor
 from core.services.attempt import reading_again_if_decided
+from core.services.observer import Observer
 from core.stores.base import Replaced, Stores
 from core.usage import UsageLedger, find_limit, is_escalated
 
@@ -51,11 +52,17 @@ class Invoking:
     """Decides on one wish at a time. Safe for threads."""
 
     def __init__(
-        self, stores: Stores, policy: PolicySource, clock: Clock, second_factor: SecondFactor | None = None
+        self,
+        stores: Stores,
+        policy: PolicySource,
+        clock: Clock,
+        observer: Observer,
+        second_factor: SecondFactor | None = None,
     ) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
+        self._observer = observer
         self._second_factor = second_factor
 
     def decide(self, wish: Wish, code: str | None) -> BreakGlassEvent:
@@ -170,12 +177,16 @@ class Invoking:
         replacing = _replace(replaced, event) if replaced is not None else None
         try:
             with reading_again_if_decided(replaced) if replaced is not None else nullcontext():
-                return self._stores.break_glass.create(event, entry, moving, replacing=replacing)
+                created = self._stores.break_glass.create(event, entry, moving, replacing=replacing)
         except EventExists:
             existing = self._stores.break_glass.get(EventId(event.id))
             if existing.invoker != event.invoker:
                 raise
             return existing
+        self._observer.committed(created, entry.event)
+        if replacing is not None:
+            self._observer.committed(replacing.request, replacing.entry.event)
+        return created
 
     def _find_known(self, wish: Wish) -> BreakGlassEvent | None:
         if wish.event_id is not None:

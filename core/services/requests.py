@@ -20,7 +20,8 @@ from core.errors import RequestExists, RequestNotFound
 from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
-from core.services.expiring import expire_overdue
+from core.services.expiring import change_due, expire_overdue
+from core.services.observer import Observer, Unobserved
 from core.stores.base import MOST_PER_PAGE, Page, Stores
 from core.text import clean_text
 
@@ -31,10 +32,11 @@ REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
 class RequestService:
     """Ask for access, and decide on it. Safe for threads, and for any number of processes."""
 
-    def __init__(self, stores: Stores, policy: PolicySource, clock: Clock) -> None:
+    def __init__(self, stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
+        self._observer = observer or Unobserved()
 
     def submit(
         self,
@@ -54,7 +56,7 @@ class RequestService:
         reason = clean_text(
             "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
-        with noting_refusals(self._stores.refusals, AuditEvent.SUBMIT_REFUSED, requester) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.SUBMIT_REFUSED, requester, self._observer) as attempt:
             attempt.is_for(name)
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
@@ -82,7 +84,7 @@ class RequestService:
         Raises RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided), InvalidInput, StoreError.
         """
         said = _clean_comment(comment)
-        with noting_refusals(self._stores.refusals, AuditEvent.APPROVE_REFUSED, approver) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.APPROVE_REFUSED, approver, self._observer) as attempt:
 
             def decide() -> Request:
                 request, now = self._load(request_id)
@@ -93,12 +95,12 @@ class RequestService:
                     return request
                 return self._update(approved, _vote_entry(approved, approver, said, details))
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
         """End the request with a no. Raises like `approve`."""
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
-        with noting_refusals(self._stores.refusals, AuditEvent.DENY_REFUSED, approver) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.DENY_REFUSED, approver, self._observer) as attempt:
 
             def decide() -> Request:
                 request, now = self._load(request_id)
@@ -110,11 +112,11 @@ class RequestService:
                 entry = _entry(AuditEvent.REQUEST_DENIED, approver.id, denied, {**details, "reason": why})
                 return self._update(denied, entry)
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
         """Take one's own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
-        with noting_refusals(self._stores.refusals, AuditEvent.CANCEL_REFUSED, requester) as attempt:
+        with noting_refusals(self._stores.refusals, AuditEvent.CANCEL_REFUSED, requester, self._observer) as attempt:
 
             def decide() -> Request:
                 request, now = self._load(request_id)
@@ -126,22 +128,52 @@ class RequestService:
                 entry = _entry(AuditEvent.REQUEST_CANCELLED, requester.id, cancelled, {})
                 return self._update(cancelled, entry)
 
-            return retry_on_conflict(decide)
+            return retry_on_conflict(decide, self._observer)
 
     def expire_due(self) -> tuple[Request, ...]:
         """Record the end of every request whose deadline passed; the ones that this call recorded.
 
         Any number of instances may do this at once: each request is expired once. Raises StoreUnavailable.
         """
+        return expire_overdue(self._read_pending, self._expire, self._clock)
 
-        def read_page(cursor: str | None) -> Page[Request]:
-            return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=MOST_PER_PAGE, cursor=cursor)
+    def remind_due(self) -> tuple[Request, ...]:
+        """Record a reminder of every pending request that has waited for its rule's `remind_after`; those of this call.
 
-        return expire_overdue(read_page, self._expire, self._clock)
+        The reminder is told by the outbox, as every change is. Any number of instances may do this at once: of each
+        request, people are reminded once. Raises StoreUnavailable.
+        """
+        return change_due(self._read_pending, self._remind_if_due, self._clock)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Request | None:
         """The approved request that gives this person access to the profile now. One read of an index."""
         return self._stores.requests.find_granting(person, profile, self._clock.now())
+
+    def _read_pending(self, cursor: str | None) -> Page[Request]:
+        return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=MOST_PER_PAGE, cursor=cursor)
+
+    def _remind_if_due(self, listed: Request, now: datetime) -> Request | None:
+        if self._wait_before_reminder(listed, now) is None:
+            return None
+
+        def decide() -> Request | None:
+            # The list may be older than the table, and a vote may come in between: neither loses the reminder.
+            request, now = self._stores.requests.get(RequestId(listed.id)), self._clock.now()
+            wait = self._wait_before_reminder(request, now)
+            if wait is None:
+                return None
+            details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
+            reminded = request.remind(now)
+            return self._update(reminded, _entry(AuditEvent.REQUEST_REMINDED, CLOCK, reminded, details))
+
+        return retry_on_conflict(decide, self._observer)
+
+    def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
+        """How long the request was to wait before its reminder, when it has; None when nobody is to be reminded."""
+        if request.status is not RequestStatus.PENDING or request.is_overdue(now) or request.reminded_at is not None:
+            return None
+        wait = self._policy.current().remind_after(request.rule, request.profile)
+        return wait if wait is not None and now >= request.created_at + wait else None
 
     def _create(self, request: Request, decision: RequestDecision, now: datetime) -> Request:
         details: dict[str, JsonValue] = {
@@ -160,12 +192,15 @@ class RequestService:
                 _entry(AuditEvent.REQUEST_APPROVED, decided_by, request, automatic.to_details() | _window(request))
             )
         try:
-            return self._stores.requests.create(request, *entries)
+            created = self._stores.requests.create(request, *entries)
         except RequestExists:
             existing = self._stores.requests.get(RequestId(request.id))
             if existing.requester != request.requester:
                 raise
             return existing
+        for entry in entries:
+            self._observer.committed(created, entry.event)
+        return created
 
     def _find(self, request_id: RequestId | None, requester: UserId) -> Request | None:
         if request_id is not None:
@@ -185,7 +220,9 @@ class RequestService:
 
     def _update(self, request: Request, entry: EntryDraft) -> Request:
         with reading_again_if_decided(request):
-            return self._stores.requests.update(request, entry)
+            updated = self._stores.requests.update(request, entry)
+        self._observer.committed(updated, entry.event)
+        return updated
 
     def _judge(self, action: Literal["approve", "deny"], request: Request, approver: Actor) -> dict[str, JsonValue]:
         """Ask the policy, unless the request is decided: then what was decided is the answer, to everybody."""

@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from core.actor import ProfileName, UserId
 from core.audit import AuditEntry, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
-from core.clock import UtcTime
 from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.record import Record
 from core.request import Request, RequestId, RequestStatus
+from core.stores.deliveries import DeliveryStore
 from core.stores.ledgers import LedgerStore
+from core.stores.places import PlaceStore
 
 R = TypeVar("R", bound=Record)
 DEFAULT_LIMIT: Final = 100
@@ -180,26 +179,8 @@ class BreakGlassStore(LedgerStore, Protocol):
         ...
 
 
-class Delivery(BaseModel):
-    """A committed entry that somebody still has to be told of, and how far the telling came.
-
-    `due_at` is when to try (again); `attempts` counts the tries that failed; `delivered_to` names the sinks that
-    took it already; `problem` is the last failure in words.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    entry: AuditEntry
-    due_at: UtcTime
-    attempts: int = 0
-    delivered_to: tuple[str, ...] = ()
-    problem: str | None = None
-    lease: str | None = None
-    leased_until: UtcTime | None = None
-
-
-class AuditStore(Protocol):
-    """The audit chains, and which of their entries still have to be told to somebody."""
+class AuditStore(DeliveryStore, PlaceStore, Protocol):
+    """The audit chains, which of their entries still have to be told to somebody, and where others were told."""
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first, read consistently."""
@@ -223,34 +204,6 @@ class AuditStore(Protocol):
 
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
         """The entries of all chains with `since <= at < until`, oldest first, streamed."""
-        ...
-
-    def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-        """What is due to be told now and not leased, oldest first."""
-        ...
-
-    def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
-        """Take a delivery for a while, so that no other instance tells it too.
-
-        None when somebody else has it, told it or tried to since it was read, or when the entry before it in its chain
-        is still to be told.
-        """
-        ...
-
-    def finish(self, delivery: Delivery) -> None:
-        """Everybody was told."""
-        ...
-
-    def postpone(self, delivery: Delivery) -> None:
-        """Give the lease back and try again at `delivery.due_at`."""
-        ...
-
-    def park(self, delivery: Delivery) -> None:
-        """Stop trying, keep it with its problem where `iterate_parked` shows it, and let the later entries go on."""
-        ...
-
-    def iterate_parked(self) -> Iterator[Delivery]:
-        """What could not be told, oldest first."""
         ...
 
 

@@ -45,7 +45,7 @@ def test_version_is_the_one_of_the_package() -> None:
 def test_help_names_the_commands_that_are_there() -> None:
     shown = run("--help").output
 
-    assert [name for name in ("audit", "playground", "policy", "tables") if f"  {name} " not in shown] == []
+    assert [name for name in ("audit", "playground", "policy", "serve", "tables") if f"  {name} " not in shown] == []
 
 
 def test_help_works_whatever_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +132,16 @@ class TestTablesOnSqlite:
         checked = run("tables", "check")
         assert checked.exit_code == 1
         assert "the table ledgers is missing" in checked.output
+
+    def test_a_file_of_an_older_version_is_named_and_brought_up_to_date(self) -> None:
+        run("tables", "create")
+        with closing(sqlite3.connect("countersign.db")) as connection:
+            connection.execute("DROP TABLE places")
+
+        lacking = "differs   countersign.db: the table places is missing. Run `countersign tables create`.\n"
+        assert [run("tables", "check").output for _ in range(2)] == [lacking] * 2
+        run("tables", "create")
+        assert run("tables", "check").exit_code == 0
 
     def test_a_folder_that_is_missing_is_the_stores_fault_and_named(self) -> None:
         result = run("tables", "create", "--store", "sqlite:///missing/x.db")

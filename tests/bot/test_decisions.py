@@ -81,3 +81,15 @@ def test_closing_finishes_what_was_acknowledged() -> None:
     released.set()
     queue.close()
     assert done == [1, 1]
+
+
+def test_what_each_click_could_be_told_is_heard() -> None:
+    heard: list[object] = []
+    released = threading.Event()
+    queue = DecisionQueue(workers=1, most_waiting=1, on_answer=heard.append)
+    queue.decide(released.wait, received_at=long_ago(), tell_late=lambda _: None)
+    queue.decide(lambda: True, received_at=long_ago(), tell_late=lambda _: None)
+    released.set()
+    queue.close()
+
+    assert heard == [NotKnownYet(), Full()]

@@ -16,6 +16,7 @@ NAMES = (
     "AUDIT_KEY",
     "RETENTION",
     "LISTEN",
+    "METRICS",
     "WEBHOOK_URL",
     "WEBHOOK_SECRET",
     "SNS_TOPIC",
@@ -136,7 +137,8 @@ def test_an_address_to_listen_on_is_a_host_and_a_port(
     monkeypatch: pytest.MonkeyPatch, written: str, address: Address
 ) -> None:
     monkeypatch.setenv("COUNTERSIGN_LISTEN", written)
-    assert read_settings().listen == address
+    monkeypatch.setenv("COUNTERSIGN_METRICS", written)
+    assert (read_settings().listen, read_settings().metrics) == (address, address)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,7 @@ def test_an_address_to_listen_on_is_a_host_and_a_port(
         ("COUNTERSIGN_LISTEN", "host:0", "Write it like 0.0.0.0:3000."),
         ("COUNTERSIGN_LISTEN", "host:70000", "Write it like 0.0.0.0:3000."),
         ("COUNTERSIGN_LISTEN", "", "Write it like 0.0.0.0:3000."),
+        ("COUNTERSIGN_METRICS", "9090", "Write it like 0.0.0.0:3000."),
         ("COUNTERSIGN_LOG", "xml", "Write json or text."),
         ("COUNTERSIGN_SNS_TOPIC", "countersign", "Write it like arn:aws:sns:"),
         ("COUNTERSIGN_WEBHOOK_URL", "hooks.example.com", "Write it like https://"),

@@ -36,6 +36,7 @@ PENDING, APPROVED, DENIED, EXPIRED, CANCELLED = RequestStatus
 ONE_VOTE: Final = a_request(required_approvals=2).approve(APPROVER, A_MOMENT + TICK, "fine")
 STATES: Final[dict[str, tuple[Request, datetime]]] = {
     "pending": (ONE_VOTE, EARLY),
+    "reminded": (ONE_VOTE.remind(EARLY - TICK), EARLY),
     "overdue": (ONE_VOTE, LATE),
     "approved": (ONE_VOTE.approve(SECOND_APPROVER, EARLY, "go"), EARLY + HOUR),
     "approved by policy": (a_request().approve_by_policy(A_MOMENT), EARLY),
@@ -53,21 +54,24 @@ EVENTS: Final[dict[str, Callable[[Request, datetime], Request]]] = {
     "deny by the first voter": lambda request, now: request.deny(APPROVER, now, "on second thoughts"),
     "cancel": lambda request, now: request.cancel(REQUESTER, now),
     "expire": lambda request, now: request.expire(now),
+    "remind": lambda request, now: request.remind(now),
 }
 SAME = "the very same record"
 REFUSED = "InvalidStateTransition"
+WAITING: Final[dict[str, str]] = {
+    "repeat the vote": SAME,
+    "decisive vote": APPROVED,
+    "vote of a third": APPROVED,
+    "approve by policy": APPROVED,
+    "deny": DENIED,
+    "deny by a third": DENIED,
+    "deny by the first voter": DENIED,
+    "cancel": CANCELLED,
+    "expire": REFUSED,
+}
 TABLE: Final[dict[str, dict[str, str]]] = {
-    "pending": {
-        "repeat the vote": SAME,
-        "decisive vote": APPROVED,
-        "vote of a third": APPROVED,
-        "approve by policy": APPROVED,
-        "deny": DENIED,
-        "deny by a third": DENIED,
-        "deny by the first voter": DENIED,
-        "cancel": CANCELLED,
-        "expire": REFUSED,
-    },
+    "pending": WAITING | {"remind": PENDING},
+    "reminded": WAITING | {"remind": SAME},
     "overdue": dict.fromkeys(EVENTS, REFUSED) | {"expire": EXPIRED},
     "approved": dict.fromkeys(EVENTS, REFUSED) | {"repeat the vote": SAME, "decisive vote": SAME},
     "approved by policy": dict.fromkeys(EVENTS, REFUSED),
@@ -85,10 +89,12 @@ WANTED: Final = {
     "deny by the first voter": DENIED,
     "cancel": CANCELLED,
     "expire": EXPIRED,
+    "remind": PENDING,
 }
-SAID_STATUS: Final = {"overdue": "expired", "approved by policy": "approved"}
+SAID_STATUS: Final = {"reminded": "pending", "overdue": "expired", "approved by policy": "approved"}
 DECIDED: Final[dict[str, tuple[str | None, datetime | None]]] = {
     "pending": (None, None),
+    "reminded": (None, None),
     "overdue": (None, DEADLINE),
     "approved": (SECOND_APPROVER, EARLY),
     "approved by policy": ("policy:prod", A_MOMENT),
@@ -185,6 +191,10 @@ def test_expiry_changes_the_status_alone() -> None:
     assert _changes(ONE_VOTE, ONE_VOTE.expire(LATE)) == {"status": EXPIRED}
 
 
+def test_a_reminder_is_noted_and_nothing_else_changes() -> None:
+    assert _changes(ONE_VOTE, ONE_VOTE.remind(EARLY)) == {"reminded_at": EARLY}
+
+
 @pytest.mark.parametrize(("state", "event"), [(state, event) for state in STATES for event in EVENTS])
 def test_no_event_ever_changes_what_was_asked_for(state: str, event: str) -> None:
     request, now = STATES[state]
@@ -214,6 +224,7 @@ def test_one_tick_before_the_deadline_a_vote_counts_and_nothing_is_overdue() -> 
     assert ONE_VOTE.approve(SECOND_APPROVER, now).status is APPROVED
     assert ONE_VOTE.deny(SECOND_APPROVER, now, "no").status is DENIED
     assert ONE_VOTE.cancel(REQUESTER, now).status is CANCELLED
+    assert ONE_VOTE.remind(now).reminded_at == now
     with pytest.raises(InvalidStateTransition, match="its deadline has not passed"):
         ONE_VOTE.expire(now)
 
@@ -242,6 +253,7 @@ def test_what_is_not_approved_grants_nothing_at_any_time(state: str) -> None:
 def test_a_request_s_life_ends_with_its_access_its_decision_or_its_deadline() -> None:
     assert {state: request.life_ends_at() for state, (request, _) in STATES.items()} == {
         "pending": DEADLINE,
+        "reminded": DEADLINE,
         "overdue": DEADLINE,
         "approved": EARLY + HOUR,
         "approved by policy": A_MOMENT + HOUR,
@@ -309,10 +321,11 @@ BROKEN: Final[dict[str, tuple[str, dict[str, object]]]] = {
     "a quorum approves": ("pending", {"required_approvals": 1}),
     "no vote is counted beyond the quorum": ("approved", {"required_approvals": 1}),
     "a denial has a reason": ("denied", {"approver_comment": None}),
-    "only a cancelled request was replaced": ("pending", {"replaced_by": "0123456789abcdef"}),
+    "only a cancelled one is replaced": ("pending", {"replaced_by": "0123456789abcdef"}),
     "an approved request, and only it, has a window": ("cancelled", {"access_ends_at": LATE}),
     "a request that somebody ended says when": ("expired", {"decided_at": EARLY}),
     "the window opens with the approval and lasts for the duration": ("approved", {"access_ends_at": LATE}),
+    "nobody is reminded after the deadline": ("expired", {"reminded_at": DEADLINE}),
 }
 ALSO_BROKEN: Final[list[tuple[str, str, dict[str, object]]]] = [
     ("nobody decides on their own request", "denied", {"approver": REQUESTER}),

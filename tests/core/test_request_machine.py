@@ -20,7 +20,7 @@ people = st.sampled_from(PEOPLE)
 
 
 class RequestMachine(RuleBasedStateMachine):
-    """The model: who voted, the end (a word, by whom, when), and nothing else."""
+    """The model: who voted, when people were reminded, the end (a word, by whom, when), and nothing else."""
 
     @initialize(needed=st.integers(1, 3), wait=st.sampled_from([HOUR, DAY]), duration=st.sampled_from([HOUR / 2, HOUR]))
     def submit(self, needed: int, wait: timedelta, duration: timedelta) -> None:
@@ -30,6 +30,7 @@ class RequestMachine(RuleBasedStateMachine):
         self.voters: list[UserId] = []
         self.end: tuple[str, str | None, datetime | None] | None = None
         self.ended: Request | None = None
+        self.reminded_at: datetime | None = None
 
     @rule(step=st.sampled_from([-HOUR, -timedelta(microseconds=1), timedelta(microseconds=1), HOUR / 2, HOUR, DAY]))
     def move_clock(self, step: timedelta) -> None:
@@ -84,12 +85,21 @@ class RequestMachine(RuleBasedStateMachine):
         else:
             assert self._refusal(lambda: self.request.expire(self.now)) is InvalidStateTransition
 
+    @rule()
+    def remind(self) -> None:
+        if self._must_refuse(lambda: self.request.remind(self.now), None):
+            return
+        before, self.request = self.request, self.request.remind(self.now)
+        assert (self.request is before) == (self.reminded_at is not None)
+        self.reminded_at = self.reminded_at or self.now
+
     @invariant()
     def the_record_is_what_the_model_says(self) -> None:
         status, by, at = self.end or ("pending", None, None)
         assert self.request.status == status
         assert self.request.ended_by == (by, at)
         assert [approval.approver for approval in self.request.approvals] == self.voters
+        assert self.request.reminded_at == self.reminded_at
         assert self.request.is_overdue(self.now) == self._is_too_late()
         opened = at if status == "approved" else None
         assert self.request.is_granting(self.now) == (opened is not None and self.now < opened + self.made.duration)

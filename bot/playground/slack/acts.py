@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
+from bot.payload import find_text
 from bot.playground.slack.acknowledgements import Acknowledgements
 from bot.playground.slack.answer import Answer
 from bot.playground.slack.backend import Backend
@@ -149,9 +150,9 @@ class Acts:
     ) -> Answer:
         reply = self._delivery().send(kind, payload, retry)
         answer = (read or self._acknowledgements.plain)(Answer(kind, payload), reply)
-        user = payload.get("user_id") or payload.get("user", payload.get("event", {}).get("user"))
-        user = user.get("id") if isinstance(user, dict) else user
-        answer = replace(answer, view=self._top(user) if isinstance(user, str) else None)
+        # A forged payload may have any shape.
+        user = find_text(payload, "user_id") or find_text(payload, "user", "id") or find_text(payload, "event", "user")
+        answer = replace(answer, view=self._top(user) if user else None)
         told = {"status": answer.status, "body": answer.body, "seconds": answer.seconds, "failure": answer.failure}
         self._backend.journal.publish(
             "interaction", {"kind": kind, "payload": payload, "errors": answer.errors, **told}

@@ -29,9 +29,10 @@ from core.stores.commit import (
     prepare_update,
     read_record,
 )
-from core.stores.dynamodb.audit import entry_key, put_entry
+from core.stores.dynamodb.audit import put_entry
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.deliveries import entry_key
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
 from core.stores.listing import RecordLists, RequestLists, Row

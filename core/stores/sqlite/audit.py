@@ -1,6 +1,6 @@
-"""The audit trail and the outbox in SQLite.
+"""The audit trail in SQLite.
 
-Invariant: an entry is only ever inserted. What changes beside it are the columns that say who still has to be told.
+Invariant: an entry is only ever inserted. What changes beside it says who still has to be told; see `deliveries`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
 
 from core.audit import AuditEntry
 from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
-from core.stores.base import Delivery
-from core.stores.sqlite.database import Database
+from core.stores.sqlite.deliveries import ROWS_PER_READ, SqliteDeliveries, read_entry
 
 _log = logging.getLogger("countersign.store")
-_ROWS_PER_READ: Final = 500
-_DELIVERY_COLUMNS: Final = "chain, seq, body, due_at, attempts, delivered_to, problem, lease, leased_until"
-_Row = tuple[str, int, str, str, int, str, str | None, str | None, str | None]
 
 
 def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
@@ -41,11 +36,8 @@ def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
     )
 
 
-class SqliteAudit:
+class SqliteAudit(SqliteDeliveries):
     """The AuditStore in SQLite."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first."""
@@ -53,7 +45,7 @@ class SqliteAudit:
             rows = connection.execute(
                 "SELECT chain, seq, body FROM audit WHERE chain = ? ORDER BY seq", (chain,)
             ).fetchall()
-        return tuple(_read_entry(*row) for row in rows)
+        return tuple(read_entry(*row) for row in rows)
 
     def get_refusals_head(self, chain: str) -> tuple[int, str]:
         """The length and the last digest of a chain of refused attempts."""
@@ -85,7 +77,7 @@ class SqliteAudit:
         rows = self._in_key_order("chain, seq", ("", 0), "SELECT chain, seq, body FROM audit")
         for chain, of_chain in groupby(rows, key=itemgetter(0)):
             try:
-                yield chain, tuple([_read_entry(*row) for row in of_chain])
+                yield chain, tuple([read_entry(*row) for row in of_chain])
             except MalformedRecord as error:
                 yield chain, error
         with self._database.read() as connection:
@@ -104,91 +96,15 @@ class SqliteAudit:
                 rows = connection.execute(
                     "SELECT at, chain, seq, body FROM audit WHERE (at, chain, seq) > (?, ?, ?) AND at < ?"
                     " ORDER BY at, chain, seq LIMIT ?",
-                    (*position, last, _ROWS_PER_READ),
+                    (*position, last, ROWS_PER_READ),
                 ).fetchall()
             for at, chain, seq, body in rows:
                 position = (at, chain, seq)
                 try:
-                    yield _read_entry(chain, seq, body)
+                    yield read_entry(chain, seq, body)
                 except MalformedRecord as error:
                     _log.warning("skipped: %s", error)
-            if len(rows) < _ROWS_PER_READ:
-                return
-
-    def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-        """What is due to be told now and not leased, oldest first."""
-        moment = format_time(now)
-        return self._deliveries(
-            "is_parked = 0 AND due_at <= ? AND (leased_until IS NULL OR leased_until <= ?)", (moment, moment)
-        )
-
-    def iterate_parked(self) -> Iterator[Delivery]:
-        """What could not be told, oldest first."""
-        return self._deliveries("is_parked = 1 AND due_at IS NOT NULL", ())
-
-    def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
-        """Take a delivery for a while; None when somebody else has it, or an earlier entry is still to be told."""
-        entry = delivery.entry
-        with self._database.write() as connection:
-            taken = connection.execute(
-                "UPDATE audit SET lease = ?, leased_until = ? WHERE chain = ? AND seq = ?"
-                " AND due_at = ? AND is_parked = 0 AND (leased_until IS NULL OR leased_until <= ? OR lease = ?)"
-                " AND NOT EXISTS (SELECT 1 FROM audit AS earlier WHERE earlier.chain = audit.chain"
-                " AND earlier.seq = audit.seq - 1 AND earlier.due_at IS NOT NULL AND earlier.is_parked = 0)",
-                # Its due_at changed if somebody tried in the meantime: then what was read of the progress is old.
-                (
-                    holder,
-                    format_time(until),
-                    entry.chain,
-                    entry.seq,
-                    format_time(delivery.due_at),
-                    format_time(now),
-                    holder,
-                ),
-            )
-            if taken.rowcount != 1:
-                return None
-        return delivery.model_copy(update={"lease": holder, "leased_until": until})
-
-    def finish(self, delivery: Delivery) -> None:
-        """Everybody was told."""
-        self._change(delivery, "due_at = NULL", ())
-
-    def postpone(self, delivery: Delivery) -> None:
-        """Give the lease back and try again at `delivery.due_at`."""
-        self._change(delivery, "due_at = ?", (format_time(delivery.due_at),))
-
-    def park(self, delivery: Delivery) -> None:
-        """Stop trying; keep it with its problem."""
-        self._change(delivery, "is_parked = 1", ())
-
-    def _change(self, delivery: Delivery, assignment: str, values: tuple[str, ...]) -> None:
-        entry = delivery.entry
-        progress = (delivery.attempts, json.dumps(delivery.delivered_to), delivery.problem)
-        with self._database.write() as connection:
-            # Only the holder may say how it went: another instance may have taken over when a lease ran out.
-            connection.execute(
-                f"UPDATE audit SET {assignment}, attempts = ?, delivered_to = ?, problem = ?,"  # noqa: S608 - a constant
-                " lease = NULL, leased_until = NULL WHERE chain = ? AND seq = ? AND lease = ?",
-                (*values, *progress, entry.chain, entry.seq, delivery.lease),
-            )
-
-    def _deliveries(self, condition: str, values: tuple[str, ...]) -> Iterator[Delivery]:
-        position: tuple[str, str, int] = ("", "", 0)
-        while True:
-            with self._database.read() as connection:
-                rows: list[_Row] = connection.execute(
-                    f"SELECT {_DELIVERY_COLUMNS} FROM audit WHERE {condition}"  # noqa: S608 - constants of this module
-                    " AND (due_at, chain, seq) > (?, ?, ?) ORDER BY due_at, chain, seq LIMIT ?",
-                    (*values, *position, _ROWS_PER_READ),
-                ).fetchall()
-            for row in rows:
-                position = (row[3], row[0], row[1])
-                try:
-                    yield _read_delivery(row)
-                except MalformedRecord as error:
-                    _log.error("nobody can be told of it: %s", error)
-            if len(rows) < _ROWS_PER_READ:
+            if len(rows) < ROWS_PER_READ:
                 return
 
     @staticmethod
@@ -200,37 +116,9 @@ class SqliteAudit:
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(
-                    f"{select} WHERE ({key}) > (?, ?) ORDER BY {key} LIMIT ?", (*position, _ROWS_PER_READ)
+                    f"{select} WHERE ({key}) > (?, ?) ORDER BY {key} LIMIT ?", (*position, ROWS_PER_READ)
                 ).fetchall()
             yield from rows
-            if len(rows) < _ROWS_PER_READ:
+            if len(rows) < ROWS_PER_READ:
                 return
             position = (rows[-1][0], rows[-1][1])
-
-
-def _read_entry(chain: str, seq: int, body: str) -> AuditEntry:
-    try:
-        item = json.loads(body)
-    except ValueError as error:
-        raise MalformedRecord(f"audit entry {chain}/{seq}", "it is not JSON") from error
-    if not isinstance(item, dict):
-        raise MalformedRecord(f"audit entry {chain}/{seq}", "it is not an object")
-    return AuditEntry.from_item(item)
-
-
-def _read_delivery(row: _Row) -> Delivery:
-    chain, seq, body, due_at, attempts, delivered_to, problem, lease, leased_until = row
-    try:
-        return Delivery.model_validate(
-            {
-                "entry": _read_entry(chain, seq, body),
-                "due_at": due_at,
-                "attempts": attempts,
-                "delivered_to": json.loads(delivered_to),
-                "problem": problem,
-                "lease": lease,
-                "leased_until": leased_until,
-            }
-        )
-    except ValueError as error:
-        raise MalformedRecord(f"audit entry {chain}/{seq}", str(error)) from error

@@ -35,6 +35,12 @@ _SCHEMA: Final = {
     "refusal_heads": """CREATE TABLE IF NOT EXISTS refusal_heads (
         chain TEXT PRIMARY KEY, length INTEGER NOT NULL, digest TEXT NOT NULL)""",
 }
+_ADDED: Final = {
+    "places": """CREATE TABLE IF NOT EXISTS places (
+        chain TEXT NOT NULL, name TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL,
+        PRIMARY KEY (chain, name)) WITHOUT ROWID""",
+}
+"""What a file of an older version lacks. Opening adds it; the older version does not mind, and may go on beside."""
 _INDEXES: Final = (
     *(
         f"CREATE INDEX IF NOT EXISTS {table}_by_{column} ON {table} ({column}, created_at, id)"
@@ -51,9 +57,12 @@ _creating: Final = threading.Lock()
 
 
 class Database:
-    """Connections to one file, shared by threads; each one is used by one thread at a time."""
+    """Connections to one file, shared by threads; each one is used by one thread at a time.
 
-    def __init__(self, path: str) -> None:
+    `is_upgraded` adds what a file of an older version lacks; without it, `find_differences` names that.
+    """
+
+    def __init__(self, path: str, *, is_upgraded: bool = True) -> None:
         self.path = path
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -62,7 +71,7 @@ class Database:
         self._owner = os.getpid()
         self._is_closed = False
         self._create_file()
-        self._prepare_schema()
+        self._prepare_schema(is_upgraded=is_upgraded)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -174,14 +183,20 @@ class Database:
             f"Check that the folder {folder} exists and that this process may write there",
         )
 
-    def _prepare_schema(self) -> None:
+    def _prepare_schema(self, *, is_upgraded: bool) -> None:
         if self._is_new():
             with self.write() as connection:
                 if self._is_empty(connection):
-                    for statement in (*_SCHEMA.values(), *_INDEXES):
+                    for statement in (*_SCHEMA.values(), *_ADDED.values(), *_INDEXES):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        problems = self.find_differences()
+        differences = self.find_differences()
+        lacking = {_missing(table): statement for table, statement in _ADDED.items() if _missing(table) in differences}
+        problems = [each for each in differences if each not in lacking]
+        if lacking and is_upgraded and not problems:
+            with self.write() as connection:
+                for statement in lacking.values():
+                    connection.execute(statement)
         if not problems:
             # Kept in the file. Nothing is changed in a file that is not ours.
             with self.read() as connection:
@@ -210,9 +225,9 @@ class Database:
                 connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL")
             )
         problems = [] if version == SCHEMA_VERSION else [f"its version is {version}, not {SCHEMA_VERSION}"]
-        for table, statement in _SCHEMA.items():
+        for table, statement in (_SCHEMA | _ADDED).items():
             if table not in found:
-                problems.append(f"the table {table} is missing")
+                problems.append(_missing(table))
             elif _columns(found[table]) != _columns(statement):
                 problems.append(f"the table {table} has other columns")
         return tuple(problems)
@@ -228,6 +243,10 @@ class Database:
             raise StoreMisconfigured(
                 f"{self.path} cannot be used: {error}", "Name a file that is a database of Countersign, or a new one"
             ) from error
+
+
+def _missing(table: str) -> str:
+    return f"the table {table} is missing"
 
 
 def _columns(statement: str) -> str:

@@ -5,22 +5,33 @@ Invariant: nothing between Slack's wire and the store's file is replaced; only t
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from pydantic import SecretStr
 from ruamel.yaml import YAML
 from slack_sdk import WebClient
 
 from bot.app import Bot, Installation, Services, build_bot, build_services
-from bot.playground.slack.records import Channel, Message, Person, UserGroup
+from bot.doors.dispatching import Dispatcher
+from bot.doors.http_door import HttpDoor
+from bot.doors.socket_door import SocketDoor
+from bot.metrics import Metrics, Transport
+from bot.playground.slack.records import Channel, Message, Person, UserGroup, View
 from bot.playground.slack.server import LocalSlack
+from bot.settings import Address
+from bot.slack_calls import open_client
+from bot.slack_sink import SlackSink
+from core.clock import TICK
+from core.outbox import deliver_due
 from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
-from tests.bot.slack.bolt_over_http import BoltOverHttp
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from bot.decisions import DecisionQueue
     from bot.playground.slack.answer import Answer
     from core.stores.base import Stores
     from tests.engines.clock import FrozenClock
@@ -41,16 +52,27 @@ profiles:
 approval:
   - {{name: prod, profiles: [prod], requesters: [S0ENG], approvers: [group:leads, {MIRA}], max_duration: 4h}}
   - {{name: vault, profiles: [vault], approvers: [group:leads, {SAM}], required_approvals: 2, max_duration: 1h}}
-  - {{name: staging, profiles: [staging], approvers: [group:leads], max_duration: 8h, auto_approve: {{max_duration: 1h}}}}
+  - name: staging
+    profiles: [staging]
+    approvers: [group:leads]
+    max_duration: 8h
+    auto_approve: {{max_duration: 1h}}
 """.encode()
 
 
 class Stage:
     """The bot at work. `slack` is what people see and do; `stores` is what is true."""
 
-    def __init__(self, stores: Stores, clock: FrozenClock) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        clock: FrozenClock,
+        queue: DecisionQueue | None = None,
+        transport: Transport = Transport.HTTP,
+    ) -> None:
         self.stores = stores
         self.clock = clock
+        self._seen: dict[str, int] = {}
         manifest: dict[str, Any] = YAML(typ="safe").load(ROOT / "manifest.yml")
         self.slack = LocalSlack(clock, manifest=manifest)
         everybody = (MIRA, JON, AIKO, SAM, GUEST, STRANGER, self.slack.backend.app.bot_user)
@@ -65,11 +87,31 @@ class Stage:
         )
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
         self.services: Services = build_services(stores, parse_policy(POLICY), clock)
+        token = SecretStr(self.slack.bot_token)
+        self.sink = SlackSink(open_client(token, self.slack.api_url), stores, self.services.policy, clock)
+        self._teller = ThreadPoolExecutor(1, thread_name_prefix="teller")
         self.bot: Bot = build_bot(
-            self.services, self.client, self.installation(), signing_secret=self.slack.signing_secret
+            self.services,
+            self.client,
+            self.installation(),
+            signing_secret=self.slack.signing_secret if transport is Transport.HTTP else None,
+            queue=queue,
+            nudge=self.deliver,
+            refresh=lambda record, clicked: self.sink.refresh(record, clicked=clicked),
         )
-        self._door = BoltOverHttp(self.bot.app)
-        self.slack.use_http(self._door.url)
+        metrics = Metrics()
+        self._dispatcher = Dispatcher(self.bot.app, metrics)
+        self._door: HttpDoor | SocketDoor
+        if transport is Transport.HTTP:
+            self._door = HttpDoor(self._dispatcher, metrics, self.slack.signing_secret, Address("127.0.0.1", 0))
+        else:
+            self._door = SocketDoor(self._dispatcher, metrics, self.client, self.slack.app_token, linger_seconds=0.05)
+
+    def deliver(self) -> None:
+        """Tell soon what is due, on a thread of its own."""
+        # A version is strictly later than the one before it, and so may be ahead of a clock that stands still.
+        self.clock.advance(10 * TICK)
+        self._teller.submit(deliver_due, self.stores.audit, [self.sink], self.clock)
 
     def installation(self) -> Installation:
         """Whom the bot's token belongs to, asked as `serve` does."""
@@ -77,14 +119,18 @@ class Stage:
         return Installation(team_id=str(told["team_id"]), bot_id=str(told["bot_id"]), bot_user_id=str(told["user_id"]))
 
     def __enter__(self) -> Self:
-        self._door.__enter__()
+        self._door.start()
+        if isinstance(self._door, HttpDoor):
+            self.slack.use_http(self._door.url)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._door.__exit__(kind, error, traceback)
+        self._door.stop()
+        self._dispatcher.close()
         self.bot.close()
+        self._teller.shutdown()
         self.slack.stop()
 
     def access(self, user: str, text: str, channel: str = ACCESS) -> Answer:
@@ -96,8 +142,37 @@ class Stage:
         before = {request.id for request in self.stores.requests.iterate()}
         answer = self.access(user, f"{profile} {duration} {WHY}")
         assert not answer.failure, answer.body
+        self._seen[user] = len(self.slack.ephemerals(user))
         (made,) = [each for each in self.stores.requests.iterate() if each.id not in before]
         return made
+
+    def modal(self, user: str) -> View:
+        """The form on this person's screen, as soon as it is there."""
+        return _there(self.slack.wait_until(lambda: self.slack.modal(user)))
+
+    def home(self, user: str) -> View:
+        """This person's Home tab, opened anew."""
+        before = self.slack.home(user)
+        self.slack.open_home(user)
+        return _there(self.slack.wait_until(lambda: _if_new(self.slack.home(user), before)))
+
+    def card(self, request: Request) -> Message:
+        """The request's card as it is now, as soon as it is posted."""
+        card = self.slack.wait_until(lambda: self._find_card(request))
+        assert card is not None
+        return card
+
+    def _find_card(self, request: Request) -> Message | None:
+        channel = self.services.policy.current().profile(request.profile).channel
+        cards = [each for each in self.slack.messages(channel) if request.id in str(each.blocks) and not each.thread_ts]
+        return cards[-1] if cards else None
+
+    def told(self, user: str) -> str:
+        """What this person alone was told since the last time that this was asked, as soon as it is there."""
+        seen = self._seen.get(user, 0)
+        self.slack.wait_until(lambda: len(self.slack.ephemerals(user)) > seen)
+        self._seen[user] = len(self.slack.ephemerals(user))
+        return text_of(self.slack.ephemerals(user)[-1])
 
     def stored(self, request: Request) -> Request:
         """The request as it is now."""
@@ -107,9 +182,14 @@ class Stage:
         """Where the request stands."""
         return self.stored(request).status
 
-    def last_ephemeral(self, user: str) -> str:
-        """What this person alone was told last."""
-        return text_of(self.slack.ephemerals(user)[-1])
+
+def _there(view: View | None) -> View:
+    assert view is not None
+    return view
+
+
+def _if_new(view: View | None, before: View | None) -> View | None:
+    return view if view is not None and (before is None or view.hash != before.hash) else None
 
 
 def text_of(message: Message) -> str:

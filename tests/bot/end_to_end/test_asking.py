@@ -23,7 +23,7 @@ def filled_in(profile: str = "prod", duration: str = "1h", justification: str = 
 
 def open_form(stage: Stage, user: str = MIRA) -> View:
     assert not stage.access(user, "").failure
-    return stage.slack.wait_until(lambda: stage.slack.modal(user))
+    return stage.modal(user)
 
 
 def test_one_line_asks_at_once_and_says_what_happens_next(stage: Stage) -> None:
@@ -71,11 +71,9 @@ def test_the_form_opens_from_anywhere(stage: Stage, way: str) -> None:
     if way == "shortcut":
         stage.slack.shortcut(MIRA, "request_access")
     else:
-        stage.slack.open_home(MIRA)
-        home = stage.slack.wait_until(lambda: stage.slack.home(MIRA))
-        stage.slack.press(MIRA, home, "home:ask")
+        stage.slack.press(MIRA, stage.home(MIRA), "home:ask")
 
-    assert stage.slack.wait_until(lambda: stage.slack.modal(MIRA)).callback_id == "request:form"
+    assert stage.modal(MIRA).callback_id == "request:form"
 
 
 def test_a_form_asks_and_says_so_in_its_place(stage: Stage) -> None:

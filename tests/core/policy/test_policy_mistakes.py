@@ -204,6 +204,8 @@ MISSHAPED = [
     (ALL.replace("name: main", "name: 7"), 6, "approval[0].name", *TEXT),
     (ALL.replace("name: main", "name: 'a rule'"), 6, "approval[0].name", "'a rule' cannot be a name here", NAME_FIX),
     # Automatic approval and time windows.
+    (with_rule("remind_after: 8d"), 6, "approval[0].remind_after", "8d is longer than 7d", "Write at most 7d."),
+    (with_rule("remind_after: 0h"), 6, "approval[0].remind_after", "0h is no time at all", DURATION_FIX),
     (with_rule("auto_approve: {}"), 6, APPROVE, "auto_approve without a limit would approve everything", "Give it at least one of requesters, max_duration and time."),
     (with_rule("auto_approve: {user: U0BOB, max_duration: 1h}"), 6, f"{APPROVE}.user", "there is no key 'user' here", "Known here: requesters, max_duration, time."),
     (with_rule("auto_approve: {time: {hours: 09:00-17:00}}"), 6, f"{APPROVE}.time.timezone", "timezone is missing", "Add timezone; see policy.example.yml."),
@@ -246,6 +248,8 @@ CONTRADICTIONS = [
     (ALL.replace("'*'", "prod, prdo"), 6, "approval[0].profiles[1]", "there is no profile 'prdo'", "Did you mean prod?"),
     (ALL.replace("'*'", "x-*"), 6, "approval[0].profiles[0]", "'x-*' covers no profile", "Known here: prod, db."),
     (with_rule("required_approvals: 3"), 6, "approval[0].required_approvals", "3 approvals are needed, but there are only 2 approvers", "Add approvers, or ask for fewer approvals."),
+    (with_rule("remind_after: 24h"), 6, "approval[0].remind_after", "a reminder after 1d would come too late: a request waits 1d and then expires", "Write less than 1d, or lengthen decide_within."),
+    (with_rule("decide_within: 2h, remind_after: 3h"), 6, "approval[0].remind_after", "a reminder after 3h would come too late: a request waits 2h and then expires", "Write less than 2h, or lengthen decide_within."),
     (with_rule("auto_approve: {max_duration: 5h}"), 6, f"{APPROVE}.max_duration", "5h is longer than the rule's own 4h", "Write at most 4h, or lengthen the rule's max_duration."),
     (f"{HEAD}approval:\n- {RULE.replace('main', 'a') % ''}\n- {RULE % ''}\n", 8, "approval[1]", "rule 'main' can never decide, because approval[0] always matches first", "Move it up, or remove it."),
     (f"{HEAD}approval:\n- {RULE % ', requesters: [U0BOB]'}\n- {RULE % ''}\n", 8, "approval[1].name", "approval[0] is called 'main' too", "Give each rule its own name."),

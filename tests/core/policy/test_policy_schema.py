@@ -67,6 +67,7 @@ def test_the_policy_of_the_reference_has_no_mistakes() -> None:
     [
         b"",
         b", decide_within: 1h30m",
+        b", decide_within: 1h30m, remind_after: 1h29m",
         b", requesters: [S0ENG, U0BOB]",
         b", auto_approve: {max_duration: 1h}",
         b", auto_approve: {time: {days: [mon], timezone: UTC}}",
@@ -88,6 +89,7 @@ def test_what_the_models_take_the_schema_takes(varied: bytes) -> None:
         b", required_approvals: 11",
         b", required_approvals: '2'",
         b", decide_within: 5",
+        b", remind_after: 5",
         b", decide_within: soon",
         b", decide_within: 1m1h",
         b", auto_approve: {}",

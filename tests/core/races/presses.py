@@ -34,6 +34,7 @@ EACH: Final = tuple(f"each-{number}" for number in range(1, 5))
 COOLDOWN: Final = timedelta(minutes=30)
 QUOTA: Final = 2
 HOUR: Final = timedelta(hours=1)
+REMIND_AFTER: Final = HOUR
 
 POLICY: Final = parse_policy(
     f"""
@@ -42,11 +43,14 @@ groups: {{approvers: [{", ".join(APPROVERS)}]}}
 profiles:
   one: {{channel: C0ACCESS1}}
   three: {{channel: C0ACCESS1}}
+  slow: {{channel: C0ACCESS1}}
   rare: {{channel: C0ACCESS1}}
   shared: {{channel: C0ACCESS1}}
 {"".join(f"  {name}: {{channel: C0ACCESS1}}" + chr(10) for name in EACH)}
 approval:
   - {{name: three, profiles: [three], approvers: [group:approvers], required_approvals: 3, max_duration: 8h}}
+  - {{name: slow, profiles: [slow], approvers: [group:approvers], required_approvals: 2, max_duration: 8h,
+     remind_after: 1h}}
   - {{name: one, profiles: ["*"], approvers: [group:approvers], max_duration: 8h}}
 break_glass:
   - {{name: rare, profiles: [rare], users: [S0ONCALL], max_duration: 4h, cooldown: 30m}}
@@ -65,6 +69,7 @@ class Act(StrEnum):
     CANCEL = "cancel"
     OVERWRITE = "overwrite"
     EXPIRE_REQUESTS = "expire requests"
+    REMIND = "remind"
     INVOKE = "invoke"
     CLOSE = "close"
     EXPIRE_EVENTS = "expire events"
@@ -149,7 +154,7 @@ def _requests(stores: Stores, press: Press) -> RequestService:
 
 
 def _events(stores: Stores, press: Press) -> BreakGlassService:
-    return BreakGlassService(stores, POLICY, FrozenClock(press.at), WrittenCodes())
+    return BreakGlassService(stores, POLICY, FrozenClock(press.at), second_factor=WrittenCodes())
 
 
 def _person(press: Press) -> Actor:
@@ -190,6 +195,10 @@ def _overwrite(stores: Stores, press: Press) -> tuple[Record, ...]:
 
 def _expire_requests(stores: Stores, press: Press) -> tuple[Record, ...]:
     return _requests(stores, press).expire_due()
+
+
+def _remind(stores: Stores, press: Press) -> tuple[Record, ...]:
+    return _requests(stores, press).remind_due()
 
 
 def _invoke(stores: Stores, press: Press) -> tuple[Record, ...]:
@@ -235,6 +244,7 @@ _ACTS: Final[dict[Act, Callable[[Stores, Press], tuple[Record, ...]]]] = {
     Act.CANCEL: _cancel,
     Act.OVERWRITE: _overwrite,
     Act.EXPIRE_REQUESTS: _expire_requests,
+    Act.REMIND: _remind,
     Act.INVOKE: _invoke,
     Act.CLOSE: _close,
     Act.EXPIRE_EVENTS: _expire_events,

@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from core.actor import CLOCK
 from core.audit import AuditEvent
 from core.request import DEFAULT_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.stores import Stores
-from tests.core.races.presses import APPROVERS, REQUESTER, Act, Press, carry_out, submit
+from tests.core.races.presses import APPROVERS, REMIND_AFTER, REQUESTER, Act, Press, carry_out, submit
 from tests.core.races.scenario import Line, Round, Scenario, Trail, expired_line, told_no
 
 _SUBMITTED: Final[Line] = (AuditEvent.REQUEST_SUBMITTED, REQUESTER, "pending")
@@ -144,6 +145,32 @@ def _check_one_request(done: Round, trail: Trail) -> None:
     assert trail.story(request) == [_SUBMITTED]
 
 
+def _remind_while_voting(stores: Stores, at: datetime) -> list[Press]:
+    """Three instances remind: of a request that nobody looks at, and of one that gets its votes meanwhile."""
+    submit(stores, "slow", at)
+    voted = submit(stores, "slow", at)
+    late = at + REMIND_AFTER
+    votes = [Press(Act.APPROVE, who, late, voted.id) for who in APPROVERS[:2]]
+    return [*votes, *[Press(Act.REMIND, REQUESTER, late)] * 3]
+
+
+def _check_reminded_once(done: Round, trail: Trail) -> None:
+    assert len(done.yes) == len(done.told)
+    reminded = [record for each in done.of(Act.REMIND) for record in each.records]
+    voted = trail.request(done.of(Act.APPROVE)[0])
+    (alone,) = {record.chain for record in reminded} - {voted.chain}
+    assert len({record.chain for record in reminded}) == len(reminded)
+    reminder: Line = (AuditEvent.REQUEST_REMINDED, CLOCK, "pending")
+    assert trail.stories[alone] == [_SUBMITTED, reminder]
+    # A vote that conflicted with the reminder counts, and so does the reminder if the request still waited.
+    story = trail.story(voted)
+    was_reminded = voted.chain in {record.chain for record in reminded}
+    assert (voted.reminded_at is not None) == was_reminded
+    assert story.count(reminder) == was_reminded
+    added = (AuditEvent.APPROVAL_ADDED, voted.approvals[0].approver, "pending")
+    assert [line for line in story if line != reminder] == [_SUBMITTED, added, _approved_line(voted)]
+
+
 def _approved_line(request: Request) -> Line:
     return AuditEvent.REQUEST_APPROVED, str(request.approver), "approved"
 
@@ -158,5 +185,6 @@ SCENARIOS: Final = (
     Scenario("approve deny cancel expire", _end_it_every_way, _check_one_outcome),
     Scenario("quorum of three", _vote_at_once, _check_quorum),
     Scenario("clicks delivered again", _deliver_clicks_again, _check_deliveries_agree, share=4),
+    Scenario("remind while voting", _remind_while_voting, _check_reminded_once, share=4),
     Scenario("one submission delivered again", _submit_again_and_again, _check_one_request, share=4),
 )

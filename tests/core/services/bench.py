@@ -42,6 +42,7 @@ approval:
     approvers: [group:sre]
     required_approvals: 2
     max_duration: 4h
+    remind_after: 3h
   - name: vault
     profiles: [vault]
     requesters: [U0CLEO]

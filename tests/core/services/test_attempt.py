@@ -14,6 +14,7 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.services.attempt import MOST_TRIES, noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.observer import Unobserved
 from tests.builders import APPROVER, PROD, REQUESTER, a_request
 from tests.core.services.bench import person
 from tests.engines.clock import A_MOMENT
@@ -37,7 +38,7 @@ class Notebook:
 
 def test_a_use_case_without_a_conflict_runs_once() -> None:
     runs = iter(["done"])
-    assert retry_on_conflict(lambda: next(runs)) == "done"
+    assert retry_on_conflict(lambda: next(runs), Unobserved()) == "done"
     assert list(runs) == []
 
 
@@ -51,7 +52,7 @@ def test_a_use_case_runs_again_after_each_conflict(conflicts: int) -> None:
             raise ConcurrentModification("REQUEST#1")
         return "done"
 
-    assert retry_on_conflict(use_case) == "done"
+    assert retry_on_conflict(use_case, Unobserved()) == "done"
     assert len(runs) == conflicts + 1
 
 
@@ -63,7 +64,7 @@ def test_after_the_last_try_the_store_counts_as_unavailable_and_nothing_as_chang
         raise ConcurrentModification("REQUEST#1")
 
     with pytest.raises(StoreUnavailable, match="REQUEST#1 was changed 50 times") as error:
-        retry_on_conflict(use_case)
+        retry_on_conflict(use_case, Unobserved())
     assert not error.value.is_outcome_unknown
     assert isinstance(error.value.__cause__, ConcurrentModification)
     assert len(runs) == MOST_TRIES == 50
@@ -81,7 +82,7 @@ def test_nothing_but_a_conflict_is_tried_again(error: Exception) -> None:
         raise error
 
     with pytest.raises(type(error)):
-        retry_on_conflict(use_case)
+        retry_on_conflict(use_case, Unobserved())
     assert runs == [1]
 
 
@@ -123,7 +124,7 @@ def test_a_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, detail
     notebook = Notebook()
 
     def approve() -> None:
-        with noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO) as attempt:
+        with noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()) as attempt:
             attempt.is_about(REQUEST)
             raise error
 
@@ -140,7 +141,7 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
     notebook = Notebook()
 
     def submit() -> None:
-        with noting_refusals(notebook, AuditEvent.SUBMIT_REFUSED, WHO) as attempt:
+        with noting_refusals(notebook, AuditEvent.SUBMIT_REFUSED, WHO, Unobserved()) as attempt:
             attempt.is_for(PROD)
             raise NotAllowed("request", ("no",))
 
@@ -155,13 +156,13 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
 )
 def test_what_is_no_refusal_is_not_noted(error: Exception) -> None:
     notebook = Notebook()
-    with pytest.raises(type(error)), noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO):
+    with pytest.raises(type(error)), noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()):
         raise error
     assert notebook.drafts == []
 
 
 def test_what_succeeds_is_not_noted() -> None:
     notebook = Notebook()
-    with noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO):
+    with noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()):
         pass
     assert notebook.drafts == []

@@ -41,6 +41,8 @@ class Asked:
     status: str = "pending"
     votes: set[str] = field(default_factory=set)
     decided_by: str | None = None
+    reminder_at: datetime | None = None
+    is_reminded: bool = False
     entries: int = 1
 
 
@@ -100,6 +102,7 @@ class ServicesMachine(RuleBasedStateMachine):
         request = self.requests.submit(requester, profile, HOUR, WHY)
         needed, wait = (2, 24 * HOUR) if profile == PROD else (1, 2 * HOUR)
         made = Asked(RequestId(request.id), requester, needed, self.clock.now() + wait)
+        made.reminder_at = self.clock.now() + 3 * HOUR if profile == PROD else None
         self.all_asked.append(made)
         return made
 
@@ -202,12 +205,20 @@ class ServicesMachine(RuleBasedStateMachine):
         for each in due:
             each.reminded_at, each.entries = now, each.entries + 1
 
+    @rule()
+    def remind(self) -> None:
+        due = [each for each in self.all_asked if self._waits_for_reminder(each)]
+        assert {request.id for request in self.requests.remind_due()} == {each.id for each in due}
+        for made in due:
+            made.is_reminded, made.entries = True, made.entries + 1
+
     @invariant()
     def every_record_is_what_the_model_says(self) -> None:
         for made in self.all_asked:
             request = self.stores.requests.get(made.id)
             assert (request.status, request.approver) == (made.status, made.decided_by)
             assert {approval.approver for approval in request.approvals} == made.votes
+            assert (request.reminded_at is not None) == made.is_reminded
         for each in self.all_broken:
             event = self.stores.break_glass.get(each.id)
             reviewer = event.review.reviewer if event.review is not None else None
@@ -227,6 +238,10 @@ class ServicesMachine(RuleBasedStateMachine):
 
     def _is_late(self, made: Asked) -> bool:
         return made.status == "pending" and self.clock.now() >= made.deadline
+
+    def _waits_for_reminder(self, made: Asked) -> bool:
+        is_waiting = made.status == "pending" and not self._is_late(made) and not made.is_reminded
+        return is_waiting and made.reminder_at is not None and self.clock.now() >= made.reminder_at
 
     def _expire_if_late(self, made: Asked) -> None:
         if self._is_late(made):

@@ -29,7 +29,7 @@ def codes() -> WrittenCodes:
 
 @pytest.fixture
 def service(stores: Stores, policy: ChangingPolicy, clock: FrozenClock, codes: WrittenCodes) -> BreakGlassService:
-    return BreakGlassService(stores, policy, clock, codes)
+    return BreakGlassService(stores, policy, clock, second_factor=codes)
 
 
 def declare(
@@ -76,7 +76,7 @@ def test_a_code_is_not_used_up_by_an_event_that_came_to_nothing(
         raise StoreUnavailable("no answer")
 
     disturbance.steps.append(fail)
-    disturbed = BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, codes)
+    disturbed = BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, second_factor=codes)
     code = code_at(ANN.id, clock.now())
     with pytest.raises(StoreUnavailable):
         declare(disturbed, code)
@@ -134,7 +134,7 @@ def test_what_a_limit_stands_against_needs_no_code_and_counts_none(
 def test_somebody_without_a_second_factor_is_refused_and_told_so(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock
 ) -> None:
-    service = BreakGlassService(stores, policy, clock, WrittenCodes(frozenset()))
+    service = BreakGlassService(stores, policy, clock, second_factor=WrittenCodes(frozenset()))
     with pytest.raises(NotAllowed, match="no second factor is enrolled"):
         declare(service, "000000")
 
@@ -176,7 +176,7 @@ def test_a_try_that_somebody_else_was_quicker_than_is_judged_again(
                 declare(service, "999999")
 
     disturbance.steps.append(four_wrong_codes)
-    disturbed = BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, codes)
+    disturbed = BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, second_factor=codes)
     if is_right:
         assert declare(disturbed, code_at(ANN.id, clock.now())).mfa_verified
         return

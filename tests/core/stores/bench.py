@@ -83,6 +83,10 @@ class Bench(ABC):
         """Make one audit entry unreadable, in its place."""
 
     @abstractmethod
+    def remove_entry(self, entry: AuditEntry) -> None:
+        """Remove one audit entry behind the store's back."""
+
+    @abstractmethod
     def add_entry(self, entry: AuditEntry) -> None:
         """Put an audit entry behind the store's back."""
 
@@ -124,6 +128,9 @@ class SqliteBench(Bench):
 
     def spoil_entry(self, entry: AuditEntry) -> None:
         self.ask("UPDATE audit SET body = '{' WHERE chain = ? AND seq = ?", entry.chain, entry.seq)
+
+    def remove_entry(self, entry: AuditEntry) -> None:
+        self.ask("DELETE FROM audit WHERE chain = ? AND seq = ?", entry.chain, entry.seq)
 
     def add_entry(self, entry: AuditEntry) -> None:
         item = entry.to_item()
@@ -195,6 +202,15 @@ class DynamoBench(Bench):
             UpdateExpression="SET details = :junk",
             ExpressionAttributeValues={":junk": {"B": b"\x00"}},
         )
+
+    def remove_entry(self, entry: AuditEntry) -> None:
+        key = {"chain": {"S": entry.chain}, "seq": {"N": str(entry.seq)}}
+        self.client.delete_item(TableName=AUDIT.name(self.prefix), Key=key)
+
+    def spoil_places(self, record: Record, junk: Stored) -> None:
+        """Put attributes where the places of a record's messages stand."""
+        item = {"chain": {"S": record.chain}, "seq": {"N": "0"}, **junk}
+        self.client.put_item(TableName=AUDIT.name(self.prefix), Item=item)
 
     def add_entry(self, entry: AuditEntry) -> None:
         item = to_attributes(entry.to_item()) | {"month": {"S": entry.to_item()["at"]}}

@@ -11,14 +11,16 @@ import pytest
 
 from core.audit import REFUSALS_KIND, AuditEntry, AuditEvent, seal
 from core.clock import TICK, new_id
-from core.outbox import LEASE, deliver_due
+from core.outbox import FIRST_PAUSE, LEASE, deliver_due
+from core.stores.deliveries import Backlog, Earlier
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, a_draft, a_refusal, a_request
 from tests.core.stores.bench import KEYRING
 from tests.engines.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.request import Request
-    from core.stores.base import Delivery, Stores
+    from core.stores.base import Stores
+    from core.stores.deliveries import Delivery
     from tests.core.stores.bench import Bench
 
 SECOND = timedelta(seconds=1)
@@ -99,27 +101,46 @@ def test_a_lease_runs_out_to_the_microsecond(stores: Stores) -> None:
     assert stores.audit.lease(again, "b", end, end + LEASE) is not None
 
 
-def test_an_earlier_entry_of_the_chain_goes_first(stores: Stores) -> None:
+def test_while_an_entry_is_being_told_nobody_has_the_next_one(stores: Stores) -> None:
     request = _submit(stores)
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditEvent.REQUEST_CANCELLED))
     other = _submit(stores, 5)
     first, second, third = _due(stores)
     assert third.entry.chain == other.chain
-    assert stores.audit.lease(second, "a", SOON, SOON + LEASE) is None
     leased = _lease(stores, first)
-    assert stores.audit.lease(second, "a", SOON, SOON + LEASE) is None
-    _lease(stores, third)
+    assert stores.audit.lease(second, "b", SOON, SOON + LEASE) is None
+    assert _lease(stores, third).earlier is None
     stores.audit.finish(leased)
-    _lease(stores, second)
+    assert _lease(stores, second).earlier is None
 
 
-def test_an_earlier_entry_that_was_put_off_still_goes_first(stores: Stores) -> None:
+@pytest.mark.parametrize("delivered_to", [(), ("slack",), ("slack", "sns")])
+def test_an_earlier_entry_that_was_put_off_is_known_with_the_sinks_that_have_it(
+    stores: Stores, delivered_to: tuple[str, ...]
+) -> None:
     request = _submit(stores)
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditEvent.REQUEST_CANCELLED))
     first, second = _due(stores)
-    stores.audit.postpone(_lease(stores, first).model_copy(update={"due_at": SOON + HOUR, "attempts": 1}))
+    progress = {"due_at": SOON + HOUR, "attempts": 1, "delivered_to": delivered_to, "problem": "webhook: 503"}
+    stores.audit.postpone(_lease(stores, first).model_copy(update=progress))
     assert [each.entry.seq for each in _due(stores)] == [2]
-    assert stores.audit.lease(second, "a", SOON, SOON + LEASE) is None
+    leased = _lease(stores, second)
+    assert leased.earlier == Earlier(due_at=SOON + HOUR, delivered_to=delivered_to)
+    # It is not part of what is kept.
+    stores.audit.postpone(leased.model_copy(update={"due_at": SOON + HOUR}))
+    assert [each.earlier for each in stores.audit.iterate_due(SOON + HOUR)] == [None, None]
+
+
+def test_a_lease_of_the_earlier_entry_that_ran_out_holds_nobody_up(stores: Stores) -> None:
+    request = _submit(stores)
+    stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditEvent.REQUEST_CANCELLED))
+    first, second = _due(stores)
+    _lease(stores, first)
+    end = SOON + LEASE
+    assert stores.audit.lease(second, "b", end - TICK, end + LEASE) is None
+    leased = stores.audit.lease(second, "b", end, end + LEASE)
+    assert leased is not None
+    assert leased.earlier == Earlier(due_at=first.due_at)
 
 
 def test_a_parked_entry_holds_nobody_up_and_is_shown(stores: Stores) -> None:
@@ -134,6 +155,51 @@ def test_a_parked_entry_holds_nobody_up_and_is_shown(stores: Stores) -> None:
     assert (parked.entry, parked.lease, parked.leased_until) == (first.entry, None, None)
     assert [each.entry for each in _due(stores)] == [second.entry]
     _lease(stores, second)
+
+
+def test_a_parked_entry_that_is_taken_up_again_is_due_at_once_for_whoever_has_not_got_it(bench: Bench) -> None:
+    stores = bench.stores
+    _submit(stores)
+    (due,) = _due(stores)
+    given_up = {"attempts": 101, "delivered_to": ("slack",), "problem": "webhook: gone"}
+    stores.audit.park(_lease(stores, due).model_copy(update=given_up))
+    (parked,) = bench.open().audit.iterate_parked()
+    later = SOON + HOUR
+    assert stores.audit.unpark(parked, later)
+    assert list(stores.audit.iterate_parked()) == _due(stores) == []
+    (again,) = stores.audit.iterate_due(later)
+    assert (again.due_at, again.attempts, again.delivered_to, again.problem) == (later, 0, ("slack",), "webhook: gone")
+    assert stores.audit.lease(again, "a", later, later + LEASE) is not None
+
+
+def test_only_what_is_parked_is_taken_up_again(stores: Stores) -> None:
+    _submit(stores)
+    (due,) = _due(stores)
+    assert not stores.audit.unpark(due, SOON)
+    leased = _lease(stores, due)
+    assert not stores.audit.unpark(due, SOON)
+    stores.audit.park(leased)
+    (parked,) = stores.audit.iterate_parked()
+    # Two operators at once: one of them did it.
+    assert [stores.audit.unpark(parked, SOON) for _ in range(2)] == [True, False]
+    (again,) = _due(stores)
+    stores.audit.finish(_lease(stores, again))
+    assert not stores.audit.unpark(parked, SOON)
+    assert _due(stores) == list(stores.audit.iterate_parked()) == []
+
+
+def test_the_backlog_is_counted_with_its_oldest_and_no_further_than_asked(stores: Stores) -> None:
+    assert stores.audit.measure_backlog(10) == Backlog()
+    chains = [_submit(stores, number).chain for number in range(5)]
+    told, parked, put_off, leased, _ = _due(stores)
+    stores.audit.finish(_lease(stores, told))
+    stores.audit.park(_lease(stores, parked))
+    # What was put off, and what is being told, waits too.
+    stores.audit.postpone(_lease(stores, put_off).model_copy(update={"due_at": SOON + HOUR}))
+    _lease(stores, leased)
+    assert len(set(chains)) == 5
+    assert stores.audit.measure_backlog(10) == Backlog(waiting=3, oldest_at=A_MOMENT + 2 * SECOND, parked=1)
+    assert stores.audit.measure_backlog(2) == Backlog(waiting=2, oldest_at=A_MOMENT + 3 * SECOND, parked=1)
 
 
 def test_what_is_parked_is_shown_oldest_first(stores: Stores) -> None:
@@ -254,6 +320,7 @@ def test_two_instances_at_once_tell_each_entry_once_and_in_order(bench: Bench) -
     with ThreadPoolExecutor(2) as pool:
         told = sum(pool.map(run, instances))
     # An entry whose turn came while the other instance held the one before it waits for the next round.
+    bench.clock.advance(FIRST_PAUSE)
     told += deliver_due(bench.stores.audit, [sink], bench.clock).told
     assert told == len(sink.told) == len({entry.id for entry in sink.told}) == 16
     for request in requests:

@@ -1,0 +1,98 @@
+"""A web server in a thread: uvicorn, started and stopped by whoever owns it.
+
+Invariant: `start()` returns when it listens, or raises; `stop()` takes in nothing more, finishes what is being
+answered, and returns within its bound. It touches no signal and no log of the process.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from bot.settings import Address
+from core.errors import InvalidInput
+
+ANSWER_SECONDS: Final = 4
+"""How long `stop()` waits for answers: the two seconds of a decision, and as much again for the way."""
+_KEEP_ALIVE_SECONDS: Final = 75
+"""Longer than a balancer keeps an idle connection (60 s at AWS), so that none is closed while it is being used."""
+_JOIN_SECONDS: Final = 3
+
+
+class WebServer:
+    """Serves an ASGI app. `setting` is what the address came from, to be named when it cannot be listened on."""
+
+    def __init__(self, app: ASGIApp, address: Address, setting: str) -> None:
+        self._app = app
+        self._address = address
+        self._setting = setting
+        self._listener: socket.socket | None = None
+        self._server: _Server | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens, once it does: with the port that it got where it was started on port 0."""
+        port = self._listener.getsockname()[1] if self._listener is not None else self._address.port
+        host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
+        return f"http://{host}:{port}"
+
+    def start(self) -> None:
+        """Listen. Raises InvalidInput, naming the setting, when the address is taken or not this machine's."""
+        family = socket.AF_INET6 if ":" in self._address.host else socket.AF_INET
+        try:
+            self._listener = socket.create_server((self._address.host, self._address.port), family=family, backlog=1024)
+        except OSError as error:
+            where = f"{self._address.host}:{self._address.port}"
+            raise InvalidInput(
+                self._setting, f"nothing can listen on {where} ({error.strerror or error})", "Choose another port."
+            ) from error
+        config = uvicorn.Config(
+            self._app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=ANSWER_SECONDS,
+        )
+        self._server = _Server(config, self._listener)
+        self._server.start()
+
+    def stop(self) -> None:
+        """Answer what came in, and stop. Idempotent."""
+        if self._server is not None:
+            self._server.stop()
+        if self._listener is not None:
+            self._listener.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        super().__init__(config)
+        self._is_up = threading.Event()
+        self._thread = threading.Thread(target=self._serve_on, args=(listener,), name="web-server", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._is_up.wait()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._thread.join(ANSWER_SECONDS + _JOIN_SECONDS)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._is_up.set()
+
+    def _serve_on(self, listener: socket.socket) -> None:
+        try:
+            self.run([listener])
+        finally:
+            self._is_up.set()

@@ -1,0 +1,54 @@
+"""One running instance: its parts, started in order and stopped in the opposite one.
+
+Invariant: what was started is stopped, whatever failed in between; a part is stopped after those that need it. So what
+was acknowledged is finished while the stores are still open.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_log = logging.getLogger("countersign.serve")
+
+
+def _nothing() -> None:
+    """A part that needs no start, or no stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something that runs. `start` may raise CountersignError; `stop` waits no longer than it has to."""
+
+    name: str
+    start: Callable[[], object] = _nothing
+    stop: Callable[[], object] = _nothing
+
+
+class Instance:
+    """The parts of this process, in the order in which one needs the other."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = tuple(parts)
+        self._started: list[Part] = []
+
+    def start(self) -> None:
+        """Start every part. When one cannot be started, stop those that were, and raise what it raised."""
+        try:
+            for part in self._parts:
+                # Before it has started: a part that got halfway has something to let go of.
+                self._started.append(part)
+                part.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop what was started, the last one first. Idempotent."""
+        while self._started:
+            part = self._started.pop()
+            try:
+                part.stop()
+            except Exception:  # noqa: BLE001 - the others are stopped all the same
+                _log.exception("%s did not stop in good order", part.name)

@@ -1,0 +1,58 @@
+"""Takes secrets out of text that goes into a log, by what they look like and by what they are.
+
+Invariant: no Slack token, response_url, trigger_id, websocket ticket or webhook secret passes, however a library wrote
+it: as a repr, as JSON, as JSON in JSON, or encoded for a URL; nor does a secret of this process that was named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote
+
+HIDDEN: Final = "[hidden]"
+_LEAST_LENGTH: Final = 8
+"""What is shorter is no secret of ours, and hiding it would tear holes into every line."""
+
+_END: Final = r"(?:(?!%22|%26|%2C|%7D|&quot;)[^\s\"'&,<>{}\[\]()])"
+"""A character of a value: up to the quote, comma, ampersand or bracket that ends it, encoded or not."""
+_BETWEEN: Final = r"(?:[\\\"'\s]|%22|%5C|%20|\+|&quot;)*(?:=|:|%3A|%3D)(?:[\\\"'\s]|%22|%5C|%20|\+|&quot;)*u?"
+_KEYS: Final = (
+    r"response_url|trigger_id|(?:bot|app|access|refresh|bot_access|app_level)?_?token|(?:signing|client|webhook)_secret"
+    r"|audit_key|ticket|authorization|cookie|x-slack-signature|webhook-signature"
+)
+_PATTERNS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # Slack's tokens: xoxb-, xoxp-, xoxe.xoxp-, xapp-, xwfp- and what else there may come.
+        r"x(?:ox[a-z]|app|wfp)(?:\.xox[a-z])?(?:-|%2D)(?:[\w.-]|%2D)+",
+        # Addresses that answer a person, or start a workflow, for whoever has them.
+        rf"https?(?::|%3A)(?:\\|/|%2F|%5C){{2,40}}hooks\.slack(?:-gov)?\.com{_END}*",
+        # trigger_ids, wherever they stand.
+        r"\d{6,}\.\d{6,}\.[0-9a-f]{16,}",
+        r"whsec_(?:[A-Za-z0-9+/=]|%2B|%2F|%3D)+",
+        r"v0(?:=|%3D)[0-9a-f]{64}",
+        rf"Bearer(?:\s|%20|\+)+{_END}+",
+    )
+)
+_BY_KEY: Final = re.compile(rf"(?P<key>(?:{_KEYS}){_BETWEEN})(?P<value>{_END}+)", re.IGNORECASE)
+
+
+class Redaction:
+    """Hides what looks like a secret, and `secrets`, which are known."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = {
+            form for secret in secrets if len(secret) >= _LEAST_LENGTH for form in (secret, quote(secret, safe=""))
+        }
+        # The longest first, so that no part of one is left beside another.
+        self._known = sorted(known, key=len, reverse=True)
+
+    def hide(self, text: str) -> str:
+        """The text without secrets."""
+        for secret in self._known:
+            text = text.replace(secret, HIDDEN)
+        for pattern in _PATTERNS:
+            text = pattern.sub(HIDDEN, text)
+        return _BY_KEY.sub(rf"\g<key>{HIDDEN}", text)

@@ -1,0 +1,71 @@
+"""How a request is told: its card, a reply in the thread for each thing that happens, its outcome to the requester.
+
+Invariant: the requester hears every end that somebody else, or the clock, gave to their request, and no other one. A
+reminder of what is decided by now is not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from bot.blocks.deciders import mention
+from bot.blocks.elements import Message
+from bot.blocks.request_card import request_card
+from bot.blocks.request_news import approval_added, ended, outcome, still_waiting
+from bot.telling import Direct, Teller, Telling
+from core.audit import AuditEntry, AuditEvent
+from core.policy.policy import Policy
+from core.request import Request, RequestId, RequestStatus
+from core.stores.base import RequestStore
+
+
+def request_teller(requests: RequestStore) -> Teller[Request]:
+    """The teller of requests."""
+    return Teller(load=lambda record_id: requests.get(RequestId(record_id)), draw=_draw, tellings=_TELLINGS)
+
+
+def _draw(request: Request, policy: Policy, now: datetime) -> Message:
+    return request_card(request, now, _mention_deciders(request, policy))
+
+
+def _mention_deciders(request: Request, policy: Policy) -> str:
+    """Those who may still decide: neither the requester nor whoever voted."""
+    voters = (approval.approver for approval in request.approvals)
+    return mention(policy.deciders_of(request.rule), leave_out={request.requester, *voters})
+
+
+def _nothing_more(_entry: AuditEntry, _request: Request, _policy: Policy) -> Telling:
+    return Telling()
+
+
+def _vote(entry: AuditEntry, request: Request, _policy: Policy) -> Telling:
+    return Telling(reply=approval_added(entry.actor, request))
+
+
+def _reminder(_entry: AuditEntry, request: Request, policy: Policy) -> Telling:
+    if request.status is not RequestStatus.PENDING:
+        return Telling()
+    return Telling(reply=still_waiting(request, _mention_deciders(request, policy)))
+
+
+def _end(_entry: AuditEntry, request: Request, _policy: Policy) -> Telling:
+    return Telling(reply=ended(request))
+
+
+def _outcome(_entry: AuditEntry, request: Request, policy: Policy) -> Telling:
+    channel = policy.shape.profiles.get(request.profile)
+    where = channel.channel if channel is not None else None
+    return Telling(reply=ended(request), directs=(Direct(request.requester, outcome(request, where)),))
+
+
+_TELLINGS: Final[Mapping[AuditEvent, Callable[[AuditEntry, Request, Policy], Telling]]] = {
+    AuditEvent.REQUEST_SUBMITTED: _nothing_more,
+    AuditEvent.APPROVAL_ADDED: _vote,
+    AuditEvent.REQUEST_APPROVED: _outcome,
+    AuditEvent.REQUEST_DENIED: _outcome,
+    AuditEvent.REQUEST_CANCELLED: _end,
+    AuditEvent.REQUEST_EXPIRED: _outcome,
+    AuditEvent.REQUEST_REMINDED: _reminder,
+}

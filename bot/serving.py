@@ -1,0 +1,149 @@
+"""What `countersign serve` runs: the bot behind its door, with its pages for operators, wired together.
+
+Invariant: nothing is started here. What is stopped first is what lets work in; the stores are closed last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from slack_sdk import WebClient
+
+from bot.app import Bot, build_bot, build_services
+from bot.decisions import DecisionQueue
+from bot.doors.dispatching import Dispatcher
+from bot.doors.http_door import HttpDoor
+from bot.doors.monitoring import Monitoring, MonitoringDoor
+from bot.doors.readiness import Readiness, store_answers
+from bot.doors.socket_door import SocketDoor
+from bot.installation import find_installation
+from bot.instance import Instance, Part
+from bot.metrics import Metrics
+from bot.settings import Settings, SlackSettings
+from core.clock import SystemClock
+from core.errors import InvalidInput
+from core.policy import PolicyFile
+from core.stores.base import Stores
+from core.stores.opening import open_stores
+
+API_SECONDS: Final = 10
+"""How long a call of Slack's Web API may take."""
+
+
+def check_audit_key(settings: Settings) -> None:
+    """Raises InvalidInput unless the audit trail is sealed with a secret."""
+    if settings.audit_key is None:
+        raise InvalidInput(
+            "COUNTERSIGN_AUDIT_KEY",
+            "it is missing, and without it anybody could forge the audit trail",
+            "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+        )
+
+
+def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
+    """All that may not appear in a log."""
+    kept = (slack.bot_token, slack.app_token, slack.signing_secret, settings.audit_key, settings.webhook_secret)
+    values = [secret.get_secret_value() for secret in kept if secret is not None]
+    # The address of a webhook may carry its receiver's token; the audit key is a list of keys.
+    values += [settings.webhook_url or ""]
+    return [part.strip() for value in values for part in (value, *value.split(","))]
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """An instance, and what it says of itself when it is up."""
+
+    instance: Instance
+    policy_digest: str
+    transport: str
+
+
+def wire(settings: Settings, slack: SlackSettings) -> Wired:
+    """Put one instance together. Asks Slack once whom the token belongs to.
+
+    Raises InvalidInput, InvalidPolicy, StoreError or SlackUnreachable: then nothing is left open.
+    """
+    clock, metrics = SystemClock(), Metrics()
+    policy = PolicyFile(settings.policy)
+    client = WebClient(
+        slack.bot_token.get_secret_value(), base_url=slack.api_url, timeout=API_SECONDS, retry_handlers=[]
+    )
+    installation = find_installation(client)
+    stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
+    signing_secret = slack.signing_secret.get_secret_value() if slack.signing_secret and settings.listen else None
+    bot = build_bot(
+        build_services(stores, policy, clock, metrics),
+        client,
+        installation,
+        signing_secret=signing_secret,
+        queue=DecisionQueue(on_answer=metrics.answered),
+    )
+    metrics.watch(
+        "countersign_policy_refused",
+        "1 while the policy file has a mistake, so that the version before it stays in force.",
+        lambda: float(policy.problem is not None),
+    )
+    parts = _Parts(settings, slack, metrics, client, stores, bot)
+    return Wired(
+        Instance(parts.build()), policy.current().digest, "http" if settings.listen is not None else "socket mode"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    settings: Settings
+    slack: SlackSettings
+    metrics: Metrics
+    client: WebClient
+    stores: Stores
+    bot: Bot
+
+    def build(self) -> list[Part]:
+        """The parts in the order of their start."""
+        dispatcher = Dispatcher(self.bot.app, self.metrics)
+        self.metrics.watch(
+            "countersign_payloads_in_flight", "Payloads taken and not yet answered.", lambda: dispatcher.in_flight
+        )
+        checks = {"store": lambda: store_answers(self.stores)}
+        socket_door = self._socket_door(dispatcher)
+        if socket_door is not None:
+            checks["slack"] = socket_door.is_connected
+        readiness = Readiness(checks)
+        monitoring = Monitoring(self.metrics, readiness)
+        door = socket_door or self._http_door(dispatcher, monitoring)
+        return [
+            Part("the stores", stop=self.stores.close),
+            *self._monitoring_parts(monitoring),
+            Part("the bot", self.bot.warm, self.bot.close),
+            Part("the dispatcher", stop=dispatcher.close),
+            Part("the door", door.start, door.stop),
+            Part("readiness", stop=readiness.stop),
+        ]
+
+    def _monitoring_parts(self, monitoring: Monitoring) -> list[Part]:
+        pages = Part("monitoring", stop=monitoring.close)
+        if self.settings.metrics is None:
+            return [pages]
+        door = MonitoringDoor(monitoring, self.settings.metrics)
+        return [pages, Part("the door for metrics", door.start, door.stop)]
+
+    def _http_door(self, dispatcher: Dispatcher, monitoring: Monitoring) -> HttpDoor:
+        if self.settings.listen is None or self.slack.signing_secret is None:
+            raise InvalidInput(
+                "SLACK_SIGNING_SECRET", "it is missing", "HTTP needs it, to know Slack by its signature."
+            )
+        return HttpDoor(
+            dispatcher,
+            self.metrics,
+            self.slack.signing_secret.get_secret_value(),
+            self.settings.listen,
+            # Metrics with an address of their own are not shown on the one that Slack, and so the world, can reach.
+            pages=monitoring.pages(metrics=self.settings.metrics is None),
+        )
+
+    def _socket_door(self, dispatcher: Dispatcher) -> SocketDoor | None:
+        if self.settings.listen is not None or self.slack.app_token is None:
+            return None
+        return SocketDoor(dispatcher, self.metrics, self.client, self.slack.app_token.get_secret_value())

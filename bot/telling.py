@@ -1,0 +1,50 @@
+"""What a kind of record has to tell: its card, and what each event adds to it.
+
+Invariant: pure. A teller says what there is to tell; only the sink talks to Slack. An event without a telling is told
+to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from bot.blocks.elements import Message
+from core.actor import UserId
+from core.audit import AuditEntry, AuditEvent
+from core.policy.policy import Policy
+from core.record import Record
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """A direct message to one person."""
+
+    user: UserId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What one event adds to the card: a reply in its thread, and direct messages."""
+
+    reply: Message | None = None
+    directs: tuple[Direct, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Teller(Generic[R]):
+    """How a kind of record is told.
+
+    `load` reads a record by its id; it raises NotFound and StoreError. `draw` makes its card as it stands at a moment.
+    `tellings` says for each event what it adds: a function of the entry, and of the record and the policy as they are
+    now, which may be later than the entry.
+    """
+
+    load: Callable[[str], R]
+    draw: Callable[[R, Policy, datetime], Message]
+    tellings: Mapping[AuditEvent, Callable[[AuditEntry, R, Policy], Telling]]

@@ -1,0 +1,41 @@
+"""Where the messages about a record stand, kept beside its audit chain.
+
+Invariant: a place is no part of the trail. No digest covers it, no export shows it, and verification finds the same
+with it as without it: whoever changes one can misplace a message, and prove nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Place(BaseModel):
+    """A message in a chat: `channel` and `ts` are the ids by which the chat knows it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channel: _Name
+    ts: _Name
+
+
+class PlaceStore(Protocol):
+    """The places of the messages about each record."""
+
+    def get_places(self, chain: str) -> Mapping[str, Place]:
+        """Every place that was saved for a chain, by its name, read consistently. One read.
+
+        Raises MalformedRecord, StoreUnavailable.
+        """
+        ...
+
+    def save_place(self, chain: str, name: str, place: Place) -> None:
+        """Remember a place. The last one saved under a name counts, and saves of other names are kept. One write.
+
+        Raises StoreUnavailable.
+        """
+        ...

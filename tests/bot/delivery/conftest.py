@@ -1,0 +1,44 @@
+"""What the tests of telling share: a workspace of their own, a file of their own, and a clock that stands still."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.stores import open_stores
+from tests.bot.delivery.bench import Office, a_workspace
+from tests.core.services.bench import ChangingPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bot.playground.slack.server import LocalSlack
+    from core.stores.base import Stores
+    from tests.engines.clock import FrozenClock
+
+
+@pytest.fixture
+def slack(clock: FrozenClock) -> Iterator[LocalSlack]:
+    with a_workspace(clock) as slack:
+        yield slack
+
+
+@pytest.fixture
+def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
+    stores = open_stores(f"sqlite:///{tmp_path}/countersign.db", clock=clock)
+    yield stores
+    stores.close()
+
+
+@pytest.fixture
+def policy() -> ChangingPolicy:
+    """A policy that the test may edit."""
+    return ChangingPolicy()
+
+
+@pytest.fixture
+def office(slack: LocalSlack, stores: Stores, policy: ChangingPolicy, clock: FrozenClock) -> Office:
+    """One instance."""
+    return Office(slack, stores, policy, clock)

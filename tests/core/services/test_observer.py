@@ -1,0 +1,150 @@
+"""What an observer hears: each committed change once, each refusal, each conflict, and nothing before it is true."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.audit import AuditEvent
+from core.break_glass import EventId, ReasonCode
+from core.errors import InvalidInput, NotAllowed, StoreUnavailable
+from core.record import Record
+from core.request import RequestId
+from core.services import BreakGlassService, RequestService
+from core.stores import Stores
+from tests.core.services.bench import (
+    ANN,
+    BOB,
+    EVE,
+    RITA,
+    STRANGER,
+    ChangingPolicy,
+    Disturbance,
+    DisturbedStores,
+)
+from tests.engines.clock import FrozenClock
+
+HOUR = timedelta(hours=1)
+WHY = "Deploy the fix for INC-12"
+
+
+class Diary:
+    """An observer that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[AuditEvent, str]] = []
+        self.refusals: list[AuditEvent] = []
+        self.conflicts: list[str] = []
+
+    def committed(self, record: Record, event: AuditEvent) -> None:
+        """A change, and the status that it led to."""
+        self.heard.append((event, str(record.state)))
+
+    def refused(self, event: AuditEvent) -> None:
+        """A refusal."""
+        self.refusals.append(event)
+
+    def conflicted(self, record: str) -> None:
+        """A conflict."""
+        self.conflicts.append(record)
+
+
+@pytest.fixture
+def diary() -> Diary:
+    return Diary()
+
+
+@pytest.fixture
+def observed(stores: Stores, policy: ChangingPolicy, clock: FrozenClock, diary: Diary) -> RequestService:
+    return RequestService(stores, policy, clock, diary)
+
+
+def test_each_change_of_a_request_is_heard_once_with_what_it_led_to(
+    observed: RequestService, diary: Diary, clock: FrozenClock
+) -> None:
+    asked = observed.submit(RITA, "prod", HOUR, WHY, idempotency_key="form")
+    assert observed.submit(RITA, "prod", HOUR, WHY, idempotency_key="form").id == asked.id
+    observed.approve(RequestId(asked.id), ANN)
+    observed.approve(RequestId(asked.id), ANN)
+    observed.approve(RequestId(asked.id), BOB)
+    denied = observed.submit(RITA, "prod", HOUR, WHY)
+    observed.deny(RequestId(denied.id), ANN, "Not today")
+    cancelled = observed.submit(RITA, "prod", HOUR, WHY)
+    observed.cancel(RequestId(cancelled.id), RITA)
+    observed.submit(RITA, "prod", HOUR, WHY)
+    clock.advance(timedelta(days=2))
+    observed.expire_due()
+
+    submitted = (AuditEvent.REQUEST_SUBMITTED, "pending")
+    assert diary.heard == [
+        submitted,
+        (AuditEvent.APPROVAL_ADDED, "pending"),
+        (AuditEvent.REQUEST_APPROVED, "approved"),
+        submitted,
+        (AuditEvent.REQUEST_DENIED, "denied"),
+        submitted,
+        (AuditEvent.REQUEST_CANCELLED, "cancelled"),
+        submitted,
+        (AuditEvent.REQUEST_EXPIRED, "expired"),
+    ]
+    assert (diary.refusals, diary.conflicts) == ([], [])
+
+
+def test_an_approval_by_the_policy_is_two_changes(observed: RequestService, diary: Diary) -> None:
+    observed.submit(EVE, "staging", HOUR, WHY)
+
+    assert diary.heard == [
+        (AuditEvent.REQUEST_SUBMITTED, "approved"),
+        (AuditEvent.REQUEST_APPROVED, "approved"),
+    ]
+
+
+def test_a_refusal_is_heard_and_a_mistake_is_not(observed: RequestService, diary: Diary) -> None:
+    with pytest.raises(NotAllowed):
+        observed.submit(STRANGER, "prod", HOUR, WHY)
+    with pytest.raises(InvalidInput):
+        observed.submit(RITA, "prod", HOUR, "why")
+
+    assert diary.refusals == [AuditEvent.SUBMIT_REFUSED]
+    assert diary.heard == []
+
+
+def test_a_conflict_is_heard_and_then_the_change_that_went_through(
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance, diary: Diary
+) -> None:
+    asked = RequestService(stores, policy, clock).submit(RITA, "prod", HOUR, WHY)
+    disturbed = RequestService(DisturbedStores(stores, disturbance), policy, clock, diary)
+    disturbance.conflicts(2)
+    disturbed.approve(RequestId(asked.id), ANN)
+
+    assert len(diary.conflicts) == 2
+    assert diary.heard == [(AuditEvent.APPROVAL_ADDED, "pending")]
+
+
+def test_a_change_that_did_not_reach_the_store_is_not_heard(
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance, diary: Diary
+) -> None:
+    asked = RequestService(stores, policy, clock).submit(RITA, "prod", HOUR, WHY)
+
+    def fail() -> None:
+        raise StoreUnavailable("no answer")
+
+    disturbance.steps.append(fail)
+    with pytest.raises(StoreUnavailable):
+        RequestService(DisturbedStores(stores, disturbance), policy, clock, diary).approve(RequestId(asked.id), ANN)
+
+    assert diary.heard == []
+
+
+def test_break_glass_is_heard_from_its_beginning_to_its_end(
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, diary: Diary
+) -> None:
+    service = BreakGlassService(stores, policy, clock, diary)
+    event = service.invoke(ANN, "prod", ReasonCode.INCIDENT, "The checkout is down, see INC-12", HOUR)
+    with pytest.raises(NotAllowed):
+        service.close(EventId(event.id), STRANGER, "it is over")
+    service.close(EventId(event.id), ANN, "it is over")
+
+    assert diary.heard == [(AuditEvent.BREAK_GLASS_INVOKED, "active"), (AuditEvent.BREAK_GLASS_CLOSED, "closed")]
+    assert diary.refusals == [AuditEvent.CLOSE_REFUSED]
