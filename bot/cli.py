@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from bot.commands.audit import audit
+from bot.commands.mfa import mfa
 from bot.commands.playground import playground
 from bot.commands.policy import policy
 from bot.commands.serve import serve
@@ -42,7 +43,7 @@ def countersign() -> None:
     """Access with two pairs of eyes, from Slack."""
 
 
-for _command in (audit, playground, policy, serve, tables):
+for _command in (audit, mfa, playground, policy, serve, tables):
     countersign.add_command(_command)
 
 

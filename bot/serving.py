@@ -21,6 +21,8 @@ from bot.doors.socket_door import SocketDoor
 from bot.installation import find_installation
 from bot.instance import Instance, Part
 from bot.metrics import Metrics
+from bot.second_factor.secrets import open_secrets
+from bot.second_factor.totp import Totp
 from bot.settings import Settings, SlackSettings
 from core.clock import SystemClock
 from core.errors import InvalidInput
@@ -74,7 +76,7 @@ def wire(settings: Settings, slack: SlackSettings) -> Wired:
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
     signing_secret = slack.signing_secret.get_secret_value() if slack.signing_secret and settings.listen else None
     bot = build_bot(
-        build_services(stores, policy, clock, metrics),
+        build_services(stores, policy, clock, metrics, Totp(open_secrets(settings.mfa_secrets))),
         client,
         installation,
         signing_secret=signing_secret,
