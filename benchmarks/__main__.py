@@ -11,13 +11,14 @@ from typing import Final
 
 import click
 
-from benchmarks import decision_time, history, history_reads, round_trips, sqlite_rate
+from benchmarks import acknowledgement, decision_time, history, history_reads, round_trips, sqlite_rate
 from benchmarks.results import RESULTS, Section, Size, save
 
 BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
     "round-trips": round_trips.measure,
     "decision-time": decision_time.measure,
     "sqlite-rate": sqlite_rate.measure,
+    "acknowledgement": acknowledgement.measure,
     "history": history.measure,
     "history-reads": history_reads.measure,
 }

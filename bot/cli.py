@@ -13,10 +13,12 @@ from typing import Any, Final
 import click
 
 from bot.commands.audit import audit
+from bot.commands.doctor import doctor
 from bot.commands.mfa import mfa
 from bot.commands.playground import playground
 from bot.commands.policy import policy
 from bot.commands.serve import serve
+from bot.commands.sweep import sweep
 from bot.commands.tables import tables
 from core.errors import CountersignError, InvalidInput, InvalidPolicy, StoreError
 
@@ -43,7 +45,7 @@ def countersign() -> None:
     """Access with two pairs of eyes, from Slack."""
 
 
-for _command in (audit, mfa, playground, policy, serve, tables):
+for _command in (audit, doctor, mfa, playground, policy, serve, sweep, tables):
     countersign.add_command(_command)
 
 

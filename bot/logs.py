@@ -122,7 +122,8 @@ def _printable(text: str) -> str:
 
 
 def _note_record(record: logging.LogRecord) -> bool:
-    record.about = _record.get()
+    if not hasattr(record, "about"):
+        record.about = _record.get()
     return True
 
 

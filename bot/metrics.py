@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
@@ -76,13 +75,23 @@ class TurnedAway(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxState:
-    """What still has to be told to somebody: how many entries, since when the oldest is due, how many were parked."""
+class Outbox(Protocol):
+    """What still has to be told to somebody: how many entries, since when the oldest waits, how many were parked."""
 
-    depth: int
-    oldest_age_seconds: float
-    parked: int
+    @property
+    def depth(self) -> int:
+        """How many wait."""
+        ...
+
+    @property
+    def oldest_age_seconds(self) -> float:
+        """For how long the oldest has waited."""
+        ...
+
+    @property
+    def parked(self) -> int:
+        """How many could not be told."""
+        ...
 
 
 class Metrics:
@@ -96,7 +105,7 @@ class Metrics:
         self._count_decisions()
         self._count_payloads()
 
-    def watch_outbox(self, read: Callable[[], OutboxState | None]) -> None:
+    def watch_outbox(self, read: Callable[[], Outbox | None]) -> None:
         """Show the outbox at each scrape. `read` must be quick; where it fails or gives None, the gauges are absent."""
         self.registry.register(_OutboxCollector(read))
 
@@ -197,7 +206,7 @@ class Metrics:
 
 
 class _OutboxCollector(Collector):
-    def __init__(self, read: Callable[[], OutboxState | None]) -> None:
+    def __init__(self, read: Callable[[], Outbox | None]) -> None:
         self._read = read
 
     def collect(self) -> Iterable[Metric]:

@@ -1,7 +1,7 @@
 """How a request is told: its card, a reply in the thread for each thing that happens, its outcome to the requester.
 
-Invariant: the requester hears every end that somebody else, or the clock, gave to their request, and no other one. A
-reminder of what is decided by now is not told.
+Invariant: the requester hears every end that somebody else, or the clock, gave to their request, and no other one; and
+a channel in trouble keeps them waiting no longer than its next try. A reminder of what is decided by now is not told.
 """
 
 from __future__ import annotations
@@ -36,36 +36,38 @@ def _mention_deciders(request: Request, policy: Policy) -> str:
     return mention(policy.deciders_of(request.rule), leave_out={request.requester, *voters})
 
 
-def _nothing_more(_entry: AuditEntry, _request: Request, _policy: Policy) -> Telling:
-    return Telling()
+def _submitted(_entry: AuditEntry, request: Request, policy: Policy) -> Telling:
+    return Telling(ahead=_outcome(request, policy))
 
 
-def _vote(entry: AuditEntry, request: Request, _policy: Policy) -> Telling:
-    return Telling(reply=approval_added(entry.actor, request))
+def _vote(entry: AuditEntry, request: Request, policy: Policy) -> Telling:
+    return Telling(reply=approval_added(entry.actor, request), ahead=_outcome(request, policy))
 
 
 def _reminder(_entry: AuditEntry, request: Request, policy: Policy) -> Telling:
     if request.status is not RequestStatus.PENDING:
-        return Telling()
+        return Telling(ahead=_outcome(request, policy))
     return Telling(reply=still_waiting(request, _mention_deciders(request, policy)))
 
 
-def _end(_entry: AuditEntry, request: Request, _policy: Policy) -> Telling:
-    return Telling(reply=ended(request))
+def _end(_entry: AuditEntry, request: Request, policy: Policy) -> Telling:
+    return Telling(reply=ended(request), directs=_outcome(request, policy))
 
 
-def _outcome(_entry: AuditEntry, request: Request, policy: Policy) -> Telling:
-    channel = policy.shape.profiles.get(request.profile)
-    where = channel.channel if channel is not None else None
-    return Telling(reply=ended(request), directs=(Direct(request.requester, outcome(request, where)),))
+def _outcome(request: Request, policy: Policy) -> tuple[Direct, ...]:
+    if request.status in {RequestStatus.PENDING, RequestStatus.CANCELLED}:
+        return ()
+    profile = policy.shape.profiles.get(request.profile)
+    where = profile.channel if profile is not None else None
+    return (Direct("outcome", request.requester, outcome(request, where)),)
 
 
 _TELLINGS: Final[Mapping[AuditEvent, Callable[[AuditEntry, Request, Policy], Telling]]] = {
-    AuditEvent.REQUEST_SUBMITTED: _nothing_more,
+    AuditEvent.REQUEST_SUBMITTED: _submitted,
     AuditEvent.APPROVAL_ADDED: _vote,
-    AuditEvent.REQUEST_APPROVED: _outcome,
-    AuditEvent.REQUEST_DENIED: _outcome,
+    AuditEvent.REQUEST_APPROVED: _end,
+    AuditEvent.REQUEST_DENIED: _end,
     AuditEvent.REQUEST_CANCELLED: _end,
-    AuditEvent.REQUEST_EXPIRED: _outcome,
+    AuditEvent.REQUEST_EXPIRED: _end,
     AuditEvent.REQUEST_REMINDED: _reminder,
 }

@@ -5,14 +5,14 @@ Invariant: nothing is started here. What is stopped first is what lets work in; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from slack_sdk import WebClient
 
 from bot.app import Bot, build_bot, build_services
-from bot.decisions import DecisionQueue
+from bot.decisions import MOST_WAITING, DecisionQueue
 from bot.doors.dispatching import Dispatcher
 from bot.doors.http_door import HttpDoor
 from bot.doors.monitoring import Monitoring, MonitoringDoor
@@ -24,24 +24,20 @@ from bot.metrics import Metrics
 from bot.second_factor.secrets import open_secrets
 from bot.second_factor.totp import Totp
 from bot.settings import Settings, SlackSettings
+from bot.sinks import build_sinks
+from bot.slack_sink import SlackSink
+from bot.sweeper import Sweeper
+from bot.watching import Watcher
 from core.clock import SystemClock
 from core.errors import InvalidInput
+from core.outbox import Sink
 from core.policy import PolicyFile
 from core.stores.base import Stores
 from core.stores.opening import open_stores
+from core.stores.places import Place
 
 API_SECONDS: Final = 10
 """How long a call of Slack's Web API may take."""
-
-
-def check_audit_key(settings: Settings) -> None:
-    """Raises InvalidInput unless the audit trail is sealed with a secret."""
-    if settings.audit_key is None:
-        raise InvalidInput(
-            "COUNTERSIGN_AUDIT_KEY",
-            "it is missing, and without it anybody could forge the audit trail",
-            "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
-        )
 
 
 def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
@@ -58,14 +54,17 @@ class Wired:
     """An instance, and what it says of itself when it is up."""
 
     instance: Instance
+    bot: Bot
+    metrics: Metrics
     policy_digest: str
     transport: str
 
 
-def wire(settings: Settings, slack: SlackSettings) -> Wired:
+def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_WAITING) -> Wired:
     """Put one instance together. Asks Slack once whom the token belongs to.
 
-    Raises InvalidInput, InvalidPolicy, StoreError or SlackUnreachable: then nothing is left open.
+    `most_waiting` bounds the decisions that may wait for the store. Raises InvalidInput, InvalidPolicy, StoreError or
+    SlackUnreachable: then nothing is left open.
     """
     clock, metrics = SystemClock(), Metrics()
     policy = PolicyFile(settings.policy)
@@ -74,23 +73,39 @@ def wire(settings: Settings, slack: SlackSettings) -> Wired:
     )
     installation = find_installation(client)
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
-    signing_secret = slack.signing_secret.get_secret_value() if slack.signing_secret and settings.listen else None
+    second_factor = Totp(open_secrets(settings.mfa_secrets))
+    services = build_services(stores, policy, clock, Watcher(metrics), second_factor)
+    sinks = build_sinks(settings, slack, stores, policy, clock)
+    sweeper = Sweeper(services.requests, services.break_glass, stores, sinks, clock)
     bot = build_bot(
-        build_services(stores, policy, clock, metrics, Totp(open_secrets(settings.mfa_secrets))),
+        services,
         client,
         installation,
-        signing_secret=signing_secret,
-        queue=DecisionQueue(on_answer=metrics.answered),
+        signing_secret=slack.signing_secret.get_secret_value() if slack.signing_secret and settings.listen else None,
+        nudge=sweeper.nudge,
+        refresh=_refreshing(sinks),
+        queue=DecisionQueue(most_waiting=most_waiting, on_answer=metrics.answered),
     )
+    metrics.watch_outbox(sweeper.outbox_state)
     metrics.watch(
         "countersign_policy_refused",
         "1 while the policy file has a mistake, so that the version before it stays in force.",
         lambda: float(policy.problem is not None),
     )
-    parts = _Parts(settings, slack, metrics, client, stores, bot)
-    return Wired(
-        Instance(parts.build()), policy.current().digest, "http" if settings.listen is not None else "socket mode"
-    )
+    parts = _Parts(settings, slack, metrics, client, stores, bot, sweeper)
+    transport = "http" if settings.listen is not None else "socket mode"
+    return Wired(Instance(parts.build()), bot, metrics, policy.current().digest, transport)
+
+
+def _refreshing(sinks: Sequence[Sink]) -> Callable[[str, Place | None], None]:
+    """Shows a record's card anew, where a sink has cards."""
+
+    def refresh(record: str, clicked: Place | None) -> None:
+        for sink in sinks:
+            if isinstance(sink, SlackSink):
+                sink.refresh(record, clicked=clicked)
+
+    return refresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +116,7 @@ class _Parts:
     client: WebClient
     stores: Stores
     bot: Bot
+    sweeper: Sweeper
 
     def build(self) -> list[Part]:
         """The parts in the order of their start."""
@@ -118,6 +134,7 @@ class _Parts:
         return [
             Part("the stores", stop=self.stores.close),
             *self._monitoring_parts(monitoring),
+            Part("the sweeper", self.sweeper.start, self.sweeper.stop),
             Part("the bot", self.bot.warm, self.bot.close),
             Part("the dispatcher", stop=dispatcher.close),
             Part("the door", door.start, door.stop),

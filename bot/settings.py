@@ -99,6 +99,16 @@ class Settings(BaseSettings):
         """The keys of the audit trail; an empty ring when none is set."""
         return AuditKeyring() if self.audit_key is None else AuditKeyring.from_text(self.audit_key.get_secret_value())
 
+    def require_audit_key(self) -> Self:
+        """Raises InvalidInput unless the audit trail is sealed with a secret: whoever writes to it needs one."""
+        if self.audit_key is None:
+            raise InvalidInput(
+                f"{_PREFIX}AUDIT_KEY",
+                "it is missing, and without it anybody could forge the audit trail",
+                "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+            )
+        return self
+
     @field_validator("store")
     @classmethod
     def _is_a_store(cls, url: str) -> str:
@@ -224,12 +234,17 @@ class SlackSettings(BaseSettings):
             raise InvalidInput("SLACK_API_URL", f"{url!r:.80} is no web address", "Unset it to talk to Slack itself.")
         return url if url.endswith("/") else f"{url}/"
 
-    def require_transport(self, listen: Address | None) -> Self:
-        """Raises InvalidInput unless what `serve` needs is there: a bot token, and what its transport asks for."""
+    def require_bot_token(self) -> Self:
+        """Raises InvalidInput unless there is one."""
         if not self.bot_token.get_secret_value():
             raise InvalidInput(
                 "SLACK_BOT_TOKEN", "it is missing", "Copy it from OAuth & Permissions; see docs/slack.md."
             )
+        return self
+
+    def require_transport(self, listen: Address | None) -> Self:
+        """Raises InvalidInput unless what `serve` needs is there: a bot token, and what its transport asks for."""
+        self.require_bot_token()
         if listen is None and self.app_token is None:
             raise InvalidInput(
                 "SLACK_APP_TOKEN", "it is missing", "Socket Mode needs it; for HTTP set COUNTERSIGN_LISTEN instead."

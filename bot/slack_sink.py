@@ -112,9 +112,14 @@ class SlackSink:
         if reply is not None and place is not None:
             take_once(f"thread:{entry.seq}", lambda: calls.post(place.channel, reply, "a reply", thread=place))
         for direct in telling.directs:
-            take_once(f"dm:{entry.seq}:{direct.user}", partial(_send, calls, direct))
-        if failures:
-            raise _together(failures)
+            take_once(f"dm:{direct.name}:{direct.user}", partial(_send, calls, direct))
+        if not failures:
+            return
+        failure = _together(failures)
+        for direct in telling.ahead:
+            # If this fails, the entry that owes it says so.
+            take_once(f"dm:{direct.name}:{direct.user}", partial(_send, calls, direct))
+        raise failure
 
     def _calls(self, chain: str) -> SlackCalls:
         return SlackCalls(self._client, self._clock, chain, self._seconds)

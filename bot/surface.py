@@ -34,7 +34,10 @@ METHODS: Final[Mapping[str, str | None]] = {
     "auth_test": None,
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",
+    # For `countersign doctor`: whether the bot is in a channel, before a request is lost there.
+    "conversations_info": "channels:read",
     "conversations_open": "im:write",
+    "usergroups_list": "usergroups:read",
     "usergroups_users_list": "usergroups:read",
     "users_info": "users:read",
     "views_open": None,
@@ -42,6 +45,16 @@ METHODS: Final[Mapping[str, str | None]] = {
     "views_update": None,
 }
 """The Web API as slack_sdk names it, each method with the bot scope it asks for: https://docs.slack.dev/reference/methods."""
+
+PRIVATE_CHANNELS_SCOPE: Final = "groups:read"
+"""What conversations.info asks for where the channel is private."""
+
+SCOPES: Final = frozenset(
+    scope
+    for scope in (COMMANDS_SCOPE, PRIVATE_CHANNELS_SCOPE, *EVENTS.values(), *METHODS.values())
+    if scope is not None
+)
+"""Every scope of the bot token."""
 
 APP_METHODS: Final = frozenset({"apps_connections_open"})
 """Called with the app-level token; its one scope, connections:write, is given where that token is made."""

@@ -32,8 +32,8 @@ WATCH_SECONDS: Final = 30.0
 MEASURE_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
 """Between two looks while the store is away."""
-FINISH_SECONDS: Final = 25.0
-"""What `stop` waits for: one delivery to Slack. Whoever stops a container gives it 30 seconds or more."""
+FINISH_SECONDS: Final = 10.0
+"""What `stop` waits for. Slack answers within a second; a call that is stalled is told again by another instance."""
 MOST_COUNTED: Final = 1_000
 """Above this, "very many" is all that an operator needs to know."""
 _JITTER: Final = 0.2

@@ -22,18 +22,24 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """A direct message to one person."""
+    """A direct message to one person. Of one name, a person is told once for each record."""
 
+    name: str
     user: UserId
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What one event adds to the card: a reply in its thread, and direct messages."""
+    """What one event adds to the card: a reply in its thread, and direct messages.
+
+    `ahead` is owed by an entry behind this one. It is told already now when this one cannot be told, as then the
+    entries behind it have to wait.
+    """
 
     reply: Message | None = None
     directs: tuple[Direct, ...] = ()
+    ahead: tuple[Direct, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ Cell = str | tuple[str, Mood]
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """What this terminal can show: colours, and the marks ✓ and ✗."""
+    """What this terminal can show: colours, and the marks ✓, ✗ and ·."""
 
     is_colored: bool
     met: str
     unmet: str
+    noted: str = "·"
 
     @classmethod
     def of_stdout(cls) -> Ink:
@@ -33,8 +34,8 @@ class Ink:
         try:
             "✓✗·—".encode(sys.stdout.encoding or "utf-8")
         except UnicodeEncodeError:
-            return cls(is_colored, "+", "-")
-        return cls(is_colored, "✓", "✗")
+            return cls(is_colored, "+", "-", ".")
+        return cls(is_colored, "✓", "✗", "·")
 
     def paint(self, text: str, mood: Mood) -> str:
         """The text, coloured where there is colour."""

@@ -9,21 +9,17 @@ Exit codes: 0 nothing was found, 1 something was.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Final
 
 import click
 
-from bot.settings import Settings, read_settings
+from bot.commands.opening import opened
+from bot.settings import read_settings
 from core.actor import check_profile_name, check_user_id
 from core.audit_export import select_entries, write_line
 from core.clock import SystemClock, require_utc
 from core.errors import InvalidInput
-from core.stores.base import Stores
-from core.stores.opening import SqliteLocation, open_stores, read_store_url
 from core.verification import Tally, verify_trail
 
 _FOUND: Final = 1
@@ -43,7 +39,7 @@ def audit() -> None:
 def verify(store: str | None) -> None:
     """Find what was changed behind the bot's back."""
     settings, tally, found = read_settings(store=store), Tally(), 0
-    with _opened(settings) as stores:
+    with opened(settings) as stores:
         for finding in verify_trail(stores, settings.keyring, SystemClock().now(), tally):
             found += 1
             click.echo(f"{finding.chain}: {finding.kind}: {finding.text}")
@@ -67,20 +63,10 @@ def export(store: str | None, since: str | None, until: str | None, profile: str
     begin, end = _read_moment("since", since), _read_moment("until", until)
     wanted_profile = check_profile_name(profile) if profile is not None else None
     wanted_person = check_user_id(person, "person") if person is not None else None
-    with _opened(settings) as stores:
+    with opened(settings) as stores:
         for entry in select_entries(stores.audit.export(since=begin, until=end), wanted_profile, wanted_person):
             # Not click.echo, which flushes each line. When the reader goes away, as `head` does, click ends quietly.
             sys.stdout.write(f"{write_line(entry)}\n")
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Stores]:
-    location = read_store_url(settings.store)
-    if isinstance(location, SqliteLocation) and not Path(location.path).is_file():
-        # Opening would make an empty file, and an empty trail looks flawless.
-        raise InvalidInput("store", f"there is no file {location.path}", "Check COUNTERSIGN_STORE, or --store.")
-    with closing(open_stores(settings.store, keyring=settings.keyring, retention=settings.retention)) as stores:
-        yield stores
 
 
 def _read_moment(option: str, text: str | None) -> datetime | None:

@@ -107,14 +107,15 @@ def _tell(location: DynamoLocation, report: TablesReport) -> None:
 
 
 def _check_file(path: str) -> None:
-    problem = _find_problem(path)
+    problem = find_problem(path)
     if problem:
         click.echo(f"differs   {problem}")
         click.get_current_context().exit(_DIFFERS)
     click.echo(f"{path} is as it should be.")
 
 
-def _find_problem(path: str) -> str:
+def find_problem(path: str) -> str:
+    """What is wrong with a SQLite file, and what mends it; empty when nothing is."""
     # Opening a file that is missing or empty would make the tables in it, and a check changes nothing.
     if not Path(path).is_file() or not Path(path).stat().st_size:
         return f"{path}: there is no database. Run `countersign tables create`."

@@ -6,6 +6,9 @@ from the record; the message that it stands in is not even read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from slack_bolt import Ack, App
 
 from bot.blocks.decision_forms import (
@@ -27,10 +30,12 @@ from bot.command_text import ListMine, ListPending, OpenForm, ShowHelp, parse_ac
 from bot.identity import SlackDirectory
 from bot.listeners.click import Click, read_click, read_pressed_id
 from bot.listeners.desk import Desk
+from bot.logs import about
 from bot.payload import Payload, find_object, find_text
 from bot.request_lists import RequestLists
 from bot.surface import ACCESS, REQUEST_ACCESS
 from core.actor import Actor
+from core.request import Request, RequestId
 from core.services import RequestService
 
 
@@ -86,7 +91,8 @@ class RequestListeners:
         click = read_click(body, context)
 
         def decide() -> Message:
-            return voted(self._service.approve(read_pressed_id(action), self._actor(click)))
+            with _naming(read_pressed_id(action)) as request_id:
+                return voted(self._service.approve(request_id, self._actor(click)))
 
         self._desk.answer_press(ack, click, decide)
 
@@ -95,7 +101,8 @@ class RequestListeners:
         click = read_click(body, context)
 
         def decide() -> Message:
-            return cancelled(self._service.cancel(read_pressed_id(action), self._actor(click)))
+            with _naming(read_pressed_id(action)) as request_id:
+                return cancelled(self._service.cancel(request_id, self._actor(click)))
 
         self._desk.answer_press(ack, click, decide)
 
@@ -114,8 +121,9 @@ class RequestListeners:
         click = read_click(body, context)
 
         def decide() -> Message:
-            request_id, reason = read_decision_form(find_object(body, "view"), REASON)
-            return denied(self._service.deny(request_id, self._actor(click), reason))
+            pressed, reason = read_decision_form(find_object(body, "view"), REASON)
+            with _naming(pressed) as request_id:
+                return denied(self._service.deny(request_id, self._actor(click), reason))
 
         self._desk.answer_form(ack, click, decide, (REASON,))
 
@@ -124,8 +132,9 @@ class RequestListeners:
         click = read_click(body, context)
 
         def decide() -> Message:
-            request_id, comment = read_decision_form(find_object(body, "view"), COMMENT)
-            return voted(self._service.approve(request_id, self._actor(click), comment))
+            pressed, comment = read_decision_form(find_object(body, "view"), COMMENT)
+            with _naming(pressed) as request_id:
+                return voted(self._service.approve(request_id, self._actor(click), comment))
 
         self._desk.answer_form(ack, click, decide, (COMMENT,))
 
@@ -164,3 +173,10 @@ class RequestListeners:
 
     def _actor(self, click: Click) -> Actor:
         return self._directory.actor(click.user_id, click.team_id)
+
+
+@contextmanager
+def _naming(request_id: RequestId) -> Iterator[RequestId]:
+    """Let whatever is logged while it is decided on name the request."""
+    with about(f"{Request.KIND}#{request_id}"):
+        yield request_id

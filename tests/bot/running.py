@@ -113,6 +113,11 @@ class Serving:
         """Send the signal, and do not wait."""
         self._process.send_signal(number)
 
+    def kill(self) -> None:
+        """End it as kill -9 does, at this very moment."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
     def wait(self) -> int:
         """The exit code."""
         return self._process.wait(PATIENCE)

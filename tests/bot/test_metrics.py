@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.decisions import NotKnownYet
 from bot.doors.dispatching import kind_of
-from bot.metrics import Metrics, OutboxState, PayloadKind, Transport, TurnedAway
+from bot.metrics import Metrics, PayloadKind, Transport, TurnedAway
 from core.audit import AuditEvent
 from core.errors import StoreUnavailable
 from core.request import RequestId
@@ -30,6 +31,13 @@ from core.errors import NotAllowed
 from tests.engines.clock import FrozenClock
 
 HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class OutboxState:
+    depth: int
+    oldest_age_seconds: float
+    parked: int
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 from click.testing import CliRunner, Result
 
+from bot.blocks.request_card import APPROVE
 from bot.cli import countersign
 from bot.playground.slack.faults import Refuse, Stall
 from core.request import RequestStatus
@@ -59,26 +60,33 @@ def get(port: int, page: str) -> str:
 
 
 @pytest.mark.parametrize("transport", ["over_http", "over_socket_mode"])
-def test_a_request_is_asked_for_and_counted_and_a_signal_ends_it_well(
+def test_a_request_is_asked_for_approved_told_and_counted_and_a_signal_ends_it_well(
     transport: str, request: pytest.FixtureRequest, slack: LocalSlack, port: int
 ) -> None:
     serving: Serving = request.getfixturevalue(transport)
 
     assert slack.run_command(MIRA, ACCESS, "/access", ASK).failure is None
+    (card,) = slack.wait_until(lambda: slack.messages(ACCESS), PATIENCE)
+    assert slack.press(JON, card, APPROVE).failure is None
+    slack.wait_until(lambda: "pproved" in slack.messages(ACCESS)[0].text and slack.dm(MIRA), PATIENCE)
     assert get(port, "healthz") == "ok\n"
     assert '"ready":true' in get(port, "readyz")
     shown = get(port, "metrics")
-    assert 'countersign_changes_total{event="request_submitted"} 1.0' in shown
+    assert 'countersign_decisions_total{kind="request",outcome="approved"} 1.0' in shown
+    assert "countersign_outbox_parked 0.0" in shown
     assert "process_resident_memory_bytes" in shown
     serving.tell_to_stop()
     assert serving.wait() == 0, serving.log
 
     with closing(serving.open_stores()) as stores:
         (stored,) = stores.requests.iterate()
-    assert (stored.requester, stored.status) == (MIRA, RequestStatus.PENDING)
-    assert [line["message"] for line in serving.lines][-1] == "stopped"
+    assert (stored.requester, stored.status) == (MIRA, RequestStatus.APPROVED)
+    assert serving.lines[-1]["message"] == "stopped"
+    asked, approved = [line for line in serving.lines if line["logger"] == "countersign.decisions"]
+    assert (asked["message"], asked["record"]) == ("request_submitted on prod", stored.chain)
+    assert (approved["message"], approved["record"]) == ("request_approved on prod", stored.chain)
     assert [line for line in serving.lines if line["level"] != "INFO"] == []
-    for secret in (slack.bot_token, slack.app_token, slack.signing_secret, AUDIT_KEY):
+    for secret in (slack.bot_token, slack.app_token, slack.signing_secret, AUDIT_KEY, "INC-12"):
         assert secret not in serving.log
 
 

@@ -44,6 +44,7 @@ def person_json(backend: Backend, person: Person) -> Json:
             "is_primary_owner": False,
             "is_restricted": person.is_restricted,
             "is_ultra_restricted": person.is_ultra_restricted,
+            "is_email_confirmed": True,
         }
     return shown
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -103,7 +104,7 @@ class WebApi:
                 body = {"ok": True, **method.act(self.backend, call)}
             except SlackRefusal as refusal:
                 body = refusal.to_json()
-            headers = {}
+            headers = {"date": format_datetime(self.backend.clock.now(), usegmt=True)}
             if call.token == self.backend.app.bot_token:
                 headers["x-oauth-scopes"] = ",".join(sorted(self.backend.app.scopes))
             return JSONResponse(body, headers=headers)

@@ -128,6 +128,46 @@ def test_a_requester_who_cannot_be_told_keeps_nobody_else_from_being_told(
     assert code in (parked.problem or "")
 
 
+def test_a_card_that_cannot_be_rewritten_keeps_the_requester_from_nothing(office: Office) -> None:
+    request = office.submit()
+    office.deliver()
+    office.deny(request, ANN)
+    office.slack.faults.next(Refuse("is_archived"), REWRITE)
+    assert office.deliver() == Delivered(postponed=1)
+    assert (len(office.replies()), len(office.directs())) == (1, 1)
+    assert buttons(office.card()) != []
+    office.deliver_all()
+    assert (len(office.replies()), len(office.directs())) == (1, 1)
+    assert buttons(office.card()) == []
+
+
+def test_a_channel_that_cannot_be_posted_in_keeps_no_outcome_from_the_requester(office: Office) -> None:
+    """Decided from the Home tab, say: the outcome waits for no card."""
+    request = office.submit()
+    office.slack.faults.next(Refuse("is_archived"), POST, times=2, where=lambda said: said["channel"] == CHANNEL)
+    office.deliver()
+    office.deny(request, ANN)
+    office.clock.advance(MEND_PAUSE)
+    office.deliver()
+    assert office.cards() == []
+    assert len(office.directs()) == 1
+    office.deliver_all()
+    assert (len(office.cards()), len(office.replies()), len(office.directs())) == (1, 1, 1)
+
+
+def test_while_one_part_may_still_be_told_nothing_is_parked(office: Office) -> None:
+    request = office.submit()
+    office.deliver()
+    office.deny(request, ANN)
+    office.slack.faults.next(RateLimited(), REWRITE)
+    office.slack.faults.next(Refuse("user_disabled"), OPEN, times=2)
+    assert office.deliver() == Delivered(postponed=1)
+    office.deliver_all()
+    assert buttons(office.card()) == []
+    assert len(office.replies()) == 1
+    assert "user_disabled" in (office.parked()[0].problem or "")
+
+
 def test_a_rate_limit_is_waited_out_as_slack_says(office: Office) -> None:
     office.submit()
     office.slack.faults.next(RateLimited(retry_after=30), POST)

@@ -60,8 +60,28 @@ approval:
 """.encode()
 
 
+def new_slack(clock: FrozenClock) -> LocalSlack:
+    """A local Slack with everybody in it."""
+    manifest: dict[str, Any] = YAML(typ="safe").load(ROOT / "manifest.yml")
+    slack = LocalSlack(clock, manifest=manifest)
+    everybody = (MIRA, JON, AIKO, SAM, GUEST, STRANGER, slack.backend.app.bot_user)
+    slack.workspace.add(
+        *(Person(id=each, name=each[2:].lower()) for each in (MIRA, JON, AIKO, SAM)),
+        Person(id=GUEST, name="guest", is_restricted=True),
+        Person(id=ROBOT, name="robot", is_bot=True),
+        Person(id=STRANGER, name="stranger", team_id="T0ELSE", is_stranger=True),
+        UserGroup(id="S0ENG", handle="eng", users=(MIRA, JON, AIKO)),
+        Channel(id=ACCESS, name="access-prod", members=everybody),
+        Channel(id=PAIRS, name="pairs", members=everybody),
+    )
+    return slack
+
+
 class Stage:
-    """The bot at work. `slack` is what people see and do; `stores` is what is true."""
+    """The bot at work. `slack` is what people see and do; `stores` is what is true.
+
+    With the `slack` of another stage it is a second instance, which gets every click from then on.
+    """
 
     def __init__(
         self,
@@ -69,22 +89,13 @@ class Stage:
         clock: FrozenClock,
         queue: DecisionQueue | None = None,
         transport: Transport = Transport.HTTP,
+        slack: LocalSlack | None = None,
     ) -> None:
         self.stores = stores
         self.clock = clock
         self._seen: dict[str, int] = {}
-        manifest: dict[str, Any] = YAML(typ="safe").load(ROOT / "manifest.yml")
-        self.slack = LocalSlack(clock, manifest=manifest)
-        everybody = (MIRA, JON, AIKO, SAM, GUEST, STRANGER, self.slack.backend.app.bot_user)
-        self.slack.workspace.add(
-            *(Person(id=each, name=each[2:].lower()) for each in (MIRA, JON, AIKO, SAM)),
-            Person(id=GUEST, name="guest", is_restricted=True),
-            Person(id=ROBOT, name="robot", is_bot=True),
-            Person(id=STRANGER, name="stranger", team_id="T0ELSE", is_stranger=True),
-            UserGroup(id="S0ENG", handle="eng", users=(MIRA, JON, AIKO)),
-            Channel(id=ACCESS, name="access-prod", members=everybody),
-            Channel(id=PAIRS, name="pairs", members=everybody),
-        )
+        self._owns_slack = slack is None
+        self.slack = slack if slack is not None else new_slack(clock)
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
         self.services: Services = build_services(stores, parse_policy(POLICY), clock)
         token = SecretStr(self.slack.bot_token)
@@ -131,7 +142,8 @@ class Stage:
         self._dispatcher.close()
         self.bot.close()
         self._teller.shutdown()
-        self.slack.stop()
+        if self._owns_slack:
+            self.slack.stop()
 
     def access(self, user: str, text: str, channel: str = ACCESS) -> Answer:
         """Type `/access text`."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier
 
 import pytest
 
 from bot.blocks.request_card import APPROVE, CANCEL, DENY, MORE
 from core.request import RequestStatus
+from core.stores.commit import StoreSettings
+from core.stores.sqlite import SqliteStores
 from tests.bot.end_to_end.stage import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Stage, walk_text
 
 APPROVED, DENIED, PENDING = RequestStatus.APPROVED, RequestStatus.DENIED, RequestStatus.PENDING
@@ -39,6 +43,22 @@ def test_two_approvers_at_once_decide_once_and_both_hear_who(stage: Stage) -> No
     loser = {JON, AIKO} - {winner}
     assert f"This was already approved by <@{winner}> just now" in stage.told(*loser)
     assert "Approved." in stage.told(str(winner))
+
+
+def test_a_click_in_a_second_instance_is_judged_by_the_same_record(stage: Stage, tmp_path: Path) -> None:
+    request, waiting = stage.ask(), stage.ask()
+    card, other = stage.card(request), stage.card(waiting)
+    stage.slack.press(JON, card, APPROVE)
+    with (
+        closing(SqliteStores(str(tmp_path / "countersign.db"), StoreSettings(clock=stage.clock))) as stores,
+        Stage(stores, stage.clock, slack=stage.slack) as second,
+    ):
+        second.slack.press(AIKO, card, APPROVE)
+        assert f"already approved by <@{JON}>" in stage.told(AIKO)
+        second.slack.press(AIKO, other, APPROVE)
+
+    assert stage.stored(request).approver == JON
+    assert stage.stored(waiting).approver == AIKO
 
 
 def test_a_double_click_counts_once_and_says_the_same_twice(stage: Stage) -> None:

@@ -1,0 +1,182 @@
+"""Fifty clicks a second against a served bot: a local Slack, requests that wait, and somebody who presses.
+
+Invariant: a click is sent when its turn comes, whether or not the ones before it were answered, and is timed from its
+turn; so a bot that keeps one waiting is charged for those behind it too. The bot runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from benchmarks.served_bot import EMPTY, MOST_WAITING, UP
+from bot.blocks.request_card import APPROVE, request_card
+from bot.playground.slack.answer import Answer
+from bot.playground.slack.faults import Stall
+from bot.playground.slack.records import Channel, Message, Person
+from bot.playground.slack.server import LocalSlack
+from core.actor import Actor, UserId
+from core.audit import AuditKeyring
+from core.clock import SystemClock
+from core.policy import load_policy
+from core.request import Request, RequestStatus
+from core.services import RequestService
+from core.stores.base import Stores
+from core.stores.opening import open_stores
+from tests.bot.running import AUDIT_KEY, environment, free_port
+
+PER_SECOND: Final = 50
+STALL_SECONDS: Final = 5.0
+_PATIENCE_SECONDS: Final = 60.0
+_REQUESTER, _APPROVER, _CHANNEL = "U0MIRA", "U0JON", "C0ACCESS"
+_POLICY: Final = f"""\
+version: 1
+profiles: {{prod: {{channel: {_CHANNEL}}}}}
+approval: [{{name: prod, profiles: [prod], approvers: [{_APPROVER}], max_duration: 4h}}]
+""".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """One click: the seconds from its turn to its acknowledgement, or what Slack would have shown instead."""
+
+    seconds: float
+    failure: str | None
+
+
+class Bench:
+    """A served bot and its Slack."""
+
+    def __init__(self, slack: LocalSlack, stores: Stores, database: Path) -> None:
+        self.slack = slack
+        self.stores = stores
+        self._database = database
+        self._service = RequestService(stores, load_policy(database.with_name("policy.yml")), SystemClock())
+
+    def ask(self, count: int) -> list[Request]:
+        """So many new requests, straight into the store."""
+        requester = Actor(id=UserId(_REQUESTER), name="Mira")
+        return [
+            self._service.submit(requester, "prod", timedelta(hours=1), f"Deploy the fix for INC-{n}")
+            for n in range(count)
+        ]
+
+    def empty(self) -> Answer:
+        """A click on the empty listener."""
+        return self.slack.run_command(_APPROVER, _CHANNEL, EMPTY)
+
+    def approver_of(self, request: Request) -> Callable[[], Answer]:
+        """A press of Approve on this request's card."""
+        said = request_card(request, SystemClock().now())
+        card = self.slack.workspace.say(
+            Message(
+                ts=self.slack.workspace.new_ts(),
+                channel=_CHANNEL,
+                user=self.slack.backend.app.bot_user,
+                text=said.text,
+                blocks=tuple(said.blocks),
+            )
+        )
+        return lambda: self.slack.press(_APPROVER, card, APPROVE)
+
+    def press(self, clicks: Sequence[Callable[[], Answer]], per_second: float = PER_SECOND) -> list[Pressed]:
+        """Click them all, each in its turn."""
+        with ThreadPoolExecutor(max(len(clicks), 1)) as people:
+            begin = time.monotonic() + 0.1
+
+            def click(number: int) -> Pressed:
+                turn = begin + number / per_second
+                time.sleep(max(0.0, turn - time.monotonic()))
+                answer = clicks[number]()
+                return Pressed(time.monotonic() - turn, answer.failure)
+
+            return list(people.map(click, range(len(clicks))))
+
+    def approved(self, requests: Sequence[Request]) -> int:
+        """How many of them are approved by now."""
+        ids = {request.id for request in requests}
+        return sum(each.status is RequestStatus.APPROVED for each in self.stores.requests.iterate() if each.id in ids)
+
+    def told(self, words: str) -> int:
+        """How often the approver was told something with these words."""
+        return sum(words in message.text for message in self.slack.ephemerals(_APPROVER))
+
+    def settle(self) -> None:
+        """Wait until everything that was committed is told."""
+        self.slack.wait_until(lambda: not any(self.stores.audit.iterate_due(SystemClock().now())), _PATIENCE_SECONDS)
+
+    @contextmanager
+    def stalled_slack(self) -> Iterator[None]:
+        """Slack answers no call until the block ends."""
+        stall = Stall()
+        self.slack.faults.next(stall, times=None)
+        try:
+            yield
+        finally:
+            self.slack.faults.clear()
+            stall.release()
+
+    @contextmanager
+    def stalled_store(self) -> Iterator[None]:
+        """Somebody else's transaction keeps the database busy until the block ends."""
+        with closing(sqlite3.connect(self._database, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                connection.execute("ROLLBACK")
+
+
+@contextmanager
+def a_bench(*, over_http: bool, most_waiting: int = 1000) -> Iterator[Bench]:
+    """A bench whose bot is up, and knows the approver."""
+    # Beside the package and not in /tmp, which may be memory: a commit has to reach a disk.
+    with (
+        tempfile.TemporaryDirectory(dir=Path(__file__).parent, prefix="scratch-") as name,
+        LocalSlack(patience=10.0) as slack,
+    ):
+        folder = Path(name)
+        slack.workspace.add(
+            Person(id=_REQUESTER, name="mira"),
+            Person(id=_APPROVER, name="jon"),
+            Channel(id=_CHANNEL, name="access", members=(_REQUESTER, _APPROVER, slack.backend.app.bot_user)),
+        )
+        port = free_port()
+        listen = {"COUNTERSIGN_LISTEN": f"127.0.0.1:{port}"} if over_http else {}
+        told = environment(slack, folder, **listen, **{MOST_WAITING: str(most_waiting)})
+        (folder / "policy.yml").write_bytes(_POLICY)
+        if over_http:
+            slack.use_http(f"http://127.0.0.1:{port}/slack/events")
+        keyring = AuditKeyring.from_text(AUDIT_KEY)
+        with (
+            closing(open_stores(told["COUNTERSIGN_STORE"], keyring=keyring)) as stores,
+            _served(told),
+        ):
+            bench = Bench(slack, stores, folder / "countersign.db")
+            bench.press([bench.approver_of(request) for request in bench.ask(20)])
+            bench.settle()
+            yield bench
+
+
+@contextmanager
+def _served(told: dict[str, str]) -> Iterator[None]:
+    command = [sys.executable, "-m", "benchmarks.served_bot"]
+    with subprocess.Popen(  # noqa: S603  Ours.
+        command, env={**os.environ, **told}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        if process.stdin is None or process.stdout is None or process.stdout.readline().strip() != UP.encode():
+            raise RuntimeError("the bot did not start")
+        yield
+        process.stdin.close()
+        process.wait(_PATIENCE_SECONDS)

@@ -1,0 +1,176 @@
+"""kill -9 under clicks: whatever was acknowledged as recorded is in the store, whenever the process dies.
+
+Invariant: an acknowledgement counts as "recorded" here only when no other reading of it is possible: a text that says
+so, or an empty one that came before the two seconds after which it might have meant "not recorded yet".
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from slack_sdk import WebClient
+
+from bot.blocks.decision_forms import DENY_CALLBACK
+from bot.blocks.request_card import APPROVE, DENY, request_card
+from bot.decisions import PATIENCE_SECONDS
+from core.actor import Actor, UserGroupId, UserId
+from core.clock import SystemClock, new_id
+from core.policy import parse_policy
+from core.request import Request, RequestId, RequestStatus
+from core.services import RequestService
+from tests.bot.end_to_end.stage import ACCESS, AIKO, JON, MIRA, POLICY
+from tests.bot.running import Serving, environment, free_port, new_slack
+from tests.builders import HOUR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bot.playground.slack.answer import Answer
+    from bot.playground.slack.server import LocalSlack
+    from core.stores.base import Stores
+
+CLICKERS: Final = 4
+ROUNDS: Final = 4
+MOST_BEFORE_THE_KILL: Final = 25
+
+
+@dataclass
+class Recorded:
+    """What people were told is recorded. Safe for threads."""
+
+    reasons: set[str] = field(default_factory=set)
+    decisions: dict[str, RequestStatus] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def asked(self, reason: str) -> int:
+        with self._lock:
+            self.reasons.add(reason)
+            return self._count()
+
+    def decided(self, request_id: str, status: RequestStatus) -> int:
+        with self._lock:
+            self.decisions[request_id] = status
+            return self._count()
+
+    def _count(self) -> int:
+        return len(self.reasons) + len(self.decisions)
+
+    @property
+    def count(self) -> int:
+        with self._lock:
+            return self._count()
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One real press and one real form, whose ids are replaced for the others."""
+
+    press: dict[str, Any]
+    form: dict[str, Any]
+
+    def press_of(self, request: Request) -> dict[str, Any]:
+        """Jon presses Approve on this request's card."""
+        return {**self.press, "actions": [{**self.press["actions"][0], "value": request.id}], "trigger_id": new_id()}
+
+    def form_of(self, request: Request) -> dict[str, Any]:
+        """Aiko sends the form in which she denies this request."""
+        view = {**self.form["view"], "private_metadata": request.id, "id": f"V{new_id().upper()}"}
+        return {**self.form, "view": view}
+
+
+def pending(stores: Stores, how_many: int) -> list[Request]:
+    """Requests that wait for a decision."""
+    service = RequestService(stores, parse_policy(POLICY), SystemClock())
+    mira = Actor(id=UserId(MIRA), user_groups=frozenset({UserGroupId("S0ENG")}))
+    return [service.submit(mira, "prod", HOUR, f"to be decided, {new_id()}") for _ in range(how_many)]
+
+
+def take_samples(slack: LocalSlack, request: Request) -> Samples:
+    """What the real client sends for a card and its form."""
+    card = request_card(request, SystemClock().now())
+    client = WebClient(slack.bot_token, base_url=slack.api_url)
+    client.chat_postMessage(channel=ACCESS, text=card.text, blocks=list(card.blocks))
+    shown = slack.messages(ACCESS)[-1]
+    press = slack.press(JON, shown, APPROVE).payload
+    slack.press(AIKO, shown, DENY)
+    form = slack.wait_until(lambda: slack.modal(AIKO))
+    assert form is not None
+    assert form.callback_id == DENY_CALLBACK
+    return Samples(press, slack.submit(AIKO, form, {"reason": {"answer": "not during the freeze"}}).payload)
+
+
+def is_recorded(answer: Answer) -> bool:
+    return answer.failure is None and answer.seconds < PATIENCE_SECONDS
+
+
+def click_until_dead(slack: LocalSlack, samples: Samples, todo: Iterator[Request], recorded: Recorded) -> None:
+    """Ask, approve and deny, again and again, until nobody answers any more."""
+    for number, request in enumerate(todo):
+        if number % 3 == 0:
+            reason = f"asked under fire, {new_id()}"
+            answer = slack.run_command(MIRA, ACCESS, "/access", f"prod 1h {reason}")
+            if is_recorded(answer) and "You asked for" in answer.text:
+                recorded.asked(reason)
+        elif number % 3 == 1:
+            answer = slack.send_forged("interactive", samples.press_of(request))
+            if is_recorded(answer):
+                recorded.decided(request.id, RequestStatus.APPROVED)
+        else:
+            answer = slack.send_forged("interactive", samples.form_of(request))
+            if is_recorded(answer) and "Denied." in answer.body:
+                recorded.decided(request.id, RequestStatus.DENIED)
+        if answer.failure is not None:
+            return
+
+
+@pytest.fixture
+def slack() -> Iterator[LocalSlack]:
+    with new_slack() as slack:
+        yield slack
+
+
+@pytest.mark.race
+@pytest.mark.parametrize("transport", ["http", "socket_mode"])
+def test_every_acknowledged_change_is_in_the_store_after_a_kill_at_any_moment(
+    slack: LocalSlack, tmp_path: Path, transport: str
+) -> None:
+    port = free_port()
+    told = environment(slack, tmp_path)
+    if transport == "http":
+        told["COUNTERSIGN_LISTEN"] = f"127.0.0.1:{port}"
+        slack.use_http(f"http://127.0.0.1:{port}/slack/events")
+    recorded, samples = Recorded(), None
+    moments = random.Random(7)  # noqa: S311 - the moments of the kills, not a secret
+    for _ in range(ROUNDS):
+        with Serving(told, tmp_path) as serving:
+            serving.wait_until_up(slack)
+            with closing(serving.open_stores()) as stores:
+                todo = pending(stores, 400)
+            samples = samples or take_samples(slack, todo.pop())
+            kill_at = recorded.count + moments.randint(1, MOST_BEFORE_THE_KILL)
+            with ThreadPoolExecutor(CLICKERS) as people:
+                shares = [iter(todo[number::CLICKERS]) for number in range(CLICKERS)]
+                clicking = [people.submit(click_until_dead, slack, samples, share, recorded) for share in shares]
+                slack.wait_until(lambda: recorded.count >= kill_at, 60)  # noqa: B023 - called in this round only
+                serving.kill()
+                for each in clicking:
+                    each.result()
+
+        with closing(serving.open_stores()) as stores:
+            assert_all_is_there(stores, recorded)
+    assert recorded.count >= ROUNDS
+
+
+def assert_all_is_there(stores: Stores, recorded: Recorded) -> None:
+    """What was told to be recorded is recorded, as it was told."""
+    reasons = {request.justification for request in stores.requests.iterate()}
+    assert recorded.reasons <= reasons
+    for request_id, status in recorded.decisions.items():
+        assert stores.requests.get(RequestId(request_id)).status is status
