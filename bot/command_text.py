@@ -13,7 +13,17 @@ from typing import Final, NoReturn
 
 from bot.blocks.elements import shorten
 from bot.blocks.request_form import Asked
-from bot.command_words import LENGTH, SHOWN, mend_duration, quoted, split_word, take_duration, take_length, unescape
+from bot.command_words import (
+    LENGTH,
+    SHOWN,
+    mend_duration,
+    quoted,
+    read_page,
+    split_word,
+    take_duration,
+    take_length,
+    unescape,
+)
 from bot.surface import ACCESS
 from core.actor import check_profile_name
 from core.duration import format_duration, parse_duration

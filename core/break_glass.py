@@ -19,7 +19,7 @@ from typing import Annotated, ClassVar, Final, NewType, Self
 
 from pydantic import JsonValue, model_validator
 
-from core.actor import ProfileName, UserId, ValidUserId
+from core.actor import ChannelId, ProfileName, UserId, ValidChannelId, ValidUserId
 from core.clock import UtcTime, new_id
 from core.duration import check_duration
 from core.errors import InvalidStateTransition, NotAllowed
@@ -66,7 +66,8 @@ EVENT_MACHINE: Final = StateMachine[EventStatus](
 class BreakGlassEvent(Record):
     """One emergency access. `request_id` marks it in CloudTrail; `rule` is the policy rule that allowed it.
 
-    `instead_of` is the pending request that it replaced; `asked_at` is when the invoker was asked whether it is over,
+    `declared_in` is the Slack channel where somebody declared it, as far as there is one; `instead_of` is the pending
+    request that it replaced; `asked_at` is when the invoker was asked whether it is over,
     `reminded_at` when reviewers were reminded last.
     """
 
@@ -82,6 +83,7 @@ class BreakGlassEvent(Record):
     status: EventStatus = EventStatus.ACTIVE
     mfa_verified: bool = False
     mfa_method: Annotated[str, text_rule("mfa method", at_least=1, at_most=100)] | None = None
+    declared_in: ValidChannelId | None = None
     instead_of: RecordId | None = None
     asked_at: UtcTime | None = None
     reminded_at: UtcTime | None = None
@@ -93,7 +95,7 @@ class BreakGlassEvent(Record):
     review: Review | None = None
 
     @classmethod
-    def invoke(
+    def invoke(  # noqa: PLR0913 - one argument for each fact that is fixed here
         cls,
         *,
         invoker: UserId,
@@ -104,6 +106,7 @@ class BreakGlassEvent(Record):
         now: datetime,
         duration: timedelta = DEFAULT_DURATION,
         mfa_method: str | None = None,
+        declared_in: ChannelId | None = None,
         instead_of: str | None = None,
         event_id: EventId | None = None,
     ) -> Self:
@@ -123,6 +126,7 @@ class BreakGlassEvent(Record):
             expires_at=now + duration,
             mfa_verified=mfa_method is not None,
             mfa_method=mfa_method,
+            declared_in=declared_in,
             instead_of=instead_of,
         )
 
@@ -284,6 +288,7 @@ _FIXED_WHEN_INVOKED: Final = (
     "expires_at",
     "mfa_verified",
     "mfa_method",
+    "declared_in",
     "instead_of",
 )
 _FIXED_WHEN_ENDED: Final = ("asked_at", "closed_by", "closed_reason", "closed_at")

@@ -120,7 +120,7 @@ class Policy(Version):
             window = rule.time
             found = (*found, judge("time", lambda: conditions.is_open(window, now)))
         if rule.mfa is Mfa.REQUIRED:
-            found = (*found, judge("mfa", lambda: conditions.is_second_factor_given(has_mfa=has_mfa)))
+            found = (*found, judge("code", lambda: conditions.is_second_factor_given(has_mfa=has_mfa)))
         return BreakGlassDecision(
             action="break glass",
             is_allowed=are_all_met(found),
@@ -173,6 +173,10 @@ class Policy(Version):
     def terms_for(self, profile: str, requester: Actor) -> ApprovalRule | None:
         """The rule under which this person may ask for the profile, for a form to show; None: they may not."""
         return self._find_approval(requester, profile)[0]
+
+    def break_glass_terms_for(self, profile: str, invoker: Actor) -> BreakGlassRule | None:
+        """The rule under which this person may break the glass, for a form to show; None: they may not."""
+        return self._find_break_glass(invoker, profile)[0]
 
     def deciders_of(self, rule: str) -> frozenset[Selector]:
         """Who may decide what was asked under this rule: user ids, user groups and e-mail addresses, groups resolved.

@@ -27,14 +27,17 @@ from pydantic import (
 from core import break_glass, request
 from core.actor import ProfileName
 from core.break_glass import ReasonCode
+from core.errors import InvalidInput
 from core.policy.selector import SelectorField
 from core.policy.shape import Name, ProfilePattern, Shape, duration_rule, mistake
 from core.policy.window import TimeWindow
+from core.text import clean_text
 from core.usage import MOST_PER_QUOTA, UsageLimits
 
 LONGEST_WINDOW: Final = timedelta(days=30)
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,31}")
 _LONGEST_DESCRIPTION: Final = 200
+_LONGEST_FALLBACK: Final = 300
 
 
 def _check_channel(text: str) -> str:
@@ -44,6 +47,13 @@ def _check_channel(text: str) -> str:
             "Copy the id from the channel's details in Slack; it looks like C0ACCESS1.",
         )
     return text
+
+
+def _check_fallback(text: str) -> str:
+    try:
+        return clean_text("fallback", text, at_least=1, at_most=_LONGEST_FALLBACK)
+    except InvalidInput as error:
+        raise mistake(error.problem, error.fix) from error
 
 
 def _check_version(value: object) -> object:
@@ -192,6 +202,11 @@ class BreakGlassRule(Rule):
         default=_TIMES.review_within,
         description="How long after its end an event has to be reviewed, and how often reviewers are reminded; "
         "3d if left out.",
+    )
+
+    fallback: Annotated[StrictStr, AfterValidator(_check_fallback)] | None = Field(
+        default=None,
+        description=f"What to do when Countersign cannot record it; plain text, up to {_LONGEST_FALLBACK} characters.",
     )
 
     def times(self) -> EventTimes:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
-from core.policy.rules import BreakGlassRule, EventTimes, PolicyShape
+from core.policy.rules import BreakGlassRule, EventTimes, Mfa, PolicyShape
 from core.policy.selector import People, Selector
 
 
@@ -44,7 +44,19 @@ class Version(BaseModel):
 
     def is_declarable(self, profile: str) -> bool:
         """True when somebody may break the glass for this profile."""
-        return any(rule.covers(profile) for rule in self.shape.break_glass)
+        return bool(self._break_glass_rules(profile))
+
+    def may_need_code(self, profile: str) -> bool:
+        """True when a break-glass rule for this profile asks for a second factor: of everybody, or of some."""
+        return any(rule.mfa is Mfa.REQUIRED for rule in self._break_glass_rules(profile))
+
+    def fallbacks_for(self, profile: str) -> tuple[str, ...]:
+        """What to do when Countersign cannot record a declaration for this profile, as its rules say it."""
+        said = (rule.fallback for rule in self._break_glass_rules(profile))
+        return tuple(dict.fromkeys(each for each in said if each is not None))
+
+    def _break_glass_rules(self, profile: str) -> tuple[BreakGlassRule, ...]:
+        return tuple(rule for rule in self.shape.break_glass if rule.covers(profile))
 
     def _break_glass_rule(self, name: str) -> BreakGlassRule | None:
         return next((each for each in self.shape.break_glass if each.name == name), None)

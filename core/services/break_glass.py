@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, check_profile_name
+from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, check_channel_id, check_profile_name
 from core.audit import AuditEvent, EntryDraft
 from core.break_glass import (
     JUSTIFICATION_LENGTH,
@@ -63,13 +63,15 @@ class BreakGlassService:
         *,
         code: str | None = None,
         instead_of: RequestId | None = None,
+        declared_in: str | None = None,
         idempotency_key: str | None = None,
     ) -> BreakGlassEvent:
-        """Take access at once. `code` is of the invoker's second factor; `instead_of` is their request to be replaced.
+        """Take access at once.
 
-        The same `idempotency_key` from the same person gives the event that it gave the first time. Raises
-        InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit ends), RequestNotFound,
-        InvalidStateTransition (the request to be replaced gives access by now), StoreError.
+        `code` is of the invoker's second factor; `instead_of` is their request to be replaced; `declared_in` is the
+        Slack channel in which they declare it. The same `idempotency_key` from the same person gives the event that it
+        gave the first time. Raises InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit
+        ends), RequestNotFound, InvalidStateTransition (the request to be replaced gives access by now), StoreError.
         """
         wish = Wish(
             invoker=invoker,
@@ -79,6 +81,7 @@ class BreakGlassService:
                 "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
             ),
             duration=duration,
+            declared_in=check_channel_id(declared_in) if declared_in is not None else None,
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
         )

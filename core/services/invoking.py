@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from core.actor import Actor, DeciderId, ProfileName
+from core.actor import Actor, ChannelId, DeciderId, ProfileName
 from core.audit import AuditEvent, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
@@ -38,6 +38,7 @@ class Wish:
     reason_code: ReasonCode
     justification: str
     duration: timedelta
+    declared_in: ChannelId | None = None
     instead_of: RequestId | None = None
     event_id: EventId | None = None
 
@@ -162,6 +163,7 @@ class Invoking:
             rule=decision.rule or "",
             now=now,
             mfa_method=self._second_factor.method if codes is not None and self._second_factor is not None else None,
+            declared_in=wish.declared_in,
             instead_of=replaced.id if replaced is not None else None,
             event_id=wish.event_id,
         )

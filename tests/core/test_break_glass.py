@@ -223,7 +223,7 @@ def test_what_the_store_must_still_find_grows_with_the_end_and_the_review() -> N
         for name, value in LIVE.to_item().items()
         if name not in {"id", "updated_at", "status", "audit_length"}
     }
-    unset: dict[str, object] = {"mfa_method": None, "instead_of": None}
+    unset: dict[str, object] = {"mfa_method": None, "declared_in": None, "instead_of": None}
     assert LIVE.facts_to_keep() == SHUT.facts_to_keep() == {**when_invoked, **unset, "asked_at": None}
     when_ended = {
         **SHUT.facts_to_keep(),

@@ -59,3 +59,14 @@ def test_the_security_channel_is_the_one_that_the_file_names(policy: Policy) -> 
     assert policy.security_channel is None
     named = parse_policy((TEXT % "mfa: required" + "security_channel: C0SECURITY\n").encode())
     assert named.security_channel == "C0SECURITY"
+
+
+def test_a_profile_may_need_a_code_when_one_of_its_rules_asks_for_one() -> None:
+    policy = parse_policy((TEXT % "mfa: required").encode())
+    assert [policy.may_need_code(name) for name in ("prod", "staging", "vault")] == [True, False, False]
+
+
+def test_a_rule_says_what_to_do_without_countersign() -> None:
+    policy = parse_policy((TEXT % "fallback: ' Call the duty manager '").encode())
+    assert policy.fallbacks_for("prod") == ("Call the duty manager",)
+    assert policy.fallbacks_for("staging") == ()

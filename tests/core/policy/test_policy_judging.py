@@ -256,7 +256,7 @@ class TestBreakGlass:
             ("reason", False),
             ("duration", False),
             ("time", False),
-            ("mfa", False),
+            ("code", False),
         ]
         assert decision.unmet == (
             "other is not a reason that counts; these are: security",

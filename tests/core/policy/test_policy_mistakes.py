@@ -232,6 +232,7 @@ MISSHAPED = [
     (with_glass("max_duration: 1h, allowed_reason_codes: []"), 7, "break_glass[0].allowed_reason_codes", *EMPTY_LIST),
     (with_glass("max_duration: 1h, review_within: 31d"), 7, "break_glass[0].review_within", "31d is longer than 30d", "Write at most 30d."),
     (with_glass("max_duration: 1h, ask_before_end: 5h"), 7, "break_glass[0].ask_before_end", "5h is longer than 4h", "Write at most 4h."),
+    (with_glass(f"max_duration: 1h, fallback: {'x' * 301}"), 7, "break_glass[0].fallback", "it has 301 characters", "Shorten it to 300."),
     (with_glass("max_duration: 1h, notify: []"), 7, "break_glass[0].notify", *EMPTY_LIST),
     (f"{ALL}security_channel: '#security'\n", 7, "security_channel", "'#security' is not a Slack channel id", "Copy the id from the channel's details in Slack; it looks like C0ACCESS1."),
     (with_glass("max_duration: 1h, requesters: [U0BOB]"), 7, "break_glass[0].requesters", "there is no key 'requesters' here", "Did you mean users?"),
