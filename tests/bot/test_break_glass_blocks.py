@@ -29,13 +29,13 @@ from bot.blocks.break_glass_news import (
 from bot.blocks.break_glass_replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
 from bot.blocks.elements import MOST_UPDATE_TEXT, Message
 from bot.blocks.lists import PER_PAGE
-from bot.blocks.replies import reply
+from bot.blocks.replies import explain, explain_in_field, reply
 from bot.blocks.timeline import MOST_LINES, timeline
 from bot.playground.slack.block_kit import check_message_blocks, check_view
 from core.actor import ProfileName
 from core.audit import AuditEntry, AuditEvent, AuditKeyring, EntryDraft, seal
 from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, BreakGlassEvent, EventId
-from core.errors import InvalidInput, StoreUnavailable
+from core.errors import CodeRefused, InvalidInput, InvalidStateTransition, LimitReached, StoreUnavailable
 from core.policy.checking import MOST_MENTIONS
 from core.request import Request
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
@@ -278,3 +278,31 @@ def test_a_timeline_has_the_declaration_each_notification_and_the_look_up_to_run
     assert "told: the card in <#C0ACCESS1>" in told
     assert "told: a direct message to <@U0INVOKER>" in told
     assert f"AttributeKey=Username,AttributeValue={read.event.request_id} --start-time 2026-01-15T03:53:45Z" in told
+
+
+# Answers to what went wrong
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (CodeRefused("wrong", 3), "This code is wrong. You have 3 more tries."),
+        (CodeRefused("wrong", 1), "You have 1 more try."),
+        (CodeRefused("used", 5), "This code was used already."),
+        (LimitReached("cooldown", "30m", DUE), "Not now: cooldown (30m) until"),
+        (LimitReached("wrong codes", "5 in 15m", DUE), "Not now: wrong codes (5 in 15m) until"),
+        (LimitReached("live event", "0" * 16, DUE), f"You have this already, by the event {'0' * 16}, until"),
+    ],
+)
+def test_each_refusal_says_what_stands_in_the_way_in_a_field_and_outside_of_one(
+    error: CodeRefused | LimitReached, told: str
+) -> None:
+    assert told in explain_in_field(error)
+    assert told in explain(error, A_MOMENT).text
+    assert "Nothing was changed." in explain(error, A_MOMENT).text
+
+
+def test_a_review_that_comes_too_early_is_told_so() -> None:
+    with pytest.raises(InvalidStateTransition) as refusal:
+        live().add_review(REVIEWER, A_MOMENT, Verdict.JUSTIFIED, "too early to say")
+    assert "it is active, and it has not ended" in explain(refusal.value, A_MOMENT).text
