@@ -10,10 +10,11 @@ from itertools import islice
 from typing import Final
 
 from bot.blocks.elements import Block, Message
+from bot.blocks.fields import MOST_OPTIONS
 from bot.blocks.home import MOST_ROWS, HomeSection, home_tab
 from bot.blocks.lists import PER_PAGE, ListKind, Row, list_page
 from bot.blocks.replies import NOTHING_TO_ASK_FOR, notice, reply
-from bot.blocks.request_form import MOST_OPTIONS, Offer, request_form
+from bot.blocks.request_form import Offer, request_form
 from bot.surface import ACCESS
 from core.actor import Actor
 from core.clock import Clock
