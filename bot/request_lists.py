@@ -18,6 +18,7 @@ from bot.surface import ACCESS
 from core.actor import Actor
 from core.clock import Clock
 from core.policy import PolicySource
+from core.policy.selector import Selector
 from core.request import Request, RequestStatus
 from core.stores.base import DEFAULT_LIMIT, RequestStore
 
@@ -79,7 +80,7 @@ class RequestLists:
                     description=profile.description,
                     max_duration=terms.max_duration,
                     required_approvals=terms.required_approvals,
-                    approvers=tuple(sorted(each.value for each in policy.deciders_of(terms.name))),
+                    approvers=_others(policy.deciders_of(terms.name), person),
                 )
 
     def _mine(self, person: Actor) -> Iterator[Row]:
@@ -108,3 +109,8 @@ class RequestLists:
             "approve", person, profile=request.profile, rule=request.rule, requester=request.requester
         )
         return decision.is_allowed
+
+
+def _others(deciders: frozenset[Selector], person: Actor) -> tuple[str, ...]:
+    """Everybody who decides but this person, who never decides on their own request."""
+    return tuple(sorted(each.value for each in deciders if each.value != person.id))

@@ -1,6 +1,6 @@
 """What every test shares: the engines, and the one line about tests that were left out for want of one.
 
-Invariant: a test that needs DynamoDB Local runs, or is counted in that line with the reason. Where
+Invariant: a test that needs DynamoDB Local or a browser runs, or is counted in such a line with the reason. Where
 COUNTERSIGN_REQUIRE_ENGINES=1 (as in CI), the reason ends the run instead. One server serves all workers of a run.
 """
 
@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, settings
 
 from core.clock import new_id
 from tests.engines.aws import ENVIRONMENT
+from tests.engines.chromium import why_no_chromium
 from tests.engines.clock import FrozenClock
 from tests.engines.dynamodb_local import DynamoDbLocal, wait_until_ready, why_unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # No limit depends on how fast this machine is at the moment: such tests fail on busy days and tell nothing.
 settings.register_profile("local", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -29,10 +30,15 @@ settings.load_profile("countersign-ci" if os.environ.get("CI") else "local")
 
 _REQUIRED = "COUNTERSIGN_REQUIRE_ENGINES"
 _WHERE_SERVER_IS = "dynamodb_local"
-_WHY_NO_SERVER = "why_no_dynamodb_local"
 _HOW_MANY_LEFT_OUT = "tests_left_out"
+_WHY_MISSING = "why_missing"
+_NEEDS: dict[str, tuple[str, Callable[[], str | None]]] = {
+    "engine": ("AWS's DynamoDB Local", why_unavailable),
+    "browser": ("Chromium", why_no_chromium),
+}
+"""Markers: what such a test needs, and why that is not there."""
 _server = pytest.StashKey[DynamoDbLocal]()
-_left_out = pytest.StashKey[int]()
+_left_out = pytest.StashKey[dict[str, int]]()
 
 
 @pytest.fixture(scope="session")
@@ -76,44 +82,50 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if os.environ.get(_REQUIRED) == "1" and _told_by_controller(config) is None and (reason := why_unavailable()):
-        raise pytest.UsageError(f"{_REQUIRED}=1, and AWS's DynamoDB Local cannot run here: {reason}")
+    if os.environ.get(_REQUIRED) != "1" or _told_by_controller(config) is not None:
+        return
+    for name, why_missing in _NEEDS.values():
+        if reason := why_missing():
+            raise pytest.UsageError(f"{_REQUIRED}=1, and {name} cannot run here: {reason}")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist's WorkerController is not public.
     """Start the server once, before the first worker, and tell each worker where it is or will be in a moment."""
-    # Workers are told the reason too, and do not look for themselves: they have to agree on what to leave out.
-    node.workerinput[_WHY_NO_SERVER] = reason = why_unavailable()
-    node.workerinput[_WHERE_SERVER_IS] = None if reason else _start_server(node.config)
+    # Workers are told the reasons too, and do not look for themselves: they have to agree on what to leave out.
+    node.workerinput[_WHY_MISSING] = reasons = {marker: why() for marker, (_, why) in _NEEDS.items()}
+    node.workerinput[_WHERE_SERVER_IS] = None if reasons["engine"] else _start_server(node.config)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    needing = [item for item in items if item.get_closest_marker("engine")]
     told = _told_by_controller(config)
-    if not needing or (told[_WHY_NO_SERVER] if told else why_unavailable()) is None:
-        return
-    items[:] = [item for item in items if not item.get_closest_marker("engine")]
-    config.hook.pytest_deselected(items=needing)
-    config.stash[_left_out] = len(needing)
+    counts: dict[str, int] = {}
+    for marker, (_, why_missing) in _NEEDS.items():
+        needing = [item for item in items if item.get_closest_marker(marker)]
+        if needing and (told[_WHY_MISSING][marker] if told else why_missing()):
+            items[:] = [item for item in items if not item.get_closest_marker(marker)]
+            config.hook.pytest_deselected(items=needing)
+            counts[marker] = len(needing)
+    config.stash[_left_out] = counts
     if told:
         # The controller writes the summary, and collects no tests itself.
-        config.workeroutput[_HOW_MANY_LEFT_OUT] = len(needing)  # type: ignore[attr-defined]
+        config.workeroutput[_HOW_MANY_LEFT_OUT] = counts  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401  xdist's WorkerController is not public.
     """Remember what a worker left out. All workers collect the same tests, so the last one's word will do."""
     # A worker that crashed has not said anything.
-    if count := getattr(node, "workeroutput", {}).get(_HOW_MANY_LEFT_OUT):
-        node.config.stash[_left_out] = count
+    if counts := getattr(node, "workeroutput", {}).get(_HOW_MANY_LEFT_OUT):
+        node.config.stash[_left_out] = counts
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if count := config.stash.get(_left_out, 0):
+    for marker, count in config.stash.get(_left_out, {}).items():
+        name, why_missing = _NEEDS[marker]
         tests = "1 test that needs" if count == 1 else f"{count} tests that need"
-        terminalreporter.write_line(f"left out: {tests} AWS's DynamoDB Local ({why_unavailable()})")
+        terminalreporter.write_line(f"left out: {tests} {name} ({why_missing()})")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,133 +1,66 @@
-"""`countersign playground`: a story in the terminal that shows what Countersign promises, on the embedded store.
+"""`countersign playground`: the whole product in the browser, without Slack and without AWS.
 
-Invariant: it touches nothing but a temporary folder, which is gone afterwards, and reads no setting: it can be tried
-anywhere. What it prints of records and trail is read back from the store.
+Invariant: it reads no setting of a real installation, listens on the loopback only, and keeps all that it keeps in one
+folder. Ctrl-C finishes what was acknowledged; the next start goes on from there.
 """
 
 from __future__ import annotations
 
-import itertools
-import tempfile
-from contextlib import closing
-from datetime import datetime
+import logging
+import os
+import signal
+import sys
+import threading
+import webbrowser
 from pathlib import Path
 from typing import Final
 
 import click
 
-from bot.story import Line, MovableClock, Story, name_of
-from bot.terminal import Cell, Ink
-from core.audit import REFUSED, AuditEntry, AuditKeyring
-from core.clock import new_id
-from core.record import Record
-from core.stores.base import Stores
-from core.stores.opening import open_stores
-from core.verification import Tally, verify_trail
+from bot.commands.story_telling import tell_story
+from bot.logs import configure_logging
+from bot.settings import LogForm
 
-_FOUND: Final = 1
-_SEAL_SHOWN: Final = 8
-_ANSWER_INDENT: Final = 14
+_FOLDER: Final = Path(".countersign-playground")
+_HIGHEST_PORT: Final = 65_535
 
 
 @click.command()
-def playground() -> None:
-    """Play a story: a request, two racing approvers, a deadline, a broken glass."""
-    ink, clock = Ink.of_stdout(), MovableClock()
-    keyring = AuditKeyring.from_text(new_id() + new_id())
-    with tempfile.TemporaryDirectory(prefix="countersign-") as folder:
-        url = f"sqlite:///{Path(folder) / 'playground.db'}"
-        with closing(open_stores(url, keyring=keyring, clock=clock)) as stores:
-            ink.say()
-            ink.say(ink.paint("Countersign, played on a database in a temporary folder", "strong"))
-            ink.say(ink.paint("Each answer below came from the store. Only the clock is moved by hand.", "quiet"))
-            for line in Story(stores, clock).play():
-                _tell(ink, line)
-            stores.refusals.flush()
-            _show_records(ink, stores)
-            _show_trail(ink, stores)
-            is_sound = _show_verification(ink, stores, keyring, clock.now())
-    if not is_sound:
-        click.get_current_context().exit(_FOUND)
+@click.option("--port", type=click.IntRange(1, _HIGHEST_PORT), help="Where the page is; 8420 if that is free.")
+@click.option("--reset", is_flag=True, help="Forget everything that was done here, and start anew.")
+@click.option("--store", metavar="URL", help="Keep the records elsewhere, such as dynamodb://eu-west-1/playground.")
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), default=_FOLDER, show_default=True,
+    help="Where the playground lives.",
+)  # fmt: skip
+@click.option("--browser/--no-browser", default=True, help="Open the page in a browser, or just say where it is.")
+@click.option("--story", is_flag=True, help="Play a short story in the terminal instead.")
+def playground(*, port: int | None, reset: bool, store: str | None, folder: Path, browser: bool, story: bool) -> None:
+    """Try the whole product in the browser: a local Slack with the real bot in it."""
+    if story:
+        tell_story()
+        return
+    # The other commands need neither Bolt nor a web server, which take as long to load as everything else.
+    from bot.playground.folder import Folder  # noqa: PLC0415 - see above
+    from bot.playground.playground import open_playground  # noqa: PLC0415
+
+    configure_logging(LogForm.TEXT, sys.stderr)
+    # What happens is on the page; here stands only what went wrong.
+    logging.root.setLevel(logging.WARNING)
+    told_to_stop = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: told_to_stop.set())
+    with Folder(folder, reset=reset) as home, open_playground(home, store=store, port=port) as running:
+        click.echo(f"The playground is at {running.url}")
+        click.echo(f"It lives in {folder}. Ctrl-C stops it, and --reset starts anew.")
+        if browser and _has_screen():
+            webbrowser.open(running.url)
+        told_to_stop.wait()
+        click.echo("\nStopping.")
 
 
-def _tell(ink: Ink, line: Line) -> None:
-    if line.is_title:
-        _head(ink, line.text)
-    elif line.is_yes is None:
-        ink.say(f"   {ink.paint(_time(line.at), 'quiet')}  {line.text}")
-    else:
-        said = (
-            ink.paint(f"{ink.met} {line.text}", "good") if line.is_yes else ink.paint(f"{ink.unmet} {line.text}", "bad")
-        )
-        ink.say(f"{' ' * _ANSWER_INDENT}{said}")
-
-
-def _show_records(ink: Ink, stores: Stores) -> None:
-    _head(ink, "The records")
-    records = sorted(
-        itertools.chain[Record](stores.requests.iterate(), stores.break_glass.iterate()),
-        key=lambda each: each.created_at,
-    )
-    rows: list[list[Cell]] = [_heading("record", "profile", "person", "status", "ended by", "version")]
-    for record in records:
-        by, _ = record.ended_by
-        rows.append(
-            [
-                record.chain,
-                record.profile,
-                name_of(record.person),
-                record.state,
-                name_of(by or "clock"),
-                (_time(record.updated_at), "quiet"),
-            ]
-        )
-    for line in ink.columns(rows):
-        ink.say(line)
-
-
-def _show_trail(ink: Ink, stores: Stores) -> None:
-    _head(ink, "The audit trail")
-    rows: list[list[Cell]] = [_heading("time", "who", "what", "outcome", "whose", "entry", "seal")]
-    rows.extend(_trail_row(entry) for entry in stores.audit.export())
-    for line in ink.columns(rows):
-        ink.say(line)
-
-
-def _trail_row(entry: AuditEntry) -> list[Cell]:
-    kind, _, record = entry.chain.partition("#")
-    return [
-        (_time(entry.at), "quiet"),
-        name_of(entry.actor),
-        entry.event.replace("_", " "),
-        (entry.outcome, "bad" if entry.outcome == REFUSED else "good"),
-        name_of(entry.subject or ""),
-        (f"{kind.lower()} {record[:4]}/{entry.seq}", "quiet"),
-        (entry.digest[:_SEAL_SHOWN], "quiet"),
-    ]
-
-
-def _show_verification(ink: Ink, stores: Stores, keyring: AuditKeyring, now: datetime) -> bool:
-    tally = Tally()
-    findings = tuple(verify_trail(stores, keyring, now, tally))
-    ink.say()
-    for finding in findings:
-        ink.say(ink.paint(f"   {ink.unmet} {finding.chain}: {finding.kind}: {finding.text}", "bad"))
-    if not findings:
-        said = f"{tally.records} records and {tally.entries} entries: nothing was changed behind the bot's back"
-        ink.say(ink.paint(f"   {ink.met} verified {said}", "good"))
-    ink.say()
-    return not findings
-
-
-def _head(ink: Ink, title: str) -> None:
-    ink.say()
-    ink.say(ink.paint(title, "strong"))
-    ink.say()
-
-
-def _heading(*names: str) -> list[Cell]:
-    return [(name, "quiet") for name in names]
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%a %H:%M}"
+def _has_screen() -> bool:
+    """Whether a browser would open a window. On a bare terminal it would take the terminal."""
+    if sys.platform in {"win32", "darwin"}:
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,4 +1,4 @@
-"""`countersign playground`: what a newcomer sees, and that it is true."""
+"""`countersign playground --story`: what a newcomer sees, and that it is true."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from core.stores import open_stores
 @pytest.fixture
 def shown() -> list[str]:
     """The lines that the command prints, without colour."""
-    result = CliRunner().invoke(countersign, ["playground"])
+    result = CliRunner().invoke(countersign, ["playground", "--story"])
     assert result.exit_code == 0
     return result.stdout.splitlines()
 
@@ -82,7 +82,7 @@ def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     monkeypatch.chdir(tmp_path)
 
-    assert CliRunner().invoke(countersign, ["playground"]).exit_code == 0
+    assert CliRunner().invoke(countersign, ["playground", "--story"]).exit_code == 0
     assert list(tmp_path.rglob("*")) == [tmp_path / "scratch"]
 
 

@@ -1,0 +1,36 @@
+// The question that an app lets Slack ask before a press counts.
+
+import { createContext, html, useContext, useEffect, useRef } from "../vendor/htm-preact-3.1.1.js";
+import { keepFocus } from "./focus.js";
+import { bare, words } from "./mrkdwn.js";
+
+/** Where a pane shows what lies above its conversation. */
+export const Overlay = createContext(null);
+
+export function Confirm({ confirm, surface, onYes, onNo }) {
+  const show = useContext(Overlay);
+  useEffect(() => {
+    const asking = html`<${Asking} confirm=${confirm} surface=${surface} onYes=${onYes} onNo=${onNo} />`;
+    show(asking);
+    return () => show(null);
+  }, []);
+  return null;
+}
+
+function Asking({ confirm, surface, onYes, onNo }) {
+  const box = useRef(null);
+  useEffect(() => keepFocus(box.current, { first: ".confirm-yes", onEscape: onNo }), []);
+  const isDanger = confirm.style === "danger";
+  return html`
+    <div class="veil is-question">
+      <div ref=${box} class="dialog is-small" role="alertdialog" aria-modal="true" aria-labelledby="ask-${surface.id}" aria-describedby="why-${surface.id}">
+        <h2 id="ask-${surface.id}" class="dialog-title">${bare(confirm.title)}</h2>
+        <div id="why-${surface.id}" class="dialog-body words">${words(confirm.text, surface)}</div>
+        <footer class="dialog-foot">
+          <button type="button" class="button" onClick=${onNo}>${bare(confirm.deny)}</button>
+          <button type="button" class="button confirm-yes ${isDanger ? "danger" : "primary"}" onClick=${onYes}>${bare(confirm.confirm)}</button>
+        </footer>
+      </div>
+    </div>
+  `;
+}

@@ -1,0 +1,45 @@
+// What the last act led to, asked of the server again whenever something may have come to it.
+
+import { get } from "./server.js";
+
+const SETTLE_MS = 120;
+const TELLING = new Set(["snapshot", "interaction", "api_call", "message", "message_changed", "ephemeral", "clock"]);
+
+export class Evidence {
+  last = null;
+  /** Every kind of audit entry that was seen since the page opened. */
+  seen = new Set();
+  #listeners = new Set();
+  #timer = null;
+
+  constructor(ws) {
+    ws.subscribe((event) => TELLING.has(event.type) && this.#soon());
+  }
+
+  subscribe(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async find(number) {
+    return get(`/page/acts/${number}`);
+  }
+
+  #soon() {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.#look();
+    }, SETTLE_MS);
+  }
+
+  async #look() {
+    try {
+      this.last = await get("/page/acts/last");
+    } catch {
+      // The stream says when the server is there again, and then this is asked anew.
+      return;
+    }
+    for (const entry of this.last.entries ?? []) this.seen.add(entry.event);
+    for (const listener of this.#listeners) listener();
+  }
+}

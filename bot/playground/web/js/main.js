@@ -1,0 +1,134 @@
+// Opens the page: the workspace, two people beside each other, and the playground's own controls around them.
+
+import { html, render, useEffect, useMemo, useReducer, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
+import { Evidence } from "./evidence.js";
+import { Hood } from "./hood.js";
+import { Pane } from "./pane.js";
+import { listen } from "./server.js";
+import { Topbar } from "./topbar.js";
+import { Tour, useTour } from "./tour.js";
+import { Workspace } from "./workspace.js";
+
+const TICK_MS = 20_000;
+const WIDE_PX = 1500;
+
+const ws = new Workspace();
+const evidence = new Evidence(ws);
+
+/** Who stands where, as the address says: `?people=U0MIRA,U0JON`, with `:place` behind a person. */
+function panesFromAddress() {
+  const asked = new URLSearchParams(location.search).get("people");
+  const named = (asked ?? "").split(",").filter(Boolean);
+  const panes = named.map((each) => {
+    const [person, place] = each.split(":");
+    return settle({ person, place });
+  });
+  const known = panes.filter((pane) => ws.cast.some((part) => part.id === pane.person)).slice(0, 2);
+  return known.length ? known : ws.cast.slice(0, 2).map((part) => settle({ person: part.id }));
+}
+
+/** A person can only be where they may be. */
+function settle(pane) {
+  const channels = ws.channelsOf(pane.person);
+  const isApp = pane.place === "messages" || (pane.place === "home" && ws.app.has_home_tab);
+  if (isApp || channels.some((channel) => channel.id === pane.place)) return pane;
+  return { ...pane, place: channels[0]?.id ?? "messages", thread: null };
+}
+
+function tellAddress(panes) {
+  const people = panes.map((pane) => `${pane.person}:${pane.place}`).join(",");
+  history.replaceState(null, "", `?people=${people}`);
+}
+
+function App() {
+  const [, redraw] = useReducer((count) => count + 1, 0);
+  useEffect(() => ws.subscribe(redraw), []);
+  useEffect(() => evidence.subscribe(redraw), []);
+  useEffect(() => {
+    const timer = setInterval(redraw, TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  if (!ws.isReady) return html`<p class="loading">Opening the workspace…</p>`;
+  // A playground that was started anew is another one: nothing of the old page fits it.
+  return html`<${Page} key=${ws.playground.id} />`;
+}
+
+function Page() {
+  const [panes, setPanes] = useState(panesFromAddress);
+  const [active, setActive] = useState(0);
+  const [isHoodOpen, setHoodOpen] = useState(innerWidth >= WIDE_PX);
+  const isDouble = panes.length > 1;
+  useEffect(() => tellAddress(panes), [panes]);
+  useSectionKeys();
+
+  const change = (index, changes) =>
+    setPanes((before) => before.map((pane, each) => (each === index ? settle({ ...pane, ...changes }) : pane)));
+  const stage = useMemo(() => ({ change, setActive, setPanes }), []);
+  const tour = useTour(ws, evidence, stage);
+  const toggleSecond = () => {
+    setActive(0);
+    setPanes((before) => {
+      if (before.length > 1) return [before[active] ?? before[0]];
+      const other = ws.cast.find((part) => part.id !== before[0].person);
+      return [...before, settle({ person: other.id, place: before[0].place })];
+    });
+  };
+
+  return html`
+    <${Topbar}
+      ws=${ws}
+      evidence=${evidence}
+      isDouble=${isDouble}
+      toggleSecond=${toggleSecond}
+      isHoodOpen=${isHoodOpen}
+      toggleHood=${() => setHoodOpen(!isHoodOpen)}
+      tour=${tour}
+    />
+    <${Tour} tour=${tour} />
+    <main class="stage ${isHoodOpen ? "has-hood" : ""} ${isDouble ? "is-double" : "is-single"}" data-active=${active}>
+      ${isDouble &&
+      html`<div class="pane-tabs" role="group" aria-label="Whose screen">
+        ${panes.map((pane, index) => html`
+          <button key=${index} type="button" aria-pressed=${active === index} onClick=${() => setActive(index)}>${ws.nameOf(pane.person)}</button>
+        `)}
+      </div>`}
+      <div class="panes">
+        ${panes.map((pane, index) => html`
+          <${Pane}
+            key=${index}
+            ws=${ws}
+            index=${index}
+            pane=${pane}
+            change=${(changes) => change(index, changes)}
+            isLive=${active === index}
+            take=${() => active !== index && setActive(index)}
+          />
+        `)}
+      </div>
+      ${isHoodOpen && html`<${Hood} ws=${ws} evidence=${evidence} close=${() => setHoodOpen(false)} />`}
+    </main>
+  `;
+}
+
+/** F6 goes round the parts of the page, as in Slack. */
+function useSectionKeys() {
+  useEffect(() => {
+    const onKeyDown = (event) => {
+      if (event.key !== "F6") return;
+      event.preventDefault();
+      const parts = [...document.querySelectorAll(".topbar, .pane, .hood, .tour")].filter((part) => part.getClientRects().length);
+      const now = parts.findIndex((part) => part.contains(document.activeElement));
+      const next = parts[(now + (event.shiftKey ? -1 : 1) + parts.length) % parts.length];
+      const composer = next.querySelector(".veil:not([hidden]) input, .veil:not([hidden]) textarea, .composer textarea");
+      (composer ?? next.querySelector("button, [tabindex='0']"))?.focus();
+    };
+    addEventListener("keydown", onKeyDown);
+    return () => removeEventListener("keydown", onKeyDown);
+  }, []);
+}
+
+listen(
+  (event) => ws.hear(event),
+  (isOnline) => ws.setOnline(isOnline),
+);
+render(html`<${App} />`, document.getElementById("app"));

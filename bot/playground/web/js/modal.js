@@ -1,0 +1,93 @@
+// Modals, up to three on top of each other: the top one is shown, those below keep what was typed.
+
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
+import { Blocks } from "./blocks.js";
+import { keepFocus } from "./focus.js";
+import { Icon, Mark } from "./icons.js";
+import { bare } from "./mrkdwn.js";
+import { tryAct } from "./pressing.js";
+import { useView } from "./view.js";
+
+export const Modals = ({ ws, person, id, isActive }) =>
+  ws
+    .modalsOf(person)
+    .map(
+      (view, index, stack) => html`
+        <${Modal}
+          key=${view.id}
+          ws=${ws}
+          person=${person}
+          view=${view}
+          id="${id}-${view.id}"
+          depth=${index}
+          isTop=${index === stack.length - 1}
+          isActive=${isActive}
+        />
+      `,
+    );
+
+function Modal({ ws, person, view, id, depth, isTop, isActive }) {
+  const [isSending, setSending] = useState(false);
+  const [problem, setProblem] = useState(null);
+  const { surface, entered, setErrors } = useView({ ws, person, view, id, notify: setProblem });
+  const box = useRef(null);
+  const close = () => tryAct({ act: "close", person, view: view.id }, setProblem);
+  const latest = useRef(close);
+  latest.current = close;
+
+  // A modal that comes up on its own must not take the keyboard away from the other pane.
+  useEffect(() => {
+    if (!isTop) return undefined;
+    const first = view.content.blocks.map((b) => b.element).find((e) => e?.focus_on_load)?.action_id;
+    return keepFocus(box.current, {
+      first: first ? `[id$="-${CSS.escape(first)}"]` : ".dialog-body :is(input, textarea, button, [tabindex='0'])",
+      onEscape: () => latest.current(),
+      mayTake: isActive(),
+    });
+  }, [isTop]);
+  const errorCount = Object.keys(surface.errors).length;
+  useLayoutEffect(() => {
+    if (errorCount) box.current.querySelector('[aria-invalid="true"]')?.focus();
+  }, [errorCount]);
+
+  const submit = async (event) => {
+    event.preventDefault();
+    if (isSending) return;
+    setSending(true);
+    setProblem(null);
+    const told = await tryAct({ act: "submit", person, view: view.id, typed: entered() }, setProblem);
+    setSending(false);
+    setErrors(told?.errors ?? {});
+  };
+  const { content } = view;
+  return html`
+    <div class="veil" hidden=${!isTop} inert=${!isTop}>
+      <div ref=${box} class="dialog" role="dialog" aria-modal="true" aria-labelledby="${id}-title" tabindex="-1">
+        <form class="dialog-form" noValidate onSubmit=${submit}>
+        <header class="dialog-head">
+          <${Mark} />
+          <h2 id="${id}-title" class="dialog-title">${bare(content.title)}</h2>
+          <button type="button" class="icon-button" aria-label=${depth ? "Back" : "Close"} onClick=${close}>
+            <${Icon} name=${depth ? "back" : "close"} />
+          </button>
+        </header>
+        <div class="dialog-body">
+          ${problem && html`<p class="dialog-problem" role="alert"><${Icon} name="alert" />${problem}</p>`}
+          <${Blocks} blocks=${content.blocks} surface=${surface} />
+        </div>
+        ${(content.submit || content.close) &&
+        html`
+          <footer class="dialog-foot">
+            <button type="button" class="button" onClick=${close}>${content.close ? bare(content.close) : "Cancel"}</button>
+            ${content.submit &&
+            html`<button type="submit" class="button primary ${isSending ? "is-busy" : ""}" aria-busy=${isSending ? "true" : null}>
+              ${bare(content.submit)}
+            </button>`}
+          </footer>
+        `}
+        <p class="hearable" role="status">${errorCount ? `${errorCount} field${errorCount > 1 ? "s" : ""} to look at.` : ""}</p>
+        </form>
+      </div>
+    </div>
+  `;
+}

@@ -1,0 +1,121 @@
+// Slack's mrkdwn, made into elements one by one: no text of anybody ever becomes HTML.
+
+import { html } from "../vendor/htm-preact-3.1.1.js";
+import { fill, relative } from "./dates.js";
+import { emoji, withEmoji } from "./emoji.js";
+
+const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
+const plain = (text) => text.replace(/&(?:amp|lt|gt);/g, (entity) => ENTITIES[entity]);
+
+// In the order of precedence: what stands in <…> or `…` is not looked into for anything else.
+const INLINE = new RegExp(
+  [
+    String.raw`<(?<angle>[^<>\n]+)>`,
+    "`(?<code>[^`\\n]+)`",
+    String.raw`(?<![\w*])\*(?<bold>[^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])`,
+    String.raw`(?<![\w_])_(?<italic>[^\s_](?:[^_\n]*[^\s_])?)_(?![\w_])`,
+    String.raw`(?<![\w~])~(?<strike>[^\s~](?:[^~\n]*[^\s~])?)~(?![\w~])`,
+    String.raw`:(?<emoji>[a-z0-9_+-]+):`,
+  ].join("|"),
+  "g",
+);
+
+/** Our own words, for `context` = `{ws, person}`: who reads them. */
+export function mrkdwn(text, context) {
+  const parts = text.split(/```\n?([\s\S]+?)\n?```/);
+  return parts.map((part, index) =>
+    index % 2 ? html`<pre class="pre"><code>${plain(part)}</code></pre>` : quoted(part, context),
+  );
+}
+
+/** A text object of Block Kit. */
+export function words(object, context) {
+  if (object.type === "mrkdwn") return mrkdwn(object.text, context);
+  return object.emoji === false ? object.text : withEmoji(object.text);
+}
+
+/** What a text object says, without any form: for labels and titles. */
+export const bare = (object) => (object.emoji === false ? object.text : withEmoji(object.text));
+
+/** What a line of mrkdwn says to somebody who only hears it. */
+export function spoken(text, { ws }) {
+  const named = text.replace(/<([^<>\n]+)>/g, (_, inner) => spokenAngle(inner, ws));
+  return withEmoji(plain(named)).replace(/[*_~`]/g, "");
+}
+
+function spokenAngle(inner, ws) {
+  const [target, label] = inner.split("|");
+  if (target.startsWith("@")) return ws.nameOf(target.slice(1));
+  if (target.startsWith("!date^")) return fill(target.split("^")[2], dateOf(target), ws.now()) ?? label ?? "";
+  return label ?? target;
+}
+
+function quoted(text, context) {
+  const groups = [];
+  for (const line of text.split("\n")) {
+    const isQuote = /^(?:&gt;|>)\s?/.test(line);
+    const shown = isQuote ? line.replace(/^(?:&gt;|>)\s?/, "") : line;
+    const last = groups.at(-1);
+    if (last && last.isQuote === isQuote) last.lines.push(shown);
+    else groups.push({ isQuote, lines: [shown] });
+  }
+  return groups.map(({ isQuote, lines }) => {
+    const shown = lines.flatMap((line, index) => [index > 0 ? html`<br />` : null, ...inline(line, context)]);
+    return isQuote ? html`<blockquote class="quote">${shown}</blockquote>` : shown;
+  });
+}
+
+function inline(text, context) {
+  const shown = [];
+  let end = 0;
+  for (const found of text.matchAll(INLINE)) {
+    if (found.index > end) shown.push(plain(text.slice(end, found.index)));
+    shown.push(formatted(found, context));
+    end = found.index + found[0].length;
+  }
+  if (end < text.length) shown.push(plain(text.slice(end)));
+  return shown;
+}
+
+function formatted(found, context) {
+  const { angle, code, bold, italic, strike } = found.groups;
+  if (angle !== undefined) return special(angle, context);
+  if (code !== undefined) return html`<code class="code">${plain(code)}</code>`;
+  if (bold !== undefined) return html`<strong>${inline(bold, context)}</strong>`;
+  if (italic !== undefined) return html`<em>${inline(italic, context)}</em>`;
+  if (strike !== undefined) return html`<s>${inline(strike, context)}</s>`;
+  return emoji(found.groups.emoji) ?? found[0];
+}
+
+function special(inner, { ws, person }) {
+  const [target, label] = inner.split("|");
+  if (target.startsWith("@")) {
+    const id = target.slice(1);
+    const isMe = id === person;
+    return html`<span class=${isMe ? "mention is-me" : "mention"}>@${label ?? ws.nameOf(id)}</span>`;
+  }
+  if (target.startsWith("#")) {
+    return html`<span class="mention">#${label ?? ws.channels.get(target.slice(1))?.name ?? "private-channel"}</span>`;
+  }
+  if (target.startsWith("!subteam^")) {
+    const group = ws.groups.get(target.slice("!subteam^".length));
+    const isMe = group?.users.includes(person);
+    return html`<span class=${isMe ? "mention is-me" : "mention"}>@${group?.handle ?? label ?? "group"}</span>`;
+  }
+  if (target.startsWith("!date^")) return date(target, label, ws);
+  if (/^!(?:here|channel|everyone)$/.test(target)) return html`<span class="mention is-me">@${target.slice(1)}</span>`;
+  if (/^(?:https?:\/\/|mailto:)/.test(target)) {
+    return html`<a href=${plain(target)} target="_blank" rel="noopener noreferrer">${plain(label ?? target)}</a>`;
+  }
+  return plain(label ?? target);
+}
+
+const dateOf = (target) => new Date(Number(target.split("^")[1]) * 1000);
+
+function date(target, fallback, ws) {
+  const at = dateOf(target);
+  const now = new Date(ws.now());
+  const text = Number.isNaN(at.getTime()) ? undefined : fill(target.split("^")[2] ?? "", at, now);
+  if (text === undefined) return plain(fallback ?? "");
+  return html`<time class="moment" dateTime=${at.toISOString()} title=${relative(at, now)}>${text}</time>`;
+}

@@ -1,0 +1,137 @@
+// The first minute: ask, approve, break the glass. Each step knows from the audit trail that it was done.
+
+import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
+import { Icon } from "./icons.js";
+import { approvable } from "./race.js";
+
+const LINE = "/access prod 1h Deploy the fix for INC-12";
+const GLASS = "/breakglass prod incident 1h INC-13: the database does not answer";
+
+function steps(ws) {
+  const [asks, approves] = [ws.cast[0].id, ws.playground.approvers[0]];
+  const first = (id) => ws.nameOf(id).split(" ")[0];
+  const onCall = ws.cast.find((part) => part.role === "on call")?.id;
+  const channel = (name) => [...ws.channels.values()].find((each) => each.name === name)?.id;
+  const [access, incidents] = [channel("access-prod"), channel("incidents")];
+  const write = (stage, index, person, place, text) => {
+    stage.change(index, { person, place, thread: null, drafts: { [`${person} ${place} `]: text } });
+    stage.setActive(index);
+    setTimeout(() => document.getElementById(`pane-${index}-composer`)?.focus(), 60);
+  };
+  return [
+    {
+      key: "ask",
+      title: "Ask for access",
+      text: `${first(asks)} has a fix to deploy. She asks for prod, for an hour, and says why. The line is a slash command; /access alone opens a form.`,
+      label: "Write it for her",
+      run: (stage) => write(stage, 0, asks, access, LINE),
+      after: "Now press Enter.",
+      isDone: (seen) => seen.has("request_submitted"),
+    },
+    {
+      key: "approve",
+      title: "Approve it",
+      text: `The card is in #access-prod, on both screens. ${first(approves)} may approve it; ${first(asks)} may not, as it is her own. Press Approve as ${first(approves)}.`,
+      label: `Show me ${first(approves)}'s button`,
+      run: (stage, panes) => {
+        const index = panes > 1 ? 1 : 0;
+        stage.change(index, { person: approves, place: access, thread: null });
+        stage.setActive(index);
+        setTimeout(() => point(ws, index), 80);
+      },
+      isDone: (seen) => seen.has("request_approved"),
+    },
+    ...(ws.app.commands.some((command) => command.name === "/breakglass") && onCall
+      ? [
+          {
+            key: "break",
+            title: "Break the glass",
+            text: `At night nobody approves. ${first(onCall)} is on call, and gets access at once, loudly: everybody sees it, and somebody else has to review it.`,
+            label: `Write it for ${first(onCall)}`,
+            run: (stage) => write(stage, 0, onCall, incidents, GLASS),
+            after: "Now press Enter.",
+            isDone: (seen) => seen.has("break_glass_invoked"),
+          },
+        ]
+      : []),
+  ];
+}
+
+/** Bring the button that is meant before the eyes and under the keyboard. */
+function point(ws, index) {
+  const found = approvable(ws);
+  if (!found) return;
+  const button = document.querySelector(`[data-pane="${index}"] [data-ts="${found.message.ts}"] [data-action="${found.element.action_id}"]`);
+  button?.scrollIntoView({ block: "center" });
+  button?.focus();
+  button?.classList.add("is-pointed-at");
+  setTimeout(() => button?.classList.remove("is-pointed-at"), 4000);
+}
+
+export function useTour(ws, evidence, stage) {
+  const key = `countersign:${ws.playground.id}:tour`;
+  const [state, setState] = useState(() => {
+    try {
+      return JSON.parse(localStorage.getItem(key)) ?? { done: [], isOpen: true };
+    } catch {
+      return { done: [], isOpen: true };
+    }
+  });
+  const save = (next) => {
+    setState(next);
+    try {
+      localStorage.setItem(key, JSON.stringify(next));
+    } catch {
+      // Then the tour greets again after a reload.
+    }
+  };
+  const all = steps(ws);
+  const fresh = all.filter((step) => !state.done.includes(step.key) && step.isDone(evidence.seen)).map((step) => step.key);
+  useEffect(() => {
+    if (fresh.length) save({ ...state, done: [...state.done, ...fresh] });
+  }, [fresh.join()]);
+  // Who did a later step by themselves needs no word of an earlier one.
+  const last = all.findLastIndex((step) => state.done.includes(step.key));
+  const done = all.slice(0, last + 1).map((step) => step.key);
+  const toggle = () => {
+    // Who opens it again when everything is done wants to go once more.
+    const isAgain = !state.isOpen && done.length === all.length;
+    if (isAgain) evidence.seen.clear();
+    save({ done: isAgain ? [] : done, isOpen: !state.isOpen });
+  };
+  return { all, done, isOpen: state.isOpen, toggle, stage };
+}
+
+export function Tour({ tour }) {
+  const { all, done, isOpen, toggle, stage } = tour;
+  const [tried, setTried] = useState(null);
+  if (!isOpen) return null;
+  const now = all.find((step) => !done.includes(step.key));
+  const panes = document.querySelectorAll(".pane").length;
+  return html`
+    <section class="tour" aria-label="Guided tour">
+      <ol class="tour-steps" aria-label="Steps">
+        ${all.map((step) => {
+          const state = done.includes(step.key) ? "done" : step === now ? "now" : "next";
+          return html`<li key=${step.key} class="is-${state}" aria-current=${state === "now" ? "step" : null}>
+            <span class="hearable">${step.title}: ${state}</span>
+          </li>`;
+        })}
+      </ol>
+      <div role="status">
+        ${now
+          ? html`<h2 class="tour-title">${now.title}</h2><p>${now.text}</p>`
+          : html`<h2 class="tour-title">That is it</h2>
+              <p>Now try what must not happen: press <strong>Race</strong> to approve as two people at once, or move the <strong>clock</strong> past a deadline. <strong>Under the hood</strong> shows what was sent and sealed.</p>`}
+      </div>
+      <div class="tour-do">
+        ${now && tried === now.key && now.after && html`<span class="tour-after">${now.after}</span>`}
+        ${now && html`<button type="button" class="button primary" onClick=${() => {
+          setTried(now.key);
+          now.run(stage, panes);
+        }}>${now.label}</button>`}
+      </div>
+      <button type="button" class="icon-button" aria-label="Close the tour" title="Close the tour" onClick=${toggle}><${Icon} name="close" /></button>
+    </section>
+  `;
+}

@@ -1,0 +1,42 @@
+// What each person has read, kept by the browser.
+
+const key = (ws) => `countersign:${ws.playground.id}:read`;
+let read = null;
+let of = null;
+
+function load(ws) {
+  if (of === ws.playground.id) return;
+  of = ws.playground.id;
+  try {
+    read = JSON.parse(localStorage.getItem(key(ws))) ?? {};
+  } catch {
+    read = {};
+  }
+}
+
+const lastOf = (ws, person, channel) => Number(ws.messagesFor(person, channel).at(-1)?.ts ?? 0);
+
+/** Note that this person sees the conversation now. True when something was new. */
+export function markRead(ws, person, channel) {
+  load(ws);
+  const last = lastOf(ws, person, channel);
+  const place = `${person} ${channel}`;
+  if (read[place] === last) return false;
+  const wasNew = (read[place] ?? 0) < last;
+  read[place] = last;
+  try {
+    localStorage.setItem(key(ws), JSON.stringify(read));
+  } catch {
+    // A browser that keeps nothing shows everything as new after a reload.
+  }
+  return wasNew;
+}
+
+/** How many messages are new to this person, and how many of them call for them by name. */
+export function unread(ws, person, channel) {
+  load(ws);
+  const seen = read[`${person} ${channel.id}`] ?? 0;
+  const fresh = ws.messagesFor(person, channel.id).filter((m) => Number(m.ts) > seen && m.user !== person);
+  const calls = fresh.filter((m) => m.to || channel.im_user || JSON.stringify([m.text, m.blocks]).includes(`<@${person}>`));
+  return { count: fresh.length, calls: calls.length };
+}

@@ -1,0 +1,39 @@
+// A view's fields while somebody fills them in: what was typed stays, whatever the app does to the view meanwhile.
+
+import { useState } from "../vendor/htm-preact-3.1.1.js";
+import { valueOf } from "./fields.js";
+import { usePresses } from "./pressing.js";
+
+function* fieldsOf(blocks) {
+  for (const block of blocks) {
+    for (const element of [...(block.elements ?? []), block.accessory, block.element]) {
+      if (element?.action_id) yield [block, element];
+    }
+  }
+}
+
+/** Everything that `Blocks` needs to show a view of this person's. */
+export function useView({ ws, person, view, notify, id }) {
+  const [typed, setTyped] = useState({});
+  const [errors, setErrors] = useState({});
+  const own = (block, element) => typed[block.block_id]?.[element.action_id];
+  const entered = () => {
+    const told = {};
+    for (const [block, element] of fieldsOf(view.content.blocks)) {
+      const value = own(block, element);
+      if (value !== undefined) (told[block.block_id] ??= {})[element.action_id] = value;
+    }
+    return told;
+  };
+  const presses = usePresses({ person, where: { view: view.id }, notify, typed: entered });
+  const valueFor = (block, element) => {
+    const value = own(block, element);
+    return value === undefined ? valueOf(view.values[block.block_id]?.[element.action_id]) : value;
+  };
+  const setValue = (block, element, value) => {
+    setTyped((before) => ({ ...before, [block.block_id]: { ...before[block.block_id], [element.action_id]: value } }));
+    setErrors(({ [block.block_id]: _, ...others }) => others);
+  };
+  const surface = { ws, person, id, errors, valueFor, setValue, ...presses };
+  return { surface, entered, setErrors };
+}

@@ -1,0 +1,135 @@
+// A mirror of the workspace: what the server said first, and every change since. It decides nothing.
+
+const byTs = (a, b) => Number(a.ts) - Number(b.ts);
+
+export class Workspace {
+  isReady = false;
+  isOnline = true;
+  #listeners = new Set();
+  #ahead = 0;
+
+  subscribe(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The playground's time, in milliseconds: the machine's, and as far ahead as the clock was moved. */
+  now() {
+    return Date.now() + this.#ahead;
+  }
+
+  setOnline(isOnline) {
+    if (this.isOnline === isOnline) return;
+    this.isOnline = isOnline;
+    this.#tell({ type: "connection" });
+  }
+
+  hear(event) {
+    const at = Date.parse(event.now ?? event.at);
+    if (!Number.isNaN(at)) this.#ahead = at - Date.now();
+    this.#take(event);
+    this.#tell(event);
+  }
+
+  person(id) {
+    return this.people.get(id);
+  }
+
+  nameOf(id) {
+    const person = this.people.get(id);
+    return person ? person.real_name || person.name : id;
+  }
+
+  get bot() {
+    return this.people.get(this.app.bot_user);
+  }
+
+  channelsOf(person) {
+    return [...this.channels.values()].filter((c) => !c.im_user && !c.is_archived && c.members.includes(person));
+  }
+
+  directOf(person) {
+    return [...this.channels.values()].find((c) => c.im_user === person);
+  }
+
+  /** What this person sees there, oldest first. */
+  messagesFor(person, channel) {
+    return (this.messages.get(channel) ?? []).filter((m) => m.to === null || m.to === person);
+  }
+
+  modalsOf(person) {
+    return this.modals.get(person) ?? [];
+  }
+
+  #take(event) {
+    switch (event.type) {
+      case "snapshot":
+        return this.#start(event);
+      case "message":
+      case "ephemeral":
+      case "message_changed":
+        return this.#put(event.message);
+      case "message_deleted":
+        return this.#remove(event.message);
+      case "home":
+        return void this.homes.set(event.user, event.view);
+      case "modals":
+        return void this.modals.set(event.user, event.stack);
+      case "directory":
+        return this.#file(event.record);
+    }
+  }
+
+  #start(told) {
+    Object.assign(this, { playground: told.playground, team: told.team, app: told.app, cast: told.cast });
+    const byId = (records) => new Map(records.map((record) => [record.id, record]));
+    this.people = byId(told.people);
+    this.groups = byId(told.groups);
+    this.channels = byId(told.channels);
+    this.homes = new Map(Object.entries(told.homes));
+    this.modals = new Map(Object.entries(told.modals));
+    this.messages = new Map();
+    for (const message of [...told.messages, ...told.ephemerals].sort(byTs)) {
+      this.#shelf(message.channel).push(message);
+    }
+    this.isReady = true;
+  }
+
+  #shelf(channel) {
+    if (!this.messages.has(channel)) this.messages.set(channel, []);
+    return this.messages.get(channel);
+  }
+
+  #put(message) {
+    const shelf = this.#shelf(message.channel);
+    const index = shelf.findIndex((m) => m.ts === message.ts);
+    if (index >= 0) shelf[index] = message;
+    else shelf.push(message);
+  }
+
+  #remove(message) {
+    const left = this.#shelf(message.channel).filter((m) => m.ts !== message.ts);
+    this.messages.set(message.channel, left);
+  }
+
+  #file(record) {
+    const shelves = { U: this.people, W: this.people, S: this.groups, C: this.channels, D: this.channels };
+    if (record.id[0] === "T") this.team = record;
+    else shelves[record.id[0]]?.set(record.id, record);
+  }
+
+  #tell(event) {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+/** Messages outside of threads, each with its replies. */
+export function threaded(messages) {
+  const replies = new Map();
+  const top = [];
+  for (const message of messages) {
+    if (message.thread_ts === null || message.thread_ts === message.ts) top.push(message);
+    else replies.set(message.thread_ts, [...(replies.get(message.thread_ts) ?? []), message]);
+  }
+  return top.map((message) => ({ message, replies: replies.get(message.ts) ?? [] }));
+}

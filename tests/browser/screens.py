@@ -1,0 +1,83 @@
+"""What a test sees and does on the page, in the words of the page.
+
+Invariant: everything is found by its role and name, as somebody finds it who cannot see the page.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from core.request import Request, RequestId
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+    from bot.playground.playground import Playground
+
+ASK = "/access prod 1h Deploy the fix for INC-12"
+LEFT, RIGHT = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Screens:
+    """A page of the playground."""
+
+    page: Page
+    playground: Playground
+
+    def open(self, people: str = "") -> None:
+        """Open the page, for these people."""
+        self.page.goto(self.playground.url + (f"?people={people}" if people else ""))
+        expect(self.pane(LEFT)).to_be_visible()
+
+    def pane(self, index: int) -> Locator:
+        """One person's Slack."""
+        return self.page.get_by_role("region", name=re.compile("^Slack as ")).nth(index)
+
+    def composer(self, index: int) -> Locator:
+        """Where this person writes."""
+        return self.pane(index).get_by_role("textbox", name=re.compile("^(Message|Reply)"))
+
+    def write(self, index: int, text: str) -> None:
+        """Write a line, or a command, and send it."""
+        self.composer(index).fill(text)
+        self.composer(index).press("Enter")
+
+    def messages(self, index: int, text: str) -> Locator:
+        """The messages on this screen that say this."""
+        return self.pane(index).get_by_role("article").filter(has_text=text)
+
+    def card(self, index: int, text: str = "Deploy the fix") -> Locator:
+        """The newest message on this screen that says this and is for everybody."""
+        return self.messages(index, text).filter(has_not_text="Only visible to you").last
+
+    def press(self, index: int, button: str, text: str = "Deploy the fix") -> None:
+        """Press a button of that card."""
+        self.card(index, text).get_by_role("button", name=button, exact=True).click()
+
+    def ask(self, line: str = ASK) -> Request:
+        """Let Mira ask, and wait until both screens show the card. The request as it is stored."""
+        before = {request.id for request in self.playground.stores.requests.iterate()}
+        self.write(LEFT, line)
+        for index in (LEFT, RIGHT):
+            expect(self.pane(index).get_by_role("button", name="Approve", exact=True).last).to_be_visible()
+        (made,) = [each for each in self.playground.stores.requests.iterate() if each.id not in before]
+        return made
+
+    def stored(self, request: Request) -> Request:
+        """The request as it is now."""
+        return self.playground.stores.requests.get(RequestId(request.id))
+
+    def dialog(self, name: str) -> Locator:
+        """A form or a panel."""
+        return self.page.get_by_role("dialog", name=name)
+
+    def be(self, index: int, name: str) -> None:
+        """Become somebody else in this pane."""
+        self.pane(index).get_by_role("button", name=re.compile("^You are ")).click()
+        self.page.get_by_role("menuitemradio", name=re.compile(name)).click()
+        expect(self.pane(index)).to_have_accessible_name(re.compile(name))

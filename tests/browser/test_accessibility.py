@@ -1,0 +1,78 @@
+"""axe-core finds nothing to object to, on any screen that the page has, light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.screens import LEFT, RIGHT, Screens
+
+if TYPE_CHECKING:
+    pass
+
+
+pytestmark = pytest.mark.browser
+NARROW = {"width": 390, "height": 844}
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def _objections(screens: Screens) -> list[str]:
+    found = Axe().run(screens.page, options=RULES)
+    return [
+        f"{rule['id']}: {node['html'][:140]} {[each['message'] for each in node['any']]}"
+        for rule in found.response["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.fixture(params=["light", "dark"])
+def shown(request: pytest.FixtureRequest, welcome: Screens) -> Screens:
+    welcome.page.emulate_media(color_scheme=request.param)
+    return welcome
+
+
+def test_the_page_with_the_tour_and_cards(shown: Screens) -> None:
+    shown.ask()
+    assert not _objections(shown), "\n".join(_objections(shown))
+    shown.press(RIGHT, "Approve")
+    expect(shown.card(LEFT)).to_contain_text("Approved")
+    shown.page.get_by_role("button", name="Under the hood").click()
+    expect(shown.page.get_by_role("complementary")).to_contain_text("request approved")
+    assert not _objections(shown), "\n".join(_objections(shown))
+
+
+def test_forms_with_mistakes_and_open_lists(shown: Screens) -> None:
+    shown.write(LEFT, "/access")
+    form = shown.dialog("Request access")
+    form.get_by_role("button", name="Ask").click()
+    expect(form.get_by_text("Please complete this required field.").first).to_be_visible()
+    assert not _objections(shown), "\n".join(_objections(shown))
+    form.get_by_role("combobox", name="What do you need?").click()
+    expect(form.get_by_role("listbox")).to_be_visible()
+    assert not _objections(shown), "\n".join(_objections(shown))
+
+
+def test_home_panels_and_menus(shown: Screens) -> None:
+    shown.ask()
+    shown.pane(LEFT).get_by_role("button", name="Countersign").click()
+    expect(shown.pane(LEFT).get_by_role("button", name="Request access")).to_be_visible()
+    shown.card(RIGHT).get_by_role("button", name="More actions").click()
+    assert not _objections(shown), "\n".join(_objections(shown))
+    shown.page.keyboard.press("Escape")
+    for tool in ("Move it forward", "Race"):
+        shown.page.get_by_role("button", name=tool).click()
+        expect(shown.page.get_by_role("dialog")).to_be_visible()
+        assert not _objections(shown), "\n".join(_objections(shown))
+        shown.page.keyboard.press("Escape")
+
+
+def test_a_narrow_screen(shown: Screens) -> None:
+    shown.ask()
+    shown.page.set_viewport_size({"width": NARROW["width"], "height": NARROW["height"]})
+    assert not _objections(shown), "\n".join(_objections(shown))
+    shown.pane(0).get_by_role("button", name="Channels").click()
+    expect(shown.page.get_by_role("navigation").first).to_be_visible()
+    assert not _objections(shown), "\n".join(_objections(shown))

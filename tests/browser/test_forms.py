@@ -1,0 +1,100 @@
+"""Forms: mistakes are told in their fields, what was typed stays, and what is sent reaches whom it concerns."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from core.request import RequestStatus
+from tests.browser.screens import LEFT, RIGHT, Screens
+
+pytestmark = pytest.mark.browser
+WHY_NOT = "Please wait for the window on Thursday"
+
+
+def test_a_mistake_is_told_in_its_field_and_what_was_typed_stays(screens: Screens) -> None:
+    screens.write(LEFT, "/access")
+    form = screens.dialog("Request access")
+    why = form.get_by_role("textbox", name="Why?")
+    why.fill("too short")
+    form.get_by_role("button", name="Ask").click()
+
+    expect(why).to_have_attribute("aria-invalid", "true")
+    expect(why).to_have_accessible_description("Please enter at least 10 characters. Approvers and auditors read this.")
+    profile = form.get_by_role("combobox", name="What do you need?")
+    expect(profile).to_have_accessible_description("Please complete this required field.")
+    expect(profile).to_be_focused()
+    expect(why).to_have_value("too short")
+    assert list(screens.playground.stores.requests.iterate()) == []
+
+    profile.click()
+    form.get_by_role("option", name="staging").click()
+    expect(profile).to_have_text("staging")
+    form.get_by_role("combobox", name="For how long?").click()
+    form.get_by_role("option", name="8h").click()
+    why.fill("Try the new index on real rows")
+    form.get_by_role("button", name="Ask").click()
+    expect(form).to_be_hidden()
+    (request,) = screens.playground.stores.requests.iterate()
+    assert (request.profile, request.justification) == ("staging", "Try the new index on real rows")
+
+
+def test_a_limit_that_only_the_policy_knows_is_told_in_the_field_too(screens: Screens) -> None:
+    screens.write(LEFT, "/access")
+    form = screens.dialog("Request access")
+    form.get_by_role("combobox", name="What do you need?").click()
+    form.get_by_role("option", name="prod-db").click()
+    duration = form.get_by_role("combobox", name="For how long?")
+    duration.click()
+    form.get_by_role("option", name="8h").click()
+    form.get_by_role("textbox", name="Why?").fill("Look at the slow query of INC-14")
+    form.get_by_role("button", name="Ask").click()
+
+    expect(duration).to_have_attribute("aria-invalid", "true")
+    expect(duration).to_be_focused()
+    expect(form.get_by_role("textbox", name="Why?")).to_have_value("Look at the slow query of INC-14")
+    assert list(screens.playground.stores.requests.iterate()) == []
+
+
+def test_denying_needs_a_reason_which_the_requester_reads(screens: Screens) -> None:
+    request = screens.ask()
+    screens.press(RIGHT, "Deny…")
+    form = screens.dialog("Deny request")
+    form.get_by_role("button", name="Deny").click()
+    expect(form.get_by_role("textbox", name="Why not?")).to_have_accessible_description(
+        "Please complete this required field."
+    )
+    form.get_by_role("textbox", name="Why not?").fill(WHY_NOT)
+    form.get_by_role("button", name="Deny").click()
+
+    expect(screens.card(LEFT)).to_contain_text("Denied")
+    expect(screens.card(LEFT)).to_contain_text(WHY_NOT)
+    assert screens.stored(request).status is RequestStatus.DENIED
+    # The requester learns of it in the conversation with the bot, which says that there is something new.
+    app = screens.pane(LEFT).get_by_role("button", name="Countersign")
+    expect(app).to_have_accessible_name("Countersign , 1 new")
+    app.click()
+    expect(screens.messages(LEFT, WHY_NOT)).to_be_visible()
+    expect(app).to_have_accessible_name("Countersign")
+
+
+def test_escape_closes_a_form_and_gives_the_keyboard_back(screens: Screens) -> None:
+    screens.write(LEFT, "/access")
+    form = screens.dialog("Request access")
+    expect(form.get_by_role("combobox", name="What do you need?")).to_be_focused()
+    # The list is closed first, and the form stays.
+    screens.page.keyboard.press("Enter")
+    expect(form.get_by_role("listbox")).to_be_visible()
+    screens.page.keyboard.press("Escape")
+    expect(form.get_by_role("listbox")).to_be_hidden()
+    expect(form).to_be_visible()
+    screens.page.keyboard.press("Escape")
+    expect(form).to_be_hidden()
+    expect(screens.composer(LEFT)).to_be_focused()
+
+
+def test_a_guest_is_refused_in_words(screens: Screens) -> None:
+    screens.be(RIGHT, "Gia Moreau")
+    screens.write(RIGHT, "/access prod 1h Let me in please, just once")
+    expect(screens.messages(RIGHT, "Only visible to you")).to_contain_text("Nothing was changed")
+    assert list(screens.playground.stores.requests.iterate()) == []

@@ -1,0 +1,73 @@
+"""The first minute: the tour leads from a request to its approval, stays away when dismissed, and all survives."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from bot.playground.playground import open_playground
+from core.request import RequestStatus
+from tests.browser.screens import LEFT, RIGHT, Screens
+
+if TYPE_CHECKING:
+    from bot.playground.folder import Folder
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_tour_leads_from_a_request_to_its_approval(welcome: Screens) -> None:
+    screens = welcome
+    tour = screens.page.get_by_role("region", name="Guided tour")
+
+    tour.get_by_role("button", name="Write it for her").click()
+    expect(screens.composer(LEFT)).to_be_focused()
+    screens.page.keyboard.press("Enter")
+    expect(tour.get_by_role("heading")).to_have_text("Approve it")
+    expect(screens.card(RIGHT).get_by_role("button", name="Approve")).to_be_visible()
+
+    tour.get_by_role("button", name="Show me Jon's button").click()
+    expect(screens.card(RIGHT).get_by_role("button", name="Approve")).to_be_focused()
+    screens.page.keyboard.press("Enter")
+
+    for index in (LEFT, RIGHT):
+        expect(screens.card(index)).to_contain_text("Approved")
+    expect(tour.get_by_role("heading")).not_to_have_text(re.compile("Ask|Approve"))
+    (request,) = screens.playground.stores.requests.iterate()
+    assert (request.status, request.approver) == (RequestStatus.APPROVED, "U0JON")
+
+
+def test_a_dismissed_tour_stays_away_until_it_is_asked_for(screens: Screens) -> None:
+    tour = screens.page.get_by_role("region", name="Guided tour")
+    expect(tour).to_be_hidden()
+    screens.page.reload()
+    expect(screens.pane(LEFT)).to_be_visible()
+    expect(tour).to_be_hidden()
+    screens.page.get_by_role("button", name="Tour", exact=True).click()
+    expect(tour).to_be_visible()
+
+
+def test_the_step_of_break_glass_is_there_where_its_command_is(welcome: Screens) -> None:
+    has_command = welcome.playground.slack.backend.app.command("/breakglass") is not None
+    step = welcome.page.get_by_role("listitem").filter(has_text="Break the glass")
+    expect(step).to_have_count(1 if has_command else 0)
+
+
+def test_everything_survives_a_restart_and_the_open_page_goes_on(context: BrowserContext, folder: Folder) -> None:
+    with open_playground(folder, port=0) as first:
+        screens = Screens(context.new_page(), first)
+        screens.open()
+        request = screens.ask()
+        port = int(first.slack.url.rpartition(":")[2])
+        page = screens.page
+    expect(page.get_by_text("Not connected")).to_be_visible()
+
+    with open_playground(folder, port=port) as second:
+        screens = Screens(page, second)
+        expect(page.get_by_text("Not connected")).to_be_hidden()
+        screens.press(RIGHT, "Approve")
+        expect(screens.card(LEFT)).to_contain_text("Approved")
+        assert screens.stored(request).status is RequestStatus.APPROVED
+        page.close()
