@@ -52,7 +52,9 @@ class Folder:
                 shutil.copyfile(POLICY, self.policy)
                 self.remember(Remembered())
         except OSError as error:
-            raise InvalidInput("folder", f"{path} cannot be used: {error.strerror or error}", "Name another.") from error
+            raise InvalidInput(
+                "folder", f"{path} cannot be used: {error.strerror or error}", "Name another."
+            ) from error
 
     @property
     def workspace(self) -> Path:

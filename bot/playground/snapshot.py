@@ -41,9 +41,7 @@ class Scene:
                 "groups": [group.model_dump() for group in workspace.groups],
                 "channels": [channel.model_dump() for channel in workspace.channels],
                 "messages": [
-                    message.model_dump()
-                    for channel in workspace.channels
-                    for message in workspace.messages(channel.id)
+                    message.model_dump() for channel in workspace.channels for message in workspace.messages(channel.id)
                 ],
                 "ephemerals": [m.model_dump() for person in people for m in workspace.ephemerals(person.id)],
                 "homes": {

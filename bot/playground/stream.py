@@ -29,7 +29,7 @@ class Stream:
         self._journal = scene.slack.backend.journal
         self._open: set[tuple[asyncio.AbstractEventLoop, asyncio.Queue[Json | None]]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one page."""
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[Json | None]()
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.screens import LEFT, RIGHT, Screens
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
 
 pytestmark = pytest.mark.browser
 NARROW = {"width": 390, "height": 844}
@@ -30,9 +23,9 @@ def _objections(screens: Screens) -> list[str]:
 
 
 @pytest.fixture(params=["light", "dark"])
-def shown(request: pytest.FixtureRequest, welcome: Screens) -> Iterator[Screens]:
+def shown(request: pytest.FixtureRequest, welcome: Screens) -> Screens:
     welcome.page.emulate_media(color_scheme=request.param)
-    yield welcome
+    return welcome
 
 
 def test_the_page_with_the_tour_and_cards(shown: Screens) -> None:

@@ -61,7 +61,9 @@ def test_denying_needs_a_reason_which_the_requester_reads(screens: Screens) -> N
     screens.press(RIGHT, "Deny…")
     form = screens.dialog("Deny request")
     form.get_by_role("button", name="Deny").click()
-    expect(form.get_by_role("textbox", name="Why not?")).to_have_accessible_description("Please complete this required field.")
+    expect(form.get_by_role("textbox", name="Why not?")).to_have_accessible_description(
+        "Please complete this required field."
+    )
     form.get_by_role("textbox", name="Why not?").fill(WHY_NOT)
     form.get_by_role("button", name="Deny").click()
 

@@ -1,4 +1,4 @@
-"""Where an engine or a browser is missing, a run says so in one line; where they are required, it fails with the reason."""
+"""Where an engine or a browser is missing, a run says so in one line; where it is required, the run fails."""
 
 from __future__ import annotations
 
