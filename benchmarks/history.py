@@ -34,6 +34,7 @@ FLAT: Final = 1.5
 USAGES: Final = 20
 _LEDGER_SIZES: Final = (1, 10, 100, MOST_USAGES)
 _ROWS_AT_ONCE: Final = 10_000
+_COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
 NEVER_USED: Final = ProfileName("never-used")
 
 
@@ -130,7 +131,7 @@ def _stores_with_past(path: Path, length: int, now: datetime) -> Iterator[Stores
 def _insert(connection: sqlite3.Connection, batch: list[Remembered]) -> None:
     for table, is_request in (("requests", True), ("break_glass", False)):
         connection.executemany(
-            f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+            f"INSERT INTO {table} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
             (
                 (r.id, r.person, r.profile, r.status, at, at, format_time(r.expires_at), r.body)
                 for r in batch

@@ -18,10 +18,11 @@ from pydantic import JsonValue
 from benchmarks.scene import APPROVER, KEYRING, PROFILES, WHY
 from core.actor import DeciderId, ProfileName, UserId
 from core.audit import AuditEvent, EntryDraft, EntryId, seal
-from core.break_glass import BreakGlassEvent, EventId, ReasonCode, Verdict
+from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import format_time
 from core.record import Record
 from core.request import Request, RequestId
+from core.review import Verdict
 
 BUSY: Final = UserId("U0BUSY")
 """Whom the questions are about: every fourth record is theirs."""

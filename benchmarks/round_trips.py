@@ -25,10 +25,11 @@ from benchmarks.scene import (
     dynamodb_scene,
 )
 from core.actor import ProfileName, UserId
-from core.break_glass import BreakGlassEvent, EventId, Verdict
+from core.break_glass import BreakGlassEvent, EventId
 from core.clock import SystemClock
 from core.errors import Refused
 from core.request import Request, RequestId
+from core.review import Verdict
 
 PROD: Final = ProfileName(PROFILES[0])
 NOTES: Final = "The runbook left no other way, see INC-12"

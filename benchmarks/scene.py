@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from core.actor import Actor, UserGroupId, UserId
@@ -43,6 +43,7 @@ approval:
   - {{name: one, profiles: [prod-*], approvers: [S0APPROVERS], max_duration: 4h}}
   - {{name: two, profiles: [quorum], approvers: [S0APPROVERS], required_approvals: 2, max_duration: 4h}}
   - {{name: none, profiles: [quick], approvers: [S0APPROVERS], max_duration: 4h, auto_approve: {{max_duration: 2h}}}}
+security_channel: C0BENCH2
 break_glass:
   - name: on-call
     profiles: [prod-*]
@@ -70,6 +71,20 @@ APPROVER: Final = a_person("S0APPROVERS")
 SECOND_APPROVER: Final = a_person("S0APPROVERS")
 
 
+class _AnyCode:
+    """A second factor that takes any code, and each time as a later one: what it costs is not the database's."""
+
+    @property
+    def method(self) -> str:
+        """As a real one calls itself."""
+        return "totp"
+
+    def find_step(self, person: UserId, code: str, now: datetime) -> int:
+        """A step that is later each time."""
+        del person, code
+        return int(now.timestamp() * 1_000_000)
+
+
 @dataclass(frozen=True)
 class Scene:
     """The stores, the services over them, and the shortest way to what a benchmark begins with."""
@@ -85,7 +100,7 @@ class Scene:
     @property
     def break_glass(self) -> BreakGlassService:
         """Break the glass, close it, answer for it."""
-        return BreakGlassService(self.stores, POLICY, self.clock)
+        return BreakGlassService(self.stores, POLICY, self.clock, second_factor=_AnyCode())
 
     def ask(self, profile: str = PROFILES[0], requester: Actor | None = None) -> Request:
         """A new request."""
@@ -94,7 +109,7 @@ class Scene:
     def invoke(self, profile: str = PROFILES[0], invoker: Actor | None = None) -> BreakGlassEvent:
         """A new break-glass event."""
         invoker = invoker or a_person("S0ONCALL")
-        return self.break_glass.invoke(invoker, profile, ReasonCode.INCIDENT, WHY, HOUR, mfa_method="totp")
+        return self.break_glass.invoke(invoker, profile, ReasonCode.INCIDENT, WHY, HOUR, code="123456")
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from bot.request_lists import RequestLists
 from core.clock import Clock
 from core.errors import InvalidInput
 from core.policy import PolicySource
+from core.second_factor import SecondFactor
 from core.services import BreakGlassService, RequestService
 from core.services.observer import Observer
 from core.stores.base import Stores
@@ -64,10 +65,17 @@ class Services:
     break_glass: BreakGlassService
 
 
-def build_services(stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> Services:
-    """The use cases on these stores. `observer` hears what becomes of each."""
+def build_services(
+    stores: Stores,
+    policy: PolicySource,
+    clock: Clock,
+    observer: Observer | None = None,
+    second_factor: SecondFactor | None = None,
+) -> Services:
+    """The use cases on these stores. `observer` hears what becomes of each; `second_factor` knows people's codes."""
     requests = RequestService(stores, policy, clock, observer)
-    return Services(stores, policy, clock, requests, BreakGlassService(stores, policy, clock, observer))
+    break_glass = BreakGlassService(stores, policy, clock, observer, second_factor=second_factor)
+    return Services(stores, policy, clock, requests, break_glass)
 
 
 @dataclass(frozen=True, slots=True)

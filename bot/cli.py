@@ -14,6 +14,7 @@ import click
 
 from bot.commands.audit import audit
 from bot.commands.doctor import doctor
+from bot.commands.mfa import mfa
 from bot.commands.playground import playground
 from bot.commands.policy import policy
 from bot.commands.serve import serve
@@ -44,7 +45,7 @@ def countersign() -> None:
     """Access with two pairs of eyes, from Slack."""
 
 
-for _command in (audit, doctor, playground, policy, serve, sweep, tables):
+for _command in (audit, doctor, mfa, playground, policy, serve, sweep, tables):
     countersign.add_command(_command)
 
 

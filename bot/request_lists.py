@@ -10,14 +10,16 @@ from itertools import islice
 from typing import Final
 
 from bot.blocks.elements import Block, Message
+from bot.blocks.fields import MOST_OPTIONS
 from bot.blocks.home import MOST_ROWS, HomeSection, home_tab
 from bot.blocks.lists import PER_PAGE, ListKind, Row, list_page
 from bot.blocks.replies import NOTHING_TO_ASK_FOR, notice, reply
-from bot.blocks.request_form import MOST_OPTIONS, Offer, request_form
+from bot.blocks.request_form import Offer, request_form
 from bot.surface import ACCESS
 from core.actor import Actor
 from core.clock import Clock
 from core.policy import PolicySource
+from core.policy.selector import Selector
 from core.request import Request, RequestStatus
 from core.stores.base import DEFAULT_LIMIT, RequestStore
 
@@ -79,7 +81,7 @@ class RequestLists:
                     description=profile.description,
                     max_duration=terms.max_duration,
                     required_approvals=terms.required_approvals,
-                    approvers=tuple(sorted(each.value for each in policy.deciders_of(terms.name))),
+                    approvers=_others(policy.deciders_of(terms.name), person),
                 )
 
     def _mine(self, person: Actor) -> Iterator[Row]:
@@ -108,3 +110,8 @@ class RequestLists:
             "approve", person, profile=request.profile, rule=request.rule, requester=request.requester
         )
         return decision.is_allowed
+
+
+def _others(deciders: frozenset[Selector], person: Actor) -> tuple[str, ...]:
+    """Everybody who decides but this person, who never decides on their own request."""
+    return tuple(sorted(each.value for each in deciders if each.value != person.id))

@@ -21,6 +21,8 @@ from bot.doors.socket_door import SocketDoor
 from bot.installation import find_installation
 from bot.instance import Instance, Part
 from bot.metrics import Metrics
+from bot.second_factor.secrets import open_secrets
+from bot.second_factor.totp import Totp
 from bot.settings import Settings, SlackSettings
 from bot.sinks import build_sinks
 from bot.slack_sink import SlackSink
@@ -71,7 +73,8 @@ def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_W
     )
     installation = find_installation(client)
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
-    services = build_services(stores, policy, clock, Watcher(metrics))
+    second_factor = Totp(open_secrets(settings.mfa_secrets))
+    services = build_services(stores, policy, clock, Watcher(metrics), second_factor)
     sinks = build_sinks(settings, slack, stores, policy, clock)
     sweeper = Sweeper(services.requests, services.break_glass, stores, sinks, clock)
     bot = build_bot(

@@ -17,6 +17,7 @@ from typing import Annotated, Final, Self
 from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bot.second_factor.secrets import read_location
 from core.audit import AuditKeyring
 from core.duration import parse_duration
 from core.errors import InvalidInput
@@ -73,10 +74,10 @@ def _read_log_form(value: object) -> LogForm | None:
 class Settings(BaseSettings):
     """What the environment says, checked.
 
-    `store` is a URL, `policy` a path, `audit_key` the keys that seal the trail, newest first; `retention` is how long
-    a record stays after its life has ended. `listen` asks for HTTP instead of Socket Mode; `metrics` is where metrics
-    and health are shown apart from it. `webhook_url` and `sns_topic` are told of every change, beside Slack. `log` is
-    None: text on a terminal, JSON elsewhere.
+    `store` is a URL, `policy` a path, `mfa_secrets` a path or a URL, `audit_key` the keys that seal the trail, newest
+    first; `retention` is how long a record stays after its life has ended. `listen` asks for HTTP instead of Socket
+    Mode; `metrics` is where metrics and health are shown apart from it. `webhook_url` and `sns_topic` are told of every
+    change, beside Slack. `log` is None: text on a terminal, JSON elsewhere.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
     sns_topic: str | None = None
+    mfa_secrets: str = "countersign-mfa.json"
     log: Annotated[LogForm | None, BeforeValidator(_read_log_form)] = None
 
     @property
@@ -122,6 +124,15 @@ class Settings(BaseSettings):
         if not path.strip() or "\0" in path:
             raise InvalidInput(f"{_PREFIX}POLICY", "it names no file", "Write a path, such as policy.yml.")
         return path
+
+    @field_validator("mfa_secrets")
+    @classmethod
+    def _is_a_place(cls, place: str) -> str:
+        try:
+            read_location(place)
+        except InvalidInput as error:
+            raise InvalidInput(f"{_PREFIX}MFA_SECRETS", error.problem, error.fix) from error
+        return place
 
     @field_validator("audit_key")
     @classmethod

@@ -14,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from core.actor import Actor, UserId
-from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode, Verdict
+from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode
 from core.clock import TICK
 from core.errors import InvalidStateTransition, LimitReached, NotAllowed, Refused
 from core.policy import Policy, parse_policy
 from core.request import Request, RequestId, RequestStatus
+from core.review import Verdict
 from core.services import BreakGlassService, RequestService
 from core.stores.base import Stores
 from core.usage import LIVE_EVENT

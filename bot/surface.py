@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 ACCESS: Final = "/access"
+BREAK_GLASS: Final = "/breakglass"
 REQUEST_ACCESS: Final = "request_access"
 HOME_OPENED: Final = "app_home_opened"
 USER_CHANGED: Final = "user_change"

@@ -81,7 +81,7 @@ class Sweeper:
         self._threads: tuple[threading.Thread, ...] = ()
         self._stopping = threading.Event()
         self._nudged = threading.Event()
-        self._backlog = Backlog()
+        self._backlog: Backlog | None = None
 
     def sweep(self) -> Swept:
         """Do once all that is due, and wait for it. Raises StoreError; what was done until then stays done."""
@@ -102,9 +102,14 @@ class Sweeper:
                 break
         return total
 
-    def outbox_state(self) -> OutboxState:
-        """The outbox as it was last seen, some seconds ago while the store answers. Never waits."""
+    def outbox_state(self) -> OutboxState | None:
+        """The outbox as it was seen some seconds ago; None when it was not, or not since the store is away.
+
+        Never waits. Seen only while the sweeper runs in the background.
+        """
         backlog = self._backlog
+        if backlog is None:
+            return None
         age = (self._clock.now() - backlog.oldest_at).total_seconds() if backlog.oldest_at is not None else 0.0
         return OutboxState(backlog.waiting, max(age, 0.0), backlog.parked)
 
@@ -149,7 +154,12 @@ class Sweeper:
             self.nudge()
 
     def _measure(self) -> None:
-        self._backlog = self._stores.audit.measure_backlog(MOST_COUNTED)
+        try:
+            self._backlog = self._stores.audit.measure_backlog(MOST_COUNTED)
+        except StoreError:
+            # An old number would look as if all were well.
+            self._backlog = None
+            raise
 
     def _wait_for_nudge(self, seconds: float) -> None:
         # Whatever is committed in this moment is looked at together.

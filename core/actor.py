@@ -19,6 +19,8 @@ UserGroupId = NewType("UserGroupId", str)
 """A Slack user group id, such as S0ENGINEERS."""
 ProfileName = NewType("ProfileName", str)
 """What access is asked for: an AWS profile, or any named privilege."""
+ChannelId = NewType("ChannelId", str)
+"""A Slack channel id, such as C0ACCESS1; D… is a conversation of two people."""
 DeciderId = NewType("DeciderId", str)
 """Whoever caused a change: a user id, `policy:<rule>` or `clock`."""
 
@@ -28,6 +30,7 @@ CLOCK: Final = DeciderId("clock")
 _POLICY: Final = "policy:"
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
 _USER_GROUP_ID = re.compile(r"S[A-Z0-9]{2,31}")
+_CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{2,31}")
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
 
 
@@ -60,6 +63,13 @@ def check_user_group_id(text: object, field: str = "user group") -> UserGroupId:
     return UserGroupId(text)
 
 
+def check_channel_id(text: object, field: str = "channel") -> ChannelId:
+    """Raises InvalidInput unless the text is a Slack channel id."""
+    if not isinstance(text, str) or not _CHANNEL_ID.fullmatch(text):
+        raise InvalidInput(field, f"{text!r:.60} is not a Slack channel id", "It looks like C0ACCESS1.")
+    return ChannelId(text)
+
+
 def check_profile_name(text: object, field: str = "profile") -> ProfileName:
     """Raises InvalidInput unless the text can name a profile: 1 to 80 of letters, digits and `._/@+-`."""
     if not isinstance(text, str) or not _PROFILE_NAME.fullmatch(text):
@@ -78,6 +88,7 @@ def _check_decider(text: str) -> str:
 
 
 ValidUserId = Annotated[UserId, AfterValidator(check_user_id)]
+ValidChannelId = Annotated[ChannelId, AfterValidator(check_channel_id)]
 ValidProfileName = Annotated[ProfileName, AfterValidator(check_profile_name)]
 ValidDeciderId = Annotated[DeciderId, AfterValidator(_check_decider)]
 

@@ -48,6 +48,8 @@ class AuditEvent(StrEnum):
     BREAK_GLASS_CLOSED = "break_glass_closed"
     BREAK_GLASS_EXPIRED = "break_glass_expired"
     BREAK_GLASS_REVIEWED = "break_glass_reviewed"
+    BREAK_GLASS_ENDING_SOON = "break_glass_ending_soon"
+    REVIEW_REMINDED = "review_reminded"
     RECORD_DELETED = "record_deleted"
     SUBMIT_REFUSED = "submit_refused"
     APPROVE_REFUSED = "approve_refused"

@@ -1,12 +1,13 @@
 """A break-glass event: access taken in an emergency, seen by everybody, ended on time, and answered for afterwards.
 
     from / to    active   closed    expired
-    active        -        yes       yes
+    active        asked    yes       yes
     closed        -        review
     expired       -                  review
 
 Invariant: an ended event never changes again, save that it gains its review, once, by somebody who did not invoke
-it. An event past `expires_at` grants nothing and blocks nobody, whether or not anything has recorded its end.
+it, and until then the moment of the last reminder. An event past `expires_at` grants nothing and blocks nobody,
+whether or not anything has recorded its end.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, NewType, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic import JsonValue, model_validator
 
-from core.actor import ProfileName, UserId, ValidUserId
+from core.actor import ChannelId, ProfileName, UserId, ValidChannelId, ValidUserId
 from core.clock import UtcTime, new_id
 from core.duration import check_duration
 from core.errors import InvalidStateTransition, NotAllowed
 from core.record import Record, RecordId, RuleName
+from core.review import Review, Verdict
 from core.state_machine import StateMachine
 from core.text import text_rule
 
@@ -31,8 +33,7 @@ MAX_DURATION: Final = timedelta(hours=4)
 DEFAULT_DURATION: Final = timedelta(hours=1)
 JUSTIFICATION_LENGTH: Final = (20, 1000)
 REASON_LENGTH: Final = (3, 500)
-NOTES_LENGTH: Final = (10, 2000)
-LINK_LENGTH: Final = (8, 500)
+AWAITS_REVIEW: Final = "review"
 
 
 class EventStatus(StrEnum):
@@ -53,39 +54,22 @@ class ReasonCode(StrEnum):
     OTHER = "other"
 
 
-class Verdict(StrEnum):
-    """What a review found."""
-
-    JUSTIFIED = "justified"
-    PARTLY_JUSTIFIED = "partly_justified"
-    NOT_JUSTIFIED = "not_justified"
-
-
 EVENT_MACHINE: Final = StateMachine[EventStatus](
     {
-        EventStatus.ACTIVE: frozenset({EventStatus.CLOSED, EventStatus.EXPIRED}),
+        EventStatus.ACTIVE: frozenset({EventStatus.ACTIVE, EventStatus.CLOSED, EventStatus.EXPIRED}),
         EventStatus.CLOSED: frozenset({EventStatus.CLOSED}),
         EventStatus.EXPIRED: frozenset({EventStatus.EXPIRED}),
     }
 )
 
 
-class Review(BaseModel):
-    """What somebody else found afterwards."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reviewer: ValidUserId
-    at: UtcTime
-    verdict: Verdict
-    notes: Annotated[str, text_rule("notes", at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])]
-    follow_up: Annotated[str, text_rule("follow-up link", at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])] | None = (
-        None
-    )
-
-
 class BreakGlassEvent(Record):
-    """One emergency access. `request_id` marks it in CloudTrail; `rule` is the policy rule that allowed it."""
+    """One emergency access. `request_id` marks it in CloudTrail; `rule` is the policy rule that allowed it.
+
+    `declared_in` is the Slack channel where somebody declared it, as far as there is one; `instead_of` is the pending
+    request that it replaced; `asked_at` is when the invoker was asked whether it is over,
+    `reminded_at` when reviewers were reminded last.
+    """
 
     KIND: ClassVar[str] = "BREAKGLASS"
 
@@ -99,6 +83,10 @@ class BreakGlassEvent(Record):
     status: EventStatus = EventStatus.ACTIVE
     mfa_verified: bool = False
     mfa_method: Annotated[str, text_rule("mfa method", at_least=1, at_most=100)] | None = None
+    declared_in: ValidChannelId | None = None
+    instead_of: RecordId | None = None
+    asked_at: UtcTime | None = None
+    reminded_at: UtcTime | None = None
     closed_by: ValidUserId | None = None
     closed_reason: Annotated[str, text_rule("reason", at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])] | None = (
         None
@@ -107,7 +95,7 @@ class BreakGlassEvent(Record):
     review: Review | None = None
 
     @classmethod
-    def invoke(
+    def invoke(  # noqa: PLR0913 - one argument for each fact that is fixed here
         cls,
         *,
         invoker: UserId,
@@ -118,6 +106,8 @@ class BreakGlassEvent(Record):
         now: datetime,
         duration: timedelta = DEFAULT_DURATION,
         mfa_method: str | None = None,
+        declared_in: ChannelId | None = None,
+        instead_of: str | None = None,
         event_id: EventId | None = None,
     ) -> Self:
         """A new active event. Raises InvalidInput, naming the field, for anything out of bounds."""
@@ -136,7 +126,16 @@ class BreakGlassEvent(Record):
             expires_at=now + duration,
             mfa_verified=mfa_method is not None,
             mfa_method=mfa_method,
+            declared_in=declared_in,
+            instead_of=instead_of,
         )
+
+    def ask(self, now: datetime) -> Self:
+        """Note that the invoker is asked whether it is over, once. Raises InvalidStateTransition when it is."""
+        if not self.is_granting(now):
+            status = EventStatus.EXPIRED if self.is_overdue(now) else self.status
+            raise InvalidStateTransition(self.chain, status, "asked")
+        return self if self.asked_at is not None else self.replace(asked_at=now)
 
     def close(self, closed_by: UserId, now: datetime, reason: str) -> Self:
         """End the access before its time. Whoever closed it already gets the same event back.
@@ -176,6 +175,13 @@ class BreakGlassEvent(Record):
             raise InvalidStateTransition(self.chain, self.status, "reviewed", reason="it has not ended")
         return self.replace(review=Review(reviewer=reviewer, at=now, verdict=verdict, notes=notes, follow_up=follow_up))
 
+    def remind(self, now: datetime) -> Self:
+        """Note that its reviewers are reminded. Raises InvalidStateTransition unless it ended and has no review."""
+        if not self.is_waiting_for_review:
+            status = "reviewed" if self.review is not None else self.status
+            raise InvalidStateTransition(self.chain, status, "reminded")
+        return self.replace(reminded_at=now)
+
     def is_overdue(self, now: datetime) -> bool:
         """True when the time has passed but nothing has recorded that yet."""
         return self.status is EventStatus.ACTIVE and now >= self.expires_at
@@ -187,6 +193,24 @@ class BreakGlassEvent(Record):
     def ended_at(self, now: datetime) -> datetime | None:
         """When the access ended; None while it lasts."""
         return None if self.is_granting(now) else self.closed_at or self.expires_at
+
+    def ask_at(self, ask_before_end: timedelta) -> datetime:
+        """When the invoker is to be asked whether it is over; of a short event, when half of its time has passed."""
+        return self.expires_at - min(ask_before_end, self.duration / 2)
+
+    def review_due_at(self, review_within: timedelta) -> datetime:
+        """Until when it is to be reviewed, once it has ended."""
+        return (self.closed_at or self.expires_at) + review_within
+
+    @property
+    def is_waiting_for_review(self) -> bool:
+        """True from its end until its review, as far as its end is recorded."""
+        return self.status is not EventStatus.ACTIVE and self.review is None
+
+    @property
+    def awaits(self) -> str | None:
+        """A review, or nothing."""
+        return AWAITS_REVIEW if self.is_waiting_for_review else None
 
     @property
     def state(self) -> EventStatus:
@@ -208,24 +232,26 @@ class BreakGlassEvent(Record):
         return self.review.at if self.review is not None else None
 
     def legal_sources(self) -> frozenset[str]:
-        """A reviewed event replaces the same ended one; any other comes from where the table leads to it."""
-        if self.review is not None:
-            return frozenset({self.status})
-        return EVENT_MACHINE.sources(self.status) - {self.status}
+        """What only gained a question, a reminder or a review replaces the same; an end, only what has not ended."""
+        if self.status is EventStatus.ACTIVE:
+            return frozenset({self.status} if self.asked_at is not None else ())
+        is_same = self.review is not None or self.reminded_at is not None
+        return frozenset({self.status if is_same else EventStatus.ACTIVE})
 
     def facts_to_keep(self, item: Mapping[str, JsonValue] | None = None) -> Mapping[str, JsonValue]:
-        """What was fixed when the glass was broken; for a review also how the event ended, and that it has none."""
+        """What was fixed when the glass was broken; once it has ended also how, and that it has no review."""
         stored = item if item is not None else self.to_item()
         facts = {name: stored.get(name) for name in _FIXED_WHEN_INVOKED}
-        if self.review is not None:
-            facts |= {name: stored.get(name) for name in _FIXED_WHEN_ENDED} | {"review": None}
-        return facts
+        if self.review is not None or self.reminded_at is not None:
+            return facts | {name: stored.get(name) for name in _FIXED_WHEN_ENDED} | {"review": None}
+        # Nobody is asked twice, and what ends keeps the moment of the question.
+        return facts | {"asked_at": None if self.status is EventStatus.ACTIVE else stored.get("asked_at")}
 
     def _check(self, target: EventStatus, now: datetime) -> None:
         status = EventStatus.EXPIRED if self.is_overdue(now) else self.status
         by, at = self.closed_by, self.ended_at(now)
         if status is target:
-            # The table's diagonal is for the review alone.
+            # The table's diagonal is for what says so by its own name: a question, a reminder, a review.
             raise InvalidStateTransition(self.chain, status, target, decided_by=by, decided_at=at)
         EVENT_MACHINE.check(self.chain, status, target, decided_by=by, decided_at=at)
 
@@ -245,6 +271,7 @@ class BreakGlassEvent(Record):
             (all((each is not None) == is_closed for each in said_by_closer), "a closed event says who, when and why"),
             (self.mfa_verified == (self.mfa_method is not None), "a verified step-up names its method"),
             (self.review is None or self.status is not EventStatus.ACTIVE, "only an ended event has a review"),
+            (self.reminded_at is None or self.status is not EventStatus.ACTIVE, "only an ended event has reminders"),
             (self.review is None or self.review.reviewer != self.invoker, "nobody reviews their own event"),
         )
 
@@ -261,5 +288,7 @@ _FIXED_WHEN_INVOKED: Final = (
     "expires_at",
     "mfa_verified",
     "mfa_method",
+    "declared_in",
+    "instead_of",
 )
-_FIXED_WHEN_ENDED: Final = ("closed_by", "closed_reason", "closed_at")
+_FIXED_WHEN_ENDED: Final = ("asked_at", "closed_by", "closed_reason", "closed_at")

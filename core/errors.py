@@ -8,7 +8,8 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   └── InvalidPolicy            the policy file has mistakes, each with line, path and fix
     ├── Refused                      understood, and the answer is no
     │   ├── NotAllowed               no rule of the policy allows it
-    │   ├── LimitReached             a live event, a cooldown or a quota stands in the way
+    │   ├── CodeRefused              the code of a second factor is wrong, or was used already
+    │   ├── LimitReached             a live event, a cooldown, a quota or a lock stands in the way
     │   └── InvalidStateTransition   the record's status does not lead there (any more)
     ├── NotFound
     │   ├── RequestNotFound
@@ -33,7 +34,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import ValidationError
 
@@ -100,6 +101,16 @@ class LimitReached(Refused):
         self.limit = limit
         self.value = value
         self.ends_at = ends_at
+
+
+class CodeRefused(Refused):
+    """The code of a second factor does not count: it is `wrong`, or was `used`. Nothing but the count was changed."""
+
+    def __init__(self, problem: Literal["wrong", "used"], tries_left: int) -> None:
+        what = "is wrong" if problem == "wrong" else "was used already"
+        super().__init__(f"the code {what}; {tries_left} more may be wrong")
+        self.problem = problem
+        self.tries_left = tries_left
 
 
 class InvalidStateTransition(Refused):

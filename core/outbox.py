@@ -215,7 +215,10 @@ class Outbox:
             return None
 
     def _deliver(self, delivery: Delivery) -> Outcome | None:
-        """Lease, tell, and write down how far it came; None when somebody else has it, or the one before it."""
+        """Lease, tell, and write down how far it came; None when somebody else has it, or its turn is later."""
+        if self._is_held(delivery):
+            # The pause began after it was taken in hand.
+            return None
         now = self._clock.now()
         leased = self._store.lease(delivery, new_id(), now, now + LEASE)
         told = tell(self._store, leased, self._sinks, self._clock, self._holds) if leased is not None else None

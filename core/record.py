@@ -72,6 +72,11 @@ class Record(BaseModel, ABC):
     def ended_by(self) -> tuple[str | None, datetime | None]:
         """Who ended it and when, as far as somebody did."""
 
+    @property
+    def awaits(self) -> str | None:
+        """What somebody still owes this record after its end, in one word that a list can be asked for."""
+        return None
+
     @abstractmethod
     def life_ends_at(self) -> datetime | None:
         """When nobody needs the record for a decision any more; None while somebody still owes it one."""

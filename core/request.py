@@ -25,7 +25,7 @@ from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidUser
 from core.clock import UtcTime, new_id
 from core.duration import check_duration
 from core.errors import InvalidInput, InvalidStateTransition, NotAllowed
-from core.record import Record, RuleName
+from core.record import Record, RecordId, RuleName
 from core.state_machine import StateMachine
 from core.text import text_rule
 
@@ -74,7 +74,7 @@ class Approval(BaseModel):
 
 
 class Request(Record):
-    """One person's wish for access. `approver` decided it; `rule` is the policy rule under which it was made."""
+    """One person's wish for access, made under the policy rule `rule`. `replaced_by` is the event declared instead."""
 
     KIND: ClassVar[str] = "REQUEST"
 
@@ -91,6 +91,7 @@ class Request(Record):
     decided_at: UtcTime | None = None
     reminded_at: UtcTime | None = None
     access_ends_at: UtcTime | None = None
+    replaced_by: RecordId | None = None
 
     @classmethod
     def submit(
@@ -154,14 +155,14 @@ class Request(Record):
             status=RequestStatus.DENIED, approver=DeciderId(approver), approver_comment=reason, decided_at=now
         )
 
-    def cancel(self, requester: UserId, now: datetime) -> Self:
-        """Take the request back; only its requester may. A second time changes nothing."""
+    def cancel(self, requester: UserId, now: datetime, replaced_by: str | None = None) -> Self:
+        """Take the request back, perhaps for a break-glass event; only its requester may. A second time is the same."""
         if requester != self.requester:
             raise NotAllowed("cancel", ("only the requester can cancel a request",))
         if self.status is RequestStatus.CANCELLED:
             return self
         self._check(RequestStatus.CANCELLED, now)
-        return self.replace(status=RequestStatus.CANCELLED, decided_at=now)
+        return self.replace(status=RequestStatus.CANCELLED, decided_at=now, replaced_by=replaced_by)
 
     def expire(self, now: datetime) -> Self:
         """Record that the deadline passed. Raises InvalidStateTransition before it, and when somebody decided."""
@@ -169,9 +170,8 @@ class Request(Record):
             return self
         self._check(RequestStatus.EXPIRED, self.created_at)
         if not self.is_overdue(now):
-            raise InvalidStateTransition(
-                self.chain, self.status, RequestStatus.EXPIRED, reason="its deadline has not passed"
-            )
+            reason = "its deadline has not passed"
+            raise InvalidStateTransition(self.chain, self.status, RequestStatus.EXPIRED, reason=reason)
         return self.replace(status=RequestStatus.EXPIRED)
 
     def remind(self, now: datetime) -> Self:
@@ -286,6 +286,7 @@ class Request(Record):
                 (self.decided_at is None) == (self.status in {RequestStatus.PENDING, RequestStatus.EXPIRED}),
                 "a request that somebody ended says when",
             ),
+            (self.replaced_by is None or self.status is RequestStatus.CANCELLED, "only a cancelled one is replaced"),
             (
                 not is_approved or self.access_ends_at == (self.decided_at or self.created_at) + self.duration,
                 "the window opens with the approval and lasts for the duration",

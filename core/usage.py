@@ -7,17 +7,17 @@ invoker has at most one live event for a profile, and no quota or cooldown is ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from core.actor import ProfileName, UserId, ValidProfileName, ValidUserId
 from core.break_glass import BreakGlassEvent
 from core.clock import UtcTime
 from core.duration import Duration, format_duration
-from core.errors import InvalidInput, MalformedRecord
+from core.ledger import Ledger
 from core.record import RecordId
 
 HORIZON: Final = timedelta(days=31)
@@ -66,14 +66,10 @@ class Usage(BaseModel):
         )
 
 
-class UsageLedger(BaseModel):
-    """The recent events of one invoker or of one profile. `updated_at` is its version; None: not stored yet."""
+class UsageLedger(Ledger):
+    """The recent events of one invoker or of one profile."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    owner: str
     usages: tuple[Usage, ...] = ()
-    updated_at: UtcTime | None = None
 
     @classmethod
     def of_invoker(cls, invoker: UserId) -> Self:
@@ -84,18 +80,6 @@ class UsageLedger(BaseModel):
     def of_profile(cls, profile: ProfileName) -> Self:
         """A profile's ledger, still empty."""
         return cls(owner=f"{PROFILE_LEDGER}#{profile}")
-
-    def to_item(self) -> dict[str, JsonValue]:
-        """The ledger as plain JSON values: the stored form."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def from_item(cls, item: Mapping[str, object]) -> Self:
-        """Read what `to_item` wrote. Raises MalformedRecord: a ledger that cannot be read allows nothing."""
-        try:
-            return cls.model_validate(item)
-        except (ValidationError, InvalidInput) as error:
-            raise MalformedRecord.from_error(f"LEDGER#{item.get('owner', '?')}", error) from error
 
     def kept_until(self) -> datetime:
         """When no limit can ask for anything in this ledger any more."""

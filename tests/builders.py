@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from core.actor import CLOCK, DeciderId, ProfileName, UserId
 from core.audit import AuditEvent, EntryDraft, EntryId
-from core.break_glass import BreakGlassEvent, EventId, ReasonCode, Verdict
+from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import new_id
 from core.request import Request, RequestId
+from core.review import Verdict
 from tests.engines.clock import A_MOMENT
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def an_event(
     now: datetime = A_MOMENT,
     duration: timedelta = HOUR,
     mfa_method: str | None = None,
+    instead_of: str | None = None,
     event_id: EventId | None = None,
 ) -> BreakGlassEvent:
     """An active break-glass event, invoked at `now`."""
@@ -102,6 +104,7 @@ def an_event(
         now=now,
         duration=duration,
         mfa_method=mfa_method,
+        instead_of=instead_of,
         event_id=event_id,
     )
 

@@ -117,6 +117,11 @@ def moment(at: datetime, *, form: str = "{date_short_pretty} at {time}") -> str:
     return f"<!date^{int(at.timestamp())}^{form}|{at:%Y-%m-%d %H:%M} UTC>"
 
 
+def countdown(at: datetime) -> str:
+    """How long until a moment, or since, which Slack keeps counting: `in 42 minutes`."""
+    return moment(at, form="{ago}")
+
+
 def ago(at: datetime, now: datetime) -> str:
     """How long ago, in the largest unit that fits: `2 minutes ago`."""
     seconds = max(0, int((now - at).total_seconds()))

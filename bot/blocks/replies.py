@@ -10,6 +10,7 @@ from datetime import datetime
 
 from bot.blocks.elements import Block, Message, ago, code, escape, label, length, moment, who, words
 from core.errors import (
+    CodeRefused,
     CountersignError,
     InvalidInput,
     InvalidStateTransition,
@@ -19,6 +20,7 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.request import Request, RequestStatus
+from core.usage import LIVE_EVENT
 
 _UNCHANGED = "Nothing was changed."
 _ID = re.compile(r"\b[UWS](?=[A-Z]*[0-9])[A-Z0-9]{4,31}\b")
@@ -63,7 +65,9 @@ def explain_in_field(error: CountersignError, reader: str = "") -> str:
         case NotAllowed():
             return f"{_capital('; '.join(_to_reader(reason, reader) for reason in error.reasons))}."
         case LimitReached():
-            return f"Not now: {error.limit} ({error.value}) until {error.ends_at:%Y-%m-%d %H:%M} UTC."
+            return f"{_limit(error)} until {error.ends_at:%Y-%m-%d %H:%M} UTC."
+        case CodeRefused():
+            return _code_refused(error)
     return f"The store cannot be reached. {_UNCHANGED} What you typed is still here: try again in a minute."
 
 
@@ -125,8 +129,9 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
                 f"You cannot do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
             )
         case LimitReached():
-            limit = f"{escape(error.limit)} ({escape(error.value)})"
-            text = f"Not now: {limit} until {moment(error.ends_at)}. {_UNCHANGED}"
+            text = f"{escape(_limit(error))} until {moment(error.ends_at)}. {_UNCHANGED}"
+        case CodeRefused():
+            text = f"{_code_refused(error)} {_UNCHANGED}"
         case NotFound():
             text = f"There is no such record any more. {_UNCHANGED}"
         case InvalidInput():
@@ -138,7 +143,22 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
     return text
 
 
+def _limit(error: LimitReached) -> str:
+    if error.limit == LIVE_EVENT:
+        return f"You have this already, by the event {error.value},"
+    return f"Not now: {error.limit} ({error.value})"
+
+
+def _code_refused(error: CodeRefused) -> str:
+    if error.problem == "used":
+        return "This code was used already. Wait for the next one that your app shows."
+    tries = "1 more try" if error.tries_left == 1 else f"{error.tries_left} more tries"
+    return f"This code is wrong. You have {tries}."
+
+
 def _already(error: InvalidStateTransition, now: datetime) -> str:
+    if error.reason is not None and error.decided_by is None:
+        return f"This cannot be done now: it is {escape(error.status)}, and {escape(error.reason)}. {_UNCHANGED}"
     by = f" by {who(error.decided_by)}" if error.decided_by else ""
     when = f" {ago(error.decided_at, now)}" if error.decided_at else ""
     return f"This was already {escape(error.status)}{by}{when}. {_UNCHANGED}"

@@ -49,13 +49,14 @@ def request_card(request: Request, now: datetime, deciders: str = "") -> Message
 
 def summary(request: Request, status: RequestStatus) -> str:
     """One sentence for notifications and screen readers, without any text that a person typed."""
-    asks = f"{who(request.requester)} asks for {request.profile} for {length(request.duration)}"
+    what = f"for {request.profile} for {length(request.duration)}"
+    asked = f"{who(request.requester)} asked {what}"
     return {
-        RequestStatus.PENDING: f"{asks}.",
-        RequestStatus.APPROVED: f"{asks}: approved by {who(request.approver or '')}.",
-        RequestStatus.DENIED: f"{asks}: denied by {who(request.approver or '')}.",
-        RequestStatus.EXPIRED: f"{asks}: expired, nobody decided in time.",
-        RequestStatus.CANCELLED: f"{asks}: cancelled by the requester.",
+        RequestStatus.PENDING: f"{who(request.requester)} asks {what}.",
+        RequestStatus.APPROVED: f"{asked}: approved by {who(request.approver or '')}.",
+        RequestStatus.DENIED: f"{asked}: denied by {who(request.approver or '')}.",
+        RequestStatus.EXPIRED: f"{asked}: expired, nobody decided in time.",
+        RequestStatus.CANCELLED: f"{asked}: cancelled by the requester.",
     }[status]
 
 
@@ -67,7 +68,8 @@ def _headline(request: Request, status: RequestStatus) -> str:
         RequestStatus.EXPIRED: ":alarm_clock: *Expired*",
         RequestStatus.CANCELLED: ":leftwards_arrow_with_hook: *Cancelled*",
     }[status]
-    return f"{mark}\n{who(request.requester)} asks for {code(request.profile)} for *{length(request.duration)}*"
+    asks = "asks" if status is RequestStatus.PENDING else "asked"
+    return f"{mark}\n{who(request.requester)} {asks} for {code(request.profile)} for *{length(request.duration)}*"
 
 
 def _votes(request: Request, status: RequestStatus) -> list[Block]:

@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeAlias
 from slack_bolt import BoltRequest, BoltResponse
 
 from bot.metrics import Metrics, PayloadKind, Transport, TurnedAway
-from bot.payload import has_slacks_shape, is_raised_by_bolt
+from bot.payload import is_raised_by_bolt
 from core.errors import CountersignError
 
 THREADS: Final = 256
@@ -118,8 +118,6 @@ class Dispatcher:
     def _ask(self, transport: Transport, build: Callable[[], BoltRequest]) -> Answered | TurnedAway:
         try:
             request = build()
-            if not has_slacks_shape(request.body):
-                return self._count(transport, TurnedAway.MALFORMED)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             # Bolt reads Slack's JSON while it builds the request, and trusts its shape.
             _log.warning("a payload could not be read: %s", type(error).__name__)

@@ -52,9 +52,8 @@ class Folder:
                 shutil.copyfile(POLICY, self.policy)
                 self.remember(Remembered())
         except OSError as error:
-            raise InvalidInput(
-                "folder", f"{path} cannot be used: {error.strerror or error}", "Name another."
-            ) from error
+            problem = f"{path} cannot be used: {error.strerror or error}"
+            raise InvalidInput("folder", problem, "Name another.") from error
 
     @property
     def workspace(self) -> Path:

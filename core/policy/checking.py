@@ -7,7 +7,7 @@ each rule can decide about somebody, each quorum can be reached, and each event 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from core.duration import format_duration
 from core.policy.reading import Path, write_path
@@ -16,6 +16,8 @@ from core.policy.selector import People, Selector, SelectorKind
 from core.policy.shape import suggest
 
 Rules = Sequence[ApprovalRule | BreakGlassRule]
+MOST_MENTIONS: Final = 50
+"""A mention takes up to 46 characters, and a section of a Slack message 3000."""
 
 
 class Mistake(NamedTuple):
@@ -37,6 +39,8 @@ def find_mistakes(shape: PolicyShape) -> tuple[Mistake, ...]:
         *_in_auto_approvals(shape),
         *_in_rules("break_glass", shape.break_glass, shape),
         *_in_reviews(shape),
+        *_in_mentions(shape),
+        *_in_escalations(shape),
     )
 
 
@@ -76,7 +80,8 @@ def _all_selectors(shape: PolicyShape) -> Iterator[tuple[Path, Selector]]:
             ((*at, "approvers"), rule.approvers),
             ((*at, "auto_approve", "requesters"), automatic),
         ]
-    lists += [(("break_glass", index, "users"), each.users) for index, each in enumerate(shape.break_glass)]
+    for index, each in enumerate(shape.break_glass):
+        lists += [(("break_glass", index, "users"), each.users), (("break_glass", index, "notify"), each.notify)]
     for path, selectors in lists:
         for index, selector in enumerate(selectors or ()):
             yield (*path, index), selector
@@ -186,3 +191,31 @@ def _in_reviews(shape: PolicyShape) -> Iterator[Mistake]:
                     f"nobody could review an event for {profile}: no approval rule covers it",
                     f"Add an approval rule for {profile}; its approvers review.",
                 )
+
+
+def _in_mentions(shape: PolicyShape) -> Iterator[Mistake]:
+    people = People(groups=shape.groups, is_email_trusted=shape.identity.trust_email)
+    for index, rule in enumerate(shape.break_glass):
+        for position, selector in enumerate(rule.notify or ()):
+            if any(leaf.kind is SelectorKind.EMAIL for leaf in people.leaves((selector,))):
+                yield Mistake(
+                    ("break_glass", index, "notify", position),
+                    f"{selector} names somebody by e-mail address, and Slack mentions people by their id only",
+                    "Write the Slack user id instead.",
+                )
+        if len(mentioned := people.leaves(rule.notify or ())) > MOST_MENTIONS:
+            yield Mistake(
+                ("break_glass", index, "notify"),
+                f"{len(mentioned)} people and user groups are more than fit into one message",
+                f"Name at most {MOST_MENTIONS}, or a user group of Slack.",
+            )
+
+
+def _in_escalations(shape: PolicyShape) -> Iterator[Mistake]:
+    for index, rule in enumerate(shape.break_glass):
+        if rule.escalation_threshold is not None and shape.security_channel is None:
+            yield Mistake(
+                ("break_glass", index, "escalation_threshold"),
+                "there is no security channel that could be told",
+                "Add security_channel at the top level, or remove escalation_threshold.",
+            )

@@ -10,17 +10,16 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict
-
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy import conditions
 from core.policy.conditions import Finding, find_rule, judge
 from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision, are_all_met
-from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, PolicyShape, Profile
-from core.policy.selector import People, Selector, SelectorKind
+from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, Profile
+from core.policy.selector import Selector, SelectorKind
 from core.policy.shape import suggest
+from core.policy.version import Version
 
 
 class PolicySource(Protocol):
@@ -31,13 +30,8 @@ class PolicySource(Protocol):
         ...
 
 
-class Policy(BaseModel):
-    """One version of the policy. `digest` is the SHA-256 of the file's bytes, as hex."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    digest: str
-    shape: PolicyShape
+class Policy(Version):
+    """One version of the policy, as those are judged who want something."""
 
     def current(self) -> Self:
         """This policy: a version never changes."""
@@ -126,7 +120,7 @@ class Policy(BaseModel):
             window = rule.time
             found = (*found, judge("time", lambda: conditions.is_open(window, now)))
         if rule.mfa is Mfa.REQUIRED:
-            found = (*found, judge("mfa", lambda: conditions.is_second_factor_given(has_mfa=has_mfa)))
+            found = (*found, judge("code", lambda: conditions.is_second_factor_given(has_mfa=has_mfa)))
         return BreakGlassDecision(
             action="break glass",
             is_allowed=are_all_met(found),
@@ -180,6 +174,10 @@ class Policy(BaseModel):
         """The rule under which this person may ask for the profile, for a form to show; None: they may not."""
         return self._find_approval(requester, profile)[0]
 
+    def break_glass_terms_for(self, profile: str, invoker: Actor) -> BreakGlassRule | None:
+        """The rule under which this person may break the glass, for a form to show; None: they may not."""
+        return self._find_break_glass(invoker, profile)[0]
+
     def deciders_of(self, rule: str) -> frozenset[Selector]:
         """Who may decide what was asked under this rule: user ids, user groups and e-mail addresses, groups resolved.
 
@@ -198,7 +196,7 @@ class Policy(BaseModel):
         return made_under.remind_after if made_under is not None and is_in_force else None
 
     def user_groups(self) -> frozenset[UserGroupId]:
-        """Every Slack user group that this policy names; whoever is judged by it has to be looked up in each."""
+        """Every Slack user group that somebody may have a right from; whoever is judged has to be looked up in each."""
         return self._user_groups
 
     @cached_property
@@ -211,10 +209,6 @@ class Policy(BaseModel):
         named += [rule.users for rule in shape.break_glass]
         leaves = self._people.leaves(tuple(each for selectors in named for each in selectors))
         return frozenset(UserGroupId(each.value) for each in leaves if each.kind is SelectorKind.USER_GROUP)
-
-    @cached_property
-    def _people(self) -> People:
-        return People(groups=self.shape.groups, is_email_trusted=self.shape.identity.trust_email)
 
     def _find_approval(self, requester: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
         return find_rule(

@@ -10,7 +10,7 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -27,14 +27,17 @@ from pydantic import (
 from core import break_glass, request
 from core.actor import ProfileName
 from core.break_glass import ReasonCode
+from core.errors import InvalidInput
 from core.policy.selector import SelectorField
 from core.policy.shape import Name, ProfilePattern, Shape, duration_rule, mistake
 from core.policy.window import TimeWindow
+from core.text import clean_text
 from core.usage import MOST_PER_QUOTA, UsageLimits
 
 LONGEST_WINDOW: Final = timedelta(days=30)
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,31}")
 _LONGEST_DESCRIPTION: Final = 200
+_LONGEST_FALLBACK: Final = 300
 
 
 def _check_channel(text: str) -> str:
@@ -46,6 +49,13 @@ def _check_channel(text: str) -> str:
     return text
 
 
+def _check_fallback(text: str) -> str:
+    try:
+        return clean_text("fallback", text, at_least=1, at_most=_LONGEST_FALLBACK)
+    except InvalidInput as error:
+        raise mistake(error.problem, error.fix) from error
+
+
 def _check_version(value: object) -> object:
     if isinstance(value, bool) or value != 1:
         raise mistake(f"{value!r:.60} is not a version that this Countersign can read", "Write version: 1.")
@@ -53,6 +63,11 @@ def _check_version(value: object) -> object:
 
 
 Selectors = Annotated[tuple[SelectorField, ...], Field(min_length=1)]
+ChannelId = Annotated[
+    StrictStr,
+    AfterValidator(_check_channel),
+    WithJsonSchema({"type": "string", "pattern": f"^{_CHANNEL.pattern}$"}),
+]
 Patterns = Annotated[tuple[ProfilePattern, ...], Field(min_length=1)]
 Quota = Annotated[StrictInt, Field(ge=1, le=MOST_PER_QUOTA)]
 RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
@@ -73,17 +88,26 @@ class Mfa(StrEnum):
     OPTIONAL = "optional"
 
 
+class EventTimes(NamedTuple):
+    """How long before its end the invoker of an event is asked whether it is over, and how soon it is to be reviewed.
+
+    Three days reach over a weekend, while the people who were there still remember.
+    """
+
+    ask_before_end: timedelta = timedelta(minutes=10)
+    review_within: timedelta = timedelta(days=3)
+
+
+_TIMES: Final = EventTimes()
+
+
 class ProfileShape(Shape):
     """What the file says of a profile."""
 
     description: StrictStr = Field(
         default="", max_length=_LONGEST_DESCRIPTION, description="One line for people who choose a profile."
     )
-    channel: Annotated[
-        StrictStr,
-        AfterValidator(_check_channel),
-        WithJsonSchema({"type": "string", "pattern": f"^{_CHANNEL.pattern}$"}),
-    ] = Field(description="The Slack channel in which its requests are decided.")
+    channel: ChannelId = Field(description="The Slack channel in which its requests are decided.")
 
 
 class Profile(ProfileShape):
@@ -169,6 +193,25 @@ class BreakGlassRule(Rule):
     )
     mfa: Mfa = Field(default=Mfa.OPTIONAL, description="Is a second factor needed? Optional if left out.")
     time: TimeWindow | None = Field(default=None, description="Only in these hours. Left out: always.")
+    notify: Selectors | None = Field(default=None, description="Who is mentioned when it happens.")
+    ask_before_end: EventDuration = Field(
+        default=_TIMES.ask_before_end,
+        description="How long before the end the invoker is asked whether it is over; 10m if left out.",
+    )
+    review_within: LimitWindow = Field(
+        default=_TIMES.review_within,
+        description="How long after its end an event has to be reviewed, and how often reviewers are reminded; "
+        "3d if left out.",
+    )
+
+    fallback: Annotated[StrictStr, AfterValidator(_check_fallback)] | None = Field(
+        default=None,
+        description=f"What to do when Countersign cannot record it; plain text, up to {_LONGEST_FALLBACK} characters.",
+    )
+
+    def times(self) -> EventTimes:
+        """When people are asked about its events."""
+        return EventTimes(self.ask_before_end, self.review_within)
 
     def limits(self) -> UsageLimits:
         """The limits that the usage ledgers are judged by."""
@@ -192,6 +235,9 @@ class PolicyShape(Shape):
     )
     break_glass: tuple[BreakGlassRule, ...] = Field(
         default=(), description="The first rule that covers the profile and the person decides."
+    )
+    security_channel: ChannelId | None = Field(
+        default=None, description="The Slack channel that hears of refusals, escalations and overdue reviews."
     )
     identity: Identity = Field(default=Identity(), description="How people are recognised.")
 

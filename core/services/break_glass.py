@@ -1,49 +1,57 @@
 """The use cases of a break-glass event: load, decide by a pure function, commit.
 
-Invariant: limits are judged on the ledgers that move in the same transaction as the event, so they are exact under
-any race. Nothing here ever says that access was given before the store said so.
+Invariant: what a click means is decided from the stored event and the policy of the moment, and is committed only if
+that event is still the one it was decided on. Nothing here ever says that access was given before the store said so.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, check_profile_name
+from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, check_channel_id, check_profile_name
 from core.audit import AuditEvent, EntryDraft
 from core.break_glass import (
     JUSTIFICATION_LENGTH,
-    LINK_LENGTH,
-    NOTES_LENGTH,
     REASON_LENGTH,
     BreakGlassEvent,
     EventId,
     EventStatus,
     ReasonCode,
-    Verdict,
 )
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.errors import EventExists, EventNotFound, LimitReached
-from core.policy import BreakGlassDecision, PolicySource
+from core.policy import PolicySource
+from core.request import RequestId
+from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
+from core.second_factor import SecondFactor
 from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
-from core.services.expiring import expire_overdue
+from core.services.expiring import change_due, expire_overdue
+from core.services.invoking import Invoking, Wish
 from core.services.observer import Observer, Unobserved
 from core.stores.base import MOST_PER_PAGE, Page, Stores
 from core.text import clean_text
-from core.usage import Usage, UsageLedger, find_limit, is_escalated
+from core.usage import Usage, UsageLedger
 
 
 class BreakGlassService:
     """Break the glass, close it, answer for it. Safe for threads, and for any number of processes."""
 
-    def __init__(self, stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        policy: PolicySource,
+        clock: Clock,
+        observer: Observer | None = None,
+        *,
+        second_factor: SecondFactor | None = None,
+    ) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
+        self._invoking = Invoking(stores, policy, clock, self._observer, second_factor)
 
     def invoke(
         self,
@@ -53,45 +61,33 @@ class BreakGlassService:
         justification: str,
         duration: timedelta,
         *,
-        mfa_method: str | None = None,
+        code: str | None = None,
+        instead_of: RequestId | None = None,
+        declared_in: str | None = None,
         idempotency_key: str | None = None,
     ) -> BreakGlassEvent:
-        """Take access at once. `mfa_method` names the step-up that the caller verified.
+        """Take access at once.
 
-        The same `idempotency_key` from the same person gives the event that it gave the first time. Raises
-        InvalidInput, NotAllowed, LimitReached (which says when the limit ends), StoreError.
+        `code` is of the invoker's second factor; `instead_of` is their request to be replaced; `declared_in` is the
+        Slack channel in which they declare it. The same `idempotency_key` from the same person gives the event that it
+        gave the first time. Raises InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit
+        ends), RequestNotFound, InvalidStateTransition (the request to be replaced gives access by now), StoreError.
         """
-        name = check_profile_name(profile)
-        reason = clean_text(
-            "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
+        wish = Wish(
+            invoker=invoker,
+            profile=check_profile_name(profile),
+            reason_code=reason_code,
+            justification=clean_text(
+                "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
+            ),
+            duration=duration,
+            declared_in=check_channel_id(declared_in) if declared_in is not None else None,
+            instead_of=instead_of,
+            event_id=id_from(EventId, invoker.id, idempotency_key),
         )
-        event_id = id_from(EventId, invoker.id, idempotency_key)
         with noting_refusals(self._stores.refusals, AuditEvent.INVOKE_REFUSED, invoker, self._observer) as attempt:
-            attempt.is_for(name)
-
-            def decide() -> BreakGlassEvent:
-                now = self._clock.now()
-                decision = self._policy.current().judge_break_glass(
-                    invoker, name, reason_code, duration, now, has_mfa=mfa_method is not None
-                )
-                if not decision.is_allowed and (known := self._find(event_id, invoker.id)) is not None:
-                    # The same invocation, delivered again: what the policy says by now does not undo it.
-                    return known
-                decision.require()
-                event = BreakGlassEvent.invoke(
-                    invoker=invoker.id,
-                    profile=name,
-                    reason_code=reason_code,
-                    justification=reason,
-                    duration=duration,
-                    rule=decision.rule or "",
-                    now=now,
-                    mfa_method=mfa_method,
-                    event_id=event_id,
-                )
-                return self._create_within_limits(event, decision)
-
-            return retry_on_conflict(decide, self._observer)
+            attempt.is_for(wish.profile)
+            return retry_on_conflict(lambda: self._invoking.decide(wish, code or None), self._observer)
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
         """End the access before its time. Whoever closed it already gets the same event back.
@@ -146,46 +142,27 @@ class BreakGlassService:
 
         Any number of instances may do this at once: each event is expired once. Raises StoreUnavailable.
         """
+        return expire_overdue(self._read_active, self._expire, self._clock)
 
-        def read_page(cursor: str | None) -> Page[BreakGlassEvent]:
-            return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=MOST_PER_PAGE, cursor=cursor)
+    def ask_due(self) -> tuple[BreakGlassEvent, ...]:
+        """Record, of every live event that ends soon, that its invoker is asked whether it is over; those of this call.
 
-        return expire_overdue(read_page, self._expire, self._clock)
+        The question is told by the outbox, as every change is. Any number of instances may do this at once: about each
+        event people are asked once. Raises StoreUnavailable.
+        """
+        return change_due(self._read_active, self._ask_if_due, self._clock)
+
+    def remind_due(self) -> tuple[BreakGlassEvent, ...]:
+        """Record a reminder of every review that is overdue, each time its rule's `review_within` has passed once more.
+
+        Told, and safe for many instances, like the question of `ask_due`. Raises StoreUnavailable.
+        """
+        return change_due(self._read_waiting, self._remind_if_due, self._clock)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Usage | None:
         """The live event that gives this person access to the profile now. One consistent read."""
         by_invoker, _ = self._stores.break_glass.get_ledgers(person, profile)
         return by_invoker.live(profile, self._clock.now())
-
-    def _create_within_limits(self, event: BreakGlassEvent, decision: BreakGlassDecision) -> BreakGlassEvent:
-        by_invoker, by_profile = self._stores.break_glass.get_ledgers(event.invoker, event.profile)
-        if by_invoker.has(event.id):
-            # The same invocation, delivered again.
-            return self._stores.break_glass.get(EventId(event.id))
-        hit = find_limit(by_invoker, by_profile, event.profile, decision.limits, event.created_at)
-        if hit is not None:
-            raise LimitReached(hit.limit, hit.value, hit.ends_at)
-        details: dict[str, JsonValue] = {
-            **decision.to_details(),
-            "reason_code": event.reason_code,
-            "justification": event.justification,
-            "duration": to_nanoseconds(event.duration),
-            "expires_at": format_time(event.expires_at),
-            "request_id": event.request_id,
-            "is_escalated": is_escalated(by_profile, decision.limits, event.created_at),
-        }
-        if event.mfa_method is not None:
-            details["mfa_method"] = event.mfa_method
-        entry = _entry(AuditEvent.BREAK_GLASS_INVOKED, event.invoker, event, details)
-        try:
-            created = self._stores.break_glass.create(event, entry, (by_invoker.add(event), by_profile.add(event)))
-        except EventExists:
-            existing = self._stores.break_glass.get(EventId(event.id))
-            if existing.invoker != event.invoker:
-                raise
-            return existing
-        self._observer.committed(created, entry.event)
-        return created
 
     def _ledgers_after_close(self, closed: BreakGlassEvent) -> tuple[UsageLedger, ...]:
         by_invoker, _ = self._stores.break_glass.get_ledgers(closed.invoker, closed.profile)
@@ -193,12 +170,26 @@ class BreakGlassService:
         # An event so old that its ledger forgot it can still be closed.
         return (ended,) if ended != by_invoker else ()
 
-    def _find(self, event_id: EventId | None, invoker: UserId) -> BreakGlassEvent | None:
-        if event_id is not None:
-            with suppress(EventNotFound):
-                found = self._stores.break_glass.get(event_id)
-                return found if found.invoker == invoker else None
-        return None
+    def _read_active(self, cursor: str | None) -> Page[BreakGlassEvent]:
+        return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=MOST_PER_PAGE, cursor=cursor)
+
+    def _read_waiting(self, cursor: str | None) -> Page[BreakGlassEvent]:
+        return self._stores.break_glass.list_waiting_for_review(limit=MOST_PER_PAGE, cursor=cursor)
+
+    def _ask_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
+        times = self._policy.current().times_of(event.rule)
+        if event.asked_at is not None or not event.is_granting(now) or now < event.ask_at(times.ask_before_end):
+            return None
+        details: dict[str, JsonValue] = {"expires_at": format_time(event.expires_at)}
+        return self._update(event.ask(now), _entry(AuditEvent.BREAK_GLASS_ENDING_SOON, CLOCK, event, details))
+
+    def _remind_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
+        within = self._policy.current().times_of(event.rule).review_within
+        due_at = event.review_due_at(within)
+        if not event.is_waiting_for_review or now < max(due_at, (event.reminded_at or event.created_at) + within):
+            return None
+        details: dict[str, JsonValue] = {"due_at": format_time(due_at), "review_within": to_nanoseconds(within)}
+        return self._update(event.remind(now), _entry(AuditEvent.REVIEW_REMINDED, CLOCK, event, details))
 
     def _load(self, event_id: EventId) -> tuple[BreakGlassEvent, datetime]:
         """The event as it is now, and now. One whose time passed is recorded as expired on the way."""

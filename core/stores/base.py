@@ -16,11 +16,12 @@ from core.actor import ProfileName, UserId
 from core.audit import AuditEntry, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.errors import MalformedRecord
+from core.ledger import Ledger
 from core.record import Record
 from core.request import Request, RequestId, RequestStatus
 from core.stores.deliveries import DeliveryStore
+from core.stores.ledgers import LedgerStore
 from core.stores.places import PlaceStore
-from core.usage import UsageLedger
 
 R = TypeVar("R", bound=Record)
 DEFAULT_LIMIT: Final = 100
@@ -101,14 +102,29 @@ class RequestStore(Protocol):
         ...
 
 
-class BreakGlassStore(Protocol):
-    """The break-glass events, and the usage ledgers that move with them."""
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A request that an event replaces: as it becomes, still with the `updated_at` that it was read with."""
 
-    def create(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[UsageLedger] = ()) -> BreakGlassEvent:
-        """Store a new event with its audit entry and its ledgers.
+    request: Request
+    entry: EntryDraft
 
-        Each ledger replaces the one that was read with `ledger.updated_at`. Raises EventExists,
-        ConcurrentModification when a ledger changed, StoreUnavailable.
+
+class BreakGlassStore(LedgerStore, Protocol):
+    """The break-glass events, and the ledgers that move with them."""
+
+    def create(
+        self,
+        event: BreakGlassEvent,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        *,
+        replacing: Replaced | None = None,
+    ) -> BreakGlassEvent:
+        """Store a new event with its audit entry and its ledgers, and with the request that it replaces, as it becomes.
+
+        Each ledger, and the request, replaces the one that was read with its `updated_at`. Raises EventExists,
+        ConcurrentModification when one of these changed, StoreUnavailable; of the request also what `update` raises.
         """
         ...
 
@@ -116,7 +132,7 @@ class BreakGlassStore(Protocol):
         """Read one event, consistently. Raises EventNotFound, MalformedRecord, StoreUnavailable."""
         ...
 
-    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[UsageLedger] = ()) -> BreakGlassEvent:
+    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`; see RequestStore.update."""
         ...
 
@@ -152,26 +168,10 @@ class BreakGlassStore(Protocol):
         """One profile's events, newest first."""
         ...
 
-    def find_active_by_invoker_and_profile(
-        self, invoker: UserId, profile: ProfileName, now: datetime
-    ) -> BreakGlassEvent | None:
-        """The event that gives access now. For display: the ledgers, not this, keep events from stacking."""
-        ...
-
-    def count_by_invoker_since(self, invoker: UserId, since: datetime) -> int:
-        """How many events one person made at or after a moment. For display: see the ledgers."""
-        ...
-
-    def count_by_profile_since(self, profile: ProfileName, since: datetime) -> int:
-        """How many events one profile had at or after a moment. For display: see the ledgers."""
-        ...
-
-    def get_last_by_invoker_and_profile(self, invoker: UserId, profile: ProfileName) -> BreakGlassEvent | None:
-        """The newest event of one person for one profile. For display: see the ledgers."""
-        ...
-
-    def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
-        """The invoker's and the profile's ledger, read consistently, in one read."""
+    def list_waiting_for_review(
+        self, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, since: datetime | None = None
+    ) -> Page[BreakGlassEvent]:
+        """The ended events that nobody has reviewed, newest first. It costs what it gives, however long the history."""
         ...
 
     def iterate(self) -> Iterator[BreakGlassEvent]:

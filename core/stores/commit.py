@@ -28,12 +28,13 @@ from core.errors import (
     RequestExists,
     RequestNotFound,
 )
+from core.ledger import Ledger
 from core.record import Record
 from core.request import Request
 from core.stores.base import DEFAULT_RETENTION
-from core.usage import UsageLedger
 
 R = TypeVar("R", bound=Record)
+L = TypeVar("L", bound=Ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +136,8 @@ def existing(record: Record) -> AlreadyExists:
     return RequestExists(record.id) if isinstance(record, Request) else EventExists(record.id)
 
 
-def stamp_ledger(ledger: UsageLedger, commit: Commit[R]) -> UsageLedger:
-    """The ledger as it will be stored: its version moves strictly forward, with the record that it moves with."""
-    at = commit.record.updated_at
+def stamp_ledger(ledger: L, at: datetime) -> L:
+    """The ledger as it will be stored: its version moves strictly forward, with the change that it belongs to."""
     later = at if ledger.updated_at is None else max(at, ledger.updated_at + TICK)
     return ledger.model_copy(update={"updated_at": later})
 

@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 from core.actor import ProfileName, UserId
+from core.break_glass import AWAITS_REVIEW, BreakGlassEvent, EventStatus
 from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
-from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import format_time
 from core.errors import MalformedRecord
 from core.record import Record
@@ -159,6 +159,12 @@ class EventLists(RecordLists[BreakGlassEvent, Raw]):
     ) -> Page[BreakGlassEvent]:
         """One profile's events, newest first."""
         return self._page("profile", profile, limit=limit, cursor=cursor, since=since)
+
+    def list_waiting_for_review(
+        self, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, since: datetime | None = None
+    ) -> Page[BreakGlassEvent]:
+        """The ended events that nobody has reviewed, newest first."""
+        return self._page("awaits", AWAITS_REVIEW, limit=limit, cursor=cursor, since=since)
 
     def find_active_by_invoker_and_profile(
         self, invoker: UserId, profile: ProfileName, now: datetime

@@ -11,6 +11,9 @@ from typing import Final
 TTL_ATTRIBUTE: Final = "ttl"
 """A Number of Unix seconds, after which DynamoDB may delete the item (within a few days, says AWS)."""
 
+AWAITS_ATTRIBUTE: Final = "awaits"
+"""What somebody still owes the record after its end, such as a review."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -59,6 +62,8 @@ BREAK_GLASS: Final = Table(
         "gsi-invoker": Key("invoker", "created_at"),
         "gsi-status": Key("status", "created_at"),
         "gsi-profile": Key("profile", "created_at"),
+        # Sparse: only an event that ended and has no review has the attribute.
+        f"gsi-{AWAITS_ATTRIBUTE}": Key(AWAITS_ATTRIBUTE, "created_at"),
     },
 )
 

@@ -18,8 +18,8 @@ from bot.command_text import (
     OpenForm,
     ShowHelp,
     parse_access,
-    unescape,
 )
+from bot.command_words import unescape
 from core.errors import InvalidInput
 
 WHY = "deploy the fix for INC-12"

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bot.blocks.elements import MOST_SECTION_TEXT, ago, escape, moment, plain, said, shorten, who, words
-from bot.blocks.request_form import FIELDS, MOST_OPTIONS, Asked, Offer, read_request_form, request_form
+from bot.blocks.fields import MOST_OPTIONS
+from bot.blocks.request_form import FIELDS, Asked, Offer, read_request_form, request_form
 from bot.playground.slack.block_kit import check_view
 from core.actor import CLOCK, ProfileName, by_policy
 from core.errors import InvalidInput

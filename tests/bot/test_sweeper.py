@@ -247,12 +247,17 @@ def test_a_store_that_was_away_is_used_again_once_it_is_back(
     stores: Stores, clock: FrozenClock, requests: RequestService, sweepers: list[Sweeper],
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    was_asked, is_back = threading.Event(), threading.Event()
+    was_asked, is_back, went_away, was_seen, was_missed = (threading.Event() for _ in range(5))
 
     def answer(_name: str, answer: Any) -> Any:  # noqa: ANN401  Whatever the store has.
         was_asked.set()
-        if not is_back.is_set():
+        is_measure = isinstance(answer, Backlog)
+        if not is_back.is_set() or went_away.is_set():
+            if is_measure and went_away.is_set():
+                was_missed.set()
             raise StoreUnavailable("nobody answers")
+        if is_measure:
+            was_seen.set()
         return answer
 
     away = _Watched(stores, answer)
@@ -262,6 +267,11 @@ def test_a_store_that_was_away_is_used_again_once_it_is_back(
     assert was_asked.wait(PATIENCE_SECONDS)
     is_back.set()
     sink.wait_for(lambda: sink.seqs(request.chain) == [1])
+    assert was_seen.wait(PATIENCE_SECONDS)
+    went_away.set()
+    assert was_missed.wait(PATIENCE_SECONDS)
+    assert sweeper.stop()
+    assert sweeper.outbox_state() is None
     assert "nobody answers" in caplog.text
     assert "Traceback" not in caplog.text
 
@@ -328,7 +338,7 @@ def test_the_state_of_the_outbox_is_at_hand(
         return answer
 
     sweepers.append(sweeper := _sweeper(_Watched(stores, look), clock, sink))
-    assert sweeper.outbox_state() == OutboxState()
+    assert sweeper.outbox_state() is None
     sweeper.start()
     assert seen.wait(PATIENCE_SECONDS)
     assert sweeper.stop()

@@ -1,4 +1,4 @@
-"""The five ways in which a store changes something, each made once and looked at afterwards.
+"""The six ways in which a store changes something, each made once and looked at afterwards.
 
 Invariant: whether a change has happened is read past the network that the test breaks, and is a whole truth: record,
 audit chain and ledgers agree, or the reading fails.
@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from core.audit import AuditEvent, AuditKeyring, EntryDraft
-from core.break_glass import BreakGlassEvent, EventId, EventStatus, Verdict
+from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.errors import NotFound
 from core.record import Record
 from core.request import Request, RequestId, RequestStatus
+from core.review import Verdict
 from core.stores import Stores
+from core.stores.base import Replaced
 from core.usage import Usage, UsageLedger
 from core.verification import verify_chain
 from tests.builders import APPROVER, REVIEWER, SECOND_APPROVER, a_draft, a_profile, a_request, a_user, an_event
@@ -111,6 +113,26 @@ class Update(Change):
         return request.has_approval_by(APPROVER)
 
 
+class Remind(Change):
+    """The approvers are reminded of a request that waits."""
+
+    event = AuditEvent.REQUEST_REMINDED
+
+    def __init__(self, direct: Stores) -> None:
+        super().__init__(direct)
+        self.record: Request = direct.requests.create(a_request(now=NOW), a_draft())
+
+    def make(self, stores: Stores) -> Request:
+        return stores.requests.update(self.record.remind(NOW), self.draft)
+
+    def change_later(self) -> Request:
+        request = self._direct.requests.get(RequestId(self.record.id))
+        return self._direct.requests.update(request.approve(SECOND_APPROVER, NOW), a_draft())
+
+    def _is_in_record(self) -> bool:
+        return self._direct.requests.get(RequestId(self.record.id)).reminded_at is not None
+
+
 class Delete(Change):
     """A request is removed."""
 
@@ -193,4 +215,38 @@ def close_event(
     return stores.break_glass.update(closed, draft, (ledger.end(closed),))
 
 
-CHANGES: Final[tuple[type[Change], ...]] = (Create, Update, Delete, Invoke, Close)
+class Replace(Change):
+    """The glass is broken with a code, instead of a request that waits."""
+
+    event = AuditEvent.BREAK_GLASS_INVOKED
+
+    def __init__(self, direct: Stores) -> None:
+        super().__init__(direct)
+        invoker, profile = a_user(), a_profile()
+        request = direct.requests.create(a_request(requester=invoker, profile=profile, now=NOW), a_draft())
+        self.record: BreakGlassEvent = an_event(
+            invoker=invoker, profile=profile, now=NOW, mfa_method="totp", instead_of=request.id
+        )
+        cancelled = request.cancel(invoker, NOW, replaced_by=self.record.id)
+        self._replacing = Replaced(cancelled, a_draft(AuditEvent.REQUEST_CANCELLED, outcome="cancelled"))
+        self._ledgers = direct.break_glass.get_ledgers_and_codes(invoker, profile)
+
+    def make(self, stores: Stores) -> BreakGlassEvent:
+        by_invoker, by_profile, codes = self._ledgers
+        ledgers = (by_invoker.add(self.record), by_profile.add(self.record), codes.accept(1))
+        return stores.break_glass.create(self.record, self.draft, ledgers, replacing=self._replacing)
+
+    def change_later(self) -> BreakGlassEvent:
+        event = self._direct.break_glass.get(EventId(self.record.id))
+        return close_event(self._direct, event, a_draft(AuditEvent.BREAK_GLASS_CLOSED))
+
+    def _is_in_record(self) -> bool:
+        is_there = self.read() is not None
+        request = self._direct.requests.get(RequestId(self._replacing.request.id))
+        codes = self._direct.break_glass.get_ledgers_and_codes(self.record.invoker, self.record.profile)[2]
+        assert (request.replaced_by == self.record.id, codes.last_step == 1) == (is_there, is_there)
+        assert list(verify_chain(self._direct, request.chain, AuditKeyring(), NOW)) == []
+        return is_there
+
+
+CHANGES: Final[tuple[type[Change], ...]] = (Create, Update, Remind, Delete, Invoke, Close, Replace)

@@ -63,17 +63,22 @@ class StalledSink(RecordingSink):
         self._profile = profile
         self._changed = threading.Condition()
         self._is_released = False
-        self.waiting = 0
+        self.stalled: list[str | None] = []
         self.most_waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for an answer."""
+        return len(self.stalled)
 
     def deliver(self, entry: AuditEntry) -> None:
         with self._changed:
             if self._profile in {None, entry.profile}:
-                self.waiting += 1
+                self.stalled.append(entry.profile)
                 self.most_waiting = max(self.most_waiting, self.waiting)
                 self._changed.notify_all()
                 released = self._changed.wait_for(lambda: self._is_released, PATIENCE_SECONDS)
-                self.waiting -= 1
+                self.stalled.remove(entry.profile)
                 assert released
             super().deliver(entry)
             self._changed.notify_all()

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from core.actor import UserId
-from core.break_glass import MAX_DURATION, BreakGlassEvent, EventId, EventStatus, Review, Verdict
+from core.break_glass import MAX_DURATION, BreakGlassEvent, EventId, EventStatus
 from core.clock import TICK
 from core.errors import InvalidInput, InvalidStateTransition, MalformedRecord, NotAllowed
+from core.review import Review, Verdict
 from tests.builders import APPROVER, HOUR, INVOKER, REVIEWER, a_reviewed_event, an_event
 from tests.core.strategies import durations, legible_texts, moments
 from tests.engines.clock import A_MOMENT
@@ -28,9 +29,12 @@ LIVE: Final = an_event()
 SHUT: Final = LIVE.close(APPROVER, EARLY, "it is up again")
 STATES: Final[dict[str, tuple[BreakGlassEvent, datetime]]] = {
     "active": (LIVE, EARLY),
+    "asked": (LIVE.ask(EARLY), EARLY),
     "overdue": (LIVE, LATE),
     "closed": (SHUT, LATE),
     "expired": (LIVE.expire(DEADLINE), LATE),
+    "closed and reminded": (SHUT.remind(LATE), LATE),
+    "expired and reminded": (LIVE.expire(DEADLINE).remind(LATE), LATE),
     "closed and reviewed": (a_reviewed_event(SHUT, now=LATE), LATE + HOUR),
     "expired and reviewed": (a_reviewed_event(LIVE.expire(DEADLINE), now=LATE), LATE + HOUR),
 }
@@ -38,17 +42,33 @@ EVENTS: Final[dict[str, Callable[[BreakGlassEvent, datetime], BreakGlassEvent]]]
     "close": lambda event, now: event.close(APPROVER, now, "it is up again, I said"),
     "close by another": lambda event, now: event.close(INVOKER, now, "done with it"),
     "expire": lambda event, now: event.expire(now),
+    "ask": lambda event, now: event.ask(now),
+    "remind": lambda event, now: event.remind(now + HOUR),
     "review": lambda event, now: event.add_review(REVIEWER, now, Verdict.NOT_JUSTIFIED, NOTES),
     "review by another": lambda event, now: event.add_review(APPROVER, now, Verdict.NOT_JUSTIFIED, NOTES),
 }
 SAME = "the very same record"
 REFUSED = "InvalidStateTransition"
 GAINS_REVIEW = "gains its review"
+IS_ASKED = "the invoker is asked"
+IS_REMINDED = "the reviewers are reminded"
+GAINS: Final = {GAINS_REVIEW: "review", IS_ASKED: "asked_at", IS_REMINDED: "reminded_at"}
 TABLE: Final[dict[str, dict[str, str]]] = {
     "active": {
         "close": CLOSED,
         "close by another": CLOSED,
         "expire": REFUSED,
+        "ask": IS_ASKED,
+        "remind": REFUSED,
+        "review": REFUSED,
+        "review by another": REFUSED,
+    },
+    "asked": {
+        "close": CLOSED,
+        "close by another": CLOSED,
+        "expire": REFUSED,
+        "ask": SAME,
+        "remind": REFUSED,
         "review": REFUSED,
         "review by another": REFUSED,
     },
@@ -57,6 +77,8 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "close": SAME,
         "close by another": REFUSED,
         "expire": REFUSED,
+        "ask": REFUSED,
+        "remind": IS_REMINDED,
         "review": GAINS_REVIEW,
         "review by another": GAINS_REVIEW,
     },
@@ -64,6 +86,8 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "close": REFUSED,
         "close by another": REFUSED,
         "expire": SAME,
+        "ask": REFUSED,
+        "remind": IS_REMINDED,
         "review": GAINS_REVIEW,
         "review by another": GAINS_REVIEW,
     },
@@ -71,6 +95,8 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "close": SAME,
         "close by another": REFUSED,
         "expire": REFUSED,
+        "ask": REFUSED,
+        "remind": REFUSED,
         "review": SAME,
         "review by another": REFUSED,
     },
@@ -78,12 +104,20 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "close": REFUSED,
         "close by another": REFUSED,
         "expire": SAME,
+        "ask": REFUSED,
+        "remind": REFUSED,
         "review": SAME,
         "review by another": REFUSED,
     },
 }
+# Reminders change nothing of what may happen.
+TABLE["closed and reminded"] = TABLE["closed"]
+TABLE["expired and reminded"] = TABLE["expired"]
 STATUS_WHEN_ENDING: Final = {
     "active": "active",
+    "asked": "active",
+    "closed and reminded": "closed",
+    "expired and reminded": "expired",
     "overdue": "expired",
     "closed": "closed",
     "expired": "expired",
@@ -92,6 +126,9 @@ STATUS_WHEN_ENDING: Final = {
 }
 ENDED: Final[dict[str, tuple[str | None, datetime | None]]] = {
     "active": (None, None),
+    "asked": (None, None),
+    "closed and reminded": (APPROVER, EARLY),
+    "expired and reminded": (None, DEADLINE),
     "overdue": (None, DEADLINE),
     "closed": (APPROVER, EARLY),
     "expired": (None, DEADLINE),
@@ -117,7 +154,11 @@ def test_each_event_in_each_state_leads_where_the_table_says(state: str, event: 
             EVENTS[event](record, now)
         error = refusal.value
         assert error.record == record.chain
-        if not event.startswith("review"):
+        if event in {"ask", "remind"}:
+            is_reviewed = event == "remind" and record.review is not None
+            status = "active" if event == "remind" and state == "overdue" else STATUS_WHEN_ENDING[state]
+            assert (error.status, error.wanted) == ("reviewed" if is_reviewed else status, f"{event}ed")
+        elif not event.startswith("review"):
             assert (error.status, error.wanted) == (
                 STATUS_WHEN_ENDING[state],
                 "expired" if event == "expire" else CLOSED,
@@ -130,9 +171,9 @@ def test_each_event_in_each_state_leads_where_the_table_says(state: str, event: 
             assert (error.status, error.wanted, error.reason) == ("active", "reviewed", "it has not ended")
     elif expected == SAME:
         assert EVENTS[event](record, now) is record
-    elif expected == GAINS_REVIEW:
+    elif expected in GAINS:
         after = EVENTS[event](record, now)
-        assert set(_changes(record, after)) == {"review"}
+        assert set(_changes(record, after)) == {GAINS[expected]}
     else:
         assert EVENTS[event](record, now).status == expected
     assert record.model_dump() == before
@@ -172,7 +213,7 @@ def test_no_event_ever_changes_what_was_fixed_when_the_glass_was_broken(state: s
     if TABLE[state][event] != REFUSED:
         after = EVENTS[event](record, now)
         item, item_after = record.to_item(), after.to_item()
-        fixed = set(item) - {"status"}
+        fixed = set(item) - {"status", "reminded_at"}
         assert {name: item_after.get(name) for name in fixed} == {name: item[name] for name in fixed}
 
 
@@ -182,25 +223,44 @@ def test_what_the_store_must_still_find_grows_with_the_end_and_the_review() -> N
         for name, value in LIVE.to_item().items()
         if name not in {"id", "updated_at", "status", "audit_length"}
     }
-    assert LIVE.facts_to_keep() == SHUT.facts_to_keep() == {**when_invoked, "mfa_method": None}
-    assert a_reviewed_event(SHUT).facts_to_keep() == {
+    unset: dict[str, object] = {"mfa_method": None, "declared_in": None, "instead_of": None}
+    assert LIVE.facts_to_keep() == SHUT.facts_to_keep() == {**when_invoked, **unset, "asked_at": None}
+    when_ended = {
         **SHUT.facts_to_keep(),
         "closed_by": APPROVER,
         "closed_reason": "it is up again",
         "closed_at": SHUT.to_item()["closed_at"],
         "review": None,
     }
+    assert a_reviewed_event(SHUT).facts_to_keep() == SHUT.remind(LATE).facts_to_keep() == when_ended
 
 
-def test_each_end_replaces_only_an_active_event_and_a_review_only_the_same_end() -> None:
+def test_nobody_is_asked_twice_and_an_end_keeps_the_moment_of_the_question() -> None:
+    asked, _ = STATES["asked"]
+    at = asked.to_item()["asked_at"]
+    assert asked.facts_to_keep()["asked_at"] is None, "the stored event has not been asked about yet"
+    assert asked.close(INVOKER, EARLY, "done with it").facts_to_keep()["asked_at"] == at
+    assert asked.expire(LATE).facts_to_keep()["asked_at"] == at
+    assert asked.expire(LATE).remind(LATE).facts_to_keep()["asked_at"] == at
+
+
+def test_each_end_replaces_only_an_active_event_and_what_follows_only_the_same_end() -> None:
     assert {state: record.legal_sources() for state, (record, _) in STATES.items()} == {
         "active": frozenset(),
+        "asked": {ACTIVE},
         "overdue": frozenset(),
         "closed": {ACTIVE},
         "expired": {ACTIVE},
+        "closed and reminded": {CLOSED},
+        "expired and reminded": {EXPIRED},
         "closed and reviewed": {CLOSED},
         "expired and reviewed": {EXPIRED},
     }
+
+
+def test_an_event_waits_for_its_review_from_its_recorded_end_on() -> None:
+    waiting = {"closed", "expired", "closed and reminded", "expired and reminded"}
+    assert {state for state, (record, _) in STATES.items() if record.is_waiting_for_review} == waiting
 
 
 # Boundary times
@@ -224,7 +284,7 @@ def test_exactly_at_its_end_an_event_grants_nothing_and_can_only_expire() -> Non
     assert refusal.value.status == "expired"
 
 
-@pytest.mark.parametrize("state", [state for state in STATES if state != "active"])
+@pytest.mark.parametrize("state", [state for state in STATES if state not in {"active", "asked"}])
 def test_what_ended_grants_nothing_not_even_to_a_clock_that_went_back(state: str) -> None:
     record, now = STATES[state]
     assert not record.is_granting(now)
@@ -235,9 +295,12 @@ def test_what_ended_grants_nothing_not_even_to_a_clock_that_went_back(state: str
 def test_an_event_is_kept_until_its_review_however_long_that_takes() -> None:
     assert {state: record.life_ends_at() for state, (record, _) in STATES.items()} == {
         "active": None,
+        "asked": None,
         "overdue": None,
         "closed": None,
         "expired": None,
+        "closed and reminded": None,
+        "expired and reminded": None,
         "closed and reviewed": LATE,
         "expired and reviewed": LATE,
     }
@@ -273,6 +336,7 @@ BROKEN: Final[list[tuple[str, str, dict[str, object]]]] = [
     ("a closed event says who, when and why", "active", {"closed_at": EARLY}),
     ("a verified step-up names its method", "active", {"mfa_verified": True}),
     ("a verified step-up names its method", "active", {"mfa_method": "totp"}),
+    ("only an ended event has reminders", "active", {"reminded_at": LATE}),
     (
         "only an ended event has a review",
         "closed and reviewed",

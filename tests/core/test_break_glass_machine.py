@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.actor import UserId
-from core.break_glass import BreakGlassEvent, Verdict
+from core.break_glass import BreakGlassEvent
 from core.errors import InvalidStateTransition, NotAllowed
+from core.review import Verdict
 from tests.builders import HOUR, INVOKER, an_event
 from tests.engines.clock import A_MOMENT
 
@@ -20,7 +21,7 @@ NOTES = "Nothing else would have helped"
 
 
 class EventMachine(RuleBasedStateMachine):
-    """The model: the end (a word, by whom, when) and the reviewer."""
+    """The model: the end (a word, by whom, when), the reviewer, and when people were asked last."""
 
     @initialize(duration=st.sampled_from([HOUR / 2, HOUR, 4 * HOUR]))
     def invoke(self, duration: timedelta) -> None:
@@ -29,6 +30,8 @@ class EventMachine(RuleBasedStateMachine):
         self.deadline = A_MOMENT + duration
         self.end: tuple[str, str | None, datetime | None] = ("active", None, None)
         self.reviewer: UserId | None = None
+        self.asked_at: datetime | None = None
+        self.reminded_at: datetime | None = None
 
     @rule(step=st.sampled_from([-HOUR, -timedelta(microseconds=1), timedelta(microseconds=1), HOUR / 2, HOUR]))
     def move_clock(self, step: timedelta) -> None:
@@ -54,6 +57,22 @@ class EventMachine(RuleBasedStateMachine):
         else:
             assert _refusal(lambda: self.event.expire(self.now)) is InvalidStateTransition
 
+    @rule()
+    def ask(self) -> None:
+        if self.end[0] != "active" or self._is_too_late():
+            assert _refusal(lambda: self.event.ask(self.now)) is InvalidStateTransition
+        else:
+            self.event = self.event.ask(self.now)
+            self.asked_at = self.asked_at or self.now
+
+    @rule()
+    def remind(self) -> None:
+        if self.end[0] == "active" or self.reviewer is not None:
+            assert _refusal(lambda: self.event.remind(self.now)) is InvalidStateTransition
+        else:
+            self.event = self.event.remind(self.now)
+            self.reminded_at = self.now
+
     @rule(who=people, verdict=st.sampled_from(Verdict))
     def review(self, who: UserId, verdict: Verdict) -> None:
         if who == INVOKER:
@@ -72,6 +91,7 @@ class EventMachine(RuleBasedStateMachine):
         assert self.event.status == status
         assert self.event.ended_by == (by, at)
         assert (self.event.review and self.event.review.reviewer) == self.reviewer
+        assert (self.event.asked_at, self.event.reminded_at) == (self.asked_at, self.reminded_at)
         assert self.event.is_overdue(self.now) == self._is_too_late()
         assert self.event.is_granting(self.now) == (status == "active" and self.now < self.deadline)
         assert BreakGlassEvent.from_item(self.event.to_item()) == self.event

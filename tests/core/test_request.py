@@ -178,6 +178,15 @@ def test_a_cancelled_request_says_when_and_names_its_requester_as_the_one_who_en
     assert cancelled.ended_by == (REQUESTER, EARLY)
 
 
+def test_a_cancelled_request_names_the_event_that_replaced_it_and_keeps_to_that() -> None:
+    replaced = ONE_VOTE.cancel(REQUESTER, EARLY, replaced_by="0123456789abcdef")
+    assert _changes(ONE_VOTE.cancel(REQUESTER, EARLY), replaced) == {"replaced_by": "0123456789abcdef"}
+    assert replaced.cancel(REQUESTER, EARLY, replaced_by="fedcba9876543210") is replaced
+    assert (
+        ONE_VOTE.cancel(REQUESTER, EARLY).cancel(REQUESTER, EARLY, replaced_by="fedcba9876543210").replaced_by is None
+    )
+
+
 def test_expiry_changes_the_status_alone() -> None:
     assert _changes(ONE_VOTE, ONE_VOTE.expire(LATE)) == {"status": EXPIRED}
 
@@ -312,6 +321,7 @@ BROKEN: Final[dict[str, tuple[str, dict[str, object]]]] = {
     "a quorum approves": ("pending", {"required_approvals": 1}),
     "no vote is counted beyond the quorum": ("approved", {"required_approvals": 1}),
     "a denial has a reason": ("denied", {"approver_comment": None}),
+    "only a cancelled one is replaced": ("pending", {"replaced_by": "0123456789abcdef"}),
     "an approved request, and only it, has a window": ("cancelled", {"access_ends_at": LATE}),
     "a request that somebody ended says when": ("expired", {"decided_at": EARLY}),
     "the window opens with the approval and lasts for the duration": ("approved", {"access_ends_at": LATE}),

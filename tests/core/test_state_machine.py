@@ -77,6 +77,7 @@ def test_an_event_leaves_active_once_and_an_ended_one_may_only_become_what_it_is
         (source, target) for source in EventStatus for target in EventStatus if EVENT_MACHINE.may_move(source, target)
     }
     assert legal == {
+        (EventStatus.ACTIVE, EventStatus.ACTIVE),
         (EventStatus.ACTIVE, EventStatus.CLOSED),
         (EventStatus.ACTIVE, EventStatus.EXPIRED),
         (EventStatus.CLOSED, EventStatus.CLOSED),

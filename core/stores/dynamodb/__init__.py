@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb.audit import DynamoAudit
+from core.stores.dynamodb.break_glass import DynamoBreakGlass
 from core.stores.dynamodb.connection import Connection
-from core.stores.dynamodb.records import DynamoBreakGlass, DynamoRequests
+from core.stores.dynamodb.records import DynamoRequests
 from core.stores.refusal_log import BackgroundRefusalLog
 
 

@@ -72,6 +72,10 @@ class ConditionFailed(Exception):
         self.stored = stored
         self.is_retry = is_retry
 
+    def part(self, items: slice) -> ConditionFailed:
+        """The same of some of the items."""
+        return ConditionFailed(self.failed[items], self.stored[items], is_retry=self.is_retry)
+
 
 class CallRefused(Exception):
     """DynamoDB said no with a code that the caller had asked to be told of. It never leaves this package."""

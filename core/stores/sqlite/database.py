@@ -24,7 +24,7 @@ _RECORD_COLUMNS = """
     created_at TEXT NOT NULL, updated_at TEXT NOT NULL, expires_at TEXT NOT NULL, body TEXT NOT NULL"""
 _SCHEMA: Final = {
     "requests": f"CREATE TABLE IF NOT EXISTS requests ({_RECORD_COLUMNS})",
-    "break_glass": f"CREATE TABLE IF NOT EXISTS break_glass ({_RECORD_COLUMNS})",
+    "break_glass": f"CREATE TABLE IF NOT EXISTS break_glass ({_RECORD_COLUMNS}, awaits TEXT)",
     "ledgers": """CREATE TABLE IF NOT EXISTS ledgers (
         owner TEXT PRIMARY KEY, updated_at TEXT NOT NULL, body TEXT NOT NULL)""",
     "audit": """CREATE TABLE IF NOT EXISTS audit (
@@ -47,6 +47,7 @@ _INDEXES: Final = (
         for table in ("requests", "break_glass")
         for column in ("person", "profile", "status")
     ),
+    "CREATE INDEX IF NOT EXISTS break_glass_by_awaits ON break_glass (awaits, created_at, id) WHERE awaits IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS audit_by_at ON audit (at, chain, seq)",
     "CREATE INDEX IF NOT EXISTS audit_due ON audit (is_parked, due_at) WHERE due_at IS NOT NULL",
 )

@@ -20,8 +20,11 @@ from core.audit import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
 from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
+from core.ledger import Ledger
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
+from core.second_factor import CodeLedger
+from core.stores.base import Replaced
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -33,18 +36,20 @@ from core.stores.commit import (
     prepare_delete,
     prepare_update,
     read_record,
-    stamp_ledger,
 )
 from core.stores.listing import EventLists, RecordLists, RequestLists, Row
 from core.stores.paging import Position
+from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.sqlite.audit import insert_entry
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
 from core.usage import UsageLedger
 
 R = TypeVar("R", bound=Record)
 _Raw = tuple[str, str]
 _log = logging.getLogger("countersign.store")
 _PAGE_OF_ITERATION: Final = 500
+_COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
 
 
 class _SqliteRecords(RecordLists[R, _Raw]):
@@ -74,30 +79,28 @@ class _SqliteRecords(RecordLists[R, _Raw]):
                 except MalformedRecord as error:
                     _log.warning("skipped: %s", error)
 
-    def _create(self, record: R, drafts: Sequence[EntryDraft], ledgers: Sequence[UsageLedger] = ()) -> R:
+    def insert(self, connection: sqlite3.Connection, record: R, drafts: Sequence[EntryDraft]) -> R:
+        """Create the record inside the caller's transaction; return it as stored. Raises like `create`."""
         commit = prepare_create(record, drafts, self._settings)
-        with self._database.write() as connection:
-            _write_ledgers(connection, commit, ledgers)
-            try:
-                self._insert(connection, commit)
-                _write_entries(connection, commit)
-            except sqlite3.IntegrityError as error:
-                raise existing(record) from error
+        try:
+            self._insert(connection, commit)
+            _write_entries(connection, commit)
+        except sqlite3.IntegrityError as error:
+            raise existing(record) from error
         return commit.record
 
-    def _update(self, record: R, draft: EntryDraft, ledgers: Sequence[UsageLedger] = ()) -> R:
+    def replace(self, connection: sqlite3.Connection, record: R, draft: EntryDraft) -> R:
+        """Update the record inside the caller's transaction; return it as stored. Raises like `update`."""
         commit = prepare_update(record, (draft,), self._settings)
-        with self._database.write() as connection:
-            self._refuse_unless_allowed(connection, record, commit)
-            connection.execute(
-                f"UPDATE {self._table} SET status = ?, updated_at = ?, body = ? WHERE id = ?",  # noqa: S608 - a constant
-                (record.state, commit.item["updated_at"], json.dumps(commit.item), record.id),
-            )
-            try:
-                _write_entries(connection, commit)
-            except sqlite3.IntegrityError as error:
-                raise BrokenChain(record.chain) from error
-            _write_ledgers(connection, commit, ledgers)
+        self._refuse_unless_allowed(connection, record, commit)
+        connection.execute(
+            f"UPDATE {self._table} SET status = ?, updated_at = ?, body = ? WHERE id = ?",  # noqa: S608 - a constant
+            (record.state, commit.item["updated_at"], json.dumps(commit.item), record.id),
+        )
+        try:
+            _write_entries(connection, commit)
+        except sqlite3.IntegrityError as error:
+            raise BrokenChain(record.chain) from error
         return commit.record
 
     def delete(self, record: R, entry: EntryDraft) -> None:
@@ -159,7 +162,7 @@ class _SqliteRecords(RecordLists[R, _Raw]):
     def _insert(self, connection: sqlite3.Connection, commit: Commit[R]) -> None:
         item = commit.item
         connection.execute(
-            f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
+            f"INSERT INTO {self._table} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
             (
                 item["id"],
                 commit.record.person,
@@ -175,7 +178,7 @@ class _SqliteRecords(RecordLists[R, _Raw]):
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
     ) -> list[Row[_Raw]]:
-        column = attribute if attribute in {"profile", "status"} else "person"
+        column = attribute if attribute in {"profile", "status", AWAITS_ATTRIBUTE} else "person"
         before = (after.created_at, after.id) if after is not None else ("~", "")
         with self._database.read() as connection:
             rows = connection.execute(
@@ -195,7 +198,8 @@ class SqliteRequests(_SqliteRecords[Request], RequestLists[_Raw]):
 
     def create(self, request: Request, *entries: EntryDraft) -> Request:
         """Store a new request with its first audit entries."""
-        return self._create(request, entries)
+        with self._database.write() as connection:
+            return self.insert(connection, request, entries)
 
     def get(self, request_id: RequestId) -> Request:
         """Read one request."""
@@ -203,7 +207,8 @@ class SqliteRequests(_SqliteRecords[Request], RequestLists[_Raw]):
 
     def update(self, request: Request, entry: EntryDraft) -> Request:
         """Replace the request that was read with `request.updated_at`."""
-        return self._update(request, entry)
+        with self._database.write() as connection:
+            return self.replace(connection, request, entry)
 
 
 class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], EventLists[_Raw]):
@@ -211,53 +216,57 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], EventLists[_Raw]):
 
     def __init__(self, database: Database, settings: StoreSettings) -> None:
         super().__init__(database, settings, "break_glass", BreakGlassEvent)
+        self._requests = SqliteRequests(database, settings)
 
-    def create(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[UsageLedger] = ()) -> BreakGlassEvent:
-        """Store a new event with its audit entry and its ledgers."""
-        return self._create(event, (entry,), ledgers)
+    def create(
+        self,
+        event: BreakGlassEvent,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        *,
+        replacing: Replaced | None = None,
+    ) -> BreakGlassEvent:
+        """Store a new event with its audit entry and its ledgers, and with the request that it replaces."""
+        with self._database.write() as connection:
+            write_ledgers(connection, ledgers, event.updated_at)
+            created = self.insert(connection, event, (entry,))
+            if replacing is not None:
+                self._requests.replace(connection, replacing.request, replacing.entry)
+            return created
 
     def get(self, event_id: EventId) -> BreakGlassEvent:
         """Read one event."""
         return self._get(event_id)
 
-    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[UsageLedger] = ()) -> BreakGlassEvent:
+    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`."""
-        return self._update(event, entry, ledgers)
+        with self._database.write() as connection:
+            updated = self.replace(connection, event, entry)
+            connection.execute("UPDATE break_glass SET awaits = ? WHERE id = ?", (updated.awaits, updated.id))
+            write_ledgers(connection, ledgers, updated.updated_at)
+            return updated
 
     def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
         """The invoker's and the profile's ledger, from one moment."""
+        by_invoker, by_profile, _ = self.get_ledgers_and_codes(invoker, profile)
+        return by_invoker, by_profile
+
+    def get_ledgers_and_codes(
+        self, invoker: UserId, profile: ProfileName
+    ) -> tuple[UsageLedger, UsageLedger, CodeLedger]:
+        """The same, with the ledger of the invoker's codes."""
         by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        codes = CodeLedger.of(invoker)
         with self._database.read() as connection:
-            found = dict(
-                connection.execute(
-                    "SELECT owner, body FROM ledgers WHERE owner IN (?, ?)", (by_invoker.owner, by_profile.owner)
-                ).fetchall()
-            )
-        return _read_ledger(by_invoker, found), _read_ledger(by_profile, found)
+            found = find_ledgers(connection, by_invoker, by_profile, codes)
+        return read_ledger(by_invoker, found), read_ledger(by_profile, found), read_ledger(codes, found)
 
-
-def _read_ledger(empty: UsageLedger, found: dict[str, str]) -> UsageLedger:
-    body = found.get(empty.owner)
-    return empty if body is None else UsageLedger.from_item(json.loads(body))
+    def put_codes(self, codes: CodeLedger) -> None:
+        """Replace the ledger of codes that was read with `codes.updated_at`."""
+        with self._database.write() as connection:
+            write_ledgers(connection, (codes,), self._settings.clock.now())
 
 
 def _write_entries(connection: sqlite3.Connection, commit: Commit[R]) -> None:
     for entry in commit.entries:
         insert_entry(connection, entry)
-
-
-def _write_ledgers(connection: sqlite3.Connection, commit: Commit[R], ledgers: Sequence[UsageLedger]) -> None:
-    for ledger in ledgers:
-        item = stamp_ledger(ledger, commit).to_item()
-        values = (json.dumps(item), item["updated_at"], ledger.owner)
-        if ledger.updated_at is None:
-            written = connection.execute(
-                "INSERT INTO ledgers (body, updated_at, owner) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values
-            )
-        else:
-            written = connection.execute(
-                "UPDATE ledgers SET body = ?, updated_at = ? WHERE owner = ? AND updated_at = ?",
-                (*values, format_time(ledger.updated_at)),
-            )
-        if written.rowcount != 1:
-            raise ConcurrentModification(f"LEDGER#{ledger.owner}")

@@ -199,13 +199,15 @@ class TestCrowds:
 
 class TestEnding:
     def test_a_click_in_flight_is_answered_and_then_nobody_listens(
-        self, slack: LocalSlack, small_app: SmallApp, door: HttpDoor
+        self, slack: LocalSlack, small_app: SmallApp, door: HttpDoor, caplog: pytest.LogCaptureFixture
     ) -> None:
+        caplog.set_level("INFO", "uvicorn.error")
         with ThreadPoolExecutor(2) as people:
             held = people.submit(slack.run_command, ANN, ACCESS, "/hold")
             small_app.wait_for_arrivals(1)
             stopping = people.submit(door.stop)
-            slack.wait_until(lambda: slack.run_command(ANN, ACCESS, "/access").failure == "dispatch_failed")
+            slack.wait_until(lambda: "Waiting for connections to close" in caplog.text)
+            assert slack.run_command(ANN, ACCESS, "/access").failure == "dispatch_failed"
             small_app.let_go.set()
             assert held.result(PATIENCE).text == "Held, and answered."
             stopping.result(PATIENCE)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.doors.socket_door import SocketDoor
+from bot.doors.socket_link import SocketLink
 from bot.metrics import Metrics
 from bot.playground.slack.faults import RateLimited, ServerError, Stall
 from bot.playground.slack.server import LocalSlack
@@ -66,7 +67,8 @@ class TestPayloads:
         assert slack.run_command(ANN, ACCESS, "/access").text == "In."
         assert slack.run_command(ANN, ACCESS, "/rich").text == "Said."
         labels = {"transport": "socket_mode", "payload": "command"}
-        assert metrics.registry.get_sample_value("countersign_acknowledgement_seconds_count", labels) == 2
+        name = "countersign_acknowledgement_seconds_count"
+        slack.wait_until(lambda: metrics.registry.get_sample_value(name, labels) == 2)
 
     def test_of_a_kind_without_words_are_acknowledged_too(self, slack: LocalSlack, small_app: SmallApp) -> None:
         heard: list[dict[str, Any]] = []
@@ -226,6 +228,15 @@ class TestEnding:
         connected.stop()
         stall.release()
         slack.wait_until(lambda: "socket-door" not in {thread.name for thread in threading.enumerate()})
+
+    def test_before_a_connection_is_open_keeps_it_from_opening(self, slack: LocalSlack, small_app: SmallApp) -> None:
+        url = str(small_app.client.apps_connections_open(app_token=slack.app_token)["url"])
+        link = SocketLink(url, small_app.client, lambda link, envelope: None)  # noqa: ARG005 - nothing comes
+        link.release()
+        link.close()
+
+        assert not link.open()
+        assert slack.wait_until(lambda: slack.socket_mode.connection_count == 0)
 
     def test_twice_or_before_the_beginning_is_harmless(
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics

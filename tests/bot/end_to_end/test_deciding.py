@@ -189,6 +189,17 @@ def test_nobody_is_shown_what_neither_is_theirs_nor_waits_for_them(stage: Stage)
     assert APPROVE not in str(stage.home(SAM).blocks)
 
 
+def test_what_somebody_voted_on_already_does_not_wait_for_them_any_more(stage: Stage) -> None:
+    request = stage.ask(SAM, "vault", "1h")
+    stage.slack.press(JON, stage.card(request), APPROVE)
+
+    def waiting(user: str) -> str:
+        return str(stage.access(user, "pending").message)
+
+    assert request.id not in waiting(JON)
+    assert request.id in waiting(AIKO)
+
+
 def test_the_record_decides_and_not_the_message_that_was_pressed(stage: Stage) -> None:
     """The button of another request's card, as no client would send it: only the id counts."""
     mine, other = stage.ask(), stage.ask(JON)

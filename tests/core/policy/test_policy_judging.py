@@ -230,6 +230,7 @@ class TestBreakGlass:
         judged = policy(
             rule(),
             break_glass=[glass(cooldown="30m", max_per_user=3, max_per_profile=10, escalation_threshold=2)],
+            security_channel="C0SECURITY",
         )
         decision = judged.judge_break_glass(actor(ALICE), "prod", ReasonCode.INCIDENT, HOUR, NOW, has_mfa=False)
         assert (decision.is_allowed, decision.rule, decision.requires_mfa) == (True, "on-call", False)
@@ -255,7 +256,7 @@ class TestBreakGlass:
             ("reason", False),
             ("duration", False),
             ("time", False),
-            ("mfa", False),
+            ("code", False),
         ]
         assert decision.unmet == (
             "other is not a reason that counts; these are: security",

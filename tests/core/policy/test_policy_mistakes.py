@@ -230,6 +230,11 @@ MISSHAPED = [
     (with_glass("max_duration: 1h, mfa: requird"), 7, "break_glass[0].mfa", "'requird' is not a choice here", "Did you mean required?"),
     (with_glass("max_duration: 1h, allowed_reason_codes: [boredom]"), 7, "break_glass[0].allowed_reason_codes[0]", "'boredom' is not a choice here", "Write one of: incident, maintenance, security, recovery, other."),
     (with_glass("max_duration: 1h, allowed_reason_codes: []"), 7, "break_glass[0].allowed_reason_codes", *EMPTY_LIST),
+    (with_glass("max_duration: 1h, review_within: 31d"), 7, "break_glass[0].review_within", "31d is longer than 30d", "Write at most 30d."),
+    (with_glass("max_duration: 1h, ask_before_end: 5h"), 7, "break_glass[0].ask_before_end", "5h is longer than 4h", "Write at most 4h."),
+    (with_glass(f"max_duration: 1h, fallback: {'x' * 301}"), 7, "break_glass[0].fallback", "it has 301 characters", "Shorten it to 300."),
+    (with_glass("max_duration: 1h, notify: []"), 7, "break_glass[0].notify", *EMPTY_LIST),
+    (f"{ALL}security_channel: '#security'\n", 7, "security_channel", "'#security' is not a Slack channel id", "Copy the id from the channel's details in Slack; it looks like C0ACCESS1."),
     (with_glass("max_duration: 1h, requesters: [U0BOB]"), 7, "break_glass[0].requesters", "there is no key 'requesters' here", "Did you mean users?"),
 ]  # fmt: skip
 
@@ -250,6 +255,10 @@ CONTRADICTIONS = [
     (f"{HEAD}approval:\n- {RULE.replace('main', 'a') % ''}\n- {RULE % ''}\n", 8, "approval[1]", "rule 'main' can never decide, because approval[0] always matches first", "Move it up, or remove it."),
     (f"{HEAD}approval:\n- {RULE % ', requesters: [U0BOB]'}\n- {RULE % ''}\n", 8, "approval[1].name", "approval[0] is called 'main' too", "Give each rule its own name."),
     (with_glass("max_duration: 1h").replace("'*'", "db"), 7, "break_glass[0].profiles", "nobody could review an event for prod: no approval rule covers it", "Add an approval rule for prod; its approvers review."),
+    (with_glass("max_duration: 1h, escalation_threshold: 2"), 7, "break_glass[0].escalation_threshold", "there is no security channel that could be told", "Add security_channel at the top level, or remove escalation_threshold."),
+    (with_glass("max_duration: 1h, notify: [S0SRE, group:x]"), 7, "break_glass[0].notify[1]", "there is no group 'x'", "Known here: sre."),
+    (with_glass("max_duration: 1h, notify: [a@b.c]") + "identity: {trust_email: true}\n", 7, "break_glass[0].notify[0]", "a@b.c names somebody by e-mail address, and Slack mentions people by their id only", "Write the Slack user id instead."),
+    (with_glass(f"max_duration: 1h, notify: [{', '.join(f'U0P{number}' for number in range(51))}]"), 7, "break_glass[0].notify", "51 people and user groups are more than fit into one message", "Name at most 50, or a user group of Slack."),
     (with_glass("max_duration: 1h").replace("users: [U0BOB]", "users: [group:x]"), 7, "break_glass[0].users[0]", "there is no group 'x'", "Known here: sre."),
     (with_glass("max_duration: 1h").replace("[prod]", "[x]"), 7, "break_glass[0].profiles[0]", "there is no profile 'x'", "Known here: prod, db."),
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from core.request import Approval, Request, RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores
 from tests.engines.clock import FrozenClock
+from tests.engines.second_factor import WrittenCodes
 
 BEGIN: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """When the races are: in the future, for DynamoDB Local deletes what its TTL calls old by the machine's clock."""
@@ -72,11 +73,19 @@ class Act(StrEnum):
     INVOKE = "invoke"
     CLOSE = "close"
     EXPIRE_EVENTS = "expire events"
+    DECLARE_INSTEAD = "declare instead"
+    TRY_CODE = "try code"
+    ASK_INVOKERS = "ask invokers"
+    REMIND_REVIEWERS = "remind reviewers"
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """Who pressed what, and when by their instance's clock. `on` is a record's id, or the profile that is wanted."""
+    """Who pressed what, and when by their instance's clock. `on` is a record's id, or the profile that is wanted.
+
+    `key` is the idempotency key; of DECLARE_INSTEAD it is the request that is replaced. Of TRY_CODE it is the code, and
+    `form` the idempotency key.
+    """
 
     act: Act
     who: UserId
@@ -84,6 +93,7 @@ class Press:
     on: str = ""
     key: str | None = None
     read: Request | None = None
+    form: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +154,7 @@ def _requests(stores: Stores, press: Press) -> RequestService:
 
 
 def _events(stores: Stores, press: Press) -> BreakGlassService:
-    return BreakGlassService(stores, POLICY, FrozenClock(press.at))
+    return BreakGlassService(stores, POLICY, FrozenClock(press.at), second_factor=WrittenCodes())
 
 
 def _person(press: Press) -> Actor:
@@ -197,6 +207,28 @@ def _invoke(stores: Stores, press: Press) -> tuple[Record, ...]:
     return (service.invoke(person, press.on, ReasonCode.INCIDENT, why, HOUR, idempotency_key=press.key),)
 
 
+def _declare_instead(stores: Stores, press: Press) -> tuple[Record, ...]:
+    why, request = "the site is down and nobody else is awake", RequestId(press.key or "")
+    service, person = _events(stores, press), _person(press)
+    return (service.invoke(person, press.on, ReasonCode.INCIDENT, why, HOUR, instead_of=request),)
+
+
+def _try_code(stores: Stores, press: Press) -> tuple[Record, ...]:
+    why = "the site is down and nobody else is awake"
+    service, person = _events(stores, press), _person(press)
+    return (
+        service.invoke(person, press.on, ReasonCode.INCIDENT, why, HOUR, code=press.key, idempotency_key=press.form),
+    )
+
+
+def _ask_invokers(stores: Stores, press: Press) -> tuple[Record, ...]:
+    return _events(stores, press).ask_due()
+
+
+def _remind_reviewers(stores: Stores, press: Press) -> tuple[Record, ...]:
+    return _events(stores, press).remind_due()
+
+
 def _close(stores: Stores, press: Press) -> tuple[Record, ...]:
     return (_events(stores, press).close(EventId(press.on), _person(press), f"closed by {press.who}"),)
 
@@ -216,4 +248,8 @@ _ACTS: Final[dict[Act, Callable[[Stores, Press], tuple[Record, ...]]]] = {
     Act.INVOKE: _invoke,
     Act.CLOSE: _close,
     Act.EXPIRE_EVENTS: _expire_events,
+    Act.DECLARE_INSTEAD: _declare_instead,
+    Act.TRY_CODE: _try_code,
+    Act.ASK_INVOKERS: _ask_invokers,
+    Act.REMIND_REVIEWERS: _remind_reviewers,
 }

@@ -38,6 +38,8 @@ _NOTED_AS: Final = {
     Act.CANCEL: AuditEvent.CANCEL_REFUSED,
     Act.INVOKE: AuditEvent.INVOKE_REFUSED,
     Act.CLOSE: AuditEvent.CLOSE_REFUSED,
+    Act.DECLARE_INSTEAD: AuditEvent.INVOKE_REFUSED,
+    Act.TRY_CODE: AuditEvent.INVOKE_REFUSED,
 }
 Line = tuple[AuditEvent, str, str]
 
@@ -168,7 +170,8 @@ def _refusals_told(rounds: Sequence[Round]) -> Counter[tuple[AuditEvent, str]]:
         (_NOTED_AS[each.press.act], each.press.who)
         for done in rounds
         for each in done.told
-        if each.error in {"InvalidStateTransition", "LimitReached", "NotAllowed"} and each.press.act in _NOTED_AS
+        if each.error in {"CodeRefused", "InvalidStateTransition", "LimitReached", "NotAllowed"}
+        and each.press.act in _NOTED_AS
     )
 
 

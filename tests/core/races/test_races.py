@@ -14,13 +14,13 @@ import pytest
 
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.tables import create_tables
-from tests.core.races import break_glass, requests
+from tests.core.races import break_glass, emergencies, requests
 from tests.core.races.crowds import Crowd, Processes, Threads
 from tests.core.races.scenario import Scenario, run_rounds
 from tests.engines.aws import REGION, dynamodb_client
 
 ROUNDS = int(os.environ.get("COUNTERSIGN_RACE_ROUNDS", "200"))
-SCENARIOS = (*requests.SCENARIOS, *break_glass.SCENARIOS)
+SCENARIOS = (*requests.SCENARIOS, *break_glass.SCENARIOS, *emergencies.SCENARIOS)
 EVERY_SCENARIO = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-"))
 CrowdOn = Callable[[str], AbstractContextManager[Crowd]]
 

@@ -14,11 +14,12 @@ from core.actor import Actor, DeciderId, UserGroupId, UserId
 from core.audit import REFUSALS_KIND, AuditEntry, EntryDraft
 from core.break_glass import BreakGlassEvent
 from core.errors import ConcurrentModification, MalformedRecord
+from core.ledger import Ledger
 from core.policy import Policy, parse_policy
 from core.record import Record
 from core.request import Request
-from core.stores.base import AuditStore, BreakGlassStore, RefusalLog, RequestStore, Stores
-from core.usage import UsageLedger
+from core.second_factor import CodeLedger
+from core.stores.base import AuditStore, BreakGlassStore, RefusalLog, Replaced, RequestStore, Stores
 
 POLICY: Final = """
 version: 1
@@ -47,6 +48,7 @@ approval:
     requesters: [U0CLEO]
     approvers: [group:sre]
     max_duration: 1h
+security_channel: C0SECURITY
 break_glass:
   - name: on-call
     profiles: [prod, staging]
@@ -184,11 +186,22 @@ class _Requests(_Delegate):
 class _BreakGlass(_Delegate):
     _store: BreakGlassStore
 
-    def create(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[UsageLedger] = ()) -> BreakGlassEvent:
+    def create(
+        self,
+        event: BreakGlassEvent,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        *,
+        replacing: Replaced | None = None,
+    ) -> BreakGlassEvent:
         self._disturbance.happen()
-        return self._store.create(event, entry, ledgers)
+        return self._store.create(event, entry, ledgers, replacing=replacing)
 
-    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[UsageLedger] = ()) -> BreakGlassEvent:
+    def put_codes(self, codes: CodeLedger) -> None:
+        self._disturbance.happen()
+        self._store.put_codes(codes)
+
+    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
         self._disturbance.happen()
         return self._store.update(event, entry, ledgers)
 

@@ -7,7 +7,7 @@ import pytest
 
 from core.actor import Actor
 from core.audit import AuditEvent
-from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode, Verdict
+from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode
 from core.clock import TICK, new_id
 from core.errors import (
     EventExists,
@@ -18,6 +18,7 @@ from core.errors import (
     NotAllowed,
     StoreUnavailable,
 )
+from core.review import Verdict
 from core.services import BreakGlassService
 from core.services.attempt import MOST_TRIES
 from core.stores import Stores
@@ -119,20 +120,6 @@ def test_who_is_not_on_call_may_not_break_the_glass(break_glass: BreakGlassServi
     with pytest.raises(NotAllowed, match="U0STRANGER"):
         invoke(break_glass, STRANGER)
     assert [entry.subject for entry in noted(stores)] == [STRANGER.id]
-
-
-def test_a_verified_second_factor_opens_what_needs_one_and_is_in_the_trail(
-    break_glass: BreakGlassService, stores: Stores
-) -> None:
-    event = break_glass.invoke(ANN, "vault", ReasonCode.SECURITY, WHY, HOUR, mfa_method="totp")
-    assert (event.mfa_verified, event.mfa_method) == (True, "totp")
-    assert stores.audit.get_chain(event.chain)[0].details["mfa_method"] == "totp"
-
-
-def test_an_unnamed_second_factor_is_none(break_glass: BreakGlassService, stores: Stores) -> None:
-    with pytest.raises(InvalidInput, match="mfa method"):
-        break_glass.invoke(ANN, "vault", ReasonCode.SECURITY, WHY, HOUR, mfa_method="")
-    assert not list(stores.break_glass.iterate())
 
 
 def test_a_second_event_is_refused_while_one_is_live_and_the_limit_says_until_when(

@@ -14,9 +14,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from core.actor import Actor
 from core.audit import AuditKeyring
-from core.break_glass import EventId, ReasonCode, Verdict
+from core.break_glass import EventId, ReasonCode
 from core.errors import Refused
 from core.request import RequestId
+from core.review import Verdict
 from core.services import BreakGlassService, RequestService
 from core.stores import open_stores
 from core.verification import verify_trail
@@ -57,6 +58,8 @@ class Broken:
     status: str = "active"
     ended_by: str | None = None
     reviewer: str | None = None
+    is_asked: bool = False
+    reminded_at: datetime | None = None
     entries: int = 1
 
 
@@ -88,7 +91,7 @@ class ServicesMachine(RuleBasedStateMachine):
         self.stores.close()
         self._folder.cleanup()
 
-    @rule(step=st.sampled_from([timedelta(microseconds=1), HOUR / 4, HOUR, 24 * HOUR]))
+    @rule(step=st.sampled_from([timedelta(microseconds=1), HOUR / 4, HOUR, 24 * HOUR, 72 * HOUR]))
     def wait(self, step: timedelta) -> None:
         self.clock.advance(step)
 
@@ -187,6 +190,20 @@ class ServicesMachine(RuleBasedStateMachine):
             self._expire_if_late(made)
         for each in self.all_broken:
             self._end_if_late(each)
+
+    @rule()
+    def follow_up(self) -> None:
+        now = self.clock.now()
+        asked = [each for each in self.all_broken if each.status == "active" and not each.is_asked]
+        asked = [each for each in asked if each.ends_at - HOUR / 6 <= now < each.ends_at]
+        waiting = [each for each in self.all_broken if each.status != "active" and each.reviewer is None]
+        due = [each for each in waiting if now >= (each.reminded_at or each.ends_at) + 72 * HOUR]
+        assert {event.id for event in self.break_glass.ask_due()} == {each.id for each in asked}
+        assert {event.id for event in self.break_glass.remind_due()} == {each.id for each in due}
+        for each in asked:
+            each.is_asked, each.entries = True, each.entries + 1
+        for each in due:
+            each.reminded_at, each.entries = now, each.entries + 1
 
     @rule()
     def remind(self) -> None:

@@ -38,6 +38,7 @@ _DESIGNED = {
             "gsi-invoker": "invoker:S created_at:S",
             "gsi-status": "status:S created_at:S",
             "gsi-profile": "profile:S created_at:S",
+            "gsi-awaits": "awaits:S created_at:S",
         },
     ),
     "audit": ("chain:S seq:N", {"gsi-month": "month:S at:S", "gsi-delivery": "delivery:S due_at:S"}),
@@ -199,7 +200,7 @@ def test_indexes_are_added_one_after_the_other_as_aws_demands(moto: Client, tabl
 
     report = create_tables(Connection(moto), table_prefix)
 
-    assert sum("index" in each for each in report.repaired) == 8
+    assert sum("index" in each for each in report.repaired) == 9
     assert report.is_fine
 
 

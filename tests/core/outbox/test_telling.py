@@ -9,28 +9,16 @@ import pytest
 
 from core.audit import AuditEvent
 from core.outbox import FIRST_PAUSE, LEASE, LONGEST_PAUSE, MOST_ATTEMPTS, Delivered, deliver_due
-from core.stores.commit import StoreSettings
-from core.stores.sqlite import SqliteStores
 from tests.builders import APPROVER, HOUR, REQUESTER, a_draft, a_request
 from tests.core.sinks import RecordingSink, a_failure, a_final_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from core.audit import AuditEntry
     from core.request import Request
     from core.stores.base import Stores
     from tests.engines.clock import FrozenClock
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
-    stores = SqliteStores(str(tmp_path / "countersign.db"), StoreSettings(clock=clock))
-    yield stores
-    stores.close()
 
 
 def _submit(stores: Stores, clock: FrozenClock) -> Request:

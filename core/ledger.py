@@ -1,0 +1,42 @@
+"""A ledger: what happened lately, in one item, so that a limit on it is exact even when many try at once.
+
+Invariant: a ledger is read consistently, judged by a pure function, and written back under its own `updated_at`. Two
+changes that were judged on the same ledger cannot both be written.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from core.clock import UtcTime
+from core.errors import InvalidInput, MalformedRecord
+
+
+class Ledger(BaseModel, ABC):
+    """Whose it is, and its version: `updated_at`, which only a store moves; None: not stored yet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    owner: str
+    updated_at: UtcTime | None = None
+
+    @abstractmethod
+    def kept_until(self) -> datetime:
+        """When nobody can ask for anything in this ledger any more."""
+
+    def to_item(self) -> dict[str, JsonValue]:
+        """The ledger as plain JSON values: the stored form."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, object]) -> Self:
+        """Read what `to_item` wrote. Raises MalformedRecord: a ledger that cannot be read allows nothing."""
+        try:
+            return cls.model_validate(item)
+        except (ValidationError, InvalidInput) as error:
+            raise MalformedRecord.from_error(f"LEDGER#{item.get('owner', '?')}", error) from error

@@ -1,0 +1,61 @@
+"""The timeline of a break-glass event, for whoever reviews it: what happened, who was told, and what was asked for.
+
+Invariant: it is read from the audit trail and the records, and is shown only to those who may act on the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from core.actor import Actor
+from core.audit import AuditEntry
+from core.break_glass import BreakGlassEvent, EventId
+from core.policy import PolicySource
+from core.request import MAX_DECIDE_WITHIN, Request
+from core.stores.base import Stores
+from core.stores.places import Place
+
+BEFORE: Final = timedelta(hours=24)
+"""How long before the event a request of the same person still has to do with it."""
+MOST_REQUESTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """`entries` are the event's and its requests' own, oldest first; `places` say where the event was told."""
+
+    event: BreakGlassEvent
+    entries: tuple[AuditEntry, ...]
+    requests: tuple[Request, ...]
+    places: Mapping[str, Place]
+
+
+def read_timeline(stores: Stores, policy: PolicySource, event_id: EventId, reader: Actor) -> Timeline:
+    """The timeline, for the invoker and for those who may approve for the profile.
+
+    Raises EventNotFound, NotAllowed, StoreError.
+    """
+    event = stores.break_glass.get(event_id)
+    # Who may close an event may see it: the same people, before its end and after.
+    policy.current().judge_close(reader, profile=event.profile, invoker=event.invoker).require()
+    requests = _linked(stores, event)
+    chains = [event.chain, *(request.chain for request in requests)]
+    entries = sorted((entry for chain in chains for entry in stores.audit.get_chain(chain)), key=lambda each: each.at)
+    return Timeline(event, tuple(entries), requests, stores.audit.get_places(event.chain))
+
+
+def _linked(stores: Stores, event: BreakGlassEvent) -> tuple[Request, ...]:
+    """What the invoker asked for the profile from a day before until the end; the replaced request, however old."""
+    page = stores.requests.list_by_requester(event.invoker, since=event.created_at - MAX_DECIDE_WITHIN)
+    earliest = event.created_at - BEFORE
+    ended_at = event.closed_at or event.expires_at
+    linked = [
+        request
+        for request in page.items
+        if request.id == event.instead_of
+        or (request.profile == event.profile and earliest <= request.created_at <= ended_at)
+    ]
+    return tuple(reversed(linked[:MOST_REQUESTS]))

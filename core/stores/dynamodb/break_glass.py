@@ -1,0 +1,97 @@
+"""Break-glass events in DynamoDB, with the ledgers that move with them.
+
+Invariant: an event, its ledgers and the request that it replaces are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from core.actor import ProfileName, UserId
+from core.audit import EntryDraft
+from core.break_glass import BreakGlassEvent, EventId
+from core.errors import ConcurrentModification, CountersignError
+from core.ledger import Ledger
+from core.second_factor import CodeLedger
+from core.stores.base import Replaced
+from core.stores.commit import StoreSettings, prepare_create, prepare_update
+from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.items import Item
+from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger, read_ledger
+from core.stores.dynamodb.records import DynamoRecords, DynamoRequests
+from core.stores.listing import EventLists
+from core.stores.schema import BREAK_GLASS
+from core.usage import UsageLedger
+
+
+class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], EventLists[Item]):
+    """The BreakGlassStore in DynamoDB."""
+
+    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
+        super().__init__(connection, prefix, settings, BREAK_GLASS, BreakGlassEvent)
+        self._requests = DynamoRequests(connection, prefix, settings)
+
+    def create(
+        self,
+        event: BreakGlassEvent,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        *,
+        replacing: Replaced | None = None,
+    ) -> BreakGlassEvent:
+        """Store a new event with its audit entry and its ledgers, and with the request that it replaces."""
+        commit = prepare_create(event, (entry,), self._settings)
+        puts = self._put_ledgers(ledgers, commit.record.updated_at)
+        if replacing is None:
+            return self._commit(commit, puts, _ledger_changed)
+        replaced = prepare_update(replacing.request, (replacing.entry,), self._settings)
+
+        def explain_beside(failure: ConditionFailed) -> CountersignError | None:
+            changed = _ledger_changed(failure.part(slice(len(puts))))
+            return changed or self._requests.explain(replaced, failure.part(slice(len(puts), None)))
+
+        return self._commit(commit, [*puts, *self._requests.to_writes(replaced)], explain_beside)
+
+    def get(self, event_id: EventId) -> BreakGlassEvent:
+        """Read one event, consistently."""
+        return self._get(event_id)
+
+    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
+        """Replace the event that was read with `event.updated_at`."""
+        commit = prepare_update(event, (entry,), self._settings)
+        return self._commit(commit, self._put_ledgers(ledgers, commit.record.updated_at), _ledger_changed)
+
+    def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
+        """The invoker's and the profile's ledger, each read consistently, in one read."""
+        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        found = self._find_ledgers(by_invoker, by_profile)
+        return read_ledger(by_invoker, found), read_ledger(by_profile, found)
+
+    def get_ledgers_and_codes(
+        self, invoker: UserId, profile: ProfileName
+    ) -> tuple[UsageLedger, UsageLedger, CodeLedger]:
+        """The same, with the ledger of the invoker's codes."""
+        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        codes = CodeLedger.of(invoker)
+        found = self._find_ledgers(by_invoker, by_profile, codes)
+        return read_ledger(by_invoker, found), read_ledger(by_profile, found), read_ledger(codes, found)
+
+    def put_codes(self, codes: CodeLedger) -> None:
+        """Replace the ledger of codes that was read with `codes.updated_at`."""
+        try:
+            self._connection.write("put_item", **put_ledger(self._table, codes, self._settings.clock.now()))
+        except ConditionFailed as failure:
+            raise ConcurrentModification(f"{LEDGER_PREFIX}{codes.owner}") from failure
+
+    def _find_ledgers(self, *empty: Ledger) -> dict[str, Item]:
+        items = self._connection.get_many(self._table, [ledger_key(each) for each in empty])
+        return {item["pk"]["S"]: item for item in items}
+
+    def _put_ledgers(self, ledgers: Sequence[Ledger], at: datetime) -> list[dict[str, Any]]:
+        return [{"Put": put_ledger(self._table, ledger, at)} for ledger in ledgers]
+
+
+def _ledger_changed(failure: ConditionFailed) -> CountersignError | None:
+    return ConcurrentModification("a usage ledger") if any(failure.failed) else None

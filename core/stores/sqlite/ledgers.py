@@ -1,0 +1,53 @@
+"""Ledgers in SQLite: inside the transaction of the change that they belong to.
+
+Invariant: a ledger is written only over the version that was read; otherwise the whole transaction is undone.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from core.clock import format_time
+from core.errors import ConcurrentModification
+from core.ledger import Ledger
+from core.stores.commit import stamp_ledger
+
+L = TypeVar("L", bound=Ledger)
+
+
+def find_ledgers(connection: sqlite3.Connection, *empty: Ledger) -> dict[str, str]:
+    """The stored bodies of those ledgers that are stored, by their owner, from one moment."""
+    places = ", ".join("?" for _ in empty)
+    rows = connection.execute(
+        f"SELECT owner, body FROM ledgers WHERE owner IN ({places})",  # noqa: S608 - question marks
+        tuple(ledger.owner for ledger in empty),
+    )
+    return dict(rows.fetchall())
+
+
+def read_ledger(empty: L, found: dict[str, str]) -> L:
+    """The ledger as it was found, or the empty one. Raises MalformedRecord."""
+    body = found.get(empty.owner)
+    return empty if body is None else type(empty).from_item(json.loads(body))
+
+
+def write_ledgers(connection: sqlite3.Connection, ledgers: Sequence[Ledger], at: datetime) -> None:
+    """Replace each ledger that was read with its `updated_at`. Raises ConcurrentModification."""
+    for ledger in ledgers:
+        item = stamp_ledger(ledger, at).to_item()
+        values = (json.dumps(item), item["updated_at"], ledger.owner)
+        if ledger.updated_at is None:
+            written = connection.execute(
+                "INSERT INTO ledgers (body, updated_at, owner) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values
+            )
+        else:
+            written = connection.execute(
+                "UPDATE ledgers SET body = ?, updated_at = ? WHERE owner = ? AND updated_at = ?",
+                (*values, format_time(ledger.updated_at)),
+            )
+        if written.rowcount != 1:
+            raise ConcurrentModification(f"LEDGER#{ledger.owner}")

@@ -1,0 +1,98 @@
+"""No sink waits for another one, and each hears a record's story in its order."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from core.outbox import FIRST_PAUSE, Delivered, deliver_due
+from tests.builders import HOUR
+from tests.core.outbox.records import submit, submit_with_votes
+from tests.core.sinks import PickySink, RecordingSink, a_failure, a_final_failure
+
+if TYPE_CHECKING:
+    from core.stores.base import Stores
+    from tests.engines.clock import FrozenClock
+
+SECOND = timedelta(seconds=1)
+
+
+def test_a_sink_that_is_down_does_not_keep_the_others_from_hearing_the_rest_of_the_story(
+    stores: Stores, clock: FrozenClock
+) -> None:
+    request = submit_with_votes(stores, clock)
+    slack, webhook = RecordingSink("slack"), PickySink("webhook", lambda _: a_failure())
+    for _ in range(3):
+        deliver_due(stores.audit, [slack, webhook], clock)
+    assert slack.seqs(request.chain) == [1, 2, 3]
+    assert len(set(webhook.asked)) == 1
+    clock.advance(HOUR)
+    webhook.find_trouble = lambda _: None
+    for _ in range(3):
+        deliver_due(stores.audit, [slack, webhook], clock)
+        clock.advance(FIRST_PAUSE)
+    assert webhook.seqs(request.chain) == slack.seqs(request.chain) == [1, 2, 3]
+    assert list(stores.audit.iterate_due(clock.now() + HOUR)) == []
+
+
+def test_waiting_for_the_entry_before_is_no_failed_attempt(stores: Stores, clock: FrozenClock) -> None:
+    submit_with_votes(stores, clock)
+    sinks = [RecordingSink("slack"), PickySink("webhook", lambda _: a_failure())]
+    for _ in range(5):
+        deliver_due(stores.audit, sinks, clock)
+        clock.advance(HOUR)
+    waiting = sorted(stores.audit.iterate_due(clock.now() + HOUR), key=lambda each: each.entry.seq)
+    assert [each.attempts for each in waiting] == [5, 0, 0]
+
+
+def test_nothing_is_parked_while_a_sink_waits_for_its_turn(stores: Stores, clock: FrozenClock) -> None:
+    request = submit_with_votes(stores, clock)
+    slack = RecordingSink("slack", a_failure())
+    webhook = PickySink("webhook", lambda entry: a_final_failure() if entry.seq == 2 else None)
+    assert deliver_due(stores.audit, [slack, webhook], clock) == Delivered(postponed=2)
+    clock.advance(FIRST_PAUSE)
+    assert deliver_due(stores.audit, [slack, webhook], clock) == Delivered(told=2, parked=1)
+    assert slack.seqs(request.chain) == [1, 2, 3]
+
+
+def test_once_an_entry_is_parked_its_sink_is_asked_about_the_next_one(stores: Stores, clock: FrozenClock) -> None:
+    request = submit_with_votes(stores, clock)
+    slack = RecordingSink("slack")
+    webhook = PickySink("webhook", lambda entry: a_final_failure() if entry.seq == 1 else None)
+    assert deliver_due(stores.audit, [slack, webhook], clock) == Delivered(told=2, parked=1)
+    assert (slack.seqs(request.chain), webhook.seqs(request.chain)) == ([1, 2, 3], [2, 3])
+
+
+def test_a_sink_that_is_added_later_is_told_of_what_is_not_told_yet_and_of_nothing_older(
+    stores: Stores, clock: FrozenClock
+) -> None:
+    told = submit(stores, clock)
+    slack, added = RecordingSink("slack"), RecordingSink("webhook")
+    deliver_due(stores.audit, [slack], clock)
+    waiting = submit_with_votes(stores, clock)
+    slack.troubles = [a_failure()]
+    deliver_due(stores.audit, [slack], clock)
+    clock.advance(FIRST_PAUSE)
+    assert deliver_due(stores.audit, [slack, added], clock) == Delivered(told=3)
+    assert (added.seqs(told.chain), added.seqs(waiting.chain)) == ([], [1, 2, 3])
+
+
+def test_nobody_waits_for_a_sink_that_was_removed(stores: Stores, clock: FrozenClock) -> None:
+    submit(stores, clock)
+    slack = RecordingSink("slack")
+    deliver_due(stores.audit, [slack, PickySink("webhook", lambda _: a_failure())], clock)
+    clock.advance(FIRST_PAUSE)
+    assert deliver_due(stores.audit, [slack], clock) == Delivered(told=1)
+    assert len(slack.asked) == 1
+
+
+def test_a_parked_entry_that_is_taken_up_again_is_told_to_whoever_has_not_got_it(
+    stores: Stores, clock: FrozenClock
+) -> None:
+    request = submit(stores, clock)
+    slack, webhook = RecordingSink("slack"), RecordingSink("webhook", a_final_failure())
+    assert deliver_due(stores.audit, [slack, webhook], clock) == Delivered(parked=1)
+    (parked,) = stores.audit.iterate_parked()
+    stores.audit.unpark(parked, clock.now())
+    assert deliver_due(stores.audit, [slack, webhook], clock) == Delivered(told=1)
+    assert (slack.seqs(request.chain), webhook.seqs(request.chain)) == ([1], [1])

@@ -1,0 +1,72 @@
+"""What the policy says of those who are told and asked about an event, as opposed to those who may do something."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.policy import Policy, parse_policy
+
+TEXT = """\
+version: 1
+groups:
+  sre: [U0BOB, S0ONCALL]
+profiles:
+  prod: {channel: C0ACCESS1}
+  staging: {channel: C0ACCESS1}
+  vault: {channel: C0ACCESS1}
+approval:
+  - {name: prod, profiles: [prod], requesters: [U0RITA], approvers: [group:sre], max_duration: 4h}
+  - {name: all, profiles: ['*'], approvers: [U0CLEO], max_duration: 4h}
+break_glass:
+  - {name: told, profiles: [prod], users: [S0ENG], max_duration: 2h, notify: [U0CLEO, group:sre], %s}
+  - {name: quiet, profiles: [staging], users: [S0ENG], max_duration: 2h}
+"""
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return parse_policy((TEXT % "ask_before_end: 5m, review_within: 7d").encode())
+
+
+def test_a_rules_card_mentions_each_person_and_user_group_once_in_a_fixed_order(policy: Policy) -> None:
+    assert [str(each) for each in policy.mentioned_by("told")] == ["S0ONCALL", "U0BOB", "U0CLEO"]
+    assert policy.mentioned_by("quiet") == ()
+    assert policy.mentioned_by("removed since") == ()
+
+
+def test_nobody_gets_a_right_from_being_mentioned_so_nobody_is_looked_up_for_it() -> None:
+    policy = parse_policy((TEXT % "mfa: optional").replace("group:sre], %s", "S0MANAGERS]").encode())
+    assert "S0MANAGERS" not in policy.user_groups()
+
+
+def test_a_rule_says_when_people_are_asked_and_the_defaults_hold_where_it_does_not(policy: Policy) -> None:
+    assert policy.times_of("told") == (timedelta(minutes=5), timedelta(days=7))
+    assert policy.times_of("quiet") == policy.times_of("removed since") == (timedelta(minutes=10), timedelta(days=3))
+
+
+def test_reviewers_are_the_approvers_of_every_rule_that_covers_the_profile(policy: Policy) -> None:
+    assert {str(each) for each in policy.reviewers_of("prod")} == {"U0BOB", "S0ONCALL", "U0CLEO"}
+    assert {str(each) for each in policy.reviewers_of("staging")} == {"U0CLEO"}
+
+
+def test_a_profile_that_no_rule_covers_cannot_be_declared_by_anybody(policy: Policy) -> None:
+    assert [policy.is_declarable(name) for name in ("prod", "staging", "vault")] == [True, True, False]
+
+
+def test_the_security_channel_is_the_one_that_the_file_names(policy: Policy) -> None:
+    assert policy.security_channel is None
+    named = parse_policy((TEXT % "mfa: required" + "security_channel: C0SECURITY\n").encode())
+    assert named.security_channel == "C0SECURITY"
+
+
+def test_a_profile_may_need_a_code_when_one_of_its_rules_asks_for_one() -> None:
+    policy = parse_policy((TEXT % "mfa: required").encode())
+    assert [policy.may_need_code(name) for name in ("prod", "staging", "vault")] == [True, False, False]
+
+
+def test_a_rule_says_what_to_do_without_countersign() -> None:
+    policy = parse_policy((TEXT % "fallback: ' Call the duty manager '").encode())
+    assert policy.fallbacks_for("prod") == ("Call the duty manager",)
+    assert policy.fallbacks_for("staging") == ()

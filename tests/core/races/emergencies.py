@@ -1,0 +1,128 @@
+"""Races for a code, for a request that an emergency replaces, and for who asks and reminds.
+
+Invariant: what one of them is told is what the records and the trail say afterwards.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.audit import AuditEvent
+from core.break_glass import BreakGlassEvent
+from core.request import Request, RequestStatus
+from core.second_factor import LOCK, MOST_WRONG_CODES
+from core.stores import Stores
+from tests.core.races.presses import APPROVERS, EACH, HOUR, INVOKERS, REQUESTER, Act, Press, carry_out, invoke
+from tests.core.races.scenario import Round, Scenario, Trail
+from tests.engines.second_factor import code_at
+
+_ONE: Final = INVOKERS[0]
+
+
+def _use_one_code_for_two_profiles(_: Stores, at: datetime) -> list[Press]:
+    code = code_at(_ONE, at)
+    return [Press(Act.TRY_CODE, _ONE, at, profile, key=code) for profile in EACH[:2] for _ in range(2)]
+
+
+def _check_one_code_one_event(done: Round, trail: Trail) -> None:
+    (winner,) = done.yes
+    (event,) = winner.records
+    assert isinstance(event, BreakGlassEvent)
+    assert trail.records[event.chain] == event
+    assert event.mfa_method == "totp"
+    for each in done.told:
+        if each is not winner:
+            # For the same profile the event is live, too; DynamoDB may have read that ledger a moment earlier.
+            is_same = each.press.on == winner.press.on
+            assert each.error in ({"LimitReached", "CodeRefused"} if is_same else {"CodeRefused"})
+
+
+def _submit_one_form_twice(_: Stores, at: datetime) -> list[Press]:
+    return [Press(Act.TRY_CODE, _ONE, at, "rare", key=code_at(_ONE, at), form=f"view {at}")] * 4
+
+
+def _check_one_event(done: Round, trail: Trail) -> None:
+    assert len(done.yes) == len(done.told)
+    (event,) = {record for each in done.told for record in each.records}
+    assert trail.records[event.chain] == event
+
+
+def _guess_codes(stores: Stores, at: datetime) -> list[Press]:
+    invoke(stores, "shared", at)
+    return [Press(Act.TRY_CODE, _ONE, at, "rare", key="000000")] * 8
+
+
+def _check_five_guesses(done: Round, _: Trail) -> None:
+    guesses = [each for each in done.told if each.error == "CodeRefused"]
+    locked = [each for each in done.told if each.error == "LimitReached"]
+    assert len(guesses) == MOST_WRONG_CODES - 1, "the fifth one is told of the lock at once"
+    assert len({each.said for each in guesses}) == len(guesses), "each is told another number of tries that are left"
+    assert {(each.limit, each.ends_at) for each in locked} == {("wrong codes", done.told[0].press.at + LOCK)}
+    assert len(guesses) + len(locked) == len(done.told)
+
+
+def _declare_instead_while_it_is_decided(stores: Stores, at: datetime) -> list[Press]:
+    (request,) = carry_out(stores, Press(Act.SUBMIT, _ONE, at, "rare")).records
+    return [
+        *[Press(Act.DECLARE_INSTEAD, _ONE, at, "rare", key=request.id)] * 2,
+        Press(Act.APPROVE, APPROVERS[0], at, request.id),
+        Press(Act.DENY, APPROVERS[1], at, request.id),
+    ]
+
+
+def _check_one_way_out(done: Round, trail: Trail) -> None:
+    request = trail.request(done.of(Act.APPROVE)[0])
+    declared = [each for each in done.of(Act.DECLARE_INSTEAD) if each.is_yes]
+    events = [record for each in declared for record in each.records if isinstance(record, BreakGlassEvent)]
+    assert len(events) <= 1
+    assert [event.instead_of for event in events if event.instead_of] == ([request.id] if request.replaced_by else [])
+    match request.status:
+        case RequestStatus.APPROVED:
+            # Whoever has the access has no need of the glass.
+            assert not events
+            assert {each.error for each in done.of(Act.DECLARE_INSTEAD)} == {"InvalidStateTransition"}
+        case RequestStatus.DENIED:
+            assert [event.instead_of for event in events] == [None]
+        case RequestStatus.CANCELLED:
+            assert request.replaced_by == events[0].id
+            assert trail.story(request)[-1] == (AuditEvent.REQUEST_CANCELLED, _ONE, "cancelled")
+            assert not [each for each in done.of(Act.APPROVE, Act.DENY) if each.is_yes]
+        case _:
+            raise AssertionError(request.status)
+    assert trail.records[request.chain] == request
+
+
+def _ask_and_remind_at_once(stores: Stores, at: datetime) -> list[Press]:
+    """One event ends in some minutes, one ended long ago, and two instances sweep."""
+    long_ago = at - timedelta(days=5)
+    ended = invoke(stores, "rare", long_ago)
+    carry_out(stores, Press(Act.CLOSE, _ONE, long_ago, ended.id))
+    invoke(stores, "rare", at)
+    soon = at + HOUR - timedelta(minutes=5)
+    return [Press(act, REQUESTER, soon) for act in (Act.ASK_INVOKERS, Act.REMIND_REVIEWERS) for _ in range(2)]
+
+
+def _check_asked_once(done: Round, trail: Trail) -> None:
+    assert len(done.yes) == len(done.told)
+    for act, event in (
+        (Act.ASK_INVOKERS, AuditEvent.BREAK_GLASS_ENDING_SOON),
+        (Act.REMIND_REVIEWERS, AuditEvent.REVIEW_REMINDED),
+    ):
+        changed = [record for each in done.of(act) for record in each.records]
+        assert len({record.chain for record in changed}) == len(changed)
+        # Events of earlier rounds wait for their review too, and are reminded of by the later ones.
+        assert changed
+        for record in changed:
+            assert not isinstance(record, Request)
+            assert (event, "clock", str(record.state)) in trail.story(record)
+
+
+_RARE: Final = (_ONE, "rare")
+SCENARIOS: Final = (
+    Scenario("one code for two profiles", _use_one_code_for_two_profiles, _check_one_code_one_event, share=4),
+    Scenario("one form with a code delivered again", _submit_one_form_twice, _check_one_event, _RARE, share=8),
+    Scenario("guessing codes", _guess_codes, _check_five_guesses, share=4),
+    Scenario("declare instead", _declare_instead_while_it_is_decided, _check_one_way_out, _RARE, share=4),
+    Scenario("ask and remind at once", _ask_and_remind_at_once, _check_asked_once, _RARE, share=8),
+)

@@ -1,0 +1,132 @@
+"""Break-glass instead of a request that waits: the request is cancelled with the event, for its requester alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.actor import Actor
+from core.audit import AuditEvent
+from core.break_glass import BreakGlassEvent, ReasonCode
+from core.errors import InvalidStateTransition, NotAllowed, RequestNotFound
+from core.request import Request, RequestId, RequestStatus
+from core.services import BreakGlassService, RequestService
+from core.stores import Stores
+from tests.builders import DAY, HOUR
+from tests.core.services.bench import ANN, BOB, CLEO, Disturbance, by, noted, trail
+from tests.engines.clock import FrozenClock
+
+WHY = "The checkout is down, INC-12"
+
+
+@pytest.fixture
+def asked(requests: RequestService) -> Request:
+    """ANN's pending request for prod, which takes two approvals."""
+    return requests.submit(ANN, "prod", HOUR, "Deploy the fix for INC-12")
+
+
+def declare(
+    service: BreakGlassService, request: Request, who: Actor = ANN, profile: str = "prod", key: str | None = None
+) -> BreakGlassEvent:
+    return service.invoke(
+        who,
+        profile,
+        ReasonCode.INCIDENT,
+        WHY,
+        HOUR,
+        instead_of=RequestId(request.id),
+        idempotency_key=key,
+    )
+
+
+def stored(stores: Stores, request: Request) -> Request:
+    return stores.requests.get(RequestId(request.id))
+
+
+def test_the_event_and_the_cancelled_request_name_each_other(
+    break_glass: BreakGlassService, stores: Stores, asked: Request
+) -> None:
+    event = declare(break_glass, asked)
+    cancelled = stored(stores, asked)
+    assert event.instead_of == asked.id
+    assert (cancelled.status, cancelled.replaced_by) == (RequestStatus.CANCELLED, event.id)
+    assert stores.audit.get_chain(event.chain)[0].details["instead_of"] == asked.id
+    last = stores.audit.get_chain(asked.chain)[-1]
+    assert (last.event, last.actor, last.outcome) == (AuditEvent.REQUEST_CANCELLED, by(ANN), "cancelled")
+    assert last.details == {"replaced_by": event.id}
+
+
+def test_the_same_declaration_again_changes_nothing(
+    break_glass: BreakGlassService, stores: Stores, asked: Request
+) -> None:
+    event = declare(break_glass, asked, key="V1")
+    assert declare(break_glass, asked, key="V1") == event
+    assert len(trail(stores, asked)) == 2
+
+
+@pytest.mark.parametrize(("who", "profile"), [(BOB, "prod"), (ANN, "staging")], ids=["another's", "another profile"])
+def test_nobody_replaces_what_is_not_their_own_request_for_the_profile(
+    break_glass: BreakGlassService, stores: Stores, asked: Request, who: Actor, profile: str
+) -> None:
+    with pytest.raises(NotAllowed, match="one's own request"):
+        declare(break_glass, asked, who, profile)
+    assert stored(stores, asked) == asked
+    assert not list(stores.break_glass.iterate())
+    assert [entry.event for entry in noted(stores)] == [AuditEvent.INVOKE_REFUSED]
+
+
+def test_a_request_that_gives_access_by_now_makes_the_glass_needless(
+    break_glass: BreakGlassService, requests: RequestService, stores: Stores, asked: Request
+) -> None:
+    for approver in (BOB, CLEO):
+        requests.approve(RequestId(asked.id), approver)
+    with pytest.raises(InvalidStateTransition) as refusal:
+        declare(break_glass, asked)
+    assert (refusal.value.status, refusal.value.decided_by) == ("approved", CLEO.id)
+    assert not list(stores.break_glass.iterate())
+
+
+def test_a_request_that_ended_without_access_is_no_obstacle_and_no_link(
+    break_glass: BreakGlassService, requests: RequestService, stores: Stores, asked: Request
+) -> None:
+    denied = requests.deny(RequestId(asked.id), BOB, "Not on a Friday")
+    assert declare(break_glass, asked).instead_of is None
+    assert stored(stores, asked) == denied
+
+
+def test_a_request_whose_time_passed_is_no_obstacle_though_nothing_recorded_its_end(
+    break_glass: BreakGlassService, asked: Request, clock: FrozenClock
+) -> None:
+    clock.advance(DAY)
+    assert declare(break_glass, asked).instead_of is None
+
+
+def test_a_request_that_does_not_exist_is_said_so(break_glass: BreakGlassService, asked: Request) -> None:
+    with pytest.raises(RequestNotFound):
+        declare(break_glass, asked.replace(id="0" * 16))
+
+
+def test_an_approver_who_is_quicker_makes_the_glass_needless(
+    disturbed_break_glass: BreakGlassService,
+    disturbance: Disturbance,
+    requests: RequestService,
+    stores: Stores,
+    asked: Request,
+) -> None:
+    """The last vote comes in between the judging and the writing."""
+    requests.approve(RequestId(asked.id), BOB)
+    disturbance.steps.append(lambda: requests.approve(RequestId(asked.id), CLEO))
+    with pytest.raises(InvalidStateTransition, match="approved"):
+        declare(disturbed_break_glass, asked)
+    assert not list(stores.break_glass.iterate())
+
+
+def test_a_vote_that_is_quicker_does_not_keep_the_request_from_being_replaced(
+    disturbed_break_glass: BreakGlassService,
+    disturbance: Disturbance,
+    requests: RequestService,
+    stores: Stores,
+    asked: Request,
+) -> None:
+    disturbance.steps.append(lambda: requests.approve(RequestId(asked.id), CLEO))
+    event = declare(disturbed_break_glass, asked)
+    assert stored(stores, asked).replaced_by == event.id

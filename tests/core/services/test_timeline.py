@@ -1,0 +1,85 @@
+"""The timeline of an event: the trail of what has to do with it, for those who may act on it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.break_glass import BreakGlassEvent, EventId, ReasonCode
+from core.errors import EventNotFound, NotAllowed
+from core.request import RequestId
+from core.services import BreakGlassService, RequestService
+from core.services.timeline import Timeline, read_timeline
+from core.stores import Stores
+from core.stores.places import Place
+from tests.builders import DAY, HOUR
+from tests.core.services.bench import ANN, BOB, STRANGER, ChangingPolicy
+from tests.engines.clock import FrozenClock
+
+WHY = "The checkout is down, INC-12"
+
+
+def invoke(service: BreakGlassService, instead_of: RequestId | None = None) -> BreakGlassEvent:
+    return service.invoke(ANN, "prod", ReasonCode.INCIDENT, WHY, HOUR, instead_of=instead_of)
+
+
+def read(stores: Stores, policy: ChangingPolicy, event: BreakGlassEvent) -> Timeline:
+    return read_timeline(stores, policy, EventId(event.id), BOB)
+
+
+def test_it_tells_in_the_order_of_time_what_happened_to_the_event_and_to_the_request_that_it_replaced(
+    stores: Stores,
+    policy: ChangingPolicy,
+    clock: FrozenClock,
+    requests: RequestService,
+    break_glass: BreakGlassService,
+) -> None:
+    request = requests.submit(ANN, "prod", HOUR, WHY)
+    clock.advance(timedelta(minutes=5))
+    event = invoke(break_glass, RequestId(request.id))
+    clock.advance(timedelta(minutes=5))
+    break_glass.close(EventId(event.id), ANN, "all is well again")
+    told = read(stores, policy, event)
+    events = [entry.event.value for entry in told.entries]
+    assert events in (["request_submitted", "request_cancelled", "break_glass_invoked", "break_glass_closed"], ["request_submitted", "break_glass_invoked", "request_cancelled", "break_glass_closed"]), "the two in the middle are one change"
+    assert [each.id for each in told.requests] == [request.id]
+
+
+def test_it_has_what_the_same_person_asked_for_the_profile_in_the_day_before(
+    stores: Stores,
+    policy: ChangingPolicy,
+    clock: FrozenClock,
+    requests: RequestService,
+    break_glass: BreakGlassService,
+) -> None:
+    requests.submit(ANN, "prod", HOUR, "Too long ago to matter")
+    clock.advance(DAY)
+    linked = requests.submit(ANN, "prod", HOUR, WHY)
+    requests.submit(ANN, "staging", HOUR, "For another profile")
+    clock.advance(HOUR)
+    event = invoke(break_glass)
+    clock.advance(2 * HOUR)
+    requests.submit(ANN, "prod", HOUR, "Only after the event")
+    assert [each.id for each in read(stores, policy, event).requests] == [linked.id]
+
+
+def test_it_says_where_the_event_was_told(
+    stores: Stores, policy: ChangingPolicy, break_glass: BreakGlassService
+) -> None:
+    event = invoke(break_glass)
+    place = Place(channel="C0ACCESS1", ts="1768449225.000100")
+    stores.audit.save_place(event.chain, "card", place)
+    assert read(stores, policy, event).places == {"card": place}
+
+
+def test_only_the_invoker_and_approvers_see_it(
+    stores: Stores, policy: ChangingPolicy, break_glass: BreakGlassService
+) -> None:
+    event = invoke(break_glass)
+    for reader in (ANN, BOB):
+        assert read_timeline(stores, policy, EventId(event.id), reader).event == event
+    with pytest.raises(NotAllowed):
+        read_timeline(stores, policy, EventId(event.id), STRANGER)
+    with pytest.raises(EventNotFound):
+        read_timeline(stores, policy, EventId("0" * 16), BOB)
