@@ -13,7 +13,7 @@ LINKED := .venv/.linked-$(VERSION)
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check -qq
 
-.PHONY: test check bench playground lock clean
+.PHONY: test check bench playground picture lock clean
 .DELETE_ON_ERROR:
 
 test: $(LINKED)
@@ -30,6 +30,10 @@ bench: $(LINKED)
 
 playground: $(LINKED)
 	@$(BIN)/countersign playground
+
+# The README's picture, from a running playground; needs Chromium.
+picture: $(LINKED)
+	@$(BIN)/python -m tools.picture
 
 # Every version and digest of what is installed here, for all Pythons and systems at once.
 lock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -108,7 +109,7 @@ class Page:
 
     async def _act(self, request: Request) -> Response:
         if not _is_own(request):
-            return _problem("not from here", 403)
+            return _problem("not from here", HTTPStatus.FORBIDDEN)
 
         def look() -> Json:
             found = self._log.find(request.path_params.get("number"))
@@ -121,28 +122,36 @@ class Page:
 
     async def _deadlines(self, request: Request) -> Response:
         if not _is_own(request):
-            return _problem("not from here", 403)
+            return _problem("not from here", HTTPStatus.FORBIDDEN)
         now = self._slack.backend.clock.now()
         return JSONResponse({"deadlines": await run_in_threadpool(self._evidence.deadlines, now)})
 
 
 async def _answer(request: Request, act: Callable[[Json], Json]) -> Response:  # noqa: PLR0911 - one for each refusal
     """Let the page have its way, if it is our page, and say in words what stands against it."""
-    if not _is_own(request) or request.headers.get("origin") is None:
-        return _problem("not from here", 403)
-    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        return _problem("send JSON", 415)
-    if int(request.headers.get("content-length", _MOST_BODY + 1)) > _MOST_BODY:
-        return _problem("too much at once", 413)
+    if (refused := _refuse(request)) is not None:
+        return refused
     try:
         asked = json.loads(await request.body())
         if not isinstance(asked, dict):
-            return _problem("send an object", 400)
+            raise TypeError("an act is an object")  # noqa: TRY301 - said in the words that follow, with the others
         return JSONResponse(await run_in_threadpool(act, asked))
-    except (ValidationError, KeyError, TypeError, ValueError) as error:
-        return _problem(f"not understood: {error}", 400)
+    except (ValidationError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        return _problem(f"not understood: {error}", HTTPStatus.BAD_REQUEST)
     except (NotOnScreen, SlackRefusal, CountersignError) as problem:
-        return _problem(str(problem), 409)
+        return _problem(str(problem), HTTPStatus.CONFLICT)
+
+
+def _refuse(request: Request) -> Response | None:
+    """What keeps an act from being read at all."""
+    # A browser names the origin of every POST, and asks before it sends JSON to another one.
+    if not _is_own(request) or request.headers.get("origin") is None:
+        return _problem("not from here", HTTPStatus.FORBIDDEN)
+    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        return _problem("send JSON", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    if int(request.headers.get("content-length", _MOST_BODY + 1)) > _MOST_BODY:
+        return _problem("too much at once", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return None
 
 
 def _problem(text: str, status: int) -> Response:
@@ -164,7 +173,7 @@ class _Own:
         if scope["type"] == "http" and _is_own(Request(scope)):
             await self._app(scope, receive, send)
         else:
-            await _problem("not from here", 403)(scope, receive, send)
+            await _problem("not from here", HTTPStatus.FORBIDDEN)(scope, receive, send)
 
 
 class _Guarded:

@@ -110,37 +110,35 @@ class PageActs:
         """Do it, and say what came of it. Raises pydantic's ValidationError for what is no act."""
         act = _ASKED.validate_python(asked)
         match act:
+            case Say():
+                return self._say(act)
+            case Dismiss():
+                return self._dismiss(act)
+            case Close():
+                return self._close(act)
+        title, work = self._plan(act)
+        with self._log.doing(self._log.begin(title, act.person)):
+            return told(work())
+
+    def _plan(self, act: Command | Press | Submit | Home | Shortcut) -> tuple[str, Callable[[], Answer]]:
+        """What an act that reaches the app is called, and how it is done. Raises NotOnScreen."""
+        slack = self._slack
+        match act:
             case Command():
                 name, _, text = act.text.strip().partition(" ")
-                return self._do(
-                    f"{name} {text}".strip(),
-                    act,
-                    lambda: self._slack.run_command(act.person, act.channel, name, text.strip()),
-                )
+                return act.text.strip(), lambda: slack.run_command(act.person, act.channel, name, text.strip())
             case Press():
                 where = self.where(act)
-                return self._do(
-                    _label(where, act),
-                    act,
-                    lambda: self._slack.press(
-                        act.person, where, act.action_id, act.value, block_id=act.block_id, typed=act.typed
-                    ),
+                return _label(where, act), lambda: slack.press(
+                    act.person, where, act.action_id, act.value, block_id=act.block_id, typed=act.typed
                 )
             case Submit():
                 view = self._view(act.person, act.view)
-                title = view.content.get("submit", {}).get("text", "Send")
-                return self._do(f"{title} (form)", act, lambda: self._slack.submit(act.person, view, act.typed))
+                label = view.content.get("submit", {}).get("text", "Send")
+                return f"{label} (form)", lambda: slack.submit(act.person, view, act.typed)
             case Shortcut():
-                return self._do("Shortcut", act, lambda: self._slack.shortcut(act.person, act.callback_id))
-            case Home():
-                return self._do("Open the Home tab", act, lambda: self._slack.open_home(act.person))
-            case Close():
-                return self._close(act)
-            case Say():
-                self._say(act)
-            case Dismiss():
-                self._dismiss(act)
-        return {}
+                return "Shortcut", lambda: slack.shortcut(act.person, act.callback_id)
+        return "Open the Home tab", lambda: slack.open_home(act.person)
 
     def where(self, press: Press) -> Message | View:
         """The message or view that the page shows, as it is now. Raises NotOnScreen."""
@@ -150,10 +148,6 @@ class PageActs:
         if found is None:
             raise NotOnScreen("this message is not there any more")
         return found
-
-    def _do(self, title: str, asked: _Asked, work: Callable[[], Answer]) -> Json:
-        with self._log.doing(self._log.begin(title, asked.person)):
-            return told(work())
 
     def _close(self, act: Close) -> Json:
         view = self._view(act.person, act.view)
@@ -165,18 +159,20 @@ class PageActs:
             answers = self._slack.close(act.person, view)
         return told(answers[0]) if answers else {}
 
-    def _say(self, act: Say) -> None:
+    def _say(self, act: Say) -> Json:
         workspace = self._slack.workspace
         person, channel = workspace.person(act.person), workspace.channel(act.channel)
         safe = act.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         workspace.say(
             Message(ts=workspace.new_ts(), channel=channel.id, user=person.id, text=safe, thread_ts=act.thread_ts)
         )
+        return {}
 
-    def _dismiss(self, act: Dismiss) -> None:
+    def _dismiss(self, act: Dismiss) -> Json:
         message = self._slack.workspace.find_message(act.channel, act.ts)
         if message is not None and message.to == act.person:
             self._slack.workspace.unsay(message)
+        return {}
 
     def _view(self, person: str, view_id: str) -> View:
         home = self._slack.home(person)

@@ -7,6 +7,7 @@ acknowledged and keeps what was shown, so that the next start goes on from here.
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -45,6 +46,8 @@ class Playground:
     stores: Stores
     clock: ClockAhead
     sweeper: Sweeper
+    move_clock: Callable[[timedelta], None]
+    """Lets time pass, for this start and the next, and does what falls due."""
     _stack: ExitStack
 
     @property
@@ -95,7 +98,7 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
         page.connect(slack, stream, Evidence(stores))
         sweeper = start_bot(stack, slack, stores, policy, clock)
         stack.callback(stream.close)
-        return Playground(slack, stores, clock, sweeper, stack.pop_all())
+        return Playground(slack, stores, clock, sweeper, move_clock, stack.pop_all())
 
 
 def _open_slack(clock: ClockAhead, manifest: dict[str, Any], page: Page, port: int | None) -> LocalSlack:

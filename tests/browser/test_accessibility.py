@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser.screens import LEFT, RIGHT, Screens
-
-if TYPE_CHECKING:
-    pass
-
 
 pytestmark = pytest.mark.browser
 NARROW = {"width": 390, "height": 844}

@@ -1,4 +1,4 @@
-"""Where an engine or a browser is missing, a run says so in one line; where it is required, it fails and says why."""
+"""Where an engine or a browser is missing, a run says so in one line; where it is required, the run fails."""
 
 from __future__ import annotations
 

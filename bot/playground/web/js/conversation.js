@@ -16,7 +16,8 @@ function isCompact(message, before) {
     before?.user === message.user &&
     !before.to &&
     !message.to &&
-    !before.blocks.some((block) => block.type === "actions") &&
+    message.blocks.length < 2 &&
+    before.blocks.length < 2 &&
     Number(message.ts) - Number(before.ts) < TOGETHER_SECONDS &&
     isSameDay(at(message), at(before))
   );

@@ -45,6 +45,7 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
   const here = { ws, person, id, notify };
 
   return html`
+    <${Overlay.Provider} value=${setAsking}>
     <section
       ref=${root}
       class="pane ${isSidebarOpen ? "is-sidebar-open" : ""}"
@@ -91,15 +92,16 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
           </div>
         </div>
       </div>
-      <${Overlay.Provider} value=${setAsking}>
+      <div class="pane-over" inert=${asking !== null}>
         <${Modals} key=${person} ws=${ws} person=${person} id=${id} isActive=${isActive} />
-      <//>
+      </div>
       ${asking}
       <div class="notices" role="alert">
         ${notice && html`<p class="notice"><${Icon} name="alert" /><span>${notice.text}</span>
           <button type="button" class="icon-button" aria-label="Close" onClick=${() => setNotice(null)}><${Icon} name="close" /></button></p>`}
       </div>
     </section>
+    <//>
   `;
 }
 

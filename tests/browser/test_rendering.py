@@ -1,0 +1,216 @@
+"""What the bot sends is what is seen: text as text, every kind of element at work, and nobody's word as markup."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from bot.playground.slack.block_kit import complete
+from bot.playground.slack.block_shapes import BLOCKS, ELEMENTS
+from bot.playground.slack.records import Message
+from tests.bot.slack.cast import button, form, option, words
+from tests.browser.screens import LEFT, RIGHT, Screens
+
+pytestmark = pytest.mark.browser
+Json = dict[str, Any]
+HOSTILE = "<img src=x onerror=alert(1)> <!channel> <@U0JON> *not bold* _nor this_ :tada: <javascript:alert(1)|press>"
+
+
+def _post(screens: Screens, blocks: list[Json], text: str = "from the bot") -> None:
+    slack = screens.playground.slack
+    filled = complete(blocks, lambda: slack.workspace.new_id("b"))
+    slack.workspace.say(
+        Message(
+            ts=slack.workspace.new_ts(),
+            channel="C0ACCESS",
+            user=slack.backend.app.bot_user,
+            text=text,
+            blocks=tuple(filled),
+        )
+    )
+
+
+def _section(text: str, kind: str = "mrkdwn") -> Json:
+    return {"type": "section", "text": {"type": kind, "text": text}}
+
+
+def _last_action(screens: Screens) -> Json:
+    """The payload of the last interaction, as the app got it."""
+    told: Json = screens.page.evaluate("fetch('/page/acts/last').then((answer) => answer.json())")
+    payload: Json = told["interactions"][-1]["payload"]
+    return payload
+
+
+def test_plain_text_is_shown_as_it_is(screens: Screens) -> None:
+    _post(screens, [{"type": "section", "text": {"type": "plain_text", "text": HOSTILE, "emoji": False}}])
+    body = screens.pane(LEFT).get_by_role("article").last
+    expect(body).to_contain_text(HOSTILE)
+    assert body.evaluate("each => each.querySelectorAll('img, a, strong, em, .mention').length") == 0
+
+
+def test_mrkdwn_is_formatted_and_nothing_in_it_becomes_markup_or_a_script(screens: Screens) -> None:
+    marked = "*bold _both_* `*code*` ~gone~ <@U0JON> <!subteam^S0SRE> <#C0ACCESS> &lt;b&gt;"
+    marked += " <https://a.example/?a=1&amp;b=2|a link>"
+    _post(screens, [_section(f"{marked}\n&gt; quoted\n{HOSTILE}")])
+    body = screens.pane(RIGHT).get_by_role("article").last
+    expect(body.get_by_role("link")).to_have_attribute("href", "https://a.example/?a=1&b=2")
+    expect(body.get_by_role("link")).to_have_attribute("rel", "noopener noreferrer")
+    expect(body.locator("strong").first).to_have_text("bold both")
+    expect(body.locator("strong em").first).to_have_text("both")
+    expect(body.locator("code").first).to_have_text("*code*")
+    expect(body.locator("s")).to_have_text("gone")
+    expect(body.locator("blockquote")).to_have_text("quoted")
+    expect(body.locator(".mention.is-me").first).to_have_text("@Jon Bauer")
+    expect(body).to_contain_text("@sre")
+    expect(body).to_contain_text("#access-prod")
+    expect(body).to_contain_text("<b>")
+    expect(body).to_contain_text("🎉")
+    assert body.evaluate("each => each.querySelectorAll('img, script, b').length") == 0
+
+
+def test_moments_stand_in_the_readers_zone_and_say_how_far_they_are(screens: Screens) -> None:
+    now = screens.playground.clock.now()
+    seconds = int(now.timestamp()) + 7500
+    _post(
+        screens,
+        [_section(f"<!date^{seconds}^{{date_num}} {{time}}|fallback> <!date^{seconds}^{{nonsense}}|the fallback>")],
+    )
+    body = screens.pane(LEFT).get_by_role("article").last
+    moment = body.locator("time.moment")
+    expected = screens.page.evaluate(
+        "at => new Intl.DateTimeFormat('en-GB', {timeStyle: 'short', timeZone: 'Europe/Berlin'}).format(at)",
+        seconds * 1000,
+    )
+    expect(moment).to_have_text(re.compile(rf"\d{{4}}-\d\d-\d\d {expected}"))
+    expect(moment).to_have_attribute("title", re.compile("^in 2 h [45] min$"))
+    expect(body).to_contain_text("the fallback")
+    screens.page.get_by_role("button", name="Move it forward").click()
+    screens.dialog("Move the clock forward").get_by_role("button", name="+ 1 hour").click()
+    expect(moment).to_have_attribute("title", re.compile("^in 1 h [45] min$"))
+
+
+def test_a_press_that_asks_first_counts_only_after_a_yes(screens: Screens) -> None:
+    confirm = {
+        "title": words("Close it?"),
+        "text": words("Access ends at once."),
+        "confirm": words("Close"),
+        "deny": words("Keep"),
+    }
+    dangerous = button("Close…", "test:close") | {"style": "danger", "confirm": confirm | {"style": "danger"}}
+    _post(screens, [_section("An event"), {"type": "actions", "elements": [dangerous]}])
+    screens.press(LEFT, "Close…", "An event")
+    question = screens.page.get_by_role("alertdialog", name="Close it?")
+    expect(question.get_by_role("button", name="Close")).to_be_focused()
+    question.get_by_role("button", name="Keep").click()
+    expect(question).to_be_hidden()
+    assert screens.page.evaluate("fetch('/page/acts/last').then((answer) => answer.json())") == {}
+
+    screens.press(LEFT, "Close…", "An event")
+    expect(question.get_by_role("button", name="Close")).to_be_focused()
+    screens.page.keyboard.press("Enter")
+    expect(screens.messages(LEFT, "Only visible to you")).to_have_count(1)
+    assert [action["action_id"] for action in _last_action(screens)["actions"]] == ["test:close"]
+
+
+def test_every_kind_of_block_and_element_is_shown(screens: Screens) -> None:
+    shown = {"actions", "context", "divider", "header", "image", "input", "markdown", "rich_text", "section"}
+    assert set(BLOCKS.kinds) == shown
+    _post(
+        screens,
+        [
+            {"type": "header", "text": words("A headline")},
+            {"type": "divider"},
+            {"type": "section", "fields": [words("one field"), words("another field")]},
+            {"type": "context", "elements": [{"type": "mrkdwn", "text": "small *print*"}]},
+            {"type": "markdown", "text": "some markdown"},
+        ],
+    )
+    body = screens.pane(LEFT).get_by_role("article").last
+    expect(body.get_by_role("heading", name="A headline")).to_be_visible()
+    expect(body.get_by_role("separator")).to_be_visible()
+    for text in ("one field", "another field", "small print", "some markdown"):
+        expect(body).to_contain_text(text)
+
+
+FILLED: dict[str, object] = {
+    "plain_text_input": "typed", "email_text_input": "a@example.com", "url_text_input": "https://a.example",
+    "number_input": "7", "datepicker": "2026-03-01", "timepicker": "09:30",
+}  # fmt: skip
+CHOSEN = {"static_select", "radio_buttons", "checkboxes", "multi_static_select"}
+LISTED = {
+    "users_select": "Jon Bauer", "channels_select": "#incidents", "conversations_select": "#general",
+    "multi_users_select": "Sam Osei", "multi_channels_select": "#incidents", "multi_conversations_select": "#general",
+}  # fmt: skip
+
+
+def _input(kind: str) -> Json:
+    element: Json = {"type": kind, "action_id": kind}
+    if kind in CHOSEN:
+        element["options"] = [option("first"), option("second")]
+    if kind == "number_input":
+        element["is_decimal_allowed"] = False
+    return {"type": "input", "block_id": kind, "optional": True, "label": words(f"The {kind}"), "element": element}
+
+
+def test_every_kind_of_input_tells_what_was_entered(screens: Screens) -> None:
+    kinds = [kind for kind in ELEMENTS if kind not in {"button", "overflow", "image"}]
+    content = form() | {"callback_id": "test:all", "blocks": [_input(kind) for kind in kinds]}
+    screens.playground.slack.backend.views.open("U0MIRA", content)
+    shown = screens.dialog("Ask for access")
+    for kind, text in FILLED.items():
+        shown.get_by_label(f"The {kind}").fill(str(text))
+    shown.get_by_label("The datetimepicker").fill("2026-03-01T10:00")
+    for kind in ("external_select", "multi_external_select"):
+        if shown.get_by_role("textbox", name=f"The {kind}").count():
+            shown.get_by_role("textbox", name=f"The {kind}").fill("anything")
+    for kind, text in LISTED.items() | {(kind, "Second") for kind in CHOSEN}:
+        if kind in {"radio_buttons", "checkboxes"} or kind.startswith("multi_"):
+            shown.get_by_label(f"The {kind}").get_by_text(text).click()
+        else:
+            shown.get_by_role("combobox", name=f"The {kind}", exact=False).first.click()
+            shown.get_by_role("option", name=text).click()
+    shown.get_by_role("button", name="Ask", exact=True).click()
+
+    expect(screens.dialog("Ask for access")).to_be_hidden()
+    values = _last_action(screens)["view"]["state"]["values"]
+    empty = [kind for kind in kinds if all(not value for key, value in values[kind][kind].items() if key != "type")]
+    assert empty == ["multi_external_select"]
+
+
+def test_a_modal_on_top_of_another_leaves_what_was_typed_in_the_one_below(screens: Screens) -> None:
+    views = screens.playground.slack.backend.views
+    views.open("U0MIRA", form("below"))
+    below = screens.dialog("Ask for access")
+    below.get_by_role("textbox", name="Why").fill("still to be finished")
+    views.push("U0MIRA", form("above") | {"title": words("A second form")})
+    above = screens.dialog("A second form")
+    expect(above).to_be_visible()
+    expect(below).to_be_hidden()
+    above.get_by_role("button", name="Back").click()
+    expect(below.get_by_role("textbox", name="Why")).to_have_value("still to be finished")
+
+
+def test_a_view_that_is_rewritten_keeps_what_was_typed_into_fields_that_stay(screens: Screens) -> None:
+    views = screens.playground.slack.backend.views
+    view = views.open("U0MIRA", form("first"))
+    shown = screens.dialog("Ask for access")
+    shown.get_by_role("textbox", name="Why").fill("half a sentence")
+    views.update(view, form("second") | {"title": words("Ask again")})
+    expect(screens.dialog("Ask again").get_by_role("textbox", name="Why")).to_have_value("half a sentence")
+
+
+def test_a_thread_is_opened_read_and_answered(screens: Screens) -> None:
+    request = screens.ask("/access prod-db 2h Deploy the fix for INC-12")
+    screens.press(RIGHT, "Approve")
+    screens.card(LEFT).get_by_role("button", name=re.compile("1 reply")).click()
+    expect(screens.pane(LEFT).get_by_role("log", name="Thread")).to_contain_text("approved: 1 of 2")
+    screens.write(LEFT, "thanks & <b>cheers</b>")
+    expect(screens.messages(LEFT, "thanks & <b>cheers</b>")).to_be_visible()
+    screens.write(LEFT, "/access mine")
+    expect(screens.pane(LEFT).get_by_role("alert")).to_contain_text("no commands in threads")
+    screens.pane(LEFT).get_by_role("button", name="Back to #access-prod").click()
+    expect(screens.card(LEFT)).to_contain_text("2 replies")
+    assert screens.stored(request).approvals[0].approver == "U0JON"
