@@ -15,8 +15,8 @@ from bot.blocks.lists import Row, list_row
 from bot.surface import ACCESS
 
 ASK: Final = "home:ask"
-MOST_ROWS: Final = 10
-"""In each section; three blocks each, so that three sections stay below Slack's hundred for a view."""
+MOST_ROWS: Final = 6
+"""In each section; four blocks each, so that the sections together stay below Slack's hundred for a view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ def home_tab(sections: Sequence[HomeSection], now: datetime, outcome: Message | 
         blocks.append(heading(section.title))
         if not section.rows:
             blocks.append(small(section.nothing))
-        for row in section.rows[:MOST_ROWS]:
+        for number, row in enumerate(section.rows[:MOST_ROWS]):
+            blocks += [divider()] if number else []
             blocks += _in_section(list_row(row, now), section.title)
         if section.more is not None:
             blocks.append(small(f"There is more: {code(section.more)}"))
