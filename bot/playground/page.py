@@ -127,7 +127,7 @@ class Page:
         return JSONResponse({"deadlines": await run_in_threadpool(self._evidence.deadlines, now)})
 
 
-async def _answer(request: Request, act: Callable[[Json], Json]) -> Response:  # noqa: PLR0911 - one for each refusal
+async def _answer(request: Request, act: Callable[[Json], Json]) -> Response:
     """Let the page have its way, if it is our page, and say in words what stands against it."""
     if (refused := _refuse(request)) is not None:
         return refused

@@ -106,7 +106,7 @@ class PageActs:
         self._slack = slack
         self._log = log
 
-    def do(self, asked: object) -> Json:  # noqa: PLR0911 - one for each act
+    def do(self, asked: object) -> Json:
         """Do it, and say what came of it. Raises pydantic's ValidationError for what is no act."""
         act = _ASKED.validate_python(asked)
         match act:
