@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from bot.blocks.elements import Block, Message, actions, button, code, divider, length, moment, plain, who, words
-from bot.blocks.request_card import APPROVE, CANCEL, DENY
+from bot.blocks.request_card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from bot.surface import ACCESS
 from core.errors import InvalidInput
 from core.request import Request, RequestStatus
@@ -49,6 +49,7 @@ class Row:
     request: Request
     may_decide: bool = False
     may_cancel: bool = False
+    may_declare: bool = False
 
 
 class ListKind(StrEnum):
@@ -123,6 +124,8 @@ def _buttons(row: Row) -> list[Block]:
         ]
     if row.may_cancel:
         buttons.append(button("Cancel", CANCEL, request.id))
+    if row.may_declare:
+        buttons.append(button("Break the glass instead…", DECLARE_INSTEAD, request.id))
     return buttons
 
 
