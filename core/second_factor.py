@@ -20,6 +20,10 @@ MOST_WRONG_CODES: Final = 5
 LOCK: Final = timedelta(minutes=15)
 """Five guesses at a million codes, of which three are right at any time, every 15 minutes: one chance in 690 a day."""
 CODES_LEDGER: Final = "CODES"
+LIMIT: Final = "wrong codes"
+"""How LimitReached calls the lock."""
+FIELD: Final = "code"
+"""How a form, and an error about it, calls the code."""
 _KEPT: Final = timedelta(days=1)
 """Far longer than a code is valid and than a lock lasts."""
 
@@ -65,7 +69,7 @@ class CodeLedger(Ledger):
         """Raises LimitReached, which says until when, after five wrong codes."""
         if len(self.wrong_at) >= MOST_WRONG_CODES and now < self.wrong_at[-1] + LOCK:
             limit = f"{MOST_WRONG_CODES} in {format_duration(LOCK)}"
-            raise LimitReached("wrong codes", limit, self.wrong_at[-1] + LOCK)
+            raise LimitReached(LIMIT, limit, self.wrong_at[-1] + LOCK)
 
     def accept(self, step: int) -> Self:
         """The ledger after a right code. Raises CodeRefused when this one, or a later one, was used already."""

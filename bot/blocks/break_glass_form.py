@@ -15,6 +15,7 @@ from typing import Any, Final
 from bot.blocks.elements import Block, code, label, length, moment, small, words
 from bot.blocks.fields import MOST_OPTIONS, chosen, durations, field, menu, option, text_box, typed
 from bot.payload import Payload, find_object, find_text
+from core import second_factor
 from core.actor import ChannelId, ProfileName, check_channel_id
 from core.break_glass import DEFAULT_DURATION, JUSTIFICATION_LENGTH, ReasonCode
 from core.duration import parse_duration
@@ -23,7 +24,7 @@ from core.record import check_record_id
 from core.request import Request, RequestId
 
 CALLBACK: Final = "break_glass:form"
-FIELDS: Final = ("profile", "reason", "duration", "justification", "code")
+FIELDS: Final = ("profile", "reason", "duration", "justification", second_factor.FIELD)
 """The form's blocks; an error of one of these fields is shown under it."""
 CODE_LENGTH: Final = (6, 12)
 """Six digits, and the spaces that apps show between them."""
@@ -119,7 +120,17 @@ def read_break_glass_form(view: Payload) -> tuple[Declared, str | None, Origin]:
         raise InvalidInput("reason", "nothing is chosen", "Choose what it is.") from error
     duration = parse_duration(chosen(values, "duration"))
     declared = Declared(profile, reason_code, duration, typed(values, "justification"))
-    return declared, typed(values, "code").strip() or None, _read_origin(find_text(view, "private_metadata"))
+    return (
+        declared,
+        typed(values, second_factor.FIELD).strip() or None,
+        _read_origin(find_text(view, "private_metadata")),
+    )
+
+
+def fields_of(view: Payload) -> tuple[str, ...]:
+    """The fields that this form has: Slack refuses an error of a field that is not there."""
+    values = find_object(view, "state", "values")
+    return tuple(name for name in FIELDS if name != second_factor.FIELD or name in values)
 
 
 def _profile_menu(offers: Sequence[BreakGlassOffer], wanted: str | None) -> Block:
@@ -143,7 +154,7 @@ def _code_field(offers: Sequence[BreakGlassOffer]) -> Block:
     needing = [code(offer.profile) for offer in offers if offer.needs_code]
     is_needed = len(needing) == len(offers)
     return field(
-        "code",
+        second_factor.FIELD,
         "The code of your authenticator app",
         text_box(CODE_LENGTH, is_long=False, example="123456"),
         hint=None if is_needed else "Only some profiles ask for it; the menu above says which.",

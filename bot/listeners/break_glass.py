@@ -22,7 +22,7 @@ from bot.blocks.break_glass_follow_up_forms import (
     read_review_form,
     review_form,
 )
-from bot.blocks.break_glass_form import CALLBACK, FIELDS, Declared, Origin, read_break_glass_form
+from bot.blocks.break_glass_form import CALLBACK, Declared, Origin, fields_of, read_break_glass_form
 from bot.blocks.break_glass_lists import HELP, NEWER, OLDER, BreakGlassListKind, read_event_turn
 from bot.blocks.break_glass_replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
 from bot.blocks.elements import Block, Message
@@ -110,13 +110,13 @@ class BreakGlassListeners:
 
     def on_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The form was sent. The view's id marks the declaration, so that a second delivery declares nothing new."""
-        click = read_click(body, context)
+        click, view = read_click(body, context), find_object(body, "view")
 
         def declare() -> Message:
-            wish, code, origin = read_break_glass_form(find_object(body, "view"))
+            wish, code, origin = read_break_glass_form(view)
             return self._declare(click, wish, origin, key=click.view_id, code=code)
 
-        self._desk.answer_form(ack, click, declare, FIELDS, not_yet=NOT_DECLARED_YET)
+        self._desk.answer_form(ack, click, declare, fields_of(view), not_yet=NOT_DECLARED_YET)
 
     def on_close(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Close was pressed: ask how it ended. Whether this person may close it is judged when that comes."""

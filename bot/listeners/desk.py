@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from slack_bolt import Ack
 
@@ -18,6 +18,7 @@ from bot.blocks.replies import BROKEN, NOT_RECORDED_YET, TOO_BUSY, explain, expl
 from bot.decisions import DecisionQueue, Full, Known, NotKnownYet
 from bot.listeners.click import Click, Surface
 from bot.replying import Replies
+from core import second_factor
 from core.clock import Clock
 from core.errors import (
     CodeRefused,
@@ -159,20 +160,15 @@ class Desk:
         return Outcome(message)
 
 
-_FIELDS_OF: Final = {"mfa": "code"}
-"""Conditions whose field in a form has another name."""
-
-
 def _field_of(error: CountersignError, fields: Collection[str]) -> str | None:
     """The field under which a form says what is wrong and keeps what was typed; None: the form is of no use now."""
     match error:
         case InvalidInput() if error.field in fields:
             return error.field
         case NotAllowed():
-            named = (_FIELDS_OF.get(name, name) for name in error.unmet)
-            return next((name for name in named if name in fields), next(iter(fields), None))
-        case CodeRefused() if "code" in fields:
-            return "code"
+            return next((name for name in error.unmet if name in fields), next(iter(fields), None))
+        case CodeRefused() | LimitReached(limit=second_factor.LIMIT) if second_factor.FIELD in fields:
+            return second_factor.FIELD
         case LimitReached():
             return next(iter(fields), None)
         case StoreUnavailable(is_outcome_unknown=False):

@@ -18,6 +18,7 @@ from bot.blocks.break_glass_form import (
     break_glass_form,
     read_break_glass_form,
 )
+from bot.blocks.break_glass_form import fields_of as fields_of_sent
 from bot.playground.slack.block_kit import check_view
 from core.actor import ChannelId, ProfileName
 from core.break_glass import JUSTIFICATION_LENGTH, MAX_DURATION, ReasonCode
@@ -112,6 +113,12 @@ def test_what_was_filled_in_is_read_back_with_where_it_began() -> None:
         profile="prod", reason="incident", duration="1h", justification=WHY, code=" 123 456 ",
     )  # fmt: skip
     assert read_break_glass_form(view) == (Declared("prod", ReasonCode.INCIDENT, HOUR, WHY), "123 456", origin)
+
+
+def test_an_error_is_told_only_in_a_field_that_the_form_has() -> None:
+    without = sent(break_glass_form([an_offer()], NOWHERE), justification=WHY)
+    assert fields_of_sent(without) == FIELDS[:-1]
+    assert fields_of_sent(sent(break_glass_form([an_offer(needs_code=True)], NOWHERE), code="")) == FIELDS
 
 
 @pytest.mark.parametrize("missing", ["profile", "reason", "duration"])

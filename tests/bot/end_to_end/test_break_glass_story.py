@@ -175,10 +175,10 @@ def test_one_code_opens_one_event_and_five_wrong_ones_lock(stage: Stage, code: C
     wrong, form = f"{(int(code()) + 1) % 10**6:06d}", open_form(stage)
     told = [stage.slack.submit(SAM, form, filled_in(wrong)).errors for _ in range(5)]
     assert "4 more tries" in told[0]["code"]
-    assert "wrong codes (5 in 15m) until" in str(told[4])
+    assert "wrong codes (5 in 15m) until" in told[4]["code"]
     stage.clock.advance(timedelta(minutes=10))
     locked = stage.slack.submit(SAM, open_form(stage), filled_in(code()))
-    assert "wrong codes (5 in 15m) until" in str(locked.errors)
+    assert "wrong codes (5 in 15m) until" in locked.errors["code"]
     stage.clock.advance(timedelta(minutes=5))
     assert declare(stage, code()).mfa_verified
 
