@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.checks.finding import Finding, fine, wrong
+from bot.checks.second_factor_checks import check_second_factors
 from bot.checks.slack_checks import SlackChecks
 from bot.checks.store_checks import check_store
 from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings
@@ -37,6 +38,7 @@ def examine(store: str | None, clock: Clock) -> Iterator[Finding]:
             yield from _explain_policy(error)
         else:
             yield fine(f"policy: {settings.policy}, digest {policy.digest[:12]}")
+            yield from check_second_factors(policy, settings.mfa_secrets)
     if slack is not None:
         yield from _check_slack(settings, slack, policy, clock)
     if settings is not None:
@@ -86,8 +88,10 @@ def _check_slack(
 
 
 def _channels(policy: Policy) -> dict[str, list[str]]:
-    """Each channel with the profiles that are decided in it."""
+    """Each channel with the profiles that are decided in it; and the one that hears of emergencies."""
     channels: dict[str, list[str]] = {}
     for name, profile in policy.shape.profiles.items():
         channels.setdefault(profile.channel, []).append(name)
+    if policy.security_channel is not None:
+        channels.setdefault(policy.security_channel, []).append("security")
     return channels

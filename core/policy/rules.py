@@ -209,6 +209,11 @@ class BreakGlassRule(Rule):
         description=f"What to do when Countersign cannot record it; plain text, up to {_LONGEST_FALLBACK} characters.",
     )
 
+    @property
+    def needs_code(self) -> bool:
+        """True when a second factor has to be verified."""
+        return self.mfa is Mfa.REQUIRED
+
     def times(self) -> EventTimes:
         """When people are asked about its events."""
         return EventTimes(self.ask_before_end, self.review_within)

@@ -9,8 +9,9 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
-from core.policy.rules import BreakGlassRule, EventTimes, Mfa, PolicyShape
-from core.policy.selector import People, Selector
+from core.actor import UserId
+from core.policy.rules import BreakGlassRule, EventTimes, PolicyShape
+from core.policy.selector import People, Selector, SelectorKind
 
 
 class Version(BaseModel):
@@ -48,7 +49,13 @@ class Version(BaseModel):
 
     def may_need_code(self, profile: str) -> bool:
         """True when a break-glass rule for this profile asks for a second factor: of everybody, or of some."""
-        return any(rule.mfa is Mfa.REQUIRED for rule in self._break_glass_rules(profile))
+        return any(rule.needs_code for rule in self._break_glass_rules(profile))
+
+    def named_for_codes(self) -> frozenset[UserId]:
+        """Everybody whom a rule that asks for a second factor names by their id."""
+        users = (rule.users for rule in self.shape.break_glass if rule.needs_code)
+        leaves = self._people.leaves(tuple(each for named in users for each in named))
+        return frozenset(UserId(each.value) for each in leaves if each.kind is SelectorKind.USER)
 
     def fallbacks_for(self, profile: str) -> tuple[str, ...]:
         """What to do when Countersign cannot record a declaration for this profile, as its rules say it."""
