@@ -145,4 +145,4 @@ def test_columns_line_up_and_the_last_one_is_not_padded() -> None:
 
 
 def _command() -> list[str]:
-    return [str(Path(sys.executable).with_name("countersign")), "playground"]
+    return [str(Path(sys.executable).with_name("countersign")), "playground", "--story"]
