@@ -68,7 +68,7 @@ def test_records_of_another_version_name_the_way_out(tmp_path: Path) -> None:
         with closing(sqlite3.connect(tmp_path / "countersign.db")) as database:
             database.execute("CREATE TABLE break_glass (id TEXT)")
             database.commit()
-        with pytest.raises(InvalidInput, match="not of this version.*--reset"):
+        with pytest.raises(InvalidInput, match=r"not of this version.*--reset"):
             open_playground(folder, port=0)
 
 
