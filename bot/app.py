@@ -21,7 +21,9 @@ from slack_sdk import WebClient
 from bot.blocks.elements import Message
 from bot.blocks.replies import BROKEN, OUT_OF_DATE, notice, reply
 from bot.decisions import DecisionQueue
+from bot.event_lists import EventLists
 from bot.identity import SlackDirectory
+from bot.listeners.break_glass import BreakGlassListeners
 from bot.listeners.click import read_click
 from bot.listeners.desk import Desk
 from bot.listeners.home import HomeListeners
@@ -145,10 +147,12 @@ def build_bot(
     )
     queue, replies = queue or DecisionQueue(), Replies(client)
     lists = RequestLists(services.stores.requests, services.policy, services.clock)
-    home = HomeListeners(replies, lists, directory, services.clock)
+    events = EventLists(services.stores.break_glass, services.policy, services.clock)
+    home = HomeListeners(replies, lists, events, directory, services.clock)
     desk = Desk(queue, replies, Aftermath(home, replies, nudge, refresh), services.clock)
     app = build_app(client, installation, signing_secret)
     RequestListeners(desk, services.requests, lists, directory).register(app)
+    BreakGlassListeners(desk, services.break_glass, services.stores, services.policy, events, directory).register(app)
     home.register(app)
     PeopleListeners(directory).register(app)
     _register_the_rest(app, replies)

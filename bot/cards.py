@@ -1,4 +1,4 @@
-"""Cards: one message for each record, posted once, and rewritten until it shows the record as it is.
+"""Cards: one message for each record, or one in each of its channels, rewritten until it shows the record as it is.
 
 Invariant: whoever writes last shows the truth. Each writer reads the record, writes the card, reads the record again,
 and writes again if it changed meanwhile. So after the last write that reaches Slack nobody found a newer record; and a
@@ -27,7 +27,7 @@ CARD: Final = "card"
 """The name under which a card's place is kept."""
 _GONE: Final = frozenset({"cant_update_message", "edit_window_closed", "message_not_found"})
 """This message can never be rewritten; a new one takes its place."""
-_CLOSED: Final = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
+CLOSED: Final = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
 """Nothing can be written in this channel; where the policy names another one by now, the card moves there."""
 _log = logging.getLogger("countersign.slack")
 
@@ -40,13 +40,15 @@ class Cards:
         self._policy = policy
         self._clock = clock
 
-    def show(self, calls: SlackCalls, teller: Teller[Any], record: Record, place: Place | None) -> Place:
+    def show(
+        self, calls: SlackCalls, teller: Teller[Any], record: Record, place: Place | None, *, copy_in: str | None = None
+    ) -> Place:
         """Rewrite the record's card where it stands, or post it where none stands; its place.
 
-        Raises DeliveryFailed, NotFound, StoreError.
+        `copy_in` asks for a copy in that channel, of which `place` is. Raises DeliveryFailed, NotFound, StoreError.
         """
         while True:
-            place = self._put(calls, teller, record, place)
+            place = self._put(calls, teller, record, place, copy_in)
             newer: Record = teller.load(record.id)
             if newer.updated_at == record.updated_at:
                 return place
@@ -57,8 +59,8 @@ class Cards:
 
         A message that is gone is passed over. Raises SlackFailed, NotFound, StoreError.
         """
-        known = self._progress.of(record.chain).get(CARD)
-        places = list(dict.fromkeys(each for each in (known, clicked) if each is not None))
+        known = [place for name, place in self._progress.of(record.chain).items() if _is_card(name)]
+        places = list(dict.fromkeys(each for each in (*known, clicked) if each is not None))
         while True:
             self._rewrite_all(calls, teller, record, places)
             newer: Record = teller.load(record.id)
@@ -76,22 +78,26 @@ class Cards:
                     raise
                 _log.info("%s: a card is gone from %s: %s", record.chain, place.channel, failure.code)
 
-    def _put(self, calls: SlackCalls, teller: Teller[Any], record: Record, place: Place | None) -> Place:
+    def _put(
+        self, calls: SlackCalls, teller: Teller[Any], record: Record, place: Place | None, copy_in: str | None
+    ) -> Place:
         card = teller.draw(record, self._policy.current(), self._clock.now())
         if place is not None:
             try:
                 calls.rewrite(place, card, "the card")
             except SlackFailed as failure:
-                if not self._is_lost(record, place, failure):
+                if not self._is_lost(record, place, failure, copy_in):
                     raise
             else:
                 return place
-        posted = calls.post(self._channel_of(record), card, "the card")
-        self._progress.note(record.chain, CARD, posted, instead_of=place)
+        posted = calls.post(copy_in or self._channel_of(record), card, "the card")
+        self._progress.note(record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=place)
         return posted
 
-    def _is_lost(self, record: Record, place: Place, failure: SlackFailed) -> bool:
-        return failure.code in _GONE or (failure.code in _CLOSED and self._channel_of(record) != place.channel)
+    def _is_lost(self, record: Record, place: Place, failure: SlackFailed, copy_in: str | None) -> bool:
+        if failure.code in _GONE:
+            return True
+        return failure.code in CLOSED and copy_in is None and self._channel_of(record) != place.channel
 
     def _channel_of(self, record: Record) -> str:
         try:
@@ -99,3 +105,12 @@ class Cards:
         except InvalidInput as error:
             problem = f"{record.chain}: the card belongs nowhere: {error.problem}. Put it back into the policy."
             raise DeliveryFailed(problem, retry_after=MEND_PAUSE) from error
+
+
+def copy_name(channel: str) -> str:
+    """The name under which the place of a copy of a card is kept."""
+    return f"{CARD}:{channel}"
+
+
+def _is_card(name: str) -> bool:
+    return name == CARD or name.startswith(f"{CARD}:")

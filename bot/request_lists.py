@@ -5,14 +5,14 @@ Invariant: nobody is shown what neither is theirs nor waits for their decision: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
 from bot.blocks.elements import Block, Message
 from bot.blocks.fields import MOST_OPTIONS
-from bot.blocks.home import MOST_ROWS, HomeSection, home_tab
-from bot.blocks.lists import PER_PAGE, ListKind, Row, list_page
+from bot.blocks.home import MOST_ROWS, HomeSection
+from bot.blocks.lists import PER_PAGE, ListKind, Row, list_page, list_row
 from bot.blocks.replies import NOTHING_TO_ASK_FOR, notice, reply
 from bot.blocks.request_form import Offer, request_form
 from bot.surface import ACCESS
@@ -43,28 +43,33 @@ class RequestLists:
         has_more = len(shown) > PER_PAGE
         return list_page(kind, shown[:PER_PAGE], page=number, has_more=has_more, now=self._clock.now())
 
-    def home(self, person: Actor, outcome: Message | None = None) -> Block:
-        """The person's Home tab; `outcome` is what their last press in it has done."""
+    def sections(self, person: Actor) -> tuple[HomeSection, ...]:
+        """What of it stands in the person's Home tab."""
         now = self._clock.now()
         waiting = list(islice(self._waiting_for(person), MOST_ROWS + 1))
         mine = list(islice(self._mine(person), DEFAULT_LIMIT))
         live = [row for row in mine if row.request.is_granting(now)]
-        sections = (
+        others = [row for row in mine if row not in live][:_LATEST]
+
+        def shown(rows: Sequence[Row]) -> list[list[Block]]:
+            return [list_row(row, now) for row in rows[:MOST_ROWS]]
+
+        return (
             HomeSection(
                 "Waiting for your decision",
-                waiting,
+                shown(waiting),
                 "Nothing waits for your decision.",
                 f"{ACCESS} pending" if len(waiting) > MOST_ROWS else None,
             ),
-            HomeSection("Live now", live, "You have no access that was asked for here."),
+            HomeSection("Your access now", shown(live), "You have no access that was asked for here."),
             HomeSection(
-                "Your requests",
-                [row for row in mine if row not in live][:_LATEST],
-                "Nothing else.",
-                f"{ACCESS} mine" if len(mine) > _LATEST else None,
+                "Your requests", shown(others), "Nothing else.", f"{ACCESS} mine" if len(mine) > _LATEST else None
             ),
         )
-        return home_tab(sections, now, outcome)
+
+    def may_declare(self, person: Actor, profile: str) -> bool:
+        """True when this person could break the glass instead of waiting."""
+        return self._policy.current().break_glass_terms_for(profile, person) is not None
 
     def form(self, person: Actor) -> Block:
         """The form to ask for access, with the profiles that this person may ask for, or a word that there are none."""
@@ -89,7 +94,7 @@ class RequestLists:
         while True:
             page = self._store.list_by_requester(person.id, cursor=cursor)
             for request in page.items:
-                yield Row(request, may_cancel=True)
+                yield Row(request, may_cancel=True, may_declare=self.may_declare(person, request.profile))
             if (cursor := page.cursor) is None:
                 return
 

@@ -17,12 +17,15 @@ from typing import Any, Final
 
 from slack_sdk import WebClient
 
-from bot.cards import CARD, Cards
+from bot.break_glass_teller import break_glass_teller, tell_refusal
+from bot.cards import CARD, CLOSED, Cards, copy_name
 from bot.progress import Progress
 from bot.request_teller import request_teller
 from bot.slack_calls import DELIVERY_SECONDS, SlackCalls
-from bot.telling import Direct, Teller
-from core.audit import AuditEntry
+from bot.slack_errors import SlackFailed
+from bot.telling import Direct, Post, Teller
+from core.audit import REFUSALS_KIND, AuditEntry
+from core.break_glass import BreakGlassEvent
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput, NotFound, StoreError
 from core.policy import PolicySource
@@ -57,7 +60,10 @@ class SlackSink:
         self._seconds = seconds
         self._progress = Progress(stores.audit)
         self._cards = Cards(self._progress, policy, clock)
-        self._tellers: Mapping[str, Teller[Any]] = {Request.KIND: request_teller(stores.requests)}
+        self._tellers: Mapping[str, Teller[Any]] = {
+            BreakGlassEvent.KIND: break_glass_teller(stores.break_glass),
+            Request.KIND: request_teller(stores.requests),
+        }
 
     @property
     def name(self) -> str:
@@ -70,6 +76,9 @@ class SlackSink:
         An event that has no telling is told to nobody.
         """
         kind, _, record_id = entry.chain.partition("#")
+        if kind == REFUSALS_KIND:
+            self._tell_refusal(entry)
+            return
         teller = self._tellers.get(kind)
         if teller is None or entry.event not in teller.tellings:
             return
@@ -92,42 +101,88 @@ class SlackSink:
             _log.warning("a card was not refreshed: %s", failure.problem)
 
     def _tell(self, entry: AuditEntry, teller: Teller[Any], record: Record) -> None:
-        chain, calls = entry.chain, self._calls(entry.chain)
-        done, failures = self._progress.of(chain), list[DeliveryFailed]()
+        calls, steps = self._calls(entry.chain), _Steps(self._progress, entry.chain)
         telling = teller.tellings[entry.event](entry, record, self._policy.current())
-
-        def take(step: Callable[[], Place]) -> Place | None:
-            try:
-                return step()
-            except DeliveryFailed as failure:
-                failures.append(failure)
-                return None
-
-        def take_once(name: str, step: Callable[[], Place]) -> None:
-            if name not in done and (posted := take(step)) is not None:
-                self._progress.note(chain, name, posted)
-
-        place = take(lambda: self._cards.show(calls, teller, record, done.get(CARD))) or done.get(CARD)
+        place = self._show(calls, steps, teller, record)
         reply = telling.reply
         if reply is not None and place is not None:
-            take_once(f"thread:{entry.seq}", lambda: calls.post(place.channel, reply, "a reply", thread=place))
-        for direct in telling.directs:
-            take_once(f"dm:{direct.name}:{direct.user}", partial(_send, calls, direct))
-        if not failures:
+            steps.take_once(f"thread:{entry.seq}", lambda: calls.post(place.channel, reply, "a reply", thread=place))
+        steps.send(calls, telling.directs)
+        for post in telling.posts:
+            steps.take_once(f"post:{post.name}:{post.channel}", partial(_post, calls, post))
+        if not steps.failures:
             return
-        failure = _together(failures)
-        for direct in telling.ahead:
-            # If this fails, the entry that owes it says so.
-            take_once(f"dm:{direct.name}:{direct.user}", partial(_send, calls, direct))
+        failure = _together(steps.failures)
+        # If this fails, the entry that owes it says so.
+        steps.send(calls, telling.ahead)
         raise failure
+
+    def _show(self, calls: SlackCalls, steps: _Steps, teller: Teller[Any], record: Record) -> Place | None:
+        """Bring the card up to date, and its copies; the place of the card, as far as it has one."""
+        known = steps.done.get(CARD)
+        place = steps.take(lambda: self._cards.show(calls, teller, record, known)) or known
+        for channel in teller.copies_in(record):
+            if place is None or channel != place.channel:
+                steps.take(partial(self._copy, calls, teller, record, steps.done.get(copy_name(channel)), channel))
+        return place
+
+    def _copy(
+        self, calls: SlackCalls, teller: Teller[Any], record: Record, place: Place | None, channel: str
+    ) -> Place | None:
+        """A copy of the card. Where the bot was not invited there is none: the profile's channel has the card."""
+        try:
+            return self._cards.show(calls, teller, record, place, copy_in=channel)
+        except SlackFailed as failure:
+            if failure.code not in CLOSED:
+                raise
+            _log.info("%s: no card in %s, where it was declared: %s", record.chain, channel, failure.code)
+            return None
+
+    def _tell_refusal(self, entry: AuditEntry) -> None:
+        # One step, and nothing to note about it: that it was done, the outbox notes.
+        post = tell_refusal(entry, self._policy.current())
+        if post is not None:
+            _post(self._calls(entry.chain), post)
 
     def _calls(self, chain: str) -> SlackCalls:
         return SlackCalls(self._client, self._clock, chain, self._seconds)
 
 
+class _Steps:
+    """The steps of one delivery: what was done before, and what failed. A failed step keeps no other one back."""
+
+    def __init__(self, progress: Progress, chain: str) -> None:
+        self._progress = progress
+        self._chain = chain
+        self.done = progress.of(chain)
+        self.failures: list[DeliveryFailed] = []
+
+    def take(self, step: Callable[[], Place | None]) -> Place | None:
+        """Take a step that may be taken again; what it posted."""
+        try:
+            return step()
+        except DeliveryFailed as failure:
+            self.failures.append(failure)
+            return None
+
+    def take_once(self, name: str, step: Callable[[], Place]) -> None:
+        """Take a step unless it was taken, and note that it was."""
+        if name not in self.done and (posted := self.take(step)) is not None:
+            self._progress.note(self._chain, name, posted)
+
+    def send(self, calls: SlackCalls, directs: Sequence[Direct]) -> None:
+        """Send each direct message that was not sent."""
+        for direct in directs:
+            self.take_once(f"dm:{direct.name}:{direct.user}", partial(_send, calls, direct))
+
+
 def _send(calls: SlackCalls, direct: Direct) -> Place:
     what = f"the direct message to {direct.user}"
     return calls.post(calls.open_direct(direct.user, what), direct.message, what)
+
+
+def _post(calls: SlackCalls, post: Post) -> Place:
+    return calls.post(post.channel, post.message, "a post")
 
 
 def _together(failures: Sequence[DeliveryFailed]) -> DeliveryFailed:

@@ -16,7 +16,7 @@ HOME_OPENED: Final = "app_home_opened"
 USER_CHANGED: Final = "user_change"
 GROUP_UPDATED: Final = "subteam_updated"
 
-COMMANDS: Final = frozenset({ACCESS})
+COMMANDS: Final = frozenset({ACCESS, BREAK_GLASS})
 SHORTCUTS: Final = frozenset({REQUEST_ACCESS})
 """Callback ids of the global shortcuts."""
 

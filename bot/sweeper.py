@@ -49,6 +49,8 @@ class Swept:
     expired_requests: int
     expired_events: int
     reminded: int
+    asked: int
+    reviews_reminded: int
     delivered: Delivered
 
 
@@ -88,8 +90,9 @@ class Sweeper:
         # First what has ended: nobody is reminded of that.
         requests, events = self._requests.expire_due(), self._break_glass.expire_due()
         reminded = self._requests.remind_due()
+        asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
         delivered = deliver_due(self._stores.audit, self._sinks, self._clock)
-        return Swept(len(requests), len(events), len(reminded), delivered)
+        return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered)
 
     def retry_parked(self) -> int:
         """Make everything that is parked due again; how much that was. Raises StoreError."""
@@ -123,6 +126,8 @@ class Sweeper:
             ("end overdue requests", lambda: self._nudge_if(self._requests.expire_due()), WATCH_SECONDS, rest),
             ("end overdue events", lambda: self._nudge_if(self._break_glass.expire_due()), WATCH_SECONDS, rest),
             ("remind of requests", lambda: self._nudge_if(self._requests.remind_due()), WATCH_SECONDS, rest),
+            ("ask before the end", lambda: self._nudge_if(self._break_glass.ask_due()), WATCH_SECONDS, rest),
+            ("remind of reviews", lambda: self._nudge_if(self._break_glass.remind_due()), WATCH_SECONDS, rest),
             ("measure the outbox", self._measure, MEASURE_SECONDS, rest),
         )
         self._threads = tuple(

@@ -30,8 +30,17 @@ class Direct:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """A message of its own in a channel. Of one name, a channel is told once for each record."""
+
+    name: str
+    channel: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class Telling:
-    """What one event adds to the card: a reply in its thread, and direct messages.
+    """What one event adds to the card: a reply in its thread, direct messages, and posts elsewhere.
 
     `ahead` is owed by an entry behind this one. It is told already now when this one cannot be told, as then the
     entries behind it have to wait.
@@ -39,6 +48,7 @@ class Telling:
 
     reply: Message | None = None
     directs: tuple[Direct, ...] = ()
+    posts: tuple[Post, ...] = ()
     ahead: tuple[Direct, ...] = ()
 
 
@@ -48,9 +58,10 @@ class Teller(Generic[R]):
 
     `load` reads a record by its id; it raises NotFound and StoreError. `draw` makes its card as it stands at a moment.
     `tellings` says for each event what it adds: a function of the entry, and of the record and the policy as they are
-    now, which may be later than the entry.
+    now, which may be later than the entry. `copies_in` names channels in which the card stands too.
     """
 
     load: Callable[[str], R]
     draw: Callable[[R, Policy, datetime], Message]
     tellings: Mapping[AuditEvent, Callable[[AuditEntry, R, Policy], Telling]]
+    copies_in: Callable[[R], tuple[str, ...]] = lambda _: ()

@@ -1,6 +1,7 @@
-"""Who may decide, as mentions.
+"""Who may decide, and who is called, as mentions.
 
-Invariant: a handful at most is mentioned, and no e-mail address is shown. Who cannot decide any more is not called.
+Invariant: of those who may decide, a handful at most is mentioned; of those whom an alarm is for, each one. No e-mail
+address is shown, and who cannot decide any more is not called.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ def mention(deciders: Iterable[Selector], *, leave_out: Collection[str]) -> str:
     mentions = ", ".join(_mention(each) for each in named)
     more = len(others) - len(named)
     return f"{mentions} and {more} more" if more else mentions
+
+
+def mention_all(called: Iterable[Selector]) -> str:
+    """Everybody whom the policy wants to be called, in mrkdwn; the policy takes no more than fit."""
+    return ", ".join(_mention(each) for each in called if each.kind in _MENTIONED)
 
 
 def _mention(selector: Selector) -> str:

@@ -11,43 +11,48 @@ from datetime import datetime
 from typing import Final
 
 from bot.blocks.elements import Block, Message, actions, button, code, divider, heading, moment, small
-from bot.blocks.lists import Row, list_row
 from bot.surface import ACCESS
 
 ASK: Final = "home:ask"
-MOST_ROWS: Final = 10
-"""In each section; three blocks each, so that three sections stay below Slack's hundred for a view."""
+BREAK: Final = "home:break"
+MOST_ROWS: Final = 6
+"""In each section; four blocks each, so that the sections together stay below Slack's hundred for a view."""
 
 
 @dataclass(frozen=True, slots=True)
 class HomeSection:
-    """One part of the tab. `more` is what to type for what is not shown."""
+    """One part of the tab: its rows as blocks. `more` is what to type for what is not shown."""
 
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[Sequence[Block]]
     nothing: str
     more: str | None = None
 
 
-def home_tab(sections: Sequence[HomeSection], now: datetime, outcome: Message | None = None) -> Block:
-    """The tab as a view. `outcome` is what the person's last press here has done."""
+def home_tab(
+    sections: Sequence[HomeSection], now: datetime, *, may_break: bool = False, outcome: Message | None = None
+) -> Block:
+    """The tab as a view. `may_break`: this person may break the glass for something; `outcome`: of their last press."""
     blocks: list[Block] = [*(outcome.blocks if outcome is not None else ())]
     if outcome is not None:
         blocks.append(divider())
-    blocks.append(actions("home", button("Request access", ASK, "form", style="primary")))
+    buttons = [button("Request access", ASK, "form", style="primary")]
+    buttons += [button("Break the glass…", BREAK, "form", style="danger")] if may_break else []
+    blocks.append(actions("home", *buttons))
     for section in sections:
         blocks.append(heading(section.title))
         if not section.rows:
             blocks.append(small(section.nothing))
-        for row in section.rows[:MOST_ROWS]:
-            blocks += _in_section(list_row(row, now), section.title)
+        for number, row in enumerate(section.rows[:MOST_ROWS]):
+            blocks += [divider()] if number else []
+            blocks += _in_section(row, section.title)
         if section.more is not None:
             blocks.append(small(f"There is more: {code(section.more)}"))
     blocks.append(small(f"As of {moment(now)} · {code(f'{ACCESS} help')} says what you can type"))
     return {"type": "home", "blocks": blocks}
 
 
-def _in_section(row: list[Block], title: str) -> list[Block]:
+def _in_section(row: Sequence[Block], title: str) -> list[Block]:
     # A request may stand in two sections, and a view takes each block_id once.
     return [block | {"block_id": f"{block['block_id']}:{title}"} if "block_id" in block else block for block in row]
 

@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from bot.blocks.elements import Block, Message, actions, button, code, length, moment, plain, who, words
-from bot.blocks.request_card import APPROVE, CANCEL, DENY
+from bot.blocks.elements import Block, Message, actions, button, code, divider, length, moment, plain, who, words
+from bot.blocks.request_card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from bot.surface import ACCESS
 from core.errors import InvalidInput
 from core.request import Request, RequestStatus
@@ -21,7 +21,7 @@ from core.request import Request, RequestStatus
 MINE: Final = "Your requests"
 PENDING: Final = "Waiting for your decision"
 PER_PAGE: Final = 8
-"""Three blocks each stay far below Slack's fifty for a message, and on one screen."""
+"""Four blocks each stay far below Slack's fifty for a message, and on one screen."""
 MOST_PAGES: Final = 100
 """A page is reached by reading those before it; further back, the audit trail is the better place to look."""
 _MOST_REASON: Final = 200
@@ -49,6 +49,7 @@ class Row:
     request: Request
     may_decide: bool = False
     may_cancel: bool = False
+    may_declare: bool = False
 
 
 class ListKind(StrEnum):
@@ -69,7 +70,7 @@ def list_page(kind: ListKind, rows: Sequence[Row], *, page: int, has_more: bool,
     if not rows:
         blocks.append(words(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
     for row in rows:
-        blocks += list_row(row, now)
+        blocks += [divider(), *list_row(row, now)]
     if turning := _turning(kind, page, has_more=has_more):
         blocks.append(actions(f"list:{kind}:{page}", *turning))
     count = f"{len(rows)} on page {page}" if rows else "nothing"
@@ -102,8 +103,9 @@ def _standing(request: Request, status: RequestStatus) -> str:
     by = who(request.approver or "")
     match status:
         case RequestStatus.PENDING:
-            votes = f"{len(request.approvals)} of {request.required_approvals} approvals"
-            return f"Waiting, {votes} · decide by {moment(request.expires_at)}"
+            has, needs = len(request.approvals), request.required_approvals
+            votes = "needs one approval" if needs == 1 else f"has {has} of {needs} approvals"
+            return f"Waiting: {votes} by {moment(request.expires_at)}"
         case RequestStatus.APPROVED:
             return f"Approved by {by} · access until {moment(request.life_ends_at())}"
         case RequestStatus.DENIED:
@@ -122,6 +124,8 @@ def _buttons(row: Row) -> list[Block]:
         ]
     if row.may_cancel:
         buttons.append(button("Cancel", CANCEL, request.id))
+    if row.may_declare:
+        buttons.append(button("Break the glass instead…", DECLARE_INSTEAD, request.id))
     return buttons
 
 

@@ -8,7 +8,21 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from bot.blocks.elements import Block, Message, ago, code, escape, label, length, moment, who, words
+from bot.blocks.elements import (
+    Block,
+    Message,
+    actions,
+    ago,
+    button,
+    code,
+    escape,
+    label,
+    length,
+    moment,
+    who,
+    words,
+)
+from bot.blocks.request_card import DECLARE_INSTEAD
 from core.errors import (
     CodeRefused,
     CountersignError,
@@ -91,15 +105,19 @@ def cancelled(request: Request) -> Message:
     return reply(f"Your request for {code(request.profile)} is cancelled.")
 
 
-def submitted(request: Request) -> Message:
-    """What a request has come to so far."""
+def submitted(request: Request, *, may_declare: bool = False) -> Message:
+    """What a request has come to so far; whoever may break the glass for it is shown how, if it cannot wait."""
     asked = f"You asked for {code(request.profile)} for {length(request.duration)}"
     if request.status is RequestStatus.APPROVED:
         return reply(
             f"{asked}. {who(request.approver or '')} approved it at once: until {moment(request.life_ends_at())}."
         )
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
-    return reply(f"{asked}. It needs {needs} by {moment(request.expires_at)}. You will be told the outcome.")
+    line = f"{asked}. It needs {needs} by {moment(request.expires_at)}. You will be told the outcome."
+    if not may_declare:
+        return reply(line)
+    instead = actions(f"instead:{request.id}", button("Break the glass instead…", DECLARE_INSTEAD, request.id))
+    return Message(text=line, blocks=(words(line), instead))
 
 
 def _capital(text: str) -> str:

@@ -29,6 +29,7 @@ APPROVE: Final = "request:approve"
 DENY: Final = "request:deny"
 CANCEL: Final = "request:cancel"
 MORE: Final = "request:more"
+DECLARE_INSTEAD: Final = "request:declare_instead"
 COMMENT: Final = "comment"
 """What the overflow menu's option asks for: to approve with a comment."""
 _MOST_COMMENT: Final = 200

@@ -52,7 +52,8 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
 def _describe(swept: Swept) -> Iterator[str]:
     delivered = swept.delivered
     yield f"expired: {_count(swept.expired_requests, 'request')}, {_count(swept.expired_events, 'break-glass event')}"
-    yield f"reminded of: {_count(swept.reminded, 'request')}"
+    yield f"reminded of: {_count(swept.reminded, 'request')}, {_count(swept.reviews_reminded, 'review')}"
+    yield f"asked before the end of: {_count(swept.asked, 'break-glass event')}"
     yield f"told: {_count(delivered.told, 'entry')}"
     if delivered.postponed:
         yield f"put off: {_count(delivered.postponed, 'entry')}, to be tried again by the next sweep or by serve"

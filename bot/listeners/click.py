@@ -14,7 +14,6 @@ from typing import Final
 from bot.payload import Payload, find_object, find_text, is_true
 from core.errors import InvalidInput
 from core.record import check_record_id
-from core.request import RequestId
 from core.stores.places import Place
 
 RECEIVED_AT: Final = "countersign_received_at"
@@ -73,14 +72,14 @@ def read_click(body: Payload, context: Payload) -> Click:
     )
 
 
-def read_pressed_id(action: Payload) -> RequestId:
-    """The request's id behind a button or a menu's option. Raises InvalidInput when there is none."""
+def read_pressed_id(action: Payload) -> str:
+    """The record's id behind a button or a menu's option. Raises InvalidInput when there is none."""
     value = find_text(action, "selected_option", "value") or find_text(action, "value")
     try:
-        return RequestId(check_record_id((value or "").rpartition(":")[2]))
+        return check_record_id((value or "").rpartition(":")[2])
     except InvalidInput as error:
         fix = "Please use the newest message."
-        raise InvalidInput("button", "this button does not say which request it is about", fix) from error
+        raise InvalidInput("button", "this button does not say what it is about", fix) from error
 
 
 def _read_surface(body: Payload) -> Surface:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from slack_bolt import Ack
 
@@ -20,6 +20,7 @@ from bot.listeners.click import Click, Surface
 from bot.replying import Replies
 from core.clock import Clock
 from core.errors import (
+    CodeRefused,
     CountersignError,
     InvalidInput,
     InvalidStateTransition,
@@ -67,9 +68,9 @@ class Desk:
         self._aftermath = aftermath
         self._clock = clock
 
-    def answer_command(self, ack: Ack, click: Click, work: Work) -> None:
+    def answer_command(self, ack: Ack, click: Click, work: Work, *, not_yet: str = NOT_RECORDED_YET) -> None:
         """Acknowledge a slash command with its outcome, which only this person sees."""
-        outcome = self._decide(click, work, lambda late: self._replies.tell(click, late.message))
+        outcome = self._decide(click, work, lambda late: self._replies.tell(click, late.message), not_yet)
         said = outcome.message
         ack(text=said.text, blocks=list(said.blocks), response_type="ephemeral")
 
@@ -89,8 +90,13 @@ class Desk:
         ack()
         turn(outcome)
 
-    def answer_form(self, ack: Ack, click: Click, work: Work, fields: Collection[str]) -> None:
-        """Acknowledge a form: say the outcome in its place, or a mistake under the one of its `fields` that has it."""
+    def answer_form(
+        self, ack: Ack, click: Click, work: Work, fields: Collection[str], *, not_yet: str = NOT_RECORDED_YET
+    ) -> None:
+        """Acknowledge a form: say the outcome in its place, or a mistake under the one of its `fields` that has it.
+
+        `not_yet` is what is said while the store does not answer.
+        """
         answer = self._queue.decide(
             lambda: self._outcome(click, work, fields),
             received_at=click.received_at,
@@ -103,7 +109,7 @@ class Desk:
                 ack(response_action="update", view=notice(outcome.message))
                 self._show_anew(click, outcome)
             case NotKnownYet():
-                ack(response_action="update", view=notice(reply(NOT_RECORDED_YET)))
+                ack(response_action="update", view=notice(reply(not_yet)))
             case Full():
                 ack(response_action="errors", errors={list(fields)[-1]: TOO_BUSY})
 
@@ -112,7 +118,9 @@ class Desk:
         ack()
         self._replies.open_form(click, make, lambda error: explain(error, self._clock.now(), click.user_id))
 
-    def _decide(self, click: Click, work: Work, tell_late: Callable[[Outcome], None]) -> Outcome:
+    def _decide(
+        self, click: Click, work: Work, tell_late: Callable[[Outcome], None], not_yet: str = NOT_RECORDED_YET
+    ) -> Outcome:
         answer = self._queue.decide(
             lambda: self._outcome(click, work), received_at=click.received_at, tell_late=tell_late
         )
@@ -120,7 +128,7 @@ class Desk:
             case Known(outcome):
                 return outcome
             case NotKnownYet():
-                return Outcome(reply(NOT_RECORDED_YET))
+                return Outcome(reply(not_yet))
             case Full():
                 return Outcome(reply(TOO_BUSY))
 
@@ -151,13 +159,20 @@ class Desk:
         return Outcome(message)
 
 
+_FIELDS_OF: Final = {"mfa": "code"}
+"""Conditions whose field in a form has another name."""
+
+
 def _field_of(error: CountersignError, fields: Collection[str]) -> str | None:
     """The field under which a form says what is wrong and keeps what was typed; None: the form is of no use now."""
     match error:
         case InvalidInput() if error.field in fields:
             return error.field
         case NotAllowed():
-            return next((name for name in error.unmet if name in fields), next(iter(fields), None))
+            named = (_FIELDS_OF.get(name, name) for name in error.unmet)
+            return next((name for name in named if name in fields), next(iter(fields), None))
+        case CodeRefused() if "code" in fields:
+            return "code"
         case LimitReached():
             return next(iter(fields), None)
         case StoreUnavailable(is_outcome_unknown=False):

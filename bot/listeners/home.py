@@ -8,8 +8,9 @@ from __future__ import annotations
 from slack_bolt import Ack, App
 
 from bot.blocks.elements import Block, Message
-from bot.blocks.home import home_notice
+from bot.blocks.home import home_notice, home_tab
 from bot.blocks.replies import explain
+from bot.event_lists import EventLists
 from bot.identity import SlackDirectory
 from bot.payload import Payload, find_text
 from bot.replying import Replies
@@ -22,9 +23,12 @@ from core.errors import CountersignError
 class HomeListeners:
     """Draws Home tabs. Safe for threads."""
 
-    def __init__(self, replies: Replies, lists: RequestLists, directory: SlackDirectory, clock: Clock) -> None:
+    def __init__(
+        self, replies: Replies, requests: RequestLists, events: EventLists, directory: SlackDirectory, clock: Clock
+    ) -> None:
         self._replies = replies
-        self._lists = lists
+        self._requests = requests
+        self._events = events
         self._directory = directory
         self._clock = clock
 
@@ -46,6 +50,9 @@ class HomeListeners:
     def _view(self, user_id: str, outcome: Message | None) -> Block:
         try:
             # The event does not say of which workspace the person is; Slack's answer about them does.
-            return self._lists.home(self._directory.actor(user_id, None), outcome)
+            person = self._directory.actor(user_id, None)
+            # What is live comes first: somebody may have to end it.
+            sections = (*self._events.sections(person), *self._requests.sections(person))
         except CountersignError as error:
             return home_notice(explain(error, self._clock.now(), user_id))
+        return home_tab(sections, self._clock.now(), may_break=self._events.may_declare(person), outcome=outcome)

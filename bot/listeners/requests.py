@@ -91,7 +91,7 @@ class RequestListeners:
         click = read_click(body, context)
 
         def decide() -> Message:
-            with _naming(read_pressed_id(action)) as request_id:
+            with _naming(_pressed_request(action)) as request_id:
                 return voted(self._service.approve(request_id, self._actor(click)))
 
         self._desk.answer_press(ack, click, decide)
@@ -101,7 +101,7 @@ class RequestListeners:
         click = read_click(body, context)
 
         def decide() -> Message:
-            with _naming(read_pressed_id(action)) as request_id:
+            with _naming(_pressed_request(action)) as request_id:
                 return cancelled(self._service.cancel(request_id, self._actor(click)))
 
         self._desk.answer_press(ack, click, decide)
@@ -109,12 +109,12 @@ class RequestListeners:
     def on_deny(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Deny was pressed: ask why. Whether this person may deny is judged when the reason comes."""
         click = read_click(body, context)
-        self._desk.open_form(ack, click, lambda: deny_form(read_pressed_id(action)))
+        self._desk.open_form(ack, click, lambda: deny_form(_pressed_request(action)))
 
     def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve with a comment was chosen: ask for it. Whether this person may is judged when it comes."""
         click = read_click(body, context)
-        self._desk.open_form(ack, click, lambda: approve_form(read_pressed_id(action)))
+        self._desk.open_form(ack, click, lambda: approve_form(_pressed_request(action)))
 
     def on_deny_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """A denial came with its reason."""
@@ -156,15 +156,17 @@ class RequestListeners:
                 return self._lists.page(ListKind.PENDING, self._actor(click), page)
             case Asked() as asked:
                 # A trigger belongs to one act of one person: the same act delivered twice has the same one.
-                return self._submit(click, asked, key=click.trigger_id)
+                return self._submit(click, asked, key=click.trigger_id, in_channel=True)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
 
-    def _submit(self, click: Click, asked: Asked, key: str | None) -> Message:
+    def _submit(self, click: Click, asked: Asked, key: str | None, *, in_channel: bool = False) -> Message:
+        person = self._actor(click)
         request = self._service.submit(
-            self._actor(click), asked.profile, asked.duration, asked.justification, idempotency_key=key or None
+            person, asked.profile, asked.duration, asked.justification, idempotency_key=key or None
         )
-        return submitted(request)
+        # A form stands in a modal, from which no other one can be opened.
+        return submitted(request, may_declare=in_channel and self._lists.may_declare(person, request.profile))
 
     def _form_for(self, click: Click) -> Block:
         # What is at hand is good enough for a form; somebody whom nobody looked up yet is asked for, for a second.
@@ -180,3 +182,7 @@ def _naming(request_id: RequestId) -> Iterator[RequestId]:
     """Let whatever is logged while it is decided on name the request."""
     with about(f"{Request.KIND}#{request_id}"):
         yield request_id
+
+
+def _pressed_request(action: Payload) -> RequestId:
+    return RequestId(read_pressed_id(action))

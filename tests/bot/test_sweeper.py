@@ -123,12 +123,27 @@ def test_one_sweep_does_all_that_is_due_and_says_how_much(
     clock.advance(3 * HOUR)
     sink = RecordingSink("slack")
     sweeper = _sweeper(stores, clock, sink)
-    assert sweeper.sweep() == Swept(1, 1, 1, Delivered(told=6))
+    assert sweeper.sweep() == Swept(1, 1, 1, 0, 0, Delivered(told=6))
     assert stores.requests.get(RequestId(overdue.id)).status is RequestStatus.EXPIRED
     assert stores.requests.get(RequestId(reminded.id)).reminded_at == clock.now()
     assert stores.break_glass.get(EventId(event.id)).status is EventStatus.EXPIRED
     assert sink.seqs(overdue.chain) == sink.seqs(reminded.chain) == sink.seqs(event.chain) == [1, 2]
-    assert sweeper.sweep() == Swept(0, 0, 0, Delivered())
+    assert sweeper.sweep() == Swept(0, 0, 0, 0, 0, Delivered())
+
+
+def test_one_sweep_asks_before_the_end_of_an_event_and_reminds_of_a_review(
+    stores: Stores, clock: FrozenClock, break_glass: BreakGlassService
+) -> None:
+    unreviewed = _invoke(break_glass)
+    clock.advance(2 * HOUR)
+    _sweeper(stores, clock, RecordingSink("slack")).sweep()
+    clock.advance(70.5 * HOUR)
+    ending = _invoke(break_glass)
+    clock.advance(0.9 * HOUR)
+    sink = RecordingSink("slack")
+    assert _sweeper(stores, clock, sink).sweep() == Swept(0, 0, 0, 1, 1, Delivered(told=3))
+    assert sink.seqs(ending.chain) == [1, 2]
+    assert sink.seqs(unreviewed.chain) == [3]
 
 
 def test_a_store_that_is_away_is_said(stores: Stores, clock: FrozenClock) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import pytest
 from bot.playground.slack.faults import HangUp, Refuse, Stall
 from bot.progress import Progress
 from core.errors import DeliveryFailed, StoreUnavailable
+from core.outbox import LEASE
 from core.stores import open_stores
 from core.stores.places import Place
 from tests.bot.delivery.bench import CHANNEL, ELSEWHERE, Office, buttons, says
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 POST, REWRITE = "chat.postMessage", "chat.update"
 SECOND = timedelta(seconds=1)
+MOST_ROUNDS = 50
+"""The clock stands still: what is leased by nobody who lives stays so, and is told at the end."""
 
 
 def test_two_instances_at_once_post_no_card_reply_or_message_twice(office: Office, tmp_path: Path) -> None:
@@ -38,11 +41,17 @@ def test_two_instances_at_once_post_no_card_reply_or_message_twice(office: Offic
 
         def run(instance: Office) -> None:
             start.wait(timeout=30)
-            while instance.waiting():
-                instance.deliver()
+            for _ in range(MOST_ROUNDS):
+                # A database that is too busy for five seconds leaves its lease to run out.
+                with suppress(StoreUnavailable):
+                    instance.deliver()
+                    if not instance.waiting():
+                        return
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(run, (office, other, office, other)))
+    office.clock.advance(LEASE)
+    office.deliver_all()
 
     assert len(office.cards()) == 8
     for card in office.cards():

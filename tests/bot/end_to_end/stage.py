@@ -23,6 +23,8 @@ from bot.playground.slack.server import LocalSlack
 from bot.settings import Address
 from bot.slack_calls import open_client
 from bot.slack_sink import SlackSink
+from core.actor import Actor
+from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import TICK
 from core.outbox import deliver_due
 from core.policy import parse_policy
@@ -42,6 +44,7 @@ MIRA, JON, AIKO, SAM, GUEST, ROBOT, STRANGER = (
 )  # fmt: skip
 ACCESS, PAIRS = "C0ACCESS", "C0PAIRS"
 WHY: Final = "deploy the fix for INC-12"
+EMERGENCY: Final = "INC-13: the checkout does not answer"
 POLICY: Final = f"""\
 version: 1
 groups: {{leads: [{JON}, {AIKO}]}}
@@ -57,6 +60,15 @@ approval:
     approvers: [group:leads]
     max_duration: 8h
     auto_approve: {{max_duration: 1h}}
+security_channel: {PAIRS}
+break_glass:
+  - name: on-call
+    profiles: [prod]
+    users: [{SAM}, {MIRA}]
+    allowed_reason_codes: [incident, security, recovery]
+    max_duration: 2h
+    cooldown: 30m
+    fallback: Call the duty manager, who has the sealed envelope.
 """.encode()
 
 
@@ -148,6 +160,23 @@ class Stage:
     def access(self, user: str, text: str, channel: str = ACCESS) -> Answer:
         """Type `/access text`."""
         return self.slack.run_command(user, channel, "/access", text)
+
+    def actor(self, user: str) -> Actor:
+        """This person, as Slack knows them."""
+        return self.bot.directory.actor(user, None)
+
+    def break_glass(self, user: str, text: str, channel: str = ACCESS) -> Answer:
+        """Type `/breakglass text`."""
+        return self.slack.run_command(user, channel, "/breakglass", text)
+
+    def declare(self, user: str = SAM, channel: str = ACCESS) -> BreakGlassEvent:
+        """Break the glass in one line; the event as it is stored."""
+        answer = self.break_glass(user, f"prod incident 1h {EMERGENCY}", channel)
+        assert answer.message is not None
+        assert "You have `prod`" in text_of(answer.message), text_of(answer.message)
+        self._seen[user] = len(self.slack.ephemerals(user))
+        (event,) = [each for each in self.stores.break_glass.iterate() if each.status is EventStatus.ACTIVE]
+        return event
 
     def ask(self, user: str = MIRA, profile: str = "prod", duration: str = "2h") -> Request:
         """Ask for access in one line; the request as it is stored."""

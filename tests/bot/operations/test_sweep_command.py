@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from tests.bot.operations.conftest import Installation
 
 ACCESS = "C0ACCESS1"
-NOTHING = "expired: 0 requests, 0 break-glass events\nreminded of: 0 requests\ntold: 0 entries\n"
+NOTHING = """\
+expired: 0 requests, 0 break-glass events
+reminded of: 0 requests, 0 reviews
+asked before the end of: 0 break-glass events
+told: 0 entries
+"""
 
 
 def _ago(past: timedelta) -> FrozenClock:
@@ -36,7 +41,12 @@ def test_it_expires_reminds_and_tells_and_says_what_it_did(installation: Install
     overdue = installation.submit("prod", clock=_ago(2 * DAY))
     waiting = installation.submit("staging", clock=_ago(timedelta(hours=2)))
     result = installation.run("sweep")
-    assert result.output == ("expired: 1 request, 0 break-glass events\nreminded of: 1 request\ntold: 4 entries\n")
+    assert result.output == (
+        "expired: 1 request, 0 break-glass events\n"
+        "reminded of: 1 request, 0 reviews\n"
+        "asked before the end of: 0 break-glass events\n"
+        "told: 4 entries\n"
+    )
     assert result.exit_code == 0
     assert _stored(installation, overdue).status is RequestStatus.EXPIRED
     assert _stored(installation, waiting).reminded_at is not None

@@ -1,0 +1,289 @@
+"""Break-glass in Slack: declared at once or by the form, limited, closed, reviewed; each click judged anew."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.blocks.break_glass_card import CLOSE, REVIEW, TIMELINE
+from bot.blocks.request_card import DECLARE_INSTEAD
+from core.actor import UserId
+from core.break_glass import EventId, EventStatus
+from core.request import RequestStatus
+from core.review import Verdict
+from tests.bot.end_to_end.stage import (
+    ACCESS,
+    AIKO,
+    EMERGENCY,
+    GUEST,
+    JON,
+    MIRA,
+    ROBOT,
+    SAM,
+    STRANGER,
+    Stage,
+    text_of,
+    walk_text,
+)
+from tests.bot.end_to_end.test_stalls import a_stalled_store, store_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.break_glass import BreakGlassEvent
+
+CLOSED_BECAUSE = {"reason": {"answer": "the replica took over"}}
+FOUND = {
+    "verdict": {"answer": "justified"},
+    "notes": {"answer": "The runbook was followed, see INC-13"},
+    "follow-up link": {"answer": "https://incidents.example/13"},
+}
+
+
+def filled_in(reason: str = "incident", duration: str = "1h", why: str = EMERGENCY) -> dict[str, dict[str, object]]:
+    return {
+        "profile": {"answer": "prod"},
+        "reason": {"answer": reason},
+        "duration": {"answer": duration},
+        "justification": {"answer": why},
+    }
+
+
+def stored(stage: Stage, event: BreakGlassEvent) -> BreakGlassEvent:
+    return stage.stores.break_glass.get(EventId(event.id))
+
+
+def press_in_list(stage: Stage, user: str, which: str, button: str) -> None:
+    """Press a button of the event that a list shows."""
+    stage.break_glass(user, which)
+    stage.slack.press(user, stage.slack.ephemerals(user)[-1], button)
+    stage.told(user)
+
+
+def said(answer: object) -> str:
+    message, view = getattr(answer, "message", None), getattr(answer, "view", None)
+    return text_of(message) if message is not None else " ".join(walk_text(view.blocks if view else []))
+
+
+def test_one_line_gives_access_at_once_and_says_until_when(stage: Stage) -> None:
+    answer = stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}")
+
+    (event,) = stage.stores.break_glass.iterate()
+    assert (event.invoker, event.status, event.justification) == (SAM, EventStatus.ACTIVE, EMERGENCY)
+    assert event.declared_in == ACCESS
+    assert "You have `prod` *until" in said(answer)
+    assert stage.services.break_glass.find_access(UserId(SAM), event.profile) is not None
+
+
+def test_the_form_gives_access_too(stage: Stage) -> None:
+    stage.break_glass(SAM, "")
+    answer = stage.slack.submit(SAM, stage.modal(SAM), filled_in())
+
+    assert "You have `prod` *until" in said(answer)
+    assert len(list(stage.stores.break_glass.iterate())) == 1
+
+
+@pytest.mark.parametrize("way", ["command", "form"])
+def test_a_declaration_that_is_delivered_again_is_one(stage: Stage, way: str) -> None:
+    if way == "command":
+        answer = stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}")
+    else:
+        stage.break_glass(SAM, "")
+        answer = stage.slack.submit(SAM, stage.modal(SAM), filled_in())
+    stage.slack.redeliver(answer)
+
+    assert len(list(stage.stores.break_glass.iterate())) == 1
+
+
+@pytest.mark.parametrize("user", [JON, GUEST, ROBOT, STRANGER])
+def test_who_has_no_right_gets_no_access_and_reads_why(stage: Stage, user: str) -> None:
+    answer = stage.break_glass(user, f"prod incident 1h {EMERGENCY}")
+
+    assert "You cannot do this:" in said(answer)
+    assert list(stage.stores.break_glass.iterate()) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (f"prod maintenance 1h {EMERGENCY}", "maintenance is not a reason that counts"),
+        (f"prod incident 3h {EMERGENCY}", "3h is longer than the 2h that are allowed"),
+        ("prod incident 1h why", "Write at least 20, so that a reader can understand."),
+        (f"prdo incident 1h {EMERGENCY}", "There is no profile"),
+        ("help", "opens the form"),
+    ],
+)
+def test_a_mistake_says_how_to_say_it_right_and_gives_no_access(stage: Stage, typed: str, told: str) -> None:
+    assert told in said(stage.break_glass(SAM, typed))
+    assert list(stage.stores.break_glass.iterate()) == []
+
+
+def test_a_limit_says_which_one_and_when_it_ends(stage: Stage) -> None:
+    event = stage.declare()
+    assert "until" in said(stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}"))
+    stage.services.break_glass.close(EventId(event.id), stage.actor(SAM), "the replica took over")
+    again = said(stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}"))
+
+    assert "cooldown" in again
+    assert "30m" in again
+    assert len(list(stage.stores.break_glass.iterate())) == 1
+
+
+def test_a_mistake_in_the_form_stands_in_its_field_and_keeps_what_was_typed(stage: Stage) -> None:
+    stage.declare()
+    stage.break_glass(SAM, "")
+    form = stage.modal(SAM)
+    answer = stage.slack.submit(SAM, form, filled_in())
+
+    assert "until" in answer.errors["profile"]
+    assert stage.modal(SAM).id == form.id
+
+
+def test_when_the_store_is_away_nobody_is_told_that_they_have_access(stage: Stage, tmp_path: Path) -> None:
+    stage.break_glass(SAM, "help")
+    with a_stalled_store(store_of(tmp_path)):
+        answer = stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}")
+        assert "No access yet" in said(answer)
+        told = len(stage.slack.ephemerals(SAM))
+    stage.slack.wait_until(lambda: len(stage.slack.ephemerals(SAM)) > told)
+
+    assert "You have `prod`" in text_of(stage.slack.ephemerals(SAM)[-1])
+
+
+def test_when_the_store_cannot_be_reached_the_way_around_it_is_told(stage: Stage) -> None:
+    stage.break_glass(SAM, "help")
+    stage.stores.close()
+    answer = said(stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}"))
+
+    assert "No access was given" in answer
+    assert "Call the duty manager, who has the sealed envelope." in answer
+
+
+@pytest.mark.parametrize("user", [SAM, JON])
+def test_its_invoker_or_an_approver_closes_it_with_a_reason(stage: Stage, user: str) -> None:
+    event = stage.declare()
+    press_in_list(stage, user, "active", CLOSE)
+    answer = stage.slack.submit(user, stage.modal(user), CLOSED_BECAUSE)
+
+    assert "Closed." in said(answer)
+    ended = stored(stage, event)
+    assert (ended.status, ended.closed_by, ended.closed_reason) == (
+        EventStatus.CLOSED,
+        user,
+        "the replica took over",
+    )
+
+
+def test_a_line_closes_it_too_and_a_second_close_says_who_was_first(stage: Stage) -> None:
+    event = stage.declare()
+    assert "Closed." in said(stage.break_glass(JON, f"close {event.id} it is up again"))
+    stage.clock.advance(timedelta(minutes=2))
+    again = said(stage.break_glass(SAM, f"close {event.id} it is up again"))
+
+    assert f"already closed by <@{JON}> 2 minutes ago" in again
+    assert stored(stage, event).closed_by == JON
+
+
+def test_a_close_after_the_end_says_that_its_time_had_passed(stage: Stage) -> None:
+    event = stage.declare()
+    stage.clock.advance(timedelta(hours=2))
+    answer = said(stage.break_glass(SAM, f"close {event.id} it is up again"))
+
+    assert "already expired" in answer
+    assert stored(stage, event).status is EventStatus.EXPIRED
+
+
+def test_nobody_else_closes_it_or_sees_it(stage: Stage) -> None:
+    event = stage.declare(MIRA)
+
+    assert "You cannot do this" in said(stage.break_glass(SAM, f"close {event.id} it is up again"))
+    assert event.id not in said(stage.break_glass(SAM, "active"))
+    assert stored(stage, event).status is EventStatus.ACTIVE
+
+
+def test_an_ended_event_waits_for_the_review_of_somebody_else(stage: Stage) -> None:
+    event = stage.declare()
+    stage.break_glass(SAM, f"close {event.id} it is up again")
+    assert event.id not in said(stage.break_glass(SAM, "reviews"))
+    press_in_list(stage, JON, "reviews", REVIEW)
+    answer = stage.slack.submit(JON, stage.modal(JON), FOUND)
+
+    assert "Recorded: justified." in said(answer)
+    review = stored(stage, event).review
+    assert review is not None
+    assert (review.reviewer, review.verdict, review.follow_up) == (
+        JON,
+        Verdict.JUSTIFIED,
+        "https://incidents.example/13",
+    )
+    assert event.id not in said(stage.break_glass(AIKO, "reviews"))
+
+
+def test_nobody_reviews_their_own_event(stage: Stage) -> None:
+    event = stage.declare(MIRA)
+    stage.break_glass(MIRA, f"close {event.id} it is up again")
+    press_in_list(stage, JON, "reviews", REVIEW)
+    sent = stage.slack.submit(JON, stage.modal(JON), {**FOUND, "notes": {"answer": "no"}}).payload
+    forged = {**sent, "user": {**sent["user"], "id": MIRA}, "view": _with_notes(sent["view"])}
+    stage.slack.send_forged("interactive", forged)
+
+    assert stored(stage, event).review is None
+
+
+def test_the_timeline_is_for_those_who_may_act_on_the_event(stage: Stage) -> None:
+    event = stage.declare(MIRA)
+    stage.break_glass(JON, "active")
+    shown = stage.slack.ephemerals(JON)[-1]
+    stage.told(JON)
+    pressed = stage.slack.press(JON, shown, TIMELINE)
+    assert event.request_id in stage.told(JON)
+    forged = {**pressed.payload, "user": {**pressed.payload["user"], "id": SAM}}
+    told = len(stage.slack.ephemerals(JON)) + len(stage.slack.ephemerals(SAM))
+    stage.slack.send_forged("interactive", forged)
+    stage.slack.wait_until(lambda: len(stage.slack.ephemerals(JON)) + len(stage.slack.ephemerals(SAM)) > told)
+
+    # The response_url leads to where the button was pressed; what matters is what is said there.
+    latest = max([*stage.slack.ephemerals(JON), *stage.slack.ephemerals(SAM)], key=lambda each: each.ts)
+    assert "You cannot do this" in text_of(latest)
+
+
+def test_a_request_that_cannot_wait_is_replaced_by_the_event(stage: Stage) -> None:
+    request = stage.ask(MIRA)
+    asked = stage.slack.ephemerals(MIRA)[-1]
+    stage.slack.press(MIRA, asked, DECLARE_INSTEAD)
+    stage.slack.submit(MIRA, stage.modal(MIRA), filled_in())
+
+    (event,) = stage.stores.break_glass.iterate()
+    replaced = stage.stored(request)
+    assert (replaced.status, replaced.replaced_by) == (RequestStatus.CANCELLED, event.id)
+    assert event.instead_of == request.id
+
+
+def test_nobody_replaces_the_request_of_somebody_else(stage: Stage) -> None:
+    request = stage.ask(MIRA)
+    pressed = stage.slack.press(MIRA, stage.slack.ephemerals(MIRA)[-1], DECLARE_INSTEAD)
+    payload = {**pressed.payload, "user": {**pressed.payload["user"], "id": SAM}}
+    stage.slack.send_forged("interactive", payload)
+
+    assert stage.slack.modal(SAM) is None
+    assert stage.status(request) is RequestStatus.PENDING
+
+
+def test_home_shows_what_is_live_and_what_waits_for_review(stage: Stage) -> None:
+    event = stage.declare(MIRA)
+    assert event.id in str(stage.home(MIRA).blocks)
+    assert event.id not in str(stage.home(SAM).blocks)
+    stage.break_glass(MIRA, f"close {event.id} it is up again")
+
+    assert REVIEW in str(stage.home(JON).blocks)
+    stage.slack.press(SAM, stage.home(SAM), "home:break")
+    assert stage.modal(SAM).callback_id == "break_glass:form"
+
+
+def _with_notes(view: dict[str, object]) -> dict[str, object]:
+    values = {"notes": {"answer": {"type": "plain_text_input", "value": "It was all fine, I say"}}}
+    state = view["state"]
+    assert isinstance(state, dict)
+    return {**view, "state": {**state, "values": {**state["values"], **values}}}
