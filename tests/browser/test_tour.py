@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from bot.playground.playground import open_playground
+from bot.playground.slack.records import Message
 from core.request import RequestStatus
 from tests.browser.screens import LEFT, RIGHT, Screens
 
@@ -65,8 +66,13 @@ def test_everything_survives_a_restart_and_the_open_page_goes_on(context: Browse
     expect(page.get_by_text("Not connected")).to_be_visible()
 
     with open_playground(folder, port=port) as second:
+        slack = second.slack
+        slack.workspace.say(
+            Message(ts=slack.workspace.new_ts(), channel="C0ACCESS", user="U0SAM", text="Said while you were away")
+        )
         screens = Screens(page, second)
         expect(page.get_by_text("Not connected")).to_be_hidden()
+        expect(screens.messages(LEFT, "Said while you were away")).to_be_visible()
         screens.press(RIGHT, "Approve")
         expect(screens.card(LEFT)).to_contain_text("Approved")
         assert screens.stored(request).status is RequestStatus.APPROVED
