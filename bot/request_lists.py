@@ -23,7 +23,7 @@ from core.policy.selector import Selector
 from core.request import Request, RequestStatus
 from core.stores.base import DEFAULT_LIMIT, RequestStore
 
-_LATEST: Final = 5
+_LATEST: Final = MOST_ROWS
 """How many of somebody's own requests Home shows."""
 
 

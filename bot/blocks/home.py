@@ -15,8 +15,8 @@ from bot.surface import ACCESS
 
 ASK: Final = "home:ask"
 BREAK: Final = "home:break"
-MOST_ROWS: Final = 6
-"""In each section; four blocks each, so that the sections together stay below Slack's hundred for a view."""
+MOST_ROWS: Final = 4
+"""In each section; four blocks each, so that five sections and an outcome stay below Slack's hundred for a view."""
 
 
 @dataclass(frozen=True, slots=True)

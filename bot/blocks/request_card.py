@@ -119,7 +119,7 @@ def _outcome(request: Request, status: RequestStatus) -> list[Block]:
         case RequestStatus.DENIED:
             told = small(f"By {by} · {at} · {code(request.id)}")
         case RequestStatus.CANCELLED:
-            told = small(f"By {who(request.requester)} · {at} · {code(request.id)}")
+            told = small(f"By {who(request.requester)} · {at} · {code(request.id)}{_replaced(request)}")
         case _:
             told = small(f"Nobody decided by {at} · {code(request.id)}")
     # Votes before the last one stand above with their comments already.
@@ -127,3 +127,7 @@ def _outcome(request: Request, status: RequestStatus) -> list[Block]:
     if request.approver_comment is None or is_told_above:
         return [told]
     return [said(request.approver_comment), told]
+
+
+def _replaced(request: Request) -> str:
+    return f" · for the break-glass event {code(request.replaced_by)}" if request.replaced_by is not None else ""

@@ -29,7 +29,7 @@ def ended(request: Request) -> Message:
         case RequestStatus.DENIED:
             line = f"Denied by {by}."
         case RequestStatus.CANCELLED:
-            line = f"Cancelled by {who(request.requester)}, who asked."
+            line = f"Cancelled by {who(request.requester)}, who asked{_instead(request)}."
         case _:
             line = f"Expired: nobody decided by {moment(request.expires_at)}."
     return _news(line, request.approver_comment)
@@ -62,3 +62,9 @@ def outcome(request: Request, channel: str | None) -> Message:
 def _news(line: str, comment: str | None, *more: Block) -> Message:
     comments = [said(comment)] if comment is not None else []
     return Message(text=line, blocks=(words(line), *comments, *more))
+
+
+def _instead(request: Request) -> str:
+    if request.replaced_by is None:
+        return ""
+    return f" and declared break-glass instead: event {code(request.replaced_by)}"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from core.stores.commit import StoreSettings
+from core.stores.dynamodb import DynamoStores
+from core.stores.dynamodb.connection import Connection
 from core.stores.sqlite import SqliteStores
 from tests.bot.end_to_end.stage import Stage
+from tests.engines.aws import dynamodb_client
+from tests.engines.tables import make_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,3 +34,20 @@ def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
 def stage(stores: Stores, clock: FrozenClock) -> Iterator[Stage]:
     with Stage(stores, clock) as stage:
         yield stage
+
+
+@pytest.fixture(params=["sqlite", pytest.param("dynamodb_local", marks=pytest.mark.engine)])
+def stores_on_each_engine(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock, table_prefix: str
+) -> Iterator[Stores]:
+    """The stores of one running bot, on each engine in turn."""
+    settings = StoreSettings(clock=clock)
+    with ExitStack() as held:
+        if request.param == "sqlite":
+            opened: Stores = SqliteStores(str(tmp_path / "countersign.db"), settings)
+        else:
+            client = held.enter_context(dynamodb_client(request.getfixturevalue("dynamodb_local_url")))
+            make_tables(client, table_prefix)
+            opened = DynamoStores(Connection(client), table_prefix, settings)
+        yield opened
+        opened.close()

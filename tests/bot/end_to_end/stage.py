@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from bot.decisions import DecisionQueue
     from bot.playground.slack.answer import Answer
+    from core.second_factor import SecondFactor
     from core.stores.base import Stores
     from tests.engines.clock import FrozenClock
 
@@ -69,6 +70,7 @@ break_glass:
     max_duration: 2h
     cooldown: 30m
     fallback: Call the duty manager, who has the sealed envelope.
+  - {{name: guarded, profiles: [vault], users: [{SAM}], max_duration: 1h, notify: [{MIRA}], mfa: required}}
 """.encode()
 
 
@@ -102,6 +104,7 @@ class Stage:
         queue: DecisionQueue | None = None,
         transport: Transport = Transport.HTTP,
         slack: LocalSlack | None = None,
+        second_factor: SecondFactor | None = None,
     ) -> None:
         self.stores = stores
         self.clock = clock
@@ -109,7 +112,7 @@ class Stage:
         self._owns_slack = slack is None
         self.slack = slack if slack is not None else new_slack(clock)
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
-        self.services: Services = build_services(stores, parse_policy(POLICY), clock)
+        self.services: Services = build_services(stores, parse_policy(POLICY), clock, second_factor=second_factor)
         token = SecretStr(self.slack.bot_token)
         self.sink = SlackSink(open_client(token, self.slack.api_url), stores, self.services.policy, clock)
         self._teller = ThreadPoolExecutor(1, thread_name_prefix="teller")

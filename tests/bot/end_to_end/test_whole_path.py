@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,35 +10,19 @@ import pytest
 from bot.blocks.request_card import APPROVE, CANCEL, DENY
 from bot.metrics import Transport
 from core.request import RequestStatus
-from core.stores.commit import StoreSettings
-from core.stores.dynamodb import DynamoStores
-from core.stores.dynamodb.connection import Connection
-from core.stores.sqlite import SqliteStores
 from tests.bot.end_to_end.stage import ACCESS, AIKO, JON, MIRA, SAM, WHY, Stage, text_of
-from tests.engines.aws import dynamodb_client
-from tests.engines.tables import make_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from bot.playground.slack.records import Message
     from core.stores.base import Stores
     from tests.engines.clock import FrozenClock
 
 
-@pytest.fixture(params=["sqlite", pytest.param("dynamodb_local", marks=pytest.mark.engine)])
-def stores(request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock, table_prefix: str) -> Iterator[Stores]:
-    settings = StoreSettings(clock=clock)
-    with ExitStack() as held:
-        if request.param == "sqlite":
-            opened: Stores = SqliteStores(str(tmp_path / "countersign.db"), settings)
-        else:
-            client = held.enter_context(dynamodb_client(request.getfixturevalue("dynamodb_local_url")))
-            make_tables(client, table_prefix)
-            opened = DynamoStores(Connection(client), table_prefix, settings)
-        yield opened
-        opened.close()
+@pytest.fixture
+def stores(stores_on_each_engine: Stores) -> Stores:
+    return stores_on_each_engine
 
 
 @pytest.fixture(params=Transport)
