@@ -28,7 +28,7 @@ from bot.playground.snapshot import Scene
 from bot.playground.stream import Stream
 from bot.sweeper import Sweeper
 from core.audit import AuditKeyring
-from core.errors import InvalidInput
+from core.errors import InvalidInput, StoreMisconfigured
 from core.policy import PolicyFile
 from core.request import RequestStatus
 from core.stores.base import Stores
@@ -76,7 +76,7 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
         remembered, manifest = folder.recall(), _read_manifest()
         clock, policy = ClockAhead(remembered.clock_ahead), PolicyFile(folder.policy)
         keyring = AuditKeyring.from_text(remembered.audit_key)
-        stores = open_stores(store or folder.store_url, keyring=keyring, clock=clock)
+        stores = _open_stores(folder, store, keyring, clock)
         stack.callback(stores.close)
         # A table that is missing is told of now, and not to somebody who pressed a button.
         stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
@@ -99,6 +99,18 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
         sweeper = start_bot(stack, slack, stores, policy, clock)
         stack.callback(stream.close)
         return Playground(slack, stores, clock, sweeper, move_clock, stack.pop_all())
+
+
+def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock: ClockAhead) -> Stores:
+    try:
+        return open_stores(store or folder.store_url, keyring=keyring, clock=clock)
+    except StoreMisconfigured as error:
+        if store is not None:
+            raise
+        # Nobody has to keep what was only tried, so there is an easier way than the error's own.
+        raise InvalidInput(
+            "folder", f"its records are not of this version: {error.problem}", "Start anew with --reset."
+        ) from error
 
 
 def _open_slack(clock: ClockAhead, manifest: dict[str, Any], page: Page, port: int | None) -> LocalSlack:

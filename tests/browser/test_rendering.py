@@ -202,6 +202,15 @@ def test_a_view_that_is_rewritten_keeps_what_was_typed_into_fields_that_stay(scr
     expect(screens.dialog("Ask again").get_by_role("textbox", name="Why")).to_have_value("half a sentence")
 
 
+def test_nobody_sees_what_another_one_alone_is_told(screens: Screens) -> None:
+    screens.ask()
+    told = screens.messages(LEFT, "Only visible to you")
+    expect(told).to_have_count(1)
+    expect(screens.messages(RIGHT, "Only visible to you")).to_have_count(0)
+    told.get_by_role("button", name="Dismiss").click()
+    expect(told).to_have_count(0)
+
+
 def test_a_thread_is_opened_read_and_answered(screens: Screens) -> None:
     request = screens.ask("/access prod-db 2h Deploy the fix for INC-12")
     screens.press(RIGHT, "Approve")

@@ -1,14 +1,15 @@
-"""The first minute: the tour leads from a request to its approval, stays away when dismissed, and all survives."""
+"""The first minute: the tour goes from a request to a broken glass, stays away when dismissed, and all survives."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from bot.playground.playground import open_playground
+from bot.playground.slack.records import Message
+from core.break_glass import EventStatus
 from core.request import RequestStatus
 from tests.browser.screens import LEFT, RIGHT, Screens
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
-def test_the_tour_leads_from_a_request_to_its_approval(welcome: Screens) -> None:
+def test_the_tour_leads_from_a_request_over_its_approval_to_a_broken_glass(welcome: Screens) -> None:
     screens = welcome
     tour = screens.page.get_by_role("region", name="Guided tour")
 
@@ -34,9 +35,18 @@ def test_the_tour_leads_from_a_request_to_its_approval(welcome: Screens) -> None
 
     for index in (LEFT, RIGHT):
         expect(screens.card(index)).to_contain_text("Approved")
-    expect(tour.get_by_role("heading")).not_to_have_text(re.compile("Ask|Approve"))
     (request,) = screens.playground.stores.requests.iterate()
     assert (request.status, request.approver) == (RequestStatus.APPROVED, "U0JON")
+
+    expect(tour.get_by_role("heading")).to_have_text("Break the glass")
+    tour.get_by_role("button", name="Write it for Sam").click()
+    expect(screens.composer(LEFT)).to_be_focused()
+    screens.page.keyboard.press("Enter")
+    expect(screens.messages(LEFT, "Break-glass: prod").last).to_be_visible()
+    expect(screens.messages(RIGHT, "Break-glass: prod").last).to_be_visible()
+    expect(tour.get_by_role("heading")).to_have_text("That is it")
+    (event,) = screens.playground.stores.break_glass.iterate()
+    assert (event.status, event.invoker) == (EventStatus.ACTIVE, "U0SAM")
 
 
 def test_a_dismissed_tour_stays_away_until_it_is_asked_for(screens: Screens) -> None:
@@ -49,12 +59,6 @@ def test_a_dismissed_tour_stays_away_until_it_is_asked_for(screens: Screens) -> 
     expect(tour).to_be_visible()
 
 
-def test_the_step_of_break_glass_is_there_where_its_command_is(welcome: Screens) -> None:
-    has_command = welcome.playground.slack.backend.app.command("/breakglass") is not None
-    step = welcome.page.get_by_role("listitem").filter(has_text="Break the glass")
-    expect(step).to_have_count(1 if has_command else 0)
-
-
 def test_everything_survives_a_restart_and_the_open_page_goes_on(context: BrowserContext, folder: Folder) -> None:
     with open_playground(folder, port=0) as first:
         screens = Screens(context.new_page(), first)
@@ -65,8 +69,13 @@ def test_everything_survives_a_restart_and_the_open_page_goes_on(context: Browse
     expect(page.get_by_text("Not connected")).to_be_visible()
 
     with open_playground(folder, port=port) as second:
+        slack = second.slack
+        slack.workspace.say(
+            Message(ts=slack.workspace.new_ts(), channel="C0ACCESS", user="U0SAM", text="Said while you were away")
+        )
         screens = Screens(page, second)
         expect(page.get_by_text("Not connected")).to_be_hidden()
+        expect(screens.messages(LEFT, "Said while you were away")).to_be_visible()
         screens.press(RIGHT, "Approve")
         expect(screens.card(LEFT)).to_contain_text("Approved")
         assert screens.stored(request).status is RequestStatus.APPROVED

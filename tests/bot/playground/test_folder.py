@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -58,6 +60,15 @@ def test_what_is_broken_names_the_way_out(tmp_path: Path) -> None:
         folder.remember(Remembered())
         folder.workspace.write_text("not json")
         with pytest.raises(InvalidInput, match="--reset"):
+            open_playground(folder, port=0)
+
+
+def test_records_of_another_version_name_the_way_out(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        with closing(sqlite3.connect(tmp_path / "countersign.db")) as database:
+            database.execute("CREATE TABLE break_glass (id TEXT)")
+            database.commit()
+        with pytest.raises(InvalidInput, match=r"not of this version.*--reset"):
             open_playground(folder, port=0)
 
 

@@ -3,7 +3,7 @@
 const KNOWN = {
   alarm_clock: "⏰", arrow_right: "➡️", arrows_counterclockwise: "🔄", ballot_box_with_check: "☑️", bell: "🔔",
   blue_heart: "💙", bookmark: "🔖", bulb: "💡", bust_in_silhouette: "👤", busts_in_silhouette: "👥", calendar: "📅",
-  clap: "👏", clipboard: "📋", clock1: "🕐", construction: "🚧", eyes: "👀", exclamation: "❗", fire: "🔥",
+  checkered_flag: "🏁", clap: "👏", clipboard: "📋", clock1: "🕐", construction: "🚧", eyes: "👀", exclamation: "❗", fire: "🔥",
   fire_engine: "🚒", firecracker: "🧨", grey_question: "❔", hammer_and_wrench: "🛠️", hand: "✋", heart: "❤️",
   heavy_check_mark: "✔️", heavy_multiplication_x: "✖️", hourglass: "⌛", hourglass_flowing_sand: "⏳",
   inbox_tray: "📥", information_source: "ℹ️", key: "🔑", large_blue_circle: "🔵", large_green_circle: "🟢",

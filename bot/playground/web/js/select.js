@@ -55,7 +55,6 @@ export function Select({ id, options, value, placeholder, onChange, isOptional, 
   const onKeyDown = (event) => {
     const { key } = event;
     if (key === "Escape" && isOpen) {
-      event.stopPropagation();
       setOpen(false);
     } else if (key === "Tab") {
       if (isOpen) choose(active);
