@@ -16,6 +16,8 @@ from bot.blocks.elements import shorten
 from bot.command_words import (
     LENGTH,
     SHOWN,
+    OpenForm,
+    ShowHelp,
     mend_duration,
     quoted,
     read_page,
@@ -34,16 +36,6 @@ from core.text import clean_text
 _WHY: Final = "the checkout is down, see INC-12"
 EXAMPLE: Final = f"{BREAK_GLASS} prod incident 1h {_WHY}"
 _CLOSE_EXAMPLE: Final = f"{BREAK_GLASS} close 0123456789abcdef it is up again"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenForm:
-    """Nothing was typed: show the form."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShowHelp:
-    """Say what can be typed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from bot.blocks.request_form import Asked
 from bot.command_words import (
     LENGTH,
     SHOWN,
+    OpenForm,
+    ShowHelp,
     mend_duration,
     quoted,
     read_page,
@@ -33,16 +35,6 @@ from core.text import clean_text
 
 EXAMPLE: Final = f"{ACCESS} prod 2h deploy the fix for INC-12"
 _WHY: Final = "deploy the fix for INC-12"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenForm:
-    """Nothing was typed: show the form."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShowHelp:
-    """Say what can be typed."""
 
 
 @dataclass(frozen=True, slots=True)

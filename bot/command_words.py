@@ -6,10 +6,11 @@ Invariant: what somebody typed comes out as they typed it, not as Slack wrapped 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from bot.blocks.elements import shorten
-from bot.blocks.lists import MOST_PAGES
+from bot.blocks.paging import MOST_PAGES
 
 SHOWN: Final = 100
 """How much of what somebody typed is said back to them."""
@@ -22,6 +23,16 @@ _NUMBER = re.compile(r"[0-9]{1,6}")
 _UNIT = re.compile(r"d|h|m|s|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?", re.IGNORECASE)
 _NEARLY = re.compile(rf"-?([0-9]{{1,6}})\s*({_UNIT.pattern})", re.IGNORECASE)
 LENGTH = re.compile(r"(?:[0-9]{1,6}[dhms])+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenForm:
+    """Nothing was typed: show the form."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowHelp:
+    """Say what can be typed."""
 
 
 def unescape(text: str) -> str:

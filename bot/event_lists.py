@@ -14,9 +14,8 @@ from bot.blocks.break_glass_form import BreakGlassOffer, Declared, Origin, break
 from bot.blocks.break_glass_lists import BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.blocks.break_glass_replies import NOTHING_TO_DECLARE
 from bot.blocks.elements import Block, Message
-from bot.blocks.fields import MOST_OPTIONS
 from bot.blocks.home import MOST_ROWS, HomeSection
-from bot.blocks.lists import PER_PAGE
+from bot.blocks.paging import PER_PAGE
 from bot.blocks.replies import notice, reply
 from bot.surface import BREAK_GLASS
 from core.actor import Actor
@@ -68,7 +67,8 @@ class EventLists:
 
     def needs_code(self, person: Actor, profile: str) -> bool:
         """True when this person has to type a code of their second factor, for which only a form has a place."""
-        return any(offer.needs_code for offer in self._offers(person) if offer.profile == profile)
+        terms = self._policy.current().break_glass_terms_for(profile, person)
+        return terms is not None and terms.mfa is Mfa.REQUIRED
 
     def form(
         self, person: Actor, origin: Origin, *, begun: Declared | None = None, replaced: Request | None = None
@@ -83,7 +83,7 @@ class EventLists:
 
     def _offers(self, person: Actor) -> Iterator[BreakGlassOffer]:
         policy = self._policy.current()
-        for profile in policy.declarable_profiles(person)[: MOST_OPTIONS * 2]:
+        for profile in policy.declarable_profiles(person):
             terms = policy.break_glass_terms_for(profile.name, person)
             if terms is not None:
                 yield BreakGlassOffer(

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot import slack_client
 from bot.lookup import Lookup, TooManyQuestions
 from bot.membership import Member, Outsider, read_membership
 from core.actor import Actor, UserGroupId, UserId, check_user_id
@@ -66,7 +67,7 @@ class SlackDirectory:
         user_groups: Callable[[], frozenset[UserGroupId]],
         enterprise_id: str | None = None,
     ) -> None:
-        self._client = _impatient(client)
+        self._client = slack_client.like(client, CALL_SECONDS)
         self._team_id = team_id
         self._enterprise_id = enterprise_id
         self._clock = clock
@@ -179,19 +180,6 @@ class SlackDirectory:
             return _refused(_OPERATOR.format(code))
         _LOG.warning("%s failed: %.60r", method, code)
         return _refused(UNREACHABLE)
-
-
-def _impatient(client: WebClient) -> WebClient:
-    # A retry would outlast the person's patience, and sleep on a thread that others wait for.
-    return WebClient(
-        client.token,
-        base_url=client.base_url,
-        timeout=CALL_SECONDS,
-        ssl=client.ssl,
-        proxy=client.proxy,
-        headers=dict(client.headers),
-        retry_handlers=[],
-    )
 
 
 def _checked(user_id: str) -> UserId:

@@ -18,6 +18,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 
+from bot import slack_client
 from bot.blocks.elements import Block, Message
 from bot.blocks.replies import NO_FORM, notice, reply
 from bot.listeners.click import Click
@@ -37,7 +38,7 @@ class Replies:
     """Answers people and opens forms. Safe for threads. `client` is copied, without retries: a late answer is noise."""
 
     def __init__(self, client: WebClient, *, workers: int = WORKERS) -> None:
-        self._client = quick_client(client)
+        self._client = slack_client.like(client, SECONDS)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="reply")
 
     def tell(self, click: Click, message: Message, *, in_place: bool = False) -> None:
@@ -145,16 +146,3 @@ def _is_slacks(url: str, base_url: str) -> bool:
     parts, own = urlsplit(url), urlsplit(base_url)
     is_own = (parts.scheme, parts.netloc) == (own.scheme, own.netloc)
     return is_own or (parts.scheme == "https" and (parts.hostname or "").endswith(_DOMAINS))
-
-
-def quick_client(client: WebClient) -> WebClient:
-    """A client of one's own that gives up after ten seconds and never tries again, which might post twice."""
-    return WebClient(
-        client.token,
-        base_url=client.base_url,
-        timeout=SECONDS,
-        ssl=client.ssl,
-        proxy=client.proxy,
-        headers=dict(client.headers),
-        retry_handlers=[],
-    )

@@ -12,7 +12,8 @@ from typing import Final
 from bot.blocks.elements import Block, Message
 from bot.blocks.fields import MOST_OPTIONS
 from bot.blocks.home import MOST_ROWS, HomeSection
-from bot.blocks.lists import PER_PAGE, ListKind, Row, list_page, list_row
+from bot.blocks.lists import ListKind, Row, list_page, list_row
+from bot.blocks.paging import PER_PAGE
 from bot.blocks.replies import NOTHING_TO_ASK_FOR, notice, reply
 from bot.blocks.request_form import Offer, request_form
 from bot.surface import ACCESS

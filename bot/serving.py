@@ -11,6 +11,7 @@ from typing import Final
 
 from slack_sdk import WebClient
 
+from bot import slack_client
 from bot.app import Bot, build_bot, build_services
 from bot.decisions import MOST_WAITING, DecisionQueue
 from bot.doors.dispatching import Dispatcher
@@ -68,9 +69,7 @@ def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_W
     """
     clock, metrics = SystemClock(), Metrics()
     policy = PolicyFile(settings.policy)
-    client = WebClient(
-        slack.bot_token.get_secret_value(), base_url=slack.api_url, timeout=API_SECONDS, retry_handlers=[]
-    )
+    client = slack_client.open_client(slack.bot_token, slack.api_url, API_SECONDS)
     installation = find_installation(client)
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
     second_factor = Totp(open_secrets(settings.mfa_secrets))

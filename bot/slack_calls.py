@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot import slack_client
 from bot.blocks.elements import Message
 from bot.slack_errors import SlackFailed, out_of_time, refused, unanswered
 from core.actor import UserId
@@ -31,7 +32,7 @@ DELIVERY_SECONDS: Final = 15.0
 
 def open_client(token: SecretStr, api_url: str) -> WebClient:
     """A client for the sink alone. It repeats nothing: the outbox does that, and knows what was posted already."""
-    return WebClient(token.get_secret_value(), base_url=api_url, timeout=CALL_SECONDS, retry_handlers=[])
+    return slack_client.open_client(token, api_url, CALL_SECONDS)
 
 
 class SlackCalls:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from random import SystemRandom
 from typing import Final
@@ -20,6 +21,7 @@ from core.clock import Clock
 from core.errors import StoreError
 from core.outbox import Delivered, Outbox, Sink, deliver_due
 from core.services import BreakGlassService, RequestService
+from core.services.expiring import Rest
 from core.stores.base import Stores
 from core.stores.deliveries import Backlog
 
@@ -29,6 +31,8 @@ LOOK_SECONDS: Final = 1.0
 """How often the outbox is looked at for what other processes committed, and for what was put off."""
 WATCH_SECONDS: Final = 30.0
 """How often deadlines and reminders are looked at. A decision does not wait for this: the clock refuses by itself."""
+REST_SECONDS: Final = 0.02
+"""Between two pages of a hundred records: reading them takes the interpreter from the clicks of people."""
 MEASURE_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
 """Between two looks while the store is away."""
@@ -120,16 +124,21 @@ class Sweeper:
         """Sweep in the background from now on. Once started, it can be stopped, and not started again."""
         outbox = self._outbox = Outbox(self._stores.audit, self._sinks, self._clock)
         # Each by itself: one that fails again and again keeps no other one from its work.
-        rest = self._stopping.wait
-        loops: tuple[tuple[str, Callable[[], object], float, Callable[[float], object]], ...] = (
+        watched: dict[str, Callable[[Rest], Sequence[object]]] = {
+            "end overdue requests": self._requests.expire_due,
+            "end overdue events": self._break_glass.expire_due,
+            "remind of requests": self._requests.remind_due,
+            "ask before the end": self._break_glass.ask_due,
+            "remind of reviews": self._break_glass.remind_due,
+        }
+        loops: list[tuple[str, Callable[[], object], float, Callable[[float], object]]] = [
             ("tell what was committed", outbox.hand_out, LOOK_SECONDS, self._wait_for_nudge),
-            ("end overdue requests", lambda: self._nudge_if(self._requests.expire_due()), WATCH_SECONDS, rest),
-            ("end overdue events", lambda: self._nudge_if(self._break_glass.expire_due()), WATCH_SECONDS, rest),
-            ("remind of requests", lambda: self._nudge_if(self._requests.remind_due()), WATCH_SECONDS, rest),
-            ("ask before the end", lambda: self._nudge_if(self._break_glass.ask_due()), WATCH_SECONDS, rest),
-            ("remind of reviews", lambda: self._nudge_if(self._break_glass.remind_due()), WATCH_SECONDS, rest),
-            ("measure the outbox", self._measure, MEASURE_SECONDS, rest),
-        )
+            ("measure the outbox", self._measure, MEASURE_SECONDS, self._stopping.wait),
+            *(
+                (name, partial(self._change_due, change), WATCH_SECONDS, self._stopping.wait)
+                for name, change in watched.items()
+            ),
+        ]
         self._threads = tuple(
             threading.Thread(target=self._keep_going, args=loop, name=f"sweeper: {loop[0]}", daemon=True)
             for loop in loops
@@ -154,8 +163,11 @@ class Sweeper:
             thread.join(max(0.0, deadline - time.monotonic()))
         return is_finished and not any(thread.is_alive() for thread in self._threads)
 
-    def _nudge_if(self, changed: Sequence[object]) -> None:
-        if changed:
+    def _rest(self) -> None:
+        self._stopping.wait(REST_SECONDS)
+
+    def _change_due(self, change: Callable[[Rest], Sequence[object]]) -> None:
+        if change(self._rest):
             self.nudge()
 
     def _measure(self) -> None:

@@ -5,7 +5,6 @@ Invariant: a list shows what the store said when it was asked for; its buttons c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,16 +12,14 @@ from enum import StrEnum
 from typing import Final
 
 from bot.blocks.break_glass_card import CLOSE, REVIEW, TIMELINE
-from bot.blocks.elements import Block, Message, actions, button, code, countdown, moment, plain, who, words
-from bot.blocks.lists import MOST_PAGES
+from bot.blocks.elements import Block, Message, actions, button, code, countdown, divider, moment, plain, who, words
+from bot.blocks.paging import Turn, turning
 from bot.surface import BREAK_GLASS
 from core.break_glass import BreakGlassEvent, EventStatus, ReasonCode
-from core.errors import InvalidInput
 
 OLDER: Final = "break_glass_list:next"
 NEWER: Final = "break_glass_list:previous"
 _MOST_REASON: Final = 200
-_PAGE = re.compile(r"[1-9][0-9]?|100")
 
 _REASONS: Final = ", ".join(f"`{each}`" for each in ReasonCode)
 HELP: Final = f"""\
@@ -65,9 +62,8 @@ def event_list_page(
     if not rows:
         blocks.append(words(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
     for row in rows:
-        blocks += event_row(row, now)
-    turning = _turning(kind, page, has_more=has_more)
-    blocks += [actions(f"list:{kind}:{page}", *turning)] if turning else []
+        blocks += [divider(), *event_row(row, now)]
+    blocks += turning(kind, page, has_more=has_more, back=Turn("Back", NEWER), on=Turn("More", OLDER))
     count = f"{len(rows)} on page {page}" if rows else "nothing"
     return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
 
@@ -90,14 +86,6 @@ def event_row(row: EventRow, now: datetime) -> list[Block]:
     ]
 
 
-def read_event_turn(value: str | None) -> tuple[BreakGlassListKind, int]:
-    """The list and the page that a button leads to. Raises InvalidInput for a value that is none of ours."""
-    kind, _, page = (value or "").partition(":")
-    if kind not in set(BreakGlassListKind) or not _PAGE.fullmatch(page):
-        raise InvalidInput("page", "this button leads nowhere", f"Write {BREAK_GLASS} active or {BREAK_GLASS} reviews.")
-    return BreakGlassListKind(kind), int(page)
-
-
 def _standing_after(row: EventRow, now: datetime) -> str:
     event = row.event
     how = f"closed by {who(event.closed_by or '')}" if event.status is EventStatus.CLOSED else "expired"
@@ -108,15 +96,6 @@ def _standing_after(row: EventRow, now: datetime) -> str:
         else (f"review due {moment(row.review_due)}")
     )
     return f"{how} {moment(event.closed_at or event.expires_at)} · {due}"
-
-
-def _turning(kind: BreakGlassListKind, page: int, *, has_more: bool) -> list[Block]:
-    buttons: list[Block] = []
-    if page > 1:
-        buttons.append(button("Back", NEWER, f"{kind}:{page - 1}"))
-    if has_more and page < MOST_PAGES:
-        buttons.append(button("More", OLDER, f"{kind}:{page + 1}"))
-    return buttons
 
 
 _NOTHING: Final = {

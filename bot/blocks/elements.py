@@ -18,8 +18,6 @@ Block = dict[str, Any]
 
 MOST_SECTION_TEXT: Final = 3000
 MOST_BUTTON_TEXT: Final = 75
-MOST_MESSAGE_BLOCKS: Final = 50
-MOST_VIEW_BLOCKS: Final = 100
 MOST_UPDATE_TEXT: Final = 4000
 """`chat.update` refuses text beyond this; `chat.postMessage` would take ten times as much."""
 

@@ -5,7 +5,6 @@ Invariant: a list shows what the store said when it was asked for; its buttons c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,19 +12,14 @@ from enum import StrEnum
 from typing import Final
 
 from bot.blocks.elements import Block, Message, actions, button, code, divider, length, moment, plain, who, words
+from bot.blocks.paging import Turn, turning
 from bot.blocks.request_card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from bot.surface import ACCESS
-from core.errors import InvalidInput
 from core.request import Request, RequestStatus
 
 MINE: Final = "Your requests"
 PENDING: Final = "Waiting for your decision"
-PER_PAGE: Final = 8
-"""Four blocks each stay far below Slack's fifty for a message, and on one screen."""
-MOST_PAGES: Final = 100
-"""A page is reached by reading those before it; further back, the audit trail is the better place to look."""
 _MOST_REASON: Final = 200
-_PAGE = re.compile(r"[1-9][0-9]?|100")
 
 HELP: Final = "\n".join(
     [
@@ -71,8 +65,7 @@ def list_page(kind: ListKind, rows: Sequence[Row], *, page: int, has_more: bool,
         blocks.append(words(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
     for row in rows:
         blocks += [divider(), *list_row(row, now)]
-    if turning := _turning(kind, page, has_more=has_more):
-        blocks.append(actions(f"list:{kind}:{page}", *turning))
+    blocks += turning(kind, page, has_more=has_more, back=Turn("Newer", NEWER), on=Turn("Older", OLDER))
     count = f"{len(rows)} on page {page}" if rows else "nothing"
     return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
 
@@ -89,14 +82,6 @@ def list_row(row: Row, now: datetime) -> list[Block]:
     if status is RequestStatus.PENDING and (buttons := _buttons(row)):
         blocks.append(actions(f"list:{request.id}", *buttons))
     return blocks
-
-
-def read_turn(value: str | None) -> tuple[ListKind, int]:
-    """The list and the page that a button leads to. Raises InvalidInput for a value that is none of ours."""
-    kind, _, page = (value or "").partition(":")
-    if kind not in set(ListKind) or not _PAGE.fullmatch(page):
-        raise InvalidInput("page", "this button leads nowhere", f"Write {ACCESS} mine or {ACCESS} pending.")
-    return ListKind(kind), int(page)
 
 
 def _standing(request: Request, status: RequestStatus) -> str:
@@ -126,15 +111,6 @@ def _buttons(row: Row) -> list[Block]:
         buttons.append(button("Cancel", CANCEL, request.id))
     if row.may_declare:
         buttons.append(button("Break the glass instead…", DECLARE_INSTEAD, request.id))
-    return buttons
-
-
-def _turning(kind: ListKind, page: int, *, has_more: bool) -> list[Block]:
-    buttons: list[Block] = []
-    if page > 1:
-        buttons.append(button("Newer", NEWER, f"{kind}:{page - 1}"))
-    if has_more and page < MOST_PAGES:
-        buttons.append(button("Older", OLDER, f"{kind}:{page + 1}"))
     return buttons
 
 

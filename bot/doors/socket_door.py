@@ -24,13 +24,15 @@ from slack_bolt import BoltRequest, BoltResponse
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot import slack_client
 from bot.doors.dispatching import Answered, Dispatcher, NotTaken
 from bot.doors.socket_link import SocketLink
 from bot.listeners.click import RECEIVED_AT
 from bot.metrics import Metrics, Transport, TurnedAway
-from bot.replying import quick_client
 from core.errors import InvalidInput
 
+API_SECONDS: Final = 10
+"""How long Slack may take to say where to connect."""
 ANSWER_SECONDS: Final = 4.0
 """How long `stop()` waits for answers: the two seconds of a decision, and as much again for the way."""
 LINGER_SECONDS: Final = 15.0
@@ -61,7 +63,7 @@ class SocketDoor:
     ) -> None:
         self._dispatcher = dispatcher
         self._metrics = metrics
-        self._client = quick_client(client)
+        self._client = slack_client.like(client, API_SECONDS)
         self._app_token = app_token
         self._linger_seconds = linger_seconds
         self._stopping = threading.Event()

@@ -23,14 +23,16 @@ from bot.blocks.break_glass_follow_up_forms import (
     review_form,
 )
 from bot.blocks.break_glass_form import CALLBACK, Declared, Origin, fields_of, read_break_glass_form
-from bot.blocks.break_glass_lists import HELP, NEWER, OLDER, BreakGlassListKind, read_event_turn
+from bot.blocks.break_glass_lists import HELP, NEWER, OLDER, BreakGlassListKind
 from bot.blocks.break_glass_replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
 from bot.blocks.elements import Block, Message
 from bot.blocks.home import BREAK
+from bot.blocks.paging import read_turn
 from bot.blocks.replies import reply
 from bot.blocks.request_card import DECLARE_INSTEAD
 from bot.blocks.timeline import timeline
-from bot.break_glass_text import Close, ListActive, ListReviews, OpenForm, ShowHelp, parse_break_glass
+from bot.break_glass_text import Close, ListActive, ListReviews, parse_break_glass
+from bot.command_words import OpenForm, ShowHelp
 from bot.event_lists import EventLists
 from bot.identity import SlackDirectory
 from bot.listeners.click import Click, read_click, read_pressed_id
@@ -90,8 +92,8 @@ class BreakGlassListeners:
             typed = parse_break_glass(body.get("text"))
         if isinstance(typed, OpenForm):
             self._desk.open_form(ack, click, lambda: self._form_for(click, Origin(channel)))
-        elif isinstance(typed, Declared) and self._policy.current().may_need_code(typed.profile):
-            # A code does not belong into a line that others may read over somebody's shoulder for as long as it counts.
+        elif isinstance(typed, Declared) and self._needs_code(click, typed.profile):
+            # A line has no place for a code: others may read it over somebody's shoulder for as long as it counts.
             self._desk.open_form(ack, click, lambda: self._form_for(click, Origin(channel), begun=typed))
         else:
             self._desk.answer_command(
@@ -165,7 +167,8 @@ class BreakGlassListeners:
         click = read_click(body, context)
 
         def turn() -> Message:
-            kind, page = read_event_turn(find_text(action, "value"))
+            fix = f"Write {BREAK_GLASS} active or {BREAK_GLASS} reviews."
+            kind, page = read_turn(BreakGlassListKind, find_text(action, "value"), fix)
             return self._lists.page(kind, self._actor(click), page)
 
         self._desk.turn_page(ack, click, turn)
@@ -211,6 +214,13 @@ class BreakGlassListeners:
         except StoreError:
             return without_store(None, self._policy.current().fallbacks_for(profile))
 
+    def _needs_code(self, click: Click, profile: str) -> bool:
+        """Whether this person has to type a code; of somebody who is not known yet, whether anybody has to."""
+        person = self._directory.known(click.user_id)
+        if person is None:
+            return self._policy.current().may_need_code(profile)
+        return self._lists.needs_code(person, profile)
+
     def _form_for(self, click: Click, origin: Origin, *, begun: Declared | None = None) -> Block:
         return self._lists.form(self._known(click), origin, begun=begun)
 
@@ -237,7 +247,7 @@ class BreakGlassListeners:
 
 
 def _read_channel(body: Payload) -> ChannelId | None:
-    """Where it was typed. A direct conversation is no place for a card that everybody should see."""
+    """Where it was typed. What is no channel's id is nowhere: the declaration is worth more than its place."""
     try:
         return check_channel_id(find_text(body, "channel_id"))
     except CountersignError:

@@ -22,11 +22,13 @@ from bot.blocks.decision_forms import (
 )
 from bot.blocks.elements import Block, Message
 from bot.blocks.home import ASK
-from bot.blocks.lists import HELP, NEWER, OLDER, ListKind, read_turn
+from bot.blocks.lists import HELP, NEWER, OLDER, ListKind
+from bot.blocks.paging import read_turn
 from bot.blocks.replies import cancelled, denied, reply, submitted, voted
 from bot.blocks.request_card import APPROVE, CANCEL, DENY, MORE
 from bot.blocks.request_form import CALLBACK, FIELDS, Asked, read_request_form
-from bot.command_text import ListMine, ListPending, OpenForm, ShowHelp, parse_access
+from bot.command_text import ListMine, ListPending, parse_access
+from bot.command_words import OpenForm, ShowHelp
 from bot.identity import SlackDirectory
 from bot.listeners.click import Click, read_click, read_pressed_id
 from bot.listeners.desk import Desk
@@ -143,7 +145,7 @@ class RequestListeners:
         click = read_click(body, context)
 
         def turn() -> Message:
-            kind, page = read_turn(find_text(action, "value"))
+            kind, page = read_turn(ListKind, find_text(action, "value"), f"Write {ACCESS} mine or {ACCESS} pending.")
             return self._lists.page(kind, self._actor(click), page)
 
         self._desk.turn_page(ack, click, turn)

@@ -43,10 +43,6 @@ class Version(BaseModel):
         """The Slack channel that hears of refusals, escalations and overdue reviews, where there is one."""
         return self.shape.security_channel
 
-    def is_declarable(self, profile: str) -> bool:
-        """True when somebody may break the glass for this profile."""
-        return bool(self._break_glass_rules(profile))
-
     def may_need_code(self, profile: str) -> bool:
         """True when a break-glass rule for this profile asks for a second factor: of everybody, or of some."""
         return any(rule.needs_code for rule in self._break_glass_rules(profile))

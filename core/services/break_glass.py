@@ -27,10 +27,10 @@ from core.request import RequestId
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
 from core.second_factor import SecondFactor
 from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
-from core.services.expiring import change_due, expire_overdue
+from core.services.expiring import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.invoking import Invoking, Wish
 from core.services.observer import Observer, Unobserved
-from core.stores.base import MOST_PER_PAGE, Page, Stores
+from core.stores.base import Page, Stores
 from core.text import clean_text
 from core.usage import Usage, UsageLedger
 
@@ -137,27 +137,28 @@ class BreakGlassService:
 
             return retry_on_conflict(decide, self._observer)
 
-    def expire_due(self) -> tuple[BreakGlassEvent, ...]:
+    def expire_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record the end of every event whose time passed; the ones that this call recorded.
 
-        Any number of instances may do this at once: each event is expired once. Raises StoreUnavailable.
+        Any number of instances may do this at once: each event is expired once. `rest` is taken
+        between the pages of what is read. Raises StoreUnavailable.
         """
-        return expire_overdue(self._read_active, self._expire, self._clock)
+        return expire_overdue(self._read_active, self._expire, self._clock, rest)
 
-    def ask_due(self) -> tuple[BreakGlassEvent, ...]:
+    def ask_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record, of every live event that ends soon, that its invoker is asked whether it is over; those of this call.
 
         The question is told by the outbox, as every change is. Any number of instances may do this at once: about each
         event people are asked once. Raises StoreUnavailable.
         """
-        return change_due(self._read_active, self._ask_if_due, self._clock)
+        return change_due(self._read_active, self._ask_if_due, self._clock, rest)
 
-    def remind_due(self) -> tuple[BreakGlassEvent, ...]:
+    def remind_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record a reminder of every review that is overdue, each time its rule's `review_within` has passed once more.
 
         Told, and safe for many instances, like the question of `ask_due`. Raises StoreUnavailable.
         """
-        return change_due(self._read_waiting, self._remind_if_due, self._clock)
+        return change_due(self._read_waiting, self._remind_if_due, self._clock, rest)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Usage | None:
         """The live event that gives this person access to the profile now. One consistent read."""
@@ -171,10 +172,10 @@ class BreakGlassService:
         return (ended,) if ended != by_invoker else ()
 
     def _read_active(self, cursor: str | None) -> Page[BreakGlassEvent]:
-        return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=MOST_PER_PAGE, cursor=cursor)
+        return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=PER_PAGE, cursor=cursor)
 
     def _read_waiting(self, cursor: str | None) -> Page[BreakGlassEvent]:
-        return self._stores.break_glass.list_waiting_for_review(limit=MOST_PER_PAGE, cursor=cursor)
+        return self._stores.break_glass.list_waiting_for_review(limit=PER_PAGE, cursor=cursor)
 
     def _ask_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
         times = self._policy.current().times_of(event.rule)

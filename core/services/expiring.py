@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
@@ -18,11 +18,19 @@ from core.request import Request
 from core.stores.base import Page
 
 R = TypeVar("R", Request, BreakGlassEvent)
+PER_PAGE: Final = 100
+"""Few enough to be read in some milliseconds, between two rests."""
+Rest = Callable[[], object]
+"""What is done between two pages of a list: in the background a pause, so that the clicks of people come first."""
 _log = logging.getLogger("countersign.expiring")
 
 
+def no_rest() -> None:
+    """For whoever waits for the end of the list."""
+
+
 def expire_overdue(
-    read_page: Callable[[str | None], Page[R]], expire: Callable[[R, datetime], R], clock: Clock
+    read_page: Callable[[str | None], Page[R]], expire: Callable[[R, datetime], R], clock: Clock, rest: Rest = no_rest
 ) -> tuple[R, ...]:
     """Expire every overdue record of a list that is read page by page; the ones that this call expired.
 
@@ -32,11 +40,14 @@ def expire_overdue(
     def expire_if_overdue(record: R, now: datetime) -> R | None:
         return expire(record, now) if record.is_overdue(now) else None
 
-    return change_due(read_page, expire_if_overdue, clock)
+    return change_due(read_page, expire_if_overdue, clock, rest)
 
 
 def change_due(
-    read_page: Callable[[str | None], Page[R]], change: Callable[[R, datetime], R | None], clock: Clock
+    read_page: Callable[[str | None], Page[R]],
+    change: Callable[[R, datetime], R | None],
+    clock: Clock,
+    rest: Rest = no_rest,
 ) -> tuple[R, ...]:
     """Offer every record of a list to `change`, which gives None for one that is not due; what this call changed.
 
@@ -61,3 +72,4 @@ def change_due(
         cursor = page.cursor
         if cursor is None:
             return tuple(changed)
+        rest()

@@ -20,9 +20,9 @@ from core.errors import RequestExists, RequestNotFound
 from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
-from core.services.expiring import change_due, expire_overdue
+from core.services.expiring import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.observer import Observer, Unobserved
-from core.stores.base import MOST_PER_PAGE, Page, Stores
+from core.stores.base import Page, Stores
 from core.text import clean_text
 
 REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
@@ -130,27 +130,28 @@ class RequestService:
 
             return retry_on_conflict(decide, self._observer)
 
-    def expire_due(self) -> tuple[Request, ...]:
+    def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record the end of every request whose deadline passed; the ones that this call recorded.
 
-        Any number of instances may do this at once: each request is expired once. Raises StoreUnavailable.
+        Any number of instances may do this at once: each request is expired once. `rest` is taken
+        between the pages of what is read. Raises StoreUnavailable.
         """
-        return expire_overdue(self._read_pending, self._expire, self._clock)
+        return expire_overdue(self._read_pending, self._expire, self._clock, rest)
 
-    def remind_due(self) -> tuple[Request, ...]:
+    def remind_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record a reminder of every pending request that has waited for its rule's `remind_after`; those of this call.
 
         The reminder is told by the outbox, as every change is. Any number of instances may do this at once: of each
         request, people are reminded once. Raises StoreUnavailable.
         """
-        return change_due(self._read_pending, self._remind_if_due, self._clock)
+        return change_due(self._read_pending, self._remind_if_due, self._clock, rest)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Request | None:
         """The approved request that gives this person access to the profile now. One read of an index."""
         return self._stores.requests.find_granting(person, profile, self._clock.now())
 
     def _read_pending(self, cursor: str | None) -> Page[Request]:
-        return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=MOST_PER_PAGE, cursor=cursor)
+        return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=PER_PAGE, cursor=cursor)
 
     def _remind_if_due(self, listed: Request, now: datetime) -> Request | None:
         if self._wait_before_reminder(listed, now) is None:

@@ -14,7 +14,6 @@ from bot.blocks.break_glass_lists import (
     BreakGlassListKind,
     EventRow,
     event_list_page,
-    read_event_turn,
 )
 from bot.blocks.break_glass_news import (
     ended,
@@ -28,7 +27,7 @@ from bot.blocks.break_glass_news import (
 )
 from bot.blocks.break_glass_replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
 from bot.blocks.elements import MOST_UPDATE_TEXT, Message
-from bot.blocks.lists import PER_PAGE
+from bot.blocks.paging import PER_PAGE, read_turn
 from bot.blocks.replies import explain, explain_in_field, reply
 from bot.blocks.timeline import MOST_LINES, timeline
 from bot.playground.slack.block_kit import check_message_blocks, check_view
@@ -243,10 +242,10 @@ def test_a_list_offers_what_its_reader_may_do_and_says_what_is_overdue() -> None
 
 
 def test_a_turn_leads_to_the_page_that_it_names() -> None:
-    assert read_event_turn("reviews:2") == (BreakGlassListKind.REVIEWS, 2)
+    assert read_turn(BreakGlassListKind, "reviews:2", "Look again.") == (BreakGlassListKind.REVIEWS, 2)
     for value in (None, "", "reviews", "reviews:0", "reviews:101", "mine:1", "active:x"):
         with pytest.raises(InvalidInput):
-            read_event_turn(value)
+            read_turn(BreakGlassListKind, value, "Look again.")
 
 
 # The timeline

@@ -16,10 +16,9 @@ from bot.break_glass_text import (
     Close,
     ListActive,
     ListReviews,
-    OpenForm,
-    ShowHelp,
     parse_break_glass,
 )
+from bot.command_words import OpenForm, ShowHelp
 from core.break_glass import EventId, ReasonCode
 from core.errors import InvalidInput
 

@@ -15,11 +15,9 @@ from bot.command_text import (
     AccessCommand,
     ListMine,
     ListPending,
-    OpenForm,
-    ShowHelp,
     parse_access,
 )
-from bot.command_words import unescape
+from bot.command_words import OpenForm, ShowHelp, unescape
 from core.errors import InvalidInput
 
 WHY = "deploy the fix for INC-12"

@@ -26,8 +26,6 @@ API_METHODS: Final = {
     name for name, value in vars(WebClient).items() if callable(value) and "_" in name and not name.startswith("_")
 } - {"api_call"}
 
-whole_bot = pytest.mark.skipif(not (ROOT / "bot" / "app.py").exists(), reason="bot/app.py is still to be written")
-
 
 def part(required: tuple[str, ...] = (), **properties: object) -> dict[str, object]:
     """An object of the manifest. Slack refuses keys that it does not know."""
@@ -183,12 +181,10 @@ def test_every_method_that_is_called_is_of_the_surface() -> None:
     assert called_methods() <= set(surface.METHODS) | surface.APP_METHODS
 
 
-@whole_bot
 def test_every_method_of_the_surface_is_called() -> None:
     assert set(surface.METHODS) <= called_methods()
 
 
-@whole_bot
 @pytest.mark.parametrize("kind", LISTENER_KINDS)
 def test_what_the_bot_listens_to_is_what_the_surface_says(kind: str) -> None:
     assert registered_listeners()[kind] == LISTENER_KINDS[kind]

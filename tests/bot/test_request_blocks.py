@@ -10,7 +10,8 @@ import pytest
 
 from bot.blocks.decision_forms import COMMENT, REASON, approve_form, deny_form, read_decision_form
 from bot.blocks.elements import MOST_UPDATE_TEXT, Message
-from bot.blocks.lists import PER_PAGE, ListKind, Row, list_page
+from bot.blocks.lists import ListKind, Row, list_page
+from bot.blocks.paging import PER_PAGE
 from bot.blocks.replies import cancelled, denied, explain, notice, reply, submitted, voted
 from bot.blocks.request_card import APPROVE, CANCEL, DENY, MORE, request_card
 from bot.playground.slack.block_kit import check_message_blocks, check_view

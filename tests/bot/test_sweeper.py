@@ -14,6 +14,7 @@ from core.errors import StoreUnavailable
 from core.outbox import Delivered
 from core.request import RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
+from core.services.expiring import Rest, no_rest
 from core.stores import open_stores
 from core.stores.deliveries import Backlog
 from tests.builders import HOUR
@@ -236,13 +237,34 @@ def test_any_number_of_sweepers_do_nothing_twice(url: str, clock: FrozenClock, s
 
 
 @pytest.mark.usefixtures("_quick")
+def test_a_long_list_is_read_with_rests_in_the_background_and_without_for_who_waits(
+    stores: Stores, clock: FrozenClock, break_glass: BreakGlassService, sweepers: list[Sweeper]
+) -> None:
+    asked, background = list[Rest](), threading.Event()
+
+    class _Asked(RequestService):
+        def remind_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
+            asked.append(rest)
+            if rest is not no_rest:
+                background.set()
+            return super().remind_due(rest)
+
+    sweeper = Sweeper(_Asked(stores, ChangingPolicy(), clock), break_glass, stores, [], clock)
+    sweepers.append(sweeper)
+    sweeper.sweep()
+    assert asked == [no_rest]
+    sweeper.start()
+    assert background.wait(timeout=30)
+
+
+@pytest.mark.usefixtures("_quick")
 def test_a_loop_that_fails_again_and_again_stops_no_other_one(
     stores: Stores, clock: FrozenClock, break_glass: BreakGlassService, sweepers: list[Sweeper],
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     class _Broken(RequestService):
-        def expire_due(self) -> tuple[Request, ...]:
-            raise ZeroDivisionError
+        def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
+            raise ZeroDivisionError(rest)
 
     event = _invoke(break_glass)
     clock.advance(2 * HOUR)

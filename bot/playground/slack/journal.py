@@ -72,11 +72,6 @@ class Journal:
                 {"method": call.method, "arguments": call.arguments, "status": call.status, "answer": call.answer},
             )
 
-    def forget_calls(self) -> None:
-        """Start the log anew."""
-        with self.lock:
-            self._calls.clear()
-
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell `listener` of every change from now on. Returns what ends it.
 

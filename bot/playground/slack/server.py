@@ -117,12 +117,8 @@ class LocalSlack(Acts):
         return self.backend.app.signing_secret
 
     def use_http(self, request_url: str) -> None:
-        """Send everything to this URL from now on, say http://127.0.0.1:3000/slack/events."""
+        """Send everything to this URL from now on, say http://127.0.0.1:3000/slack/events, and not by Socket Mode."""
         self._request_url = request_url
-
-    def use_socket_mode(self) -> None:
-        """Send everything over the websockets that the app has open, which is how it starts."""
-        self._request_url = None
 
     def post_raw(self, body: bytes, headers: dict[str, str]) -> Reply:
         """Post these very bytes to the app's URL, for wrong, old and missing signatures; see `sign_body`."""

@@ -70,6 +70,7 @@ break_glass:
     max_duration: 2h
     cooldown: 30m
     fallback: Call the duty manager, who has the sealed envelope.
+  - {{name: unguarded, profiles: [vault], users: [{JON}], max_duration: 1h}}
   - {{name: guarded, profiles: [vault], users: [{SAM}], max_duration: 1h, notify: [{MIRA}], mfa: required}}
 """.encode()
 

@@ -97,6 +97,19 @@ def test_a_declaration_that_is_delivered_again_is_one(stage: Stage, way: str) ->
     assert len(list(stage.stores.break_glass.iterate())) == 1
 
 
+def test_only_who_needs_a_code_gets_a_form_for_what_they_typed(stage: Stage) -> None:
+    for user in (JON, SAM):
+        stage.break_glass(user, "help")
+        stage.break_glass(user, "active")
+    assert "You have `vault`" in said(stage.break_glass(JON, f"vault incident 1h {EMERGENCY}"))
+    stage.break_glass(SAM, f"vault incident 1h {EMERGENCY}")
+
+    form = stage.modal(SAM)
+    assert "code" in {block.get("block_id") for block in form.blocks}
+    assert EMERGENCY in str(form.blocks)
+    assert len(list(stage.stores.break_glass.iterate())) == 1
+
+
 @pytest.mark.parametrize("user", [JON, GUEST, ROBOT, STRANGER])
 def test_who_has_no_right_gets_no_access_and_reads_why(stage: Stage, user: str) -> None:
     answer = stage.break_glass(user, f"prod incident 1h {EMERGENCY}")

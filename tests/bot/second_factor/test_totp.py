@@ -28,13 +28,14 @@ class Kept:
         return self._secrets.get(person)
 
     def put(self, person: UserId, secret: SecretStr, *, is_replacing: bool) -> None:
-        raise NotImplementedError
+        assert is_replacing or person not in self._secrets
+        self._secrets[person] = secret
 
     def remove(self, person: UserId) -> bool:
-        raise NotImplementedError
+        return self._secrets.pop(person, None) is not None
 
     def people(self) -> tuple[UserId, ...]:
-        raise NotImplementedError
+        return tuple(map(UserId, sorted(self._secrets)))
 
 
 @pytest.fixture

@@ -51,10 +51,6 @@ def test_reviewers_are_the_approvers_of_every_rule_that_covers_the_profile(polic
     assert {str(each) for each in policy.reviewers_of("staging")} == {"U0CLEO"}
 
 
-def test_a_profile_that_no_rule_covers_cannot_be_declared_by_anybody(policy: Policy) -> None:
-    assert [policy.is_declarable(name) for name in ("prod", "staging", "vault")] == [True, True, False]
-
-
 def test_the_security_channel_is_the_one_that_the_file_names(policy: Policy) -> None:
     assert policy.security_channel is None
     named = parse_policy((TEXT % "mfa: required" + "security_channel: C0SECURITY\n").encode())

@@ -571,7 +571,7 @@ def test_expire_due_passes_over_what_others_ended_and_reaches_every_page(
     clock: FrozenClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("core.services.break_glass.MOST_PER_PAGE", 1)
+    monkeypatch.setattr("core.services.break_glass.PER_PAGE", 1)
     made = {invoke(break_glass, who).id for who in (ANN, BOB, CLEO)}
     clock.advance(DAY)
     disturbance.conflicts(1)

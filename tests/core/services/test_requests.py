@@ -573,13 +573,15 @@ def test_expire_due_expires_each_overdue_request_once(
     assert stores.requests.get(id_of(pending)) == pending
 
 
-def test_expire_due_reaches_beyond_the_first_page(
+def test_expire_due_reaches_beyond_the_first_page_and_rests_between_pages(
     requests: RequestService, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.services.requests.MOST_PER_PAGE", 2)
+    monkeypatch.setattr("core.services.requests.PER_PAGE", 2)
     made = {requests.submit(RITA, "staging", HOUR, WHY).id for _ in range(5)}
     clock.advance(DAY)
-    assert {request.id for request in requests.expire_due()} == made
+    rests: list[int] = []
+    assert {request.id for request in requests.expire_due(lambda: rests.append(1))} == made
+    assert len(rests) == 2
 
 
 def test_expire_due_passes_over_what_others_ended_and_goes_on(
