@@ -12,7 +12,7 @@ from bot.blocks.break_glass_card import VERDICTS
 from bot.blocks.elements import Message, code, countdown, moment, said, small, who, words
 from bot.blocks.replies import reply
 from core.break_glass import BreakGlassEvent, EventStatus
-from core.errors import StoreUnavailable
+from core.errors import ConcurrentModification, StoreError, StoreUnavailable
 
 NOTHING_TO_DECLARE: Final = (
     "There is nothing that you may break the glass for: no break-glass rule of the policy names you. In an emergency, "
@@ -48,15 +48,20 @@ def review_recorded(event: BreakGlassEvent) -> Message:
     return reply(f"Recorded: {verdict}. {who(event.invoker)} is told.")
 
 
-def without_store(error: StoreUnavailable | None, fallbacks: Sequence[str]) -> Message:
-    """The store is away: there is no access, and this is what to do instead."""
-    if error is not None and error.is_outcome_unknown:
-        line = (
-            "*Do not count on access*: the store did not answer, and it is not known whether this was recorded. "
-            "If a card appears in the channel, it was. Sending the same again changes nothing twice."
-        )
-    else:
-        line = "*No access was given*: the store cannot be reached, and nothing was recorded."
+def without_store(error: StoreError, fallbacks: Sequence[str]) -> Message:
+    """The store has failed: there is no access, and this is what to do instead."""
+    match error:
+        case StoreUnavailable(is_outcome_unknown=True):
+            line = (
+                "*Do not count on access*: the store did not answer, and it is not known whether this was recorded. "
+                "If a card appears in the channel, it was. Sending the same again changes nothing twice."
+            )
+        case StoreUnavailable():
+            line = "*No access was given*: the store cannot be reached, and nothing was recorded."
+        case ConcurrentModification():
+            line = "*No access was given*: others were changing this at the same time. Please try again at once."
+        case _:
+            line = "*No access was given*: Countersign cannot use its store as it is, and nothing was recorded."
     blocks = [words(f":warning: {line}"), *(said(each) for each in fallbacks[:3])]
     if not fallbacks:
         blocks.append(words(_ANOTHER_WAY))

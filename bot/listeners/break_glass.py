@@ -36,13 +36,13 @@ from bot.command_words import OpenForm, ShowHelp
 from bot.event_lists import EventLists
 from bot.identity import SlackDirectory
 from bot.listeners.click import Click, read_click, read_pressed_id
-from bot.listeners.desk import Desk
+from bot.listeners.desk import Desk, note_store_error
 from bot.logs import about
 from bot.payload import Payload, find_object, find_text
 from bot.surface import BREAK_GLASS
 from core.actor import Actor, ChannelId, check_channel_id
 from core.break_glass import BreakGlassEvent, EventId
-from core.errors import CountersignError, InvalidInput, StoreError, StoreUnavailable
+from core.errors import CountersignError, InvalidInput, StoreError
 from core.policy import PolicySource
 from core.request import Request, RequestId
 from core.services import BreakGlassService
@@ -209,10 +209,9 @@ class BreakGlassListeners:
     def _or_without_store(self, profile: str, declare: Callable[[], Message]) -> Message:
         try:
             return declare()
-        except StoreUnavailable as error:
+        except StoreError as error:
+            note_store_error(error)
             return without_store(error, self._policy.current().fallbacks_for(profile))
-        except StoreError:
-            return without_store(None, self._policy.current().fallbacks_for(profile))
 
     def _needs_code(self, click: Click, profile: str) -> bool:
         """Whether this person has to type a code; of somebody who is not known yet, whether anybody has to."""

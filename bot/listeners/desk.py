@@ -27,6 +27,7 @@ from core.errors import (
     InvalidStateTransition,
     LimitReached,
     NotAllowed,
+    StoreError,
     StoreUnavailable,
 )
 from core.stores.places import Place
@@ -148,6 +149,8 @@ class Desk:
         try:
             message = work()
         except CountersignError as error:
+            if isinstance(error, StoreError):
+                note_store_error(error)
             stale = error.record if isinstance(error, InvalidStateTransition) else None
             if (field := _field_of(error, fields)) is not None:
                 return Outcome(reply(explain_in_field(error, click.user_id)), mistake=field)
@@ -158,6 +161,11 @@ class Desk:
             return Outcome(reply(BROKEN))
         self._aftermath.committed()
         return Outcome(message)
+
+
+def note_store_error(error: StoreError) -> None:
+    """Tell the operators why a click could not be decided: the person who clicked can mend nothing of it."""
+    _log.error("a click could not be decided: %s: %s", type(error).__name__, error)
 
 
 def _field_of(error: CountersignError, fields: Collection[str]) -> str | None:

@@ -34,7 +34,15 @@ from bot.playground.slack.block_kit import check_message_blocks, check_view
 from core.actor import ProfileName
 from core.audit import AuditEntry, AuditEvent, AuditKeyring, EntryDraft, seal
 from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, BreakGlassEvent, EventId
-from core.errors import CodeRefused, InvalidInput, InvalidStateTransition, LimitReached, StoreUnavailable
+from core.errors import (
+    BrokenChain,
+    CodeRefused,
+    ConcurrentModification,
+    InvalidInput,
+    InvalidStateTransition,
+    LimitReached,
+    StoreUnavailable,
+)
 from core.policy.checking import MOST_MENTIONS
 from core.request import Request
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
@@ -173,9 +181,11 @@ def test_slack_takes_every_message_at_the_longest_inputs_and_formats_nothing_tha
 
 
 def test_without_a_store_nobody_is_told_that_they_have_access() -> None:
-    for error in (None, StoreUnavailable("x"), StoreUnavailable("x", is_outcome_unknown=True)):
-        told = without_store(error, ("Call the duty manager",)).text
-        assert "No access was given" in told or "Do not count on access" in told
+    for error in (BrokenChain("x"), ConcurrentModification("x"), StoreUnavailable("x")):
+        assert "No access was given" in without_store(error, ("Call the duty manager",)).text
+    unknown = without_store(StoreUnavailable("x", is_outcome_unknown=True), ()).text
+    assert "Do not count on access" in unknown
+    assert "nothing was recorded" not in unknown
     assert "until" not in declared(shut()).text
 
 

@@ -17,12 +17,15 @@ from bot.blocks.request_card import APPROVE, CANCEL, DENY, MORE, request_card
 from bot.playground.slack.block_kit import check_message_blocks, check_view
 from core.actor import ProfileName, UserId
 from core.errors import (
+    BrokenChain,
+    ConcurrentModification,
     CountersignError,
     InvalidInput,
     InvalidStateTransition,
     LimitReached,
     NotAllowed,
     RequestNotFound,
+    StoreMisconfigured,
     StoreUnavailable,
 )
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, MAX_APPROVALS, Request, RequestId
@@ -162,6 +165,8 @@ def test_a_late_click_is_told_who_decided_and_when() -> None:
         InvalidInput("duration", SPITEFUL, "Write 2h."),
         RequestNotFound("x"),
         StoreUnavailable("down"),
+        ConcurrentModification("x"),
+        BrokenChain("x"),
     ],
 )
 def test_every_refusal_says_that_nothing_was_changed_and_mentions_nobody(error: CountersignError) -> None:
@@ -177,6 +182,19 @@ def test_an_unknown_outcome_is_never_told_as_a_failure() -> None:
 
     assert "not known" in text
     assert "Nothing was changed" not in text
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (StoreUnavailable("down"), "try again in a minute"),
+        (ConcurrentModification("x"), "try again."),
+        (BrokenChain("x"), "tell whoever runs Countersign"),
+        (StoreMisconfigured("no table", "make it"), "tell whoever runs Countersign"),
+    ],
+)
+def test_a_failing_store_is_told_with_what_helps(error: CountersignError, advice: str) -> None:
+    assert advice in explain(error, A_MOMENT).text
 
 
 def test_answers_say_what_a_press_has_done() -> None:

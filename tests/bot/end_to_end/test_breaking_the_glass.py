@@ -92,9 +92,11 @@ def test_a_declaration_that_is_delivered_again_is_one(stage: Stage, way: str) ->
     else:
         stage.break_glass(SAM, "")
         answer = stage.slack.submit(SAM, stage.modal(SAM), filled_in())
-    stage.slack.redeliver(answer)
+    (event,) = stage.stores.break_glass.iterate()
+    again = stage.slack.redeliver(answer)
 
-    assert len(list(stage.stores.break_glass.iterate())) == 1
+    assert "You have `prod` *until" in again.body
+    assert list(stage.stores.break_glass.iterate()) == [event]
 
 
 def test_only_who_needs_a_code_gets_a_form_for_what_they_typed(stage: Stage) -> None:
@@ -165,13 +167,16 @@ def test_when_the_store_is_away_nobody_is_told_that_they_have_access(stage: Stag
     assert "You have `prod`" in text_of(stage.slack.ephemerals(SAM)[-1])
 
 
-def test_when_the_store_cannot_be_reached_the_way_around_it_is_told(stage: Stage) -> None:
+def test_when_the_store_cannot_be_reached_the_way_around_it_is_told(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     stage.break_glass(SAM, "help")
     stage.stores.close()
     answer = said(stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}"))
 
     assert "No access was given" in answer
     assert "Call the duty manager, who has the sealed envelope." in answer
+    assert "a click could not be decided: StoreUnavailable" in caplog.text
 
 
 @pytest.mark.parametrize("user", [SAM, JON])
@@ -277,9 +282,11 @@ def test_a_request_that_cannot_wait_is_replaced_by_the_event(stage: Stage) -> No
 def test_nobody_replaces_the_request_of_somebody_else(stage: Stage) -> None:
     request = stage.ask(MIRA)
     pressed = stage.slack.press(MIRA, stage.slack.ephemerals(MIRA)[-1], DECLARE_INSTEAD)
-    payload = {**pressed.payload, "user": {**pressed.payload["user"], "id": SAM}}
+    trigger = stage.slack.backend.tickets.new_trigger(SAM)
+    payload = {**pressed.payload, "user": {**pressed.payload["user"], "id": SAM}, "trigger_id": trigger}
     stage.slack.send_forged("interactive", payload)
 
+    assert "nly the requester can replace a request" in stage.told(MIRA)
     assert stage.slack.modal(SAM) is None
     assert stage.status(request) is RequestStatus.PENDING
 

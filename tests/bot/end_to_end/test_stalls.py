@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from bot.blocks.request_card import APPROVE, DENY
 from bot.decisions import DecisionQueue
 from bot.playground.slack.faults import HangUp, Refuse, Stall
@@ -104,6 +106,20 @@ def test_the_outcome_of_a_form_that_was_closed_comes_as_a_direct_message(stage: 
 
     stage.slack.wait_until(lambda: stage.slack.dm(JON))
     assert "Denied." in text_of(stage.slack.dm(JON)[-1])
+
+
+def test_a_damaged_record_is_told_to_the_person_and_to_the_operators(
+    stage: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = stage.ask()
+    card = stage.card(request)
+    with closing(sqlite3.connect(store_of(tmp_path))) as connection, connection:
+        connection.execute("UPDATE requests SET body = '{}'")
+    stage.slack.press(JON, card, APPROVE)
+
+    assert "tell whoever runs Countersign" in stage.told(JON)
+    assert "a click could not be decided: MalformedRecord" in caplog.text
+    assert request.chain in caplog.text
 
 
 def test_when_too_much_waits_a_click_is_told_that_nothing_was_recorded(
