@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.blocks.break_glass_card import CLOSE, REVIEW, TIMELINE
+from bot.blocks.break_glass_lists import OLDER
 from bot.blocks.request_card import DECLARE_INSTEAD
+from bot.playground.slack.faults import Stall
+from bot.playground.slack.records import Person
 from core.actor import UserId
 from core.break_glass import EventId, EventStatus
 from core.request import RequestStatus
@@ -112,6 +115,16 @@ def test_only_who_needs_a_code_gets_a_form_for_what_they_typed(stage: Stage) -> 
     assert len(list(stage.stores.break_glass.iterate())) == 1
 
 
+def test_a_place_that_is_no_channel_keeps_nobody_from_access(stage: Stage) -> None:
+    sent = stage.break_glass(SAM, "help").payload
+    stage.slack.send_forged(
+        "slash_commands", {**sent, "channel_id": "../nowhere", "text": f"prod incident 1h {EMERGENCY}"}
+    )
+
+    (event,) = stage.stores.break_glass.iterate()
+    assert (event.status, event.declared_in) == (EventStatus.ACTIVE, None)
+
+
 @pytest.mark.parametrize("user", [JON, GUEST, ROBOT, STRANGER])
 def test_who_has_no_right_gets_no_access_and_reads_why(stage: Stage, user: str) -> None:
     answer = stage.break_glass(user, f"prod incident 1h {EMERGENCY}")
@@ -167,6 +180,23 @@ def test_when_the_store_is_away_nobody_is_told_that_they_have_access(stage: Stag
     assert "You have `prod`" in text_of(stage.slack.ephemerals(SAM)[-1])
 
 
+def test_a_form_says_too_that_there_is_no_access_yet(stage: Stage, tmp_path: Path) -> None:
+    stage.break_glass(SAM, "")
+    form = stage.modal(SAM)
+    with a_stalled_store(store_of(tmp_path)):
+        assert "No access yet" in said(stage.slack.submit(SAM, form, filled_in()))
+    stage.slack.wait_until(lambda: "You have `prod`" in " ".join(walk_text(stage.modal(SAM).blocks)))
+
+
+def test_the_form_opens_while_slack_does_not_say_who_it_is(stage: Stage) -> None:
+    stage.break_glass(SAM, "active")
+    stage.clock.advance(timedelta(hours=1))
+    stage.slack.faults.next(Stall(), "users.info", times=None)
+    stage.break_glass(SAM, "")
+
+    assert stage.modal(SAM).callback_id == "break_glass:form"
+
+
 def test_when_the_store_cannot_be_reached_the_way_around_it_is_told(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -192,6 +222,19 @@ def test_its_invoker_or_an_approver_closes_it_with_a_reason(stage: Stage, user: 
         user,
         "the replica took over",
     )
+
+
+def test_a_reason_that_says_nothing_stands_in_its_field(stage: Stage) -> None:
+    event = stage.declare()
+    press_in_list(stage, JON, "active", CLOSE)
+    short = stage.slack.submit(JON, stage.modal(JON), {"reason": {"answer": "ok "}})
+    assert "Write at least 3" in short.errors["reason"]
+    stage.break_glass(JON, f"close {event.id} it is up again")
+    press_in_list(stage, AIKO, "reviews", REVIEW)
+    short = stage.slack.submit(AIKO, stage.modal(AIKO), {**FOUND, "notes": {"answer": f"fine{10 * ' '}"}})
+
+    assert "Write at least 10" in short.errors["notes"]
+    assert stored(stage, event).review is None
 
 
 def test_a_line_closes_it_too_and_a_second_close_says_who_was_first(stage: Stage) -> None:
@@ -279,6 +322,19 @@ def test_a_request_that_cannot_wait_is_replaced_by_the_event(stage: Stage) -> No
     assert event.instead_of == request.id
 
 
+def test_the_form_to_replace_a_request_is_for_its_profile_and_opens_without_a_store(stage: Stage) -> None:
+    stage.ask(SAM, "vault", "1h")
+    stage.slack.press(SAM, stage.slack.ephemerals(SAM)[-1], DECLARE_INSTEAD)
+    form = str(stage.modal(SAM).blocks)
+    assert "vault" in form
+    assert "Production account" not in form
+    stage.slack.close(SAM, stage.modal(SAM))
+    stage.stores.close()
+    stage.slack.press(SAM, stage.slack.ephemerals(SAM)[-1], DECLARE_INSTEAD)
+
+    assert "Production account" in str(stage.modal(SAM).blocks)
+
+
 def test_nobody_replaces_the_request_of_somebody_else(stage: Stage) -> None:
     request = stage.ask(MIRA)
     pressed = stage.slack.press(MIRA, stage.slack.ephemerals(MIRA)[-1], DECLARE_INSTEAD)
@@ -289,6 +345,32 @@ def test_nobody_replaces_the_request_of_somebody_else(stage: Stage) -> None:
     assert "nly the requester can replace a request" in stage.told(MIRA)
     assert stage.slack.modal(SAM) is None
     assert stage.status(request) is RequestStatus.PENDING
+
+
+@pytest.mark.parametrize("which", ["active", "reviews"])
+def test_who_became_a_guest_is_shown_no_list(stage: Stage, which: str) -> None:
+    event = stage.declare()
+    if which == "reviews":
+        stage.break_glass(SAM, f"close {event.id} it is up again")
+    assert event.id in said(stage.break_glass(JON, which))
+    _make_guest(stage, JON)
+
+    answer = said(stage.break_glass(JON, which))
+    assert "guest" in answer
+    assert event.id not in answer
+
+
+def test_who_became_a_guest_turns_no_page(stage: Stage) -> None:
+    event = stage.declare()
+    stage.break_glass(JON, "active")
+    pressed = stage.slack.press(JON, stage.slack.ephemerals(JON)[-1], TIMELINE).payload
+    stage.told(JON)
+    _make_guest(stage, JON)
+    turn = {**pressed["actions"][0], "action_id": OLDER, "value": "active:1"}
+    stage.slack.send_forged("interactive", {**pressed, "actions": [turn]})
+
+    stage.slack.wait_until(lambda: any("guest" in text_of(each) for each in stage.slack.ephemerals(JON)))
+    assert event.id not in str([each.blocks for each in stage.slack.ephemerals(JON) if "guest" in text_of(each)])
 
 
 def test_home_shows_what_is_live_and_what_waits_for_review(stage: Stage) -> None:
@@ -307,3 +389,9 @@ def _with_notes(view: dict[str, object]) -> dict[str, object]:
     state = view["state"]
     assert isinstance(state, dict)
     return {**view, "state": {**state, "values": {**state["values"], **values}}}
+
+
+def _make_guest(stage: Stage, user: str) -> None:
+    """Somebody becomes a guest, and Slack's event about it is lost."""
+    stage.slack.workspace.add(Person(id=user, name=user[2:].lower(), is_restricted=True))
+    stage.clock.advance(timedelta(minutes=10))
