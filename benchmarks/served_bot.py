@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Final
 
-from bot.logs import configure_logging
+from bot.observability.logs import configure_logging
 from bot.serving import secrets_of, wire
 from bot.settings import read_settings, read_slack_settings
 

@@ -28,9 +28,9 @@ from bot.listeners.click import read_click
 from bot.listeners.desk import Desk
 from bot.listeners.home import HomeListeners
 from bot.listeners.people import PeopleListeners
+from bot.listeners.replying import Replies
 from bot.listeners.requests import RequestListeners
 from bot.payload import Payload, is_raised_by_bolt
-from bot.replying import Replies
 from bot.request_lists import RequestLists
 from core.clock import Clock
 from core.errors import InvalidInput

@@ -21,14 +21,14 @@ from bot.doors.readiness import Readiness, store_answers
 from bot.doors.socket_door import SocketDoor
 from bot.installation import find_installation
 from bot.instance import Instance, Part
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
+from bot.observability.watching import Watcher
 from bot.second_factor.secrets import open_secrets
 from bot.second_factor.totp import Totp
 from bot.settings import Settings, SlackSettings
 from bot.sinks import build_sinks
 from bot.slack_sink import SlackSink
 from bot.sweeper import Sweeper
-from bot.watching import Watcher
 from core.clock import SystemClock
 from core.errors import InvalidInput
 from core.outbox import Sink

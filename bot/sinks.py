@@ -5,7 +5,8 @@ Invariant: building them calls nobody. Their names are what the outbox remembers
 
 from __future__ import annotations
 
-from bot import slack_calls, sns_sink
+from bot import sns_sink
+from bot.delivery import slack_calls
 from bot.settings import Settings, SlackSettings
 from bot.slack_sink import SlackSink
 from bot.sns_sink import SnsSink

@@ -1,9 +1,9 @@
 """The Slack sink: cards, replies in their threads and direct messages, from committed audit entries.
 
 Invariant: a step that was noted as done is never done again, and a step that failed keeps no other one from being
-done. What is shown is the record as it is now; bot/cards.py says why two instances cannot leave an old card behind.
-Slack has no idempotency key: a message is posted twice only when its answer, or this process, was lost between Slack
-and our store.
+done. What is shown is the record as it is now; delivery/cards.py says why two instances cannot leave an old card
+behind. Slack has no idempotency key: a message is posted twice only when its answer, or this process, was lost between
+Slack and our store.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any, Final
 
 from slack_sdk import WebClient
 
-from bot.break_glass_teller import break_glass_teller, tell_refusal
-from bot.cards import CARD, CLOSED, Cards, copy_name
-from bot.progress import Progress
-from bot.request_teller import request_teller
-from bot.slack_calls import DELIVERY_SECONDS, SlackCalls
-from bot.slack_errors import SlackFailed
-from bot.telling import Direct, Post, Teller
+from bot.delivery.break_glass_teller import break_glass_teller, tell_refusal
+from bot.delivery.cards import CARD, CLOSED, Cards, copy_name
+from bot.delivery.progress import Progress
+from bot.delivery.request_teller import request_teller
+from bot.delivery.slack_calls import DELIVERY_SECONDS, SlackCalls
+from bot.delivery.slack_errors import SlackFailed
+from bot.delivery.telling import Direct, Post, Teller
 from core.audit import REFUSALS_KIND, AuditEntry
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
@@ -41,8 +41,8 @@ _log = logging.getLogger("countersign.slack")
 class SlackSink:
     """Tells in Slack what happened to a record. Safe for threads and for any number of instances.
 
-    `client` must not repeat calls by itself; see `bot.slack_calls.open_client`. No call begins later than `seconds`
-    after its delivery began.
+    `client` must not repeat calls by itself; see `slack_calls.open_client`. No call begins later than `seconds` after
+    its delivery began.
     """
 
     def __init__(

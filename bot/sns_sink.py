@@ -19,8 +19,8 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from bot.entry_message import write_entry
-from bot.retry_after import MEND_PAUSE
+from bot.delivery.entry_message import write_entry
+from bot.delivery.retry_after import MEND_PAUSE
 from core.audit import AuditEntry
 from core.errors import DeliveryFailed
 

@@ -20,8 +20,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from pydantic import SecretStr
 
-from bot.entry_message import write_entry
-from bot.retry_after import MEND_PAUSE, read_retry_after
+from bot.delivery.entry_message import write_entry
+from bot.delivery.retry_after import MEND_PAUSE, read_retry_after
 from core.audit import AuditEntry
 from core.clock import Clock
 from core.errors import DeliveryFailed

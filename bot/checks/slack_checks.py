@@ -19,7 +19,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.checks.finding import Finding, fine, note, wrong
-from bot.slack_errors import MEANINGS, End
+from bot.delivery.slack_errors import MEANINGS, End
 from bot.surface import SCOPES
 from core.clock import Clock, require_utc
 

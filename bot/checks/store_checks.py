@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Final
 
 from bot.checks.finding import Finding, fine, note, wrong
-from bot.commands.tables import find_problem
 from bot.settings import Settings
 from core.clock import Clock
 from core.duration import format_duration
@@ -24,6 +23,7 @@ from core.stores.deliveries import Delivery
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.tables import check_tables
 from core.stores.opening import DynamoLocation, SqliteLocation, open_stores, read_store_url
+from core.stores.sqlite.checking import find_problem
 
 WAITS_TOO_LONG: Final = timedelta(minutes=10)
 """What passes by itself, such as a pause that Slack asks for, is over by then."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from bot.terminal import Ink
+from bot.commands.terminal import Ink
 from core.clock import SystemClock
 
 _WRONG: Final = 1

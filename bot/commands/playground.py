@@ -18,7 +18,7 @@ from typing import Final
 import click
 
 from bot.commands.story_telling import tell_story
-from bot.logs import configure_logging
+from bot.observability.logs import configure_logging
 from bot.settings import LogForm
 
 _FOLDER: Final = Path(".countersign-playground")

@@ -21,7 +21,7 @@ from typing import Final
 import click
 
 from bot.instance import Instance
-from bot.logs import configure_logging
+from bot.observability.logs import configure_logging
 from bot.settings import read_settings, read_slack_settings
 
 STOP_SECONDS: Final = 28.0

@@ -15,8 +15,8 @@ from typing import Final
 
 import click
 
-from bot.story import Line, MovableClock, Story, name_of
-from bot.terminal import Cell, Ink
+from bot.commands.story import Line, MovableClock, Story, name_of
+from bot.commands.terminal import Cell, Ink
 from core.audit import REFUSED, AuditEntry, AuditKeyring
 from core.clock import new_id
 from core.record import Record

@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import Final
 
 import click
 
 from bot.settings import read_settings
-from core.errors import StoreMisconfigured
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.deployment import DEFAULT_PREFIX, Document, Role, cloudformation, iam_policy
 from core.stores.dynamodb.tables import TablesReport, check_tables, create_tables
 from core.stores.opening import DynamoLocation, SqliteLocation, read_store_url
+from core.stores.sqlite.checking import find_problem
 from core.stores.sqlite.database import Database
 
 _DIFFERS: Final = 1
@@ -112,19 +111,6 @@ def _check_file(path: str) -> None:
         click.echo(f"differs   {problem}")
         click.get_current_context().exit(_DIFFERS)
     click.echo(f"{path} is as it should be.")
-
-
-def find_problem(path: str) -> str:
-    """What is wrong with a SQLite file, and what mends it; empty when nothing is."""
-    # Opening a file that is missing or empty would make the tables in it, and a check changes nothing.
-    if not Path(path).is_file() or not Path(path).stat().st_size:
-        return f"{path}: there is no database. Run `countersign tables create`."
-    try:
-        with closing(Database(path, is_upgraded=False)) as database:
-            differences = "; ".join(database.find_differences())
-            return f"{path}: {differences}. Run `countersign tables create`." if differences else ""
-    except StoreMisconfigured as error:
-        return str(error)
 
 
 def _print(document: Document) -> None:

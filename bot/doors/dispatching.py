@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeAlias
 
 from slack_bolt import BoltRequest, BoltResponse
 
-from bot.metrics import Metrics, PayloadKind, Transport, TurnedAway
+from bot.observability.metrics import Metrics, PayloadKind, Transport, TurnedAway
 from bot.payload import is_raised_by_bolt
 from core.errors import CountersignError
 

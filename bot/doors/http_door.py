@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Route
 from bot.doors.dispatching import Answered, Dispatcher, NotTaken
 from bot.doors.web_server import WebServer
 from bot.listeners.click import RECEIVED_AT
-from bot.metrics import Metrics, Transport, TurnedAway
+from bot.observability.metrics import Metrics, Transport, TurnedAway
 from bot.settings import Address
 
 PATH: Final = "/slack/events"

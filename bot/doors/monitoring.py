@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from bot.doors.readiness import Readiness
 from bot.doors.web_server import WebServer
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
 from bot.settings import Address
 
 _THREADS = 4

@@ -28,7 +28,7 @@ from bot import slack_client
 from bot.doors.dispatching import Answered, Dispatcher, NotTaken
 from bot.doors.socket_link import SocketLink
 from bot.listeners.click import RECEIVED_AT
-from bot.metrics import Metrics, Transport, TurnedAway
+from bot.observability.metrics import Metrics, Transport, TurnedAway
 from core.errors import InvalidInput
 
 API_SECONDS: Final = 10

@@ -37,7 +37,7 @@ from bot.event_lists import EventLists
 from bot.identity import SlackDirectory
 from bot.listeners.click import Click, read_click, read_pressed_id
 from bot.listeners.desk import Desk, note_store_error
-from bot.logs import about
+from bot.observability.logs import about
 from bot.payload import Payload, find_object, find_text
 from bot.surface import BREAK_GLASS
 from core.actor import Actor, ChannelId, check_channel_id

@@ -17,7 +17,7 @@ from bot.blocks.elements import Block, Message
 from bot.blocks.replies import BROKEN, NOT_RECORDED_YET, TOO_BUSY, explain, explain_in_field, notice, reply
 from bot.decisions import DecisionQueue, Full, Known, NotKnownYet
 from bot.listeners.click import Click, Surface
-from bot.replying import Replies
+from bot.listeners.replying import Replies
 from core import second_factor
 from core.clock import Clock
 from core.errors import (

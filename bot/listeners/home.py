@@ -12,8 +12,8 @@ from bot.blocks.home import home_notice, home_tab
 from bot.blocks.replies import explain
 from bot.event_lists import EventLists
 from bot.identity import SlackDirectory
+from bot.listeners.replying import Replies
 from bot.payload import Payload, find_text
-from bot.replying import Replies
 from bot.request_lists import RequestLists
 from bot.surface import HOME_OPENED
 from core.clock import Clock

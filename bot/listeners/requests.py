@@ -32,7 +32,7 @@ from bot.command_words import OpenForm, ShowHelp
 from bot.identity import SlackDirectory
 from bot.listeners.click import Click, read_click, read_pressed_id
 from bot.listeners.desk import Desk
-from bot.logs import about
+from bot.observability.logs import about
 from bot.payload import Payload, find_object, find_text
 from bot.request_lists import RequestLists
 from bot.surface import ACCESS, REQUEST_ACCESS

@@ -11,13 +11,13 @@ from typing import Final
 from pydantic import SecretStr
 
 from bot.app import build_bot, build_services
+from bot.delivery.slack_calls import open_client
 from bot.doors.dispatching import Dispatcher
 from bot.doors.http_door import HttpDoor
 from bot.installation import find_installation
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
 from bot.playground.slack.server import LocalSlack
 from bot.settings import Address
-from bot.slack_calls import open_client
 from bot.slack_sink import SlackSink
 from bot.sweeper import Sweeper
 from core.clock import Clock

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import countersign
-from bot.story import MORNING, MovableClock, Story
+from bot.commands.story import MORNING, MovableClock, Story
 from core.actor import ProfileName, UserId
 from core.audit import AuditEntry, AuditKeyring
 from core.audit_export import select_entries, write_line

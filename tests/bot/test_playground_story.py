@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from bot.cli import countersign
-from bot.story import MovableClock, Story
-from bot.terminal import Ink
+from bot.commands.story import MovableClock, Story
+from bot.commands.terminal import Ink
 from core.break_glass import EventStatus
 from core.request import RequestStatus
 from core.stores import open_stores

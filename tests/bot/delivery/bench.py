@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
+from bot.delivery.slack_calls import open_client
 from bot.playground.slack.records import Channel, Person, UserGroup
 from bot.playground.slack.server import LocalSlack
-from bot.slack_calls import open_client
 from bot.slack_sink import SlackSink
 from core.audit import AuditEvent
 from core.outbox import Delivered, deliver_due

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from pydantic import SecretStr
 
-from bot.slack_calls import open_client
+from bot.delivery.slack_calls import open_client
 from bot.slack_sink import SlackSink
 from core.audit import AuditEntry
 from core.outbox import deliver_due

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.delivery.progress import Progress
 from bot.playground.slack.faults import HangUp, Refuse, Stall
-from bot.progress import Progress
 from core.errors import DeliveryFailed, StoreUnavailable
 from core.outbox import LEASE
 from core.stores import open_stores

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.delivery.retry_after import MEND_PAUSE
+from bot.delivery.slack_errors import MEANINGS, End
 from bot.playground.slack.faults import HangUp, RateLimited, Refuse, ServerError
-from bot.retry_after import MEND_PAUSE
-from bot.slack_errors import MEANINGS, End
 from core.audit import AuditEvent
 from core.outbox import FIRST_PAUSE, MOST_ATTEMPTS, Delivered
 from tests.bot.delivery.bench import CHANNEL, Office, buttons

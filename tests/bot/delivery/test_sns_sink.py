@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from bot.retry_after import MEND_PAUSE
+from bot.delivery.retry_after import MEND_PAUSE
 from bot.sns_sink import SnsSink, open_client
 from core.audit import REFUSALS_KIND, AuditEntry, AuditEvent, AuditKeyring, seal
 from core.clock import new_id

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from bot.retry_after import LEAST, MEND_PAUSE, MOST, read_retry_after
+from bot.delivery.retry_after import LEAST, MEND_PAUSE, MOST, read_retry_after
 from bot.webhook_sink import WebhookSink
 from core.errors import DeliveryFailed
 from core.outbox import Delivered, deliver_due

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
 from bot.playground.slack.records import Channel, Person
 from bot.playground.slack.server import LocalSlack
 from tests.bot.doors.small_app import ACCESS, ANN, SmallApp

@@ -13,7 +13,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
 from bot.doors.dispatching import Dispatcher
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
 from bot.playground.slack.server import LocalSlack
 
 ANN: Final = "U0ANN"

@@ -18,7 +18,7 @@ from slack_bolt import BoltResponse
 
 from bot.doors.http_door import MOST_BYTES, HttpDoor
 from bot.listeners.click import RECEIVED_AT
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
 from bot.settings import Address
 from core.errors import InvalidInput
 from tests.bot.doors.small_app import ACCESS, ANN, PATIENCE, SmallApp

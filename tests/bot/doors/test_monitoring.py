@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot.doors.http_door import HttpDoor
 from bot.doors.monitoring import Monitoring, MonitoringDoor
 from bot.doors.readiness import Readiness, store_answers
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
 from bot.settings import Address
 from core.errors import InvalidInput, StoreUnavailable
 from core.stores import open_stores

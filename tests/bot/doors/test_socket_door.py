@@ -12,7 +12,7 @@ import pytest
 
 from bot.doors.socket_door import SocketDoor
 from bot.doors.socket_link import SocketLink
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
 from bot.playground.slack.faults import RateLimited, ServerError, Stall
 from bot.playground.slack.server import LocalSlack
 from core.errors import InvalidInput

@@ -14,14 +14,14 @@ from ruamel.yaml import YAML
 from slack_sdk import WebClient
 
 from bot.app import Bot, Installation, Services, build_bot, build_services
+from bot.delivery.slack_calls import open_client
 from bot.doors.dispatching import Dispatcher
 from bot.doors.http_door import HttpDoor
 from bot.doors.socket_door import SocketDoor
-from bot.metrics import Metrics, Transport
+from bot.observability.metrics import Metrics, Transport
 from bot.playground.slack.records import Channel, Message, Person, UserGroup, View
 from bot.playground.slack.server import LocalSlack
 from bot.settings import Address
-from bot.slack_calls import open_client
 from bot.slack_sink import SlackSink
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus

@@ -9,7 +9,7 @@ import pyotp
 import pytest
 
 from bot.blocks.break_glass_card import CLOSE, REVIEW, TIMELINE
-from bot.metrics import Transport
+from bot.observability.metrics import Transport
 from bot.second_factor.secrets import open_secrets
 from bot.second_factor.totp import Totp, new_secret
 from core.actor import UserId

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.blocks.request_card import APPROVE, CANCEL, DENY
-from bot.metrics import Transport
+from bot.observability.metrics import Transport
 from core.request import RequestStatus
 from tests.bot.end_to_end.stage import ACCESS, AIKO, JON, MIRA, SAM, WHY, Stage, text_of
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from bot.story import MovableClock, Story
+from bot.commands.story import MovableClock, Story
 from core.audit import AuditKeyring
 from core.break_glass import EventStatus
 from core.request import RequestStatus

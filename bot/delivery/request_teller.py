@@ -14,7 +14,7 @@ from bot.blocks.deciders import mention
 from bot.blocks.elements import Message
 from bot.blocks.request_card import request_card
 from bot.blocks.request_news import approval_added, ended, outcome, still_waiting
-from bot.telling import Direct, Teller, Telling
+from bot.delivery.telling import Direct, Teller, Telling
 from core.audit import AuditEntry, AuditEvent
 from core.policy.policy import Policy
 from core.request import Request, RequestId, RequestStatus

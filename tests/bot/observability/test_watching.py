@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.logs import about
-from bot.metrics import Metrics
-from bot.watching import Watcher
+from bot.observability.logs import about
+from bot.observability.metrics import Metrics
+from bot.observability.watching import Watcher
 from core.errors import NotAllowed
 from core.services import RequestService
 from core.stores import open_stores

@@ -23,7 +23,7 @@ from bot.blocks.break_glass_news import (
 )
 from bot.blocks.deciders import mention, mention_all
 from bot.blocks.elements import Message
-from bot.telling import Direct, Post, Teller, Telling
+from bot.delivery.telling import Direct, Post, Teller, Telling
 from core.audit import AuditEntry, AuditEvent
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.policy.policy import Policy

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.decisions import NotKnownYet
 from bot.doors.dispatching import kind_of
-from bot.metrics import Metrics, PayloadKind, Transport, TurnedAway
+from bot.observability.metrics import Metrics, PayloadKind, Transport, TurnedAway
 from core.audit import AuditEvent
 from core.errors import StoreUnavailable
 from core.request import RequestId

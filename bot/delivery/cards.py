@@ -12,11 +12,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bot.progress import Progress
-from bot.retry_after import MEND_PAUSE
-from bot.slack_calls import SlackCalls
-from bot.slack_errors import SlackFailed
-from bot.telling import Teller
+from bot.delivery.progress import Progress
+from bot.delivery.retry_after import MEND_PAUSE
+from bot.delivery.slack_calls import SlackCalls
+from bot.delivery.slack_errors import SlackFailed
+from bot.delivery.telling import Teller
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput
 from core.policy import PolicySource

@@ -10,8 +10,8 @@ from slack_sdk import WebClient
 
 from bot.blocks.replies import reply
 from bot.listeners.click import TRIGGER_SECONDS, Click
+from bot.listeners.replying import Replies
 from bot.playground.slack.server import LocalSlack
-from bot.replying import Replies
 from tests.bot.end_to_end.stage import JON, new_slack, text_of
 from tests.engines.clock import FrozenClock
 

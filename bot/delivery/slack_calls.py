@@ -19,7 +19,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot import slack_client
 from bot.blocks.elements import Message
-from bot.slack_errors import SlackFailed, out_of_time, refused, unanswered
+from bot.delivery.slack_errors import SlackFailed, out_of_time, refused, unanswered
 from core.actor import UserId
 from core.clock import Clock
 from core.stores.places import Place

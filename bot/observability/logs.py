@@ -1,7 +1,7 @@
 """How the log is written: JSON lines for machines, or lines for people; one format for ours and the libraries'.
 
 Invariant: one event is one line of JSON, or begins with one line of text; what people typed can forge neither. No
-secret is in it: each line passes through `bot.redaction`, whoever wrote it. Libraries that log what they are sent are
+secret is in it: each line passes through `redaction.py`, whoever wrote it. Libraries that log what they are sent are
 kept to warnings.
 """
 
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, TextIO
 
-from bot.redaction import Redaction
+from bot.observability.redaction import Redaction
 from bot.settings import LogForm
 
 _record: Final[ContextVar[str | None]] = ContextVar("countersign_record", default=None)

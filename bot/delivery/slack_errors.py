@@ -17,7 +17,7 @@ from typing import Final
 
 from slack_sdk.errors import SlackApiError
 
-from bot.retry_after import MEND_PAUSE, read_retry_after
+from bot.delivery.retry_after import MEND_PAUSE, read_retry_after
 from core.errors import DeliveryFailed
 
 _WORD = re.compile(r"[a-z][a-z0-9_.:]{0,79}")

@@ -17,8 +17,8 @@ from slack_bolt import App, BoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
-from bot.logs import about, configure_logging
-from bot.redaction import HIDDEN, Redaction
+from bot.observability.logs import about, configure_logging
+from bot.observability.redaction import HIDDEN, Redaction
 from bot.settings import LogForm
 
 if TYPE_CHECKING:

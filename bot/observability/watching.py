@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from bot.metrics import Metrics
+from bot.observability.metrics import Metrics
 from core.audit import AuditEvent
 from core.record import Record
 

@@ -1,0 +1,1 @@
+"""How what was decided is told in Slack: cards, threads and direct messages, each once."""

@@ -1,0 +1,1 @@
+"""What operators see: logs without secrets, and metrics without people."""
