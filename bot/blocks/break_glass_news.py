@@ -6,6 +6,7 @@ thing that happened.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from bot.blocks.break_glass_card import CLOSE, VERDICTS
@@ -27,6 +28,8 @@ from bot.blocks.elements import (
 )
 from core.audit import AuditEntry
 from core.break_glass import BreakGlassEvent, EventStatus
+from core.clock import parse_time
+from core.usage import LIVE_EVENT
 
 _MOST_WHY = 1000
 
@@ -102,16 +105,27 @@ def refused(entry: AuditEntry) -> Message:
     often = f", {times} times" if isinstance(times, int) and times > 1 else ""
     profile = f" for {code(entry.profile)}" if entry.profile is not None else ""
     line = f":no_entry: {who(entry.actor)} tried to break the glass{profile} and was refused{often}."
-    return _news(line, None, {"type": "context", "elements": [plain(_why(entry), _MOST_WHY)]}, small(moment(entry.at)))
+    return _news(line, None, _why(entry), small(f"tried {moment(entry.at)}"))
 
 
-def _why(entry: AuditEntry) -> str:
+def _why(entry: AuditEntry) -> Block:
+    block: Block = {"type": "context", "elements": [plain(_reason(entry), _MOST_WHY)]}
+    with suppress(ValueError):
+        ends_at = parse_time(str(entry.details.get("ends_at")))
+        block["elements"] += small(f"until {moment(ends_at)}")["elements"]
+    return block
+
+
+def _reason(entry: AuditEntry) -> str:
     details = entry.details
+    if details.get("limit") == LIVE_EVENT:
+        return f"They have it already, by the event {details.get('value')}"
     if "limit" in details:
-        return f"{details['limit']} ({details.get('value', '')}) until {details.get('ends_at', '')}"
+        return f"The limit is {details['limit']} ({details.get('value', '')})"
     unmet = details.get("unmet")
     if isinstance(unmet, list):
-        return "; ".join(str(each) for each in unmet)
+        # Groups stay as the policy spells them: to mention one here would call everybody in it.
+        return "; ".join(str(each).replace(f"{entry.actor} is ", "they are ") for each in unmet)
     if "status" in details:
         return f"its request is {details['status']} by now"
     return str(details.get("why", "no reason is on record"))

@@ -89,8 +89,8 @@ def _standing(request: Request, status: RequestStatus) -> str:
     match status:
         case RequestStatus.PENDING:
             has, needs = len(request.approvals), request.required_approvals
-            votes = "needs one approval" if needs == 1 else f"has {has} of {needs} approvals"
-            return f"Waiting: {votes} by {moment(request.expires_at)}"
+            votes = "needs one approval" if needs == 1 else f"{has} of {needs} approvals so far"
+            return f"Waiting · {votes} · until {moment(request.expires_at)}"
         case RequestStatus.APPROVED:
             return f"Approved by {by} · access until {moment(request.life_ends_at())}"
         case RequestStatus.DENIED:

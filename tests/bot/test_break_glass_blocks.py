@@ -48,6 +48,7 @@ from core.request import Request
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
 from core.services.timeline import Timeline
 from core.stores.places import Place
+from core.usage import LIVE_EVENT
 from tests.bot.test_request_blocks import SPITEFUL, formatted, pressable
 from tests.builders import APPROVER, HOUR, INVOKER, REVIEWER, a_draft, a_refusal, a_request, an_event
 from tests.engines.clock import A_MOMENT
@@ -135,7 +136,10 @@ def test_buttons_carry_the_id_and_nothing_else() -> None:
 def refusals() -> list[AuditEntry]:
     details: list[dict[str, object]] = [
         {"limit": "cooldown", "value": "30m", "ends_at": "2026-01-15T04:53:45.120000Z", "times": 7},
+        {"limit": LIVE_EVENT, "value": "abc", "ends_at": "2026-01-15T04:53:45.120000Z"},
+        {"unmet": [f"{APPROVER} is not among the users: S0ONCALL"]},
         {"unmet": [at_most((1, 3000)), "x"]},
+        {"limit": SPITEFUL, "value": SPITEFUL, "ends_at": "soon"},
         {"why": "the code is wrong; 3 more may be wrong"},
         {"status": "approved", "wanted": "cancelled"},
         {},
@@ -159,7 +163,7 @@ MESSAGES: dict[str, Callable[[], Message]] = {
     "reviewed, to the invoker": lambda: review_for_invoker(answered(shut()), "C0ACCESS1"),
     "overdue": lambda: review_overdue(shut(), MENTIONS, DUE),
     "escalated": lambda: escalated(live(), "C0ACCESS1"),
-    **{f"refused {number}": lambda number=number: refused(refusals()[number]) for number in range(5)},  # type: ignore[misc]
+    **{f"refused {number}": lambda number=number: refused(refusals()[number]) for number in range(8)},  # type: ignore[misc]
     "declared": lambda: declared(live()),
     "declared, and over by now": lambda: declared(shut()),
     "closed": lambda: closed(shut()),
@@ -191,8 +195,19 @@ def test_without_a_store_nobody_is_told_that_they_have_access() -> None:
 
 def test_a_refusal_says_which_limit_its_value_and_until_when() -> None:
     (context,) = [block for block in refused(refusals()[0]).blocks if "cooldown" in str(block)]
-    assert "cooldown (30m) until 2026-01-15T04:53:45.120000Z" in str(context)
+    until = int((A_MOMENT + HOUR).timestamp())
+    assert context["elements"][0]["text"] == "The limit is cooldown (30m)"
+    assert context["elements"][1]["text"].startswith(f"until <!date^{until}^")
     assert "7 times" in refused(refusals()[0]).text
+    live = str(refused(refusals()[1]).blocks)
+    assert "They have it already, by the event abc" in live
+    assert f"until <!date^{until}^" in live
+
+
+def test_a_refusal_speaks_of_who_tried_without_their_id_and_calls_nobody_else() -> None:
+    told = str(refused(refusals()[2]).blocks)
+    assert "they are not among the users: S0ONCALL" in told
+    assert "subteam" not in told
 
 
 # Forms

@@ -229,7 +229,7 @@ def test_every_refused_declaration_is_told_to_the_security_channel_with_its_reas
     assert f"<@{ANN.id}> tried to break the glass for `prod` and was refused." in limit
     assert f"<@{STRANGER.id}>" in stranger
     shown = [says(each) for each in tower.office.slack.messages(SECURITY)]
-    assert "live event (" in shown[0]
+    assert "They have it already, by the event " in shown[0]
     assert "no rule covers prod with U0STRANGER as user" in shown[1]
 
 
