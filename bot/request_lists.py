@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final
 
 from bot.blocks.elements import Block, Message
 from bot.blocks.fields import MOST_OPTIONS
@@ -23,9 +22,6 @@ from core.policy import PolicySource
 from core.policy.selector import Selector
 from core.request import Request, RequestStatus
 from core.stores.base import DEFAULT_LIMIT, RequestStore
-
-_LATEST: Final = MOST_ROWS
-"""How many of somebody's own requests Home shows."""
 
 
 class RequestLists:
@@ -48,24 +44,19 @@ class RequestLists:
         """What of it stands in the person's Home tab."""
         now = self._clock.now()
         waiting = list(islice(self._waiting_for(person), MOST_ROWS + 1))
+        # What gives access now is among somebody's latest hundred requests.
         mine = list(islice(self._mine(person), DEFAULT_LIMIT))
         live = [row for row in mine if row.request.is_granting(now)]
-        others = [row for row in mine if row not in live][:_LATEST]
+        others = [row for row in mine if not row.request.is_granting(now)]
 
-        def shown(rows: Sequence[Row]) -> list[list[Block]]:
-            return [list_row(row, now) for row in rows[:MOST_ROWS]]
+        def section(title: str, rows: Sequence[Row], nothing: str, kind: ListKind) -> HomeSection:
+            more = f"{ACCESS} {kind}" if len(rows) > MOST_ROWS else None
+            return HomeSection(title, [list_row(row, now) for row in rows[:MOST_ROWS]], nothing, more)
 
         return (
-            HomeSection(
-                "Waiting for your decision",
-                shown(waiting),
-                "Nothing waits for your decision.",
-                f"{ACCESS} pending" if len(waiting) > MOST_ROWS else None,
-            ),
-            HomeSection("Your access now", shown(live), "You have no access that was asked for here."),
-            HomeSection(
-                "Your requests", shown(others), "Nothing else.", f"{ACCESS} mine" if len(mine) > _LATEST else None
-            ),
+            section("Waiting for your decision", waiting, "Nothing waits for your decision.", ListKind.PENDING),
+            section("Your access now", live, "You have no access that was asked for here.", ListKind.MINE),
+            section("Your requests", others, "Nothing else.", ListKind.MINE),
         )
 
     def may_declare(self, person: Actor, profile: str) -> bool:

@@ -76,7 +76,7 @@ def list_row(row: Row, now: datetime) -> list[Block]:
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     line = f"{code(request.profile)} for *{length(request.duration)}* · {who(request.requester)}"
     blocks: list[Block] = [
-        words(f"{line}\n{_standing(request, status)}"),
+        words(f"{line}\n{_standing(request, status)} · {code(request.id)}"),
         {"type": "context", "elements": [plain(request.justification, _MOST_REASON)]},
     ]
     if status is RequestStatus.PENDING and (buttons := _buttons(row)):
