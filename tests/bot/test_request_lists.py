@@ -40,6 +40,8 @@ approval:
     approvers: [{LEAD.id}, {ANN.id}]
     max_duration: 1h
     decide_within: 1h
+break_glass:
+  - {{name: prod, profiles: [prod], users: [{LEAD.id}], max_duration: 1h}}
 """.encode()
 MINE, PENDING = ListKind.MINE, ListKind.PENDING
 
@@ -140,4 +142,14 @@ def test_the_form_offers_what_this_person_may_ask_for_and_names_the_others_who_d
     assert ANN.id not in form
     assert "checkout" not in form
 
-    assert "prod" not in str(lists.form(STRANGER))
+    assert "There is nothing that you may ask for" in str(lists.form(STRANGER))
+
+
+def test_only_who_may_break_the_glass_is_offered_to(
+    lists: RequestLists, service: RequestService, clock: FrozenClock
+) -> None:
+    for person in (ANN, LEAD):
+        asked(service, clock, 1, person)
+
+    assert "Break the glass instead" in str(lists.page(MINE, LEAD, 1).blocks)
+    assert "Break the glass instead" not in str(lists.page(MINE, ANN, 1).blocks)
