@@ -242,6 +242,13 @@ def text_of(message: Message) -> str:
     return " ".join(walk_text(list(message.blocks)) or [message.text])
 
 
+def said(answer: Answer) -> str:
+    """What an acknowledgement shows, in a message or in a form."""
+    if answer.message is not None:
+        return text_of(answer.message)
+    return " ".join(walk_text(list(answer.view.blocks) if answer.view is not None else []))
+
+
 def walk_text(value: object) -> list[str]:
     """Every text in some blocks."""
     if isinstance(value, dict):
