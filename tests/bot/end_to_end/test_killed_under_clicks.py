@@ -7,6 +7,7 @@ so, or an empty one that came before the two seconds after which it might have m
 from __future__ import annotations
 
 import random
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,10 +21,11 @@ from bot.blocks.decision_forms import DENY_CALLBACK
 from bot.blocks.request_card import APPROVE, DENY, request_card
 from bot.decisions import PATIENCE_SECONDS
 from core.actor import Actor, UserGroupId, UserId
+from core.break_glass import EventId, EventStatus
 from core.clock import SystemClock, new_id
 from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
-from core.services import RequestService
+from core.services import BreakGlassService, RequestService
 from tests.bot.end_to_end.stage import ACCESS, AIKO, JON, MIRA, POLICY
 from tests.bot.running import Serving, environment, free_port, new_slack
 from tests.builders import HOUR
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 CLICKERS: Final = 4
 ROUNDS: Final = 4
-MOST_BEFORE_THE_KILL: Final = 25
+MOST_BEFORE_THE_KILL: Final = 30
 
 
 @dataclass
@@ -46,6 +48,8 @@ class Recorded:
     """What people were told is recorded. Safe for threads."""
 
     reasons: set[str] = field(default_factory=set)
+    emergencies: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
     decisions: dict[str, RequestStatus] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -54,13 +58,21 @@ class Recorded:
             self.reasons.add(reason)
             return self._count()
 
+    def broke(self, reason: str) -> None:
+        with self._lock:
+            self.emergencies.add(reason)
+
+    def closed_again(self, reason: str) -> None:
+        with self._lock:
+            self.closed.add(reason)
+
     def decided(self, request_id: str, status: RequestStatus) -> int:
         with self._lock:
             self.decisions[request_id] = status
             return self._count()
 
     def _count(self) -> int:
-        return len(self.reasons) + len(self.decisions)
+        return len(self.reasons) + len(self.emergencies) + len(self.closed) + len(self.decisions)
 
     @property
     def count(self) -> int:
@@ -130,6 +142,29 @@ def click_until_dead(slack: LocalSlack, samples: Samples, todo: Iterator[Request
             return
 
 
+def break_until_dead(slack: LocalSlack, recorded: Recorded) -> None:
+    """Break the glass and close it, again and again, until nobody answers any more."""
+    while True:
+        reason = f"it burns again, {new_id()}"
+        answer = slack.run_command(JON, ACCESS, "/breakglass", f"vault incident 1h {reason}")
+        if is_recorded(answer) and "You have `vault`" in answer.body:
+            recorded.broke(reason)
+            (event_id,) = re.findall("Event `([0-9a-f]{16})`", answer.body)
+            answer = slack.run_command(JON, ACCESS, "/breakglass", f"close {event_id} it is over")
+            if is_recorded(answer) and "Closed." in answer.body:
+                recorded.closed_again(reason)
+        if answer.failure is not None:
+            return
+
+
+def close_all(stores: Stores) -> None:
+    """End what the last kill left live: Jon may have one event at a time."""
+    service = BreakGlassService(stores, parse_policy(POLICY), SystemClock())
+    for event in list(stores.break_glass.iterate()):
+        if event.status is EventStatus.ACTIVE:
+            service.close(EventId(event.id), Actor(id=UserId(JON)), "the process was killed")
+
+
 @pytest.fixture
 def slack() -> Iterator[LocalSlack]:
     with new_slack() as slack:
@@ -153,11 +188,13 @@ def test_every_acknowledged_change_is_in_the_store_after_a_kill_at_any_moment(
             serving.wait_until_up(slack)
             with closing(serving.open_stores()) as stores:
                 todo = pending(stores, 400)
+                close_all(stores)
             samples = samples or take_samples(slack, todo.pop())
             kill_at = recorded.count + moments.randint(1, MOST_BEFORE_THE_KILL)
-            with ThreadPoolExecutor(CLICKERS) as people:
+            with ThreadPoolExecutor(CLICKERS + 1) as people:
                 shares = [iter(todo[number::CLICKERS]) for number in range(CLICKERS)]
                 clicking = [people.submit(click_until_dead, slack, samples, share, recorded) for share in shares]
+                clicking.append(people.submit(break_until_dead, slack, recorded))
                 slack.wait_until(lambda: recorded.count >= kill_at, 60)  # noqa: B023 - called in this round only
                 serving.kill()
                 for each in clicking:
@@ -165,7 +202,10 @@ def test_every_acknowledged_change_is_in_the_store_after_a_kill_at_any_moment(
 
         with closing(serving.open_stores()) as stores:
             assert_all_is_there(stores, recorded)
-    assert recorded.count >= ROUNDS
+    assert recorded.reasons
+    assert recorded.decisions
+    assert recorded.emergencies
+    assert recorded.closed
 
 
 def assert_all_is_there(stores: Stores, recorded: Recorded) -> None:
@@ -174,3 +214,6 @@ def assert_all_is_there(stores: Stores, recorded: Recorded) -> None:
     assert recorded.reasons <= reasons
     for request_id, status in recorded.decisions.items():
         assert stores.requests.get(RequestId(request_id)).status is status
+    events = {event.justification: event.status for event in stores.break_glass.iterate()}
+    assert recorded.emergencies <= events.keys()
+    assert {events[reason] for reason in recorded.closed} <= {EventStatus.CLOSED}
