@@ -12,7 +12,7 @@ from bot.blocks.break_glass_card import VERDICTS
 from bot.blocks.elements import Message, code, countdown, moment, said, small, who, words
 from bot.blocks.replies import reply
 from core.break_glass import BreakGlassEvent, EventStatus
-from core.errors import ConcurrentModification, StoreError, StoreUnavailable
+from core.errors import StoreError, StoreUnavailable
 
 NOTHING_TO_DECLARE: Final = (
     "There is nothing that you may break the glass for: no break-glass rule of the policy names you. In an emergency, "
@@ -58,8 +58,6 @@ def without_store(error: StoreError, fallbacks: Sequence[str]) -> Message:
             )
         case StoreUnavailable():
             line = "*No access was given*: the store cannot be reached, and nothing was recorded."
-        case ConcurrentModification():
-            line = "*No access was given*: others were changing this at the same time. Please try again at once."
         case _:
             line = "*No access was given*: Countersign cannot use its store as it is, and nothing was recorded."
     blocks = [words(f":warning: {line}"), *(said(each) for each in fallbacks[:3])]

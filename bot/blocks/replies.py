@@ -25,7 +25,6 @@ from bot.blocks.elements import (
 from bot.blocks.request_card import DECLARE_INSTEAD
 from core.errors import (
     CodeRefused,
-    ConcurrentModification,
     CountersignError,
     InvalidInput,
     InvalidStateTransition,
@@ -159,8 +158,6 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
             text = "The store did not answer. It is not known whether this was recorded: please look at the card."
         case StoreUnavailable():
             text = f"The store cannot be reached. {_UNCHANGED} Please try again in a minute."
-        case ConcurrentModification():
-            text = f"Others were changing this at the same time. {_UNCHANGED} Please try again."
         case _:
             text = (
                 f"Countersign cannot use its store as it is. {_UNCHANGED} Trying again will not help: please tell "

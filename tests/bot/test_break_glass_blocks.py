@@ -37,7 +37,6 @@ from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, BreakGlassEven
 from core.errors import (
     BrokenChain,
     CodeRefused,
-    ConcurrentModification,
     InvalidInput,
     InvalidStateTransition,
     LimitReached,
@@ -185,7 +184,7 @@ def test_slack_takes_every_message_at_the_longest_inputs_and_formats_nothing_tha
 
 
 def test_without_a_store_nobody_is_told_that_they_have_access() -> None:
-    for error in (BrokenChain("x"), ConcurrentModification("x"), StoreUnavailable("x")):
+    for error in (BrokenChain("x"), StoreUnavailable("x")):
         assert "No access was given" in without_store(error, ("Call the duty manager",)).text
     unknown = without_store(StoreUnavailable("x", is_outcome_unknown=True), ()).text
     assert "Do not count on access" in unknown

@@ -18,7 +18,6 @@ from bot.playground.slack.block_kit import check_message_blocks, check_view
 from core.actor import ProfileName, UserId
 from core.errors import (
     BrokenChain,
-    ConcurrentModification,
     CountersignError,
     InvalidInput,
     InvalidStateTransition,
@@ -165,7 +164,6 @@ def test_a_late_click_is_told_who_decided_and_when() -> None:
         InvalidInput("duration", SPITEFUL, "Write 2h."),
         RequestNotFound("x"),
         StoreUnavailable("down"),
-        ConcurrentModification("x"),
         BrokenChain("x"),
     ],
 )
@@ -188,7 +186,6 @@ def test_an_unknown_outcome_is_never_told_as_a_failure() -> None:
     ("error", "advice"),
     [
         (StoreUnavailable("down"), "try again in a minute"),
-        (ConcurrentModification("x"), "try again."),
         (BrokenChain("x"), "tell whoever runs Countersign"),
         (StoreMisconfigured("no table", "make it"), "tell whoever runs Countersign"),
     ],

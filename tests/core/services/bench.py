@@ -8,19 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from core.actor import Actor, DeciderId, UserGroupId, UserId
 from core.audit import REFUSALS_KIND, AuditEntry, EntryDraft
-from core.break_glass import BreakGlassEvent
+from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.errors import ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.policy import Policy, parse_policy
 from core.record import Record
-from core.request import Request
+from core.request import Request, RequestId
 from core.second_factor import CodeLedger
+from core.services import BreakGlassService
 from core.stores.base import AuditStore, BreakGlassStore, RefusalLog, Replaced, RequestStore, Stores
+from tests.builders import HOUR
 
+INCIDENT: Final = ReasonCode.INCIDENT
+DEPLOY: Final = "Deploy the fix for INC-12"
+OUTAGE: Final = "The checkout is down, INC-12"
+NOTES: Final = "The runbook left no other way"
 POLICY: Final = """
 version: 1
 groups:
@@ -209,3 +216,20 @@ class _BreakGlass(_Delegate):
 def trail(stores: Stores, record: Record) -> list[tuple[str, str]]:
     """The story of a record: what happened, and who did it."""
     return [(entry.event.value, entry.actor) for entry in stores.audit.get_chain(record.chain)]
+
+
+def request_id_of(request: Request) -> RequestId:
+    """The id as the services take it."""
+    return RequestId(request.id)
+
+
+def event_id_of(event: BreakGlassEvent) -> EventId:
+    """The id as the services take it."""
+    return EventId(event.id)
+
+
+def invoke(
+    service: BreakGlassService, invoker: Actor = ANN, profile: str = "prod", duration: timedelta = HOUR
+) -> BreakGlassEvent:
+    """Break the glass because of an outage."""
+    return service.invoke(invoker, profile, INCIDENT, OUTAGE, duration)

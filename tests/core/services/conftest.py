@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from core.break_glass import BreakGlassEvent
+from core.request import Request
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores, open_stores
-from tests.core.services.bench import ChangingPolicy, Disturbance, DisturbedStores
+from tests.builders import HOUR
+from tests.core.services.bench import DEPLOY, RITA, ChangingPolicy, Disturbance, DisturbedStores, invoke
 from tests.engines.clock import FrozenClock
 
 
@@ -62,3 +65,21 @@ def disturbed_break_glass(
 ) -> BreakGlassService:
     """The service of an instance on which others are quicker."""
     return BreakGlassService(DisturbedStores(stores, disturbance), policy, clock)
+
+
+@pytest.fixture
+def pending(requests: RequestService) -> Request:
+    """RITA's request for prod, which needs two approvals."""
+    return requests.submit(RITA, "prod", 2 * HOUR, DEPLOY)
+
+
+@pytest.fixture
+def single(requests: RequestService) -> Request:
+    """RITA's request for staging, which needs one approval within two hours."""
+    return requests.submit(RITA, "staging", HOUR, DEPLOY)
+
+
+@pytest.fixture
+def live(break_glass: BreakGlassService) -> BreakGlassEvent:
+    """ANN's live event for prod, for an hour."""
+    return invoke(break_glass)
