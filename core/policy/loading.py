@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -63,7 +63,7 @@ class PolicyFile:
         self._clock = clock or SystemClock()
         self._interval = timedelta(seconds=check_interval_seconds)
         self._lock = Lock()
-        self._checked_at = self._clock.now()
+        self._checked_at = self._read_at = self._clock.now()
         content, self._signature = _read(self._path)
         self._refused: bytes | None = None
         self._policy = parse_policy(content, str(path))
@@ -87,21 +87,23 @@ class PolicyFile:
         self._checked_at = now
         try:
             # A refused file is read every time: one that was moved away and back looks as if nothing had happened.
-            if self.problem is None and self._is_unchanged(now):
+            if self.problem is None and self._is_unchanged():
                 return
             content, self._signature = _read(self._path)
+            self._read_at = now
         except InvalidPolicy as problem:
             self._refuse(problem, None)
             return
         if content != self._refused:
             self._take(content)
 
-    def _is_unchanged(self, now: datetime) -> bool:
+    def _is_unchanged(self) -> bool:
         signature = _sign(self._path)
-        # Two writes within one tick of the file system's clock look the same, so a fresh file is read again.
+        # Two writes within one tick of the file system's clock look the same. What was read when it was fresh may have
+        # been the first of them, however long ago that was by now.
         written_at = timedelta(microseconds=signature[0] // 1000)
-        age = timedelta(seconds=now.timestamp()) - written_at
-        return signature == self._signature and age > _SETTLED_AFTER
+        age_when_read = timedelta(seconds=self._read_at.timestamp()) - written_at
+        return signature == self._signature and age_when_read > _SETTLED_AFTER
 
     def _take(self, content: bytes) -> None:
         if hashlib.sha256(content).hexdigest() != self._policy.digest:
