@@ -46,8 +46,14 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 
 
 @pytest.fixture
-def playground(folder: Folder) -> Iterator[Playground]:
-    with open_playground(folder, port=0) as running:
+def store() -> str | None:
+    """Where the playground keeps what was decided; None is its own SQLite file."""
+    return None
+
+
+@pytest.fixture
+def playground(folder: Folder, store: str | None) -> Iterator[Playground]:
+    with open_playground(folder, store=store, port=0) as running:
         yield running
 
 

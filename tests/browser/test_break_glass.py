@@ -1,4 +1,4 @@
-"""The whole story of a broken glass in the browser: declared, seen, closed or run out, reviewed."""
+"""The whole story of a broken glass in the browser, on both stores: declared, seen, closed or run out, reviewed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from playwright.sync_api import expect
 
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from tests.browser.screens import LEFT, RIGHT, Screens
+from tests.engines.aws import REGION, dynamodb_client
+from tests.engines.tables import make_tables
 
 pytestmark = pytest.mark.browser
 
 WHY = "INC-13: the database does not answer"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("dynamodb_local", marks=pytest.mark.engine)])
+def store(request: pytest.FixtureRequest) -> str | None:
+    if request.param == "sqlite":
+        return None
+    request.getfixturevalue("aws_environment")
+    url, prefix = request.getfixturevalue("dynamodb_local_url"), request.getfixturevalue("table_prefix")
+    with dynamodb_client(url) as client:
+        make_tables(client, prefix)
+    return f"dynamodb://{REGION}/{prefix}?endpoint_url={url}"
 
 
 def break_the_glass(screens: Screens) -> BreakGlassEvent:
