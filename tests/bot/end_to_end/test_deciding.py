@@ -12,9 +12,11 @@ import pytest
 
 from bot.blocks.request_card import APPROVE, CANCEL, DENY, MORE
 from core.request import RequestStatus
+from core.stores.base import Stores
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
 from tests.bot.end_to_end.stage import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Stage, walk_text
+from tests.engines.clock import FrozenClock
 
 APPROVED, DENIED, PENDING = RequestStatus.APPROVED, RequestStatus.DENIED, RequestStatus.PENDING
 NO_ID = {"value": "0" * 16}
@@ -236,3 +238,17 @@ def test_a_button_of_an_older_version_is_answered_in_words(stage: Stage) -> None
 def _shown_at_home(stage: Stage, before: str) -> str:
     home = stage.slack.home(JON)
     return " ".join(walk_text(home.blocks)) if home is not None and home.hash != before else ""
+
+
+def test_what_another_slack_app_left_in_the_environment_changes_nothing(
+    stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Bolt reads these by itself, and takes an app with the first two for one that is installed by OAuth.
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "BOT_TOKEN", "SIGNING_SECRET", "VERIFICATION_TOKEN"):
+        monkeypatch.setenv(f"SLACK_{name}", "of-another-app")
+    with Stage(stores, clock) as stage:
+        request = stage.ask()
+        stage.slack.press(JON, stage.card(request), APPROVE)
+
+        assert stage.status(request) is RequestStatus.APPROVED
+        assert "Approved." in stage.told(JON)
