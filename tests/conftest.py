@@ -7,6 +7,7 @@ COUNTERSIGN_REQUIRE_ENGINES=1 (as in CI), the reason ends the run instead. One s
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from core.clock import new_id
+from core.stores import Stores, open_stores
 from tests.engines.aws import ENVIRONMENT
 from tests.engines.chromium import why_no_chromium
 from tests.engines.clock import FrozenClock
@@ -48,6 +50,13 @@ def dynamodb_local_url(request: pytest.FixtureRequest) -> str:
     server = told[_WHERE_SERVER_IS] if told else _start_server(request.config)
     wait_until_ready(server["url"], Path(server["log"]))
     return server["url"]
+
+
+@pytest.fixture
+def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
+    """Stores in a SQLite file of the test's own."""
+    with closing(open_stores(f"sqlite:///{tmp_path}/countersign.db", clock=clock)) as stores:
+        yield stores
 
 
 @pytest.fixture(scope="session")

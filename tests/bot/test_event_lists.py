@@ -18,15 +18,11 @@ from core.break_glass import EventId, ReasonCode
 from core.policy import parse_policy
 from core.services import BreakGlassService
 from core.stores.base import DEFAULT_LIMIT
-from core.stores.commit import StoreSettings
-from core.stores.sqlite import SqliteStores
 from tests.bot.end_to_end.stage import walk_text
 from tests.builders import HOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
+    from core.stores import Stores
     from tests.engines.clock import FrozenClock
 
 MOST: Final = DEFAULT_LIMIT + PER_PAGE
@@ -46,19 +42,12 @@ ACTIVE, REVIEWS = BreakGlassListKind.ACTIVE, BreakGlassListKind.REVIEWS
 
 
 @pytest.fixture
-def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[SqliteStores]:
-    stores = SqliteStores(str(tmp_path / "countersign.db"), StoreSettings(clock=clock))
-    yield stores
-    stores.close()
-
-
-@pytest.fixture
-def service(stores: SqliteStores, clock: FrozenClock) -> BreakGlassService:
+def service(stores: Stores, clock: FrozenClock) -> BreakGlassService:
     return BreakGlassService(stores, parse_policy(POLICY), clock)
 
 
 @pytest.fixture
-def lists(stores: SqliteStores, clock: FrozenClock) -> EventLists:
+def lists(stores: Stores, clock: FrozenClock) -> EventLists:
     return EventLists(stores.break_glass, parse_policy(POLICY), clock)
 
 

@@ -16,15 +16,11 @@ from core.policy import parse_policy
 from core.request import RequestId
 from core.services import RequestService
 from core.stores.base import DEFAULT_LIMIT
-from core.stores.commit import StoreSettings
-from core.stores.sqlite import SqliteStores
 from tests.bot.end_to_end.stage import walk_text
 from tests.builders import HOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
+    from core.stores import Stores
     from tests.engines.clock import FrozenClock
 
 MOST: Final = DEFAULT_LIMIT + 1
@@ -47,19 +43,12 @@ MINE, PENDING = ListKind.MINE, ListKind.PENDING
 
 
 @pytest.fixture
-def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[SqliteStores]:
-    stores = SqliteStores(str(tmp_path / "countersign.db"), StoreSettings(clock=clock))
-    yield stores
-    stores.close()
-
-
-@pytest.fixture
-def service(stores: SqliteStores, clock: FrozenClock) -> RequestService:
+def service(stores: Stores, clock: FrozenClock) -> RequestService:
     return RequestService(stores, parse_policy(POLICY), clock)
 
 
 @pytest.fixture
-def lists(stores: SqliteStores, clock: FrozenClock) -> RequestLists:
+def lists(stores: Stores, clock: FrozenClock) -> RequestLists:
     return RequestLists(stores.requests, parse_policy(POLICY), clock)
 
 

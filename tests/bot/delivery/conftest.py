@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.stores import open_stores
 from tests.bot.delivery.bench import Office, a_workspace
 from tests.core.services.bench import ChangingPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from bot.playground.slack.server import LocalSlack
     from core.stores.base import Stores
@@ -23,13 +21,6 @@ if TYPE_CHECKING:
 def slack(clock: FrozenClock) -> Iterator[LocalSlack]:
     with a_workspace(clock) as slack:
         yield slack
-
-
-@pytest.fixture
-def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
-    stores = open_stores(f"sqlite:///{tmp_path}/countersign.db", clock=clock)
-    yield stores
-    stores.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -16,14 +15,12 @@ from bot.delivery.retry_after import LEAST, MEND_PAUSE, MOST, read_retry_after
 from bot.webhook_sink import WebhookSink
 from core.errors import DeliveryFailed
 from core.outbox import Delivered, deliver_due
-from core.stores import open_stores
 from tests.bot.delivery.receiver import Receiver
 from tests.builders import a_draft, a_request
 from tests.engines.clock import A_MOMENT, FrozenClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from core.audit import AuditEntry
     from core.stores.base import Stores
@@ -36,12 +33,6 @@ SECOND = timedelta(seconds=1)
 def receiver() -> Iterator[Receiver]:
     with Receiver() as receiver:
         yield receiver
-
-
-@pytest.fixture
-def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
-    with closing(open_stores(f"sqlite:///{tmp_path}/countersign.db", clock=clock)) as stores:
-        yield stores
 
 
 @pytest.fixture

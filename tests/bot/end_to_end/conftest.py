@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
-    stores = SqliteStores(str(tmp_path / "countersign.db"), StoreSettings(clock=clock))
-    yield stores
-    stores.close()
-
-
-@pytest.fixture
 def stage(stores: Stores, clock: FrozenClock) -> Iterator[Stage]:
     with Stage(stores, clock) as stage:
         yield stage

@@ -17,12 +17,11 @@ from core.audit import AuditEvent
 from core.errors import StoreUnavailable
 from core.request import RequestId
 from core.services import BreakGlassService, RequestService
-from core.stores import Stores, open_stores
+from core.stores import Stores
 from tests.core.services.bench import ANN, BOB, EVE, RITA, STRANGER, ChangingPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    pass
 
 import pytest
 
@@ -38,13 +37,6 @@ class OutboxState:
     depth: int
     oldest_age_seconds: float
     parked: int
-
-
-@pytest.fixture
-def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
-    stores = open_stores(f"sqlite:///{tmp_path}/countersign.db", clock=clock)
-    yield stores
-    stores.close()
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:

@@ -1,30 +1,19 @@
 """What the tests of the services share.
 
-Invariant: one SQLite file and one frozen clock per test.
+Invariant: the services of one test share its SQLite file and its frozen clock.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from core.break_glass import BreakGlassEvent
 from core.request import Request
 from core.services import BreakGlassService, RequestService
-from core.stores import Stores, open_stores
+from core.stores import Stores
 from tests.builders import HOUR
 from tests.core.services.bench import DEPLOY, RITA, ChangingPolicy, Disturbance, DisturbedStores, invoke
 from tests.engines.clock import FrozenClock
-
-
-@pytest.fixture
-def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
-    """Stores in a file of their own."""
-    opened = open_stores(f"sqlite:///{tmp_path}/countersign.db", clock=clock)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
