@@ -27,7 +27,7 @@ from bot.blocks.break_glass_news import (
 )
 from bot.blocks.break_glass_replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
 from bot.blocks.elements import MOST_UPDATE_TEXT, Message
-from bot.blocks.paging import PER_PAGE, read_turn
+from bot.blocks.paging import MOST_PAGES, PER_PAGE, read_turn
 from bot.blocks.replies import explain, explain_in_field, reply
 from bot.blocks.timeline import MOST_LINES, timeline
 from bot.playground.slack.block_kit import check_message_blocks, check_view
@@ -263,6 +263,15 @@ def test_a_list_offers_what_its_reader_may_do_and_says_what_is_overdue() -> None
     late = event_list_page(BreakGlassListKind.REVIEWS, [EventRow(shut(), DUE)], page=1, has_more=False, now=DUE)
     assert pressable(late) == [TIMELINE]
     assert "overdue" in formatted(late)
+
+
+def test_no_button_leads_beyond_the_last_page_that_can_be_read() -> None:
+    def leads_on(page: int) -> bool:
+        return "More" in str(event_list_page(BreakGlassListKind.ACTIVE, [], page=page, has_more=True, now=A_MOMENT))
+
+    assert leads_on(MOST_PAGES - 1)
+    assert read_turn(BreakGlassListKind, f"active:{MOST_PAGES}", "Look again.")
+    assert not leads_on(MOST_PAGES)
 
 
 def test_a_turn_leads_to_the_page_that_it_names() -> None:

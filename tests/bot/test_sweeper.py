@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -238,23 +239,30 @@ def test_any_number_of_sweepers_do_nothing_twice(url: str, clock: FrozenClock, s
 
 @pytest.mark.usefixtures("_quick")
 def test_a_long_list_is_read_with_rests_in_the_background_and_without_for_who_waits(
-    stores: Stores, clock: FrozenClock, break_glass: BreakGlassService, sweepers: list[Sweeper]
-) -> None:
-    asked, background = list[Rest](), threading.Event()
+    stores: Stores, clock: FrozenClock, break_glass: BreakGlassService, sweepers: list[Sweeper],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("bot.sweeper.REST_SECONDS", 600)
+    asked: queue.SimpleQueue[Rest] = queue.SimpleQueue()
 
     class _Asked(RequestService):
         def remind_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
-            asked.append(rest)
-            if rest is not no_rest:
-                background.set()
+            asked.put(rest)
             return super().remind_due(rest)
 
     sweeper = Sweeper(_Asked(stores, ChangingPolicy(), clock), break_glass, stores, [], clock)
     sweepers.append(sweeper)
     sweeper.sweep()
-    assert asked == [no_rest]
+    assert asked.get(timeout=PATIENCE_SECONDS) is no_rest
     sweeper.start()
-    assert background.wait(timeout=30)
+    resting = threading.Thread(target=asked.get(timeout=PATIENCE_SECONDS))
+    resting.start()
+    # It rests for ten minutes, or until the sweeper is stopped: on no machine is this too short to be true.
+    resting.join(0.1)
+    assert resting.is_alive()
+    sweeper.stop()
+    resting.join(PATIENCE_SECONDS)
+    assert not resting.is_alive()
 
 
 @pytest.mark.usefixtures("_quick")
