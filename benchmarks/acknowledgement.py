@@ -16,8 +16,8 @@ from typing import Final
 
 from benchmarks.pressing import PER_SECOND, STALL_SECONDS, Bench, Pressed, a_bench
 from benchmarks.results import Goal, Section, Size, Table
-from bot.blocks.replies import NOT_RECORDED_YET, TOO_BUSY
-from bot.playground.slack.answer import Answer
+from bot.views.replies import NOT_RECORDED_YET, TOO_BUSY
+from localslack.answer import Answer
 
 _WITHOUT_SLACK_SECONDS: Final = 0.25
 _SLACKS_PATIENCE_SECONDS: Final = 3.0
@@ -25,7 +25,7 @@ _SMALL_QUEUE: Final = 60
 _TELLING_SECONDS: Final = 30.0
 _APPROVED: Final = "Approved."
 _UNREACHABLE: Final = "The store cannot be reached"
-"""What bot.blocks.replies says when the store gave up by itself: nothing was changed."""
+"""What bot.views.replies says when the store gave up by itself: nothing was changed."""
 
 
 def measure(size: Size) -> Section:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.engine import dynamodb_local
+from benchmarks.harness import APPROVER, KEYRING, PROFILES, Call, Scene, a_person, dynamodb_scene
 from benchmarks.recording import DryRun, Recorder
 from benchmarks.results import Goal, Section, Size, Table
-from benchmarks.scene import APPROVER, KEYRING, PROFILES, Call, Scene, a_person, dynamodb_scene
 from benchmarks.turns import Prepare, Ratio, time_in_turns
 from core.clock import SystemClock
 from core.request import RequestId

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
-from tests.engines.dynamodb_local import DynamoDbLocal, wait_until_ready
+from tests.harness.dynamodb_local import DynamoDbLocal, wait_until_ready
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from benchmarks.harness import KEYRING
 from benchmarks.past import BUSY, PROD, Remembered, remember
 from benchmarks.questions import QUESTIONS, Ask, check_limits, make_ledgers
 from benchmarks.results import Goal, Section, Size, Table
-from benchmarks.scene import KEYRING
 from benchmarks.turns import Prepare, Ratio, time_in_turns
 from core.actor import ProfileName, UserId
 from core.clock import SystemClock, format_time

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.counting import CallCounter, Cost
 from benchmarks.engine import dynamodb_local
+from benchmarks.harness import dynamodb_scene
 from benchmarks.history import SHORTEST, USAGES
 from benchmarks.past import BUSY, PROD, Remembered, remember
 from benchmarks.questions import QUESTIONS, make_ledgers
 from benchmarks.results import Goal, Section, Size, Table
-from benchmarks.scene import dynamodb_scene
 from core.clock import SystemClock
 from core.request import Request
 from core.stores.dynamodb.items import to_attributes

@@ -15,9 +15,9 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from benchmarks.scene import APPROVER, KEYRING, PROFILES, WHY
+from benchmarks.harness import APPROVER, KEYRING, PROFILES, WHY
 from core.actor import DeciderId, ProfileName, UserId
-from core.audit import AuditEvent, EntryDraft, EntryId, seal
+from core.audit.trail import AuditEvent, EntryDraft, EntryId, seal
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import format_time
 from core.record import Record

@@ -21,20 +21,20 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.served_bot import EMPTY, MOST_WAITING, UP
-from bot.blocks.request_card import APPROVE, request_card
-from bot.playground.slack.answer import Answer
-from bot.playground.slack.faults import Stall
-from bot.playground.slack.records import Channel, Message, Person
-from bot.playground.slack.server import LocalSlack
+from bot.views.request.card import APPROVE, request_card
 from core.actor import Actor, UserId
-from core.audit import AuditKeyring
+from core.audit.trail import AuditKeyring
 from core.clock import SystemClock
 from core.policy import load_policy
 from core.request import Request, RequestStatus
 from core.services import RequestService
 from core.stores.base import Stores
 from core.stores.opening import open_stores
-from tests.bot.running import AUDIT_KEY, environment, free_port
+from localslack.answer import Answer
+from localslack.faults import Stall
+from localslack.records import Channel, Message, Person
+from localslack.server import LocalSlack
+from tests.harness.served_bot import AUDIT_KEY, environment, free_port
 
 PER_SECOND: Final = 50
 STALL_SECONDS: Final = 5.0

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
+from benchmarks.harness import HOUR, POLICY
 from benchmarks.past import BUSY, PROD, newest_id
-from benchmarks.scene import HOUR, POLICY
 from core.actor import ProfileName, UserId
 from core.break_glass import EventStatus
 from core.clock import new_id

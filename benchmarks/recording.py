@@ -8,8 +8,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from benchmarks.scene import APPROVER, Scene
-from core.audit import EntryDraft
+from benchmarks.harness import APPROVER, Scene
+from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent
 from core.request import Request, RequestId
 from core.stores.base import Stores

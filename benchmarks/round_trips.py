@@ -12,8 +12,7 @@ from typing import Final
 
 from benchmarks.counting import CallCounter, Cost
 from benchmarks.engine import dynamodb_local
-from benchmarks.results import Goal, Section, Size, Table
-from benchmarks.scene import (
+from benchmarks.harness import (
     APPROVER,
     HOUR,
     PROFILES,
@@ -24,6 +23,7 @@ from benchmarks.scene import (
     a_person,
     dynamodb_scene,
 )
+from benchmarks.results import Goal, Section, Size, Table
 from core.actor import ProfileName, UserId
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import SystemClock

@@ -18,9 +18,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
+from benchmarks.harness import APPROVER, KEYRING, PROFILES, Call, Scene
 from benchmarks.recording import DryRun
 from benchmarks.results import Goal, Section, Size, Table
-from benchmarks.scene import APPROVER, KEYRING, PROFILES, Call, Scene
 from benchmarks.turns import Ratio, time_in_turns
 from core.clock import SystemClock
 from core.request import Request, RequestId

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.scene import Call
+from benchmarks.harness import Call
 
 WARM_UP: Final = 10
 """Rounds before it counts: connections open, caches fill, Java compiles."""

@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 the answer is no or something differs, 2 what was given ca
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from typing import Any, Final
 
 import click
@@ -15,7 +16,6 @@ import click
 from bot.commands.audit import audit
 from bot.commands.doctor import doctor
 from bot.commands.mfa import mfa
-from bot.commands.playground import playground
 from bot.commands.policy import policy
 from bot.commands.serve import serve
 from bot.commands.sweep import sweep
@@ -27,8 +27,25 @@ _WRONG_USE: Final = 2
 _STORE: Final = 3
 
 
-class PlainErrors(click.Group):
-    """A group whose commands may raise what `core` raises."""
+_ADDED: Final = "countersign.commands"
+"""The entry-point group in which other packages, such as `playground`, add commands of their own."""
+
+
+class Commands(click.Group):
+    """Our commands, and those that installed packages add. Each may raise what `core` raises."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, ours and added ones."""
+        return sorted({*super().list_commands(ctx), *entry_points(group=_ADDED).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name; an added one is loaded only when it is asked for."""
+        if (own := super().get_command(ctx, cmd_name)) is not None:
+            return own
+        for added in entry_points(group=_ADDED, name=cmd_name):
+            command = added.load()
+            return command if isinstance(command, click.Command) else None
+        return None
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         """Run the command; an error of `core.errors` becomes its line and its exit code."""
@@ -39,13 +56,13 @@ class PlainErrors(click.Group):
             ctx.exit(_exit_code(error))
 
 
-@click.group(cls=PlainErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="countersign", message="%(prog)s %(version)s", prog_name="countersign")
 def countersign() -> None:
     """Access with two pairs of eyes, from Slack."""
 
 
-for _command in (audit, doctor, mfa, playground, policy, serve, sweep, tables):
+for _command in (audit, doctor, mfa, policy, serve, sweep, tables):
     countersign.add_command(_command)
 
 

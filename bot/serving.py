@@ -11,31 +11,31 @@ from typing import Final
 
 from slack_sdk import WebClient
 
-from bot import slack_client
-from bot.app import Bot, build_bot, build_services
-from bot.decisions import MOST_WAITING, DecisionQueue
-from bot.doors.dispatching import Dispatcher
-from bot.doors.http_door import HttpDoor
-from bot.doors.monitoring import Monitoring, MonitoringDoor
-from bot.doors.readiness import Readiness, store_answers
-from bot.doors.socket_door import SocketDoor
-from bot.installation import find_installation
-from bot.instance import Instance, Part
+from bot.background import Sweeper
+from bot.interactions.decision_queue import MOST_WAITING, DecisionQueue
+from bot.lifecycle import Instance, Part
+from bot.mfa.opening import open_secrets
+from bot.mfa.totp import Totp
+from bot.notifications.slack_sink import SlackSink
 from bot.observability.metrics import Metrics
-from bot.observability.watching import Watcher
-from bot.second_factor.secrets import open_secrets
-from bot.second_factor.totp import Totp
+from bot.observability.watcher import Watcher
 from bot.settings import Settings, SlackSettings
 from bot.sinks import build_sinks
-from bot.slack_sink import SlackSink
-from bot.sweeper import Sweeper
+from bot.slack import client as slack_client
+from bot.slack.installation import find_installation
+from bot.transport.dispatcher import Dispatcher
+from bot.transport.health_pages import Monitoring, MonitoringDoor
+from bot.transport.http import HttpDoor
+from bot.transport.readiness import Readiness, store_answers
+from bot.transport.socket_mode import SocketDoor
+from bot.wiring import Bot, build_bot, build_services
 from core.clock import SystemClock
 from core.errors import InvalidInput
-from core.outbox import Sink
+from core.outbox.outbox import Sink
 from core.policy import PolicyFile
 from core.stores.base import Stores
+from core.stores.messages import Place
 from core.stores.opening import open_stores
-from core.stores.places import Place
 
 API_SECONDS: Final = 10
 """How long a call of Slack's Web API may take."""

@@ -17,8 +17,8 @@ from typing import Annotated, Final, Self
 from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bot.second_factor.secrets import read_location
-from core.audit import AuditKeyring
+from bot.mfa.secret_store import read_location
+from core.audit.trail import AuditKeyring
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.stores.base import DEFAULT_RETENTION

@@ -5,14 +5,13 @@ Invariant: building them calls nobody. Their names are what the outbox remembers
 
 from __future__ import annotations
 
-from bot import sns_sink
-from bot.delivery import slack_calls
+from bot.notifications import slack_calls, sns_sink
+from bot.notifications.slack_sink import SlackSink
+from bot.notifications.sns_sink import SnsSink
+from bot.notifications.webhook_sink import WebhookSink
 from bot.settings import Settings, SlackSettings
-from bot.slack_sink import SlackSink
-from bot.sns_sink import SnsSink
-from bot.webhook_sink import WebhookSink
 from core.clock import Clock
-from core.outbox import Sink
+from core.outbox.outbox import Sink
 from core.policy import PolicySource
 from core.stores.base import Stores
 

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from core.actor import CLOCK, DeciderId, ProfileName, UserId
-from core.audit import AuditEvent, EntryDraft, EntryId
+from core.audit.trail import AuditEvent, EntryDraft, EntryId
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import new_id
 from core.request import Request, RequestId
 from core.review import Verdict
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

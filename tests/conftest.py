@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, settings
 
 from core.clock import new_id
 from core.stores import Stores, open_stores
-from tests.engines.aws import ENVIRONMENT
-from tests.engines.chromium import why_no_chromium
-from tests.engines.clock import FrozenClock
-from tests.engines.dynamodb_local import DynamoDbLocal, wait_until_ready, why_unavailable
+from tests.harness.aws import ENVIRONMENT
+from tests.harness.chromium import why_no_chromium
+from tests.harness.clock import FrozenClock
+from tests.harness.dynamodb_local import DynamoDbLocal, wait_until_ready, why_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
 def moto_url() -> Iterator[str]:
     """Where moto answers, one request at a time; one server per worker. Take a table prefix of your own."""
     # Moto takes a second to import, and most runs of a few tests do without it.
-    from tests.engines.moto_server import MotoServer  # noqa: PLC0415
+    from tests.harness.moto_server import MotoServer  # noqa: PLC0415
 
     with MotoServer() as server:
         yield server.url

@@ -12,9 +12,9 @@ from typing import Final
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from bot.playground.cast import ACCESS, AIKO, MIRA
-from bot.playground.folder import Folder
-from bot.playground.playground import Playground, open_playground
+from playground.cast import ACCESS, AIKO, MIRA
+from playground.folder import Folder
+from playground.playground import Playground, open_playground
 
 PICTURE: Final = Path(__file__).parents[1] / "docs" / "playground.png"
 _SIZE: Final = ViewportSize(width=1560, height=860)

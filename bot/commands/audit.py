@@ -17,10 +17,10 @@ import click
 from bot.commands.opening import opened
 from bot.settings import read_settings
 from core.actor import check_profile_name, check_user_id
-from core.audit_export import select_entries, write_line
+from core.audit.export import select_entries, write_line
+from core.audit.verification import Tally, verify_trail
 from core.clock import SystemClock, require_utc
 from core.errors import InvalidInput
-from core.verification import Tally, verify_trail
 
 _FOUND: Final = 1
 _store_option = click.option("--store", metavar="URL", help="Which store. Default: COUNTERSIGN_STORE.")

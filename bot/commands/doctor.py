@@ -22,8 +22,8 @@ _WRONG: Final = 1
 def doctor(store: str | None) -> None:
     """Check settings, tokens, scopes, channels, tables and policy, and say what mends them."""
     # The other commands do not need Slack's SDK, which takes long to load.
-    from bot.checks.checkup import examine  # noqa: PLC0415 - see above
-    from bot.checks.finding import Level  # noqa: PLC0415 - as above
+    from bot.doctor.checkup import examine  # noqa: PLC0415 - see above
+    from bot.doctor.finding import Level  # noqa: PLC0415 - as above
 
     ink, wrong = Ink.of_stdout(), 0
     for finding in examine(store, SystemClock()):

@@ -16,8 +16,9 @@ from typing import Final
 import click
 import segno
 
-from bot.second_factor.secrets import Secrets, open_secrets
-from bot.second_factor.totp import Totp, enrolment_uri, new_secret
+from bot.mfa.opening import open_secrets
+from bot.mfa.secret_store import Secrets
+from bot.mfa.totp import Totp, enrolment_uri, new_secret
 from bot.settings import read_settings
 from core.actor import check_user_id
 from core.clock import SystemClock

@@ -20,7 +20,7 @@ from typing import Final
 
 import click
 
-from bot.instance import Instance
+from bot.lifecycle import Instance
 from bot.observability.logs import configure_logging
 from bot.settings import read_settings, read_slack_settings
 

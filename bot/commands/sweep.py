@@ -19,7 +19,7 @@ from core.policy import PolicyFile
 from core.services import BreakGlassService, RequestService
 
 if TYPE_CHECKING:
-    from bot.sweeper import Swept
+    from bot.background import Swept
 
 _PARKED: Final = 1
 
@@ -30,8 +30,8 @@ _PARKED: Final = 1
 def sweep(store: str | None, *, retry_parked: bool) -> None:
     """End what is overdue, remind of what waits, tell what was not told yet, once."""
     # The other commands do not need Slack's SDK, which takes long to load.
+    from bot.background import Sweeper  # noqa: PLC0415 - as above
     from bot.sinks import build_sinks  # noqa: PLC0415 - see above
-    from bot.sweeper import Sweeper  # noqa: PLC0415 - as above
 
     settings = read_settings(store=store).require_audit_key()
     slack_settings = read_slack_settings().require_bot_token()

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
@@ -18,9 +18,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from bot.decisions import Full, Known, NotKnownYet
 from core.actor import is_person
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.errors import CountersignError
 from core.record import Record
 from core.request import Request, RequestStatus
@@ -37,7 +36,6 @@ _DECISIONS: Final = {
 }
 _BY_APPROVERS: Final = frozenset({AuditEvent.REQUEST_APPROVED, AuditEvent.REQUEST_DENIED})
 _KINDS: Final = {"REQUEST": "request", "BREAKGLASS": "break_glass"}
-_ANSWERS: Final = {Known: "outcome", NotKnownYet: "not_recorded_yet", Full: "too_busy"}
 _DECISION_BUCKETS: Final = (10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400)
 """Seconds, from a colleague who is looking to the day after which a request expires by default."""
 _ACKNOWLEDGEMENT_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 2.5, 3)
@@ -61,6 +59,14 @@ class PayloadKind(StrEnum):
     SHORTCUT = "shortcut"
     EVENT = "event"
     OTHER = "other"
+
+
+class AnswerKind(StrEnum):
+    """What a person could be told within Slack's three seconds."""
+
+    OUTCOME = "outcome"
+    NOT_RECORDED_YET = "not_recorded_yet"
+    TOO_BUSY = "too_busy"
 
 
 class TurnedAway(StrEnum):
@@ -143,9 +149,9 @@ class Metrics:
         """Count a payload that got no acknowledgement, so that Slack shows a failure."""
         self._turned_away.labels(transport.value, why.value).inc()
 
-    def answered(self, answer: Known[Any] | NotKnownYet | Full) -> None:
+    def answered(self, kind: AnswerKind) -> None:
         """Count what the acknowledgement of a click could say."""
-        self._answers.labels(_ANSWERS[type(answer)]).inc()
+        self._answers.labels(kind.value).inc()
 
     def write(self, accept: str) -> tuple[bytes, str]:
         """All metrics in the form that a scraper's Accept header asks for, and its content type."""
@@ -201,7 +207,7 @@ class Metrics:
             self.registry,
             "countersign_answers_total",
             "What the acknowledgements of clicks could say.",
-            {"answer": _ANSWERS.values()},
+            {"answer": [each.value for each in AnswerKind]},
         )
 
 

@@ -15,9 +15,9 @@ from core.actor import Actor, UserId
 from core.break_glass import ReasonCode
 from core.duration import format_duration
 from core.policy.decision import Condition
+from core.policy.principals import People, Selector
 from core.policy.rules import ApprovalRule, BreakGlassRule
-from core.policy.selector import People, Selector
-from core.policy.window import TimeWindow
+from core.policy.time_window import TimeWindow
 
 Finding = tuple[bool, str]
 """Whether a condition is met, and the sentence that says so."""

@@ -28,9 +28,9 @@ from core import break_glass, request
 from core.actor import ProfileName
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
-from core.policy.selector import SelectorField
-from core.policy.shape import Name, ProfilePattern, Shape, duration_rule, mistake
-from core.policy.window import TimeWindow
+from core.policy.document import Name, ProfilePattern, Shape, duration_rule, mistake
+from core.policy.principals import SelectorField
+from core.policy.time_window import TimeWindow
 from core.text import clean_text
 from core.usage import MOST_PER_QUOTA, UsageLimits
 

@@ -10,8 +10,8 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict
 
 from core.actor import UserId
+from core.policy.principals import People, Selector, SelectorKind
 from core.policy.rules import BreakGlassRule, EventTimes, PolicyShape
-from core.policy.selector import People, Selector, SelectorKind
 
 
 class Version(BaseModel):

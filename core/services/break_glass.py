@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pydantic import JsonValue
 
 from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, check_channel_id, check_profile_name
-from core.audit import AuditEvent, EntryDraft
+from core.audit.trail import AuditEvent, EntryDraft
 from core.break_glass import (
     JUSTIFICATION_LENGTH,
     REASON_LENGTH,
@@ -22,14 +22,14 @@ from core.break_glass import (
 )
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
+from core.mfa import SecondFactor
 from core.policy import PolicySource
 from core.request import RequestId
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
-from core.second_factor import SecondFactor
-from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
-from core.services.expiring import PER_PAGE, Rest, change_due, expire_overdue, no_rest
-from core.services.invoking import Invoking, Wish
+from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
+from core.services.invoke import Invoking, Wish
 from core.services.observer import Observer, Unobserved
+from core.services.use_case import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_text
 from core.usage import Usage, UsageLedger

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.record import Record
 
 

@@ -13,15 +13,15 @@ from typing import Final, Literal
 from pydantic import JsonValue
 
 from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, by_policy, check_profile_name
-from core.audit import AuditEvent, EntryDraft
+from core.audit.trail import AuditEvent, EntryDraft
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
 from core.errors import RequestExists, RequestNotFound
 from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
-from core.services.attempt import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
-from core.services.expiring import PER_PAGE, Rest, change_due, expire_overdue, no_rest
+from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.observer import Observer, Unobserved
+from core.services.use_case import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_text
 

@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import Final
 
 from core.actor import Actor
-from core.audit import AuditEntry
+from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.policy import PolicySource
 from core.request import MAX_DECIDE_WITHIN, Request
 from core.stores.base import Stores
-from core.stores.places import Place
+from core.stores.messages import Place
 
 BEFORE: Final = timedelta(hours=24)
 """How long before the event a request of the same person still has to do with it."""

@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 from typing import Final, Generic, Protocol, TypeVar
 
 from core.actor import ProfileName, UserId
-from core.audit import AuditEntry, EntryDraft
+from core.audit.trail import AuditEntry, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.record import Record
 from core.request import Request, RequestId, RequestStatus
-from core.stores.deliveries import DeliveryStore
 from core.stores.ledgers import LedgerStore
-from core.stores.places import PlaceStore
+from core.stores.messages import PlaceStore
+from core.stores.outbox import DeliveryStore
 
 R = TypeVar("R", bound=Record)
 DEFAULT_LIMIT: Final = 100

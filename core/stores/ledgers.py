@@ -11,7 +11,7 @@ from typing import Protocol
 
 from core.actor import ProfileName, UserId
 from core.break_glass import BreakGlassEvent
-from core.second_factor import CodeLedger
+from core.mfa import CodeLedger
 from core.usage import UsageLedger
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from core.audit import REFUSALS_KIND, AuditEntry, EntryDraft, canonical_json, seal
+from core.audit.trail import REFUSALS_KIND, AuditEntry, EntryDraft, canonical_json, seal
 from core.clock import format_time, new_id
 from core.errors import StoreError
 from core.stores.base import AuditStore

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import sync_playwright
 
-from bot.playground.folder import Folder
-from bot.playground.playground import open_playground
+from playground.folder import Folder
+from playground.playground import open_playground
 from tests.browser.screens import Screens
-from tests.engines.chromium import find_chromium
+from tests.harness.chromium import find_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-    from bot.playground.playground import Playground
+    from playground.playground import Playground
 
 PATIENCE_MS = 15_000
 """A busy machine is not a broken one."""

@@ -16,7 +16,7 @@ from core.request import Request, RequestId
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-    from bot.playground.playground import Playground
+    from playground.playground import Playground
 
 ASK = "/access prod 1h Deploy the fix for INC-12"
 LEFT, RIGHT = 0, 1

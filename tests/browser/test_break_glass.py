@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from tests.browser.screens import LEFT, RIGHT, Screens
-from tests.engines.aws import REGION, dynamodb_client
-from tests.engines.tables import make_tables
+from tests.harness.aws import REGION, dynamodb_client
+from tests.harness.tables import make_tables
 
 pytestmark = pytest.mark.browser
 

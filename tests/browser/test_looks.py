@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, expect
 
-from bot.playground.playground import Playground
+from playground.playground import Playground
 from tests.browser.screens import LEFT, RIGHT, Screens
 
 pytestmark = pytest.mark.browser

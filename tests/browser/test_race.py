@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.request import RequestStatus
 from tests.browser.screens import LEFT, RIGHT, Screens
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from bot.playground.slack.block_kit import complete
-from bot.playground.slack.block_shapes import BLOCKS, ELEMENTS
-from bot.playground.slack.records import Message
-from tests.bot.slack.cast import button, form, option, words
+from localslack.block_kit import complete
+from localslack.block_shapes import BLOCKS, ELEMENTS
+from localslack.records import Message
 from tests.browser.screens import LEFT, RIGHT, Screens
+from tests.localslack.people import button, form, option, words
 
 pytestmark = pytest.mark.browser
 Json = dict[str, Any]

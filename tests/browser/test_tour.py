@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from bot.playground.playground import open_playground
-from bot.playground.slack.records import Message
 from core.break_glass import EventStatus
 from core.request import RequestStatus
+from localslack.records import Message
+from playground.playground import open_playground
 from tests.browser.screens import LEFT, RIGHT, Screens
 
 if TYPE_CHECKING:
-    from bot.playground.folder import Folder
+    from playground.folder import Folder
 
 pytestmark = pytest.mark.browser
 

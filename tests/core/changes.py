@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import Final
 
-from core.audit import AuditEvent, AuditKeyring, EntryDraft
+from core.audit.trail import AuditEvent, AuditKeyring, EntryDraft
+from core.audit.verification import verify_chain
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.errors import NotFound
 from core.record import Record
@@ -19,7 +20,6 @@ from core.review import Verdict
 from core.stores import Stores
 from core.stores.base import Replaced
 from core.usage import Usage, UsageLedger
-from core.verification import verify_chain
 from tests.builders import APPROVER, REVIEWER, SECOND_APPROVER, a_draft, a_profile, a_request, a_user, an_event
 
 NOW: Final = datetime(2100, 1, 1, tzinfo=UTC)

@@ -12,12 +12,12 @@ from contextlib import closing
 from multiprocessing.connection import Connection
 from typing import Final
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.record import Record
 from core.stores import Stores, open_stores
 from tests.builders import APPROVER, a_draft, a_profile, a_request, a_user, an_event
 from tests.core.changes import NOW, close_event
-from tests.engines.clock import FrozenClock
+from tests.harness.clock import FrozenClock
 
 THREADS: Final = 2
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
-    from core.audit import AuditEntry
+    from core.audit.trail import AuditEntry
 
 PATIENCE_SECONDS = 30.0
 

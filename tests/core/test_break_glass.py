@@ -16,7 +16,7 @@ from core.errors import InvalidInput, InvalidStateTransition, MalformedRecord, N
 from core.review import Review, Verdict
 from tests.builders import APPROVER, HOUR, INVOKER, REVIEWER, a_reviewed_event, an_event
 from tests.core.strategies import durations, legible_texts, moments
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 ACTIVE, CLOSED, EXPIRED = EventStatus
 

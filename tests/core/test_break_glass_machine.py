@@ -14,7 +14,7 @@ from core.break_glass import BreakGlassEvent
 from core.errors import InvalidStateTransition, NotAllowed
 from core.review import Verdict
 from tests.builders import HOUR, INVOKER, an_event
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 people = st.sampled_from((INVOKER, UserId("U0PERSON1"), UserId("U0PERSON2")))
 NOTES = "Nothing else would have helped"

@@ -21,7 +21,7 @@ from core.clock import (
     require_utc,
 )
 from core.errors import InvalidInput
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 all_moments = st.datetimes(timezones=st.just(UTC))
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from core.audit import AuditKeyring
+from core.audit.trail import AuditKeyring
+from core.audit.verification import Tally, verify_trail
 from core.record import Record
 from core.stores import Stores, open_stores
 from core.usage import Usage
-from core.verification import Tally, verify_trail
 from tests.core.changes import NOW
 from tests.core.committing import THREADS, commit_until_killed
 

@@ -21,11 +21,11 @@ from core.stores.dynamodb.connection import Connection, Timing
 from core.stores.dynamodb.tables import create_tables
 from tests.builders import SECOND_APPROVER
 from tests.core.changes import CHANGES, NOW, Change, Close, Create, Invoke, Update
-from tests.engines import faults
-from tests.engines.aws import ENVIRONMENT, REGION
-from tests.engines.clock import FrozenClock
-from tests.engines.faults import CutReply, CutRequest, Fault, HoldReply, HoldRequest, SwapReply
-from tests.engines.tcp_proxy import TcpProxy
+from tests.harness import faults
+from tests.harness.aws import ENVIRONMENT, REGION
+from tests.harness.clock import FrozenClock
+from tests.harness.faults import CutReply, CutRequest, Fault, HoldReply, HoldRequest, SwapReply
+from tests.harness.tcp_proxy import TcpProxy
 
 _WRITE: Final = "TransactWriteItems"
 _PATIENT: Final = Timing(connect_seconds=5, reply_seconds=10, deadline_seconds=60)

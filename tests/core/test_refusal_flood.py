@@ -11,7 +11,8 @@ from typing import Final
 import pytest
 
 from core.actor import UserId
-from core.audit import REFUSED, AuditEntry, AuditEvent, AuditKeyring
+from core.audit.trail import REFUSED, AuditEntry, AuditEvent, AuditKeyring
+from core.audit.verification import verify_trail
 from core.request import RequestId, RequestStatus
 from core.stores import Stores
 from core.stores.commit import StoreSettings
@@ -22,12 +23,11 @@ from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.sqlite import SqliteStores
 from core.stores.sqlite.audit import SqliteAudit
 from core.stores.sqlite.database import Database
-from core.verification import verify_trail
 from tests.core.races.presses import APPROVERS, BEGIN, HOUR, Act, Press, Told, carry_out, submit
-from tests.engines.aws import REGION
-from tests.engines.clock import FrozenClock
-from tests.engines.faults import HoldRequest
-from tests.engines.tcp_proxy import TcpProxy
+from tests.harness.aws import REGION
+from tests.harness.clock import FrozenClock
+from tests.harness.faults import HoldRequest
+from tests.harness.tcp_proxy import TcpProxy
 
 _WRITE: Final = "TransactWriteItems"
 _STRANGERS: Final = tuple(UserId(f"U0STRANGER{number:03d}") for number in range(50))

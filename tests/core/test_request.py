@@ -23,7 +23,7 @@ from core.request import (
 )
 from tests.builders import APPROVER, DAY, HOUR, PROD, REQUESTER, SECOND_APPROVER, a_request
 from tests.core.strategies import durations, legible_texts, moments
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 THIRD: Final = UserId("U0THIRD")
 EARLY: Final = A_MOMENT + HOUR

@@ -13,7 +13,7 @@ from core.actor import UserId
 from core.errors import InvalidStateTransition, NotAllowed
 from core.request import Request
 from tests.builders import DAY, HOUR, REQUESTER, a_request
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 PEOPLE = (REQUESTER, *(UserId(f"U0PERSON{number}") for number in range(4)))
 people = st.sampled_from(PEOPLE)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.counting import CallCounter, Cost
+from benchmarks.harness import dynamodb_scene
 from benchmarks.round_trips import USE_CASES, UseCase, count
-from benchmarks.scene import dynamodb_scene
 from core.clock import SystemClock
 from core.request import RequestId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.scene import Scene
+    from benchmarks.harness import Scene
 
 
 @pytest.fixture(scope="module", params=["moto", pytest.param("dynamodb_local", marks=pytest.mark.engine)])

@@ -8,7 +8,7 @@ from core.break_glass import EVENT_MACHINE, EventStatus
 from core.errors import InvalidStateTransition
 from core.request import REQUEST_MACHINE, RequestStatus
 from core.state_machine import StateMachine
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 
 class Light(StrEnum):

@@ -25,7 +25,7 @@ from core.usage import (
     is_escalated,
 )
 from tests.builders import DAY, HOUR, INVOKER, PROD, STAGING, an_event
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 OTHER: Final = UserId("U0OTHER")
 THIRTY_DAYS: Final = timedelta(days=30)

@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
-from core.audit import AuditEntry
+from core.audit.trail import AuditEntry
 from core.clock import Clock, format_time
 from core.errors import ConcurrentModification, MalformedRecord
 from core.stores.dynamodb.connection import ConditionFailed, Connection
-from core.stores.dynamodb.deliveries import DynamoDeliveries, entry_key, read_entry, waiting_attributes
 from core.stores.dynamodb.items import to_attributes
-from core.stores.dynamodb.places import HEAD_SEQ
+from core.stores.dynamodb.messages import HEAD_SEQ
+from core.stores.dynamodb.outbox import DynamoDeliveries, entry_key, read_entry, waiting_attributes
 from core.stores.schema import AUDIT
 
 _log = logging.getLogger("countersign.store")

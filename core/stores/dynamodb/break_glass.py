@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from core.actor import ProfileName, UserId
-from core.audit import EntryDraft
+from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
-from core.second_factor import CodeLedger
+from core.mfa import CodeLedger
 from core.stores.base import Replaced
 from core.stores.commit import StoreSettings, prepare_create, prepare_update
 from core.stores.dynamodb.connection import ConditionFailed, Connection

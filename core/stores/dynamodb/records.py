@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from core.audit import AuditEntry, EntryDraft
+from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
 from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
 from core.record import Record, check_record_id
@@ -32,9 +32,9 @@ from core.stores.commit import (
 from core.stores.dynamodb.audit import put_entry
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import ConditionFailed, Connection
-from core.stores.dynamodb.deliveries import entry_key
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
+from core.stores.dynamodb.outbox import entry_key
 from core.stores.listing import RecordLists, RequestLists, Row
 from core.stores.paging import Position
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table

@@ -13,10 +13,10 @@ from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 
-from core.audit import AuditEntry
+from core.audit.trail import AuditEntry
 from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
-from core.stores.sqlite.deliveries import ROWS_PER_READ, SqliteDeliveries, read_entry
+from core.stores.sqlite.outbox import ROWS_PER_READ, SqliteDeliveries, read_entry
 
 _log = logging.getLogger("countersign.store")
 

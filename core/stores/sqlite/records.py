@@ -16,14 +16,14 @@ from typing import Final, TypeVar
 from pydantic import JsonValue
 
 from core.actor import ProfileName, UserId
-from core.audit import EntryDraft
+from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
 from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
+from core.mfa import CodeLedger
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
-from core.second_factor import CodeLedger
 from core.stores.base import Replaced
 from core.stores.commit import (
     Commit,

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.decisions import NotKnownYet
-from bot.doors.dispatching import kind_of
-from bot.observability.metrics import Metrics, PayloadKind, Transport, TurnedAway
-from core.audit import AuditEvent
+from bot.observability.metrics import AnswerKind, Metrics, PayloadKind, Transport, TurnedAway
+from bot.transport.dispatcher import kind_of
+from core.audit.trail import AuditEvent
 from core.errors import StoreUnavailable
 from core.request import RequestId
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores
-from tests.core.services.bench import ANN, BOB, EVE, RITA, STRANGER, ChangingPolicy
+from tests.core.services.harness import ANN, BOB, EVE, RITA, STRANGER, ChangingPolicy
 
 if TYPE_CHECKING:
     pass
@@ -27,7 +26,7 @@ import pytest
 
 from core.break_glass import ReasonCode
 from core.errors import NotAllowed
-from tests.engines.clock import FrozenClock
+from tests.harness.clock import FrozenClock
 
 HOUR = timedelta(hours=1)
 
@@ -93,7 +92,7 @@ def test_break_glass_refusals_and_conflicts_are_counted(stores: Stores, clock: F
 
 def test_answers_and_payloads_are_counted() -> None:
     metrics = Metrics()
-    metrics.answered(NotKnownYet())
+    metrics.answered(AnswerKind.NOT_RECORDED_YET)
     metrics.turned_away(Transport.HTTP, TurnedAway.SIGNATURE)
     metrics.acknowledged(Transport.SOCKET_MODE, PayloadKind.BUTTON, 0.02)
 

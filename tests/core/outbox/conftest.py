@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from core.outbox import Outbox, Sink
+from core.outbox.outbox import Outbox, Sink
 from core.stores.base import Stores
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
 from tests.core.sinks import PATIENCE_SECONDS
-from tests.engines.clock import FrozenClock
+from tests.harness.clock import FrozenClock
 
 OpenOutbox: TypeAlias = Callable[..., Outbox]
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from tests.builders import APPROVER, PROD, SECOND_APPROVER, a_draft, a_request
 
 if TYPE_CHECKING:
     from core.actor import ProfileName
     from core.request import Request
     from core.stores.base import Stores
-    from tests.engines.clock import FrozenClock
+    from tests.harness.clock import FrozenClock
 
 
 def submit(stores: Stores, clock: FrozenClock, profile: ProfileName = PROD) -> Request:

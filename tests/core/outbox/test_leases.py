@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import StoreUnavailable
-from core.outbox import LEASE, THREADS, Delivered, Outbox, deliver_due
+from core.outbox.outbox import LEASE, THREADS, Delivered, Outbox, deliver_due
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
 from tests.core.outbox.records import submit, submit_with_votes
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from core.audit import AuditEntry
+    from core.audit.trail import AuditEntry
     from core.stores.base import Stores
-    from core.stores.deliveries import Delivery
+    from core.stores.outbox import Delivery
     from tests.core.outbox.conftest import OpenOutbox
-    from tests.engines.clock import FrozenClock
+    from tests.harness.clock import FrozenClock
 
 SECOND = timedelta(seconds=1)
 

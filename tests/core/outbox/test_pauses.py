@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.outbox import LONGEST_HOLD, THREADS, Delivered, deliver_due
+from core.outbox.outbox import LONGEST_HOLD, THREADS, Delivered, deliver_due
 from tests.builders import HOUR, PROD, STAGING
 from tests.core.outbox.records import submit
 from tests.core.sinks import PickySink, RecordingSink, StalledSink, a_failure
 
 if TYPE_CHECKING:
-    from core.audit import AuditEntry
+    from core.audit.trail import AuditEntry
     from core.stores.base import Stores
     from tests.core.outbox.conftest import OpenOutbox
-    from tests.engines.clock import FrozenClock
+    from tests.harness.clock import FrozenClock
 
 SECOND = timedelta(seconds=1)
 
@@ -46,7 +46,7 @@ def test_a_channel_that_asks_for_a_pause_is_left_alone_until_then_and_the_others
 def test_a_list_longer_than_what_fits_in_hand_ends_while_its_channel_pauses(
     stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.outbox.MOST_IN_HAND_OF_ONE_PROFILE", 2)
+    monkeypatch.setattr("core.outbox.outbox.MOST_IN_HAND_OF_ONE_PROFILE", 2)
     for _ in range(20):
         submit(stores, clock)
     sink = PickySink("slack", lambda _: a_failure(retry_after=SECOND))

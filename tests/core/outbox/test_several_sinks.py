@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.outbox import FIRST_PAUSE, Delivered, deliver_due
+from core.outbox.outbox import FIRST_PAUSE, Delivered, deliver_due
 from tests.builders import HOUR
 from tests.core.outbox.records import submit, submit_with_votes
 from tests.core.sinks import PickySink, RecordingSink, a_failure, a_final_failure
 
 if TYPE_CHECKING:
     from core.stores.base import Stores
-    from tests.engines.clock import FrozenClock
+    from tests.harness.clock import FrozenClock
 
 SECOND = timedelta(seconds=1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.outbox import THREADS, Delivered, deliver_due
+from core.outbox.outbox import THREADS, Delivered, deliver_due
 from tests.builders import PROD, STAGING
 from tests.core.outbox.records import submit, submit_with_votes
 from tests.core.sinks import RecordingSink, StalledSink
@@ -15,7 +15,7 @@ from tests.core.sinks import RecordingSink, StalledSink
 if TYPE_CHECKING:
     from core.stores.base import Stores
     from tests.core.outbox.conftest import OpenOutbox
-    from tests.engines.clock import FrozenClock
+    from tests.harness.clock import FrozenClock
 
 SECOND = timedelta(seconds=1)
 
@@ -72,8 +72,8 @@ def test_what_is_already_in_hand_is_not_taken_again(
 def test_a_list_longer_than_what_fits_in_hand_is_told_whole(
     stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.outbox.MOST_IN_HAND_OF_ONE_PROFILE", 2)
-    monkeypatch.setattr("core.outbox.MOST_IN_HAND", 3)
+    monkeypatch.setattr("core.outbox.outbox.MOST_IN_HAND_OF_ONE_PROFILE", 2)
+    monkeypatch.setattr("core.outbox.outbox.MOST_IN_HAND", 3)
     for _ in range(8):
         submit(stores, clock, PROD)
         submit(stores, clock, STAGING)

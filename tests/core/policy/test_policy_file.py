@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import InvalidPolicy
 from core.policy import PolicyFile, PolicySource, load_policy
-from tests.engines.clock import FrozenClock
+from tests.harness.clock import FrozenClock
 
 TEXT = """\
 version: 1

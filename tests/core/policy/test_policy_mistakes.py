@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidPolicy, PolicyProblem
 from core.policy import parse_policy
-from core.policy.reading import MOST_BYTES, read_values
+from core.policy.yaml_source import MOST_BYTES, read_values
 
 HEAD = """\
 version: 1

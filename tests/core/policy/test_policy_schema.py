@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from core.errors import InvalidPolicy
 from core.policy import load_policy, parse_policy
 from core.policy.editor_schema import policy_schema, write_schema
-from core.policy.reading import read_values
 from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Identity, PolicyShape, ProfileShape
-from core.policy.window import TimeWindow
+from core.policy.time_window import TimeWindow
+from core.policy.yaml_source import read_values
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "policy.example.yml"

@@ -8,14 +8,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import BreakGlassEvent
+from core.mfa import LOCK, MOST_WRONG_CODES
 from core.request import Request, RequestStatus
-from core.second_factor import LOCK, MOST_WRONG_CODES
 from core.stores import Stores
 from tests.core.races.presses import APPROVERS, EACH, HOUR, INVOKERS, REQUESTER, Act, Press, carry_out, invoke
 from tests.core.races.scenario import Round, Scenario, Trail
-from tests.engines.second_factor import code_at
+from tests.harness.mfa import code_at
 
 _ONE: Final = INVOKERS[0]
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from core.actor import Actor, DeciderId, UserGroupId, UserId
-from core.audit import AuditEvent, EntryDraft
+from core.audit.trail import AuditEvent, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.errors import CountersignError, InvalidStateTransition, LimitReached
 from core.policy import parse_policy
@@ -21,8 +21,8 @@ from core.record import Record
 from core.request import Approval, Request, RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores
-from tests.engines.clock import FrozenClock
-from tests.engines.second_factor import WrittenCodes
+from tests.harness.clock import FrozenClock
+from tests.harness.mfa import WrittenCodes
 
 BEGIN: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """When the races are: in the future, for DynamoDB Local deletes what its TTL calls old by the machine's clock."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from core.actor import CLOCK
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.request import DEFAULT_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.stores import Stores
 from tests.core.races.presses import APPROVERS, REMIND_AFTER, REQUESTER, Act, Press, carry_out, submit

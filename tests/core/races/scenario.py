@@ -16,17 +16,17 @@ from random import Random
 from typing import Final, Self
 
 from core.actor import CLOCK, ProfileName, UserId
-from core.audit import REFUSED, AuditEvent, AuditKeyring
+from core.audit.trail import REFUSED, AuditEvent, AuditKeyring
+from core.audit.verification import Tally, verify_trail
 from core.break_glass import BreakGlassEvent
 from core.errors import MalformedRecord
 from core.record import Record
 from core.request import Request
 from core.stores import Stores, open_stores
 from core.usage import UsageLedger
-from core.verification import Tally, verify_trail
-from tests.core.races.crowds import Crowd
+from tests.core.races.people import Crowd
 from tests.core.races.presses import BEGIN, Act, Press, Told
-from tests.engines.clock import FrozenClock
+from tests.harness.clock import FrozenClock
 
 BETWEEN_ROUNDS: Final = timedelta(days=32)
 """Longer than a ledger remembers, so that every round begins afresh for the same people."""

@@ -15,9 +15,9 @@ import pytest
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.tables import create_tables
 from tests.core.races import break_glass, emergencies, requests
-from tests.core.races.crowds import Crowd, Processes, Threads
+from tests.core.races.people import Crowd, Processes, Threads
 from tests.core.races.scenario import Scenario, run_rounds
-from tests.engines.aws import REGION, dynamodb_client
+from tests.harness.aws import REGION, dynamodb_client
 
 ROUNDS = int(os.environ.get("COUNTERSIGN_RACE_ROUNDS", "200"))
 SCENARIOS = (*requests.SCENARIOS, *break_glass.SCENARIOS, *emergencies.SCENARIOS)

@@ -12,8 +12,8 @@ from core.request import Request
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores
 from tests.builders import HOUR
-from tests.core.services.bench import DEPLOY, RITA, ChangingPolicy, Disturbance, DisturbedStores, invoke
-from tests.engines.clock import FrozenClock
+from tests.core.services.harness import DEPLOY, RITA, ChangingPolicy, Disturbance, DisturbedStores, invoke
+from tests.harness.clock import FrozenClock
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from core.actor import Actor
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.clock import TICK
 from core.errors import (
@@ -14,11 +14,11 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.services import BreakGlassService
-from core.services.attempt import MOST_TRIES
+from core.services.use_case import MOST_TRIES
 from core.stores import Stores
 from core.usage import UsageLedger
 from tests.builders import DAY, HOUR, PROD, STAGING, a_draft
-from tests.core.services.bench import (
+from tests.core.services.harness import (
     ANN,
     BOB,
     CLEO,
@@ -30,7 +30,7 @@ from tests.core.services.bench import (
     noted,
     trail,
 )
-from tests.engines.clock import A_MOMENT, FrozenClock
+from tests.harness.clock import A_MOMENT, FrozenClock
 
 
 @pytest.mark.parametrize("closer", [ANN, BOB], ids=["its invoker", "an approver"])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.clock import TICK
 from core.errors import (
     InvalidStateTransition,
@@ -14,7 +14,7 @@ from core.request import Request, RequestStatus
 from core.services import RequestService
 from core.stores import Stores
 from tests.builders import HOUR, PROD, STAGING
-from tests.core.services.bench import (
+from tests.core.services.harness import (
     ANN,
     BOB,
     CLEO,
@@ -27,7 +27,7 @@ from tests.core.services.bench import (
     request_id_of,
     trail,
 )
-from tests.engines.clock import A_MOMENT, FrozenClock
+from tests.harness.clock import A_MOMENT, FrozenClock
 
 
 def test_votes_are_counted_until_the_last_one_opens_the_window(

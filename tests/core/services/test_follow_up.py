@@ -7,15 +7,15 @@ from datetime import timedelta
 import pytest
 
 from core.actor import CLOCK
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import TICK
 from core.review import Verdict
 from core.services import BreakGlassService
 from core.stores import Stores
 from tests.builders import DAY, HOUR
-from tests.core.services.bench import ANN, BOB, ChangingPolicy, Disturbance, trail
-from tests.engines.clock import A_MOMENT, FrozenClock
+from tests.core.services.harness import ANN, BOB, ChangingPolicy, Disturbance, trail
+from tests.harness.clock import A_MOMENT, FrozenClock
 
 WHY = "The checkout is down, INC-12"
 MINUTE = timedelta(minutes=1)

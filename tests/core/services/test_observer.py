@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import EventId, ReasonCode
 from core.errors import InvalidInput, NotAllowed, StoreUnavailable
 from core.record import Record
 from core.request import RequestId
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores
-from tests.core.services.bench import (
+from tests.core.services.harness import (
     ANN,
     BOB,
     EVE,
@@ -23,7 +23,7 @@ from tests.core.services.bench import (
     Disturbance,
     DisturbedStores,
 )
-from tests.engines.clock import FrozenClock
+from tests.harness.clock import FrozenClock
 
 HOUR = timedelta(hours=1)
 WHY = "Deploy the fix for INC-12"

@@ -12,9 +12,9 @@ from core.clock import TICK
 from core.duration import to_nanoseconds
 from core.errors import StoreUnavailable
 from core.request import RequestId, RequestStatus
-from core.services.attempt import MOST_TRIES
+from core.services.use_case import MOST_TRIES
 from tests.builders import HOUR
-from tests.core.services.bench import ANN, BOB, RITA, trail
+from tests.core.services.harness import ANN, BOB, RITA, trail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from core.request import Request
     from core.services import RequestService
     from core.stores import Stores
-    from tests.core.services.bench import ChangingPolicy, Disturbance
-    from tests.engines.clock import FrozenClock
+    from tests.core.services.harness import ChangingPolicy, Disturbance
+    from tests.harness.clock import FrozenClock
 
 WHY: Final = "Deploy the fix for INC-12"
 REMIND_AFTER: Final = 3 * HOUR

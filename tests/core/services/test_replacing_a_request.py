@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from core.actor import Actor
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.errors import InvalidStateTransition, NotAllowed, RequestNotFound
 from core.request import Request, RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores
 from tests.builders import DAY, HOUR
-from tests.core.services.bench import ANN, BOB, CLEO, Disturbance, by, noted, trail
-from tests.engines.clock import FrozenClock
+from tests.core.services.harness import ANN, BOB, CLEO, Disturbance, by, noted, trail
+from tests.harness.clock import FrozenClock
 
 WHY = "The checkout is down, INC-12"
 

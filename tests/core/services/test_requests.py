@@ -14,10 +14,10 @@ from core.errors import (
 )
 from core.request import Request, RequestId, RequestStatus
 from core.services import RequestService
-from core.services.attempt import MOST_TRIES
+from core.services.use_case import MOST_TRIES
 from core.stores import Stores
 from tests.builders import DAY, HOUR, PROD, STAGING
-from tests.core.services.bench import (
+from tests.core.services.harness import (
     ANN,
     BOB,
     DEPLOY,
@@ -29,7 +29,7 @@ from tests.core.services.bench import (
     request_id_of,
     trail,
 )
-from tests.engines.clock import A_MOMENT, FrozenClock
+from tests.harness.clock import A_MOMENT, FrozenClock
 
 
 def test_a_vote_that_another_one_overtook_is_decided_again_on_the_new_record(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from core.actor import Actor
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.errors import (
     InvalidStateTransition,
@@ -12,7 +12,7 @@ from core.errors import (
 from core.review import Verdict
 from core.services import BreakGlassService
 from core.stores import Stores
-from tests.core.services.bench import (
+from tests.core.services.harness import (
     ANN,
     BOB,
     CLEO,
@@ -25,7 +25,7 @@ from tests.core.services.bench import (
     noted,
     trail,
 )
-from tests.engines.clock import A_MOMENT, FrozenClock
+from tests.harness.clock import A_MOMENT, FrozenClock
 
 
 @pytest.fixture

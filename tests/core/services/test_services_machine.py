@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from core.actor import Actor
-from core.audit import AuditKeyring
+from core.audit.trail import AuditKeyring
+from core.audit.verification import verify_trail
 from core.break_glass import EventId, ReasonCode
 from core.errors import Refused
 from core.request import RequestId
 from core.review import Verdict
 from core.services import BreakGlassService, RequestService
 from core.stores import open_stores
-from core.verification import verify_trail
 from tests.builders import HOUR, PROD, STAGING
-from tests.core.services.bench import ANN, BOB, CLEO, EVE, RITA, STRANGER, ChangingPolicy
-from tests.engines.clock import FrozenClock
+from tests.core.services.harness import ANN, BOB, CLEO, EVE, RITA, STRANGER, ChangingPolicy
+from tests.harness.clock import FrozenClock
 
 WHY = "The checkout is down, INC-12"
 APPROVERS = (ANN, BOB, CLEO)

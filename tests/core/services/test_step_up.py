@@ -7,16 +7,16 @@ from datetime import timedelta
 import pytest
 
 from core.actor import Actor
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.errors import CodeRefused, LimitReached, NotAllowed, StoreUnavailable
-from core.second_factor import LOCK
+from core.mfa import LOCK
 from core.services import BreakGlassService
 from core.stores import Stores
 from tests.builders import HOUR, PROD
-from tests.core.services.bench import ANN, BOB, ChangingPolicy, Disturbance, DisturbedStores, noted
-from tests.engines.clock import FrozenClock
-from tests.engines.second_factor import STEP_SECONDS, WrittenCodes, code_at
+from tests.core.services.harness import ANN, BOB, ChangingPolicy, Disturbance, DisturbedStores, noted
+from tests.harness.clock import FrozenClock
+from tests.harness.mfa import STEP_SECONDS, WrittenCodes, code_at
 
 WHY = "The checkout is down, INC-12"
 STEP = timedelta(seconds=STEP_SECONDS)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.clock import TICK, new_id
 from core.errors import (
     InvalidInput,
@@ -17,7 +17,7 @@ from core.request import Request, RequestId, RequestStatus
 from core.services import RequestService
 from core.stores import Stores
 from tests.builders import DAY, HOUR, PROD, a_clock_draft, a_draft, a_request
-from tests.core.services.bench import (
+from tests.core.services.harness import (
     ANN,
     DEPLOY,
     EVE,
@@ -29,7 +29,7 @@ from tests.core.services.bench import (
     request_id_of,
     trail,
 )
-from tests.engines.clock import A_MOMENT, FrozenClock
+from tests.harness.clock import A_MOMENT, FrozenClock
 
 
 def test_submit_stores_a_pending_request_that_bears_what_its_rule_asks_for(

@@ -12,10 +12,10 @@ from core.request import RequestId
 from core.services import BreakGlassService, RequestService
 from core.services.timeline import Timeline, read_timeline
 from core.stores import Stores
-from core.stores.places import Place
+from core.stores.messages import Place
 from tests.builders import DAY, HOUR
-from tests.core.services.bench import ANN, BOB, STRANGER, ChangingPolicy
-from tests.engines.clock import FrozenClock
+from tests.core.services.harness import ANN, BOB, STRANGER, ChangingPolicy
+from tests.harness.clock import FrozenClock
 
 WHY = "The checkout is down, INC-12"
 

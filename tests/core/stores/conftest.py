@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.clock import new_id
-from tests.core.stores.bench import Bench, DynamoBench, SqliteBench
-from tests.engines.aws import dynamodb_client
-from tests.engines.tables import make_tables
+from tests.core.stores.harness import Bench, DynamoBench, SqliteBench
+from tests.harness.aws import dynamodb_client
+from tests.harness.tables import make_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from core.stores.base import Stores
-    from tests.engines.clock import FrozenClock
+    from tests.harness.clock import FrozenClock
 
 _LOCAL = pytest.param("dynamodb_local", marks=pytest.mark.engine)
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit import REFUSALS_KIND, AuditEntry, AuditEvent, seal
+from core.audit.trail import REFUSALS_KIND, AuditEntry, AuditEvent, seal
+from core.audit.verification import verify_trail
 from core.clock import TICK, new_id
 from core.errors import ConcurrentModification, MalformedRecord
-from core.verification import verify_trail
 from tests.builders import APPROVER, DAY, HOUR, a_draft, a_refusal, a_request, an_event
-from tests.core.stores.bench import KEYRING
-from tests.engines.clock import A_MOMENT
+from tests.core.stores.harness import KEYRING
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.stores.base import Stores
-    from tests.core.stores.bench import Bench
+    from tests.core.stores.harness import Bench
 
 BATCH = 24
 """DynamoDB Local takes 25 writes in one transaction; AWS takes 100."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.actor import DeciderId, ProfileName, UserId
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import TICK, new_id
 from core.errors import ConcurrentModification, FixedFactChanged, InvalidStateTransition
@@ -25,12 +25,12 @@ from tests.builders import (
     a_reviewed_event,
     an_event,
 )
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.record import Record
     from core.stores.base import Stores
-    from tests.core.stores.bench import Bench
+    from tests.core.stores.harness import Bench
 
 LATER = A_MOMENT + timedelta(minutes=5)
 

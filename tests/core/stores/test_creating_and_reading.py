@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import EventId
 from core.clock import TICK, new_id
 from core.errors import (
@@ -30,11 +30,11 @@ from tests.builders import (
     an_approved_request,
     an_event,
 )
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.stores.base import Stores
-    from tests.core.stores.bench import Bench
+    from tests.core.stores.harness import Bench
 
 
 def test_what_was_created_is_read_back_equal(stores: Stores) -> None:

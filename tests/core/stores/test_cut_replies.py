@@ -14,16 +14,16 @@ from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection, Timing
 from core.usage import UsageLedger
 from tests.builders import a_draft, a_request, an_event
-from tests.engines import faults
-from tests.engines.aws import dynamodb_client
-from tests.engines.tcp_proxy import TcpProxy
+from tests.harness import faults
+from tests.harness.aws import dynamodb_client
+from tests.harness.tcp_proxy import TcpProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from core.request import Request
     from core.stores.base import Stores
-    from tests.core.stores.bench import DynamoBench
+    from tests.core.stores.harness import DynamoBench
 
 
 def ask_get(stores: Stores, request: Request) -> str:

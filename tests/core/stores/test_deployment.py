@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from bot.commands.story import MovableClock, Story
-from core.audit import AuditKeyring
+from core.audit.trail import AuditKeyring
+from core.audit.verification import verify_trail
 from core.break_glass import EventStatus
 from core.request import RequestStatus
 from core.stores.commit import StoreSettings
@@ -20,8 +20,8 @@ from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.deployment import Role, cloudformation, iam_policy
 from core.stores.dynamodb.tables import check_tables, create_tables
-from core.verification import verify_trail
-from tests.engines.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, dynamodb_client
+from playground.story import MovableClock, Story
+from tests.harness.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, dynamodb_client
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import EventId, EventStatus
 from core.errors import ConcurrentModification, InvalidStateTransition, StoreUnavailable
-from core.outbox import deliver_due
+from core.outbox.outbox import deliver_due
 from core.request import RequestId, RequestStatus
 from core.stores.dynamodb.connection import Connection
 from tests.builders import (
@@ -23,10 +23,10 @@ from tests.builders import (
     a_reviewed_event,
     an_event,
 )
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
-    from tests.core.stores.bench import DynamoBench
+    from tests.core.stores.harness import DynamoBench
 
 
 def _operations(calls: list[tuple[str, dict[str, Any]]]) -> list[str]:

@@ -29,7 +29,7 @@ from tests.builders import (
     an_approved_request,
     an_event,
 )
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from core.record import Record
     from core.stores.base import Stores
-    from tests.core.stores.bench import Bench
+    from tests.core.stores.harness import Bench
 
 SECOND = timedelta(seconds=1)
 

@@ -12,14 +12,14 @@ from core.clock import new_id
 from core.errors import MalformedRecord
 from core.request import RequestId, RequestStatus
 from tests.builders import APPROVER, HOUR, INVOKER, PROD, REQUESTER, a_draft, a_request, an_event
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from core.record import Record
     from core.request import Request
-    from tests.core.stores.bench import Bench
+    from tests.core.stores.harness import Bench
 
 KINDS: dict[str, Callable[[Bench, Record], None]] = {
     "cannot be read at all": lambda bench, record: bench.make_unreadable(record),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit import AuditEntry, AuditEvent, seal
+from core.audit.trail import AuditEntry, AuditEvent, seal
 from core.break_glass import EventId
 from core.clock import TICK
 from core.errors import BrokenChain, ConcurrentModification, EventExists, RequestExists
@@ -23,14 +23,14 @@ from tests.builders import (
     an_approved_request,
     an_event,
 )
-from tests.core.stores.bench import KEYRING
-from tests.engines.clock import A_MOMENT
+from tests.core.stores.harness import KEYRING
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.break_glass import BreakGlassEvent
     from core.record import Record
     from core.stores.base import Stores
-    from tests.core.stores.bench import Bench
+    from tests.core.stores.harness import Bench
 
 
 def _invoke(stores: Stores, event: BreakGlassEvent) -> BreakGlassEvent:

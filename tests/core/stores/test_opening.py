@@ -19,15 +19,15 @@ from core.stores.dynamodb import DynamoStores
 from core.stores.opening import DynamoLocation, SqliteLocation, read_store_url
 from core.stores.sqlite import SqliteStores
 from tests.builders import PROD, REQUESTER, a_draft, a_refusal, a_request
-from tests.core.stores.bench import KEYRING
-from tests.engines.aws import dynamodb_client
-from tests.engines.tables import make_tables
+from tests.core.stores.harness import KEYRING
+from tests.harness.aws import dynamodb_client
+from tests.harness.tables import make_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.engines.clock import FrozenClock
+    from tests.harness.clock import FrozenClock
 
 
 @pytest.mark.parametrize(

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.actor import DeciderId
-from core.audit import AuditEntry, AuditEvent
+from core.audit.trail import AuditEntry, AuditEvent
+from core.audit.verification import verify_trail
 from core.clock import format_time
 from core.errors import ConcurrentModification, StoreUnavailable
 from core.stores.commit import StoreSettings
 from core.stores.refusal_log import MOST_PER_BATCH, MOST_WAITING, BackgroundRefusalLog
 from core.stores.sqlite.audit import SqliteAudit
 from core.stores.sqlite.database import Database
-from core.verification import verify_trail
 from tests.builders import APPROVER, REQUESTER, a_refusal
-from tests.core.stores.bench import KEYRING
-from tests.engines.clock import A_MOMENT
+from tests.core.stores.harness import KEYRING
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from core.stores.base import Stores
-    from tests.core.stores.bench import Bench
-    from tests.engines.clock import FrozenClock
+    from tests.core.stores.harness import Bench
+    from tests.harness.clock import FrozenClock
 
 PATIENCE = 30.0
 """Seconds until a test calls a hang a hang. None waits this long when all is well."""

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit import AuditEvent, seal
+from core.audit.trail import AuditEvent, seal
 from core.break_glass import EventId
 from core.clock import TICK
 from core.errors import BrokenChain, ConcurrentModification, EventExists, InvalidStateTransition, RequestNotFound
+from core.mfa import CodeLedger
 from core.request import RequestId, RequestStatus
-from core.second_factor import CodeLedger
 from core.stores.base import Replaced
 from tests.builders import APPROVER, INVOKER, PROD, a_draft, a_request, an_event
-from tests.core.stores.bench import KEYRING
-from tests.engines.clock import A_MOMENT
+from tests.core.stores.harness import KEYRING
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.break_glass import BreakGlassEvent
     from core.request import Request
     from core.stores.base import Stores
-    from tests.core.stores.bench import Bench
+    from tests.core.stores.harness import Bench
 
 
 @pytest.fixture

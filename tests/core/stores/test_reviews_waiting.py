@@ -8,17 +8,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.actor import UserId
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.break_glass import BreakGlassEvent, EventId
 from tests.builders import HOUR, INVOKER, a_draft, a_reviewed_event, an_event
-from tests.core.stores.bench import SqliteBench
-from tests.engines.clock import A_MOMENT, FrozenClock
+from tests.core.stores.harness import SqliteBench
+from tests.harness.clock import A_MOMENT, FrozenClock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from core.stores.base import Stores
-    from tests.core.stores.bench import Bench
+    from tests.core.stores.harness import Bench
 
 MINUTE = timedelta(minutes=1)
 

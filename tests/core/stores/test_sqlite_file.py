@@ -19,13 +19,13 @@ from core.request import RequestId
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores, database
 from tests.builders import APPROVER, REQUESTER, a_draft, a_request
-from tests.core.stores.bench import SqliteBench
-from tests.engines.clock import A_MOMENT
+from tests.core.stores.harness import SqliteBench
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.engines.clock import FrozenClock
+    from tests.harness.clock import FrozenClock
 
 _ROOT = Path(__file__).resolve().parents[3]
 _OPENING = """

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from core.audit import AuditEvent
+from core.audit.trail import AuditEvent
 from core.clock import format_time
 from core.stores.base import DEFAULT_RETENTION
 from core.usage import HORIZON
@@ -22,12 +22,12 @@ from tests.builders import (
     an_approved_request,
     an_event,
 )
-from tests.engines.clock import A_MOMENT
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.record import Record
     from core.stores.base import Stores
-    from tests.core.stores.bench import Bench, DynamoBench
+    from tests.core.stores.harness import Bench, DynamoBench
 
 FIXED_WIDTH = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 OPTIONAL = {

@@ -14,7 +14,7 @@ from core.stores.dynamodb.comparison import Described, compare
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.tables import check_tables, create_tables
 from core.stores.schema import AUDIT, REQUESTS, TABLES, Key, Table
-from tests.engines.aws import dynamodb_client
+from tests.harness.aws import dynamodb_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,129 @@
+"""The deployment that every benchmark works on: a policy, people, and the two services over some stores.
+
+Invariant: the policy allows what a benchmark does, with every kind of limit in force, so that what is measured is a
+yes that had to be earned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from core.actor import Actor, UserGroupId, UserId
+from core.audit.trail import AuditKeyring
+from core.break_glass import BreakGlassEvent, ReasonCode
+from core.clock import Clock, new_id
+from core.policy.loader import parse_policy
+from core.request import Request
+from core.services import BreakGlassService, RequestService
+from core.stores.base import Stores
+from core.stores.commit import StoreSettings
+from core.stores.dynamodb import DynamoStores
+from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.tables import create_tables
+from tests.harness.aws import dynamodb_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+HOUR: Final = timedelta(hours=1)
+WHY: Final = "The checkout is down since the last deployment, see INC-12"
+PROFILES: Final = tuple(f"prod-{number:03d}" for number in range(100))
+"""Many, because a profile's ledger grows with each break-glass event of a run."""
+_LISTED: Final = "".join(f"  {name}: {{channel: C0BENCH1}}\n" for name in (*PROFILES, "quorum", "quick"))
+POLICY: Final = parse_policy(
+    f"""\
+version: 1
+profiles:
+{_LISTED}
+approval:
+  - {{name: one, profiles: [prod-*], approvers: [S0APPROVERS], max_duration: 4h}}
+  - {{name: two, profiles: [quorum], approvers: [S0APPROVERS], required_approvals: 2, max_duration: 4h}}
+  - {{name: none, profiles: [quick], approvers: [S0APPROVERS], max_duration: 4h, auto_approve: {{max_duration: 2h}}}}
+security_channel: C0BENCH2
+break_glass:
+  - name: on-call
+    profiles: [prod-*]
+    users: [S0ONCALL]
+    max_duration: 2h
+    cooldown: 30m
+    max_per_user: 3
+    max_per_profile: 500
+    quota_window: 24h
+    escalation_threshold: 400
+    mfa: required
+""".encode()
+)
+KEYRING: Final = AuditKeyring.from_text("0123456789abcdef" * 4)
+
+
+def a_person(*groups: str) -> Actor:
+    """Somebody whom no other benchmark knows."""
+    return Actor(
+        id=UserId(f"U{new_id().upper()}"), name="Somebody", user_groups=frozenset(UserGroupId(each) for each in groups)
+    )
+
+
+APPROVER: Final = a_person("S0APPROVERS")
+SECOND_APPROVER: Final = a_person("S0APPROVERS")
+
+
+class _AnyCode:
+    """A second factor that takes any code, and each time as a later one: what it costs is not the database's."""
+
+    @property
+    def method(self) -> str:
+        """As a real one calls itself."""
+        return "totp"
+
+    def find_step(self, person: UserId, code: str, now: datetime) -> int:
+        """A step that is later each time."""
+        del person, code
+        return int(now.timestamp() * 1_000_000)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The stores, the services over them, and the shortest way to what a benchmark begins with."""
+
+    stores: Stores
+    clock: Clock
+
+    @property
+    def requests(self) -> RequestService:
+        """Ask for access, and decide on it."""
+        return RequestService(self.stores, POLICY, self.clock)
+
+    @property
+    def break_glass(self) -> BreakGlassService:
+        """Break the glass, close it, answer for it."""
+        return BreakGlassService(self.stores, POLICY, self.clock, second_factor=_AnyCode())
+
+    def ask(self, profile: str = PROFILES[0], requester: Actor | None = None) -> Request:
+        """A new request."""
+        return self.requests.submit(requester or a_person(), profile, HOUR, WHY)
+
+    def invoke(self, profile: str = PROFILES[0], invoker: Actor | None = None) -> BreakGlassEvent:
+        """A new break-glass event."""
+        invoker = invoker or a_person("S0ONCALL")
+        return self.break_glass.invoke(invoker, profile, ReasonCode.INCIDENT, WHY, HOUR, code="123456")
+
+
+@contextmanager
+def dynamodb_scene(url: str, clock: Clock) -> Iterator[tuple[Scene, DynamoDBClient, str]]:
+    """A scene on tables of its own at a DynamoDB, with the client that it calls through and the tables' prefix."""
+    prefix = f"b-{new_id()}"
+    with dynamodb_client(url) as client:
+        create_tables(Connection(client), prefix)
+        stores = DynamoStores(Connection(client), prefix, StoreSettings(keyring=KEYRING, clock=clock))
+        try:
+            yield Scene(stores, clock), client, prefix
+        finally:
+            stores.close()
+
+
+Call = Callable[[], object]
+"""Something to be measured, with all that it needs made ready."""

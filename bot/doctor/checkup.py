@@ -1,0 +1,97 @@
+"""The checkup: every check, in the order in which one needs the other.
+
+Invariant: a check that cannot be made says so or is left out, and never keeps the others from being made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.doctor.finding import Finding, fine, wrong
+from bot.doctor.mfa_checks import check_second_factors
+from bot.doctor.slack_checks import SlackChecks
+from bot.doctor.store_checks import check_store
+from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings
+from core.clock import Clock
+from core.errors import InvalidInput, InvalidPolicy
+from core.policy import Policy, load_policy
+
+
+def examine(store: str | None, clock: Clock) -> Iterator[Finding]:
+    """Check everything; `store` is what the command line says instead of COUNTERSIGN_STORE."""
+    settings: Settings | None = None
+    slack: SlackSettings | None = None
+    policy: Policy | None = None
+    try:
+        settings = read_settings(store=store)
+    except InvalidInput as error:
+        yield _bad_setting(error)
+    try:
+        slack = read_slack_settings()
+    except InvalidInput as error:
+        yield _bad_setting(error)
+    if settings is not None:
+        yield from _check_audit_key(settings)
+        try:
+            policy = load_policy(settings.policy)
+        except InvalidPolicy as error:
+            yield from _explain_policy(error)
+        else:
+            yield fine(f"policy: {settings.policy}, digest {policy.digest[:12]}")
+            yield from check_second_factors(policy, settings.mfa_secrets)
+    if slack is not None:
+        yield from _check_slack(settings, slack, policy, clock)
+    if settings is not None:
+        yield from check_store(settings, clock)
+
+
+def _bad_setting(error: InvalidInput) -> Finding:
+    return wrong(f"{error.field}: {error.problem}", error.fix)
+
+
+def _check_audit_key(settings: Settings) -> Iterator[Finding]:
+    if settings.keyring.is_keyed:
+        yield fine(f"audit key: the trail is sealed with the key {settings.keyring.key_id}")
+        return
+    try:
+        settings.require_audit_key()
+    except InvalidInput as error:
+        yield _bad_setting(error)
+
+
+def _explain_policy(error: InvalidPolicy) -> Iterator[Finding]:
+    for each in error.problems:
+        yield wrong(f"policy: {error.source}:{each.line}: {each.path}: {each.problem}", each.fix)
+
+
+def _check_slack(
+    settings: Settings | None, slack: SlackSettings, policy: Policy | None, clock: Clock
+) -> Iterator[Finding]:
+    if settings is not None:
+        try:
+            slack.require_transport(settings.listen)
+        except InvalidInput as error:
+            yield _bad_setting(error)
+    if not slack.bot_token.get_secret_value():
+        return
+    checks = SlackChecks(slack.bot_token, slack.api_url, clock)
+    yield from checks.check_token()
+    if not checks.is_known:
+        return
+    yield from checks.check_scopes(is_email_trusted=policy is not None and policy.shape.identity.trust_email)
+    yield from checks.check_clock()
+    if settings is not None and settings.listen is None and slack.app_token is not None:
+        yield from checks.check_app_token(slack.app_token)
+    if policy is not None:
+        yield from checks.check_user_groups(policy.user_groups())
+        yield from checks.check_channels(_channels(policy))
+
+
+def _channels(policy: Policy) -> dict[str, list[str]]:
+    """Each channel with the profiles that are decided in it; and the one that hears of emergencies."""
+    channels: dict[str, list[str]] = {}
+    for name, profile in policy.shape.profiles.items():
+        channels.setdefault(profile.channel, []).append(name)
+    if policy.security_channel is not None:
+        channels.setdefault(policy.security_channel, []).append("security")
+    return channels

@@ -1,0 +1,133 @@
+"""What one person gets to see of break-glass: what is live, what waits for their review, and what they may declare.
+
+Invariant: nobody is shown an event with which they have nothing to do: it is their own, or they may close or review it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from bot.slack.app_surface import BREAK_GLASS
+from bot.views.block_kit import Block, Message
+from bot.views.break_glass.form import BreakGlassOffer, Declared, Origin, break_glass_form
+from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
+from bot.views.break_glass.replies import NOTHING_TO_DECLARE
+from bot.views.home import MOST_ROWS, HomeSection
+from bot.views.pagination import PER_PAGE
+from bot.views.replies import notice, reply
+from core.actor import Actor
+from core.break_glass import BreakGlassEvent, EventStatus
+from core.clock import Clock
+from core.policy import PolicySource
+from core.policy.rules import Mfa
+from core.request import Request
+from core.stores.base import BreakGlassStore, Page
+
+_SECTIONS: Final = (
+    (BreakGlassListKind.ACTIVE, "No glass is broken."),
+    (BreakGlassListKind.REVIEWS, "Nothing waits for your review."),
+)
+
+
+class EventLists:
+    """Reads the store and the policy for one person. Safe for threads. Everything here may raise StoreError."""
+
+    def __init__(self, store: BreakGlassStore, policy: PolicySource, clock: Clock) -> None:
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+
+    def page(self, kind: BreakGlassListKind, person: Actor, number: int) -> Message:
+        """One page of a list, counted from 1."""
+        start = (number - 1) * PER_PAGE
+        shown = list(islice(self._rows(kind, person), start, start + PER_PAGE + 1))
+        has_more = len(shown) > PER_PAGE
+        return event_list_page(kind, shown[:PER_PAGE], page=number, has_more=has_more, now=self._clock.now())
+
+    def sections(self, person: Actor) -> tuple[HomeSection, ...]:
+        """What of it stands in the person's Home tab: nothing for somebody who never has to do with break-glass."""
+        now, sections = self._clock.now(), list[HomeSection]()
+        for kind, nothing in _SECTIONS:
+            rows = list(islice(self._rows(kind, person), MOST_ROWS + 1))
+            if rows or self.may_declare(person):
+                more = f"{BREAK_GLASS} {kind}" if len(rows) > MOST_ROWS else None
+                shown = [event_row(row, now) for row in rows[:MOST_ROWS]]
+                sections.append(HomeSection(kind.heading, shown, nothing, more))
+        return tuple(sections)
+
+    def may_declare(self, person: Actor, profile: str | None = None) -> bool:
+        """True when a rule lets this person break the glass, for this profile or for any."""
+        policy = self._policy.current()
+        if profile is not None:
+            return policy.break_glass_terms_for(profile, person) is not None
+        return bool(policy.declarable_profiles(person))
+
+    def needs_code(self, person: Actor, profile: str) -> bool:
+        """True when this person has to type a code of their second factor, for which only a form has a place."""
+        terms = self._policy.current().break_glass_terms_for(profile, person)
+        return terms is not None and terms.mfa is Mfa.REQUIRED
+
+    def form(
+        self, person: Actor, origin: Origin, *, begun: Declared | None = None, replaced: Request | None = None
+    ) -> Block:
+        """The form to break the glass, with what this person may declare, or a word that there is nothing."""
+        offers = tuple(self._offers(person))
+        if replaced is not None:
+            offers = tuple(offer for offer in offers if offer.profile == replaced.profile)
+        if not offers:
+            return notice(reply(NOTHING_TO_DECLARE))
+        return break_glass_form(offers, origin, begun=begun, replaced=replaced)
+
+    def _offers(self, person: Actor) -> Iterator[BreakGlassOffer]:
+        policy = self._policy.current()
+        for profile in policy.declarable_profiles(person):
+            terms = policy.break_glass_terms_for(profile.name, person)
+            if terms is not None:
+                yield BreakGlassOffer(
+                    profile=profile.name,
+                    description=profile.description,
+                    reason_codes=terms.allowed_reason_codes,
+                    max_duration=terms.max_duration,
+                    needs_code=terms.mfa is Mfa.REQUIRED,
+                )
+
+    def _rows(self, kind: BreakGlassListKind, person: Actor) -> Iterator[EventRow]:
+        if kind is BreakGlassListKind.ACTIVE:
+            return self._live(person)
+        # The longest overdue first: what came first waits the longest.
+        return iter(sorted(self._to_review(person), key=lambda row: row.review_due))
+
+    def _live(self, person: Actor) -> Iterator[EventRow]:
+        def read(cursor: str | None) -> Page[BreakGlassEvent]:
+            return self._store.list_by_status(EventStatus.ACTIVE, cursor=cursor)
+
+        policy, now = self._policy.current(), self._clock.now()
+        for event in _all(read):
+            if not event.is_granting(now):
+                continue
+            if policy.judge_close(person, profile=event.profile, invoker=event.invoker).is_allowed:
+                yield EventRow(event, self._due(event), may_close=True)
+
+    def _to_review(self, person: Actor) -> Iterator[EventRow]:
+        def read(cursor: str | None) -> Page[BreakGlassEvent]:
+            return self._store.list_waiting_for_review(cursor=cursor)
+
+        policy = self._policy.current()
+        for event in _all(read):
+            if policy.judge_review(person, profile=event.profile, invoker=event.invoker).is_allowed:
+                yield EventRow(event, self._due(event), may_review=True)
+
+    def _due(self, event: BreakGlassEvent) -> datetime:
+        return event.review_due_at(self._policy.current().times_of(event.rule).review_within)
+
+
+def _all(read: Callable[[str | None], Page[BreakGlassEvent]]) -> Iterator[BreakGlassEvent]:
+    cursor: str | None = None
+    while True:
+        page = read(cursor)
+        yield from page.items
+        if (cursor := page.cursor) is None:
+            return

@@ -1,0 +1,187 @@
+"""What people type after /breakglass, read: the form, a list, help, a close, or a declaration in one line.
+
+Invariant: nothing is guessed, least of all in an emergency. Text that can be read in two ways, or in none, raises
+InvalidInput, which says what was understood and gives the whole line to send instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Final, NoReturn
+
+from bot.interactions.commands.tokens import (
+    LENGTH,
+    SHOWN,
+    OpenForm,
+    ShowHelp,
+    mend_duration,
+    quoted,
+    read_page,
+    split_word,
+    take_duration,
+    unescape,
+)
+from bot.slack.app_surface import BREAK_GLASS
+from bot.views.block_kit import shorten
+from bot.views.break_glass.form import Declared
+from core.actor import check_profile_name
+from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, EventId, ReasonCode
+from core.duration import format_duration, parse_duration
+from core.errors import InvalidInput
+from core.record import check_record_id
+from core.text import clean_text
+
+_WHY: Final = "the checkout is down, see INC-12"
+EXAMPLE: Final = f"{BREAK_GLASS} prod incident 1h {_WHY}"
+_CLOSE_EXAMPLE: Final = f"{BREAK_GLASS} close 0123456789abcdef it is up again"
+
+
+@dataclass(frozen=True, slots=True)
+class ListActive:
+    """Show what is live. Pages count from 1."""
+
+    page: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ListReviews:
+    """Show what waits for a review. Pages count from 1."""
+
+    page: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End an event before its time."""
+
+    event_id: EventId
+    reason: str
+
+
+BreakGlassCommand = OpenForm | ShowHelp | ListActive | ListReviews | Close | Declared
+_KEYWORDS: Final = ("help", "active", "reviews", "close")
+
+
+def parse_break_glass(text: object) -> BreakGlassCommand:
+    """Read the `text` of a /breakglass command as Slack sends it. Raises InvalidInput, and nothing else."""
+    if text is not None and not isinstance(text, str):
+        raise InvalidInput("text", "this is not text", f"Write it like {EXAMPLE}")
+    typed = unescape(text or "").strip()
+    if not typed:
+        return OpenForm()
+    first, rest = split_word(typed)
+    keyword = first.lower()
+    # A profile may be called `active`. With a reason behind it, it cannot be meant as anything else.
+    if keyword not in _KEYWORDS or split_word(rest)[0].lower() in set(ReasonCode):
+        return _read_declaration(first, rest)
+    match keyword:
+        case "help":
+            return ShowHelp()
+        case "close":
+            return _read_close(rest)
+    page = _page_after(keyword, rest)
+    return ListActive(page) if keyword == "active" else ListReviews(page)
+
+
+def _page_after(keyword: str, rest: str) -> int:
+    if not rest:
+        return 1
+    if (page := read_page(rest)) is not None:
+        return page
+    raise InvalidInput(
+        "page",
+        f"after {keyword} comes the number of a page, not {quoted(rest)}",
+        f"Write {BREAK_GLASS} {keyword}, or {BREAK_GLASS} {keyword} 2",
+    )
+
+
+def _read_close(rest: str) -> Close:
+    written, reason = split_word(rest)
+    try:
+        event_id = EventId(check_record_id(written.strip("`").lower()))
+    except InvalidInput as error:
+        problem = "there is no id here" if not written else f"{quoted(written)} is not an id"
+        fix = f"The id stands on the card; its Close button needs none. Write {_CLOSE_EXAMPLE}"
+        raise InvalidInput("id", problem, fix) from error
+    if not reason:
+        fix = f"Say why as well: {BREAK_GLASS} close {event_id} it is up again"
+        raise InvalidInput("reason", "there is no reason here", fix)
+    return Close(event_id, clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1]))
+
+
+def _read_declaration(profile: str, rest: str) -> Declared:
+    if not rest:
+        _refuse_one_word(profile)
+    try:
+        check_profile_name(profile)
+    except InvalidInput as error:
+        raise InvalidInput("profile", error.problem, f"{error.fix} {_say('<profile>')}") from error
+    word, after = split_word(rest)
+    reason_code = _read_reason_code(profile, word, after)
+    written, why = take_duration(after)
+    duration = _read_duration(profile, reason_code, written, why)
+    return Declared(profile, reason_code, duration, _read_why(profile, reason_code, duration, why))
+
+
+def _read_reason_code(profile: str, word: str, after: str) -> ReasonCode:
+    if word.lower() in set(ReasonCode):
+        return ReasonCode(word.lower())
+    near = get_close_matches(word.lower()[:SHOWN], list(ReasonCode), n=1)
+    # In the other order, as /access has it: `prod 1h incident …`.
+    following, rest = split_word(after)
+    if LENGTH.fullmatch(word) and following.lower() in set(ReasonCode):
+        fix = _say(profile, following.lower(), word, rest)
+        raise InvalidInput("reason", "the duration stands before the reason here", fix)
+    problem = f"{quoted(word)} is not a reason; these are: {', '.join(ReasonCode)}"
+    written, why = take_duration(after)
+    is_duration = LENGTH.fullmatch(written.replace(" ", "")) is not None
+    fix = _say(profile, near[0] if near else "incident", written if is_duration else "1h", why if is_duration else "")
+    raise InvalidInput("reason", problem, f"Understood: the profile {shorten(profile, SHOWN)}. {fix}")
+
+
+def _read_duration(profile: str, reason_code: ReasonCode, written: str, why: str) -> timedelta:
+    try:
+        return parse_duration(written)
+    except InvalidInput as error:
+        understood = f"Understood: the profile {profile}, {reason_code}."
+        if not written:
+            raise InvalidInput(
+                "duration", "there is no duration here", f"{understood} {_say(profile, reason_code)}"
+            ) from error
+        is_word = not written.removeprefix("-")[:1].isdigit()
+        said = f"{written} {why}".strip() if is_word else why
+        problem = f"{quoted(written)} is not a duration" if is_word else error.problem
+        right = _say(profile, reason_code, "1h" if is_word else mend_duration(written), said)
+        raise InvalidInput("duration", problem, f"{understood} {right}") from error
+
+
+def _read_why(profile: str, reason_code: ReasonCode, duration: timedelta, why: str) -> str:
+    least, most = JUSTIFICATION_LENGTH
+    understood = f"Understood: the profile {profile}, {reason_code}, for {format_duration(duration)}."
+    if not why:
+        right = _say(profile, reason_code, format_duration(duration))
+        raise InvalidInput("justification", "there is no justification here", f"{understood} {right}")
+    try:
+        return clean_text("justification", why, at_least=least, at_most=most)
+    except InvalidInput as error:
+        problem = f"the justification cannot be used: {error.problem}"
+        raise InvalidInput("justification", problem, f"{error.fix} {understood}") from error
+
+
+def _refuse_one_word(word: str) -> NoReturn:
+    if near := get_close_matches(word.lower()[:SHOWN], _KEYWORDS, n=1, cutoff=0.75):
+        fix = f"Did you mean {BREAK_GLASS} {near[0]}? If it is a profile: {_say(word)}"
+        raise InvalidInput("text", f"{quoted(word)} is no command here", fix)
+    raise InvalidInput(
+        "reason",
+        "there is no reason, no duration and no justification here",
+        f"Understood: the profile {shorten(word, SHOWN)}. {_say(word)}, or {BREAK_GLASS} alone for the form.",
+    )
+
+
+def _say(profile: str, reason_code: str = "incident", duration: str = "1h", why: str = "") -> str:
+    """How to say it right, in their own words as far as there are any."""
+    parts = (profile, reason_code, duration, why or _WHY)
+    return f"Write {BREAK_GLASS} {' '.join(shorten(part, SHOWN) for part in parts)}"

@@ -1,0 +1,107 @@
+"""The words of a slash command: as they were typed, one after the other, and the durations among them.
+
+Invariant: what somebody typed comes out as they typed it, not as Slack wrapped it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from bot.views.block_kit import shorten
+from bot.views.pagination import MOST_PAGES
+
+SHOWN: Final = 100
+"""How much of what somebody typed is said back to them."""
+
+_ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">"}
+_ENTITY = re.compile(r"&(amp|lt|gt);")
+_ESCAPED = re.compile(r"<([^<>]*)>|&(amp|lt|gt);")
+_WORD = re.compile(r"\s*(\S+)\s*")
+_NUMBER = re.compile(r"[0-9]{1,6}")
+_UNIT = re.compile(r"d|h|m|s|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?", re.IGNORECASE)
+_NEARLY = re.compile(rf"-?([0-9]{{1,6}})\s*({_UNIT.pattern})", re.IGNORECASE)
+LENGTH = re.compile(r"(?:[0-9]{1,6}[dhms])+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenForm:
+    """Nothing was typed: show the form."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowHelp:
+    """Say what can be typed."""
+
+
+def unescape(text: str) -> str:
+    """What the person typed, where Slack escaped `&`, `<` and `>` and wrapped mentions and links.
+
+    A mention reads `@name` or `#name`. It becomes plain text, which mentions nobody.
+    """
+    # In one pass: a person's own `&lt;` must not turn into a bracket that is then read as Slack's.
+    return _ESCAPED.sub(_typed, text)
+
+
+def _typed(match: re.Match[str]) -> str:
+    inside, entity = match.groups()
+    if entity is not None:
+        return _ENTITIES[entity]
+    target, _, label = (_ENTITY.sub(lambda found: _ENTITIES[found[1]], part) for part in inside.partition("|"))
+    match target[:1]:
+        case "@" | "#" as sign:
+            return f"{sign}{(label or target[1:]).removeprefix(sign)}"
+        case "!":
+            # <!here>, <!subteam^S0SRE|@sre>, <!date^…|…>
+            named = label or target[1:].rpartition("^")[2]
+            return named if target.startswith("!date^") else f"@{named.removeprefix('@')}"
+        case _ if ":" in target:
+            return _link(target, label)
+        case _:
+            return f"<{_ENTITY.sub(lambda found: _ENTITIES[found[1]], inside)}>"
+
+
+def _link(target: str, label: str) -> str:
+    # Slack links `example.com` by itself; a label that says something else than its target is shown with the target.
+    if not label or label == target:
+        return target
+    return label if target.partition(":")[2].removeprefix("//").rstrip("/") == label else f"{label} ({target})"
+
+
+def take_duration(text: str) -> tuple[str, str]:
+    """The words that stand where the duration belongs, and what follows them: `2h`, `2 h`, `for 2h`."""
+    word, rest = split_word(text)
+    return take_length(rest) if word.lower() == "for" and rest[:1].isdigit() else take_length(text)
+
+
+def take_length(text: str) -> tuple[str, str]:
+    """A length of time at the beginning, also one in two words such as `2 h`, and what follows it."""
+    word, rest = split_word(text)
+    unit, after = split_word(rest)
+    if _NUMBER.fullmatch(word) and _UNIT.fullmatch(unit):
+        return f"{word} {unit}", after
+    return word, rest
+
+
+def mend_duration(written: str) -> str:
+    """The duration that was meant, for the advice: `2h` for `2 hours`."""
+    nearly = _NEARLY.fullmatch(written)
+    return f"{nearly[1]}{nearly[2][0].lower()}" if nearly and int(nearly[1]) else "2h"
+
+
+def read_page(text: str) -> int | None:
+    """The number of a page that a list may have; None: it is none."""
+    page = int(text) if _NUMBER.fullmatch(text) else 0
+    return page if 1 <= page <= MOST_PAGES else None
+
+
+def quoted(text: str) -> str:
+    """What somebody typed, said back to them."""
+    return f'"{shorten(text, SHOWN)}"'
+
+
+def split_word(text: str) -> tuple[str, str]:
+    """The first word, and everything after it as it was typed."""
+    match = _WORD.match(text)
+    return (match[1], text[match.end() :]) if match else ("", "")

@@ -1,0 +1,94 @@
+"""Commit first, acknowledge then: where a click becomes a decision within Slack's three seconds.
+
+Invariant: a person who was told that something is recorded was told so after it was committed. When the store has not
+answered in time, the acknowledgement says that nothing is known yet, and the outcome is told later; when too much
+waits already, it says that nothing was recorded. No third thing can happen to a click.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass
+from typing import ClassVar, Final, Generic, TypeVar
+
+from bot.observability.metrics import AnswerKind
+
+T = TypeVar("T")
+PATIENCE_SECONDS: Final = 2.0
+"""How long to wait for the store; the rest of Slack's three seconds is for the way there and back."""
+WORKERS: Final = 32
+MOST_WAITING: Final = 1000
+"""At fifty clicks a second, the clicks of twenty seconds without a store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[T]):
+    """The outcome was known in time."""
+
+    kind: ClassVar = AnswerKind.OUTCOME
+
+    outcome: T
+
+
+@dataclass(frozen=True, slots=True)
+class NotKnownYet:
+    """The store has not answered; the outcome is told when it is known."""
+
+    kind: ClassVar = AnswerKind.NOT_RECORDED_YET
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Too much waits already; nothing was begun."""
+
+    kind: ClassVar = AnswerKind.TOO_BUSY
+
+
+class DecisionQueue:
+    """Runs decisions on threads of its own, so that a slow store cannot keep Slack's clicks from being answered."""
+
+    def __init__(
+        self,
+        *,
+        workers: int = WORKERS,
+        most_waiting: int = MOST_WAITING,
+        on_answer: Callable[[AnswerKind], None] = lambda _: None,
+    ) -> None:
+        """`on_answer` hears what each click could be told, for metrics; it neither waits nor raises."""
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decision")
+        self._room = threading.BoundedSemaphore(most_waiting)
+        self._on_answer = on_answer
+
+    def decide(
+        self, work: Callable[[], T], *, received_at: float, tell_late: Callable[[T], None]
+    ) -> Known[T] | NotKnownYet | Full:
+        """Run `work`, and wait for it until two seconds after `received_at`, by the monotonic clock.
+
+        `work` turns what goes wrong into an outcome and does not raise. `tell_late` gets the outcome that came too
+        late for the acknowledgement, exactly once.
+        """
+        answer = self._decide(work, received_at, tell_late)
+        self._on_answer(answer.kind)
+        return answer
+
+    def close(self) -> None:
+        """Finish what was acknowledged, then stop."""
+        self._pool.shutdown(wait=True)
+
+    def _decide(
+        self, work: Callable[[], T], received_at: float, tell_late: Callable[[T], None]
+    ) -> Known[T] | NotKnownYet | Full:
+        if not self._room.acquire(blocking=False):
+            return Full()
+        future: Future[T] = self._pool.submit(work)
+        future.add_done_callback(lambda _: self._room.release())
+        try:
+            return Known(future.result(timeout=max(0.0, received_at + PATIENCE_SECONDS - time.monotonic())))
+        except NotYet:
+            # A callback that is added to a finished future runs at once: the outcome is told either way.
+            future.add_done_callback(lambda done: tell_late(done.result()))
+            return NotKnownYet()

@@ -1,0 +1,36 @@
+"""Changes of people and user groups: what is remembered of them is forgotten, so that a right ends in seconds.
+
+Invariant: an event only makes the bot ask Slack again; nothing that it says is believed.
+"""
+
+from __future__ import annotations
+
+from slack_bolt import Ack, App
+
+from bot.slack.app_surface import GROUP_UPDATED, USER_CHANGED
+from bot.slack.directory import SlackDirectory
+from bot.slack.payloads import Payload, find_text
+
+
+class PeopleListeners:
+    """Keeps the directory up to date."""
+
+    def __init__(self, directory: SlackDirectory) -> None:
+        self._directory = directory
+
+    def register(self, app: App) -> None:
+        """Tell Bolt which payloads are ours."""
+        app.event(USER_CHANGED)(self.on_user_change)
+        app.event(GROUP_UPDATED)(self.on_group_updated)
+
+    def on_user_change(self, ack: Ack, event: Payload) -> None:
+        """Somebody was changed: deactivated, say, or made a guest."""
+        ack()
+        if (user_id := find_text(event, "user", "id")) is not None:
+            self._directory.forget(user_id)
+
+    def on_group_updated(self, ack: Ack, event: Payload) -> None:
+        """A user group has other members."""
+        ack()
+        if (group_id := find_text(event, "subteam", "id")) is not None:
+            self._directory.forget_group(group_id)

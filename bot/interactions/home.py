@@ -1,0 +1,58 @@
+"""The Home tab, drawn when somebody opens it and after each act in it.
+
+Invariant: only a verified member sees anything in it, and only what is theirs or waits for them.
+"""
+
+from __future__ import annotations
+
+from slack_bolt import Ack, App
+
+from bot.interactions.break_glass_queries import EventLists
+from bot.interactions.reply_sender import Replies
+from bot.interactions.request_queries import RequestLists
+from bot.slack.app_surface import HOME_OPENED
+from bot.slack.directory import SlackDirectory
+from bot.slack.payloads import Payload, find_text
+from bot.views.block_kit import Block, Message
+from bot.views.home import home_notice, home_tab
+from bot.views.replies import explain
+from core.clock import Clock
+from core.errors import CountersignError
+
+
+class HomeListeners:
+    """Draws Home tabs. Safe for threads."""
+
+    def __init__(
+        self, replies: Replies, requests: RequestLists, events: EventLists, directory: SlackDirectory, clock: Clock
+    ) -> None:
+        self._replies = replies
+        self._requests = requests
+        self._events = events
+        self._directory = directory
+        self._clock = clock
+
+    def register(self, app: App) -> None:
+        """Tell Bolt which payloads are ours."""
+        app.event(HOME_OPENED)(self.on_opened)
+
+    def on_opened(self, ack: Ack, event: Payload) -> None:
+        """Somebody opened the tab; the event also comes for the Messages tab, which needs nothing."""
+        ack()
+        user_id = find_text(event, "user")
+        if user_id is not None and find_text(event, "tab") in {"home", None}:
+            self.draw(user_id, hash_=find_text(event, "view", "hash"))
+
+    def draw(self, user_id: str, outcome: Message | None = None, *, hash_: str | None = None) -> None:
+        """Draw somebody's tab soon; `outcome` stands on top of it."""
+        self._replies.publish_home(user_id, lambda: self._view(user_id, outcome), hash_=hash_)
+
+    def _view(self, user_id: str, outcome: Message | None) -> Block:
+        try:
+            # The event does not say of which workspace the person is; Slack's answer about them does.
+            person = self._directory.actor(user_id, None)
+            # What is live comes first: somebody may have to end it.
+            sections = (*self._events.sections(person), *self._requests.sections(person))
+        except CountersignError as error:
+            return home_notice(explain(error, self._clock.now(), user_id))
+        return home_tab(sections, self._clock.now(), may_break=self._events.may_declare(person), outcome=outcome)

@@ -1,0 +1,99 @@
+"""Who did what in Slack, read from the payload of a command, a press, a form or a shortcut.
+
+Invariant: nothing here is believed about records or rights. A click is a person's id and the ways to answer; a payload
+that does not even say who it is from is refused before anything is decided.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from bot.slack.payloads import Payload, find_object, find_text, is_true
+from core.errors import InvalidInput
+from core.record import check_record_id
+from core.stores.messages import Place
+
+RECEIVED_AT: Final = "countersign_received_at"
+"""Where a door notes, by the monotonic clock, when the payload came in."""
+TRIGGER_SECONDS: Final = 3.0
+"""Slack opens a form for a trigger that is at most this old, once."""
+
+
+class Surface(StrEnum):
+    """Where somebody pressed a button."""
+
+    CARD = "card"
+    EPHEMERAL = "ephemeral"
+    HOME = "home"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """One act of one person. `received_at` is monotonic seconds; `response_url` answers only that person.
+
+    `message` is the one in which a button was pressed: good for showing it anew, and for nothing else.
+    """
+
+    user_id: str
+    team_id: str | None
+    received_at: float
+    trigger_id: str = ""
+    response_url: str | None = None
+    surface: Surface = Surface.ELSEWHERE
+    message: Place | None = None
+    view_id: str | None = None
+
+    @property
+    def can_open_form(self) -> bool:
+        """False when Slack would not open a form for it any more."""
+        return bool(self.trigger_id) and time.monotonic() - self.received_at < TRIGGER_SECONDS
+
+
+def read_click(body: Payload, context: Payload) -> Click:
+    """Read any payload that a person causes. Raises InvalidInput when it does not say who."""
+    user_id = find_text(body, "user_id") or find_text(body, "user", "id")
+    team_id = find_text(body, "user", "team_id") or find_text(body, "team_id") or find_text(body, "team", "id")
+    if not user_id:
+        raise InvalidInput("user", "this does not say who did it", "Please try again from Slack.")
+    received_at = context.get(RECEIVED_AT)
+    return Click(
+        user_id=user_id,
+        team_id=team_id,
+        received_at=received_at if isinstance(received_at, float) else time.monotonic(),
+        trigger_id=find_text(body, "trigger_id") or "",
+        response_url=find_text(body, "response_url"),
+        surface=_read_surface(body),
+        message=_read_message(body),
+        view_id=find_text(body, "view", "id"),
+    )
+
+
+def read_pressed_id(action: Payload) -> str:
+    """The record's id behind a button or a menu's option. Raises InvalidInput when there is none."""
+    value = find_text(action, "selected_option", "value") or find_text(action, "value")
+    try:
+        return check_record_id((value or "").rpartition(":")[2])
+    except InvalidInput as error:
+        fix = "Please use the newest message."
+        raise InvalidInput("button", "this button does not say what it is about", fix) from error
+
+
+def _read_surface(body: Payload) -> Surface:
+    if is_true(body, "container", "is_ephemeral"):
+        return Surface.EPHEMERAL
+    match find_text(body, "container", "type"), find_text(body, "view", "type"):
+        case "message", _:
+            return Surface.CARD
+        case "view", "home":
+            return Surface.HOME
+    return Surface.ELSEWHERE
+
+
+def _read_message(body: Payload) -> Place | None:
+    container = find_object(body, "container")
+    channel, ts = find_text(container, "channel_id"), find_text(container, "message_ts")
+    return Place(channel=channel, ts=ts) if channel and ts and not is_true(container, "is_ephemeral") else None

@@ -1,0 +1,148 @@
+"""What one person is told after the acknowledgement, and the forms that open for them, on threads of their own.
+
+Invariant: nobody waits for these calls. An answer that cannot be delivered is logged and lost, which costs no
+decision: what was decided stands in the store, and the card and the direct messages come through the outbox.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.webhook import WebhookClient
+
+from bot.interactions.interaction import Click
+from bot.slack import client as slack_client
+from bot.views.block_kit import Block, Message
+from bot.views.replies import NO_FORM, notice, reply
+from core.errors import CountersignError
+
+WORKERS: Final = 16
+SECONDS: Final = 10
+_DOMAINS: Final = (".slack.com", ".slack-gov.com")
+"""Where Slack's response_urls are; a local Slack's are where its API is."""
+_UNREACHABLE: Final = (SlackClientError, OSError, HTTPException, ValueError)
+"""What slack_sdk lets through: its own errors, the network's, and an answer that is no JSON."""
+
+_log = logging.getLogger("countersign.replies")
+
+
+class Replies:
+    """Answers people and opens forms. Safe for threads. `client` is copied, without retries: a late answer is noise."""
+
+    def __init__(self, client: WebClient, *, workers: int = WORKERS) -> None:
+        self._client = slack_client.like(client, SECONDS)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="reply")
+
+    def tell(self, click: Click, message: Message, *, in_place: bool = False) -> None:
+        """Tell the person who clicked, where they clicked if Slack lets us, else in their direct messages.
+
+        `in_place` puts the answer where the ephemeral message was in which they pressed a button.
+        """
+        self.run(lambda: self._tell(click, message, in_place=in_place))
+
+    def update_form(self, click: Click, message: Message) -> None:
+        """Tell the outcome in the form that still says "not recorded yet", or by direct message if it was closed."""
+
+        def update() -> None:
+            if click.view_id is None or self._is_refused(
+                lambda: self._client.views_update(view_id=click.view_id, view=notice(message))
+            ):
+                self._tell(click, message)
+
+        self.run(update)
+
+    def open_form(
+        self, click: Click, make: Callable[[], Block], explain: Callable[[CountersignError], Message]
+    ) -> None:
+        """Open the form that `make` gives, or say why there is none."""
+
+        def open_it() -> None:
+            try:
+                view = make()
+            except CountersignError as error:
+                self._tell(click, explain(error))
+                return
+            if not click.can_open_form or self._is_refused(
+                lambda: self._client.views_open(trigger_id=click.trigger_id, view=view)
+            ):
+                self._tell(click, reply(NO_FORM))
+
+        self.run(open_it)
+
+    def publish_home(self, user_id: str, make: Callable[[], Block | None], *, hash_: str | None = None) -> None:
+        """Draw somebody's Home tab; with a `hash_`, only if it is still the one that this was read from."""
+
+        def publish() -> None:
+            if (view := make()) is not None:
+                known = {"hash": hash_} if hash_ else {}
+                self._is_refused(lambda: self._client.views_publish(user_id=user_id, view=view, **known))
+
+        self.run(publish)
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Do this soon, on a thread of this pool. What it raises is logged."""
+
+        def logged() -> None:
+            try:
+                work()
+            except CountersignError as error:
+                _log.warning("an answer could not be made: %s", error)
+            except Exception:  # noqa: BLE001 - see below
+                # The app's error handler, for what happens after the acknowledgement: a bug here ends no thread.
+                _log.exception("an answer could not be made")
+
+        self._pool.submit(logged)
+
+    def close(self) -> None:
+        """Send what waits, then stop."""
+        self._pool.shutdown(wait=True)
+
+    def _tell(self, click: Click, message: Message, *, in_place: bool = False) -> None:
+        said: dict[str, Any] = {"text": message.text, "blocks": list(message.blocks)}
+        said |= {"unfurl_links": False, "unfurl_media": False}
+        if not self._is_answered(click.response_url, said, in_place=in_place):
+            self._is_refused(lambda: self._client.chat_postMessage(channel=click.user_id, **said))
+
+    def _is_answered(self, url: str | None, said: dict[str, Any], *, in_place: bool) -> bool:
+        # A stolen signing secret must not make this process call other addresses of its network.
+        if url is None or not _is_slacks(url, self._client.base_url):
+            return False
+        try:
+            answer = WebhookClient(url, timeout=SECONDS, retry_handlers=[]).send(
+                **said, response_type="ephemeral", replace_original=in_place
+            )
+        except _UNREACHABLE as error:
+            _log.warning("an answer did not reach Slack: %s", type(error).__name__)
+            return False
+        if answer.status_code != HTTPStatus.OK:
+            _log.warning("an answer was refused by Slack: %d", answer.status_code)
+        return answer.status_code == HTTPStatus.OK
+
+    @staticmethod
+    def _is_refused(call: Callable[[], object]) -> bool:
+        """True when Slack did not do it; why is in the log."""
+        try:
+            call()
+        except SlackApiError as error:
+            answer = error.response.data
+            code = answer.get("error") if isinstance(answer, dict) else error.response.status_code
+            _log.warning("an answer was refused by Slack: %.60r", code)
+            return True
+        except _UNREACHABLE as error:
+            _log.warning("an answer did not reach Slack: %s", type(error).__name__)
+            return True
+        return False
+
+
+def _is_slacks(url: str, base_url: str) -> bool:
+    parts, own = urlsplit(url), urlsplit(base_url)
+    is_own = (parts.scheme, parts.netloc) == (own.scheme, own.netloc)
+    return is_own or (parts.scheme == "https" and (parts.hostname or "").endswith(_DOMAINS))

@@ -1,0 +1,114 @@
+"""What one person gets to see of requests: their own, and those that they may decide on now.
+
+Invariant: nobody is shown what neither is theirs nor waits for their decision: a profile's channel may be private.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from bot.slack.app_surface import ACCESS
+from bot.views.block_kit import Block, Message
+from bot.views.home import MOST_ROWS, HomeSection
+from bot.views.inputs import MOST_OPTIONS
+from bot.views.pagination import PER_PAGE
+from bot.views.replies import NOTHING_TO_ASK_FOR, notice, reply
+from bot.views.request.form import Offer, request_form
+from bot.views.request.list import ListKind, Row, list_page, list_row
+from core.actor import Actor
+from core.clock import Clock
+from core.policy import PolicySource
+from core.policy.principals import Selector
+from core.request import Request, RequestStatus
+from core.stores.base import DEFAULT_LIMIT, RequestStore
+
+
+class RequestLists:
+    """Reads the store and the policy for one person. Safe for threads. Everything here may raise StoreError."""
+
+    def __init__(self, store: RequestStore, policy: PolicySource, clock: Clock) -> None:
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+
+    def page(self, kind: ListKind, person: Actor, number: int) -> Message:
+        """One page of a list, counted from 1."""
+        rows = self._mine(person) if kind is ListKind.MINE else self._waiting_for(person)
+        start = (number - 1) * PER_PAGE
+        shown = list(islice(rows, start, start + PER_PAGE + 1))
+        has_more = len(shown) > PER_PAGE
+        return list_page(kind, shown[:PER_PAGE], page=number, has_more=has_more, now=self._clock.now())
+
+    def sections(self, person: Actor) -> tuple[HomeSection, ...]:
+        """What of it stands in the person's Home tab."""
+        now = self._clock.now()
+        waiting = list(islice(self._waiting_for(person), MOST_ROWS + 1))
+        # What gives access now is among somebody's latest hundred requests.
+        mine = list(islice(self._mine(person), DEFAULT_LIMIT))
+        live = [row for row in mine if row.request.is_granting(now)]
+        others = [row for row in mine if not row.request.is_granting(now)]
+
+        def section(title: str, rows: Sequence[Row], nothing: str, kind: ListKind) -> HomeSection:
+            more = f"{ACCESS} {kind}" if len(rows) > MOST_ROWS else None
+            return HomeSection(title, [list_row(row, now) for row in rows[:MOST_ROWS]], nothing, more)
+
+        return (
+            section("Waiting for your decision", waiting, "Nothing waits for your decision.", ListKind.PENDING),
+            section("Your access now", live, "You have no access that was asked for here.", ListKind.MINE),
+            section("Your requests", others, "Nothing else.", ListKind.MINE),
+        )
+
+    def may_declare(self, person: Actor, profile: str) -> bool:
+        """True when this person could break the glass instead of waiting."""
+        return self._policy.current().break_glass_terms_for(profile, person) is not None
+
+    def form(self, person: Actor) -> Block:
+        """The form to ask for access, with the profiles that this person may ask for, or a word that there are none."""
+        offers = tuple(islice(self._offers(person), MOST_OPTIONS))
+        return request_form(offers) if offers else notice(reply(NOTHING_TO_ASK_FOR))
+
+    def _offers(self, person: Actor) -> Iterator[Offer]:
+        policy = self._policy.current()
+        for profile in policy.requestable_profiles(person):
+            terms = policy.terms_for(profile.name, person)
+            if terms is not None:
+                yield Offer(
+                    profile=profile.name,
+                    description=profile.description,
+                    max_duration=terms.max_duration,
+                    required_approvals=terms.required_approvals,
+                    approvers=_others(policy.deciders_of(terms.name), person),
+                )
+
+    def _mine(self, person: Actor) -> Iterator[Row]:
+        cursor: str | None = None
+        while True:
+            page = self._store.list_by_requester(person.id, cursor=cursor)
+            for request in page.items:
+                yield Row(request, may_cancel=True, may_declare=self.may_declare(person, request.profile))
+            if (cursor := page.cursor) is None:
+                return
+
+    def _waiting_for(self, person: Actor) -> Iterator[Row]:
+        cursor: str | None = None
+        while True:
+            page = self._store.list_by_status(RequestStatus.PENDING, cursor=cursor)
+            for request in page.items:
+                if self._waits_for(request, person):
+                    yield Row(request, may_decide=True)
+            if (cursor := page.cursor) is None:
+                return
+
+    def _waits_for(self, request: Request, person: Actor) -> bool:
+        if request.is_overdue(self._clock.now()) or request.has_approval_by(person.id):
+            return False
+        decision = self._policy.current().judge_decider(
+            "approve", person, profile=request.profile, rule=request.rule, requester=request.requester
+        )
+        return decision.is_allowed
+
+
+def _others(deciders: frozenset[Selector], person: Actor) -> tuple[str, ...]:
+    """Everybody who decides but this person, who never decides on their own request."""
+    return tuple(sorted(each.value for each in deciders if each.value != person.id))

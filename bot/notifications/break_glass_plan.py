@@ -1,0 +1,112 @@
+"""How break-glass is told: its card, also where it was declared, its thread, its invoker and the security channel.
+
+Invariant: the invoker hears every end that somebody else, or the clock, gave to their event, and what the review found.
+What is over by now is not told: no question after the end, no reminder after the review.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from bot.notifications.plan import Direct, Post, Teller, Telling
+from bot.views.block_kit import Message
+from bot.views.break_glass.card import break_glass_card
+from bot.views.break_glass.notices import (
+    ended,
+    ended_for_invoker,
+    escalated,
+    is_it_over,
+    refused,
+    review_for_invoker,
+    review_overdue,
+    reviewed,
+)
+from bot.views.mentions import mention, mention_all
+from core.audit.trail import AuditEntry, AuditEvent
+from core.break_glass import BreakGlassEvent, EventId, EventStatus
+from core.policy.evaluator import Policy
+from core.stores.base import BreakGlassStore
+
+_CONVERSATION: Final = "D"
+"""How the id of a conversation of two people begins: nobody else would see a card there."""
+
+
+def break_glass_teller(events: BreakGlassStore) -> Teller[BreakGlassEvent]:
+    """The teller of break-glass events."""
+    return Teller(
+        load=lambda record_id: events.get(EventId(record_id)), draw=_draw, tellings=_TELLINGS, copies_in=_copies_in
+    )
+
+
+def tell_refusal(entry: AuditEntry, policy: Policy) -> Post | None:
+    """What the security channel is told of an attempt that was refused; None: nothing."""
+    if entry.event is not AuditEvent.INVOKE_REFUSED or policy.security_channel is None:
+        return None
+    return Post("refused", policy.security_channel, refused(entry))
+
+
+def _draw(event: BreakGlassEvent, policy: Policy, now: datetime) -> Message:
+    due = event.review_due_at(policy.times_of(event.rule).review_within)
+    return break_glass_card(event, now, mention_all(policy.mentioned_by(event.rule)), due)
+
+
+def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:
+    where = event.declared_in
+    return (where,) if where is not None and not where.startswith(_CONVERSATION) else ()
+
+
+def _invoked(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
+    posts = _to_security(entry, policy, escalated(event, _channel_of(event, policy)))
+    return Telling(posts=posts if entry.details.get("is_escalated") is True else (), ahead=_outcome(event, policy))
+
+
+def _ending_soon(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
+    if event.status is not EventStatus.ACTIVE:
+        return Telling(ahead=_outcome(event, policy))
+    return Telling(directs=(Direct("over", event.invoker, is_it_over(event)),))
+
+
+def _end(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
+    return Telling(reply=ended(event), directs=_outcome(event, policy))
+
+
+def _reviewed(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
+    found = Direct("review", event.invoker, review_for_invoker(event, _channel_of(event, policy)))
+    return Telling(reply=reviewed(event), directs=(*_outcome(event, policy), found))
+
+
+def _reminder(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
+    if not event.is_waiting_for_review:
+        return Telling()
+    due_at = event.review_due_at(policy.times_of(event.rule).review_within)
+    reviewers = mention(policy.reviewers_of(event.profile), leave_out={event.invoker})
+    overdue = review_overdue(event, reviewers, due_at)
+    return Telling(reply=overdue, posts=_to_security(entry, policy, overdue))
+
+
+def _outcome(event: BreakGlassEvent, policy: Policy) -> tuple[Direct, ...]:
+    if event.status is EventStatus.ACTIVE or event.closed_by == event.invoker:
+        return ()
+    return (Direct("outcome", event.invoker, ended_for_invoker(event, _channel_of(event, policy))),)
+
+
+def _to_security(entry: AuditEntry, policy: Policy, message: Message) -> tuple[Post, ...]:
+    channel = policy.security_channel
+    return (Post(str(entry.seq), channel, message),) if channel is not None else ()
+
+
+def _channel_of(event: BreakGlassEvent, policy: Policy) -> str | None:
+    profile = policy.shape.profiles.get(event.profile)
+    return profile.channel if profile is not None else None
+
+
+_TELLINGS: Final[Mapping[AuditEvent, Callable[[AuditEntry, BreakGlassEvent, Policy], Telling]]] = {
+    AuditEvent.BREAK_GLASS_INVOKED: _invoked,
+    AuditEvent.BREAK_GLASS_ENDING_SOON: _ending_soon,
+    AuditEvent.BREAK_GLASS_CLOSED: _end,
+    AuditEvent.BREAK_GLASS_EXPIRED: _end,
+    AuditEvent.BREAK_GLASS_REVIEWED: _reviewed,
+    AuditEvent.REVIEW_REMINDED: _reminder,
+}

@@ -1,0 +1,116 @@
+"""Cards: one message for each record, or one in each of its channels, rewritten until it shows the record as it is.
+
+Invariant: whoever writes last shows the truth. Each writer reads the record, writes the card, reads the record again,
+and writes again if it changed meanwhile. So after the last write that reaches Slack nobody found a newer record; and a
+change that comes later has an entry of its own in the outbox, which rewrites the card once more. Whatever two instances
+do at once, the card comes to rest on the record.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bot.notifications.plan import Teller
+from bot.notifications.posted import Progress
+from bot.notifications.slack_calls import SlackCalls
+from bot.slack.errors import SlackFailed
+from bot.slack.retry_after import MEND_PAUSE
+from core.clock import Clock
+from core.errors import DeliveryFailed, InvalidInput
+from core.policy import PolicySource
+from core.record import Record
+from core.stores.messages import Place
+
+CARD: Final = "card"
+"""The name under which a card's place is kept."""
+_GONE: Final = frozenset({"cant_update_message", "edit_window_closed", "message_not_found"})
+"""This message can never be rewritten; a new one takes its place."""
+CLOSED: Final = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
+"""Nothing can be written in this channel; where the policy names another one by now, the card moves there."""
+_log = logging.getLogger("countersign.slack")
+
+
+class Cards:
+    """The cards of all records. Safe for threads and for any number of instances."""
+
+    def __init__(self, progress: Progress, policy: PolicySource, clock: Clock) -> None:
+        self._progress = progress
+        self._policy = policy
+        self._clock = clock
+
+    def show(
+        self, calls: SlackCalls, teller: Teller[Any], record: Record, place: Place | None, *, copy_in: str | None = None
+    ) -> Place:
+        """Rewrite the record's card where it stands, or post it where none stands; its place.
+
+        `copy_in` asks for a copy in that channel, of which `place` is. Raises DeliveryFailed, NotFound, StoreError.
+        """
+        while True:
+            place = self._put(calls, teller, record, place, copy_in)
+            newer: Record = teller.load(record.id)
+            if newer.updated_at == record.updated_at:
+                return place
+            record = newer
+
+    def refresh(self, calls: SlackCalls, teller: Teller[Any], record: Record, clicked: Place | None) -> None:
+        """Rewrite the record's card, and the message that was clicked if that is another one. Posts nothing.
+
+        A message that is gone is passed over. Raises SlackFailed, NotFound, StoreError.
+        """
+        known = [place for name, place in self._progress.of(record.chain).items() if _is_card(name)]
+        places = list(dict.fromkeys(each for each in (*known, clicked) if each is not None))
+        while True:
+            self._rewrite_all(calls, teller, record, places)
+            newer: Record = teller.load(record.id)
+            if newer.updated_at == record.updated_at:
+                return
+            record = newer
+
+    def _rewrite_all(self, calls: SlackCalls, teller: Teller[Any], record: Record, places: Sequence[Place]) -> None:
+        card = teller.draw(record, self._policy.current(), self._clock.now())
+        for place in places:
+            try:
+                calls.rewrite(place, card, "the card")
+            except SlackFailed as failure:
+                if failure.code not in _GONE:
+                    raise
+                _log.info("%s: a card is gone from %s: %s", record.chain, place.channel, failure.code)
+
+    def _put(
+        self, calls: SlackCalls, teller: Teller[Any], record: Record, place: Place | None, copy_in: str | None
+    ) -> Place:
+        card = teller.draw(record, self._policy.current(), self._clock.now())
+        if place is not None:
+            try:
+                calls.rewrite(place, card, "the card")
+            except SlackFailed as failure:
+                if not self._is_lost(record, place, failure, copy_in):
+                    raise
+            else:
+                return place
+        posted = calls.post(copy_in or self._channel_of(record), card, "the card")
+        self._progress.note(record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=place)
+        return posted
+
+    def _is_lost(self, record: Record, place: Place, failure: SlackFailed, copy_in: str | None) -> bool:
+        if failure.code in _GONE:
+            return True
+        return failure.code in CLOSED and copy_in is None and self._channel_of(record) != place.channel
+
+    def _channel_of(self, record: Record) -> str:
+        try:
+            return self._policy.current().profile(record.profile).channel
+        except InvalidInput as error:
+            problem = f"{record.chain}: the card belongs nowhere: {error.problem}. Put it back into the policy."
+            raise DeliveryFailed(problem, retry_after=MEND_PAUSE) from error
+
+
+def copy_name(channel: str) -> str:
+    """The name under which the place of a copy of a card is kept."""
+    return f"{CARD}:{channel}"
+
+
+def _is_card(name: str) -> bool:
+    return name == CARD or name.startswith(f"{CARD}:")

@@ -1,0 +1,16 @@
+"""A committed entry as other programs are told of it: one JSON form for webhooks and SNS.
+
+Invariant: the same entry gives the same bytes however often it is told, so a receiver may compare them. It holds what
+the trail holds, and no secret.
+"""
+
+from __future__ import annotations
+
+from core.audit.trail import AuditEntry, canonical_json
+from core.clock import format_time
+
+
+def write_entry(entry: AuditEntry) -> str:
+    """`type`, `timestamp` and `data`, as Standard Webhooks recommends; `data` is what `audit export` writes."""
+    message = {"type": str(entry.event), "timestamp": format_time(entry.at), "data": entry.to_item()}
+    return canonical_json(message).decode("ascii")

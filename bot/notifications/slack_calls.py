@@ -1,0 +1,95 @@
+"""The calls to Slack of one delivery: post, rewrite, and open a direct conversation.
+
+Invariant: a call is sent once, and ends in its result or in SlackFailed; nothing of slack_sdk leaves this module. No
+call begins after a failure that every other one would meet too, or when the time of the delivery is used up: a delivery
+ends before its lease does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from typing import Final
+
+from pydantic import SecretStr
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.slack import client as slack_client
+from bot.slack.errors import SlackFailed, out_of_time, refused, unanswered
+from bot.views.block_kit import Message
+from core.actor import UserId
+from core.clock import Clock
+from core.stores.messages import Place
+
+CALL_SECONDS: Final = 10
+"""How long one call may take. Slack answers within a second; one that is this late is as good as lost."""
+DELIVERY_SECONDS: Final = 15.0
+"""After this no new call begins: with the last one, less than half of the outbox's lease."""
+
+
+def open_client(token: SecretStr, api_url: str) -> WebClient:
+    """A client for the sink alone. It repeats nothing: the outbox does that, and knows what was posted already."""
+    return slack_client.open_client(token, api_url, CALL_SECONDS)
+
+
+class SlackCalls:
+    """What one delivery may ask of Slack. `chain` names in every problem what could not be told."""
+
+    def __init__(self, client: WebClient, clock: Clock, chain: str, seconds: float = DELIVERY_SECONDS) -> None:
+        self._client = client
+        self._clock = clock
+        self._chain = chain
+        self._ends_at = time.monotonic() + seconds
+        self._hopeless: SlackFailed | None = None
+
+    def post(self, channel: str, message: Message, what: str, *, thread: Place | None = None) -> Place:
+        """Post a message, in a thread if one is given; its place. Raises SlackFailed."""
+        with self._calling(f"{what} cannot be posted in {channel}"):
+            answer = self._client.chat_postMessage(
+                channel=channel,
+                text=message.text,
+                blocks=list(message.blocks),
+                thread_ts=thread.ts if thread is not None else None,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+            return Place(channel=str(answer["channel"]), ts=str(answer["ts"]))
+
+    def rewrite(self, place: Place, message: Message, what: str) -> None:
+        """Replace what a message says. Raises SlackFailed."""
+        with self._calling(f"{what} cannot be rewritten in {place.channel}"):
+            self._client.chat_update(channel=place.channel, ts=place.ts, text=message.text, blocks=list(message.blocks))
+
+    def open_direct(self, user: UserId, what: str) -> str:
+        """The direct conversation with a person: the same one each time. Raises SlackFailed."""
+        with self._calling(f"{what} cannot be sent to {user}"):
+            answer = self._client.conversations_open(users=user)
+            return Place(channel=str(answer["channel"]["id"]), ts="0").channel
+
+    @contextmanager
+    def _calling(self, doing: str) -> Iterator[None]:
+        doing = f"{self._chain}: {doing}"
+        try:
+            if self._hopeless is not None:
+                raise self._hopeless
+            if time.monotonic() >= self._ends_at:
+                raise out_of_time(doing)
+            with _translating(doing, self._clock):
+                yield
+        except SlackFailed as failure:
+            self._hopeless = failure if failure.is_general else None
+            raise
+
+
+@contextmanager
+def _translating(doing: str, clock: Clock) -> Iterator[None]:
+    try:
+        yield
+    except SlackApiError as error:
+        raise refused(doing, error, clock.now()) from error
+    except (SlackClientError, OSError, HTTPException, ValueError, LookupError, TypeError) as error:
+        # The last three are what the SDK and pydantic raise for an answer that does not look like Slack's.
+        raise unanswered(doing, error) from error

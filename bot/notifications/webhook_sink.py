@@ -1,0 +1,103 @@
+"""The webhook sink: each entry as a signed HTTP POST, as Standard Webhooks 1.0 defines it.
+
+Invariant: `webhook-id` is the entry's id, the same at each try, by which a receiver knows what it has already. The
+address may carry a token of the receiver's, so it is in no log and no problem; its host is. No redirect is followed:
+what is signed goes to the address that was set, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from email.message import Message
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import Final
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from pydantic import SecretStr
+
+from bot.notifications.entry_message import write_entry
+from bot.slack.retry_after import MEND_PAUSE, read_retry_after
+from core.audit.trail import AuditEntry
+from core.clock import Clock
+from core.errors import DeliveryFailed
+
+NAME: Final = "webhook"
+CALL_SECONDS: Final = 10.0
+"""How long a receiver may take; Standard Webhooks advises receivers to answer first and work later."""
+_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how every such secret begins
+_ASKS_FOR_PAUSE: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_UNAUTHORISED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Leaves a redirect as the answer that it is."""
+
+    def redirect_request(self, *_: object, **__: object) -> None:
+        """None: do not follow."""
+
+
+class WebhookSink:
+    """Tells one receiver of every entry. Safe for threads.
+
+    `secret` is `whsec_` and 24 to 64 bytes in base64; `seconds` is how long one step of a call may take.
+    """
+
+    def __init__(self, url: str, secret: SecretStr, clock: Clock, *, seconds: float = CALL_SECONDS) -> None:
+        self._url = url
+        self._key = base64.b64decode(secret.get_secret_value().removeprefix(_SECRET_PREFIX), validate=True)
+        self._clock = clock
+        self._seconds = seconds
+        self._receiver = f"the webhook of {urlsplit(url).hostname}"
+        self._opener = build_opener(_NoRedirects)
+
+    @property
+    def name(self) -> str:
+        """The sink's name."""
+        return NAME
+
+    def deliver(self, entry: AuditEntry) -> None:
+        """Post one entry. Raises DeliveryFailed unless the receiver answers with 2xx."""
+        body = write_entry(entry).encode()
+        request = Request(self._url, data=body, headers=self._headers(entry, body), method="POST")  # noqa: S310 - settings take web addresses only
+        try:
+            with self._opener.open(request, timeout=self._seconds):
+                return
+        except HTTPError as error:
+            with error:
+                raise self._refused(error.code, error.headers) from error
+        except (OSError, HTTPException, ValueError) as error:
+            # Only the kind of error: its text may quote the address.
+            problem = f"{self._receiver} did not answer: {type(error).__name__}. This is tried again by itself."
+            raise DeliveryFailed(problem) from error
+
+    def _headers(self, entry: AuditEntry, body: bytes) -> dict[str, str]:
+        sent_at = int(self._clock.now().timestamp())
+        signature = hmac.digest(self._key, f"{entry.id}.{sent_at}.".encode() + body, hashlib.sha256)
+        return {
+            "content-type": "application/json",
+            "user-agent": "Countersign",
+            "webhook-id": entry.id,
+            "webhook-timestamp": str(sent_at),
+            "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+        }
+
+    def _refused(self, status: int, headers: Message) -> DeliveryFailed:
+        said = f"{self._receiver} answered {status}."
+        if status == HTTPStatus.GONE:
+            fix = "It wants no more of this. Set COUNTERSIGN_WEBHOOK_URL to another address, or unset it."
+            return DeliveryFailed(f"{said} {fix}", is_final=True)
+        if status in _ASKS_FOR_PAUSE:
+            pause = read_retry_after(headers.get("retry-after"), self._clock.now())
+            return DeliveryFailed(f"{said} This is tried again by itself.", retry_after=pause)
+        if status < HTTPStatus.BAD_REQUEST:
+            fix = "No redirect is followed: set COUNTERSIGN_WEBHOOK_URL to the address that it leads to."
+            return DeliveryFailed(f"{said} {fix}", retry_after=MEND_PAUSE)
+        if status in _UNAUTHORISED:
+            fix = "Check that the receiver verifies with COUNTERSIGN_WEBHOOK_SECRET, and what else it asks for."
+            return DeliveryFailed(f"{said} {fix}", retry_after=MEND_PAUSE)
+        return DeliveryFailed(f"{said} Look at the receiver's log; this is tried again, then parked.")

@@ -1,0 +1,36 @@
+"""Whoever watches what the services do, in this process: the metrics, and a line in the log for each change.
+
+Invariant: a line says what happened to which record, and nothing that a person typed. Who did it and why is in the
+audit trail, where it cannot be rewritten.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from bot.observability.metrics import Metrics
+from core.audit.trail import AuditEvent
+from core.record import Record
+
+_log = logging.getLogger("countersign.decisions")
+
+
+class Watcher:
+    """The services' observer: counts, and logs."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def committed(self, record: Record, event: AuditEvent) -> None:
+        """A change is in the store."""
+        self._metrics.committed(record, event)
+        _log.info("%s on %s", event.value, record.profile, extra={"about": record.chain})
+
+    def refused(self, event: AuditEvent) -> None:
+        """An attempt was refused. Its line names the record if the click did."""
+        self._metrics.refused(event)
+        _log.info("%s", event.value)
+
+    def conflicted(self, record: str) -> None:
+        """A decision is made again."""
+        self._metrics.conflicted(record)

@@ -1,0 +1,147 @@
+"""Hands each payload to the app on a thread of its own, at most so many at once, and measures the answers.
+
+Invariant: every payload is either taken, and then answered exactly once through its `answer`, or turned away at once
+with NotTaken. Nothing waits here for more than the app's own two seconds, so a stalled store holds threads and no door.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from slack_bolt import BoltRequest, BoltResponse
+
+from bot.observability.metrics import Metrics, PayloadKind, Transport, TurnedAway
+from bot.slack.payloads import is_raised_by_bolt
+from core.errors import CountersignError
+
+THREADS: Final = 256
+"""At 50 clicks a second, a stalled store holds each for 2 s: 100 at once, and as many again in reserve."""
+MOST_IN_FLIGHT: Final = 1000
+_KINDS: Final = {
+    "block_actions": PayloadKind.BUTTON,
+    "view_submission": PayloadKind.FORM,
+    "view_closed": PayloadKind.FORM,
+    "shortcut": PayloadKind.SHORTCUT,
+    "message_action": PayloadKind.SHORTCUT,
+    "event_callback": PayloadKind.EVENT,
+}
+_log = logging.getLogger("countersign.doors")
+
+
+class App(Protocol):
+    """The part of a Bolt app that a door needs."""
+
+    def dispatch(self, req: BoltRequest) -> BoltResponse:
+        """Answer one payload."""
+        ...
+
+
+class NotTaken(CountersignError):
+    """A payload was not taken in. Nothing was begun."""
+
+    def __init__(self, why: TurnedAway) -> None:
+        super().__init__(f"a payload was turned away: {why.value}")
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the app said, and to what kind of payload."""
+
+    response: BoltResponse
+    kind: PayloadKind
+
+
+Answer: TypeAlias = Callable[[Answered | TurnedAway], None]
+"""Takes the app's answer, or why there is none: MALFORMED, or FAILED for a bug. Does not raise."""
+
+
+class Dispatcher:
+    """Runs the app for the doors. Safe for threads."""
+
+    def __init__(
+        self, app: App, metrics: Metrics, *, threads: int = THREADS, most_in_flight: int = MOST_IN_FLIGHT
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dispatch")
+        self._most = most_in_flight
+        self._changed = threading.Condition()
+        self._in_flight = 0
+        self._is_closed = False
+
+    @property
+    def in_flight(self) -> int:
+        """How many payloads were taken and not yet answered."""
+        return self._in_flight
+
+    def take(self, transport: Transport, build: Callable[[], BoltRequest], answer: Answer) -> None:
+        """Let the app answer what `build` gives. Returns at once; `answer` is called on the thread that did it.
+
+        Raises NotTaken when too much is in flight, and after `close`.
+        """
+        with self._changed:
+            if self._is_closed:
+                raise self._turn_away(transport, TurnedAway.STOPPING)
+            if self._in_flight >= self._most:
+                raise self._turn_away(transport, TurnedAway.TOO_BUSY)
+            self._in_flight += 1
+            self._pool.submit(self._serve, transport, build, answer)
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until everything that was taken is answered; False when that takes longer."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._in_flight == 0, seconds)
+
+    def close(self) -> None:
+        """Take nothing more. What was taken is still answered, and not waited for. Idempotent."""
+        with self._changed:
+            self._is_closed = True
+        self._pool.shutdown(wait=False)
+
+    def _serve(self, transport: Transport, build: Callable[[], BoltRequest], answer: Answer) -> None:
+        try:
+            answered = self._ask(transport, build)
+            answer(answered)
+        except Exception:  # noqa: BLE001 - an answer that cannot be given must not count as in flight for ever
+            _log.exception("an acknowledgement could not be given")
+        finally:
+            with self._changed:
+                self._in_flight -= 1
+                self._changed.notify_all()
+
+    def _ask(self, transport: Transport, build: Callable[[], BoltRequest]) -> Answered | TurnedAway:
+        try:
+            request = build()
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+            # Bolt reads Slack's JSON while it builds the request, and trusts its shape.
+            _log.warning("a payload could not be read: %s", type(error).__name__)
+            return self._count(transport, TurnedAway.MALFORMED)
+        try:
+            return Answered(self._app.dispatch(request), kind_of(request.body))
+        except Exception as error:  # noqa: BLE001 - the app's own error handler failed, or what comes before it
+            if is_raised_by_bolt(error):
+                _log.warning("a payload has not Slack's shape: %s", type(error).__name__)
+                return self._count(transport, TurnedAway.MALFORMED)
+            _log.exception("a payload could not be answered")
+            return self._count(transport, TurnedAway.FAILED)
+
+    def _turn_away(self, transport: Transport, why: TurnedAway) -> NotTaken:
+        return NotTaken(self._count(transport, why))
+
+    def _count(self, transport: Transport, why: TurnedAway) -> TurnedAway:
+        self._metrics.turned_away(transport, why)
+        return why
+
+
+def kind_of(body: dict[str, object]) -> PayloadKind:
+    """What kind of payload this is, one of a few whatever it says."""
+    kind = body.get("type")
+    if isinstance(kind, str) and kind in _KINDS:
+        return _KINDS[kind]
+    return PayloadKind.COMMAND if "command" in body else PayloadKind.OTHER

@@ -1,0 +1,151 @@
+"""One websocket to Slack: what comes in over it, and acknowledgements back over the same one.
+
+Invariant: an envelope is acknowledged over the connection that it came in on, or not at all. A link never opens
+another one: it says when it needs a successor, and lives on beside it until it is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import Any, Final, Protocol
+
+from slack_sdk import WebClient
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from bot.slack.payloads import find_text
+
+OPEN_SECONDS: Final = 10.0
+PING_SECONDS: Final = 10.0
+"""A connection that does not answer a ping for as long again is given up: a dead one is found within 20 s."""
+CLOSE_SECONDS: Final = 1.0
+_MOST_BYTES: Final = 4 * 1_048_576
+"""Slack's payloads are far smaller; one that is larger ends the connection."""
+_REASONS: Final = {
+    "link_disabled": "Socket Mode is switched off for the app: switch it on under Socket Mode in its settings.",
+    "too_many_websockets": "Slack has ten connections of this app already: run fewer instances, or use HTTP.",
+}
+_log = logging.getLogger("countersign.socket_mode")
+
+
+class OnEnvelope(Protocol):
+    """Takes an envelope, and the link to acknowledge it over. Must not wait, and must not raise."""
+
+    def __call__(self, link: SocketLink, envelope: dict[str, Any]) -> None:
+        """Take it."""
+        ...
+
+
+class SocketLink:
+    """A connection in a thread of its own. Safe for threads."""
+
+    def __init__(self, url: str, client: WebClient, on_envelope: OnEnvelope) -> None:
+        self._url = url
+        self._client = client
+        self._on_envelope = on_envelope
+        self._websocket: ClientConnection | None = None
+        self._is_closing = False
+        self._lock = threading.Lock()
+        self._settled = threading.Event()
+        self._is_greeted = False
+        self._needs_successor = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="socket-link", daemon=True)
+
+    def open(self) -> bool:
+        """Connect. True when Slack said hello, and sends payloads from now on."""
+        self._thread.start()
+        self._settled.wait(2 * OPEN_SECONDS)
+        return self._is_greeted
+
+    @property
+    def is_open(self) -> bool:
+        """True from Slack's hello until the connection's end."""
+        return self._is_greeted and not self._ended.is_set()
+
+    def wait_for_end(self, seconds: float | None = None) -> bool:
+        """Wait until this link needs a successor; False when it does not within these seconds."""
+        return self._needs_successor.wait(seconds)
+
+    def release(self) -> None:
+        """End `wait_for_end` for whoever waits there."""
+        self._needs_successor.set()
+
+    def acknowledge(self, envelope_id: str, payload: dict[str, Any] | None) -> bool:
+        """Acknowledge an envelope. False when the connection was lost with it, so that Slack shows a failure."""
+        told: dict[str, Any] = {"envelope_id": envelope_id}
+        if payload is not None:
+            told["payload"] = payload
+        websocket = self._websocket
+        try:
+            if websocket is None:
+                return False
+            websocket.send(json.dumps(told))
+        except (ConnectionClosed, OSError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Hang up, and wait for Slack to do so too, at most a second. Idempotent."""
+        with self._lock:
+            self._is_closing = True
+            websocket = self._websocket
+        if websocket is not None:
+            websocket.close()
+        self._ended.wait(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            with connect(
+                self._url,
+                # The same way out as the Web API takes: a proxy that the environment names, or none.
+                proxy=self._client.proxy,
+                ssl=self._client.ssl if self._url.startswith("wss:") else None,
+                open_timeout=OPEN_SECONDS,
+                ping_interval=PING_SECONDS,
+                ping_timeout=PING_SECONDS,
+                close_timeout=CLOSE_SECONDS,
+                max_size=_MOST_BYTES,
+            ) as websocket:
+                with self._lock:
+                    self._websocket = websocket
+                    is_wanted = not self._is_closing
+                if is_wanted:
+                    self._listen(websocket)
+        except (WebSocketException, OSError, ValueError) as error:
+            # The text of these may hold the URL, and with it the ticket.
+            _log.warning("a connection to Slack was lost: %s", type(error).__name__)
+        finally:
+            self._ended.set()
+            self._needs_successor.set()
+            self._settled.set()
+
+    def _listen(self, websocket: ClientConnection) -> None:
+        for text in websocket:
+            try:
+                message = json.loads(text)
+            except (ValueError, RecursionError):
+                message = None
+            if not isinstance(message, dict):
+                _log.warning("something came over the connection that is no JSON object")
+                continue
+            self._hear(message)
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        match message.get("type"):
+            case "hello":
+                self._is_greeted = True
+                self._settled.set()
+            case "disconnect":
+                reason = find_text(message, "reason") or "no reason"
+                if reason in _REASONS:
+                    _log.error("Slack ends the connection: %.60r. %s", reason, _REASONS[reason])
+                else:
+                    _log.info("Slack asks for a new connection: %.60r", reason)
+                self._needs_successor.set()
+            case _ if find_text(message, "envelope_id"):
+                self._on_envelope(self, message)
+            case other:
+                _log.info("Slack sent what this version does not know: %.60r", other)

@@ -1,0 +1,231 @@
+"""The door for Socket Mode: a websocket to Slack that is always open, or being opened.
+
+Invariant: when Slack announces the end of a connection, the next one is open before the old one is let go, and what
+came over the old one is acknowledged over it. A connection that is lost is opened anew, at once and then ever more
+patiently. `stop()` answers what came in, and returns within its bound.
+
+slack_sdk brings two clients for this. The built-in one acknowledges the first envelope after a reconnect three seconds
+late; the one on websocket-client takes ten seconds to close, and may leave a connection open that it does not read.
+Both acknowledge over whichever connection is the newest. So only its Web API is used here, under a loop of our own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from http.client import HTTPException
+from typing import Any, Final
+
+from slack_bolt import BoltRequest, BoltResponse
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.interactions.interaction import RECEIVED_AT
+from bot.observability.metrics import Metrics, Transport, TurnedAway
+from bot.slack import client as slack_client
+from bot.transport.dispatcher import Answered, Dispatcher, NotTaken
+from bot.transport.socket_connection import SocketLink
+from core.errors import InvalidInput
+
+API_SECONDS: Final = 10
+"""How long Slack may take to say where to connect."""
+ANSWER_SECONDS: Final = 4.0
+"""How long `stop()` waits for answers: the two seconds of a decision, and as much again for the way."""
+LINGER_SECONDS: Final = 15.0
+"""How long an old connection is kept beside the new one; Slack closes it about ten seconds after its warning."""
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+_STEADY_SECONDS: Final = 10.0
+"""A connection that lasted longer was a good one: the next is opened at once. Slack lets us ask about once a minute."""
+_JOIN_SECONDS: Final = 2.0
+_OK: Final = 200
+_REFUSED_FOR_GOOD: Final = frozenset(
+    {"invalid_auth", "not_authed", "not_allowed_token_type", "account_inactive", "token_revoked", "no_permission",
+     "missing_scope", "token_expired"}
+)  # fmt: skip
+_log = logging.getLogger("countersign.socket_mode")
+
+
+class SocketDoor:
+    """Stays connected to Slack. `client` says where Slack is; its token is not used."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        metrics: Metrics,
+        client: WebClient,
+        app_token: str,
+        *,
+        linger_seconds: float = LINGER_SECONDS,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._metrics = metrics
+        self._client = slack_client.like(client, API_SECONDS)
+        self._app_token = app_token
+        self._linger_seconds = linger_seconds
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._links: list[SocketLink] = []
+        self._first: SocketLink | None = None
+        self._keeper = threading.Thread(target=self._keep, name="socket-door", daemon=True)
+        metrics.watch(
+            "countersign_socket_connections", "Open connections to Slack.", lambda: float(self.connection_count)
+        )
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections Slack may send payloads over."""
+        with self._lock:
+            return sum(link.is_open for link in self._links)
+
+    def is_connected(self) -> bool:
+        """True while Slack can reach this process."""
+        return self.connection_count > 0
+
+    def start(self) -> None:
+        """Connect, and stay connected. Raises InvalidInput when Slack does not take the token.
+
+        When Slack cannot be reached, it is tried again in the background.
+        """
+        try:
+            url = self._ask_for_url()
+        except SlackApiError as error:
+            if _code(error) in _REFUSED_FOR_GOOD:
+                raise InvalidInput(
+                    "SLACK_APP_TOKEN",
+                    f"Slack refuses it ({_code(error)})",
+                    "Generate one with the scope connections:write under Basic Information, App-Level Tokens.",
+                ) from error
+        except (SlackClientError, OSError, HTTPException, ValueError):
+            pass
+        else:
+            self._first = self._open(url)
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """Answer what came in, then hang up. Idempotent."""
+        self._stopping.set()
+        self._dispatcher.wait_until_idle(ANSWER_SECONDS)
+        with self._lock:
+            links = list(self._links)
+        for link in links:
+            link.release()
+            link.close()
+        if self._keeper.is_alive():
+            self._keeper.join(_JOIN_SECONDS)
+
+    # Staying connected -----------------------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        pauses, link, least = _pauses(), self._first, 0.0
+        while not self._stopping.is_set():
+            if link is not None:
+                began = time.monotonic()
+                self._let_old_ones_go(link)
+                link.wait_for_end()
+                if time.monotonic() - began > _STEADY_SECONDS:
+                    pauses = _pauses()
+            if not self._stopping.wait(max(least, next(pauses))):
+                link, least = self._connect()
+
+    def _let_old_ones_go(self, newest: SocketLink) -> None:
+        with self._lock:
+            self._links = [link for link in self._links if link.is_open]
+            old = [link for link in self._links if link is not newest]
+        if old and not newest.wait_for_end(self._linger_seconds):
+            for link in old:
+                link.close()
+
+    def _connect(self) -> tuple[SocketLink | None, float]:
+        """One more link, or none, and how many seconds to wait at least before the next try."""
+        try:
+            url = self._ask_for_url()
+        except SlackApiError as error:
+            _log.warning("Slack gives no address for Socket Mode: %.60r", _code(error))
+            return None, _retry_after(error)
+        except (SlackClientError, OSError, HTTPException, ValueError) as error:
+            _log.warning("Slack cannot be reached for Socket Mode: %s", type(error).__name__)
+            return None, 0.0
+        return self._open(url), 0.0
+
+    def _ask_for_url(self) -> str:
+        url = self._client.apps_connections_open(app_token=self._app_token).get("url")
+        if not isinstance(url, str):
+            raise ValueError("Slack's answer holds no address")  # noqa: TRY004 - what came is wrong, not its type
+        return url
+
+    def _open(self, url: str) -> SocketLink | None:
+        link = SocketLink(url, self._client, self._on_envelope)
+        with self._lock:
+            self._links.append(link)
+        # Whoever stops the door before this hangs up a link that is not there yet; whoever does it after, this one.
+        if self._stopping.is_set() or not link.open():
+            link.close()
+            return None
+        _log.info("connected to Slack by Socket Mode")
+        return link
+
+    # Envelopes -------------------------------------------------------------------------------------------------------
+
+    def _on_envelope(self, link: SocketLink, envelope: dict[str, Any]) -> None:
+        received_at = time.monotonic()
+
+        def build() -> BoltRequest:
+            return BoltRequest(
+                mode="socket_mode",
+                body=envelope["payload"],
+                headers=_retry_headers(envelope),
+                context={RECEIVED_AT: received_at},
+            )
+
+        def answer(what: Answered | TurnedAway) -> None:
+            # Where there is nothing to acknowledge, silence makes Slack show a failure, and send events again.
+            if not isinstance(what, Answered) or what.response.status != _OK:
+                return
+            if link.acknowledge(envelope["envelope_id"], _to_payload(what.response)):
+                self._metrics.acknowledged(Transport.SOCKET_MODE, what.kind, time.monotonic() - received_at)
+            else:
+                self._metrics.turned_away(Transport.SOCKET_MODE, TurnedAway.FAILED)
+                _log.warning("an acknowledgement was lost with its connection")
+
+        try:
+            self._dispatcher.take(Transport.SOCKET_MODE, build, answer)
+        except NotTaken as error:
+            _log.warning("%s", error)
+
+
+def _to_payload(response: BoltResponse) -> dict[str, Any] | None:
+    if not response.body:
+        return None
+    if response.headers.get("content-type", [""])[0].startswith("application/json"):
+        told = json.loads(response.body)
+        return told if isinstance(told, dict) else None
+    return {"text": response.body}
+
+
+def _retry_headers(envelope: dict[str, Any]) -> dict[str, str | Sequence[str]]:
+    """Over HTTP these two come as headers, so listeners find them in one place."""
+    named = {"x-slack-retry-num": envelope.get("retry_attempt"), "x-slack-retry-reason": envelope.get("retry_reason")}
+    return {name: str(value) for name, value in named.items() if value}
+
+
+def _code(error: SlackApiError) -> str:
+    answer = error.response.data
+    return str(answer.get("error", "")) if isinstance(answer, dict) else str(error.response.status_code)
+
+
+def _retry_after(error: SlackApiError) -> float:
+    told = str(error.response.headers.get("Retry-After", ""))
+    return min(float(told), 10 * _LONGEST_PAUSE_SECONDS) if told.isascii() and told.isdecimal() else 0.0
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between tries: none first, as most losses are a moment's; then twice as long each time, with jitter."""
+    yield 0.0
+    pause = 1.0
+    while True:
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that many instances do not all come at once
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

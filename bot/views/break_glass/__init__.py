@@ -1,0 +1,1 @@
+"""What people see of a break-glass event, as pure functions of records."""

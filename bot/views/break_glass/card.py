@@ -1,0 +1,118 @@
+"""The card of a break-glass event: loud while it is live, then what it came to, and whether somebody answered for it.
+
+Invariant: a card shows what the record says and offers only buttons that can still work: Close while it is live,
+Review once it has ended and until it is reviewed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from bot.views.block_kit import (
+    Block,
+    Message,
+    actions,
+    button,
+    code,
+    countdown,
+    heading,
+    length,
+    moment,
+    said,
+    small,
+    who,
+    words,
+)
+from core.break_glass import BreakGlassEvent, EventStatus
+from core.review import Review, Verdict
+
+CLOSE: Final = "break_glass:close"
+REVIEW: Final = "break_glass:review"
+TIMELINE: Final = "break_glass:timeline"
+VERDICTS: Final[Mapping[Verdict, str]] = {
+    Verdict.JUSTIFIED: "justified",
+    Verdict.PARTLY_JUSTIFIED: "partly justified",
+    Verdict.NOT_JUSTIFIED: "not justified",
+}
+
+
+def break_glass_card(
+    event: BreakGlassEvent, now: datetime, mentions: str = "", review_due: datetime | None = None
+) -> Message:
+    """The card as it stands at this moment. `mentions` calls whom the policy names, in mrkdwn."""
+    status = EventStatus.EXPIRED if event.is_overdue(now) else event.status
+    blocks: list[Block] = [heading(_headline(event, status)), words(_who_and_what(event, status))]
+    blocks.append(said(event.justification))
+    if status is EventStatus.ACTIVE:
+        blocks += [words(f":bell: {mentions}")] if mentions else []
+    else:
+        blocks += _end(event, status)
+    blocks.append(_small_print(event))
+    if event.review is not None:
+        blocks += _review(event.review)
+    elif status is not EventStatus.ACTIVE:
+        due = f" by {moment(review_due)}" if review_due is not None else ""
+        blocks.append(words(f":mag: *Waits for a review*{due}, by somebody who may approve for {code(event.profile)}."))
+    blocks.append(_buttons(event, status))
+    return Message(text=summary(event, status), blocks=tuple(blocks))
+
+
+def summary(event: BreakGlassEvent, status: EventStatus) -> str:
+    """One sentence for notifications and screen readers, without any text that a person typed."""
+    broke = f"{who(event.invoker)} broke the glass for {event.profile} ({event.reason_code})"
+    match status:
+        case EventStatus.ACTIVE:
+            return f"{broke}, until {moment(event.expires_at)}."
+        case EventStatus.CLOSED:
+            ended = f"{broke}: closed by {who(event.closed_by or '')}."
+        case _:
+            ended = f"{broke}: its time has passed."
+    return ended if event.review is None else f"{ended} The review: {VERDICTS[event.review.verdict]}."
+
+
+def _headline(event: BreakGlassEvent, status: EventStatus) -> str:
+    if status is EventStatus.ACTIVE:
+        return f":rotating_light: Break-glass: {event.profile}"
+    mark = ":ballot_box_with_check:" if event.review is not None else ":checkered_flag:"
+    return f"{mark} Break-glass, ended: {event.profile}"
+
+
+def _who_and_what(event: BreakGlassEvent, status: EventStatus) -> str:
+    broke = f"{who(event.invoker)} broke the glass for {code(event.profile)} · *{event.reason_code}*"
+    if status is EventStatus.ACTIVE:
+        return f"{broke}\n:hourglass: *Until {moment(event.expires_at)}* · ends {countdown(event.expires_at)}"
+    return f"{broke}\nFrom {moment(event.created_at)}, for at most {length(event.duration)}"
+
+
+def _end(event: BreakGlassEvent, status: EventStatus) -> list[Block]:
+    if status is EventStatus.CLOSED and event.closed_at is not None:
+        lasted = length(event.closed_at - event.created_at)
+        line = f"*Closed* by {who(event.closed_by or '')} · {moment(event.closed_at)} · after {lasted}"
+        return [words(line), *([said(event.closed_reason)] if event.closed_reason is not None else [])]
+    return [words(f"*Expired* · {moment(event.expires_at)} · after {length(event.duration)}")]
+
+
+def _review(review: Review) -> list[Block]:
+    line = f":mag: *Reviewed: {VERDICTS[review.verdict]}* · {who(review.reviewer)} · {moment(review.at)}"
+    # A link is text from a person, too: it is shown and leads nowhere by itself.
+    link = [said(review.follow_up)] if review.follow_up is not None else []
+    return [words(line), said(review.notes), *link]
+
+
+def _small_print(event: BreakGlassEvent) -> Block:
+    verified = f"second factor: {event.mfa_method}" if event.mfa_method is not None else "no second factor"
+    replaced = f" · instead of the request {code(event.instead_of)}" if event.instead_of is not None else ""
+    return small(
+        f"{verified} · rule {code(event.rule)} · event {code(event.id)} · CloudTrail {code(event.request_id)}{replaced}"
+    )
+
+
+def _buttons(event: BreakGlassEvent, status: EventStatus) -> Block:
+    timeline = button("Timeline", TIMELINE, event.id)
+    if status is EventStatus.ACTIVE:
+        return actions(f"break_glass:{event.id}", button("Close…", CLOSE, event.id, style="danger"), timeline)
+    if event.review is None:
+        return actions(f"break_glass:{event.id}", button("Review…", REVIEW, event.id, style="primary"), timeline)
+    return actions(f"break_glass:{event.id}", timeline)

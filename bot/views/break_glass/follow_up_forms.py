@@ -1,0 +1,88 @@
+"""The forms in which an event is closed and reviewed, each beside its reader.
+
+Invariant: a form carries the event's id and nothing else; what is decided is decided from the record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from bot.slack.payloads import Payload, find_object, find_text
+from bot.views.block_kit import Block, label, small
+from bot.views.break_glass.card import VERDICTS
+from bot.views.inputs import chosen, field, menu, option, text_box, typed
+from core.break_glass import REASON_LENGTH, EventId
+from core.errors import InvalidInput
+from core.record import check_record_id
+from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
+
+CLOSE_CALLBACK: Final = "break_glass:close_form"
+REVIEW_CALLBACK: Final = "break_glass:review_form"
+CLOSE_FIELDS: Final = ("reason",)
+REVIEW_FIELDS: Final = ("verdict", "notes", "follow-up link")
+"""The last one's name is how core calls it in its errors."""
+_ABOUT: Final = {
+    Verdict.JUSTIFIED: "There was no other way in time",
+    Verdict.PARTLY_JUSTIFIED: "Some of it, or for some of the time",
+    Verdict.NOT_JUSTIFIED: "A request would have done",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What a reviewer filled in."""
+
+    verdict: Verdict
+    notes: str
+    follow_up: str | None
+
+
+def close_form(event_id: EventId) -> Block:
+    """Is it over? Everybody in the channel reads why."""
+    box = text_box(REASON_LENGTH, example="It is up again", checks_least=False)
+    return _form(CLOSE_CALLBACK, event_id, "Close break-glass", "Close", [field("reason", "How did it end?", box)])
+
+
+def review_form(event_id: EventId) -> Block:
+    """What do you find?"""
+    verdicts = menu([option(each, VERDICTS[each].capitalize(), _ABOUT[each]) for each in Verdict])
+    notes = text_box(NOTES_LENGTH, example="What happened, what was done with the access, what should change")
+    link = text_box(LINK_LENGTH, is_long=False, example="https://…/INC-12", checks_least=False)
+    fields = [
+        field("verdict", "Was it justified?", verdicts),
+        field("notes", "What did you find?", notes, hint="Everybody in the channel and auditors read this."),
+        field("follow-up link", "Where does it go on?", link, is_optional=True),
+    ]
+    return _form(REVIEW_CALLBACK, event_id, "Review break-glass", "Record the review", fields)
+
+
+def read_close_form(view: Payload) -> tuple[EventId, str]:
+    """The event's id, and why it is closed. Raises InvalidInput for an id that is none."""
+    return _read_id(view), typed(find_object(view, "state", "values"), "reason")
+
+
+def read_review_form(view: Payload) -> tuple[EventId, Reviewed]:
+    """The event's id, and what was found. Raises InvalidInput, naming the field."""
+    values = find_object(view, "state", "values")
+    try:
+        verdict = Verdict(chosen(values, "verdict") or "")
+    except ValueError as error:
+        raise InvalidInput("verdict", "nothing is chosen", "Choose what you find.") from error
+    return _read_id(view), Reviewed(verdict, typed(values, "notes"), typed(values, "follow-up link") or None)
+
+
+def _read_id(view: Payload) -> EventId:
+    return EventId(check_record_id(find_text(view, "private_metadata")))
+
+
+def _form(callback: str, event_id: EventId, title: str, submit: str, fields: list[Block]) -> Block:
+    return {
+        "type": "modal",
+        "callback_id": callback,
+        "private_metadata": event_id,
+        "title": label(title, 24),
+        "submit": label(submit, 24),
+        "close": label("Not now", 24),
+        "blocks": [*fields, small(f"Event `{event_id}`.")],
+    }

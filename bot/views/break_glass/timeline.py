@@ -1,0 +1,122 @@
+"""The timeline of an event, for its review: each step in the order of time, who was told where, and where to look.
+
+Invariant: it holds no text that a person typed; those words stand on the card. It fits one message, whatever happened,
+and says when it leaves something out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Final
+
+from bot.views.block_kit import (
+    MOST_SECTION_TEXT,
+    Block,
+    Message,
+    code,
+    escape,
+    moment,
+    small,
+    who,
+    words,
+)
+from core.audit.trail import AuditEntry, AuditEvent
+from core.clock import format_time
+from core.services.timeline import Timeline
+from core.stores.messages import Place
+
+MOST_LINES: Final = 60
+_AROUND: Final = timedelta(minutes=15)
+"""AWS writes an event into CloudTrail about this late: the look-up goes on for so long after the end."""
+_WORDS: Final[Mapping[AuditEvent, str]] = {
+    AuditEvent.REQUEST_SUBMITTED: "asked for access",
+    AuditEvent.APPROVAL_ADDED: "approved the request, one vote",
+    AuditEvent.REQUEST_APPROVED: "approved the request",
+    AuditEvent.REQUEST_DENIED: "denied the request",
+    AuditEvent.REQUEST_CANCELLED: "cancelled the request",
+    AuditEvent.REQUEST_EXPIRED: "the request expired",
+    AuditEvent.REQUEST_REMINDED: "approvers of the request were reminded",
+    AuditEvent.BREAK_GLASS_INVOKED: "*broke the glass*",
+    AuditEvent.BREAK_GLASS_ENDING_SOON: "the invoker was asked whether it is over",
+    AuditEvent.BREAK_GLASS_CLOSED: "*closed it*",
+    AuditEvent.BREAK_GLASS_EXPIRED: "*it expired*",
+    AuditEvent.REVIEW_REMINDED: "reviewers were reminded",
+    AuditEvent.BREAK_GLASS_REVIEWED: "*reviewed it*",
+}
+
+
+def timeline(read: Timeline) -> Message:
+    """The timeline as one message."""
+    event = read.event
+    lines = sorted([*_steps(read), *_told(read.places)], key=lambda line: line[0])
+    shown = [text for _, text in lines[:MOST_LINES]]
+    title = f"*Timeline of the break-glass event* {code(event.id)} · {code(event.profile)} · {who(event.invoker)}"
+    blocks: list[Block] = [words(title), *_sections(shown)]
+    if len(lines) > MOST_LINES:
+        rest = f"{len(lines) - MOST_LINES} later steps are left out; `countersign audit export` has them all."
+        blocks.append(small(rest))
+    blocks += [words("*What was done with the access*, from CloudTrail:"), words(f"```{_look_up(read)}```")]
+    return Message(text=f"Timeline of {event.id}: {len(lines)} steps", blocks=tuple(blocks))
+
+
+def _steps(read: Timeline) -> Iterator[tuple[datetime, str]]:
+    for entry in read.entries:
+        by = f"{who(entry.actor)} " if not entry.actor.startswith("clock") else ""
+        what = _WORDS.get(entry.event, escape(entry.event.replace("_", " ")))
+        of = "" if entry.chain == read.event.chain else f" · request {code(entry.chain.rpartition('#')[2])}"
+        yield entry.at, f"{moment(entry.at, form='{date_short} {time_secs}')} · {by}{what}{_more(entry)}{of}"
+
+
+def _more(entry: AuditEntry) -> str:
+    if entry.event is AuditEvent.BREAK_GLASS_INVOKED and entry.details.get("is_escalated") is True:
+        return " · escalated"
+    if entry.event is AuditEvent.REQUEST_CANCELLED and "replaced_by" in entry.details:
+        return " · for this event"
+    return ""
+
+
+def _told(places: Mapping[str, Place]) -> Iterator[tuple[datetime, str]]:
+    for name, place in places.items():
+        at = _posted_at(place)
+        if at is not None:
+            kind, _, _ = name.partition(":")
+            what = {"card": "the card", "thread": "a reply in the thread", "dm": "a direct message"}.get(kind, "a post")
+            where = f"to <@{escape(name.rpartition(':')[2])}>" if kind == "dm" else f"in <#{escape(place.channel)}>"
+            yield at, f"{moment(at, form='{date_short} {time_secs}')} · told: {what} {where}"
+
+
+def _posted_at(place: Place) -> datetime | None:
+    # Slack names a message by the time of its posting, in seconds with a fraction.
+    try:
+        return datetime.fromtimestamp(float(place.ts), UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _sections(lines: list[str]) -> Iterator[Block]:
+    """The lines in as few sections as they fit into."""
+    waiting = iter(lines)
+    section = list(islice(waiting, 1))
+    for line in waiting:
+        if len("\n".join([*section, line])) > MOST_SECTION_TEXT:
+            yield words("\n".join(section))
+            section = []
+        section.append(line)
+    if section:
+        yield words("\n".join(section))
+
+
+def _look_up(read: Timeline) -> str:
+    event = read.event
+    begins, ends = event.created_at, (event.closed_at or event.expires_at) + _AROUND
+    return (
+        "aws cloudtrail lookup-events"
+        f" --lookup-attributes AttributeKey=Username,AttributeValue={event.request_id}"
+        f" --start-time {_second(begins)} --end-time {_second(ends)}"
+    )
+
+
+def _second(at: datetime) -> str:
+    return format_time(at.replace(microsecond=0)).replace(".000000Z", "Z")

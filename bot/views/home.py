@@ -1,0 +1,62 @@
+"""The Home tab: what one person asked for, what waits for them, and what is live.
+
+Invariant: it shows what the store said when it was drawn; its buttons carry ids, and each press is judged anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from bot.slack.app_surface import ACCESS
+from bot.views.block_kit import Block, Message, actions, button, code, divider, heading, moment, small
+
+ASK: Final = "home:ask"
+BREAK: Final = "home:break"
+MOST_ROWS: Final = 4
+"""In each section; four blocks each, so that five sections and an outcome stay below Slack's hundred for a view."""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeSection:
+    """One part of the tab: its rows as blocks. `more` is what to type for what is not shown."""
+
+    title: str
+    rows: Sequence[Sequence[Block]]
+    nothing: str
+    more: str | None = None
+
+
+def home_tab(
+    sections: Sequence[HomeSection], now: datetime, *, may_break: bool = False, outcome: Message | None = None
+) -> Block:
+    """The tab as a view. `may_break`: this person may break the glass for something; `outcome`: of their last press."""
+    blocks: list[Block] = [*(outcome.blocks if outcome is not None else ())]
+    if outcome is not None:
+        blocks.append(divider())
+    buttons = [button("Request access", ASK, "form", style="primary")]
+    buttons += [button("Break the glass…", BREAK, "form", style="danger")] if may_break else []
+    blocks.append(actions("home", *buttons))
+    for section in sections:
+        blocks.append(heading(section.title))
+        if not section.rows:
+            blocks.append(small(section.nothing))
+        for number, row in enumerate(section.rows[:MOST_ROWS]):
+            blocks += [divider()] if number else []
+            blocks += _in_section(row, section.title)
+        if section.more is not None:
+            blocks.append(small(f"There is more: {code(section.more)}"))
+    blocks.append(small(f"As of {moment(now)} · {code(f'{ACCESS} help')} says what you can type"))
+    return {"type": "home", "blocks": blocks}
+
+
+def _in_section(row: Sequence[Block], title: str) -> list[Block]:
+    # A request may stand in two sections, and a view takes each block_id once.
+    return [block | {"block_id": f"{block['block_id']}:{title}"} if "block_id" in block else block for block in row]
+
+
+def home_notice(message: Message) -> Block:
+    """The tab of somebody to whom nothing can be shown: it says why."""
+    return {"type": "home", "blocks": list(message.blocks)}

@@ -1,0 +1,48 @@
+"""The pages of a list: the buttons that turn them, and what such a button leads to.
+
+Invariant: a button carries the list's word and the number of a page, and nothing else; a page is read when it is
+asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from bot.views.block_kit import Block, actions, button
+from core.errors import InvalidInput
+
+Kind = TypeVar("Kind", bound=StrEnum)
+PER_PAGE: Final = 8
+"""Four blocks each stay far below Slack's fifty for a message, and on one screen."""
+MOST_PAGES: Final = 100
+"""A page is reached by reading those before it; further back, the audit trail is the better place to look."""
+_PAGE = re.compile(r"[1-9][0-9]?|100")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A button that turns a page: what it says, and its action_id."""
+
+    text: str
+    action_id: str
+
+
+def turning(kind: StrEnum, page: int, *, has_more: bool, back: Turn, on: Turn) -> list[Block]:
+    """The row of buttons under a page; none where there is nothing to turn to."""
+    buttons: list[Block] = []
+    if page > 1:
+        buttons.append(button(back.text, back.action_id, f"{kind}:{page - 1}"))
+    if has_more and page < MOST_PAGES:
+        buttons.append(button(on.text, on.action_id, f"{kind}:{page + 1}"))
+    return [actions(f"list:{kind}:{page}", *buttons)] if buttons else []
+
+
+def read_turn(kinds: type[Kind], value: str | None, fix: str) -> tuple[Kind, int]:
+    """The list and the page that a button leads to. Raises InvalidInput, with this fix, for a value that is none."""
+    kind, _, page = (value or "").partition(":")
+    if kind not in set(kinds) or not _PAGE.fullmatch(page):
+        raise InvalidInput("page", "this button leads nowhere", fix)
+    return kinds(kind), int(page)

@@ -1,0 +1,1 @@
+"""What people see of a request, as pure functions of records."""

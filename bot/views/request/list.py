@@ -1,0 +1,120 @@
+"""Lists of requests for one person: `/access mine` and `/access pending`, with pages and working buttons.
+
+Invariant: a list shows what the store said when it was asked for; its buttons carry ids, and each press is judged anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from bot.slack.app_surface import ACCESS
+from bot.views.block_kit import Block, Message, actions, button, code, divider, length, moment, plain, who, words
+from bot.views.pagination import Turn, turning
+from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
+from core.request import Request, RequestStatus
+
+MINE: Final = "Your requests"
+PENDING: Final = "Waiting for your decision"
+_MOST_REASON: Final = 200
+
+HELP: Final = "\n".join(
+    [
+        "*Ask for access*",
+        f"`{ACCESS}` opens the form.",
+        f"`{ACCESS} prod 2h deploy the fix for INC-12` asks at once: what, for how long, why.",
+        f"`{ACCESS} mine` shows your requests, `{ACCESS} pending` what waits for your decision.",
+        "Durations are written like `90m`, `2h` or `1h30m`.",
+    ]
+)
+
+
+OLDER: Final = "list:older"
+NEWER: Final = "list:newer"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One request, and what its reader may do with it as far as is known now."""
+
+    request: Request
+    may_decide: bool = False
+    may_cancel: bool = False
+    may_declare: bool = False
+
+
+class ListKind(StrEnum):
+    """The lists, by the word that is typed for them."""
+
+    MINE = "mine"
+    PENDING = "pending"
+
+    @property
+    def heading(self) -> str:
+        """What the list is called."""
+        return MINE if self is ListKind.MINE else PENDING
+
+
+def list_page(kind: ListKind, rows: Sequence[Row], *, page: int, has_more: bool, now: datetime) -> Message:
+    """One page of a list, newest first, with the buttons that can still work."""
+    blocks: list[Block] = [words(f"*{kind.heading}*")]
+    if not rows:
+        blocks.append(words(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
+    for row in rows:
+        blocks += [divider(), *list_row(row, now)]
+    blocks += turning(kind, page, has_more=has_more, back=Turn("Newer", NEWER), on=Turn("Older", OLDER))
+    count = f"{len(rows)} on page {page}" if rows else "nothing"
+    return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
+
+
+def list_row(row: Row, now: datetime) -> list[Block]:
+    """One request as two or three blocks."""
+    request = row.request
+    status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
+    line = f"{code(request.profile)} for *{length(request.duration)}* · {who(request.requester)}"
+    blocks: list[Block] = [
+        words(f"{line}\n{_standing(request, status)} · {code(request.id)}"),
+        {"type": "context", "elements": [plain(request.justification, _MOST_REASON)]},
+    ]
+    if status is RequestStatus.PENDING and (buttons := _buttons(row)):
+        blocks.append(actions(f"list:{request.id}", *buttons))
+    return blocks
+
+
+def _standing(request: Request, status: RequestStatus) -> str:
+    by = who(request.approver or "")
+    match status:
+        case RequestStatus.PENDING:
+            has, needs = len(request.approvals), request.required_approvals
+            votes = "needs one approval" if needs == 1 else f"{has} of {needs} approvals so far"
+            return f"Waiting · {votes} · until {moment(request.expires_at)}"
+        case RequestStatus.APPROVED:
+            return f"Approved by {by} · access until {moment(request.life_ends_at())}"
+        case RequestStatus.DENIED:
+            return f"Denied by {by} · {moment(request.life_ends_at())}"
+        case RequestStatus.CANCELLED:
+            return f"Cancelled by the requester · {moment(request.life_ends_at())}"
+    return f"Expired · nobody decided by {moment(request.expires_at)}"
+
+
+def _buttons(row: Row) -> list[Block]:
+    request, buttons = row.request, list[Block]()
+    if row.may_decide:
+        buttons += [
+            button("Approve", APPROVE, request.id, style="primary"),
+            button("Deny…", DENY, request.id, style="danger"),
+        ]
+    if row.may_cancel:
+        buttons.append(button("Cancel", CANCEL, request.id))
+    if row.may_declare:
+        buttons.append(button("Break the glass instead…", DECLARE_INSTEAD, request.id))
+    return buttons
+
+
+_NOTHING: Final = {
+    ListKind.MINE: f"You have not asked for anything yet. {code(ACCESS)} opens the form.",
+    ListKind.PENDING: "Nothing waits for your decision.",
+}

@@ -1,0 +1,1 @@
+"""What was committed and still has to be delivered, and how it is delivered."""

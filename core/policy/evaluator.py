@@ -1,0 +1,275 @@
+"""Judging: what one version of the policy says to a wish, a vote, a break-glass event, a close or a review.
+
+Invariant: no rule, no access. An answer is yes only when a rule says so and each of its conditions is met; nobody
+decides on their own request or reviews their own event. Preview, form and enforcement all ask here.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Literal, Protocol, Self
+
+from core.actor import Actor, UserGroupId, UserId
+from core.break_glass import ReasonCode
+from core.errors import InvalidInput
+from core.policy import conditions
+from core.policy.conditions import Finding, find_rule, judge
+from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision, are_all_met
+from core.policy.document import suggest
+from core.policy.principals import Selector, SelectorKind
+from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, Profile
+from core.policy.version import Version
+
+
+class PolicySource(Protocol):
+    """Gives the policy that is in force at this moment. A Policy is one; so is a PolicyFile."""
+
+    def current(self) -> Policy:
+        """The policy in force."""
+        ...
+
+
+class Policy(Version):
+    """One version of the policy, as those are judged who want something."""
+
+    def current(self) -> Self:
+        """This policy: a version never changes."""
+        return self
+
+    def profile(self, name: str) -> Profile:
+        """The profile of this name. Raises InvalidInput, with the nearest name as the fix, when there is none."""
+        if name not in self.shape.profiles:
+            raise InvalidInput(
+                "profile", f"there is no profile {name!r:.60}", suggest(name, tuple(self.shape.profiles))
+            )
+        return self.shape.profile(name)
+
+    def judge_request(self, requester: Actor, profile: str, duration: timedelta, now: datetime) -> RequestDecision:
+        """May this person ask for this profile for so long, and what does that take?
+
+        Raises InvalidInput when there is no such profile.
+        """
+        self.profile(profile)
+        rule, found = self._find_approval(requester, profile)
+        if rule is None:
+            return RequestDecision(
+                action="request", is_allowed=False, rule=None, conditions=found, policy_digest=self.digest
+            )
+        found = (*found, judge("duration", lambda: conditions.is_short_enough(duration, rule.max_duration)))
+        is_allowed = are_all_met(found)
+        return RequestDecision(
+            action="request",
+            is_allowed=is_allowed,
+            rule=rule.name,
+            conditions=found,
+            policy_digest=self.digest,
+            required_approvals=rule.required_approvals,
+            max_duration=rule.max_duration,
+            decide_within=rule.decide_within,
+            auto_approval=self._judge_auto_approval(rule, requester, duration, now) if is_allowed else None,
+        )
+
+    def judge_decider(
+        self, action: Literal["approve", "deny"], approver: Actor, *, profile: str, rule: str, requester: UserId
+    ) -> Decision:
+        """May this person decide on a request that was made under this rule? Approve and deny need the same right."""
+        made_under = next((each for each in self.shape.approval if each.name == rule), None)
+        found = [judge("rule", lambda: self._is_in_force(made_under, rule, profile))]
+        if made_under is not None:
+            role = f"the approvers of rule {rule}"
+            found.append(
+                judge("approver", lambda: conditions.is_among(self._people, approver, made_under.approvers, role))
+            )
+        found.append(
+            judge(
+                "two people",
+                lambda: conditions.is_someone_else(
+                    approver, requester, role="the requester", act="decides on their own request"
+                ),
+            )
+        )
+        return self._decide(action, rule if made_under else None, tuple(found))
+
+    def judge_break_glass(
+        self,
+        invoker: Actor,
+        profile: str,
+        reason_code: ReasonCode,
+        duration: timedelta,
+        now: datetime,
+        *,
+        has_mfa: bool,
+    ) -> BreakGlassDecision:
+        """May this person break the glass now? The limits that come along are judged on the usage ledgers.
+
+        Raises InvalidInput when there is no such profile.
+        """
+        self.profile(profile)
+        rule, found = self._find_break_glass(invoker, profile)
+        if rule is None:
+            return BreakGlassDecision(
+                action="break glass", is_allowed=False, rule=None, conditions=found, policy_digest=self.digest
+            )
+        found = (
+            *found,
+            judge("reason", lambda: conditions.is_reason_allowed(reason_code, rule.allowed_reason_codes)),
+            judge("duration", lambda: conditions.is_short_enough(duration, rule.max_duration)),
+        )
+        if rule.time is not None:
+            window = rule.time
+            found = (*found, judge("time", lambda: conditions.is_open(window, now)))
+        if rule.mfa is Mfa.REQUIRED:
+            found = (*found, judge("code", lambda: conditions.is_second_factor_given(has_mfa=has_mfa)))
+        return BreakGlassDecision(
+            action="break glass",
+            is_allowed=are_all_met(found),
+            rule=rule.name,
+            conditions=found,
+            policy_digest=self.digest,
+            limits=rule.limits(),
+            max_duration=rule.max_duration,
+            requires_mfa=rule.mfa is Mfa.REQUIRED,
+        )
+
+    def judge_close(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
+        """May this person end a live event? Its invoker may, and whoever may approve for the profile.
+
+        Holds for a profile that the policy does not know any more too: ending access is always the safe direction.
+        """
+        if actor.id == invoker:
+            return self._decide(
+                "close", None, (Condition(name="closer", is_met=True, text=f"{actor.id} broke the glass"),)
+            )
+        rule, found = self._find_approver_rule(actor, profile)
+        return self._decide("close", rule.name if rule else None, found)
+
+    def judge_review(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
+        """May this person review an event? Whoever may approve for the profile and did not invoke it."""
+        rule, found = self._find_approver_rule(actor, profile)
+        other = judge(
+            "two people",
+            lambda: conditions.is_someone_else(
+                actor, invoker, role="the one who broke the glass", act="reviews their own event"
+            ),
+        )
+        return self._decide("review", rule.name if rule else None, (*found, other))
+
+    def requestable_profiles(self, actor: Actor) -> tuple[Profile, ...]:
+        """The profiles that this person may ask for, in the order of the file."""
+        names = (name for name in self.shape.profiles if self._find_approval(actor, name)[0] is not None)
+        return tuple(self.shape.profile(name) for name in names)
+
+    def declarable_profiles(self, actor: Actor) -> tuple[Profile, ...]:
+        """The profiles for which this person may break the glass, in the order of the file."""
+        names = (name for name in self.shape.profiles if self._find_break_glass(actor, name)[0] is not None)
+        return tuple(self.shape.profile(name) for name in names)
+
+    def approvers_for(self, profile: str, requester: Actor) -> tuple[str, ...]:
+        """Who would have to approve, as the rule names them. Empty when this person may not ask for the profile."""
+        rule = self.terms_for(profile, requester)
+        return tuple(str(each) for each in rule.approvers) if rule else ()
+
+    def terms_for(self, profile: str, requester: Actor) -> ApprovalRule | None:
+        """The rule under which this person may ask for the profile, for a form to show; None: they may not."""
+        return self._find_approval(requester, profile)[0]
+
+    def break_glass_terms_for(self, profile: str, invoker: Actor) -> BreakGlassRule | None:
+        """The rule under which this person may break the glass, for a form to show; None: they may not."""
+        return self._find_break_glass(invoker, profile)[0]
+
+    def deciders_of(self, rule: str) -> frozenset[Selector]:
+        """Who may decide what was asked under this rule: user ids, user groups and e-mail addresses, groups resolved.
+
+        Empty when the rule is not in the policy any more. For telling people, not for judging them.
+        """
+        made_under = next((each for each in self.shape.approval if each.name == rule), None)
+        return self._people.leaves(made_under.approvers) if made_under is not None else frozenset()
+
+    def remind_after(self, rule: str, profile: str) -> timedelta | None:
+        """How long a request that was made under this rule waits before its approvers are reminded; None: never.
+
+        Never, too, when the rule is not in force for the profile any more: then nobody could decide.
+        """
+        made_under = next((each for each in self.shape.approval if each.name == rule), None)
+        is_in_force, _ = self._is_in_force(made_under, rule, profile)
+        return made_under.remind_after if made_under is not None and is_in_force else None
+
+    def user_groups(self) -> frozenset[UserGroupId]:
+        """Every Slack user group that somebody may have a right from; whoever is judged has to be looked up in each."""
+        return self._user_groups
+
+    @cached_property
+    def _user_groups(self) -> frozenset[UserGroupId]:
+        shape = self.shape
+        named: list[tuple[Selector, ...]] = [*shape.groups.values()]
+        for rule in shape.approval:
+            automatic = rule.auto_approve.requesters if rule.auto_approve is not None else None
+            named += [rule.requesters or (), rule.approvers, automatic or ()]
+        named += [rule.users for rule in shape.break_glass]
+        leaves = self._people.leaves(tuple(each for selectors in named for each in selectors))
+        return frozenset(UserGroupId(each.value) for each in leaves if each.kind is SelectorKind.USER_GROUP)
+
+    def _find_approval(self, requester: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
+        return find_rule(
+            self.shape.approval,
+            requester,
+            profile,
+            role="requester",
+            match=lambda rule: conditions.may_request(self._people, requester, rule),
+        )
+
+    def _find_break_glass(self, invoker: Actor, profile: str) -> tuple[BreakGlassRule | None, tuple[Condition, ...]]:
+        return find_rule(
+            self.shape.break_glass,
+            invoker,
+            profile,
+            role="user",
+            match=lambda rule: conditions.is_among(self._people, invoker, rule.users, f"the users of rule {rule.name}"),
+        )
+
+    def _find_approver_rule(self, actor: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
+        return find_rule(
+            self.shape.approval,
+            actor,
+            profile,
+            role="approver",
+            match=lambda rule: conditions.is_among(
+                self._people, actor, rule.approvers, f"the approvers of rule {rule.name}"
+            ),
+        )
+
+    def _judge_auto_approval(
+        self, rule: ApprovalRule, requester: Actor, duration: timedelta, now: datetime
+    ) -> Decision | None:
+        automatic = rule.auto_approve
+        if automatic is None:
+            return None
+        found: list[Condition] = []
+        if (who := automatic.requesters) is not None:
+            role = f"those whom rule {rule.name} approves by itself"
+            found.append(judge("requester", lambda: conditions.is_among(self._people, requester, who, role)))
+        if (longest := automatic.max_duration) is not None:
+            found.append(judge("duration", lambda: conditions.is_short_enough(duration, longest)))
+        if (window := automatic.time) is not None:
+            found.append(judge("time", lambda: conditions.is_open(window, now)))
+        return self._decide("auto-approve", rule.name, tuple(found))
+
+    def _is_in_force(self, rule: ApprovalRule | None, name: str, profile: str) -> Finding:
+        fix = "cancel the request and ask again"
+        if rule is None:
+            return False, f"rule {name}, under which this was asked, is not in the policy any more; {fix}"
+        if profile not in self.shape.profiles:
+            return False, f"the profile {profile} is not in the policy any more; {fix}"
+        if not rule.covers(profile):
+            return False, f"rule {name} does not cover {profile} any more; {fix}"
+        return True, f"rule {name} covers {profile}"
+
+    def _decide(self, action: str, rule: str | None, found: tuple[Condition, ...]) -> Decision:
+        return Decision(
+            action=action,
+            is_allowed=are_all_met(found),
+            rule=rule,
+            conditions=found,
+            policy_digest=self.digest,
+        )

@@ -1,0 +1,221 @@
+"""The mistakes that only the whole file can show: names that lead nowhere, and rules that can never be used.
+
+Invariant: a policy that passed has no rule that is silently dead. Each group and profile that a rule names exists,
+each rule can decide about somebody, each quorum can be reached, and each event can be reviewed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from core.duration import format_duration
+from core.policy.document import suggest
+from core.policy.principals import People, Selector, SelectorKind
+from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyShape, is_covered
+from core.policy.yaml_source import Path, write_path
+
+Rules = Sequence[ApprovalRule | BreakGlassRule]
+MOST_MENTIONS: Final = 50
+"""A mention takes up to 46 characters, and a section of a Slack message 3000."""
+
+
+class Mistake(NamedTuple):
+    """A mistake and where it stands; the line is looked up by whoever knows the file."""
+
+    path: Path
+    problem: str
+    fix: str
+
+
+def find_mistakes(shape: PolicyShape) -> tuple[Mistake, ...]:
+    """All the mistakes that the file's parts have with each other, in the order of the file's sections."""
+    return (
+        *_in_groups(shape),
+        *_in_selectors(shape),
+        *_in_rules("approval", shape.approval, shape),
+        *_in_quorums(shape),
+        *_in_reminders(shape),
+        *_in_auto_approvals(shape),
+        *_in_rules("break_glass", shape.break_glass, shape),
+        *_in_reviews(shape),
+        *_in_mentions(shape),
+        *_in_escalations(shape),
+    )
+
+
+def _in_groups(shape: PolicyShape) -> Iterator[Mistake]:
+    for name, members in shape.groups.items():
+        for index, member in enumerate(members):
+            if member.kind is SelectorKind.GROUP:
+                yield Mistake(
+                    ("groups", name, index), "a group cannot contain a group", "List the people of that group here."
+                )
+
+
+def _in_selectors(shape: PolicyShape) -> Iterator[Mistake]:
+    for path, selector in _all_selectors(shape):
+        if selector.kind is SelectorKind.EMAIL and not shape.identity.trust_email:
+            yield Mistake(
+                path,
+                f"{selector} is an e-mail address, and those are not trusted here",
+                "Write the Slack user id instead, or set identity.trust_email to true.",
+            )
+        # A group inside a group has been complained about already, whether or not it exists.
+        if selector.kind is SelectorKind.GROUP and selector.value not in shape.groups and path[0] != "groups":
+            yield Mistake(
+                path, f"there is no group {selector.value!r:.60}", suggest(selector.value, tuple(shape.groups))
+            )
+
+
+def _all_selectors(shape: PolicyShape) -> Iterator[tuple[Path, Selector]]:
+    lists: list[tuple[Path, tuple[Selector, ...] | None]] = [
+        (("groups", name), members) for name, members in shape.groups.items()
+    ]
+    for index, rule in enumerate(shape.approval):
+        at: Path = ("approval", index)
+        automatic = rule.auto_approve.requesters if rule.auto_approve else None
+        lists += [
+            ((*at, "requesters"), rule.requesters),
+            ((*at, "approvers"), rule.approvers),
+            ((*at, "auto_approve", "requesters"), automatic),
+        ]
+    for index, each in enumerate(shape.break_glass):
+        lists += [(("break_glass", index, "users"), each.users), (("break_glass", index, "notify"), each.notify)]
+    for path, selectors in lists:
+        for index, selector in enumerate(selectors or ()):
+            yield (*path, index), selector
+
+
+def _in_rules(section: str, rules: Rules, shape: PolicyShape) -> Iterator[Mistake]:
+    names: dict[str, int] = {}
+    for index, rule in enumerate(rules):
+        if rule.name in names:
+            yield Mistake(
+                (section, index, "name"),
+                f"{section}[{names[rule.name]}] is called {rule.name!r} too",
+                "Give each rule its own name.",
+            )
+        names.setdefault(rule.name, index)
+        dead = tuple(_dead_patterns(section, index, rule, shape))
+        yield from dead
+        if not dead:
+            yield from _shadows(section, index, rules, shape)
+
+
+def _dead_patterns(
+    section: str, index: int, rule: ApprovalRule | BreakGlassRule, shape: PolicyShape
+) -> Iterator[Mistake]:
+    is_used = any(rule.covers(name) for name in shape.profiles)
+    for position, pattern in enumerate(rule.profiles):
+        is_name = not set(pattern) & set("*?")
+        # In a rule that decides about something, a pattern may wait for profiles that are still to come.
+        if any(is_covered(name, pattern) for name in shape.profiles) or (is_used and not is_name):
+            continue
+        problem = f"there is no profile {pattern!r}" if is_name else f"{pattern!r} covers no profile"
+        yield Mistake((section, index, "profiles", position), problem, suggest(pattern, tuple(shape.profiles)))
+
+
+def _shadows(section: str, index: int, rules: Rules, shape: PolicyShape) -> Iterator[Mistake]:
+    people = People(groups=shape.groups, is_email_trusted=shape.identity.trust_email)
+    rule = rules[index]
+    shadows: list[str] = []
+    for profile in filter(rule.covers, shape.profiles):
+        shadow = next(
+            (each for each in rules[:index] if each.covers(profile) and _is_wider(each, rule, people)),
+            None,
+        )
+        if shadow is None:
+            return
+        shadows.append(write_path((section, rules.index(shadow))))
+    yield Mistake(
+        (section, index),
+        f"rule {rule.name!r} can never decide, because {' and '.join(dict.fromkeys(shadows))} always matches first",
+        "Move it up, or remove it.",
+    )
+
+
+def _is_wider(earlier: ApprovalRule | BreakGlassRule, later: ApprovalRule | BreakGlassRule, people: People) -> bool:
+    asked, wanted = _who(earlier), _who(later)
+    if asked is None:
+        return True
+    return wanted is not None and people.leaves(wanted) <= people.leaves(asked)
+
+
+def _who(rule: ApprovalRule | BreakGlassRule) -> tuple[Selector, ...] | None:
+    return rule.requesters if isinstance(rule, ApprovalRule) else rule.users
+
+
+def _in_quorums(shape: PolicyShape) -> Iterator[Mistake]:
+    people = People(groups=shape.groups, is_email_trusted=shape.identity.trust_email)
+    for index, rule in enumerate(shape.approval):
+        leaves = people.leaves(rule.approvers)
+        # How many people a user group of Slack has is not known here, and an unknown group is another mistake.
+        is_countable = leaves and all(leaf.kind in {SelectorKind.USER, SelectorKind.EMAIL} for leaf in leaves)
+        if is_countable and len(leaves) < rule.required_approvals:
+            yield Mistake(
+                ("approval", index, "required_approvals"),
+                f"{rule.required_approvals} approvals are needed, but there are only {len(leaves)} approvers",
+                "Add approvers, or ask for fewer approvals.",
+            )
+
+
+def _in_reminders(shape: PolicyShape) -> Iterator[Mistake]:
+    for index, rule in enumerate(shape.approval):
+        if rule.remind_after is not None and rule.remind_after >= rule.decide_within:
+            after, within = format_duration(rule.remind_after), format_duration(rule.decide_within)
+            yield Mistake(
+                ("approval", index, "remind_after"),
+                f"a reminder after {after} would come too late: a request waits {within} and then expires",
+                f"Write less than {within}, or lengthen decide_within.",
+            )
+
+
+def _in_auto_approvals(shape: PolicyShape) -> Iterator[Mistake]:
+    for index, rule in enumerate(shape.approval):
+        automatic = rule.auto_approve.max_duration if rule.auto_approve else None
+        if automatic is not None and automatic > rule.max_duration:
+            yield Mistake(
+                ("approval", index, "auto_approve", "max_duration"),
+                f"{format_duration(automatic)} is longer than the rule's own {format_duration(rule.max_duration)}",
+                f"Write at most {format_duration(rule.max_duration)}, or lengthen the rule's max_duration.",
+            )
+
+
+def _in_reviews(shape: PolicyShape) -> Iterator[Mistake]:
+    for index, rule in enumerate(shape.break_glass):
+        for profile in filter(rule.covers, shape.profiles):
+            if not any(each.covers(profile) for each in shape.approval):
+                yield Mistake(
+                    ("break_glass", index, "profiles"),
+                    f"nobody could review an event for {profile}: no approval rule covers it",
+                    f"Add an approval rule for {profile}; its approvers review.",
+                )
+
+
+def _in_mentions(shape: PolicyShape) -> Iterator[Mistake]:
+    people = People(groups=shape.groups, is_email_trusted=shape.identity.trust_email)
+    for index, rule in enumerate(shape.break_glass):
+        for position, selector in enumerate(rule.notify or ()):
+            if any(leaf.kind is SelectorKind.EMAIL for leaf in people.leaves((selector,))):
+                yield Mistake(
+                    ("break_glass", index, "notify", position),
+                    f"{selector} names somebody by e-mail address, and Slack mentions people by their id only",
+                    "Write the Slack user id instead.",
+                )
+        if len(mentioned := people.leaves(rule.notify or ())) > MOST_MENTIONS:
+            yield Mistake(
+                ("break_glass", index, "notify"),
+                f"{len(mentioned)} people and user groups are more than fit into one message",
+                f"Name at most {MOST_MENTIONS}, or a user group of Slack.",
+            )
+
+
+def _in_escalations(shape: PolicyShape) -> Iterator[Mistake]:
+    for index, rule in enumerate(shape.break_glass):
+        if rule.escalation_threshold is not None and shape.security_channel is None:
+            yield Mistake(
+                ("break_glass", index, "escalation_threshold"),
+                "there is no security channel that could be told",
+                "Add security_channel at the top level, or remove escalation_threshold.",
+            )

@@ -1,0 +1,109 @@
+"""From plain values to the models of the policy file, with each mistake as a line, a path and a fix.
+
+Invariant: every validation error becomes one problem that a person can act on; none is lost and none is a traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from core.errors import PolicyProblem
+from core.policy.document import MISTAKE, Shape, suggest
+from core.policy.rules import (
+    ApprovalRule,
+    AutoApproval,
+    BreakGlassRule,
+    Identity,
+    PolicyShape,
+    ProfileShape,
+)
+from core.policy.time_window import TimeWindow
+from core.policy.yaml_source import Path, Reading, write_path
+
+_SHAPES: Final[dict[str, type[Shape]]] = {
+    "approval": ApprovalRule,
+    "break_glass": BreakGlassRule,
+    "auto_approve": AutoApproval,
+    "time": TimeWindow,
+    "identity": Identity,
+}
+_LIST: Final = ("this has to be a list", "Write it in brackets: [first, second].")
+_BLOCK: Final = ("this has to be a block of keys", "Write one key per line under it, indented.")
+_WHOLE: Final = ("this has to be a whole number", "Write it in digits, without quotes.")
+_PLAIN: Final[dict[str, tuple[str, str]]] = {
+    "tuple_type": _LIST,
+    "dict_type": _BLOCK,
+    "model_type": _BLOCK,
+    "model_attributes_type": _BLOCK,
+    "string_type": ("this has to be text", "Write one word or line; put a number in quotes."),
+    "bool_type": ("this has to be true or false", "Write true or false."),
+    "int_type": _WHOLE,
+    "too_short": ("there is nothing in it", "List at least one."),
+}
+
+
+def shape_values(reading: Reading) -> tuple[PolicyShape | None, tuple[PolicyProblem, ...]]:
+    """The policy that the values spell, or None and the mistakes. What reading complained about is not said twice."""
+    try:
+        return PolicyShape.model_validate(reading.values), ()
+    except ValidationError as error:
+        said = {problem.path for problem in reading.problems}
+        errors = error.errors(include_url=False)
+        # Pydantic does not count a list's wrong entries, and then calls the list empty as well.
+        inner = {each["loc"][:-1] for each in errors}
+        found = (
+            _to_problem(each, reading.lines)
+            for each in errors
+            if not (each["type"] == "too_short" and each["loc"] in inner)
+        )
+        return None, tuple(problem for problem in found if problem.path not in said)
+
+
+def line_of(path: Path, lines: dict[Path, int]) -> int:
+    """The line of the path, or of the nearest thing around it that the file has."""
+    while path not in lines and path:
+        path = path[:-1]
+    return lines.get(path, 1)
+
+
+def _to_problem(error: ErrorDetails, lines: dict[Path, int]) -> PolicyProblem:
+    # Pydantic marks a complaint about a key, as opposed to its value, by this last part.
+    path: Path = tuple(part for part in error["loc"] if part != "[key]")
+    problem, fix = _say(error, path)
+    return PolicyProblem(line_of(path, lines), write_path(path), problem, fix)
+
+
+def _say(error: ErrorDetails, path: Path) -> tuple[str, str]:
+    kind, details, given = error["type"], error.get("ctx", {}), error["input"]
+    key = str(path[-1]) if path else "file"
+    answers: dict[str, Callable[[], tuple[str, str]]] = {
+        MISTAKE: lambda: (str(details["problem"]), str(details["fix"])),
+        "extra_forbidden": lambda: (f"there is no key {key!r:.60} here", suggest(key, _keys_beside(path))),
+        "missing": lambda: (f"{key} is missing", f"Add {key}; see policy.example.yml."),
+        "greater_than_equal": lambda: (f"{given!r:.60} is too small", f"Write at least {details['ge']}."),
+        "less_than_equal": lambda: (f"{given!r:.60} is too large", f"Write at most {details['le']}."),
+        "string_too_long": lambda: ("this is too long", f"Shorten it to {details['max_length']} characters."),
+        "enum": lambda: (f"{given!r:.60} is not a choice here", _say_choice(given, str(details["expected"]))),
+    }
+    if kind in answers:
+        return answers[kind]()
+    return _PLAIN.get(kind, (error["msg"][:1].lower() + error["msg"][1:], "See docs/policy.md."))
+
+
+def _say_choice(given: object, expected: str) -> str:
+    choices = tuple(expected.replace("'", "").replace(" or ", ", ").split(", "))
+    fix = suggest(str(given), choices)
+    return fix if fix.startswith("Did") else f"Write one of: {', '.join(choices)}."
+
+
+def _keys_beside(path: Path) -> tuple[str, ...]:
+    names = [part for part in path[:-1] if isinstance(part, str)]
+    if not names:
+        return tuple(PolicyShape.model_fields)
+    # Below `profiles` stand names that people chose; one of them may be called "time".
+    shape = ProfileShape if names[0] == "profiles" else _SHAPES[names[-1]]
+    return tuple(shape.model_fields)

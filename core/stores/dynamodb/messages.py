@@ -1,0 +1,54 @@
+"""The places of messages in DynamoDB, on an item before the first entry of their chain.
+
+Invariant: that item is no entry. It has the number zero, which no reader of entries asks for, and none of the
+attributes by which an index would show it. Each place is an attribute of its own, so two saves never undo each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import ValidationError
+
+from core.errors import MalformedRecord
+from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.items import Item, from_attributes, to_attribute
+from core.stores.messages import Place
+
+HEAD_SEQ: Final = 0
+"""Before a chain's first entry: the head of a chain of refusals, and the places of any chain."""
+_PREFIX: Final = "place:"
+
+
+class DynamoPlaces:
+    """The PlaceStore in DynamoDB."""
+
+    def __init__(self, connection: Connection, table: str) -> None:
+        self._connection = connection
+        self._table = table
+
+    def get_places(self, chain: str) -> Mapping[str, Place]:
+        """Every place that was saved for a chain."""
+        item = self._connection.get(self._table, _key(chain)) or {}
+        saved = {name: value for name, value in item.items() if name.startswith(_PREFIX)}
+        plain = from_attributes(saved, f"the places of {chain}")
+        try:
+            return {name.removeprefix(_PREFIX): Place.model_validate(value) for name, value in plain.items()}
+        except ValidationError as error:
+            raise MalformedRecord.from_error(f"the places of {chain}", error) from error
+
+    def save_place(self, chain: str, name: str, place: Place) -> None:
+        """Remember a place."""
+        self._connection.write(
+            "update_item",
+            TableName=self._table,
+            Key=_key(chain),
+            UpdateExpression="SET #place = :place",
+            ExpressionAttributeNames={"#place": f"{_PREFIX}{name}"},
+            ExpressionAttributeValues={":place": to_attribute(place.model_dump(mode="json"))},
+        )
+
+
+def _key(chain: str) -> Item:
+    return {"chain": {"S": chain}, "seq": {"N": str(HEAD_SEQ)}}

@@ -1,0 +1,173 @@
+"""The outbox in SQLite: columns beside each audit entry that say who still has to be told of it.
+
+Invariant: every change of them is one transaction that looks at the lease first.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from core.audit.trail import AuditEntry
+from core.clock import format_time, parse_time
+from core.errors import MalformedRecord
+from core.stores.outbox import Backlog, Delivery, Earlier
+from core.stores.sqlite.messages import SqlitePlaces
+
+_log = logging.getLogger("countersign.store")
+ROWS_PER_READ: Final = 500
+_DELIVERY_COLUMNS: Final = "chain, seq, body, due_at, attempts, delivered_to, problem, lease, leased_until"
+_Row = tuple[str, int, str, str, int, str, str | None, str | None, str | None]
+
+
+class SqliteDeliveries(SqlitePlaces):
+    """The DeliveryStore in SQLite."""
+
+    def iterate_due(self, now: datetime) -> Iterator[Delivery]:
+        """What is due to be told now and not leased, oldest first."""
+        moment = format_time(now)
+        return self._deliveries(
+            "is_parked = 0 AND due_at <= ? AND (leased_until IS NULL OR leased_until <= ?)", (moment, moment)
+        )
+
+    def iterate_parked(self) -> Iterator[Delivery]:
+        """What could not be told, oldest first."""
+        return self._deliveries("is_parked = 1 AND due_at IS NOT NULL", ())
+
+    def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
+        """Take a delivery for a while, with the entry before it as it is now; None when it is not to be had."""
+        entry = delivery.entry
+        with self._database.write() as connection:
+            earlier, is_being_told = _find_earlier(connection, entry, now)
+            if is_being_told:
+                return None
+            taken = connection.execute(
+                "UPDATE audit SET lease = ?, leased_until = ? WHERE chain = ? AND seq = ?"
+                " AND due_at = ? AND is_parked = 0 AND (leased_until IS NULL OR leased_until <= ? OR lease = ?)",
+                # Its due_at changed if somebody tried in the meantime: then what was read of the progress is old.
+                (
+                    holder,
+                    format_time(until),
+                    entry.chain,
+                    entry.seq,
+                    format_time(delivery.due_at),
+                    format_time(now),
+                    holder,
+                ),
+            )
+            if taken.rowcount != 1:
+                return None
+        return delivery.model_copy(update={"lease": holder, "leased_until": until, "earlier": earlier})
+
+    def finish(self, delivery: Delivery) -> None:
+        """Everybody was told."""
+        self._change(delivery, "due_at = NULL", ())
+
+    def postpone(self, delivery: Delivery) -> None:
+        """Give the lease back and try again at `delivery.due_at`."""
+        self._change(delivery, "due_at = ?", (format_time(delivery.due_at),))
+
+    def park(self, delivery: Delivery) -> None:
+        """Stop trying; keep it with its problem."""
+        self._change(delivery, "is_parked = 1", ())
+
+    def unpark(self, delivery: Delivery, now: datetime) -> bool:
+        """Make a parked delivery due now, with all its attempts before it."""
+        entry = delivery.entry
+        with self._database.write() as connection:
+            changed = connection.execute(
+                "UPDATE audit SET is_parked = 0, due_at = ?, attempts = 0"
+                " WHERE chain = ? AND seq = ? AND is_parked = 1 AND due_at IS NOT NULL",
+                (format_time(now), entry.chain, entry.seq),
+            )
+            return changed.rowcount == 1
+
+    def measure_backlog(self, most: int) -> Backlog:
+        """How much waits and how much is parked, each counted up to `most`: two short walks along one index."""
+        with self._database.read() as connection:
+            waiting, oldest_at = connection.execute(
+                "SELECT count(*), min(at) FROM (SELECT at FROM audit INDEXED BY audit_due"
+                " WHERE is_parked = 0 AND due_at IS NOT NULL ORDER BY due_at LIMIT ?)",
+                (most,),
+            ).fetchone()
+            (parked,) = connection.execute(
+                "SELECT count(*) FROM (SELECT 1 FROM audit INDEXED BY audit_due"
+                " WHERE is_parked = 1 AND due_at IS NOT NULL LIMIT ?)",
+                (most,),
+            ).fetchone()
+        return Backlog(waiting, parse_time(oldest_at) if oldest_at is not None else None, parked)
+
+    def _change(self, delivery: Delivery, assignment: str, values: tuple[str, ...]) -> None:
+        entry = delivery.entry
+        progress = (delivery.attempts, json.dumps(delivery.delivered_to), delivery.problem)
+        with self._database.write() as connection:
+            # Only the holder may say how it went: another instance may have taken over when a lease ran out.
+            connection.execute(
+                f"UPDATE audit SET {assignment}, attempts = ?, delivered_to = ?, problem = ?,"  # noqa: S608 - a constant
+                " lease = NULL, leased_until = NULL WHERE chain = ? AND seq = ? AND lease = ?",
+                (*values, *progress, entry.chain, entry.seq, delivery.lease),
+            )
+
+    def _deliveries(self, condition: str, values: tuple[str, ...]) -> Iterator[Delivery]:
+        position: tuple[str, str, int] = ("", "", 0)
+        while True:
+            with self._database.read() as connection:
+                rows: list[_Row] = connection.execute(
+                    f"SELECT {_DELIVERY_COLUMNS} FROM audit WHERE {condition}"  # noqa: S608 - constants of this module
+                    " AND (due_at, chain, seq) > (?, ?, ?) ORDER BY due_at, chain, seq LIMIT ?",
+                    (*values, *position, ROWS_PER_READ),
+                ).fetchall()
+            for row in rows:
+                position = (row[3], row[0], row[1])
+                try:
+                    yield _read_delivery(row)
+                except MalformedRecord as error:
+                    _log.error("nobody can be told of it: %s", error)
+            if len(rows) < ROWS_PER_READ:
+                return
+
+
+def read_entry(chain: str, seq: int, body: str) -> AuditEntry:
+    """The entry that a row holds. Raises MalformedRecord."""
+    try:
+        item = json.loads(body)
+    except ValueError as error:
+        raise MalformedRecord(f"audit entry {chain}/{seq}", "it is not JSON") from error
+    if not isinstance(item, dict):
+        raise MalformedRecord(f"audit entry {chain}/{seq}", "it is not an object")
+    return AuditEntry.from_item(item)
+
+
+def _find_earlier(connection: sqlite3.Connection, entry: AuditEntry, now: datetime) -> tuple[Earlier | None, bool]:
+    """The entry before this one, while somebody has to be told of it, and whether that is being done."""
+    row = connection.execute(
+        "SELECT due_at, delivered_to, leased_until > ? FROM audit"
+        " WHERE chain = ? AND seq = ? AND due_at IS NOT NULL AND is_parked = 0",
+        (format_time(now), entry.chain, entry.seq - 1),
+    ).fetchone()
+    if row is None:
+        return None, False
+    due_at, delivered_to, is_being_told = row
+    return Earlier(due_at=due_at, delivered_to=tuple(json.loads(delivered_to))), bool(is_being_told)
+
+
+def _read_delivery(row: _Row) -> Delivery:
+    chain, seq, body, due_at, attempts, delivered_to, problem, lease, leased_until = row
+    try:
+        return Delivery.model_validate(
+            {
+                "entry": read_entry(chain, seq, body),
+                "due_at": due_at,
+                "attempts": attempts,
+                "delivered_to": json.loads(delivered_to),
+                "problem": problem,
+                "lease": lease,
+                "leased_until": leased_until,
+            }
+        )
+    except ValueError as error:
+        raise MalformedRecord(f"audit entry {chain}/{seq}", str(error)) from error

@@ -1,0 +1,170 @@
+"""The payloads that Slack sends, built from the workspace: complete, with every key that Slack's own carry.
+
+Invariant: a payload says who acted and where by ids of the workspace, carries a fresh trigger_id where Slack's does,
+and a response_url only where there is a message or a channel to answer in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from localslack.backend import Backend
+from localslack.records import Channel, Json, Message, Person, View
+from localslack.view_methods import view_json
+
+
+@dataclass(frozen=True, slots=True)
+class Payloads:
+    """Builds payloads. Each call hands out its own trigger_id and response_url."""
+
+    backend: Backend
+
+    def command(self, person: Person, channel: Channel, name: str, text: str) -> Json:
+        """A slash command; every value is text, since a form has nothing else."""
+        team = self._team(person)
+        return {
+            "token": self.backend.app.verification_token,
+            "team_id": team["id"],
+            "team_domain": team["domain"],
+            "channel_id": channel.id,
+            "channel_name": channel.name_in_payloads,
+            "user_id": person.id,
+            "user_name": person.name,
+            "command": name,
+            "text": text,
+            "api_app_id": self.backend.app.id,
+            "is_enterprise_install": "false",
+            "response_url": self._response_url(person.id, channel.id),
+            "trigger_id": self.backend.tickets.new_trigger(person.id),
+        }
+
+    def shortcut(self, person: Person, callback_id: str) -> Json:
+        """A global shortcut. It comes from no channel, so it has no response_url."""
+        return {
+            **self._interaction("shortcut", person),
+            "action_ts": self.backend.workspace.new_ts(),
+            "callback_id": callback_id,
+            "trigger_id": self.backend.tickets.new_trigger(person.id),
+        }
+
+    def message_action(self, person: Person, message: Message, action: Json, values: Json) -> Json:
+        """Somebody used an element of a message. An ephemeral message is not told, only where it was."""
+        channel = self.backend.workspace.channel(message.channel)
+        container: Json = {
+            "type": "message",
+            "message_ts": message.ts,
+            "channel_id": channel.id,
+            "is_ephemeral": message.is_ephemeral,
+        }
+        if message.thread_ts is not None:
+            container["thread_ts"] = message.thread_ts
+        payload = {
+            **self._interaction("block_actions", person),
+            "container": container,
+            "trigger_id": self.backend.tickets.new_trigger(person.id),
+            "channel": {"id": channel.id, "name": channel.name_in_payloads},
+            "state": {"values": values},
+            "response_url": self._response_url(person.id, channel.id, message.ts),
+            "actions": [action],
+        }
+        return payload if message.is_ephemeral else {**payload, "message": self.backend.message_json(message)}
+
+    def view_action(self, person: Person, view: View, action: Json) -> Json:
+        """Somebody used an element of a modal or of their Home tab."""
+        trigger_id = self.backend.tickets.new_trigger(person.id, view.id if view.type == "modal" else None)
+        return {
+            **self._interaction("block_actions", person),
+            "container": {"type": "view", "view_id": view.id},
+            "trigger_id": trigger_id,
+            "view": view_json(self.backend, view),
+            "actions": [action],
+        }
+
+    def view_submission(self, person: Person, view: View) -> Json:
+        """Somebody sent a form."""
+        return {
+            **self._interaction("view_submission", person),
+            "trigger_id": self.backend.tickets.new_trigger(person.id, view.id),
+            "view": view_json(self.backend, view),
+            "response_urls": self._response_urls(person, view),
+        }
+
+    def view_closed(self, person: Person, view: View, *, is_cleared: bool) -> Json:
+        """Somebody closed a modal that asked to be told."""
+        closed = {**self._interaction("view_closed", person), "view": view_json(self.backend, view)}
+        return {**closed, "is_cleared": is_cleared}
+
+    def event(self, event: Json) -> Json:
+        """An event in the envelope of the Events API."""
+        app, team = self.backend.app, self.backend.workspace.team
+        authorization = {
+            "enterprise_id": None,
+            "team_id": team.id,
+            "user_id": app.bot_user,
+            "is_bot": True,
+            "is_enterprise_install": False,
+        }
+        return {
+            "token": app.verification_token,
+            "team_id": team.id,
+            "api_app_id": app.id,
+            "event": event,
+            "type": "event_callback",
+            "event_id": self.backend.workspace.new_id("Ev"),
+            "event_time": int(self.backend.clock.now().timestamp()),
+            "authorizations": [authorization],
+            "is_ext_shared_channel": False,
+            "event_context": f"4-{self.backend.workspace.new_id('local')}",
+        }
+
+    def app_home_opened(self, person: Person) -> Json:
+        """Somebody opened the Home tab; the view is told once there is one."""
+        event: Json = {
+            "type": "app_home_opened",
+            "user": person.id,
+            "channel": self.backend.workspace.direct(person.id).id,
+            "tab": "home",
+            "event_ts": self.backend.workspace.new_ts(),
+        }
+        if (home := self.backend.workspace.home(person.id)) is not None:
+            event["view"] = view_json(self.backend, home)
+        return self.event(event)
+
+    def url_verification(self, challenge: str) -> Json:
+        """What Slack sends when a request URL is entered."""
+        return {"token": self.backend.app.verification_token, "challenge": challenge, "type": "url_verification"}
+
+    def _interaction(self, kind: str, person: Person) -> Json:
+        team = self._team(person)
+        user = {"id": person.id, "username": person.name, "name": person.name, "team_id": team["id"]}
+        return {
+            "type": kind,
+            "user": user,
+            "api_app_id": self.backend.app.id,
+            "token": self.backend.app.verification_token,
+            "team": team,
+            "enterprise": None,
+            "is_enterprise_install": False,
+        }
+
+    def _team(self, person: Person) -> dict[str, str]:
+        team = self.backend.workspace.team
+        # Somebody from elsewhere comes with the workspace they come from.
+        elsewhere = person.team_id is not None and person.team_id != team.id
+        if elsewhere:
+            return {"id": str(person.team_id), "domain": "elsewhere"}
+        return {"id": team.id, "domain": team.domain}
+
+    def _response_url(self, user: str, channel: str, source: str | None = None) -> str:
+        return f"{self.backend.url}/response/{self.backend.tickets.new_response_url(user, channel, source)}"
+
+    def _response_urls(self, person: Person, view: View) -> list[Json]:
+        urls = []
+        for block in (block for block in view.blocks if block["type"] == "input"):
+            element = block["element"]
+            told = view.values[block["block_id"]][element["action_id"]]
+            channel = told.get("selected_conversation") or told.get("selected_channel")
+            if element.get("response_url_enabled") and channel:
+                place = {"block_id": block["block_id"], "action_id": element["action_id"], "channel_id": channel}
+                urls.append({**place, "response_url": self._response_url(person.id, channel)})
+        return urls

@@ -1,0 +1,69 @@
+"""Who and what is there when the playground begins: five people, three user groups, four channels.
+
+Invariant: their ids are those of policy.yml beside this module, and every part that the tour needs is cast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from localslack.records import Channel, Message, Person, Team, UserGroup
+from localslack.workspace import Workspace
+
+POLICY: Final = Path(__file__).with_name("policy.yml")
+MIRA, JON, AIKO, SAM, GIA = "U0MIRA", "U0JON", "U0AIKO", "U0SAM", "U0GIA"
+APPROVERS: Final = (JON, AIKO)
+"""Who press Approve at the same moment."""
+ACCESS, INCIDENTS, STAGING, GENERAL = "C0ACCESS", "C0INCIDENTS", "C0STAGING", "C0GENERAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a person is there for, in a few words for the person switcher."""
+
+    person: Person
+    role: str
+
+
+PARTS: Final = (
+    Part(Person(id=MIRA, name="mira", real_name="Mira Lindqvist", email="mira@example.com"), "asks for access"),
+    Part(Person(id=JON, name="jon", real_name="Jon Bauer", email="jon@example.com"), "approves"),
+    Part(Person(id=AIKO, name="aiko", real_name="Aiko Tanaka", email="aiko@example.com"), "approves"),
+    Part(Person(id=SAM, name="sam", real_name="Sam Osei", email="sam@example.com"), "on call"),
+    Part(
+        Person(id=GIA, name="gia", real_name="Gia Moreau", email="gia@elsewhere.example", is_restricted=True),
+        "a guest, who may not ask",
+    ),
+)
+_GROUPS: Final = (
+    UserGroup(id="S0ENGINEERS", handle="engineers", name="Engineers", users=(MIRA, JON, AIKO, SAM)),
+    UserGroup(id="S0SRE", handle="sre", name="Site reliability", users=APPROVERS),
+    UserGroup(id="S0ONCALL", handle="on-call", name="On call", users=(SAM,)),
+)
+_TEAM: Final = (MIRA, JON, AIKO, SAM)
+_CHANNELS: Final = (
+    (ACCESS, "access-prod", _TEAM),
+    (STAGING, "access-staging", _TEAM),
+    (INCIDENTS, "incidents", _TEAM),
+    (GENERAL, "general", (*_TEAM, GIA)),
+)
+_SAID: Final = (
+    (GENERAL, AIKO, "Morning! The new index is on staging, prod follows after lunch."),
+    (GENERAL, MIRA, "Great, I have the fix for INC-12 ready for it."),
+    (INCIDENTS, SAM, "I am on call until Monday. Nothing is burning."),
+)
+
+
+def populate(workspace: Workspace) -> None:
+    """Put everybody and everything into an empty workspace."""
+    workspace.add(Team(id="T0LOCAL01", domain="hillside", name="Hillside"))
+    workspace.add(*(part.person for part in PARTS), *_GROUPS)
+    workspace.add(
+        *(Channel(id=key, name=name, members=(*members, workspace.bot_user)) for key, name, members in _CHANNELS)
+    )
+    for part in PARTS:
+        workspace.direct(part.person.id)
+    for channel, user, text in _SAID:
+        workspace.say(Message(ts=workspace.new_ts(), channel=channel, user=user, text=text))

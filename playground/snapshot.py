@@ -1,0 +1,73 @@
+"""The whole workspace as JSON at one moment: what a page is given before it hears of changes.
+
+Invariant: it is taken under the journal's lock, so a page that then hears of every later change misses nothing and
+hears nothing twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.clock import format_time
+from localslack.records import Json
+from localslack.server import LocalSlack
+from playground.cast import APPROVERS, PARTS
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the page is about. `shortcuts` and the rest of `manifest` are the app's; `id` names this playground."""
+
+    slack: LocalSlack
+    manifest: dict[str, Any]
+    id: str = "playground"
+    store: str = ""
+    approvers: tuple[str, ...] = APPROVERS
+    roles: dict[str, str] = field(default_factory=lambda: {part.person.id: part.role for part in PARTS})
+
+    def snapshot(self) -> Json:
+        """Everything that can be seen by anybody. A page shows of it what its person may see."""
+        slack, workspace = self.slack, self.slack.workspace
+        with slack.backend.journal.lock:
+            people = workspace.people
+            return {
+                "playground": {"id": self.id, "store": self.store, "approvers": self.approvers},
+                "now": format_time(slack.backend.clock.now()),
+                "team": workspace.team.model_dump(),
+                "app": self._app(),
+                "cast": [{"id": user, "role": role} for user, role in self.roles.items()],
+                "people": [person.model_dump() for person in people],
+                "groups": [group.model_dump() for group in workspace.groups],
+                "channels": [channel.model_dump() for channel in workspace.channels],
+                "messages": [
+                    message.model_dump() for channel in workspace.channels for message in workspace.messages(channel.id)
+                ],
+                "ephemerals": [m.model_dump() for person in people for m in workspace.ephemerals(person.id)],
+                "homes": {
+                    person.id: home.model_dump() for person in people if (home := workspace.home(person.id)) is not None
+                },
+                "modals": {
+                    person.id: [view.model_dump() for view in stack]
+                    for person in people
+                    if (stack := workspace.modals(person.id))
+                },
+            }
+
+    def _app(self) -> Json:
+        app, features = self.slack.backend.app, self.manifest.get("features", {})
+        return {
+            "name": app.name,
+            "bot_user": app.bot_user,
+            "has_home_tab": app.has_home_tab,
+            "reads_messages": not features.get("app_home", {}).get("messages_tab_read_only_enabled", False),
+            "commands": [
+                {"name": command.name, "description": command.description, "usage_hint": command.usage_hint}
+                for command in app.commands or ()
+            ],
+            "shortcuts": [
+                {key: shortcut.get(key, "") for key in ("callback_id", "name", "description")}
+                for shortcut in features.get("shortcuts", [])
+                if shortcut.get("type") == "global"
+            ],
+        }

@@ -1,0 +1,132 @@
+"""`countersign playground --story`: what Countersign promises, told in the terminal on the embedded store.
+
+Invariant: it touches nothing but a temporary folder, which is gone afterwards, and reads no setting: it can be tried
+anywhere. What it prints of records and trail is read back from the store.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from bot.commands.terminal import Cell, Ink
+from core.audit.trail import REFUSED, AuditEntry, AuditKeyring
+from core.audit.verification import Tally, verify_trail
+from core.clock import new_id
+from core.record import Record
+from core.stores.base import Stores
+from core.stores.opening import open_stores
+from playground.story import Line, MovableClock, Story, name_of
+
+_FOUND: Final = 1
+_SEAL_SHOWN: Final = 8
+_ANSWER_INDENT: Final = 14
+
+
+def tell_story() -> None:
+    """Play a story: a request, two racing approvers, a deadline, a broken glass."""
+    ink, clock = Ink.of_stdout(), MovableClock()
+    keyring = AuditKeyring.from_text(new_id() + new_id())
+    with tempfile.TemporaryDirectory(prefix="countersign-") as folder:
+        url = f"sqlite:///{Path(folder) / 'playground.db'}"
+        with closing(open_stores(url, keyring=keyring, clock=clock)) as stores:
+            ink.say()
+            ink.say(ink.paint("Countersign, played on a database in a temporary folder", "strong"))
+            ink.say(ink.paint("Each answer below came from the store. Only the clock is moved by hand.", "quiet"))
+            for line in Story(stores, clock).play():
+                _tell(ink, line)
+            stores.refusals.flush()
+            _show_records(ink, stores)
+            _show_trail(ink, stores)
+            is_sound = _show_verification(ink, stores, keyring, clock.now())
+    if not is_sound:
+        click.get_current_context().exit(_FOUND)
+
+
+def _tell(ink: Ink, line: Line) -> None:
+    if line.is_title:
+        _head(ink, line.text)
+    elif line.is_yes is None:
+        ink.say(f"   {ink.paint(_time(line.at), 'quiet')}  {line.text}")
+    else:
+        said = (
+            ink.paint(f"{ink.met} {line.text}", "good") if line.is_yes else ink.paint(f"{ink.unmet} {line.text}", "bad")
+        )
+        ink.say(f"{' ' * _ANSWER_INDENT}{said}")
+
+
+def _show_records(ink: Ink, stores: Stores) -> None:
+    _head(ink, "The records")
+    records = sorted(
+        itertools.chain[Record](stores.requests.iterate(), stores.break_glass.iterate()),
+        key=lambda each: each.created_at,
+    )
+    rows: list[list[Cell]] = [_heading("record", "profile", "person", "status", "ended by", "version")]
+    for record in records:
+        by, _ = record.ended_by
+        rows.append(
+            [
+                record.chain,
+                record.profile,
+                name_of(record.person),
+                record.state,
+                name_of(by or "clock"),
+                (_time(record.updated_at), "quiet"),
+            ]
+        )
+    for line in ink.columns(rows):
+        ink.say(line)
+
+
+def _show_trail(ink: Ink, stores: Stores) -> None:
+    _head(ink, "The audit trail")
+    rows: list[list[Cell]] = [_heading("time", "who", "what", "outcome", "whose", "entry", "seal")]
+    rows.extend(_trail_row(entry) for entry in stores.audit.export())
+    for line in ink.columns(rows):
+        ink.say(line)
+
+
+def _trail_row(entry: AuditEntry) -> list[Cell]:
+    kind, _, record = entry.chain.partition("#")
+    return [
+        (_time(entry.at), "quiet"),
+        name_of(entry.actor),
+        entry.event.replace("_", " "),
+        (entry.outcome, "bad" if entry.outcome == REFUSED else "good"),
+        name_of(entry.subject or ""),
+        (f"{kind.lower()} {record[:4]}/{entry.seq}", "quiet"),
+        (entry.digest[:_SEAL_SHOWN], "quiet"),
+    ]
+
+
+def _show_verification(ink: Ink, stores: Stores, keyring: AuditKeyring, now: datetime) -> bool:
+    tally = Tally()
+    findings = tuple(verify_trail(stores, keyring, now, tally))
+    ink.say()
+    for finding in findings:
+        ink.say(ink.paint(f"   {ink.unmet} {finding.chain}: {finding.kind}: {finding.text}", "bad"))
+    if not findings:
+        said = f"{tally.records} records and {tally.entries} entries: nothing was changed behind the bot's back"
+        ink.say(ink.paint(f"   {ink.met} verified {said}", "good"))
+    ink.say()
+    return not findings
+
+
+def _head(ink: Ink, title: str) -> None:
+    ink.say()
+    ink.say(ink.paint(title, "strong"))
+    ink.say()
+
+
+def _heading(*names: str) -> list[Cell]:
+    return [(name, "quiet") for name in names]
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%a %H:%M}"

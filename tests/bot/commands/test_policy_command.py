@@ -1,0 +1,167 @@
+"""`countersign policy check`, `explain` and `schema`, as a person at a terminal sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bot.commands.policy import policy
+from core.policy import load_policy
+from core.policy.editor_schema import write_schema
+
+EXAMPLE = Path(__file__).parents[3] / "policy.example.yml"
+WORKDAY = "2026-01-15T10:00:00Z"
+WEEKEND = "2026-01-17T10:00:00Z"
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(policy, arguments, env={"COUNTERSIGN_POLICY": None, **environment})
+
+
+def explain(*arguments: str, user: str = "U0AB12CD3", profile: str = "prod") -> Result:
+    """Ask the example policy."""
+    return run("explain", "--policy", str(EXAMPLE), "--user", user, "--profile", profile, *arguments)
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yml"
+    path.write_text("version: 1\nprofiles: {prod: {chanel: C0ACCESS1}}\n", encoding="utf-8")
+    return path
+
+
+class TestCheck:
+    def test_a_good_file_is_told_in_one_line(self) -> None:
+        result = run("check", str(EXAMPLE))
+        digest = load_policy(EXAMPLE).digest[:12]
+        assert result.output == (
+            f"{EXAMPLE} is fine: 3 profiles, 2 approval rules, 1 break-glass rule; digest {digest}\n"
+        )
+        assert result.exit_code == 0
+
+    def test_each_mistake_is_a_line_with_file_line_path_and_fix(self, broken: Path) -> None:
+        result = run("check", str(broken))
+        assert result.output.splitlines() == [
+            f"{broken}:2: profiles.prod.chanel: there is no key 'chanel' here. Did you mean channel?",
+            f"{broken}:2: profiles.prod.channel: channel is missing. Add channel; see policy.example.yml.",
+        ]
+        assert result.exit_code == 1
+
+    def test_a_missing_file_is_a_line_and_not_a_traceback(self, tmp_path: Path) -> None:
+        result = run("check", str(tmp_path / "none.yml"))
+        assert result.exit_code == 1
+        assert "none.yml:1: file: it cannot be read: no such file or directory." in result.output
+
+    def test_the_file_comes_from_the_argument_before_the_option_before_the_environment(
+        self, broken: Path, tmp_path: Path
+    ) -> None:
+        good, none = str(EXAMPLE), str(tmp_path / "none.yml")
+        assert run("check", good, "--policy", none, COUNTERSIGN_POLICY=none).exit_code == 0
+        assert run("check", "--policy", good, COUNTERSIGN_POLICY=none).exit_code == 0
+        assert run("check", COUNTERSIGN_POLICY=good).exit_code == 0
+        assert run("check", COUNTERSIGN_POLICY=str(broken)).exit_code == 1
+
+    def test_without_any_of_them_it_is_policy_yml(self, broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(broken.parent)
+        assert run("check").output.startswith("policy.yml:2: ")
+
+
+class TestExplainRequests:
+    def test_an_allowed_request_shows_rule_conditions_and_what_it_takes(self) -> None:
+        result = explain("--duration", "2h", "--at", WORKDAY)
+        assert result.output.splitlines()[:-1] == [
+            "request prod: allowed",
+            "rule: prod",
+            "  ✓ U0AB12CD3 is in group:sre, among the requesters of rule prod",
+            "  ✓ 2h is within the 4h that are allowed",
+            "approvals needed: 2, from group:sre, group:security",
+            "to be decided within: 12h",
+        ]
+        assert result.output.splitlines()[-1] == f"policy: {load_policy(EXAMPLE).digest[:12]}"
+        assert result.exit_code == 0
+
+    def test_a_refused_request_shows_what_is_unmet_and_exits_with_1(self) -> None:
+        result = explain("--duration", "5h")
+        assert "request prod: refused" in result.output
+        assert "  ✗ 5h is longer than the 4h that are allowed" in result.output
+        assert result.exit_code == 1
+
+    def test_automatic_approval_is_judged_at_the_given_time(self) -> None:
+        asked = ("--group", "S0ENGINEERS", "--group", "S0OTHER", "--at")
+        on_workday = explain(*asked, WORKDAY, profile="staging", user="U0NEW").output
+        assert "approved at once: yes" in on_workday
+        on_weekend = explain(*asked, WEEKEND, profile="staging", user="U0NEW").output
+        assert "approved at once: no" in on_weekend
+        assert "  ✗ it is outside mon, tue, wed, thu, fri 09:00-17:00 Europe/Berlin" in on_weekend
+
+    def test_a_terminal_without_the_two_marks_gets_words(self) -> None:
+        result = CliRunner(charset="ascii").invoke(
+            policy, ["explain", "--policy", str(EXAMPLE), "--user", "U0AB12CD3", "--profile", "prod"]
+        )
+        assert result.exit_code == 0
+        assert "  yes 1h is within the 4h that are allowed" in result.output
+
+
+class TestExplainBreakGlass:
+    def test_an_allowed_event_shows_its_limits(self) -> None:
+        result = explain("--break-glass", "incident", "--mfa")
+        assert "break glass prod: allowed" in result.output
+        assert "a pause of 30m, 3 per person in 1d, 10 per profile in 1d" in result.output
+        assert result.exit_code == 0
+
+    def test_a_refused_event_shows_why(self) -> None:
+        result = explain("--break-glass", "other")
+        assert "  ✗ a second factor is needed and was not verified" in result.output
+        assert "  ✗ other is not a reason that counts; these are: incident, security, recovery" in result.output
+        assert result.exit_code == 1
+
+
+class TestExplainApprovers:
+    def test_another_approver_may_decide(self) -> None:
+        result = explain("--as-approver-of", "U0AB12CD4")
+        assert "approve prod: allowed" in result.output
+        assert result.exit_code == 0
+
+    def test_nobody_decides_on_their_own_request(self) -> None:
+        result = explain("--as-approver-of", "U0AB12CD3")
+        assert "  ✗ U0AB12CD3 is the requester, and nobody decides on their own request" in result.output
+        assert result.exit_code == 1
+
+    def test_the_requesters_user_groups_count(self) -> None:
+        stranger = explain("--as-approver-of", "U0NEW")
+        assert stranger.exit_code == 2
+        assert "U0NEW may not ask for prod, so there is nothing to decide. Is --requester-group" in stranger.output
+        assert explain("--as-approver-of", "U0NEW", "--requester-group", "S0ENGINEERS").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--user", "bob"), "user: 'bob' is not a Slack user id. It looks like U0AB12CD3."),
+        (("--group", "sre"), "user group: 'sre' is not a Slack user group id. It looks like S0ENGINEERS."),
+        (("--profile", "prdo"), "profile: there is no profile 'prdo'. Did you mean prod?"),
+        (("--duration", "2"), "duration: 2 has no unit. Did you mean 2m or 2h?"),
+        (("--at", "2026-01-15T10:00:00"), "at: '2026-01-15T10:00:00' is not a time with its zone."),
+        (("--at", "tomorrow"), "at: 'tomorrow' is not a time with its zone."),
+        (("--at", "0001-01-01T00:00:00+14:00"), "is not a time with its zone."),
+        (("--break-glass", "boredom"), "break-glass: 'boredom' is not a reason. Write one of: incident,"),
+        (("--break-glass", "other", "--as-approver-of", "U0BOB"), "Ask one at a time."),
+    ],
+)
+def test_wrong_use_is_told_in_a_plain_line_and_exits_with_2(arguments: tuple[str, ...], told: str) -> None:
+    result = explain(*arguments)
+    assert result.exit_code == 2
+    assert told in result.output
+    assert "Traceback" not in result.output
+
+
+def test_explaining_a_broken_policy_tells_its_mistakes(broken: Path) -> None:
+    result = run("explain", "--policy", str(broken), "--user", "U0BOB", "--profile", "prod")
+    assert result.exit_code == 1
+    assert result.output.startswith(f"{broken}:2: profiles.prod.chanel: ")
+
+
+def test_the_schema_is_printed_for_editors() -> None:
+    assert run("schema").output == write_schema()

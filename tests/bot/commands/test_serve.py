@@ -1,0 +1,203 @@
+"""`countersign serve` as people run it: a process of its own, on both transports, from its start to its end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bot.cli import countersign
+from bot.views.request.card import APPROVE
+from core.request import RequestStatus
+from localslack.faults import Refuse, Stall
+from tests.end_to_end.stage import ACCESS, JON, MIRA, WHY
+from tests.harness.served_bot import AUDIT_KEY, PATIENCE, Serving, environment, free_port, new_slack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from localslack.server import LocalSlack
+
+ASK = f"prod 2h {WHY}"
+
+
+@pytest.fixture
+def slack() -> Iterator[LocalSlack]:
+    with new_slack() as slack:
+        yield slack
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def over_http(slack: LocalSlack, tmp_path: Path, port: int) -> Iterator[Serving]:
+    slack.use_http(f"http://127.0.0.1:{port}/slack/events")
+    with Serving(environment(slack, tmp_path, COUNTERSIGN_LISTEN=f"127.0.0.1:{port}"), tmp_path) as serving:
+        serving.wait_until_up(slack)
+        yield serving
+
+
+@pytest.fixture
+def over_socket_mode(slack: LocalSlack, tmp_path: Path, port: int) -> Iterator[Serving]:
+    with Serving(environment(slack, tmp_path, COUNTERSIGN_METRICS=f"127.0.0.1:{port}"), tmp_path) as serving:
+        serving.wait_until_up(slack)
+        yield serving
+
+
+def get(port: int, page: str) -> str:
+    with urlopen(f"http://127.0.0.1:{port}/{page}", timeout=PATIENCE) as response:
+        return str(response.read().decode())
+
+
+@pytest.mark.parametrize("transport", ["over_http", "over_socket_mode"])
+def test_a_request_is_asked_for_approved_told_and_counted_and_a_signal_ends_it_well(
+    transport: str, request: pytest.FixtureRequest, slack: LocalSlack, port: int
+) -> None:
+    serving: Serving = request.getfixturevalue(transport)
+
+    assert slack.run_command(MIRA, ACCESS, "/access", ASK).failure is None
+    (card,) = slack.wait_until(lambda: slack.messages(ACCESS), PATIENCE)
+    assert slack.press(JON, card, APPROVE).failure is None
+    slack.wait_until(lambda: "pproved" in slack.messages(ACCESS)[0].text and slack.dm(MIRA), PATIENCE)
+    assert get(port, "healthz") == "ok\n"
+    assert '"ready":true' in get(port, "readyz")
+    shown = get(port, "metrics")
+    assert 'countersign_decisions_total{kind="request",outcome="approved"} 1.0' in shown
+    assert "countersign_outbox_parked 0.0" in shown
+    assert "process_resident_memory_bytes" in shown
+    serving.tell_to_stop()
+    assert serving.wait() == 0, serving.log
+
+    with closing(serving.open_stores()) as stores:
+        (stored,) = stores.requests.iterate()
+    assert (stored.requester, stored.status) == (MIRA, RequestStatus.APPROVED)
+    assert serving.lines[-1]["message"] == "stopped"
+    asked, approved = [line for line in serving.lines if line["logger"] == "countersign.decisions"]
+    assert (asked["message"], asked["record"]) == ("request_submitted on prod", stored.chain)
+    assert (approved["message"], approved["record"]) == ("request_approved on prod", stored.chain)
+    assert [line for line in serving.lines if line["level"] != "INFO"] == []
+    for secret in (slack.bot_token, slack.app_token, slack.signing_secret, AUDIT_KEY, "INC-12"):
+        assert secret not in serving.log
+
+
+@pytest.mark.parametrize("transport", ["over_http", "over_socket_mode"])
+def test_a_click_that_is_being_decided_when_the_signal_comes_is_finished_and_answered(
+    transport: str, request: pytest.FixtureRequest, slack: LocalSlack
+) -> None:
+    serving: Serving = request.getfixturevalue(transport)
+    stall = Stall()
+    slack.faults.next(stall, "users.info")
+    with ThreadPoolExecutor(1) as people:
+        asked = people.submit(slack.run_command, MIRA, ACCESS, "/access", ASK)
+        assert stall.reached.wait(PATIENCE)
+        serving.tell_to_stop(signal.SIGINT)
+        slack.wait_until(lambda: "stopping" in serving.log, PATIENCE)
+        stall.release()
+        answer = asked.result(PATIENCE)
+    assert serving.wait() == 0, serving.log
+
+    # Slack may have been too slow for the second that a click waits; either way there is one answer, and it is true.
+    assert answer.failure is None
+    assert answer.message is not None
+    with closing(serving.open_stores()) as stores:
+        asked_for = "You asked for" in str(answer.message.blocks)
+        assert len(list(stores.requests.iterate())) == int(asked_for)
+
+
+def test_a_second_signal_ends_it_at_once(over_http: Serving, slack: LocalSlack) -> None:
+    stall = Stall()
+    slack.faults.next(stall, "views.open", times=None)
+    assert slack.run_command(JON, ACCESS, "/access").failure is None
+    assert stall.reached.wait(PATIENCE)
+    over_http.tell_to_stop()
+    slack.wait_until(lambda: "stopping" in over_http.log, PATIENCE)
+    over_http.tell_to_stop()
+
+    assert over_http.wait() == 128 + signal.SIGTERM
+
+
+class TestRefusals:
+    """What keeps it from starting, each in one line."""
+
+    @pytest.fixture
+    def told(self, slack: LocalSlack, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+        told = environment(slack, tmp_path, COUNTERSIGN_LISTEN=f"127.0.0.1:{port}")
+        for name, value in told.items():
+            monkeypatch.setenv(name, value)
+        return told
+
+    def run(self, folder: Path, told: dict[str, str]) -> tuple[int, list[str]]:
+        with Serving(told, folder) as serving:
+            code = serving.wait()
+            return code, [line for line in serving.log.splitlines() if not line.startswith("{")]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "fix"),
+        [
+            ("COUNTERSIGN_AUDIT_KEY", None, "Make one with: python3 -c"),
+            ("SLACK_BOT_TOKEN", None, "Copy it from OAuth & Permissions"),
+            ("SLACK_SIGNING_SECRET", None, "to know Slack by its signature"),
+            ("COUNTERSIGN_STORE", "postgres://x", "Write sqlite:///countersign.db"),
+        ],
+    )
+    def test_name_the_setting_and_the_fix(
+        self, told: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, fix: str
+    ) -> None:
+        del told
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+        result: Result = CliRunner().invoke(countersign, ["serve"])
+
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"countersign: {name}: ")
+        assert fix in result.stderr
+        assert result.stderr.count("\n") == 1
+
+    def test_of_a_token_say_what_slack_said(self, slack: LocalSlack, tmp_path: Path, told: dict[str, str]) -> None:
+        slack.faults.next(Refuse("invalid_auth"), "auth.test")
+        code, (line,) = self.run(tmp_path, told)
+
+        assert code == 2
+        assert line.startswith("countersign: SLACK_BOT_TOKEN: Slack refuses it (invalid_auth).")
+        assert slack.bot_token not in line
+
+    def test_of_an_app_token_say_what_slack_said(self, slack: LocalSlack, tmp_path: Path, told: dict[str, str]) -> None:
+        slack.faults.next(Refuse("not_allowed_token_type"), "apps.connections.open")
+        del told["COUNTERSIGN_LISTEN"]
+        code, (line,) = self.run(tmp_path, told)
+
+        assert code == 2
+        assert line.startswith("countersign: SLACK_APP_TOKEN: Slack refuses it (not_allowed_token_type).")
+
+    def test_of_a_slack_that_does_not_answer_say_so(self, tmp_path: Path, told: dict[str, str]) -> None:
+        told["SLACK_API_URL"] = f"http://127.0.0.1:{free_port()}/api/"
+        code, (line,) = self.run(tmp_path, told)
+
+        assert code == 1
+        assert line.startswith("countersign: Slack did not answer: ")
+
+    def test_of_a_policy_list_its_mistakes(self, tmp_path: Path, told: dict[str, str]) -> None:
+        (tmp_path / "policy.yml").write_text("version: 2\n")
+        code, lines = self.run(tmp_path, told)
+
+        assert code == 2
+        assert "2 mistakes" in lines[0]
+
+    def test_of_an_address_name_the_setting(self, tmp_path: Path, told: dict[str, str], port: int) -> None:
+        with socket.create_server(("127.0.0.1", port)):
+            code, (line,) = self.run(tmp_path, told)
+
+        assert code == 2
+        assert line.startswith("countersign: COUNTERSIGN_LISTEN: nothing can listen on 127.0.0.1:")

@@ -1,0 +1,64 @@
+"""What `countersign doctor` says of second factors, and of the channel that hears of emergencies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.mfa.opening import open_secrets
+from bot.mfa.totp import new_secret
+from tests.bot.doctor.conftest import POLICY
+from tests.core.services.harness import ANN, BOB
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.bot.doctor.conftest import Installation
+
+GLASS = f"""
+security_channel: C0NOWHERE1
+break_glass:
+  - {{name: guarded, profiles: [prod], users: [{ANN.id}, {BOB.id}, S0SRE], max_duration: 1h, mfa: required}}
+"""
+
+
+@pytest.fixture
+def place(installation: Installation, tmp_path: Path) -> Path:
+    path = tmp_path / "mfa.json"
+    installation.set("COUNTERSIGN_MFA_SECRETS", str(path))
+    installation.write_policy(POLICY + GLASS)
+    return path
+
+
+def said(installation: Installation, of: str) -> list[str]:
+    return [line for line in installation.run("doctor").output.splitlines() if of in line]
+
+
+def test_who_is_named_and_has_none_is_said_with_what_gives_them_one(installation: Installation, place: Path) -> None:
+    open_secrets(str(place)).put(ANN.id, new_secret(), is_replacing=False)
+    assert said(installation, "second factors") == [
+        f"✗ second factors: {BOB.id} may break the glass with a code and has none. Run countersign mfa enrol {BOB.id}"
+    ]
+    open_secrets(str(place)).put(BOB.id, new_secret(), is_replacing=False)
+    assert said(installation, "second factors") == [f"✓ second factors: {place} can be read"]
+
+
+def test_a_file_that_others_may_read_is_wrong(installation: Installation, place: Path) -> None:
+    open_secrets(str(place)).put(ANN.id, new_secret(), is_replacing=False)
+    place.chmod(0o644)
+    (line,) = said(installation, "second factors")
+    assert line.startswith("✗")
+    assert f"chmod 600 {place}" in line
+
+
+def test_where_no_rule_asks_for_a_code_nothing_is_asked(installation: Installation, place: Path) -> None:
+    place.write_text("spoilt", encoding="utf-8")
+    installation.write_policy(POLICY + GLASS.replace(", mfa: required", ""))
+    assert said(installation, "second factors") == []
+
+
+def test_a_security_channel_that_slack_does_not_have_is_wrong(installation: Installation, place: Path) -> None:
+    del place
+    (line,) = said(installation, "C0NOWHERE1 (security)")
+    assert line.startswith("✗")

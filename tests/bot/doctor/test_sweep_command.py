@@ -1,0 +1,113 @@
+"""`countersign sweep`, as cron runs it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.clock import SystemClock
+from core.request import RequestId, RequestStatus
+from localslack.faults import Refuse, ServerError
+from tests.builders import DAY
+from tests.core.services.harness import RITA
+from tests.harness.clock import FrozenClock
+
+if TYPE_CHECKING:
+    from core.request import Request
+    from tests.bot.doctor.conftest import Installation
+
+ACCESS = "C0ACCESS1"
+NOTHING = """\
+expired: 0 requests, 0 break-glass events
+reminded of: 0 requests, 0 reviews
+asked before the end of: 0 break-glass events
+told: 0 entries
+"""
+
+
+def _ago(past: timedelta) -> FrozenClock:
+    return FrozenClock(SystemClock().now() - past)
+
+
+def _stored(installation: Installation, request: Request) -> Request:
+    with closing(installation.open()) as stores:
+        return stores.requests.get(RequestId(request.id))
+
+
+def test_it_expires_reminds_and_tells_and_says_what_it_did(installation: Installation) -> None:
+    overdue = installation.submit("prod", clock=_ago(2 * DAY))
+    waiting = installation.submit("staging", clock=_ago(timedelta(hours=2)))
+    result = installation.run("sweep")
+    assert result.output == (
+        "expired: 1 request, 0 break-glass events\n"
+        "reminded of: 1 request, 0 reviews\n"
+        "asked before the end of: 0 break-glass events\n"
+        "told: 4 entries\n"
+    )
+    assert result.exit_code == 0
+    assert _stored(installation, overdue).status is RequestStatus.EXPIRED
+    assert _stored(installation, waiting).reminded_at is not None
+    cards = [each for each in installation.slack.messages(ACCESS) if each.thread_ts is None]
+    assert len(cards) == 2
+    assert installation.slack.dm(RITA.id)
+
+
+def test_a_second_run_finds_nothing_left(installation: Installation) -> None:
+    installation.submit()
+    installation.run("sweep")
+    assert installation.run("sweep").output == NOTHING
+    assert len(installation.slack.messages(ACCESS)) == 1
+
+
+def test_what_could_not_be_told_is_left_to_the_next_run(installation: Installation) -> None:
+    installation.submit()
+    installation.slack.faults.next(ServerError(503), times=None)
+    result = installation.run("sweep")
+    assert "told: 0 entries\nput off: 1 entry, to be tried again by the next sweep or by serve\n" in result.output
+    assert result.exit_code == 0
+
+
+def test_what_is_parked_is_said_and_taken_up_again_when_asked(installation: Installation) -> None:
+    installation.submit()
+    installation.slack.faults.next(Refuse("invalid_blocks"), "chat.postMessage")
+    result = installation.run("sweep")
+    assert "parked: 1 entry; `countersign doctor` says why, and what to do\n" in result.output
+    assert result.exit_code == 1
+    assert installation.run("sweep").output == NOTHING
+    again = installation.run("sweep", "--retry-parked")
+    assert again.output.startswith("taken up again: 1 entry that could not be told\n")
+    assert again.output.endswith("told: 1 entry\n")
+    assert again.exit_code == 0
+    assert len(installation.slack.messages(ACCESS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code", "said"),
+    [
+        ("SLACK_BOT_TOKEN", None, 2, "SLACK_BOT_TOKEN: it is missing"),
+        ("COUNTERSIGN_AUDIT_KEY", None, 2, "COUNTERSIGN_AUDIT_KEY: it is missing"),
+        ("COUNTERSIGN_POLICY", "/nowhere/policy.yml", 2, "policy: /nowhere/policy.yml has 1 mistake"),
+        ("COUNTERSIGN_STORE", "sqlite:////nowhere/x.db", 2, "store: there is no file /nowhere/x.db"),
+    ],
+)
+def test_what_is_missing_is_named_and_nothing_is_done(
+    installation: Installation, name: str, value: str | None, code: int, said: str
+) -> None:
+    installation.submit()
+    installation.set(name, value)
+    result = installation.run("sweep")
+    assert result.exit_code == code
+    assert said in result.output
+    assert installation.slack.calls == []
+
+
+def test_a_token_that_slack_does_not_know_loses_nothing(installation: Installation) -> None:
+    installation.submit()
+    installation.set("SLACK_BOT_TOKEN", "xoxb-wrong")
+    assert "put off: 1 entry" in installation.run("sweep").output
+    with closing(installation.open()) as stores:
+        (waiting,) = stores.audit.iterate_due(SystemClock().now() + DAY)
+    assert "invalid_auth" in (waiting.problem or "")

@@ -1,0 +1,177 @@
+"""What people type after /access: every reading, every mistake with its mending, and nothing but InvalidInput."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bot.interactions.commands.access import (
+    EXAMPLE,
+    AccessCommand,
+    ListMine,
+    ListPending,
+    parse_access,
+)
+from bot.interactions.commands.tokens import OpenForm, ShowHelp, unescape
+from bot.views.request.form import Asked
+from core.errors import InvalidInput
+
+WHY = "deploy the fix for INC-12"
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("", OpenForm()),
+        (" \n", OpenForm()),
+        (None, OpenForm()),
+        ("help", ShowHelp()),
+        ("HELP me", ShowHelp()),
+        ("mine", ListMine()),
+        ("mine 2", ListMine(2)),
+        ("Pending", ListPending()),
+        ("pending 10", ListPending(10)),
+    ],
+)
+def test_a_word_or_none(text: str | None, command: AccessCommand) -> None:
+    assert parse_access(text) == command
+
+
+@pytest.mark.parametrize(
+    ("duration", "minutes"),
+    [("2h", 120), ("90m", 90), ("1h30m", 90), ("2H", 120), ("for 2h", 120), ("2 h", 120), ("for 90 m", 90)],
+)
+def test_a_request_in_one_line(duration: str, minutes: int) -> None:
+    assert parse_access(f" prod  {duration}\t{WHY} ") == Asked("prod", timedelta(minutes=minutes), WHY)
+
+
+def test_the_example_that_is_shown_to_people_is_right() -> None:
+    assert parse_access(EXAMPLE.removeprefix("/access ")) == Asked("prod", timedelta(hours=2), WHY)
+
+
+def test_a_reason_stays_as_it_was_typed() -> None:
+    asked = parse_access("prod 2h   first  line\n  and *second* line  ")
+
+    assert asked == Asked("prod", timedelta(hours=2), "first  line\n  and *second* line")
+
+
+def test_a_reason_may_begin_with_for_and_a_time() -> None:
+    """Only a time that stands directly behind the duration could belong to it."""
+    asked = parse_access("prod 2h for 30m of downtime")
+
+    assert asked == Asked("prod", timedelta(hours=2), "for 30m of downtime")
+
+
+def test_a_profile_may_have_the_name_of_a_command() -> None:
+    assert parse_access(f"mine 2h {WHY}") == Asked("mine", timedelta(hours=2), WHY)
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "problem", "fix"),
+    [
+        ("prod", "duration", "no duration", f"Understood: the profile prod. Write /access prod 2h {WHY}"),
+        ("prod 2h", "justification", "no reason", f"the profile prod for 2h. Say why as well: /access prod 2h {WHY}"),
+        ("prod 2h short", "justification", "it has 5 characters", "Understood: the profile prod for 2h."),
+        ("prod deploy the fix", "duration", '"deploy" is not', "Write /access prod 2h deploy the fix"),
+        ("prod deploy the fix 4h", "duration", '"deploy" is not', "Write /access prod 4h deploy the fix"),
+        ("2h prod deploy it", "profile", "the duration comes first", "Write /access prod 2h deploy it"),
+        ("2h", "profile", "only a duration", f"Write /access <profile> 2h {WHY}"),
+        ("prod 2 deploy it", "duration", "no unit", "the profile prod. Write /access prod 2h deploy it"),
+        ("prod 3 hours deploy it", "duration", "hours is not a unit", "Write /access prod 3h deploy it"),
+        ("prod 45minutes deploy it", "duration", "minutes is not a unit", "Write /access prod 45m deploy it"),
+        ("prod -1h deploy it", "duration", "negative", "Write /access prod 1h deploy it"),
+        ("prod 0h deploy it", "duration", "no time at all", "Write /access prod 2h deploy it"),
+        ("prod 1h 30m deploy it", "duration", "two ways", "Write /access prod 1h30m deploy it, or begin"),
+        ("prod 1 h 30 m deploy it", "duration", "two ways", "Write /access prod 1h30m deploy it, or begin"),
+        ("<#C0OPS|ops> 2h deploy it", "profile", "'#ops' is not a profile's name", "/access <profile> 2h deploy it"),
+        ("mine all", "page", 'not "all"', "Write /access mine, or /access mine 2"),
+        ("pending 0", "page", 'not "0"', "/access pending 2"),
+        ("pending 101", "page", 'not "101"', "/access pending 2"),
+        ("pendng", "text", '"pendng" is no command', "Did you mean /access pending?"),
+    ],
+)
+def test_a_mistake_says_what_was_understood_and_how_to_say_it_right(
+    text: str, field: str, problem: str, fix: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_access(text)
+
+    assert caught.value.field == field
+    assert problem in caught.value.problem
+    assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize("text", ["prod -1h why it is so", "prod 3 hours deploy the fix", "2h prod deploy the fix"])
+def test_the_advice_can_be_followed(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_access(text)
+    advice = caught.value.fix.partition("Write /access ")[2]
+
+    assert isinstance(parse_access(advice), Asked)
+
+
+def test_a_long_mistake_is_answered_briefly() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_access("x" * 5_000)
+
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("sent", "typed"),
+    [
+        ("a &amp; b &lt;c&gt;", "a & b <c>"),
+        ("&amp;lt; is how one writes it", "&lt; is how one writes it"),
+        ("&lt;@U0ANN&gt;", "<@U0ANN>"),
+        ("ask <@U0ANN|ann>", "ask @ann"),
+        ("ask <@U0ANN>", "ask @U0ANN"),
+        ("in <#C0OPS|ops>", "in #ops"),
+        ("in <#C0OPS|>", "in #C0OPS"),
+        ("<!here> <!channel|@channel>", "@here @channel"),
+        ("<!subteam^S0SRE|@sre> <!subteam^S0SRE>", "@sre @S0SRE"),
+        ("<!date^1^{date}|today>", "today"),
+        ("<https://example.com/?a=1&amp;b=2>", "https://example.com/?a=1&b=2"),
+        ("<http://example.com|example.com>", "example.com"),
+        ("<mailto:ann@example.com|ann@example.com>", "ann@example.com"),
+        ("<https://evil.example|the runbook>", "the runbook (https://evil.example)"),
+        ("<nothing> <>", "<nothing> <>"),
+        ("5 < 6 > 4 & 3", "5 < 6 > 4 & 3"),
+    ],
+)
+def test_what_slack_escaped_reads_as_it_was_typed(sent: str, typed: str) -> None:
+    assert unescape(sent) == typed
+
+
+def test_a_profile_that_slack_made_a_link_of_is_read() -> None:
+    asked = parse_access(f"<http://prod.example.com|prod.example.com> 2h {WHY}")
+
+    assert asked == Asked("prod.example.com", timedelta(hours=2), WHY)
+
+
+@given(st.text())
+def test_what_somebody_typed_survives_the_way_through_slack(typed: str) -> None:
+    sent = typed.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+    assert unescape(sent) == typed
+
+
+PIECES = st.sampled_from(
+    ["prod", "2h", "1h30m", "for", "30m", "2", "h", "hours", "-1h", "mine", "pending", "help", "999999d", "0s",
+     "deploy", "<@U0ANN|ann>", "<#C0OPS|", "<", ">", "&amp;", "&lt;", "<https://x.example|y>", "\u202e", "\0",
+     "²h", "٣h", "İ"]
+)  # fmt: skip
+
+
+@given(st.one_of(st.text(), st.lists(PIECES | st.text(max_size=5), max_size=8).map(" ".join), st.integers(), st.none()))
+@example("prod " + "9" * 5_000)
+@example("1d" * 5_000 + " 1d")
+def test_no_text_raises_anything_but_invalid_input(text: object) -> None:
+    with suppress(InvalidInput):
+        command = parse_access(text)
+        if isinstance(command, Asked):
+            assert command.duration > timedelta()
+            assert 10 <= len(command.justification) <= 500

@@ -1,0 +1,95 @@
+"""Every click gets one true answer: the outcome, or that it is not known yet, or that nothing was begun."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bot.interactions.decision_queue import PATIENCE_SECONDS, DecisionQueue, Full, Known, NotKnownYet
+
+
+@pytest.fixture
+def queue() -> Iterator[DecisionQueue]:
+    queue = DecisionQueue(workers=2, most_waiting=3)
+    yield queue
+    queue.close()
+
+
+def never(outcome: str) -> None:
+    pytest.fail(f"{outcome} was told late")
+
+
+def long_ago() -> float:
+    """A click whose patience is used up already, so that no test has to wait."""
+    return time.monotonic() - PATIENCE_SECONDS
+
+
+def test_an_outcome_that_is_known_in_time_is_the_answer(queue: DecisionQueue) -> None:
+    assert queue.decide(lambda: "approved", received_at=time.monotonic() + 60, tell_late=never) == Known("approved")
+
+
+def test_an_outcome_that_comes_late_is_told_exactly_once(queue: DecisionQueue) -> None:
+    released, told, outcomes = threading.Event(), threading.Event(), list[str]()
+
+    def slow() -> str:
+        released.wait()
+        return "approved"
+
+    def tell(outcome: str) -> None:
+        outcomes.append(outcome)
+        told.set()
+
+    assert queue.decide(slow, received_at=long_ago(), tell_late=tell) == NotKnownYet()
+    released.set()
+    told.wait()
+    queue.close()
+    assert outcomes == ["approved"]
+
+
+def test_a_full_queue_says_so_and_begins_nothing(queue: DecisionQueue) -> None:
+    released, begun = threading.Event(), list[int]()
+
+    def slow() -> str:
+        released.wait()
+        return "approved"
+
+    for _ in range(3):
+        queue.decide(slow, received_at=long_ago(), tell_late=lambda _: None)
+    assert queue.decide(lambda: begun.append(1), received_at=long_ago(), tell_late=lambda _: None) == Full()
+    released.set()
+    queue.close()
+    assert begun == []
+
+
+def test_room_comes_back_when_decisions_end(queue: DecisionQueue) -> None:
+    for _ in range(20):
+        assert queue.decide(lambda: 1, received_at=time.monotonic() + 60, tell_late=lambda _: None) == Known(1)
+
+
+def test_closing_finishes_what_was_acknowledged() -> None:
+    queue, released, done = DecisionQueue(workers=1), threading.Event(), list[int]()
+
+    def slow() -> None:
+        released.wait()
+        done.append(1)
+
+    queue.decide(slow, received_at=long_ago(), tell_late=lambda _: None)
+    queue.decide(slow, received_at=long_ago(), tell_late=lambda _: None)
+    released.set()
+    queue.close()
+    assert done == [1, 1]
+
+
+def test_what_each_click_could_be_told_is_heard() -> None:
+    heard: list[object] = []
+    released = threading.Event()
+    queue = DecisionQueue(workers=1, most_waiting=1, on_answer=heard.append)
+    queue.decide(released.wait, received_at=long_ago(), tell_late=lambda _: None)
+    queue.decide(lambda: True, received_at=long_ago(), tell_late=lambda _: None)
+    released.set()
+    queue.close()
+
+    assert heard == [NotKnownYet(), Full()]

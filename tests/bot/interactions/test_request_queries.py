@@ -1,0 +1,144 @@
+"""What one person sees of requests: all that is theirs or waits for them, page by page, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from bot.interactions.request_queries import RequestLists
+from bot.views.home import MOST_ROWS
+from bot.views.request.list import ListKind
+from core.actor import Actor, UserId
+from core.policy import parse_policy
+from core.request import RequestId
+from core.services import RequestService
+from core.stores.base import DEFAULT_LIMIT
+from tests.builders import HOUR
+from tests.end_to_end.stage import walk_text
+
+if TYPE_CHECKING:
+    from core.stores import Stores
+    from tests.harness.clock import FrozenClock
+
+MOST: Final = DEFAULT_LIMIT + 1
+"""More requests than one page of the store."""
+ANN, LEAD, STRANGER = (Actor(id=UserId(each)) for each in ("U0ANN", "U0LEAD", "U0STRANGER"))
+POLICY: Final = f"""\
+version: 1
+profiles: {{prod: {{description: Production, channel: C0PROD}}}}
+approval:
+  - name: prod
+    profiles: [prod]
+    requesters: [{ANN.id}, {LEAD.id}]
+    approvers: [{LEAD.id}, {ANN.id}]
+    max_duration: 1h
+    decide_within: 1h
+break_glass:
+  - {{name: prod, profiles: [prod], users: [{LEAD.id}], max_duration: 1h}}
+""".encode()
+MINE, PENDING = ListKind.MINE, ListKind.PENDING
+
+
+@pytest.fixture
+def service(stores: Stores, clock: FrozenClock) -> RequestService:
+    return RequestService(stores, parse_policy(POLICY), clock)
+
+
+@pytest.fixture
+def lists(stores: Stores, clock: FrozenClock) -> RequestLists:
+    return RequestLists(stores.requests, parse_policy(POLICY), clock)
+
+
+def asked(service: RequestService, clock: FrozenClock, count: int, requester: Actor = ANN) -> list[RequestId]:
+    """Pending requests; each is later than the one before it."""
+    made = list[RequestId]()
+    for _ in range(count):
+        clock.advance(timedelta(seconds=1))
+        made.append(RequestId(service.submit(requester, "prod", HOUR, "deploy the fix for INC-12").id))
+    return made
+
+
+def ids_on_all_pages(lists: RequestLists, kind: ListKind, person: Actor) -> list[str]:
+    """The requests on all pages, as they come when Older is pressed for as long as it is there."""
+    found, page = list[str](), 0
+    while True:
+        page += 1
+        text = " ".join(walk_text(list(lists.page(kind, person, page).blocks)))
+        found += re.findall(r"`([0-9a-f]{16})`", text)
+        if "Older" not in text:
+            return found
+
+
+def test_every_request_stands_on_one_page_the_newest_first(
+    lists: RequestLists, service: RequestService, clock: FrozenClock
+) -> None:
+    made = asked(service, clock, MOST)
+
+    assert ids_on_all_pages(lists, MINE, ANN) == made[::-1]
+    assert sorted(ids_on_all_pages(lists, PENDING, LEAD)) == sorted(made)
+    assert ids_on_all_pages(lists, PENDING, ANN) == []
+    assert ids_on_all_pages(lists, MINE, LEAD) == []
+    assert ids_on_all_pages(lists, PENDING, STRANGER) == []
+
+
+def test_what_is_past_its_deadline_waits_for_nobody_even_before_anybody_recorded_that(
+    lists: RequestLists, service: RequestService, clock: FrozenClock
+) -> None:
+    (made,) = asked(service, clock, 1)
+    clock.advance(HOUR - timedelta(seconds=1))
+    assert ids_on_all_pages(lists, PENDING, LEAD) == [made]
+    clock.advance(timedelta(seconds=1))
+
+    assert ids_on_all_pages(lists, PENDING, LEAD) == []
+
+
+def test_home_tells_apart_what_waits_what_gives_access_and_the_rest(
+    lists: RequestLists, service: RequestService, clock: FrozenClock
+) -> None:
+    live, denied, pending = asked(service, clock, 3)
+    service.approve(live, LEAD)
+    service.deny(denied, LEAD, "not now")
+    (mine,) = asked(service, clock, 1, LEAD)
+    shown = {section.title: str(section.rows) for section in lists.sections(ANN)}
+
+    assert [mine in rows for rows in shown.values()] == [True, False, False]
+    assert [live in rows for rows in shown.values()] == [False, True, False]
+    assert [denied in rows and pending in rows for rows in shown.values()] == [False, False, True]
+
+
+def test_home_shows_a_few_and_says_what_to_type_for_the_others(
+    lists: RequestLists, service: RequestService, clock: FrozenClock
+) -> None:
+    made = asked(service, clock, 2 * MOST_ROWS)
+    for request in made[:MOST_ROWS]:
+        service.approve(request, LEAD)
+    assert [(len(each.rows), each.more) for each in lists.sections(ANN)] == [(0, None), *[(MOST_ROWS, None)] * 2]
+    assert [(len(each.rows), each.more) for each in lists.sections(LEAD)] == [(MOST_ROWS, None), *[(0, None)] * 2]
+    service.approve(asked(service, clock, 1)[0], LEAD)
+    asked(service, clock, 1)
+
+    assert [each.more for each in lists.sections(ANN)] == [None, "/access mine", "/access mine"]
+    assert [each.more for each in lists.sections(LEAD)] == ["/access pending", None, None]
+    assert [len(each.rows) for each in lists.sections(ANN)] == [0, MOST_ROWS, MOST_ROWS]
+
+
+def test_the_form_offers_what_this_person_may_ask_for_and_names_the_others_who_decide(lists: RequestLists) -> None:
+    form = str(lists.form(ANN))
+    assert LEAD.id in form
+    assert ANN.id not in form
+    assert "checkout" not in form
+
+    assert "There is nothing that you may ask for" in str(lists.form(STRANGER))
+
+
+def test_only_who_may_break_the_glass_is_offered_to(
+    lists: RequestLists, service: RequestService, clock: FrozenClock
+) -> None:
+    for person in (ANN, LEAD):
+        asked(service, clock, 1, person)
+
+    assert "Break the glass instead" in str(lists.page(MINE, LEAD, 1).blocks)
+    assert "Break the glass instead" not in str(lists.page(MINE, ANN, 1).blocks)

@@ -1,0 +1,63 @@
+"""kill -9 at every call to Slack for an event with an escalation and a close: all of it is told, nothing in silence."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from bot.views.break_glass.card import REVIEW, TIMELINE
+from core.break_glass import EventId, ReasonCode
+from core.services import BreakGlassService
+from localslack.faults import Stall
+from localslack.records import Channel
+from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons
+from tests.bot.notifications.test_killed_while_delivering import _tell_the_rest, _telling
+from tests.core.services.harness import ANN, BOB
+
+POST, REWRITE, OPEN = "chat.postMessage", "chat.update", "conversations.open"
+STEPS: Final = (
+    (POST, CHANNEL), (POST, ELSEWHERE), (POST, "C0SECURITY"),
+    (REWRITE, CHANNEL), (REWRITE, ELSEWHERE), (POST, "thread"), (OPEN, "invoker"), (POST, "invoker"),
+)  # fmt: skip
+"""Every call, in order, and what it tells."""
+
+
+@pytest.mark.parametrize("after_effect", [False, True], ids=["before Slack did it", "after Slack did it"])
+@pytest.mark.parametrize("step", range(len(STEPS)), ids=lambda step: f"{step + 1} {' '.join(STEPS[step])}")
+def test_killed_while_slack_is_asked(office: Office, tmp_path: Path, step: int, *, after_effect: bool) -> None:
+    office.slack.workspace.add(Channel(id="C0SECURITY", name="security", members=(office.slack.backend.app.bot_user,)))
+    office.policy.edit({"escalation_threshold: 2": "escalation_threshold: 1"})
+    service = BreakGlassService(office.stores, office.policy, office.clock)
+    event = service.invoke(
+        ANN, "prod", ReasonCode.INCIDENT, "The checkout is down, INC-12", timedelta(hours=1), declared_in=ELSEWHERE
+    )
+    service.close(EventId(event.id), BOB, "it is up again")
+    office.clock.advance(timedelta(seconds=1))
+    method, part = STEPS[step]
+    earlier = sum(1 for each, _ in STEPS[:step] if each == method)
+    stall, passed = Stall(after_effect=after_effect), list[object]()
+
+    def is_it(arguments: object) -> bool:
+        passed.append(arguments)
+        return len(passed) > earlier
+
+    office.slack.faults.next(stall, method, where=is_it)
+    with _telling(office, tmp_path / "countersign.db") as process:
+        assert stall.reached.wait(timeout=60)
+        process.kill()
+        process.join()
+    _tell_the_rest(office)
+
+    assert (office.waiting(), office.parked()) == ([], [])
+    twice = part if after_effect and method == POST else None
+    for channel in (CHANNEL, ELSEWHERE):
+        *orphans, card = office.cards(channel)
+        assert len(orphans) == (twice == channel)
+        assert buttons(card) == [REVIEW, TIMELINE]
+    assert len(office.cards("C0SECURITY")) == (2 if twice == "C0SECURITY" else 1)
+    card = office.cards()[-1]
+    assert len(office.replies(card)) == (2 if twice == "thread" else 1)
+    assert len(office.directs(ANN.id)) == (2 if twice == "invoker" else 1)

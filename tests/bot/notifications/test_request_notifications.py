@@ -1,0 +1,259 @@
+"""A request from submission to its end, as it is seen in Slack: one card, its thread, and the requester's outcome."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
+from core.outbox.outbox import Delivered
+from core.stores import open_stores
+from localslack.faults import Refuse
+from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons, says
+from tests.core.services.harness import ANN, BOB, CLEO, EVE, RITA
+from tests.harness.aws import dynamodb_client
+from tests.harness.tables import make_tables
+
+if TYPE_CHECKING:
+    from core.request import Request
+    from localslack.server import LocalSlack
+    from tests.core.services.harness import ChangingPolicy
+    from tests.harness.clock import FrozenClock
+
+ALL_BUTTONS = [APPROVE, DENY, CANCEL, MORE]
+
+
+def test_a_request_is_posted_once_with_its_buttons_and_mentions_those_who_may_decide(office: Office) -> None:
+    request = office.submit()
+
+    assert office.deliver() == Delivered(told=1)
+    card = office.card()
+    assert buttons(card) == ALL_BUTTONS
+    assert f"<@{ANN.id}>, <@{BOB.id}>, <@{CLEO.id}>" in says(card)
+    assert f"<@{RITA.id}> asks for prod" in card.text
+    assert (office.replies(), office.directs()) == ([], [])
+    place = office.stores.audit.get_places(request.chain)["card"]
+    assert (place.channel, place.ts) == (card.channel, card.ts)
+
+
+def test_every_vote_rewrites_the_card_and_is_told_in_its_thread(office: Office) -> None:
+    request = office.submit()
+    office.deliver()
+    office.approve(request, ANN, "seen the change")
+    office.deliver()
+
+    assert "1 of 2 approvals" in says(office.card())
+    assert buttons(office.card()) == ALL_BUTTONS
+    assert office.replies() == [f"<@{ANN.id}> approved: 1 of 2 approvals."]
+    assert "seen the change" in says(office.slack.messages(CHANNEL)[-1])
+    assert office.directs() == []
+
+
+def test_an_approval_ends_the_card_and_the_requester_is_told(office: Office) -> None:
+    request = office.submit()
+    office.approve(request, ANN)
+    office.approve(request, BOB, "go ahead")
+    office.deliver()
+
+    assert buttons(office.card()) == []
+    assert "*Approved*" in says(office.card())
+    vote, approval = office.replies()
+    assert vote == f"<@{ANN.id}> approved: 1 of 2 approvals."
+    assert approval.startswith(f"Approved by <@{BOB.id}>. Access to `prod` until <!date^")
+    (direct,) = office.directs()
+    assert "Your request for `prod` for 1h is approved, by" in direct
+    assert "go ahead" in says(office.slack.dm(RITA.id)[0])
+
+
+def test_a_denial_is_told_with_its_reason(office: Office) -> None:
+    request = office.submit()
+    office.deliver()
+    office.deny(request, ANN, "not during the freeze")
+    office.deliver()
+
+    assert buttons(office.card()) == []
+    assert office.replies() == [f"Denied by <@{ANN.id}>."]
+    (direct,) = office.slack.dm(RITA.id)
+    assert "is denied, by" in direct.text
+    assert "not during the freeze" in says(direct)
+    assert "not during the freeze" in says(office.card())
+
+
+def test_a_cancelled_request_is_told_in_the_thread_and_not_to_whoever_cancelled_it(office: Office) -> None:
+    request = office.submit()
+    office.deliver()
+    office.cancel(request)
+    office.deliver()
+
+    assert buttons(office.card()) == []
+    assert office.replies() == [f"Cancelled by <@{RITA.id}>, who asked."]
+    assert office.directs() == []
+
+
+def test_an_expired_request_is_told_to_the_requester(office: Office) -> None:
+    office.submit()
+    office.deliver()
+    office.clock.advance(timedelta(days=1))
+    office.requests.expire_due()
+    office.deliver()
+
+    assert buttons(office.card()) == []
+    assert office.replies()[0].startswith("Expired: nobody decided by <!date^")
+    assert "has expired: nobody decided in time. If you still need it, ask again" in office.directs()[0]
+
+
+def test_a_request_that_the_policy_approves_is_one_card_that_never_had_a_button(office: Office) -> None:
+    request = office.submit("staging", EVE)
+    posted: list[object] = []
+    end = office.slack.subscribe(lambda event: posted.append(event) if event["type"] == "message" else None)
+    office.deliver()
+    end()
+
+    assert [entry.event for entry in office.entries(request)] == ["request_submitted", "request_approved"]
+    assert "*Approved*" in says(office.card())
+    assert buttons(office.card()) == []
+    assert APPROVE not in str(posted)
+    assert "<@U0ANN>" not in str(posted)
+    (reply,) = office.replies()
+    assert reply.startswith("Approved by the policy (rule `staging`). Access to `staging` until")
+    assert len(office.directs(EVE.id)) == 1
+
+
+def test_a_reminder_mentions_those_who_may_still_decide(office: Office) -> None:
+    request = office.approve(office.submit(), ANN)
+    office.remind(request)
+    office.deliver()
+
+    (vote, reminder) = office.replies()
+    assert vote.startswith(f"<@{ANN.id}> approved")
+    assert reminder.startswith(f"<@{BOB.id}>, <@{CLEO.id}>: this still needs one approval by <!date^")
+    assert buttons(office.card()) == ALL_BUTTONS
+
+
+def test_a_reminder_of_what_is_decided_by_now_is_not_told(office: Office) -> None:
+    request = office.remind(office.submit())
+    office.cancel(request)
+    office.deliver()
+    assert office.replies() == [f"Cancelled by <@{RITA.id}>, who asked."]
+
+
+def test_a_card_that_was_told_late_shows_the_end_at_once(office: Office) -> None:
+    """Three entries wait: the first of them posts the card as the record is now, not as it was then."""
+    request = office.submit()
+    office.approve(request, ANN)
+    office.deny(request, BOB, "no need any more")
+    office.deliver_all()
+
+    assert len(office.slack.calls_of("chat.postMessage")) == 1 + 2 + 1
+    assert APPROVE not in str(office.slack.calls_of("chat.postMessage")[0].arguments)
+    assert office.replies() == [f"<@{ANN.id}> approved: 1 of 2 approvals.", f"Denied by <@{BOB.id}>."]
+
+
+def test_a_delivery_that_is_told_again_posts_nothing_again(office: Office) -> None:
+    request = office.submit()
+    office.deny(request, ANN, "not today")
+    office.deliver_all()
+    before = office.slack.messages(CHANNEL), office.directs()
+    for sink in (office.sink, office.open_sink()):
+        for entry in office.entries(request):
+            sink.deliver(entry)
+
+    after = office.slack.messages(CHANNEL), office.directs()
+    assert [each.text for each in after[0]] == [each.text for each in before[0]]
+    assert after[1] == before[1]
+
+
+def test_nothing_that_is_posted_unfolds_links(office: Office) -> None:
+    request = office.submit()
+    office.deny(request, ANN, "see https://example.com")
+    office.deliver_all()
+
+    posts = [call.arguments for call in office.slack.calls_of("chat.postMessage")]
+    assert len(posts) == 3
+    assert {(str(each["unfurl_links"]).lower(), str(each["unfurl_media"]).lower()) for each in posts} <= {
+        ("false", "false"),
+        ("0", "0"),
+    }
+
+
+def test_what_has_no_telling_yet_is_told_to_nobody(office: Office) -> None:
+    request = office.submit()
+    (entry,) = office.entries(request)
+    office.sink.deliver(entry.model_copy(update={"chain": f"BREAKGLASS#{request.id}"}))
+    office.sink.deliver(entry.model_copy(update={"event": "approve_refused"}))
+
+    assert office.slack.calls == []
+
+
+def test_a_card_that_somebody_deleted_is_posted_anew_and_goes_on_there(office: Office) -> None:
+    request = office.submit()
+    office.deliver()
+    office.slack.workspace.unsay(office.card())
+    office.approve(request, ANN)
+    office.deliver()
+
+    card = office.card()
+    assert "1 of 2 approvals" in says(card)
+    assert office.replies() == [f"<@{ANN.id}> approved: 1 of 2 approvals."]
+    office.approve(request, BOB)
+    office.deliver()
+    assert "*Approved*" in says(office.card())
+    assert office.card().ts == card.ts
+
+
+@pytest.mark.parametrize("closed", ["is_archived", "channel_not_found"])
+def test_a_card_moves_with_its_profile_when_its_channel_cannot_be_written_any_more(office: Office, closed: str) -> None:
+    request = office.submit()
+    office.deliver()
+    office.policy.edit({f"Production, channel: {CHANNEL}": f"Production, channel: {ELSEWHERE}"})
+    office.slack.faults.next(Refuse(closed), "chat.update")
+    office.approve(request, ANN)
+    assert office.deliver() == Delivered(told=1)
+
+    (moved,) = office.cards(ELSEWHERE)
+    assert "1 of 2 approvals" in says(moved)
+
+
+def test_a_card_stays_where_it_is_while_its_channel_can_be_written(office: Office) -> None:
+    request = office.submit()
+    office.deliver()
+    office.policy.edit({f"Production, channel: {CHANNEL}": f"Production, channel: {ELSEWHERE}"})
+    office.approve(request, ANN)
+    office.deliver()
+
+    assert "1 of 2 approvals" in says(office.card())
+    assert office.cards(ELSEWHERE) == []
+
+
+@pytest.mark.parametrize("engine", ["moto", pytest.param("dynamodb_local", marks=pytest.mark.engine)])
+@pytest.mark.usefixtures("aws_environment")
+def test_on_dynamodb_a_request_is_told_from_submission_to_its_end(
+    engine: str,
+    request: pytest.FixtureRequest,
+    slack: LocalSlack,
+    policy: ChangingPolicy,
+    clock: FrozenClock,
+    table_prefix: str,
+) -> None:
+    url = request.getfixturevalue(f"{engine}_url")
+    with dynamodb_client(url) as client:
+        make_tables(client, table_prefix)
+    stores = open_stores(f"dynamodb://eu-west-1/{table_prefix}?endpoint_url={url}", clock=clock)
+    try:
+        office = Office(slack, stores, policy, clock)
+        _ask_and_approve(office)
+        office.deliver_all()
+        assert "*Approved*" in says(office.card())
+        assert len(office.replies()) == 2
+        assert len(office.directs()) == 1
+        assert office.parked() == []
+    finally:
+        stores.close()
+
+
+def _ask_and_approve(office: Office) -> Request:
+    asked = office.submit()
+    office.approve(asked, ANN)
+    return office.approve(asked, BOB)

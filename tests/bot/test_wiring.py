@@ -1,0 +1,77 @@
+"""What serve runs, wired in this process: its metrics are those that are described, and it leaves nothing."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import pytest
+
+from bot.serving import Wired, wire
+from bot.settings import read_settings, read_slack_settings
+from tests.end_to_end.stage import ACCESS, MIRA, WHY
+from tests.harness.served_bot import environment, free_port, new_slack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from localslack.server import LocalSlack
+
+PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
+ROW = re.compile(r"^\| `(countersign_\w+)` \|([^|]*)\|", re.MULTILINE)
+
+
+@pytest.fixture
+def slack() -> Iterator[LocalSlack]:
+    with new_slack() as slack:
+        yield slack
+
+
+def new_instance(slack: LocalSlack, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: str) -> Wired:
+    for name, value in environment(slack, folder, **more).items():
+        monkeypatch.setenv(name, value)
+    return wire(read_settings(), read_slack_settings())
+
+
+def described() -> dict[str, set[str]]:
+    return {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in ROW.findall(PAGE.read_text())}
+
+
+def test_every_metric_is_described_with_its_labels_and_nothing_else_is(
+    slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wired = new_instance(slack, tmp_path, monkeypatch)
+    wired.instance.start()
+    shown: dict[str, set[str]] = {}
+    for family in wired.metrics.registry.collect():
+        if family.name.startswith("countersign_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            shown[name] = {label for each in family.samples for label in each.labels} - {"le"}
+    wired.instance.stop()
+
+    # A histogram of acknowledgements shows its labels with the first one.
+    shown["countersign_acknowledgement_seconds"] = {"transport", "payload"}
+    assert shown == described()
+
+
+@pytest.mark.parametrize("over_http", [True, False])
+def test_an_instance_that_was_stopped_listens_to_nobody_and_leaves_no_thread(
+    slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, over_http: bool
+) -> None:
+    before = set(threading.enumerate())
+    port = free_port()
+    more = {"COUNTERSIGN_LISTEN": f"127.0.0.1:{port}"} if over_http else {}
+    wired = new_instance(slack, tmp_path, monkeypatch, **more)
+    wired.instance.start()
+    if over_http:
+        slack.use_http(f"http://127.0.0.1:{port}/slack/events")
+        with urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+            assert answer.status == 200
+    assert slack.run_command(MIRA, ACCESS, "/access", f"prod 2h {WHY}").failure is None
+    wired.instance.stop()
+
+    assert slack.run_command(MIRA, ACCESS, "/access", f"prod 2h {WHY}").failure == "dispatch_failed"
+    slack.wait_until(lambda: not set(threading.enumerate()) - before)

@@ -1,0 +1,36 @@
+"""The Home tab at its fullest: Slack takes it, whatever somebody has to do with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_row
+from bot.views.break_glass.timeline import timeline
+from bot.views.home import MOST_ROWS, HomeSection, home_tab
+from bot.views.request.list import Row, list_row
+from core.clock import new_id
+from core.request import RequestStatus
+from localslack.block_kit import check_view
+from tests.bot.views.test_break_glass_card import DUE, a_timeline, live, shut
+from tests.bot.views.test_request_card import pending
+from tests.harness.clock import A_MOMENT
+
+
+def test_slack_takes_the_fullest_tab_with_the_longest_outcome_on_top() -> None:
+    requests = [
+        list_row(Row(pending().replace(id=new_id()), may_decide=True, may_cancel=True), A_MOMENT)
+        for _ in range(MOST_ROWS)
+    ]
+    assert pending().status is RequestStatus.PENDING
+    events = [
+        event_row(EventRow(make().replace(id=new_id()), DUE, may_close=True, may_review=True), A_MOMENT)
+        for make in (live, shut)
+        for _ in range(MOST_ROWS)
+    ]
+    sections = [
+        *(HomeSection(each.heading, events[:MOST_ROWS], "", "/breakglass") for each in BreakGlassListKind),
+        *(HomeSection(f"Section {number}", requests, "", "/access mine") for number in range(3)),
+    ]
+    outcome = timeline(a_timeline(500))
+    now = A_MOMENT + timedelta(minutes=1)
+    check_view(home_tab(sections, now, may_break=True, outcome=outcome), "home")

@@ -1,0 +1,106 @@
+"""The form to ask for access obeys Slack's limits at the longest inputs, and reads back what it offered."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bot.views.block_kit import MOST_SECTION_TEXT, ago, escape, moment, plain, said, shorten, who, words
+from bot.views.inputs import MOST_OPTIONS
+from bot.views.request.form import FIELDS, Asked, Offer, read_request_form, request_form
+from core.actor import CLOCK, ProfileName, by_policy
+from core.errors import InvalidInput
+from localslack.block_kit import check_view
+from tests.harness.clock import A_MOMENT
+
+HOUR = timedelta(hours=1)
+
+
+def an_offer(profile: str = "prod", description: str = "Production", hours: int = 4) -> Offer:
+    return Offer(ProfileName(profile), description, hours * HOUR, 2, ("group:sre",))
+
+
+def answers(profile: str | None, duration: str | None, justification: str | None) -> dict[str, object]:
+    return {
+        "profile": {"answer": {"selected_option": {"value": profile} if profile else None}},
+        "duration": {"answer": {"selected_option": {"value": duration} if duration else None}},
+        "justification": {"answer": {"value": justification}},
+    }
+
+
+@pytest.mark.parametrize("count", [1, 2, MOST_OPTIONS, 3 * MOST_OPTIONS])
+def test_slack_takes_the_form_at_the_longest_inputs(count: int) -> None:
+    offers = [an_offer(f"{number:03}{'x' * 77}", "y" * 200) for number in range(count)]
+
+    check_view(request_form(offers), "modal")
+
+
+def test_durations_beyond_what_any_offer_allows_are_not_offered() -> None:
+    menu = request_form([an_offer(hours=2)])["blocks"][1]["element"]
+
+    assert [option["value"] for option in menu["options"]] == ["15m", "30m", "1h", "2h"]
+    assert menu["initial_option"]["value"] == "1h"
+
+
+def test_a_single_profile_is_chosen_already() -> None:
+    assert request_form([an_offer()])["blocks"][0]["element"]["initial_option"]["value"] == "prod"
+
+
+def test_what_was_filled_in_is_read_back() -> None:
+    assert read_request_form(answers("prod", "1h30m", "Deploy")) == Asked("prod", 1.5 * HOUR, "Deploy")
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [(answers(None, "1h", "x"), "profile"), (answers("prod", None, "x"), "duration"), ({}, "profile")],
+)
+def test_what_is_missing_is_told_by_its_field(values: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidInput) as mistake:
+        read_request_form(values)
+
+    assert mistake.value.field == field
+    assert field in FIELDS
+
+
+def test_what_people_typed_is_plain_text_of_at_most_what_slack_takes() -> None:
+    block = said("<!channel> *bold* " + "z" * 5000)
+
+    assert block["text"]["type"] == "plain_text"
+    assert len(block["text"]["text"]) == MOST_SECTION_TEXT
+
+
+def test_our_own_words_cannot_carry_a_mention_out_of_a_name() -> None:
+    assert escape("<!channel> & co") == "&lt;!channel&gt; &amp; co"
+    assert words("x" * 4000)["text"]["text"].endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("decider", "text"),
+    [("U0AB12CD3", "<@U0AB12CD3>"), (by_policy("prod"), "the policy (rule `prod`)"), (CLOCK, "the clock")],
+)
+def test_whoever_decided_is_named(decider: str, text: str) -> None:
+    assert who(decider) == text
+
+
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        (timedelta(seconds=59), "just now"),
+        (timedelta(minutes=1), "1 minute ago"),
+        (timedelta(minutes=119), "1 hour ago"),
+        (timedelta(days=3), "3 days ago"),
+        (timedelta(seconds=-5), "just now"),
+    ],
+)
+def test_ages_are_told_in_the_largest_unit(step: timedelta, text: str) -> None:
+    assert ago(A_MOMENT, A_MOMENT + step) == text
+
+
+def test_a_moment_is_shown_in_the_readers_zone_with_utc_to_fall_back_on() -> None:
+    assert moment(A_MOMENT) == "<!date^1768449225^{date_short_pretty} at {time}|2026-01-15 03:53 UTC>"
+
+
+def test_short_text_is_left_alone() -> None:
+    assert shorten("abc", 3) == "abc"
+    assert plain("abc") == {"type": "plain_text", "text": "abc", "emoji": False}

@@ -1,0 +1,122 @@
+"""What is said of a request: who may decide, votes, reminders and outcomes, within Slack's limits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from bot.views.block_kit import Message
+from bot.views.mentions import MOST_MENTIONED, mention
+from bot.views.request.card import request_card
+from bot.views.request.notices import approval_added, ended, outcome, still_waiting
+from core.actor import ProfileName, UserId
+from core.policy.principals import Selector, SelectorKind
+from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, MAX_APPROVALS, Request
+from localslack.block_kit import check_message_blocks
+from tests.builders import APPROVER, REQUESTER, a_request
+from tests.harness.clock import A_MOMENT
+
+# One character that JSON writes as two, and one that Slack would format, however it is counted.
+LONGEST = '<!channel>"\\\n😀' * 100
+COMMENT = LONGEST[: COMMENT_LENGTH[1] - 1] + "."
+
+
+def user(user_id: str) -> Selector:
+    return Selector(kind=SelectorKind.USER, value=user_id)
+
+
+def group(group_id: str) -> Selector:
+    return Selector(kind=SelectorKind.USER_GROUP, value=group_id)
+
+
+def email(address: str) -> Selector:
+    return Selector(kind=SelectorKind.EMAIL, value=address)
+
+
+def asked(required_approvals: int = 1) -> Request:
+    return a_request(
+        profile=ProfileName("p" * 80),
+        justification=LONGEST[: JUSTIFICATION_LENGTH[1] - 1] + ".",
+        rule="r" * 100,
+        required_approvals=required_approvals,
+    )
+
+
+def voted(votes: int) -> Request:
+    request = asked(MAX_APPROVALS)
+    for number in range(votes):
+        request = request.approve(UserId(f"U{number}{'V' * 30}"), A_MOMENT, COMMENT)
+    return request
+
+
+EVERYBODY = mention([group(f"S{number}{'G' * 30}") for number in range(50)], leave_out=())
+MESSAGES: dict[str, Callable[[], Message]] = {
+    "card with nine votes": lambda: request_card(voted(9), A_MOMENT, EVERYBODY),
+    "card with ten votes": lambda: request_card(voted(10), A_MOMENT, EVERYBODY),
+    "vote": lambda: approval_added(f"U0{'V' * 30}", voted(3)),
+    "reminder": lambda: still_waiting(voted(3), EVERYBODY),
+    "approved": lambda: ended(voted(10)),
+    "denied": lambda: ended(asked().deny(APPROVER, A_MOMENT, COMMENT)),
+    "approval told": lambda: outcome(voted(10), f"C{'0' * 30}"),
+    "denial told": lambda: outcome(asked().deny(APPROVER, A_MOMENT, COMMENT), None),
+    "policy's approval told": lambda: outcome(asked().approve_by_policy(A_MOMENT), None),
+    "expiry told": lambda: outcome(asked().expire(A_MOMENT + timedelta(days=2)), None),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_slack_takes_it_at_the_longest_inputs_and_nobody_is_mentioned_by_what_was_typed(name: str) -> None:
+    message = MESSAGES[name]()
+    blocks = list(message.blocks)
+    check_message_blocks(blocks)
+    # Slack publishes no way of counting; this is the most that any way gives.
+    assert len(json.dumps(blocks)) < 13_000
+    assert len(message.text) <= 4_000
+    assert "<!channel>" not in message.text
+    formatted = [part for part in _texts(blocks) if part["type"] == "mrkdwn"]
+    assert not any("<!channel>" in part["text"] for part in formatted)
+
+
+def test_a_handful_is_mentioned_user_groups_first_and_the_others_are_counted() -> None:
+    deciders = [*(user(f"U0{number}X") for number in range(9)), group("S0SRE"), email("ann@example.com")]
+    said = mention(deciders, leave_out={REQUESTER})
+    assert said == "<!subteam^S0SRE>, <@U00X>, <@U01X>, <@U02X>, <@U03X> and 6 more"
+    assert said.count("<") == MOST_MENTIONED
+
+
+def test_an_address_is_counted_and_not_shown() -> None:
+    assert mention([user("U0ANN"), email("ann@example.com")], leave_out=()) == "<@U0ANN> and 1 more"
+    assert mention([email("ann@example.com")], leave_out=()) == ""
+
+
+def test_who_cannot_decide_is_not_called() -> None:
+    assert mention([user(REQUESTER), user(APPROVER)], leave_out={REQUESTER}) == f"<@{APPROVER}>"
+    assert mention([user(REQUESTER)], leave_out={REQUESTER}) == ""
+
+
+def test_the_card_calls_nobody_once_it_is_decided() -> None:
+    decided = request_card(asked().deny(APPROVER, A_MOMENT, "not today"), A_MOMENT, "<!subteam^S0SRE>")
+    assert "S0SRE" not in str(decided.blocks)
+    assert "S0SRE" in str(request_card(asked(), A_MOMENT, "<!subteam^S0SRE>").blocks)
+
+
+def test_each_comment_on_the_card_stands_beside_who_made_it() -> None:
+    request = a_request(required_approvals=2).approve(APPROVER, A_MOMENT, "seen the change")
+    (comment,) = (block for block in request_card(request, A_MOMENT).blocks if "seen the change" in str(block))
+    assert [part["text"] for part in comment["elements"]] == [f"<@{APPROVER}>", "seen the change"]
+
+
+def test_without_anybody_to_name_a_reminder_is_a_sentence_all_the_same() -> None:
+    assert still_waiting(asked(), "").text.startswith("This still needs one approval by")
+
+
+def _texts(value: object) -> list[dict[str, str]]:
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    if not isinstance(value, dict):
+        return []
+    found = [value] if value.get("type") in {"mrkdwn", "plain_text"} else []
+    return found + [text for each in value.values() for text in _texts(each)]

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import pytest
+
+from core.audit.trail import AuditEvent, EntryDraft
+from core.errors import (
+    ConcurrentModification,
+    InvalidInput,
+    InvalidStateTransition,
+    LimitReached,
+    NotAllowed,
+    Refused,
+    RequestNotFound,
+    StoreUnavailable,
+)
+from core.services.observer import Unobserved
+from core.services.use_case import MOST_TRIES, noting_refusals, reading_again_if_decided, retry_on_conflict
+from tests.builders import APPROVER, PROD, REQUESTER, a_request
+from tests.core.services.harness import person
+from tests.harness.clock import A_MOMENT
+
+WHO = person(APPROVER)
+
+
+class Notebook:
+    """A RefusalLog that keeps what was noted in memory."""
+
+    def __init__(self) -> None:
+        self.drafts: list[EntryDraft] = []
+
+    def note(self, draft: EntryDraft) -> None:
+        """Keep it."""
+        self.drafts.append(draft)
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+
+def test_a_use_case_without_a_conflict_runs_once() -> None:
+    runs = iter(["done"])
+    assert retry_on_conflict(lambda: next(runs), Unobserved()) == "done"
+    assert list(runs) == []
+
+
+@pytest.mark.parametrize("conflicts", [1, 2, MOST_TRIES - 1])
+def test_a_use_case_runs_again_after_each_conflict(conflicts: int) -> None:
+    runs: list[int] = []
+
+    def use_case() -> str:
+        runs.append(1)
+        if len(runs) <= conflicts:
+            raise ConcurrentModification("REQUEST#1")
+        return "done"
+
+    assert retry_on_conflict(use_case, Unobserved()) == "done"
+    assert len(runs) == conflicts + 1
+
+
+def test_after_the_last_try_the_store_counts_as_unavailable_and_nothing_as_changed() -> None:
+    runs: list[int] = []
+
+    def use_case() -> None:
+        runs.append(1)
+        raise ConcurrentModification("REQUEST#1")
+
+    with pytest.raises(StoreUnavailable, match="REQUEST#1 was changed 50 times") as error:
+        retry_on_conflict(use_case, Unobserved())
+    assert not error.value.is_outcome_unknown
+    assert isinstance(error.value.__cause__, ConcurrentModification)
+    assert len(runs) == MOST_TRIES == 50
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RequestNotFound("1"), NotAllowed("approve", ("no",)), StoreUnavailable("down", is_outcome_unknown=True)],
+)
+def test_nothing_but_a_conflict_is_tried_again(error: Exception) -> None:
+    runs: list[int] = []
+
+    def use_case() -> None:
+        runs.append(1)
+        raise error
+
+    with pytest.raises(type(error)):
+        retry_on_conflict(use_case, Unobserved())
+    assert runs == [1]
+
+
+def test_what_the_store_says_was_decided_meanwhile_is_a_conflict_and_nothing_else_is() -> None:
+    request = a_request()
+    with pytest.raises(ConcurrentModification) as conflict, reading_again_if_decided(request):
+        raise InvalidStateTransition(request.chain, "approved", "denied")
+    assert conflict.value.record == request.chain
+    with pytest.raises(RequestNotFound), reading_again_if_decided(request):
+        raise RequestNotFound(request.id)
+
+
+REQUEST = a_request()
+
+
+@pytest.mark.parametrize(
+    ("error", "details"),
+    [
+        (NotAllowed("approve", ("one", "two"), "prod"), {"rule": "prod", "unmet": ["one", "two"]}),
+        (NotAllowed("approve", ("no rule",)), {"unmet": ["no rule"]}),
+        (
+            LimitReached("cooldown", "30m", A_MOMENT),
+            {"limit": "cooldown", "value": "30m", "ends_at": "2026-01-15T03:53:45.120000Z"},
+        ),
+        (
+            InvalidStateTransition("R", "denied", "approved", decided_by="U0BOB", decided_at=A_MOMENT),
+            {
+                "status": "denied",
+                "wanted": "approved",
+                "decided_by": "U0BOB",
+                "decided_at": "2026-01-15T03:53:45.120000Z",
+            },
+        ),
+        (InvalidStateTransition("R", "active", "reviewed"), {"status": "active", "wanted": "reviewed"}),
+        (Refused("for another reason"), {"why": "for another reason"}),
+    ],
+)
+def test_a_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, details: dict[str, object]) -> None:
+    notebook = Notebook()
+
+    def approve() -> None:
+        with noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()) as attempt:
+            attempt.is_about(REQUEST)
+            raise error
+
+    with pytest.raises(type(error)) as passed:
+        approve()
+    assert passed.value is error
+    (draft,) = notebook.drafts
+    assert (draft.event, draft.actor, draft.outcome) == (AuditEvent.APPROVE_REFUSED, str(APPROVER), "refused")
+    assert (draft.record, draft.profile, draft.subject) == (REQUEST.chain, PROD, REQUESTER)
+    assert draft.details == details
+
+
+def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
+    notebook = Notebook()
+
+    def submit() -> None:
+        with noting_refusals(notebook, AuditEvent.SUBMIT_REFUSED, WHO, Unobserved()) as attempt:
+            attempt.is_for(PROD)
+            raise NotAllowed("request", ("no",))
+
+    with pytest.raises(NotAllowed):
+        submit()
+    (draft,) = notebook.drafts
+    assert (draft.record, draft.profile, draft.subject) == (None, PROD, APPROVER)
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidInput("profile", "is none", "Fix it."), RequestNotFound("1"), StoreUnavailable("down"), KeyError()]
+)
+def test_what_is_no_refusal_is_not_noted(error: Exception) -> None:
+    notebook = Notebook()
+    with pytest.raises(type(error)), noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()):
+        raise error
+    assert notebook.drafts == []
+
+
+def test_what_succeeds_is_not_noted() -> None:
+    notebook = Notebook()
+    with noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()):
+        pass
+    assert notebook.drafts == []

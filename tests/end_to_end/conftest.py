@@ -1,0 +1,46 @@
+"""The stage, on each store in turn where that matters."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.stores.commit import StoreSettings
+from core.stores.dynamodb import DynamoStores
+from core.stores.dynamodb.connection import Connection
+from core.stores.sqlite import SqliteStores
+from tests.end_to_end.stage import Stage
+from tests.harness.aws import dynamodb_client
+from tests.harness.tables import make_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from core.stores.base import Stores
+    from tests.harness.clock import FrozenClock
+
+
+@pytest.fixture
+def stage(stores: Stores, clock: FrozenClock) -> Iterator[Stage]:
+    with Stage(stores, clock) as stage:
+        yield stage
+
+
+@pytest.fixture(params=["sqlite", pytest.param("dynamodb_local", marks=pytest.mark.engine)])
+def stores_on_each_engine(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock, table_prefix: str
+) -> Iterator[Stores]:
+    """The stores of one running bot, on each engine in turn."""
+    settings = StoreSettings(clock=clock)
+    with ExitStack() as held:
+        if request.param == "sqlite":
+            opened: Stores = SqliteStores(str(tmp_path / "countersign.db"), settings)
+        else:
+            client = held.enter_context(dynamodb_client(request.getfixturevalue("dynamodb_local_url")))
+            make_tables(client, table_prefix)
+            opened = DynamoStores(Connection(client), table_prefix, settings)
+        yield opened
+        opened.close()

@@ -1,0 +1,258 @@
+"""The stage of end-to-end tests: a local Slack with a few people, the real bot behind a real door, real stores.
+
+Invariant: nothing between Slack's wire and the store's file is replaced; only the clock stands still until it is moved.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from pydantic import SecretStr
+from ruamel.yaml import YAML
+from slack_sdk import WebClient
+
+from bot.notifications.slack_calls import open_client
+from bot.notifications.slack_sink import SlackSink
+from bot.observability.metrics import Metrics, Transport
+from bot.settings import Address
+from bot.slack.installation import Installation
+from bot.transport.dispatcher import Dispatcher
+from bot.transport.http import HttpDoor
+from bot.transport.socket_mode import SocketDoor
+from bot.wiring import Bot, Services, build_bot, build_services
+from core.actor import Actor
+from core.break_glass import BreakGlassEvent, EventStatus
+from core.clock import TICK
+from core.outbox.outbox import deliver_due
+from core.policy import parse_policy
+from core.request import Request, RequestId, RequestStatus
+from localslack.records import Channel, Message, Person, UserGroup, View
+from localslack.server import LocalSlack
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from bot.interactions.decision_queue import DecisionQueue
+    from core.mfa import SecondFactor
+    from core.stores.base import Stores
+    from localslack.answer import Answer
+    from tests.harness.clock import FrozenClock
+
+ROOT: Final = Path(__file__).parents[2]
+MIRA, JON, AIKO, SAM, GUEST, ROBOT, STRANGER = (
+    "U0MIRA", "U0JON", "U0AIKO", "U0SAM", "U0GUEST", "U0ROBOT", "U0STRANGER",
+)  # fmt: skip
+ACCESS, PAIRS = "C0ACCESS", "C0PAIRS"
+WHY: Final = "deploy the fix for INC-12"
+EMERGENCY: Final = "INC-13: the checkout does not answer"
+POLICY: Final = f"""\
+version: 1
+groups: {{leads: [{JON}, {AIKO}]}}
+profiles:
+  prod: {{description: Production account, channel: {ACCESS}}}
+  vault: {{description: The vault, channel: {PAIRS}}}
+  staging: {{description: Staging account, channel: {ACCESS}}}
+approval:
+  - {{name: prod, profiles: [prod], requesters: [S0ENG], approvers: [group:leads, {MIRA}], max_duration: 4h}}
+  - {{name: vault, profiles: [vault], approvers: [group:leads, {SAM}], required_approvals: 2, max_duration: 1h}}
+  - name: staging
+    profiles: [staging]
+    approvers: [group:leads]
+    max_duration: 8h
+    auto_approve: {{max_duration: 1h}}
+security_channel: {PAIRS}
+break_glass:
+  - name: on-call
+    profiles: [prod]
+    users: [{SAM}, {MIRA}]
+    allowed_reason_codes: [incident, security, recovery]
+    max_duration: 2h
+    cooldown: 30m
+    fallback: Call the duty manager, who has the sealed envelope.
+  - {{name: unguarded, profiles: [vault], users: [{JON}], max_duration: 1h}}
+  - {{name: guarded, profiles: [vault], users: [{SAM}], max_duration: 1h, notify: [{MIRA}], mfa: required}}
+""".encode()
+
+
+def new_slack(clock: FrozenClock) -> LocalSlack:
+    """A local Slack with everybody in it."""
+    manifest: dict[str, Any] = YAML(typ="safe").load(ROOT / "manifest.yml")
+    slack = LocalSlack(clock, manifest=manifest)
+    everybody = (MIRA, JON, AIKO, SAM, GUEST, STRANGER, slack.backend.app.bot_user)
+    slack.workspace.add(
+        *(Person(id=each, name=each[2:].lower()) for each in (MIRA, JON, AIKO, SAM)),
+        Person(id=GUEST, name="guest", is_restricted=True),
+        Person(id=ROBOT, name="robot", is_bot=True),
+        Person(id=STRANGER, name="stranger", team_id="T0ELSE", is_stranger=True),
+        UserGroup(id="S0ENG", handle="eng", users=(MIRA, JON, AIKO)),
+        Channel(id=ACCESS, name="access-prod", members=everybody),
+        Channel(id=PAIRS, name="pairs", members=everybody),
+    )
+    return slack
+
+
+class Stage:
+    """The bot at work. `slack` is what people see and do; `stores` is what is true.
+
+    With the `slack` of another stage it is a second instance, which gets every click from then on.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        clock: FrozenClock,
+        queue: DecisionQueue | None = None,
+        transport: Transport = Transport.HTTP,
+        slack: LocalSlack | None = None,
+        second_factor: SecondFactor | None = None,
+    ) -> None:
+        self.stores = stores
+        self.clock = clock
+        self._seen: dict[str, int] = {}
+        self._owns_slack = slack is None
+        self.slack = slack if slack is not None else new_slack(clock)
+        self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
+        self.services: Services = build_services(stores, parse_policy(POLICY), clock, second_factor=second_factor)
+        token = SecretStr(self.slack.bot_token)
+        self.sink = SlackSink(open_client(token, self.slack.api_url), stores, self.services.policy, clock)
+        self._teller = ThreadPoolExecutor(1, thread_name_prefix="teller")
+        self.bot: Bot = build_bot(
+            self.services,
+            self.client,
+            self.installation(),
+            signing_secret=self.slack.signing_secret if transport is Transport.HTTP else None,
+            queue=queue,
+            nudge=self.deliver,
+            refresh=lambda record, clicked: self.sink.refresh(record, clicked=clicked),
+        )
+        metrics = Metrics()
+        self._dispatcher = Dispatcher(self.bot.app, metrics)
+        self._door: HttpDoor | SocketDoor
+        if transport is Transport.HTTP:
+            self._door = HttpDoor(self._dispatcher, metrics, self.slack.signing_secret, Address("127.0.0.1", 0))
+        else:
+            self._door = SocketDoor(self._dispatcher, metrics, self.client, self.slack.app_token, linger_seconds=0.05)
+
+    def deliver(self) -> None:
+        """Tell soon what is due, on a thread of its own."""
+        # A version is strictly later than the one before it, and so may be ahead of a clock that stands still.
+        self.clock.advance(10 * TICK)
+        self._teller.submit(deliver_due, self.stores.audit, [self.sink], self.clock)
+
+    def installation(self) -> Installation:
+        """Whom the bot's token belongs to, asked as `serve` does."""
+        told = self.client.auth_test()
+        return Installation(team_id=str(told["team_id"]), bot_id=str(told["bot_id"]), bot_user_id=str(told["user_id"]))
+
+    def __enter__(self) -> Self:
+        self._door.start()
+        if isinstance(self._door, HttpDoor):
+            self.slack.use_http(self._door.url)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._door.stop()
+        self._dispatcher.close()
+        self.bot.close()
+        self._teller.shutdown()
+        if self._owns_slack:
+            self.slack.stop()
+
+    def access(self, user: str, text: str, channel: str = ACCESS) -> Answer:
+        """Type `/access text`."""
+        return self.slack.run_command(user, channel, "/access", text)
+
+    def actor(self, user: str) -> Actor:
+        """This person, as Slack knows them."""
+        return self.bot.directory.actor(user, None)
+
+    def break_glass(self, user: str, text: str, channel: str = ACCESS) -> Answer:
+        """Type `/breakglass text`."""
+        return self.slack.run_command(user, channel, "/breakglass", text)
+
+    def declare(self, user: str = SAM, channel: str = ACCESS) -> BreakGlassEvent:
+        """Break the glass in one line; the event as it is stored."""
+        answer = self.break_glass(user, f"prod incident 1h {EMERGENCY}", channel)
+        assert answer.message is not None
+        assert "You have `prod`" in text_of(answer.message), text_of(answer.message)
+        self._seen[user] = len(self.slack.ephemerals(user))
+        (event,) = [each for each in self.stores.break_glass.iterate() if each.status is EventStatus.ACTIVE]
+        return event
+
+    def ask(self, user: str = MIRA, profile: str = "prod", duration: str = "2h") -> Request:
+        """Ask for access in one line; the request as it is stored."""
+        before = {request.id for request in self.stores.requests.iterate()}
+        answer = self.access(user, f"{profile} {duration} {WHY}")
+        assert not answer.failure, answer.body
+        self._seen[user] = len(self.slack.ephemerals(user))
+        (made,) = [each for each in self.stores.requests.iterate() if each.id not in before]
+        return made
+
+    def modal(self, user: str) -> View:
+        """The form on this person's screen, as soon as it is there."""
+        return _there(self.slack.wait_until(lambda: self.slack.modal(user)))
+
+    def home(self, user: str) -> View:
+        """This person's Home tab, opened anew."""
+        before = self.slack.home(user)
+        self.slack.open_home(user)
+        return _there(self.slack.wait_until(lambda: _if_new(self.slack.home(user), before)))
+
+    def card(self, request: Request) -> Message:
+        """The request's card as it is now, as soon as it is posted."""
+        card = self.slack.wait_until(lambda: self._find_card(request))
+        assert card is not None
+        return card
+
+    def _find_card(self, request: Request) -> Message | None:
+        channel = self.services.policy.current().profile(request.profile).channel
+        cards = [each for each in self.slack.messages(channel) if request.id in str(each.blocks) and not each.thread_ts]
+        return cards[-1] if cards else None
+
+    def told(self, user: str) -> str:
+        """What this person alone was told since the last time that this was asked, as soon as it is there."""
+        seen = self._seen.get(user, 0)
+        self.slack.wait_until(lambda: len(self.slack.ephemerals(user)) > seen)
+        self._seen[user] = len(self.slack.ephemerals(user))
+        return text_of(self.slack.ephemerals(user)[-1])
+
+    def stored(self, request: Request) -> Request:
+        """The request as it is now."""
+        return self.stores.requests.get(RequestId(request.id))
+
+    def status(self, request: Request) -> RequestStatus:
+        """Where the request stands."""
+        return self.stored(request).status
+
+
+def _there(view: View | None) -> View:
+    assert view is not None
+    return view
+
+
+def _if_new(view: View | None, before: View | None) -> View | None:
+    return view if view is not None and (before is None or view.hash != before.hash) else None
+
+
+def text_of(message: Message) -> str:
+    """All that a message says, in blocks or without."""
+    return " ".join(walk_text(list(message.blocks)) or [message.text])
+
+
+def said(answer: Answer) -> str:
+    """What an acknowledgement shows, in a message or in a form."""
+    if answer.message is not None:
+        return text_of(answer.message)
+    return " ".join(walk_text(list(answer.view.blocks) if answer.view is not None else []))
+
+
+def walk_text(value: object) -> list[str]:
+    """Every text in some blocks."""
+    if isinstance(value, dict):
+        own = [value["text"]] if isinstance(value.get("text"), str) else []
+        return own + [text for each in value.values() for text in walk_text(each)]
+    return [text for each in value for text in walk_text(each)] if isinstance(value, list | tuple) else []

@@ -1,0 +1,169 @@
+"""Asking for access: by the form and in one line; a mistake keeps what was typed and says how to say it right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.request import RequestStatus
+from tests.end_to_end.stage import ACCESS, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, WHY, Stage, text_of, walk_text
+
+if TYPE_CHECKING:
+    from localslack.records import View
+
+
+def filled_in(profile: str = "prod", duration: str = "1h", justification: str = WHY) -> dict[str, dict[str, object]]:
+    return {
+        "profile": {"answer": profile},
+        "duration": {"answer": duration},
+        "justification": {"answer": justification},
+    }
+
+
+def open_form(stage: Stage, user: str = MIRA) -> View:
+    assert not stage.access(user, "").failure
+    return stage.modal(user)
+
+
+def test_one_line_asks_at_once_and_says_what_happens_next(stage: Stage) -> None:
+    answer = stage.access(MIRA, f"prod 2h {WHY}")
+
+    (request,) = stage.stores.requests.iterate()
+    assert (request.requester, request.profile, request.status) == (MIRA, "prod", RequestStatus.PENDING)
+    assert answer.message is not None
+    assert "You asked for `prod` for 2h. It needs one approval by" in text_of(answer.message)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("prod 2 deploy the fix", "2 has no unit. Understood: the profile prod."),
+        ("prod 2h", "there is no reason here".capitalize()),
+        ("prdo 2h deploy the fix", "There is no profile"),
+        ("prod 9h deploy the fix", "9h is longer than the 4h that are allowed"),
+        ("help", "opens the form"),
+    ],
+)
+def test_a_mistake_in_one_line_says_how_to_say_it_right_and_asks_for_nothing(
+    stage: Stage, typed: str, told: str
+) -> None:
+    answer = stage.access(MIRA, typed)
+
+    assert answer.message is not None
+    assert told in text_of(answer.message)
+    assert list(stage.stores.requests.iterate()) == []
+
+
+def test_the_form_offers_what_this_person_may_ask_for_and_says_who_decides(stage: Stage) -> None:
+    mine, sams = open_form(stage), open_form(stage, SAM)
+
+    def offered(view: View) -> list[str]:
+        return [option["value"] for option in view.blocks[0]["element"]["options"]]
+
+    assert offered(mine) == ["prod", "vault", "staging"]
+    assert offered(sams) == ["vault", "staging"]
+    assert f"<@{JON}>" in " ".join(walk_text(mine.blocks))
+
+
+@pytest.mark.parametrize("way", ["shortcut", "home"])
+def test_the_form_opens_from_anywhere(stage: Stage, way: str) -> None:
+    if way == "shortcut":
+        stage.slack.shortcut(MIRA, "request_access")
+    else:
+        stage.slack.press(MIRA, stage.home(MIRA), "home:ask")
+
+    assert stage.modal(MIRA).callback_id == "request:form"
+
+
+def test_a_form_asks_and_says_so_in_its_place(stage: Stage) -> None:
+    answer = stage.slack.submit(MIRA, open_form(stage), filled_in())
+
+    (request,) = stage.stores.requests.iterate()
+    assert request.justification == WHY
+    assert answer.view is not None
+    assert "You asked for `prod` for 1h." in " ".join(walk_text(answer.view.blocks))
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "told"),
+    [
+        (filled_in(justification=" \u2800 " * 4), "justification", "It is empty"),
+        (filled_in(profile="vault", duration="4h"), "duration", "4h is longer than the 1h"),
+    ],
+)
+def test_a_mistake_in_a_form_stands_in_its_field_and_keeps_what_was_typed(
+    stage: Stage, typed: dict[str, dict[str, object]], field: str, told: str
+) -> None:
+    form = open_form(stage)
+    answer = stage.slack.submit(MIRA, form, typed)
+
+    assert told in answer.errors[field]
+    assert answer.view is not None
+    assert answer.view.id == form.id
+    assert list(stage.stores.requests.iterate()) == []
+
+
+def test_a_form_that_is_delivered_again_asks_once(stage: Stage) -> None:
+    answer = stage.slack.submit(MIRA, open_form(stage), filled_in())
+    stage.slack.redeliver(answer)
+
+    assert len(list(stage.stores.requests.iterate())) == 1
+
+
+def test_a_command_that_is_delivered_again_asks_once(stage: Stage) -> None:
+    stage.slack.redeliver(stage.access(MIRA, f"prod 2h {WHY}"))
+
+    assert len(list(stage.stores.requests.iterate())) == 1
+
+
+def test_what_the_policy_approves_by_itself_is_approved_at_once(stage: Stage) -> None:
+    answer = stage.access(SAM, f"staging 1h {WHY}")
+
+    assert answer.message is not None
+    assert "The policy (rule `staging`) approved it at once".lower() in text_of(answer.message).lower()
+
+
+@pytest.mark.parametrize("user", [GUEST, ROBOT, STRANGER])
+@pytest.mark.parametrize("typed", [f"staging 1h {WHY}", "mine", "pending"])
+def test_who_is_no_full_member_gets_nothing_and_is_told_why(stage: Stage, user: str, typed: str) -> None:
+    answer = stage.access(user, typed)
+
+    assert answer.message is not None
+    assert "You cannot do this:" in text_of(answer.message)
+    assert list(stage.stores.requests.iterate()) == []
+
+
+def test_who_may_ask_for_nothing_is_told_so_in_words_instead_of_an_empty_form(stage: Stage) -> None:
+    stage.slack.shortcut(GUEST, "request_access")
+
+    told = stage.slack.wait_until(lambda: stage.slack.dm(GUEST))
+    assert "guest" in text_of(told[-1])
+
+
+def test_nobody_mentions_a_channel_or_forges_a_link_with_a_reason(stage: Stage) -> None:
+    spite = "<!channel> <https://evil.example|prod> *bold* _it_ `code` ~no~ :wave: @here &amp;"
+    stage.access(MIRA, f"prod 2h {spite}")
+    answer = stage.access(MIRA, "mine")
+
+    assert answer.message is not None
+    for block in answer.message.blocks:
+        for element in [block.get("text", {}), *block.get("elements", [])]:
+            if element.get("type") == "mrkdwn":
+                assert "evil" not in element["text"]
+                assert "channel>" not in element["text"]
+    assert "evil.example" in text_of(answer.message)
+
+
+def test_the_list_of_ones_own_requests_has_pages_that_turn(stage: Stage) -> None:
+    for _ in range(10):
+        stage.ask()
+    stage.access(MIRA, "mine")
+    (first,) = stage.slack.ephemerals(MIRA, ACCESS)[-1:]
+    stage.slack.press(MIRA, first, "list:older")
+
+    def is_turned() -> bool:
+        return "list:newer" in str(stage.slack.ephemerals(MIRA, ACCESS)[-1].blocks)
+
+    assert stage.slack.wait_until(is_turned)
+    assert str(stage.slack.ephemerals(MIRA, ACCESS)[-1].blocks).count("request:cancel") == 2

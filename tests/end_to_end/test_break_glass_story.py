@@ -1,0 +1,204 @@
+"""The whole story of an emergency, on each store and each transport: declared with a code, asked, closed, reviewed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pyotp
+import pytest
+
+from bot.mfa.opening import open_secrets
+from bot.mfa.totp import Totp, new_secret
+from bot.observability.metrics import Transport
+from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
+from core.actor import UserId
+from core.audit.trail import AuditKeyring
+from core.audit.verification import verify_trail
+from core.break_glass import BreakGlassEvent, EventStatus
+from tests.end_to_end.stage import ACCESS, AIKO, EMERGENCY, JON, MIRA, PAIRS, SAM, Stage, text_of, walk_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from core.stores.base import Stores
+    from localslack.records import Message, View
+    from tests.harness.clock import FrozenClock
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    return str(tmp_path / "mfa.json")
+
+
+@pytest.fixture
+def code(place: str, clock: FrozenClock) -> Callable[[], str]:
+    """What SAM's authenticator app shows at the moment."""
+    secret = new_secret()
+    open_secrets(place).put(UserId(SAM), secret, is_replacing=False)
+    return lambda: pyotp.TOTP(secret.get_secret_value()).at(clock.now())
+
+
+@pytest.fixture(params=Transport)
+def stage(
+    request: pytest.FixtureRequest, stores_on_each_engine: Stores, clock: FrozenClock, place: str
+) -> Iterator[Stage]:
+    factor = Totp(open_secrets(place))
+    with Stage(stores_on_each_engine, clock, transport=request.param, second_factor=factor) as stage:
+        yield stage
+
+
+def card_in(stage: Stage, channel: str, *says: str) -> Message:
+    """The card in this channel, as soon as it says all of this."""
+
+    def find() -> Message | None:
+        cards = [
+            each for each in stage.slack.messages(channel) if "Break-glass" in text_of(each) and not each.thread_ts
+        ]
+        return next((each for each in cards if all(part in str(each.blocks) for part in says)), None)
+
+    found = stage.slack.wait_until(find)
+    assert found is not None
+    return found
+
+
+def dm_that_says(stage: Stage, user: str, what: str) -> Message:
+    found = stage.slack.wait_until(lambda: next((each for each in stage.slack.dm(user) if what in text_of(each)), None))
+    assert found is not None
+    return found
+
+
+def filled_in(code: str) -> dict[str, dict[str, object]]:
+    return {
+        "profile": {"answer": "vault"},
+        "reason": {"answer": "incident"},
+        "duration": {"answer": "30m"},
+        "justification": {"answer": EMERGENCY},
+        "code": {"answer": code},
+    }
+
+
+def opened_by(stage: Stage, user: str, act: Callable[[], object]) -> View:
+    """The form that this act opens: another one than what may still be on the screen."""
+    before = stage.slack.modal(user)
+    act()
+
+    def new_one() -> View | None:
+        shown = stage.slack.modal(user)
+        return shown if shown is not None and (before is None or shown.id != before.id) else None
+
+    form = stage.slack.wait_until(new_one)
+    assert form is not None
+    return form
+
+
+def open_form(stage: Stage) -> View:
+    return opened_by(stage, SAM, lambda: stage.break_glass(SAM, f"vault incident 30m {EMERGENCY}"))
+
+
+def declare(stage: Stage, code: str, form: View | None = None) -> BreakGlassEvent:
+    answer = stage.slack.submit(SAM, form or open_form(stage), filled_in(code))
+    assert answer.view is not None, answer.errors
+    assert "You have `vault`" in " ".join(walk_text(answer.view.blocks))
+    (event,) = [each for each in stage.stores.break_glass.iterate() if each.status is EventStatus.ACTIVE]
+    return event
+
+
+def test_from_the_declaration_to_the_review(stage: Stage, code: Callable[[], str]) -> None:
+    form = open_form(stage)
+    assert EMERGENCY in str(form.blocks), "what was typed stands in the form that asks for the code"
+    wrong = f"{(int(code()) + 1) % 10**6:06d}"
+    refused = stage.slack.submit(SAM, form, filled_in(wrong))
+    assert refused.errors == {"code": "This code is wrong. You have 4 more tries."}
+    stage.slack.wait_until(lambda: _flushed(stage) and "was refused" in _said_in(stage, PAIRS))
+
+    event = declare(stage, code(), form)
+    assert (event.mfa_verified, event.mfa_method, event.declared_in) == (True, "totp", ACCESS)
+    for channel in (PAIRS, ACCESS):
+        card = card_in(stage, channel, CLOSE, TIMELINE)
+        assert f"<@{MIRA}>" in text_of(card), "the policy names her"
+        assert EMERGENCY in text_of(card)
+
+    stage.clock.advance(timedelta(minutes=22))
+    stage.services.break_glass.ask_due()
+    stage.deliver()
+    question = dm_that_says(stage, SAM, "Is it over?")
+    closing = opened_by(stage, SAM, lambda: stage.slack.press(SAM, question, CLOSE))
+    stage.slack.submit(SAM, closing, {"reason": {"answer": "the replica took over"}})
+    for channel in (PAIRS, ACCESS):
+        assert "the replica took over" in text_of(card_in(stage, channel, REVIEW, TIMELINE))
+
+    stage.clock.advance(timedelta(days=4))
+    stage.services.break_glass.remind_due()
+    stage.deliver()
+    stage.slack.wait_until(lambda: "Nobody has reviewed" in _said_in(stage, PAIRS))
+    reviewing = opened_by(stage, JON, lambda: stage.slack.press(JON, card_in(stage, PAIRS, REVIEW), REVIEW))
+    stage.slack.submit(
+        JON,
+        reviewing,
+        {
+            "verdict": {"answer": "partly_justified"},
+            "notes": {"answer": "Half an hour was more than it took"},
+            "follow-up link": {"answer": None},
+        },
+    )
+    for channel in (PAIRS, ACCESS):
+        reviewed = card_in(stage, channel, "*Reviewed: partly justified*")
+        assert REVIEW not in str(reviewed.blocks)
+    dm_that_says(stage, SAM, "partly justified")
+
+    stage.slack.press(JON, card_in(stage, PAIRS, TIMELINE), TIMELINE)
+    shown = stage.slack.wait_until(
+        lambda: next((each for each in stage.slack.ephemerals(JON) if "Timeline" in text_of(each)), None)
+    )
+    assert shown is not None
+    for step in ("*broke the glass*", "*closed it*", "reviewers were reminded", "*reviewed it*", event.request_id):
+        assert step in text_of(shown)
+    trail = [entry.event.value for entry in stage.stores.audit.get_chain(event.chain)]
+    assert trail == [
+        "break_glass_invoked",
+        "break_glass_ending_soon",
+        "break_glass_closed",
+        "review_reminded",
+        "break_glass_reviewed",
+    ]
+    assert list(verify_trail(stage.stores, AuditKeyring(), stage.clock.now())) == []
+
+
+def test_one_code_opens_one_event_and_five_wrong_ones_lock(stage: Stage, code: Callable[[], str]) -> None:
+    used = code()
+    event = declare(stage, used)
+    stage.break_glass(SAM, f"close {event.id} the replica took over")
+    again = stage.slack.submit(SAM, open_form(stage), filled_in(used))
+    assert again.errors == {"code": "This code was used already. Wait for the next one that your app shows."}
+    wrong, form = f"{(int(code()) + 1) % 10**6:06d}", open_form(stage)
+    told = [stage.slack.submit(SAM, form, filled_in(wrong)).errors for _ in range(5)]
+    assert "4 more tries" in told[0]["code"]
+    assert "wrong codes (5 in 15m) until" in told[4]["code"]
+    stage.clock.advance(timedelta(minutes=10))
+    locked = stage.slack.submit(SAM, open_form(stage), filled_in(code()))
+    assert "wrong codes (5 in 15m) until" in locked.errors["code"]
+    stage.clock.advance(timedelta(minutes=5))
+    assert declare(stage, code()).mfa_verified
+
+
+def test_two_approvers_close_at_once_and_both_hear_who_it_was(stage: Stage, code: Callable[[], str]) -> None:
+    event = declare(stage, code())
+    first = stage.break_glass(JON, f"close {event.id} we saw it end")
+    second = stage.break_glass(AIKO, f"close {event.id} we saw it end")
+    assert first.message is not None
+    assert second.message is not None
+    assert "Closed." in text_of(first.message)
+    assert f"already closed by <@{JON}>" in text_of(second.message)
+    dm_that_says(stage, SAM, f"was closed by <@{JON}>")
+
+
+def _flushed(stage: Stage) -> bool:
+    stage.stores.refusals.flush()
+    stage.deliver()
+    return True
+
+
+def _said_in(stage: Stage, channel: str) -> str:
+    return " ".join(text_of(each) for each in stage.slack.messages(channel))

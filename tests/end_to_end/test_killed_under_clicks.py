@@ -1,0 +1,219 @@
+"""kill -9 under clicks: whatever was acknowledged as recorded is in the store, whenever the process dies.
+
+Invariant: an acknowledgement counts as "recorded" here only when no other reading of it is possible: a text that says
+so, or an empty one that came before the two seconds after which it might have meant "not recorded yet".
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from slack_sdk import WebClient
+
+from bot.interactions.decision_queue import PATIENCE_SECONDS
+from bot.views.request.card import APPROVE, DENY, request_card
+from bot.views.request.decision_forms import DENY_CALLBACK
+from core.actor import Actor, UserGroupId, UserId
+from core.break_glass import EventId, EventStatus
+from core.clock import SystemClock, new_id
+from core.policy import parse_policy
+from core.request import Request, RequestId, RequestStatus
+from core.services import BreakGlassService, RequestService
+from tests.builders import HOUR
+from tests.end_to_end.stage import ACCESS, AIKO, JON, MIRA, POLICY
+from tests.harness.served_bot import Serving, environment, free_port, new_slack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from core.stores.base import Stores
+    from localslack.answer import Answer
+    from localslack.server import LocalSlack
+
+CLICKERS: Final = 4
+ROUNDS: Final = 4
+MOST_BEFORE_THE_KILL: Final = 30
+
+
+@dataclass
+class Recorded:
+    """What people were told is recorded. Safe for threads."""
+
+    reasons: set[str] = field(default_factory=set)
+    emergencies: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
+    decisions: dict[str, RequestStatus] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def asked(self, reason: str) -> int:
+        with self._lock:
+            self.reasons.add(reason)
+            return self._count()
+
+    def broke(self, reason: str) -> None:
+        with self._lock:
+            self.emergencies.add(reason)
+
+    def closed_again(self, reason: str) -> None:
+        with self._lock:
+            self.closed.add(reason)
+
+    def decided(self, request_id: str, status: RequestStatus) -> int:
+        with self._lock:
+            self.decisions[request_id] = status
+            return self._count()
+
+    def _count(self) -> int:
+        return len(self.reasons) + len(self.emergencies) + len(self.closed) + len(self.decisions)
+
+    @property
+    def count(self) -> int:
+        with self._lock:
+            return self._count()
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One real press and one real form, whose ids are replaced for the others."""
+
+    press: dict[str, Any]
+    form: dict[str, Any]
+
+    def press_of(self, request: Request) -> dict[str, Any]:
+        """Jon presses Approve on this request's card."""
+        return {**self.press, "actions": [{**self.press["actions"][0], "value": request.id}], "trigger_id": new_id()}
+
+    def form_of(self, request: Request) -> dict[str, Any]:
+        """Aiko sends the form in which she denies this request."""
+        view = {**self.form["view"], "private_metadata": request.id, "id": f"V{new_id().upper()}"}
+        return {**self.form, "view": view}
+
+
+def pending(stores: Stores, how_many: int) -> list[Request]:
+    """Requests that wait for a decision."""
+    service = RequestService(stores, parse_policy(POLICY), SystemClock())
+    mira = Actor(id=UserId(MIRA), user_groups=frozenset({UserGroupId("S0ENG")}))
+    return [service.submit(mira, "prod", HOUR, f"to be decided, {new_id()}") for _ in range(how_many)]
+
+
+def take_samples(slack: LocalSlack, request: Request) -> Samples:
+    """What the real client sends for a card and its form."""
+    card = request_card(request, SystemClock().now())
+    client = WebClient(slack.bot_token, base_url=slack.api_url)
+    client.chat_postMessage(channel=ACCESS, text=card.text, blocks=list(card.blocks))
+    shown = slack.messages(ACCESS)[-1]
+    press = slack.press(JON, shown, APPROVE).payload
+    slack.press(AIKO, shown, DENY)
+    form = slack.wait_until(lambda: slack.modal(AIKO))
+    assert form is not None
+    assert form.callback_id == DENY_CALLBACK
+    return Samples(press, slack.submit(AIKO, form, {"reason": {"answer": "not during the freeze"}}).payload)
+
+
+def is_recorded(answer: Answer) -> bool:
+    return answer.failure is None and answer.seconds < PATIENCE_SECONDS
+
+
+def click_until_dead(slack: LocalSlack, samples: Samples, todo: Iterator[Request], recorded: Recorded) -> None:
+    """Ask, approve and deny, again and again, until nobody answers any more."""
+    for number, request in enumerate(todo):
+        if number % 3 == 0:
+            reason = f"asked under fire, {new_id()}"
+            answer = slack.run_command(MIRA, ACCESS, "/access", f"prod 1h {reason}")
+            if is_recorded(answer) and "You asked for" in answer.text:
+                recorded.asked(reason)
+        elif number % 3 == 1:
+            answer = slack.send_forged("interactive", samples.press_of(request))
+            if is_recorded(answer):
+                recorded.decided(request.id, RequestStatus.APPROVED)
+        else:
+            answer = slack.send_forged("interactive", samples.form_of(request))
+            if is_recorded(answer) and "Denied." in answer.body:
+                recorded.decided(request.id, RequestStatus.DENIED)
+        if answer.failure is not None:
+            return
+
+
+def break_until_dead(slack: LocalSlack, recorded: Recorded) -> None:
+    """Break the glass and close it, again and again, until nobody answers any more."""
+    while True:
+        reason = f"it burns again, {new_id()}"
+        answer = slack.run_command(JON, ACCESS, "/breakglass", f"vault incident 1h {reason}")
+        if is_recorded(answer) and "You have `vault`" in answer.body:
+            recorded.broke(reason)
+            (event_id,) = re.findall("Event `([0-9a-f]{16})`", answer.body)
+            answer = slack.run_command(JON, ACCESS, "/breakglass", f"close {event_id} it is over")
+            if is_recorded(answer) and "Closed." in answer.body:
+                recorded.closed_again(reason)
+        if answer.failure is not None:
+            return
+
+
+def close_all(stores: Stores) -> None:
+    """End what the last kill left live: Jon may have one event at a time."""
+    service = BreakGlassService(stores, parse_policy(POLICY), SystemClock())
+    for event in list(stores.break_glass.iterate()):
+        if event.status is EventStatus.ACTIVE:
+            service.close(EventId(event.id), Actor(id=UserId(JON)), "the process was killed")
+
+
+@pytest.fixture
+def slack() -> Iterator[LocalSlack]:
+    with new_slack() as slack:
+        yield slack
+
+
+@pytest.mark.race
+@pytest.mark.parametrize("transport", ["http", "socket_mode"])
+def test_every_acknowledged_change_is_in_the_store_after_a_kill_at_any_moment(
+    slack: LocalSlack, tmp_path: Path, transport: str
+) -> None:
+    port = free_port()
+    told = environment(slack, tmp_path)
+    if transport == "http":
+        told["COUNTERSIGN_LISTEN"] = f"127.0.0.1:{port}"
+        slack.use_http(f"http://127.0.0.1:{port}/slack/events")
+    recorded, samples = Recorded(), None
+    moments = random.Random(7)  # noqa: S311 - the moments of the kills, not a secret
+    for _ in range(ROUNDS):
+        with Serving(told, tmp_path) as serving:
+            serving.wait_until_up(slack)
+            with closing(serving.open_stores()) as stores:
+                todo = pending(stores, 400)
+                close_all(stores)
+            samples = samples or take_samples(slack, todo.pop())
+            kill_at = recorded.count + moments.randint(1, MOST_BEFORE_THE_KILL)
+            with ThreadPoolExecutor(CLICKERS + 1) as people:
+                shares = [iter(todo[number::CLICKERS]) for number in range(CLICKERS)]
+                clicking = [people.submit(click_until_dead, slack, samples, share, recorded) for share in shares]
+                clicking.append(people.submit(break_until_dead, slack, recorded))
+                slack.wait_until(lambda: recorded.count >= kill_at, 60)  # noqa: B023 - called in this round only
+                serving.kill()
+                for each in clicking:
+                    each.result()
+
+        with closing(serving.open_stores()) as stores:
+            assert_all_is_there(stores, recorded)
+    assert recorded.reasons
+    assert recorded.decisions
+    assert recorded.emergencies
+    assert recorded.closed
+
+
+def assert_all_is_there(stores: Stores, recorded: Recorded) -> None:
+    """What was told to be recorded is recorded, as it was told."""
+    reasons = {request.justification for request in stores.requests.iterate()}
+    assert recorded.reasons <= reasons
+    for request_id, status in recorded.decisions.items():
+        assert stores.requests.get(RequestId(request_id)).status is status
+    events = {event.justification: event.status for event in stores.break_glass.iterate()}
+    assert recorded.emergencies <= events.keys()
+    assert {events[reason] for reason in recorded.closed} <= {EventStatus.CLOSED}

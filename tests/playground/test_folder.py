@@ -1,0 +1,118 @@
+"""The playground's folder: one playground at a time, nobody else's files, and all there again after a restart."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from core.actor import Actor, UserId
+from core.errors import InvalidInput
+from core.policy import load_policy
+from core.request import RequestStatus
+from playground.cast import ACCESS, APPROVERS, PARTS, POLICY
+from playground.clock import ClockAhead
+from playground.folder import Folder, Remembered
+from playground.playground import open_playground
+from tests.harness.clock import FrozenClock
+
+
+def test_a_second_playground_in_one_folder_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+    with Folder(tmp_path), pytest.raises(InvalidInput, match="another playground is running"):
+        Folder(tmp_path)
+    Folder(tmp_path).close()
+
+
+def test_a_folder_with_other_files_is_left_alone_even_by_a_reset(tmp_path: Path) -> None:
+    precious = tmp_path / "thesis.txt"
+    precious.write_text("years of work")
+    with pytest.raises(InvalidInput, match="holds other files"):
+        Folder(tmp_path, reset=True)
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InvalidInput, match="cannot be used"):
+        Folder(tmp_path / "taken")
+
+
+def test_a_reset_makes_another_playground(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        first = folder.recall()
+        folder.workspace.write_text("{}")
+        folder.policy.write_text("edited")
+    with Folder(tmp_path, reset=True) as folder:
+        assert folder.recall().id != first.id
+        assert folder.recall().audit_key != first.audit_key
+        assert not folder.workspace.exists()
+        assert folder.policy.read_bytes() == POLICY.read_bytes()
+
+
+def test_what_is_broken_names_the_way_out(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        (tmp_path / "playground.json").write_text("{")
+        with pytest.raises(InvalidInput, match="--reset"):
+            folder.recall()
+        folder.remember(Remembered())
+        folder.workspace.write_text("not json")
+        with pytest.raises(InvalidInput, match="--reset"):
+            open_playground(folder, port=0)
+
+
+def test_records_of_another_version_name_the_way_out(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        with closing(sqlite3.connect(tmp_path / "countersign.db")) as database:
+            database.execute("CREATE TABLE break_glass (id TEXT)")
+            database.commit()
+        with pytest.raises(InvalidInput, match=r"not of this version.*--reset"):
+            open_playground(folder, port=0)
+
+
+def test_the_audit_key_is_in_no_repr() -> None:
+    remembered = Remembered()
+    assert remembered.audit_key not in repr(remembered)
+
+
+def test_everything_is_there_again_after_a_restart_the_clock_too(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        with open_playground(folder, port=0) as first:
+            first.slack.run_command("U0MIRA", ACCESS, "/access", "prod 1h Deploy the fix for INC-12")
+            first.slack.wait_until(lambda: first.slack.messages(ACCESS))
+            first.move_clock(timedelta(hours=3))
+        with open_playground(folder, port=0) as second:
+            slack = second.slack
+            assert second.clock.ahead == timedelta(hours=3)
+            card = slack.messages(ACCESS)[-1]
+            (request,) = second.stores.requests.iterate()
+            answer = slack.press(APPROVERS[0], card, "request:approve", request.id)
+            assert answer.is_accepted
+            slack.wait_until(lambda: "Approved" in str(slack.messages(ACCESS)[0].blocks))
+            assert second.stores.requests.get(request.id).status is RequestStatus.APPROVED  # type: ignore[arg-type]
+
+
+def test_the_clock_goes_ahead_of_the_machines_and_never_back(clock: FrozenClock) -> None:
+    ahead = ClockAhead(timedelta(hours=1), clock)
+    assert ahead.now() - clock.now() == timedelta(hours=1)
+    ahead.advance(timedelta(minutes=30))
+    clock.advance(timedelta(seconds=5))
+    assert ahead.now() - clock.now() == ahead.ahead == timedelta(hours=1, minutes=30)
+    with pytest.raises(ValueError, match="only goes forward"):
+        ahead.advance(timedelta(seconds=-1))
+
+
+def test_the_cast_can_play_the_tour_by_the_policy(clock: FrozenClock) -> None:
+    policy = load_policy(POLICY)
+    groups = {"U0JON": ["S0SRE"], "U0AIKO": ["S0SRE"]}
+    actors = {
+        part.person.id: Actor(id=UserId(part.person.id), user_groups=frozenset(groups.get(part.person.id, ())))  # type: ignore[arg-type]
+        for part in PARTS
+    }
+    assert policy.judge_request(actors["U0MIRA"], "prod", timedelta(hours=1), clock.now()).is_allowed
+    for approver in APPROVERS:
+        assert policy.judge_decider(
+            "approve", actors[approver], profile="prod", requester=UserId("U0MIRA"), rule="prod"
+        ).is_allowed

@@ -1,0 +1,111 @@
+"""`countersign playground` as a process: it says where it is, ends in good order, and says what stands in its way."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.request import RequestStatus
+from core.stores.dynamodb.connection import Connection
+from playground.cast import ACCESS, APPROVERS, MIRA
+from playground.folder import Folder
+from playground.playground import open_playground
+from tests.harness.tables import make_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603  Every word of the command stands here.
+        [sys.executable, "-m", "bot.cli", "playground", "--no-browser", "--folder", str(folder), *options],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def _running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = _start(folder, *options)
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+        assert found is not None, process.communicate()[1]
+        yield process, found[0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_is_serves_the_page_and_ends_in_good_order(tmp_path: Path, how: signal.Signals) -> None:
+    with _running(tmp_path / "play") as (process, url):
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  It is our own loopback address.
+            assert b"Countersign playground" in answer.read()
+        process.send_signal(how)
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (0, "")
+    assert (tmp_path / "play" / "slack.json").exists()
+
+
+def test_a_port_that_is_taken_is_said_so_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = _start(tmp_path / "play", "--port", str(taken.getsockname()[1]))
+        shown, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert shown == ""
+    assert re.fullmatch(r"countersign: .*--port.*nothing can listen on \d+.*\n", errors)
+
+
+def test_a_store_that_is_none_is_said_so_and_nothing_is_left_running(tmp_path: Path) -> None:
+    process = _start(tmp_path / "play", "--store", "mysql://somewhere")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "is not a kind of store" in errors
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("aws_environment")
+def test_the_same_runs_on_dynamodb(tmp_path: Path, dynamodb_local_url: str, table_prefix: str) -> None:
+    connection = Connection.open("eu-west-1", dynamodb_local_url)
+    make_tables(connection.client, table_prefix)
+    url = f"dynamodb://eu-west-1/{table_prefix}?endpoint_url={dynamodb_local_url}"
+    with Folder(tmp_path) as folder, open_playground(folder, store=url, port=0) as playground:
+        slack = playground.slack
+        assert slack.run_command(MIRA, ACCESS, "/access", "prod 1h Deploy the fix for INC-12").is_accepted
+        card = slack.wait_until(lambda: slack.messages(ACCESS))[-1]
+        (request,) = playground.stores.requests.iterate()
+        slack.press(APPROVERS[0], card, "request:approve", request.id)
+        slack.wait_until(lambda: "Approved" in str(slack.messages(ACCESS)[0].blocks))
+        (decided,) = playground.stores.requests.list_by_status(RequestStatus.APPROVED).items
+        assert decided.approver == APPROVERS[0]
+    assert not list(tmp_path.glob("*.db"))
+
+
+def test_every_emoji_that_the_bot_writes_is_known_to_the_page() -> None:
+    known = set(
+        re.findall(r'(?:^|[\s{])"?([a-z0-9_+-]+)"?:', (ROOT / "playground/web/js/emoji.js").read_text(encoding="utf-8"))
+    )
+    written = {
+        name
+        for path in (ROOT / "bot").rglob("*.py")
+        if "playground" not in path.parts
+        for name in re.findall(r"[\"'\s]:([a-z][a-z0-9_]+):[\s\"'*]", path.read_text(encoding="utf-8"))
+    }
+    assert "hourglass_flowing_sand" in written
+    assert written - known == set()
