@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -263,6 +264,15 @@ def _is_webhook_key(secret: str) -> bool:
         return False
     least, most = _WEBHOOK_KEY_BYTES
     return secret.startswith(_SECRET_PREFIX) and least <= len(key) <= most
+
+
+def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
+    """All that may not appear in a log."""
+    kept = (slack.bot_token, slack.app_token, slack.signing_secret, settings.audit_key, settings.webhook_secret)
+    values = [secret.get_secret_value() for secret in kept if secret is not None]
+    # The address of a webhook may carry its receiver's token; the audit key is a list of keys.
+    values += [settings.webhook_url or ""]
+    return [part.strip() for value in values for part in (value, *value.split(","))]
 
 
 def read_slack_settings() -> SlackSettings:

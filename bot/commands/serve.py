@@ -22,7 +22,7 @@ import click
 
 from bot.lifecycle import Instance
 from bot.observability.logs import configure_logging
-from bot.settings import read_settings, read_slack_settings
+from bot.settings import read_settings, read_slack_settings, secrets_of
 
 STOP_SECONDS: Final = 28.0
 """Less than the 30 s that Kubernetes and ECS give before they kill."""
@@ -35,7 +35,7 @@ _log = logging.getLogger("countersign.serve")
 def serve() -> None:
     """Run the bot: by Socket Mode, or over HTTP with COUNTERSIGN_LISTEN."""
     # The other commands need neither Bolt nor a web server, which take as long to load as everything else.
-    from bot.serving import secrets_of, wire  # noqa: PLC0415 - see above
+    from bot.wiring import open_instance  # noqa: PLC0415 - see above
 
     settings = read_settings()
     slack = read_slack_settings().require_transport(settings.listen)
@@ -43,10 +43,13 @@ def serve() -> None:
     settings.require_audit_key()
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
     told_to_stop = _listen_for_signals()
-    wired = wire(settings, slack)
+    wired = open_instance(settings, slack)
     wired.instance.start()
     _log.info(
-        "countersign %s is up, over %s, on policy %.12s", version("countersign"), wired.transport, wired.policy_digest
+        "countersign %s is up, over %s, on policy %.12s",
+        version("countersign"),
+        wired.transport_name,
+        wired.policy_digest,
     )
     told_to_stop.wait()
     _log.info("stopping: what was acknowledged is finished first")

@@ -10,8 +10,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from bot.serving import Wired, wire
 from bot.settings import read_settings, read_slack_settings
+from bot.wiring import Wired, open_instance
 from tests.end_to_end.stage import ACCESS, MIRA, WHY
 from tests.harness.served_bot import environment, free_port, new_slack
 
@@ -33,7 +33,7 @@ def slack() -> Iterator[LocalSlack]:
 def new_instance(slack: LocalSlack, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: str) -> Wired:
     for name, value in environment(slack, folder, **more).items():
         monkeypatch.setenv(name, value)
-    return wire(read_settings(), read_slack_settings())
+    return open_instance(read_settings(), read_slack_settings())
 
 
 def described() -> dict[str, set[str]]:

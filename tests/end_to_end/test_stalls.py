@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.interactions.decision_queue import DecisionQueue
 from bot.views.request.card import APPROVE, DENY
 from core.request import RequestStatus
 from core.stores.base import Stores
@@ -125,7 +124,7 @@ def test_a_damaged_record_is_told_to_the_person_and_to_the_operators(
 def test_when_too_much_waits_a_click_is_told_that_nothing_was_recorded(
     stores: Stores, clock: FrozenClock, tmp_path: Path
 ) -> None:
-    with Stage(stores, clock, DecisionQueue(most_waiting=1)) as stage:
+    with Stage(stores, clock, most_waiting=1) as stage:
         request, other = stage.ask(), stage.ask(SAM, "staging", "2h")
         first, second = stage.card(request), stage.card(other)
         with a_stalled_store(store_of(tmp_path)):
