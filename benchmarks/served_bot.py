@@ -16,7 +16,7 @@ from bot.wiring import open_instance
 
 EMPTY: Final = "/empty"
 UP: Final = "up"
-MOST_WAITING: Final = "BENCHMARK_MOST_WAITING"
+MAX_WAITING: Final = "BENCHMARK_MOST_WAITING"
 
 
 def main() -> None:
@@ -24,12 +24,12 @@ def main() -> None:
     settings = read_settings()
     slack = read_slack_settings().require_transport(settings.listen)
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
-    wired = open_instance(settings, slack, most_waiting=int(os.environ[MOST_WAITING]))
-    wired.bot.app.command(EMPTY)(lambda ack: ack())
-    wired.instance.start()
+    instance = open_instance(settings, slack, max_waiting=int(os.environ[MAX_WAITING]))
+    instance.bot.app.command(EMPTY)(lambda ack: ack())
+    instance.lifecycle.start()
     print(UP, flush=True)
     sys.stdin.read()
-    wired.instance.stop()
+    instance.lifecycle.stop()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from bot.background import OutboxState
 from bot.settings import Address
 from bot.transport.socket_mode import LINGER_SECONDS
 from core.clock import Clock
-from core.mfa import SecondFactor
+from core.mfa import MfaVerifier
 from core.outbox.outbox import Sink
 from core.policy import PolicySource
 from core.stores.base import Stores
@@ -35,7 +35,7 @@ class Ports:
     clock: Clock
     client: WebClient
     more_sinks: Sequence[Sink] = ()
-    mfa: SecondFactor | None = None
+    mfa: MfaVerifier | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,16 @@ from slack_bolt import App
 
 from bot.background import Sweeper
 from bot.interactions.bolt_app import answer_unknown, build_app
-from bot.interactions.break_glass import BreakGlassListeners
-from bot.interactions.break_glass_queries import EventLists
-from bot.interactions.decision_queue import MOST_WAITING, DecisionQueue
-from bot.interactions.directory_events import PeopleListeners
-from bot.interactions.home import HomeListeners
-from bot.interactions.reply_sender import Replies
-from bot.interactions.request_queries import RequestLists
-from bot.interactions.requests import RequestListeners
-from bot.interactions.responder import Desk
-from bot.lifecycle import Instance, Part
+from bot.interactions.break_glass import BreakGlassInteractions
+from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.decision_queue import MAX_WAITING, DecisionQueue
+from bot.interactions.directory_events import DirectoryEvents
+from bot.interactions.home import HomeInteractions
+from bot.interactions.reply_sender import ReplySender
+from bot.interactions.request_queries import RequestQueries
+from bot.interactions.requests import RequestInteractions
+from bot.interactions.responder import Responder
+from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
 from bot.notifications import slack_calls, sns_sink
@@ -40,10 +40,10 @@ from bot.slack import client as slack_client
 from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation, find_installation
 from bot.transport.dispatcher import Dispatcher
-from bot.transport.health_pages import Monitoring, MonitoringDoor
-from bot.transport.http import HttpDoor
+from bot.transport.health_pages import HealthPages, HealthServer
+from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers
-from bot.transport.socket_mode import SocketDoor
+from bot.transport.socket_mode import SocketModeTransport
 from bot.views.block_kit import Message
 from core.clock import Clock, SystemClock
 from core.outbox.outbox import Sink
@@ -51,10 +51,10 @@ from core.policy import PolicyFile, PolicySource
 from core.services import BreakGlassService, RequestService
 from core.services.observer import Observer
 from core.stores.base import Stores
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
 
-API_SECONDS: Final = 10
+API_TIMEOUT_SECONDS: Final = 10
 """How long a call of Slack's Web API may take."""
 
 
@@ -79,7 +79,7 @@ class Bot:
     app: App
     directory: SlackDirectory
     queue: DecisionQueue
-    replies: Replies
+    replies: ReplySender
 
     def warm(self) -> None:
         """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
@@ -93,21 +93,21 @@ class Bot:
 
 
 @dataclass(frozen=True, slots=True)
-class Wired:
+class Instance:
     """One instance, ready to start."""
 
-    instance: Instance
+    lifecycle: Lifecycle
     services: Services
     bot: Bot
     sinks: Sequence[Sink]
     background: Background
-    transport: HttpDoor | SocketDoor
+    transport: HttpTransport | SocketModeTransport
     metrics: Metrics
 
     @property
     def transport_name(self) -> str:
         """How Slack reaches it, in words."""
-        return "http" if isinstance(self.transport, HttpDoor) else "socket mode"
+        return "http" if isinstance(self.transport, HttpTransport) else "socket mode"
 
     @property
     def policy_digest(self) -> str:
@@ -121,7 +121,7 @@ def open_ports(settings: Settings, slack: SlackSettings, stores: Stores | None =
     Raises InvalidInput, InvalidPolicy or StoreError. The stores are opened last, so then nothing is left open.
     """
     clock, policy = SystemClock(), PolicyFile(settings.policy)
-    client = slack_client.open_client(slack.bot_token, slack.api_url, API_SECONDS)
+    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
     mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(_more_sinks(settings, clock))
     if stores is None:
         stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
@@ -132,13 +132,13 @@ def build_services(ports: Ports, observer: Observer | None = None) -> Services:
     """The use cases. `observer` hears what becomes of each."""
     stores, policy, clock = ports.stores, ports.policy, ports.clock
     requests = RequestService(stores, policy, clock, observer)
-    break_glass = BreakGlassService(stores, policy, clock, observer, second_factor=ports.mfa)
+    break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa)
     return Services(stores, policy, clock, requests, break_glass)
 
 
 def build_sinks(ports: Ports) -> tuple[Sink, ...]:
     """Slack, and whatever else has to be told of each change."""
-    client = slack_client.like(ports.client, slack_calls.CALL_SECONDS)
+    client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
     return (SlackSink(client, ports.stores, ports.policy, ports.clock), *ports.more_sinks)
 
 
@@ -153,44 +153,44 @@ def wire(
     *,
     metrics_address: Address | None = None,
     build_background: BuildBackground = build_sweeper,
-    most_waiting: int = MOST_WAITING,
+    max_waiting: int = MAX_WAITING,
     closes_stores: bool = False,
-) -> Wired:
+) -> Instance:
     """Put one instance together. Unless it `closes_stores` when it stops, they stay the caller's.
 
-    `metrics_address` is where metrics and health are shown apart from Slack's requests; `most_waiting` bounds the
+    `metrics_address` is where metrics and health are shown apart from Slack's requests; `max_waiting` bounds the
     decisions that may wait for the store. Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics = Metrics()
     installation = find_installation(ports.client)
     services, sinks = build_services(ports, Watcher(metrics)), build_sinks(ports)
     background = build_background(services, sinks)
-    queue = DecisionQueue(most_waiting=most_waiting, on_answer=metrics.answered)
+    queue = DecisionQueue(max_waiting=max_waiting, on_answer=metrics.answered)
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     bot = _build_bot(ports, services, installation, signing_secret, queue, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
-    door, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address)
+    receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address)
     _watch(metrics, background, dispatcher, ports.policy)
-    parts = [Part("the stores", stop=ports.stores.close)] if closes_stores else []
-    parts.append(Part("the health pages", stop=pages.close))
+    components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
+    components.append(Component("the health pages", stop=pages.close))
     if metrics_address is not None:
-        apart = MonitoringDoor(pages, metrics_address)
-        parts.append(Part("the address for metrics", apart.start, apart.stop))
-    parts += [
-        Part("the background work", background.start, background.stop),
-        Part("the bot", bot.warm, bot.close),
-        Part("the dispatcher", stop=dispatcher.close),
-        Part("the transport", door.start, door.stop),
-        Part("readiness", stop=readiness.stop),
+        apart = HealthServer(pages, metrics_address)
+        components.append(Component("the address for metrics", apart.start, apart.stop))
+    components += [
+        Component("the background work", background.start, background.stop),
+        Component("the bot", bot.warm, bot.close),
+        Component("the dispatcher", stop=dispatcher.close),
+        Component("the transport", receiver.start, receiver.stop),
+        Component("readiness", stop=readiness.stop),
     ]
-    return Wired(Instance(parts), services, bot, sinks, background, door, metrics)
+    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics)
 
 
-def open_instance(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_WAITING) -> Wired:
+def open_instance(settings: Settings, slack: SlackSettings, *, max_waiting: int = MAX_WAITING) -> Instance:
     """What `serve` runs. Raises like `open_ports` and `wire`: then nothing is left open."""
     transport, ports = transport_of(settings, slack), open_ports(settings, slack)
     try:
-        return wire(ports, transport, metrics_address=settings.metrics, most_waiting=most_waiting, closes_stores=True)
+        return wire(ports, transport, metrics_address=settings.metrics, max_waiting=max_waiting, closes_stores=True)
     except BaseException:
         ports.stores.close()
         raise
@@ -206,24 +206,24 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
 
 @dataclass(frozen=True, slots=True)
 class _Hooks:
-    """See bot.interactions.responder.Aftermath."""
+    """See bot.interactions.responder.CommitHooks."""
 
     background: Background
     sinks: Sequence[Sink]
-    home: HomeListeners
-    replies: Replies
+    home: HomeInteractions
+    replies: ReplySender
 
     def committed(self) -> None:
         self.background.nudge()
 
-    def found_stale(self, record: str, message: Place | None) -> None:
+    def found_stale(self, record: str, message: MessageRef | None) -> None:
         """Show the card anew, on the threads of the replies."""
         self.replies.run(lambda: self._refresh(record, message))
 
     def acted_at_home(self, user_id: str, message: Message) -> None:
         self.home.draw(user_id, message)
 
-    def _refresh(self, record: str, clicked: Place | None) -> None:
+    def _refresh(self, record: str, clicked: MessageRef | None) -> None:
         for sink in self.sinks:
             if isinstance(sink, SlackSink):
                 sink.refresh(record, clicked=clicked)
@@ -249,16 +249,16 @@ def _build_bot(
     directory = SlackDirectory(
         ports.client, installation.team_id, clock, lambda: policy.current().user_groups(), installation.enterprise_id
     )
-    replies = Replies(ports.client)
-    lists = RequestLists(stores.requests, policy, clock)
-    events = EventLists(stores.break_glass, policy, clock)
-    home = HomeListeners(replies, lists, events, directory, clock)
-    desk = Desk(queue, replies, _Hooks(background, sinks, home, replies), clock)
+    replies = ReplySender(ports.client)
+    lists = RequestQueries(stores.requests, policy, clock)
+    events = BreakGlassQueries(stores.break_glass, policy, clock)
+    home = HomeInteractions(replies, lists, events, directory, clock)
+    responder = Responder(queue, replies, _Hooks(background, sinks, home, replies), clock)
     app = build_app(ports.client, installation, signing_secret)
-    RequestListeners(desk, services.requests, lists, directory).register(app)
-    BreakGlassListeners(desk, services.break_glass, stores, policy, events, directory).register(app)
+    RequestInteractions(responder, services.requests, lists, directory).register(app)
+    BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
-    PeopleListeners(directory).register(app)
+    DirectoryEvents(directory).register(app)
     answer_unknown(app, replies)
     return Bot(app, directory, queue, replies)
 
@@ -269,19 +269,19 @@ def _build_transport(
     dispatcher: Dispatcher,
     metrics: Metrics,
     metrics_address: Address | None,
-) -> tuple[HttpDoor | SocketDoor, Readiness, Monitoring]:
+) -> tuple[HttpTransport | SocketModeTransport, Readiness, HealthPages]:
     checks: dict[str, Callable[[], bool]] = {"store": lambda: store_answers(ports.stores)}
     if isinstance(transport, OverSocketMode):
         token, linger = transport.app_token.get_secret_value(), transport.linger_seconds
-        socket = SocketDoor(dispatcher, metrics, ports.client, token, linger_seconds=linger)
+        socket = SocketModeTransport(dispatcher, metrics, ports.client, token, linger_seconds=linger)
         readiness = Readiness({**checks, "slack": socket.is_connected})
-        return socket, readiness, Monitoring(metrics, readiness)
+        return socket, readiness, HealthPages(metrics, readiness)
     readiness = Readiness(checks)
-    pages = Monitoring(metrics, readiness)
+    pages = HealthPages(metrics, readiness)
     # Metrics with an address of their own aren't shown on the one that Slack, and so the world, can reach.
     routes = pages.pages(metrics=metrics_address is None)
     secret = transport.signing_secret.get_secret_value()
-    return HttpDoor(dispatcher, metrics, secret, transport.address, pages=routes), readiness, pages
+    return HttpTransport(dispatcher, metrics, secret, transport.address, pages=routes), readiness, pages
 
 
 def _watch(metrics: Metrics, background: Background, dispatcher: Dispatcher, policy: PolicySource) -> None:

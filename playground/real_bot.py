@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from bot.ports import Background, OverHttp, Ports
 from bot.settings import Address
 from bot.slack.client import open_client
-from bot.transport.http import HttpDoor
-from bot.wiring import API_SECONDS, wire
+from bot.transport.http import HttpTransport
+from bot.wiring import API_TIMEOUT_SECONDS, wire
 from core.clock import Clock
 from core.policy import PolicySource
 from core.stores.base import Stores
@@ -25,11 +25,11 @@ _ANY_PORT: Final = Address("127.0.0.1", 0)
 
 def start_bot(stack: ExitStack, slack: LocalSlack, stores: Stores, policy: PolicySource, clock: Clock) -> Background:
     """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running."""
-    client = open_client(SecretStr(slack.bot_token), slack.api_url, API_SECONDS)
+    client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS)
     transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
-    wired = wire(Ports(stores, policy, clock, client), transport)
-    stack.callback(wired.instance.stop)
-    wired.instance.start()
-    if isinstance(wired.transport, HttpDoor):
-        slack.use_http(wired.transport.url)
-    return wired.background
+    instance = wire(Ports(stores, policy, clock, client), transport)
+    stack.callback(instance.lifecycle.stop)
+    instance.lifecycle.start()
+    if isinstance(instance.transport, HttpTransport):
+        slack.use_http(instance.transport.url)
+    return instance.background

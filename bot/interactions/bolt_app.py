@@ -13,8 +13,8 @@ from slack_bolt import Ack, App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
-from bot.interactions.interaction import read_click
-from bot.interactions.reply_sender import Replies
+from bot.interactions.interaction import read_interaction
+from bot.interactions.reply_sender import ReplySender
 from bot.slack.installation import Installation
 from bot.slack.payloads import Payload, is_raised_by_bolt
 from bot.views.replies import BROKEN, OUT_OF_DATE, notice, reply
@@ -52,18 +52,18 @@ def build_app(client: WebClient, installation: Installation, signing_secret: str
     return app
 
 
-def answer_unknown(app: App, replies: Replies) -> None:
+def answer_unknown(app: App, replies: ReplySender) -> None:
     """Answer buttons and forms that an older or newer version made. To be called after all listeners are registered."""
 
-    def on_unknown_press(ack: Ack, body: Payload, context: Payload) -> None:
+    def on_unknown_action(ack: Ack, body: Payload, context: Payload) -> None:
         ack()
-        replies.tell(read_click(body, context), reply(OUT_OF_DATE))
+        replies.tell(read_interaction(body, context), reply(OUT_OF_DATE))
 
-    def on_unknown_form(ack: Ack) -> None:
+    def on_unknown_view(ack: Ack) -> None:
         ack(response_action="update", view=notice(reply(OUT_OF_DATE)))
 
-    app.action(_ANY)(on_unknown_press)
-    app.view(_ANY)(on_unknown_form)
+    app.action(_ANY)(on_unknown_action)
+    app.view(_ANY)(on_unknown_view)
 
 
 def _answer_broken(error: Exception, request: BoltRequest) -> BoltResponse:

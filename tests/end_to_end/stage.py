@@ -14,11 +14,11 @@ from ruamel.yaml import YAML
 from slack_sdk import WebClient
 
 from bot.background import OutboxState
-from bot.interactions.decision_queue import MOST_WAITING
+from bot.interactions.decision_queue import MAX_WAITING
 from bot.observability.metrics import Transport
 from bot.ports import OverHttp, OverSocketMode, Ports
 from bot.settings import Address
-from bot.transport.http import HttpDoor
+from bot.transport.http import HttpTransport
 from bot.wiring import Bot, Services, wire
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from core.mfa import SecondFactor
+    from core.mfa import MfaVerifier
     from core.outbox.outbox import Sink
     from core.stores.base import Stores
     from localslack.answer import Answer
@@ -119,7 +119,7 @@ class DeliveryOnDemand:
         self._thread.shutdown()
 
 
-class Stage:
+class Harness:
     """The bot at work. `slack` is what people see and do; `stores` is what is true.
 
     With the `slack` of another stage it is a second instance, which gets every click from then on.
@@ -129,10 +129,10 @@ class Stage:
         self,
         stores: Stores,
         clock: FrozenClock,
-        most_waiting: int = MOST_WAITING,
+        max_waiting: int = MAX_WAITING,
         transport: Transport = Transport.HTTP,
         slack: LocalSlack | None = None,
-        second_factor: SecondFactor | None = None,
+        mfa: MfaVerifier | None = None,
     ) -> None:
         self.stores = stores
         self.clock = clock
@@ -140,31 +140,31 @@ class Stage:
         self._owns_slack = slack is None
         self.slack = slack if slack is not None else new_slack(clock)
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
-        self._wired = wire(
-            Ports(stores, parse_policy(POLICY), clock, self.client, mfa=second_factor),
+        self._instance = wire(
+            Ports(stores, parse_policy(POLICY), clock, self.client, mfa=mfa),
             OverHttp(SecretStr(self.slack.signing_secret), Address("127.0.0.1", 0))
             if transport is Transport.HTTP
             else OverSocketMode(SecretStr(self.slack.app_token), linger_seconds=0.05),
             build_background=lambda services, sinks: DeliveryOnDemand(services, sinks, clock),
-            most_waiting=most_waiting,
+            max_waiting=max_waiting,
         )
-        self.services: Services = self._wired.services
-        self.bot: Bot = self._wired.bot
+        self.services: Services = self._instance.services
+        self.bot: Bot = self._instance.bot
 
     def deliver(self) -> None:
         """Deliver soon what is due."""
-        self._wired.background.nudge()
+        self._instance.background.nudge()
 
     def __enter__(self) -> Self:
-        self._wired.instance.start()
-        if isinstance(self._wired.transport, HttpDoor):
-            self.slack.use_http(self._wired.transport.url)
+        self._instance.lifecycle.start()
+        if isinstance(self._instance.transport, HttpTransport):
+            self.slack.use_http(self._instance.transport.url)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._wired.instance.stop()
+        self._instance.lifecycle.stop()
         if self._owns_slack:
             self.slack.stop()
 
