@@ -18,6 +18,7 @@ from bot.commands.doctor import doctor
 from bot.commands.mfa import mfa
 from bot.commands.policy import policy
 from bot.commands.serve import serve
+from bot.commands.slack import slack
 from bot.commands.sweep import sweep
 from bot.commands.tables import tables
 from core.errors import CountersignError, InvalidInput, InvalidPolicy, StoreError
@@ -62,7 +63,7 @@ def countersign() -> None:
     """Access with two pairs of eyes, from Slack."""
 
 
-for _command in (audit, doctor, mfa, policy, serve, sweep, tables):
+for _command in (audit, doctor, mfa, policy, serve, slack, sweep, tables):
     countersign.add_command(_command)
 
 
