@@ -60,7 +60,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="countersign", message="%(prog)s %(version)s", prog_name="countersign")
 def countersign() -> None:
-    """Access with two pairs of eyes, from Slack."""
+    """Four-eyes approval and break-glass access, in Slack."""
 
 
 for _command in (audit, doctor, mfa, policy, serve, slack, sweep, tables):
