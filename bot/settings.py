@@ -106,7 +106,7 @@ class Settings(BaseSettings):
             raise InvalidInput(
                 f"{_PREFIX}AUDIT_KEY",
                 "it is not set, and without it anyone could forge the audit trail",
-                "Generate one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+                "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
             )
         return self
 
@@ -162,7 +162,7 @@ class Settings(BaseSettings):
             raise InvalidInput(
                 f"{_PREFIX}WEBHOOK_SECRET",
                 "it is not a Standard Webhooks secret",
-                "Generate one with: python3 -c 'import base64, secrets; "
+                "Make one with: python3 -c 'import base64, secrets; "
                 'print("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())\'',
             )
         return secret

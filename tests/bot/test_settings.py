@@ -72,9 +72,9 @@ def test_the_newest_key_seals_and_the_older_one_verifies(monkeypatch: pytest.Mon
         ("STORE", "postgres://db", "Write sqlite:///countersign.db or dynamodb://eu-west-1/countersign."),
         ("STORE", "", "Write sqlite:///countersign.db or dynamodb://eu-west-1/countersign."),
         ("POLICY", " ", "Write a path, such as policy.yml."),
-        ("AUDIT_KEY", "short", "Generate one with: python3 -c"),
-        ("AUDIT_KEY", "", "Generate one with: python3 -c"),
-        ("AUDIT_KEY", f"{KEY},", "Generate one with: python3 -c"),
+        ("AUDIT_KEY", "short", "Make one with: python3 -c"),
+        ("AUDIT_KEY", "", "Make one with: python3 -c"),
+        ("AUDIT_KEY", f"{KEY},", "Make one with: python3 -c"),
         ("RETENTION", "90", "Did you mean 90m or 90h?"),
         ("RETENTION", "-1d", "Write it like 2h, 90m or 1h30m."),
     ],
@@ -152,7 +152,7 @@ def test_an_address_to_listen_on_is_a_host_and_a_port(
         ("COUNTERSIGN_LOG", "xml", "Use json or text."),
         ("COUNTERSIGN_SNS_TOPIC", "countersign", "Write it like arn:aws:sns:"),
         ("COUNTERSIGN_WEBHOOK_URL", "hooks.example.com", "Write it like https://"),
-        ("COUNTERSIGN_WEBHOOK_SECRET", "whsec_short", "Generate one with: python3 -c"),
+        ("COUNTERSIGN_WEBHOOK_SECRET", "whsec_short", "Make one with: python3 -c"),
     ],
 )
 def test_a_bad_setting_of_serve_names_its_variable_and_the_fix(
