@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from localslack.records import Channel, Message, Person, Team, UserGroup
+from localslack.records import Channel, Person, SlackMessage, Team, UserGroup
 from localslack.workspace import Workspace
 
 POLICY: Final = Path(__file__).with_name("policy.yml")
@@ -66,4 +66,4 @@ def populate(workspace: Workspace) -> None:
     for part in PARTS:
         workspace.direct(part.person.id)
     for channel, user, text in _SAID:
-        workspace.say(Message(ts=workspace.new_ts(), channel=channel, user=user, text=text))
+        workspace.post_message(SlackMessage(ts=workspace.new_ts(), channel=channel, user=user, text=text))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from localslack.answer import Answer
-from localslack.records import Json, Message, View
+from localslack.records import Json, SlackMessage, View
 from localslack.refusals import NotOnScreen
 from localslack.server import LocalSlack
 from playground.action_log import ActionLog
@@ -140,7 +140,7 @@ class PageActs:
                 return "Shortcut", lambda: slack.shortcut(act.person, act.callback_id)
         return "Open the Home tab", lambda: slack.open_home(act.person)
 
-    def where(self, press: Press) -> Message | View:
+    def where(self, press: Press) -> SlackMessage | View:
         """The message or view that the page shows, as it is now. Raises NotOnScreen."""
         if press.view is not None:
             return self._view(press.person, press.view)
@@ -163,15 +163,15 @@ class PageActs:
         workspace = self._slack.workspace
         person, channel = workspace.person(act.person), workspace.channel(act.channel)
         safe = act.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        workspace.say(
-            Message(ts=workspace.new_ts(), channel=channel.id, user=person.id, text=safe, thread_ts=act.thread_ts)
+        workspace.post_message(
+            SlackMessage(ts=workspace.new_ts(), channel=channel.id, user=person.id, text=safe, thread_ts=act.thread_ts)
         )
         return {}
 
     def _dismiss(self, act: Dismiss) -> Json:
         message = self._slack.workspace.find_message(act.channel, act.ts)
         if message is not None and message.to == act.person:
-            self._slack.workspace.unsay(message)
+            self._slack.workspace.delete_message(message)
         return {}
 
     def _view(self, person: str, view_id: str) -> View:
@@ -194,7 +194,7 @@ def told(answer: Answer) -> Json:
     }
 
 
-def _label(where: Message | View, press: Press) -> str:
+def _label(where: SlackMessage | View, press: Press) -> str:
     blocks = where.blocks if isinstance(where, View) else where.all_blocks
     for block in blocks:
         if block["block_id"] == press.block_id:
