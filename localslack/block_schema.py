@@ -209,7 +209,7 @@ def _text_or_fields(block: Json, at: str, report: Report) -> None:
 _BLOCK: dict[str, BlockRule] = {"block_id": _ID}
 _IN_CONTEXT: dict[str, BlockRule] = {
     "image": ELEMENTS["image"],
-    # TypedRule has taken the `type` away, and what is left of a text object is checked here.
+    # TypedRule has removed the `type`; this checks the rest of a text object.
     "plain_text": ObjectRule({"text": StringRule(limits.CONTEXT_TEXT)}, {"emoji": BooleanRule()}),
     "mrkdwn": ObjectRule({"text": StringRule(limits.CONTEXT_TEXT)}, {"verbatim": BooleanRule()}),
 }
