@@ -32,7 +32,7 @@ class AppSettings:
     """The installed app. None for `commands`, `shortcuts` or `events` allows any."""
 
     id: str = "A0LOCALAPP"
-    name: str = "Countersign"
+    name: str = "Local App"
     bot_id: str = "B0LOCALBOT"
     bot_user: str = "U0LOCALBOT"
     bot_token: str = "xoxb-local-bot"  # noqa: S105  It works on this loopback port only.

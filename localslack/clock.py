@@ -14,7 +14,7 @@ class Clock(Protocol):
     """Tells the time. Pass your own to control message times, trigger lifetimes and rate limits."""
 
     def now(self) -> datetime:
-        """The present moment, aware and in UTC."""
+        """The current time, aware and in UTC."""
         ...
 
 
@@ -22,7 +22,7 @@ class SystemClock:
     """The machine's own clock."""
 
     def now(self) -> datetime:
-        """The present moment, aware and in UTC."""
+        """The current time, aware and in UTC."""
         return datetime.now(UTC)
 
 

@@ -23,7 +23,7 @@ _LOOPBACK_NAMES = frozenset({_HOST, "localhost", "[::1]"})
 class LoopbackServer:
     """Serves one app once started; it has its port from the beginning. `port` 0 takes a free one.
 
-    Raises OSError when the port is taken.
+    Raises OSError if the port is taken.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -64,7 +64,7 @@ class LoopbackServer:
 
 
 class _ThreadedUvicorn(uvicorn.Server):
-    """uvicorn in a thread. It stops as soon as it's asked to, where uvicorn would look every tenth of a second."""
+    """uvicorn in a thread. It stops at once, where uvicorn's own loop polls every tenth of a second."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
         super().__init__(config)

@@ -86,16 +86,16 @@ class Story:
         """The whole story, chapter by chapter. Each line is yielded once it has happened."""
         yield self._title("Two approvers, one decision")
         yield from self._race()
-        yield self._title("A deadline is a fact of the clock")
+        yield self._title("A deadline takes effect on its own")
         yield from self._expire()
-        yield self._title("Break the glass, and answer for it")
+        yield self._title("Break the glass, and have it reviewed")
         yield from self._break()
 
     def _race(self) -> Iterator[StoryLine]:
         yield self._narrate('Mira asks for prod for 1h: "Deploy the fix for INC-12"')
         request = self._requests.submit(MIRA, "prod", _HOUR, "Deploy the fix for INC-12")
         yield self._yes(f"pending, to be decided by {_day_and_time(request.expires_at)}")
-        yield self._after(timedelta(minutes=1), "Mira is among the approvers, and presses Approve on this request")
+        yield self._after(timedelta(minutes=1), "Mira is an approver too, and presses Approve on her own request")
         yield self._try(lambda: self._requests.approve(RequestId(request.id), MIRA))
         yield self._after(timedelta(minutes=1), "Jon and Aiko press Approve at the same moment, in two threads")
         yield from self._approve_together(RequestId(request.id), JON, AIKO)
@@ -116,7 +116,7 @@ class Story:
         yield self._after(timedelta(minutes=8), 'Mira asks for staging for 2h: "Try the new index on real rows"')
         request = self._requests.submit(MIRA, "staging", 2 * _HOUR, "Try the new index on real rows")
         yield self._yes(f"pending, to be decided by {_day_and_time(request.expires_at)}")
-        yield self._after(timedelta(hours=24), "A day goes by. Nothing swept, nobody decided. Jon presses Approve")
+        yield self._after(timedelta(hours=24), "A day passes without a decision. Then Jon presses Approve")
         yield self._try(lambda: self._requests.approve(RequestId(request.id), JON))
 
     def _break(self) -> Iterator[StoryLine]:
@@ -124,12 +124,12 @@ class Story:
         yield self._after(timedelta(hours=17), f'Sam, on call, breaks the glass of prod for 1h: "{why}"')
         event = self._invoke(why)
         yield self._yes(f"active at once, access until {_time(event.expires_at)}")
-        yield self._after(timedelta(minutes=1), "Sam breaks the glass again, while it is broken")
+        yield self._after(timedelta(minutes=1), "Sam breaks the glass again while the first event is active")
         yield self._try(lambda: self._invoke("INC-13: once more, to be sure of it"))
         yield self._after(timedelta(minutes=21), 'Sam closes it early: "The replica took over"')
         closed = self._break_glass.close(EventId(event.id), SAM, "The replica took over")
-        yield self._yes(f"closed, and the access ended with it, before {_time(closed.expires_at)}")
-        yield self._after(timedelta(minutes=5), "Sam breaks the glass once more, within the pause of the policy")
+        yield self._yes(f"closed; the access ended early, before {_time(closed.expires_at)}")
+        yield self._after(timedelta(minutes=5), "Sam breaks the glass once more, during the cooldown")
         yield self._try(lambda: self._invoke("INC-13: look at the old primary again"))
         yield from self._answer(EventId(closed.id))
 
