@@ -11,12 +11,12 @@ import sys
 from typing import Final
 
 from bot.observability.logs import configure_logging
-from bot.serving import secrets_of, wire
-from bot.settings import read_settings, read_slack_settings
+from bot.settings import read_settings, read_slack_settings, secrets_of
+from bot.wiring import open_instance
 
 EMPTY: Final = "/empty"
 UP: Final = "up"
-MOST_WAITING: Final = "BENCHMARK_MOST_WAITING"
+MAX_WAITING: Final = "BENCHMARK_MOST_WAITING"
 
 
 def main() -> None:
@@ -24,12 +24,12 @@ def main() -> None:
     settings = read_settings()
     slack = read_slack_settings().require_transport(settings.listen)
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
-    wired = wire(settings, slack, most_waiting=int(os.environ[MOST_WAITING]))
-    wired.bot.app.command(EMPTY)(lambda ack: ack())
-    wired.instance.start()
+    instance = open_instance(settings, slack, max_waiting=int(os.environ[MAX_WAITING]))
+    instance.bot.app.command(EMPTY)(lambda ack: ack())
+    instance.lifecycle.start()
     print(UP, flush=True)
     sys.stdin.read()
-    wired.instance.stop()
+    instance.lifecycle.stop()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -27,7 +28,7 @@ from core.stores.opening import read_store_url
 _PREFIX: Final = "COUNTERSIGN_"
 _SLACK: Final = "SLACK_"
 _LISTEN = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
-_HIGHEST_PORT: Final = 65_535
+_MAX_PORT: Final = 65_535
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]{1,256}")
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how every such secret begins
@@ -59,7 +60,7 @@ def _read_address(value: object, setting: ValidationInfo) -> Address | None:
         return value
     name = f"{_PREFIX}{(setting.field_name or '').upper()}"
     found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not 0 < int(found["port"]) <= _HIGHEST_PORT:
+    if found is None or not 0 < int(found["port"]) <= _MAX_PORT:
         raise InvalidInput(name, f"{value!r:.60} is no host and port", "Write it like 0.0.0.0:3000.")
     return Address(found["host"].strip("[]"), int(found["port"]))
 
@@ -263,6 +264,15 @@ def _is_webhook_key(secret: str) -> bool:
         return False
     least, most = _WEBHOOK_KEY_BYTES
     return secret.startswith(_SECRET_PREFIX) and least <= len(key) <= most
+
+
+def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
+    """All that may not appear in a log."""
+    kept = (slack.bot_token, slack.app_token, slack.signing_secret, settings.audit_key, settings.webhook_secret)
+    values = [secret.get_secret_value() for secret in kept if secret is not None]
+    # The address of a webhook may carry its receiver's token; the audit key is a list of keys.
+    values += [settings.webhook_url or ""]
+    return [part.strip() for value in values for part in (value, *value.split(","))]
 
 
 def read_slack_settings() -> SlackSettings:

@@ -1,55 +1,66 @@
-"""The composition root: services, listeners and their threads are put together here, and nowhere else.
+"""The composition root: `serve`, `sweep`, the playground, benchmarks and tests all build the bot here.
 
-Invariant: building does no I/O and starts no thread that works. What was acknowledged is finished by `close()`, in the
-order in which one part needs the other.
-
-The one error-to-reply table is `bot.views.replies.explain`; the desk calls it for what a service refuses, and
-`_answer_broken` here answers what never reached the desk.
+Invariant: building starts nothing, and asks Slack one thing: whom the token belongs to. The ports can be replaced, and
+nothing between them. Components stop in the opposite order of their start: what was acknowledged is finished while the
+stores are open.
 """
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
-from slack_bolt import Ack, App, BoltRequest, BoltResponse
-from slack_bolt.authorization import AuthorizeResult
-from slack_sdk import WebClient
+from pydantic import SecretStr
+from slack_bolt import App
 
-from bot.interactions.break_glass import BreakGlassListeners
-from bot.interactions.break_glass_queries import EventLists
-from bot.interactions.decision_queue import DecisionQueue
-from bot.interactions.directory_events import PeopleListeners
-from bot.interactions.home import HomeListeners
-from bot.interactions.interaction import read_click
-from bot.interactions.reply_sender import Replies
-from bot.interactions.request_queries import RequestLists
-from bot.interactions.requests import RequestListeners
-from bot.interactions.responder import Desk
+from bot.background import Sweeper
+from bot.interactions.bolt_app import answer_unknown, build_app
+from bot.interactions.break_glass import BreakGlassInteractions
+from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.decision_queue import MAX_WAITING, DecisionQueue
+from bot.interactions.directory_events import DirectoryEvents
+from bot.interactions.home import HomeInteractions
+from bot.interactions.reply_sender import ReplySender
+from bot.interactions.request_queries import RequestQueries
+from bot.interactions.requests import RequestInteractions
+from bot.interactions.responder import Responder
+from bot.lifecycle import Component, Lifecycle
+from bot.mfa.opening import open_secrets
+from bot.mfa.totp import Totp
+from bot.notifications import slack_calls, sns_sink
+from bot.notifications.slack_sink import SlackSink
+from bot.notifications.sns_sink import SnsSink
+from bot.notifications.webhook_sink import WebhookSink
+from bot.observability.metrics import Metrics
+from bot.observability.watcher import Watcher
+from bot.ports import Background, OverHttp, OverSocketMode, Ports
+from bot.settings import Address, Settings, SlackSettings
+from bot.slack import client as slack_client
 from bot.slack.directory import SlackDirectory
-from bot.slack.installation import Installation
-from bot.slack.payloads import Payload, is_raised_by_bolt
+from bot.slack.installation import Installation, find_installation
+from bot.transport.dispatcher import Dispatcher
+from bot.transport.health_pages import HealthPages, HealthServer
+from bot.transport.http import HttpTransport
+from bot.transport.readiness import Readiness, store_answers
+from bot.transport.socket_mode import SocketModeTransport
 from bot.views.block_kit import Message
-from bot.views.replies import BROKEN, OUT_OF_DATE, notice, reply
-from core.clock import Clock
-from core.errors import InvalidInput
-from core.mfa import SecondFactor
-from core.policy import PolicySource
+from core.clock import Clock, SystemClock
+from core.outbox.outbox import Sink
+from core.policy import PolicyFile, PolicySource
 from core.services import BreakGlassService, RequestService
 from core.services.observer import Observer
 from core.stores.base import Stores
-from core.stores.messages import Place
-from core.text import quoted
+from core.stores.messages import MessageRef
+from core.stores.opening import open_stores
 
-_ANY = re.compile(".*", re.DOTALL)
-_log = logging.getLogger("countersign.bot")
+API_TIMEOUT_SECONDS: Final = 10
+"""How long a call of Slack's Web API may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What is decided with, and on what."""
+    """The use cases, and what they are decided on."""
 
     stores: Stores
     policy: PolicySource
@@ -58,145 +69,228 @@ class Services:
     break_glass: BreakGlassService
 
 
-def build_services(
-    stores: Stores,
-    policy: PolicySource,
-    clock: Clock,
-    observer: Observer | None = None,
-    second_factor: SecondFactor | None = None,
-) -> Services:
-    """The use cases on these stores. `observer` hears what becomes of each; `second_factor` knows people's codes."""
-    requests = RequestService(stores, policy, clock, observer)
-    break_glass = BreakGlassService(stores, policy, clock, observer, second_factor=second_factor)
-    return Services(stores, policy, clock, requests, break_glass)
-
-
-@dataclass(frozen=True, slots=True)
-class Aftermath:
-    """What the desk sets off beside its answers; see bot.interactions.responder.Aftermath."""
-
-    home: HomeListeners
-    replies: Replies
-    nudge: Callable[[], None]
-    refresh: Callable[[str, Place | None], None]
-
-    def committed(self) -> None:
-        """Tell of it now."""
-        self.nudge()
-
-    def found_stale(self, record: str, message: Place | None) -> None:
-        """Show the card anew, on the threads of the replies."""
-        self.replies.run(lambda: self.refresh(record, message))
-
-    def acted_at_home(self, user_id: str, message: Message) -> None:
-        """Draw the tab anew, with the outcome on top."""
-        self.home.draw(user_id, message)
+BuildBackground: TypeAlias = Callable[[Services, Sequence[Sink]], Background]
 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """The bot, ready for a door that hands Slack's payloads to `app`."""
+    """What answers Slack: a transport hands its payloads to `app`."""
 
     app: App
     directory: SlackDirectory
     queue: DecisionQueue
-    replies: Replies
+    replies: ReplySender
 
     def warm(self) -> None:
         """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
         self.directory.warm()
 
     def close(self) -> None:
-        """Finish what was acknowledged, tell its outcomes, then stop. Idempotent."""
+        """Finish what was acknowledged, send its outcomes, then stop. Idempotent."""
         self.queue.close()
         self.replies.close()
         self.directory.close()
 
 
-def build_bot(
-    services: Services,
-    client: WebClient,
-    installation: Installation,
-    *,
-    signing_secret: str | None,
-    nudge: Callable[[], None] = lambda: None,
-    refresh: Callable[[str, Place | None], None] = lambda _record, _message: None,
-    queue: DecisionQueue | None = None,
-) -> Bot:
-    """The bot on these services.
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance, ready to start."""
 
-    `client` has the bot's token. `signing_secret` is what HTTP is verified by; None for Socket Mode, which Slack
-    secures by the app-level token. `nudge` is called after each commit, `refresh` for a card that was stale. A `queue`
-    of one's own has other bounds.
+    lifecycle: Lifecycle
+    services: Services
+    bot: Bot
+    sinks: Sequence[Sink]
+    background: Background
+    transport: HttpTransport | SocketModeTransport
+    metrics: Metrics
+
+    @property
+    def transport_name(self) -> str:
+        """How Slack reaches it, in words."""
+        return "http" if isinstance(self.transport, HttpTransport) else "socket mode"
+
+    @property
+    def policy_digest(self) -> str:
+        """Which version of the policy is in force."""
+        return self.services.policy.current().digest
+
+
+def open_ports(settings: Settings, slack: SlackSettings, stores: Stores | None = None) -> Ports:
+    """The ports that the settings name; on `stores`, where these are open already.
+
+    Raises InvalidInput, InvalidPolicy or StoreError. The stores are opened last, so then nothing is left open.
     """
+    clock, policy = SystemClock(), PolicyFile(settings.policy)
+    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
+    mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(_more_sinks(settings, clock))
+    if stores is None:
+        stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
+    return Ports(stores, policy, clock, client, sinks, mfa)
+
+
+def build_services(ports: Ports, observer: Observer | None = None) -> Services:
+    """The use cases. `observer` hears what becomes of each."""
+    stores, policy, clock = ports.stores, ports.policy, ports.clock
+    requests = RequestService(stores, policy, clock, observer)
+    break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa)
+    return Services(stores, policy, clock, requests, break_glass)
+
+
+def build_sinks(ports: Ports) -> tuple[Sink, ...]:
+    """Slack, and whatever else has to be told of each change."""
+    client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
+    return (SlackSink(client, ports.stores, ports.policy, ports.clock), *ports.more_sinks)
+
+
+def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
+    """What `serve` does in the background, and `sweep` once."""
+    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock)
+
+
+def wire(
+    ports: Ports,
+    transport: OverHttp | OverSocketMode,
+    *,
+    metrics_address: Address | None = None,
+    build_background: BuildBackground = build_sweeper,
+    max_waiting: int = MAX_WAITING,
+    closes_stores: bool = False,
+) -> Instance:
+    """Put one instance together. Unless it `closes_stores` when it stops, they stay the caller's.
+
+    `metrics_address` is where metrics and health are shown apart from Slack's requests; `max_waiting` bounds the
+    decisions that may wait for the store. Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
+    """
+    metrics = Metrics()
+    installation = find_installation(ports.client)
+    services, sinks = build_services(ports, Watcher(metrics)), build_sinks(ports)
+    background = build_background(services, sinks)
+    queue = DecisionQueue(max_waiting=max_waiting, on_answer=metrics.answered)
+    signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
+    bot = _build_bot(ports, services, installation, signing_secret, queue, background, sinks)
+    dispatcher = Dispatcher(bot.app, metrics)
+    receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address)
+    _watch(metrics, background, dispatcher, ports.policy)
+    components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
+    components.append(Component("the health pages", stop=pages.close))
+    if metrics_address is not None:
+        apart = HealthServer(pages, metrics_address)
+        components.append(Component("the address for metrics", apart.start, apart.stop))
+    components += [
+        Component("the background work", background.start, background.stop),
+        Component("the bot", bot.warm, bot.close),
+        Component("the dispatcher", stop=dispatcher.close),
+        Component("the transport", receiver.start, receiver.stop),
+        Component("readiness", stop=readiness.stop),
+    ]
+    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics)
+
+
+def open_instance(settings: Settings, slack: SlackSettings, *, max_waiting: int = MAX_WAITING) -> Instance:
+    """What `serve` runs. Raises like `open_ports` and `wire`: then nothing is left open."""
+    transport, ports = transport_of(settings, slack), open_ports(settings, slack)
+    try:
+        return wire(ports, transport, metrics_address=settings.metrics, max_waiting=max_waiting, closes_stores=True)
+    except BaseException:
+        ports.stores.close()
+        raise
+
+
+def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSocketMode:
+    """How Slack reaches the bot, by the settings. Raises InvalidInput when a secret for it is missing."""
+    slack.require_transport(settings.listen)
+    if settings.listen is not None and slack.signing_secret is not None:
+        return OverHttp(slack.signing_secret, settings.listen)
+    return OverSocketMode(slack.app_token or SecretStr(""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Hooks:
+    """See bot.interactions.responder.CommitHooks."""
+
+    background: Background
+    sinks: Sequence[Sink]
+    home: HomeInteractions
+    replies: ReplySender
+
+    def committed(self) -> None:
+        self.background.nudge()
+
+    def found_stale(self, record: str, message: MessageRef | None) -> None:
+        """Show the card anew, on the threads of the replies."""
+        self.replies.run(lambda: self._refresh(record, message))
+
+    def acted_at_home(self, user_id: str, message: Message) -> None:
+        self.home.draw(user_id, message)
+
+    def _refresh(self, record: str, clicked: MessageRef | None) -> None:
+        for sink in self.sinks:
+            if isinstance(sink, SlackSink):
+                sink.refresh(record, clicked=clicked)
+
+
+def _more_sinks(settings: Settings, clock: Clock) -> Iterator[Sink]:
+    if settings.webhook_url is not None and settings.webhook_secret is not None:
+        yield WebhookSink(settings.webhook_url, settings.webhook_secret, clock)
+    if settings.sns_topic is not None:
+        yield SnsSink(settings.sns_topic, sns_sink.open_client(settings.sns_topic))
+
+
+def _build_bot(
+    ports: Ports,
+    services: Services,
+    installation: Installation,
+    signing_secret: str | None,
+    queue: DecisionQueue,
+    background: Background,
+    sinks: Sequence[Sink],
+) -> Bot:
+    stores, policy, clock = ports.stores, ports.policy, ports.clock
     directory = SlackDirectory(
-        client,
-        installation.team_id,
-        services.clock,
-        lambda: services.policy.current().user_groups(),
-        installation.enterprise_id,
+        ports.client, installation.team_id, clock, lambda: policy.current().user_groups(), installation.enterprise_id
     )
-    queue, replies = queue or DecisionQueue(), Replies(client)
-    lists = RequestLists(services.stores.requests, services.policy, services.clock)
-    events = EventLists(services.stores.break_glass, services.policy, services.clock)
-    home = HomeListeners(replies, lists, events, directory, services.clock)
-    desk = Desk(queue, replies, Aftermath(home, replies, nudge, refresh), services.clock)
-    app = build_app(client, installation, signing_secret)
-    RequestListeners(desk, services.requests, lists, directory).register(app)
-    BreakGlassListeners(desk, services.break_glass, services.stores, services.policy, events, directory).register(app)
+    replies = ReplySender(ports.client)
+    lists = RequestQueries(stores.requests, policy, clock)
+    events = BreakGlassQueries(stores.break_glass, policy, clock)
+    home = HomeInteractions(replies, lists, events, directory, clock)
+    responder = Responder(queue, replies, _Hooks(background, sinks, home, replies), clock)
+    app = build_app(ports.client, installation, signing_secret)
+    RequestInteractions(responder, services.requests, lists, directory).register(app)
+    BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
-    PeopleListeners(directory).register(app)
-    _register_the_rest(app, replies)
+    DirectoryEvents(directory).register(app)
+    answer_unknown(app, replies)
     return Bot(app, directory, queue, replies)
 
 
-def build_app(client: WebClient, installation: Installation, signing_secret: str | None) -> App:
-    """A Bolt app without listeners of ours, which calls Slack for nothing."""
-    authorized = AuthorizeResult(
-        enterprise_id=installation.enterprise_id,
-        team_id=installation.team_id,
-        bot_id=installation.bot_id,
-        bot_user_id=installation.bot_user_id,
-        bot_token=client.token,
+def _build_transport(
+    transport: OverHttp | OverSocketMode,
+    ports: Ports,
+    dispatcher: Dispatcher,
+    metrics: Metrics,
+    metrics_address: Address | None,
+) -> tuple[HttpTransport | SocketModeTransport, Readiness, HealthPages]:
+    checks: dict[str, Callable[[], bool]] = {"store": lambda: store_answers(ports.stores)}
+    if isinstance(transport, OverSocketMode):
+        token, linger = transport.app_token.get_secret_value(), transport.linger_seconds
+        socket = SocketModeTransport(dispatcher, metrics, ports.client, token, linger_seconds=linger)
+        readiness = Readiness({**checks, "slack": socket.is_connected})
+        return socket, readiness, HealthPages(metrics, readiness)
+    readiness = Readiness(checks)
+    pages = HealthPages(metrics, readiness)
+    # Metrics with an address of their own aren't shown on the one that Slack, and so the world, can reach.
+    routes = pages.pages(metrics=metrics_address is None)
+    secret = transport.signing_secret.get_secret_value()
+    return HttpTransport(dispatcher, metrics, secret, transport.address, pages=routes), readiness, pages
+
+
+def _watch(metrics: Metrics, background: Background, dispatcher: Dispatcher, policy: PolicySource) -> None:
+    metrics.watch_outbox(background.outbox_state)
+    metrics.watch(
+        "countersign_payloads_in_flight", "Payloads taken and not yet answered.", lambda: dispatcher.in_flight
     )
-    bolts_log = logging.getLogger("countersign.bolt")
-    # Below this, Bolt quotes whole payloads, with what people typed and with their response_url.
-    bolts_log.setLevel(logging.ERROR)
-    app = App(
-        client=client,
-        # With a token alone, Bolt would call auth.test inside the first click.
-        authorize=lambda: authorized,
-        signing_secret=signing_secret or "",
-        request_verification_enabled=signing_secret is not None,
-        # Listeners answer in the thread that came in, and do nothing after their answer: Bolt's own way would take a
-        # second thread for each click, and look for the acknowledgement every 10 ms.
-        process_before_response=True,
-        logger=bolts_log,
+    metrics.watch(
+        "countersign_policy_refused",
+        "1 while the policy file has a mistake, so that the version before it stays in force.",
+        lambda: float(isinstance(policy, PolicyFile) and policy.problem is not None),
     )
-    app.error(_answer_broken)
-    return app
-
-
-def _register_the_rest(app: App, replies: Replies) -> None:
-    """What comes from messages and forms of another version is answered too, with words."""
-
-    def on_unknown_press(ack: Ack, body: Payload, context: Payload) -> None:
-        ack()
-        replies.tell(read_click(body, context), reply(OUT_OF_DATE))
-
-    def on_unknown_form(ack: Ack) -> None:
-        ack(response_action="update", view=notice(reply(OUT_OF_DATE)))
-
-    app.action(_ANY)(on_unknown_press)
-    app.view(_ANY)(on_unknown_form)
-
-
-def _answer_broken(error: Exception, request: BoltRequest) -> BoltResponse:
-    """Answer what went wrong before the desk: a payload that is not Slack's, or a bug."""
-    if isinstance(error, InvalidInput) or is_raised_by_bolt(error):
-        _log.warning("a payload was refused: %s", quoted(f"{type(error).__name__}: {error}"))
-        return BoltResponse(status=400)
-    _log.error("a payload could not be answered", exc_info=error)
-    if request.context.get("command") or "command" in request.body:
-        return BoltResponse(status=200, body={"response_type": "ephemeral", "text": BROKEN})
-    return BoltResponse(status=500)

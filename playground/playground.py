@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from ruamel.yaml import YAML
 
-from bot.background import Sweeper
+from bot.ports import Background
 from core.audit.trail import AuditKeyring
 from core.errors import InvalidInput, StoreMisconfigured
 from core.policy import PolicyFile
@@ -45,7 +45,7 @@ class Playground:
     slack: LocalSlack
     stores: Stores
     clock: ClockAhead
-    sweeper: Sweeper
+    sweeper: Background
     move_clock: Callable[[timedelta], None]
     """Moves the clock, for this and later starts, and handles what becomes due."""
     _stack: ExitStack

@@ -1,4 +1,4 @@
-"""The real bot of the playground: the services, the sink, the sweeper and the HTTP door that `serve` runs too.
+"""The real bot of the playground: what `serve` runs, on the local Slack.
 
 Invariant: nothing here knows that Slack is a local one, but for its address and its secrets.
 """
@@ -10,15 +10,11 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from bot.background import Sweeper
-from bot.notifications.slack_calls import open_client
-from bot.notifications.slack_sink import SlackSink
-from bot.observability.metrics import Metrics
+from bot.ports import Background, OverHttp, Ports
 from bot.settings import Address
-from bot.slack.installation import find_installation
-from bot.transport.dispatcher import Dispatcher
-from bot.transport.http import HttpDoor
-from bot.wiring import build_bot, build_services
+from bot.slack.client import open_client
+from bot.transport.http import HttpTransport
+from bot.wiring import API_TIMEOUT_SECONDS, wire
 from core.clock import Clock
 from core.policy import PolicySource
 from core.stores.base import Stores
@@ -27,30 +23,13 @@ from localslack.server import LocalSlack
 _ANY_PORT: Final = Address("127.0.0.1", 0)
 
 
-def start_bot(stack: ExitStack, slack: LocalSlack, stores: Stores, policy: PolicySource, clock: Clock) -> Sweeper:
-    """Start the bot and let Slack know of it; `stack` stops it. Gives its sweeper, which is running."""
-    services = build_services(stores, policy, clock)
-    client = open_client(SecretStr(slack.bot_token), slack.api_url)
-    sink = SlackSink(client, stores, policy, clock)
-    sweeper = Sweeper(services.requests, services.break_glass, stores, [sink], clock)
-    bot = build_bot(
-        services,
-        client,
-        find_installation(client),
-        signing_secret=slack.signing_secret,
-        nudge=sweeper.nudge,
-        refresh=lambda record, clicked: sink.refresh(record, clicked=clicked),
-    )
-    metrics = Metrics()
-    dispatcher = Dispatcher(bot.app, metrics)
-    door = HttpDoor(dispatcher, metrics, slack.signing_secret, _ANY_PORT)
-    # What was acknowledged is finished, and what was committed is told, before the sweeper ends.
-    stack.callback(sweeper.stop)
-    stack.callback(bot.close)
-    stack.callback(dispatcher.close)
-    stack.callback(door.stop)
-    door.start()
-    slack.use_http(door.url)
-    bot.warm()
-    sweeper.start()
-    return sweeper
+def start_bot(stack: ExitStack, slack: LocalSlack, stores: Stores, policy: PolicySource, clock: Clock) -> Background:
+    """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running."""
+    client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS)
+    transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
+    instance = wire(Ports(stores, policy, clock, client), transport)
+    stack.callback(instance.lifecycle.stop)
+    instance.lifecycle.start()
+    if isinstance(instance.transport, HttpTransport):
+        slack.use_http(instance.transport.url)
+    return instance.background

@@ -20,11 +20,11 @@ from typing import Final
 
 import click
 
-from bot.lifecycle import Instance
+from bot.lifecycle import Lifecycle
 from bot.observability.logs import configure_logging
-from bot.settings import read_settings, read_slack_settings
+from bot.settings import read_settings, read_slack_settings, secrets_of
 
-STOP_SECONDS: Final = 28.0
+STOP_TIMEOUT_SECONDS: Final = 28.0
 """Less than the 30 s that Kubernetes and ECS give before they kill."""
 _NOT_FINISHED: Final = 3
 _SIGNALLED: Final = 128
@@ -35,7 +35,7 @@ _log = logging.getLogger("countersign.serve")
 def serve() -> None:
     """Run the bot: by Socket Mode, or over HTTP with COUNTERSIGN_LISTEN."""
     # The other commands need neither Bolt nor a web server, which take as long to load as everything else.
-    from bot.serving import secrets_of, wire  # noqa: PLC0415 - see above
+    from bot.wiring import open_instance  # noqa: PLC0415 - see above
 
     settings = read_settings()
     slack = read_slack_settings().require_transport(settings.listen)
@@ -43,14 +43,17 @@ def serve() -> None:
     settings.require_audit_key()
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
     told_to_stop = _listen_for_signals()
-    wired = wire(settings, slack)
-    wired.instance.start()
+    instance = open_instance(settings, slack)
+    instance.lifecycle.start()
     _log.info(
-        "countersign %s is up, over %s, on policy %.12s", version("countersign"), wired.transport, wired.policy_digest
+        "countersign %s is up, over %s, on policy %.12s",
+        version("countersign"),
+        instance.transport_name,
+        instance.policy_digest,
     )
     told_to_stop.wait()
     _log.info("stopping: what was acknowledged is finished first")
-    _stop(wired.instance)
+    _stop(instance.lifecycle)
     _log.info("stopped")
 
 
@@ -68,14 +71,15 @@ def _listen_for_signals() -> threading.Event:
     return told
 
 
-def _stop(instance: Instance) -> None:
+def _stop(lifecycle: Lifecycle) -> None:
     # On a thread of its own: whatever hangs, this process ends, and says that it did not finish.
-    stopping = threading.Thread(target=instance.stop, name="stopping", daemon=True)
+    stopping = threading.Thread(target=lifecycle.stop, name="stopping", daemon=True)
     stopping.start()
-    stopping.join(STOP_SECONDS)
+    stopping.join(STOP_TIMEOUT_SECONDS)
     if stopping.is_alive():
         _log.error(
-            "not everything was finished within %d s; what was committed is told after the restart", STOP_SECONDS
+            "not everything was finished within %d s; what was committed is told after the restart",
+            STOP_TIMEOUT_SECONDS,
         )
         logging.shutdown()
         os._exit(_NOT_FINISHED)

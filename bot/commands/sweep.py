@@ -14,9 +14,6 @@ import click
 
 from bot.commands.opening import opened
 from bot.settings import read_settings, read_slack_settings
-from core.clock import SystemClock
-from core.policy import PolicyFile
-from core.services import BreakGlassService, RequestService
 
 if TYPE_CHECKING:
     from bot.background import Swept
@@ -30,16 +27,13 @@ _PARKED: Final = 1
 def sweep(store: str | None, *, retry_parked: bool) -> None:
     """End what is overdue, remind of what waits, tell what was not told yet, once."""
     # The other commands do not need Slack's SDK, which takes long to load.
-    from bot.background import Sweeper  # noqa: PLC0415 - as above
-    from bot.sinks import build_sinks  # noqa: PLC0415 - see above
+    from bot.wiring import build_services, build_sinks, build_sweeper, open_ports  # noqa: PLC0415 - see above
 
     settings = read_settings(store=store).require_audit_key()
     slack_settings = read_slack_settings().require_bot_token()
-    policy, clock = PolicyFile(settings.policy), SystemClock()
     with opened(settings) as stores:
-        requests, break_glass = RequestService(stores, policy, clock), BreakGlassService(stores, policy, clock)
-        sinks = build_sinks(settings, slack_settings, stores, policy, clock)
-        sweeper = Sweeper(requests, break_glass, stores, sinks, clock)
+        ports = open_ports(settings, slack_settings, stores)
+        sweeper = build_sweeper(build_services(ports), build_sinks(ports))
         if retry_parked:
             click.echo(f"taken up again: {_count(sweeper.retry_parked(), 'entry')} that could not be told")
         swept = sweeper.sweep()

@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from bot.views.block_kit import who
+from bot.views.block_kit import mention
 from core.policy.principals import Selector, SelectorKind
 
-MOST_MENTIONED: Final = 5
+MAX_MENTIONED: Final = 5
 """More would be a roll-call: each mention is a notification."""
 _MENTIONED: Final = (SelectorKind.USER_GROUP, SelectorKind.USER)
 
 
-def mention(deciders: Iterable[Selector], *, leave_out: Collection[str]) -> str:
+def mention_deciders(deciders: Iterable[Selector], *, leave_out: Collection[str]) -> str:
     """The deciders in mrkdwn, user groups first; "" when nobody can be named. `leave_out` are user ids."""
     others = {each for each in deciders if each.value not in leave_out}
     named = sorted(
         (each for each in others if each.kind in _MENTIONED), key=lambda each: (_MENTIONED.index(each.kind), each.value)
-    )[:MOST_MENTIONED]
+    )[:MAX_MENTIONED]
     if not named:
         return ""
     mentions = ", ".join(_mention(each) for each in named)
@@ -36,4 +36,4 @@ def mention_all(called: Iterable[Selector]) -> str:
 
 
 def _mention(selector: Selector) -> str:
-    return f"<!subteam^{selector.value}>" if selector.kind is SelectorKind.USER_GROUP else who(selector.value)
+    return f"<!subteam^{selector.value}>" if selector.kind is SelectorKind.USER_GROUP else mention(selector.value)

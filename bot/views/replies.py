@@ -12,15 +12,15 @@ from bot.views.block_kit import (
     Block,
     Message,
     actions,
-    ago,
     button,
     code,
     escape,
     label,
     length,
+    mention,
     moment,
-    who,
-    words,
+    mrkdwn,
+    relative_time,
 )
 from bot.views.request.card import DECLARE_INSTEAD
 from core.errors import (
@@ -63,7 +63,7 @@ def notice(message: Message) -> Block:
 
 def reply(text: str) -> Message:
     """An answer of one paragraph."""
-    return Message(text=text, blocks=(words(text),))
+    return Message(text=text, blocks=(mrkdwn(text),))
 
 
 def explain(error: CountersignError, now: datetime, reader: str = "") -> Message:
@@ -88,16 +88,15 @@ def explain_in_field(error: CountersignError, reader: str = "") -> str:
 def voted(request: Request) -> Message:
     """What an approver's press has done."""
     if request.status is RequestStatus.APPROVED:
-        return reply(
-            f"Approved. {who(request.requester)} has {code(request.profile)} until {moment(request.life_ends_at())}."
-        )
+        until = moment(request.life_ends_at())
+        return reply(f"Approved. {mention(request.requester)} has {code(request.profile)} until {until}.")
     missing = request.required_approvals - len(request.approvals)
     return reply(f"Your approval counts. {missing} more {'is' if missing == 1 else 'are'} needed.")
 
 
 def denied(request: Request) -> Message:
     """What a denial has done."""
-    return reply(f"Denied. {who(request.requester)} is told, with your reason.")
+    return reply(f"Denied. {mention(request.requester)} is told, with your reason.")
 
 
 def cancelled(request: Request) -> Message:
@@ -110,14 +109,14 @@ def submitted(request: Request, *, may_declare: bool = False) -> Message:
     asked = f"You asked for {code(request.profile)} for {length(request.duration)}"
     if request.status is RequestStatus.APPROVED:
         return reply(
-            f"{asked}. {who(request.approver or '')} approved it at once: until {moment(request.life_ends_at())}."
+            f"{asked}. {mention(request.approver or '')} approved it at once: until {moment(request.life_ends_at())}."
         )
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
     line = f"{asked}. It needs {needs} by {moment(request.expires_at)}. You will be told the outcome."
     if not may_declare:
         return reply(line)
     instead = actions(f"instead:{request.id}", button("Break the glass instead…", DECLARE_INSTEAD, request.id))
-    return Message(text=line, blocks=(words(line), instead))
+    return Message(text=line, blocks=(mrkdwn(line), instead))
 
 
 def _capital(text: str) -> str:
@@ -182,6 +181,6 @@ def _code_refused(error: CodeRefused) -> str:
 def _already(error: InvalidStateTransition, now: datetime) -> str:
     if error.reason is not None and error.decided_by is None:
         return f"This cannot be done now: it is {escape(error.status)}, and {escape(error.reason)}. {_UNCHANGED}"
-    by = f" by {who(error.decided_by)}" if error.decided_by else ""
-    when = f" {ago(error.decided_at, now)}" if error.decided_at else ""
+    by = f" by {mention(error.decided_by)}" if error.decided_by else ""
+    when = f" {relative_time(error.decided_at, now)}" if error.decided_at else ""
     return f"This was already {escape(error.status)}{by}{when}. {_UNCHANGED}"

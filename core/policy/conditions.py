@@ -102,7 +102,7 @@ def is_reason_allowed(reason_code: ReasonCode, allowed: tuple[ReasonCode, ...]) 
     return False, f"{reason_code} is not a reason that counts; these are: {', '.join(allowed)}"
 
 
-def is_second_factor_given(*, has_mfa: bool) -> Finding:
+def is_mfa_given(*, has_mfa: bool) -> Finding:
     """Was a second factor verified?"""
     return has_mfa, "a second factor was verified" if has_mfa else "a second factor is needed and was not verified"
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pydantic import JsonValue
 
 from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, check_channel_id, check_profile_name
-from core.audit.trail import AuditEvent, EntryDraft
+from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import (
     JUSTIFICATION_LENGTH,
     REASON_LENGTH,
@@ -22,7 +22,7 @@ from core.break_glass import (
 )
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.mfa import SecondFactor
+from core.mfa import MfaVerifier
 from core.policy import PolicySource
 from core.request import RequestId
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
@@ -45,13 +45,13 @@ class BreakGlassService:
         clock: Clock,
         observer: Observer | None = None,
         *,
-        second_factor: SecondFactor | None = None,
+        mfa: MfaVerifier | None = None,
     ) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
-        self._invoking = Invoking(stores, policy, clock, self._observer, second_factor)
+        self._invoking = Invoking(stores, policy, clock, self._observer, mfa)
 
     def invoke(
         self,
@@ -85,7 +85,7 @@ class BreakGlassService:
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
         )
-        with noting_refusals(self._stores.refusals, AuditEvent.INVOKE_REFUSED, invoker, self._observer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditAction.INVOKE_REFUSED, invoker, self._observer) as attempt:
             attempt.is_for(wish.profile)
             return retry_on_conflict(lambda: self._invoking.decide(wish, code or None), self._observer)
 
@@ -95,7 +95,7 @@ class BreakGlassService:
         Raises EventNotFound, NotAllowed, InvalidStateTransition, InvalidInput, StoreError.
         """
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
-        with noting_refusals(self._stores.refusals, AuditEvent.CLOSE_REFUSED, closer, self._observer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditAction.CLOSE_REFUSED, closer, self._observer) as attempt:
 
             def decide() -> BreakGlassEvent:
                 event, now = self._load(event_id)
@@ -108,7 +108,7 @@ class BreakGlassService:
                 closed = event.close(closer.id, now, why)
                 if closed is event:
                     return event
-                entry = _entry(AuditEvent.BREAK_GLASS_CLOSED, closer.id, closed, details)
+                entry = _entry(AuditAction.BREAK_GLASS_CLOSED, closer.id, closed, details)
                 return self._update(closed, entry, self._ledgers_after_close(closed))
 
             return retry_on_conflict(decide, self._observer)
@@ -119,7 +119,7 @@ class BreakGlassService:
         """Answer for an ended event, once. Raises like `close`."""
         found = clean_text("notes", notes, at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])
         link = _clean_link(follow_up)
-        with noting_refusals(self._stores.refusals, AuditEvent.REVIEW_REFUSED, reviewer, self._observer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditAction.REVIEW_REFUSED, reviewer, self._observer) as attempt:
 
             def decide() -> BreakGlassEvent:
                 event, now = self._load(event_id)
@@ -132,7 +132,7 @@ class BreakGlassService:
                 details: dict[str, JsonValue] = {**decision.to_details(), "verdict": verdict, "notes": found}
                 if link is not None:
                     details["follow_up"] = link
-                entry = _entry(AuditEvent.BREAK_GLASS_REVIEWED, reviewer.id, reviewed, details)
+                entry = _entry(AuditAction.BREAK_GLASS_REVIEWED, reviewer.id, reviewed, details)
                 return self._update(reviewed, entry)
 
             return retry_on_conflict(decide, self._observer)
@@ -182,7 +182,7 @@ class BreakGlassService:
         if event.asked_at is not None or not event.is_granting(now) or now < event.ask_at(times.ask_before_end):
             return None
         details: dict[str, JsonValue] = {"expires_at": format_time(event.expires_at)}
-        return self._update(event.ask(now), _entry(AuditEvent.BREAK_GLASS_ENDING_SOON, CLOCK, event, details))
+        return self._update(event.ask(now), _entry(AuditAction.BREAK_GLASS_ENDING_SOON, CLOCK, event, details))
 
     def _remind_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
         within = self._policy.current().times_of(event.rule).review_within
@@ -190,7 +190,7 @@ class BreakGlassService:
         if not event.is_waiting_for_review or now < max(due_at, (event.reminded_at or event.created_at) + within):
             return None
         details: dict[str, JsonValue] = {"due_at": format_time(due_at), "review_within": to_nanoseconds(within)}
-        return self._update(event.remind(now), _entry(AuditEvent.REVIEW_REMINDED, CLOCK, event, details))
+        return self._update(event.remind(now), _entry(AuditAction.REVIEW_REMINDED, CLOCK, event, details))
 
     def _load(self, event_id: EventId) -> tuple[BreakGlassEvent, datetime]:
         """The event as it is now, and now. One whose time passed is recorded as expired on the way."""
@@ -199,7 +199,7 @@ class BreakGlassService:
 
     def _expire(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent:
         expired = event.expire(now)
-        return self._update(expired, _entry(AuditEvent.BREAK_GLASS_EXPIRED, CLOCK, expired, {}))
+        return self._update(expired, _entry(AuditAction.BREAK_GLASS_EXPIRED, CLOCK, expired, {}))
 
     def _update(
         self, event: BreakGlassEvent, entry: EntryDraft, ledgers: tuple[UsageLedger, ...] = ()
@@ -210,7 +210,7 @@ class BreakGlassService:
         return updated
 
 
-def _entry(event: AuditEvent, actor: str, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:
+def _entry(event: AuditAction, actor: str, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:
     return EntryDraft(
         event=event,
         actor=DeciderId(actor),

@@ -14,13 +14,13 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from core.actor import Actor, ChannelId, DeciderId, ProfileName
-from core.audit.trail import AuditEvent, EntryDraft
+from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
 from core.errors import CodeRefused, EventExists, EventNotFound, InvalidStateTransition, LimitReached, NotAllowed
 from core.ledger import Ledger
-from core.mfa import CodeLedger, SecondFactor
+from core.mfa import CodeLedger, MfaVerifier
 from core.policy import BreakGlassDecision, PolicySource
 from core.request import Request, RequestId, RequestStatus
 from core.services.observer import Observer
@@ -58,13 +58,13 @@ class Invoking:
         policy: PolicySource,
         clock: Clock,
         observer: Observer,
-        second_factor: SecondFactor | None = None,
+        mfa: MfaVerifier | None = None,
     ) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
         self._observer = observer
-        self._second_factor = second_factor
+        self._second_factor = mfa
 
     def decide(self, wish: Wish, code: str | None) -> BreakGlassEvent:
         """Judge the wish as things are now, and commit the event.
@@ -172,7 +172,7 @@ class Invoking:
         self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: _Ledgers, replaced: Request | None
     ) -> BreakGlassEvent:
         is_escalation = is_escalated(ledgers.by_profile, decision.limits, event.created_at)
-        entry = _entry(AuditEvent.BREAK_GLASS_INVOKED, event, _details(event, decision, is_escalated=is_escalation))
+        entry = _entry(AuditAction.BREAK_GLASS_INVOKED, event, _details(event, decision, is_escalated=is_escalation))
         moving: list[Ledger] = [ledgers.by_invoker.add(event), ledgers.by_profile.add(event)]
         if ledgers.codes is not None:
             moving.append(ledgers.codes)
@@ -218,7 +218,7 @@ def _details(event: BreakGlassEvent, decision: BreakGlassDecision, *, is_escalat
 def _replace(request: Request, event: BreakGlassEvent) -> Replaced:
     cancelled = request.cancel(event.invoker, event.created_at, replaced_by=event.id)
     draft = EntryDraft(
-        event=AuditEvent.REQUEST_CANCELLED,
+        event=AuditAction.REQUEST_CANCELLED,
         actor=DeciderId(event.invoker),
         outcome=cancelled.status,
         subject=cancelled.requester,
@@ -228,7 +228,7 @@ def _replace(request: Request, event: BreakGlassEvent) -> Replaced:
     return Replaced(cancelled, draft)
 
 
-def _entry(event: AuditEvent, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:
+def _entry(event: AuditAction, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:
     return EntryDraft(
         event=event,
         actor=DeciderId(about.invoker),

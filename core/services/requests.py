@@ -13,7 +13,7 @@ from typing import Final, Literal
 from pydantic import JsonValue
 
 from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, by_policy, check_profile_name
-from core.audit.trail import AuditEvent, EntryDraft
+from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
 from core.errors import RequestExists, RequestNotFound
@@ -56,7 +56,7 @@ class RequestService:
         reason = clean_text(
             "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
-        with noting_refusals(self._stores.refusals, AuditEvent.SUBMIT_REFUSED, requester, self._observer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditAction.SUBMIT_REFUSED, requester, self._observer) as attempt:
             attempt.is_for(name)
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
@@ -84,7 +84,7 @@ class RequestService:
         Raises RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided), InvalidInput, StoreError.
         """
         said = _clean_comment(comment)
-        with noting_refusals(self._stores.refusals, AuditEvent.APPROVE_REFUSED, approver, self._observer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditAction.APPROVE_REFUSED, approver, self._observer) as attempt:
 
             def decide() -> Request:
                 request, now = self._load(request_id)
@@ -100,7 +100,7 @@ class RequestService:
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
         """End the request with a no. Raises like `approve`."""
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
-        with noting_refusals(self._stores.refusals, AuditEvent.DENY_REFUSED, approver, self._observer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditAction.DENY_REFUSED, approver, self._observer) as attempt:
 
             def decide() -> Request:
                 request, now = self._load(request_id)
@@ -109,14 +109,14 @@ class RequestService:
                 denied = request.deny(approver.id, now, why)
                 if denied is request:
                     return request
-                entry = _entry(AuditEvent.REQUEST_DENIED, approver.id, denied, {**details, "reason": why})
+                entry = _entry(AuditAction.REQUEST_DENIED, approver.id, denied, {**details, "reason": why})
                 return self._update(denied, entry)
 
             return retry_on_conflict(decide, self._observer)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
         """Take one's own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
-        with noting_refusals(self._stores.refusals, AuditEvent.CANCEL_REFUSED, requester, self._observer) as attempt:
+        with noting_refusals(self._stores.refusals, AuditAction.CANCEL_REFUSED, requester, self._observer) as attempt:
 
             def decide() -> Request:
                 request, now = self._load(request_id)
@@ -125,7 +125,7 @@ class RequestService:
                 cancelled = request.cancel(requester.id, now)
                 if cancelled is request:
                     return request
-                entry = _entry(AuditEvent.REQUEST_CANCELLED, requester.id, cancelled, {})
+                entry = _entry(AuditAction.REQUEST_CANCELLED, requester.id, cancelled, {})
                 return self._update(cancelled, entry)
 
             return retry_on_conflict(decide, self._observer)
@@ -165,7 +165,7 @@ class RequestService:
                 return None
             details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
             reminded = request.remind(now)
-            return self._update(reminded, _entry(AuditEvent.REQUEST_REMINDED, CLOCK, reminded, details))
+            return self._update(reminded, _entry(AuditAction.REQUEST_REMINDED, CLOCK, reminded, details))
 
         return retry_on_conflict(decide, self._observer)
 
@@ -184,13 +184,13 @@ class RequestService:
             "required_approvals": request.required_approvals,
             "expires_at": format_time(request.expires_at),
         }
-        entries = [_entry(AuditEvent.REQUEST_SUBMITTED, request.requester, request, details)]
+        entries = [_entry(AuditAction.REQUEST_SUBMITTED, request.requester, request, details)]
         automatic = decision.auto_approval
         if automatic is not None and automatic.is_allowed:
             request = request.approve_by_policy(now)
             decided_by = by_policy(request.rule)
             entries.append(
-                _entry(AuditEvent.REQUEST_APPROVED, decided_by, request, automatic.to_details() | _window(request))
+                _entry(AuditAction.REQUEST_APPROVED, decided_by, request, automatic.to_details() | _window(request))
             )
         try:
             created = self._stores.requests.create(request, *entries)
@@ -217,7 +217,7 @@ class RequestService:
 
     def _expire(self, request: Request, now: datetime) -> Request:
         expired = request.expire(now)
-        return self._update(expired, _entry(AuditEvent.REQUEST_EXPIRED, CLOCK, expired, {}))
+        return self._update(expired, _entry(AuditAction.REQUEST_EXPIRED, CLOCK, expired, {}))
 
     def _update(self, request: Request, entry: EntryDraft) -> Request:
         with reading_again_if_decided(request):
@@ -236,7 +236,7 @@ class RequestService:
         return decision.to_details()
 
 
-def _entry(event: AuditEvent, actor: str, request: Request, details: dict[str, JsonValue]) -> EntryDraft:
+def _entry(event: AuditAction, actor: str, request: Request, details: dict[str, JsonValue]) -> EntryDraft:
     return EntryDraft(
         event=event,
         actor=DeciderId(actor),
@@ -254,8 +254,8 @@ def _vote_entry(request: Request, approver: Actor, comment: str | None, details:
         "required_approvals": request.required_approvals,
     }
     if request.status is RequestStatus.PENDING:
-        return _entry(AuditEvent.APPROVAL_ADDED, approver.id, request, {**details, **said, **votes})
-    return _entry(AuditEvent.REQUEST_APPROVED, approver.id, request, {**details, **said, **votes, **_window(request)})
+        return _entry(AuditAction.APPROVAL_ADDED, approver.id, request, {**details, **said, **votes})
+    return _entry(AuditAction.REQUEST_APPROVED, approver.id, request, {**details, **said, **votes, **_window(request)})
 
 
 def _window(request: Request) -> dict[str, JsonValue]:

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from pydantic import JsonValue
 
 from core.actor import Actor, DeciderId, ProfileName, UserId
-from core.audit.trail import REFUSED, AuditEvent, EntryDraft
+from core.audit.trail import REFUSED, AuditAction, EntryDraft
 from core.clock import format_time
 from core.errors import (
     ConcurrentModification,
@@ -69,7 +69,7 @@ def reading_again_if_decided(record: Record) -> Iterator[None]:
 class Attempt:
     """One person's attempt at something, for the audit trail if it is refused."""
 
-    def __init__(self, event: AuditEvent, actor: Actor) -> None:
+    def __init__(self, event: AuditAction, actor: Actor) -> None:
         self._event = event
         self._actor = actor
         self._record: str | None = None
@@ -98,7 +98,7 @@ class Attempt:
 
 
 @contextmanager
-def noting_refusals(refusals: RefusalLog, event: AuditEvent, actor: Actor, observer: Observer) -> Iterator[Attempt]:
+def noting_refusals(refusals: RefusalLog, event: AuditAction, actor: Actor, observer: Observer) -> Iterator[Attempt]:
     """Note it when the block ends with a refusal, and let the refusal pass."""
     attempt = Attempt(event, actor)
     try:

@@ -20,7 +20,7 @@ from core.ledger import Ledger
 from core.record import Record
 from core.request import Request, RequestId, RequestStatus
 from core.stores.ledgers import LedgerStore
-from core.stores.messages import PlaceStore
+from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
 
 R = TypeVar("R", bound=Record)
@@ -179,7 +179,7 @@ class BreakGlassStore(LedgerStore, Protocol):
         ...
 
 
-class AuditStore(DeliveryStore, PlaceStore, Protocol):
+class AuditStore(DeliveryStore, MessageStore, Protocol):
     """The audit chains, which of their entries still have to be told to somebody, and where others were told."""
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:

@@ -70,14 +70,14 @@ def sweepers() -> Iterator[list[Sweeper]]:
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look all the time, so that a test does not wait for a look."""
-    for name in ("LEAST_SECONDS", "LOOK_SECONDS", "WATCH_SECONDS", "MEASURE_SECONDS", "LONGEST_PAUSE_SECONDS"):
+    for name in ("MIN_PAUSE_SECONDS", "LOOK_SECONDS", "WATCH_SECONDS", "MEASURE_SECONDS", "MAX_PAUSE_SECONDS"):
         monkeypatch.setattr(f"bot.background.{name}", 0.01)
 
 
 @pytest.fixture
 def _at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the first look, none comes by itself."""
-    monkeypatch.setattr("bot.background.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("bot.background.MIN_PAUSE_SECONDS", 0.0)
     for name in ("LOOK_SECONDS", "WATCH_SECONDS", "MEASURE_SECONDS"):
         monkeypatch.setattr(f"bot.background.{name}", NEVER_SECONDS)
 
@@ -348,7 +348,7 @@ def test_stopping_finishes_what_is_being_told(stores: Stores, clock: FrozenClock
 def test_stopping_does_not_wait_for_ever(
     stores: Stores, clock: FrozenClock, requests: RequestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.background.FINISH_SECONDS", 0.01)
+    monkeypatch.setattr("bot.background.FINISH_TIMEOUT_SECONDS", 0.01)
     _submit(requests)
     sink = StalledSink("slack")
     sweeper = _sweeper(stores, clock, sink)
@@ -356,7 +356,7 @@ def test_stopping_does_not_wait_for_ever(
     sink.wait_for(lambda: sink.waiting == 1)
     assert not sweeper.stop()
     sink.release()
-    monkeypatch.setattr("bot.background.FINISH_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("bot.background.FINISH_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     assert sweeper.stop()
 
 

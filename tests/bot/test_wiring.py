@@ -1,4 +1,4 @@
-"""What serve runs, wired in this process: its metrics are those that are described, and it leaves nothing."""
+"""What serve runs, instance in this process: its metrics are those that are described, and it leaves nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from bot.serving import Wired, wire
 from bot.settings import read_settings, read_slack_settings
+from bot.wiring import Instance, open_instance
 from tests.end_to_end.stage import ACCESS, MIRA, WHY
 from tests.harness.served_bot import environment, free_port, new_slack
 
@@ -30,10 +30,10 @@ def slack() -> Iterator[LocalSlack]:
         yield slack
 
 
-def new_instance(slack: LocalSlack, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: str) -> Wired:
+def new_instance(slack: LocalSlack, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: str) -> Instance:
     for name, value in environment(slack, folder, **more).items():
         monkeypatch.setenv(name, value)
-    return wire(read_settings(), read_slack_settings())
+    return open_instance(read_settings(), read_slack_settings())
 
 
 def described() -> dict[str, set[str]]:
@@ -43,14 +43,14 @@ def described() -> dict[str, set[str]]:
 def test_every_metric_is_described_with_its_labels_and_nothing_else_is(
     slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wired = new_instance(slack, tmp_path, monkeypatch)
-    wired.instance.start()
+    instance = new_instance(slack, tmp_path, monkeypatch)
+    instance.lifecycle.start()
     shown: dict[str, set[str]] = {}
-    for family in wired.metrics.registry.collect():
+    for family in instance.metrics.registry.collect():
         if family.name.startswith("countersign_"):
             name = f"{family.name}_total" if family.type == "counter" else family.name
             shown[name] = {label for each in family.samples for label in each.labels} - {"le"}
-    wired.instance.stop()
+    instance.lifecycle.stop()
 
     # A histogram of acknowledgements shows its labels with the first one.
     shown["countersign_acknowledgement_seconds"] = {"transport", "payload"}
@@ -64,14 +64,14 @@ def test_an_instance_that_was_stopped_listens_to_nobody_and_leaves_no_thread(
     before = set(threading.enumerate())
     port = free_port()
     more = {"COUNTERSIGN_LISTEN": f"127.0.0.1:{port}"} if over_http else {}
-    wired = new_instance(slack, tmp_path, monkeypatch, **more)
-    wired.instance.start()
+    instance = new_instance(slack, tmp_path, monkeypatch, **more)
+    instance.lifecycle.start()
     if over_http:
         slack.use_http(f"http://127.0.0.1:{port}/slack/events")
         with urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
             assert answer.status == 200
     assert slack.run_command(MIRA, ACCESS, "/access", f"prod 2h {WHY}").failure is None
-    wired.instance.stop()
+    instance.lifecycle.stop()
 
     assert slack.run_command(MIRA, ACCESS, "/access", f"prod 2h {WHY}").failure == "dispatch_failed"
     slack.wait_until(lambda: not set(threading.enumerate()) - before)

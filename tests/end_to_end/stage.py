@@ -13,15 +13,13 @@ from pydantic import SecretStr
 from ruamel.yaml import YAML
 from slack_sdk import WebClient
 
-from bot.notifications.slack_calls import open_client
-from bot.notifications.slack_sink import SlackSink
-from bot.observability.metrics import Metrics, Transport
+from bot.background import OutboxState
+from bot.interactions.decision_queue import MAX_WAITING
+from bot.observability.metrics import Transport
+from bot.ports import OverHttp, OverSocketMode, Ports
 from bot.settings import Address
-from bot.slack.installation import Installation
-from bot.transport.dispatcher import Dispatcher
-from bot.transport.http import HttpDoor
-from bot.transport.socket_mode import SocketDoor
-from bot.wiring import Bot, Services, build_bot, build_services
+from bot.transport.http import HttpTransport
+from bot.wiring import Bot, Services, wire
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import TICK
@@ -32,10 +30,11 @@ from localslack.records import Channel, Person, SlackMessage, UserGroup, View
 from localslack.server import LocalSlack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
-    from bot.interactions.decision_queue import DecisionQueue
-    from core.mfa import SecondFactor
+    from core.mfa import MfaVerifier
+    from core.outbox.outbox import Sink
     from core.stores.base import Stores
     from localslack.answer import Answer
     from tests.harness.clock import FrozenClock
@@ -93,7 +92,34 @@ def new_slack(clock: FrozenClock) -> LocalSlack:
     return slack
 
 
-class Stage:
+class DeliveryOnDemand:
+    """Background work that only delivers, and only what was just committed: nothing expires by itself."""
+
+    def __init__(self, services: Services, sinks: Sequence[Sink], clock: FrozenClock) -> None:
+        self._services = services
+        self._sinks = sinks
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="delivery")
+
+    def nudge(self) -> None:
+        # A version is strictly later than the one before it, and so may be ahead of a clock that stands still.
+        self._clock.advance(10 * TICK)
+        self._thread.submit(self.sweep)
+
+    def sweep(self) -> object:
+        return deliver_due(self._services.stores.audit, self._sinks, self._clock)
+
+    def outbox_state(self) -> OutboxState | None:
+        return None
+
+    def start(self) -> None:
+        """Nothing runs until something is committed."""
+
+    def stop(self) -> None:
+        self._thread.shutdown()
+
+
+class Harness:
     """The bot at work. `slack` is what people see and do; `stores` is what is true.
 
     With the `slack` of another stage it is a second instance, which gets every click from then on.
@@ -103,10 +129,10 @@ class Stage:
         self,
         stores: Stores,
         clock: FrozenClock,
-        queue: DecisionQueue | None = None,
+        max_waiting: int = MAX_WAITING,
         transport: Transport = Transport.HTTP,
         slack: LocalSlack | None = None,
-        second_factor: SecondFactor | None = None,
+        mfa: MfaVerifier | None = None,
     ) -> None:
         self.stores = stores
         self.clock = clock
@@ -114,51 +140,31 @@ class Stage:
         self._owns_slack = slack is None
         self.slack = slack if slack is not None else new_slack(clock)
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
-        self.services: Services = build_services(stores, parse_policy(POLICY), clock, second_factor=second_factor)
-        token = SecretStr(self.slack.bot_token)
-        self.sink = SlackSink(open_client(token, self.slack.api_url), stores, self.services.policy, clock)
-        self._teller = ThreadPoolExecutor(1, thread_name_prefix="teller")
-        self.bot: Bot = build_bot(
-            self.services,
-            self.client,
-            self.installation(),
-            signing_secret=self.slack.signing_secret if transport is Transport.HTTP else None,
-            queue=queue,
-            nudge=self.deliver,
-            refresh=lambda record, clicked: self.sink.refresh(record, clicked=clicked),
+        self._instance = wire(
+            Ports(stores, parse_policy(POLICY), clock, self.client, mfa=mfa),
+            OverHttp(SecretStr(self.slack.signing_secret), Address("127.0.0.1", 0))
+            if transport is Transport.HTTP
+            else OverSocketMode(SecretStr(self.slack.app_token), linger_seconds=0.05),
+            build_background=lambda services, sinks: DeliveryOnDemand(services, sinks, clock),
+            max_waiting=max_waiting,
         )
-        metrics = Metrics()
-        self._dispatcher = Dispatcher(self.bot.app, metrics)
-        self._door: HttpDoor | SocketDoor
-        if transport is Transport.HTTP:
-            self._door = HttpDoor(self._dispatcher, metrics, self.slack.signing_secret, Address("127.0.0.1", 0))
-        else:
-            self._door = SocketDoor(self._dispatcher, metrics, self.client, self.slack.app_token, linger_seconds=0.05)
+        self.services: Services = self._instance.services
+        self.bot: Bot = self._instance.bot
 
     def deliver(self) -> None:
-        """Tell soon what is due, on a thread of its own."""
-        # A version is strictly later than the one before it, and so may be ahead of a clock that stands still.
-        self.clock.advance(10 * TICK)
-        self._teller.submit(deliver_due, self.stores.audit, [self.sink], self.clock)
-
-    def installation(self) -> Installation:
-        """Whom the bot's token belongs to, asked as `serve` does."""
-        told = self.client.auth_test()
-        return Installation(team_id=str(told["team_id"]), bot_id=str(told["bot_id"]), bot_user_id=str(told["user_id"]))
+        """Deliver soon what is due."""
+        self._instance.background.nudge()
 
     def __enter__(self) -> Self:
-        self._door.start()
-        if isinstance(self._door, HttpDoor):
-            self.slack.use_http(self._door.url)
+        self._instance.lifecycle.start()
+        if isinstance(self._instance.transport, HttpTransport):
+            self.slack.use_http(self._instance.transport.url)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._door.stop()
-        self._dispatcher.close()
-        self.bot.close()
-        self._teller.shutdown()
+        self._instance.lifecycle.stop()
         if self._owns_slack:
             self.slack.stop()
 

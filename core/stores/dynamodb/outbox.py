@@ -18,7 +18,7 @@ from core.clock import format_time, new_id, parse_time
 from core.errors import MalformedRecord
 from core.stores.dynamodb.connection import ConditionFailed
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
-from core.stores.dynamodb.messages import DynamoPlaces
+from core.stores.dynamodb.messages import DynamoMessages
 from core.stores.outbox import Backlog, Delivery, Earlier
 
 _log = logging.getLogger("countersign.store")
@@ -38,7 +38,7 @@ def waiting_attributes(due_at: str) -> Item:
     return {"delivery": {"S": _DUE}, "due_at": {"S": due_at}}
 
 
-class DynamoDeliveries(DynamoPlaces):
+class DynamoDeliveries(DynamoMessages):
     """The DeliveryStore in DynamoDB."""
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:

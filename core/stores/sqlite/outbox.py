@@ -16,7 +16,7 @@ from core.audit.trail import AuditEntry
 from core.clock import format_time, parse_time
 from core.errors import MalformedRecord
 from core.stores.outbox import Backlog, Delivery, Earlier
-from core.stores.sqlite.messages import SqlitePlaces
+from core.stores.sqlite.messages import SqliteMessages
 
 _log = logging.getLogger("countersign.store")
 ROWS_PER_READ: Final = 500
@@ -24,7 +24,7 @@ _DELIVERY_COLUMNS: Final = "chain, seq, body, due_at, attempts, delivered_to, pr
 _Row = tuple[str, int, str, str, int, str, str | None, str | None, str | None]
 
 
-class SqliteDeliveries(SqlitePlaces):
+class SqliteDeliveries(SqliteMessages):
     """The DeliveryStore in SQLite."""
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from bot.notifications.webhook_sink import WebhookSink
-from bot.slack.retry_after import LEAST, MEND_PAUSE, MOST, read_retry_after
+from bot.slack.retry_after import FIX_PAUSE, MAX_PAUSE, MIN_PAUSE, read_retry_after
 from core.errors import DeliveryFailed
 from core.outbox.outbox import Delivered, deliver_due
 from tests.bot.notifications.receiver import Receiver
@@ -125,7 +125,7 @@ def test_no_redirect_is_followed(receiver: Receiver, sink: WebhookSink, entry: A
     receiver.script = [(status, {"Location": receiver.url.replace("/hook", "/elsewhere")})]
     failure = _failure(sink, entry)
     assert [each.path.partition("?")[0] for each in receiver.received] == ["/hook"]
-    assert failure.retry_after == MEND_PAUSE
+    assert failure.retry_after == FIX_PAUSE
     assert "No redirect is followed" in failure.problem
 
 
@@ -136,7 +136,7 @@ def test_a_refused_signature_points_to_the_secret(
     receiver.script = [(status, {})]
     failure = _failure(sink, entry)
     assert "COUNTERSIGN_WEBHOOK_SECRET" in failure.problem
-    assert failure.retry_after == MEND_PAUSE
+    assert failure.retry_after == FIX_PAUSE
 
 
 def test_a_connection_that_breaks_is_tried_again(receiver: Receiver, sink: WebhookSink, entry: AuditEntry) -> None:
@@ -178,11 +178,11 @@ def test_the_outbox_tells_it_once_and_parks_what_is_not_wanted(
     [
         ("90", 90 * SECOND),
         (" 90 ", 90 * SECOND),
-        ("0", LEAST),
-        ("99999999999999999999", MOST),
+        ("0", MIN_PAUSE),
+        ("99999999999999999999", MAX_PAUSE),
         (format_datetime(A_MOMENT + 40 * SECOND, usegmt=False), timedelta(seconds=39, microseconds=880_000)),
-        (format_datetime(A_MOMENT - timedelta(days=9)), LEAST),
-        ("Wed, 21 Oct 2099 07:28:00 GMT", MOST),
+        (format_datetime(A_MOMENT - timedelta(days=9)), MIN_PAUSE),
+        ("Wed, 21 Oct 2099 07:28:00 GMT", MAX_PAUSE),
         *((junk, None) for junk in (None, "", "soon", "-1", "1.5", "٣", "Wed, 99 Oct 2099 07:28:00 GMT")),
     ],
 )

@@ -63,13 +63,13 @@ def directory(slack: LocalSlack, clock: FrozenClock, named: set[UserGroupId]) ->
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may take its time."""
-    monkeypatch.setattr(slack_directory, "ANSWER_SECONDS", 10.0)
+    monkeypatch.setattr(slack_directory, "ANSWER_TIMEOUT_SECONDS", 10.0)
 
 
 @pytest.fixture
 def _impatient(_patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a Slack that does not answer, so that the test does not wait for long."""
-    monkeypatch.setattr(slack_directory, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(slack_directory, "ANSWER_TIMEOUT_SECONDS", 0.1)
 
 
 def why_not(directory: SlackDirectory, user: str, team: str | None = TEAM) -> str:

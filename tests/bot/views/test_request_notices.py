@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bot.views.block_kit import Message
-from bot.views.mentions import MOST_MENTIONED, mention
+from bot.views.mentions import MAX_MENTIONED, mention_deciders
 from bot.views.request.card import request_card
 from bot.views.request.notices import approval_added, ended, outcome, still_waiting
 from core.actor import ProfileName, UserId
@@ -52,7 +52,7 @@ def voted(votes: int) -> Request:
     return request
 
 
-EVERYBODY = mention([group(f"S{number}{'G' * 30}") for number in range(50)], leave_out=())
+EVERYBODY = mention_deciders([group(f"S{number}{'G' * 30}") for number in range(50)], leave_out=())
 MESSAGES: dict[str, Callable[[], Message]] = {
     "card with nine votes": lambda: request_card(voted(9), A_MOMENT, EVERYBODY),
     "card with ten votes": lambda: request_card(voted(10), A_MOMENT, EVERYBODY),
@@ -82,19 +82,19 @@ def test_slack_takes_it_at_the_longest_inputs_and_nobody_is_mentioned_by_what_wa
 
 def test_a_handful_is_mentioned_user_groups_first_and_the_others_are_counted() -> None:
     deciders = [*(user(f"U0{number}X") for number in range(9)), group("S0SRE"), email("ann@example.com")]
-    said = mention(deciders, leave_out={REQUESTER})
+    said = mention_deciders(deciders, leave_out={REQUESTER})
     assert said == "<!subteam^S0SRE>, <@U00X>, <@U01X>, <@U02X>, <@U03X> and 6 more"
-    assert said.count("<") == MOST_MENTIONED
+    assert said.count("<") == MAX_MENTIONED
 
 
 def test_an_address_is_counted_and_not_shown() -> None:
-    assert mention([user("U0ANN"), email("ann@example.com")], leave_out=()) == "<@U0ANN> and 1 more"
-    assert mention([email("ann@example.com")], leave_out=()) == ""
+    assert mention_deciders([user("U0ANN"), email("ann@example.com")], leave_out=()) == "<@U0ANN> and 1 more"
+    assert mention_deciders([email("ann@example.com")], leave_out=()) == ""
 
 
 def test_who_cannot_decide_is_not_called() -> None:
-    assert mention([user(REQUESTER), user(APPROVER)], leave_out={REQUESTER}) == f"<@{APPROVER}>"
-    assert mention([user(REQUESTER)], leave_out={REQUESTER}) == ""
+    assert mention_deciders([user(REQUESTER), user(APPROVER)], leave_out={REQUESTER}) == f"<@{APPROVER}>"
+    assert mention_deciders([user(REQUESTER)], leave_out={REQUESTER}) == ""
 
 
 def test_the_card_calls_nobody_once_it_is_decided() -> None:

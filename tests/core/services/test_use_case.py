@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.audit.trail import AuditEvent, EntryDraft
+from core.audit.trail import AuditAction, EntryDraft
 from core.errors import (
     ConcurrentModification,
     InvalidInput,
@@ -124,7 +124,7 @@ def test_a_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, detail
     notebook = Notebook()
 
     def approve() -> None:
-        with noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()) as attempt:
+        with noting_refusals(notebook, AuditAction.APPROVE_REFUSED, WHO, Unobserved()) as attempt:
             attempt.is_about(REQUEST)
             raise error
 
@@ -132,7 +132,7 @@ def test_a_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, detail
         approve()
     assert passed.value is error
     (draft,) = notebook.drafts
-    assert (draft.event, draft.actor, draft.outcome) == (AuditEvent.APPROVE_REFUSED, str(APPROVER), "refused")
+    assert (draft.event, draft.actor, draft.outcome) == (AuditAction.APPROVE_REFUSED, str(APPROVER), "refused")
     assert (draft.record, draft.profile, draft.subject) == (REQUEST.chain, PROD, REQUESTER)
     assert draft.details == details
 
@@ -141,7 +141,7 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
     notebook = Notebook()
 
     def submit() -> None:
-        with noting_refusals(notebook, AuditEvent.SUBMIT_REFUSED, WHO, Unobserved()) as attempt:
+        with noting_refusals(notebook, AuditAction.SUBMIT_REFUSED, WHO, Unobserved()) as attempt:
             attempt.is_for(PROD)
             raise NotAllowed("request", ("no",))
 
@@ -156,13 +156,13 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
 )
 def test_what_is_no_refusal_is_not_noted(error: Exception) -> None:
     notebook = Notebook()
-    with pytest.raises(type(error)), noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()):
+    with pytest.raises(type(error)), noting_refusals(notebook, AuditAction.APPROVE_REFUSED, WHO, Unobserved()):
         raise error
     assert notebook.drafts == []
 
 
 def test_what_succeeds_is_not_noted() -> None:
     notebook = Notebook()
-    with noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()):
+    with noting_refusals(notebook, AuditAction.APPROVE_REFUSED, WHO, Unobserved()):
         pass
     assert notebook.drafts == []

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.actor import DeciderId
-from core.audit.trail import AuditEntry, AuditEvent
+from core.audit.trail import AuditAction, AuditEntry
 from core.audit.verification import verify_trail
 from core.clock import format_time
 from core.errors import ConcurrentModification, StoreUnavailable
 from core.stores.commit import StoreSettings
-from core.stores.refusal_log import MOST_PER_BATCH, MOST_WAITING, BackgroundRefusalLog
+from core.stores.refusal_log import MAX_WAITING, MOST_PER_BATCH, BackgroundRefusalLog
 from core.stores.sqlite.audit import SqliteAudit
 from core.stores.sqlite.database import Database
 from tests.builders import APPROVER, REQUESTER, a_refusal
@@ -94,7 +94,7 @@ def test_refusals_become_a_chain_that_verifies(stores: Stores) -> None:
     for number in range(3):
         stores.refusals.note(a_refusal(record=f"REQUEST#{number:016x}"))
     stores.refusals.flush()
-    stores.refusals.note(a_refusal(AuditEvent.INVOKE_REFUSED, details={"unmet": ["no rule allows it"]}))
+    stores.refusals.note(a_refusal(AuditAction.INVOKE_REFUSED, details={"unmet": ["no rule allows it"]}))
     stores.refusals.flush()
     ((chain, entries),) = stores.audit.iterate_chains()
     assert isinstance(entries, tuple)
@@ -150,12 +150,12 @@ def test_a_flood_is_bounded_and_what_is_beyond_is_counted(audit: _TroubledAudit,
     audit.is_open.clear()
     log.note(a_refusal(record="REQUEST#first"))
     assert audit.reached.wait(PATIENCE)
-    for number in range(MOST_WAITING + 250):
+    for number in range(MAX_WAITING + 250):
         log.note(a_refusal(record=f"REQUEST#{number}"))
     audit.is_open.set()
     log.flush()
     entries = audit.written()
-    assert len(entries) == 1 + MOST_WAITING
+    assert len(entries) == 1 + MAX_WAITING
     told = [entry.details for entry in entries if entry.details]
     assert told == [{"further_refusals_not_itemised": 250}]
     assert max(map(len, audit.offered)) == MOST_PER_BATCH
