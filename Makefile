@@ -5,19 +5,32 @@ CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for each in $(CANDIDATES); do $$each -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$each && break; done)
 PYTEST_ARGS ?=
+VENV ?= .venv
 
 # One name per Python version, so that asking for another one makes a new environment.
 VERSION := $(if $(PYTHON),$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
-INSTALLED := .venv/.installed-$(VERSION)
-LINKED := .venv/.linked-$(VERSION)
-BIN := .venv/bin
+INSTALLED := $(VENV)/.installed-$(VERSION)
+LINKED := $(VENV)/.linked-$(VERSION)
+BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check -qq
 
-.PHONY: test check bench playground picture lock clean
+.PHONY: test test-newest check bench playground picture lock clean
 .DELETE_ON_ERROR:
 
 test: $(LINKED)
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
+
+# The quick tests of core and bot, on the newest Python that this machine has above PYTHON, in an environment of its own.
+IS_NEWER := import ensurepip, sys; sys.exit(sys.version_info[:2] <= tuple(map(int, "$(VERSION)".split("."))))
+NEWEST = $(shell for minor in 14 13 12; do \
+	for each in python3.$$minor "$$HOME"/.pyenv/versions/3.$$minor.*/bin/python3.$$minor; do \
+		$$each -c '$(IS_NEWER)' 2>/dev/null && echo 3.$$minor $$each && exit; done; done)
+QUICK_TESTS := -m "not engine and not browser and not race" tests/core tests/bot
+
+test-newest:
+	@set -- $(NEWEST); if [ $$# = 0 ]; then echo 'No Python newer than $(VERSION) is here; nothing to test on it'; else \
+		echo "Testing on Python $$1"; $(MAKE) --no-print-directory test \
+			PYTHON="$$2" VENV=".cache/venv-$$1" PYTEST_ARGS='$(QUICK_TESTS)'; fi
 
 check: $(LINKED)
 	@$(BIN)/ruff format --check --quiet .
@@ -50,7 +63,7 @@ $(INSTALLED): requirements.lock
 	@echo 'Installing what requirements.lock names, for Python $(VERSION)'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'This Python comes without venv; on Debian: apt-get install python3-venv' >&2; exit 1; }
 	@# The path behind the links: in an activated .venv, `python3` would be what is about to be cleared.
-	@"$$($(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')" -m venv --clear .venv
+	@"$$($(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')" -m venv --clear $(VENV)
 	@$(BIN)/python $(PIP) install --require-hashes --requirement requirements.lock
 	@touch $@
 
