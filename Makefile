@@ -1,23 +1,26 @@
 # Everything a developer does here, on a fresh clone with Python 3.11 or newer and make.
 # `make test PYTHON=python3.13` builds .venv anew with that Python, `make test PYTEST_ARGS="-k ledger"` runs a part.
 
-CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11
-IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
-PYTHON ?= $(shell for each in $(CANDIDATES); do $$each -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$each && break; done)
+CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+# Prints a version such as 3.11, or fails where that is too old.
+VERSION_OF := import sys; sys.version_info < (3, 11) and sys.exit(1); print("%d.%d" % sys.version_info[:2])
+FOUND := $(shell for each in $(CANDIDATES); do $$each -c '$(VERSION_OF)' 2>/dev/null && echo $$each && break; done)
+VERSION := $(word 1,$(FOUND))
+BASE_PYTHON := $(word 2,$(FOUND))
 PYTEST_ARGS ?=
-VENV ?= .venv
 
-# One name per Python version, so that asking for another one makes a new environment.
-VERSION := $(if $(PYTHON),$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
-INSTALLED := $(VENV)/.installed-$(VERSION)
-LINKED := $(VENV)/.linked-$(VERSION)
+# Two environments: .venv has what tests and checks need as well, .venv-playground only what runs. A stamp says which
+# Python each was made with, so that asking for another one makes it anew.
+VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := -m pip --disable-pip-version-check -qq
+TEST_ENVIRONMENT := $(VENV)/.linked-$(VERSION)
+PLAYGROUND_ENVIRONMENT := .venv-playground/.linked-$(VERSION)
+PIP := -m pip --disable-pip-version-check
 
 .PHONY: test test-newest check bench playground picture lock clean
 .DELETE_ON_ERROR:
 
-test: $(LINKED)
+test: $(TEST_ENVIRONMENT)
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
 
 # The quick tests of core and bot, on the newest Python that this machine has above PYTHON, in an environment of its own.
@@ -32,41 +35,56 @@ test-newest:
 		echo "Testing on Python $$1"; $(MAKE) --no-print-directory test \
 			PYTHON="$$2" VENV=".cache/venv-$$1" PYTEST_ARGS='$(QUICK_TESTS)'; fi
 
-check: $(LINKED)
+check: $(TEST_ENVIRONMENT)
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports
 
-bench: $(LINKED)
+bench: $(TEST_ENVIRONMENT)
 	@$(BIN)/python -m benchmarks
 
-playground: $(LINKED)
-	@$(BIN)/countersign playground
+playground: $(PLAYGROUND_ENVIRONMENT)
+	@.venv-playground/bin/countersign playground
 
 # The README's picture, from a running playground; needs Chromium.
-picture: $(LINKED)
+picture: $(TEST_ENVIRONMENT)
 	@$(BIN)/python -m tools.picture
 
-# Every version and digest of what is installed here, for all Pythons and systems at once.
+# Every version and digest of what is installed, for all Pythons and systems at once. What runs is locked to the versions
+# that were tested.
+lock: UV := .cache/uv/bin/uv --quiet --system-certs pip compile pyproject.toml - --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command 'make lock'
 lock:
-	@test -x .cache/uv/bin/uv || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/python $(PIP) install uv; }
-	@echo 'setuptools>=77' | .cache/uv/bin/uv --quiet --native-tls pip compile pyproject.toml - --extra dev \
-		--universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
-		--custom-compile-command 'make lock' --upgrade --output-file requirements.lock
+	@test -x .cache/uv/bin/uv || { $(BASE_PYTHON) -m venv .cache/uv && .cache/uv/bin/python $(PIP) -qq install uv; }
+	@echo 'setuptools>=77' | $(UV) --extra dev --upgrade --output-file requirements.lock
+	@echo 'setuptools>=77' | $(UV) --constraint requirements.lock --upgrade --output-file requirements-runtime.lock
 
 clean:
-	rm -rf .venv .cache build countersign.egg-info .coverage* .hypothesis .*_cache
+	rm -rf .venv .venv-playground .cache build countersign.egg-info .coverage* .hypothesis .*_cache
 
-$(INSTALLED): requirements.lock
-	@$(if $(PYTHON),$(PYTHON) -c '$(IS_NEW_ENOUGH)',false) || { echo 'Countersign needs Python 3.11 or newer: make PYTHON=/path/to/python3.11' >&2; exit 1; }
-	@echo 'Installing what requirements.lock names, for Python $(VERSION)'
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'This Python comes without venv; on Debian: apt-get install python3-venv' >&2; exit 1; }
+$(VENV)/.installed-$(VERSION): requirements.lock
+	$(call install,$@,$<,two minutes)
+
+.venv-playground/.installed-$(VERSION): requirements-runtime.lock
+	$(call install,$@,$<,half a minute)
+
+# The project itself, by a link to this clone.
+%/.linked-$(VERSION): %/.installed-$(VERSION) pyproject.toml
+	@$*/bin/python $(PIP) -qq install --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+# $(call install,STAMP,LOCK,HOW LONG): an environment in the folder of the stamp, with exactly what the lock names.
+define install
+	@test '$(VERSION)' || \
+		{ echo 'Countersign needs Python 3.11 or newer; none of these is: $(CANDIDATES).' \
+		'Name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(BASE_PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo 'This Python comes without venv; on Debian: apt-get install python3-venv' >&2; exit 1; }
+	@echo "Installing $$(grep -c == $2) packages for Python $(VERSION) into $(@D). This takes about $3, once."
 	@# The path behind the links: in an activated .venv, `python3` would be what is about to be cleared.
-	@"$$($(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')" -m venv --clear $(VENV)
-	@$(BIN)/python $(PIP) install --require-hashes --requirement requirements.lock
-	@touch $@
-
-$(LINKED): pyproject.toml $(INSTALLED)
-	@$(BIN)/python $(PIP) install --no-deps --no-build-isolation --no-index --editable .
-	@touch $@
+	@"$$($(BASE_PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable))')" -m venv --clear $(@D)
+	@# On a terminal pip shows its progress; in a log only what went wrong.
+	@test -t 1 || quiet=-qq; $(@D)/bin/python $(PIP) $$quiet install --require-hashes --requirement $2
+	@touch $1
+endef

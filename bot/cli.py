@@ -8,44 +8,46 @@ Exit codes: 0 done, 1 the answer is no or something differs, 2 what was given ca
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Final
 
 import click
 
-from bot.commands.audit import audit
-from bot.commands.doctor import doctor
-from bot.commands.mfa import mfa
-from bot.commands.policy import policy
-from bot.commands.serve import serve
-from bot.commands.sweep import sweep
-from bot.commands.tables import tables
 from core.errors import CountersignError, InvalidInput, InvalidPolicy, StoreError
 
 _NO: Final = 1
 _WRONG_USE: Final = 2
 _STORE: Final = 3
 
+_OURS: Final = ("audit", "doctor", "mfa", "policy", "serve", "slack", "sweep", "tables")
+"""Each is the name of a module in `bot.commands`, and of the command in it."""
 
 _ADDED: Final = "countersign.commands"
 """The entry-point group in which other packages, such as `playground`, add commands of their own."""
 
 
 class Commands(click.Group):
-    """Our commands, and those that installed packages add. Each may raise what `core` raises."""
+    """Our commands, and those that installed packages add. Each may raise what `core` raises.
+
+    A command is loaded only when it is asked for: what others need, AWS's SDK above all, takes longer than its work.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, ours and added ones."""
-        return sorted({*super().list_commands(ctx), *entry_points(group=_ADDED).names})
+        return sorted({*super().list_commands(ctx), *_OURS, *entry_points(group=_ADDED).names})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name; an added one is loaded only when it is asked for."""
-        if (own := super().get_command(ctx, cmd_name)) is not None:
-            return own
-        for added in entry_points(group=_ADDED, name=cmd_name):
-            command = added.load()
-            return command if isinstance(command, click.Command) else None
-        return None
+        """The command of this name; none that is added hides one of ours."""
+        if (known := super().get_command(ctx, cmd_name)) is not None:
+            return known
+        command: object = None
+        if cmd_name in _OURS:
+            command = getattr(import_module(f"bot.commands.{cmd_name}"), cmd_name)
+        else:
+            for added in entry_points(group=_ADDED, name=cmd_name):
+                command = added.load()
+        return command if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         """Run the command; an error of `core.errors` becomes its line and its exit code."""
@@ -59,11 +61,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="countersign", message="%(prog)s %(version)s", prog_name="countersign")
 def countersign() -> None:
-    """Access with two pairs of eyes, from Slack."""
-
-
-for _command in (audit, doctor, mfa, policy, serve, sweep, tables):
-    countersign.add_command(_command)
+    """Four-eyes approval and break-glass access, in Slack."""
 
 
 def main() -> None:

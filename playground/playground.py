@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from ruamel.yaml import YAML
 
 from bot.ports import Background
+from bot.slack.manifest import read_manifest
 from core.audit.trail import AuditKeyring
 from core.errors import InvalidInput, StoreMisconfigured
 from core.policy import PolicyFile
@@ -35,7 +36,6 @@ from playground.stream import Stream
 from playground.workspace_file import WorkspaceFile
 
 PORT: Final = 8420
-_MANIFEST: Final = Path(__file__).parents[1] / "manifest.yml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
     then leaves nothing running.
     """
     with ExitStack() as stack:
-        state, manifest = folder.load_state(), _read_manifest()
+        state, manifest = folder.load_state(), _load_manifest()
         clock, policy = ClockAhead(state.clock_ahead), PolicyFile(folder.policy)
         keyring = AuditKeyring.from_text(state.audit_key)
         stores = _open_stores(folder, store, keyring, clock)
@@ -130,11 +130,6 @@ def _load(slack: LocalSlack, path: Path) -> None:
         raise InvalidInput("folder", f"{path} can't be read", "Start fresh with --reset.") from error
 
 
-def _read_manifest() -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = YAML(typ="safe").load(_MANIFEST)
-    except OSError as error:
-        raise InvalidInput(
-            "manifest.yml", f"it is not at {_MANIFEST}", "Run the playground in a clone of Countersign."
-        ) from error
+def _load_manifest() -> dict[str, Any]:
+    manifest: dict[str, Any] = YAML(typ="safe").load(read_manifest())
     return manifest

@@ -1,4 +1,4 @@
-"""`countersign policy`: check a policy file, and ask it what it would say.
+"""`countersign policy`: check a policy file, ask it what it would say, and begin one from the example.
 
 Invariant: it asks the same functions that enforce the policy, so its answer is the answer that counts. A mistake is
 told in plain lines, never as a traceback.
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from importlib.resources import files
 from typing import Final
 
 import click
@@ -33,7 +34,7 @@ _policy_option = click.option(
 
 @click.group()
 def policy() -> None:
-    """Check the policy file, or ask what it would say."""
+    """Check the policy file, ask what it would say, or print an example."""
 
 
 @policy.command()
@@ -55,6 +56,13 @@ def check(path: str | None, policy_path: str) -> None:
 def schema() -> None:
     """Print the JSON Schema of the policy file, for editors."""
     click.echo(write_schema(), nl=False)
+
+
+@policy.command()
+def example() -> None:
+    """Print an example policy with comments, to start from."""
+    # As bytes: in a file it is the same on every system, whatever encoding the terminal has.
+    click.echo(files("core.policy").joinpath("example.yml").read_bytes(), nl=False)
 
 
 @policy.command()

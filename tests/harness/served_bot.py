@@ -23,6 +23,7 @@ from localslack.server import LocalSlack
 from tests.end_to_end.stage import ACCESS, AIKO, JON, MIRA, PAIRS, POLICY, ROOT, SAM
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 AUDIT_KEY: Final = "an-audit-key-of-more-than-32-characters"
@@ -72,12 +73,14 @@ def environment(slack: LocalSlack, folder: Path, **more: str) -> dict[str, str]:
 class Serving:
     """The running process. `log` is what it wrote, once it has ended."""
 
-    def __init__(self, told: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, told: dict[str, str], folder: Path, command: Sequence[str] = (sys.executable, "-m", "bot.cli")
+    ) -> None:
         self._log = folder / "serve.log"
         self._told = told
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "bot.cli", "serve"], cwd=folder, env=told, stdout=log, stderr=log
+            self._process = subprocess.Popen(  # noqa: S603  Ours.
+                [*command, "serve"], cwd=folder, env=told, stdout=log, stderr=log
             )
 
     def __enter__(self) -> Self:

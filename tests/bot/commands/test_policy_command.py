@@ -165,3 +165,10 @@ def test_explaining_a_broken_policy_tells_its_mistakes(broken: Path) -> None:
 
 def test_the_schema_is_printed_for_editors() -> None:
     assert run("schema").output == write_schema()
+
+
+def test_example_prints_the_file_and_passes_check(tmp_path: Path) -> None:
+    copy = tmp_path / "policy.yml"
+    copy.write_bytes(run("example").stdout_bytes)
+    assert copy.read_bytes() == EXAMPLE.read_bytes()
+    assert run("check", str(copy)).exit_code == 0
