@@ -11,16 +11,29 @@ PYTEST_ARGS ?=
 
 # Two environments: .venv has what tests and checks need as well, .venv-playground only what runs. A stamp says which
 # Python each was made with, so that asking for another one makes it anew.
-BIN := .venv/bin
-TEST_ENVIRONMENT := .venv/.linked-$(VERSION)
+VENV ?= .venv
+BIN := $(VENV)/bin
+TEST_ENVIRONMENT := $(VENV)/.linked-$(VERSION)
 PLAYGROUND_ENVIRONMENT := .venv-playground/.linked-$(VERSION)
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: test check bench playground picture lock clean
+.PHONY: test test-newest check bench playground picture lock clean
 .DELETE_ON_ERROR:
 
 test: $(TEST_ENVIRONMENT)
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
+
+# The quick tests of core and bot, on the newest Python that this machine has above PYTHON, in an environment of its own.
+IS_NEWER := import ensurepip, sys; sys.exit(sys.version_info[:2] <= tuple(map(int, "$(VERSION)".split("."))))
+NEWEST = $(shell for minor in 14 13 12; do \
+	for each in python3.$$minor "$$HOME"/.pyenv/versions/3.$$minor.*/bin/python3.$$minor; do \
+		$$each -c '$(IS_NEWER)' 2>/dev/null && echo 3.$$minor $$each && exit; done; done)
+QUICK_TESTS := -m "not engine and not browser and not race" tests/core tests/bot
+
+test-newest:
+	@set -- $(NEWEST); if [ $$# = 0 ]; then echo 'No Python newer than $(VERSION) is here; nothing to test on it'; else \
+		echo "Testing on Python $$1"; $(MAKE) --no-print-directory test \
+			PYTHON="$$2" VENV=".cache/venv-$$1" PYTEST_ARGS='$(QUICK_TESTS)'; fi
 
 check: $(TEST_ENVIRONMENT)
 	@$(BIN)/ruff format --check --quiet .
@@ -50,7 +63,7 @@ lock:
 clean:
 	rm -rf .venv .venv-playground .cache build countersign.egg-info .coverage* .hypothesis .*_cache
 
-.venv/.installed-$(VERSION): requirements.lock
+$(VENV)/.installed-$(VERSION): requirements.lock
 	$(call install,$@,$<,two minutes)
 
 .venv-playground/.installed-$(VERSION): requirements-runtime.lock

@@ -32,7 +32,7 @@ from core.stores.base import Stores
 from core.stores.opening import open_stores
 from localslack.answer import Answer
 from localslack.faults import Stall
-from localslack.records import Channel, Message, Person
+from localslack.records import Channel, Person, SlackMessage
 from localslack.server import LocalSlack
 from tests.harness.served_bot import AUDIT_KEY, environment, free_port
 
@@ -79,8 +79,8 @@ class Bench:
     def approver_of(self, request: Request) -> Callable[[], Answer]:
         """A press of Approve on this request's card."""
         said = request_card(request, SystemClock().now())
-        card = self.slack.workspace.say(
-            Message(
+        card = self.slack.workspace.post_message(
+            SlackMessage(
                 ts=self.slack.workspace.new_ts(),
                 channel=_CHANNEL,
                 user=self.slack.backend.app.bot_user,
@@ -144,7 +144,7 @@ def a_bench(*, over_http: bool, max_waiting: int = 1000) -> Iterator[Bench]:
     # Beside the package and not in /tmp, which may be memory: a commit has to reach a disk.
     with (
         tempfile.TemporaryDirectory(dir=Path(__file__).parent, prefix="scratch-") as name,
-        LocalSlack(patience=10.0) as slack,
+        LocalSlack(timeout_seconds=10.0) as slack,
     ):
         folder = Path(name)
         slack.workspace.add(

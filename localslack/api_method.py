@@ -1,6 +1,6 @@
-"""What the local Slack knows of each method of the Web API before it carries it out.
+"""The description of one method of the Web API.
 
-Invariant: a method is described in one place: what it does, which scopes it asks for, how often it may be called.
+Invariant: a method is described in one place: its handler, the scopes it needs, and its rate limit.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from typing import TypeAlias
 
 from localslack.api_request import ApiRequest
 from localslack.backend import Backend
-from localslack.rate_limits import Pace
+from localslack.rate_limits import RateLimitTier
 from localslack.records import Json
 
-Act: TypeAlias = Callable[[Backend, ApiRequest], Json]
+MethodHandler: TypeAlias = Callable[[Backend, ApiRequest], Json]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiMethod:
-    """One method. `act` gives the answer less its `ok`, or raises SlackRefusal.
+    """One method. `handler` returns the answer without `ok`, or raises SlackRefusal.
 
-    `scopes`: one of them is enough. `for_app_token`: it wants the xapp token, the others the bot's.
-    `is_paced_by_channel`: its pace holds for each channel by itself.
+    `scopes`: any one of them is enough. `for_app_token`: it needs the xapp token instead of the bot token.
+    `is_limited_per_channel`: its rate limit is counted for each channel separately.
     """
 
-    act: Act
+    handler: MethodHandler
     scopes: tuple[str, ...]
-    pace: Pace
+    tier: RateLimitTier
     for_app_token: bool = False
-    is_paced_by_channel: bool = False
+    is_limited_per_channel: bool = False

@@ -1,6 +1,6 @@
-"""One call of the Web API as it came in: its method, its token and its arguments, from a form or from JSON.
+"""One incoming call of the Web API: its method, its token and its arguments, from a form or from JSON.
 
-Invariant: reading an argument gives what Slack would understand, or raises the refusal that Slack would give.
+Invariant: reading an argument returns what Slack would understand, or raises the error that Slack would return.
 """
 
 from __future__ import annotations
@@ -9,49 +9,49 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from localslack import limits
+from localslack.records import Json
 from localslack.refusals import SlackRefusal
 
-Json: TypeAlias = dict[str, Any]
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """`arguments` are without the token; a form's are all text, as Slack gets them."""
+    """A call. `arguments` don't include the token. From a form, all of them are text."""
 
     method: str
     token: str | None
     arguments: Json
 
-    def given(self, name: str) -> object:
+    def get(self, name: str) -> object:
         """The argument, or None when it is missing, null or empty text."""
         value = self.arguments.get(name)
         return None if value == "" else value
 
     def text(self, name: str) -> str | None:
-        """A piece of text, or None. Numbers are text to Slack."""
-        value = self.given(name)
+        """The argument as text, or None. A number counts as text, as in Slack."""
+        value = self.get(name)
         return None if value is None else str(value)
 
     def required(self, name: str) -> str:
-        """A piece of text. Raises SlackRefusal invalid_arguments when it is missing."""
+        """The argument as text. Raises SlackRefusal invalid_arguments if it's missing."""
         value = self.text(name)
         if value is None:
             raise SlackRefusal("invalid_arguments", problems=[f"missing required field: {name} [json-pointer:/{name}]"])
         return value
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """True or false, in any of the spellings that Slack takes."""
-        value = self.given(name)
+        """The argument as a boolean, in any spelling that Slack accepts."""
+        value = self.get(name)
         return default if value is None else str(value).lower() in {"1", "true"}
 
     def structure(self, name: str, refusal: str) -> object:
-        """A list or an object, which a form carries as JSON. Raises SlackRefusal `refusal` when that is broken."""
-        value = self.given(name)
+        """A list or an object, which a form carries as JSON. Raises SlackRefusal `refusal` for broken JSON."""
+        value = self.get(name)
         if not isinstance(value, str):
             return value
         try:
@@ -60,7 +60,7 @@ class ApiRequest:
             raise SlackRefusal(refusal) from error
 
     def page(self, items: list[_Item], size: int = limits.PAGE) -> tuple[list[_Item], str]:
-        """The page of `items` that was asked for, and the cursor of the next, "" at the end.
+        """The requested page of `items`, and the cursor of the next page, "" at the end.
 
         Raises SlackRefusal invalid_cursor or invalid_limit.
         """
@@ -83,18 +83,18 @@ def read_request(method: str, headers: dict[str, str], body: bytes, query: str) 
         pass
     elif kind == "application/json":
         try:
-            told = json.loads(body)
+            parsed = json.loads(body)
         except ValueError as error:
             raise SlackRefusal("invalid_json") from error
-        if not isinstance(told, dict):
+        if not isinstance(parsed, dict):
             raise SlackRefusal("json_not_object")
-        arguments |= told
+        arguments |= parsed
     elif kind == "application/x-www-form-urlencoded":
         arguments |= dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     else:
         raise SlackRefusal("invalid_post_type" if kind else "missing_post_type")
     in_body = arguments.pop("token", None)
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    # A token in the body of a JSON call is not looked at; in a form it is as good as in the header.
+    # Slack ignores a token in a JSON body. In a form it counts as much as one in the header.
     in_form = None if kind == "application/json" else in_body
     return ApiRequest(method, token.strip() if scheme.lower() == "bearer" else in_form, arguments)

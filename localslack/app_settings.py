@@ -1,6 +1,6 @@
-"""What Slack knows of the app: its names, secrets, scopes, and what its manifest asks for.
+"""The app as Slack knows it: its names, secrets, scopes and features.
 
-Invariant: with a manifest, the app gets only what the manifest asks for, as in Slack; without, it gets everything.
+Invariant: with a manifest, the app gets only what the manifest declares, as in Slack; without one, it gets everything.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ ALL_SCOPES = frozenset(
         "channels:history", "groups:read", "groups:history", "users:read", "users:read.email", "usergroups:read",
     },
 )  # fmt: skip
-"""Every scope that a method of the local Slack asks for."""
+"""Every scope that a method of the local Slack needs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A slash command as the manifest declares it."""
+class SlashCommand:
+    """A slash command as declared in the manifest."""
 
     name: str
     usage_hint: str = ""
@@ -29,31 +29,31 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """The app as installed. `commands`, `shortcuts` and `events` None means any."""
+    """The installed app. None for `commands`, `shortcuts` or `events` allows any."""
 
     id: str = "A0LOCALAPP"
-    name: str = "Countersign"
+    name: str = "Local App"
     bot_id: str = "B0LOCALBOT"
     bot_user: str = "U0LOCALBOT"
-    bot_token: str = "xoxb-local-bot"  # noqa: S105  It opens nothing but this loopback port.
+    bot_token: str = "xoxb-local-bot"  # noqa: S105  It works on this loopback port only.
     app_token: str = "xapp-local-app"  # noqa: S105  As above.
     signing_secret: str = "local-signing-secret"  # noqa: S105  As above.
     verification_token: str = "local-verification"  # noqa: S105  As above.
     scopes: frozenset[str] = ALL_SCOPES
-    commands: tuple[Command, ...] | None = None
+    commands: tuple[SlashCommand, ...] | None = None
     shortcuts: frozenset[str] | None = None
     events: frozenset[str] | None = None
     has_home_tab: bool = True
     is_revoked: bool = False
 
-    def command(self, name: str) -> Command | None:
-        """The command, or None when the app has none of that name."""
+    def command(self, name: str) -> SlashCommand | None:
+        """The command with this name, or None if the app doesn't have it."""
         if self.commands is None:
-            return Command(name)
+            return SlashCommand(name)
         return next((command for command in self.commands if command.name == name), None)
 
     def with_manifest(self, manifest: dict[str, Any]) -> AppSettings:
-        """The same app, installed from a manifest, read as Slack reads it."""
+        """The same app, installed from a parsed manifest."""
         features, settings = manifest.get("features", {}), manifest.get("settings", {})
         scopes = manifest.get("oauth_config", {}).get("scopes", {}).get("bot", [])
         return replace(
@@ -61,7 +61,7 @@ class AppSettings:
             name=features.get("bot_user", {}).get("display_name", self.name),
             scopes=frozenset(scopes),
             commands=tuple(
-                Command(
+                SlashCommand(
                     name=command["command"],
                     usage_hint=command.get("usage_hint", ""),
                     description=command.get("description", ""),

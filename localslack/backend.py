@@ -1,41 +1,41 @@
-"""What all doors of the local Slack share: the workspace, the app as installed, and what was handed out to it.
+"""What the endpoints of the local Slack share: the workspace, the installed app, and the tokens it was given.
 
-Invariant: there is one of each for one LocalSlack, so that a button, an API call and a response_url act on one state.
+Invariant: one LocalSlack has one of each, so a button, an API call and a response_url all act on the same state.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from core.clock import Clock
 from localslack.app_settings import AppSettings
+from localslack.clock import Clock
 from localslack.faults import Faults
+from localslack.interaction_tokens import InteractionTokens
 from localslack.journal import Journal
 from localslack.rate_limits import RateLimits
-from localslack.records import Json, Message, Person
-from localslack.tickets import Tickets
+from localslack.records import Json, Person, SlackMessage
 from localslack.views import Views
 from localslack.workspace import Workspace
 
 
 @dataclass(slots=True)
 class Backend:
-    """The rooms behind the doors. `url` is where they are, known once the server has its port."""
+    """The shared state. `url` is the server's address."""
 
     clock: Clock
     app: AppSettings
+    url: str
     journal: Journal = field(init=False)
     workspace: Workspace = field(init=False)
-    tickets: Tickets = field(init=False)
+    interaction_tokens: InteractionTokens = field(init=False)
     views: Views = field(init=False)
     limits: RateLimits = field(init=False)
     faults: Faults = field(init=False, default_factory=Faults)
-    url: str = ""
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.clock)
         self.workspace = Workspace(self.journal, self.app.bot_user)
-        self.tickets = Tickets(self.journal)
+        self.interaction_tokens = InteractionTokens(self.journal)
         self.views = Views(self.workspace)
         self.limits = RateLimits(self.clock)
         name = self.app.name
@@ -43,11 +43,11 @@ class Backend:
         self.workspace.add(Person(id=self.app.bot_user, name=handle, real_name=name, is_bot=True))
 
     def revoke(self) -> None:
-        """From now on every token is revoked."""
+        """Revoke every token of the app."""
         self.app = replace(self.app, is_revoked=True)
 
-    def message_json(self, message: Message) -> Json:
-        """A message as the Web API and payloads show it."""
+    def message_json(self, message: SlackMessage) -> Json:
+        """A message as the Web API returns it and payloads carry it."""
         shown: Json = {"type": "message", "user": message.user, "text": message.text, "ts": message.ts}
         shown["team"] = self.workspace.team.id
         if message.user == self.app.bot_user:

@@ -1,7 +1,7 @@
-"""Judges the blocks and views that the app sends, as Slack does, and fills in what Slack fills in.
+"""Validates the blocks and views that the app sends, as Slack does, and fills in the ids that Slack fills in.
 
-Invariant: what passes here has every `block_id` and `action_id` set, each unique where Slack wants it unique; what
-does not pass is refused with all its problems.
+Invariant: in what passes, every `block_id` and `action_id` is unique where Slack requires it, and `complete` sets the
+missing ones. What doesn't pass is refused with all its problems.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
 
 from localslack import limits
-from localslack.block_rules import Items, Report, Typed
-from localslack.block_shapes import BLOCKS, HOME, MODAL
+from localslack.block_rules import ListRule, Report, TypedRule
+from localslack.block_schema import BLOCKS, HOME, MODAL
+from localslack.records import Json
 from localslack.refusals import SlackRefusal
 
-Json: TypeAlias = dict[str, Any]
-_STILL = frozenset({"image", "plain_text", "mrkdwn"})
-"""Elements that nobody can use, and that have no action_id."""
+_STATIC = frozenset({"image", "plain_text", "mrkdwn"})
+"""Elements that can't be used and have no action_id."""
 
 
 def check_message_blocks(blocks: object) -> list[Json]:
@@ -26,7 +25,7 @@ def check_message_blocks(blocks: object) -> list[Json]:
     if not isinstance(blocks, list):
         raise SlackRefusal("invalid_blocks_format")
     report = Report("message")
-    Items(BLOCKS, limits.MESSAGE_BLOCKS, least=0).check(blocks, "/blocks", report)
+    ListRule(BLOCKS, limits.MESSAGE_BLOCKS, min_items=0).check(blocks, "/blocks", report)
     if not report.problems:
         _check_ids(blocks, "/blocks", report)
     if report.problems:
@@ -37,7 +36,7 @@ def check_message_blocks(blocks: object) -> list[Json]:
 
 
 def check_attachments(attachments: object) -> list[Json]:
-    """The attachments of a message, their blocks too. Raises SlackRefusal invalid_attachments."""
+    """The attachments of a message, with their blocks. Raises SlackRefusal invalid_ or too_many_attachments."""
     if not isinstance(attachments, list) or not all(isinstance(attached, dict) for attached in attachments):
         raise SlackRefusal("invalid_attachments")
     if len(attachments) > limits.MESSAGE_ATTACHMENTS:
@@ -54,7 +53,7 @@ def check_attachments(attachments: object) -> list[Json]:
 def check_view(view: object, kind: str, at: str = "/view") -> Json:
     """A view of this kind, `modal` or `home`. Raises SlackRefusal invalid_arguments or view_too_large."""
     report = Report(kind)
-    Typed({"home": HOME} if kind == "home" else {"modal": MODAL}).check(view, at, report)
+    TypedRule({"home": HOME} if kind == "home" else {"modal": MODAL}).check(view, at, report)
     if isinstance(view, dict) and not report.problems:
         _check_ids(view["blocks"], f"{at}/blocks", report)
         if len(json.dumps(view, ensure_ascii=False).encode()) > limits.VIEW_BYTES:
@@ -66,14 +65,14 @@ def check_view(view: object, kind: str, at: str = "/view") -> Json:
 
 
 def elements_of(block: Json) -> Iterator[Json]:
-    """The elements of a block that somebody can use."""
+    """The interactive elements of a block."""
     candidates = [*block.get("elements", []), block.get("accessory"), block.get("element")]
     if block["type"] != "rich_text":
-        yield from (element for element in candidates if element and element["type"] not in _STILL)
+        yield from (element for element in candidates if element and element["type"] not in _STATIC)
 
 
 def complete(blocks: list[Json], new_id: Callable[[], str]) -> list[Json]:
-    """The blocks with what Slack adds: ids, and the defaults of text objects."""
+    """The blocks with what Slack adds: missing ids, and the defaults of text objects."""
     return [_complete_block(block, new_id) for block in blocks]
 
 

@@ -1,40 +1,39 @@
-"""The kinds of rule that Block Kit is made of: text of some length, lists, objects with known keys.
+"""The kinds of rule that the Block Kit schema is built from: strings, numbers, lists, objects.
 
-Invariant: a value that breaks a rule is reported with Slack's words and its JSON pointer, and a broken value never
-makes a rule raise. All problems of one value are reported, not just the first.
+Invariant: a rule never raises. It reports every problem of a value, in Slack's wording and with a JSON pointer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
-Json: TypeAlias = dict[str, Any]
+from localslack.records import Json
 
 
 @dataclass(slots=True)
 class Report:
-    """The problems found so far, and what kind of surface is being checked: `message`, `modal` or `home`."""
+    """The problems found so far on one surface: `message`, `modal` or `home`."""
 
     surface: str
     problems: list[str] = field(default_factory=list)
 
     def add(self, problem: str, at: str) -> None:
-        """Note a problem at a JSON pointer."""
+        """Add a problem at a JSON pointer."""
         self.problems.append(f"{problem} [json-pointer:{at}]")
 
 
-class Rule(Protocol):
-    """Says of a JSON value what is wrong with it."""
+class BlockRule(Protocol):
+    """Validates a JSON value."""
 
     def check(self, value: object, at: str, report: Report) -> None:
-        """Report what is wrong; nothing if the value is right."""
+        """Report every problem of the value."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class BooleanRule:
     """true or false."""
 
     def check(self, value: object, at: str, report: Report) -> None:  # noqa: D102  As the protocol says.
@@ -43,43 +42,43 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
-    """A whole number between two others."""
+class IntegerRule:
+    """An integer within bounds, both included."""
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
 
     def check(self, value: object, at: str, report: Report) -> None:  # noqa: D102  As the protocol says.
         if not isinstance(value, int) or isinstance(value, bool):
             report.add("must provide a number", at)
-        elif value < self.least:
-            report.add(f"must be greater than or equal to {self.least}", at)
-        elif value > self.most:
-            report.add(f"must be less than or equal to {self.most}", at)
+        elif value < self.minimum:
+            report.add(f"must be greater than or equal to {self.minimum}", at)
+        elif value > self.maximum:
+            report.add(f"must be less than or equal to {self.maximum}", at)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A bare string."""
+class StringRule:
+    """A plain string; with `choices`, one of these."""
 
-    most: int
-    least: int = 1
+    max_length: int
+    min_length: int = 1
     choices: frozenset[str] = frozenset()
 
     def check(self, value: object, at: str, report: Report) -> None:  # noqa: D102  As the protocol says.
         if not isinstance(value, str):
             report.add("must provide a string", at)
-        elif len(value) > self.most:
-            report.add(f"must be less than {self.most + 1} characters", at)
-        elif len(value) < self.least:
-            report.add(f"must be more than {self.least - 1} characters", at)
+        elif len(value) > self.max_length:
+            report.add(f"must be less than {self.max_length + 1} characters", at)
+        elif len(value) < self.min_length:
+            report.add(f"must be more than {self.min_length - 1} characters", at)
         elif self.choices and value not in self.choices:
             report.add(f"value must be one of: {', '.join(sorted(self.choices))}", at)
 
 
 @dataclass(frozen=True, slots=True)
-class Anything:
-    """An object whose inside the local Slack does not know, such as rich text."""
+class AnyObjectRule:
+    """An object whose content isn't validated, such as rich text."""
 
     def check(self, value: object, at: str, report: Report) -> None:  # noqa: D102  As the protocol says.
         if not isinstance(value, dict):
@@ -87,45 +86,47 @@ class Anything:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class TextRule:
     """A text object."""
 
-    most: int
-    may_format: bool = False
+    max_length: int
+    allows_mrkdwn: bool = False
 
     def check(self, value: object, at: str, report: Report) -> None:  # noqa: D102  As the protocol says.
-        kinds = frozenset({"plain_text", "mrkdwn"} if self.may_format else {"plain_text"})
+        kinds = frozenset({"plain_text", "mrkdwn"} if self.allows_mrkdwn else {"plain_text"})
         kind = value.get("type") if isinstance(value, dict) else None
-        extra: dict[str, Rule] = {"emoji": Flag()} if kind == "plain_text" else {"verbatim": Flag()}
-        Record({"type": Line(most=20, choices=kinds), "text": Line(self.most)}, extra).check(value, at, report)
+        extra: dict[str, BlockRule] = {"emoji": BooleanRule()} if kind == "plain_text" else {"verbatim": BooleanRule()}
+        ObjectRule({"type": StringRule(20, choices=kinds), "text": StringRule(self.max_length)}, extra).check(
+            value, at, report
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class ListRule:
     """A list."""
 
-    rule: Rule
-    most: int
-    least: int = 1
+    rule: BlockRule
+    max_items: int
+    min_items: int = 1
 
     def check(self, value: object, at: str, report: Report) -> None:  # noqa: D102  As the protocol says.
         if not isinstance(value, list):
             report.add("must provide an array", at)
             return
-        if len(value) > self.most:
-            report.add(f"no more than {self.most} items allowed", at)
-        if len(value) < self.least:
-            report.add(f"no fewer than {self.least} items allowed", at)
+        if len(value) > self.max_items:
+            report.add(f"no more than {self.max_items} items allowed", at)
+        if len(value) < self.min_items:
+            report.add(f"no fewer than {self.min_items} items allowed", at)
         for position, item in enumerate(value):
             self.rule.check(item, f"{at}/{position}", report)
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """An object with these keys and no others. `also` is asked when the keys are known to be right."""
+class ObjectRule:
+    """An object with these keys and no others. `also` runs once the keys and their values have passed."""
 
-    required: Mapping[str, Rule]
-    optional: Mapping[str, Rule] = field(default_factory=dict)
+    required: Mapping[str, BlockRule]
+    optional: Mapping[str, BlockRule] = field(default_factory=dict)
     also: Callable[[Json, str, Report], None] | None = None
 
     def check(self, value: object, at: str, report: Report) -> None:  # noqa: D102  As the protocol says.
@@ -146,12 +147,12 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
-    """An object whose `type` says which rule it follows."""
+class TypedRule:
+    """An object whose `type` selects its rule."""
 
-    kinds: Mapping[str, Rule]
+    kinds: Mapping[str, BlockRule]
     surfaces: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Where a kind may stand, if not everywhere."""
+    """The surfaces on which a type is allowed, if not on all."""
 
     def check(self, value: object, at: str, report: Report) -> None:  # noqa: D102  As the protocol says.
         if not isinstance(value, dict):

@@ -1,6 +1,6 @@
-"""The methods chat.*: post, update, delete, whisper, and link to messages.
+"""The methods chat.*: post, update and delete messages, post ephemeral ones, and get permalinks.
 
-Invariant: a message that everybody or somebody sees went through the same checks of place, text and blocks.
+Invariant: every message passes the same checks of channel, text and blocks before anybody sees it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from localslack.api_request import ApiRequest
 from localslack.backend import Backend
 from localslack.block_kit import check_attachments, check_message_blocks, complete
 from localslack.rate_limits import POSTING, TIER_3, TIER_4
-from localslack.records import Channel, Json, Message
+from localslack.records import Channel, Json, SlackMessage
 from localslack.refusals import SlackRefusal
 
 
 def read_content(backend: Backend, request: ApiRequest) -> Json:
-    """What a message says, with the keys of Message: text, blocks, attachments.
+    """The content of a message as fields of SlackMessage: text, blocks, attachments.
 
-    Raises SlackRefusal no_text, or what is wrong with the blocks.
+    Raises SlackRefusal no_text, or the errors of the blocks or attachments.
     """
     blocks = check_message_blocks(request.structure("blocks", "invalid_blocks_format") or [])
     attachments = check_attachments(request.structure("attachments", "invalid_attachments") or [])
@@ -50,8 +50,8 @@ def _read_metadata(request: ApiRequest) -> Json | None:
     return metadata
 
 
-def _place(backend: Backend, name: str) -> Channel:
-    """Where the bot may post. A person's id stands for the direct conversation with them."""
+def _destination(backend: Backend, name: str) -> Channel:
+    """A channel where the bot may post. For a person's id, their direct messages with the bot."""
     workspace = backend.workspace
     is_person = any(person.id == name for person in workspace.people)
     channel = workspace.direct(name) if is_person else workspace.channel_named(name)
@@ -61,7 +61,7 @@ def _place(backend: Backend, name: str) -> Channel:
         return channel
     is_member = backend.app.bot_user in channel.members
     if channel.is_private and not is_member:
-        # The bot is not told that a private channel exists.
+        # Slack doesn't reveal private channels to a bot that isn't a member.
         raise SlackRefusal("channel_not_found")
     if channel.is_archived:
         raise SlackRefusal("is_archived")
@@ -70,7 +70,7 @@ def _place(backend: Backend, name: str) -> Channel:
     return channel
 
 
-def _own_message(backend: Backend, request: ApiRequest, not_own: str) -> Message:
+def _own_message(backend: Backend, request: ApiRequest, not_own: str) -> SlackMessage:
     channel = backend.workspace.channel(request.required("channel"))
     message = backend.workspace.find_message(channel.id, request.required("ts"))
     if message is None or message.is_ephemeral:
@@ -83,13 +83,13 @@ def _own_message(backend: Backend, request: ApiRequest, not_own: str) -> Message
 
 
 def _post_message(backend: Backend, request: ApiRequest) -> Json:
-    channel = _place(backend, request.required("channel"))
+    channel = _destination(backend, request.required("channel"))
     content = read_content(backend, request)
     thread_ts = request.text("thread_ts")
     if thread_ts is not None and backend.workspace.find_message(channel.id, thread_ts) is None:
         raise SlackRefusal("thread_not_found")
-    posted = backend.workspace.say(
-        Message(
+    posted = backend.workspace.post_message(
+        SlackMessage(
             ts=backend.workspace.new_ts(),
             channel=channel.id,
             user=backend.app.bot_user,
@@ -106,32 +106,32 @@ def _update(backend: Backend, request: ApiRequest) -> Json:
     if len(request.text("text") or "") > limits.UPDATED_TEXT:
         raise SlackRefusal("msg_too_long")
     content = read_content(backend, request)
-    # Text without blocks takes the blocks away; attachments stay unless they are named.
-    if request.given("text") is None:
+    # Text without blocks removes the blocks. Attachments stay unless the call names them.
+    if request.get("text") is None:
         content["text"] = message.text
     if "attachments" not in request.arguments:
         content["attachments"] = message.attachments
     content["edited_ts"] = backend.workspace.new_ts()
     if "metadata" in request.arguments:
         content["metadata"] = _read_metadata(request)
-    changed = backend.workspace.change(message.model_copy(update=content))
+    changed = backend.workspace.update_message(message.model_copy(update=content))
     answer = {"channel": changed.channel, "ts": changed.ts, "text": changed.text}
     return {**answer, "message": backend.message_json(changed)}
 
 
 def _delete(backend: Backend, request: ApiRequest) -> Json:
     message = _own_message(backend, request, "cant_delete_message")
-    backend.workspace.unsay(message)
+    backend.workspace.delete_message(message)
     return {"channel": message.channel, "ts": message.ts}
 
 
 def _post_ephemeral(backend: Backend, request: ApiRequest) -> Json:
-    channel = _place(backend, request.required("channel"))
+    channel = _destination(backend, request.required("channel"))
     user = request.required("user")
     if user not in channel.members:
         raise SlackRefusal("user_not_in_channel")
-    said = backend.workspace.say(
-        Message(
+    posted = backend.workspace.post_message(
+        SlackMessage(
             ts=backend.workspace.new_ts(),
             channel=channel.id,
             user=backend.app.bot_user,
@@ -140,7 +140,7 @@ def _post_ephemeral(backend: Backend, request: ApiRequest) -> Json:
             **read_content(backend, request),
         ),
     )
-    return {"message_ts": said.ts}
+    return {"message_ts": posted.ts}
 
 
 def _get_permalink(backend: Backend, request: ApiRequest) -> Json:
@@ -154,7 +154,7 @@ def _get_permalink(backend: Backend, request: ApiRequest) -> Json:
 
 
 CHAT_METHODS = {
-    "chat.postMessage": ApiMethod(_post_message, ("chat:write",), POSTING, is_paced_by_channel=True),
+    "chat.postMessage": ApiMethod(_post_message, ("chat:write",), POSTING, is_limited_per_channel=True),
     "chat.update": ApiMethod(_update, ("chat:write",), TIER_3),
     "chat.delete": ApiMethod(_delete, ("chat:write",), TIER_3),
     "chat.postEphemeral": ApiMethod(_post_ephemeral, ("chat:write",), TIER_4),

@@ -1,7 +1,7 @@
-"""The methods about who and where: users.*, usergroups.*, conversations.*.
+"""The methods users.*, usergroups.* and conversations.*.
 
-Invariant: they tell no more than Slack does: no e-mail without its scope, no private channel without membership, and
-next to nothing about a deactivated person.
+Invariant: they reveal no more than Slack does: no e-mail without its scope, no private channel without membership, and
+almost nothing about a deactivated person.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from localslack.api_method import ApiMethod
 from localslack.api_request import ApiRequest
 from localslack.backend import Backend
 from localslack.rate_limits import TIER_2, TIER_3, TIER_4
-from localslack.records import Channel, Json, Message, Person
+from localslack.records import Channel, Json, Person, SlackMessage
 from localslack.refusals import SlackRefusal
 
 
 def person_json(backend: Backend, person: Person) -> Json:
-    """A person as users.info shows them."""
+    """A person as users.info returns them."""
     team = person.team_id or backend.workspace.team.id
     profile: Json = {"real_name": person.real_name or person.name, "display_name": person.name, "team": team}
     if "users:read.email" in backend.app.scopes and person.email is not None:
@@ -35,7 +35,7 @@ def person_json(backend: Backend, person: Person) -> Json:
     if person.is_stranger:
         shown["is_stranger"] = True
     if not person.deleted:
-        # Slack leaves these out for deactivated people, so a missing flag is not a "no".
+        # Slack leaves these out for deactivated people, so a missing flag does not mean False.
         shown |= {
             "real_name": person.real_name or person.name,
             "tz": person.tz,
@@ -111,7 +111,7 @@ def _channel_json(backend: Backend, channel: Channel) -> Json:
 
 
 def _visible(backend: Backend, channel_id: str, right: str) -> Channel:
-    """A channel that the bot knows of. Raises SlackRefusal channel_not_found or missing_scope."""
+    """A channel that the bot can see. Raises SlackRefusal channel_not_found or missing_scope."""
     channel = backend.workspace.channel(channel_id)
     if channel.is_private and backend.app.bot_user not in channel.members:
         raise SlackRefusal("channel_not_found")
@@ -162,20 +162,20 @@ def _conversations_open(backend: Backend, request: ApiRequest) -> Json:
     return {"channel": {"id": opened.id}}
 
 
-def _said(backend: Backend, request: ApiRequest) -> list[Message]:
+def _messages_in_range(backend: Backend, request: ApiRequest) -> list[SlackMessage]:
     channel = _visible(backend, request.required("channel"), "history")
     if backend.app.bot_user not in channel.members:
         raise SlackRefusal("not_in_channel")
     oldest, latest = float(request.text("oldest") or 0), float(request.text("latest") or "inf")
-    edges = request.flag("inclusive")
+    is_inclusive = request.flag("inclusive")
     return [
         message
         for message in backend.workspace.messages(channel.id)
-        if oldest < float(message.ts) < latest or (edges and float(message.ts) in {oldest, latest})
+        if oldest < float(message.ts) < latest or (is_inclusive and float(message.ts) in {oldest, latest})
     ]
 
 
-def _shown(backend: Backend, request: ApiRequest, messages: list[Message]) -> Json:
+def _messages_page(backend: Backend, request: ApiRequest, messages: list[SlackMessage]) -> Json:
     page, cursor = request.page(messages, 100)
     with_metadata = request.flag("include_all_metadata")
     shown = [backend.message_json(m) | ({"metadata": m.metadata} if with_metadata and m.metadata else {}) for m in page]
@@ -183,16 +183,16 @@ def _shown(backend: Backend, request: ApiRequest, messages: list[Message]) -> Js
 
 
 def _conversations_history(backend: Backend, request: ApiRequest) -> Json:
-    said = [message for message in _said(backend, request) if message.thread_ts in {None, message.ts}]
-    return _shown(backend, request, list(reversed(said)))
+    posted = [message for message in _messages_in_range(backend, request) if message.thread_ts in {None, message.ts}]
+    return _messages_page(backend, request, list(reversed(posted)))
 
 
 def _conversations_replies(backend: Backend, request: ApiRequest) -> Json:
     root = request.required("ts")
-    thread = [message for message in _said(backend, request) if root in {message.ts, message.thread_ts}]
+    thread = [message for message in _messages_in_range(backend, request) if root in {message.ts, message.thread_ts}]
     if not thread:
         raise SlackRefusal("thread_not_found")
-    return _shown(backend, request, thread)
+    return _messages_page(backend, request, thread)
 
 
 def _next(cursor: str) -> Json:

@@ -1,26 +1,26 @@
-"""What people do to the elements of blocks: what is chosen at first, what they choose, and what is told of it.
+"""How people use the elements of blocks: initial values, what they enter, and how payloads report it.
 
-Invariant: a person can only choose what is on offer and press what is there; anything else raises NotOnScreen. To
-send what no client would, forge a payload instead.
+Invariant: a person can only use elements and choose options that are there; anything else raises NotOnScreen. To send
+what no client would, forge a payload instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from localslack.block_kit import elements_of
+from localslack.records import Json
 from localslack.refusals import NotOnScreen
 
-Json: TypeAlias = dict[str, Any]
-Typed: TypeAlias = Mapping[str, Mapping[str, object]]
-"""What somebody entered: {block_id: {action_id: value}}. Options are named by their values."""
+EnteredValues: TypeAlias = Mapping[str, Mapping[str, object]]
+"""What somebody entered: {block_id: {action_id: value}}. An option is given by its value."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """How an element that holds a value tells it: under which key, and under which key the first value stands."""
+class _ValueKind:
+    """How payloads report the value of an element: under which key, and under which key its initial value is."""
 
     key: str
     initial: str
@@ -28,29 +28,31 @@ class _Held:
     has_options: bool = False
 
 
-_TYPED = _Held("value", "initial_value")
-_ONE = _Held("selected_option", "initial_option", has_options=True)
-_SEVERAL = _Held("selected_options", "initial_options", is_many=True, has_options=True)
-_HELD: dict[str, _Held] = {
-    **dict.fromkeys(("plain_text_input", "email_text_input", "url_text_input", "number_input"), _TYPED),
-    **dict.fromkeys(("static_select", "external_select", "radio_buttons"), _ONE),
-    **dict.fromkeys(("checkboxes", "multi_static_select", "multi_external_select"), _SEVERAL),
-    "datepicker": _Held("selected_date", "initial_date"),
-    "timepicker": _Held("selected_time", "initial_time"),
-    "datetimepicker": _Held("selected_date_time", "initial_date_time"),
-    "users_select": _Held("selected_user", "initial_user"),
-    "channels_select": _Held("selected_channel", "initial_channel"),
-    "conversations_select": _Held("selected_conversation", "initial_conversation"),
-    "multi_users_select": _Held("selected_users", "initial_users", is_many=True),
-    "multi_channels_select": _Held("selected_channels", "initial_channels", is_many=True),
-    "multi_conversations_select": _Held("selected_conversations", "initial_conversations", is_many=True),
+_TEXT = _ValueKind("value", "initial_value")
+_ONE_OPTION = _ValueKind("selected_option", "initial_option", has_options=True)
+_MANY_OPTIONS = _ValueKind("selected_options", "initial_options", is_many=True, has_options=True)
+_VALUE_KINDS: dict[str, _ValueKind] = {
+    **dict.fromkeys(("plain_text_input", "email_text_input", "url_text_input", "number_input"), _TEXT),
+    **dict.fromkeys(("static_select", "external_select", "radio_buttons"), _ONE_OPTION),
+    **dict.fromkeys(("checkboxes", "multi_static_select", "multi_external_select"), _MANY_OPTIONS),
+    "datepicker": _ValueKind("selected_date", "initial_date"),
+    "timepicker": _ValueKind("selected_time", "initial_time"),
+    "datetimepicker": _ValueKind("selected_date_time", "initial_date_time"),
+    "users_select": _ValueKind("selected_user", "initial_user"),
+    "channels_select": _ValueKind("selected_channel", "initial_channel"),
+    "conversations_select": _ValueKind("selected_conversation", "initial_conversation"),
+    "multi_users_select": _ValueKind("selected_users", "initial_users", is_many=True),
+    "multi_channels_select": _ValueKind("selected_channels", "initial_channels", is_many=True),
+    "multi_conversations_select": _ValueKind("selected_conversations", "initial_conversations", is_many=True),
 }
 
 
-def find(blocks: list[Json], action_id: str, value: object = None, block_id: str | None = None) -> tuple[Json, Json]:
-    """The block and the element to use. Buttons that share an action_id are told apart by their value.
+def find_element(
+    blocks: list[Json], action_id: str, value: object = None, block_id: str | None = None
+) -> tuple[Json, Json]:
+    """The block and the element to use. `value` selects among buttons that share an action_id.
 
-    Raises NotOnScreen when there is no such element, or more than one.
+    Raises NotOnScreen if there is no such element, or more than one.
     """
     found = [
         (block, element)
@@ -66,13 +68,13 @@ def find(blocks: list[Json], action_id: str, value: object = None, block_id: str
     return found[0]
 
 
-def action_of(block: Json, element: Json, value: object, action_ts: str) -> Json:
-    """What `actions` says in a block_actions payload when somebody uses an element."""
+def build_action(block: Json, element: Json, value: object, action_ts: str) -> Json:
+    """The entry in the `actions` of a block_actions payload when somebody uses an element."""
     action: Json = {"action_id": element["action_id"], "block_id": block["block_id"], "type": element["type"]}
     if element["type"] == "button":
         action |= {key: element[key] for key in ("text", "value", "style", "url", "confirm") if key in element}
     elif element["type"] == "overflow":
-        action["selected_option"] = _offered(element, value)
+        action["selected_option"] = _find_option(element, value)
     else:
         action |= {key: element[key] for key in ("placeholder", "initial_option", "confirm") if key in element}
         action |= entered(element, value)
@@ -80,35 +82,35 @@ def action_of(block: Json, element: Json, value: object, action_ts: str) -> Json
 
 
 def entered(element: Json, value: object) -> Json:
-    """What the state says of an element in which somebody entered this; None is nothing. Raises NotOnScreen."""
-    held = _HELD[element["type"]]
-    if held.is_many:
+    """The state of an element in which somebody entered this value, None for nothing. Raises NotOnScreen."""
+    kind = _VALUE_KINDS[element["type"]]
+    if kind.is_many:
         chosen = value if isinstance(value, list | tuple) else [] if value is None else [value]
-        values = [_offered(element, item) if held.has_options else item for item in chosen]
-        return {"type": element["type"], held.key: values}
-    if held.has_options and value is not None:
-        value = _offered(element, value)
-    # A field that was typed in and emptied again tells null, as one that was never touched.
-    return {"type": element["type"], held.key: None if value == "" else value}
+        values = [_find_option(element, item) if kind.has_options else item for item in chosen]
+        return {"type": element["type"], kind.key: values}
+    if kind.has_options and value is not None:
+        value = _find_option(element, value)
+    # A field that was filled in and cleared again reports null, like one that was never touched.
+    return {"type": element["type"], kind.key: None if value == "" else value}
 
 
-def state_of(blocks: list[Json], before: Json, typed: Typed) -> Json:
-    """The `values` of a state: what was typed now, else what was there before, else what the app had filled in.
+def build_state(blocks: list[Json], before: Json, typed: EnteredValues) -> Json:
+    """The `values` of a view's state: what was entered now, else the value from before, else the initial value.
 
-    Raises NotOnScreen when something was typed where nothing can be typed.
+    Raises NotOnScreen if a value was entered for a field that isn't there.
     """
     values: Json = {}
     for block in blocks:
         for element in elements_of(block):
-            if (held := _HELD.get(element["type"])) is None:
+            if (kind := _VALUE_KINDS.get(element["type"])) is None:
                 continue
             block_id, action_id = block["block_id"], element["action_id"]
-            told = before.get(block_id, {}).get(action_id)
+            state = before.get(block_id, {}).get(action_id)
             if action_id in (now := typed.get(block_id, {})):
-                told = entered(element, now[action_id])
-            elif told is None or told["type"] != element["type"]:
-                told = {"type": element["type"], held.key: element.get(held.initial, [] if held.is_many else None)}
-            values.setdefault(block_id, {})[action_id] = told
+                state = entered(element, now[action_id])
+            elif state is None or state["type"] != element["type"]:
+                state = {"type": element["type"], kind.key: element.get(kind.initial, [] if kind.is_many else None)}
+            values.setdefault(block_id, {})[action_id] = state
     for block_id, fields in typed.items():
         for action_id in fields:
             if action_id not in values.get(block_id, {}):
@@ -116,26 +118,26 @@ def state_of(blocks: list[Json], before: Json, typed: Typed) -> Json:
     return values
 
 
-def mistakes(blocks: list[Json], values: Json) -> dict[str, str]:
-    """What the client itself objects to before it sends a form, by block_id: empty and too short or long fields."""
+def client_errors(blocks: list[Json], values: Json) -> dict[str, str]:
+    """The errors that the client shows before it submits a modal, by block_id: empty, too short or too long fields."""
     found: dict[str, str] = {}
     for block in (block for block in blocks if block["type"] == "input"):
         element = block["element"]
-        told = values[block["block_id"]][element["action_id"]]
-        value = told[_HELD[element["type"]].key]
+        state = values[block["block_id"]][element["action_id"]]
+        value = state[_VALUE_KINDS[element["type"]].key]
         if value in (None, [], ""):
             if not block.get("optional"):
                 found[block["block_id"]] = "Please complete this required field."
         elif element["type"] == "plain_text_input":
-            least, most = element.get("min_length", 0), element.get("max_length")
-            if len(value) < least:
-                found[block["block_id"]] = f"Please enter at least {least} characters."
-            elif most is not None and len(value) > most:
-                found[block["block_id"]] = f"Please enter no more than {most} characters."
+            min_length, max_length = element.get("min_length", 0), element.get("max_length")
+            if len(value) < min_length:
+                found[block["block_id"]] = f"Please enter at least {min_length} characters."
+            elif max_length is not None and len(value) > max_length:
+                found[block["block_id"]] = f"Please enter no more than {max_length} characters."
     return found
 
 
-def _offered(element: Json, value: object) -> Json:
+def _find_option(element: Json, value: object) -> Json:
     if element["type"].endswith("external_select"):
         return {"text": {"type": "plain_text", "text": str(value), "emoji": True}, "value": str(value)}
     options = list(element.get("options", []))
@@ -145,4 +147,4 @@ def _offered(element: Json, value: object) -> Json:
         if option["value"] == value:
             chosen: Json = option
             return chosen
-    raise NotOnScreen(f"{value!r} is not on offer; there are: {[option['value'] for option in options]}")
+    raise NotOnScreen(f"{value!r} isn't an option; there are: {[option['value'] for option in options]}")

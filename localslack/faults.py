@@ -1,7 +1,7 @@
-"""Faults that a test lets the next calls of a method meet.
+"""Faults that a test injects into the next calls of a method.
 
-Invariant: a call meets the faults scripted for it in the order in which they were scripted, each as often as it was
-scripted, and without a fault left it is served as always.
+Invariant: calls meet the scripted faults in order, each as often as it was scripted. Without one left, a call is
+served as usual.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-Json: TypeAlias = dict[str, Any]
+from localslack.records import Json
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answers `{"ok": false, "error": …}` and does nothing, say for `internal_error` or `account_inactive`."""
+    """Answers `{"ok": false, "error": …}` without carrying out the call: `internal_error`, `account_inactive`, …."""
 
     error: str
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimited:
-    """Answers 429 with this Retry-After and does nothing."""
+    """Answers 429 with this Retry-After, in seconds, without carrying out the call."""
 
     retry_after: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """Answers with this status and a body that is not JSON. `after_effect`: the call is carried out all the same."""
+    """Answers with this status and a body that isn't JSON. With `after_effect`, the call is carried out first."""
 
     status: int = 503
     after_effect: bool = False
@@ -39,16 +39,16 @@ class ServerError:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Drops the connection without an answer, before the call is carried out or after."""
+    """Drops the connection without an answer. With `after_effect`, the call is carried out first."""
 
     after_effect: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Stall:
-    """Keeps a call waiting until it is released, then serves it. `after_effect`: only the answer waits.
+    """Holds a call until it's released, then serves it. With `after_effect`, only the answer is held.
 
-    `reached` is set once a call waits. One Stall may hold many calls; LocalSlack.stop() releases them all.
+    `reached` is set once a call is held. One Stall may hold many calls; `LocalSlack.stop` releases them all.
     """
 
     after_effect: bool = False
@@ -58,7 +58,7 @@ class Stall:
     _is_released: bool = False
 
     def release(self) -> None:
-        """Let all calls go on, those to come too."""
+        """Release all calls, and let those to come pass."""
         with self._lock:
             self._is_released = True
             wakers, self._wakers = self._wakers, []
@@ -66,7 +66,7 @@ class Stall:
             wake()
 
     async def wait(self) -> None:
-        """Wait for the release, without holding a thread: hundreds of calls may be stalled at once."""
+        """Wait for the release without blocking a thread: hundreds of calls may be stalled at once."""
         loop, released = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
@@ -93,7 +93,7 @@ class _Scripted:
 
 
 class Faults:
-    """The script of faults. A response_url counts as the method `response_url`."""
+    """The scripted faults. A call of a response_url counts as the method `response_url`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -108,9 +108,9 @@ class Faults:
         times: int | None = 1,
         where: Callable[[Json], bool] | None = None,
     ) -> None:
-        """Let the next call meet `fault`, or the next `times` of them; None is all, until `clear`.
+        """Make the next call meet `fault`, or the next `times` calls; None means all calls until `clear`.
 
-        With `method`, say "chat.postMessage", and with `where`, asked with the arguments, other calls pass.
+        `method`, for example "chat.postMessage", and `where`, a check of the arguments, limit it to matching calls.
         """
         with self._lock:
             self._script.append(_Scripted(fault, method, where, times))
@@ -118,12 +118,12 @@ class Faults:
                 self._stalls.append(fault)
 
     def clear(self) -> None:
-        """Forget all that is scripted. What is stalled stays stalled."""
+        """Remove all scripted faults. Stalled calls stay stalled."""
         with self._lock:
             self._script.clear()
 
     def take(self, method: str, arguments: Json) -> Fault | None:
-        """The fault that this call meets, or None."""
+        """The fault for this call, or None. Counts the use."""
         with self._lock:
             for scripted in self._script:
                 if scripted.method not in {None, method} or not (scripted.where is None or scripted.where(arguments)):
@@ -136,7 +136,7 @@ class Faults:
             return None
 
     def release_all(self) -> None:
-        """Let go of everything that was ever stalled."""
+        """Release every stalled call."""
         with self._lock:
             stalls = list(self._stalls)
         for stall in stalls:

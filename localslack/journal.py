@@ -1,7 +1,6 @@
-"""What happened in the local Slack, in order, for whoever listens.
+"""The log of API calls, the listeners for changes, and the lock of the workspace.
 
-Invariant: one lock guards the whole workspace. A listener hears every change once, in the order in which the changes
-were made.
+Invariant: one lock guards the whole workspace. A listener gets every change once, in the order of the changes.
 """
 
 from __future__ import annotations
@@ -11,23 +10,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
-from core.clock import Clock, format_time
+from localslack.clock import Clock, format_time
+from localslack.records import Json
 
-Json: TypeAlias = dict[str, Any]
 Listener: TypeAlias = Callable[[Json], None]
 _Seen = TypeVar("_Seen")
 
-_LOOK_AGAIN_SECONDS = 0.02
-"""How soon `wait_until` looks again although nothing happened in Slack: its condition may be about the app."""
+_POLL_SECONDS = 0.02
+"""How often `wait_until` checks without a change in Slack: its condition may be about the app."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One call of the Web API: what the app sent, less its token, and what it was answered.
+    """One call of the Web API: what the app sent, without its token, and the answer.
 
-    `status` and `answer` are None when the connection was dropped instead.
+    `status` and `answer` are None if the connection was dropped instead.
     """
 
     at: datetime
@@ -38,7 +37,7 @@ class ApiCall:
 
     @property
     def error(self) -> str | None:
-        """Slack's word for what was wrong, or None."""
+        """The error code, or None."""
         error = (self.answer or {}).get("error")
         return None if error is None else str(error)
 
@@ -64,7 +63,7 @@ class Journal:
             return list(self._calls)
 
     def record_call(self, call: ApiCall) -> None:
-        """Note a call, and tell the listeners."""
+        """Log a call, and notify the listeners."""
         with self.lock:
             self._calls.append(call)
             self.publish(
@@ -73,9 +72,9 @@ class Journal:
             )
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Tell `listener` of every change from now on. Returns what ends it.
+        """Call `listener` with every change from now on. Returns a function that ends this.
 
-        It is called under the lock, on the thread that made the change: it may read, and must not wait.
+        It's called under the lock, on the thread that made the change: it may read the state, and must not wait.
         """
         with self.lock:
             self._listeners.append(listener)
@@ -86,22 +85,22 @@ class Journal:
 
         return unsubscribe
 
-    def publish(self, kind: str, what: Json) -> None:
-        """Tell everybody. The caller holds the lock if the change has to be seen with it."""
+    def publish(self, kind: str, details: Json) -> None:
+        """Notify the listeners of a change. Hold the lock if they must see the change together with the event."""
         with self._changed:
             self._number += 1
-            event = {"number": self._number, "at": format_time(self.clock.now()), "type": kind, **what}
+            event = {"number": self._number, "at": format_time(self.clock.now()), "type": kind, **details}
             for listener in list(self._listeners):
                 listener(event)
             self._changed.notify_all()
 
     def wait_until(self, check: Callable[[], _Seen], seconds: float = 10.0) -> _Seen:
-        """What `check` gives as soon as that is truthy. Raises TimeoutError after `seconds` of the machine's time."""
+        """What `check` returns as soon as that is truthy. Raises TimeoutError after `seconds` of the machine's time."""
         end = time.monotonic() + seconds
-        # The check runs without the lock, since it may ask the app, which may ask Slack.
+        # The check runs without the lock: it may call the app, which may call Slack.
         while not (seen := check()):
             if time.monotonic() > end:
-                raise TimeoutError(f"nothing to see within {seconds:g} s")
+                raise TimeoutError(f"the condition wasn't met within {seconds:g} s")
             with self._changed:
-                self._changed.wait(_LOOK_AGAIN_SECONDS)
+                self._changed.wait(_POLL_SECONDS)
         return seen

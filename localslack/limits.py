@@ -1,7 +1,6 @@
-"""Slack's limits, each beside where it is written.
+"""Slack's limits, each next to its source.
 
-Invariant: the local Slack refuses at exactly these numbers. Where Slack publishes none, the comment says what stands
-in.
+Invariant: the local Slack refuses at exactly these numbers. Where Slack publishes none, a comment explains the number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The payloads that Slack sends, built from the workspace: complete, with every key that Slack's own carry.
+"""The payloads that Slack sends, with every key that Slack's own have.
 
-Invariant: a payload says who acted and where by ids of the workspace, carries a fresh trigger_id where Slack's does,
-and a response_url only where there is a message or a channel to answer in.
+Invariant: a payload names people and channels by their ids, and has a fresh trigger_id where Slack's has one. It has a
+response_url only if there is a message or a channel to respond in.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from localslack.backend import Backend
-from localslack.records import Channel, Json, Message, Person, View
+from localslack.records import Channel, Json, Person, SlackMessage, View
 from localslack.view_methods import view_json
 
 
 @dataclass(frozen=True, slots=True)
 class Payloads:
-    """Builds payloads. Each call hands out its own trigger_id and response_url."""
+    """Builds payloads. Each gets its own trigger_id and response_url."""
 
     backend: Backend
 
     def command(self, person: Person, channel: Channel, name: str, text: str) -> Json:
-        """A slash command; every value is text, since a form has nothing else."""
+        """A slash command. Every value is text, because it's sent as a form."""
         team = self._team(person)
         return {
             "token": self.backend.app.verification_token,
@@ -35,20 +35,20 @@ class Payloads:
             "api_app_id": self.backend.app.id,
             "is_enterprise_install": "false",
             "response_url": self._response_url(person.id, channel.id),
-            "trigger_id": self.backend.tickets.new_trigger(person.id),
+            "trigger_id": self.backend.interaction_tokens.new_trigger(person.id),
         }
 
     def shortcut(self, person: Person, callback_id: str) -> Json:
-        """A global shortcut. It comes from no channel, so it has no response_url."""
+        """A global shortcut. It has no channel, and so no response_url."""
         return {
             **self._interaction("shortcut", person),
             "action_ts": self.backend.workspace.new_ts(),
             "callback_id": callback_id,
-            "trigger_id": self.backend.tickets.new_trigger(person.id),
+            "trigger_id": self.backend.interaction_tokens.new_trigger(person.id),
         }
 
-    def message_action(self, person: Person, message: Message, action: Json, values: Json) -> Json:
-        """Somebody used an element of a message. An ephemeral message is not told, only where it was."""
+    def message_action(self, person: Person, message: SlackMessage, action: Json, values: Json) -> Json:
+        """Somebody used an element of a message. For an ephemeral message, the payload doesn't carry the message."""
         channel = self.backend.workspace.channel(message.channel)
         container: Json = {
             "type": "message",
@@ -61,7 +61,7 @@ class Payloads:
         payload = {
             **self._interaction("block_actions", person),
             "container": container,
-            "trigger_id": self.backend.tickets.new_trigger(person.id),
+            "trigger_id": self.backend.interaction_tokens.new_trigger(person.id),
             "channel": {"id": channel.id, "name": channel.name_in_payloads},
             "state": {"values": values},
             "response_url": self._response_url(person.id, channel.id, message.ts),
@@ -71,7 +71,7 @@ class Payloads:
 
     def view_action(self, person: Person, view: View, action: Json) -> Json:
         """Somebody used an element of a modal or of their Home tab."""
-        trigger_id = self.backend.tickets.new_trigger(person.id, view.id if view.type == "modal" else None)
+        trigger_id = self.backend.interaction_tokens.new_trigger(person.id, view.id if view.type == "modal" else None)
         return {
             **self._interaction("block_actions", person),
             "container": {"type": "view", "view_id": view.id},
@@ -81,16 +81,16 @@ class Payloads:
         }
 
     def view_submission(self, person: Person, view: View) -> Json:
-        """Somebody sent a form."""
+        """Somebody submitted a modal."""
         return {
             **self._interaction("view_submission", person),
-            "trigger_id": self.backend.tickets.new_trigger(person.id, view.id),
+            "trigger_id": self.backend.interaction_tokens.new_trigger(person.id, view.id),
             "view": view_json(self.backend, view),
             "response_urls": self._response_urls(person, view),
         }
 
     def view_closed(self, person: Person, view: View, *, is_cleared: bool) -> Json:
-        """Somebody closed a modal that asked to be told."""
+        """Somebody closed a modal that has `notify_on_close`."""
         closed = {**self._interaction("view_closed", person), "view": view_json(self.backend, view)}
         return {**closed, "is_cleared": is_cleared}
 
@@ -118,7 +118,7 @@ class Payloads:
         }
 
     def app_home_opened(self, person: Person) -> Json:
-        """Somebody opened the Home tab; the view is told once there is one."""
+        """Somebody opened the Home tab. The event carries the view if one was published."""
         event: Json = {
             "type": "app_home_opened",
             "user": person.id,
@@ -131,7 +131,7 @@ class Payloads:
         return self.event(event)
 
     def url_verification(self, challenge: str) -> Json:
-        """What Slack sends when a request URL is entered."""
+        """The challenge that Slack sends when a request URL is entered."""
         return {"token": self.backend.app.verification_token, "challenge": challenge, "type": "url_verification"}
 
     def _interaction(self, kind: str, person: Person) -> Json:
@@ -149,22 +149,21 @@ class Payloads:
 
     def _team(self, person: Person) -> dict[str, str]:
         team = self.backend.workspace.team
-        # Somebody from elsewhere comes with the workspace they come from.
-        elsewhere = person.team_id is not None and person.team_id != team.id
-        if elsewhere:
-            return {"id": str(person.team_id), "domain": "elsewhere"}
+        # A person from another workspace is reported with that workspace.
+        if person.team_id is not None and person.team_id != team.id:
+            return {"id": person.team_id, "domain": "elsewhere"}
         return {"id": team.id, "domain": team.domain}
 
     def _response_url(self, user: str, channel: str, source: str | None = None) -> str:
-        return f"{self.backend.url}/response/{self.backend.tickets.new_response_url(user, channel, source)}"
+        return f"{self.backend.url}/response/{self.backend.interaction_tokens.new_response_url(user, channel, source)}"
 
     def _response_urls(self, person: Person, view: View) -> list[Json]:
         urls = []
         for block in (block for block in view.blocks if block["type"] == "input"):
             element = block["element"]
-            told = view.values[block["block_id"]][element["action_id"]]
-            channel = told.get("selected_conversation") or told.get("selected_channel")
+            value = view.values[block["block_id"]][element["action_id"]]
+            channel = value.get("selected_conversation") or value.get("selected_channel")
             if element.get("response_url_enabled") and channel:
-                place = {"block_id": block["block_id"], "action_id": element["action_id"], "channel_id": channel}
-                urls.append({**place, "response_url": self._response_url(person.id, channel)})
+                source = {"block_id": block["block_id"], "action_id": element["action_id"], "channel_id": channel}
+                urls.append({**source, "response_url": self._response_url(person.id, channel)})
         return urls

@@ -1,6 +1,6 @@
-"""The records of the workspace: who is there, where they talk, what was said and shown.
+"""The records of the workspace: people, user groups, channels, messages and views.
 
-Invariant: a record never changes; a change makes a new one. So what a reader was given stays what it saw.
+Invariant: records are immutable; a change makes a new one. What a reader was given stays as it was.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class _Record(BaseModel):
 
 
 class Team(_Record):
-    """A Slack workspace, as its own or as the home of a person from elsewhere."""
+    """A Slack workspace."""
 
     id: str = "T0LOCAL01"
     domain: str = "local"
@@ -25,7 +25,7 @@ class Team(_Record):
 
 
 class Person(_Record):
-    """Somebody, human or bot. `team_id` None means this workspace; a stranger comes in over Slack Connect."""
+    """A person or a bot. `team_id` None means this workspace; a stranger comes from another one over Slack Connect."""
 
     id: str
     name: str
@@ -53,7 +53,7 @@ class UserGroup(_Record):
 
 
 class Channel(_Record):
-    """A channel, or a direct conversation with the bot when `im_user` says with whom."""
+    """A channel; or, if `im_user` is set, the bot's direct messages with that person."""
 
     id: str
     name: str
@@ -65,14 +65,14 @@ class Channel(_Record):
 
     @property
     def name_in_payloads(self) -> str:
-        """How payloads name it: only public channels by their name."""
+        """The `channel_name` in payloads, which gives only public channels by name."""
         if self.im_user is not None:
             return "directmessage"
         return "privategroup" if self.is_private else self.name
 
 
-class Message(_Record):
-    """A message as it was at one moment. `to` is who alone sees it, for an ephemeral one."""
+class SlackMessage(_Record):
+    """A message at one moment. For an ephemeral message, `to` is the one person who sees it."""
 
     ts: str
     channel: str
@@ -87,7 +87,7 @@ class Message(_Record):
 
     @property
     def is_ephemeral(self) -> bool:
-        """Whether one person alone sees it."""
+        """Whether only one person sees it."""
         return self.to is not None
 
     @property
@@ -97,7 +97,7 @@ class Message(_Record):
 
 
 class View(_Record):
-    """A modal or a Home tab as it was at one moment. `content` is what the app sent, with every id filled in."""
+    """A modal or a Home tab at one moment. `content` is what the app sent, with every id filled in."""
 
     id: str
     user: str
@@ -114,7 +114,7 @@ class View(_Record):
 
     @property
     def callback_id(self) -> str:
-        """The app's name for it, or ""."""
+        """The callback_id that the app gave it, or ""."""
         return str(self.content.get("callback_id", ""))
 
     @property

@@ -1,6 +1,6 @@
-"""How the local Slack says no.
+"""The errors that the local Slack raises.
 
-Invariant: every refusal carries the very word that Slack uses, since the bot decides by it.
+Invariant: every refusal carries the error code that Slack uses, because apps branch on it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class SlackRefusal(Exception):
-    """The answer `{"ok": false, "error": …}`, as the method's page in Slack's documentation names the error."""
+    """The answer `{"ok": false, "error": …}`, with the error as Slack's reference for the method names it."""
 
     def __init__(self, error: str, *, problems: list[str] | None = None, **details: Any) -> None:  # noqa: ANN401
-        # `details` are further keys of the answer, of whatever JSON type Slack gives them.
+        # `details` are further keys of the answer, of any JSON type.
         super().__init__(error)
         self.error = error
         self.problems = problems or []
@@ -29,4 +29,4 @@ class SlackRefusal(Exception):
 
 
 class NotOnScreen(Exception):
-    """A driven person tried what their client would not let them do, say to press a button that is not there."""
+    """A test did what no Slack client allows, for example pressed a button that isn't there."""

@@ -1,7 +1,7 @@
-"""The door /link: websockets that the app opened, over which payloads go out and acknowledgements come back.
+"""The endpoint /link: Socket Mode, which sends payloads over websockets that the app has opened.
 
-Invariant: a payload goes over one connection, whichever is next, and is acknowledged by its own envelope_id or not at
-all. A ticket opens one connection; at most ten are open.
+Invariant: a payload goes over one connection, in turn, and only its own envelope_id acknowledges it. A ticket opens
+one connection; at most ten are open.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from datetime import datetime
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from localslack import limits
+from localslack.app_transport import PayloadKind, Reply
 from localslack.backend import Backend
-from localslack.delivery import Kind, Reply
 from localslack.records import Json
 
 _OK = 200
@@ -34,11 +34,11 @@ class _Connection:
 
 
 class SocketMode:
-    """All open connections of the app. `patience` is how long an acknowledgement is waited for, in seconds."""
+    """All open connections of the app. `timeout_seconds` is how long to wait for an acknowledgement."""
 
-    def __init__(self, backend: Backend, patience: float) -> None:
+    def __init__(self, backend: Backend, timeout_seconds: float) -> None:
         self._backend = backend
-        self._patience = patience
+        self.timeout_seconds = timeout_seconds
         self._lock = threading.Lock()
         self._connections: list[_Connection] = []
         self._tickets: dict[str, datetime] = {}
@@ -47,26 +47,26 @@ class SocketMode:
 
     @property
     def connection_count(self) -> int:
-        """How many connections are open and greeted."""
+        """How many connections are open, after their hello."""
         with self._lock:
             return len(self._connections)
 
     @property
     def greeted_count(self) -> int:
-        """How many connections were opened so far."""
+        """How many connections got a hello so far."""
         with self._lock:
             return self._greeted
 
     def new_url(self) -> str:
-        """Where the app may open one connection, for half a minute."""
+        """A URL for opening one connection, valid for half a minute."""
         ticket = secrets.token_urlsafe(18)
         with self._lock:
             self._tickets[ticket] = self._backend.clock.now()
         return f"ws{self._backend.url.removeprefix('http')}/link/?ticket={ticket}&app_id={self._backend.app.id}"
 
-    # Towards the app -----------------------------------------------------------------------------------------------
+    # To the app ----------------------------------------------------------------------------------------------------
 
-    def send(self, kind: Kind, payload: Json, retry: tuple[int, str] | None = None) -> Reply:
+    def send(self, kind: PayloadKind, payload: Json, retry: tuple[int, str] | None = None) -> Reply:
         """Send a payload in an envelope, and wait for its acknowledgement."""
         envelope_id = str(uuid.uuid4())
         envelope: Json = {"envelope_id": envelope_id, "payload": payload, "type": kind}
@@ -79,37 +79,35 @@ class SocketMode:
         connection = self._next_connection(envelope_id, acknowledged)
         if connection is None:
             return Reply(None, "", "", 0.0, "dispatch_failed")
-        self._say(connection, envelope)
+        self._send_to(connection, envelope)
         try:
-            told = acknowledged.result(self._patience)
+            response = acknowledged.result(self.timeout_seconds)
         except TimeoutError:
             return Reply(None, "", "", time.monotonic() - began, "operation_timeout")
         except CancelledError:
             return Reply(None, "", "", time.monotonic() - began, "dispatch_failed")
         finally:
             connection.waiting.pop(envelope_id, None)
-        body = json.dumps(told["payload"]) if told.get("payload") else ""
+        body = json.dumps(response["payload"]) if response.get("payload") else ""
         return Reply(_OK, body, "application/json" if body else "", time.monotonic() - began)
 
     def warn(self) -> None:
-        """Tell every connection that it will be closed in about ten seconds."""
-        self._say_to_all({"type": "disconnect", "reason": "warning", "debug_info": {"host": "applink-local"}})
+        """Warn every connection that it will be closed in about ten seconds."""
+        warning: Json = {"type": "disconnect", "reason": "warning", "debug_info": {"host": "applink-local"}}
+        for connection in self._open_connections():
+            self._send_to(connection, warning)
 
     def refresh(self, *, leave_open: bool = False) -> None:
-        """Tell every connection to give way to a new one, then close it, or leave that to the app."""
-        told: Json = {"type": "disconnect", "reason": "refresh_requested", "debug_info": {"host": "applink-local"}}
-        with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            self._say(connection, told)
+        """Ask the app to replace every connection, then close the old ones; with `leave_open`, the app closes them."""
+        request: Json = {"type": "disconnect", "reason": "refresh_requested", "debug_info": {"host": "applink-local"}}
+        for connection in self._open_connections():
+            self._send_to(connection, request)
             if not leave_open:
                 self._close(connection)
 
     def drop(self) -> None:
-        """Close every connection from Slack's side without a word, as a restart of Slack would."""
-        with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
+        """Close every connection without warning, as a restart of Slack would."""
+        for connection in self._open_connections():
             self._close(connection)
 
     def _next_connection(self, envelope_id: str, acknowledged: Future[Json]) -> _Connection | None:
@@ -121,15 +119,13 @@ class SocketMode:
             connection.waiting[envelope_id] = acknowledged
             return connection
 
-    def _say_to_all(self, what: Json) -> None:
+    def _open_connections(self) -> list[_Connection]:
         with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            self._say(connection, what)
+            return list(self._connections)
 
     @staticmethod
-    def _say(connection: _Connection, what: Json) -> None:
-        asyncio.run_coroutine_threadsafe(connection.websocket.send_text(json.dumps(what)), connection.loop)
+    def _send_to(connection: _Connection, message: Json) -> None:
+        asyncio.run_coroutine_threadsafe(connection.websocket.send_text(json.dumps(message)), connection.loop)
 
     @staticmethod
     def _close(connection: _Connection) -> None:
@@ -138,7 +134,7 @@ class SocketMode:
     # From the app --------------------------------------------------------------------------------------------------
 
     async def serve(self, websocket: WebSocket) -> None:
-        """Hold one connection until either side ends it."""
+        """Serve one connection until either side closes it."""
         await websocket.accept()
         if not self._take_ticket(websocket.query_params.get("ticket", "")):
             await websocket.close(4001, "invalid ticket")
@@ -178,16 +174,16 @@ class SocketMode:
     @staticmethod
     def _acknowledge(connection: _Connection, text: str) -> None:
         try:
-            told = json.loads(text)
+            response = json.loads(text)
         except ValueError:
             return
-        waiting = connection.waiting.pop(str(told.get("envelope_id")), None) if isinstance(told, dict) else None
+        waiting = connection.waiting.pop(str(response.get("envelope_id")), None) if isinstance(response, dict) else None
         if waiting is not None and not waiting.done():
-            waiting.set_result(told)
+            waiting.set_result(response)
 
     def _forget(self, connection: _Connection) -> None:
         with self._lock:
             self._connections.remove(connection)
-        # Nobody will acknowledge these any more.
+        # Their acknowledgements can't come any more.
         for waiting in list(connection.waiting.values()):
             waiting.cancel()

@@ -1,6 +1,6 @@
-"""The methods views.*, and how a view looks in their answers and in payloads.
+"""The methods views.*, and the JSON of a view in their answers and in payloads.
 
-Invariant: a trigger_id is used up only by a call that opened something.
+Invariant: only a call that opened a view uses up its trigger_id.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from localslack.refusals import SlackRefusal
 
 
 def view_json(backend: Backend, view: View) -> Json:
-    """A view as Slack shows it, with everything that Slack fills in."""
+    """A view as Slack returns it, with everything that Slack fills in."""
     team = backend.workspace.team.id
     content = {"private_metadata": "", "callback_id": "", "external_id": "", **view.content}
     if view.type == "modal":
@@ -43,14 +43,16 @@ def _push(backend: Backend, request: ApiRequest) -> Json:
 
 
 def _with_trigger(backend: Backend, request: ApiRequest, *, is_push: bool) -> Json:
-    # The two names mean one thing; payloads carry only trigger_id outside workflows.
-    trigger = backend.tickets.look_at_trigger(request.text("interactivity_pointer") or request.required("trigger_id"))
+    # Two names for the same token; outside workflows, payloads carry trigger_id only.
+    trigger = backend.interaction_tokens.check_trigger(
+        request.text("interactivity_pointer") or request.required("trigger_id")
+    )
     content = check_view(request.structure("view", "invalid_arguments"), "modal")
     if is_push and trigger.view_id is None:
         raise SlackRefusal("not_found")
     show = backend.views.push if is_push else backend.views.open
     view = show(trigger.user, content)
-    backend.tickets.exchange(trigger)
+    backend.interaction_tokens.exchange(trigger)
     return {"view": view_json(backend, view)}
 
 

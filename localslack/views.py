@@ -1,7 +1,7 @@
-"""Modals and Home tabs: how they are opened, stacked, changed under a hash, and closed.
+"""Modals and Home tabs: opening, stacking, updating under a hash, and closing.
 
-Invariant: a view changes only under its present hash, if the app gave one; a person has at most three modals stacked;
-an external_id names one view at a time. What somebody typed survives an update that keeps the field.
+Invariant: an update with a hash needs the current one. A person has at most three modals open. An external_id belongs
+to one view at a time. What somebody entered survives an update that keeps the field.
 """
 
 from __future__ import annotations
@@ -10,28 +10,31 @@ import secrets
 
 from localslack import limits
 from localslack.block_kit import complete
-from localslack.elements import Typed, state_of
+from localslack.elements import EnteredValues, build_state
 from localslack.records import Json, View
 from localslack.refusals import SlackRefusal
 from localslack.workspace import Workspace
 
 
 class Views:
-    """The views of one workspace. Contents have been judged by `block_kit.check_view` before they come here."""
+    """The views of one workspace. Validate their content with `block_kit.check_view` first."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._lock = workspace.journal.lock
 
     def open(self, user: str, content: Json) -> View:
-        """A modal as the only one on the person's screen. Raises SlackRefusal duplicate_external_id."""
+        """Open a modal as the only one on the person's screen. Raises SlackRefusal duplicate_external_id."""
         with self._lock:
             view = self._new(user, content)
             self._workspace.show_modals(user, [view])
             return view
 
     def push(self, user: str, content: Json) -> View:
-        """A modal on top of the person's others. Raises SlackRefusal push_limit_reached or duplicate_external_id."""
+        """Open a modal on top of the others.
+
+        Raises SlackRefusal not_found if none is open, push_limit_reached or duplicate_external_id.
+        """
         with self._lock:
             stack = self._workspace.modals(user)
             if not stack:
@@ -43,30 +46,30 @@ class Views:
             return view
 
     def publish(self, user: str, content: Json, given_hash: str | None) -> View:
-        """The person's Home tab. Raises SlackRefusal hash_conflict or duplicate_external_id."""
+        """Publish the person's Home tab. Raises SlackRefusal hash_conflict or duplicate_external_id."""
         with self._lock:
             home = self._workspace.home(user)
             if home is None:
                 view = self._new(user, content)
             else:
                 _check_hash(home, given_hash)
-                view = self._renewed(home, content)
+                view = self._updated(home, content)
             self._workspace.show_home(view)
             return view
 
     def update(self, view: View, content: Json, given_hash: str | None = None) -> View:
-        """The view with new content. Raises SlackRefusal hash_conflict, not_found or duplicate_external_id."""
+        """Replace the content of a view. Raises SlackRefusal hash_conflict, view_not_found or duplicate_external_id."""
         with self._lock:
-            present = self.find(view.id)
-            _check_hash(present, given_hash)
-            if content["type"] != present.type:
+            current = self.find(view.id)
+            _check_hash(current, given_hash)
+            if content["type"] != current.type:
                 raise SlackRefusal("invalid_arguments", problems=["view type cannot change [json-pointer:/view/type]"])
-            renewed = self._renewed(present, content)
-            self._show(renewed)
-            return renewed
+            updated = self._updated(current, content)
+            self._show(updated)
+            return updated
 
     def find(self, view_id: str | None = None, external_id: str | None = None) -> View:
-        """A view that is on screen or under one that is. Raises SlackRefusal view_not_found."""
+        """A Home tab or an open modal. Raises SlackRefusal view_not_found."""
         with self._lock:
             for view in self._workspace.all_views():
                 if view.id == view_id or (external_id and view.content.get("external_id") == external_id):
@@ -74,25 +77,25 @@ class Views:
             raise SlackRefusal("view_not_found")
 
     def close(self, view: View, *, whole_stack: bool = False) -> list[View]:
-        """Close a modal and those above it, or all of them. Returns what was closed, the top one first."""
+        """Close a modal and those above it, or all of them. Returns the closed ones, the top one first."""
         with self._lock:
             stack = self._workspace.modals(view.user)
             ids = [shown.id for shown in stack]
             if view.id not in ids:
                 return []
-            keep = 0 if whole_stack else ids.index(view.id)
-            self._workspace.show_modals(view.user, stack[:keep])
-            return list(reversed(stack[keep:]))
+            kept = 0 if whole_stack else ids.index(view.id)
+            self._workspace.show_modals(view.user, stack[:kept])
+            return list(reversed(stack[kept:]))
 
-    def enter(self, view: View, typed: Typed) -> View:
-        """The view with what the person typed into it. Raises NotOnScreen, or SlackRefusal view_not_found."""
+    def enter(self, view: View, typed: EnteredValues) -> View:
+        """Enter values. Returns the view with them. Raises NotOnScreen, or SlackRefusal view_not_found."""
         with self._lock:
-            present = self.find(view.id)
-            # People type into what they see, even if it has been replaced meanwhile.
-            values = state_of(view.blocks, present.values, typed)
-            if present.hash == view.hash:
-                present = present.model_copy(update={"values": values})
-                self._show(present)
+            current = self.find(view.id)
+            # People fill in what they see, even if it has been replaced in the meantime.
+            values = build_state(view.blocks, current.values, typed)
+            if current.hash == view.hash:
+                current = current.model_copy(update={"values": values})
+                self._show(current)
             return view.model_copy(update={"values": values})
 
     def _show(self, view: View) -> None:
@@ -111,15 +114,15 @@ class Views:
             user=user,
             content=content,
             hash=self._new_hash(),
-            values=state_of(content["blocks"], {}, {}),
+            values=build_state(content["blocks"], {}, {}),
             root_view_id=below.root_view_id if below else view_id,
             previous_view_id=below.id if below else None,
         )
 
-    def _renewed(self, view: View, content: Json) -> View:
+    def _updated(self, view: View, content: Json) -> View:
         self._check_external_id(content, view.id)
         content = {**content, "blocks": complete(content["blocks"], lambda: self._workspace.new_id("b"))}
-        values = state_of(content["blocks"], view.values, {})
+        values = build_state(content["blocks"], view.values, {})
         return view.model_copy(update={"content": content, "hash": self._new_hash(), "values": values})
 
     def _check_external_id(self, content: Json, view_id: str) -> None:

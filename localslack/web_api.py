@@ -1,6 +1,6 @@
-"""The door /api/<method>: who calls, may they, and what comes of it.
+"""The endpoint /api/<method>: checks the token and its scopes, then carries out the method.
 
-Invariant: every call is logged once, with what it was answered and without its token. A refused call changes nothing.
+Invariant: every call is logged once, with its answer and without its token. A refused call changes nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from localslack.view_methods import VIEW_METHODS
 
 _OK = 200
 _TOO_MANY = 429
-HangUpOn = Callable[[Request], Awaitable[None]]
+DropConnection = Callable[[Request], Awaitable[None]]
 
 
 def _auth_test(backend: Backend, request: ApiRequest) -> Json:
@@ -47,10 +47,10 @@ def _auth_test(backend: Backend, request: ApiRequest) -> Json:
 
 @dataclass(slots=True)
 class WebApi:
-    """All methods. `hang_up` drops the connection of a request; `new_socket_url` lets an app connect by websocket."""
+    """Serves all methods. `new_socket_url` returns a URL for one Socket Mode connection."""
 
     backend: Backend
-    hang_up: HangUpOn
+    drop_connection: DropConnection
     new_socket_url: Callable[[], str]
     _methods: dict[str, ApiMethod] = field(init=False)
 
@@ -67,7 +67,7 @@ class WebApi:
         }
 
     async def serve(self, request: Request) -> Response:
-        """Answer one call."""
+        """Answer one call, or fail as a scripted fault says."""
         method = request.path_params["method"]
         body = await request.body()
         try:
@@ -91,17 +91,17 @@ class WebApi:
             await fault.wait()
             return self._log(call, answer or self._answer(call))
         self._log(call, None)
-        await self.hang_up(request)
+        await self.drop_connection(request)
         return Response()
 
     def _answer(self, call: ApiRequest) -> Response:
         with self.backend.journal.lock:
             try:
-                method = self._permitted(call)
-                channel = call.text("channel") or "" if method.is_paced_by_channel else ""
-                if wait := self.backend.limits.seconds_to_wait(call.method, method.pace, channel):
+                method = self._find_permitted_method(call)
+                channel = call.text("channel") or "" if method.is_limited_per_channel else ""
+                if wait := self.backend.limits.seconds_to_wait(call.method, method.tier, channel):
                     return _rate_limited(wait)
-                body = {"ok": True, **method.act(self.backend, call)}
+                body = {"ok": True, **method.handler(self.backend, call)}
             except SlackRefusal as refusal:
                 body = refusal.to_json()
             headers = {"date": format_datetime(self.backend.clock.now(), usegmt=True)}
@@ -109,7 +109,7 @@ class WebApi:
                 headers["x-oauth-scopes"] = ",".join(sorted(self.backend.app.scopes))
             return JSONResponse(body, headers=headers)
 
-    def _permitted(self, call: ApiRequest) -> ApiMethod:
+    def _find_permitted_method(self, call: ApiRequest) -> ApiMethod:
         app, method = self.backend.app, self._methods.get(call.method)
         if method is None:
             raise SlackRefusal("unknown_method", req_method=call.method)
@@ -127,13 +127,13 @@ class WebApi:
         return method
 
     def _log(self, call: ApiRequest, answer: Response | None) -> Response:
-        status, body = (None, None) if answer is None else (answer.status_code, _json_of(answer))
+        status, body = (None, None) if answer is None else (answer.status_code, _response_json(answer))
         at = self.backend.clock.now()
         self.backend.journal.record_call(ApiCall(at, call.method, call.arguments, status, body))
         return answer or Response()
 
 
-def _json_of(answer: Response) -> Json | None:
+def _response_json(answer: Response) -> Json | None:
     if answer.status_code not in {_OK, _TOO_MANY}:
         return None
     body: Json = json.loads(bytes(answer.body))

@@ -1,7 +1,7 @@
-"""The state of the local Slack workspace, and the few ways in which it changes.
+"""The state of the workspace, and every way in which it changes.
 
-Invariant: every change is made under the journal's lock and told to its listeners before the lock is let go. A
-message's `ts` is unique in the workspace and grows, even if the clock stands still or goes back.
+Invariant: every change is made under the journal's lock, and its listeners are notified before the lock is released.
+A message's `ts` is unique in the workspace and always grows, even if the clock stands still or goes back.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from localslack.journal import Journal
-from localslack.records import Channel, Message, Person, Team, UserGroup, View
+from localslack.records import Channel, Person, SlackMessage, Team, UserGroup, View
 from localslack.refusals import SlackRefusal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,7 +21,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class _State(BaseModel):
-    """All that a restart keeps."""
+    """Everything that a restart keeps."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,8 +29,8 @@ class _State(BaseModel):
     people: dict[str, Person] = Field(default_factory=dict)
     groups: dict[str, UserGroup] = Field(default_factory=dict)
     channels: dict[str, Channel] = Field(default_factory=dict)
-    messages: dict[str, list[Message]] = Field(default_factory=dict)
-    ephemerals: list[Message] = Field(default_factory=list)
+    messages: dict[str, list[SlackMessage]] = Field(default_factory=dict)
+    ephemerals: list[SlackMessage] = Field(default_factory=list)
     homes: dict[str, View] = Field(default_factory=dict)
     modals: dict[str, list[View]] = Field(default_factory=dict)
     last_microsecond: int = 0
@@ -50,22 +50,22 @@ class Workspace:
         """The workspace itself."""
         return self._state.team
 
-    # Numbers -------------------------------------------------------------------------------------------------------
+    # Ids -----------------------------------------------------------------------------------------------------------
 
     def new_id(self, prefix: str) -> str:
-        """A fresh id such as V0000000007; the same in every run of the same story."""
+        """A fresh id such as V0000000007. Ids count up, so every run of a test sees the same ones."""
         with self.journal.lock:
             self._state.last_serial += 1
             return f"{prefix}0{self._state.last_serial:09d}"
 
     def new_ts(self) -> str:
-        """A fresh message `ts`, later than every one before."""
+        """A fresh message `ts`, later than all before."""
         with self.journal.lock:
             now = (self.journal.clock.now() - _EPOCH) // _MICROSECOND
             self._state.last_microsecond = moment = max(now, self._state.last_microsecond + 1)
             return f"{moment // 1_000_000}.{moment % 1_000_000:06d}"
 
-    # Who and where -------------------------------------------------------------------------------------------------
+    # People and channels ---------------------------------------------------------------------------------------------
 
     def add(self, *records: Person | UserGroup | Channel | Team) -> None:
         """Add records, or replace those with the same id."""
@@ -82,14 +82,14 @@ class Workspace:
                 self.journal.publish("directory", {"record": record.model_dump()})
 
     def remove(self, record_id: str) -> None:
-        """Forget a person, a group or a channel, as if Slack had never heard of it."""
+        """Remove a person, a group or a channel, as if it had never existed."""
         with self.journal.lock:
             for records in (self._state.people, self._state.groups, self._state.channels):
                 records.pop(record_id, None)
 
     @property
     def people(self) -> list[Person]:
-        """Everybody, in the order in which they came."""
+        """Everybody, in the order in which they were added."""
         with self.journal.lock:
             return list(self._state.people.values())
 
@@ -101,26 +101,26 @@ class Workspace:
 
     @property
     def channels(self) -> list[Channel]:
-        """All channels and direct conversations."""
+        """All channels and direct-message conversations."""
         with self.journal.lock:
             return list(self._state.channels.values())
 
     def person(self, user: str) -> Person:
-        """Raises SlackRefusal user_not_found."""
+        """The person with this id. Raises SlackRefusal user_not_found."""
         with self.journal.lock:
             if (person := self._state.people.get(user)) is None:
                 raise SlackRefusal("user_not_found")
             return person
 
     def channel(self, channel: str) -> Channel:
-        """Raises SlackRefusal channel_not_found."""
+        """The channel with this id. Raises SlackRefusal channel_not_found."""
         with self.journal.lock:
             if (found := self._state.channels.get(channel)) is None:
                 raise SlackRefusal("channel_not_found")
             return found
 
     def channel_named(self, name: str) -> Channel:
-        """The channel with this id, or of this name with or without #. Raises SlackRefusal channel_not_found."""
+        """The channel with this id or name, with or without #. Raises SlackRefusal channel_not_found."""
         with self.journal.lock:
             for channel in self._state.channels.values():
                 if channel.im_user is None and channel.name == name.removeprefix("#"):
@@ -128,7 +128,7 @@ class Workspace:
             return self.channel(name)
 
     def direct(self, user: str) -> Channel:
-        """The bot's direct conversation with this person, opened if need be. Raises SlackRefusal user_not_found."""
+        """The bot's direct messages with this person, opened if needed. Raises SlackRefusal user_not_found."""
         with self.journal.lock:
             self.person(user)
             for channel in self._state.channels.values():
@@ -139,50 +139,50 @@ class Workspace:
             self.add(opened)
             return opened
 
-    # What was said -------------------------------------------------------------------------------------------------
+    # Messages ------------------------------------------------------------------------------------------------------
 
-    def messages(self, channel: str) -> list[Message]:
-        """What everybody in this channel sees, oldest first, replies in threads too."""
+    def messages(self, channel: str) -> list[SlackMessage]:
+        """What everybody in this channel sees, oldest first, including replies in threads."""
         with self.journal.lock:
             return list(self._state.messages.get(channel, []))
 
-    def ephemerals(self, user: str, channel: str | None = None) -> list[Message]:
-        """What this person alone sees, oldest first; in one channel, or everywhere."""
+    def ephemerals(self, user: str, channel: str | None = None) -> list[SlackMessage]:
+        """What only this person sees, oldest first; in one channel, or everywhere."""
         with self.journal.lock:
             return [m for m in self._state.ephemerals if m.to == user and channel in {None, m.channel}]
 
-    def find_message(self, channel: str, ts: str) -> Message | None:
-        """A message by where and when, ephemeral ones too; None when there is none."""
+    def find_message(self, channel: str, ts: str) -> SlackMessage | None:
+        """The message with this channel and `ts`, ephemeral or not, or None."""
         with self.journal.lock:
-            said: Iterable[Message] = (*self._state.messages.get(channel, ()), *self._state.ephemerals)
-            return next((m for m in said if m.channel == channel and m.ts == ts), None)
+            posted: Iterable[SlackMessage] = (*self._state.messages.get(channel, ()), *self._state.ephemerals)
+            return next((m for m in posted if m.channel == channel and m.ts == ts), None)
 
-    def say(self, message: Message) -> Message:
-        """Show a new message."""
+    def post_message(self, message: SlackMessage) -> SlackMessage:
+        """Add a new message."""
         with self.journal.lock:
-            self._shelf(message).append(message)
+            self._siblings(message).append(message)
             self.journal.publish("ephemeral" if message.is_ephemeral else "message", {"message": message.model_dump()})
             return message
 
-    def change(self, message: Message) -> Message:
-        """Put this in place of the message with its `ts`."""
+    def update_message(self, message: SlackMessage) -> SlackMessage:
+        """Replace the message that has the same `ts`."""
         with self.journal.lock:
-            shelf = self._shelf(message)
-            shelf[[m.ts for m in shelf].index(message.ts)] = message
+            siblings = self._siblings(message)
+            siblings[[m.ts for m in siblings].index(message.ts)] = message
             self.journal.publish("message_changed", {"message": message.model_dump()})
             return message
 
-    def unsay(self, message: Message) -> None:
-        """Take a message away."""
+    def delete_message(self, message: SlackMessage) -> None:
+        """Remove a message."""
         with self.journal.lock:
-            shelf = self._shelf(message)
-            shelf[:] = [m for m in shelf if m.ts != message.ts]
+            siblings = self._siblings(message)
+            siblings[:] = [m for m in siblings if m.ts != message.ts]
             self.journal.publish("message_deleted", {"message": message.model_dump()})
 
-    def _shelf(self, message: Message) -> list[Message]:
+    def _siblings(self, message: SlackMessage) -> list[SlackMessage]:
         return self._state.ephemerals if message.is_ephemeral else self._state.messages.setdefault(message.channel, [])
 
-    # What is shown -------------------------------------------------------------------------------------------------
+    # Views ---------------------------------------------------------------------------------------------------------
 
     def home(self, user: str) -> View | None:
         """The Home tab last published for this person, or None."""
@@ -190,12 +190,17 @@ class Workspace:
             return self._state.homes.get(user)
 
     def modals(self, user: str) -> list[View]:
-        """The stack of modals this person has open, the visible one last."""
+        """The modals this person has open, the top one last."""
         with self.journal.lock:
             return list(self._state.modals.get(user, []))
 
+    def top_modal(self, user: str) -> View | None:
+        """The modal that this person sees, or None."""
+        stack = self.modals(user)
+        return stack[-1] if stack else None
+
     def all_views(self) -> list[View]:
-        """Every view that somebody can see or go back to."""
+        """Every Home tab and every open modal, also those below another."""
         with self.journal.lock:
             return [*self._state.homes.values(), *(view for stack in self._state.modals.values() for view in stack)]
 
@@ -206,7 +211,7 @@ class Workspace:
             self.journal.publish("home", {"user": view.user, "view": view.model_dump()})
 
     def show_modals(self, user: str, stack: list[View]) -> None:
-        """Make this the person's stack of modals; an empty one closes everything."""
+        """Set the person's open modals, the top one last. An empty list closes them all."""
         with self.journal.lock:
             self._state.modals[user] = list(stack)
             self.journal.publish("modals", {"user": user, "stack": [view.model_dump() for view in stack]})
@@ -214,7 +219,7 @@ class Workspace:
     # Restarts ------------------------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write everything into a JSON file, whole or not at all."""
+        """Write the state to a JSON file, atomically."""
         with self.journal.lock:
             text = self._state.model_dump_json(indent=1)
         unfinished = path.with_name(f"{path.name}.new")
@@ -222,7 +227,7 @@ class Workspace:
         unfinished.replace(path)
 
     def load(self, path: Path) -> None:
-        """Take everything from a file that `save` wrote. Raises OSError, or ValueError if it is not such a file."""
+        """Read the state from a file that `save` wrote. Raises OSError, or ValueError for any other file."""
         state = _State.model_validate_json(path.read_text(encoding="utf-8"))
         with self.journal.lock:
             self._state = state

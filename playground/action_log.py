@@ -1,7 +1,7 @@
-"""What people did on the page, each with what went to the app, what came back, and which calls the app made.
+"""What people did on the page, each with what was sent to the app, what came back, and the API calls that followed.
 
-Invariant: an act holds the interactions of the threads that did it, also when several people act at once. The app's
-calls carry no word of what caused them, so an act lists those from its beginning to the beginning of the next one.
+Invariant: an action holds the interactions of the threads that did it, also if several people act at once. API calls
+don't say what caused them, so an action lists those from its beginning to the beginning of the next one.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from core.clock import format_time
 from localslack.journal import Journal
 from localslack.records import Json
 
-_MOST_ACTS: Final = 50
-_MOST_CALLS: Final = 200
-"""Of one act. Nobody reads more, and a bot in a loop must not fill the memory."""
+_MAX_ACTIONS: Final = 50
+_MAX_CALLS: Final = 200
+"""For each action. Nobody reads more, and a bot in a loop must not fill the memory."""
 
 
 @dataclass(slots=True)
-class Act:
-    """One thing that was done on the page. `number` counts them."""
+class PageAction:
+    """One thing that was done on the page. Actions are numbered from 1."""
 
     number: int
     at: datetime
@@ -35,58 +35,68 @@ class Act:
     interactions: list[Json] = field(default_factory=list)
     calls: list[Json] = field(default_factory=list)
 
-    def as_json(self) -> Json:
-        """As the page shows it."""
-        told = {"number": self.number, "at": format_time(self.at), "title": self.title, "people": self.people}
-        return {**told, "interactions": list(self.interactions), "calls": list(self.calls)}
+    def to_json(self) -> Json:
+        """The action as the page shows it."""
+        return {
+            "number": self.number,
+            "at": format_time(self.at),
+            "title": self.title,
+            "people": self.people,
+            "interactions": list(self.interactions),
+            "calls": list(self.calls),
+        }
 
 
 class ActionLog:
-    """Listens to the journal; keeps the last fifty acts."""
+    """Listens to the journal, and keeps the last fifty actions."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._acts: deque[Act] = deque(maxlen=_MOST_ACTS)
+        self._actions: deque[PageAction] = deque(maxlen=_MAX_ACTIONS)
         self._count = 0
-        self._mine = threading.local()
-        journal.subscribe(self._hear)
+        self._current = threading.local()
+        journal.subscribe(self._on_event)
 
-    def begin(self, title: str, *people: str) -> Act:
-        """Note that something is being done now."""
+    def begin(self, title: str, *people: str) -> PageAction:
+        """Log that an action begins now."""
         with self._journal.lock:
             self._count += 1
-            act = Act(self._count, self._journal.clock.now(), title, people)
-            self._acts.append(act)
-            return act
+            action = PageAction(self._count, self._journal.clock.now(), title, people)
+            self._actions.append(action)
+            return action
 
     @contextmanager
-    def doing(self, act: Act) -> Iterator[Act]:
-        """What this thread sends to the app meanwhile belongs to the act."""
-        self._mine.act = act
+    def recording(self, action: PageAction) -> Iterator[PageAction]:
+        """Add what this thread sends to the app in this context to the action."""
+        self._current.action = action
         try:
-            yield act
+            yield action
         finally:
-            self._mine.act = None
+            self._current.action = None
 
-    def find(self, number: int | None = None) -> tuple[Act, datetime | None] | None:
-        """An act, the last one by default, and when the next one began; None when there is none."""
+    def find(self, number: int | None = None) -> tuple[PageAction, datetime | None] | None:
+        """An action, by default the last one, and when the next one began. None if there is no such action."""
         with self._journal.lock:
-            acts = list(self._acts)
-        for act, following in pairwise([*acts, None]):
-            if act is not None and (act.number == number or (number is None and following is None)):
-                return act, following.at if following else None
+            actions = list(self._actions)
+        for action, following in pairwise([*actions, None]):
+            if action is not None and (action.number == number or (number is None and following is None)):
+                return action, following.at if following else None
         return None
 
-    def copy(self, act: Act) -> Json:
-        """The act as it stands."""
+    def to_json(self, action: PageAction) -> Json:
+        """The action as it is now, taken under the lock."""
         with self._journal.lock:
-            return act.as_json()
+            return action.to_json()
 
-    def _hear(self, event: Json) -> None:
+    def _on_event(self, event: Json) -> None:
         # Called under the journal's lock, on the thread that made the change.
         if event["type"] == "interaction":
-            own: Act | None = getattr(self._mine, "act", None)
-            if own is not None:
-                own.interactions.append({key: event[key] for key in event.keys() - {"type", "number"}})
-        elif event["type"] == "api_call" and self._acts and len(self._acts[-1].calls) < _MOST_CALLS:
-            self._acts[-1].calls.append({key: event[key] for key in event.keys() - {"type", "number"}})
+            current: PageAction | None = getattr(self._current, "action", None)
+            if current is not None:
+                current.interactions.append(_without_envelope(event))
+        elif event["type"] == "api_call" and self._actions and len(self._actions[-1].calls) < _MAX_CALLS:
+            self._actions[-1].calls.append(_without_envelope(event))
+
+
+def _without_envelope(event: Json) -> Json:
+    return {key: event[key] for key in event.keys() - {"type", "number"}}

@@ -1,7 +1,7 @@
 """`countersign playground`: the whole product in the browser, without Slack and without AWS.
 
-Invariant: it reads no setting of a real installation, listens on the loopback only, and keeps all that it keeps in one
-folder. Ctrl-C finishes what was acknowledged; the next start goes on from there.
+Invariant: it reads no setting of a real installation, listens on the loopback only, and stores everything in one
+folder. Ctrl-C finishes what was acknowledged; the next start continues from there.
 """
 
 from __future__ import annotations
@@ -19,48 +19,54 @@ import click
 
 from bot.observability.logs import configure_logging
 from bot.settings import LogForm
-from playground.story_telling import tell_story
+from playground.story_terminal import print_story
 
 _FOLDER: Final = Path(".countersign-playground")
-_HIGHEST_PORT: Final = 65_535
+_MAX_PORT: Final = 65_535
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, _HIGHEST_PORT), help="Where the page is; 8420 if that is free.")
-@click.option("--reset", is_flag=True, help="Forget everything that was done here, and start anew.")
-@click.option("--store", metavar="URL", help="Keep the records elsewhere, such as dynamodb://eu-west-1/playground.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, _MAX_PORT),
+    help="The port of the page. Default: 8420, or a free one if that is taken.",
+)
+@click.option("--reset", is_flag=True, help="Delete everything in the folder and start fresh.")
+@click.option(
+    "--store", metavar="URL", help="Store the records elsewhere, for example dynamodb://eu-west-1/playground."
+)
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), default=_FOLDER, show_default=True,
-    help="Where the playground lives.",
+    help="Where the playground stores its files.",
 )  # fmt: skip
-@click.option("--browser/--no-browser", default=True, help="Open the page in a browser, or just say where it is.")
+@click.option("--browser/--no-browser", default=True, help="Open the page in a browser, or only print its address.")
 @click.option("--story", is_flag=True, help="Play a short story in the terminal instead.")
 def playground(*, port: int | None, reset: bool, store: str | None, folder: Path, browser: bool, story: bool) -> None:
     """Try the whole product in the browser: a local Slack with the real bot in it."""
     if story:
-        tell_story()
+        print_story()
         return
-    # The other commands need neither Bolt nor a web server, which take as long to load as everything else.
+    # Bolt and the web server take as long to load as everything else, and the other commands don't need them.
     from playground.folder import Folder  # noqa: PLC0415 - see above
     from playground.playground import open_playground  # noqa: PLC0415
 
     configure_logging(LogForm.TEXT, sys.stderr)
-    # What happens is on the page; here stands only what went wrong.
+    # The page shows what happens; the terminal shows only problems.
     logging.root.setLevel(logging.WARNING)
-    told_to_stop = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: told_to_stop.set())
+    stop_requested = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop_requested.set())
     with Folder(folder, reset=reset) as home, open_playground(home, store=store, port=port) as running:
         click.echo(f"The playground is at {running.url}")
-        click.echo(f"It lives in {folder}. Ctrl-C stops it, and --reset starts anew.")
+        click.echo(f"Its files are in {folder}. Press Ctrl-C to stop; --reset starts fresh.")
         if browser and _has_screen():
             webbrowser.open(running.url)
-        told_to_stop.wait()
+        stop_requested.wait()
         click.echo("\nStopping.")
 
 
 def _has_screen() -> bool:
-    """Whether a browser would open a window. On a bare terminal it would take the terminal."""
+    """Whether a browser can open a window. Without a display, it would take over the terminal."""
     if sys.platform in {"win32", "darwin"}:
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

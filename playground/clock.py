@@ -1,6 +1,6 @@
-"""The playground's clock: the machine's own, and as far ahead of it as it was moved.
+"""The playground's clock: the machine's time, plus an offset that grows when somebody moves the clock.
 
-Invariant: it only ever goes forward, by hand or by itself, so that a deadline that passed stays passed.
+Invariant: it only goes forward, so a deadline that has passed stays passed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from core.clock import Clock, SystemClock
 
 
 class ClockAhead:
-    """A `core.clock.Clock` that can be moved forward. Safe for threads."""
+    """A clock that can be moved forward. Thread-safe."""
 
     def __init__(self, ahead: timedelta = timedelta(), clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -20,18 +20,18 @@ class ClockAhead:
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
-        """The machine's time, and what the clock is ahead of it."""
+        """The machine's time plus the offset."""
         with self._lock:
             return self._clock.now() + self._ahead
 
     @property
     def ahead(self) -> timedelta:
-        """How far it was moved in all."""
+        """The total offset."""
         with self._lock:
             return self._ahead
 
     def advance(self, step: timedelta) -> datetime:
-        """Let time pass at once; returns the new moment. Raises ValueError for a step back."""
+        """Move the clock. Returns the new time. Raises ValueError for a step back."""
         if step < timedelta():
             raise ValueError(f"this clock only goes forward, not by {step}")
         with self._lock:

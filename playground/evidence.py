@@ -1,6 +1,6 @@
-"""What the stores say about an act: the records that it touched, each with its whole history, and who was refused.
+"""What the stores say about an action: the records it touched, each with its history, and the refused attempts.
 
-Invariant: everything here is read from the stores when it is asked for; nothing is taken from what the bot said.
+Invariant: everything here is read from the stores on request; nothing comes from the bot's messages.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from core.record import Record
 from core.request import Request, RequestId, RequestStatus
 from core.stores.base import Stores
 from localslack.records import Json
-from playground.action_log import Act
+from playground.action_log import PageAction
 
 _RECORD_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
-_MOST_RECORDS: Final = 4
-"""A sweep may touch many; the first few show how it goes."""
+_MAX_RECORDS: Final = 4
+"""A sweep may touch many; the first few are enough to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +32,34 @@ class Evidence:
 
     stores: Stores
 
-    def of(self, act: Act, until: datetime | None) -> Json:
-        """The entries that were written from the act's beginning on, and the records that it was about."""
-        entries = self.entries_since(act.at, until)
+    def of(self, action: PageAction, until: datetime | None) -> Json:
+        """The audit entries written since the action began, and the records it was about."""
+        entries = self.entries_since(action.at, until)
         chains = [entry.record or "" if entry.outcome == REFUSED else entry.chain for entry in entries]
-        ids = [*_ids_in(chains), *_ids_in(_named(interaction["payload"]) for interaction in act.interactions)]
+        ids = [
+            *_ids_in(chains),
+            *_ids_in(_referenced_text(interaction["payload"]) for interaction in action.interactions),
+        ]
         records = [found for record_id in dict.fromkeys(ids) if (found := self._find(record_id)) is not None]
         return {
             "entries": [entry.to_item() for entry in entries],
-            "records": [self._told(record) for record in records[:_MOST_RECORDS]],
+            "records": [self._record_json(record) for record in records[:_MAX_RECORDS]],
         }
 
     def entries_since(self, since: datetime, until: datetime | None = None) -> list[AuditEntry]:
-        """The entries of a time, oldest first, refused attempts too."""
+        """The audit entries of a period, oldest first, including refused attempts."""
         self.stores.refusals.flush()
         return list(self.stores.audit.export(since=since, until=until))
 
     def deadlines(self, now: datetime) -> list[Json]:
-        """What ends by itself next, the soonest first."""
-        waiting = self.stores.requests.list_by_status(RequestStatus.PENDING).items
-        given = self.stores.requests.list_by_status(RequestStatus.APPROVED).items
-        live = self.stores.break_glass.list_by_status(EventStatus.ACTIVE).items
+        """What expires or ends next, the soonest first."""
+        pending = self.stores.requests.list_by_status(RequestStatus.PENDING).items
+        approved = self.stores.requests.list_by_status(RequestStatus.APPROVED).items
+        active = self.stores.break_glass.list_by_status(EventStatus.ACTIVE).items
         ends = [
-            *((request.expires_at, "request", request) for request in waiting),
-            *((request.access_ends_at, "access", request) for request in given if request.access_ends_at),
-            *((event.expires_at, "break_glass", event) for event in live),
+            *((request.expires_at, "request", request) for request in pending),
+            *((request.access_ends_at, "access", request) for request in approved if request.access_ends_at),
+            *((event.expires_at, "break_glass", event) for event in active),
         ]
         return [
             {"at": at.isoformat(), "kind": kind, "profile": record.profile, "person": record.person}
@@ -71,16 +74,16 @@ class Evidence:
             return self.stores.break_glass.get(EventId(record_id))
         return None
 
-    def _told(self, record: Record) -> Json:
+    def _record_json(self, record: Record) -> Json:
         history = self.stores.audit.get_chain(record.chain)
         kind = {Request: "request", BreakGlassEvent: "break_glass"}.get(type(record), "record")
         return {"kind": kind, "record": record.to_item(), "history": [entry.to_item() for entry in history]}
 
 
-def _named(payload: Json) -> str:
-    """Where an interaction carries the id of what it is about."""
-    carried = [str(action.get("value") or action.get("selected_option")) for action in payload.get("actions", [])]
-    return " ".join([*carried, str(payload.get("view", {}).get("private_metadata", "")), str(payload.get("text", ""))])
+def _referenced_text(payload: Json) -> str:
+    """The parts of an interaction that may carry the id of a record."""
+    values = [str(action.get("value") or action.get("selected_option")) for action in payload.get("actions", [])]
+    return " ".join([*values, str(payload.get("view", {}).get("private_metadata", "")), str(payload.get("text", ""))])
 
 
 def _ids_in(texts: Iterable[str]) -> list[str]:

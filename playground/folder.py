@@ -1,6 +1,6 @@
-"""The folder that a playground lives in: its workspace, its records, its policy, and how far its clock was moved.
+"""The folder of a playground: its workspace, its records, its policy, and the offset of its clock.
 
-Invariant: one playground at a time has it. What is in it survives a restart, and nothing outside of it is touched.
+Invariant: only one playground uses it at a time. Its content survives a restart, and nothing outside it is touched.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.clock import new_id
 from core.errors import InvalidInput
-from playground.cast import POLICY
+from playground.people import POLICY
 
-_OURS: Final = "playground.json"
+_STATE: Final = "playground.json"
 _LOCK: Final = "in-use.lock"
 
 
-class Remembered(BaseModel):
-    """What the playground itself has to know again. `audit_key` seals a trail of made-up decisions."""
+class PlaygroundState(BaseModel):
+    """What a restart needs to know. `audit_key` seals a trail of made-up decisions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,59 +32,59 @@ class Remembered(BaseModel):
 
 
 class Folder:
-    """An open folder. `is_new` says that it was empty."""
+    """An open folder. `is_new` says whether it was empty."""
 
     def __init__(self, path: Path, *, reset: bool = False) -> None:
-        """Take the folder, and make it if need be; `reset` empties it first.
+        """Lock the folder, and create it if needed; `reset` empties it first.
 
-        Raises InvalidInput when another playground has it, when it holds something else, or cannot be written.
+        Raises InvalidInput if another playground uses it, if it holds other files, or if it can't be written.
         """
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._refuse_strangers()
-            self._lock = self._take()
+            self._check_content()
+            self._lock = self._acquire_lock()
             if reset:
                 self._empty()
-            self.is_new = not (path / _OURS).exists()
+            self.is_new = not (path / _STATE).exists()
             if self.is_new:
                 (path / ".gitignore").write_text("*\n", encoding="utf-8")
                 shutil.copyfile(POLICY, self.policy)
-                self.remember(Remembered())
+                self.save_state(PlaygroundState())
         except OSError as error:
-            problem = f"{path} cannot be used: {error.strerror or error}"
-            raise InvalidInput("folder", problem, "Name another.") from error
+            problem = f"{path} can't be used: {error.strerror or error}"
+            raise InvalidInput("folder", problem, "Choose another.") from error
 
     @property
     def workspace(self) -> Path:
-        """The local Slack: people, channels, messages."""
+        """The local Slack's people, channels and messages."""
         return self.path / "slack.json"
 
     @property
     def policy(self) -> Path:
-        """The policy in force; it may be edited."""
+        """The policy file. People may edit it."""
         return self.path / "policy.yml"
 
     @property
     def store_url(self) -> str:
-        """The embedded store."""
+        """The URL of the embedded store."""
         return f"sqlite:///{(self.path / 'countersign.db').absolute()}"
 
-    def recall(self) -> Remembered:
-        """What was remembered last. Raises InvalidInput for a file that is broken."""
+    def load_state(self) -> PlaygroundState:
+        """The saved state. Raises InvalidInput for a broken file."""
         try:
-            return Remembered.model_validate_json((self.path / _OURS).read_text(encoding="utf-8"))
+            return PlaygroundState.model_validate_json((self.path / _STATE).read_text(encoding="utf-8"))
         except (ValidationError, OSError) as error:
-            raise InvalidInput("folder", f"{self.path / _OURS} cannot be read", "Start anew with --reset.") from error
+            raise InvalidInput("folder", f"{self.path / _STATE} can't be read", "Start fresh with --reset.") from error
 
-    def remember(self, what: Remembered) -> None:
-        """Write it down, whole or not at all."""
-        unfinished = self.path / f"{_OURS}.new"
-        unfinished.write_text(what.model_dump_json(indent=1), encoding="utf-8")
-        unfinished.replace(self.path / _OURS)
+    def save_state(self, state: PlaygroundState) -> None:
+        """Save the state, atomically."""
+        unfinished = self.path / f"{_STATE}.new"
+        unfinished.write_text(state.model_dump_json(indent=1), encoding="utf-8")
+        unfinished.replace(self.path / _STATE)
 
     def close(self) -> None:
-        """Let another playground have it. Idempotent."""
+        """Release the folder. Idempotent."""
         self._lock.close()
 
     def __enter__(self) -> Self:
@@ -93,21 +93,21 @@ class Folder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _refuse_strangers(self) -> None:
-        # --reset deletes, so it must not be pointed at somebody's home by mistake.
-        inside = {each.name for each in self.path.iterdir()}
-        if inside and _LOCK not in inside:
-            raise InvalidInput("folder", f"{self.path} holds other files", "Name an empty or a new folder.")
+    def _check_content(self) -> None:
+        # --reset deletes everything, so it must not be used on somebody's home directory by mistake.
+        names = {each.name for each in self.path.iterdir()}
+        if names and _LOCK not in names:
+            raise InvalidInput("folder", f"{self.path} holds other files", "Choose an empty or a new folder.")
 
-    def _take(self) -> sqlite3.Connection:
-        # A lock of SQLite's: it works on every system, and ends with the process however that ends.
+    def _acquire_lock(self) -> sqlite3.Connection:
+        # SQLite's lock works on every system, and ends with the process even if that is killed.
         lock = sqlite3.connect(self.path / _LOCK, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             lock.close()
             raise InvalidInput(
-                "folder", f"another playground is running in {self.path}", "End it, or name another folder."
+                "folder", f"another playground is running in {self.path}", "Stop it, or choose another folder."
             ) from error
         return lock
 

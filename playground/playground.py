@@ -1,7 +1,7 @@
-"""A running playground: a local Slack with its page, and the real bot on a real store behind a real door.
+"""A running playground: a local Slack with its page, and the real bot with a real store.
 
-Invariant: nothing is replaced but Slack itself. Everything listens on the loopback, and `stop()` finishes what was
-acknowledged and keeps what was shown, so that the next start goes on from here.
+Invariant: only Slack itself is replaced. Everything listens on the loopback. `stop()` finishes what was acknowledged
+and saves the workspace, so the next start continues from there.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from core.request import RequestStatus
 from core.stores.base import Stores
 from core.stores.opening import open_stores
 from localslack.server import LocalSlack
-from playground.cast import populate
 from playground.clock import ClockAhead
 from playground.evidence import Evidence
 from playground.folder import Folder
-from playground.keeping import Keeper
-from playground.page import Page
+from playground.page import PlaygroundPage
+from playground.people import populate
 from playground.real_bot import start_bot
-from playground.snapshot import Scene
+from playground.snapshot import PageSnapshot
 from playground.stream import Stream
+from playground.workspace_file import WorkspaceFile
 
 PORT: Final = 8420
 
 
 @dataclass(frozen=True, slots=True)
 class Playground:
-    """What runs. A test may drive `slack` as well as a page does."""
+    """The running parts. A test can drive `slack` just as the page does."""
 
     slack: LocalSlack
     stores: Stores
     clock: ClockAhead
     sweeper: Background
     move_clock: Callable[[timedelta], None]
-    """Lets time pass, for this start and the next, and does what falls due."""
+    """Moves the clock, for this and later starts, and handles what becomes due."""
     _stack: ExitStack
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """The address of the page."""
         return f"{self.slack.url}/"
 
     def stop(self) -> None:
-        """Stop everything, the page first, and keep the workspace. Idempotent."""
+        """Stop everything, the page first, and save the workspace. Idempotent."""
         self._stack.close()
 
     def __enter__(self) -> Self:
@@ -69,32 +69,32 @@ class Playground:
 def open_playground(folder: Folder, *, store: str | None = None, port: int | None = None) -> Playground:
     """Start a playground in a folder, on its own SQLite file or on another store.
 
-    Without a `port` it takes PORT, or a free one when that is taken. Raises InvalidInput, InvalidPolicy, StoreError:
-    then nothing is left running.
+    Without a `port` it uses PORT, or a free one if that is taken. Raises InvalidInput, InvalidPolicy or StoreError, and
+    then leaves nothing running.
     """
     with ExitStack() as stack:
-        remembered, manifest = folder.recall(), _load_manifest()
-        clock, policy = ClockAhead(remembered.clock_ahead), PolicyFile(folder.policy)
-        keyring = AuditKeyring.from_text(remembered.audit_key)
+        state, manifest = folder.load_state(), _load_manifest()
+        clock, policy = ClockAhead(state.clock_ahead), PolicyFile(folder.policy)
+        keyring = AuditKeyring.from_text(state.audit_key)
         stores = _open_stores(folder, store, keyring, clock)
         stack.callback(stores.close)
-        # A table that is missing is told of now, and not to somebody who pressed a button.
+        # Report a missing table now, not when somebody presses a button.
         stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
 
         def move_clock(step: timedelta) -> None:
             clock.advance(step)
-            folder.remember(remembered.model_copy(update={"clock_ahead": clock.ahead}))
+            folder.save_state(state.model_copy(update={"clock_ahead": clock.ahead}))
             sweeper.sweep()
 
-        page = Page(move_clock)
+        page = PlaygroundPage(move_clock)
         slack = _open_slack(clock, manifest, page, port)
         stack.callback(slack.stop)
         if folder.workspace.exists():
             _load(slack, folder.workspace)
         else:
             populate(slack.workspace)
-        stack.callback(Keeper(slack, folder.workspace).stop)
-        stream = Stream(Scene(slack, manifest, remembered.id, store or "sqlite"))
+        stack.callback(WorkspaceFile(slack, folder.workspace).stop)
+        stream = Stream(PageSnapshot(slack, manifest, state.id, store or "sqlite"))
         page.connect(slack, stream, Evidence(stores))
         sweeper = start_bot(stack, slack, stores, policy, clock)
         stack.callback(stream.close)
@@ -107,27 +107,27 @@ def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock
     except StoreMisconfigured as error:
         if store is not None:
             raise
-        # Nobody has to keep what was only tried, so there is an easier way than the error's own.
+        # Nobody needs to keep trial data, so there is an easier fix than the error's own.
         raise InvalidInput(
-            "folder", f"its records are not of this version: {error.problem}", "Start anew with --reset."
+            "folder", f"its records are from another version: {error.problem}", "Start fresh with --reset."
         ) from error
 
 
-def _open_slack(clock: ClockAhead, manifest: dict[str, Any], page: Page, port: int | None) -> LocalSlack:
+def _open_slack(clock: ClockAhead, manifest: dict[str, Any], page: PlaygroundPage, port: int | None) -> LocalSlack:
     try:
         return LocalSlack(clock, manifest=manifest, routes=page.routes, port=PORT if port is None else port)
     except OSError as error:
         if port is None and error.errno == errno.EADDRINUSE:
             return _open_slack(clock, manifest, page, 0)
-        problem = f"nothing can listen on {port} ({error.strerror or error})"
-        raise InvalidInput("--port", problem, "Choose another, or leave it out.") from error
+        problem = f"can't listen on port {port} ({error.strerror or error})"
+        raise InvalidInput("--port", problem, "Choose another, or omit it.") from error
 
 
 def _load(slack: LocalSlack, path: Path) -> None:
     try:
         slack.load(path)
     except (OSError, ValueError) as error:
-        raise InvalidInput("folder", f"{path} cannot be read", "Start anew with --reset.") from error
+        raise InvalidInput("folder", f"{path} can't be read", "Start fresh with --reset.") from error
 
 
 def _load_manifest() -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Two people press one button at the same moment.
+"""Several people press the same button at the same moment.
 
-Invariant: the race is true. Each press is its own thread with its own copy of the same screen; both wait at a barrier
-and then go the whole way to the app. Who won is read from the audit trail.
+Invariant: the race is real. Each person has a thread and sees the same message; all wait at a barrier, then each sends
+a request to the app. The winner is read from the audit trail.
 """
 
 from __future__ import annotations
@@ -15,35 +15,38 @@ from localslack.records import Json
 from localslack.server import LocalSlack
 from playground.action_log import ActionLog
 from playground.evidence import Evidence
-from playground.page_acts import PageActs, Press, told
+from playground.page_interactions import PageInteractions, PressElement, answer_json
 
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """Lets people press at once."""
+    """Runs races."""
 
     slack: LocalSlack
     log: ActionLog
-    acts: PageActs
+    interactions: PageInteractions
     evidence: Evidence
 
-    def run(self, press: Press, people: tuple[str, ...]) -> Json:
-        """Press as all of them; each one's acknowledgement and audit entry. Raises NotOnScreen, SlackRefusal."""
-        seen = self.acts.where(press)
-        act = self.log.begin(f"Pressed by {len(people)} at once", *people)
+    def run(self, press: PressElement, people: tuple[str, ...]) -> Json:
+        """Press as each of `people` at once. Returns their acknowledgements and audit entries.
+
+        Raises NotOnScreen or SlackRefusal.
+        """
+        seen = self.interactions.where(press)
+        action = self.log.begin(f"Pressed by {len(people)} at once", *people)
         start = threading.Barrier(len(people))
 
         def run_as(person: str) -> Json:
             start.wait()
-            with self.log.doing(act):
+            with self.log.recording(action):
                 answer = self.slack.press(person, seen, press.action_id, press.value, block_id=press.block_id)
-            return told(answer)
+            return answer_json(answer)
 
         with ThreadPoolExecutor(len(people), thread_name_prefix="race") as threads:
             answers = list(threads.map(run_as, people))
-        entries = self.evidence.entries_since(act.at)
+        entries = self.evidence.entries_since(action.at)
         lanes = [_lane(person, answer, entries) for person, answer in zip(people, answers, strict=True)]
-        return {"act": act.number, "lanes": sorted(lanes, key=lambda lane: bool(lane["was_refused"]))}
+        return {"act": action.number, "lanes": sorted(lanes, key=lambda lane: bool(lane["was_refused"]))}
 
 
 def _lane(person: str, answer: Json, entries: list[AuditEntry]) -> Json:
@@ -51,5 +54,5 @@ def _lane(person: str, answer: Json, entries: list[AuditEntry]) -> Json:
     lane = {"person": person, **answer, "event": None, "outcome": None, "was_refused": own is None, "details": {}}
     if own is None:
         return lane
-    refused = own.outcome == REFUSED
-    return {**lane, "event": own.event, "outcome": own.outcome, "was_refused": refused, "details": own.details}
+    was_refused = own.outcome == REFUSED
+    return {**lane, "event": own.event, "outcome": own.outcome, "was_refused": was_refused, "details": own.details}

@@ -1,7 +1,7 @@
-"""The whole workspace as JSON at one moment: what a page is given before it hears of changes.
+"""The whole workspace as JSON at one moment: the first event of a page's stream.
 
-Invariant: it is taken under the journal's lock, so a page that then hears of every later change misses nothing and
-hears nothing twice.
+Invariant: it's taken under the journal's lock, so a page that then gets every later change misses nothing and gets
+nothing twice.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 from core.clock import format_time
 from localslack.records import Json
 from localslack.server import LocalSlack
-from playground.cast import APPROVERS, PARTS
+from playground.people import APPROVERS, PEOPLE
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What the page is about. `shortcuts` and the rest of `manifest` are the app's; `id` names this playground."""
+class PageSnapshot:
+    """Takes snapshots for the page. `manifest` is the app's; `id` identifies this playground."""
 
     slack: LocalSlack
     manifest: dict[str, Any]
     id: str = "playground"
     store: str = ""
     approvers: tuple[str, ...] = APPROVERS
-    roles: dict[str, str] = field(default_factory=lambda: {part.person.id: part.role for part in PARTS})
+    roles: dict[str, str] = field(default_factory=lambda: {each.person.id: each.role for each in PEOPLE})
 
-    def snapshot(self) -> Json:
-        """Everything that can be seen by anybody. A page shows of it what its person may see."""
+    def take(self) -> Json:
+        """Everything that anybody can see. A page shows what its person may see."""
         slack, workspace = self.slack, self.slack.workspace
         with slack.backend.journal.lock:
             people = workspace.people

@@ -1,7 +1,7 @@
-"""The playground's story: a request, two racing approvers, a deadline, a broken glass, on the embedded store.
+"""The playground's story, on the embedded store: a request, two racing approvers, a deadline, and a break-glass event.
 
-Invariant: nothing is acted. Each line is what a service answered; the two approvers are two threads, and which of them
-wins is decided by the store. Only the clock is moved by hand.
+Invariant: nothing is faked but the time. Each outcome is a service's own; the two approvers are two threads, and the
+store decides which of them wins.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ break_glass:
 class MovableClock:
     """A clock that the story moves. Each reading is a microsecond after the one before, so no two are equal.
 
-    Safe for threads.
+    Thread-safe.
     """
 
     def __init__(self, now: datetime = MORNING) -> None:
@@ -58,14 +58,14 @@ class MovableClock:
             return self._now
 
     def advance(self, step: timedelta) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         with self._lock:
             self._now += step
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the story: when, what, and for an answer whether it was a yes. A `title` opens an act."""
+class StoryLine:
+    """One line of the story. An outcome has `is_yes`; a title begins a chapter."""
 
     at: datetime
     text: str
@@ -74,7 +74,7 @@ class Line:
 
 
 class Story:
-    """Plays on the stores that it is given, which should be empty."""
+    """Plays the story on the given stores, which must be empty."""
 
     def __init__(self, stores: Stores, clock: MovableClock) -> None:
         policy: Policy = parse_policy(_POLICY, "the playground's policy")
@@ -82,62 +82,62 @@ class Story:
         self._requests = RequestService(stores, policy, clock)
         self._break_glass = BreakGlassService(stores, policy, clock)
 
-    def play(self) -> Iterator[Line]:
-        """The whole story, act by act. Each line comes when it has happened."""
+    def play(self) -> Iterator[StoryLine]:
+        """The whole story, chapter by chapter. Each line is yielded once it has happened."""
         yield self._title("Two approvers, one decision")
         yield from self._race()
-        yield self._title("A deadline is a fact of the clock")
+        yield self._title("A deadline takes effect on its own")
         yield from self._expire()
-        yield self._title("Break the glass, and answer for it")
+        yield self._title("Break the glass, and have it reviewed")
         yield from self._break()
 
-    def _race(self) -> Iterator[Line]:
-        yield self._told('Mira asks for prod for 1h: "Deploy the fix for INC-12"')
+    def _race(self) -> Iterator[StoryLine]:
+        yield self._narrate('Mira asks for prod for 1h: "Deploy the fix for INC-12"')
         request = self._requests.submit(MIRA, "prod", _HOUR, "Deploy the fix for INC-12")
         yield self._yes(f"pending, to be decided by {_day_and_time(request.expires_at)}")
-        yield self._after(timedelta(minutes=1), "Mira is among the approvers, and presses Approve on this request")
+        yield self._after(timedelta(minutes=1), "Mira is an approver too, and presses Approve on her own request")
         yield self._try(lambda: self._requests.approve(RequestId(request.id), MIRA))
         yield self._after(timedelta(minutes=1), "Jon and Aiko press Approve at the same moment, in two threads")
         yield from self._approve_together(RequestId(request.id), JON, AIKO)
 
-    def _approve_together(self, request_id: RequestId, *approvers: Actor) -> Iterator[Line]:
+    def _approve_together(self, request_id: RequestId, *approvers: Actor) -> Iterator[StoryLine]:
         start = threading.Barrier(len(approvers))
 
-        def press(approver: Actor) -> Line:
+        def press(approver: Actor) -> StoryLine:
             start.wait()
             line = self._try(lambda: self._requests.approve(request_id, approver))
             return replace(line, text=f"{name_of(approver.id)}: {line.text}")
 
         with ThreadPoolExecutor(len(approvers)) as threads:
-            # The winner's line first: who that is, is new each time.
+            # The winner's line first; who wins can differ each time.
             yield from sorted(threads.map(press, approvers), key=lambda line: not line.is_yes)
 
-    def _expire(self) -> Iterator[Line]:
+    def _expire(self) -> Iterator[StoryLine]:
         yield self._after(timedelta(minutes=8), 'Mira asks for staging for 2h: "Try the new index on real rows"')
         request = self._requests.submit(MIRA, "staging", 2 * _HOUR, "Try the new index on real rows")
         yield self._yes(f"pending, to be decided by {_day_and_time(request.expires_at)}")
-        yield self._after(timedelta(hours=24), "A day goes by. Nothing swept, nobody decided. Jon presses Approve")
+        yield self._after(timedelta(hours=24), "A day passes without a decision. Then Jon presses Approve")
         yield self._try(lambda: self._requests.approve(RequestId(request.id), JON))
 
-    def _break(self) -> Iterator[Line]:
+    def _break(self) -> Iterator[StoryLine]:
         why = "INC-13: the database does not answer"
         yield self._after(timedelta(hours=17), f'Sam, on call, breaks the glass of prod for 1h: "{why}"')
         event = self._invoke(why)
         yield self._yes(f"active at once, access until {_time(event.expires_at)}")
-        yield self._after(timedelta(minutes=1), "Sam breaks the glass again, while it is broken")
+        yield self._after(timedelta(minutes=1), "Sam breaks the glass again while the first event is active")
         yield self._try(lambda: self._invoke("INC-13: once more, to be sure of it"))
         yield self._after(timedelta(minutes=21), 'Sam closes it early: "The replica took over"')
         closed = self._break_glass.close(EventId(event.id), SAM, "The replica took over")
-        yield self._yes(f"closed, and the access ended with it, before {_time(closed.expires_at)}")
-        yield self._after(timedelta(minutes=5), "Sam breaks the glass once more, within the pause of the policy")
+        yield self._yes(f"closed; the access ended early, before {_time(closed.expires_at)}")
+        yield self._after(timedelta(minutes=5), "Sam breaks the glass once more, during the cooldown")
         yield self._try(lambda: self._invoke("INC-13: look at the old primary again"))
         yield from self._answer(EventId(closed.id))
 
-    def _answer(self, event_id: EventId) -> Iterator[Line]:
+    def _answer(self, event_id: EventId) -> Iterator[StoryLine]:
         notes = "The runbook was followed; INC-13 has the details."
         yield self._after(timedelta(hours=6), "Sam reviews this event")
         yield self._try(lambda: self._review(event_id, SAM, notes))
-        yield self._told(f'Aiko reviews it: "{notes}"')
+        yield self._narrate(f'Aiko reviews it: "{notes}"')
         yield self._try(lambda: self._review(event_id, AIKO, notes))
 
     def _invoke(self, why: str) -> BreakGlassEvent:
@@ -146,28 +146,28 @@ class Story:
     def _review(self, event_id: EventId, reviewer: Actor, notes: str) -> BreakGlassEvent:
         return self._break_glass.review(event_id, reviewer, Verdict.JUSTIFIED, notes)
 
-    def _try(self, attempt: Callable[[], Request | BreakGlassEvent]) -> Line:
+    def _try(self, attempt: Callable[[], Request | BreakGlassEvent]) -> StoryLine:
         try:
             return self._yes(_describe_outcome(attempt()))
         except Refused as refusal:
-            return Line(self._clock.now(), _describe_refusal(refusal), is_yes=False)
+            return StoryLine(self._clock.now(), _describe_refusal(refusal), is_yes=False)
 
-    def _after(self, step: timedelta, text: str) -> Line:
+    def _after(self, step: timedelta, text: str) -> StoryLine:
         self._clock.advance(step)
-        return self._told(text)
+        return self._narrate(text)
 
-    def _told(self, text: str) -> Line:
-        return Line(self._clock.now(), text)
+    def _narrate(self, text: str) -> StoryLine:
+        return StoryLine(self._clock.now(), text)
 
-    def _yes(self, text: str) -> Line:
-        return Line(self._clock.now(), text, is_yes=True)
+    def _yes(self, text: str) -> StoryLine:
+        return StoryLine(self._clock.now(), text, is_yes=True)
 
-    def _title(self, text: str) -> Line:
-        return Line(self._clock.now(), text, is_title=True)
+    def _title(self, text: str) -> StoryLine:
+        return StoryLine(self._clock.now(), text, is_title=True)
 
 
 def name_of(person: str) -> str:
-    """The name of somebody in the story; anybody else is called by the id."""
+    """The name of a person in the story, or the id of anybody else."""
     return _NAMES.get(person, person)
 
 

@@ -12,8 +12,8 @@ from typing import Final
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from playground.cast import ACCESS, AIKO, MIRA
 from playground.folder import Folder
+from playground.people import ACCESS, AIKO, MIRA
 from playground.playground import Playground, open_playground
 
 PICTURE: Final = Path(__file__).parents[1] / "docs" / "playground.png"

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from localslack.block_kit import complete
-from localslack.block_shapes import BLOCKS, ELEMENTS
-from localslack.records import Message
+from localslack.block_schema import BLOCKS, ELEMENTS
+from localslack.records import SlackMessage
 from tests.browser.screens import LEFT, RIGHT, Screens
 from tests.localslack.people import button, form, option, words
 
@@ -22,8 +22,8 @@ HOSTILE = "<img src=x onerror=alert(1)> <!channel> <@U0JON> *not bold* _nor this
 def _post(screens: Screens, blocks: list[Json], text: str = "from the bot") -> None:
     slack = screens.playground.slack
     filled = complete(blocks, lambda: slack.workspace.new_id("b"))
-    slack.workspace.say(
-        Message(
+    slack.workspace.post_message(
+        SlackMessage(
             ts=slack.workspace.new_ts(),
             channel="C0ACCESS",
             user=slack.backend.app.bot_user,

@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from core.break_glass import EventStatus
 from core.request import RequestStatus
-from localslack.records import Message
+from localslack.records import SlackMessage
 from playground.playground import open_playground
 from tests.browser.screens import LEFT, RIGHT, Screens
 
@@ -70,8 +70,8 @@ def test_everything_survives_a_restart_and_the_open_page_goes_on(context: Browse
 
     with open_playground(folder, port=port) as second:
         slack = second.slack
-        slack.workspace.say(
-            Message(ts=slack.workspace.new_ts(), channel="C0ACCESS", user="U0SAM", text="Said while you were away")
+        slack.workspace.post_message(
+            SlackMessage(ts=slack.workspace.new_ts(), channel="C0ACCESS", user="U0SAM", text="Said while you were away")
         )
         screens = Screens(page, second)
         expect(page.get_by_text("Not connected")).to_be_hidden()

@@ -26,7 +26,7 @@ from core.clock import TICK
 from core.outbox.outbox import deliver_due
 from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
-from localslack.records import Channel, Message, Person, UserGroup, View
+from localslack.records import Channel, Person, SlackMessage, UserGroup, View
 from localslack.server import LocalSlack
 
 if TYPE_CHECKING:
@@ -208,13 +208,13 @@ class Harness:
         self.slack.open_home(user)
         return _there(self.slack.wait_until(lambda: _if_new(self.slack.home(user), before)))
 
-    def card(self, request: Request) -> Message:
+    def card(self, request: Request) -> SlackMessage:
         """The request's card as it is now, as soon as it is posted."""
         card = self.slack.wait_until(lambda: self._find_card(request))
         assert card is not None
         return card
 
-    def _find_card(self, request: Request) -> Message | None:
+    def _find_card(self, request: Request) -> SlackMessage | None:
         channel = self.services.policy.current().profile(request.profile).channel
         cards = [each for each in self.slack.messages(channel) if request.id in str(each.blocks) and not each.thread_ts]
         return cards[-1] if cards else None
@@ -244,7 +244,7 @@ def _if_new(view: View | None, before: View | None) -> View | None:
     return view if view is not None and (before is None or view.hash != before.hash) else None
 
 
-def text_of(message: Message) -> str:
+def text_of(message: SlackMessage) -> str:
     """All that a message says, in blocks or without."""
     return " ".join(walk_text(list(message.blocks)) or [message.text])
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.stores.base import Stores
-    from localslack.records import Message, View
+    from localslack.records import SlackMessage, View
     from tests.harness.clock import FrozenClock
 
 
@@ -49,10 +49,10 @@ def stage(
         yield stage
 
 
-def card_in(stage: Harness, channel: str, *says: str) -> Message:
+def card_in(stage: Harness, channel: str, *says: str) -> SlackMessage:
     """The card in this channel, as soon as it says all of this."""
 
-    def find() -> Message | None:
+    def find() -> SlackMessage | None:
         cards = [
             each for each in stage.slack.messages(channel) if "Break-glass" in text_of(each) and not each.thread_ts
         ]
@@ -63,7 +63,7 @@ def card_in(stage: Harness, channel: str, *says: str) -> Message:
     return found
 
 
-def dm_that_says(stage: Harness, user: str, what: str) -> Message:
+def dm_that_says(stage: Harness, user: str, what: str) -> SlackMessage:
     found = stage.slack.wait_until(lambda: next((each for each in stage.slack.dm(user) if what in text_of(each)), None))
     assert found is not None
     return found

@@ -208,7 +208,7 @@ def test_the_form_to_replace_a_request_is_for_its_profile_and_opens_without_a_st
 def test_nobody_replaces_the_request_of_somebody_else(stage: Harness) -> None:
     request = stage.ask(MIRA)
     pressed = stage.slack.press(MIRA, stage.slack.ephemerals(MIRA)[-1], DECLARE_INSTEAD)
-    trigger = stage.slack.backend.tickets.new_trigger(SAM)
+    trigger = stage.slack.backend.interaction_tokens.new_trigger(SAM)
     payload = {**pressed.payload, "user": {**pressed.payload["user"], "id": SAM}, "trigger_id": trigger}
     stage.slack.send_forged("interactive", payload)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from core.stores.base import Stores
-    from localslack.records import Message
+    from localslack.records import SlackMessage
     from tests.harness.clock import FrozenClock
 
 
@@ -31,8 +31,8 @@ def stage(request: pytest.FixtureRequest, stores: Stores, clock: FrozenClock) ->
         yield stage
 
 
-def card_that_says(stage: Harness, what: str) -> Message:
-    def find() -> Message | None:
+def card_that_says(stage: Harness, what: str) -> SlackMessage:
+    def find() -> SlackMessage | None:
         return next(
             (each for each in stage.slack.messages(ACCESS) if what in text_of(each) and not each.thread_ts), None
         )
@@ -106,7 +106,7 @@ def test_each_vote_of_a_quorum_shows_on_the_card_and_the_last_one_opens_the_wind
     assert decided.decided_at - request.created_at >= timedelta(minutes=30)
 
 
-def walk_ids(message: Message) -> list[str]:
+def walk_ids(message: SlackMessage) -> list[str]:
     return [element.get("action_id", "") for block in message.blocks for element in block.get("elements", ())]
 
 

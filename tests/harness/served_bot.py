@@ -34,7 +34,7 @@ PATIENCE: Final = 30.0
 def new_slack() -> LocalSlack:
     """A local Slack with the people and channels of the stage's policy."""
     manifest: dict[str, Any] = YAML(typ="safe").load(ROOT / "manifest.yml")
-    slack = LocalSlack(manifest=manifest, patience=10.0)
+    slack = LocalSlack(manifest=manifest, timeout_seconds=10.0)
     everybody = (MIRA, JON, AIKO, SAM, slack.backend.app.bot_user)
     slack.workspace.add(
         *(Person(id=each, name=each[2:].lower()) for each in (MIRA, JON, AIKO, SAM)),

@@ -32,7 +32,9 @@ def build_wheel(folder: Path) -> Path:
         shutil.copy(ROOT / name, source)
     _build("sdist", source, folder)
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
-        archive.extractall(folder / "unpacked", filter="data")
+        # Set like this because the argument `filter` is missing before Python 3.11.4. The archive is our own.
+        archive.extraction_filter = lambda member, _: member
+        archive.extractall(folder / "unpacked")  # noqa: S202
     _build("wheel", next((folder / "unpacked").iterdir()), folder)
     return next(folder.glob("*.whl"))
 

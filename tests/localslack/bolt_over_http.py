@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.02
 
 
-class _Server(ThreadingMixIn, WSGIServer):
+class _BoltServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 64
 
@@ -34,7 +34,7 @@ class BoltOverHttp:
     """Serves the app at `url` while the context lasts."""
 
     def __init__(self, app: App) -> None:
-        self._server = _Server(("127.0.0.1", 0), _QuietHandler)
+        self._server = _BoltServer(("127.0.0.1", 0), _QuietHandler)
         self._server.set_app(SlackRequestHandler(app))
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="bolt", daemon=True

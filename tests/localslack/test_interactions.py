@@ -83,7 +83,7 @@ class TestCommands:
 
     def test_answered_too_late_count_as_failed_although_they_go_on(self, clock: FrozenClock) -> None:
         end, done = threading.Event(), threading.Event()
-        with LocalSlack(clock, patience=0.2) as slack:
+        with LocalSlack(clock, timeout_seconds=0.2) as slack:
             slack.workspace.add(Person(id=ANN, name="ann"))
             app = App(signing_secret=slack.signing_secret, client=WebClient(slack.bot_token, base_url=slack.api_url))
 
@@ -246,7 +246,7 @@ class TestButtons:
         action = slack.press(BEN, shown, "more", "remind").payload["actions"][0]
 
         assert action["selected_option"]["value"] == "remind"
-        with pytest.raises(NotOnScreen, match="not on offer"):
+        with pytest.raises(NotOnScreen, match="isn't an option"):
             slack.press(BEN, shown, "more", "explode")
 
     def test_of_a_stranger_come_from_their_own_workspace(self, slack: LocalSlack, client: WebClient) -> None:
@@ -380,7 +380,7 @@ class TestForms:
 
         with pytest.raises(NotOnScreen, match="no field"):
             slack.submit(ANN, view, {"nowhere": {"text": "x"}})
-        with pytest.raises(NotOnScreen, match="not on offer"):
+        with pytest.raises(NotOnScreen, match="isn't an option"):
             slack.submit(ANN, view, {"profile": {"pick": "root"}})
 
     def test_give_a_response_url_for_the_chosen_channel(self, slack: LocalSlack, app: App) -> None:

@@ -53,7 +53,7 @@ class TestSignatures:
         assert slack.verify_request_url()
 
 
-class TestDoors:
+class TestEndpoints:
     def get(self, slack: LocalSlack, **headers: str) -> int:
         connection = http.client.HTTPConnection(slack.url.removeprefix("http://"))
         connection.request("POST", "/api/api.test", headers=headers)

@@ -91,7 +91,7 @@ def test_commands_buttons_forms_and_events_go_both_ways(slack: LocalSlack, app: 
 
 def test_an_app_that_does_not_know_what_to_do_stays_silent(slack: LocalSlack, app: App) -> None:
     del app
-    slack.socket_mode._patience = _SHORT  # noqa: SLF001  Three seconds of silence prove no more than a tenth.
+    slack.socket_mode.timeout_seconds = _SHORT  # Three seconds of silence prove no more than a tenth.
 
     assert slack.run_command(ANN, ACCESS, "/nobody").was_late
 

@@ -148,9 +148,11 @@ class TestMessages:
         assert error(client, "chat.postMessage", channel=ACCESS, text="x", blocks=long) == "msg_blocks_too_long"
 
     def test_of_others_are_not_the_bots_to_change(self, slack: LocalSlack, client: WebClient) -> None:
-        from localslack.records import Message  # noqa: PLC0415
+        from localslack.records import SlackMessage  # noqa: PLC0415
 
-        said = slack.workspace.say(Message(ts=slack.workspace.new_ts(), channel=ACCESS, user=ANN, text="hi"))
+        said = slack.workspace.post_message(
+            SlackMessage(ts=slack.workspace.new_ts(), channel=ACCESS, user=ANN, text="hi")
+        )
 
         assert error(client, "chat.update", channel=ACCESS, ts=said.ts, text="x") == "cant_update_message"
         assert error(client, "chat.delete", channel=ACCESS, ts=said.ts) == "cant_delete_message"

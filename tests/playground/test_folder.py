@@ -13,9 +13,9 @@ from core.actor import Actor, UserId
 from core.errors import InvalidInput
 from core.policy import load_policy
 from core.request import RequestStatus
-from playground.cast import ACCESS, APPROVERS, PARTS, POLICY
 from playground.clock import ClockAhead
-from playground.folder import Folder, Remembered
+from playground.folder import Folder, PlaygroundState
+from playground.people import ACCESS, APPROVERS, PEOPLE, POLICY
 from playground.playground import open_playground
 from tests.harness.clock import FrozenClock
 
@@ -36,18 +36,18 @@ def test_a_folder_with_other_files_is_left_alone_even_by_a_reset(tmp_path: Path)
 
 def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(InvalidInput, match="cannot be used"):
+    with pytest.raises(InvalidInput, match="can't be used"):
         Folder(tmp_path / "taken")
 
 
 def test_a_reset_makes_another_playground(tmp_path: Path) -> None:
     with Folder(tmp_path) as folder:
-        first = folder.recall()
+        first = folder.load_state()
         folder.workspace.write_text("{}")
         folder.policy.write_text("edited")
     with Folder(tmp_path, reset=True) as folder:
-        assert folder.recall().id != first.id
-        assert folder.recall().audit_key != first.audit_key
+        assert folder.load_state().id != first.id
+        assert folder.load_state().audit_key != first.audit_key
         assert not folder.workspace.exists()
         assert folder.policy.read_bytes() == POLICY.read_bytes()
 
@@ -56,8 +56,8 @@ def test_what_is_broken_names_the_way_out(tmp_path: Path) -> None:
     with Folder(tmp_path) as folder:
         (tmp_path / "playground.json").write_text("{")
         with pytest.raises(InvalidInput, match="--reset"):
-            folder.recall()
-        folder.remember(Remembered())
+            folder.load_state()
+        folder.save_state(PlaygroundState())
         folder.workspace.write_text("not json")
         with pytest.raises(InvalidInput, match="--reset"):
             open_playground(folder, port=0)
@@ -68,12 +68,12 @@ def test_records_of_another_version_name_the_way_out(tmp_path: Path) -> None:
         with closing(sqlite3.connect(tmp_path / "countersign.db")) as database:
             database.execute("CREATE TABLE break_glass (id TEXT)")
             database.commit()
-        with pytest.raises(InvalidInput, match=r"not of this version.*--reset"):
+        with pytest.raises(InvalidInput, match=r"from another version.*--reset"):
             open_playground(folder, port=0)
 
 
 def test_the_audit_key_is_in_no_repr() -> None:
-    remembered = Remembered()
+    remembered = PlaygroundState()
     assert remembered.audit_key not in repr(remembered)
 
 
@@ -109,7 +109,7 @@ def test_the_cast_can_play_the_tour_by_the_policy(clock: FrozenClock) -> None:
     groups = {"U0JON": ["S0SRE"], "U0AIKO": ["S0SRE"]}
     actors = {
         part.person.id: Actor(id=UserId(part.person.id), user_groups=frozenset(groups.get(part.person.id, ())))  # type: ignore[arg-type]
-        for part in PARTS
+        for part in PEOPLE
     }
     assert policy.judge_request(actors["U0MIRA"], "prod", timedelta(hours=1), clock.now()).is_allowed
     for approver in APPROVERS:

@@ -17,8 +17,8 @@ import pytest
 
 from core.request import RequestStatus
 from core.stores.dynamodb.connection import Connection
-from playground.cast import ACCESS, APPROVERS, MIRA
 from playground.folder import Folder
+from playground.people import ACCESS, APPROVERS, MIRA
 from playground.playground import open_playground
 from tests.harness.tables import make_tables
 
@@ -69,7 +69,7 @@ def test_a_port_that_is_taken_is_said_so_in_one_line(tmp_path: Path) -> None:
         shown, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert shown == ""
-    assert re.fullmatch(r"countersign: .*--port.*nothing can listen on \d+.*\n", errors)
+    assert re.fullmatch(r"countersign: .*--port.*can't listen on port \d+.*\n", errors)
 
 
 def test_a_store_that_is_none_is_said_so_and_nothing_is_left_running(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from core.errors import StoreMisconfigured, StoreUnavailable
+from core.stores.sqlite.journal_mode import switch_to_wal
 
 SCHEMA_VERSION: Final = 1
 BUSY_SECONDS: Final = 5.0
@@ -59,10 +61,11 @@ _creating: Final = threading.Lock()
 class Database:
     """Connections to one file, shared by threads; each one is used by one thread at a time.
 
-    `is_upgraded` adds what a file of an older version lacks; without it, `find_differences` names that.
+    `is_upgraded` adds what a file of an older version lacks; without it, `find_differences` names that. `sleep` pauses
+    for seconds between two tries.
     """
 
-    def __init__(self, path: str, *, is_upgraded: bool = True) -> None:
+    def __init__(self, path: str, *, is_upgraded: bool = True, sleep: Callable[[float], None] = time.sleep) -> None:
         self.path = path
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -71,7 +74,15 @@ class Database:
         self._owner = os.getpid()
         self._is_closed = False
         self._create_file()
-        self._prepare_schema(is_upgraded=is_upgraded)
+        try:
+            self._prepare_schema(is_upgraded=is_upgraded)
+            # Nothing is changed in a file that is not ours, so this comes last.
+            with self.read() as connection:
+                switch_to_wal(connection, BUSY_SECONDS, sleep=sleep)
+        except BaseException:
+            # Nobody else could close what was opened for these.
+            self.close()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -197,11 +208,6 @@ class Database:
             with self.write() as connection:
                 for statement in lacking.values():
                     connection.execute(statement)
-        if not problems:
-            # Kept in the file. Nothing is changed in a file that is not ours.
-            with self.read() as connection:
-                if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                    connection.execute("PRAGMA journal_mode=WAL")
         if problems:
             raise StoreMisconfigured(
                 f"{self.path} is not a database of this version of Countersign: {'; '.join(problems)}",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from core.request import Request
     from core.stores.base import Stores
     from core.stores.outbox import Delivery
-    from localslack.records import Message
+    from localslack.records import SlackMessage
     from tests.harness.clock import FrozenClock
 
 CHANNEL: Final = "C0ACCESS1"
@@ -120,16 +120,16 @@ class Office:
         """The trail of a request."""
         return list(self.stores.audit.get_chain(request.chain))
 
-    def cards(self, channel: str = CHANNEL) -> list[Message]:
+    def cards(self, channel: str = CHANNEL) -> list[SlackMessage]:
         """The messages in the channel that are no replies."""
         return [each for each in self.slack.messages(channel) if each.thread_ts is None]
 
-    def card(self) -> Message:
+    def card(self) -> SlackMessage:
         """The one card."""
         (card,) = self.cards()
         return card
 
-    def replies(self, card: Message | None = None) -> list[str]:
+    def replies(self, card: SlackMessage | None = None) -> list[str]:
         """What the thread of a card says, oldest first."""
         thread = (card or self.card()).ts
         return [each.text for each in self.slack.messages(CHANNEL) if each.thread_ts == thread]
@@ -139,12 +139,12 @@ class Office:
         return [each.text for each in self.slack.dm(user)]
 
 
-def says(message: Message) -> str:
+def says(message: SlackMessage) -> str:
     """All the text of a message's blocks."""
     return str(message.blocks)
 
 
-def buttons(message: Message) -> list[str]:
+def buttons(message: SlackMessage) -> list[str]:
     """The actions that a message offers."""
     rows = [block for block in message.blocks if block["type"] == "actions"]
     return [element["action_id"] for row in rows for element in row["elements"]]

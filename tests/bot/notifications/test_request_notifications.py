@@ -190,7 +190,7 @@ def test_what_has_no_telling_yet_is_told_to_nobody(office: Office) -> None:
 def test_a_card_that_somebody_deleted_is_posted_anew_and_goes_on_there(office: Office) -> None:
     request = office.submit()
     office.deliver()
-    office.slack.workspace.unsay(office.card())
+    office.slack.workspace.delete_message(office.card())
     office.approve(request, ANN)
     office.deliver()
 

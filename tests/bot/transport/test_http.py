@@ -26,7 +26,7 @@ from tests.bot.transport.small_app import ACCESS, ANN, PATIENCE, SmallApp
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from localslack.delivery import Reply
+    from localslack.app_transport import Reply
     from localslack.server import LocalSlack
 
 _BODY = urlencode({"command": "/access", "user_id": ANN, "channel_id": ACCESS, "team_id": "T0LOCAL01"}).encode()

@@ -83,7 +83,7 @@ class TestPayloads:
         assert (heard[1]["x-slack-retry-num"], heard[1]["x-slack-retry-reason"]) == (["1"], ["http_error"])
 
     def test_that_the_app_refuses_are_met_with_silence(self, slack: LocalSlack, small_app: SmallApp) -> None:
-        slack.socket_mode._patience = _AT_ONCE  # noqa: SLF001  Three seconds of silence prove no more.
+        slack.socket_mode.timeout_seconds = _AT_ONCE  # Three seconds of silence prove no more.
 
         @small_app.app.command("/broken")
         def broken() -> None:
@@ -97,7 +97,7 @@ class TestPayloads:
         with ThreadPoolExecutor(8) as people:
             held = [people.submit(slack.run_command, ANN, ACCESS, "/hold") for _ in range(8)]
             small_app.wait_for_arrivals(8)
-            slack.socket_mode._patience = _AT_ONCE  # noqa: SLF001  As above.
+            slack.socket_mode.timeout_seconds = _AT_ONCE  # As above.
             assert slack.run_command(ANN, ACCESS, "/access").was_late
             small_app.let_go.set()
             assert [answer.result(PATIENCE).text for answer in held] == ["Held, and answered."] * 8

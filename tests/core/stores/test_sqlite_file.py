@@ -7,14 +7,15 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from core.errors import MalformedRecord, StoreUnavailable
+from core.errors import MalformedRecord, StoreMisconfigured, StoreUnavailable
 from core.request import RequestId
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores, database
@@ -94,6 +95,16 @@ def _run(script: str, *arguments: str) -> list[str]:
     return run.stdout.splitlines()
 
 
+@contextmanager
+def _writing_without_wal(bench: SqliteBench) -> Iterator[sqlite3.Connection]:
+    """Another connection's open write transaction, on a file that has its tables and is not in WAL mode yet."""
+    bench.close()
+    with closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
+        assert other.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
 def test_what_is_committed_is_on_disk_before_the_call_returns(bench: SqliteBench) -> None:
     assert bench.ask("PRAGMA journal_mode") == [("wal",)]
     stores = database.Database(str(bench.path))
@@ -113,20 +124,62 @@ def test_opening_twice_in_one_process_keeps_what_others_see(bench: SqliteBench) 
     assert _run(_OPEN_AND_CLOSE, str(bench.path)) == ["3"]
 
 
-def test_many_open_a_new_file_at_once(tmp_path: Path, clock: FrozenClock) -> None:
+@pytest.mark.parametrize("_", range(5))
+def test_many_open_a_new_file_at_once(tmp_path: Path, clock: FrozenClock, _: int) -> None:
     path, start = str(tmp_path / "new.db"), threading.Barrier(8)
 
     def open_and_write(_: int) -> SqliteStores:
         start.wait(timeout=30)
         stores = SqliteStores(path, StoreSettings(clock=clock))
+        opened.callback(stores.close)
         stores.requests.create(a_request(), a_draft())
         return stores
 
-    with ThreadPoolExecutor(8) as pool:
-        opened = list(pool.map(open_and_write, range(8)))
-    assert {len(stores.requests.list_by_requester(REQUESTER).items) for stores in opened} == {8}
-    for stores in opened:
-        stores.close()
+    with ExitStack() as opened:
+        with ThreadPoolExecutor(8) as pool:
+            all_stores = list(pool.map(open_and_write, range(8)))
+        assert {len(stores.requests.list_by_requester(REQUESTER).items) for stores in all_stores} == {8}
+
+
+def test_the_switch_to_wal_waits_for_another_writer(bench: SqliteBench) -> None:
+    with _writing_without_wal(bench) as other:
+        pauses: list[float] = []
+
+        def end_third_pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                other.execute("ROLLBACK")
+
+        database.Database(str(bench.path), sleep=end_third_pause).close()
+    assert len(pauses) == 3
+    assert bench.ask("PRAGMA journal_mode") == [("wal",)]
+
+
+def test_a_writer_that_keeps_the_switch_to_wal_waiting_is_an_outage(
+    bench: SqliteBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        time.sleep(seconds)
+
+    with _writing_without_wal(bench), pytest.raises(StoreUnavailable, match="locked"):
+        database.Database(str(bench.path), sleep=sleep)
+    # All tries lie before one deadline, and no two of them follow each other at once.
+    assert sum(pauses) < 0.2
+    assert min(pauses, default=1) > 0.001
+
+
+def test_a_file_that_is_refused_is_closed_again(bench: SqliteBench) -> None:
+    bench.close()
+    bench.ask("PRAGMA user_version=2")
+    with pytest.raises(StoreMisconfigured) as caught:
+        database.Database(str(bench.path))
+    # SQLite removes the log with the last connection, and the traceback still holds all that the opening left behind.
+    assert caught.tb is not None
+    assert [each.name for each in bench.path.parent.iterdir()] == [bench.path.name]
 
 
 def test_a_forked_process_is_told_to_open_the_store_again(bench: SqliteBench) -> None:

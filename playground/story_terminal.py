@@ -1,7 +1,7 @@
-"""`countersign playground --story`: what Countersign promises, told in the terminal on the embedded store.
+"""`countersign playground --story`: prints the story in the terminal.
 
-Invariant: it touches nothing but a temporary folder, which is gone afterwards, and reads no setting: it can be tried
-anywhere. What it prints of records and trail is read back from the store.
+Invariant: it uses only a temporary folder, which it deletes, and reads no settings, so it runs anywhere. The records
+and the audit trail that it prints are read back from the store.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from core.clock import new_id
 from core.record import Record
 from core.stores.base import Stores
 from core.stores.opening import open_stores
-from playground.story import Line, MovableClock, Story, name_of
+from playground.story import MovableClock, Story, StoryLine, name_of
 
 _FOUND: Final = 1
 _SEAL_SHOWN: Final = 8
 _ANSWER_INDENT: Final = 14
 
 
-def tell_story() -> None:
-    """Play a story: a request, two racing approvers, a deadline, a broken glass."""
+def print_story() -> None:
+    """Play the story, then print its records and its audit trail, and verify them."""
     ink, clock = Ink.of_stdout(), MovableClock()
     keyring = AuditKeyring.from_text(new_id() + new_id())
     with tempfile.TemporaryDirectory(prefix="countersign-") as folder:
@@ -40,7 +40,7 @@ def tell_story() -> None:
             ink.say(ink.paint("Countersign, played on a database in a temporary folder", "strong"))
             ink.say(ink.paint("Each answer below came from the store. Only the clock is moved by hand.", "quiet"))
             for line in Story(stores, clock).play():
-                _tell(ink, line)
+                _print_line(ink, line)
             stores.refusals.flush()
             _show_records(ink, stores)
             _show_trail(ink, stores)
@@ -49,16 +49,16 @@ def tell_story() -> None:
         click.get_current_context().exit(_FOUND)
 
 
-def _tell(ink: Ink, line: Line) -> None:
+def _print_line(ink: Ink, line: StoryLine) -> None:
     if line.is_title:
         _head(ink, line.text)
     elif line.is_yes is None:
         ink.say(f"   {ink.paint(_time(line.at), 'quiet')}  {line.text}")
     else:
-        said = (
+        outcome = (
             ink.paint(f"{ink.met} {line.text}", "good") if line.is_yes else ink.paint(f"{ink.unmet} {line.text}", "bad")
         )
-        ink.say(f"{' ' * _ANSWER_INDENT}{said}")
+        ink.say(f"{' ' * _ANSWER_INDENT}{outcome}")
 
 
 def _show_records(ink: Ink, stores: Stores) -> None:
@@ -112,8 +112,8 @@ def _show_verification(ink: Ink, stores: Stores, keyring: AuditKeyring, now: dat
     for finding in findings:
         ink.say(ink.paint(f"   {ink.unmet} {finding.chain}: {finding.kind}: {finding.text}", "bad"))
     if not findings:
-        said = f"{tally.records} records and {tally.entries} entries: nothing was changed behind the bot's back"
-        ink.say(ink.paint(f"   {ink.met} verified {said}", "good"))
+        summary = f"{tally.records} records and {tally.entries} entries: nothing was changed behind the bot's back"
+        ink.say(ink.paint(f"   {ink.met} verified {summary}", "good"))
     ink.say()
     return not findings
 

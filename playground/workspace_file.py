@@ -1,6 +1,6 @@
-"""Keeps the workspace in a file while it changes.
+"""Saves the workspace to a file while it changes.
 
-Invariant: what was shown is in the file a moment later, whole, and at the latest when the keeper stops.
+Invariant: a change is in the file a moment later, and at the latest once `stop` returns. The file is always complete.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from localslack.records import Json
 from localslack.server import LocalSlack
 
 _PAUSE_SECONDS: Final = 0.5
-"""Between two writings, however much happens."""
-_NO_CHANGE: Final = frozenset({"api_call", "interaction", "clock"})
+"""Between two writes, however much happens."""
+_WITHOUT_CHANGE: Final = frozenset({"api_call", "interaction", "clock"})
 
 
-class Keeper:
-    """Writes the workspace from a thread of its own, so that nobody waits for the disk."""
+class WorkspaceFile:
+    """Writes the workspace from a thread of its own, so that nothing waits for the disk."""
 
     def __init__(self, slack: LocalSlack, path: Path) -> None:
         self._slack = slack
         self._path = path
         self._changed = threading.Event()
         self._stopping = threading.Event()
-        self._unsubscribe = slack.subscribe(self._hear)
-        self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
+        self._unsubscribe = slack.subscribe(self._on_event)
+        self._thread = threading.Thread(target=self._write, name="workspace-file", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Write for the last time."""
+        """Write once more, and end the thread."""
         self._unsubscribe()
         self._stopping.set()
         self._changed.set()
         self._thread.join()
 
-    def _hear(self, event: Json) -> None:
-        if event["type"] not in _NO_CHANGE:
+    def _on_event(self, event: Json) -> None:
+        if event["type"] not in _WITHOUT_CHANGE:
             self._changed.set()
 
-    def _keep(self) -> None:
+    def _write(self) -> None:
         while not self._stopping.is_set():
             self._changed.wait()
             self._changed.clear()

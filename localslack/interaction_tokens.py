@@ -1,7 +1,7 @@
-"""What an interaction entitles the app to for a while: one modal by its trigger_id, five messages by its response_url.
+"""The short-lived tokens that an interaction gives the app: a trigger_id for one modal, a response_url for 5 messages.
 
-Invariant: a trigger is exchanged once at most and not when older than 3 s; a response_url answers 5 times at most and
-not when older than 30 minutes. Ages are told by the injected clock.
+Invariant: a trigger_id works once, within 3 seconds; a response_url works 5 times, within 30 minutes. The injected
+clock measures both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from localslack.refusals import SlackRefusal
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Leave to open one modal for this person; from inside a modal, `view_id` says which."""
+    """Permission to open one modal for this person. `view_id` is the modal that the interaction came from, if any."""
 
     id: str
     user: str
@@ -28,7 +28,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class ResponseUrl:
-    """Leave to answer this person in this channel; `source` is the `ts` of the message whose button was pressed."""
+    """Permission to respond to this person in this channel. `source` is the `ts` of the message that was acted on."""
 
     key: str
     user: str
@@ -38,8 +38,8 @@ class ResponseUrl:
     uses: int = 0
 
 
-class Tickets:
-    """All triggers and response_urls that were handed out."""
+class InteractionTokens:
+    """All triggers and response_urls that were issued."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -47,14 +47,14 @@ class Tickets:
         self._response_urls: dict[str, ResponseUrl] = {}
 
     def new_trigger(self, user: str, view_id: str | None = None) -> str:
-        """The trigger_id for an interaction."""
+        """Issue a trigger_id."""
         trigger_id = f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**12)}.{secrets.token_hex(16)}"
         with self._journal.lock:
             self._triggers[trigger_id] = Trigger(trigger_id, user, self._journal.clock.now(), view_id)
         return trigger_id
 
-    def look_at_trigger(self, trigger_id: str) -> Trigger:
-        """The trigger, if it is good. Raises SlackRefusal invalid_, exchanged_ or expired_trigger_id."""
+    def check_trigger(self, trigger_id: str) -> Trigger:
+        """The trigger, if it's valid. Raises SlackRefusal invalid_, exchanged_ or expired_trigger_id."""
         with self._journal.lock:
             trigger = self._triggers.get(trigger_id)
             if trigger is None:
@@ -66,31 +66,31 @@ class Tickets:
             return trigger
 
     def exchange(self, trigger: Trigger) -> None:
-        """Use the trigger up."""
+        """Mark the trigger as used."""
         with self._journal.lock:
             self._triggers[trigger.id] = replace(trigger, is_exchanged=True)
 
     def new_response_url(self, user: str, channel: str, source: str | None = None) -> str:
-        """The last part of the response_url for an interaction; nobody can guess it."""
+        """Issue a response_url. Returns the last part of its path, which can't be guessed."""
         key = secrets.token_urlsafe(18)
         with self._journal.lock:
             self._response_urls[key] = ResponseUrl(key, user, channel, self._journal.clock.now(), source)
         return key
 
-    def look_at_response_url(self, key: str) -> ResponseUrl:
-        """The response_url, if it is good. Raises SlackRefusal no_service, used_url or "Expired url"."""
+    def check_response_url(self, key: str) -> ResponseUrl:
+        """The response_url, if it's valid. Raises SlackRefusal no_service, used_url or "Expired url"."""
         with self._journal.lock:
             found = self._response_urls.get(key)
             if found is None:
                 raise SlackRefusal("no_service")
             if self._journal.clock.now() - found.at > limits.RESPONSE_URL_LIFETIME:
-                # Slack writes this one as a sentence; others, Sentry for one, compare it letter by letter.
+                # Slack spells this one with a space; apps such as Sentry compare it literally.
                 raise SlackRefusal("Expired url")
             if found.uses >= limits.RESPONSE_URL_USES:
                 raise SlackRefusal("used_url")
             return found
 
     def count_use(self, url: ResponseUrl) -> None:
-        """Note that the response_url was used once more."""
+        """Count one more use of the response_url."""
         with self._journal.lock:
             self._response_urls[url.key] = replace(url, uses=self._response_urls[url.key].uses + 1)

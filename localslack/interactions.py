@@ -1,7 +1,7 @@
-"""What people do in Slack, as methods: run a command, press a button, fill in a form, open the Home tab.
+"""What people do in Slack: run a command, press a button, submit a modal, open the Home tab.
 
-Invariant: every act goes the whole way, through a signed request or a websocket into the real app, and comes back as
-an Answer. The lock is never held while the app is waited for, so acts of several threads truly race.
+Invariant: every interaction goes through a signed request or a websocket to the real app, and its outcome comes back
+as an Answer. No lock is held while waiting for the app, so interactions in several threads really race.
 """
 
 from __future__ import annotations
@@ -13,39 +13,42 @@ from typing import TypeAlias
 
 from localslack.acknowledgements import Acknowledgements
 from localslack.answer import Answer
+from localslack.app_transport import AppTransport, PayloadKind, Reply
 from localslack.backend import Backend
-from localslack.delivery import Delivery, Kind, Reply
-from localslack.elements import Typed, action_of, find, mistakes, state_of
+from localslack.elements import EnteredValues, build_action, build_state, client_errors, find_element
 from localslack.payloads import Payloads
-from localslack.records import Json, Message, View
+from localslack.records import Json, SlackMessage, View
 from localslack.refusals import NotOnScreen, SlackRefusal
 
 _MENTION = re.compile(r"(?<![\w<])([@#])([\w.-]+)")
-_Read: TypeAlias = Callable[[Answer, Reply], Answer]
+_ReadReply: TypeAlias = Callable[[Answer, Reply], Answer]
 
 
-class Acts:
-    """Acts of people. `user` and `channel` are ids; an unknown one raises SlackRefusal."""
+class Interactions:
+    """One method for each kind of interaction. `user` and `channel` are ids; an unknown one raises SlackRefusal.
 
-    def __init__(self, backend: Backend, delivery: Callable[[], Delivery]) -> None:
+    `transport` returns the current way to the app.
+    """
+
+    def __init__(self, backend: Backend, transport: Callable[[], AppTransport]) -> None:
         self._backend = backend
-        self._delivery = delivery
+        self._transport = transport
         self._payloads = Payloads(backend)
         self._acknowledgements = Acknowledgements(backend)
 
     def run_command(self, user: str, channel: str, command: str, text: str = "") -> Answer:
-        """Type `/command text` in a channel. Raises NotOnScreen for a command that the manifest does not have."""
-        person, place = self._backend.workspace.person(user), self._backend.workspace.channel(channel)
+        """Type `/command text` in a channel. Raises NotOnScreen for a command that isn't in the manifest."""
+        person, where = self._backend.workspace.person(user), self._backend.workspace.channel(channel)
         declared = self._backend.app.command(command)
         if declared is None:
             raise NotOnScreen(f"{command} is not a valid command")
         if declared.should_escape:
             text = _MENTION.sub(self._escaped, text)
-        payload = self._payloads.command(person, place, command, text)
+        payload = self._payloads.command(person, where, command, text)
         return self._send("slash_commands", payload, self._acknowledgements.command)
 
     def shortcut(self, user: str, callback_id: str) -> Answer:
-        """Choose a global shortcut. Raises NotOnScreen for one that the manifest does not have."""
+        """Choose a global shortcut. Raises NotOnScreen for one that isn't in the manifest."""
         known = self._backend.app.shortcuts
         if known is not None and callback_id not in known:
             raise NotOnScreen(f"no shortcut {callback_id!r}; there are: {sorted(known)}")
@@ -55,22 +58,23 @@ class Acts:
     def press(
         self,
         user: str,
-        where: Message | View,
+        where: SlackMessage | View,
         action_id: str,
         value: object = None,
         *,
         block_id: str | None = None,
-        typed: Typed | None = None,
+        typed: EnteredValues | None = None,
     ) -> Answer:
-        """Press a button, or choose `value` in a menu, in a message, a modal or the Home tab, as it is given here.
+        """Press a button, or choose `value` in a menu, in this copy of a message, a modal or the Home tab.
 
-        An old copy is what somebody sees whose screen is not up to date. Buttons that share an action_id are told apart
-        by `value` or `block_id`. `typed` is what stands in the fields by now. Raises NotOnScreen for what is not there.
+        Pass an old copy to act as somebody whose screen is out of date. If several buttons share an action_id, say
+        which one with `value` or `block_id`. `typed` is what has been entered in the fields so far. Raises NotOnScreen
+        for what isn't there.
         """
         person = self._backend.workspace.person(user)
         blocks = where.blocks if isinstance(where, View) else where.all_blocks
-        block, element = find(blocks, action_id, value, block_id)
-        action = action_of(block, element, value, self._backend.workspace.new_ts())
+        block, element = find_element(blocks, action_id, value, block_id)
+        action = build_action(block, element, value, self._backend.workspace.new_ts())
         holds = element["type"] not in {"button", "overflow"}
         now = {**(typed or {})}
         if holds:
@@ -79,29 +83,30 @@ class Acts:
             payload = self._payloads.view_action(person, self._backend.views.enter(where, now), action)
         else:
             if where.to not in {None, user}:
-                raise NotOnScreen("only its addressee sees an ephemeral message")
-            payload = self._payloads.message_action(person, where, action, state_of(blocks, {}, now))
+                raise NotOnScreen("this ephemeral message is for somebody else")
+            payload = self._payloads.message_action(person, where, action, build_state(blocks, {}, now))
         return self._send("interactive", payload)
 
-    def submit(self, user: str, view: View, typed: Typed | None = None) -> Answer:
-        """Fill in a modal and send it: `{block_id: {action_id: value}}`; what is not named stays as it is.
+    def submit(self, user: str, view: View, typed: EnteredValues | None = None) -> Answer:
+        """Fill in a modal and submit it. `typed` is `{block_id: {action_id: value}}`; other fields keep their values.
 
-        Fields that the client itself objects to come back as `errors`, and nothing is sent. Raises NotOnScreen for
-        fields and options that are not there, and SlackRefusal view_not_found when the modal is closed.
+        If the client itself rejects a field, the answer carries `errors` and nothing is sent. Raises NotOnScreen for
+        fields and options that aren't there, and SlackRefusal view_not_found if the modal is closed.
         """
         person = self._backend.workspace.person(user)
         if "submit" not in view.content:
             raise NotOnScreen("this modal has no submit button")
-        entered = self._backend.views.enter(view, typed or {})
-        payload = self._payloads.view_submission(person, entered)
-        if wrong := mistakes(entered.blocks, entered.values):
-            return Answer("interactive", payload, was_sent=False, errors=wrong, view=self._top(user))
+        filled = self._backend.views.enter(view, typed or {})
+        payload = self._payloads.view_submission(person, filled)
+        if errors := client_errors(filled.blocks, filled.values):
+            top = self._backend.workspace.top_modal(user)
+            return Answer("interactive", payload, was_sent=False, errors=errors, view=top)
         return self._send(
-            "interactive", payload, lambda answer, reply: self._acknowledgements.submission(answer, reply, entered)
+            "interactive", payload, lambda answer, reply: self._acknowledgements.submission(answer, reply, filled)
         )
 
     def close(self, user: str, view: View, *, whole_stack: bool = False) -> list[Answer]:
-        """Close a modal, or the whole stack. Returns an answer for each view that asked to be told of it."""
+        """Close a modal, or the whole stack. Returns an answer for each view that set `notify_on_close`."""
         person = self._backend.workspace.person(user)
         cleared = whole_stack or bool(view.content.get("clear_on_close"))
         closed = self._backend.views.close(view, whole_stack=cleared)
@@ -118,49 +123,45 @@ class Acts:
         return self._send_event(self._payloads.app_home_opened(self._backend.workspace.person(user)))
 
     def send_event(self, event: Json) -> Answer:
-        """Send any event of the Events API, say member_joined_channel; its envelope is put around it."""
+        """Send any event of the Events API, for example member_joined_channel. The envelope is added."""
         return self._send_event(self._payloads.event(event))
 
-    def send_forged(self, kind: Kind, payload: Json) -> Answer:
-        """Send any payload at all, well signed: what no client would, but a bug or somebody with the secret might."""
+    def send_forged(self, kind: PayloadKind, payload: Json) -> Answer:
+        """Send any payload, correctly signed: what no client sends, but somebody who has the secret could."""
         return self._send(kind, payload)
 
     def redeliver(self, answer: Answer) -> Answer:
-        """Send the same payload again, with the same trigger_id and response_url; an event says that it is a retry."""
+        """Send the same payload again, with the same trigger_id and response_url. An event is marked as a retry."""
         retry = (answer.deliveries, "http_timeout" if answer.was_late else "http_error")
         is_event = answer.kind == "events_api"
         again = self._send(answer.kind, answer.payload, retry=retry if is_event else None)
         return replace(again, deliveries=answer.deliveries + 1)
 
     def verify_request_url(self, challenge: str = "challenge") -> bool:
-        """Ask the app for the challenge, as Slack does when its URL is entered. True if it gave the right answer."""
-        reply = self._delivery().send("events_api", self._payloads.url_verification(challenge))
+        """Send the challenge, as Slack does when a request URL is entered. True if the app answered it correctly."""
+        reply = self._transport().send("events_api", self._payloads.url_verification(challenge))
         return reply.status == 200 and challenge in reply.body  # noqa: PLR2004  OK.
 
     def _send_event(self, payload: Json) -> Answer:
         kind = payload["event"]["type"]
         if self._backend.app.events is not None and kind not in self._backend.app.events:
-            # Slack sends only what the app subscribed to; the person notices nothing.
+            # Slack sends only the events that the app subscribed to.
             return Answer("events_api", payload, was_sent=False)
         return self._send("events_api", payload)
 
     def _send(
-        self, kind: Kind, payload: Json, read: _Read | None = None, retry: tuple[int, str] | None = None
+        self, kind: PayloadKind, payload: Json, read: _ReadReply | None = None, retry: tuple[int, str] | None = None
     ) -> Answer:
-        reply = self._delivery().send(kind, payload, retry)
+        reply = self._transport().send(kind, payload, retry)
         answer = (read or self._acknowledgements.plain)(Answer(kind, payload), reply)
         # A forged payload may have any shape.
         user = _find_str(payload, "user_id") or _find_str(payload, "user", "id") or _find_str(payload, "event", "user")
-        answer = replace(answer, view=self._top(user) if user else None)
-        told = {"status": answer.status, "body": answer.body, "seconds": answer.seconds, "failure": answer.failure}
+        answer = replace(answer, view=self._backend.workspace.top_modal(user) if user else None)
+        outcome = {"status": answer.status, "body": answer.body, "seconds": answer.seconds, "failure": answer.failure}
         self._backend.journal.publish(
-            "interaction", {"kind": kind, "payload": payload, "errors": answer.errors, **told}
+            "interaction", {"kind": kind, "payload": payload, "errors": answer.errors, **outcome}
         )
         return answer
-
-    def _top(self, user: str) -> View | None:
-        stack = self._backend.workspace.modals(user)
-        return stack[-1] if stack else None
 
     def _escaped(self, mention: re.Match[str]) -> str:
         sign, name = mention.groups()

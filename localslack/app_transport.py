@@ -1,7 +1,7 @@
-"""Carries one payload to the app and brings back its acknowledgement: over HTTP, signed, or over Socket Mode.
+"""Sends a payload to the app and returns its acknowledgement: the protocol, and its implementation over HTTP.
 
-Invariant: what is sent over HTTP is what Slack sends, byte for byte in form and signature; nothing is sent to any
-address but the one the app was registered with.
+Invariant: an HTTP request has exactly the form and the signature of Slack's. Nothing is sent to any address but the
+app's request URL.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import http.client
 import json
 import time
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
-Json: TypeAlias = dict[str, Any]
-Kind: TypeAlias = Literal["slash_commands", "interactive", "events_api"]
+from localslack.records import Json
+
+PayloadKind: TypeAlias = Literal["slash_commands", "interactive", "events_api"]
 _FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. `failure` is what Slack would say instead: `dispatch_failed` or `operation_timeout`."""
+    """The acknowledgement; or, in `failure`, why there was none: `dispatch_failed` or `operation_timeout`."""
 
     status: int | None
     body: str
@@ -31,23 +32,23 @@ class Reply:
     failure: str | None = None
 
 
-class Delivery(Protocol):
-    """A way to the app."""
+class AppTransport(Protocol):
+    """A way to reach the app."""
 
-    def send(self, kind: Kind, payload: Json, retry: tuple[int, str] | None = None) -> Reply:
-        """Send a payload and wait for its acknowledgement. `retry` counts repeated deliveries and says why."""
+    def send(self, kind: PayloadKind, payload: Json, retry: tuple[int, str] | None = None) -> Reply:
+        """Send a payload and wait for its acknowledgement. `retry` is the number of the retry, and its reason."""
         ...
 
 
 def sign(signing_secret: str, body: bytes, timestamp: int | str) -> dict[str, str]:
-    """The two headers by which the app knows Slack: https://docs.slack.dev/authentication/verifying-requests-from-slack."""
+    """The two headers that prove that a request is from Slack: https://docs.slack.dev/authentication/verifying-requests-from-slack."""
     signed = b"v0:" + str(timestamp).encode() + b":" + body
     digest = hmac.new(signing_secret.encode(), signed, hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": str(timestamp), "X-Slack-Signature": f"v0={digest}"}
 
 
-def encode(kind: Kind, payload: Json) -> tuple[bytes, str]:
-    """The body and its content type, as Slack sends this kind of payload over HTTP."""
+def encode(kind: PayloadKind, payload: Json) -> tuple[bytes, str]:
+    """The body and the content type with which Slack sends this kind of payload over HTTP."""
     if kind == "events_api":
         return json.dumps(payload).encode(), "application/json"
     form = payload if kind == "slash_commands" else {"payload": json.dumps(payload)}
@@ -55,15 +56,15 @@ def encode(kind: Kind, payload: Json) -> tuple[bytes, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpDelivery:
-    """The request URL of the app. `patience` is how long an acknowledgement is waited for, in seconds."""
+class HttpAppTransport:
+    """The app's request URL. `timeout_seconds` is how long to wait for an acknowledgement."""
 
     url: str
     signing_secret: str
-    patience: float
+    timeout_seconds: float
 
-    def send(self, kind: Kind, payload: Json, retry: tuple[int, str] | None = None) -> Reply:
-        """Sign a payload with the machine's time, since the app checks it against that, and post it."""
+    def send(self, kind: PayloadKind, payload: Json, retry: tuple[int, str] | None = None) -> Reply:
+        """Sign a payload and post it. The timestamp is the machine's, because the app compares it with that."""
         body, content_type = encode(kind, payload)
         headers = {"Content-Type": content_type, **sign(self.signing_secret, body, int(time.time()))}
         if retry is not None:
@@ -71,17 +72,17 @@ class HttpDelivery:
         return self.post(body, headers)
 
     def post(self, body: bytes, headers: dict[str, str]) -> Reply:
-        """Post these very bytes with these headers, for a forged request too."""
+        """Post exactly these bytes and headers, so that requests can be forged too."""
         parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self.patience)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self.timeout_seconds)
         began = time.monotonic()
         try:
             agent = {"User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)", "Accept": "application/json,*/*"}
             connection.request("POST", parts.path or "/", body, {**agent, **headers})
             response = connection.getresponse()
-            told = response.read().decode("utf-8", "replace")
+            text = response.read().decode("utf-8", "replace")
             kind = (response.getheader("Content-Type") or "").split(";")[0]
-            return Reply(response.status, told, kind, time.monotonic() - began)
+            return Reply(response.status, text, kind, time.monotonic() - began)
         except TimeoutError:
             return Reply(None, "", "", time.monotonic() - began, "operation_timeout")
         except (OSError, http.client.HTTPException):

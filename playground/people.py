@@ -1,6 +1,6 @@
-"""Who and what is there when the playground begins: five people, three user groups, four channels.
+"""The people, user groups and channels of a new playground.
 
-Invariant: their ids are those of policy.yml beside this module, and every part that the tour needs is cast.
+Invariant: their ids are those in policy.yml, next to this module, and the tour has everybody it needs.
 """
 
 from __future__ import annotations
@@ -9,30 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from localslack.records import Channel, Message, Person, Team, UserGroup
+from localslack.records import Channel, Person, SlackMessage, Team, UserGroup
 from localslack.workspace import Workspace
 
 POLICY: Final = Path(__file__).with_name("policy.yml")
 MIRA, JON, AIKO, SAM, GIA = "U0MIRA", "U0JON", "U0AIKO", "U0SAM", "U0GIA"
 APPROVERS: Final = (JON, AIKO)
-"""Who press Approve at the same moment."""
+"""The two who press Approve at the same moment."""
 ACCESS, INCIDENTS, STAGING, GENERAL = "C0ACCESS", "C0INCIDENTS", "C0STAGING", "C0GENERAL"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What a person is there for, in a few words for the person switcher."""
+class PlaygroundPerson:
+    """A person and their role, as the person switcher shows it."""
 
     person: Person
     role: str
 
 
-PARTS: Final = (
-    Part(Person(id=MIRA, name="mira", real_name="Mira Lindqvist", email="mira@example.com"), "asks for access"),
-    Part(Person(id=JON, name="jon", real_name="Jon Bauer", email="jon@example.com"), "approves"),
-    Part(Person(id=AIKO, name="aiko", real_name="Aiko Tanaka", email="aiko@example.com"), "approves"),
-    Part(Person(id=SAM, name="sam", real_name="Sam Osei", email="sam@example.com"), "on call"),
-    Part(
+PEOPLE: Final = (
+    PlaygroundPerson(
+        Person(id=MIRA, name="mira", real_name="Mira Lindqvist", email="mira@example.com"), "asks for access"
+    ),
+    PlaygroundPerson(Person(id=JON, name="jon", real_name="Jon Bauer", email="jon@example.com"), "approves"),
+    PlaygroundPerson(Person(id=AIKO, name="aiko", real_name="Aiko Tanaka", email="aiko@example.com"), "approves"),
+    PlaygroundPerson(Person(id=SAM, name="sam", real_name="Sam Osei", email="sam@example.com"), "on call"),
+    PlaygroundPerson(
         Person(id=GIA, name="gia", real_name="Gia Moreau", email="gia@elsewhere.example", is_restricted=True),
         "a guest, who may not ask",
     ),
@@ -49,7 +51,7 @@ _CHANNELS: Final = (
     (INCIDENTS, "incidents", _TEAM),
     (GENERAL, "general", (*_TEAM, GIA)),
 )
-_SAID: Final = (
+_MESSAGES: Final = (
     (GENERAL, AIKO, "Morning! The new index is on staging, prod follows after lunch."),
     (GENERAL, MIRA, "Great, I have the fix for INC-12 ready for it."),
     (INCIDENTS, SAM, "I am on call until Monday. Nothing is burning."),
@@ -57,13 +59,13 @@ _SAID: Final = (
 
 
 def populate(workspace: Workspace) -> None:
-    """Put everybody and everything into an empty workspace."""
+    """Add the people, groups, channels and first messages to an empty workspace."""
     workspace.add(Team(id="T0LOCAL01", domain="hillside", name="Hillside"))
-    workspace.add(*(part.person for part in PARTS), *_GROUPS)
+    workspace.add(*(each.person for each in PEOPLE), *_GROUPS)
     workspace.add(
         *(Channel(id=key, name=name, members=(*members, workspace.bot_user)) for key, name, members in _CHANNELS)
     )
-    for part in PARTS:
-        workspace.direct(part.person.id)
-    for channel, user, text in _SAID:
-        workspace.say(Message(ts=workspace.new_ts(), channel=channel, user=user, text=text))
+    for each in PEOPLE:
+        workspace.direct(each.person.id)
+    for channel, user, text in _MESSAGES:
+        workspace.post_message(SlackMessage(ts=workspace.new_ts(), channel=channel, user=user, text=text))
