@@ -22,7 +22,10 @@ _PROBLEMS: Final = 1
 @click.command()
 @store_option
 def doctor(store: str | None) -> None:
-    """Check settings, tokens, scopes, channels, tables and policy, and say how to fix each problem."""
+    """Check the installation, and say how to fix each problem.
+
+    It checks the settings, the tokens and their scopes, the channels, the tables, the policy and what is pending.
+    """
     # Slack's SDK is slow to load, and the other commands don't need it.
     from bot.doctor.checkup import examine  # noqa: PLC0415 - see above
     from bot.doctor.finding import Level  # noqa: PLC0415 - as above

@@ -39,7 +39,7 @@ _policy_option = click.option(
 
 @click.group()
 def policy() -> None:
-    """Check the policy file, explain its decisions, or print an example."""
+    """Check or explain the policy file, or print an example."""
 
 
 @policy.command()

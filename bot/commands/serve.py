@@ -34,7 +34,10 @@ _log = logging.getLogger("countersign.serve")
 
 @click.command()
 def serve() -> None:
-    """Run the bot: over Socket Mode, or over HTTP if COUNTERSIGN_LISTEN is set."""
+    """Run the bot, over Socket Mode or HTTP.
+
+    It uses HTTP if COUNTERSIGN_LISTEN is set, and Socket Mode otherwise.
+    """
     # Bolt and the web server take as long to load as everything else, and the other commands don't need them.
     from bot.wiring import open_instance  # noqa: PLC0415 - see above
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PARKED: Final = 1
 
 
-@click.command()
+@click.command(short_help="Run one background pass, for cron.")
 @store_option
 @click.option("--retry-parked", is_flag=True, help="Also retry the notifications that are parked.")
 def sweep(store: str | None, *, retry_parked: bool) -> None:

@@ -48,7 +48,7 @@ def tables() -> None:
 @store_option
 @_key_option
 def create(store: str | None, kms_key: str | None) -> None:
-    """Create what is missing, and fix what can be fixed without losing data."""
+    """Create what is missing, and fix what is safe to fix."""
     match _locate(store):
         case SqliteLocation(path):
             with closing(Database(path)):
@@ -64,7 +64,7 @@ def create(store: str | None, kms_key: str | None) -> None:
 @store_option
 @_key_option
 def check(store: str | None, kms_key: str | None) -> None:
-    """List every difference between the tables and what Countersign needs."""
+    """Check the tables against what Countersign needs."""
     match _locate(store):
         case SqliteLocation(path):
             _check_file(path)
