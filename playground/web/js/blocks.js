@@ -22,7 +22,7 @@ const Header = ({ block }) => html`<h4 class="block header">${textObject(block.t
 
 const Divider = () => html`<hr class="block divider" />`;
 
-const Markdown = ({ block, surface }) => html`<div class="block words">${mrkdwn(block.text, surface)}</div>`;
+const Markdown = ({ block, surface }) => html`<div class="block text">${mrkdwn(block.text, surface)}</div>`;
 
 const Picture = ({ block }) => html`
   <figure class="block picture"><img src=${block.image_url} alt=${block.alt_text} />
@@ -33,11 +33,11 @@ const RichText = () => html`<p class="block is-unknown">Rich text</p>`;
 
 const Section = ({ block, surface }) => html`
   <div class="block section">
-    <div class="section-words">
-      ${block.text && html`<div class="words">${textObject(block.text, surface)}</div>`}
+    <div class="section-text">
+      ${block.text && html`<div class="text">${textObject(block.text, surface)}</div>`}
       ${block.fields &&
       html`<div class="fields">
-        ${block.fields.map((field) => html`<div class="words">${textObject(field, surface)}</div>`)}
+        ${block.fields.map((field) => html`<div class="text">${textObject(field, surface)}</div>`)}
       </div>`}
     </div>
     ${block.accessory && html`<${Element} block=${block} element=${block.accessory} surface=${surface} />`}
@@ -49,7 +49,7 @@ const Context = ({ block, surface }) => html`
     ${block.elements.map((element) =>
       element.type === "image"
         ? html`<img class="context-image" src=${element.image_url} alt=${element.alt_text} />`
-        : html`<span class="words">${textObject(element, surface)}</span>`,
+        : html`<span class="text">${textObject(element, surface)}</span>`,
     )}
   </div>
 `;
@@ -78,7 +78,7 @@ function Input({ block, surface }) {
   const name = html`${textObject(block.label)}${block.optional && html` <span class="optional">optional</span>`}`;
   const change = (value) => {
     surface.setValue(block, element, value);
-    // Selects tell at once; text only when somebody presses Enter.
+    // Selects act at once; text only when somebody presses Enter.
     if (block.dispatch_action && !element.type.endsWith("_input")) surface.press({ block, element, value });
   };
   const onEnter = (event) => {

@@ -25,7 +25,7 @@ function Asking({ confirm, surface, onYes, onNo }) {
     <div class="veil is-question">
       <div ref=${box} class="dialog is-small" role="alertdialog" aria-modal="true" aria-labelledby="ask-${surface.id}" aria-describedby="why-${surface.id}">
         <h2 id="ask-${surface.id}" class="dialog-title">${textObject(confirm.title)}</h2>
-        <div id="why-${surface.id}" class="dialog-body words">${textObject(confirm.text, surface)}</div>
+        <div id="why-${surface.id}" class="dialog-body text">${textObject(confirm.text, surface)}</div>
         <footer class="dialog-foot">
           <button type="button" class="button" onClick=${onNo}>${textObject(confirm.deny)}</button>
           <button type="button" class="button confirm-yes ${isDanger ? "danger" : "primary"}" onClick=${onYes}>${textObject(confirm.confirm)}</button>

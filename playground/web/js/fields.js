@@ -1,4 +1,4 @@
-// The elements of Block Kit that hold a value: what they show, and what they tell when somebody changes them.
+// The elements of Block Kit that hold a value: what they show, and which value they hand on when somebody changes them.
 
 import { html } from "../vendor/htm-preact-3.1.1.js";
 import { withPictures } from "./emoji.js";
@@ -28,12 +28,12 @@ function choices(element, ws) {
 }
 
 /** What a state of Slack's says of an element, as `typed` names it: options by their values. */
-export function valueOf(told) {
-  if (!told) return null;
-  if (told.selected_option !== undefined) return told.selected_option?.value ?? null;
-  if (told.selected_options !== undefined) return told.selected_options.map((option) => option.value);
-  const key = Object.keys(told).find((each) => each !== "type");
-  return key === undefined ? null : told[key];
+export function valueOf(state) {
+  if (!state) return null;
+  if (state.selected_option !== undefined) return state.selected_option?.value ?? null;
+  if (state.selected_options !== undefined) return state.selected_options.map((option) => option.value);
+  const key = Object.keys(state).find((each) => each !== "type");
+  return key === undefined ? null : state[key];
 }
 
 /** What the app filled in before anybody typed, for elements outside of a view. */
@@ -52,7 +52,7 @@ const NATIVE = {
   timepicker: { type: "time" },
 };
 
-/** One element with a value. `change(value)` tells a new one; `aria` describes it to those who do not see it. */
+/** One element with a value. `change(value)` hands on a new one; `aria` describes it to those who do not see it. */
 export function Field({ id, element, value, change, context, aria = {}, isOptional = false, onEnter }) {
   const placeholder = element.placeholder ? textOnly(element.placeholder) : "";
   const shared = { id, element, value, change, context, aria, placeholder, isOptional, onEnter };
@@ -84,15 +84,15 @@ function Text({ id, element, value, change, aria, placeholder, onEnter }) {
     onInput: (event) => change(event.currentTarget.value),
     ...aria,
   };
-  const most = element.max_length;
+  const max = element.max_length;
   const count = [...(value ?? "")].length;
   const field = element.multiline
     ? html`<textarea rows="4" ...${shared}></textarea>`
     : html`<input type="text" autocomplete="off" ...${shared} onKeyDown=${onEnter} />`;
-  const isClose = most && count > most * 0.8;
+  const isClose = max && count > max * 0.8;
   return html`
     ${field}
-    ${isClose && html`<span class="field-count ${count > most ? "is-over" : ""}">${most - count} left</span>`}
+    ${isClose && html`<span class="field-count ${count > max ? "is-over" : ""}">${max - count} left</span>`}
   `;
 }
 

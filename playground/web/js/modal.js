@@ -55,9 +55,9 @@ function Modal({ ws, person, view, id, depth, isTop, isActive }) {
     if (isSending) return;
     setSending(true);
     setProblem(null);
-    const told = await tryAct({ act: "submit", person, view: view.id, typed: entered() }, setProblem);
+    const answer = await tryAct({ act: "submit", person, view: view.id, typed: entered() }, setProblem);
     setSending(false);
-    setErrors(told?.errors ?? {});
+    setErrors(answer?.errors ?? {});
   };
   const { content } = view;
   return html`
