@@ -37,7 +37,7 @@ def _rewrite(screens: Screens, text: str) -> None:
     """Change the newest message in the channel, as `chat.update` does."""
     workspace = screens.playground.slack.workspace
     newest = workspace.messages("C0ACCESS")[-1]
-    workspace.change(newest.model_copy(update={"text": text}))
+    workspace.update_message(newest.model_copy(update={"text": text}))
 
 
 def _section(text: str, kind: str = "mrkdwn") -> Json:
