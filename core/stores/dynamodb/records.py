@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
 from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
+from core.stores.base import Page, RequestStore
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -35,7 +36,7 @@ from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
 from core.stores.dynamodb.outbox import entry_key
-from core.stores.listing import RecordLists, RequestLists, Row
+from core.stores.listing import StoredRow, read_page
 from core.stores.paging import Position
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table
 
@@ -44,7 +45,7 @@ _log = logging.getLogger("countersign.store")
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
 
 
-class DynamoRecords(RecordLists[R, Item]):
+class DynamoRecords(Generic[R]):
     """What both kinds of record have in common."""
 
     def __init__(
@@ -65,6 +66,16 @@ class DynamoRecords(RecordLists[R, Item]):
                     yield self._read(item)
                 except MalformedRecord as error:
                     _log.warning("skipped: %s", error)
+
+    def list_page(
+        self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
+    ) -> Page[R]:
+        """The records whose attribute has this value, newest first, from the attribute's index."""
+
+        def find_rows(after: Position | None, count: int) -> list[StoredRow[Item]]:
+            return self._rows(attribute, value, after, since, count)
+
+        return read_page(find_rows, self._read, limit=limit, cursor=cursor, since=since)
 
     def delete(self, record: R, entry: EntryDraft) -> None:
         """Remove the record as it was read; its audit chain stays and ends with this entry."""
@@ -164,7 +175,7 @@ class DynamoRecords(RecordLists[R, Item]):
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
-    ) -> list[Row[Item]]:
+    ) -> list[StoredRow[Item]]:
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": f"gsi-{attribute}",
@@ -183,7 +194,7 @@ class DynamoRecords(RecordLists[R, Item]):
                 "created_at": {"S": after.created_at},
                 self._schema.key.partition: {"S": after.id},
             }
-        rows: list[Row[Item]] = []
+        rows: list[StoredRow[Item]] = []
         while len(rows) < count:
             page = self._connection.query(**query, Limit=count - len(rows))
             rows.extend(self._row(item) for item in page["Items"])
@@ -192,12 +203,12 @@ class DynamoRecords(RecordLists[R, Item]):
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
         return rows
 
-    def _row(self, item: Item) -> Row[Item]:
+    def _row(self, item: Item) -> StoredRow[Item]:
         # The position holds the table's own key, so that a malformed item is a place to go on from, too.
-        return Row(Position(item["created_at"]["S"], item[self._schema.key.partition]["S"]), item)
+        return StoredRow(Position(item["created_at"]["S"], item[self._schema.key.partition]["S"]), item)
 
 
-class DynamoRequests(DynamoRecords[Request], RequestLists[Item]):
+class DynamoRequests(DynamoRecords[Request], RequestStore):
     """The RequestStore in DynamoDB."""
 
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from pydantic import JsonValue
 
@@ -24,7 +24,7 @@ from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
-from core.stores.base import Replaced
+from core.stores.base import BreakGlassStore, Page, Replaced, RequestStore
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -37,7 +37,7 @@ from core.stores.commit import (
     prepare_update,
     read_record,
 )
-from core.stores.listing import EventLists, RecordLists, RequestLists, Row
+from core.stores.listing import StoredRow, read_page
 from core.stores.paging import Position
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.sqlite.audit import insert_entry
@@ -52,7 +52,7 @@ _PAGE_OF_ITERATION: Final = 500
 _COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
 
 
-class _SqliteRecords(RecordLists[R, _Raw]):
+class _SqliteRecords(Generic[R]):
     """What both kinds of record have in common. `_table` is a constant of this module, never a caller's text."""
 
     def __init__(self, database: Database, settings: StoreSettings, table: str, kind: type[R]) -> None:
@@ -78,6 +78,16 @@ class _SqliteRecords(RecordLists[R, _Raw]):
                     yield self._read((record_id, body))
                 except MalformedRecord as error:
                     _log.warning("skipped: %s", error)
+
+    def list_page(
+        self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
+    ) -> Page[R]:
+        """The records whose attribute has this value, newest first."""
+
+        def find_rows(after: Position | None, count: int) -> list[StoredRow[_Raw]]:
+            return self._rows(attribute, value, after, since, count)
+
+        return read_page(find_rows, self._read, limit=limit, cursor=cursor, since=since)
 
     def insert(self, connection: sqlite3.Connection, record: R, drafts: Sequence[EntryDraft]) -> R:
         """Create the record inside the caller's transaction; return it as stored. Raises like `create`."""
@@ -177,7 +187,7 @@ class _SqliteRecords(RecordLists[R, _Raw]):
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
-    ) -> list[Row[_Raw]]:
+    ) -> list[StoredRow[_Raw]]:
         column = attribute if attribute in {"profile", "status", AWAITS_ATTRIBUTE} else "person"
         before = (after.created_at, after.id) if after is not None else ("~", "")
         with self._database.read() as connection:
@@ -187,10 +197,10 @@ class _SqliteRecords(RecordLists[R, _Raw]):
                 " ORDER BY created_at DESC, id DESC LIMIT ?",
                 (value, format_time(since) if since is not None else "", *before, count),
             ).fetchall()
-        return [Row(Position(created_at, record_id), (record_id, body)) for record_id, created_at, body in rows]
+        return [StoredRow(Position(created_at, record_id), (record_id, body)) for record_id, created_at, body in rows]
 
 
-class SqliteRequests(_SqliteRecords[Request], RequestLists[_Raw]):
+class SqliteRequests(_SqliteRecords[Request], RequestStore):
     """The RequestStore in SQLite."""
 
     def __init__(self, database: Database, settings: StoreSettings) -> None:
@@ -211,7 +221,7 @@ class SqliteRequests(_SqliteRecords[Request], RequestLists[_Raw]):
             return self.replace(connection, request, entry)
 
 
-class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], EventLists[_Raw]):
+class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
     """The BreakGlassStore in SQLite."""
 
     def __init__(self, database: Database, settings: StoreSettings) -> None:
