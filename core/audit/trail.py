@@ -17,11 +17,11 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Final, NewType, Self
+from typing import Annotated, Final, NewType, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretBytes, ValidationError
 
-from core.actor import ProfileName, UserId, ValidDeciderId
+from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId
 from core.clock import ID_PATTERN, UtcTime, new_id
 from core.errors import InvalidInput, MalformedRecord
 
@@ -60,6 +60,25 @@ class AuditEvent(StrEnum):
     REVIEW_REFUSED = "review_refused"
 
 
+class Auditable(Protocol):
+    """What a record says of itself in each entry about it."""
+
+    @property
+    def state(self) -> StrEnum:
+        """Its status."""
+        ...
+
+    @property
+    def person(self) -> str:
+        """The user id of the person whom the access is for."""
+        ...
+
+    @property
+    def profile(self) -> ProfileName:
+        """What the access is to."""
+        ...
+
+
 class EntryDraft(BaseModel):
     """What a service wants written down. The store seals it when the change is committed.
 
@@ -78,6 +97,20 @@ class EntryDraft(BaseModel):
     profile: ProfileName | None = None
     record: str | None = None
     details: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, record: Auditable, event: AuditEvent, actor: str, details: Mapping[str, JsonValue] | None = None
+    ) -> Self:
+        """What a change made of a record: `record` as it becomes, so that its status is the outcome."""
+        return cls(
+            event=event,
+            actor=DeciderId(actor),
+            outcome=record.state,
+            subject=UserId(record.person),
+            profile=record.profile,
+            details=dict(details or {}),
+        )
 
 
 class AuditEntry(EntryDraft):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, check_channel_id, check_profile_name
+from core.actor import CLOCK, Actor, ProfileName, UserId, check_channel_id, check_profile_name
 from core.audit.trail import AuditEvent, EntryDraft
 from core.break_glass import (
     JUSTIFICATION_LENGTH,
@@ -108,7 +108,7 @@ class BreakGlassService:
                 closed = event.close(closer.id, now, why)
                 if closed is event:
                     return event
-                entry = _entry(AuditEvent.BREAK_GLASS_CLOSED, closer.id, closed, details)
+                entry = EntryDraft.of(closed, AuditEvent.BREAK_GLASS_CLOSED, closer.id, details)
                 return self._update(closed, entry, self._ledgers_after_close(closed))
 
             return retry_on_conflict(decide, self._observer)
@@ -132,7 +132,7 @@ class BreakGlassService:
                 details: dict[str, JsonValue] = {**decision.to_details(), "verdict": verdict, "notes": found}
                 if link is not None:
                     details["follow_up"] = link
-                entry = _entry(AuditEvent.BREAK_GLASS_REVIEWED, reviewer.id, reviewed, details)
+                entry = EntryDraft.of(reviewed, AuditEvent.BREAK_GLASS_REVIEWED, reviewer.id, details)
                 return self._update(reviewed, entry)
 
             return retry_on_conflict(decide, self._observer)
@@ -182,7 +182,7 @@ class BreakGlassService:
         if event.asked_at is not None or not event.is_granting(now) or now < event.ask_at(times.ask_before_end):
             return None
         details: dict[str, JsonValue] = {"expires_at": format_time(event.expires_at)}
-        return self._update(event.ask(now), _entry(AuditEvent.BREAK_GLASS_ENDING_SOON, CLOCK, event, details))
+        return self._update(event.ask(now), EntryDraft.of(event, AuditEvent.BREAK_GLASS_ENDING_SOON, CLOCK, details))
 
     def _remind_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
         within = self._policy.current().times_of(event.rule).review_within
@@ -190,7 +190,7 @@ class BreakGlassService:
         if not event.is_waiting_for_review or now < max(due_at, (event.reminded_at or event.created_at) + within):
             return None
         details: dict[str, JsonValue] = {"due_at": format_time(due_at), "review_within": to_nanoseconds(within)}
-        return self._update(event.remind(now), _entry(AuditEvent.REVIEW_REMINDED, CLOCK, event, details))
+        return self._update(event.remind(now), EntryDraft.of(event, AuditEvent.REVIEW_REMINDED, CLOCK, details))
 
     def _load(self, event_id: EventId) -> tuple[BreakGlassEvent, datetime]:
         """The event as it is now, and now. One whose time passed is recorded as expired on the way."""
@@ -199,7 +199,7 @@ class BreakGlassService:
 
     def _expire(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent:
         expired = event.expire(now)
-        return self._update(expired, _entry(AuditEvent.BREAK_GLASS_EXPIRED, CLOCK, expired, {}))
+        return self._update(expired, EntryDraft.of(expired, AuditEvent.BREAK_GLASS_EXPIRED, CLOCK))
 
     def _update(
         self, event: BreakGlassEvent, entry: EntryDraft, ledgers: tuple[UsageLedger, ...] = ()
@@ -208,17 +208,6 @@ class BreakGlassService:
             updated = self._stores.break_glass.update(event, entry, ledgers)
         self._observer.committed(updated, entry.event)
         return updated
-
-
-def _entry(event: AuditEvent, actor: str, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:
-    return EntryDraft(
-        event=event,
-        actor=DeciderId(actor),
-        outcome=about.status,
-        subject=about.invoker,
-        profile=about.profile,
-        details=details,
-    )
 
 
 def _clean_link(link: str | None) -> str | None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from core.actor import Actor, ChannelId, DeciderId, ProfileName
+from core.actor import Actor, ChannelId, ProfileName
 from core.audit.trail import AuditEvent, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
@@ -172,7 +172,9 @@ class Invoking:
         self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: _Ledgers, replaced: Request | None
     ) -> BreakGlassEvent:
         is_escalation = is_escalated(ledgers.by_profile, decision.limits, event.created_at)
-        entry = _entry(AuditEvent.BREAK_GLASS_INVOKED, event, _details(event, decision, is_escalated=is_escalation))
+        entry = EntryDraft.of(
+            event, AuditEvent.BREAK_GLASS_INVOKED, event.invoker, _details(event, decision, is_escalated=is_escalation)
+        )
         moving: list[Ledger] = [ledgers.by_invoker.add(event), ledgers.by_profile.add(event)]
         if ledgers.codes is not None:
             moving.append(ledgers.codes)
@@ -217,23 +219,5 @@ def _details(event: BreakGlassEvent, decision: BreakGlassDecision, *, is_escalat
 
 def _replace(request: Request, event: BreakGlassEvent) -> Replaced:
     cancelled = request.cancel(event.invoker, event.created_at, replaced_by=event.id)
-    draft = EntryDraft(
-        event=AuditEvent.REQUEST_CANCELLED,
-        actor=DeciderId(event.invoker),
-        outcome=cancelled.status,
-        subject=cancelled.requester,
-        profile=cancelled.profile,
-        details={"replaced_by": event.id},
-    )
+    draft = EntryDraft.of(cancelled, AuditEvent.REQUEST_CANCELLED, event.invoker, {"replaced_by": event.id})
     return Replaced(cancelled, draft)
-
-
-def _entry(event: AuditEvent, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:
-    return EntryDraft(
-        event=event,
-        actor=DeciderId(about.invoker),
-        outcome=about.status,
-        subject=about.invoker,
-        profile=about.profile,
-        details=details,
-    )

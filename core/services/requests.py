@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, by_policy, check_profile_name
+from core.actor import CLOCK, Actor, ProfileName, UserId, by_policy, check_profile_name
 from core.audit.trail import AuditEvent, EntryDraft
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
@@ -109,7 +109,7 @@ class RequestService:
                 denied = request.deny(approver.id, now, why)
                 if denied is request:
                     return request
-                entry = _entry(AuditEvent.REQUEST_DENIED, approver.id, denied, {**details, "reason": why})
+                entry = EntryDraft.of(denied, AuditEvent.REQUEST_DENIED, approver.id, {**details, "reason": why})
                 return self._update(denied, entry)
 
             return retry_on_conflict(decide, self._observer)
@@ -125,7 +125,7 @@ class RequestService:
                 cancelled = request.cancel(requester.id, now)
                 if cancelled is request:
                     return request
-                entry = _entry(AuditEvent.REQUEST_CANCELLED, requester.id, cancelled, {})
+                entry = EntryDraft.of(cancelled, AuditEvent.REQUEST_CANCELLED, requester.id)
                 return self._update(cancelled, entry)
 
             return retry_on_conflict(decide, self._observer)
@@ -165,7 +165,7 @@ class RequestService:
                 return None
             details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
             reminded = request.remind(now)
-            return self._update(reminded, _entry(AuditEvent.REQUEST_REMINDED, CLOCK, reminded, details))
+            return self._update(reminded, EntryDraft.of(reminded, AuditEvent.REQUEST_REMINDED, CLOCK, details))
 
         return retry_on_conflict(decide, self._observer)
 
@@ -184,13 +184,15 @@ class RequestService:
             "required_approvals": request.required_approvals,
             "expires_at": format_time(request.expires_at),
         }
-        entries = [_entry(AuditEvent.REQUEST_SUBMITTED, request.requester, request, details)]
+        entries = [EntryDraft.of(request, AuditEvent.REQUEST_SUBMITTED, request.requester, details)]
         automatic = decision.auto_approval
         if automatic is not None and automatic.is_allowed:
             request = request.approve_by_policy(now)
             decided_by = by_policy(request.rule)
             entries.append(
-                _entry(AuditEvent.REQUEST_APPROVED, decided_by, request, automatic.to_details() | _window(request))
+                EntryDraft.of(
+                    request, AuditEvent.REQUEST_APPROVED, decided_by, automatic.to_details() | _window(request)
+                )
             )
         try:
             created = self._stores.requests.create(request, *entries)
@@ -217,7 +219,7 @@ class RequestService:
 
     def _expire(self, request: Request, now: datetime) -> Request:
         expired = request.expire(now)
-        return self._update(expired, _entry(AuditEvent.REQUEST_EXPIRED, CLOCK, expired, {}))
+        return self._update(expired, EntryDraft.of(expired, AuditEvent.REQUEST_EXPIRED, CLOCK))
 
     def _update(self, request: Request, entry: EntryDraft) -> Request:
         with reading_again_if_decided(request):
@@ -236,17 +238,6 @@ class RequestService:
         return decision.to_details()
 
 
-def _entry(event: AuditEvent, actor: str, request: Request, details: dict[str, JsonValue]) -> EntryDraft:
-    return EntryDraft(
-        event=event,
-        actor=DeciderId(actor),
-        outcome=request.status,
-        subject=request.requester,
-        profile=request.profile,
-        details=details,
-    )
-
-
 def _vote_entry(request: Request, approver: Actor, comment: str | None, details: dict[str, JsonValue]) -> EntryDraft:
     said: dict[str, JsonValue] = {"comment": comment} if comment is not None else {}
     votes: dict[str, JsonValue] = {
@@ -254,8 +245,10 @@ def _vote_entry(request: Request, approver: Actor, comment: str | None, details:
         "required_approvals": request.required_approvals,
     }
     if request.status is RequestStatus.PENDING:
-        return _entry(AuditEvent.APPROVAL_ADDED, approver.id, request, {**details, **said, **votes})
-    return _entry(AuditEvent.REQUEST_APPROVED, approver.id, request, {**details, **said, **votes, **_window(request)})
+        return EntryDraft.of(request, AuditEvent.APPROVAL_ADDED, approver.id, {**details, **said, **votes})
+    return EntryDraft.of(
+        request, AuditEvent.REQUEST_APPROVED, approver.id, {**details, **said, **votes, **_window(request)}
+    )
 
 
 def _window(request: Request) -> dict[str, JsonValue]:
