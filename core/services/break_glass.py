@@ -29,10 +29,10 @@ from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.invoke import Invoking, Wish
 from core.services.observer import Observer, Unobserved
-from core.services.use_case import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_text
-from core.usage import Usage, UsageLedger
+from core.usage import Usage
 
 
 class BreakGlassService:
@@ -51,6 +51,9 @@ class BreakGlassService:
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
+        self._changes = ChangeRunner(
+            stores.break_glass.update, AuditEvent.BREAK_GLASS_EXPIRED, stores.refusals, clock, self._observer
+        )
         self._invoking = Invoking(stores, policy, clock, self._observer, second_factor)
 
     def invoke(
@@ -85,8 +88,8 @@ class BreakGlassService:
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
         )
-        with noting_refusals(self._stores.refusals, AuditEvent.INVOKE_REFUSED, invoker, self._observer) as attempt:
-            attempt.is_for(wish.profile)
+        attempt = AuditedAttempt(AuditEvent.INVOKE_REFUSED, invoker, wish.profile)
+        with audit_refusals(attempt, self._stores.refusals, self._observer):
             return retry_on_conflict(lambda: self._invoking.decide(wish, code or None), self._observer)
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
@@ -95,23 +98,18 @@ class BreakGlassService:
         Raises EventNotFound, NotAllowed, InvalidStateTransition, InvalidInput, StoreError.
         """
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
-        with noting_refusals(self._stores.refusals, AuditEvent.CLOSE_REFUSED, closer, self._observer) as attempt:
 
-            def decide() -> BreakGlassEvent:
-                event, now = self._load(event_id)
-                attempt.is_about(event)
-                details: dict[str, JsonValue] = {"reason": why}
-                if event.status is EventStatus.ACTIVE:
-                    decision = self._policy.current().judge_close(closer, profile=event.profile, invoker=event.invoker)
-                    decision.require()
-                    details |= decision.to_details()
-                closed = event.close(closer.id, now, why)
-                if closed is event:
-                    return event
-                entry = EntryDraft.of(closed, AuditEvent.BREAK_GLASS_CLOSED, closer.id, details)
-                return self._update(closed, entry, self._ledgers_after_close(closed))
+        def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:
+            details: dict[str, JsonValue] = {"reason": why}
+            if event.status is EventStatus.ACTIVE:
+                decision = self._policy.current().judge_close(closer, profile=event.profile, invoker=event.invoker)
+                decision.require()
+                details |= decision.to_details()
+            closed = event.close(closer.id, now, why)
+            return closed, EntryDraft.of(closed, AuditEvent.BREAK_GLASS_CLOSED, closer.id, details)
 
-            return retry_on_conflict(decide, self._observer)
+        attempt = AuditedAttempt(AuditEvent.CLOSE_REFUSED, closer)
+        return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge, self._update_closed)
 
     def review(
         self, event_id: EventId, reviewer: Actor, verdict: Verdict, notes: str, follow_up: str | None = None
@@ -119,23 +117,18 @@ class BreakGlassService:
         """Answer for an ended event, once. Raises like `close`."""
         found = clean_text("notes", notes, at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])
         link = _clean_link(follow_up)
-        with noting_refusals(self._stores.refusals, AuditEvent.REVIEW_REFUSED, reviewer, self._observer) as attempt:
 
-            def decide() -> BreakGlassEvent:
-                event, now = self._load(event_id)
-                attempt.is_about(event)
-                decision = self._policy.current().judge_review(reviewer, profile=event.profile, invoker=event.invoker)
-                decision.require()
-                reviewed = event.add_review(reviewer.id, now, verdict, found, link)
-                if reviewed is event:
-                    return event
-                details: dict[str, JsonValue] = {**decision.to_details(), "verdict": verdict, "notes": found}
-                if link is not None:
-                    details["follow_up"] = link
-                entry = EntryDraft.of(reviewed, AuditEvent.BREAK_GLASS_REVIEWED, reviewer.id, details)
-                return self._update(reviewed, entry)
+        def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:
+            decision = self._policy.current().judge_review(reviewer, profile=event.profile, invoker=event.invoker)
+            decision.require()
+            reviewed = event.add_review(reviewer.id, now, verdict, found, link)
+            details: dict[str, JsonValue] = {**decision.to_details(), "verdict": verdict, "notes": found}
+            if link is not None:
+                details["follow_up"] = link
+            return reviewed, EntryDraft.of(reviewed, AuditEvent.BREAK_GLASS_REVIEWED, reviewer.id, details)
 
-            return retry_on_conflict(decide, self._observer)
+        attempt = AuditedAttempt(AuditEvent.REVIEW_REFUSED, reviewer)
+        return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record the end of every event whose time passed; the ones that this call recorded.
@@ -143,7 +136,7 @@ class BreakGlassService:
         Any number of instances may do this at once: each event is expired once. `rest` is taken
         between the pages of what is read. Raises StoreUnavailable.
         """
-        return expire_overdue(self._read_active, self._expire, self._clock, rest)
+        return expire_overdue(self._read_active, self._changes.expire, self._clock, rest)
 
     def ask_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record, of every live event that ends soon, that its invoker is asked whether it is over; those of this call.
@@ -165,11 +158,12 @@ class BreakGlassService:
         by_invoker, _ = self._stores.break_glass.get_ledgers(person, profile)
         return by_invoker.live(profile, self._clock.now())
 
-    def _ledgers_after_close(self, closed: BreakGlassEvent) -> tuple[UsageLedger, ...]:
+    def _update_closed(self, closed: BreakGlassEvent, entry: EntryDraft) -> BreakGlassEvent:
         by_invoker, _ = self._stores.break_glass.get_ledgers(closed.invoker, closed.profile)
         ended = by_invoker.end(closed)
         # An event so old that its ledger forgot it can still be closed.
-        return (ended,) if ended != by_invoker else ()
+        ledgers = (ended,) if ended != by_invoker else ()
+        return self._stores.break_glass.update(closed, entry, ledgers)
 
     def _read_active(self, cursor: str | None) -> Page[BreakGlassEvent]:
         return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=PER_PAGE, cursor=cursor)
@@ -182,7 +176,9 @@ class BreakGlassService:
         if event.asked_at is not None or not event.is_granting(now) or now < event.ask_at(times.ask_before_end):
             return None
         details: dict[str, JsonValue] = {"expires_at": format_time(event.expires_at)}
-        return self._update(event.ask(now), EntryDraft.of(event, AuditEvent.BREAK_GLASS_ENDING_SOON, CLOCK, details))
+        return self._changes.commit(
+            event.ask(now), EntryDraft.of(event, AuditEvent.BREAK_GLASS_ENDING_SOON, CLOCK, details)
+        )
 
     def _remind_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
         within = self._policy.current().times_of(event.rule).review_within
@@ -190,24 +186,7 @@ class BreakGlassService:
         if not event.is_waiting_for_review or now < max(due_at, (event.reminded_at or event.created_at) + within):
             return None
         details: dict[str, JsonValue] = {"due_at": format_time(due_at), "review_within": to_nanoseconds(within)}
-        return self._update(event.remind(now), EntryDraft.of(event, AuditEvent.REVIEW_REMINDED, CLOCK, details))
-
-    def _load(self, event_id: EventId) -> tuple[BreakGlassEvent, datetime]:
-        """The event as it is now, and now. One whose time passed is recorded as expired on the way."""
-        event, now = self._stores.break_glass.get(event_id), self._clock.now()
-        return (self._expire(event, now) if event.is_overdue(now) else event), now
-
-    def _expire(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent:
-        expired = event.expire(now)
-        return self._update(expired, EntryDraft.of(expired, AuditEvent.BREAK_GLASS_EXPIRED, CLOCK))
-
-    def _update(
-        self, event: BreakGlassEvent, entry: EntryDraft, ledgers: tuple[UsageLedger, ...] = ()
-    ) -> BreakGlassEvent:
-        with reading_again_if_decided(event):
-            updated = self._stores.break_glass.update(event, entry, ledgers)
-        self._observer.committed(updated, entry.event)
-        return updated
+        return self._changes.commit(event.remind(now), EntryDraft.of(event, AuditEvent.REVIEW_REMINDED, CLOCK, details))
 
 
 def _clean_link(link: str | None) -> str | None:

@@ -6,6 +6,7 @@ that record is still the one it was decided on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -21,7 +22,7 @@ from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.observer import Observer, Unobserved
-from core.services.use_case import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_text
 
@@ -37,6 +38,9 @@ class RequestService:
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
+        self._changes = ChangeRunner(
+            stores.requests.update, AuditEvent.REQUEST_EXPIRED, stores.refusals, clock, self._observer
+        )
 
     def submit(
         self,
@@ -56,8 +60,8 @@ class RequestService:
         reason = clean_text(
             "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
-        with noting_refusals(self._stores.refusals, AuditEvent.SUBMIT_REFUSED, requester, self._observer) as attempt:
-            attempt.is_for(name)
+        attempt = AuditedAttempt(AuditEvent.SUBMIT_REFUSED, requester, name)
+        with audit_refusals(attempt, self._stores.refusals, self._observer):
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
             decision = self._policy.current().judge_request(requester, name, duration, now)
@@ -84,51 +88,34 @@ class RequestService:
         Raises RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided), InvalidInput, StoreError.
         """
         said = _clean_comment(comment)
-        with noting_refusals(self._stores.refusals, AuditEvent.APPROVE_REFUSED, approver, self._observer) as attempt:
 
-            def decide() -> Request:
-                request, now = self._load(request_id)
-                attempt.is_about(request)
-                details = self._judge("approve", request, approver)
-                approved = request.approve(approver.id, now, said)
-                if approved is request:
-                    return request
-                return self._update(approved, _vote_entry(approved, approver, said, details))
+        def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
+            details = self._judge("approve", request, approver)
+            approved = request.approve(approver.id, now, said)
+            return approved, _vote_entry(approved, approver, said, details)
 
-            return retry_on_conflict(decide, self._observer)
+        return self._change(request_id, approver, AuditEvent.APPROVE_REFUSED, judge)
 
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
         """End the request with a no. Raises like `approve`."""
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
-        with noting_refusals(self._stores.refusals, AuditEvent.DENY_REFUSED, approver, self._observer) as attempt:
 
-            def decide() -> Request:
-                request, now = self._load(request_id)
-                attempt.is_about(request)
-                details = self._judge("deny", request, approver)
-                denied = request.deny(approver.id, now, why)
-                if denied is request:
-                    return request
-                entry = EntryDraft.of(denied, AuditEvent.REQUEST_DENIED, approver.id, {**details, "reason": why})
-                return self._update(denied, entry)
+        def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
+            details = self._judge("deny", request, approver)
+            denied = request.deny(approver.id, now, why)
+            return denied, EntryDraft.of(denied, AuditEvent.REQUEST_DENIED, approver.id, {**details, "reason": why})
 
-            return retry_on_conflict(decide, self._observer)
+        return self._change(request_id, approver, AuditEvent.DENY_REFUSED, judge)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
         """Take one's own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
-        with noting_refusals(self._stores.refusals, AuditEvent.CANCEL_REFUSED, requester, self._observer) as attempt:
 
-            def decide() -> Request:
-                request, now = self._load(request_id)
-                attempt.is_about(request)
-                # No policy is asked: whoever asked may take it back, even if the rule is gone by now.
-                cancelled = request.cancel(requester.id, now)
-                if cancelled is request:
-                    return request
-                entry = EntryDraft.of(cancelled, AuditEvent.REQUEST_CANCELLED, requester.id)
-                return self._update(cancelled, entry)
+        def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
+            # No policy is asked: whoever asked may take it back, even if the rule is gone by now.
+            cancelled = request.cancel(requester.id, now)
+            return cancelled, EntryDraft.of(cancelled, AuditEvent.REQUEST_CANCELLED, requester.id)
 
-            return retry_on_conflict(decide, self._observer)
+        return self._change(request_id, requester, AuditEvent.CANCEL_REFUSED, judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record the end of every request whose deadline passed; the ones that this call recorded.
@@ -136,7 +123,7 @@ class RequestService:
         Any number of instances may do this at once: each request is expired once. `rest` is taken
         between the pages of what is read. Raises StoreUnavailable.
         """
-        return expire_overdue(self._read_pending, self._expire, self._clock, rest)
+        return expire_overdue(self._read_pending, self._changes.expire, self._clock, rest)
 
     def remind_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record a reminder of every pending request that has waited for its rule's `remind_after`; those of this call.
@@ -165,7 +152,7 @@ class RequestService:
                 return None
             details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
             reminded = request.remind(now)
-            return self._update(reminded, EntryDraft.of(reminded, AuditEvent.REQUEST_REMINDED, CLOCK, details))
+            return self._changes.commit(reminded, EntryDraft.of(reminded, AuditEvent.REQUEST_REMINDED, CLOCK, details))
 
         return retry_on_conflict(decide, self._observer)
 
@@ -212,20 +199,14 @@ class RequestService:
                 return found if found.requester == requester else None
         return None
 
-    def _load(self, request_id: RequestId) -> tuple[Request, datetime]:
-        """The request as it is now, and now. One whose deadline passed is recorded as expired on the way."""
-        request, now = self._stores.requests.get(request_id), self._clock.now()
-        return (self._expire(request, now) if request.is_overdue(now) else request), now
-
-    def _expire(self, request: Request, now: datetime) -> Request:
-        expired = request.expire(now)
-        return self._update(expired, EntryDraft.of(expired, AuditEvent.REQUEST_EXPIRED, CLOCK))
-
-    def _update(self, request: Request, entry: EntryDraft) -> Request:
-        with reading_again_if_decided(request):
-            updated = self._stores.requests.update(request, entry)
-        self._observer.committed(updated, entry.event)
-        return updated
+    def _change(
+        self,
+        request_id: RequestId,
+        actor: Actor,
+        refused: AuditEvent,
+        judge: Callable[[Request, datetime], tuple[Request, EntryDraft]],
+    ) -> Request:
+        return self._changes.run(AuditedAttempt(refused, actor), lambda: self._stores.requests.get(request_id), judge)
 
     def _judge(self, action: Literal["approve", "deny"], request: Request, approver: Actor) -> dict[str, JsonValue]:
         """Ask the policy, unless the request is decided: then what was decided is the answer, to everybody."""

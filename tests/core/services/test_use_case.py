@@ -14,7 +14,13 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.services.observer import Unobserved
-from core.services.use_case import MOST_TRIES, noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.use_case import (
+    MOST_TRIES,
+    AuditedAttempt,
+    audit_refusals,
+    reading_again_if_decided,
+    retry_on_conflict,
+)
 from tests.builders import APPROVER, PROD, REQUESTER, a_request
 from tests.core.services.harness import person
 from tests.harness.clock import A_MOMENT
@@ -124,8 +130,9 @@ def test_a_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, detail
     notebook = Notebook()
 
     def approve() -> None:
-        with noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()) as attempt:
-            attempt.is_about(REQUEST)
+        attempt = AuditedAttempt(AuditEvent.APPROVE_REFUSED, WHO)
+        with audit_refusals(attempt, notebook, Unobserved()):
+            attempt.record = REQUEST
             raise error
 
     with pytest.raises(type(error)) as passed:
@@ -141,8 +148,7 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
     notebook = Notebook()
 
     def submit() -> None:
-        with noting_refusals(notebook, AuditEvent.SUBMIT_REFUSED, WHO, Unobserved()) as attempt:
-            attempt.is_for(PROD)
+        with audit_refusals(AuditedAttempt(AuditEvent.SUBMIT_REFUSED, WHO, PROD), notebook, Unobserved()):
             raise NotAllowed("request", ("no",))
 
     with pytest.raises(NotAllowed):
@@ -156,13 +162,14 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
 )
 def test_what_is_no_refusal_is_not_noted(error: Exception) -> None:
     notebook = Notebook()
-    with pytest.raises(type(error)), noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()):
+    attempt = AuditedAttempt(AuditEvent.APPROVE_REFUSED, WHO)
+    with pytest.raises(type(error)), audit_refusals(attempt, notebook, Unobserved()):
         raise error
     assert notebook.drafts == []
 
 
 def test_what_succeeds_is_not_noted() -> None:
     notebook = Notebook()
-    with noting_refusals(notebook, AuditEvent.APPROVE_REFUSED, WHO, Unobserved()):
+    with audit_refusals(AuditedAttempt(AuditEvent.APPROVE_REFUSED, WHO), notebook, Unobserved()):
         pass
     assert notebook.drafts == []
