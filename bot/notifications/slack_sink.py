@@ -58,7 +58,7 @@ class SlackSink:
         self._policy = policy
         self._clock = clock
         self._seconds = seconds
-        self._progress = Progress(stores.audit)
+        self._progress = Progress(stores.messages)
         self._cards = Cards(self._progress, policy, clock)
         self._tellers: Mapping[str, Teller[Any]] = {
             BreakGlassEvent.KIND: break_glass_teller(stores.break_glass),

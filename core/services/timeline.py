@@ -44,7 +44,7 @@ def read_timeline(stores: Stores, policy: PolicySource, event_id: EventId, reade
     requests = _linked(stores, event)
     chains = [event.chain, *(request.chain for request in requests)]
     entries = sorted((entry for chain in chains for entry in stores.audit.get_chain(chain)), key=lambda each: each.at)
-    return Timeline(event, tuple(entries), requests, stores.audit.get_places(event.chain))
+    return Timeline(event, tuple(entries), requests, stores.messages.get_places(event.chain))
 
 
 def _linked(stores: Stores, event: BreakGlassEvent) -> tuple[Request, ...]:

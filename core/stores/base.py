@@ -220,8 +220,8 @@ def iterate_newest_first(
             return
 
 
-class AuditStore(DeliveryStore, PlaceStore, Protocol):
-    """The audit chains, which of their entries still have to be told to somebody, and where others were told."""
+class AuditStore(Protocol):
+    """The audit chains."""
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first, read consistently."""
@@ -276,6 +276,16 @@ class Stores(Protocol):
     @property
     def audit(self) -> AuditStore:
         """The audit trail."""
+        ...
+
+    @property
+    def outbox(self) -> DeliveryStore:
+        """Which entries of the audit trail still have to be delivered."""
+        ...
+
+    @property
+    def messages(self) -> PlaceStore:
+        """Where the messages about each record are."""
         ...
 
     @property

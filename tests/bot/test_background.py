@@ -337,7 +337,7 @@ def test_stopping_finishes_what_is_being_told(stores: Stores, clock: FrozenClock
     stopper.join()
     assert stopped == [True]
     assert sink.seqs(request.chain) == [1]
-    assert list(stores.audit.iterate_due(clock.now() + HOUR)) == []
+    assert list(stores.outbox.iterate_due(clock.now() + HOUR)) == []
     _submit(requests)
     sweeper.nudge()
     assert sweeper.stop()

@@ -139,7 +139,7 @@ class Stage:
         """Tell soon what is due, on a thread of its own."""
         # A version is strictly later than the one before it, and so may be ahead of a clock that stands still.
         self.clock.advance(10 * TICK)
-        self._teller.submit(deliver_due, self.stores.audit, [self.sink], self.clock)
+        self._teller.submit(deliver_due, self.stores.outbox, [self.sink], self.clock)
 
     def installation(self) -> Installation:
         """Whom the bot's token belongs to, asked as `serve` does."""

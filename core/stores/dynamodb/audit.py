@@ -18,7 +18,7 @@ from core.errors import ConcurrentModification, MalformedRecord
 from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import to_attributes
 from core.stores.dynamodb.messages import HEAD_SEQ
-from core.stores.dynamodb.outbox import DynamoDeliveries, entry_key, read_entry, waiting_attributes
+from core.stores.dynamodb.outbox import entry_key, read_entry, waiting_attributes
 from core.stores.schema import AUDIT
 
 _log = logging.getLogger("countersign.store")
@@ -39,11 +39,12 @@ def put_entry(table: str, entry: AuditEntry) -> dict[str, Any]:
     return {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(seq)"}}
 
 
-class DynamoAudit(DynamoDeliveries):
+class DynamoAudit:
     """The AuditStore in DynamoDB."""
 
     def __init__(self, connection: Connection, prefix: str, clock: Clock) -> None:
-        super().__init__(connection, AUDIT.name(prefix))
+        self._connection = connection
+        self._table = AUDIT.name(prefix)
         self._clock = clock
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:

@@ -16,10 +16,10 @@ from pydantic import JsonValue, ValidationError
 from core.audit.trail import AuditEntry
 from core.clock import format_time, new_id, parse_time
 from core.errors import MalformedRecord
-from core.stores.dynamodb.connection import ConditionFailed
+from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
-from core.stores.dynamodb.messages import DynamoPlaces
 from core.stores.outbox import Backlog, Delivery, Earlier
+from core.stores.schema import AUDIT
 
 _log = logging.getLogger("countersign.store")
 _DUE: Final = "due"
@@ -38,8 +38,12 @@ def waiting_attributes(due_at: str) -> Item:
     return {"delivery": {"S": _DUE}, "due_at": {"S": due_at}}
 
 
-class DynamoDeliveries(DynamoPlaces):
+class DynamoDeliveries:
     """The DeliveryStore in DynamoDB."""
+
+    def __init__(self, connection: Connection, prefix: str) -> None:
+        self._connection = connection
+        self._table = AUDIT.name(prefix)
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
         """What is due to be told now and not leased, oldest first."""

@@ -16,7 +16,8 @@ from operator import itemgetter
 from core.audit.trail import AuditEntry
 from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
-from core.stores.sqlite.outbox import ROWS_PER_READ, SqliteDeliveries, read_entry
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.outbox import ROWS_PER_READ, read_entry
 
 _log = logging.getLogger("countersign.store")
 
@@ -36,8 +37,11 @@ def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
     )
 
 
-class SqliteAudit(SqliteDeliveries):
+class SqliteAudit:
     """The AuditStore in SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first."""

@@ -16,7 +16,7 @@ from core.audit.trail import AuditEntry
 from core.clock import format_time, parse_time
 from core.errors import MalformedRecord
 from core.stores.outbox import Backlog, Delivery, Earlier
-from core.stores.sqlite.messages import SqlitePlaces
+from core.stores.sqlite.database import Database
 
 _log = logging.getLogger("countersign.store")
 ROWS_PER_READ: Final = 500
@@ -24,8 +24,11 @@ _DELIVERY_COLUMNS: Final = "chain, seq, body, due_at, attempts, delivered_to, pr
 _Row = tuple[str, int, str, str, int, str, str | None, str | None, str | None]
 
 
-class SqliteDeliveries(SqlitePlaces):
+class SqliteDeliveries:
     """The DeliveryStore in SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
         """What is due to be told now and not leased, oldest first."""

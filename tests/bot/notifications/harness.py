@@ -100,7 +100,7 @@ class Office:
 
     def deliver(self, sink: SlackSink | None = None) -> Delivered:
         """One round of the outbox."""
-        return deliver_due(self.stores.audit, [sink or self.sink], self.clock)
+        return deliver_due(self.stores.outbox, [sink or self.sink], self.clock)
 
     def deliver_all(self) -> None:
         """Rounds until nothing waits any more, each after the longest pause."""
@@ -110,11 +110,11 @@ class Office:
 
     def waiting(self) -> list[Delivery]:
         """What somebody still has to be told of, the problem with it."""
-        return list(self.stores.audit.iterate_due(self.clock.now() + LATER))
+        return list(self.stores.outbox.iterate_due(self.clock.now() + LATER))
 
     def parked(self) -> list[Delivery]:
         """What was given up."""
-        return list(self.stores.audit.iterate_parked())
+        return list(self.stores.outbox.iterate_parked())
 
     def entries(self, request: Request) -> list[AuditEntry]:
         """The trail of a request."""

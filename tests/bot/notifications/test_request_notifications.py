@@ -34,7 +34,7 @@ def test_a_request_is_posted_once_with_its_buttons_and_mentions_those_who_may_de
     assert f"<@{ANN.id}>, <@{BOB.id}>, <@{CLEO.id}>" in says(card)
     assert f"<@{RITA.id}> asks for prod" in card.text
     assert (office.replies(), office.directs()) == ([], [])
-    place = office.stores.audit.get_places(request.chain)["card"]
+    place = office.stores.messages.get_places(request.chain)["card"]
     assert (place.channel, place.ts) == (card.channel, card.ts)
 
 

@@ -50,7 +50,7 @@ def test_a_list_longer_than_what_fits_in_hand_ends_while_its_channel_pauses(
     for _ in range(20):
         submit(stores, clock)
     sink = PickySink("slack", lambda _: a_failure(retry_after=SECOND))
-    delivered = deliver_due(stores.audit, [sink], clock)
+    delivered = deliver_due(stores.outbox, [sink], clock)
     assert (delivered.told, 1 <= delivered.postponed <= THREADS // 2) == (0, True)
 
 
@@ -72,7 +72,7 @@ def test_a_pause_costs_the_store_nothing_for_those_that_were_not_asked(
     sink.wait_for(lambda: sink.waiting == THREADS // 2)
     sink.release()
     assert outbox.deliver_due().told == 0
-    untouched = [each for each in stores.audit.iterate_due(clock.now() + HOUR) if each.due_at == each.entry.at]
+    untouched = [each for each in stores.outbox.iterate_due(clock.now() + HOUR) if each.due_at == each.entry.at]
     assert len(untouched) == 20 - THREADS // 2
 
 
@@ -113,7 +113,7 @@ def test_a_pause_of_one_sink_is_none_of_the_others(stores: Stores, clock: Frozen
     assert {chain for chain, _ in webhook.told} == {request.chain for request in requests}
     assert len(slack.asked) <= THREADS // 2
     asked = len(slack.asked)
-    waiting = list(stores.audit.iterate_due(clock.now() + HOUR))
+    waiting = list(stores.outbox.iterate_due(clock.now() + HOUR))
     # A sink that only waits for its pause did not fail.
     assert sum(each.attempts for each in waiting) == asked
     assert {each.delivered_to for each in waiting} == {("webhook",)}

@@ -50,7 +50,7 @@ def test_never_are_more_told_at_once_than_there_are_threads(
 def test_each_record_is_told_in_its_order_however_many_there_are(stores: Stores, clock: FrozenClock) -> None:
     requests = [submit_with_votes(stores, clock) for _ in range(20)]
     sinks = [RecordingSink("slack"), RecordingSink("webhook")]
-    assert deliver_due(stores.audit, sinks, clock) == Delivered(told=60)
+    assert deliver_due(stores.outbox, sinks, clock) == Delivered(told=60)
     for sink in sinks:
         assert [sink.seqs(request.chain) for request in requests] == [[1, 2, 3]] * 20
 
@@ -78,5 +78,5 @@ def test_a_list_longer_than_what_fits_in_hand_is_told_whole(
         submit(stores, clock, PROD)
         submit(stores, clock, STAGING)
     sink = RecordingSink("slack")
-    assert deliver_due(stores.audit, [sink], clock) == Delivered(told=16)
+    assert deliver_due(stores.outbox, [sink], clock) == Delivered(told=16)
     assert len(set(sink.told)) == 16

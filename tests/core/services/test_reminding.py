@@ -64,7 +64,7 @@ def test_the_trail_says_by_which_rule_and_after_how_long_and_the_outbox_has_it(
     entry = stores.audit.get_chain(pending.chain)[-1]
     assert entry.details == {"rule": "prod", "remind_after": to_nanoseconds(REMIND_AFTER)}
     assert (entry.outcome, entry.subject, entry.profile) == ("pending", RITA.id, "prod")
-    assert entry in [due.entry for due in stores.audit.iterate_due(clock.now())]
+    assert entry in [due.entry for due in stores.outbox.iterate_due(clock.now())]
 
 
 def test_a_rule_without_the_key_reminds_nobody(requests: RequestService, clock: FrozenClock) -> None:
