@@ -92,6 +92,6 @@ def _channels(policy: Policy) -> dict[str, list[str]]:
     channels: dict[str, list[str]] = {}
     for name, profile in policy.shape.profiles.items():
         channels.setdefault(profile.channel, []).append(name)
-    if policy.security_channel is not None:
-        channels.setdefault(policy.security_channel, []).append("security")
+    if policy.notifications.security_channel is not None:
+        channels.setdefault(policy.notifications.security_channel, []).append("security")
     return channels

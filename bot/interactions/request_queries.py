@@ -78,7 +78,7 @@ class RequestLists:
                     description=profile.description,
                     max_duration=terms.max_duration,
                     required_approvals=terms.required_approvals,
-                    approvers=_others(policy.deciders_of(terms.name), person),
+                    approvers=_others(policy.notifications.deciders_of(terms.name), person),
                 )
 
     def _mine(self, person: Actor) -> Iterator[Row]:

@@ -42,14 +42,14 @@ def break_glass_teller(events: BreakGlassStore) -> Teller[BreakGlassEvent]:
 
 def tell_refusal(entry: AuditEntry, policy: Policy) -> Post | None:
     """What the security channel is told of an attempt that was refused; None: nothing."""
-    if entry.event is not AuditEvent.INVOKE_REFUSED or policy.security_channel is None:
+    if entry.event is not AuditEvent.INVOKE_REFUSED or policy.notifications.security_channel is None:
         return None
-    return Post("refused", policy.security_channel, refused(entry))
+    return Post("refused", policy.notifications.security_channel, refused(entry))
 
 
 def _draw(event: BreakGlassEvent, policy: Policy, now: datetime) -> Message:
-    due = event.review_due_at(policy.times_of(event.rule).review_within)
-    return break_glass_card(event, now, mention_all(policy.mentioned_by(event.rule)), due)
+    due = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
+    return break_glass_card(event, now, mention_all(policy.notifications.mentioned_by(event.rule)), due)
 
 
 def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:
@@ -80,8 +80,8 @@ def _reviewed(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Tel
 def _reminder(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
     if not event.is_waiting_for_review:
         return Telling()
-    due_at = event.review_due_at(policy.times_of(event.rule).review_within)
-    reviewers = mention(policy.reviewers_of(event.profile), leave_out={event.invoker})
+    due_at = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
+    reviewers = mention(policy.notifications.reviewers_of(event.profile), leave_out={event.invoker})
     overdue = review_overdue(event, reviewers, due_at)
     return Telling(reply=overdue, posts=_to_security(entry, policy, overdue))
 
@@ -93,7 +93,7 @@ def _outcome(event: BreakGlassEvent, policy: Policy) -> tuple[Direct, ...]:
 
 
 def _to_security(entry: AuditEntry, policy: Policy, message: Message) -> tuple[Post, ...]:
-    channel = policy.security_channel
+    channel = policy.notifications.security_channel
     return (Post(str(entry.seq), channel, message),) if channel is not None else ()
 
 

@@ -33,7 +33,7 @@ def _draw(request: Request, policy: Policy, now: datetime) -> Message:
 def _mention_deciders(request: Request, policy: Policy) -> str:
     """Those who may still decide: neither the requester nor whoever voted."""
     voters = (approval.approver for approval in request.approvals)
-    return mention(policy.deciders_of(request.rule), leave_out={request.requester, *voters})
+    return mention(policy.notifications.deciders_of(request.rule), leave_out={request.requester, *voters})
 
 
 def _submitted(_entry: AuditEntry, request: Request, policy: Policy) -> Telling:

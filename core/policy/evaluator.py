@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal, Protocol, Self
 
+from pydantic import BaseModel, ConfigDict
+
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
@@ -17,9 +19,9 @@ from core.policy import conditions
 from core.policy.conditions import Finding, find_rule, judge
 from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision, are_all_met
 from core.policy.document import suggest
-from core.policy.principals import Selector, SelectorKind
-from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, Profile
-from core.policy.version import Version
+from core.policy.notifications import NotificationRules
+from core.policy.principals import People, Selector, SelectorKind
+from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, PolicyShape, Profile
 
 
 class PolicySource(Protocol):
@@ -30,8 +32,13 @@ class PolicySource(Protocol):
         ...
 
 
-class Policy(Version):
-    """One version of the policy, as those are judged who want something."""
+class Policy(BaseModel):
+    """One version of the policy. `digest` is the SHA-256 of the file's bytes, as hex."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    shape: PolicyShape
 
     def current(self) -> Self:
         """This policy: a version never changes."""
@@ -74,7 +81,7 @@ class Policy(Version):
         self, action: Literal["approve", "deny"], approver: Actor, *, profile: str, rule: str, requester: UserId
     ) -> Decision:
         """May this person decide on a request that was made under this rule? Approve and deny need the same right."""
-        made_under = next((each for each in self.shape.approval if each.name == rule), None)
+        made_under = self.shape.approval_rule(rule)
         found = [judge("rule", lambda: self._is_in_force(made_under, rule, profile))]
         if made_under is not None:
             role = f"the approvers of rule {rule}"
@@ -178,22 +185,29 @@ class Policy(Version):
         """The rule under which this person may break the glass, for a form to show; None: they may not."""
         return self._find_break_glass(invoker, profile)[0]
 
-    def deciders_of(self, rule: str) -> frozenset[Selector]:
-        """Who may decide what was asked under this rule: user ids, user groups and e-mail addresses, groups resolved.
-
-        Empty when the rule is not in the policy any more. For telling people, not for judging them.
-        """
-        made_under = next((each for each in self.shape.approval if each.name == rule), None)
-        return self._people.leaves(made_under.approvers) if made_under is not None else frozenset()
-
     def remind_after(self, rule: str, profile: str) -> timedelta | None:
         """How long a request that was made under this rule waits before its approvers are reminded; None: never.
 
         Never, too, when the rule is not in force for the profile any more: then nobody could decide.
         """
-        made_under = next((each for each in self.shape.approval if each.name == rule), None)
+        made_under = self.shape.approval_rule(rule)
         is_in_force, _ = self._is_in_force(made_under, rule, profile)
         return made_under.remind_after if made_under is not None and is_in_force else None
+
+    def may_need_code(self, profile: str) -> bool:
+        """True when a break-glass rule for this profile asks for a second factor: of everybody, or of some."""
+        return any(rule.needs_code for rule in self.shape.break_glass_rules(profile))
+
+    def named_for_codes(self) -> frozenset[UserId]:
+        """Everybody whom a rule that asks for a second factor names by their id."""
+        users = (rule.users for rule in self.shape.break_glass if rule.needs_code)
+        leaves = self._people.leaves(tuple(each for named in users for each in named))
+        return frozenset(UserId(each.value) for each in leaves if each.kind is SelectorKind.USER)
+
+    def fallbacks_for(self, profile: str) -> tuple[str, ...]:
+        """What to do when Countersign cannot record a declaration for this profile, as its rules say it."""
+        said = (rule.fallback for rule in self.shape.break_glass_rules(profile))
+        return tuple(dict.fromkeys(each for each in said if each is not None))
 
     def user_groups(self) -> frozenset[UserGroupId]:
         """Every Slack user group that somebody may have a right from; whoever is judged has to be looked up in each."""
@@ -209,6 +223,15 @@ class Policy(Version):
         named += [rule.users for rule in shape.break_glass]
         leaves = self._people.leaves(tuple(each for selectors in named for each in selectors))
         return frozenset(UserGroupId(each.value) for each in leaves if each.kind is SelectorKind.USER_GROUP)
+
+    @cached_property
+    def notifications(self) -> NotificationRules:
+        """What this version says about notifications."""
+        return NotificationRules(self.shape, self._people)
+
+    @cached_property
+    def _people(self) -> People:
+        return People(groups=self.shape.groups, is_email_trusted=self.shape.identity.trust_email)
 
     def _find_approval(self, requester: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
         return find_rule(

@@ -246,6 +246,18 @@ class PolicyShape(Shape):
     )
     identity: Identity = Field(default=Identity(), description="How people are recognised.")
 
+    def approval_rule(self, name: str) -> ApprovalRule | None:
+        """The approval rule of this name; None when there is none (any more)."""
+        return next((each for each in self.approval if each.name == name), None)
+
+    def break_glass_rule(self, name: str) -> BreakGlassRule | None:
+        """The break-glass rule of this name; None when there is none (any more)."""
+        return next((each for each in self.break_glass if each.name == name), None)
+
+    def break_glass_rules(self, profile: str) -> tuple[BreakGlassRule, ...]:
+        """The break-glass rules that cover a profile, in the order of the file."""
+        return tuple(rule for rule in self.break_glass if rule.covers(profile))
+
     def profile(self, name: str) -> Profile:
         """The profile of this name. Raises KeyError when there is none."""
         found = self.profiles[name]

@@ -172,7 +172,7 @@ class BreakGlassService:
         return self._stores.break_glass.list_waiting_for_review(limit=PER_PAGE, cursor=cursor)
 
     def _ask_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
-        times = self._policy.current().times_of(event.rule)
+        times = self._policy.current().notifications.times_of(event.rule)
         if event.asked_at is not None or not event.is_granting(now) or now < event.ask_at(times.ask_before_end):
             return None
         details: dict[str, JsonValue] = {"expires_at": format_time(event.expires_at)}
@@ -181,7 +181,7 @@ class BreakGlassService:
         )
 
     def _remind_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
-        within = self._policy.current().times_of(event.rule).review_within
+        within = self._policy.current().notifications.times_of(event.rule).review_within
         due_at = event.review_due_at(within)
         if not event.is_waiting_for_review or now < max(due_at, (event.reminded_at or event.created_at) + within):
             return None

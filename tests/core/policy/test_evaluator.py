@@ -447,5 +447,5 @@ approval:
   - {name: prod, profiles: [prod], approvers: [group:sre, U0LEAD], max_duration: 4h}
 """
     )
-    assert {each.value for each in policy.deciders_of("prod")} == {"U0SRE", "S0GROUP", "U0LEAD"}
-    assert policy.deciders_of("gone") == frozenset()
+    assert {each.value for each in policy.notifications.deciders_of("prod")} == {"U0SRE", "S0GROUP", "U0LEAD"}
+    assert policy.notifications.deciders_of("gone") == frozenset()
