@@ -31,7 +31,7 @@ from core.services.invoke import Invoking, Wish
 from core.services.observer import Observer, Unobserved
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
-from core.text import clean_text
+from core.text import clean_optional_text, clean_text
 from core.usage import Usage
 
 
@@ -116,7 +116,7 @@ class BreakGlassService:
     ) -> BreakGlassEvent:
         """Answer for an ended event, once. Raises like `close`."""
         found = clean_text("notes", notes, at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])
-        link = _clean_link(follow_up)
+        link = clean_optional_text("follow-up link", follow_up, at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])
 
         def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:
             decision = self._policy.current().judge_review(reviewer, profile=event.profile, invoker=event.invoker)
@@ -187,9 +187,3 @@ class BreakGlassService:
             return None
         details: dict[str, JsonValue] = {"due_at": format_time(due_at), "review_within": to_nanoseconds(within)}
         return self._changes.commit(event.remind(now), EntryDraft.of(event, AuditEvent.REVIEW_REMINDED, CLOCK, details))
-
-
-def _clean_link(link: str | None) -> str | None:
-    if link is None or not link.strip():
-        return None
-    return clean_text("follow-up link", link, at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])

@@ -6,7 +6,7 @@ the event, and so does the request that it replaces. A wrong code is counted bef
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -18,13 +18,13 @@ from core.audit.trail import AuditEvent, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.errors import CodeRefused, EventExists, EventNotFound, InvalidStateTransition, LimitReached, NotAllowed
+from core.errors import CodeRefused, EventExists, InvalidStateTransition, LimitReached, NotAllowed
 from core.ledger import Ledger
 from core.mfa import CodeLedger, SecondFactor
 from core.policy import BreakGlassDecision, PolicySource
 from core.request import Request, RequestId, RequestStatus
 from core.services.observer import Observer
-from core.services.use_case import reading_again_if_decided
+from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
 from core.usage import UsageLedger, find_limit, is_escalated
 
@@ -193,11 +193,7 @@ class Invoking:
         return created
 
     def _find_known(self, wish: Wish) -> BreakGlassEvent | None:
-        if wish.event_id is not None:
-            with suppress(EventNotFound):
-                found = self._stores.break_glass.get(wish.event_id)
-                return found if found.invoker == wish.invoker.id else None
-        return None
+        return find_own(self._stores.break_glass.get, wish.event_id, wish.invoker.id)
 
 
 def _details(event: BreakGlassEvent, decision: BreakGlassDecision, *, is_escalated: bool) -> dict[str, JsonValue]:

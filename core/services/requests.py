@@ -7,7 +7,6 @@ that record is still the one it was decided on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -17,14 +16,14 @@ from core.actor import CLOCK, Actor, ProfileName, UserId, by_policy, check_profi
 from core.audit.trail import AuditEvent, EntryDraft
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.errors import RequestExists, RequestNotFound
+from core.errors import RequestExists
 from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.observer import Observer, Unobserved
-from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
+from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, find_own, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
-from core.text import clean_text
+from core.text import clean_optional_text, clean_text
 
 REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
 """A denial needs a reason that the requester can understand: three characters are the least, such as "dup"."""
@@ -65,7 +64,10 @@ class RequestService:
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
             decision = self._policy.current().judge_request(requester, name, duration, now)
-            if not decision.is_allowed and (known := self._find(request_id, requester.id)) is not None:
+            if (
+                not decision.is_allowed
+                and (known := find_own(self._stores.requests.get, request_id, requester.id)) is not None
+            ):
                 # The same wish, delivered again: what the policy says by now does not undo it.
                 return known
             decision.require()
@@ -87,7 +89,7 @@ class RequestService:
 
         Raises RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided), InvalidInput, StoreError.
         """
-        said = _clean_comment(comment)
+        said = clean_optional_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             details = self._judge("approve", request, approver)
@@ -192,13 +194,6 @@ class RequestService:
             self._observer.committed(created, entry.event)
         return created
 
-    def _find(self, request_id: RequestId | None, requester: UserId) -> Request | None:
-        if request_id is not None:
-            with suppress(RequestNotFound):
-                found = self._stores.requests.get(request_id)
-                return found if found.requester == requester else None
-        return None
-
     def _change(
         self,
         request_id: RequestId,
@@ -234,9 +229,3 @@ def _vote_entry(request: Request, approver: Actor, comment: str | None, details:
 
 def _window(request: Request) -> dict[str, JsonValue]:
     return {"access_ends_at": format_time(request.life_ends_at())}
-
-
-def _clean_comment(comment: str | None) -> str | None:
-    if comment is None or not comment.strip():
-        return None
-    return clean_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])

@@ -8,7 +8,7 @@ is always about the record as it is, and whoever clicks twice at once gets the s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -18,22 +18,24 @@ from pydantic import JsonValue
 
 from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId
 from core.audit.trail import REFUSED, AuditEvent, EntryDraft
-from core.break_glass import BreakGlassEvent
+from core.break_glass import BreakGlassEvent, EventId
 from core.clock import Clock, format_time
 from core.errors import (
     ConcurrentModification,
     InvalidStateTransition,
     LimitReached,
     NotAllowed,
+    NotFound,
     Refused,
     StoreUnavailable,
 )
 from core.record import Record
-from core.request import Request
+from core.request import Request, RequestId
 from core.services.observer import Observer
 from core.stores.base import RefusalLog
 
 T = TypeVar("T")
+Id = TypeVar("Id", RequestId, EventId)
 R = TypeVar("R", Request, BreakGlassEvent)
 MOST_TRIES: Final = 50
 """Each conflict means that somebody else's change went through, so this many can only lose to a stampede."""
@@ -60,6 +62,15 @@ def id_from(kind: Callable[[str], T], person: UserId, idempotency_key: str | Non
     if idempotency_key is None:
         return None
     return kind(sha256(f"{person}\0{idempotency_key}".encode()).hexdigest()[:16])
+
+
+def find_own(get: Callable[[Id], R], record_id: Id | None, person: UserId) -> R | None:
+    """The record that an earlier delivery of the same wish made; None where there is none, or somebody else's."""
+    if record_id is not None:
+        with suppress(NotFound):
+            found = get(record_id)
+            return found if found.person == person else None
+    return None
 
 
 @contextmanager

@@ -7,10 +7,11 @@ only while the stored record is still the one that was read: `updated_at` is its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import count
 from typing import Final, Generic, Protocol, TypeVar
 
 from core.actor import ProfileName, UserId
@@ -211,12 +212,21 @@ def iterate_newest_first(
     page_size: int = DEFAULT_LIMIT,
 ) -> Iterator[R]:
     """A whole list, read page by page; each page is twice as long as the one before it, up to the longest."""
+    sizes = (min(page_size * 2**number, MOST_PER_PAGE) for number in count())
+
+    def read_page(cursor: str | None) -> Page[R]:
+        return store.list_page(attribute, value, limit=next(sizes), cursor=cursor, since=since)
+
+    return (record for page in iterate_pages(read_page) for record in page.items)
+
+
+def iterate_pages(read_page: Callable[[str | None], Page[R]]) -> Iterator[Page[R]]:
+    """The pages of a list, each read when it is asked for; `read_page` takes the cursor of a page."""
     cursor: str | None = None
     while True:
-        page = store.list_page(attribute, value, limit=page_size, cursor=cursor, since=since)
-        yield from page.items
-        cursor, page_size = page.cursor, min(2 * page_size, MOST_PER_PAGE)
-        if cursor is None:
+        page = read_page(cursor)
+        yield page
+        if (cursor := page.cursor) is None:
             return
 
 

@@ -1,4 +1,4 @@
-"""Read one page of a list from the rows that an engine finds.
+"""Read records, and pages of them, from the rows that an engine finds.
 
 Invariant: a list tells the whole truth. It pages until its limit is met, and a row that cannot be read is reported and
 takes no other row's place.
@@ -7,7 +7,7 @@ takes no other row's place.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -20,6 +20,7 @@ from core.stores.paging import Position, check_limit, read_cursor
 
 R = TypeVar("R", bound=Record)
 Raw = TypeVar("Raw")
+T = TypeVar("T")
 _log = logging.getLogger("countersign.store")
 
 
@@ -29,6 +30,17 @@ class StoredRow(Generic[Raw]):
 
     position: Position
     raw: Raw
+
+
+def read_each(raws: Iterable[Raw], read: Callable[[Raw], T]) -> Iterator[T]:
+    """What `read` makes of each of these. What is malformed is logged and skipped, and hides no other one."""
+    for raw in raws:
+        try:
+            found = read(raw)
+        except MalformedRecord as error:
+            _log.warning("skipped: %s", error)
+        else:
+            yield found
 
 
 def read_page(

@@ -6,7 +6,6 @@ Invariant: an entry is only ever put where none was. What changes beside it says
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -19,9 +18,9 @@ from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import to_attributes
 from core.stores.dynamodb.messages import HEAD_SEQ
 from core.stores.dynamodb.outbox import entry_key, read_entry, waiting_attributes
+from core.stores.listing import read_each
 from core.stores.schema import AUDIT
 
-_log = logging.getLogger("countersign.store")
 _DECEMBER: Final = 12
 _MOST_APPENDED: Final = 9
 """DynamoDB Local of 2020 takes ten items in one transaction, where AWS takes a hundred; one is the chain's head."""
@@ -116,13 +115,8 @@ class DynamoAudit:
                 ExpressionAttributeNames={"#month": "month", "#at": "at"},
                 ExpressionAttributeValues={":month": {"S": month}, ":first": {"S": first}, ":end": {"S": end}},
             )
-            for item in items:
-                # BETWEEN includes its upper end.
-                if item["at"]["S"] < end:
-                    try:
-                        yield read_entry(item)
-                    except MalformedRecord as error:
-                        _log.warning("skipped: %s", error)
+            # BETWEEN includes its upper end.
+            yield from read_each((item for item in items if item["at"]["S"] < end), read_entry)
 
 
 def _months(since: datetime | None, until: datetime) -> Iterator[str]:

@@ -7,14 +7,13 @@ DynamoDB returns says why.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
-from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
+from core.errors import BrokenChain, ConcurrentModification, CountersignError
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
 from core.stores.base import Page, RequestStore
@@ -36,12 +35,11 @@ from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
 from core.stores.dynamodb.outbox import entry_key
-from core.stores.listing import StoredRow, read_page
+from core.stores.listing import StoredRow, read_each, read_page
 from core.stores.paging import Position
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table
 
 R = TypeVar("R", bound=Record)
-_log = logging.getLogger("countersign.store")
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
 
 
@@ -60,12 +58,8 @@ class DynamoRecords(Generic[R]):
 
     def iterate(self) -> Iterator[R]:
         """Every record, in no order; malformed ones are logged and skipped."""
-        for item in self._connection.scan_all(TableName=self._table, ConsistentRead=True):
-            if self._is_record(item):
-                try:
-                    yield self._read(item)
-                except MalformedRecord as error:
-                    _log.warning("skipped: %s", error)
+        items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
+        return read_each(filter(self._is_record, items), self._read)
 
     def list_page(
         self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None

@@ -10,18 +10,16 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
 
 from core.audit.trail import AuditEntry
 from core.clock import format_time, parse_time
 from core.errors import MalformedRecord
 from core.stores.outbox import Backlog, Delivery, Earlier
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.reading import iterate_rows, read_body
 
 _log = logging.getLogger("countersign.store")
-ROWS_PER_READ: Final = 500
-_DELIVERY_COLUMNS: Final = "chain, seq, body, due_at, attempts, delivered_to, problem, lease, leased_until"
-_Row = tuple[str, int, str, str, int, str, str | None, str | None, str | None]
+_Row = tuple[str, str, int, str, int, str, str | None, str | None, str | None]
 
 
 class SqliteDeliveries:
@@ -116,33 +114,27 @@ class SqliteDeliveries:
             )
 
     def _deliveries(self, condition: str, values: tuple[str, ...]) -> Iterator[Delivery]:
-        position: tuple[str, str, int] = ("", "", 0)
-        while True:
-            with self._database.read() as connection:
-                rows: list[_Row] = connection.execute(
-                    f"SELECT {_DELIVERY_COLUMNS} FROM audit WHERE {condition}"  # noqa: S608 - constants of this module
-                    " AND (due_at, chain, seq) > (?, ?, ?) ORDER BY due_at, chain, seq LIMIT ?",
-                    (*values, *position, ROWS_PER_READ),
-                ).fetchall()
-            for row in rows:
-                position = (row[3], row[0], row[1])
-                try:
-                    yield _read_delivery(row)
-                except MalformedRecord as error:
-                    _log.error("nobody can be told of it: %s", error)
-            if len(rows) < ROWS_PER_READ:
-                return
+        rows: Iterator[_Row] = iterate_rows(
+            self._database,
+            "audit",
+            ("due_at", "chain", "seq"),
+            "body, attempts, delivered_to, problem, lease, leased_until",
+            start=("", "", 0),
+            condition=condition,
+            values=values,
+        )
+        for row in rows:
+            try:
+                delivery = _read_delivery(row)
+            except MalformedRecord as error:
+                _log.error("nobody can be told of it: %s", error)
+            else:
+                yield delivery
 
 
 def read_entry(chain: str, seq: int, body: str) -> AuditEntry:
     """The entry that a row holds. Raises MalformedRecord."""
-    try:
-        item = json.loads(body)
-    except ValueError as error:
-        raise MalformedRecord(f"audit entry {chain}/{seq}", "it is not JSON") from error
-    if not isinstance(item, dict):
-        raise MalformedRecord(f"audit entry {chain}/{seq}", "it is not an object")
-    return AuditEntry.from_item(item)
+    return AuditEntry.from_item(read_body(f"audit entry {chain}/{seq}", body))
 
 
 def _find_earlier(connection: sqlite3.Connection, entry: AuditEntry, now: datetime) -> tuple[Earlier | None, bool]:
@@ -159,7 +151,7 @@ def _find_earlier(connection: sqlite3.Connection, entry: AuditEntry, now: dateti
 
 
 def _read_delivery(row: _Row) -> Delivery:
-    chain, seq, body, due_at, attempts, delivered_to, problem, lease, leased_until = row
+    due_at, chain, seq, body, attempts, delivered_to, problem, lease, leased_until = row
     try:
         return Delivery.model_validate(
             {

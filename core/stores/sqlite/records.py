@@ -7,7 +7,6 @@ entries and the ledgers that move with it.
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -19,7 +18,7 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
-from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
+from core.errors import BrokenChain, ConcurrentModification
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.record import Record, check_record_id
@@ -37,18 +36,17 @@ from core.stores.commit import (
     prepare_update,
     read_record,
 )
-from core.stores.listing import StoredRow, read_page
+from core.stores.listing import StoredRow, read_each, read_page
 from core.stores.paging import Position
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.sqlite.audit import insert_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
+from core.stores.sqlite.reading import iterate_rows, read_body
 from core.usage import UsageLedger
 
 R = TypeVar("R", bound=Record)
 _Raw = tuple[str, str]
-_log = logging.getLogger("countersign.store")
-_PAGE_OF_ITERATION: Final = 500
 _COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
 
 
@@ -63,21 +61,8 @@ class _SqliteRecords(Generic[R]):
 
     def iterate(self) -> Iterator[R]:
         """Every record, in the order of the ids; malformed ones are logged and skipped."""
-        after = ""
-        while True:
-            with self._database.read() as connection:
-                rows = connection.execute(
-                    f"SELECT id, body FROM {self._table} WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - a constant
-                    (after, _PAGE_OF_ITERATION),
-                ).fetchall()
-            if not rows:
-                return
-            for record_id, body in rows:
-                after = record_id
-                try:
-                    yield self._read((record_id, body))
-                except MalformedRecord as error:
-                    _log.warning("skipped: %s", error)
+        rows = iterate_rows(self._database, self._table, ("id",), "body", start=("",))
+        return read_each(rows, self._read)
 
     def list_page(
         self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
@@ -161,13 +146,7 @@ class _SqliteRecords(Generic[R]):
 
     def _read_item(self, raw: _Raw) -> dict[str, JsonValue]:
         record_id, body = raw
-        try:
-            item = json.loads(body)
-        except ValueError as error:
-            raise MalformedRecord(f"{self._kind.KIND}#{record_id}", "it is not JSON") from error
-        if not isinstance(item, dict):
-            raise MalformedRecord(f"{self._kind.KIND}#{record_id}", "it is not an object")
-        return item
+        return read_body(f"{self._kind.KIND}#{record_id}", body)
 
     def _insert(self, connection: sqlite3.Connection, commit: Commit[R]) -> None:
         item = commit.item
