@@ -22,7 +22,7 @@ from core.usage import Usage, UsageLedger, find_limit
 
 PAGE: Final = 10
 """The length of a page: at the shortest past, each list still has more than this."""
-LIMITS: Final = POLICY.shape.break_glass[0].limits()
+LIMITS: Final = POLICY.document.break_glass[0].limits()
 _DAY: Final = timedelta(days=1)
 Ask = Callable[[Stores, datetime], object]
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from core.clock import Clock
 from core.errors import StoreError
-from core.outbox.outbox import Delivered, Outbox, Sink, deliver_due
+from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
 from core.services import BreakGlassService, RequestService
 from core.services.due import Rest
 from core.stores.base import Stores
@@ -55,7 +55,7 @@ class Swept:
     reminded: int
     asked: int
     reviews_reminded: int
-    delivered: Delivered
+    delivered: DeliveryCounts
 
 
 @dataclass(frozen=True, slots=True)

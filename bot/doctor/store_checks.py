@@ -17,7 +17,7 @@ from bot.settings import Settings
 from core.clock import Clock
 from core.duration import format_duration
 from core.errors import StoreError, StoreMisconfigured
-from core.outbox.outbox import LONGEST_PAUSE
+from core.outbox.outbox import MAX_PAUSE
 from core.stores.base import Stores
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.tables import check_tables
@@ -58,7 +58,7 @@ def check_outbox(stores: Stores, clock: Clock) -> Iterator[Finding]:
             "Start `countersign serve`, or run `countersign sweep`; if one of them runs, its log says why.",
         )
         # What was put off is due again within the longest pause.
-        yield from _problems("still tried", stores.outbox.iterate_due(now + LONGEST_PAUSE))
+        yield from _problems("still tried", stores.outbox.iterate_due(now + MAX_PAUSE))
     else:
         yield fine(f"outbox: {waiting} on the way" if backlog.waiting else "outbox: everything was told")
     if backlog.parked:

@@ -98,7 +98,7 @@ def _to_security(entry: AuditEntry, policy: Policy, message: Message) -> tuple[P
 
 
 def _channel_of(event: BreakGlassEvent, policy: Policy) -> str | None:
-    profile = policy.shape.profiles.get(event.profile)
+    profile = policy.document.profiles.get(event.profile)
     return profile.channel if profile is not None else None
 
 

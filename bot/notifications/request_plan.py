@@ -57,7 +57,7 @@ def _end(_entry: AuditEntry, request: Request, policy: Policy) -> Telling:
 def _outcome(request: Request, policy: Policy) -> tuple[Direct, ...]:
     if request.status in {RequestStatus.PENDING, RequestStatus.CANCELLED}:
         return ()
-    profile = policy.shape.profiles.get(request.profile)
+    profile = policy.document.profiles.get(request.profile)
     where = profile.channel if profile is not None else None
     return (Direct("outcome", request.requester, outcome(request, where)),)
 

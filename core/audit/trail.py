@@ -26,7 +26,7 @@ from core.clock import ID_PATTERN, UtcTime, new_id
 from core.errors import InvalidInput, MalformedRecord
 
 EntryId = NewType("EntryId", str)
-LEAST_KEY_LENGTH: Final = 32
+MIN_KEY_LENGTH: Final = 32
 """Characters: 128 bits written as hex, the least that NIST SP 800-107 advises for an HMAC key."""
 REFUSED: Final = "refused"
 """The outcome of an attempt that changed nothing."""
@@ -129,7 +129,7 @@ class AuditEntry(EntryDraft):
     digest: str = ""
 
     @property
-    def must_be_told(self) -> bool:
+    def must_be_delivered(self) -> bool:
         """True when the outbox has to tell somebody: of every change, and of every break-glass that was refused."""
         return self.outcome != REFUSED or self.event is AuditEvent.INVOKE_REFUSED
 
@@ -162,10 +162,10 @@ class AuditKeyring(BaseModel):
     def from_text(cls, text: str) -> Self:
         """Read `key` or `newest,older,oldest`. Raises InvalidInput when a key has fewer than 32 characters."""
         parts = [part.strip() for part in text.split(",")]
-        if any(len(part) < LEAST_KEY_LENGTH for part in parts):
+        if any(len(part) < MIN_KEY_LENGTH for part in parts):
             raise InvalidInput(
                 "COUNTERSIGN_AUDIT_KEY",
-                f"a key has fewer than {LEAST_KEY_LENGTH} characters",
+                f"a key has fewer than {MIN_KEY_LENGTH} characters",
                 "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
             )
         # An environment may hold bytes that are no text; surrogateescape, by which they were read, gives them back.

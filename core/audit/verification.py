@@ -60,7 +60,7 @@ class Tally:
     records: int = 0
 
 
-_MOST_READINGS: Final = 3
+_MAX_READS: Final = 3
 """How often a chain that looks broken is read again: the bot may be adding to it at this very moment."""
 
 
@@ -121,7 +121,7 @@ def verify_trail(stores: Stores, keyring: AuditKeyring, now: datetime, tally: Ta
 def verify_chain(stores: Stores, chain: str, keyring: AuditKeyring, now: datetime) -> Iterator[Finding]:
     """Check one chain with its record, as they are now."""
     findings: tuple[Finding, ...] = ()
-    for _ in range(_MOST_READINGS):
+    for _ in range(_MAX_READS):
         findings = tuple(_verify_reading(stores, chain, _read_chain(stores, chain), keyring, now))
         if not findings:
             break

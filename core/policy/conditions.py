@@ -15,15 +15,15 @@ from core.actor import Actor, UserId
 from core.break_glass import ReasonCode
 from core.duration import format_duration
 from core.policy.decision import Condition
-from core.policy.principals import People, Selector
+from core.policy.principals import People, PrincipalSelector
 from core.policy.rules import ApprovalRule, BreakGlassRule
 from core.policy.time_window import TimeWindow
 
 Finding = tuple[bool, str]
 """Whether a condition is met, and the sentence that says so."""
 AnyRule = TypeVar("AnyRule", ApprovalRule, BreakGlassRule)
-Selectors = tuple[Selector, ...]
-_LONGEST_REASON: Final = 120
+Selectors = tuple[PrincipalSelector, ...]
+_MAX_REASON_LENGTH: Final = 120
 
 
 def judge(name: str, check: Callable[[], Finding]) -> Condition:
@@ -111,5 +111,5 @@ def _attempt(name: str, check: Callable[[], Finding]) -> tuple[bool | None, str]
     try:
         return check()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong while judging, the answer has to be no.
-        reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+        reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_LENGTH]
         return None, f"the {name} could not be judged ({reason})"

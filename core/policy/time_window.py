@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictStr, WithJsonSchema, model_validator
 
 from core.clock import require_utc
-from core.policy.document import Shape, mistake, suggest
+from core.policy.document import PolicyModel, mistake, suggest
 
 _HOURS = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 _MINUTES_PER_HOUR: Final = 60
@@ -84,7 +84,7 @@ def _check_zone(text: str) -> str:
     return text
 
 
-class TimeWindow(Shape):
+class TimeWindow(PolicyModel):
     """The days and hours in which something holds. Hours across midnight belong to the day on which they begin."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 2})

@@ -27,7 +27,7 @@ from core.policy import PolicySource
 from core.request import RequestId
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
-from core.services.invoke import Invoking, Wish
+from core.services.invoke import Declaration, Invoking
 from core.services.observer import Observer, Unobserved
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
@@ -76,7 +76,7 @@ class BreakGlassService:
         gave the first time. Raises InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit
         ends), RequestNotFound, InvalidStateTransition (the request to be replaced gives access by now), StoreError.
         """
-        wish = Wish(
+        declaration = Declaration(
             invoker=invoker,
             profile=check_profile_name(profile),
             reason_code=reason_code,
@@ -88,9 +88,9 @@ class BreakGlassService:
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
         )
-        attempt = AuditedAttempt(AuditEvent.INVOKE_REFUSED, invoker, wish.profile)
+        attempt = AuditedAttempt(AuditEvent.INVOKE_REFUSED, invoker, declaration.profile)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
-            return retry_on_conflict(lambda: self._invoking.decide(wish, code or None), self._observer)
+            return retry_on_conflict(lambda: self._invoking.decide(declaration, code or None), self._observer)
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
         """End the access before its time. Whoever closed it already gets the same event back.

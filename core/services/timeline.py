@@ -20,7 +20,7 @@ from core.stores.messages import Place
 
 BEFORE: Final = timedelta(hours=24)
 """How long before the event a request of the same person still has to do with it."""
-MOST_REQUESTS: Final = 10
+MAX_REQUESTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +58,4 @@ def _linked(stores: Stores, event: BreakGlassEvent) -> tuple[Request, ...]:
         if request.id == event.instead_of
         or (request.profile == event.profile and earliest <= request.created_at <= ended_at)
     ]
-    return tuple(reversed(linked[:MOST_REQUESTS]))
+    return tuple(reversed(linked[:MAX_REQUESTS]))

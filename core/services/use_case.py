@@ -37,7 +37,7 @@ from core.stores.base import RefusalLog
 T = TypeVar("T")
 Id = TypeVar("Id", RequestId, EventId)
 R = TypeVar("R", Request, BreakGlassEvent)
-MOST_TRIES: Final = 50
+MAX_TRIES: Final = 50
 """Each conflict means that somebody else's change went through, so this many can only lose to a stampede."""
 
 
@@ -53,7 +53,7 @@ def retry_on_conflict(use_case: Callable[[], T], observer: Observer) -> T:
         except ConcurrentModification as conflict:
             observer.conflicted(conflict.record)
             tries += 1
-            if tries == MOST_TRIES:
+            if tries == MAX_TRIES:
                 raise StoreUnavailable(f"{conflict.record} was changed {tries} times in the meantime") from conflict
 
 

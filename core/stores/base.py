@@ -30,7 +30,7 @@ from core.stores.outbox import DeliveryStore
 R = TypeVar("R", bound=Record)
 Status_contra = TypeVar("Status_contra", bound=StrEnum, contravariant=True)
 DEFAULT_LIMIT: Final = 100
-MOST_PER_PAGE: Final = 1000
+MAX_PER_PAGE: Final = 1000
 DEFAULT_RETENTION: Final = timedelta(days=90)
 _FEW: Final = 10
 
@@ -212,7 +212,7 @@ def iterate_newest_first(
     page_size: int = DEFAULT_LIMIT,
 ) -> Iterator[R]:
     """A whole list, read page by page; each page is twice as long as the one before it, up to the longest."""
-    sizes = (min(page_size * 2**number, MOST_PER_PAGE) for number in count())
+    sizes = (min(page_size * 2**number, MAX_PER_PAGE) for number in count())
 
     def read_page(cursor: str | None) -> Page[R]:
         return store.list_page(attribute, value, limit=next(sizes), cursor=cursor, since=since)

@@ -24,8 +24,8 @@ from core.stores.commit import StoreSettings
 
 PAUSE_SECONDS: Final = 0.5
 """The pause between two batches: however many clicks are refused, they cost at most two batches a second."""
-MOST_PER_BATCH: Final = 99
-MOST_WAITING: Final = 10_000
+MAX_PER_BATCH: Final = 99
+MAX_WAITING: Final = 10_000
 """How many different refusals may wait; further ones are counted, not itemised."""
 
 _log = logging.getLogger("countersign.audit")
@@ -70,7 +70,7 @@ class BackgroundRefusalLog:
             known = self._waiting.get(key)
             if known is not None:
                 known.times, known.last_at = known.times + 1, now
-            elif len(self._waiting) < MOST_WAITING:
+            elif len(self._waiting) < MAX_WAITING:
                 self._waiting[key] = _Noted(draft, now, now)
             else:
                 self._not_itemised += 1
@@ -145,7 +145,7 @@ class BackgroundRefusalLog:
             if not self._waiting or (self._is_closing and self._failures):
                 return None
             self._is_writing = True
-            return [self._waiting.pop(key) for key in list(self._waiting)[:MOST_PER_BATCH]]
+            return [self._waiting.pop(key) for key in list(self._waiting)[:MAX_PER_BATCH]]
 
     def _pause(self) -> bool:
         """Wait a while, unless somebody waits for this log. True when it is being closed."""

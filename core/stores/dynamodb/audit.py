@@ -22,7 +22,7 @@ from core.stores.listing import read_each
 from core.stores.schema import AUDIT
 
 _DECEMBER: Final = 12
-_MOST_APPENDED: Final = 9
+_MAX_APPENDED: Final = 9
 """DynamoDB Local of 2020 takes ten items in one transaction, where AWS takes a hundred; one is the chain's head."""
 _FIRST_DAY: Final = datetime(2025, 1, 1, tzinfo=UTC)
 """Nothing was ever written before: Countersign is younger."""
@@ -33,7 +33,7 @@ def put_entry(table: str, entry: AuditEntry) -> dict[str, Any]:
     """The write that adds a sealed entry, for the caller's transaction; its place must be free."""
     at = format_time(entry.at)
     item = to_attributes(entry.to_item()) | {"month": {"S": at[:7]}}
-    if entry.must_be_told:
+    if entry.must_be_delivered:
         item |= waiting_attributes(at)
     return {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(seq)"}}
 
@@ -64,8 +64,8 @@ class DynamoAudit:
     def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
         """Add sealed entries to a chain of refused attempts, in transactions that each move its head."""
         # Cut in the same places each time, so that what was written before an answer was lost is recognised.
-        for start in range(0, len(entries), _MOST_APPENDED):
-            self._append(entries[start : start + _MOST_APPENDED])
+        for start in range(0, len(entries), _MAX_APPENDED):
+            self._append(entries[start : start + _MAX_APPENDED])
 
     def _append(self, entries: Sequence[AuditEntry]) -> None:
         first, last = entries[0], entries[-1]

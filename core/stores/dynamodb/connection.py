@@ -37,7 +37,7 @@ REPLY_SECONDS: Final = 2.0
 """AWS answers a transaction in tens of milliseconds; a reply this late is lost, and asking again is quicker."""
 DEADLINE_SECONDS: Final = 8.0
 _FIRST_PAUSE_SECONDS: Final = 0.02
-_LONGEST_PAUSE_SECONDS: Final = 0.5
+_MAX_PAUSE_SECONDS: Final = 0.5
 _SERVER_ERROR: Final = 500
 _CHECK_TABLES: Final = "Run `countersign tables check`"
 
@@ -282,7 +282,7 @@ def _misconfigured(code: str, error: ClientError) -> StoreMisconfigured:
 def _has_time_for_another(attempts: _Attempts) -> bool:
     # Full jitter: many callers that were refused together must not come back together.
     pause = random.uniform(0, attempts.pause)  # noqa: S311 - not a secret
-    attempts.pause = min(2 * attempts.pause, _LONGEST_PAUSE_SECONDS)
+    attempts.pause = min(2 * attempts.pause, _MAX_PAUSE_SECONDS)
     if time.monotonic() + pause >= attempts.deadline:
         return False
     time.sleep(pause)

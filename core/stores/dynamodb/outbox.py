@@ -64,15 +64,15 @@ class DynamoDeliveries:
         take = self._take(delivery, holder, now, until)
         taken = delivery.model_copy(update={"lease": holder, "leased_until": until, "earlier": None})
         try:
-            self._connection.transact([take, self._earlier_is_told(entry)] if entry.seq > 1 else [take], new_id())
+            self._connection.transact([take, self._earlier_is_delivered(entry)] if entry.seq > 1 else [take], new_id())
         except ConditionFailed as failure:
             if failure.failed[0]:
                 return None
         else:
             return taken
         # Read before the lease, not with it: a sink that had the entry before then has it now.
-        earlier, is_being_told = self._find_earlier(entry, now)
-        if is_being_told:
+        earlier, is_being_delivered = self._find_earlier(entry, now)
+        if is_being_delivered:
             return None
         try:
             self._connection.transact([take], new_id())
@@ -149,7 +149,7 @@ class DynamoDeliveries:
             }
         }
 
-    def _earlier_is_told(self, entry: AuditEntry) -> dict[str, Any]:
+    def _earlier_is_delivered(self, entry: AuditEntry) -> dict[str, Any]:
         return {
             "ConditionCheck": {
                 "TableName": self._table,
@@ -164,9 +164,9 @@ class DynamoDeliveries:
         item = self._connection.get(self._table, _key_before(entry)) or {}
         if item.get("delivery") != {"S": _DUE}:
             return None, False
-        is_being_told = "leased_until" in item and item["leased_until"]["S"] > format_time(now)
+        is_being_delivered = "leased_until" in item and item["leased_until"]["S"] > format_time(now)
         plain = from_attributes({name: item[name] for name in ("due_at", "delivered_to") if name in item}, _name(item))
-        return Earlier.model_validate(plain), is_being_told
+        return Earlier.model_validate(plain), is_being_delivered
 
     def _change(self, delivery: Delivery, *, sets: dict[str, JsonValue], removes: tuple[str, ...] = ()) -> None:
         if delivery.lease is None:

@@ -122,8 +122,8 @@ class DynamoRecords(Generic[R]):
             of_beside = explain_beside(failure.part(slice(len(own), None))) if beside else None
             # Of a new record, what changed beside it comes first: who reads again finds the same invocation there.
             found = (self.explain(commit, failure), of_beside)
-            told = filter(None, reversed(found) if commit.as_read is None else found)
-            raise next(told, ConcurrentModification(commit.record.chain)) from failure
+            reasons = filter(None, reversed(found) if commit.as_read is None else found)
+            raise next(reasons, ConcurrentModification(commit.record.chain)) from failure
         return commit.record
 
     def _has_taken_effect(self, entry: AuditEntry, failure: ConditionFailed) -> bool:

@@ -1,4 +1,4 @@
-"""Make the tables of the schema, mend them, and check them: `countersign tables create` and `check`.
+"""Make the tables of the schema, fix them, and check them: `countersign tables create` and `check`.
 
 Invariant: nothing here deletes a table, an index or an item, and `check_tables` changes nothing at all. Any number of
 `create_tables` may run at once; each ends with the same tables.
@@ -32,8 +32,8 @@ from core.stores.schema import TABLES, Table
 DEADLINE_SECONDS: Final = 600.0
 """How long to wait for all of them. AWS makes one in some seconds; a new index on a big table takes minutes."""
 _FIRST_PAUSE_SECONDS: Final = 0.05
-_LONGEST_PAUSE_SECONDS: Final = 2.0
-_MOST_TRIES: Final = 5
+_MAX_PAUSE_SECONDS: Final = 2.0
+_MAX_TRIES: Final = 5
 _NOT_NOW: Final = frozenset({"ResourceInUseException", "ContinuousBackupsUnavailableException"})
 """Somebody else is changing the table, or AWS is not ready with it: wait, and look again."""
 _INVALID: Final = "ValidationException"
@@ -45,7 +45,7 @@ _ABSENT: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException
 
 @dataclass(frozen=True, slots=True)
 class TablesReport:
-    """The names of the tables that were made, what was mended, what still differs, and what the engine does not tell.
+    """The names of the tables that were made, what was fixed, what still differs, and what the engine does not tell.
 
     Everything but the names is in words for a person.
     """
@@ -64,7 +64,7 @@ class TablesReport:
 def create_tables(
     connection: Connection, prefix: str, *, kms_key: str | None = None, deadline_seconds: float = DEADLINE_SECONDS
 ) -> TablesReport:
-    """Make each table that is missing, and mend the others as far as that loses nothing.
+    """Make each table that is missing, and fix the others as far as that loses nothing.
 
     `kms_key` is a KMS key's id, ARN or alias; without it, the account's own key for DynamoDB encrypts. Tables that
     are not ready after `deadline_seconds` are differences in the report. Raises StoreUnavailable, StoreMisconfigured.
@@ -95,7 +95,7 @@ class _Pauses:
         if left <= 0:
             return False
         time.sleep(min(self.next_seconds, left))
-        self.next_seconds = min(2 * self.next_seconds, _LONGEST_PAUSE_SECONDS)
+        self.next_seconds = min(2 * self.next_seconds, _MAX_PAUSE_SECONDS)
         return True
 
 
@@ -109,7 +109,7 @@ class _TableSetup:
     kms_key: str | None
     pauses: _Pauses
     made: bool = False
-    mended: list[str] = field(default_factory=list)
+    fixed: list[str] = field(default_factory=list)
     tries: Counter[str] = field(default_factory=Counter)
     refusals: dict[str, str] = field(default_factory=dict)
 
@@ -118,7 +118,7 @@ class _TableSetup:
             self._make()
 
     def settle(self) -> TablesReport:
-        """Wait and mend until nothing is left to do, or the time is over."""
+        """Wait and fix until nothing is left to do, or the time is over."""
         while True:
             found = _describe(self.connection, self.name)
             if found is None:
@@ -150,7 +150,7 @@ class _TableSetup:
         return [
             (each.problem, each.repair)
             for each in differences
-            if each.repair is not None and self.tries[each.problem] < _MOST_TRIES
+            if each.repair is not None and self.tries[each.problem] < _MAX_TRIES
         ]
 
     def _mend(self, problem: str, repair: Repair) -> bool:
@@ -163,7 +163,7 @@ class _TableSetup:
                 self.tries[problem] += 1
             return False
         self.tries[problem] += 1
-        self.mended.append(problem)
+        self.fixed.append(problem)
         return self.tries[problem] == 1
 
     def _report(self, found: Described | None) -> TablesReport:
@@ -173,10 +173,10 @@ class _TableSetup:
         left = tuple(compare(self.schema, self.name, found, self.kms_key))
         problems = {each.problem for each in left}
         # What belongs to the making of a table is no repair of it.
-        mended = [] if made else [each for each in dict.fromkeys(self.mended) if each not in problems]
+        fixed = [] if made else [each for each in dict.fromkeys(self.fixed) if each not in problems]
         return TablesReport(
             made,
-            tuple(f"{self.name}: {each}" for each in mended),
+            tuple(f"{self.name}: {each}" for each in fixed),
             tuple(self._explain(each) for each in left),
             tuple(find_untold(found, self.kms_key)),
         )

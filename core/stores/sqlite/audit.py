@@ -31,7 +31,7 @@ def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
             entry.id,
             format_time(entry.at),
             json.dumps(entry.to_item()),
-            format_time(entry.at) if entry.must_be_told else None,
+            format_time(entry.at) if entry.must_be_delivered else None,
         ),
     )
 

@@ -43,8 +43,8 @@ class SqliteDeliveries:
         """Take a delivery for a while, with the entry before it as it is now; None when it is not to be had."""
         entry = delivery.entry
         with self._database.write() as connection:
-            earlier, is_being_told = _find_earlier(connection, entry, now)
-            if is_being_told:
+            earlier, is_being_delivered = _find_earlier(connection, entry, now)
+            if is_being_delivered:
                 return None
             taken = connection.execute(
                 "UPDATE audit SET lease = ?, leased_until = ? WHERE chain = ? AND seq = ?"
@@ -146,8 +146,8 @@ def _find_earlier(connection: sqlite3.Connection, entry: AuditEntry, now: dateti
     ).fetchone()
     if row is None:
         return None, False
-    due_at, delivered_to, is_being_told = row
-    return Earlier(due_at=due_at, delivered_to=tuple(json.loads(delivered_to))), bool(is_being_told)
+    due_at, delivered_to, is_being_delivered = row
+    return Earlier(due_at=due_at, delivered_to=tuple(json.loads(delivered_to))), bool(is_being_delivered)
 
 
 def _read_delivery(row: _Row) -> Delivery:

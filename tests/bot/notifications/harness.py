@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from bot.notifications.slack_calls import open_client
 from bot.notifications.slack_sink import SlackSink
 from core.audit.trail import AuditEvent
-from core.outbox.outbox import Delivered, deliver_due
+from core.outbox.outbox import DeliveryCounts, deliver_due
 from core.request import RequestId
 from core.services import RequestService
 from localslack.records import Channel, Person, UserGroup
@@ -98,7 +98,7 @@ class Office:
         self.clock.advance(timedelta(seconds=1))
         return request
 
-    def deliver(self, sink: SlackSink | None = None) -> Delivered:
+    def deliver(self, sink: SlackSink | None = None) -> DeliveryCounts:
         """One round of the outbox."""
         return deliver_due(self.stores.outbox, [sink or self.sink], self.clock)
 

@@ -198,7 +198,7 @@ def test_the_stored_form_leaves_out_what_is_empty() -> None:
 
 def test_every_change_must_be_told_and_of_what_was_refused_only_a_break_glass() -> None:
     def is_told(draft: EntryDraft) -> bool:
-        return seal(draft, AuditKeyring(), chain=CHAIN, seq=1, previous="", at=A_MOMENT).must_be_told
+        return seal(draft, AuditKeyring(), chain=CHAIN, seq=1, previous="", at=A_MOMENT).must_be_delivered
 
     assert all(is_told(a_draft(event)) for event in AuditEvent)
     assert [event for event in AuditEvent if is_told(a_refusal(event))] == [AuditEvent.INVOKE_REFUSED]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.outbox.outbox import FIRST_PAUSE, Delivered, deliver_due
+from core.outbox.outbox import FIRST_PAUSE, DeliveryCounts, deliver_due
 from tests.builders import HOUR
 from tests.core.outbox.records import submit, submit_with_votes
 from tests.core.sinks import PickySink, RecordingSink, a_failure, a_final_failure
@@ -49,9 +49,9 @@ def test_nothing_is_parked_while_a_sink_waits_for_its_turn(stores: Stores, clock
     request = submit_with_votes(stores, clock)
     slack = RecordingSink("slack", a_failure())
     webhook = PickySink("webhook", lambda entry: a_final_failure() if entry.seq == 2 else None)
-    assert deliver_due(stores.outbox, [slack, webhook], clock) == Delivered(postponed=2)
+    assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(postponed=2)
     clock.advance(FIRST_PAUSE)
-    assert deliver_due(stores.outbox, [slack, webhook], clock) == Delivered(told=2, parked=1)
+    assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(delivered=2, parked=1)
     assert slack.seqs(request.chain) == [1, 2, 3]
 
 
@@ -59,7 +59,7 @@ def test_once_an_entry_is_parked_its_sink_is_asked_about_the_next_one(stores: St
     request = submit_with_votes(stores, clock)
     slack = RecordingSink("slack")
     webhook = PickySink("webhook", lambda entry: a_final_failure() if entry.seq == 1 else None)
-    assert deliver_due(stores.outbox, [slack, webhook], clock) == Delivered(told=2, parked=1)
+    assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(delivered=2, parked=1)
     assert (slack.seqs(request.chain), webhook.seqs(request.chain)) == ([1, 2, 3], [2, 3])
 
 
@@ -73,7 +73,7 @@ def test_a_sink_that_is_added_later_is_told_of_what_is_not_told_yet_and_of_nothi
     slack.troubles = [a_failure()]
     deliver_due(stores.outbox, [slack], clock)
     clock.advance(FIRST_PAUSE)
-    assert deliver_due(stores.outbox, [slack, added], clock) == Delivered(told=3)
+    assert deliver_due(stores.outbox, [slack, added], clock) == DeliveryCounts(delivered=3)
     assert (added.seqs(told.chain), added.seqs(waiting.chain)) == ([], [1, 2, 3])
 
 
@@ -82,7 +82,7 @@ def test_nobody_waits_for_a_sink_that_was_removed(stores: Stores, clock: FrozenC
     slack = RecordingSink("slack")
     deliver_due(stores.outbox, [slack, PickySink("webhook", lambda _: a_failure())], clock)
     clock.advance(FIRST_PAUSE)
-    assert deliver_due(stores.outbox, [slack], clock) == Delivered(told=1)
+    assert deliver_due(stores.outbox, [slack], clock) == DeliveryCounts(delivered=1)
     assert len(slack.asked) == 1
 
 
@@ -91,8 +91,8 @@ def test_a_parked_entry_that_is_taken_up_again_is_told_to_whoever_has_not_got_it
 ) -> None:
     request = submit(stores, clock)
     slack, webhook = RecordingSink("slack"), RecordingSink("webhook", a_final_failure())
-    assert deliver_due(stores.outbox, [slack, webhook], clock) == Delivered(parked=1)
+    assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(parked=1)
     (parked,) = stores.outbox.iterate_parked()
     stores.outbox.unpark(parked, clock.now())
-    assert deliver_due(stores.outbox, [slack, webhook], clock) == Delivered(told=1)
+    assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(delivered=1)
     assert (slack.seqs(request.chain), webhook.seqs(request.chain)) == ([1], [1])

@@ -367,7 +367,9 @@ class TestPeople:
     def test_an_email_address_matches_nobody_in_a_policy_that_does_not_trust_it(self) -> None:
         # Such a file is refused; this is the second lock, for a policy that came about in another way.
         trusting = policy(rule(requesters=["a@example.com"]), identity={"trust_email": True})
-        wary = Policy(digest="0" * 64, shape=trusting.shape.model_copy(update={"identity": policy().shape.identity}))
+        wary = Policy(
+            digest="0" * 64, document=trusting.document.model_copy(update={"identity": policy().document.identity})
+        )
         person = actor(ALICE, email="a@example.com")
         assert trusting.judge_request(person, "prod", HOUR, NOW).is_allowed
         assert not wary.judge_request(person, "prod", HOUR, NOW).is_allowed

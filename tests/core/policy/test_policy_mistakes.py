@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidPolicy, PolicyProblem
 from core.policy import parse_policy
-from core.policy.yaml_source import MOST_BYTES, read_values
+from core.policy.yaml_source import MAX_BYTES, read_values
 
 HEAD = """\
 version: 1
@@ -48,11 +48,11 @@ def with_glass(varied: str) -> str:
 
 
 def test_a_file_without_mistakes_is_taken() -> None:
-    assert parse_policy(ALL.encode()).shape.approval[0].name == "main"
+    assert parse_policy(ALL.encode()).document.approval[0].name == "main"
 
 
 def test_a_pattern_beside_a_used_one_may_wait_for_profiles_that_are_still_to_come() -> None:
-    assert parse_policy(ALL.replace("'*'", "prod, prod-*").encode()).shape.approval[0].covers("prod-eu")
+    assert parse_policy(ALL.replace("'*'", "prod, prod-*").encode()).document.approval[0].covers("prod-eu")
 
 
 UNREADABLE = [
@@ -122,7 +122,7 @@ UNREADABLE = [
         "No policy needs so many levels.",
     ),
     (
-        b"#" * (MOST_BYTES + 1),
+        b"#" * (MAX_BYTES + 1),
         1,
         "file",
         "the file is larger than 1048576 bytes",
@@ -383,7 +383,7 @@ class TestValues:
         assert read_values(b"\xef\xbb\xbfversion: 1").values == {"version": 1}
 
     def test_a_profile_may_have_a_number_as_its_name(self) -> None:
-        assert "2024" in parse_policy(ALL.replace("  db:", "  2024:").encode()).shape.profiles
+        assert "2024" in parse_policy(ALL.replace("  db:", "  2024:").encode()).document.profiles
 
     def test_a_profile_may_be_called_like_a_key_of_the_file(self) -> None:
         found = mistakes(ALL.replace("  db: {", "  time: {x: 1, "))
@@ -400,7 +400,7 @@ def test_no_bytes_at_all_make_the_reader_raise_anything_but_invalid_policy(conte
 @given(cut=st.integers(0, len(ALL) - 1))
 def test_a_half_written_file_is_refused_or_is_a_whole_smaller_one(cut: int) -> None:
     try:
-        shape = parse_policy(ALL[:cut].encode()).shape
+        shape = parse_policy(ALL[:cut].encode()).document
     except InvalidPolicy as error:
         assert error.problems  # noqa: PT017 - either outcome is right; neither is anything else.
     else:

@@ -85,7 +85,7 @@ def test_what_no_rule_allows_is_refused_and_noted(
     assert (entry.event, entry.actor, entry.outcome) == (AuditEvent.INVOKE_REFUSED, by(ANN), "refused")
     assert (entry.profile, entry.subject) == (profile, ANN.id)
     assert unmet in str(entry.details["unmet"])
-    assert entry.must_be_told, "the security channel hears of every break-glass that was refused"
+    assert entry.must_be_delivered, "the security channel hears of every break-glass that was refused"
 
 
 def test_who_is_not_on_call_may_not_break_the_glass(break_glass: BreakGlassService, stores: Stores) -> None:

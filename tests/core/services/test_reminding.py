@@ -12,7 +12,7 @@ from core.clock import TICK
 from core.duration import to_nanoseconds
 from core.errors import StoreUnavailable
 from core.request import RequestId, RequestStatus
-from core.services.use_case import MOST_TRIES
+from core.services.use_case import MAX_TRIES
 from tests.builders import HOUR
 from tests.core.services.harness import ANN, BOB, RITA, trail
 
@@ -168,8 +168,8 @@ def test_conflicts_are_tried_again_a_bounded_number_of_times(
     disturbed_requests: RequestService, disturbance: Disturbance, clock: FrozenClock, pending: Request
 ) -> None:
     clock.advance(REMIND_AFTER)
-    disturbance.conflicts(MOST_TRIES)
-    with pytest.raises(StoreUnavailable, match=f"changed {MOST_TRIES} times"):
+    disturbance.conflicts(MAX_TRIES)
+    with pytest.raises(StoreUnavailable, match=f"changed {MAX_TRIES} times"):
         disturbed_requests.remind_due()
     assert [each.id for each in disturbed_requests.remind_due()] == [pending.id]
 

@@ -152,7 +152,7 @@ def test_a_wrong_code_is_noted_as_a_refusal_that_is_told_and_the_code_itself_now
     with pytest.raises(CodeRefused):
         declare(service, "314159")
     (entry,) = noted(stores)
-    assert (entry.event, entry.must_be_told) == (AuditEvent.INVOKE_REFUSED, True)
+    assert (entry.event, entry.must_be_delivered) == (AuditEvent.INVOKE_REFUSED, True)
     assert entry.details["why"] == "the code is wrong; 4 more may be wrong"
     assert "314159" not in str(entry)
 

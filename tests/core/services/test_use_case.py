@@ -15,7 +15,7 @@ from core.errors import (
 )
 from core.services.observer import Unobserved
 from core.services.use_case import (
-    MOST_TRIES,
+    MAX_TRIES,
     AuditedAttempt,
     audit_refusals,
     reading_again_if_decided,
@@ -48,7 +48,7 @@ def test_a_use_case_without_a_conflict_runs_once() -> None:
     assert list(runs) == []
 
 
-@pytest.mark.parametrize("conflicts", [1, 2, MOST_TRIES - 1])
+@pytest.mark.parametrize("conflicts", [1, 2, MAX_TRIES - 1])
 def test_a_use_case_runs_again_after_each_conflict(conflicts: int) -> None:
     runs: list[int] = []
 
@@ -73,7 +73,7 @@ def test_after_the_last_try_the_store_counts_as_unavailable_and_nothing_as_chang
         retry_on_conflict(use_case, Unobserved())
     assert not error.value.is_outcome_unknown
     assert isinstance(error.value.__cause__, ConcurrentModification)
-    assert len(runs) == MOST_TRIES == 50
+    assert len(runs) == MAX_TRIES == 50
 
 
 @pytest.mark.parametrize(

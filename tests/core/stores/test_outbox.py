@@ -315,13 +315,13 @@ def test_two_instances_at_once_tell_each_entry_once_and_in_order(bench: Bench) -
 
     def run(stores: Stores) -> int:
         start.wait(timeout=30)
-        return sum(deliver_due(stores.outbox, [sink], bench.clock).told for _ in range(3))
+        return sum(deliver_due(stores.outbox, [sink], bench.clock).delivered for _ in range(3))
 
     with ThreadPoolExecutor(2) as pool:
         told = sum(pool.map(run, instances))
     # An entry whose turn came while the other instance held the one before it waits for the next round.
     bench.clock.advance(FIRST_PAUSE)
-    told += deliver_due(bench.stores.outbox, [sink], bench.clock).told
+    told += deliver_due(bench.stores.outbox, [sink], bench.clock).delivered
     assert told == len(sink.told) == len({entry.id for entry in sink.told}) == 16
     for request in requests:
         assert [entry.seq for entry in sink.told if entry.chain == request.chain] == [1, 2]
