@@ -148,7 +148,7 @@ def find_limit(
 
 
 def is_escalated(profile: UsageLedger, limits: UsageLimits, now: datetime) -> bool:
-    """True when one more event for this profile reaches the threshold at which the security channel is told."""
+    """True when one more event for this profile reaches the threshold at which the security channel is notified."""
     if limits.escalation_threshold is None:
         return False
     return len(profile.since(now - limits.quota_window)) + 1 >= limits.escalation_threshold

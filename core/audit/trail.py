@@ -130,7 +130,7 @@ class AuditEntry(EntryDraft):
 
     @property
     def must_be_delivered(self) -> bool:
-        """True when the outbox has to tell somebody: of every change, and of every break-glass that was refused."""
+        """True when the outbox has to deliver it: every change, and every break-glass that was refused."""
         return self.outcome != REFUSED or self.event is AuditEvent.INVOKE_REFUSED
 
     def to_item(self) -> dict[str, JsonValue]:

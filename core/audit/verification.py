@@ -102,7 +102,7 @@ def verify_record(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Fin
 def verify_trail(stores: Stores, keyring: AuditKeyring, now: datetime, tally: Tally | None = None) -> Iterator[Finding]:
     """Check every chain and every record; count in `tally` what was looked at.
 
-    It may run while the bot works: what looks broken is read again, and told only if it stays so.
+    It may run while the bot works: what looks broken is read again, and reported only if it stays so.
     """
     tally = tally or Tally()
     seen: set[str] = set()

@@ -1,7 +1,7 @@
-"""Tell one entry to every sink that still has to hear of it, and say what comes next.
+"""Deliver one entry to every sink that does not have it yet, and say what comes next.
 
 Invariant: each sink gets the entries of a chain in their order, and none of them waits for another sink. A sink that
-took an entry is not told of it again, except when the lease or the process was lost before that was written down.
+took an entry does not get it again, except when the lease or the process was lost before that was written down.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ MAX_PAUSE: Final = timedelta(minutes=10)
 MAX_ATTEMPTS: Final = 100
 """With the pauses above, about 15 hours: longer than most outages, short enough that somebody looks."""
 MAX_RATE_LIMIT_PAUSE: Final = timedelta(minutes=1)
-"""Slack asks for this much at most. Whoever names a longer pause means one entry, such as for a missing channel."""
+"""Slack asks for this much at most. A sink that names a longer pause means one entry, such as for a missing channel."""
 _MAX_DOUBLINGS: Final = 20
 
 _log = logging.getLogger("countersign.outbox")
 
 
 class Sink(Protocol):
-    """Somebody who wants to be told. It is called by several threads at once."""
+    """A receiver of entries. It is called by several threads at once."""
 
     @property
     def name(self) -> str:
@@ -40,7 +40,7 @@ class Sink(Protocol):
         ...
 
     def deliver(self, entry: AuditEntry) -> None:
-        """Tell of one entry, in less than half of LEASE; `entry.id` is the idempotency key. Raises DeliveryFailed."""
+        """Deliver one entry, in less than half of LEASE; `entry.id` is the idempotency key. Raises DeliveryFailed."""
         ...
 
 
@@ -54,7 +54,7 @@ class DeliveryOutcome(Enum):
 
 
 class RateLimitPauses:
-    """Which sinks asked for a pause, and for whose entries: a busy channel is one profile's. Safe for threads."""
+    """Which sinks asked for a pause, and for which profile: a busy channel is one profile's. Safe for threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -65,7 +65,7 @@ class RateLimitPauses:
         self._until[sink.name, entry.profile] = self._clock.now() + pause
 
     def until(self, sink: Sink, entry: AuditEntry) -> datetime | None:
-        """When the sink may be asked; None: now. A clock that was set back holds nobody up for long."""
+        """When the sink may be asked; None: now. A clock that was set back delays nobody for long."""
         until, now = self._until.get((sink.name, entry.profile)), self._clock.now()
         return until if until is not None and now < until <= now + MAX_RATE_LIMIT_PAUSE else None
 
@@ -85,14 +85,14 @@ class _Try:
 
 
 def find_missing(delivery: Delivery, sinks: Sequence[Sink]) -> tuple[Sink, ...]:
-    """The sinks that still have to be told."""
+    """The sinks that do not have it yet."""
     return tuple(sink for sink in sinks if sink.name not in delivery.delivered_to)
 
 
 def deliver_entry(
     store: DeliveryStore, leased: Delivery, sinks: Sequence[Sink], clock: Clock, pauses: RateLimitPauses
 ) -> tuple[Delivery, DeliveryOutcome] | None:
-    """Tell a leased entry; how far it came, for the store, and what became of it.
+    """Deliver a leased entry; how far it came, for the store, and what became of it.
 
     None when the lease was lost to somebody else meanwhile: it is theirs to say. Raises StoreError.
     """
@@ -137,7 +137,7 @@ def _deliver(sink: Sink, entry: AuditEntry) -> DeliveryFailed | None:
         sink.deliver(entry)
     except DeliveryFailed as failure:
         return failure
-    except Exception as error:  # noqa: BLE001 - a sink's bug must not stop what others are told
+    except Exception as error:  # noqa: BLE001 - a sink's bug must not stop the others
         _log.exception("the sink %s failed", sink.name)
         return DeliveryFailed(type(error).__name__)
     return None

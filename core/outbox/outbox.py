@@ -1,11 +1,11 @@
-"""The outbox: tell the world what was committed, at least once, in order, and never twice at the same time.
+"""The outbox: deliver what was committed to every sink, at least once, in order, and never twice at the same time.
 
-Invariant: what is told comes from committed audit entries only. An entry is told after the entries before it in its
-chain; it is leased while it is told, so that two live instances do not tell it both; and it leaves the outbox only
+Invariant: what is delivered comes from committed audit entries only. An entry is delivered after those before it in
+its chain; it is leased meanwhile, so that two live instances do not both deliver it; and it leaves the outbox only
 when every sink took it, or is parked where an operator sees it.
 
-Records are told side by side, by a few threads. Those of one profile, which share a channel, get at most half of the
-threads, and a single one while that channel asks for pauses: so a slow channel keeps nobody else waiting.
+Records are delivered side by side, by a few threads. Those of one profile, which share a channel, get at most half of
+the threads, and a single one while that channel asks for pauses: so a slow channel keeps nobody else waiting.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ THREADS: Final = 8
 """Each waits for a sink most of its time; Slack takes about one message a second for each channel anyway."""
 MAX_IN_HAND: Final = 512
 MAX_IN_HAND_PER_PROFILE: Final = 64
-"""How many deliveries are taken from the list before they are told; the others stay on it."""
+"""How many deliveries are taken from the list before they are delivered; the others stay on it."""
 MAX_PASSED_OVER: Final = 500
 _REST_SECONDS: Final = 1.0
 """After so many that were passed over, the walk along the list rests: a long list costs no more than a short one."""
@@ -62,7 +62,7 @@ _log = logging.getLogger("countersign.outbox")
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCounts:
-    """What was done: how many entries were told, put off, and parked."""
+    """What was done: how many entries were delivered, put off, and parked."""
 
     delivered: int = 0
     postponed: int = 0
@@ -90,7 +90,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class _Chain:
-    """One record's entries that are in hand, oldest first. While one is told, it stays at the front."""
+    """One record's entries that are in hand, oldest first. While one is delivered, it stays at the front."""
 
     name: str
     lane: _Lane
@@ -101,7 +101,7 @@ class _Chain:
 
 
 class Outbox:
-    """Tells every sink what is due, on threads of its own. Any number of instances may do so at once."""
+    """Delivers what is due to every sink, on threads of its own. Any number of instances may do so at once."""
 
     def __init__(self, store: DeliveryStore, sinks: Sequence[Sink], clock: Clock, *, threads: int = THREADS) -> None:
         self._store = store
@@ -121,9 +121,9 @@ class Outbox:
         self._is_closing = False
 
     def deliver_due(self) -> DeliveryCounts:
-        """Tell what is due now, and wait until all of that was tried once. For one caller at a time.
+        """Deliver what is due now, and wait until all of that was tried once. For one caller at a time.
 
-        Raises StoreError when the store fails; what was told until then stays told.
+        Raises StoreError when the store fails; what was delivered until then stays delivered.
         """
         now, is_more = self._clock.now(), True
         with self._changed:
@@ -144,7 +144,7 @@ class Outbox:
         self._walk(self._clock.now())
 
     def finish(self, patience_seconds: float) -> bool:
-        """Begin nothing more and wait for what is being told; False when that takes longer. The rest stays due."""
+        """Begin nothing more and wait for what is being delivered; False when that takes longer. The rest stays due."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
@@ -197,12 +197,12 @@ class Outbox:
             self._threads.submit(self._work, lane.ready.popleft())
 
     def _work(self, chain: _Chain) -> None:
-        """Tell a record's entries, one after the other."""
+        """Deliver a record's entries, one after the other."""
         while (delivery := self._next(chain)) is not None:
             outcome: DeliveryOutcome | None = None
             try:
                 outcome = self._deliver(delivery)
-            except Exception as error:  # noqa: BLE001 - whoever hands out next is told of it
+            except Exception as error:  # noqa: BLE001 - the next caller that hands out hears of it
                 with self._changed:
                     self._failure = self._failure or error
             self._settle(chain, delivery, outcome)
@@ -223,7 +223,7 @@ class Outbox:
             return None
 
     def _deliver(self, delivery: Delivery) -> DeliveryOutcome | None:
-        """Lease, tell, and write down how far it came; None when somebody else has it, or its turn is later."""
+        """Lease, deliver, and write down how far it came; None when somebody else has it, or its turn is later."""
         if self._is_paused(delivery):
             # The pause began after it was taken in hand.
             return None
@@ -252,7 +252,7 @@ class Outbox:
             self._delivering -= 1
             self._count(chain.lane, -1)
             if outcome is None:
-                # Whoever has this one goes on to the next.
+                # The instance that has this one goes on to the next.
                 self._count(chain.lane, -len(chain.queue))
                 chain.queue.clear()
             else:
@@ -276,9 +276,9 @@ class Outbox:
 
 
 def deliver_due(store: DeliveryStore, sinks: Sequence[Sink], clock: Clock, *, threads: int = THREADS) -> DeliveryCounts:
-    """Tell every sink what is due now, once, and wait for it. Any number of instances may do this at once.
+    """Deliver what is due now to every sink, once, and wait for it. Any number of instances may do this at once.
 
-    Raises StoreError when the store fails; what was told until then stays told.
+    Raises StoreError when the store fails; what was delivered until then stays delivered.
     """
     outbox = Outbox(store, sinks, clock, threads=threads)
     try:

@@ -1,4 +1,4 @@
-"""The conditions of a decision: each is evaluated by itself, and says in one sentence whether it is met.
+"""The conditions of a decision: each is evaluated on its own, and says in one sentence whether it is met.
 
 Invariant: a condition that raises counts as unmet. In the search for the first matching rule it also ends the search,
 because a rule that could not be judged must not hand the wish on to a more generous one below it.
@@ -96,15 +96,15 @@ def is_someone_else(actor: Actor, other: UserId, *, act: str, role: str) -> Find
 
 
 def is_reason_allowed(reason_code: ReasonCode, allowed: tuple[ReasonCode, ...]) -> Finding:
-    """Is the reason one of those that count?"""
+    """Is the reason code one that the rule allows?"""
     if reason_code in allowed:
-        return True, f"{reason_code} is a reason that counts"
-    return False, f"{reason_code} is not a reason that counts; these are: {', '.join(allowed)}"
+        return True, f"reason `{reason_code}` is allowed"
+    return False, f"Reason `{reason_code}` isn't allowed. Allowed: {', '.join(allowed)}"
 
 
 def is_second_factor_given(*, has_mfa: bool) -> Finding:
     """Was a second factor verified?"""
-    return has_mfa, "a second factor was verified" if has_mfa else "a second factor is needed and was not verified"
+    return has_mfa, "an MFA code was verified" if has_mfa else "an MFA code is required and was not verified"
 
 
 def _attempt(name: str, check: Callable[[], Finding]) -> tuple[bool | None, str]:

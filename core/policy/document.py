@@ -36,7 +36,7 @@ class PolicyModel(BaseModel):
 
 
 def mistake(problem: str, fix: str) -> PydanticCustomError:
-    """A validation error that says what is wrong and how to mend it."""
+    """A validation error that says what is wrong and how to fix it."""
     return PydanticCustomError(MISTAKE, "{problem}", {"problem": problem, "fix": fix})
 
 

@@ -1,7 +1,7 @@
 """The JSON Schema of the policy file, with which editors complete keys and underline mistakes while one types.
 
 Invariant: it is made from the models that the file is checked against, so it never promises another format. A file
-that passes it may still have the mistakes that only `checking` finds.
+that passes it may still have the mistakes that only `lint` finds.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ class Policy(BaseModel):
         )
 
     def judge_close(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
-        """May this person end a live event? Its invoker may, and whoever may approve for the profile.
+        """May this person end a live event? Its invoker may, and anyone who may approve for the profile.
 
         Holds for a profile that the policy does not know any more too: ending access is always the safe direction.
         """
@@ -152,7 +152,7 @@ class Policy(BaseModel):
         return self._decide("close", rule.name if rule else None, found)
 
     def judge_review(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
-        """May this person review an event? Whoever may approve for the profile and did not invoke it."""
+        """May this person review an event? Anyone who may approve for the profile and did not invoke it."""
         rule, found = self._find_approver_rule(actor, profile)
         other = judge(
             "two people",
@@ -210,7 +210,7 @@ class Policy(BaseModel):
         return tuple(dict.fromkeys(each for each in said if each is not None))
 
     def user_groups(self) -> frozenset[UserGroupId]:
-        """Every Slack user group that somebody may have a right from; whoever is judged has to be looked up in each."""
+        """Every Slack user group that somebody may have a right from; everyone who is judged is looked up in each."""
         return self._user_groups
 
     @cached_property
@@ -270,7 +270,7 @@ class Policy(BaseModel):
             return None
         found: list[Condition] = []
         if (who := automatic.requesters) is not None:
-            role = f"those whom rule {rule.name} approves by itself"
+            role = f"the people rule {rule.name} approves automatically"
             found.append(judge("requester", lambda: conditions.is_among(self._people, requester, who, role)))
         if (longest := automatic.max_duration) is not None:
             found.append(judge("duration", lambda: conditions.is_short_enough(duration, longest)))

@@ -21,7 +21,7 @@ MAX_MENTIONS: Final = 50
 
 
 class Mistake(NamedTuple):
-    """A mistake and where it stands; the line is looked up by whoever knows the file."""
+    """A mistake and where it stands; the line is looked up by a caller that knows the file."""
 
     path: Path
     problem: str
@@ -216,6 +216,6 @@ def _in_escalations(document: PolicyDocument) -> Iterator[Mistake]:
         if rule.escalation_threshold is not None and document.security_channel is None:
             yield Mistake(
                 ("break_glass", index, "escalation_threshold"),
-                "there is no security channel that could be told",
+                "there is no security channel to notify",
                 "Add security_channel at the top level, or remove escalation_threshold.",
             )

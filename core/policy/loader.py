@@ -71,7 +71,7 @@ class PolicyFile:
 
     def current(self) -> Policy:
         """The policy in force. Looks at the file first, but not more often than the interval says. Never raises."""
-        # Whoever finds somebody else looking does not wait: what is in force now is right for them too.
+        # A caller that finds another one looking does not wait: what is in force now is right for them too.
         if self._lock.acquire(blocking=False):
             try:
                 self._look()
@@ -118,9 +118,9 @@ class PolicyFile:
         self._refused, self.problem = None, None
 
     def _refuse(self, problem: InvalidPolicy, content: bytes | None) -> None:
-        is_told = self.problem is not None and self.problem.problems == problem.problems
+        is_known = self.problem is not None and self.problem.problems == problem.problems
         self._refused, self.problem = content, problem
-        if is_told:
+        if is_known:
             return
         _LOG.error("the policy file was refused; policy %s stays in force", self._policy.digest[:12])
         for each in problem.problems:

@@ -55,7 +55,7 @@ def parse_selector(text: object) -> PrincipalSelector:
                 return PrincipalSelector(kind=kind, value=check(text))
             except InvalidInput:
                 continue
-    raise InvalidInput("selector", f"{text!r:.60} names nobody", _WAYS)
+    raise InvalidInput("selector", f"{text!r:.60} is not a user, a user group, a group or an e-mail address", _WAYS)
 
 
 def _read(value: object) -> PrincipalSelector:
@@ -68,7 +68,7 @@ def _read(value: object) -> PrincipalSelector:
 
 
 class People(BaseModel):
-    """Tells who is meant: the groups of the policy, and whether e-mail addresses count."""
+    """Finds who is meant: the groups of the policy, and whether e-mail addresses count."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

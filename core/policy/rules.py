@@ -1,7 +1,7 @@
 """The policy file as values: profiles, groups, approval rules and break-glass rules.
 
-Invariant: each part is checked by itself here: types, bounds, spelling. What only the whole file can show, such as a
-group that nobody defined, is checked in `checking`; a Policy is made of parts that passed both.
+Invariant: each part is checked on its own here: types, bounds, spelling. What only the whole file can show, such as a
+group that nobody defined, is checked in `lint`; a Policy is made of parts that passed both.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def _read_hours(value: object) -> Hours:
         return value
     found = _HOURS.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise mistake(f"{value!r:.60} are no hours", "Write them like 09:00-17:00.")
+        raise mistake(f"{value!r:.60} are not hours", "Write them like 09:00-17:00.")
     opens_hour, opens_minute, closes_hour, closes_minute = map(int, found.groups())
     opens = opens_hour * _MINUTES_PER_HOUR + opens_minute
     closes = closes_hour * _MINUTES_PER_HOUR + closes_minute

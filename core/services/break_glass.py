@@ -93,7 +93,7 @@ class BreakGlassService:
             return retry_on_conflict(lambda: self._invoking.decide(declaration, code or None), self._observer)
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
-        """End the access before its time. Whoever closed it already gets the same event back.
+        """End the access before its time. The person who closed it already gets the same event back.
 
         Raises EventNotFound, NotAllowed, InvalidStateTransition, InvalidInput, StoreError.
         """
@@ -141,15 +141,15 @@ class BreakGlassService:
     def ask_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record, of every live event that ends soon, that its invoker is asked whether it is over; those of this call.
 
-        The question is told by the outbox, as every change is. Any number of instances may do this at once: about each
-        event people are asked once. Raises StoreUnavailable.
+        The outbox delivers the question, as every change. Any number of instances may do this at once: about each event
+        people are asked once. Raises StoreUnavailable.
         """
         return change_due(self._read_active, self._ask_if_due, self._clock, rest)
 
     def remind_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record a reminder of every review that is overdue, each time its rule's `review_within` has passed once more.
 
-        Told, and safe for many instances, like the question of `ask_due`. Raises StoreUnavailable.
+        Delivered, and safe for many instances, like the question of `ask_due`. Raises StoreUnavailable.
         """
         return change_due(self._read_waiting, self._remind_if_due, self._clock, rest)
 

@@ -26,7 +26,7 @@ _log = logging.getLogger("countersign.expiring")
 
 
 def no_rest() -> None:
-    """For whoever waits for the end of the list."""
+    """For callers who wait for the end of the list."""
 
 
 def expire_overdue(

@@ -139,7 +139,7 @@ class Invoking:
             return None
         request = self._stores.requests.get(declaration.instead_of)
         if request.requester != declaration.invoker.id or request.profile != declaration.profile:
-            raise NotAllowed("break glass", ("only one's own request for the same profile can be replaced",))
+            raise NotAllowed("break glass", ("you can only replace your own request for the same profile",))
         if request.is_granting(now):
             by, at = request.ended_by
             raise InvalidStateTransition(

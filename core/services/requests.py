@@ -50,7 +50,7 @@ class RequestService:
         *,
         idempotency_key: str | None = None,
     ) -> Request:
-        """Ask for access. The request is pending, or approved at once where the policy does that by itself.
+        """Ask for access. The request is pending, or approved at once where the policy approves it automatically.
 
         The same `idempotency_key` from the same person gives the request that it gave the first time. Raises
         InvalidInput, NotAllowed, StoreError.
@@ -110,10 +110,10 @@ class RequestService:
         return self._change(request_id, approver, AuditEvent.DENY_REFUSED, judge)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
-        """Take one's own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
+        """Take your own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
-            # No policy is asked: whoever asked may take it back, even if the rule is gone by now.
+            # No policy is asked: the requester may take it back, even if the rule is gone by now.
             cancelled = request.cancel(requester.id, now)
             return cancelled, EntryDraft.of(cancelled, AuditEvent.REQUEST_CANCELLED, requester.id)
 
@@ -130,8 +130,8 @@ class RequestService:
     def remind_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record a reminder of every pending request that has waited for its rule's `remind_after`; those of this call.
 
-        The reminder is told by the outbox, as every change is. Any number of instances may do this at once: of each
-        request, people are reminded once. Raises StoreUnavailable.
+        The outbox delivers the reminder, as every change. Any number of instances may do this at once: of each request,
+        people are reminded once. Raises StoreUnavailable.
         """
         return change_due(self._read_pending, self._remind_if_due, self._clock, rest)
 

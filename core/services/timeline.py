@@ -1,4 +1,4 @@
-"""The timeline of a break-glass event, for whoever reviews it: what happened, who was told, and what was asked for.
+"""The timeline of a break-glass event, for its reviewers: what happened, who was notified, and what was asked for.
 
 Invariant: it is read from the audit trail and the records, and is shown only to those who may act on the event.
 """
@@ -25,7 +25,7 @@ MAX_REQUESTS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`entries` are the event's and its requests' own, oldest first; `places` say where the event was told."""
+    """`entries` are the event's and its requests' own, oldest first; `places` say where its messages are."""
 
     event: BreakGlassEvent
     entries: tuple[AuditEntry, ...]

@@ -1,8 +1,8 @@
 """What every use case does: load, judge, commit; judge again after a conflict, and note a refusal in the audit trail.
 
 Invariant: a decision is made on what was read last. When the store says that this changed, the whole use case runs
-again, from the reading on; it is never the write alone that is repeated. So what people are told, and what is noted,
-is always about the record as it is, and whoever clicks twice at once gets the same answer twice.
+again, from the reading on; it is never the write alone that is repeated. So what people hear, and what is noted, is
+always about the record as it is, and a person who clicks twice at once gets the same answer twice.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def retry_on_conflict(use_case: Callable[[], T], observer: Observer) -> T:
 
 
 def id_from(kind: Callable[[str], T], person: UserId, idempotency_key: str | None) -> T | None:
-    """The id that every delivery of one wish of one person gets; None without a key."""
+    """The id that every delivery of one request of one person gets; None without a key."""
     if idempotency_key is None:
         return None
     return kind(sha256(f"{person}\0{idempotency_key}".encode()).hexdigest()[:16])
 
 
 def find_own(get: Callable[[Id], R], record_id: Id | None, person: UserId) -> R | None:
-    """The record that an earlier delivery of the same wish made; None where there is none, or somebody else's."""
+    """The record that an earlier delivery of the same request made; None where there is none, or somebody else's."""
     if record_id is not None:
         with suppress(NotFound):
             found = get(record_id)

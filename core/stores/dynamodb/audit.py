@@ -1,7 +1,7 @@
 """The audit trail in DynamoDB.
 
-Invariant: an entry is only ever put where none was. What changes beside it says who still has to be told; see
-`deliveries`.
+Invariant: an entry is only ever put where none was. What changes beside it says where it still has to be
+delivered; see `outbox`.
 """
 
 from __future__ import annotations

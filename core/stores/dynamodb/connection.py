@@ -57,7 +57,7 @@ _PASSING: Final = frozenset(
 _PASSING_REASONS: Final = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
 _BEFORE_SENDING: Final = (ConnectTimeoutError, EndpointConnectionError)
 _NEVER_SENT: Final = (NoCredentialsError, PartialCredentialsError, NoRegionError, ParamValidationError)
-"""What no repetition can mend."""
+"""What no retry can fix."""
 
 
 class ConditionFailed(Exception):
@@ -78,7 +78,7 @@ class ConditionFailed(Exception):
 
 
 class CallRefused(Exception):
-    """DynamoDB said no with a code that the caller had asked to be told of. It never leaves this package."""
+    """DynamoDB said no with a code that the caller asked to hear of. It never leaves this package."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -122,7 +122,7 @@ class Connection:
         config = Config(
             connect_timeout=timing.connect_seconds,
             read_timeout=timing.reply_seconds,
-            # This module tries again by itself: only it knows what a lost reply means for which call.
+            # This module retries on its own: only it knows what a lost reply means for which call.
             retries={"total_max_attempts": 1},
             max_pool_connections=64,
             tcp_keepalive=True,

@@ -1,4 +1,4 @@
-"""The outbox in DynamoDB: attributes beside each audit entry that say who still has to be told of it.
+"""The outbox in DynamoDB: attributes beside each audit entry that say where it still has to be delivered.
 
 Invariant: they are no part of the entry, and no digest covers them. Every change of them is conditional on the lease.
 """
@@ -34,7 +34,7 @@ def entry_key(entry: AuditEntry) -> Item:
 
 
 def waiting_attributes(due_at: str) -> Item:
-    """What marks an entry as one that somebody has to be told of."""
+    """What marks an entry as one that has to be delivered."""
     return {"delivery": {"S": _DUE}, "due_at": {"S": due_at}}
 
 
@@ -46,7 +46,7 @@ class DynamoDeliveries:
         self._table = AUDIT.name(prefix)
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-        """What is due to be told now and not leased, oldest first."""
+        """What is due to be delivered now and not leased, oldest first."""
         return self._deliveries(
             _DUE,
             KeyConditionExpression="delivery = :delivery AND due_at <= :now",
@@ -55,7 +55,7 @@ class DynamoDeliveries:
         )
 
     def iterate_parked(self) -> Iterator[Delivery]:
-        """What could not be told, oldest first."""
+        """What could not be delivered, oldest first."""
         return self._deliveries(_PARKED, KeyConditionExpression="delivery = :delivery", values={})
 
     def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
@@ -81,7 +81,7 @@ class DynamoDeliveries:
         return taken.model_copy(update={"earlier": earlier})
 
     def finish(self, delivery: Delivery) -> None:
-        """Everybody was told."""
+        """Every sink has it."""
         self._change(delivery, sets={}, removes=("delivery", "due_at"))
 
     def postpone(self, delivery: Delivery) -> None:
@@ -160,7 +160,7 @@ class DynamoDeliveries:
         }
 
     def _find_earlier(self, entry: AuditEntry, now: datetime) -> tuple[Earlier | None, bool]:
-        """The entry before this one, while somebody has to be told of it, and whether that is being done."""
+        """The entry before this one, while it still has to be delivered, and whether that is being done."""
         item = self._connection.get(self._table, _key_before(entry)) or {}
         if item.get("delivery") != {"S": _DUE}:
             return None, False
@@ -207,7 +207,7 @@ class DynamoDeliveries:
             try:
                 yield _read_delivery(item)
             except MalformedRecord as error:
-                _log.error("nobody can be told of it: %s", error)
+                _log.error("cannot be delivered: %s", error)
 
 
 def read_entry(item: Item) -> AuditEntry:

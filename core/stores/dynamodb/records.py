@@ -198,7 +198,7 @@ class DynamoRecords(Generic[R]):
         return rows
 
     def _row(self, item: Item) -> StoredRow[Item]:
-        # The position holds the table's own key, so that a malformed item is a place to go on from, too.
+        # The position holds the table's own key, so that a malformed item is a position to continue from, too.
         return StoredRow(Position(item["created_at"]["S"], item[self._schema.key.partition]["S"]), item)
 
 

@@ -39,13 +39,13 @@ _NOT_NOW: Final = frozenset({"ResourceInUseException", "ContinuousBackupsUnavail
 _INVALID: Final = "ValidationException"
 _UNKNOWN: Final = "UnknownOperationException"
 _NO: Final = frozenset({"LimitExceededException", _INVALID, _UNKNOWN})
-"""AWS does not make this change. A limit may pass, so it is asked some times more before it is told."""
+"""AWS does not make this change. A limit may pass, so it is tried a few times before it is reported."""
 _ABSENT: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 
 
 @dataclass(frozen=True, slots=True)
 class TablesReport:
-    """The names of the tables that were made, what was fixed, what still differs, and what the engine does not tell.
+    """The names of the tables that were made, what was fixed, what still differs, and what the engine does not report.
 
     Everything but the names is in words for a person.
     """
@@ -57,7 +57,7 @@ class TablesReport:
 
     @property
     def is_fine(self) -> bool:
-        """True when nothing that can be told differs from the schema."""
+        """True when nothing that the engine reports differs from the schema."""
         return not self.differences
 
 
@@ -101,7 +101,7 @@ class _Pauses:
 
 @dataclass(slots=True)
 class _TableSetup:
-    """The making and mending of one table."""
+    """Makes and fixes one table."""
 
     connection: Connection
     schema: Table
@@ -128,7 +128,7 @@ class _TableSetup:
                 repairs = self._find_repairs(found)
                 if not repairs:
                     return self._report(found)
-                if self._mend(*repairs[0]):
+                if self._fix(*repairs[0]):
                     continue
             if not self.pauses.take():
                 return self._report(found)
@@ -153,7 +153,7 @@ class _TableSetup:
             if each.repair is not None and self.tries[each.problem] < _MAX_TRIES
         ]
 
-    def _mend(self, problem: str, repair: Repair) -> bool:
+    def _fix(self, problem: str, repair: Repair) -> bool:
         """Make the call. True when it is worth looking at once: it was taken, and for the first time."""
         try:
             self.connection.call(repair.operation, expecting=_NOT_NOW | _NO, TableName=self.name, **repair.arguments)
@@ -241,6 +241,6 @@ def _join(reports: Sequence[TablesReport]) -> TablesReport:
         tuple(chain.from_iterable(each.made for each in reports)),
         tuple(chain.from_iterable(each.repaired for each in reports)),
         tuple(chain.from_iterable(each.differences for each in reports)),
-        # What one table does not tell, the others do not tell either: once is enough.
+        # What one table does not report, the others do not report either: once is enough.
         tuple(dict.fromkeys(chain.from_iterable(each.untold for each in reports))),
     )

@@ -1,6 +1,6 @@
 """The audit trail in SQLite.
 
-Invariant: an entry is only ever inserted. What changes beside it says who still has to be told; see `deliveries`.
+Invariant: an entry is only ever inserted. What changes beside it says where it still has to be delivered; see `outbox`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The outbox in SQLite: columns beside each audit entry that say who still has to be told of it.
+"""The outbox in SQLite: columns beside each audit entry that say where it still has to be delivered.
 
 Invariant: every change of them is one transaction that looks at the lease first.
 """
@@ -29,14 +29,14 @@ class SqliteDeliveries:
         self._database = database
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-        """What is due to be told now and not leased, oldest first."""
+        """What is due to be delivered now and not leased, oldest first."""
         moment = format_time(now)
         return self._deliveries(
             "is_parked = 0 AND due_at <= ? AND (leased_until IS NULL OR leased_until <= ?)", (moment, moment)
         )
 
     def iterate_parked(self) -> Iterator[Delivery]:
-        """What could not be told, oldest first."""
+        """What could not be delivered, oldest first."""
         return self._deliveries("is_parked = 1 AND due_at IS NOT NULL", ())
 
     def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
@@ -65,7 +65,7 @@ class SqliteDeliveries:
         return delivery.model_copy(update={"lease": holder, "leased_until": until, "earlier": earlier})
 
     def finish(self, delivery: Delivery) -> None:
-        """Everybody was told."""
+        """Every sink has it."""
         self._change(delivery, "due_at = NULL", ())
 
     def postpone(self, delivery: Delivery) -> None:
@@ -127,7 +127,7 @@ class SqliteDeliveries:
             try:
                 delivery = _read_delivery(row)
             except MalformedRecord as error:
-                _log.error("nobody can be told of it: %s", error)
+                _log.error("cannot be delivered: %s", error)
             else:
                 yield delivery
 
@@ -138,7 +138,7 @@ def read_entry(chain: str, seq: int, body: str) -> AuditEntry:
 
 
 def _find_earlier(connection: sqlite3.Connection, entry: AuditEntry, now: datetime) -> tuple[Earlier | None, bool]:
-    """The entry before this one, while somebody has to be told of it, and whether that is being done."""
+    """The entry before this one, while it still has to be delivered, and whether that is being done."""
     row = connection.execute(
         "SELECT due_at, delivered_to, leased_until > ? FROM audit"
         " WHERE chain = ? AND seq = ? AND due_at IS NOT NULL AND is_parked = 0",

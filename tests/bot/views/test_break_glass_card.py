@@ -139,7 +139,7 @@ def refusals() -> list[AuditEntry]:
         {"unmet": [f"{APPROVER} is not among the users: S0ONCALL"]},
         {"unmet": [at_most((1, 3000)), "x"]},
         {"limit": SPITEFUL, "value": SPITEFUL, "ends_at": "soon"},
-        {"why": "the code is wrong; 3 more may be wrong"},
+        {"why": "Wrong code; 3 attempts left"},
         {"status": "approved", "wanted": "cancelled"},
         {},
     ]

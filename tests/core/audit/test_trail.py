@@ -210,7 +210,7 @@ def test_every_change_must_be_told_and_of_what_was_refused_only_a_break_glass() 
         ("seq", 0, "seq"),
         ("event", "gossip", "event"),
         ("at", "now", "at"),
-        ("actor", "somebody", "is nobody"),
+        ("actor", "somebody", "is not a user, a policy rule or the clock"),
         ("id", "0123", "id"),
         ("key_id", None, "key_id"),
         ("mood", "good", "mood"),

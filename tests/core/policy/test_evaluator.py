@@ -259,10 +259,10 @@ class TestBreakGlass:
             ("code", False),
         ]
         assert decision.unmet == (
-            "other is not a reason that counts; these are: security",
+            "Reason `other` isn't allowed. Allowed: security",
             "3h is longer than the 2h that are allowed",
             "it is outside sat, sun 00:00-24:00 UTC",
-            "a second factor is needed and was not verified",
+            "an MFA code is required and was not verified",
         )
 
     def test_a_second_factor_opens_a_rule_that_requires_it(self) -> None:
