@@ -39,7 +39,7 @@ def measure(size: Size) -> Section:
             _measure_good_case(bench, name, size, rows, goals)
             _measure_without_slack(bench, name, rows, goals)
             _measure_without_store(bench, name, stalled, goals)
-        with a_bench(over_http=over_http, most_waiting=_SMALL_QUEUE) as bench:
+        with a_bench(over_http=over_http, max_waiting=_SMALL_QUEUE) as bench:
             _measure_full_queue(bench, name, stalled, goals)
     return Section(
         name="acknowledgement",

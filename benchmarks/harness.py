@@ -100,7 +100,7 @@ class Scene:
     @property
     def break_glass(self) -> BreakGlassService:
         """Break the glass, close it, answer for it."""
-        return BreakGlassService(self.stores, POLICY, self.clock, second_factor=_AnyCode())
+        return BreakGlassService(self.stores, POLICY, self.clock, mfa=_AnyCode())
 
     def ask(self, profile: str = PROFILES[0], requester: Actor | None = None) -> Request:
         """A new request."""

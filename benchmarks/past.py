@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from benchmarks.harness import APPROVER, KEYRING, PROFILES, WHY
 from core.actor import DeciderId, ProfileName, UserId
-from core.audit.trail import AuditEvent, EntryDraft, EntryId, seal
+from core.audit.trail import AuditAction, EntryDraft, EntryId, seal
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import format_time
 from core.record import Record
@@ -126,7 +126,7 @@ def _request_kind(number: int) -> _Kind:
     return _REQUESTS["denied" if number % 10 == 1 else "approved"]
 
 
-def _make(record: Record, *events: AuditEvent) -> _Kind:
+def _make(record: Record, *events: AuditAction) -> _Kind:
     entries = []
     for seq, event in enumerate(events, 1):
         draft = EntryDraft(
@@ -159,11 +159,11 @@ def _make_requests() -> dict[str, _Kind]:
     )
     approved = asked.approve(APPROVER.id, _AT + _SOON, "Go ahead")
     denied = asked.deny(APPROVER.id, _AT + _SOON, "Not before the weekend")
-    submitted = AuditEvent.REQUEST_SUBMITTED
+    submitted = AuditAction.REQUEST_SUBMITTED
     return {
-        "pending": _make(asked, submitted, AuditEvent.APPROVAL_ADDED),
-        "approved": _make(approved, submitted, AuditEvent.REQUEST_APPROVED),
-        "denied": _make(denied, submitted, AuditEvent.REQUEST_DENIED),
+        "pending": _make(asked, submitted, AuditAction.APPROVAL_ADDED),
+        "approved": _make(approved, submitted, AuditAction.REQUEST_APPROVED),
+        "denied": _make(denied, submitted, AuditAction.REQUEST_DENIED),
     }
 
 
@@ -181,8 +181,8 @@ def _make_events() -> dict[bool, _Kind]:
     closed = invoked.close(_PERSON, _AT + _SOON, "The checkout is up again")
     reviewed = closed.add_review(APPROVER.id, _AT + _SOON, Verdict.JUSTIFIED, "The runbook left no other way")
     return {
-        True: _make(invoked, AuditEvent.BREAK_GLASS_INVOKED, AuditEvent.BREAK_GLASS_INVOKED),
-        False: _make(reviewed, AuditEvent.BREAK_GLASS_INVOKED, AuditEvent.BREAK_GLASS_REVIEWED),
+        True: _make(invoked, AuditAction.BREAK_GLASS_INVOKED, AuditAction.BREAK_GLASS_INVOKED),
+        False: _make(reviewed, AuditAction.BREAK_GLASS_INVOKED, AuditAction.BREAK_GLASS_REVIEWED),
     }
 
 

@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from benchmarks.served_bot import EMPTY, MOST_WAITING, UP
+from benchmarks.served_bot import EMPTY, MAX_WAITING, UP
 from bot.views.request.card import APPROVE, request_card
 from core.actor import Actor, UserId
 from core.audit.trail import AuditKeyring
@@ -139,7 +139,7 @@ class Bench:
 
 
 @contextmanager
-def a_bench(*, over_http: bool, most_waiting: int = 1000) -> Iterator[Bench]:
+def a_bench(*, over_http: bool, max_waiting: int = 1000) -> Iterator[Bench]:
     """A bench whose bot is up, and knows the approver."""
     # Beside the package and not in /tmp, which may be memory: a commit has to reach a disk.
     with (
@@ -154,7 +154,7 @@ def a_bench(*, over_http: bool, most_waiting: int = 1000) -> Iterator[Bench]:
         )
         port = free_port()
         listen = {"COUNTERSIGN_LISTEN": f"127.0.0.1:{port}"} if over_http else {}
-        told = environment(slack, folder, **listen, **{MOST_WAITING: str(most_waiting)})
+        told = environment(slack, folder, **listen, **{MAX_WAITING: str(max_waiting)})
         (folder / "policy.yml").write_bytes(_POLICY)
         if over_http:
             slack.use_http(f"http://127.0.0.1:{port}/slack/events")

@@ -16,7 +16,7 @@ from bot.settings import read_settings, read_slack_settings
 
 EMPTY: Final = "/empty"
 UP: Final = "up"
-MOST_WAITING: Final = "BENCHMARK_MOST_WAITING"
+MAX_WAITING: Final = "BENCHMARK_MOST_WAITING"
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     settings = read_settings()
     slack = read_slack_settings().require_transport(settings.listen)
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
-    wired = wire(settings, slack, most_waiting=int(os.environ[MOST_WAITING]))
+    wired = wire(settings, slack, max_waiting=int(os.environ[MAX_WAITING]))
     wired.bot.app.command(EMPTY)(lambda ack: ack())
     wired.instance.start()
     print(UP, flush=True)

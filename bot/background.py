@@ -25,7 +25,7 @@ from core.services.due import Rest
 from core.stores.base import Stores
 from core.stores.outbox import Backlog
 
-LEAST_SECONDS: Final = 0.1
+MIN_PAUSE_SECONDS: Final = 0.1
 """Between two looks at the outbox, however many changes are committed meanwhile."""
 LOOK_SECONDS: Final = 1.0
 """How often the outbox is looked at for what other processes committed, and for what was put off."""
@@ -34,14 +34,14 @@ WATCH_SECONDS: Final = 30.0
 REST_SECONDS: Final = 0.02
 """Between two pages of a hundred records: reading them takes the interpreter from the clicks of people."""
 MEASURE_SECONDS: Final = 10.0
-LONGEST_PAUSE_SECONDS: Final = 30.0
+MAX_PAUSE_SECONDS: Final = 30.0
 """Between two looks while the store is away."""
-FINISH_SECONDS: Final = 10.0
+FINISH_TIMEOUT_SECONDS: Final = 10.0
 """What `stop` waits for. Slack answers within a second; a call that is stalled is told again by another instance."""
-MOST_COUNTED: Final = 1_000
+MAX_COUNTED: Final = 1_000
 """Above this, "very many" is all that an operator needs to know."""
 _JITTER: Final = 0.2
-_MOST_DOUBLINGS: Final = 6
+_MAX_DOUBLINGS: Final = 6
 
 _log = logging.getLogger("countersign.sweeper")
 
@@ -60,7 +60,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """How many entries wait to be told and how many are parked, each counted up to MOST_COUNTED; the oldest's age."""
+    """How many entries wait to be told and how many are parked, each counted up to MAX_COUNTED; the oldest's age."""
 
     depth: int = 0
     oldest_age_seconds: float = 0.0
@@ -101,7 +101,7 @@ class Sweeper:
     def retry_parked(self) -> int:
         """Make everything that is parked due again; how much that was. Raises StoreError."""
         now, total = self._clock.now(), 0
-        while batch := tuple(islice(self._stores.outbox.iterate_parked(), MOST_COUNTED)):
+        while batch := tuple(islice(self._stores.outbox.iterate_parked(), MAX_COUNTED)):
             changed = sum(self._stores.outbox.unpark(each, now) for each in batch)
             total += changed
             if not changed:
@@ -155,10 +155,10 @@ class Sweeper:
 
         What was not begun stays due, for the other instances or the next start.
         """
-        deadline = time.monotonic() + FINISH_SECONDS
+        deadline = time.monotonic() + FINISH_TIMEOUT_SECONDS
         self._stopping.set()
         self._nudged.set()
-        is_finished = self._outbox is None or self._outbox.finish(FINISH_SECONDS)
+        is_finished = self._outbox is None or self._outbox.finish(FINISH_TIMEOUT_SECONDS)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return is_finished and not any(thread.is_alive() for thread in self._threads)
@@ -172,7 +172,7 @@ class Sweeper:
 
     def _measure(self) -> None:
         try:
-            self._backlog = self._stores.outbox.measure_backlog(MOST_COUNTED)
+            self._backlog = self._stores.outbox.measure_backlog(MAX_COUNTED)
         except StoreError:
             # An old number would look as if all were well.
             self._backlog = None
@@ -180,7 +180,7 @@ class Sweeper:
 
     def _wait_for_nudge(self, seconds: float) -> None:
         # Whatever is committed in this moment is looked at together.
-        self._stopping.wait(LEAST_SECONDS)
+        self._stopping.wait(MIN_PAUSE_SECONDS)
         if self._nudged.wait(seconds):
             self._nudged.clear()
 
@@ -196,7 +196,7 @@ class Sweeper:
                 failures += 1
                 _tell_failure(task, error, failures)
                 # No nudge brings a store back.
-                pause = min(seconds * 2.0 ** min(failures, _MOST_DOUBLINGS), LONGEST_PAUSE_SECONDS)
+                pause = min(seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), MAX_PAUSE_SECONDS)
                 self._stopping.wait(_spread(pause))
                 continue
             if failures:

@@ -18,7 +18,7 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Component:
     """Something that runs. `start` may raise CountersignError; `stop` waits no longer than it has to."""
 
     name: str
@@ -26,20 +26,20 @@ class Part:
     stop: Callable[[], object] = _nothing
 
 
-class Instance:
+class Lifecycle:
     """The parts of this process, in the order in which one needs the other."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self._parts = tuple(parts)
-        self._started: list[Part] = []
+    def __init__(self, components: Sequence[Component]) -> None:
+        self._components = tuple(components)
+        self._started: list[Component] = []
 
     def start(self) -> None:
         """Start every part. When one cannot be started, stop those that were, and raise what it raised."""
         try:
-            for part in self._parts:
+            for component in self._components:
                 # Before it has started: a part that got halfway has something to let go of.
-                self._started.append(part)
-                part.start()
+                self._started.append(component)
+                component.start()
         except BaseException:
             self.stop()
             raise
@@ -47,8 +47,8 @@ class Instance:
     def stop(self) -> None:
         """Stop what was started, the last one first. Idempotent."""
         while self._started:
-            part = self._started.pop()
+            component = self._started.pop()
             try:
-                part.stop()
+                component.stop()
             except Exception:  # noqa: BLE001 - the others are stopped all the same
-                _log.exception("%s did not stop in good order", part.name)
+                _log.exception("%s did not stop in good order", component.name)

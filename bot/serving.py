@@ -12,7 +12,7 @@ from typing import Final
 from slack_sdk import WebClient
 
 from bot.background import Sweeper
-from bot.interactions.decision_queue import MOST_WAITING, DecisionQueue
+from bot.interactions.decision_queue import MAX_WAITING, DecisionQueue
 from bot.lifecycle import Instance, Part
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
@@ -24,20 +24,20 @@ from bot.sinks import build_sinks
 from bot.slack import client as slack_client
 from bot.slack.installation import find_installation
 from bot.transport.dispatcher import Dispatcher
-from bot.transport.health_pages import Monitoring, MonitoringDoor
-from bot.transport.http import HttpDoor
+from bot.transport.health_pages import HealthPages, HealthServer
+from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers
-from bot.transport.socket_mode import SocketDoor
+from bot.transport.socket_mode import SocketModeTransport
 from bot.wiring import Bot, build_bot, build_services
 from core.clock import SystemClock
 from core.errors import InvalidInput
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile
 from core.stores.base import Stores
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
 
-API_SECONDS: Final = 10
+API_TIMEOUT_SECONDS: Final = 10
 """How long a call of Slack's Web API may take."""
 
 
@@ -61,7 +61,7 @@ class Wired:
     transport: str
 
 
-def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_WAITING) -> Wired:
+def wire(settings: Settings, slack: SlackSettings, *, max_waiting: int = MAX_WAITING) -> Wired:
     """Put one instance together. Asks Slack once whom the token belongs to.
 
     `most_waiting` bounds the decisions that may wait for the store. Raises InvalidInput, InvalidPolicy, StoreError or
@@ -69,11 +69,11 @@ def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_W
     """
     clock, metrics = SystemClock(), Metrics()
     policy = PolicyFile(settings.policy)
-    client = slack_client.open_client(slack.bot_token, slack.api_url, API_SECONDS)
+    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
     installation = find_installation(client)
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
-    second_factor = Totp(open_secrets(settings.mfa_secrets))
-    services = build_services(stores, policy, clock, Watcher(metrics), second_factor)
+    mfa = Totp(open_secrets(settings.mfa_secrets))
+    services = build_services(stores, policy, clock, Watcher(metrics), mfa)
     sinks = build_sinks(settings, slack, stores, policy, clock)
     sweeper = Sweeper(services.requests, services.break_glass, stores, sinks, clock)
     bot = build_bot(
@@ -83,7 +83,7 @@ def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_W
         signing_secret=slack.signing_secret.get_secret_value() if slack.signing_secret and settings.listen else None,
         nudge=sweeper.nudge,
         refresh=_refreshing(sinks),
-        queue=DecisionQueue(most_waiting=most_waiting, on_answer=metrics.answered),
+        queue=DecisionQueue(max_waiting=max_waiting, on_answer=metrics.answered),
     )
     metrics.watch_outbox(sweeper.outbox_state)
     metrics.watch(
@@ -96,10 +96,10 @@ def wire(settings: Settings, slack: SlackSettings, *, most_waiting: int = MOST_W
     return Wired(Instance(parts.build()), bot, metrics, policy.current().digest, transport)
 
 
-def _refreshing(sinks: Sequence[Sink]) -> Callable[[str, Place | None], None]:
+def _refreshing(sinks: Sequence[Sink]) -> Callable[[str, MessageRef | None], None]:
     """Shows a record's card anew, where a sink has cards."""
 
-    def refresh(record: str, clicked: Place | None) -> None:
+    def refresh(record: str, clicked: MessageRef | None) -> None:
         for sink in sinks:
             if isinstance(sink, SlackSink):
                 sink.refresh(record, clicked=clicked)
@@ -128,7 +128,7 @@ class _Parts:
         if socket_door is not None:
             checks["slack"] = socket_door.is_connected
         readiness = Readiness(checks)
-        monitoring = Monitoring(self.metrics, readiness)
+        monitoring = HealthPages(self.metrics, readiness)
         door = socket_door or self._http_door(dispatcher, monitoring)
         return [
             Part("the stores", stop=self.stores.close),
@@ -140,19 +140,19 @@ class _Parts:
             Part("readiness", stop=readiness.stop),
         ]
 
-    def _monitoring_parts(self, monitoring: Monitoring) -> list[Part]:
+    def _monitoring_parts(self, monitoring: HealthPages) -> list[Part]:
         pages = Part("monitoring", stop=monitoring.close)
         if self.settings.metrics is None:
             return [pages]
-        door = MonitoringDoor(monitoring, self.settings.metrics)
+        door = HealthServer(monitoring, self.settings.metrics)
         return [pages, Part("the door for metrics", door.start, door.stop)]
 
-    def _http_door(self, dispatcher: Dispatcher, monitoring: Monitoring) -> HttpDoor:
+    def _http_door(self, dispatcher: Dispatcher, monitoring: HealthPages) -> HttpTransport:
         if self.settings.listen is None or self.slack.signing_secret is None:
             raise InvalidInput(
                 "SLACK_SIGNING_SECRET", "it is missing", "HTTP needs it, to know Slack by its signature."
             )
-        return HttpDoor(
+        return HttpTransport(
             dispatcher,
             self.metrics,
             self.slack.signing_secret.get_secret_value(),
@@ -161,7 +161,7 @@ class _Parts:
             pages=monitoring.pages(metrics=self.settings.metrics is None),
         )
 
-    def _socket_door(self, dispatcher: Dispatcher) -> SocketDoor | None:
+    def _socket_door(self, dispatcher: Dispatcher) -> SocketModeTransport | None:
         if self.settings.listen is not None or self.slack.app_token is None:
             return None
-        return SocketDoor(dispatcher, self.metrics, self.client, self.slack.app_token.get_secret_value())
+        return SocketModeTransport(dispatcher, self.metrics, self.client, self.slack.app_token.get_secret_value())

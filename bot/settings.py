@@ -27,7 +27,7 @@ from core.stores.opening import read_store_url
 _PREFIX: Final = "COUNTERSIGN_"
 _SLACK: Final = "SLACK_"
 _LISTEN = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
-_HIGHEST_PORT: Final = 65_535
+_MAX_PORT: Final = 65_535
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]{1,256}")
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how every such secret begins
@@ -59,7 +59,7 @@ def _read_address(value: object, setting: ValidationInfo) -> Address | None:
         return value
     name = f"{_PREFIX}{(setting.field_name or '').upper()}"
     found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not 0 < int(found["port"]) <= _HIGHEST_PORT:
+    if found is None or not 0 < int(found["port"]) <= _MAX_PORT:
         raise InvalidInput(name, f"{value!r:.60} is no host and port", "Write it like 0.0.0.0:3000.")
     return Address(found["host"].strip("[]"), int(found["port"]))
 

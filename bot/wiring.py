@@ -18,16 +18,16 @@ from slack_bolt import Ack, App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
-from bot.interactions.break_glass import BreakGlassListeners
-from bot.interactions.break_glass_queries import EventLists
+from bot.interactions.break_glass import BreakGlassInteractions
+from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.decision_queue import DecisionQueue
-from bot.interactions.directory_events import PeopleListeners
-from bot.interactions.home import HomeListeners
-from bot.interactions.interaction import read_click
-from bot.interactions.reply_sender import Replies
-from bot.interactions.request_queries import RequestLists
-from bot.interactions.requests import RequestListeners
-from bot.interactions.responder import Desk
+from bot.interactions.directory_events import DirectoryEvents
+from bot.interactions.home import HomeInteractions
+from bot.interactions.interaction import read_interaction
+from bot.interactions.reply_sender import ReplySender
+from bot.interactions.request_queries import RequestQueries
+from bot.interactions.requests import RequestInteractions
+from bot.interactions.responder import Responder
 from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation
 from bot.slack.payloads import Payload, is_raised_by_bolt
@@ -35,12 +35,12 @@ from bot.views.block_kit import Message
 from bot.views.replies import BROKEN, OUT_OF_DATE, notice, reply
 from core.clock import Clock
 from core.errors import InvalidInput
-from core.mfa import SecondFactor
+from core.mfa import MfaVerifier
 from core.policy import PolicySource
 from core.services import BreakGlassService, RequestService
 from core.services.observer import Observer
 from core.stores.base import Stores
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 from core.text import quoted
 
 _ANY = re.compile(".*", re.DOTALL)
@@ -63,28 +63,28 @@ def build_services(
     policy: PolicySource,
     clock: Clock,
     observer: Observer | None = None,
-    second_factor: SecondFactor | None = None,
+    mfa: MfaVerifier | None = None,
 ) -> Services:
     """The use cases on these stores. `observer` hears what becomes of each; `second_factor` knows people's codes."""
     requests = RequestService(stores, policy, clock, observer)
-    break_glass = BreakGlassService(stores, policy, clock, observer, second_factor=second_factor)
+    break_glass = BreakGlassService(stores, policy, clock, observer, mfa=mfa)
     return Services(stores, policy, clock, requests, break_glass)
 
 
 @dataclass(frozen=True, slots=True)
-class Aftermath:
-    """What the desk sets off beside its answers; see bot.interactions.responder.Aftermath."""
+class CommitHooks:
+    """What the desk sets off beside its answers; see bot.interactions.responder.CommitHooks."""
 
-    home: HomeListeners
-    replies: Replies
+    home: HomeInteractions
+    replies: ReplySender
     nudge: Callable[[], None]
-    refresh: Callable[[str, Place | None], None]
+    refresh: Callable[[str, MessageRef | None], None]
 
     def committed(self) -> None:
         """Tell of it now."""
         self.nudge()
 
-    def found_stale(self, record: str, message: Place | None) -> None:
+    def found_stale(self, record: str, message: MessageRef | None) -> None:
         """Show the card anew, on the threads of the replies."""
         self.replies.run(lambda: self.refresh(record, message))
 
@@ -100,7 +100,7 @@ class Bot:
     app: App
     directory: SlackDirectory
     queue: DecisionQueue
-    replies: Replies
+    replies: ReplySender
 
     def warm(self) -> None:
         """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
@@ -120,7 +120,7 @@ def build_bot(
     *,
     signing_secret: str | None,
     nudge: Callable[[], None] = lambda: None,
-    refresh: Callable[[str, Place | None], None] = lambda _record, _message: None,
+    refresh: Callable[[str, MessageRef | None], None] = lambda _record, _message: None,
     queue: DecisionQueue | None = None,
 ) -> Bot:
     """The bot on these services.
@@ -136,16 +136,18 @@ def build_bot(
         lambda: services.policy.current().user_groups(),
         installation.enterprise_id,
     )
-    queue, replies = queue or DecisionQueue(), Replies(client)
-    lists = RequestLists(services.stores.requests, services.policy, services.clock)
-    events = EventLists(services.stores.break_glass, services.policy, services.clock)
-    home = HomeListeners(replies, lists, events, directory, services.clock)
-    desk = Desk(queue, replies, Aftermath(home, replies, nudge, refresh), services.clock)
+    queue, replies = queue or DecisionQueue(), ReplySender(client)
+    lists = RequestQueries(services.stores.requests, services.policy, services.clock)
+    events = BreakGlassQueries(services.stores.break_glass, services.policy, services.clock)
+    home = HomeInteractions(replies, lists, events, directory, services.clock)
+    responder = Responder(queue, replies, CommitHooks(home, replies, nudge, refresh), services.clock)
     app = build_app(client, installation, signing_secret)
-    RequestListeners(desk, services.requests, lists, directory).register(app)
-    BreakGlassListeners(desk, services.break_glass, services.stores, services.policy, events, directory).register(app)
+    RequestInteractions(responder, services.requests, lists, directory).register(app)
+    BreakGlassInteractions(
+        responder, services.break_glass, services.stores, services.policy, events, directory
+    ).register(app)
     home.register(app)
-    PeopleListeners(directory).register(app)
+    DirectoryEvents(directory).register(app)
     _register_the_rest(app, replies)
     return Bot(app, directory, queue, replies)
 
@@ -177,18 +179,18 @@ def build_app(client: WebClient, installation: Installation, signing_secret: str
     return app
 
 
-def _register_the_rest(app: App, replies: Replies) -> None:
+def _register_the_rest(app: App, replies: ReplySender) -> None:
     """What comes from messages and forms of another version is answered too, with words."""
 
-    def on_unknown_press(ack: Ack, body: Payload, context: Payload) -> None:
+    def on_unknown_action(ack: Ack, body: Payload, context: Payload) -> None:
         ack()
-        replies.tell(read_click(body, context), reply(OUT_OF_DATE))
+        replies.tell(read_interaction(body, context), reply(OUT_OF_DATE))
 
-    def on_unknown_form(ack: Ack) -> None:
+    def on_unknown_view(ack: Ack) -> None:
         ack(response_action="update", view=notice(reply(OUT_OF_DATE)))
 
-    app.action(_ANY)(on_unknown_press)
-    app.view(_ANY)(on_unknown_form)
+    app.action(_ANY)(on_unknown_action)
+    app.view(_ANY)(on_unknown_view)
 
 
 def _answer_broken(error: Exception, request: BoltRequest) -> BoltResponse:

@@ -28,7 +28,7 @@ _KEPT: Final = timedelta(days=1)
 """Far longer than a code is valid and than a lock lasts."""
 
 
-class SecondFactor(Protocol):
+class MfaVerifier(Protocol):
     """Knows people's codes."""
 
     @property

@@ -93,10 +93,10 @@ class Dismiss(_Asked):
     ts: str
 
 
-Asked: TypeAlias = Annotated[
+RequestDraft: TypeAlias = Annotated[
     Command | Say | Press | Submit | Close | Home | Shortcut | Dismiss, Field(discriminator="act")
 ]
-_ASKED: TypeAdapter[Asked] = TypeAdapter(Asked)
+_ASKED: TypeAdapter[RequestDraft] = TypeAdapter(RequestDraft)
 
 
 class PageActs:

@@ -17,7 +17,7 @@ from bot.observability.metrics import Metrics
 from bot.settings import Address
 from bot.slack.installation import find_installation
 from bot.transport.dispatcher import Dispatcher
-from bot.transport.http import HttpDoor
+from bot.transport.http import HttpTransport
 from bot.wiring import build_bot, build_services
 from core.clock import Clock
 from core.policy import PolicySource
@@ -43,7 +43,7 @@ def start_bot(stack: ExitStack, slack: LocalSlack, stores: Stores, policy: Polic
     )
     metrics = Metrics()
     dispatcher = Dispatcher(bot.app, metrics)
-    door = HttpDoor(dispatcher, metrics, slack.signing_secret, _ANY_PORT)
+    door = HttpTransport(dispatcher, metrics, slack.signing_secret, _ANY_PORT)
     # What was acknowledged is finished, and what was committed is told, before the sweeper ends.
     stack.callback(sweeper.stop)
     stack.callback(bot.close)

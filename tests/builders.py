@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from core.actor import CLOCK, DeciderId, ProfileName, UserId
-from core.audit.trail import AuditEvent, EntryDraft, EntryId
+from core.audit.trail import AuditAction, EntryDraft, EntryId
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import new_id
 from core.request import Request, RequestId
@@ -134,7 +134,7 @@ def a_reviewed_event(
 
 
 def a_draft(
-    event: AuditEvent = AuditEvent.REQUEST_SUBMITTED,
+    event: AuditAction = AuditAction.REQUEST_SUBMITTED,
     *,
     actor: UserId | DeciderId = REQUESTER,
     outcome: str = "pending",
@@ -158,7 +158,7 @@ def a_draft(
 
 
 def a_refusal(
-    event: AuditEvent = AuditEvent.APPROVE_REFUSED,
+    event: AuditAction = AuditAction.APPROVE_REFUSED,
     *,
     actor: UserId | DeciderId = APPROVER,
     record: str | None = None,
@@ -168,6 +168,6 @@ def a_refusal(
     return a_draft(event, actor=actor, outcome="refused", record=record, details=details)
 
 
-def a_clock_draft(event: AuditEvent = AuditEvent.REQUEST_EXPIRED, *, outcome: str = "expired") -> EntryDraft:
+def a_clock_draft(event: AuditAction = AuditAction.REQUEST_EXPIRED, *, outcome: str = "expired") -> EntryDraft:
     """What is written down about a change that only the passing of time made."""
     return a_draft(event, actor=CLOCK, outcome=outcome)

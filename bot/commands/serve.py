@@ -20,11 +20,11 @@ from typing import Final
 
 import click
 
-from bot.lifecycle import Instance
+from bot.lifecycle import Lifecycle
 from bot.observability.logs import configure_logging
 from bot.settings import read_settings, read_slack_settings
 
-STOP_SECONDS: Final = 28.0
+STOP_TIMEOUT_SECONDS: Final = 28.0
 """Less than the 30 s that Kubernetes and ECS give before they kill."""
 _NOT_FINISHED: Final = 3
 _SIGNALLED: Final = 128
@@ -68,14 +68,15 @@ def _listen_for_signals() -> threading.Event:
     return told
 
 
-def _stop(instance: Instance) -> None:
+def _stop(instance: Lifecycle) -> None:
     # On a thread of its own: whatever hangs, this process ends, and says that it did not finish.
     stopping = threading.Thread(target=instance.stop, name="stopping", daemon=True)
     stopping.start()
-    stopping.join(STOP_SECONDS)
+    stopping.join(STOP_TIMEOUT_SECONDS)
     if stopping.is_alive():
         _log.error(
-            "not everything was finished within %d s; what was committed is told after the restart", STOP_SECONDS
+            "not everything was finished within %d s; what was committed is told after the restart",
+            STOP_TIMEOUT_SECONDS,
         )
         logging.shutdown()
         os._exit(_NOT_FINISHED)

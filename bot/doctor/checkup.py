@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.doctor.finding import Finding, fine, wrong
-from bot.doctor.mfa_checks import check_second_factors
+from bot.doctor.finding import CheckResult, fine, wrong
+from bot.doctor.mfa_checks import check_mfa
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store
 from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings
@@ -17,7 +17,7 @@ from core.errors import InvalidInput, InvalidPolicy
 from core.policy import Policy, load_policy
 
 
-def examine(store: str | None, clock: Clock) -> Iterator[Finding]:
+def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
     """Check everything; `store` is what the command line says instead of COUNTERSIGN_STORE."""
     settings: Settings | None = None
     slack: SlackSettings | None = None
@@ -38,18 +38,18 @@ def examine(store: str | None, clock: Clock) -> Iterator[Finding]:
             yield from _explain_policy(error)
         else:
             yield fine(f"policy: {settings.policy}, digest {policy.digest[:12]}")
-            yield from check_second_factors(policy, settings.mfa_secrets)
+            yield from check_mfa(policy, settings.mfa_secrets)
     if slack is not None:
         yield from _check_slack(settings, slack, policy, clock)
     if settings is not None:
         yield from check_store(settings, clock)
 
 
-def _bad_setting(error: InvalidInput) -> Finding:
+def _bad_setting(error: InvalidInput) -> CheckResult:
     return wrong(f"{error.field}: {error.problem}", error.fix)
 
 
-def _check_audit_key(settings: Settings) -> Iterator[Finding]:
+def _check_audit_key(settings: Settings) -> Iterator[CheckResult]:
     if settings.keyring.is_keyed:
         yield fine(f"audit key: the trail is sealed with the key {settings.keyring.key_id}")
         return
@@ -59,14 +59,14 @@ def _check_audit_key(settings: Settings) -> Iterator[Finding]:
         yield _bad_setting(error)
 
 
-def _explain_policy(error: InvalidPolicy) -> Iterator[Finding]:
+def _explain_policy(error: InvalidPolicy) -> Iterator[CheckResult]:
     for each in error.problems:
         yield wrong(f"policy: {error.source}:{each.line}: {each.path}: {each.problem}", each.fix)
 
 
 def _check_slack(
     settings: Settings | None, slack: SlackSettings, policy: Policy | None, clock: Clock
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     if settings is not None:
         try:
             slack.require_transport(settings.listen)

@@ -18,7 +18,7 @@ class Level(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What was found, in words for an operator, and what to do about it."""
 
     level: Level
@@ -30,16 +30,16 @@ class Finding:
         return " ".join(f"{self.what.rstrip('.')}. {self.fix}".split()) if self.fix else " ".join(self.what.split())
 
 
-def fine(what: str) -> Finding:
+def fine(what: str) -> CheckResult:
     """It is as it should be."""
-    return Finding(Level.FINE, what)
+    return CheckResult(Level.FINE, what)
 
 
-def note(what: str, fix: str = "") -> Finding:
+def note(what: str, fix: str = "") -> CheckResult:
     """It works, and somebody may want to know."""
-    return Finding(Level.NOTE, what, fix)
+    return CheckResult(Level.NOTE, what, fix)
 
 
-def wrong(what: str, fix: str) -> Finding:
+def wrong(what: str, fix: str) -> CheckResult:
     """It does not work, or will not."""
-    return Finding(Level.WRONG, what, fix)
+    return CheckResult(Level.WRONG, what, fix)

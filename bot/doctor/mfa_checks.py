@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from bot.doctor.finding import Finding, fine, wrong
+from bot.doctor.finding import CheckResult, fine, wrong
 from bot.mfa.opening import open_secrets
 from core.actor import UserId
 from core.errors import StoreError
@@ -19,7 +19,7 @@ _NOBODY: Final = UserId("U0NOBODY0")
 _MOST_ASKED: Final = 100
 
 
-def check_second_factors(policy: Policy, place: str) -> Iterator[Finding]:
+def check_mfa(policy: Policy, place: str) -> Iterator[CheckResult]:
     """Asks only where a rule says `mfa: required`. People who are named by a user group are not known here."""
     if not any(rule.needs_code for rule in policy.document.break_glass):
         return

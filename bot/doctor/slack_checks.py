@@ -18,12 +18,12 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
-from bot.doctor.finding import Finding, fine, note, wrong
+from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.slack.app_surface import SCOPES
 from bot.slack.errors import MEANINGS, End
 from core.clock import Clock, require_utc
 
-CALL_SECONDS: Final = 10
+CALL_TIMEOUT_SECONDS: Final = 10
 EMAIL_SCOPE: Final = "users:read.email"
 MOST_SKEW: Final = timedelta(seconds=30)
 """Slack signs with its own clock and five minutes of patience; a deadline, and a code for break-glass, has less."""
@@ -49,13 +49,13 @@ class SlackChecks:
         # An operator would rather wait than be told to come back.
         patient = [RateLimitErrorRetryHandler(max_retry_count=2)]
         self._client = WebClient(
-            token.get_secret_value(), base_url=api_url, timeout=CALL_SECONDS, retry_handlers=list(patient)
+            token.get_secret_value(), base_url=api_url, timeout=CALL_TIMEOUT_SECONDS, retry_handlers=list(patient)
         )
         self._team_id: str | None = None
         self._headers: Mapping[str, str] = {}
         self.is_known = False
 
-    def check_token(self) -> Iterator[Finding]:
+    def check_token(self) -> Iterator[CheckResult]:
         """Whose token is it? Afterwards `is_known` says whether Slack knows it."""
         try:
             with self._asking():
@@ -69,7 +69,7 @@ class SlackChecks:
         self._team_id = answer.get("team_id") if answer.get("enterprise_id") else None
         yield fine(f"bot token: {answer.get('user')} in the workspace {answer.get('team')}, {answer.get('team_id')}")
 
-    def check_scopes(self, *, is_email_trusted: bool) -> Iterator[Finding]:
+    def check_scopes(self, *, is_email_trusted: bool) -> Iterator[CheckResult]:
         """Does the token have every scope that the bot's calls ask for, and no other one?"""
         told = self._headers.get("x-oauth-scopes")
         if told is None:
@@ -85,7 +85,7 @@ class SlackChecks:
         if not missing:
             yield fine(f"scopes: {', '.join(sorted(wanted))}")
 
-    def check_clock(self) -> Iterator[Finding]:
+    def check_clock(self) -> Iterator[CheckResult]:
         """Does this machine agree with Slack about the time?"""
         there = _read_date(self._headers.get("date"))
         if there is None:
@@ -101,7 +101,7 @@ class SlackChecks:
             "Deadlines are judged by it, and over HTTP it makes Slack's signatures look old. Let NTP set it.",
         )
 
-    def check_app_token(self, token: SecretStr) -> Iterator[Finding]:
+    def check_app_token(self, token: SecretStr) -> Iterator[CheckResult]:
         """Does Slack let this token open a websocket? None is opened."""
         try:
             with self._asking():
@@ -115,7 +115,7 @@ class SlackChecks:
         else:
             yield fine("app token: Socket Mode may connect")
 
-    def check_user_groups(self, named: Iterable[str]) -> Iterator[Finding]:
+    def check_user_groups(self, named: Iterable[str]) -> Iterator[CheckResult]:
         """Does Slack have the user groups that the policy names, and is somebody in each? One call for all of them."""
         wanted = sorted(named)
         if not wanted:
@@ -132,7 +132,7 @@ class SlackChecks:
         if not problems:
             yield fine(f"user groups: {', '.join(wanted)}")
 
-    def check_channels(self, profiles_of: Mapping[str, Iterable[str]]) -> Iterator[Finding]:
+    def check_channels(self, profiles_of: Mapping[str, Iterable[str]]) -> Iterator[CheckResult]:
         """Can the bot post in each of these channels? `profiles_of` says whose they are."""
         for channel, profiles in sorted(profiles_of.items()):
             name = f"channel {channel} ({', '.join(profiles)})"
@@ -169,7 +169,7 @@ def _explain(error: SlackApiError) -> Unanswered:
     return Unanswered(code, meaning.fix if meaning is not None and is_mendable else "Run this again in a minute.")
 
 
-def _judge_group(group_id: str, group: Any) -> Finding | None:  # noqa: ANN401 - Slack's JSON
+def _judge_group(group_id: str, group: Any) -> CheckResult | None:  # noqa: ANN401 - Slack's JSON
     name = f"user group {group_id}"
     if group is None:
         return wrong(f"{name}: Slack has none", "Correct the policy; the id is in the group's address in Slack.")
@@ -182,7 +182,7 @@ def _judge_group(group_id: str, group: Any) -> Finding | None:  # noqa: ANN401 -
     return None
 
 
-def _judge_channel(name: str, shown: Any) -> Iterator[Finding]:  # noqa: ANN401 - Slack's JSON
+def _judge_channel(name: str, shown: Any) -> Iterator[CheckResult]:  # noqa: ANN401 - Slack's JSON
     name = f"{name} #{shown['name']}" if shown.get("name") else name
     if shown.get("is_archived"):
         yield wrong(f"{name}: it is archived", MEANINGS["is_archived"].fix)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Final
 
-from bot.doctor.finding import Finding, fine, note, wrong
+from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.settings import Settings
 from core.clock import Clock
 from core.duration import format_duration
@@ -28,11 +28,11 @@ from core.stores.sqlite.checking import find_problem
 WAITS_TOO_LONG: Final = timedelta(minutes=10)
 """What passes by itself, such as a pause that Slack asks for, is over by then."""
 _MOST_COUNTED: Final = 1_000
-_MOST_SHOWN: Final = 5
+_MAX_SHOWN: Final = 5
 _ACCESS_DENIED: Final = "AccessDenied"
 
 
-def check_store(settings: Settings, clock: Clock) -> Iterator[Finding]:
+def check_store(settings: Settings, clock: Clock) -> Iterator[CheckResult]:
     """The tables, then the outbox in them."""
     location = read_store_url(settings.store)
     findings = [_check_file(location)] if isinstance(location, SqliteLocation) else list(_check_tables(location))
@@ -47,7 +47,7 @@ def check_store(settings: Settings, clock: Clock) -> Iterator[Finding]:
         yield _explain(error)
 
 
-def check_outbox(stores: Stores, clock: Clock) -> Iterator[Finding]:
+def check_outbox(stores: Stores, clock: Clock) -> Iterator[CheckResult]:
     """Is anybody told, and was anybody not? Raises StoreError."""
     backlog, now = stores.outbox.measure_backlog(_MOST_COUNTED), clock.now()
     waiting = _count(backlog.waiting, "change")
@@ -69,21 +69,21 @@ def check_outbox(stores: Stores, clock: Clock) -> Iterator[Finding]:
         yield from _problems("not told", stores.outbox.iterate_parked())
 
 
-def _problems(what: str, deliveries: Iterable[Delivery]) -> Iterator[Finding]:
+def _problems(what: str, deliveries: Iterable[Delivery]) -> Iterator[CheckResult]:
     """Each problem once, the most frequent first: it says by itself how to mend it."""
     problems = Counter(each.problem for each in islice(deliveries, _MOST_COUNTED) if each.problem)
-    for problem, times in problems.most_common(_MOST_SHOWN):
+    for problem, times in problems.most_common(_MAX_SHOWN):
         yield note(f"{what}: {problem}" + (f" ({times} times)" if times > 1 else ""))
-    if len(problems) > _MOST_SHOWN:
+    if len(problems) > _MAX_SHOWN:
         yield note(f"{what}: {len(problems) - _MOST_SHOWN} more")
 
 
-def _check_file(location: SqliteLocation) -> Finding:
+def _check_file(location: SqliteLocation) -> CheckResult:
     problem = find_problem(location.path)
     return wrong(f"store: {problem}", "See docs/operators.md.") if problem else fine(f"store: {location.path}")
 
 
-def _check_tables(location: DynamoLocation) -> Iterator[Finding]:
+def _check_tables(location: DynamoLocation) -> Iterator[CheckResult]:
     name = f"the tables {location.prefix}-… in {location.region}"
     try:
         with closing(Connection.open(location.region, location.endpoint_url)) as connection:
@@ -104,7 +104,7 @@ def _check_tables(location: DynamoLocation) -> Iterator[Finding]:
         yield fine(f"store: {name}")
 
 
-def _explain(error: StoreError) -> Finding:
+def _explain(error: StoreError) -> CheckResult:
     fix = error.fix if isinstance(error, StoreMisconfigured) else "Check that this machine can reach the store."
     problem = error.problem if isinstance(error, StoreMisconfigured) else str(error)
     return wrong(f"store: {problem}", f"{fix.rstrip('.')}.")

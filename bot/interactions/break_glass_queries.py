@@ -12,10 +12,10 @@ from typing import Final
 
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import Block, Message
-from bot.views.break_glass.form import BreakGlassOffer, Declared, Origin, break_glass_form
+from bot.views.break_glass.form import BreakGlassOffer, Declaration, Origin, break_glass_form
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.views.break_glass.replies import NOTHING_TO_DECLARE
-from bot.views.home import MOST_ROWS, HomeSection
+from bot.views.home import MAX_ROWS, HomeSection
 from bot.views.pagination import PER_PAGE
 from bot.views.replies import notice, reply
 from core.actor import Actor
@@ -32,7 +32,7 @@ _SECTIONS: Final = (
 )
 
 
-class EventLists:
+class BreakGlassQueries:
     """Reads the store and the policy for one person. Safe for threads. Everything here may raise StoreError."""
 
     def __init__(self, store: BreakGlassStore, policy: PolicySource, clock: Clock) -> None:
@@ -51,10 +51,10 @@ class EventLists:
         """What of it stands in the person's Home tab: nothing for somebody who never has to do with break-glass."""
         now, sections = self._clock.now(), list[HomeSection]()
         for kind, nothing in _SECTIONS:
-            rows = list(islice(self._rows(kind, person), MOST_ROWS + 1))
+            rows = list(islice(self._rows(kind, person), MAX_ROWS + 1))
             if rows or self.may_declare(person):
-                more = f"{BREAK_GLASS} {kind}" if len(rows) > MOST_ROWS else None
-                shown = [event_row(row, now) for row in rows[:MOST_ROWS]]
+                more = f"{BREAK_GLASS} {kind}" if len(rows) > MAX_ROWS else None
+                shown = [event_row(row, now) for row in rows[:MAX_ROWS]]
                 sections.append(HomeSection(kind.heading, shown, nothing, more))
         return tuple(sections)
 
@@ -71,7 +71,7 @@ class EventLists:
         return terms is not None and terms.mfa is Mfa.REQUIRED
 
     def form(
-        self, person: Actor, origin: Origin, *, begun: Declared | None = None, replaced: Request | None = None
+        self, person: Actor, origin: Origin, *, begun: Declaration | None = None, replaced: Request | None = None
     ) -> Block:
         """The form to break the glass, with what this person may declare, or a word that there is nothing."""
         offers = tuple(self._offers(person))

@@ -18,15 +18,15 @@ from typing import ClassVar, Final, Generic, TypeVar
 from bot.observability.metrics import AnswerKind
 
 T = TypeVar("T")
-PATIENCE_SECONDS: Final = 2.0
+TIMEOUT_SECONDS: Final = 2.0
 """How long to wait for the store; the rest of Slack's three seconds is for the way there and back."""
 WORKERS: Final = 32
-MOST_WAITING: Final = 1000
+MAX_WAITING: Final = 1000
 """At fifty clicks a second, the clicks of twenty seconds without a store."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Generic[T]):
+class Decided(Generic[T]):
     """The outcome was known in time."""
 
     kind: ClassVar = AnswerKind.OUTCOME
@@ -35,14 +35,14 @@ class Known(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class NotKnownYet:
+class Pending:
     """The store has not answered; the outcome is told when it is known."""
 
     kind: ClassVar = AnswerKind.NOT_RECORDED_YET
 
 
 @dataclass(frozen=True, slots=True)
-class Full:
+class Overloaded:
     """Too much waits already; nothing was begun."""
 
     kind: ClassVar = AnswerKind.TOO_BUSY
@@ -55,23 +55,23 @@ class DecisionQueue:
         self,
         *,
         workers: int = WORKERS,
-        most_waiting: int = MOST_WAITING,
+        max_waiting: int = MAX_WAITING,
         on_answer: Callable[[AnswerKind], None] = lambda _: None,
     ) -> None:
         """`on_answer` hears what each click could be told, for metrics; it neither waits nor raises."""
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decision")
-        self._room = threading.BoundedSemaphore(most_waiting)
+        self._room = threading.BoundedSemaphore(max_waiting)
         self._on_answer = on_answer
 
     def decide(
-        self, work: Callable[[], T], *, received_at: float, tell_late: Callable[[T], None]
-    ) -> Known[T] | NotKnownYet | Full:
+        self, work: Callable[[], T], *, received_at: float, on_late: Callable[[T], None]
+    ) -> Decided[T] | Pending | Overloaded:
         """Run `work`, and wait for it until two seconds after `received_at`, by the monotonic clock.
 
         `work` turns what goes wrong into an outcome and does not raise. `tell_late` gets the outcome that came too
         late for the acknowledgement, exactly once.
         """
-        answer = self._decide(work, received_at, tell_late)
+        answer = self._decide(work, received_at, on_late)
         self._on_answer(answer.kind)
         return answer
 
@@ -80,15 +80,15 @@ class DecisionQueue:
         self._pool.shutdown(wait=True)
 
     def _decide(
-        self, work: Callable[[], T], received_at: float, tell_late: Callable[[T], None]
-    ) -> Known[T] | NotKnownYet | Full:
+        self, work: Callable[[], T], received_at: float, on_late: Callable[[T], None]
+    ) -> Decided[T] | Pending | Overloaded:
         if not self._room.acquire(blocking=False):
-            return Full()
+            return Overloaded()
         future: Future[T] = self._pool.submit(work)
         future.add_done_callback(lambda _: self._room.release())
         try:
-            return Known(future.result(timeout=max(0.0, received_at + PATIENCE_SECONDS - time.monotonic())))
+            return Decided(future.result(timeout=max(0.0, received_at + TIMEOUT_SECONDS - time.monotonic())))
         except NotYet:
             # A callback that is added to a finished future runs at once: the outcome is told either way.
-            future.add_done_callback(lambda done: tell_late(done.result()))
-            return NotKnownYet()
+            future.add_done_callback(lambda done: on_late(done.result()))
+            return Pending()

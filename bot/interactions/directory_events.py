@@ -9,10 +9,10 @@ from slack_bolt import Ack, App
 
 from bot.slack.app_surface import GROUP_UPDATED, USER_CHANGED
 from bot.slack.directory import SlackDirectory
-from bot.slack.payloads import Payload, find_text
+from bot.slack.payloads import Payload, get_str
 
 
-class PeopleListeners:
+class DirectoryEvents:
     """Keeps the directory up to date."""
 
     def __init__(self, directory: SlackDirectory) -> None:
@@ -26,11 +26,11 @@ class PeopleListeners:
     def on_user_change(self, ack: Ack, event: Payload) -> None:
         """Somebody was changed: deactivated, say, or made a guest."""
         ack()
-        if (user_id := find_text(event, "user", "id")) is not None:
+        if (user_id := get_str(event, "user", "id")) is not None:
             self._directory.forget(user_id)
 
     def on_group_updated(self, ack: Ack, event: Payload) -> None:
         """A user group has other members."""
         ack()
-        if (group_id := find_text(event, "subteam", "id")) is not None:
+        if (group_id := get_str(event, "subteam", "id")) is not None:
             self._directory.forget_group(group_id)

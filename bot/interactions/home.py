@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from slack_bolt import Ack, App
 
-from bot.interactions.break_glass_queries import EventLists
-from bot.interactions.reply_sender import Replies
-from bot.interactions.request_queries import RequestLists
+from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.reply_sender import ReplySender
+from bot.interactions.request_queries import RequestQueries
 from bot.slack.app_surface import HOME_OPENED
 from bot.slack.directory import SlackDirectory
-from bot.slack.payloads import Payload, find_text
+from bot.slack.payloads import Payload, get_str
 from bot.views.block_kit import Block, Message
 from bot.views.home import home_notice, home_tab
 from bot.views.replies import explain
@@ -20,11 +20,16 @@ from core.clock import Clock
 from core.errors import CountersignError
 
 
-class HomeListeners:
+class HomeInteractions:
     """Draws Home tabs. Safe for threads."""
 
     def __init__(
-        self, replies: Replies, requests: RequestLists, events: EventLists, directory: SlackDirectory, clock: Clock
+        self,
+        replies: ReplySender,
+        requests: RequestQueries,
+        events: BreakGlassQueries,
+        directory: SlackDirectory,
+        clock: Clock,
     ) -> None:
         self._replies = replies
         self._requests = requests
@@ -39,9 +44,9 @@ class HomeListeners:
     def on_opened(self, ack: Ack, event: Payload) -> None:
         """Somebody opened the tab; the event also comes for the Messages tab, which needs nothing."""
         ack()
-        user_id = find_text(event, "user")
-        if user_id is not None and find_text(event, "tab") in {"home", None}:
-            self.draw(user_id, hash_=find_text(event, "view", "hash"))
+        user_id = get_str(event, "user")
+        if user_id is not None and get_str(event, "tab") in {"home", None}:
+            self.draw(user_id, hash_=get_str(event, "view", "hash"))
 
     def draw(self, user_id: str, outcome: Message | None = None, *, hash_: str | None = None) -> None:
         """Draw somebody's tab soon; `outcome` stands on top of it."""

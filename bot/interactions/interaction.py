@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bot.slack.payloads import Payload, find_object, find_text, is_true
+from bot.slack.payloads import Payload, get_dict, get_str, is_true
 from core.errors import InvalidInput
 from core.record import check_record_id
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 
 RECEIVED_AT: Final = "countersign_received_at"
 """Where a door notes, by the monotonic clock, when the payload came in."""
@@ -32,7 +32,7 @@ class Surface(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Click:
+class Interaction:
     """One act of one person. `received_at` is monotonic seconds; `response_url` answers only that person.
 
     `message` is the one in which a button was pressed: good for showing it anew, and for nothing else.
@@ -44,7 +44,7 @@ class Click:
     trigger_id: str = ""
     response_url: str | None = None
     surface: Surface = Surface.ELSEWHERE
-    message: Place | None = None
+    message: MessageRef | None = None
     view_id: str | None = None
 
     @property
@@ -53,28 +53,28 @@ class Click:
         return bool(self.trigger_id) and time.monotonic() - self.received_at < TRIGGER_SECONDS
 
 
-def read_click(body: Payload, context: Payload) -> Click:
+def read_interaction(body: Payload, context: Payload) -> Interaction:
     """Read any payload that a person causes. Raises InvalidInput when it does not say who."""
-    user_id = find_text(body, "user_id") or find_text(body, "user", "id")
-    team_id = find_text(body, "user", "team_id") or find_text(body, "team_id") or find_text(body, "team", "id")
+    user_id = get_str(body, "user_id") or get_str(body, "user", "id")
+    team_id = get_str(body, "user", "team_id") or get_str(body, "team_id") or get_str(body, "team", "id")
     if not user_id:
         raise InvalidInput("user", "this does not say who did it", "Please try again from Slack.")
     received_at = context.get(RECEIVED_AT)
-    return Click(
+    return Interaction(
         user_id=user_id,
         team_id=team_id,
         received_at=received_at if isinstance(received_at, float) else time.monotonic(),
-        trigger_id=find_text(body, "trigger_id") or "",
-        response_url=find_text(body, "response_url"),
+        trigger_id=get_str(body, "trigger_id") or "",
+        response_url=get_str(body, "response_url"),
         surface=_read_surface(body),
         message=_read_message(body),
-        view_id=find_text(body, "view", "id"),
+        view_id=get_str(body, "view", "id"),
     )
 
 
 def read_pressed_id(action: Payload) -> str:
     """The record's id behind a button or a menu's option. Raises InvalidInput when there is none."""
-    value = find_text(action, "selected_option", "value") or find_text(action, "value")
+    value = get_str(action, "selected_option", "value") or get_str(action, "value")
     try:
         return check_record_id((value or "").rpartition(":")[2])
     except InvalidInput as error:
@@ -85,7 +85,7 @@ def read_pressed_id(action: Payload) -> str:
 def _read_surface(body: Payload) -> Surface:
     if is_true(body, "container", "is_ephemeral"):
         return Surface.EPHEMERAL
-    match find_text(body, "container", "type"), find_text(body, "view", "type"):
+    match get_str(body, "container", "type"), get_str(body, "view", "type"):
         case "message", _:
             return Surface.CARD
         case "view", "home":
@@ -93,7 +93,7 @@ def _read_surface(body: Payload) -> Surface:
     return Surface.ELSEWHERE
 
 
-def _read_message(body: Payload) -> Place | None:
-    container = find_object(body, "container")
-    channel, ts = find_text(container, "channel_id"), find_text(container, "message_ts")
-    return Place(channel=channel, ts=ts) if channel and ts and not is_true(container, "is_ephemeral") else None
+def _read_message(body: Payload) -> MessageRef | None:
+    container = get_dict(body, "container")
+    channel, ts = get_str(container, "channel_id"), get_str(container, "message_ts")
+    return MessageRef(channel=channel, ts=ts) if channel and ts and not is_true(container, "is_ephemeral") else None

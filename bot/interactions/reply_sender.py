@@ -18,14 +18,14 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 
-from bot.interactions.interaction import Click
+from bot.interactions.interaction import Interaction
 from bot.slack import client as slack_client
 from bot.views.block_kit import Block, Message
 from bot.views.replies import NO_FORM, notice, reply
 from core.errors import CountersignError
 
 WORKERS: Final = 16
-SECONDS: Final = 10
+TIMEOUT_SECONDS: Final = 10
 _DOMAINS: Final = (".slack.com", ".slack-gov.com")
 """Where Slack's response_urls are; a local Slack's are where its API is."""
 _UNREACHABLE: Final = (SlackClientError, OSError, HTTPException, ValueError)
@@ -34,33 +34,33 @@ _UNREACHABLE: Final = (SlackClientError, OSError, HTTPException, ValueError)
 _log = logging.getLogger("countersign.replies")
 
 
-class Replies:
+class ReplySender:
     """Answers people and opens forms. Safe for threads. `client` is copied, without retries: a late answer is noise."""
 
     def __init__(self, client: WebClient, *, workers: int = WORKERS) -> None:
-        self._client = slack_client.like(client, SECONDS)
+        self._client = slack_client.like(client, TIMEOUT_SECONDS)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="reply")
 
-    def tell(self, click: Click, message: Message, *, in_place: bool = False) -> None:
+    def tell(self, interaction: Interaction, message: Message, *, in_place: bool = False) -> None:
         """Tell the person who clicked, where they clicked if Slack lets us, else in their direct messages.
 
         `in_place` puts the answer where the ephemeral message was in which they pressed a button.
         """
-        self.run(lambda: self._tell(click, message, in_place=in_place))
+        self.run(lambda: self._tell(interaction, message, in_place=in_place))
 
-    def update_form(self, click: Click, message: Message) -> None:
+    def update_form(self, interaction: Interaction, message: Message) -> None:
         """Tell the outcome in the form that still says "not recorded yet", or by direct message if it was closed."""
 
         def update() -> None:
-            if click.view_id is None or self._is_refused(
-                lambda: self._client.views_update(view_id=click.view_id, view=notice(message))
+            if interaction.view_id is None or self._is_refused(
+                lambda: self._client.views_update(view_id=interaction.view_id, view=notice(message))
             ):
-                self._tell(click, message)
+                self._tell(interaction, message)
 
         self.run(update)
 
     def open_form(
-        self, click: Click, make: Callable[[], Block], explain: Callable[[CountersignError], Message]
+        self, interaction: Interaction, make: Callable[[], Block], explain: Callable[[CountersignError], Message]
     ) -> None:
         """Open the form that `make` gives, or say why there is none."""
 
@@ -68,12 +68,12 @@ class Replies:
             try:
                 view = make()
             except CountersignError as error:
-                self._tell(click, explain(error))
+                self._tell(interaction, explain(error))
                 return
-            if not click.can_open_form or self._is_refused(
-                lambda: self._client.views_open(trigger_id=click.trigger_id, view=view)
+            if not interaction.can_open_form or self._is_refused(
+                lambda: self._client.views_open(trigger_id=interaction.trigger_id, view=view)
             ):
-                self._tell(click, reply(NO_FORM))
+                self._tell(interaction, reply(NO_FORM))
 
         self.run(open_it)
 
@@ -105,18 +105,18 @@ class Replies:
         """Send what waits, then stop."""
         self._pool.shutdown(wait=True)
 
-    def _tell(self, click: Click, message: Message, *, in_place: bool = False) -> None:
+    def _tell(self, interaction: Interaction, message: Message, *, in_place: bool = False) -> None:
         said: dict[str, Any] = {"text": message.text, "blocks": list(message.blocks)}
         said |= {"unfurl_links": False, "unfurl_media": False}
-        if not self._is_answered(click.response_url, said, in_place=in_place):
-            self._is_refused(lambda: self._client.chat_postMessage(channel=click.user_id, **said))
+        if not self._is_answered(interaction.response_url, said, in_place=in_place):
+            self._is_refused(lambda: self._client.chat_postMessage(channel=interaction.user_id, **said))
 
     def _is_answered(self, url: str | None, said: dict[str, Any], *, in_place: bool) -> bool:
         # A stolen signing secret must not make this process call other addresses of its network.
         if url is None or not _is_slacks(url, self._client.base_url):
             return False
         try:
-            answer = WebhookClient(url, timeout=SECONDS, retry_handlers=[]).send(
+            answer = WebhookClient(url, timeout=TIMEOUT_SECONDS, retry_handlers=[]).send(
                 **said, response_type="ephemeral", replace_original=in_place
             )
         except _UNREACHABLE as error:

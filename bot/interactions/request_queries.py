@@ -10,12 +10,12 @@ from itertools import islice
 
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message
-from bot.views.home import MOST_ROWS, HomeSection
-from bot.views.inputs import MOST_OPTIONS
+from bot.views.home import MAX_ROWS, HomeSection
+from bot.views.inputs import MAX_OPTIONS
 from bot.views.pagination import PER_PAGE
 from bot.views.replies import NOTHING_TO_ASK_FOR, notice, reply
 from bot.views.request.form import Offer, request_form
-from bot.views.request.list import ListKind, Row, list_page, list_row
+from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from core.actor import Actor
 from core.clock import Clock
 from core.policy import PolicySource
@@ -24,7 +24,7 @@ from core.request import Request, RequestStatus
 from core.stores.base import DEFAULT_LIMIT, RequestStore
 
 
-class RequestLists:
+class RequestQueries:
     """Reads the store and the policy for one person. Safe for threads. Everything here may raise StoreError."""
 
     def __init__(self, store: RequestStore, policy: PolicySource, clock: Clock) -> None:
@@ -43,15 +43,15 @@ class RequestLists:
     def sections(self, person: Actor) -> tuple[HomeSection, ...]:
         """What of it stands in the person's Home tab."""
         now = self._clock.now()
-        waiting = list(islice(self._waiting_for(person), MOST_ROWS + 1))
+        waiting = list(islice(self._waiting_for(person), MAX_ROWS + 1))
         # What gives access now is among somebody's latest hundred requests.
         mine = list(islice(self._mine(person), DEFAULT_LIMIT))
         live = [row for row in mine if row.request.is_granting(now)]
         others = [row for row in mine if not row.request.is_granting(now)]
 
-        def section(title: str, rows: Sequence[Row], nothing: str, kind: ListKind) -> HomeSection:
-            more = f"{ACCESS} {kind}" if len(rows) > MOST_ROWS else None
-            return HomeSection(title, [list_row(row, now) for row in rows[:MOST_ROWS]], nothing, more)
+        def section(title: str, rows: Sequence[RequestRow], nothing: str, kind: ListKind) -> HomeSection:
+            more = f"{ACCESS} {kind}" if len(rows) > MAX_ROWS else None
+            return HomeSection(title, [list_row(row, now) for row in rows[:MAX_ROWS]], nothing, more)
 
         return (
             section("Waiting for your decision", waiting, "Nothing waits for your decision.", ListKind.PENDING),
@@ -65,7 +65,7 @@ class RequestLists:
 
     def form(self, person: Actor) -> Block:
         """The form to ask for access, with the profiles that this person may ask for, or a word that there are none."""
-        offers = tuple(islice(self._offers(person), MOST_OPTIONS))
+        offers = tuple(islice(self._offers(person), MAX_OPTIONS))
         return request_form(offers) if offers else notice(reply(NOTHING_TO_ASK_FOR))
 
     def _offers(self, person: Actor) -> Iterator[Offer]:
@@ -81,22 +81,22 @@ class RequestLists:
                     approvers=_others(policy.notifications.deciders_of(terms.name), person),
                 )
 
-    def _mine(self, person: Actor) -> Iterator[Row]:
+    def _mine(self, person: Actor) -> Iterator[RequestRow]:
         cursor: str | None = None
         while True:
             page = self._store.list_by_requester(person.id, cursor=cursor)
             for request in page.items:
-                yield Row(request, may_cancel=True, may_declare=self.may_declare(person, request.profile))
+                yield RequestRow(request, may_cancel=True, may_declare=self.may_declare(person, request.profile))
             if (cursor := page.cursor) is None:
                 return
 
-    def _waiting_for(self, person: Actor) -> Iterator[Row]:
+    def _waiting_for(self, person: Actor) -> Iterator[RequestRow]:
         cursor: str | None = None
         while True:
             page = self._store.list_by_status(RequestStatus.PENDING, cursor=cursor)
             for request in page.items:
                 if self._waits_for(request, person):
-                    yield Row(request, may_decide=True)
+                    yield RequestRow(request, may_decide=True)
             if (cursor := page.cursor) is None:
                 return
 

@@ -13,16 +13,16 @@ from slack_bolt import Ack, App
 
 from bot.interactions.commands.access import ListMine, ListPending, parse_access
 from bot.interactions.commands.tokens import OpenForm, ShowHelp
-from bot.interactions.interaction import Click, read_click, read_pressed_id
-from bot.interactions.request_queries import RequestLists
-from bot.interactions.responder import Desk
+from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
+from bot.interactions.request_queries import RequestQueries
+from bot.interactions.responder import Responder
 from bot.observability.logs import about
 from bot.slack.app_surface import ACCESS, REQUEST_ACCESS
 from bot.slack.directory import SlackDirectory
-from bot.slack.payloads import Payload, find_object, find_text
+from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, Message
 from bot.views.home import ASK
-from bot.views.pagination import read_turn
+from bot.views.pagination import read_page_button
 from bot.views.replies import cancelled, denied, reply, submitted, voted
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
 from bot.views.request.decision_forms import (
@@ -34,18 +34,20 @@ from bot.views.request.decision_forms import (
     deny_form,
     read_decision_form,
 )
-from bot.views.request.form import CALLBACK, FIELDS, Asked, read_request_form
+from bot.views.request.form import CALLBACK, FIELDS, RequestDraft, read_request_form
 from bot.views.request.list import HELP, NEWER, OLDER, ListKind
 from core.actor import Actor
 from core.request import Request, RequestId
 from core.services import RequestService
 
 
-class RequestListeners:
+class RequestInteractions:
     """What Slack sends about requests."""
 
-    def __init__(self, desk: Desk, service: RequestService, lists: RequestLists, directory: SlackDirectory) -> None:
-        self._desk = desk
+    def __init__(
+        self, responder: Responder, service: RequestService, lists: RequestQueries, directory: SlackDirectory
+    ) -> None:
+        self._responder = responder
         self._service = service
         self._lists = lists
         self._directory = directory
@@ -62,121 +64,125 @@ class RequestListeners:
         app.view(DENY_CALLBACK)(self.on_deny_form)
         app.action(MORE)(self.on_more)
         app.view(APPROVE_CALLBACK)(self.on_approve_form)
-        app.action(OLDER)(self.on_turn)
-        app.action(NEWER)(self.on_turn)
+        app.action(OLDER)(self.on_page)
+        app.action(NEWER)(self.on_page)
 
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/access …`."""
-        click = read_click(body, context)
-        if not (find_text(body, "text") or "").strip():
-            self._desk.open_form(ack, click, lambda: self._form_for(click))
+        interaction = read_interaction(body, context)
+        if not (get_str(body, "text") or "").strip():
+            self._responder.open_form(ack, interaction, lambda: self._form_for(interaction))
         else:
-            self._desk.answer_command(ack, click, lambda: self._answer(click, body.get("text")))
+            self._responder.respond_to_command(ack, interaction, lambda: self._answer(interaction, body.get("text")))
 
     def on_ask(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The global shortcut, or the button in Home."""
-        click = read_click(body, context)
-        self._desk.open_form(ack, click, lambda: self._form_for(click))
+        interaction = read_interaction(body, context)
+        self._responder.open_form(ack, interaction, lambda: self._form_for(interaction))
 
     def on_request_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The form was sent. The view's id marks the wish, so that a second delivery asks for nothing new."""
-        click = read_click(body, context)
+        interaction = read_interaction(body, context)
 
         def ask() -> Message:
-            asked = read_request_form(find_object(body, "view", "state", "values"))
-            return self._submit(click, asked, key=click.view_id)
+            asked = read_request_form(get_dict(body, "view", "state", "values"))
+            return self._submit(interaction, asked, key=interaction.view_id)
 
-        self._desk.answer_form(ack, click, ask, FIELDS)
+        self._responder.respond_to_view(ack, interaction, ask, FIELDS)
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve was pressed."""
-        click = read_click(body, context)
+        interaction = read_interaction(body, context)
 
         def decide() -> Message:
             with _naming(_pressed_request(action)) as request_id:
-                return voted(self._service.approve(request_id, self._actor(click)))
+                return voted(self._service.approve(request_id, self._actor(interaction)))
 
-        self._desk.answer_press(ack, click, decide)
+        self._responder.respond_to_action(ack, interaction, decide)
 
     def on_cancel(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Cancel was pressed."""
-        click = read_click(body, context)
+        interaction = read_interaction(body, context)
 
         def decide() -> Message:
             with _naming(_pressed_request(action)) as request_id:
-                return cancelled(self._service.cancel(request_id, self._actor(click)))
+                return cancelled(self._service.cancel(request_id, self._actor(interaction)))
 
-        self._desk.answer_press(ack, click, decide)
+        self._responder.respond_to_action(ack, interaction, decide)
 
     def on_deny(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Deny was pressed: ask why. Whether this person may deny is judged when the reason comes."""
-        click = read_click(body, context)
-        self._desk.open_form(ack, click, lambda: deny_form(_pressed_request(action)))
+        interaction = read_interaction(body, context)
+        self._responder.open_form(ack, interaction, lambda: deny_form(_pressed_request(action)))
 
     def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve with a comment was chosen: ask for it. Whether this person may is judged when it comes."""
-        click = read_click(body, context)
-        self._desk.open_form(ack, click, lambda: approve_form(_pressed_request(action)))
+        interaction = read_interaction(body, context)
+        self._responder.open_form(ack, interaction, lambda: approve_form(_pressed_request(action)))
 
     def on_deny_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """A denial came with its reason."""
-        click = read_click(body, context)
+        interaction = read_interaction(body, context)
 
         def decide() -> Message:
-            pressed, reason = read_decision_form(find_object(body, "view"), REASON)
+            pressed, reason = read_decision_form(get_dict(body, "view"), REASON)
             with _naming(pressed) as request_id:
-                return denied(self._service.deny(request_id, self._actor(click), reason))
+                return denied(self._service.deny(request_id, self._actor(interaction), reason))
 
-        self._desk.answer_form(ack, click, decide, (REASON,))
+        self._responder.respond_to_view(ack, interaction, decide, (REASON,))
 
     def on_approve_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """An approval came with its comment."""
-        click = read_click(body, context)
+        interaction = read_interaction(body, context)
 
         def decide() -> Message:
-            pressed, comment = read_decision_form(find_object(body, "view"), COMMENT)
+            pressed, comment = read_decision_form(get_dict(body, "view"), COMMENT)
             with _naming(pressed) as request_id:
-                return voted(self._service.approve(request_id, self._actor(click), comment))
+                return voted(self._service.approve(request_id, self._actor(interaction), comment))
 
-        self._desk.answer_form(ack, click, decide, (COMMENT,))
+        self._responder.respond_to_view(ack, interaction, decide, (COMMENT,))
 
-    def on_turn(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
+    def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Older or Newer was pressed under a list."""
-        click = read_click(body, context)
+        interaction = read_interaction(body, context)
 
         def turn() -> Message:
-            kind, page = read_turn(ListKind, find_text(action, "value"), f"Write {ACCESS} mine or {ACCESS} pending.")
-            return self._lists.page(kind, self._actor(click), page)
+            kind, page = read_page_button(
+                ListKind, get_str(action, "value"), f"Write {ACCESS} mine or {ACCESS} pending."
+            )
+            return self._lists.page(kind, self._actor(interaction), page)
 
-        self._desk.turn_page(ack, click, turn)
+        self._responder.respond_with_page(ack, interaction, turn)
 
-    def _answer(self, click: Click, text: object) -> Message:
+    def _answer(self, interaction: Interaction, text: object) -> Message:
         match parse_access(text):
             case ListMine(page):
-                return self._lists.page(ListKind.MINE, self._actor(click), page)
+                return self._lists.page(ListKind.MINE, self._actor(interaction), page)
             case ListPending(page):
-                return self._lists.page(ListKind.PENDING, self._actor(click), page)
-            case Asked() as asked:
+                return self._lists.page(ListKind.PENDING, self._actor(interaction), page)
+            case RequestDraft() as asked:
                 # A trigger belongs to one act of one person: the same act delivered twice has the same one.
-                return self._submit(click, asked, key=click.trigger_id, in_channel=True)
+                return self._submit(interaction, asked, key=interaction.trigger_id, in_channel=True)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
 
-    def _submit(self, click: Click, asked: Asked, key: str | None, *, in_channel: bool = False) -> Message:
-        person = self._actor(click)
+    def _submit(
+        self, interaction: Interaction, asked: RequestDraft, key: str | None, *, in_channel: bool = False
+    ) -> Message:
+        person = self._actor(interaction)
         request = self._service.submit(
             person, asked.profile, asked.duration, asked.justification, idempotency_key=key or None
         )
         # A form stands in a modal, from which no other one can be opened.
         return submitted(request, may_declare=in_channel and self._lists.may_declare(person, request.profile))
 
-    def _form_for(self, click: Click) -> Block:
+    def _form_for(self, interaction: Interaction) -> Block:
         # What is at hand is good enough for a form; somebody whom nobody looked up yet is asked for, for a second.
-        person = self._directory.known(click.user_id) or self._actor(click)
+        person = self._directory.known(interaction.user_id) or self._actor(interaction)
         return self._lists.form(person)
 
-    def _actor(self, click: Click) -> Actor:
-        return self._directory.actor(click.user_id, click.team_id)
+    def _actor(self, interaction: Interaction) -> Actor:
+        return self._directory.actor(interaction.user_id, interaction.team_id)
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from typing import Protocol
 
 from slack_bolt import Ack
 
-from bot.interactions.decision_queue import DecisionQueue, Full, Known, NotKnownYet
-from bot.interactions.interaction import Click, Surface
-from bot.interactions.reply_sender import Replies
+from bot.interactions.decision_queue import Decided, DecisionQueue, Overloaded, Pending
+from bot.interactions.interaction import Interaction, Surface
+from bot.interactions.reply_sender import ReplySender
 from bot.views.block_kit import Block, Message
 from bot.views.replies import BROKEN, NOT_RECORDED_YET, TOO_BUSY, explain, explain_in_field, notice, reply
 from core import mfa
@@ -30,20 +30,20 @@ from core.errors import (
     StoreError,
     StoreUnavailable,
 )
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 
 _log = logging.getLogger("countersign.bot")
 Work = Callable[[], Message]
 
 
-class Aftermath(Protocol):
+class CommitHooks(Protocol):
     """What happens beside the answer, soon and on other threads. Nothing here is waited for, and nothing raises."""
 
     def committed(self) -> None:
         """A change may have been committed: tell of it now instead of at the next round."""
         ...
 
-    def found_stale(self, record: str, message: Place | None) -> None:
+    def found_stale(self, record: str, message: MessageRef | None) -> None:
         """Somebody pressed a button that could not work any more: show the record's card anew."""
         ...
 
@@ -61,91 +61,99 @@ class Outcome:
     mistake: str | None = None
 
 
-class Desk:
+class Responder:
     """What all listeners share. Safe for threads."""
 
-    def __init__(self, queue: DecisionQueue, replies: Replies, aftermath: Aftermath, clock: Clock) -> None:
+    def __init__(self, queue: DecisionQueue, replies: ReplySender, hooks: CommitHooks, clock: Clock) -> None:
         self._queue = queue
         self._replies = replies
-        self._aftermath = aftermath
+        self._hooks = hooks
         self._clock = clock
 
-    def answer_command(self, ack: Ack, click: Click, work: Work, *, not_yet: str = NOT_RECORDED_YET) -> None:
+    def respond_to_command(
+        self, ack: Ack, interaction: Interaction, work: Work, *, not_yet: str = NOT_RECORDED_YET
+    ) -> None:
         """Acknowledge a slash command with its outcome, which only this person sees."""
-        outcome = self._decide(click, work, lambda late: self._replies.tell(click, late.message), not_yet)
+        outcome = self._decide(interaction, work, lambda late: self._replies.tell(interaction, late.message), not_yet)
         said = outcome.message
         ack(text=said.text, blocks=list(said.blocks), response_type="ephemeral")
 
-    def answer_press(self, ack: Ack, click: Click, work: Work) -> None:
+    def respond_to_action(self, ack: Ack, interaction: Interaction, work: Work) -> None:
         """Acknowledge a button, then tell this person the outcome where they pressed it."""
-        outcome = self._decide(click, work, lambda late: self._tell_press(click, late))
+        outcome = self._decide(interaction, work, lambda late: self._tell_press(interaction, late))
         ack()
-        self._tell_press(click, outcome)
+        self._tell_press(interaction, outcome)
 
-    def turn_page(self, ack: Ack, click: Click, work: Work) -> None:
+    def respond_with_page(self, ack: Ack, interaction: Interaction, work: Work) -> None:
         """Acknowledge a button that shows another page in place of the one that it stands on."""
 
         def turn(outcome: Outcome) -> None:
-            self._replies.tell(click, outcome.message, in_place=click.surface is Surface.EPHEMERAL)
+            self._replies.tell(interaction, outcome.message, in_place=interaction.surface is Surface.EPHEMERAL)
 
-        outcome = self._decide(click, work, turn)
+        outcome = self._decide(interaction, work, turn)
         ack()
         turn(outcome)
 
-    def answer_form(
-        self, ack: Ack, click: Click, work: Work, fields: Collection[str], *, not_yet: str = NOT_RECORDED_YET
+    def respond_to_view(
+        self,
+        ack: Ack,
+        interaction: Interaction,
+        work: Work,
+        fields: Collection[str],
+        *,
+        not_yet: str = NOT_RECORDED_YET,
     ) -> None:
         """Acknowledge a form: say the outcome in its place, or a mistake under the one of its `fields` that has it.
 
         `not_yet` is what is said while the store does not answer.
         """
         answer = self._queue.decide(
-            lambda: self._outcome(click, work, fields),
-            received_at=click.received_at,
-            tell_late=lambda late: self._replies.update_form(click, late.message),
+            lambda: self._outcome(interaction, work, fields),
+            received_at=interaction.received_at,
+            on_late=lambda late: self._replies.update_form(interaction, late.message),
         )
         match answer:
-            case Known(Outcome(message, _, str(mistake))):
+            case Decided(Outcome(message, _, str(mistake))):
                 ack(response_action="errors", errors={mistake: message.text})
-            case Known(outcome):
+            case Decided(outcome):
                 ack(response_action="update", view=notice(outcome.message))
-                self._show_anew(click, outcome)
-            case NotKnownYet():
+                self._show_anew(interaction, outcome)
+            case Pending():
                 ack(response_action="update", view=notice(reply(not_yet)))
-            case Full():
+            case Overloaded():
                 ack(response_action="errors", errors={list(fields)[-1]: TOO_BUSY})
 
-    def open_form(self, ack: Ack, click: Click, make: Callable[[], Block]) -> None:
+    def open_form(self, ack: Ack, interaction: Interaction, make: Callable[[], Block]) -> None:
         """Acknowledge, then open a form made of what is at hand: a trigger lives for three seconds, and opens once."""
         ack()
-        self._replies.open_form(click, make, lambda error: explain(error, self._clock.now(), click.user_id))
+        self._replies.open_form(interaction, make, lambda error: explain(error, self._clock.now(), interaction.user_id))
 
     def _decide(
-        self, click: Click, work: Work, tell_late: Callable[[Outcome], None], not_yet: str = NOT_RECORDED_YET
+        self, interaction: Interaction, work: Work, on_late: Callable[[Outcome], None], not_yet: str = NOT_RECORDED_YET
     ) -> Outcome:
         answer = self._queue.decide(
-            lambda: self._outcome(click, work), received_at=click.received_at, tell_late=tell_late
+            lambda: self._outcome(interaction, work), received_at=interaction.received_at, on_late=on_late
         )
         match answer:
-            case Known(outcome):
+            case Decided(outcome):
                 return outcome
-            case NotKnownYet():
+            case Pending():
                 return Outcome(reply(not_yet))
-            case Full():
+            case Overloaded():
                 return Outcome(reply(TOO_BUSY))
 
-    def _tell_press(self, click: Click, outcome: Outcome) -> None:
-        self._show_anew(click, outcome)
-        if click.surface is Surface.HOME:
-            self._aftermath.acted_at_home(click.user_id, outcome.message)
+    def _tell_press(self, interaction: Interaction, outcome: Outcome) -> None:
+        self._show_anew(interaction, outcome)
+        if interaction.surface is Surface.HOME:
+            self._hooks.acted_at_home(interaction.user_id, outcome.message)
         else:
-            self._replies.tell(click, outcome.message)
+            self._replies.tell(interaction, outcome.message)
 
-    def _show_anew(self, click: Click, outcome: Outcome) -> None:
+    def _show_anew(self, interaction: Interaction, outcome: Outcome) -> None:
         if outcome.stale_record is not None:
-            self._aftermath.found_stale(outcome.stale_record, click.message)
+            self._hooks.found_stale(outcome.stale_record, interaction.message)
 
-    def _outcome(self, click: Click, work: Work, fields: Collection[str] = ()) -> Outcome:
+    def _outcome(self, interaction: Interaction, work: Work, fields: Collection[str] = ()) -> Outcome:
         try:
             message = work()
         except CountersignError as error:
@@ -153,13 +161,13 @@ class Desk:
                 note_store_error(error)
             stale = error.record if isinstance(error, InvalidStateTransition) else None
             if (field := _field_of(error, fields)) is not None:
-                return Outcome(reply(explain_in_field(error, click.user_id)), mistake=field)
-            return Outcome(explain(error, self._clock.now(), click.user_id), stale_record=stale)
+                return Outcome(reply(explain_in_field(error, interaction.user_id)), mistake=field)
+            return Outcome(explain(error, self._clock.now(), interaction.user_id), stale_record=stale)
         except Exception:  # noqa: BLE001 - see below
             # The app's error handler: a bug is answered too, never in silence, and it ends no thread.
             _log.exception("a click could not be decided")
             return Outcome(reply(BROKEN))
-        self._aftermath.committed()
+        self._hooks.committed()
         return Outcome(message)
 
 

@@ -17,8 +17,8 @@ from bot.mfa.secret_store import ParameterLocation, already_enrolled
 from core.actor import UserId, is_person
 from core.errors import StoreMisconfigured, StoreUnavailable
 
-CONNECT_SECONDS: Final = 0.5
-REPLY_SECONDS: Final = 0.7
+CONNECT_TIMEOUT_SECONDS: Final = 0.5
+REPLY_TIMEOUT_SECONDS: Final = 0.7
 TRIES: Final = 2
 _SERVER_ERROR: Final = 500
 _PASSING: Final = frozenset({"ThrottlingException", "RequestLimitExceeded", "InternalServerError"})
@@ -35,8 +35,8 @@ class SecretParameters:
     def open(cls, location: ParameterLocation) -> Self:
         """Parameters of one region. boto3 finds the credentials; they are looked up at the first call."""
         config = Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=REPLY_SECONDS,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=REPLY_TIMEOUT_SECONDS,
             retries={"total_max_attempts": TRIES, "mode": "standard"},
         )
         session = boto3.session.Session()

@@ -29,7 +29,7 @@ _CODE = re.compile(rf"[0-9]{{{DIGITS}}}")
 
 
 class Totp:
-    """The SecondFactor of those who have a secret. Safe for threads."""
+    """The MfaVerifier of those who have a secret. Safe for threads."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
@@ -40,7 +40,7 @@ class Totp:
         return METHOD
 
     def find_step(self, person: UserId, code: str, now: datetime) -> int | None:
-        """The time step of this person's code; None: it is wrong. See SecondFactor."""
+        """The time step of this person's code; None: it is wrong. See MfaVerifier."""
         typed = check_code(code)
         secret = self._secrets.find(person)
         if secret is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from bot.notifications.plan import Direct, Post, Teller, Telling
+from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, Post
 from bot.views.block_kit import Message
 from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.notices import (
@@ -24,7 +24,7 @@ from bot.views.break_glass.notices import (
     reviewed,
 )
 from bot.views.mentions import mention, mention_all
-from core.audit.trail import AuditEntry, AuditEvent
+from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.policy.evaluator import Policy
 from core.stores.base import BreakGlassStore
@@ -33,16 +33,16 @@ _CONVERSATION: Final = "D"
 """How the id of a conversation of two people begins: nobody else would see a card there."""
 
 
-def break_glass_teller(events: BreakGlassStore) -> Teller[BreakGlassEvent]:
+def break_glass_notifier(events: BreakGlassStore) -> Notifier[BreakGlassEvent]:
     """The teller of break-glass events."""
-    return Teller(
-        load=lambda record_id: events.get(EventId(record_id)), draw=_draw, tellings=_TELLINGS, copies_in=_copies_in
+    return Notifier(
+        load=lambda record_id: events.get(EventId(record_id)), draw=_draw, plans=_PLANS, copies_in=_copies_in
     )
 
 
 def tell_refusal(entry: AuditEntry, policy: Policy) -> Post | None:
     """What the security channel is told of an attempt that was refused; None: nothing."""
-    if entry.event is not AuditEvent.INVOKE_REFUSED or policy.notifications.security_channel is None:
+    if entry.event is not AuditAction.INVOKE_REFUSED or policy.notifications.security_channel is None:
         return None
     return Post("refused", policy.notifications.security_channel, refused(entry))
 
@@ -57,39 +57,41 @@ def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:
     return (where,) if where is not None and not where.startswith(_CONVERSATION) else ()
 
 
-def _invoked(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
+def _invoked(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
     posts = _to_security(entry, policy, escalated(event, _channel_of(event, policy)))
-    return Telling(posts=posts if entry.details.get("is_escalated") is True else (), ahead=_outcome(event, policy))
+    return NotificationPlan(
+        posts=posts if entry.details.get("is_escalated") is True else (), ahead=_outcome(event, policy)
+    )
 
 
-def _ending_soon(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
+def _ending_soon(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
     if event.status is not EventStatus.ACTIVE:
-        return Telling(ahead=_outcome(event, policy))
-    return Telling(directs=(Direct("over", event.invoker, is_it_over(event)),))
+        return NotificationPlan(ahead=_outcome(event, policy))
+    return NotificationPlan(directs=(DirectMessage("over", event.invoker, is_it_over(event)),))
 
 
-def _end(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
-    return Telling(reply=ended(event), directs=_outcome(event, policy))
+def _end(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
+    return NotificationPlan(reply=ended(event), directs=_outcome(event, policy))
 
 
-def _reviewed(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
-    found = Direct("review", event.invoker, review_for_invoker(event, _channel_of(event, policy)))
-    return Telling(reply=reviewed(event), directs=(*_outcome(event, policy), found))
+def _reviewed(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
+    found = DirectMessage("review", event.invoker, review_for_invoker(event, _channel_of(event, policy)))
+    return NotificationPlan(reply=reviewed(event), directs=(*_outcome(event, policy), found))
 
 
-def _reminder(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Telling:
+def _reminder(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
     if not event.is_waiting_for_review:
-        return Telling()
+        return NotificationPlan()
     due_at = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
     reviewers = mention(policy.notifications.reviewers_of(event.profile), leave_out={event.invoker})
     overdue = review_overdue(event, reviewers, due_at)
-    return Telling(reply=overdue, posts=_to_security(entry, policy, overdue))
+    return NotificationPlan(reply=overdue, posts=_to_security(entry, policy, overdue))
 
 
-def _outcome(event: BreakGlassEvent, policy: Policy) -> tuple[Direct, ...]:
+def _outcome(event: BreakGlassEvent, policy: Policy) -> tuple[DirectMessage, ...]:
     if event.status is EventStatus.ACTIVE or event.closed_by == event.invoker:
         return ()
-    return (Direct("outcome", event.invoker, ended_for_invoker(event, _channel_of(event, policy))),)
+    return (DirectMessage("outcome", event.invoker, ended_for_invoker(event, _channel_of(event, policy))),)
 
 
 def _to_security(entry: AuditEntry, policy: Policy, message: Message) -> tuple[Post, ...]:
@@ -102,11 +104,11 @@ def _channel_of(event: BreakGlassEvent, policy: Policy) -> str | None:
     return profile.channel if profile is not None else None
 
 
-_TELLINGS: Final[Mapping[AuditEvent, Callable[[AuditEntry, BreakGlassEvent, Policy], Telling]]] = {
-    AuditEvent.BREAK_GLASS_INVOKED: _invoked,
-    AuditEvent.BREAK_GLASS_ENDING_SOON: _ending_soon,
-    AuditEvent.BREAK_GLASS_CLOSED: _end,
-    AuditEvent.BREAK_GLASS_EXPIRED: _end,
-    AuditEvent.BREAK_GLASS_REVIEWED: _reviewed,
-    AuditEvent.REVIEW_REMINDED: _reminder,
+_PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, BreakGlassEvent, Policy], NotificationPlan]]] = {
+    AuditAction.BREAK_GLASS_INVOKED: _invoked,
+    AuditAction.BREAK_GLASS_ENDING_SOON: _ending_soon,
+    AuditAction.BREAK_GLASS_CLOSED: _end,
+    AuditAction.BREAK_GLASS_EXPIRED: _end,
+    AuditAction.BREAK_GLASS_REVIEWED: _reviewed,
+    AuditAction.REVIEW_REMINDED: _reminder,
 }

@@ -12,16 +12,16 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bot.notifications.plan import Teller
-from bot.notifications.posted import Progress
+from bot.notifications.plan import Notifier
+from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
 from bot.slack.errors import SlackFailed
-from bot.slack.retry_after import MEND_PAUSE
+from bot.slack.retry_after import FIX_PAUSE
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput
 from core.policy import PolicySource
 from core.record import Record
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 
 CARD: Final = "card"
 """The name under which a card's place is kept."""
@@ -35,76 +35,84 @@ _log = logging.getLogger("countersign.slack")
 class Cards:
     """The cards of all records. Safe for threads and for any number of instances."""
 
-    def __init__(self, progress: Progress, policy: PolicySource, clock: Clock) -> None:
-        self._progress = progress
+    def __init__(self, posted: PostedMessages, policy: PolicySource, clock: Clock) -> None:
+        self._posted = posted
         self._policy = policy
         self._clock = clock
 
     def show(
-        self, calls: SlackCalls, teller: Teller[Any], record: Record, place: Place | None, *, copy_in: str | None = None
-    ) -> Place:
+        self,
+        calls: SlackCalls,
+        notifier: Notifier[Any],
+        record: Record,
+        ref: MessageRef | None,
+        *,
+        copy_in: str | None = None,
+    ) -> MessageRef:
         """Rewrite the record's card where it stands, or post it where none stands; its place.
 
         `copy_in` asks for a copy in that channel, of which `place` is. Raises DeliveryFailed, NotFound, StoreError.
         """
         while True:
-            place = self._put(calls, teller, record, place, copy_in)
-            newer: Record = teller.load(record.id)
+            ref = self._put(calls, notifier, record, ref, copy_in)
+            newer: Record = notifier.load(record.id)
             if newer.updated_at == record.updated_at:
-                return place
+                return ref
             record = newer
 
-    def refresh(self, calls: SlackCalls, teller: Teller[Any], record: Record, clicked: Place | None) -> None:
+    def refresh(self, calls: SlackCalls, notifier: Notifier[Any], record: Record, clicked: MessageRef | None) -> None:
         """Rewrite the record's card, and the message that was clicked if that is another one. Posts nothing.
 
         A message that is gone is passed over. Raises SlackFailed, NotFound, StoreError.
         """
-        known = [place for name, place in self._progress.of(record.chain).items() if _is_card(name)]
-        places = list(dict.fromkeys(each for each in (*known, clicked) if each is not None))
+        known = [ref for name, ref in self._posted.of(record.chain).items() if _is_card(name)]
+        refs = list(dict.fromkeys(each for each in (*known, clicked) if each is not None))
         while True:
-            self._rewrite_all(calls, teller, record, places)
-            newer: Record = teller.load(record.id)
+            self._rewrite_all(calls, notifier, record, refs)
+            newer: Record = notifier.load(record.id)
             if newer.updated_at == record.updated_at:
                 return
             record = newer
 
-    def _rewrite_all(self, calls: SlackCalls, teller: Teller[Any], record: Record, places: Sequence[Place]) -> None:
-        card = teller.draw(record, self._policy.current(), self._clock.now())
-        for place in places:
+    def _rewrite_all(
+        self, calls: SlackCalls, notifier: Notifier[Any], record: Record, refs: Sequence[MessageRef]
+    ) -> None:
+        card = notifier.draw(record, self._policy.current(), self._clock.now())
+        for ref in refs:
             try:
-                calls.rewrite(place, card, "the card")
+                calls.rewrite(ref, card, "the card")
             except SlackFailed as failure:
                 if failure.code not in _GONE:
                     raise
-                _log.info("%s: a card is gone from %s: %s", record.chain, place.channel, failure.code)
+                _log.info("%s: a card is gone from %s: %s", record.chain, ref.channel, failure.code)
 
     def _put(
-        self, calls: SlackCalls, teller: Teller[Any], record: Record, place: Place | None, copy_in: str | None
-    ) -> Place:
-        card = teller.draw(record, self._policy.current(), self._clock.now())
-        if place is not None:
+        self, calls: SlackCalls, notifier: Notifier[Any], record: Record, ref: MessageRef | None, copy_in: str | None
+    ) -> MessageRef:
+        card = notifier.draw(record, self._policy.current(), self._clock.now())
+        if ref is not None:
             try:
-                calls.rewrite(place, card, "the card")
+                calls.rewrite(ref, card, "the card")
             except SlackFailed as failure:
-                if not self._is_lost(record, place, failure, copy_in):
+                if not self._is_lost(record, ref, failure, copy_in):
                     raise
             else:
-                return place
+                return ref
         posted = calls.post(copy_in or self._channel_of(record), card, "the card")
-        self._progress.note(record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=place)
+        self._posted.note(record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=ref)
         return posted
 
-    def _is_lost(self, record: Record, place: Place, failure: SlackFailed, copy_in: str | None) -> bool:
+    def _is_lost(self, record: Record, ref: MessageRef, failure: SlackFailed, copy_in: str | None) -> bool:
         if failure.code in _GONE:
             return True
-        return failure.code in CLOSED and copy_in is None and self._channel_of(record) != place.channel
+        return failure.code in CLOSED and copy_in is None and self._channel_of(record) != ref.channel
 
     def _channel_of(self, record: Record) -> str:
         try:
             return self._policy.current().profile(record.profile).channel
         except InvalidInput as error:
             problem = f"{record.chain}: the card belongs nowhere: {error.problem}. Put it back into the policy."
-            raise DeliveryFailed(problem, retry_after=MEND_PAUSE) from error
+            raise DeliveryFailed(problem, retry_after=FIX_PAUSE) from error
 
 
 def copy_name(channel: str) -> str:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from bot.views.block_kit import Message
 from core.actor import UserId
-from core.audit.trail import AuditEntry, AuditEvent
+from core.audit.trail import AuditAction, AuditEntry
 from core.policy.evaluator import Policy
 from core.record import Record
 
@@ -21,7 +21,7 @@ R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
-class Direct:
+class DirectMessage:
     """A direct message to one person. Of one name, a person is told once for each record."""
 
     name: str
@@ -39,7 +39,7 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class NotificationPlan:
     """What one event adds to the card: a reply in its thread, direct messages, and posts elsewhere.
 
     `ahead` is owed by an entry behind this one. It is told already now when this one cannot be told, as then the
@@ -47,13 +47,13 @@ class Telling:
     """
 
     reply: Message | None = None
-    directs: tuple[Direct, ...] = ()
+    directs: tuple[DirectMessage, ...] = ()
     posts: tuple[Post, ...] = ()
-    ahead: tuple[Direct, ...] = ()
+    ahead: tuple[DirectMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Teller(Generic[R]):
+class Notifier(Generic[R]):
     """How a kind of record is told.
 
     `load` reads a record by its id; it raises NotFound and StoreError. `draw` makes its card as it stands at a moment.
@@ -63,5 +63,5 @@ class Teller(Generic[R]):
 
     load: Callable[[str], R]
     draw: Callable[[R, Policy, datetime], Message]
-    tellings: Mapping[AuditEvent, Callable[[AuditEntry, R, Policy], Telling]]
+    plans: Mapping[AuditAction, Callable[[AuditEntry, R, Policy], NotificationPlan]]
     copies_in: Callable[[R], tuple[str, ...]] = lambda _: ()

@@ -22,30 +22,30 @@ from bot.slack.errors import SlackFailed, out_of_time, refused, unanswered
 from bot.views.block_kit import Message
 from core.actor import UserId
 from core.clock import Clock
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 
-CALL_SECONDS: Final = 10
+CALL_TIMEOUT_SECONDS: Final = 10
 """How long one call may take. Slack answers within a second; one that is this late is as good as lost."""
-DELIVERY_SECONDS: Final = 15.0
+DELIVERY_TIMEOUT_SECONDS: Final = 15.0
 """After this no new call begins: with the last one, less than half of the outbox's lease."""
 
 
 def open_client(token: SecretStr, api_url: str) -> WebClient:
     """A client for the sink alone. It repeats nothing: the outbox does that, and knows what was posted already."""
-    return slack_client.open_client(token, api_url, CALL_SECONDS)
+    return slack_client.open_client(token, api_url, CALL_TIMEOUT_SECONDS)
 
 
 class SlackCalls:
     """What one delivery may ask of Slack. `chain` names in every problem what could not be told."""
 
-    def __init__(self, client: WebClient, clock: Clock, chain: str, seconds: float = DELIVERY_SECONDS) -> None:
+    def __init__(self, client: WebClient, clock: Clock, chain: str, seconds: float = DELIVERY_TIMEOUT_SECONDS) -> None:
         self._client = client
         self._clock = clock
         self._chain = chain
         self._ends_at = time.monotonic() + seconds
         self._hopeless: SlackFailed | None = None
 
-    def post(self, channel: str, message: Message, what: str, *, thread: Place | None = None) -> Place:
+    def post(self, channel: str, message: Message, what: str, *, thread: MessageRef | None = None) -> MessageRef:
         """Post a message, in a thread if one is given; its place. Raises SlackFailed."""
         with self._calling(f"{what} cannot be posted in {channel}"):
             answer = self._client.chat_postMessage(
@@ -56,18 +56,18 @@ class SlackCalls:
                 unfurl_links=False,
                 unfurl_media=False,
             )
-            return Place(channel=str(answer["channel"]), ts=str(answer["ts"]))
+            return MessageRef(channel=str(answer["channel"]), ts=str(answer["ts"]))
 
-    def rewrite(self, place: Place, message: Message, what: str) -> None:
+    def rewrite(self, ref: MessageRef, message: Message, what: str) -> None:
         """Replace what a message says. Raises SlackFailed."""
         with self._calling(f"{what} cannot be rewritten in {place.channel}"):
-            self._client.chat_update(channel=place.channel, ts=place.ts, text=message.text, blocks=list(message.blocks))
+            self._client.chat_update(channel=ref.channel, ts=ref.ts, text=message.text, blocks=list(message.blocks))
 
     def open_direct(self, user: UserId, what: str) -> str:
         """The direct conversation with a person: the same one each time. Raises SlackFailed."""
         with self._calling(f"{what} cannot be sent to {user}"):
             answer = self._client.conversations_open(users=user)
-            return Place(channel=str(answer["channel"]["id"]), ts="0").channel
+            return MessageRef(channel=str(answer["channel"]["id"]), ts="0").channel
 
     @contextmanager
     def _calling(self, doing: str) -> Iterator[None]:

@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from slack_sdk import WebClient
 
-from bot.notifications.break_glass_plan import break_glass_teller, tell_refusal
+from bot.notifications.break_glass_plan import break_glass_notifier, tell_refusal
 from bot.notifications.cards import CARD, CLOSED, Cards, copy_name
-from bot.notifications.plan import Direct, Post, Teller
-from bot.notifications.posted import Progress
-from bot.notifications.request_plan import request_teller
-from bot.notifications.slack_calls import DELIVERY_SECONDS, SlackCalls
+from bot.notifications.plan import DirectMessage, Notifier, Post
+from bot.notifications.posted import PostedMessages
+from bot.notifications.request_plan import request_notifier
+from bot.notifications.slack_calls import DELIVERY_TIMEOUT_SECONDS, SlackCalls
 from bot.slack.errors import SlackFailed
 from core.audit.trail import REFUSALS_KIND, AuditEntry
 from core.break_glass import BreakGlassEvent
@@ -32,7 +32,7 @@ from core.policy import PolicySource
 from core.record import Record
 from core.request import Request
 from core.stores.base import Stores
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 
 NAME: Final = "slack"
 _log = logging.getLogger("countersign.slack")
@@ -52,17 +52,17 @@ class SlackSink:
         policy: PolicySource,
         clock: Clock,
         *,
-        seconds: float = DELIVERY_SECONDS,
+        seconds: float = DELIVERY_TIMEOUT_SECONDS,
     ) -> None:
         self._client = client
         self._policy = policy
         self._clock = clock
         self._seconds = seconds
-        self._progress = Progress(stores.messages)
-        self._cards = Cards(self._progress, policy, clock)
-        self._tellers: Mapping[str, Teller[Any]] = {
-            BreakGlassEvent.KIND: break_glass_teller(stores.break_glass),
-            Request.KIND: request_teller(stores.requests),
+        self._posted = PostedMessages(stores.messages)
+        self._cards = Cards(self._posted, policy, clock)
+        self._notifiers: Mapping[str, Notifier[Any]] = {
+            BreakGlassEvent.KIND: break_glass_notifier(stores.break_glass),
+            Request.KIND: request_notifier(stores.requests),
         }
 
     @property
@@ -79,59 +79,59 @@ class SlackSink:
         if kind == REFUSALS_KIND:
             self._tell_refusal(entry)
             return
-        teller = self._tellers.get(kind)
-        if teller is None or entry.event not in teller.tellings:
+        notifier = self._notifiers.get(kind)
+        if notifier is None or entry.event not in notifier.plans:
             return
         with _explaining(entry.chain):
-            self._tell(entry, teller, teller.load(record_id))
+            self._tell(entry, notifier, notifier.load(record_id))
 
-    def refresh(self, record_chain: str, *, clicked: Place | None = None) -> None:
+    def refresh(self, record_chain: str, *, clicked: MessageRef | None = None) -> None:
         """Rewrite a record's card after a click on one that was out of date, and the clicked one if it is another.
 
         Posts nothing and raises nothing: what goes wrong is logged, and the next such click comes here again.
         """
         kind, _, record_id = record_chain.partition("#")
-        teller = self._tellers.get(kind)
-        if teller is None:
+        notifier = self._notifiers.get(kind)
+        if notifier is None:
             return
         try:
             with _explaining(record_chain):
-                self._cards.refresh(self._calls(record_chain), teller, teller.load(record_id), clicked)
+                self._cards.refresh(self._calls(record_chain), notifier, notifier.load(record_id), clicked)
         except DeliveryFailed as failure:
             _log.warning("a card was not refreshed: %s", failure.problem)
 
-    def _tell(self, entry: AuditEntry, teller: Teller[Any], record: Record) -> None:
-        calls, steps = self._calls(entry.chain), _Steps(self._progress, entry.chain)
-        telling = teller.tellings[entry.event](entry, record, self._policy.current())
-        place = self._show(calls, steps, teller, record)
-        reply = telling.reply
-        if reply is not None and place is not None:
-            steps.take_once(f"thread:{entry.seq}", lambda: calls.post(place.channel, reply, "a reply", thread=place))
-        steps.send(calls, telling.directs)
-        for post in telling.posts:
+    def _tell(self, entry: AuditEntry, notifier: Notifier[Any], record: Record) -> None:
+        calls, steps = self._calls(entry.chain), _Steps(self._posted, entry.chain)
+        plan = notifier.plans[entry.event](entry, record, self._policy.current())
+        ref = self._show(calls, steps, notifier, record)
+        reply = plan.reply
+        if reply is not None and ref is not None:
+            steps.take_once(f"thread:{entry.seq}", lambda: calls.post(ref.channel, reply, "a reply", thread=ref))
+        steps.send(calls, plan.directs)
+        for post in plan.posts:
             steps.take_once(f"post:{post.name}:{post.channel}", partial(_post, calls, post))
         if not steps.failures:
             return
         failure = _together(steps.failures)
         # If this fails, the entry that owes it says so.
-        steps.send(calls, telling.ahead)
+        steps.send(calls, plan.ahead)
         raise failure
 
-    def _show(self, calls: SlackCalls, steps: _Steps, teller: Teller[Any], record: Record) -> Place | None:
+    def _show(self, calls: SlackCalls, steps: _Steps, notifier: Notifier[Any], record: Record) -> MessageRef | None:
         """Bring the card up to date, and its copies; the place of the card, as far as it has one."""
         known = steps.done.get(CARD)
-        place = steps.take(lambda: self._cards.show(calls, teller, record, known)) or known
-        for channel in teller.copies_in(record):
-            if place is None or channel != place.channel:
-                steps.take(partial(self._copy, calls, teller, record, steps.done.get(copy_name(channel)), channel))
-        return place
+        ref = steps.take(lambda: self._cards.show(calls, notifier, record, known)) or known
+        for channel in notifier.copies_in(record):
+            if ref is None or channel != ref.channel:
+                steps.take(partial(self._copy, calls, notifier, record, steps.done.get(copy_name(channel)), channel))
+        return ref
 
     def _copy(
-        self, calls: SlackCalls, teller: Teller[Any], record: Record, place: Place | None, channel: str
-    ) -> Place | None:
+        self, calls: SlackCalls, notifier: Notifier[Any], record: Record, ref: MessageRef | None, channel: str
+    ) -> MessageRef | None:
         """A copy of the card. Where the bot was not invited there is none: the profile's channel has the card."""
         try:
-            return self._cards.show(calls, teller, record, place, copy_in=channel)
+            return self._cards.show(calls, notifier, record, ref, copy_in=channel)
         except SlackFailed as failure:
             if failure.code not in CLOSED:
                 raise
@@ -151,13 +151,13 @@ class SlackSink:
 class _Steps:
     """The steps of one delivery: what was done before, and what failed. A failed step keeps no other one back."""
 
-    def __init__(self, progress: Progress, chain: str) -> None:
-        self._progress = progress
+    def __init__(self, posted: PostedMessages, chain: str) -> None:
+        self._posted = posted
         self._chain = chain
-        self.done = progress.of(chain)
+        self.done = posted.of(chain)
         self.failures: list[DeliveryFailed] = []
 
-    def take(self, step: Callable[[], Place | None]) -> Place | None:
+    def take(self, step: Callable[[], MessageRef | None]) -> MessageRef | None:
         """Take a step that may be taken again; what it posted."""
         try:
             return step()
@@ -165,23 +165,23 @@ class _Steps:
             self.failures.append(failure)
             return None
 
-    def take_once(self, name: str, step: Callable[[], Place]) -> None:
+    def take_once(self, name: str, step: Callable[[], MessageRef]) -> None:
         """Take a step unless it was taken, and note that it was."""
         if name not in self.done and (posted := self.take(step)) is not None:
-            self._progress.note(self._chain, name, posted)
+            self._posted.note(self._chain, name, posted)
 
-    def send(self, calls: SlackCalls, directs: Sequence[Direct]) -> None:
+    def send(self, calls: SlackCalls, directs: Sequence[DirectMessage]) -> None:
         """Send each direct message that was not sent."""
         for direct in directs:
             self.take_once(f"dm:{direct.name}:{direct.user}", partial(_send, calls, direct))
 
 
-def _send(calls: SlackCalls, direct: Direct) -> Place:
+def _send(calls: SlackCalls, direct: DirectMessage) -> MessageRef:
     what = f"the direct message to {direct.user}"
     return calls.post(calls.open_direct(direct.user, what), direct.message, what)
 
 
-def _post(calls: SlackCalls, post: Post) -> Place:
+def _post(calls: SlackCalls, post: Post) -> MessageRef:
     return calls.post(post.channel, post.message, "a post")
 
 

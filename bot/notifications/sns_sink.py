@@ -20,13 +20,13 @@ from botocore.exceptions import (
 )
 
 from bot.notifications.entry_message import write_entry
-from bot.slack.retry_after import MEND_PAUSE
+from bot.slack.retry_after import FIX_PAUSE
 from core.audit.trail import AuditEntry
 from core.errors import DeliveryFailed
 
 NAME: Final = "sns"
-CONNECT_SECONDS: Final = 3
-REPLY_SECONDS: Final = 5
+CONNECT_TIMEOUT_SECONDS: Final = 3
+REPLY_TIMEOUT_SECONDS: Final = 5
 _FIFO: Final = ".fifo"
 _NO_TOPIC: Final = frozenset({"NotFound", "NotFoundException"})
 _NO_RIGHT: Final = frozenset(
@@ -53,8 +53,8 @@ def open_client(topic_arn: str) -> Any:  # noqa: ANN401 - boto3's client
     region = topic_arn.split(":")[3]
     # https://docs.aws.amazon.com/general/latest/gr/sns.html: a topic is reached in its own region only.
     config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=REPLY_SECONDS,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=REPLY_TIMEOUT_SECONDS,
         retries={"total_max_attempts": 1},
         tcp_keepalive=True,
     )
@@ -115,7 +115,7 @@ class SnsSink:
         return DeliveryFailed(f"{self._topic_arn}: {code or status}. This is tried again by itself.")
 
     def _to_mend(self, problem: str, fix: str) -> DeliveryFailed:
-        return DeliveryFailed(f"{self._topic_arn}: {problem}. {fix}", retry_after=MEND_PAUSE)
+        return DeliveryFailed(f"{self._topic_arn}: {problem}. {fix}", retry_after=FIX_PAUSE)
 
 
 def _attributes(entry: AuditEntry) -> dict[str, dict[str, str]]:

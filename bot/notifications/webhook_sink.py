@@ -21,13 +21,13 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from pydantic import SecretStr
 
 from bot.notifications.entry_message import write_entry
-from bot.slack.retry_after import MEND_PAUSE, read_retry_after
+from bot.slack.retry_after import FIX_PAUSE, read_retry_after
 from core.audit.trail import AuditEntry
 from core.clock import Clock
 from core.errors import DeliveryFailed
 
 NAME: Final = "webhook"
-CALL_SECONDS: Final = 10.0
+CALL_TIMEOUT_SECONDS: Final = 10.0
 """How long a receiver may take; Standard Webhooks advises receivers to answer first and work later."""
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how every such secret begins
 _ASKS_FOR_PAUSE: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -47,7 +47,7 @@ class WebhookSink:
     `secret` is `whsec_` and 24 to 64 bytes in base64; `seconds` is how long one step of a call may take.
     """
 
-    def __init__(self, url: str, secret: SecretStr, clock: Clock, *, seconds: float = CALL_SECONDS) -> None:
+    def __init__(self, url: str, secret: SecretStr, clock: Clock, *, seconds: float = CALL_TIMEOUT_SECONDS) -> None:
         self._url = url
         self._key = base64.b64decode(secret.get_secret_value().removeprefix(_SECRET_PREFIX), validate=True)
         self._clock = clock
@@ -96,8 +96,8 @@ class WebhookSink:
             return DeliveryFailed(f"{said} This is tried again by itself.", retry_after=pause)
         if status < HTTPStatus.BAD_REQUEST:
             fix = "No redirect is followed: set COUNTERSIGN_WEBHOOK_URL to the address that it leads to."
-            return DeliveryFailed(f"{said} {fix}", retry_after=MEND_PAUSE)
+            return DeliveryFailed(f"{said} {fix}", retry_after=FIX_PAUSE)
         if status in _UNAUTHORISED:
             fix = "Check that the receiver verifies with COUNTERSIGN_WEBHOOK_SECRET, and what else it asks for."
-            return DeliveryFailed(f"{said} {fix}", retry_after=MEND_PAUSE)
+            return DeliveryFailed(f"{said} {fix}", retry_after=FIX_PAUSE)
         return DeliveryFailed(f"{said} Look at the receiver's log; this is tried again, then parked.")

@@ -19,22 +19,22 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from core.actor import is_person
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.errors import CountersignError
 from core.record import Record
 from core.request import Request, RequestStatus
 
 _DECISIONS: Final = {
-    AuditEvent.REQUEST_APPROVED: ("request", "approved"),
-    AuditEvent.REQUEST_DENIED: ("request", "denied"),
-    AuditEvent.REQUEST_CANCELLED: ("request", "cancelled"),
-    AuditEvent.REQUEST_EXPIRED: ("request", "expired"),
-    AuditEvent.BREAK_GLASS_INVOKED: ("break_glass", "active"),
-    AuditEvent.BREAK_GLASS_CLOSED: ("break_glass", "closed"),
-    AuditEvent.BREAK_GLASS_EXPIRED: ("break_glass", "expired"),
-    AuditEvent.BREAK_GLASS_REVIEWED: ("break_glass", "reviewed"),
+    AuditAction.REQUEST_APPROVED: ("request", "approved"),
+    AuditAction.REQUEST_DENIED: ("request", "denied"),
+    AuditAction.REQUEST_CANCELLED: ("request", "cancelled"),
+    AuditAction.REQUEST_EXPIRED: ("request", "expired"),
+    AuditAction.BREAK_GLASS_INVOKED: ("break_glass", "active"),
+    AuditAction.BREAK_GLASS_CLOSED: ("break_glass", "closed"),
+    AuditAction.BREAK_GLASS_EXPIRED: ("break_glass", "expired"),
+    AuditAction.BREAK_GLASS_REVIEWED: ("break_glass", "reviewed"),
 }
-_BY_APPROVERS: Final = frozenset({AuditEvent.REQUEST_APPROVED, AuditEvent.REQUEST_DENIED})
+_BY_APPROVERS: Final = frozenset({AuditAction.REQUEST_APPROVED, AuditAction.REQUEST_DENIED})
 _KINDS: Final = {"REQUEST": "request", "BREAKGLASS": "break_glass"}
 _DECISION_BUCKETS: Final = (10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400)
 """Seconds, from a colleague who is looking to the day after which a request expires by default."""
@@ -81,7 +81,7 @@ class TurnedAway(StrEnum):
     FAILED = "failed"
 
 
-class Outbox(Protocol):
+class OutboxReading(Protocol):
     """What still has to be told to somebody: how many entries, since when the oldest waits, how many were parked."""
 
     @property
@@ -111,7 +111,7 @@ class Metrics:
         self._count_decisions()
         self._count_payloads()
 
-    def watch_outbox(self, read: Callable[[], Outbox | None]) -> None:
+    def watch_outbox(self, read: Callable[[], OutboxReading | None]) -> None:
         """Show the outbox at each scrape. `read` must be quick; where it fails or gives None, the gauges are absent."""
         self.registry.register(_OutboxCollector(read))
 
@@ -121,7 +121,7 @@ class Metrics:
 
     # The services' observer ------------------------------------------------------------------------------------------
 
-    def committed(self, record: Record, event: AuditEvent) -> None:
+    def committed(self, record: Record, event: AuditAction) -> None:
         """Count a change that is in the store, and for an approver's decision how long it took."""
         self._changes.labels(event.value).inc()
         if event in _DECISIONS:
@@ -131,7 +131,7 @@ class Metrics:
             # Two hosts' clocks may differ by more than a quick decision takes.
             self._time_to_decision.labels(record.status.value).observe(max(taken.total_seconds(), 0.0))
 
-    def refused(self, event: AuditEvent) -> None:
+    def refused(self, event: AuditAction) -> None:
         """Count an attempt that was refused."""
         self._refusals.labels(event.value).inc()
 
@@ -160,7 +160,7 @@ class Metrics:
 
     def _count_decisions(self) -> None:
         self._changes = _counter(
-            self.registry, "countersign_changes_total", "Committed changes, by what happened.", {"event": AuditEvent}
+            self.registry, "countersign_changes_total", "Committed changes, by what happened.", {"event": AuditAction}
         )
         self._decisions = Counter(
             "countersign_decisions_total", "Decisions, by outcome.", ["kind", "outcome"], registry=self.registry
@@ -171,7 +171,7 @@ class Metrics:
             self.registry,
             "countersign_refusals_total",
             "Attempts that were understood and refused.",
-            {"event": [each for each in AuditEvent if each.value.endswith("_refused")]},
+            {"event": [each for each in AuditAction if each.value.endswith("_refused")]},
         )
         self._conflicts = _counter(
             self.registry,
@@ -212,7 +212,7 @@ class Metrics:
 
 
 class _OutboxCollector(Collector):
-    def __init__(self, read: Callable[[], Outbox | None]) -> None:
+    def __init__(self, read: Callable[[], OutboxReading | None]) -> None:
         self._read = read
 
     def collect(self) -> Iterable[Metric]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from bot.observability.metrics import Metrics
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.record import Record
 
 _log = logging.getLogger("countersign.decisions")
@@ -21,12 +21,12 @@ class Watcher:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def committed(self, record: Record, event: AuditEvent) -> None:
+    def committed(self, record: Record, event: AuditAction) -> None:
         """A change is in the store."""
         self._metrics.committed(record, event)
         _log.info("%s on %s", event.value, record.profile, extra={"about": record.chain})
 
-    def refused(self, event: AuditEvent) -> None:
+    def refused(self, event: AuditAction) -> None:
         """An attempt was refused. Its line names the record if the click did."""
         self._metrics.refused(event)
         _log.info("%s", event.value)

@@ -25,15 +25,15 @@ SERVED_FOR: Final = timedelta(minutes=10)
 """Served while it is asked again, so that no click waits; beyond, nobody keeps a right because Slack is unreachable."""
 SHOWN_FOR: Final = timedelta(days=1)
 """Good enough to fill a form, which grants nothing: whatever comes back from it is judged on a current answer."""
-MOST_ANSWERS: Final = 5_000
+MAX_ANSWERS: Final = 5_000
 """The longest unused answer goes first; ten thousand people at work cost one question each now and then."""
-MOST_QUESTIONS: Final = 500
+MAX_LOOKUPS: Final = 500
 """How many questions may be open at once; the next ones are refused instead of queued for minutes."""
 
 _LOG = logging.getLogger("countersign.lookup")
 
 
-class TooManyQuestions(CountersignError):
+class TooManyLookups(CountersignError):
     """Too much is being asked already, or the lookup was closed. Nothing was asked."""
 
 
@@ -43,7 +43,7 @@ class _Dated(Generic[Answer]):
     asked_at: datetime
 
 
-class Lookup(Generic[Answer]):
+class CoalescingCache(Generic[Answer]):
     """Answers by key. Safe for threads.
 
     `ask` gives the answer, or raises a CountersignError, which goes to whoever waits for it. It runs on the executor.
@@ -55,14 +55,14 @@ class Lookup(Generic[Answer]):
         executor: Executor,
         clock: Clock,
         *,
-        most_answers: int = MOST_ANSWERS,
-        most_questions: int = MOST_QUESTIONS,
+        max_answers: int = MAX_ANSWERS,
+        max_lookups: int = MAX_LOOKUPS,
     ) -> None:
         self._ask = ask
         self._executor = executor
         self._clock = clock
-        self._most_answers = most_answers
-        self._most_questions = most_questions
+        self._most_answers = max_answers
+        self._most_questions = max_lookups
         self._lock = Lock()
         self._answers: OrderedDict[str, _Dated[Answer]] = OrderedDict()
         self._open: dict[str, Future[Answer]] = {}
@@ -72,14 +72,14 @@ class Lookup(Generic[Answer]):
         dated, age, question = self._look(key)
         return _known(dated.answer) if dated is not None and age < SERVED_FOR else question
 
-    def at_hand(self, key: str) -> Answer | None:
+    def get_stale(self, key: str) -> Answer | None:
         """What is known without waiting, up to a day old, or None. Asks on the side where that is not fresh."""
         dated, age, _ = self._look(key)
         return dated.answer if dated is not None and age < SHOWN_FOR else None
 
     def warm(self, key: str) -> None:
         """Ask on the side, unless a fresh answer is at hand."""
-        self.at_hand(key)
+        self.get_stale(key)
 
     def forget(self, key: str) -> None:
         """Something changed: the answer is asked anew, and one that is on its way is not remembered."""
@@ -112,13 +112,13 @@ class Lookup(Generic[Answer]):
     def _send(self, key: str) -> Future[Answer]:
         refused: Future[Answer] = Future()
         if len(self._open) >= self._most_questions:
-            refused.set_exception(TooManyQuestions(f"{len(self._open)} questions are open"))
+            refused.set_exception(TooManyLookups(f"{len(self._open)} questions are open"))
             return refused
         try:
             return self._executor.submit(self._ask, key)
         except RuntimeError as error:
             # The executor was shut down, or the machine has no thread to give.
-            refused.set_exception(TooManyQuestions(str(error)))
+            refused.set_exception(TooManyLookups(str(error)))
             return refused
 
     def _settle(self, key: str, question: Future[Answer], asked_at: datetime) -> None:

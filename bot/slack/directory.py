@@ -18,19 +18,19 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.slack import client as slack_client
-from bot.slack.coalescing_cache import Lookup, TooManyQuestions
+from bot.slack.coalescing_cache import CoalescingCache, TooManyLookups
 from bot.slack.membership import Member, Outsider, read_membership
 from core.actor import Actor, UserGroupId, UserId, check_user_id
 from core.clock import Clock
 from core.errors import InvalidInput, NotAllowed
 
 Found = TypeVar("Found")
-ANSWER_SECONDS: Final = 1.0
+ANSWER_TIMEOUT_SECONDS: Final = 1.0
 """How long a click waits for Slack. The store gets two of Slack's three seconds."""
-CALL_SECONDS: Final = 4
+CALL_TIMEOUT_SECONDS: Final = 4
 """How long a call may take all the same: an answer that is late for this click is at hand for the next."""
 WORKERS: Final = 8
-LONGEST_PAUSE: Final = timedelta(minutes=5)
+MAX_PAUSE: Final = timedelta(minutes=5)
 """Slack asks for a minute at most; a longer Retry-After is not believed."""
 
 TOO_SLOW: Final = "Slack did not say in time who you are; please try again in a moment"
@@ -67,15 +67,15 @@ class SlackDirectory:
         user_groups: Callable[[], frozenset[UserGroupId]],
         enterprise_id: str | None = None,
     ) -> None:
-        self._client = slack_client.like(client, CALL_SECONDS)
+        self._client = slack_client.like(client, CALL_TIMEOUT_SECONDS)
         self._team_id = team_id
         self._enterprise_id = enterprise_id
         self._clock = clock
         self._user_groups = user_groups
         self._paused_until: dict[str, datetime] = {}
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="slack-directory")
-        self._people = Lookup[Member | Outsider](self._ask_person, self._workers, clock)
-        self._groups = Lookup[frozenset[str]](self._ask_group, self._workers, clock)
+        self._people = CoalescingCache[Member | Outsider](self._ask_person, self._workers, clock)
+        self._groups = CoalescingCache[frozenset[str]](self._ask_group, self._workers, clock)
 
     def actor(self, user_id: str, team_id: str | None) -> Actor:
         """The person of a payload, `team_id` being what the payload says, if it does.
@@ -89,7 +89,7 @@ class SlackDirectory:
         person = self._people.find(person_id)
         groups = {group: self._groups.find(group) for group in self._user_groups()}
         questions: list[Future[Any]] = [person, *groups.values()]
-        wait(questions, timeout=ANSWER_SECONDS)
+        wait(questions, timeout=ANSWER_TIMEOUT_SECONDS)
         member = _settled(person)
         if isinstance(member, Outsider):
             raise _refused(member.reason)
@@ -102,12 +102,12 @@ class SlackDirectory:
     def known(self, user_id: str) -> Actor | None:
         """The same from what is at hand, up to a day old, or None; never waits. For opening forms, not for deciding."""
         try:
-            member = self._people.at_hand(_checked(user_id))
+            member = self._people.get_stale(_checked(user_id))
         except NotAllowed:
             return None
         members: dict[UserGroupId, frozenset[str]] = {}
         for group in self._user_groups():
-            if (found := self._groups.at_hand(group)) is None:
+            if (found := self._groups.get_stale(group)) is None:
                 return None
             members[group] = found
         return _in_groups(member, members) if isinstance(member, Member) else None
@@ -154,7 +154,7 @@ class SlackDirectory:
     def _asking(self, method: str) -> Iterator[None]:
         """Turns every way in which Slack can fail to answer into NotAllowed."""
         pause = self._paused_until.get(method, self._clock.now()) - self._clock.now()
-        if timedelta() < pause <= LONGEST_PAUSE:
+        if timedelta() < pause <= MAX_PAUSE:
             raise _refused(_PAUSED.format(max(1, round(pause.total_seconds()))))
         try:
             yield
@@ -202,7 +202,7 @@ def _settled(question: Future[Found]) -> Found:
     except NotAllowed as error:
         # Everybody who waited gets an error of their own: threads that raise one together mix up their tracebacks.
         raise NotAllowed(error.action, error.reasons) from error
-    except (TooManyQuestions, CancelledError) as error:
+    except (TooManyLookups, CancelledError) as error:
         raise _refused(BUSY) from error
 
 
@@ -214,7 +214,7 @@ def _code(error: SlackApiError) -> str:
 def _retry_after(error: SlackApiError) -> timedelta:
     told = str(error.response.headers.get("Retry-After", ""))
     seconds = int(told) if told.isascii() and told.isdecimal() and len(told) < 10 else 1  # noqa: PLR2004
-    return min(max(timedelta(seconds=seconds), timedelta(seconds=1)), LONGEST_PAUSE)
+    return min(max(timedelta(seconds=seconds), timedelta(seconds=1)), MAX_PAUSE)
 
 
 def _refused(reason: str) -> NotAllowed:

@@ -17,7 +17,7 @@ from typing import Final
 
 from slack_sdk.errors import SlackApiError
 
-from bot.slack.retry_after import MEND_PAUSE, read_retry_after
+from bot.slack.retry_after import FIX_PAUSE, read_retry_after
 from core.errors import DeliveryFailed
 
 _WORD = re.compile(r"[a-z][a-z0-9_.:]{0,79}")
@@ -47,7 +47,7 @@ class SlackFailed(DeliveryFailed):
     """
 
     def __init__(self, problem: str, code: str, meaning: Meaning, retry_after: timedelta | None = None) -> None:
-        pause = MEND_PAUSE if meaning.end is End.MEND else retry_after
+        pause = FIX_PAUSE if meaning.end is End.MEND else retry_after
         super().__init__(problem, is_final=meaning.end is End.PARK, retry_after=pause)
         self.code = code
         self.is_general = meaning.is_general

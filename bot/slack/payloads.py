@@ -13,13 +13,13 @@ Payload = Mapping[str, Any]
 """What Slack sends, before anything in it is believed."""
 
 
-def find_text(payload: object, *path: str) -> str | None:
+def get_str(payload: object, *path: str) -> str | None:
     """The text at this path of keys, or None."""
     found = _find(payload, path)
     return found if isinstance(found, str) else None
 
 
-def find_object(payload: object, *path: str) -> Payload:
+def get_dict(payload: object, *path: str) -> Payload:
     """The object at this path of keys; an empty one where there is none."""
     found = _find(payload, path)
     return found if isinstance(found, Mapping) else {}

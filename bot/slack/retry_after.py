@@ -12,11 +12,11 @@ from typing import Final
 
 from core.clock import require_utc
 
-LEAST: Final = timedelta(seconds=1)
-MOST: Final = timedelta(hours=1)
-MEND_PAUSE: Final = timedelta(minutes=10)
+MIN_PAUSE: Final = timedelta(seconds=1)
+MAX_PAUSE: Final = timedelta(hours=1)
+FIX_PAUSE: Final = timedelta(minutes=10)
 """After what an operator has to mend: soon enough that it goes on by itself then, seldom enough to fill no log."""
-_LONGEST_NUMBER: Final = 9
+_MAX_DIGITS: Final = 9
 """Digits: thirty years in seconds, more than anybody means."""
 
 
@@ -24,11 +24,11 @@ def read_retry_after(header: str | None, now: datetime) -> timedelta | None:
     """How long to wait: seconds, or until an HTTP date (RFC 9110, section 10.2.3); None when neither is there."""
     text = (header or "").strip()
     if text.isascii() and text.isdecimal():
-        seconds = int(text) if len(text) <= _LONGEST_NUMBER else int("9" * _LONGEST_NUMBER)
-        return min(max(timedelta(seconds=seconds), LEAST), MOST)
+        seconds = int(text) if len(text) <= _MAX_DIGITS else int("9" * _MAX_DIGITS)
+        return min(max(timedelta(seconds=seconds), MIN_PAUSE), MAX_PAUSE)
     try:
         moment = require_utc(parsedate_to_datetime(text))
     except (ValueError, OverflowError):
         # A date without a zone counts as none: it could mean any hour.
         return None
-    return min(max(moment - now, LEAST), MOST)
+    return min(max(moment - now, MIN_PAUSE), MAX_PAUSE)

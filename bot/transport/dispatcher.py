@@ -21,7 +21,7 @@ from core.errors import CountersignError
 
 THREADS: Final = 256
 """At 50 clicks a second, a stalled store holds each for 2 s: 100 at once, and as many again in reserve."""
-MOST_IN_FLIGHT: Final = 1000
+MAX_IN_FLIGHT: Final = 1000
 _KINDS: Final = {
     "block_actions": PayloadKind.BUTTON,
     "view_submission": PayloadKind.FORM,
@@ -65,12 +65,12 @@ class Dispatcher:
     """Runs the app for the doors. Safe for threads."""
 
     def __init__(
-        self, app: App, metrics: Metrics, *, threads: int = THREADS, most_in_flight: int = MOST_IN_FLIGHT
+        self, app: App, metrics: Metrics, *, threads: int = THREADS, max_in_flight: int = MAX_IN_FLIGHT
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dispatch")
-        self._most = most_in_flight
+        self._most = max_in_flight
         self._changed = threading.Condition()
         self._in_flight = 0
         self._is_closed = False

@@ -24,8 +24,8 @@ from bot.transport.web_server import WebServer
 _THREADS = 4
 
 
-class Monitoring:
-    """The pages, to be served by a door or by a MonitoringDoor."""
+class HealthPages:
+    """The pages, to be served by a door or by a HealthServer."""
 
     def __init__(self, metrics: Metrics, readiness: Readiness) -> None:
         self._metrics = metrics
@@ -54,10 +54,10 @@ class Monitoring:
         return Response(written, headers={"Content-Type": content_type})
 
 
-class MonitoringDoor:
+class HealthServer:
     """Serves the pages on an address of their own: COUNTERSIGN_METRICS."""
 
-    def __init__(self, monitoring: Monitoring, address: Address) -> None:
+    def __init__(self, monitoring: HealthPages, address: Address) -> None:
         self._server = WebServer(Starlette(routes=list(monitoring.pages())), address, "COUNTERSIGN_METRICS")
 
     @property

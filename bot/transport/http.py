@@ -27,9 +27,9 @@ from bot.transport.dispatcher import Answered, Dispatcher, NotTaken
 from bot.transport.web_server import WebServer
 
 PATH: Final = "/slack/events"
-MOST_BYTES: Final = 1_048_576
+MAX_BYTES: Final = 1_048_576
 """Slack's largest payload carries a view of 250 KB and what was typed into it."""
-BODY_SECONDS: Final = 10.0
+BODY_TIMEOUT_SECONDS: Final = 10.0
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _STATUSES: Final = {
     TurnedAway.SIGNATURE: HTTPStatus.UNAUTHORIZED,
@@ -42,7 +42,7 @@ _STATUSES: Final = {
 }
 
 
-class HttpDoor:
+class HttpTransport:
     """Serves Slack, and `pages` beside it, such as those of bot.transport.health_pages."""
 
     def __init__(
@@ -53,14 +53,14 @@ class HttpDoor:
         address: Address,
         *,
         pages: Sequence[BaseRoute] = (),
-        body_seconds: float = BODY_SECONDS,
+        body_seconds: float = BODY_TIMEOUT_SECONDS,
     ) -> None:
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._verifier = SignatureVerifier(signing_secret)
         self._body_seconds = body_seconds
-        door = Route(PATH, self._serve, methods=["POST"])
-        self._server = WebServer(Starlette(routes=[door, *pages]), address, "COUNTERSIGN_LISTEN")
+        transport = Route(PATH, self._serve, methods=["POST"])
+        self._server = WebServer(Starlette(routes=[transport, *pages]), address, "COUNTERSIGN_LISTEN")
 
     @property
     def url(self) -> str:
@@ -95,7 +95,7 @@ class HttpDoor:
             async with asyncio.timeout(self._body_seconds):
                 async for chunk in request.stream():
                     body += chunk
-                    if len(body) > MOST_BYTES:
+                    if len(body) > MAX_BYTES:
                         raise NotTaken(self._count(TurnedAway.TOO_LARGE))
         except TimeoutError as error:
             raise NotTaken(self._count(TurnedAway.TOO_SLOW)) from error

@@ -18,7 +18,7 @@ from core.errors import RequestNotFound, StoreError
 from core.request import RequestId
 from core.stores.base import Stores
 
-PATIENCE_SECONDS: Final = 2.0
+TIMEOUT_SECONDS: Final = 2.0
 FRESH_SECONDS: Final = 1.0
 STOPPING: Final = "stopping"
 _NO_REQUEST: Final = RequestId("0" * 16)
@@ -32,11 +32,11 @@ class Readiness:
         self,
         checks: Mapping[str, Callable[[], bool]],
         *,
-        patience_seconds: float = PATIENCE_SECONDS,
+        timeout_seconds: float = TIMEOUT_SECONDS,
         fresh_seconds: float = FRESH_SECONDS,
     ) -> None:
         self._checks = dict(checks)
-        self._patience_seconds = patience_seconds
+        self._timeout_seconds = timeout_seconds
         self._fresh_seconds = fresh_seconds
         self._pool = ThreadPoolExecutor(len(self._checks) or 1, thread_name_prefix="readiness")
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class Readiness:
         for name, check in self._checks.items():
             if name not in self._open:
                 self._open[name] = self._pool.submit(check)
-        end = time.monotonic() + self._patience_seconds
+        end = time.monotonic() + self._timeout_seconds
         return tuple(name for name in self._checks if not self._passes(name, end))
 
     def _passes(self, name: str, end: float) -> bool:

@@ -15,13 +15,13 @@ from slack_sdk import WebClient
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from bot.slack.payloads import find_text
+from bot.slack.payloads import get_str
 
-OPEN_SECONDS: Final = 10.0
+OPEN_TIMEOUT_SECONDS: Final = 10.0
 PING_SECONDS: Final = 10.0
 """A connection that does not answer a ping for as long again is given up: a dead one is found within 20 s."""
-CLOSE_SECONDS: Final = 1.0
-_MOST_BYTES: Final = 4 * 1_048_576
+CLOSE_TIMEOUT_SECONDS: Final = 1.0
+_MAX_BYTES: Final = 4 * 1_048_576
 """Slack's payloads are far smaller; one that is larger ends the connection."""
 _REASONS: Final = {
     "link_disabled": "Socket Mode is switched off for the app: switch it on under Socket Mode in its settings.",
@@ -33,12 +33,12 @@ _log = logging.getLogger("countersign.socket_mode")
 class OnEnvelope(Protocol):
     """Takes an envelope, and the link to acknowledge it over. Must not wait, and must not raise."""
 
-    def __call__(self, link: SocketLink, envelope: dict[str, Any]) -> None:
+    def __call__(self, connection: SocketConnection, envelope: dict[str, Any]) -> None:
         """Take it."""
         ...
 
 
-class SocketLink:
+class SocketConnection:
     """A connection in a thread of its own. Safe for threads."""
 
     def __init__(self, url: str, client: WebClient, on_envelope: OnEnvelope) -> None:
@@ -57,7 +57,7 @@ class SocketLink:
     def open(self) -> bool:
         """Connect. True when Slack said hello, and sends payloads from now on."""
         self._thread.start()
-        self._settled.wait(2 * OPEN_SECONDS)
+        self._settled.wait(2 * OPEN_TIMEOUT_SECONDS)
         return self._is_greeted
 
     @property
@@ -94,7 +94,7 @@ class SocketLink:
             websocket = self._websocket
         if websocket is not None:
             websocket.close()
-        self._ended.wait(CLOSE_SECONDS)
+        self._ended.wait(CLOSE_TIMEOUT_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -103,11 +103,11 @@ class SocketLink:
                 # The same way out as the Web API takes: a proxy that the environment names, or none.
                 proxy=self._client.proxy,
                 ssl=self._client.ssl if self._url.startswith("wss:") else None,
-                open_timeout=OPEN_SECONDS,
+                open_timeout=OPEN_TIMEOUT_SECONDS,
                 ping_interval=PING_SECONDS,
                 ping_timeout=PING_SECONDS,
-                close_timeout=CLOSE_SECONDS,
-                max_size=_MOST_BYTES,
+                close_timeout=CLOSE_TIMEOUT_SECONDS,
+                max_size=_MAX_BYTES,
             ) as websocket:
                 with self._lock:
                     self._websocket = websocket
@@ -139,13 +139,13 @@ class SocketLink:
                 self._is_greeted = True
                 self._settled.set()
             case "disconnect":
-                reason = find_text(message, "reason") or "no reason"
+                reason = get_str(message, "reason") or "no reason"
                 if reason in _REASONS:
                     _log.error("Slack ends the connection: %.60r. %s", reason, _REASONS[reason])
                 else:
                     _log.info("Slack asks for a new connection: %.60r", reason)
                 self._needs_successor.set()
-            case _ if find_text(message, "envelope_id"):
+            case _ if get_str(message, "envelope_id"):
                 self._on_envelope(self, message)
             case other:
                 _log.info("Slack sent what this version does not know: %.60r", other)

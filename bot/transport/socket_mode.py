@@ -28,19 +28,19 @@ from bot.interactions.interaction import RECEIVED_AT
 from bot.observability.metrics import Metrics, Transport, TurnedAway
 from bot.slack import client as slack_client
 from bot.transport.dispatcher import Answered, Dispatcher, NotTaken
-from bot.transport.socket_connection import SocketLink
+from bot.transport.socket_connection import SocketConnection
 from core.errors import InvalidInput
 
-API_SECONDS: Final = 10
+API_TIMEOUT_SECONDS: Final = 10
 """How long Slack may take to say where to connect."""
-ANSWER_SECONDS: Final = 4.0
+ANSWER_TIMEOUT_SECONDS: Final = 4.0
 """How long `stop()` waits for answers: the two seconds of a decision, and as much again for the way."""
 LINGER_SECONDS: Final = 15.0
 """How long an old connection is kept beside the new one; Slack closes it about ten seconds after its warning."""
-_LONGEST_PAUSE_SECONDS: Final = 30.0
+_MAX_PAUSE_SECONDS: Final = 30.0
 _STEADY_SECONDS: Final = 10.0
 """A connection that lasted longer was a good one: the next is opened at once. Slack lets us ask about once a minute."""
-_JOIN_SECONDS: Final = 2.0
+_JOIN_TIMEOUT_SECONDS: Final = 2.0
 _OK: Final = 200
 _REFUSED_FOR_GOOD: Final = frozenset(
     {"invalid_auth", "not_authed", "not_allowed_token_type", "account_inactive", "token_revoked", "no_permission",
@@ -49,7 +49,7 @@ _REFUSED_FOR_GOOD: Final = frozenset(
 _log = logging.getLogger("countersign.socket_mode")
 
 
-class SocketDoor:
+class SocketModeTransport:
     """Stays connected to Slack. `client` says where Slack is; its token is not used."""
 
     def __init__(
@@ -63,13 +63,13 @@ class SocketDoor:
     ) -> None:
         self._dispatcher = dispatcher
         self._metrics = metrics
-        self._client = slack_client.like(client, API_SECONDS)
+        self._client = slack_client.like(client, API_TIMEOUT_SECONDS)
         self._app_token = app_token
         self._linger_seconds = linger_seconds
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._links: list[SocketLink] = []
-        self._first: SocketLink | None = None
+        self._connections: list[SocketConnection] = []
+        self._first: SocketConnection | None = None
         self._keeper = threading.Thread(target=self._keep, name="socket-door", daemon=True)
         metrics.watch(
             "countersign_socket_connections", "Open connections to Slack.", lambda: float(self.connection_count)
@@ -79,7 +79,7 @@ class SocketDoor:
     def connection_count(self) -> int:
         """How many connections Slack may send payloads over."""
         with self._lock:
-            return sum(link.is_open for link in self._links)
+            return sum(connection.is_open for connection in self._connections)
 
     def is_connected(self) -> bool:
         """True while Slack can reach this process."""
@@ -108,38 +108,38 @@ class SocketDoor:
     def stop(self) -> None:
         """Answer what came in, then hang up. Idempotent."""
         self._stopping.set()
-        self._dispatcher.wait_until_idle(ANSWER_SECONDS)
+        self._dispatcher.wait_until_idle(ANSWER_TIMEOUT_SECONDS)
         with self._lock:
-            links = list(self._links)
-        for link in links:
-            link.release()
-            link.close()
+            connections = list(self._connections)
+        for connection in connections:
+            connection.release()
+            connection.close()
         if self._keeper.is_alive():
-            self._keeper.join(_JOIN_SECONDS)
+            self._keeper.join(_JOIN_TIMEOUT_SECONDS)
 
     # Staying connected -----------------------------------------------------------------------------------------------
 
     def _keep(self) -> None:
-        pauses, link, least = _pauses(), self._first, 0.0
+        pauses, connection, least = _pauses(), self._first, 0.0
         while not self._stopping.is_set():
-            if link is not None:
+            if connection is not None:
                 began = time.monotonic()
-                self._let_old_ones_go(link)
-                link.wait_for_end()
+                self._let_old_ones_go(connection)
+                connection.wait_for_end()
                 if time.monotonic() - began > _STEADY_SECONDS:
                     pauses = _pauses()
             if not self._stopping.wait(max(least, next(pauses))):
-                link, least = self._connect()
+                connection, least = self._connect()
 
-    def _let_old_ones_go(self, newest: SocketLink) -> None:
+    def _let_old_ones_go(self, newest: SocketConnection) -> None:
         with self._lock:
-            self._links = [link for link in self._links if link.is_open]
-            old = [link for link in self._links if link is not newest]
+            self._connections = [connection for connection in self._connections if connection.is_open]
+            old = [connection for connection in self._connections if connection is not newest]
         if old and not newest.wait_for_end(self._linger_seconds):
-            for link in old:
-                link.close()
+            for connection in old:
+                connection.close()
 
-    def _connect(self) -> tuple[SocketLink | None, float]:
+    def _connect(self) -> tuple[SocketConnection | None, float]:
         """One more link, or none, and how many seconds to wait at least before the next try."""
         try:
             url = self._ask_for_url()
@@ -157,20 +157,20 @@ class SocketDoor:
             raise ValueError("Slack's answer holds no address")  # noqa: TRY004 - what came is wrong, not its type
         return url
 
-    def _open(self, url: str) -> SocketLink | None:
-        link = SocketLink(url, self._client, self._on_envelope)
+    def _open(self, url: str) -> SocketConnection | None:
+        connection = SocketConnection(url, self._client, self._on_envelope)
         with self._lock:
-            self._links.append(link)
+            self._connections.append(connection)
         # Whoever stops the door before this hangs up a link that is not there yet; whoever does it after, this one.
-        if self._stopping.is_set() or not link.open():
-            link.close()
+        if self._stopping.is_set() or not connection.open():
+            connection.close()
             return None
         _log.info("connected to Slack by Socket Mode")
-        return link
+        return connection
 
     # Envelopes -------------------------------------------------------------------------------------------------------
 
-    def _on_envelope(self, link: SocketLink, envelope: dict[str, Any]) -> None:
+    def _on_envelope(self, connection: SocketConnection, envelope: dict[str, Any]) -> None:
         received_at = time.monotonic()
 
         def build() -> BoltRequest:
@@ -185,7 +185,7 @@ class SocketDoor:
             # Where there is nothing to acknowledge, silence makes Slack show a failure, and send events again.
             if not isinstance(what, Answered) or what.response.status != _OK:
                 return
-            if link.acknowledge(envelope["envelope_id"], _to_payload(what.response)):
+            if connection.acknowledge(envelope["envelope_id"], _to_payload(what.response)):
                 self._metrics.acknowledged(Transport.SOCKET_MODE, what.kind, time.monotonic() - received_at)
             else:
                 self._metrics.turned_away(Transport.SOCKET_MODE, TurnedAway.FAILED)
@@ -219,7 +219,7 @@ def _code(error: SlackApiError) -> str:
 
 def _retry_after(error: SlackApiError) -> float:
     told = str(error.response.headers.get("Retry-After", ""))
-    return min(float(told), 10 * _LONGEST_PAUSE_SECONDS) if told.isascii() and told.isdecimal() else 0.0
+    return min(float(told), 10 * _MAX_PAUSE_SECONDS) if told.isascii() and told.isdecimal() else 0.0
 
 
 def _pauses() -> Iterator[float]:
@@ -228,4 +228,4 @@ def _pauses() -> Iterator[float]:
     pause = 1.0
     while True:
         yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that many instances do not all come at once
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, _MAX_PAUSE_SECONDS)

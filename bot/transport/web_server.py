@@ -16,11 +16,11 @@ from starlette.types import ASGIApp
 from bot.settings import Address
 from core.errors import InvalidInput
 
-ANSWER_SECONDS: Final = 4
+ANSWER_TIMEOUT_SECONDS: Final = 4
 """How long `stop()` waits for answers: the two seconds of a decision, and as much again for the way."""
 _KEEP_ALIVE_SECONDS: Final = 75
 """Longer than a balancer keeps an idle connection (60 s at AWS), so that none is closed while it is being used."""
-_JOIN_SECONDS: Final = 3
+_JOIN_TIMEOUT_SECONDS: Final = 3
 
 
 class WebServer:
@@ -60,7 +60,7 @@ class WebServer:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=ANSWER_SECONDS,
+            timeout_graceful_shutdown=ANSWER_TIMEOUT_SECONDS,
         )
         self._server = _Server(config, self._listener)
         self._server.start()
@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         self.should_exit = True
-        self._thread.join(ANSWER_SECONDS + _JOIN_SECONDS)
+        self._thread.join(ANSWER_TIMEOUT_SECONDS + _JOIN_TIMEOUT_SECONDS)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

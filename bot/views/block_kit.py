@@ -16,9 +16,9 @@ from core.duration import format_duration
 Block = dict[str, Any]
 """A block or an element as Slack's API takes it."""
 
-MOST_SECTION_TEXT: Final = 3000
-MOST_BUTTON_TEXT: Final = 75
-MOST_UPDATE_TEXT: Final = 4000
+MAX_SECTION_TEXT: Final = 3000
+MAX_BUTTON_TEXT: Final = 75
+MAX_UPDATE_TEXT: Final = 4000
 """`chat.update` refuses text beyond this; `chat.postMessage` would take ten times as much."""
 
 
@@ -40,27 +40,27 @@ def shorten(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def plain(text: str, most: int = MOST_SECTION_TEXT) -> Block:
+def plain(text: str, most: int = MAX_SECTION_TEXT) -> Block:
     """A `plain_text` object: shown as it is, colons included."""
     return {"type": "plain_text", "text": shorten(text, most), "emoji": False}
 
 
-def label(text: str, most: int = MOST_BUTTON_TEXT) -> Block:
+def label(text: str, most: int = MAX_BUTTON_TEXT) -> Block:
     """A `plain_text` object for our own words, in which an emoji's name becomes the emoji."""
     return {"type": "plain_text", "text": shorten(text, most), "emoji": True}
 
 
-def said(text: str) -> Block:
+def user_text(text: str) -> Block:
     """A section with what a person typed."""
     return {"type": "section", "text": plain(text)}
 
 
-def words(mrkdwn: str) -> Block:
+def mrkdwn(mrkdwn: str) -> Block:
     """A section with our own words."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": shorten(mrkdwn, MOST_SECTION_TEXT), "verbatim": True}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": shorten(mrkdwn, MAX_SECTION_TEXT), "verbatim": True}}
 
 
-def small(*parts: str) -> Block:
+def context(*parts: str) -> Block:
     """A line of small print, our own words in mrkdwn."""
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": part, "verbatim": True} for part in parts]}
 
@@ -90,7 +90,7 @@ def actions(block_id: str, *elements: Block) -> Block:
     return {"type": "actions", "block_id": block_id, "elements": list(elements)}
 
 
-def who(decider: str) -> str:
+def mention(decider: str) -> str:
     """A person as a mention, which shows their name and notifies nobody who is not in the channel; a rule by name."""
     if is_person(decider):
         return f"<@{decider}>"
@@ -120,7 +120,7 @@ def countdown(at: datetime) -> str:
     return moment(at, form="{ago}")
 
 
-def ago(at: datetime, now: datetime) -> str:
+def relative_time(at: datetime, now: datetime) -> str:
     """How long ago, in the largest unit that fits: `2 minutes ago`."""
     seconds = max(0, int((now - at).total_seconds()))
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):

@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Final
 
 from bot.slack.app_surface import ACCESS
-from bot.views.block_kit import Block, Message, actions, button, code, divider, heading, moment, small
+from bot.views.block_kit import Block, Message, actions, button, code, context, divider, heading, moment
 
 ASK: Final = "home:ask"
 BREAK: Final = "home:break"
-MOST_ROWS: Final = 4
+MAX_ROWS: Final = 4
 """In each section; four blocks each, so that five sections and an outcome stay below Slack's hundred for a view."""
 
 
@@ -42,13 +42,13 @@ def home_tab(
     for section in sections:
         blocks.append(heading(section.title))
         if not section.rows:
-            blocks.append(small(section.nothing))
-        for number, row in enumerate(section.rows[:MOST_ROWS]):
+            blocks.append(context(section.nothing))
+        for number, row in enumerate(section.rows[:MAX_ROWS]):
             blocks += [divider()] if number else []
             blocks += _in_section(row, section.title)
         if section.more is not None:
-            blocks.append(small(f"There is more: {code(section.more)}"))
-    blocks.append(small(f"As of {moment(now)} · {code(f'{ACCESS} help')} says what you can type"))
+            blocks.append(context(f"There is more: {code(section.more)}"))
+    blocks.append(context(f"As of {moment(now)} · {code(f'{ACCESS} help')} says what you can type"))
     return {"type": "home", "blocks": blocks}
 
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from bot.slack.payloads import Payload, find_text
+from bot.slack.payloads import Payload, get_str
 from bot.views.block_kit import Block, label, length, plain
 
 ANSWER: Final = "answer"
-MOST_OPTIONS: Final = 100
+MAX_OPTIONS: Final = 100
 """Slack shows no more options in one menu."""
-MOST_OPTION_TEXT: Final = 75
-MOST_TYPED: Final = 3000
+MAX_OPTION_TEXT: Final = 75
+MAX_TYPED_TEXT: Final = 3000
 """No text field takes more."""
 _CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
 
@@ -39,13 +39,13 @@ def field(block_id: str, text: str, element: Block, *, hint: str | None = None, 
 
 def option(value: str, text: str, description: str = "") -> Block:
     """One choice of a menu."""
-    made: Block = {"text": plain(text, MOST_OPTION_TEXT), "value": value}
-    return made | {"description": plain(description, MOST_OPTION_TEXT)} if description else made
+    made: Block = {"text": plain(text, MAX_OPTION_TEXT), "value": value}
+    return made | {"description": plain(description, MAX_OPTION_TEXT)} if description else made
 
 
 def menu(options: Sequence[Block], chosen: str | None = None) -> Block:
     """A menu of the first hundred options; one that is alone is chosen already."""
-    shown = list(options[:MOST_OPTIONS])
+    shown = list(options[:MAX_OPTIONS])
     made: Block = {"type": "static_select", "action_id": ANSWER, "options": shown}
     initial = next((each for each in shown if each["value"] == chosen), shown[0] if len(shown) == 1 else None)
     return made | {"initial_option": initial} if initial is not None else made
@@ -67,7 +67,7 @@ def text_box(
         "type": "plain_text_input",
         "action_id": ANSWER,
         "multiline": is_long,
-        "max_length": min(most, MOST_TYPED),
+        "max_length": min(most, MAX_TYPED_TEXT),
     }
     if checks_least:
         made["min_length"] = least
@@ -80,9 +80,9 @@ def text_box(
 
 def chosen(values: Payload, block_id: str) -> str | None:
     """What was chosen from a menu; None: nothing."""
-    return find_text(values, block_id, ANSWER, "selected_option", "value") or None
+    return get_str(values, block_id, ANSWER, "selected_option", "value") or None
 
 
 def typed(values: Payload, block_id: str) -> str:
     """What was typed into a field."""
-    return find_text(values, block_id, ANSWER, "value") or ""
+    return get_str(values, block_id, ANSWER, "value") or ""

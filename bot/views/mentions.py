@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from bot.views.block_kit import who
+from bot.views.block_kit import mention
 from core.policy.principals import PrincipalKind, PrincipalSelector
 
-MOST_MENTIONED: Final = 5
+MAX_MENTIONED: Final = 5
 """More would be a roll-call: each mention is a notification."""
 _MENTIONED: Final = (PrincipalKind.USER_GROUP, PrincipalKind.USER)
 
@@ -22,7 +22,7 @@ def mention(deciders: Iterable[PrincipalSelector], *, leave_out: Collection[str]
     others = {each for each in deciders if each.value not in leave_out}
     named = sorted(
         (each for each in others if each.kind in _MENTIONED), key=lambda each: (_MENTIONED.index(each.kind), each.value)
-    )[:MOST_MENTIONED]
+    )[:MAX_MENTIONED]
     if not named:
         return ""
     mentions = ", ".join(_mention(each) for each in named)
@@ -36,4 +36,4 @@ def mention_all(called: Iterable[PrincipalSelector]) -> str:
 
 
 def _mention(selector: PrincipalSelector) -> str:
-    return f"<!subteam^{selector.value}>" if selector.kind is PrincipalKind.USER_GROUP else who(selector.value)
+    return f"<!subteam^{selector.value}>" if selector.kind is PrincipalKind.USER_GROUP else mention(selector.value)

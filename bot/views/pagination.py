@@ -17,30 +17,30 @@ from core.errors import InvalidInput
 Kind = TypeVar("Kind", bound=StrEnum)
 PER_PAGE: Final = 8
 """Four blocks each stay far below Slack's fifty for a message, and on one screen."""
-MOST_PAGES: Final = 100
+MAX_PAGES: Final = 100
 """A page is reached by reading those before it; further back, the audit trail is the better place to look."""
 _PAGE = re.compile(r"[1-9][0-9]?|100")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PageButton:
     """A button that turns a page: what it says, and its action_id."""
 
     text: str
     action_id: str
 
 
-def turning(kind: StrEnum, page: int, *, has_more: bool, back: Turn, on: Turn) -> list[Block]:
+def page_buttons(kind: StrEnum, page: int, *, has_more: bool, back: PageButton, on: PageButton) -> list[Block]:
     """The row of buttons under a page; none where there is nothing to turn to."""
     buttons: list[Block] = []
     if page > 1:
         buttons.append(button(back.text, back.action_id, f"{kind}:{page - 1}"))
-    if has_more and page < MOST_PAGES:
+    if has_more and page < MAX_PAGES:
         buttons.append(button(on.text, on.action_id, f"{kind}:{page + 1}"))
     return [actions(f"list:{kind}:{page}", *buttons)] if buttons else []
 
 
-def read_turn(kinds: type[Kind], value: str | None, fix: str) -> tuple[Kind, int]:
+def read_page_button(kinds: type[Kind], value: str | None, fix: str) -> tuple[Kind, int]:
     """The list and the page that a button leads to. Raises InvalidInput, with this fix, for a value that is none."""
     kind, _, page = (value or "").partition(":")
     if kind not in set(kinds) or not _PAGE.fullmatch(page):

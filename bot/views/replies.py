@@ -12,15 +12,15 @@ from bot.views.block_kit import (
     Block,
     Message,
     actions,
-    ago,
     button,
     code,
     escape,
     label,
     length,
+    mention,
     moment,
-    who,
-    words,
+    mrkdwn,
+    relative_time,
 )
 from bot.views.request.card import DECLARE_INSTEAD
 from core.errors import (
@@ -63,7 +63,7 @@ def notice(message: Message) -> Block:
 
 def reply(text: str) -> Message:
     """An answer of one paragraph."""
-    return Message(text=text, blocks=(words(text),))
+    return Message(text=text, blocks=(mrkdwn(text),))
 
 
 def explain(error: CountersignError, now: datetime, reader: str = "") -> Message:
@@ -117,7 +117,7 @@ def submitted(request: Request, *, may_declare: bool = False) -> Message:
     if not may_declare:
         return reply(line)
     instead = actions(f"instead:{request.id}", button("Break the glass instead…", DECLARE_INSTEAD, request.id))
-    return Message(text=line, blocks=(words(line), instead))
+    return Message(text=line, blocks=(mrkdwn(line), instead))
 
 
 def _capital(text: str) -> str:

@@ -34,7 +34,7 @@ REFUSALS_KIND: Final = "REFUSALS"
 """The prefix of the chains that hold refused attempts, one chain for each running process."""
 
 
-class AuditEvent(StrEnum):
+class AuditAction(StrEnum):
     """What happened."""
 
     REQUEST_SUBMITTED = "request_submitted"
@@ -90,7 +90,7 @@ class EntryDraft(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[EntryId, Field(pattern=ID_PATTERN)] = Field(default_factory=lambda: EntryId(new_id()))
-    event: AuditEvent
+    event: AuditAction
     actor: ValidDeciderId
     outcome: str
     subject: UserId | None = None
@@ -100,7 +100,7 @@ class EntryDraft(BaseModel):
 
     @classmethod
     def of(
-        cls, record: Auditable, event: AuditEvent, actor: str, details: Mapping[str, JsonValue] | None = None
+        cls, record: Auditable, event: AuditAction, actor: str, details: Mapping[str, JsonValue] | None = None
     ) -> Self:
         """What a change made of a record: `record` as it becomes, so that its status is the outcome."""
         return cls(
@@ -131,7 +131,7 @@ class AuditEntry(EntryDraft):
     @property
     def must_be_delivered(self) -> bool:
         """True when the outbox has to deliver it: every change, and every break-glass that was refused."""
-        return self.outcome != REFUSED or self.event is AuditEvent.INVOKE_REFUSED
+        return self.outcome != REFUSED or self.event is AuditAction.INVOKE_REFUSED
 
     def to_item(self) -> dict[str, JsonValue]:
         """The entry as plain JSON values, without attributes that are empty: the stored and the exported form."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from core.audit.trail import REFUSALS_KIND, AuditEntry, AuditEvent, AuditKeyring
+from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, AuditKeyring
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import MalformedRecord, NotFound
 from core.record import Record
@@ -174,6 +174,6 @@ def _read_record(stores: Stores, chain: str) -> Record | None:
 def _may_be_gone(entries: Sequence[AuditEntry], now: datetime) -> bool:
     """True when the record was deleted by the bot, or its time to be kept is over."""
     last = entries[-1] if entries else None
-    if last is None or last.event is AuditEvent.RECORD_DELETED:
+    if last is None or last.event is AuditAction.RECORD_DELETED:
         return True
     return last.kept_until is not None and last.kept_until <= now

@@ -102,7 +102,7 @@ def is_reason_allowed(reason_code: ReasonCode, allowed: tuple[ReasonCode, ...]) 
     return False, f"Reason `{reason_code}` isn't allowed. Allowed: {', '.join(allowed)}"
 
 
-def is_second_factor_given(*, has_mfa: bool) -> Finding:
+def is_mfa_given(*, has_mfa: bool) -> Finding:
     """Was a second factor verified?"""
     return has_mfa, "an MFA code was verified" if has_mfa else "an MFA code is required and was not verified"
 

@@ -127,7 +127,7 @@ class Policy(BaseModel):
             window = rule.time
             found = (*found, judge("time", lambda: conditions.is_open(window, now)))
         if rule.mfa is Mfa.REQUIRED:
-            found = (*found, judge("code", lambda: conditions.is_second_factor_given(has_mfa=has_mfa)))
+            found = (*found, judge("code", lambda: conditions.is_mfa_given(has_mfa=has_mfa)))
         return BreakGlassDecision(
             action="break glass",
             is_allowed=are_all_met(found),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pydantic import JsonValue
 
 from core.actor import CLOCK, Actor, ProfileName, UserId, check_channel_id, check_profile_name
-from core.audit.trail import AuditEvent, EntryDraft
+from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import (
     JUSTIFICATION_LENGTH,
     REASON_LENGTH,
@@ -22,7 +22,7 @@ from core.break_glass import (
 )
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.mfa import SecondFactor
+from core.mfa import MfaVerifier
 from core.policy import PolicySource
 from core.request import RequestId
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
@@ -45,16 +45,16 @@ class BreakGlassService:
         clock: Clock,
         observer: Observer | None = None,
         *,
-        second_factor: SecondFactor | None = None,
+        mfa: MfaVerifier | None = None,
     ) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
         self._changes = ChangeRunner(
-            stores.break_glass.update, AuditEvent.BREAK_GLASS_EXPIRED, stores.refusals, clock, self._observer
+            stores.break_glass.update, AuditAction.BREAK_GLASS_EXPIRED, stores.refusals, clock, self._observer
         )
-        self._invoking = Invoking(stores, policy, clock, self._observer, second_factor)
+        self._invoking = Invoking(stores, policy, clock, self._observer, mfa)
 
     def invoke(
         self,
@@ -88,7 +88,7 @@ class BreakGlassService:
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
         )
-        attempt = AuditedAttempt(AuditEvent.INVOKE_REFUSED, invoker, declaration.profile)
+        attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
             return retry_on_conflict(lambda: self._invoking.decide(declaration, code or None), self._observer)
 
@@ -106,9 +106,9 @@ class BreakGlassService:
                 decision.require()
                 details |= decision.to_details()
             closed = event.close(closer.id, now, why)
-            return closed, EntryDraft.of(closed, AuditEvent.BREAK_GLASS_CLOSED, closer.id, details)
+            return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, closer.id, details)
 
-        attempt = AuditedAttempt(AuditEvent.CLOSE_REFUSED, closer)
+        attempt = AuditedAttempt(AuditAction.CLOSE_REFUSED, closer)
         return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge, self._update_closed)
 
     def review(
@@ -125,9 +125,9 @@ class BreakGlassService:
             details: dict[str, JsonValue] = {**decision.to_details(), "verdict": verdict, "notes": found}
             if link is not None:
                 details["follow_up"] = link
-            return reviewed, EntryDraft.of(reviewed, AuditEvent.BREAK_GLASS_REVIEWED, reviewer.id, details)
+            return reviewed, EntryDraft.of(reviewed, AuditAction.BREAK_GLASS_REVIEWED, reviewer.id, details)
 
-        attempt = AuditedAttempt(AuditEvent.REVIEW_REFUSED, reviewer)
+        attempt = AuditedAttempt(AuditAction.REVIEW_REFUSED, reviewer)
         return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
@@ -177,7 +177,7 @@ class BreakGlassService:
             return None
         details: dict[str, JsonValue] = {"expires_at": format_time(event.expires_at)}
         return self._changes.commit(
-            event.ask(now), EntryDraft.of(event, AuditEvent.BREAK_GLASS_ENDING_SOON, CLOCK, details)
+            event.ask(now), EntryDraft.of(event, AuditAction.BREAK_GLASS_ENDING_SOON, CLOCK, details)
         )
 
     def _remind_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
@@ -186,4 +186,6 @@ class BreakGlassService:
         if not event.is_waiting_for_review or now < max(due_at, (event.reminded_at or event.created_at) + within):
             return None
         details: dict[str, JsonValue] = {"due_at": format_time(due_at), "review_within": to_nanoseconds(within)}
-        return self._changes.commit(event.remind(now), EntryDraft.of(event, AuditEvent.REVIEW_REMINDED, CLOCK, details))
+        return self._changes.commit(
+            event.remind(now), EntryDraft.of(event, AuditAction.REVIEW_REMINDED, CLOCK, details)
+        )

@@ -14,13 +14,13 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from core.actor import Actor, ChannelId, ProfileName
-from core.audit.trail import AuditEvent, EntryDraft
+from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
 from core.errors import CodeRefused, EventExists, InvalidStateTransition, LimitReached, NotAllowed
 from core.ledger import Ledger
-from core.mfa import CodeLedger, SecondFactor
+from core.mfa import CodeLedger, MfaVerifier
 from core.policy import BreakGlassDecision, PolicySource
 from core.request import Request, RequestId, RequestStatus
 from core.services.observer import Observer
@@ -58,13 +58,13 @@ class Invoking:
         policy: PolicySource,
         clock: Clock,
         observer: Observer,
-        second_factor: SecondFactor | None = None,
+        mfa: MfaVerifier | None = None,
     ) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
         self._observer = observer
-        self._second_factor = second_factor
+        self._second_factor = mfa
 
     def decide(self, declaration: Declaration, code: str | None) -> BreakGlassEvent:
         """Judge the declaration as things are now, and commit the event.
@@ -175,7 +175,7 @@ class Invoking:
     ) -> BreakGlassEvent:
         is_escalation = is_escalated(ledgers.by_profile, decision.limits, event.created_at)
         entry = EntryDraft.of(
-            event, AuditEvent.BREAK_GLASS_INVOKED, event.invoker, _details(event, decision, is_escalated=is_escalation)
+            event, AuditAction.BREAK_GLASS_INVOKED, event.invoker, _details(event, decision, is_escalated=is_escalation)
         )
         moving: list[Ledger] = [ledgers.by_invoker.add(event), ledgers.by_profile.add(event)]
         if ledgers.codes is not None:
@@ -217,5 +217,5 @@ def _details(event: BreakGlassEvent, decision: BreakGlassDecision, *, is_escalat
 
 def _replace(request: Request, event: BreakGlassEvent) -> Replaced:
     cancelled = request.cancel(event.invoker, event.created_at, replaced_by=event.id)
-    draft = EntryDraft.of(cancelled, AuditEvent.REQUEST_CANCELLED, event.invoker, {"replaced_by": event.id})
+    draft = EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, event.invoker, {"replaced_by": event.id})
     return Replaced(cancelled, draft)

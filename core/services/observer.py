@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.record import Record
 
 
 class Observer(Protocol):
     """Hears what became of each use case. Safe for threads."""
 
-    def committed(self, record: Record, event: AuditEvent) -> None:
+    def committed(self, record: Record, event: AuditAction) -> None:
         """A change of this service is in the store; `record` is what it became."""
         ...
 
-    def refused(self, event: AuditEvent) -> None:
+    def refused(self, event: AuditAction) -> None:
         """An attempt was understood, and the answer was no."""
         ...
 
@@ -31,10 +31,10 @@ class Observer(Protocol):
 class Unobserved:
     """The observer where nobody watches."""
 
-    def committed(self, record: Record, event: AuditEvent) -> None:
+    def committed(self, record: Record, event: AuditAction) -> None:
         """Nobody wants to know."""
 
-    def refused(self, event: AuditEvent) -> None:
+    def refused(self, event: AuditAction) -> None:
         """Nobody wants to know."""
 
     def conflicted(self, record: str) -> None:

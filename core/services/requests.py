@@ -13,7 +13,7 @@ from typing import Final, Literal
 from pydantic import JsonValue
 
 from core.actor import CLOCK, Actor, ProfileName, UserId, by_policy, check_profile_name
-from core.audit.trail import AuditEvent, EntryDraft
+from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
 from core.errors import RequestExists
@@ -38,7 +38,7 @@ class RequestService:
         self._clock = clock
         self._observer = observer or Unobserved()
         self._changes = ChangeRunner(
-            stores.requests.update, AuditEvent.REQUEST_EXPIRED, stores.refusals, clock, self._observer
+            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer
         )
 
     def submit(
@@ -59,7 +59,7 @@ class RequestService:
         reason = clean_text(
             "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
-        attempt = AuditedAttempt(AuditEvent.SUBMIT_REFUSED, requester, name)
+        attempt = AuditedAttempt(AuditAction.SUBMIT_REFUSED, requester, name)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
@@ -96,7 +96,7 @@ class RequestService:
             approved = request.approve(approver.id, now, said)
             return approved, _vote_entry(approved, approver, said, details)
 
-        return self._change(request_id, approver, AuditEvent.APPROVE_REFUSED, judge)
+        return self._change(request_id, approver, AuditAction.APPROVE_REFUSED, judge)
 
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
         """End the request with a no. Raises like `approve`."""
@@ -105,9 +105,9 @@ class RequestService:
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             details = self._judge("deny", request, approver)
             denied = request.deny(approver.id, now, why)
-            return denied, EntryDraft.of(denied, AuditEvent.REQUEST_DENIED, approver.id, {**details, "reason": why})
+            return denied, EntryDraft.of(denied, AuditAction.REQUEST_DENIED, approver.id, {**details, "reason": why})
 
-        return self._change(request_id, approver, AuditEvent.DENY_REFUSED, judge)
+        return self._change(request_id, approver, AuditAction.DENY_REFUSED, judge)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
         """Take your own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
@@ -115,9 +115,9 @@ class RequestService:
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             # No policy is asked: the requester may take it back, even if the rule is gone by now.
             cancelled = request.cancel(requester.id, now)
-            return cancelled, EntryDraft.of(cancelled, AuditEvent.REQUEST_CANCELLED, requester.id)
+            return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, requester.id)
 
-        return self._change(request_id, requester, AuditEvent.CANCEL_REFUSED, judge)
+        return self._change(request_id, requester, AuditAction.CANCEL_REFUSED, judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record the end of every request whose deadline passed; the ones that this call recorded.
@@ -154,7 +154,7 @@ class RequestService:
                 return None
             details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
             reminded = request.remind(now)
-            return self._changes.commit(reminded, EntryDraft.of(reminded, AuditEvent.REQUEST_REMINDED, CLOCK, details))
+            return self._changes.commit(reminded, EntryDraft.of(reminded, AuditAction.REQUEST_REMINDED, CLOCK, details))
 
         return retry_on_conflict(decide, self._observer)
 
@@ -173,14 +173,14 @@ class RequestService:
             "required_approvals": request.required_approvals,
             "expires_at": format_time(request.expires_at),
         }
-        entries = [EntryDraft.of(request, AuditEvent.REQUEST_SUBMITTED, request.requester, details)]
+        entries = [EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, request.requester, details)]
         automatic = decision.auto_approval
         if automatic is not None and automatic.is_allowed:
             request = request.approve_by_policy(now)
             decided_by = by_policy(request.rule)
             entries.append(
                 EntryDraft.of(
-                    request, AuditEvent.REQUEST_APPROVED, decided_by, automatic.to_details() | _window(request)
+                    request, AuditAction.REQUEST_APPROVED, decided_by, automatic.to_details() | _window(request)
                 )
             )
         try:
@@ -198,7 +198,7 @@ class RequestService:
         self,
         request_id: RequestId,
         actor: Actor,
-        refused: AuditEvent,
+        refused: AuditAction,
         judge: Callable[[Request, datetime], tuple[Request, EntryDraft]],
     ) -> Request:
         return self._changes.run(AuditedAttempt(refused, actor), lambda: self._stores.requests.get(request_id), judge)
@@ -221,9 +221,9 @@ def _vote_entry(request: Request, approver: Actor, comment: str | None, details:
         "required_approvals": request.required_approvals,
     }
     if request.status is RequestStatus.PENDING:
-        return EntryDraft.of(request, AuditEvent.APPROVAL_ADDED, approver.id, {**details, **said, **votes})
+        return EntryDraft.of(request, AuditAction.APPROVAL_ADDED, approver.id, {**details, **said, **votes})
     return EntryDraft.of(
-        request, AuditEvent.REQUEST_APPROVED, approver.id, {**details, **said, **votes, **_window(request)}
+        request, AuditAction.REQUEST_APPROVED, approver.id, {**details, **said, **votes, **_window(request)}
     )
 
 

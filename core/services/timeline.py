@@ -16,7 +16,7 @@ from core.break_glass import BreakGlassEvent, EventId
 from core.policy import PolicySource
 from core.request import MAX_DECIDE_WITHIN, Request
 from core.stores.base import Stores
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 
 BEFORE: Final = timedelta(hours=24)
 """How long before the event a request of the same person still has to do with it."""
@@ -30,7 +30,7 @@ class Timeline:
     event: BreakGlassEvent
     entries: tuple[AuditEntry, ...]
     requests: tuple[Request, ...]
-    places: Mapping[str, Place]
+    places: Mapping[str, MessageRef]
 
 
 def read_timeline(stores: Stores, policy: PolicySource, event_id: EventId, reader: Actor) -> Timeline:
@@ -44,7 +44,7 @@ def read_timeline(stores: Stores, policy: PolicySource, event_id: EventId, reade
     requests = _linked(stores, event)
     chains = [event.chain, *(request.chain for request in requests)]
     entries = sorted((entry for chain in chains for entry in stores.audit.get_chain(chain)), key=lambda each: each.at)
-    return Timeline(event, tuple(entries), requests, stores.messages.get_places(event.chain))
+    return Timeline(event, tuple(entries), requests, stores.messages.get_messages(event.chain))
 
 
 def _linked(stores: Stores, event: BreakGlassEvent) -> tuple[Request, ...]:

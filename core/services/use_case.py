@@ -17,7 +17,7 @@ from typing import Final, Generic, TypeVar
 from pydantic import JsonValue
 
 from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId
-from core.audit.trail import REFUSED, AuditEvent, EntryDraft
+from core.audit.trail import REFUSED, AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import Clock, format_time
 from core.errors import (
@@ -89,7 +89,7 @@ class AuditedAttempt:
     It is about `record` once that was read, and before that, or without one, for `profile`.
     """
 
-    refused: AuditEvent
+    refused: AuditAction
     actor: Actor
     profile: ProfileName | None = None
     record: Record | None = None
@@ -130,7 +130,7 @@ class ChangeRunner(Generic[R]):
     def __init__(
         self,
         update: Callable[[R, EntryDraft], R],
-        expired: AuditEvent,
+        expired: AuditAction,
         refusals: RefusalLog,
         clock: Clock,
         observer: Observer,

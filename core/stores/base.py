@@ -24,7 +24,7 @@ from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.request import MAX_DURATION as MAX_REQUEST_DURATION
 from core.stores.ledgers import LedgerStore
-from core.stores.messages import PlaceStore
+from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
 
 R = TypeVar("R", bound=Record)
@@ -294,7 +294,7 @@ class Stores(Protocol):
         ...
 
     @property
-    def messages(self) -> PlaceStore:
+    def messages(self) -> MessageStore:
         """Where the messages about each record are."""
         ...
 

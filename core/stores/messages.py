@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 _Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class Place(BaseModel):
+class MessageRef(BaseModel):
     """A message in a chat: `channel` and `ts` are the ids by which the chat knows it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,17 +23,17 @@ class Place(BaseModel):
     ts: _Name
 
 
-class PlaceStore(Protocol):
+class MessageStore(Protocol):
     """The places of the messages about each record."""
 
-    def get_places(self, chain: str) -> Mapping[str, Place]:
+    def get_messages(self, chain: str) -> Mapping[str, MessageRef]:
         """Every place that was saved for a chain, by its name, read consistently. One read.
 
         Raises MalformedRecord, StoreUnavailable.
         """
         ...
 
-    def save_place(self, chain: str, name: str, place: Place) -> None:
+    def save_message(self, chain: str, name: str, place: MessageRef) -> None:
         """Remember a place. The last one saved under a name counts, and saves of other names are kept. One write.
 
         Raises StoreUnavailable.

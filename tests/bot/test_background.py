@@ -20,7 +20,7 @@ from core.stores import open_stores
 from core.stores.outbox import Backlog
 from tests.builders import HOUR
 from tests.core.services.harness import ANN, RITA, ChangingPolicy, trail
-from tests.core.sinks import PATIENCE_SECONDS, PickySink, RecordingSink, StalledSink, a_failure, a_final_failure
+from tests.core.sinks import TIMEOUT_SECONDS, PickySink, RecordingSink, StalledSink, a_failure, a_final_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -253,15 +253,15 @@ def test_a_long_list_is_read_with_rests_in_the_background_and_without_for_who_wa
     sweeper = Sweeper(_Asked(stores, ChangingPolicy(), clock), break_glass, stores, [], clock)
     sweepers.append(sweeper)
     sweeper.sweep()
-    assert asked.get(timeout=PATIENCE_SECONDS) is no_rest
+    assert asked.get(timeout=TIMEOUT_SECONDS) is no_rest
     sweeper.start()
-    resting = threading.Thread(target=asked.get(timeout=PATIENCE_SECONDS))
+    resting = threading.Thread(target=asked.get(timeout=TIMEOUT_SECONDS))
     resting.start()
     # It rests for ten minutes, or until the sweeper is stopped: on no machine is this too short to be true.
     resting.join(0.1)
     assert resting.is_alive()
     sweeper.stop()
-    resting.join(PATIENCE_SECONDS)
+    resting.join(TIMEOUT_SECONDS)
     assert not resting.is_alive()
 
 
@@ -309,12 +309,12 @@ def test_a_store_that_was_away_is_used_again_once_it_is_back(
     request, sink = _submit(requests), _attentive()
     sweepers.append(sweeper := _sweeper(away, clock, sink))
     sweeper.start()
-    assert was_asked.wait(PATIENCE_SECONDS)
+    assert was_asked.wait(TIMEOUT_SECONDS)
     is_back.set()
     sink.wait_for(lambda: sink.seqs(request.chain) == [1])
-    assert was_seen.wait(PATIENCE_SECONDS)
+    assert was_seen.wait(TIMEOUT_SECONDS)
     went_away.set()
-    assert was_missed.wait(PATIENCE_SECONDS)
+    assert was_missed.wait(TIMEOUT_SECONDS)
     assert sweeper.stop()
     assert sweeper.outbox_state() is None
     assert "nobody answers" in caplog.text
@@ -356,7 +356,7 @@ def test_stopping_does_not_wait_for_ever(
     sink.wait_for(lambda: sink.waiting == 1)
     assert not sweeper.stop()
     sink.release()
-    monkeypatch.setattr("bot.background.FINISH_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("bot.background.FINISH_SECONDS", TIMEOUT_SECONDS)
     assert sweeper.stop()
 
 
@@ -385,7 +385,7 @@ def test_the_state_of_the_outbox_is_at_hand(
     sweepers.append(sweeper := _sweeper(_Watched(stores, look), clock, sink))
     assert sweeper.outbox_state() is None
     sweeper.start()
-    assert seen.wait(PATIENCE_SECONDS)
+    assert seen.wait(TIMEOUT_SECONDS)
     assert sweeper.stop()
     clock.advance(timedelta(seconds=7))
     assert sweeper.outbox_state() == OutboxState(depth=1, oldest_age_seconds=7.0, parked=1)

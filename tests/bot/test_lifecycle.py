@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.lifecycle import Instance, Part
+from bot.lifecycle import Component, Lifecycle
 from core.errors import InvalidInput
 
 
-def a_part(name: str, diary: list[str], start_fails: Exception | None = None, stop_fails: bool = False) -> Part:  # noqa: FBT001, FBT002
+def a_part(name: str, diary: list[str], start_fails: Exception | None = None, stop_fails: bool = False) -> Component:  # noqa: FBT001, FBT002
     def act(what: str, error: Exception | None) -> Callable[[], None]:
         def do() -> None:
             diary.append(f"{what} {name}")
@@ -19,12 +19,12 @@ def a_part(name: str, diary: list[str], start_fails: Exception | None = None, st
 
         return do
 
-    return Part(name, act("start", start_fails), act("stop", RuntimeError("no") if stop_fails else None))
+    return Component(name, act("start", start_fails), act("stop", RuntimeError("no") if stop_fails else None))
 
 
 def test_parts_are_stopped_in_the_opposite_order_and_once() -> None:
     diary: list[str] = []
-    instance = Instance([a_part("stores", diary), a_part("bot", diary), a_part("door", diary)])
+    instance = Lifecycle([a_part("stores", diary), a_part("bot", diary), a_part("door", diary)])
     instance.start()
     instance.stop()
     instance.stop()
@@ -35,7 +35,7 @@ def test_parts_are_stopped_in_the_opposite_order_and_once() -> None:
 def test_when_one_cannot_be_started_the_others_are_stopped_and_the_reason_is_told() -> None:
     diary: list[str] = []
     taken = InvalidInput("COUNTERSIGN_LISTEN", "it is taken", "Choose another.")
-    instance = Instance([a_part("stores", diary), a_part("door", diary, start_fails=taken), a_part("page", diary)])
+    instance = Lifecycle([a_part("stores", diary), a_part("door", diary, start_fails=taken), a_part("page", diary)])
     with pytest.raises(InvalidInput) as error:
         instance.start()
 
@@ -45,7 +45,7 @@ def test_when_one_cannot_be_started_the_others_are_stopped_and_the_reason_is_tol
 
 def test_one_that_does_not_stop_well_keeps_no_other_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
     diary: list[str] = []
-    instance = Instance([a_part("stores", diary), a_part("bot", diary, stop_fails=True)])
+    instance = Lifecycle([a_part("stores", diary), a_part("bot", diary, stop_fails=True)])
     instance.start()
     instance.stop()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.request import RequestStatus
 from tests.browser.screens import LEFT, RIGHT, Screens
 
@@ -27,7 +27,7 @@ def test_pressing_approve_as_both_at_once_has_one_winner_and_the_page_names_it(s
 
     assert stored.status is RequestStatus.APPROVED
     chain = [entry.event for entry in screens.playground.stores.audit.get_chain(stored.chain)]
-    assert chain.count(AuditEvent.REQUEST_APPROVED) == 1
+    assert chain.count(AuditAction.REQUEST_APPROVED) == 1
     for index in (LEFT, RIGHT):
         expect(screens.card(index)).to_contain_text("Approved")
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import Final
 
-from core.audit.trail import AuditEvent, AuditKeyring, EntryDraft
+from core.audit.trail import AuditAction, AuditKeyring, EntryDraft
 from core.audit.verification import verify_chain
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.errors import NotFound
@@ -30,7 +30,7 @@ class Change(ABC):
     """One change of one record of its own. `direct` are stores whose network is well."""
 
     record: Record
-    event: AuditEvent
+    event: AuditAction
 
     def __init__(self, direct: Stores) -> None:
         self._direct = direct
@@ -69,7 +69,7 @@ class Change(ABC):
 class Create(Change):
     """A request is made."""
 
-    event = AuditEvent.REQUEST_SUBMITTED
+    event = AuditAction.REQUEST_SUBMITTED
 
     def __init__(self, direct: Stores) -> None:
         super().__init__(direct)
@@ -89,7 +89,7 @@ class Create(Change):
 class Update(Change):
     """The first of two votes is given."""
 
-    event = AuditEvent.APPROVAL_ADDED
+    event = AuditAction.APPROVAL_ADDED
 
     def __init__(self, direct: Stores) -> None:
         super().__init__(direct)
@@ -105,7 +105,7 @@ class Update(Change):
     def decide_instead(self) -> Request:
         """Somebody else says no in the meantime."""
         denied = self.record.deny(SECOND_APPROVER, NOW, "not on a Friday")
-        return self._direct.requests.update(denied, a_draft(AuditEvent.REQUEST_DENIED))
+        return self._direct.requests.update(denied, a_draft(AuditAction.REQUEST_DENIED))
 
     def _is_in_record(self) -> bool:
         request = self._direct.requests.get(RequestId(self.record.id))
@@ -116,7 +116,7 @@ class Update(Change):
 class Remind(Change):
     """The approvers are reminded of a request that waits."""
 
-    event = AuditEvent.REQUEST_REMINDED
+    event = AuditAction.REQUEST_REMINDED
 
     def __init__(self, direct: Stores) -> None:
         super().__init__(direct)
@@ -136,7 +136,7 @@ class Remind(Change):
 class Delete(Change):
     """A request is removed."""
 
-    event = AuditEvent.RECORD_DELETED
+    event = AuditAction.RECORD_DELETED
 
     def __init__(self, direct: Stores) -> None:
         super().__init__(direct)
@@ -156,7 +156,7 @@ class Delete(Change):
 class Invoke(Change):
     """The glass is broken, and both ledgers remember it."""
 
-    event = AuditEvent.BREAK_GLASS_INVOKED
+    event = AuditAction.BREAK_GLASS_INVOKED
 
     def __init__(self, direct: Stores) -> None:
         super().__init__(direct)
@@ -169,7 +169,7 @@ class Invoke(Change):
 
     def change_later(self) -> BreakGlassEvent:
         event = self._direct.break_glass.get(EventId(self.record.id))
-        return close_event(self._direct, event, a_draft(AuditEvent.BREAK_GLASS_CLOSED))
+        return close_event(self._direct, event, a_draft(AuditAction.BREAK_GLASS_CLOSED))
 
     def _is_in_record(self) -> bool:
         ledgers = self._direct.break_glass.get_ledgers(self.record.invoker, self.record.profile)
@@ -182,7 +182,7 @@ class Invoke(Change):
 class Close(Change):
     """A live event is ended, and the invoker's ledger remembers when."""
 
-    event = AuditEvent.BREAK_GLASS_CLOSED
+    event = AuditAction.BREAK_GLASS_CLOSED
 
     def __init__(self, direct: Stores) -> None:
         super().__init__(direct)
@@ -195,7 +195,7 @@ class Close(Change):
     def change_later(self) -> BreakGlassEvent:
         event = self._direct.break_glass.get(EventId(self.record.id))
         reviewed = event.add_review(REVIEWER, NOW, verdict=Verdict.JUSTIFIED, notes="the runbook left no other way")
-        return self._direct.break_glass.update(reviewed, a_draft(AuditEvent.BREAK_GLASS_REVIEWED))
+        return self._direct.break_glass.update(reviewed, a_draft(AuditAction.BREAK_GLASS_REVIEWED))
 
     def _is_in_record(self) -> bool:
         event = self._direct.break_glass.get(EventId(self.record.id))
@@ -218,7 +218,7 @@ def close_event(
 class Replace(Change):
     """The glass is broken with a code, instead of a request that waits."""
 
-    event = AuditEvent.BREAK_GLASS_INVOKED
+    event = AuditAction.BREAK_GLASS_INVOKED
 
     def __init__(self, direct: Stores) -> None:
         super().__init__(direct)
@@ -228,7 +228,7 @@ class Replace(Change):
             invoker=invoker, profile=profile, now=NOW, mfa_method="totp", instead_of=request.id
         )
         cancelled = request.cancel(invoker, NOW, replaced_by=self.record.id)
-        self._replacing = Replaced(cancelled, a_draft(AuditEvent.REQUEST_CANCELLED, outcome="cancelled"))
+        self._replacing = Replaced(cancelled, a_draft(AuditAction.REQUEST_CANCELLED, outcome="cancelled"))
         self._ledgers = direct.break_glass.get_ledgers_and_codes(invoker, profile)
 
     def make(self, stores: Stores) -> BreakGlassEvent:
@@ -238,7 +238,7 @@ class Replace(Change):
 
     def change_later(self) -> BreakGlassEvent:
         event = self._direct.break_glass.get(EventId(self.record.id))
-        return close_event(self._direct, event, a_draft(AuditEvent.BREAK_GLASS_CLOSED))
+        return close_event(self._direct, event, a_draft(AuditAction.BREAK_GLASS_CLOSED))
 
     def _is_in_record(self) -> bool:
         is_there = self.read() is not None

@@ -64,7 +64,7 @@ class StalledSink(RecordingSink):
         self._changed = threading.Condition()
         self._is_released = False
         self.stalled: list[str | None] = []
-        self.most_waiting = 0
+        self.max_waiting = 0
 
     @property
     def waiting(self) -> int:
@@ -75,7 +75,7 @@ class StalledSink(RecordingSink):
         with self._changed:
             if self._profile in {None, entry.profile}:
                 self.stalled.append(entry.profile)
-                self.most_waiting = max(self.most_waiting, self.waiting)
+                self.max_waiting = max(self.max_waiting, self.waiting)
                 self._changed.notify_all()
                 released = self._changed.wait_for(lambda: self._is_released, PATIENCE_SECONDS)
                 self.stalled.remove(entry.profile)

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from core.actor import UserId
-from core.audit.trail import REFUSED, AuditEntry, AuditEvent, AuditKeyring
+from core.audit.trail import REFUSED, AuditAction, AuditEntry, AuditKeyring
 from core.audit.verification import verify_trail
 from core.request import RequestId, RequestStatus
 from core.stores import Stores
@@ -127,7 +127,7 @@ def _check_decided(stores: Stores, told: Told) -> None:
     assert stored == approved
     assert (stored.status, str(stored.approver)) == (RequestStatus.APPROVED, APPROVERS[0])
     events = [entry.event for entry in stores.audit.get_chain(stored.chain)]
-    assert events == [AuditEvent.REQUEST_SUBMITTED, AuditEvent.REQUEST_APPROVED]
+    assert events == [AuditAction.REQUEST_SUBMITTED, AuditAction.REQUEST_APPROVED]
     assert list(verify_trail(stores, AuditKeyring(), BEGIN)) == []
 
 

@@ -11,7 +11,7 @@ from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection
 from core.stores.sqlite import SqliteStores
-from tests.end_to_end.stage import Stage
+from tests.end_to_end.stage import Harness
 from tests.harness.aws import dynamodb_client
 from tests.harness.tables import make_tables
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def stage(stores: Stores, clock: FrozenClock) -> Iterator[Stage]:
-    with Stage(stores, clock) as stage:
+def stage(stores: Stores, clock: FrozenClock) -> Iterator[Harness]:
+    with Harness(stores, clock) as stage:
         yield stage
 
 

@@ -19,8 +19,8 @@ from bot.observability.metrics import Metrics, Transport
 from bot.settings import Address
 from bot.slack.installation import Installation
 from bot.transport.dispatcher import Dispatcher
-from bot.transport.http import HttpDoor
-from bot.transport.socket_mode import SocketDoor
+from bot.transport.http import HttpTransport
+from bot.transport.socket_mode import SocketModeTransport
 from bot.wiring import Bot, Services, build_bot, build_services
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bot.interactions.decision_queue import DecisionQueue
-    from core.mfa import SecondFactor
+    from core.mfa import MfaVerifier
     from core.stores.base import Stores
     from localslack.answer import Answer
     from tests.harness.clock import FrozenClock
@@ -93,7 +93,7 @@ def new_slack(clock: FrozenClock) -> LocalSlack:
     return slack
 
 
-class Stage:
+class Harness:
     """The bot at work. `slack` is what people see and do; `stores` is what is true.
 
     With the `slack` of another stage it is a second instance, which gets every click from then on.
@@ -106,7 +106,7 @@ class Stage:
         queue: DecisionQueue | None = None,
         transport: Transport = Transport.HTTP,
         slack: LocalSlack | None = None,
-        second_factor: SecondFactor | None = None,
+        mfa: MfaVerifier | None = None,
     ) -> None:
         self.stores = stores
         self.clock = clock
@@ -114,7 +114,7 @@ class Stage:
         self._owns_slack = slack is None
         self.slack = slack if slack is not None else new_slack(clock)
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
-        self.services: Services = build_services(stores, parse_policy(POLICY), clock, second_factor=second_factor)
+        self.services: Services = build_services(stores, parse_policy(POLICY), clock, mfa=mfa)
         token = SecretStr(self.slack.bot_token)
         self.sink = SlackSink(open_client(token, self.slack.api_url), stores, self.services.policy, clock)
         self._teller = ThreadPoolExecutor(1, thread_name_prefix="teller")
@@ -129,11 +129,13 @@ class Stage:
         )
         metrics = Metrics()
         self._dispatcher = Dispatcher(self.bot.app, metrics)
-        self._door: HttpDoor | SocketDoor
+        self._door: HttpTransport | SocketModeTransport
         if transport is Transport.HTTP:
-            self._door = HttpDoor(self._dispatcher, metrics, self.slack.signing_secret, Address("127.0.0.1", 0))
+            self._door = HttpTransport(self._dispatcher, metrics, self.slack.signing_secret, Address("127.0.0.1", 0))
         else:
-            self._door = SocketDoor(self._dispatcher, metrics, self.client, self.slack.app_token, linger_seconds=0.05)
+            self._door = SocketModeTransport(
+                self._dispatcher, metrics, self.client, self.slack.app_token, linger_seconds=0.05
+            )
 
     def deliver(self) -> None:
         """Tell soon what is due, on a thread of its own."""
@@ -148,7 +150,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         self._door.start()
-        if isinstance(self._door, HttpDoor):
+        if isinstance(self._door, HttpTransport):
             self.slack.use_http(self._door.url)
         return self
 

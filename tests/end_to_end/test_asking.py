@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.request import RequestStatus
-from tests.end_to_end.stage import ACCESS, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, WHY, Stage, text_of, walk_text
+from tests.end_to_end.stage import ACCESS, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, WHY, Harness, text_of, walk_text
 
 if TYPE_CHECKING:
     from localslack.records import View
@@ -21,12 +21,12 @@ def filled_in(profile: str = "prod", duration: str = "1h", justification: str = 
     }
 
 
-def open_form(stage: Stage, user: str = MIRA) -> View:
+def open_form(stage: Harness, user: str = MIRA) -> View:
     assert not stage.access(user, "").failure
     return stage.modal(user)
 
 
-def test_one_line_asks_at_once_and_says_what_happens_next(stage: Stage) -> None:
+def test_one_line_asks_at_once_and_says_what_happens_next(stage: Harness) -> None:
     answer = stage.access(MIRA, f"prod 2h {WHY}")
 
     (request,) = stage.stores.requests.iterate()
@@ -46,7 +46,7 @@ def test_one_line_asks_at_once_and_says_what_happens_next(stage: Stage) -> None:
     ],
 )
 def test_a_mistake_in_one_line_says_how_to_say_it_right_and_asks_for_nothing(
-    stage: Stage, typed: str, told: str
+    stage: Harness, typed: str, told: str
 ) -> None:
     answer = stage.access(MIRA, typed)
 
@@ -55,7 +55,7 @@ def test_a_mistake_in_one_line_says_how_to_say_it_right_and_asks_for_nothing(
     assert list(stage.stores.requests.iterate()) == []
 
 
-def test_the_form_offers_what_this_person_may_ask_for_and_says_who_decides(stage: Stage) -> None:
+def test_the_form_offers_what_this_person_may_ask_for_and_says_who_decides(stage: Harness) -> None:
     mine, sams = open_form(stage), open_form(stage, SAM)
 
     def offered(view: View) -> list[str]:
@@ -67,7 +67,7 @@ def test_the_form_offers_what_this_person_may_ask_for_and_says_who_decides(stage
 
 
 @pytest.mark.parametrize("way", ["shortcut", "home"])
-def test_the_form_opens_from_anywhere(stage: Stage, way: str) -> None:
+def test_the_form_opens_from_anywhere(stage: Harness, way: str) -> None:
     if way == "shortcut":
         stage.slack.shortcut(MIRA, "request_access")
     else:
@@ -76,7 +76,7 @@ def test_the_form_opens_from_anywhere(stage: Stage, way: str) -> None:
     assert stage.modal(MIRA).callback_id == "request:form"
 
 
-def test_a_form_asks_and_says_so_in_its_place(stage: Stage) -> None:
+def test_a_form_asks_and_says_so_in_its_place(stage: Harness) -> None:
     answer = stage.slack.submit(MIRA, open_form(stage), filled_in())
 
     (request,) = stage.stores.requests.iterate()
@@ -93,7 +93,7 @@ def test_a_form_asks_and_says_so_in_its_place(stage: Stage) -> None:
     ],
 )
 def test_a_mistake_in_a_form_stands_in_its_field_and_keeps_what_was_typed(
-    stage: Stage, typed: dict[str, dict[str, object]], field: str, told: str
+    stage: Harness, typed: dict[str, dict[str, object]], field: str, told: str
 ) -> None:
     form = open_form(stage)
     answer = stage.slack.submit(MIRA, form, typed)
@@ -104,20 +104,20 @@ def test_a_mistake_in_a_form_stands_in_its_field_and_keeps_what_was_typed(
     assert list(stage.stores.requests.iterate()) == []
 
 
-def test_a_form_that_is_delivered_again_asks_once(stage: Stage) -> None:
+def test_a_form_that_is_delivered_again_asks_once(stage: Harness) -> None:
     answer = stage.slack.submit(MIRA, open_form(stage), filled_in())
     stage.slack.redeliver(answer)
 
     assert len(list(stage.stores.requests.iterate())) == 1
 
 
-def test_a_command_that_is_delivered_again_asks_once(stage: Stage) -> None:
+def test_a_command_that_is_delivered_again_asks_once(stage: Harness) -> None:
     stage.slack.redeliver(stage.access(MIRA, f"prod 2h {WHY}"))
 
     assert len(list(stage.stores.requests.iterate())) == 1
 
 
-def test_what_the_policy_approves_by_itself_is_approved_at_once(stage: Stage) -> None:
+def test_what_the_policy_approves_by_itself_is_approved_at_once(stage: Harness) -> None:
     answer = stage.access(SAM, f"staging 1h {WHY}")
 
     assert answer.message is not None
@@ -126,7 +126,7 @@ def test_what_the_policy_approves_by_itself_is_approved_at_once(stage: Stage) ->
 
 @pytest.mark.parametrize("user", [GUEST, ROBOT, STRANGER])
 @pytest.mark.parametrize("typed", [f"staging 1h {WHY}", "mine", "pending"])
-def test_who_is_no_full_member_gets_nothing_and_is_told_why(stage: Stage, user: str, typed: str) -> None:
+def test_who_is_no_full_member_gets_nothing_and_is_told_why(stage: Harness, user: str, typed: str) -> None:
     answer = stage.access(user, typed)
 
     assert answer.message is not None
@@ -134,14 +134,14 @@ def test_who_is_no_full_member_gets_nothing_and_is_told_why(stage: Stage, user: 
     assert list(stage.stores.requests.iterate()) == []
 
 
-def test_who_may_ask_for_nothing_is_told_so_in_words_instead_of_an_empty_form(stage: Stage) -> None:
+def test_who_may_ask_for_nothing_is_told_so_in_words_instead_of_an_empty_form(stage: Harness) -> None:
     stage.slack.shortcut(GUEST, "request_access")
 
     told = stage.slack.wait_until(lambda: stage.slack.dm(GUEST))
     assert "guest" in text_of(told[-1])
 
 
-def test_nobody_mentions_a_channel_or_forges_a_link_with_a_reason(stage: Stage) -> None:
+def test_nobody_mentions_a_channel_or_forges_a_link_with_a_reason(stage: Harness) -> None:
     spite = "<!channel> <https://evil.example|prod> *bold* _it_ `code` ~no~ :wave: @here &amp;"
     stage.access(MIRA, f"prod 2h {spite}")
     answer = stage.access(MIRA, "mine")
@@ -155,7 +155,7 @@ def test_nobody_mentions_a_channel_or_forges_a_link_with_a_reason(stage: Stage) 
     assert "evil.example" in text_of(answer.message)
 
 
-def test_the_list_of_ones_own_requests_has_pages_that_turn(stage: Stage) -> None:
+def test_the_list_of_ones_own_requests_has_pages_that_turn(stage: Harness) -> None:
     for _ in range(10):
         stage.ask()
     stage.access(MIRA, "mine")

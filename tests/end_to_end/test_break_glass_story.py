@@ -16,7 +16,7 @@ from core.actor import UserId
 from core.audit.trail import AuditKeyring
 from core.audit.verification import verify_trail
 from core.break_glass import BreakGlassEvent, EventStatus
-from tests.end_to_end.stage import ACCESS, AIKO, EMERGENCY, JON, MIRA, PAIRS, SAM, Stage, text_of, walk_text
+from tests.end_to_end.stage import ACCESS, AIKO, EMERGENCY, JON, MIRA, PAIRS, SAM, Harness, text_of, walk_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,13 +43,13 @@ def code(place: str, clock: FrozenClock) -> Callable[[], str]:
 @pytest.fixture(params=Transport)
 def stage(
     request: pytest.FixtureRequest, stores_on_each_engine: Stores, clock: FrozenClock, place: str
-) -> Iterator[Stage]:
+) -> Iterator[Harness]:
     factor = Totp(open_secrets(place))
-    with Stage(stores_on_each_engine, clock, transport=request.param, second_factor=factor) as stage:
+    with Harness(stores_on_each_engine, clock, transport=request.param, mfa=factor) as stage:
         yield stage
 
 
-def card_in(stage: Stage, channel: str, *says: str) -> Message:
+def card_in(stage: Harness, channel: str, *says: str) -> Message:
     """The card in this channel, as soon as it says all of this."""
 
     def find() -> Message | None:
@@ -63,7 +63,7 @@ def card_in(stage: Stage, channel: str, *says: str) -> Message:
     return found
 
 
-def dm_that_says(stage: Stage, user: str, what: str) -> Message:
+def dm_that_says(stage: Harness, user: str, what: str) -> Message:
     found = stage.slack.wait_until(lambda: next((each for each in stage.slack.dm(user) if what in text_of(each)), None))
     assert found is not None
     return found
@@ -79,7 +79,7 @@ def filled_in(code: str) -> dict[str, dict[str, object]]:
     }
 
 
-def opened_by(stage: Stage, user: str, act: Callable[[], object]) -> View:
+def opened_by(stage: Harness, user: str, act: Callable[[], object]) -> View:
     """The form that this act opens: another one than what may still be on the screen."""
     before = stage.slack.modal(user)
     act()
@@ -93,11 +93,11 @@ def opened_by(stage: Stage, user: str, act: Callable[[], object]) -> View:
     return form
 
 
-def open_form(stage: Stage) -> View:
+def open_form(stage: Harness) -> View:
     return opened_by(stage, SAM, lambda: stage.break_glass(SAM, f"vault incident 30m {EMERGENCY}"))
 
 
-def declare(stage: Stage, code: str, form: View | None = None) -> BreakGlassEvent:
+def declare(stage: Harness, code: str, form: View | None = None) -> BreakGlassEvent:
     answer = stage.slack.submit(SAM, form or open_form(stage), filled_in(code))
     assert answer.view is not None, answer.errors
     assert "You have `vault`" in " ".join(walk_text(answer.view.blocks))
@@ -105,7 +105,7 @@ def declare(stage: Stage, code: str, form: View | None = None) -> BreakGlassEven
     return event
 
 
-def test_from_the_declaration_to_the_review(stage: Stage, code: Callable[[], str]) -> None:
+def test_from_the_declaration_to_the_review(stage: Harness, code: Callable[[], str]) -> None:
     form = open_form(stage)
     assert EMERGENCY in str(form.blocks), "what was typed stands in the form that asks for the code"
     wrong = f"{(int(code()) + 1) % 10**6:06d}"
@@ -166,7 +166,7 @@ def test_from_the_declaration_to_the_review(stage: Stage, code: Callable[[], str
     assert list(verify_trail(stage.stores, AuditKeyring(), stage.clock.now())) == []
 
 
-def test_one_code_opens_one_event_and_five_wrong_ones_lock(stage: Stage, code: Callable[[], str]) -> None:
+def test_one_code_opens_one_event_and_five_wrong_ones_lock(stage: Harness, code: Callable[[], str]) -> None:
     used = code()
     event = declare(stage, used)
     stage.break_glass(SAM, f"close {event.id} the replica took over")
@@ -183,7 +183,7 @@ def test_one_code_opens_one_event_and_five_wrong_ones_lock(stage: Stage, code: C
     assert declare(stage, code()).mfa_verified
 
 
-def test_two_approvers_close_at_once_and_both_hear_who_it_was(stage: Stage, code: Callable[[], str]) -> None:
+def test_two_approvers_close_at_once_and_both_hear_who_it_was(stage: Harness, code: Callable[[], str]) -> None:
     event = declare(stage, code())
     first = stage.break_glass(JON, f"close {event.id} we saw it end")
     second = stage.break_glass(AIKO, f"close {event.id} we saw it end")
@@ -194,11 +194,11 @@ def test_two_approvers_close_at_once_and_both_hear_who_it_was(stage: Stage, code
     dm_that_says(stage, SAM, f"was closed by <@{JON}>")
 
 
-def _flushed(stage: Stage) -> bool:
+def _flushed(stage: Harness) -> bool:
     stage.stores.refusals.flush()
     stage.deliver()
     return True
 
 
-def _said_in(stage: Stage, channel: str) -> str:
+def _said_in(stage: Harness, channel: str) -> str:
     return " ".join(text_of(each) for each in stage.slack.messages(channel))

@@ -21,7 +21,7 @@ from tests.end_to_end.stage import (
     ROBOT,
     SAM,
     STRANGER,
-    Stage,
+    Harness,
     said,
     text_of,
     walk_text,
@@ -41,7 +41,7 @@ def filled_in(reason: str = "incident", duration: str = "1h", why: str = EMERGEN
     }
 
 
-def test_one_line_gives_access_at_once_and_says_until_when(stage: Stage) -> None:
+def test_one_line_gives_access_at_once_and_says_until_when(stage: Harness) -> None:
     answer = stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}")
 
     (event,) = stage.stores.break_glass.iterate()
@@ -51,7 +51,7 @@ def test_one_line_gives_access_at_once_and_says_until_when(stage: Stage) -> None
     assert stage.services.break_glass.find_access(UserId(SAM), event.profile) is not None
 
 
-def test_the_form_gives_access_too(stage: Stage) -> None:
+def test_the_form_gives_access_too(stage: Harness) -> None:
     stage.break_glass(SAM, "")
     answer = stage.slack.submit(SAM, stage.modal(SAM), filled_in())
 
@@ -60,7 +60,7 @@ def test_the_form_gives_access_too(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("way", ["command", "form"])
-def test_a_declaration_that_is_delivered_again_is_one(stage: Stage, way: str) -> None:
+def test_a_declaration_that_is_delivered_again_is_one(stage: Harness, way: str) -> None:
     if way == "command":
         answer = stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}")
     else:
@@ -73,7 +73,7 @@ def test_a_declaration_that_is_delivered_again_is_one(stage: Stage, way: str) ->
     assert list(stage.stores.break_glass.iterate()) == [event]
 
 
-def test_only_who_needs_a_code_gets_a_form_for_what_they_typed(stage: Stage) -> None:
+def test_only_who_needs_a_code_gets_a_form_for_what_they_typed(stage: Harness) -> None:
     for user in (JON, SAM):
         stage.break_glass(user, "help")
         stage.break_glass(user, "active")
@@ -86,7 +86,7 @@ def test_only_who_needs_a_code_gets_a_form_for_what_they_typed(stage: Stage) -> 
     assert len(list(stage.stores.break_glass.iterate())) == 1
 
 
-def test_a_place_that_is_no_channel_keeps_nobody_from_access(stage: Stage) -> None:
+def test_a_place_that_is_no_channel_keeps_nobody_from_access(stage: Harness) -> None:
     sent = stage.break_glass(SAM, "help").payload
     stage.slack.send_forged(
         "slash_commands", {**sent, "channel_id": "../nowhere", "text": f"prod incident 1h {EMERGENCY}"}
@@ -97,7 +97,7 @@ def test_a_place_that_is_no_channel_keeps_nobody_from_access(stage: Stage) -> No
 
 
 @pytest.mark.parametrize("user", [JON, GUEST, ROBOT, STRANGER])
-def test_who_has_no_right_gets_no_access_and_reads_why(stage: Stage, user: str) -> None:
+def test_who_has_no_right_gets_no_access_and_reads_why(stage: Harness, user: str) -> None:
     answer = stage.break_glass(user, f"prod incident 1h {EMERGENCY}")
 
     assert "You cannot do this:" in said(answer)
@@ -114,12 +114,12 @@ def test_who_has_no_right_gets_no_access_and_reads_why(stage: Stage, user: str) 
         ("help", "opens the form"),
     ],
 )
-def test_a_mistake_says_how_to_say_it_right_and_gives_no_access(stage: Stage, typed: str, told: str) -> None:
+def test_a_mistake_says_how_to_say_it_right_and_gives_no_access(stage: Harness, typed: str, told: str) -> None:
     assert told in said(stage.break_glass(SAM, typed))
     assert list(stage.stores.break_glass.iterate()) == []
 
 
-def test_a_limit_says_which_one_and_when_it_ends(stage: Stage) -> None:
+def test_a_limit_says_which_one_and_when_it_ends(stage: Harness) -> None:
     event = stage.declare()
     assert "until" in said(stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}"))
     stage.services.break_glass.close(EventId(event.id), stage.actor(SAM), "the replica took over")
@@ -130,7 +130,7 @@ def test_a_limit_says_which_one_and_when_it_ends(stage: Stage) -> None:
     assert len(list(stage.stores.break_glass.iterate())) == 1
 
 
-def test_a_mistake_in_the_form_stands_in_its_field_and_keeps_what_was_typed(stage: Stage) -> None:
+def test_a_mistake_in_the_form_stands_in_its_field_and_keeps_what_was_typed(stage: Harness) -> None:
     stage.declare()
     stage.break_glass(SAM, "")
     form = stage.modal(SAM)
@@ -140,7 +140,7 @@ def test_a_mistake_in_the_form_stands_in_its_field_and_keeps_what_was_typed(stag
     assert stage.modal(SAM).id == form.id
 
 
-def test_when_the_store_is_away_nobody_is_told_that_they_have_access(stage: Stage, tmp_path: Path) -> None:
+def test_when_the_store_is_away_nobody_is_told_that_they_have_access(stage: Harness, tmp_path: Path) -> None:
     stage.break_glass(SAM, "help")
     with a_stalled_store(store_of(tmp_path)):
         answer = stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}")
@@ -151,7 +151,7 @@ def test_when_the_store_is_away_nobody_is_told_that_they_have_access(stage: Stag
     assert "You have `prod`" in text_of(stage.slack.ephemerals(SAM)[-1])
 
 
-def test_a_form_says_too_that_there_is_no_access_yet(stage: Stage, tmp_path: Path) -> None:
+def test_a_form_says_too_that_there_is_no_access_yet(stage: Harness, tmp_path: Path) -> None:
     stage.break_glass(SAM, "")
     form = stage.modal(SAM)
     with a_stalled_store(store_of(tmp_path)):
@@ -159,7 +159,7 @@ def test_a_form_says_too_that_there_is_no_access_yet(stage: Stage, tmp_path: Pat
     stage.slack.wait_until(lambda: "You have `prod`" in " ".join(walk_text(stage.modal(SAM).blocks)))
 
 
-def test_the_form_opens_while_slack_does_not_say_who_it_is(stage: Stage) -> None:
+def test_the_form_opens_while_slack_does_not_say_who_it_is(stage: Harness) -> None:
     stage.break_glass(SAM, "active")
     stage.clock.advance(timedelta(hours=1))
     stage.slack.faults.next(Stall(), "users.info", times=None)
@@ -169,7 +169,7 @@ def test_the_form_opens_while_slack_does_not_say_who_it_is(stage: Stage) -> None
 
 
 def test_when_the_store_cannot_be_reached_the_way_around_it_is_told(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    stage: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     stage.break_glass(SAM, "help")
     stage.stores.close()
@@ -180,7 +180,7 @@ def test_when_the_store_cannot_be_reached_the_way_around_it_is_told(
     assert "a click could not be decided: StoreUnavailable" in caplog.text
 
 
-def test_a_request_that_cannot_wait_is_replaced_by_the_event(stage: Stage) -> None:
+def test_a_request_that_cannot_wait_is_replaced_by_the_event(stage: Harness) -> None:
     request = stage.ask(MIRA)
     asked = stage.slack.ephemerals(MIRA)[-1]
     stage.slack.press(MIRA, asked, DECLARE_INSTEAD)
@@ -192,7 +192,7 @@ def test_a_request_that_cannot_wait_is_replaced_by_the_event(stage: Stage) -> No
     assert event.instead_of == request.id
 
 
-def test_the_form_to_replace_a_request_is_for_its_profile_and_opens_without_a_store(stage: Stage) -> None:
+def test_the_form_to_replace_a_request_is_for_its_profile_and_opens_without_a_store(stage: Harness) -> None:
     stage.ask(SAM, "vault", "1h")
     stage.slack.press(SAM, stage.slack.ephemerals(SAM)[-1], DECLARE_INSTEAD)
     form = str(stage.modal(SAM).blocks)
@@ -205,7 +205,7 @@ def test_the_form_to_replace_a_request_is_for_its_profile_and_opens_without_a_st
     assert "Production account" in str(stage.modal(SAM).blocks)
 
 
-def test_nobody_replaces_the_request_of_somebody_else(stage: Stage) -> None:
+def test_nobody_replaces_the_request_of_somebody_else(stage: Harness) -> None:
     request = stage.ask(MIRA)
     pressed = stage.slack.press(MIRA, stage.slack.ephemerals(MIRA)[-1], DECLARE_INSTEAD)
     trigger = stage.slack.backend.tickets.new_trigger(SAM)

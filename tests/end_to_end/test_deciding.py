@@ -15,14 +15,14 @@ from core.request import RequestStatus
 from core.stores.base import Stores
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
-from tests.end_to_end.stage import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Stage, walk_text
+from tests.end_to_end.stage import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Harness, walk_text
 from tests.harness.clock import FrozenClock
 
 APPROVED, DENIED, PENDING = RequestStatus.APPROVED, RequestStatus.DENIED, RequestStatus.PENDING
 NO_ID = {"value": "0" * 16}
 
 
-def test_approve_opens_the_window_and_says_until_when(stage: Stage) -> None:
+def test_approve_opens_the_window_and_says_until_when(stage: Harness) -> None:
     request = stage.ask()
     stage.slack.press(JON, stage.card(request), APPROVE)
 
@@ -30,7 +30,7 @@ def test_approve_opens_the_window_and_says_until_when(stage: Stage) -> None:
     assert f"Approved. <@{MIRA}> has `prod` until" in stage.told(JON)
 
 
-def test_two_approvers_at_once_decide_once_and_both_hear_who(stage: Stage) -> None:
+def test_two_approvers_at_once_decide_once_and_both_hear_who(stage: Harness) -> None:
     request = stage.ask()
     card, together = stage.card(request), Barrier(2)
 
@@ -47,13 +47,13 @@ def test_two_approvers_at_once_decide_once_and_both_hear_who(stage: Stage) -> No
     assert "Approved." in stage.told(str(winner))
 
 
-def test_a_click_in_a_second_instance_is_judged_by_the_same_record(stage: Stage, tmp_path: Path) -> None:
+def test_a_click_in_a_second_instance_is_judged_by_the_same_record(stage: Harness, tmp_path: Path) -> None:
     request, waiting = stage.ask(), stage.ask()
     card, other = stage.card(request), stage.card(waiting)
     stage.slack.press(JON, card, APPROVE)
     with (
         closing(SqliteStores(str(tmp_path / "countersign.db"), StoreSettings(clock=stage.clock))) as stores,
-        Stage(stores, stage.clock, slack=stage.slack) as second,
+        Harness(stores, stage.clock, slack=stage.slack) as second,
     ):
         second.slack.press(AIKO, card, APPROVE)
         assert f"already approved by <@{JON}>" in stage.told(AIKO)
@@ -63,7 +63,7 @@ def test_a_click_in_a_second_instance_is_judged_by_the_same_record(stage: Stage,
     assert stage.stored(waiting).approver == AIKO
 
 
-def test_a_double_click_counts_once_and_says_the_same_twice(stage: Stage) -> None:
+def test_a_double_click_counts_once_and_says_the_same_twice(stage: Harness) -> None:
     request = stage.ask(SAM, "vault", "1h")
     card = stage.card(request)
     stage.slack.press(JON, card, APPROVE)
@@ -74,7 +74,7 @@ def test_a_double_click_counts_once_and_says_the_same_twice(stage: Stage) -> Non
     assert len(stage.stored(request).approvals) == 1
 
 
-def test_a_click_that_slack_delivers_again_changes_nothing(stage: Stage) -> None:
+def test_a_click_that_slack_delivers_again_changes_nothing(stage: Harness) -> None:
     request = stage.ask()
     answer = stage.slack.press(JON, stage.card(request), APPROVE)
     decided = stage.stored(request)
@@ -83,7 +83,7 @@ def test_a_click_that_slack_delivers_again_changes_nothing(stage: Stage) -> None
     assert stage.stored(request) == decided
 
 
-def test_a_click_after_the_deadline_expires_the_request_and_says_so(stage: Stage) -> None:
+def test_a_click_after_the_deadline_expires_the_request_and_says_so(stage: Harness) -> None:
     request = stage.ask()
     card = stage.card(request)
     stage.clock.advance(timedelta(hours=24))
@@ -93,7 +93,7 @@ def test_a_click_after_the_deadline_expires_the_request_and_says_so(stage: Stage
     assert "This was already expired just now. Nothing was changed." in stage.told(JON)
 
 
-def test_a_click_on_a_cancelled_request_says_who_cancelled_it(stage: Stage) -> None:
+def test_a_click_on_a_cancelled_request_says_who_cancelled_it(stage: Harness) -> None:
     request = stage.ask()
     card = stage.card(request)
     stage.slack.press(MIRA, card, CANCEL)
@@ -105,7 +105,7 @@ def test_a_click_on_a_cancelled_request_says_who_cancelled_it(stage: Stage) -> N
     assert f"This was already cancelled by <@{MIRA}> 2 minutes ago. Nothing was changed." in stage.told(JON)
 
 
-def test_nobody_decides_on_their_own_request_though_the_policy_names_them(stage: Stage) -> None:
+def test_nobody_decides_on_their_own_request_though_the_policy_names_them(stage: Harness) -> None:
     request = stage.ask(MIRA)
     stage.slack.press(MIRA, stage.card(request), APPROVE)
 
@@ -115,7 +115,7 @@ def test_nobody_decides_on_their_own_request_though_the_policy_names_them(stage:
 
 @pytest.mark.parametrize("user", [SAM, GUEST, ROBOT, STRANGER])
 @pytest.mark.parametrize("button", [APPROVE, CANCEL])
-def test_who_has_no_right_changes_nothing_and_reads_why(stage: Stage, user: str, button: str) -> None:
+def test_who_has_no_right_changes_nothing_and_reads_why(stage: Harness, user: str, button: str) -> None:
     request = stage.ask()
     stage.slack.press(user, stage.card(request), button)
 
@@ -123,7 +123,7 @@ def test_who_has_no_right_changes_nothing_and_reads_why(stage: Stage, user: str,
     assert "Nothing was changed." in stage.told(user)
 
 
-def test_a_denial_asks_why_and_ends_the_request(stage: Stage) -> None:
+def test_a_denial_asks_why_and_ends_the_request(stage: Harness) -> None:
     request = stage.ask()
     stage.slack.press(JON, stage.card(request), DENY)
     answer = stage.slack.submit(JON, stage.modal(JON), {"reason": {"answer": "Not during the freeze"}})
@@ -134,7 +134,7 @@ def test_a_denial_asks_why_and_ends_the_request(stage: Stage) -> None:
     assert f"Denied. <@{MIRA}> is told, with your reason." in " ".join(walk_text(answer.view.blocks))
 
 
-def test_a_denial_without_a_reason_is_a_mistake_in_its_field(stage: Stage) -> None:
+def test_a_denial_without_a_reason_is_a_mistake_in_its_field(stage: Harness) -> None:
     request = stage.ask()
     stage.slack.press(JON, stage.card(request), DENY)
     answer = stage.slack.submit(JON, stage.modal(JON), {"reason": {"answer": "  no  "}})
@@ -143,7 +143,7 @@ def test_a_denial_without_a_reason_is_a_mistake_in_its_field(stage: Stage) -> No
     assert stage.status(request) is PENDING
 
 
-def test_a_denial_that_comes_too_late_says_who_was_quicker(stage: Stage) -> None:
+def test_a_denial_that_comes_too_late_says_who_was_quicker(stage: Harness) -> None:
     request = stage.ask()
     card = stage.card(request)
     stage.slack.press(JON, card, DENY)
@@ -156,7 +156,7 @@ def test_a_denial_that_comes_too_late_says_who_was_quicker(stage: Stage) -> None
     assert f"already approved by <@{AIKO}>" in " ".join(walk_text(answer.view.blocks))
 
 
-def test_an_approval_may_carry_a_comment(stage: Stage) -> None:
+def test_an_approval_may_carry_a_comment(stage: Harness) -> None:
     request = stage.ask()
     stage.slack.press(JON, stage.card(request), MORE, f"comment:{request.id}")
     stage.slack.submit(JON, stage.modal(JON), {"comment": {"answer": "Tell me when it is done"}})
@@ -165,7 +165,7 @@ def test_an_approval_may_carry_a_comment(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("where", ["home", "list"])
-def test_what_waits_can_be_decided_from_home_and_from_the_list(stage: Stage, where: str) -> None:
+def test_what_waits_can_be_decided_from_home_and_from_the_list(stage: Harness, where: str) -> None:
     request = stage.ask()
     if where == "home":
         home = stage.home(JON)
@@ -182,7 +182,7 @@ def test_what_waits_can_be_decided_from_home_and_from_the_list(stage: Stage, whe
     assert f"Approved. <@{MIRA}> has `prod` until" in told
 
 
-def test_nobody_is_shown_what_neither_is_theirs_nor_waits_for_them(stage: Stage) -> None:
+def test_nobody_is_shown_what_neither_is_theirs_nor_waits_for_them(stage: Harness) -> None:
     stage.ask()
     answer = stage.access(SAM, "pending")
 
@@ -191,7 +191,7 @@ def test_nobody_is_shown_what_neither_is_theirs_nor_waits_for_them(stage: Stage)
     assert APPROVE not in str(stage.home(SAM).blocks)
 
 
-def test_what_somebody_voted_on_already_does_not_wait_for_them_any_more(stage: Stage) -> None:
+def test_what_somebody_voted_on_already_does_not_wait_for_them_any_more(stage: Harness) -> None:
     request = stage.ask(SAM, "vault", "1h")
     stage.slack.press(JON, stage.card(request), APPROVE)
 
@@ -202,7 +202,7 @@ def test_what_somebody_voted_on_already_does_not_wait_for_them_any_more(stage: S
     assert request.id in waiting(AIKO)
 
 
-def test_the_record_decides_and_not_the_message_that_was_pressed(stage: Stage) -> None:
+def test_the_record_decides_and_not_the_message_that_was_pressed(stage: Harness) -> None:
     """The button of another request's card, as no client would send it: only the id counts."""
     mine, other = stage.ask(), stage.ask(JON)
     payload = stage.slack.press(AIKO, stage.card(mine), APPROVE).payload
@@ -214,7 +214,7 @@ def test_the_record_decides_and_not_the_message_that_was_pressed(stage: Stage) -
 
 
 @pytest.mark.parametrize("value", ["0" * 16, "", "REQUEST#1", "x" * 2000])
-def test_a_button_that_leads_to_no_request_is_answered_in_words(stage: Stage, value: str) -> None:
+def test_a_button_that_leads_to_no_request_is_answered_in_words(stage: Harness, value: str) -> None:
     request = stage.ask()
     stage.slack.press(SAM, stage.card(request), APPROVE)
     stage.told(SAM)
@@ -226,7 +226,7 @@ def test_a_button_that_leads_to_no_request_is_answered_in_words(stage: Stage, va
     assert "Nothing was changed." in stage.told(SAM)
 
 
-def test_a_button_of_an_older_version_is_answered_in_words(stage: Stage) -> None:
+def test_a_button_of_an_older_version_is_answered_in_words(stage: Harness) -> None:
     payload = stage.slack.press(SAM, stage.card(stage.ask()), APPROVE).payload
     stage.told(SAM)
     old = {**payload, "actions": [{**payload["actions"][0], "action_id": "approve_v0"}]}
@@ -235,7 +235,7 @@ def test_a_button_of_an_older_version_is_answered_in_words(stage: Stage) -> None
     assert "older version" in stage.told(SAM)
 
 
-def _shown_at_home(stage: Stage, before: str) -> str:
+def _shown_at_home(stage: Harness, before: str) -> str:
     home = stage.slack.home(JON)
     return " ".join(walk_text(home.blocks)) if home is not None and home.hash != before else ""
 
@@ -246,7 +246,7 @@ def test_what_another_slack_app_left_in_the_environment_changes_nothing(
     # Bolt reads these by itself, and takes an app with the first two for one that is installed by OAuth.
     for name in ("CLIENT_ID", "CLIENT_SECRET", "BOT_TOKEN", "SIGNING_SECRET", "VERIFICATION_TOKEN"):
         monkeypatch.setenv(f"SLACK_{name}", "of-another-app")
-    with Stage(stores, clock) as stage:
+    with Harness(stores, clock) as stage:
         request = stage.ask()
         stage.slack.press(JON, stage.card(request), APPROVE)
 

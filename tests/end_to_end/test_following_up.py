@@ -17,7 +17,7 @@ from tests.end_to_end.stage import (
     JON,
     MIRA,
     SAM,
-    Stage,
+    Harness,
     said,
     text_of,
 )
@@ -33,11 +33,11 @@ FOUND = {
 }
 
 
-def stored(stage: Stage, event: BreakGlassEvent) -> BreakGlassEvent:
+def stored(stage: Harness, event: BreakGlassEvent) -> BreakGlassEvent:
     return stage.stores.break_glass.get(EventId(event.id))
 
 
-def press_in_list(stage: Stage, user: str, which: str, button: str) -> None:
+def press_in_list(stage: Harness, user: str, which: str, button: str) -> None:
     """Press a button of the event that a list shows."""
     stage.break_glass(user, which)
     stage.slack.press(user, stage.slack.ephemerals(user)[-1], button)
@@ -45,7 +45,7 @@ def press_in_list(stage: Stage, user: str, which: str, button: str) -> None:
 
 
 @pytest.mark.parametrize("user", [SAM, JON])
-def test_its_invoker_or_an_approver_closes_it_with_a_reason(stage: Stage, user: str) -> None:
+def test_its_invoker_or_an_approver_closes_it_with_a_reason(stage: Harness, user: str) -> None:
     event = stage.declare()
     press_in_list(stage, user, "active", CLOSE)
     answer = stage.slack.submit(user, stage.modal(user), CLOSED_BECAUSE)
@@ -59,7 +59,7 @@ def test_its_invoker_or_an_approver_closes_it_with_a_reason(stage: Stage, user: 
     )
 
 
-def test_a_reason_that_says_nothing_stands_in_its_field(stage: Stage) -> None:
+def test_a_reason_that_says_nothing_stands_in_its_field(stage: Harness) -> None:
     event = stage.declare()
     press_in_list(stage, JON, "active", CLOSE)
     short = stage.slack.submit(JON, stage.modal(JON), {"reason": {"answer": "ok "}})
@@ -72,7 +72,7 @@ def test_a_reason_that_says_nothing_stands_in_its_field(stage: Stage) -> None:
     assert stored(stage, event).review is None
 
 
-def test_a_line_closes_it_too_and_a_second_close_says_who_was_first(stage: Stage) -> None:
+def test_a_line_closes_it_too_and_a_second_close_says_who_was_first(stage: Harness) -> None:
     event = stage.declare()
     assert "Closed." in said(stage.break_glass(JON, f"close {event.id} it is up again"))
     stage.clock.advance(timedelta(minutes=2))
@@ -82,7 +82,7 @@ def test_a_line_closes_it_too_and_a_second_close_says_who_was_first(stage: Stage
     assert stored(stage, event).closed_by == JON
 
 
-def test_a_close_after_the_end_says_that_its_time_had_passed(stage: Stage) -> None:
+def test_a_close_after_the_end_says_that_its_time_had_passed(stage: Harness) -> None:
     event = stage.declare()
     stage.clock.advance(timedelta(hours=2))
     answer = said(stage.break_glass(SAM, f"close {event.id} it is up again"))
@@ -91,7 +91,7 @@ def test_a_close_after_the_end_says_that_its_time_had_passed(stage: Stage) -> No
     assert stored(stage, event).status is EventStatus.EXPIRED
 
 
-def test_nobody_else_closes_it_or_sees_it(stage: Stage) -> None:
+def test_nobody_else_closes_it_or_sees_it(stage: Harness) -> None:
     event = stage.declare(MIRA)
 
     assert "You cannot do this" in said(stage.break_glass(SAM, f"close {event.id} it is up again"))
@@ -99,7 +99,7 @@ def test_nobody_else_closes_it_or_sees_it(stage: Stage) -> None:
     assert stored(stage, event).status is EventStatus.ACTIVE
 
 
-def test_an_ended_event_waits_for_the_review_of_somebody_else(stage: Stage) -> None:
+def test_an_ended_event_waits_for_the_review_of_somebody_else(stage: Harness) -> None:
     event = stage.declare()
     stage.break_glass(SAM, f"close {event.id} it is up again")
     assert event.id not in said(stage.break_glass(SAM, "reviews"))
@@ -117,7 +117,7 @@ def test_an_ended_event_waits_for_the_review_of_somebody_else(stage: Stage) -> N
     assert event.id not in said(stage.break_glass(AIKO, "reviews"))
 
 
-def test_nobody_reviews_their_own_event(stage: Stage) -> None:
+def test_nobody_reviews_their_own_event(stage: Harness) -> None:
     event = stage.declare(MIRA)
     stage.break_glass(MIRA, f"close {event.id} it is up again")
     press_in_list(stage, JON, "reviews", REVIEW)
@@ -128,7 +128,7 @@ def test_nobody_reviews_their_own_event(stage: Stage) -> None:
     assert stored(stage, event).review is None
 
 
-def test_the_timeline_is_for_those_who_may_act_on_the_event(stage: Stage) -> None:
+def test_the_timeline_is_for_those_who_may_act_on_the_event(stage: Harness) -> None:
     event = stage.declare(MIRA)
     stage.break_glass(JON, "active")
     shown = stage.slack.ephemerals(JON)[-1]
@@ -146,7 +146,7 @@ def test_the_timeline_is_for_those_who_may_act_on_the_event(stage: Stage) -> Non
 
 
 @pytest.mark.parametrize("which", ["active", "reviews"])
-def test_who_became_a_guest_is_shown_no_list(stage: Stage, which: str) -> None:
+def test_who_became_a_guest_is_shown_no_list(stage: Harness, which: str) -> None:
     event = stage.declare()
     if which == "reviews":
         stage.break_glass(SAM, f"close {event.id} it is up again")
@@ -158,7 +158,7 @@ def test_who_became_a_guest_is_shown_no_list(stage: Stage, which: str) -> None:
     assert event.id not in answer
 
 
-def test_who_became_a_guest_turns_no_page(stage: Stage) -> None:
+def test_who_became_a_guest_turns_no_page(stage: Harness) -> None:
     event = stage.declare()
     stage.break_glass(JON, "active")
     pressed = stage.slack.press(JON, stage.slack.ephemerals(JON)[-1], TIMELINE).payload
@@ -171,7 +171,7 @@ def test_who_became_a_guest_turns_no_page(stage: Stage) -> None:
     assert event.id not in str([each.blocks for each in stage.slack.ephemerals(JON) if "guest" in text_of(each)])
 
 
-def test_home_shows_what_is_live_and_what_waits_for_review(stage: Stage) -> None:
+def test_home_shows_what_is_live_and_what_waits_for_review(stage: Harness) -> None:
     event = stage.declare(MIRA)
     assert event.id in str(stage.home(MIRA).blocks)
     assert event.id not in str(stage.home(SAM).blocks)
@@ -189,7 +189,7 @@ def _with_notes(view: dict[str, object]) -> dict[str, object]:
     return {**view, "state": {**state, "values": {**state["values"], **values}}}
 
 
-def _make_guest(stage: Stage, user: str) -> None:
+def _make_guest(stage: Harness, user: str) -> None:
     """Somebody becomes a guest, and Slack's event about it is lost."""
     stage.slack.workspace.add(Person(id=user, name=user[2:].lower(), is_restricted=True))
     stage.clock.advance(timedelta(minutes=10))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bot.views.request.card import APPROVE, DENY, MORE
 from core.actor import is_person
 from core.request import RequestStatus
-from tests.end_to_end.stage import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Stage
+from tests.end_to_end.stage import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Harness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ ODD: Final = st.one_of(
 class Theatre:
     """A stage with one payload of each kind, as the real client sent it."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Harness) -> None:
         self.stage = stage
         slack = stage.slack
         request = stage.ask()
@@ -98,7 +98,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
     path: Path = tmp_path_factory.mktemp("fuzzing") / "countersign.db"
     clock = FrozenClock()
     stores = SqliteStores(str(path), StoreSettings(clock=clock))
-    with Stage(stores, clock) as stage:
+    with Harness(stores, clock) as stage:
         yield Theatre(stage)
     stores.close()
 
@@ -150,7 +150,7 @@ def test_a_payload_of_any_shape_is_answered_and_does_nothing_that_is_not_allowed
     assert_policy_holds(theatre.stage)
 
 
-def assert_policy_holds(stage: Stage) -> None:
+def assert_policy_holds(stage: Harness) -> None:
     """Nobody asked or decided whom the policy does not let."""
     for request in stage.stores.requests.iterate():
         assert request.requester in MAY_ASK[request.profile]

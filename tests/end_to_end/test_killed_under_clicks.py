@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from slack_sdk import WebClient
 
-from bot.interactions.decision_queue import PATIENCE_SECONDS
+from bot.interactions.decision_queue import TIMEOUT_SECONDS
 from bot.views.request.card import APPROVE, DENY, request_card
 from bot.views.request.decision_forms import DENY_CALLBACK
 from core.actor import Actor, UserGroupId, UserId
@@ -119,7 +119,7 @@ def take_samples(slack: LocalSlack, request: Request) -> Samples:
 
 
 def is_recorded(answer: Answer) -> bool:
-    return answer.failure is None and answer.seconds < PATIENCE_SECONDS
+    return answer.failure is None and answer.seconds < TIMEOUT_SECONDS
 
 
 def click_until_dead(slack: LocalSlack, samples: Samples, todo: Iterator[Request], recorded: Recorded) -> None:

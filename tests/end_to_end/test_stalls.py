@@ -14,7 +14,7 @@ from bot.views.request.card import APPROVE, DENY
 from core.request import RequestStatus
 from core.stores.base import Stores
 from localslack.faults import HangUp, Refuse, Stall
-from tests.end_to_end.stage import JON, MIRA, SAM, WHY, Stage, text_of, walk_text
+from tests.end_to_end.stage import JON, MIRA, SAM, WHY, Harness, text_of, walk_text
 from tests.harness.clock import FrozenClock
 
 
@@ -33,7 +33,7 @@ def store_of(tmp_path: Path) -> Path:
     return tmp_path / "countersign.db"
 
 
-def test_nothing_waits_for_slack_before_it_acknowledges(stage: Stage) -> None:
+def test_nothing_waits_for_slack_before_it_acknowledges(stage: Harness) -> None:
     request = stage.ask()
     card = stage.card(request)
     # Everybody was looked up once; from now on Slack answers nothing.
@@ -54,7 +54,7 @@ def test_nothing_waits_for_slack_before_it_acknowledges(stage: Stage) -> None:
 
 
 def test_a_press_that_the_store_does_not_answer_is_not_called_recorded_and_its_outcome_is_told(
-    stage: Stage, tmp_path: Path
+    stage: Harness, tmp_path: Path
 ) -> None:
     request = stage.ask()
     card = stage.card(request)
@@ -68,7 +68,7 @@ def test_a_press_that_the_store_does_not_answer_is_not_called_recorded_and_its_o
     assert stage.status(request) is RequestStatus.APPROVED
 
 
-def test_a_command_that_the_store_does_not_answer_says_so_and_tells_later(stage: Stage, tmp_path: Path) -> None:
+def test_a_command_that_the_store_does_not_answer_says_so_and_tells_later(stage: Harness, tmp_path: Path) -> None:
     stage.access(MIRA, "mine")
     with a_stalled_store(store_of(tmp_path)):
         answer = stage.access(MIRA, f"prod 2h {WHY}")
@@ -82,7 +82,7 @@ def test_a_command_that_the_store_does_not_answer_says_so_and_tells_later(stage:
 
 
 def test_a_form_that_the_store_does_not_answer_says_so_in_its_place_and_then_the_outcome(
-    stage: Stage, tmp_path: Path
+    stage: Harness, tmp_path: Path
 ) -> None:
     request = stage.ask()
     stage.slack.press(JON, stage.card(request), DENY)
@@ -96,7 +96,7 @@ def test_a_form_that_the_store_does_not_answer_says_so_in_its_place_and_then_the
     assert stage.status(request) is RequestStatus.DENIED
 
 
-def test_the_outcome_of_a_form_that_was_closed_comes_as_a_direct_message(stage: Stage, tmp_path: Path) -> None:
+def test_the_outcome_of_a_form_that_was_closed_comes_as_a_direct_message(stage: Harness, tmp_path: Path) -> None:
     request = stage.ask()
     stage.slack.press(JON, stage.card(request), DENY)
     form = stage.modal(JON)
@@ -109,7 +109,7 @@ def test_the_outcome_of_a_form_that_was_closed_comes_as_a_direct_message(stage: 
 
 
 def test_a_damaged_record_is_told_to_the_person_and_to_the_operators(
-    stage: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    stage: Harness, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = stage.ask()
     card = stage.card(request)
@@ -125,7 +125,7 @@ def test_a_damaged_record_is_told_to_the_person_and_to_the_operators(
 def test_when_too_much_waits_a_click_is_told_that_nothing_was_recorded(
     stores: Stores, clock: FrozenClock, tmp_path: Path
 ) -> None:
-    with Stage(stores, clock, DecisionQueue(most_waiting=1)) as stage:
+    with Harness(stores, clock, DecisionQueue(max_waiting=1)) as stage:
         request, other = stage.ask(), stage.ask(SAM, "staging", "2h")
         first, second = stage.card(request), stage.card(other)
         with a_stalled_store(store_of(tmp_path)):
@@ -138,7 +138,7 @@ def test_when_too_much_waits_a_click_is_told_that_nothing_was_recorded(
         assert stage.status(other) is RequestStatus.PENDING
 
 
-def test_a_form_that_does_not_open_is_told_instead_of_nothing(stage: Stage) -> None:
+def test_a_form_that_does_not_open_is_told_instead_of_nothing(stage: Harness) -> None:
     card = stage.card(stage.ask())
     stage.slack.faults.next(Refuse("internal_error"), "views.open")
     stage.slack.press(JON, card, DENY)
@@ -146,7 +146,7 @@ def test_a_form_that_does_not_open_is_told_instead_of_nothing(stage: Stage) -> N
     assert "The form did not open" in stage.told(JON)
 
 
-def test_an_answer_that_slack_did_not_take_comes_as_a_direct_message(stage: Stage) -> None:
+def test_an_answer_that_slack_did_not_take_comes_as_a_direct_message(stage: Harness) -> None:
     card = stage.card(stage.ask())
     stage.slack.faults.next(HangUp(), "response_url")
     stage.slack.press(JON, card, APPROVE)

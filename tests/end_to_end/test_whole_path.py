@@ -10,7 +10,7 @@ import pytest
 from bot.observability.metrics import Transport
 from bot.views.request.card import APPROVE, CANCEL, DENY
 from core.request import RequestStatus
-from tests.end_to_end.stage import ACCESS, AIKO, JON, MIRA, SAM, WHY, Stage, text_of
+from tests.end_to_end.stage import ACCESS, AIKO, JON, MIRA, SAM, WHY, Harness, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,12 +26,12 @@ def stores(stores_on_each_engine: Stores) -> Stores:
 
 
 @pytest.fixture(params=Transport)
-def stage(request: pytest.FixtureRequest, stores: Stores, clock: FrozenClock) -> Iterator[Stage]:
-    with Stage(stores, clock, transport=request.param) as stage:
+def stage(request: pytest.FixtureRequest, stores: Stores, clock: FrozenClock) -> Iterator[Harness]:
+    with Harness(stores, clock, transport=request.param) as stage:
         yield stage
 
 
-def card_that_says(stage: Stage, what: str) -> Message:
+def card_that_says(stage: Harness, what: str) -> Message:
     def find() -> Message | None:
         return next(
             (each for each in stage.slack.messages(ACCESS) if what in text_of(each) and not each.thread_ts), None
@@ -42,7 +42,7 @@ def card_that_says(stage: Stage, what: str) -> Message:
     return found
 
 
-def test_a_request_is_asked_for_approved_and_told(stage: Stage) -> None:
+def test_a_request_is_asked_for_approved_and_told(stage: Harness) -> None:
     answer = stage.access(MIRA, f"prod 2h {WHY}")
     assert answer.message is not None
     assert "You asked for `prod` for 2h." in text_of(answer.message)
@@ -67,7 +67,7 @@ def test_a_request_is_asked_for_approved_and_told(stage: Stage) -> None:
     assert request.access_ends_at == request.decided_at + timedelta(hours=2)
 
 
-def test_a_request_is_denied_with_a_reason_that_its_requester_reads(stage: Stage) -> None:
+def test_a_request_is_denied_with_a_reason_that_its_requester_reads(stage: Harness) -> None:
     request = stage.ask()
     stage.slack.press(JON, stage.card(request), DENY)
     stage.slack.submit(JON, stage.modal(JON), {"reason": {"answer": "Not during the freeze"}})
@@ -77,7 +77,7 @@ def test_a_request_is_denied_with_a_reason_that_its_requester_reads(stage: Stage
     assert "Not during the freeze" in text_of(stage.slack.dm(MIRA)[-1])
 
 
-def test_a_click_on_a_stale_card_refreshes_it(stage: Stage) -> None:
+def test_a_click_on_a_stale_card_refreshes_it(stage: Harness) -> None:
     """Somebody's screen still shows the card with buttons, though the request was decided."""
     request = stage.ask()
     card = stage.card(request)
@@ -91,7 +91,7 @@ def test_a_click_on_a_stale_card_refreshes_it(stage: Stage) -> None:
     assert "Approved" in text_of(stage.card(request))
 
 
-def test_each_vote_of_a_quorum_shows_on_the_card_and_the_last_one_opens_the_window(stage: Stage) -> None:
+def test_each_vote_of_a_quorum_shows_on_the_card_and_the_last_one_opens_the_window(stage: Harness) -> None:
     request = stage.ask(MIRA, "vault", "1h")
     card = stage.card(request)
     stage.slack.press(JON, card, APPROVE)
@@ -110,7 +110,7 @@ def walk_ids(message: Message) -> list[str]:
     return [element.get("action_id", "") for block in message.blocks for element in block.get("elements", ())]
 
 
-def test_a_list_and_home_work_over_each_transport(stage: Stage) -> None:
+def test_a_list_and_home_work_over_each_transport(stage: Harness) -> None:
     request = stage.ask()
     answer = stage.access(JON, "pending")
     assert answer.message is not None

@@ -23,7 +23,7 @@ def code_at(person: str, now: datetime, *, steps: int = 0) -> str:
 
 @dataclass
 class WrittenCodes:
-    """A SecondFactor of these people, or of everybody. `asked` counts the codes that it looked at."""
+    """A MfaVerifier of these people, or of everybody. `asked` counts the codes that it looked at."""
 
     people: frozenset[str] | None = None
     asked: list[str] = field(default_factory=list)

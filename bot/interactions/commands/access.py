@@ -16,17 +16,17 @@ from bot.interactions.commands.tokens import (
     SHOWN,
     OpenForm,
     ShowHelp,
-    mend_duration,
     quoted,
     read_page,
     split_word,
+    suggest_duration,
     take_duration,
     take_length,
     unescape,
 )
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import shorten
-from bot.views.request.form import Asked
+from bot.views.request.form import RequestDraft
 from core.actor import check_profile_name
 from core.duration import format_duration, parse_duration
 from core.errors import InvalidInput
@@ -51,7 +51,7 @@ class ListPending:
     page: int = 1
 
 
-AccessCommand = OpenForm | ShowHelp | ListMine | ListPending | Asked
+AccessCommand = OpenForm | ShowHelp | ListMine | ListPending | RequestDraft
 _KEYWORDS: Final = ("help", "mine", "pending")
 
 
@@ -85,7 +85,7 @@ def _page_after(keyword: str, rest: str) -> int:
     )
 
 
-def _read_request(profile: str, rest: str) -> Asked:
+def _read_request(profile: str, rest: str) -> RequestDraft:
     if not rest:
         _refuse_one_word(profile)
     written, why = take_duration(rest)
@@ -104,7 +104,7 @@ def _read_request(profile: str, rest: str) -> Asked:
             f"Understood: the profile {profile}. {_say(mend_duration(written), why, profile)}",
         ) from error
     _check_one_duration(profile, written, why)
-    return Asked(profile, duration, _read_reason(profile, duration, why))
+    return RequestDraft(profile, duration, _read_reason(profile, duration, why))
 
 
 def _check_one_duration(profile: str, written: str, why: str) -> None:

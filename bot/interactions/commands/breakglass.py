@@ -16,16 +16,16 @@ from bot.interactions.commands.tokens import (
     SHOWN,
     OpenForm,
     ShowHelp,
-    mend_duration,
     quoted,
     read_page,
     split_word,
+    suggest_duration,
     take_duration,
     unescape,
 )
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import shorten
-from bot.views.break_glass.form import Declared
+from bot.views.break_glass.form import Declaration
 from core.actor import check_profile_name
 from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, EventId, ReasonCode
 from core.duration import format_duration, parse_duration
@@ -53,14 +53,14 @@ class ListReviews:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class CloseEvent:
     """End an event before its time."""
 
     event_id: EventId
     reason: str
 
 
-BreakGlassCommand = OpenForm | ShowHelp | ListActive | ListReviews | Close | Declared
+BreakGlassCommand = OpenForm | ShowHelp | ListActive | ListReviews | CloseEvent | Declaration
 _KEYWORDS: Final = ("help", "active", "reviews", "close")
 
 
@@ -97,7 +97,7 @@ def _page_after(keyword: str, rest: str) -> int:
     )
 
 
-def _read_close(rest: str) -> Close:
+def _read_close(rest: str) -> CloseEvent:
     written, reason = split_word(rest)
     try:
         event_id = EventId(check_record_id(written.strip("`").lower()))
@@ -108,10 +108,10 @@ def _read_close(rest: str) -> Close:
     if not reason:
         fix = f"Say why as well: {BREAK_GLASS} close {event_id} it is up again"
         raise InvalidInput("reason", "there is no reason here", fix)
-    return Close(event_id, clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1]))
+    return CloseEvent(event_id, clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1]))
 
 
-def _read_declaration(profile: str, rest: str) -> Declared:
+def _read_declaration(profile: str, rest: str) -> Declaration:
     if not rest:
         _refuse_one_word(profile)
     try:
@@ -122,7 +122,7 @@ def _read_declaration(profile: str, rest: str) -> Declared:
     reason_code = _read_reason_code(profile, word, after)
     written, why = take_duration(after)
     duration = _read_duration(profile, reason_code, written, why)
-    return Declared(profile, reason_code, duration, _read_why(profile, reason_code, duration, why))
+    return Declaration(profile, reason_code, duration, _read_why(profile, reason_code, duration, why))
 
 
 def _read_reason_code(profile: str, word: str, after: str) -> ReasonCode:
@@ -153,7 +153,7 @@ def _read_duration(profile: str, reason_code: ReasonCode, written: str, why: str
         is_word = not written.removeprefix("-")[:1].isdigit()
         said = f"{written} {why}".strip() if is_word else why
         problem = f"{quoted(written)} is not a duration" if is_word else error.problem
-        right = _say(profile, reason_code, "1h" if is_word else mend_duration(written), said)
+        right = _say(profile, reason_code, "1h" if is_word else suggest_duration(written), said)
         raise InvalidInput("duration", problem, f"{understood} {right}") from error
 
 

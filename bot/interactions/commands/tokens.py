@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.views.block_kit import shorten
-from bot.views.pagination import MOST_PAGES
+from bot.views.pagination import MAX_PAGES
 
 SHOWN: Final = 100
 """How much of what somebody typed is said back to them."""
@@ -84,7 +84,7 @@ def take_length(text: str) -> tuple[str, str]:
     return word, rest
 
 
-def mend_duration(written: str) -> str:
+def suggest_duration(written: str) -> str:
     """The duration that was meant, for the advice: `2h` for `2 hours`."""
     nearly = _NEARLY.fullmatch(written)
     return f"{nearly[1]}{nearly[2][0].lower()}" if nearly and int(nearly[1]) else "2h"
@@ -93,7 +93,7 @@ def mend_duration(written: str) -> str:
 def read_page(text: str) -> int | None:
     """The number of a page that a list may have; None: it is none."""
     page = int(text) if _NUMBER.fullmatch(text) else 0
-    return page if 1 <= page <= MOST_PAGES else None
+    return page if 1 <= page <= MAX_PAGES else None
 
 
 def quoted(text: str) -> str:

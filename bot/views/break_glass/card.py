@@ -16,14 +16,14 @@ from bot.views.block_kit import (
     actions,
     button,
     code,
+    context,
     countdown,
     heading,
     length,
+    mention,
     moment,
-    said,
-    small,
-    who,
-    words,
+    mrkdwn,
+    user_text,
 )
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.review import Review, Verdict
@@ -43,10 +43,10 @@ def break_glass_card(
 ) -> Message:
     """The card as it stands at this moment. `mentions` calls whom the policy names, in mrkdwn."""
     status = EventStatus.EXPIRED if event.is_overdue(now) else event.status
-    blocks: list[Block] = [heading(_headline(event, status)), words(_who_and_what(event, status))]
-    blocks.append(said(event.justification))
+    blocks: list[Block] = [heading(_headline(event, status)), mrkdwn(_who_and_what(event, status))]
+    blocks.append(user_text(event.justification))
     if status is EventStatus.ACTIVE:
-        blocks += [words(f":bell: {mentions}")] if mentions else []
+        blocks += [mrkdwn(f":bell: {mentions}")] if mentions else []
     else:
         blocks += _end(event, status)
     blocks.append(_small_print(event))
@@ -54,7 +54,9 @@ def break_glass_card(
         blocks += _review(event.review)
     elif status is not EventStatus.ACTIVE:
         due = f" by {moment(review_due)}" if review_due is not None else ""
-        blocks.append(words(f":mag: *Waits for a review*{due}, by somebody who may approve for {code(event.profile)}."))
+        blocks.append(
+            mrkdwn(f":mag: *Waits for a review*{due}, by somebody who may approve for {code(event.profile)}.")
+        )
     blocks.append(_buttons(event, status))
     return Message(text=summary(event, status), blocks=tuple(blocks))
 
@@ -90,21 +92,21 @@ def _end(event: BreakGlassEvent, status: EventStatus) -> list[Block]:
     if status is EventStatus.CLOSED and event.closed_at is not None:
         lasted = length(event.closed_at - event.created_at)
         line = f"*Closed* by {who(event.closed_by or '')} · {moment(event.closed_at)} · after {lasted}"
-        return [words(line), *([said(event.closed_reason)] if event.closed_reason is not None else [])]
-    return [words(f"*Expired* · {moment(event.expires_at)} · after {length(event.duration)}")]
+        return [mrkdwn(line), *([user_text(event.closed_reason)] if event.closed_reason is not None else [])]
+    return [mrkdwn(f"*Expired* · {moment(event.expires_at)} · after {length(event.duration)}")]
 
 
 def _review(review: Review) -> list[Block]:
     line = f":mag: *Reviewed: {VERDICTS[review.verdict]}* · {who(review.reviewer)} · {moment(review.at)}"
     # A link is text from a person, too: it is shown and leads nowhere by itself.
-    link = [said(review.follow_up)] if review.follow_up is not None else []
-    return [words(line), said(review.notes), *link]
+    link = [user_text(review.follow_up)] if review.follow_up is not None else []
+    return [mrkdwn(line), user_text(review.notes), *link]
 
 
 def _small_print(event: BreakGlassEvent) -> Block:
     verified = f"second factor: {event.mfa_method}" if event.mfa_method is not None else "no second factor"
     replaced = f" · instead of the request {code(event.instead_of)}" if event.instead_of is not None else ""
-    return small(
+    return context(
         f"{verified} · rule {code(event.rule)} · event {code(event.id)} · CloudTrail {code(event.request_id)}{replaced}"
     )
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bot.slack.payloads import Payload, find_object, find_text
-from bot.views.block_kit import Block, label, small
+from bot.slack.payloads import Payload, get_dict, get_str
+from bot.views.block_kit import Block, context, label
 from bot.views.break_glass.card import VERDICTS
 from bot.views.inputs import chosen, field, menu, option, text_box, typed
 from core.break_glass import REASON_LENGTH, EventId
@@ -59,12 +59,12 @@ def review_form(event_id: EventId) -> Block:
 
 def read_close_form(view: Payload) -> tuple[EventId, str]:
     """The event's id, and why it is closed. Raises InvalidInput for an id that is none."""
-    return _read_id(view), typed(find_object(view, "state", "values"), "reason")
+    return _read_id(view), typed(get_dict(view, "state", "values"), "reason")
 
 
 def read_review_form(view: Payload) -> tuple[EventId, Reviewed]:
     """The event's id, and what was found. Raises InvalidInput, naming the field."""
-    values = find_object(view, "state", "values")
+    values = get_dict(view, "state", "values")
     try:
         verdict = Verdict(chosen(values, "verdict") or "")
     except ValueError as error:
@@ -73,7 +73,7 @@ def read_review_form(view: Payload) -> tuple[EventId, Reviewed]:
 
 
 def _read_id(view: Payload) -> EventId:
-    return EventId(check_record_id(find_text(view, "private_metadata")))
+    return EventId(check_record_id(get_str(view, "private_metadata")))
 
 
 def _form(callback: str, event_id: EventId, title: str, submit: str, fields: list[Block]) -> Block:
@@ -84,5 +84,5 @@ def _form(callback: str, event_id: EventId, title: str, submit: str, fields: lis
         "title": label(title, 24),
         "submit": label(submit, 24),
         "close": label("Not now", 24),
-        "blocks": [*fields, small(f"Event `{event_id}`.")],
+        "blocks": [*fields, context(f"Event `{event_id}`.")],
     }

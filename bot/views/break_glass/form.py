@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from bot.slack.payloads import Payload, find_object, find_text
-from bot.views.block_kit import Block, code, label, length, moment, small, words
-from bot.views.inputs import MOST_OPTIONS, chosen, durations, field, menu, option, text_box, typed
+from bot.slack.payloads import Payload, get_dict, get_str
+from bot.views.block_kit import Block, code, context, label, length, moment, mrkdwn
+from bot.views.inputs import MAX_OPTIONS, chosen, durations, field, menu, option, text_box, typed
 from core import mfa
 from core.actor import ChannelId, ProfileName, check_channel_id
 from core.break_glass import DEFAULT_DURATION, JUSTIFICATION_LENGTH, ReasonCode
@@ -49,7 +49,7 @@ class BreakGlassOffer:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class Declaration:
     """What somebody declares."""
 
     profile: str
@@ -70,7 +70,7 @@ def break_glass_form(
     offers: Sequence[BreakGlassOffer],
     origin: Origin,
     *,
-    begun: Declared | None = None,
+    begun: Declaration | None = None,
     replaced: Request | None = None,
 ) -> Block:
     """The form as a modal view. It offers the first hundred profiles; `/breakglass profile …` reaches the others.
@@ -80,7 +80,7 @@ def break_glass_form(
     longest = max((offer.max_duration for offer in offers), default=DEFAULT_DURATION)
     wanted = begun.duration if begun is not None else DEFAULT_DURATION
     blocks = [
-        words(":rotating_light: You get access at once. Everybody who should know is told, and somebody reviews it."),
+        mrkdwn(":rotating_light: You get access at once. Everybody who should know is told, and somebody reviews it."),
         *([_replaces(replaced)] if replaced is not None else []),
         field("profile", "What do you need?", _profile_menu(offers, begun.profile if begun is not None else None)),
         field("reason", "What is it?", _reason_menu(offers, begun.reason_code if begun is not None else None)),
@@ -105,12 +105,12 @@ def break_glass_form(
     }
 
 
-def read_break_glass_form(view: Payload) -> tuple[Declared, str | None, Origin]:
+def read_break_glass_form(view: Payload) -> tuple[Declaration, str | None, Origin]:
     """What was filled in, the code if one was typed, and where it began.
 
     Raises InvalidInput, naming the field, for what Slack's own checks let through.
     """
-    values = find_object(view, "state", "values")
+    values = get_dict(view, "state", "values")
     profile = chosen(values, "profile")
     if profile is None:
         raise InvalidInput("profile", "nothing is chosen", "Choose what you need.")
@@ -119,23 +119,23 @@ def read_break_glass_form(view: Payload) -> tuple[Declared, str | None, Origin]:
     except ValueError as error:
         raise InvalidInput("reason", "nothing is chosen", "Choose what it is.") from error
     duration = parse_duration(chosen(values, "duration"))
-    declared = Declared(profile, reason_code, duration, typed(values, "justification"))
+    declared = Declaration(profile, reason_code, duration, typed(values, "justification"))
     return (
         declared,
         typed(values, mfa.FIELD).strip() or None,
-        _read_origin(find_text(view, "private_metadata")),
+        _read_origin(get_str(view, "private_metadata")),
     )
 
 
 def fields_of(view: Payload) -> tuple[str, ...]:
     """The fields that this form has: Slack refuses an error of a field that is not there."""
-    values = find_object(view, "state", "values")
+    values = get_dict(view, "state", "values")
     return tuple(name for name in FIELDS if name != mfa.FIELD or name in values)
 
 
 def _profile_menu(offers: Sequence[BreakGlassOffer], wanted: str | None) -> Block:
     # What was typed stands among the hundred that are shown.
-    ordered = sorted(offers, key=lambda offer: offer.profile != wanted)[:MOST_OPTIONS]
+    ordered = sorted(offers, key=lambda offer: offer.profile != wanted)[:MAX_OPTIONS]
     return menu([option(each.profile, each.profile, _about(each)) for each in ordered], wanted)
 
 
@@ -162,14 +162,14 @@ def _code_field(offers: Sequence[BreakGlassOffer]) -> Block:
     )
 
 
-def _begun_text(begun: Declared | None, replaced: Request | None) -> str:
+def _begun_text(begun: Declaration | None, replaced: Request | None) -> str:
     if begun is not None:
         return begun.justification
     return replaced.justification if replaced is not None else ""
 
 
 def _replaces(request: Request) -> Block:
-    return small(
+    return context(
         f"Your request {code(request.id)} for {code(request.profile)}, made {moment(request.created_at)}, "
         "is cancelled with it."
     )
@@ -186,7 +186,7 @@ def _read_origin(written: str | None) -> Origin:
         facts: Any = json.loads(written or "{}")
     except ValueError:
         return Origin()
-    channel, instead_of = find_text(facts, "channel"), find_text(facts, "instead_of")
+    channel, instead_of = get_str(facts, "channel"), get_str(facts, "instead_of")
     return Origin(
         check_channel_id(channel) if channel is not None else None,
         RequestId(check_record_id(instead_of)) if instead_of is not None else None,

@@ -12,14 +12,26 @@ from enum import StrEnum
 from typing import Final
 
 from bot.slack.app_surface import BREAK_GLASS
-from bot.views.block_kit import Block, Message, actions, button, code, countdown, divider, moment, plain, who, words
+from bot.views.block_kit import (
+    Block,
+    Message,
+    actions,
+    button,
+    code,
+    countdown,
+    divider,
+    mention,
+    moment,
+    mrkdwn,
+    plain,
+)
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
-from bot.views.pagination import Turn, turning
+from bot.views.pagination import PageButton, page_buttons
 from core.break_glass import BreakGlassEvent, EventStatus, ReasonCode
 
 OLDER: Final = "break_glass_list:next"
 NEWER: Final = "break_glass_list:previous"
-_MOST_REASON: Final = 200
+_MAX_REASON: Final = 200
 
 _REASONS: Final = ", ".join(f"`{each}`" for each in ReasonCode)
 HELP: Final = f"""\
@@ -58,12 +70,12 @@ def event_list_page(
     kind: BreakGlassListKind, rows: Sequence[EventRow], *, page: int, has_more: bool, now: datetime
 ) -> Message:
     """One page of a list, with the buttons that can still work."""
-    blocks: list[Block] = [words(f"*{kind.heading}*")]
+    blocks: list[Block] = [mrkdwn(f"*{kind.heading}*")]
     if not rows:
-        blocks.append(words(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
+        blocks.append(mrkdwn(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
     for row in rows:
         blocks += [divider(), *event_row(row, now)]
-    blocks += turning(kind, page, has_more=has_more, back=Turn("Back", NEWER), on=Turn("More", OLDER))
+    blocks += page_buttons(kind, page, has_more=has_more, back=PageButton("Back", NEWER), on=PageButton("More", OLDER))
     count = f"{len(rows)} on page {page}" if rows else "nothing"
     return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
 
@@ -80,8 +92,8 @@ def event_row(row: EventRow, now: datetime) -> list[Block]:
         standing = _standing_after(row, now)
         buttons = ([button("Review…", REVIEW, event.id, style="primary")] if row.may_review else []) + buttons
     return [
-        words(f"{line}\n{standing} · {code(event.id)}"),
-        {"type": "context", "elements": [plain(event.justification, _MOST_REASON)]},
+        mrkdwn(f"{line}\n{standing} · {code(event.id)}"),
+        {"type": "context", "elements": [plain(event.justification, _MAX_REASON)]},
         actions(f"list:{event.id}", *buttons),
     ]
 

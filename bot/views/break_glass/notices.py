@@ -15,15 +15,15 @@ from bot.views.block_kit import (
     actions,
     button,
     code,
+    context,
     countdown,
     escape,
     length,
+    mention,
     moment,
+    mrkdwn,
     plain,
-    said,
-    small,
-    who,
-    words,
+    user_text,
 )
 from bot.views.break_glass.card import CLOSE, VERDICTS
 from core.audit.trail import AuditEntry
@@ -31,7 +31,7 @@ from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import parse_time
 from core.usage import LIVE_EVENT
 
-_MOST_WHY = 1000
+_MAX_JUSTIFICATION = 1000
 
 
 def ended(event: BreakGlassEvent) -> Message:
@@ -55,7 +55,7 @@ def is_it_over(event: BreakGlassEvent) -> Message:
         f"{moment(event.expires_at)}. Is it over? Then close it now."
     )
     closing = actions(f"over:{event.id}", button("Close…", CLOSE, event.id, style="danger"))
-    return Message(text=line, blocks=(words(line), closing))
+    return Message(text=line, blocks=(mrkdwn(line), closing))
 
 
 def ended_for_invoker(event: BreakGlassEvent, channel: str | None) -> Message:
@@ -87,7 +87,7 @@ def review_overdue(event: BreakGlassEvent, reviewers: str, due_at: datetime) -> 
         f"The review was due {moment(due_at)}."
     )
     line = f"{line} {reviewers}: please press Review on its card." if reviewers else line
-    return _news(line, None, small(f"Event {code(event.id)}"))
+    return _news(line, None, context(f"Event {code(event.id)}"))
 
 
 def escalated(event: BreakGlassEvent, channel: str | None) -> Message:
@@ -105,14 +105,14 @@ def refused(entry: AuditEntry) -> Message:
     often = f", {times} times" if isinstance(times, int) and times > 1 else ""
     profile = f" for {code(entry.profile)}" if entry.profile is not None else ""
     line = f":no_entry: {who(entry.actor)} tried to break the glass{profile} and was refused{often}."
-    return _news(line, None, _why(entry), small(f"tried {moment(entry.at)}"))
+    return _news(line, None, _why(entry), context(f"tried {moment(entry.at)}"))
 
 
 def _why(entry: AuditEntry) -> Block:
-    block: Block = {"type": "context", "elements": [plain(_reason(entry), _MOST_WHY)]}
+    block: Block = {"type": "context", "elements": [plain(_reason(entry), _MAX_JUSTIFICATION)]}
     with suppress(ValueError):
         ends_at = parse_time(str(entry.details.get("ends_at")))
-        block["elements"] += small(f"until {moment(ends_at)}")["elements"]
+        block["elements"] += context(f"until {moment(ends_at)}")["elements"]
     return block
 
 
@@ -133,8 +133,8 @@ def _reason(entry: AuditEntry) -> str:
 
 def _where(event: BreakGlassEvent, channel: str | None) -> Block:
     where = f"<#{escape(channel)}> · " if channel is not None else ""
-    return small(f"{where}{code(event.id)} · {length(event.duration)} from {moment(event.created_at)}")
+    return context(f"{where}{code(event.id)} · {length(event.duration)} from {moment(event.created_at)}")
 
 
 def _news(line: str, typed: str | None = None, *more: Block) -> Message:
-    return Message(text=line, blocks=(words(line), *([said(typed)] if typed is not None else []), *more))
+    return Message(text=line, blocks=(mrkdwn(line), *([user_text(typed)] if typed is not None else []), *more))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bot.views.block_kit import Message, code, countdown, moment, said, small, who, words
+from bot.views.block_kit import Message, code, context, countdown, mention, moment, mrkdwn, user_text
 from bot.views.break_glass.card import VERDICTS
 from bot.views.replies import reply
 from core.break_glass import BreakGlassEvent, EventStatus
@@ -34,7 +34,7 @@ def declared(event: BreakGlassEvent) -> Message:
         f"ends {countdown(event.expires_at)}. Everybody who should know is told."
     )
     after = f"Press Close on the card as soon as it is over. Event {code(event.id)}"
-    return Message(text=line, blocks=(words(line), small(after)))
+    return Message(text=line, blocks=(mrkdwn(line), context(after)))
 
 
 def closed(event: BreakGlassEvent) -> Message:
@@ -60,7 +60,7 @@ def without_store(error: StoreError, fallbacks: Sequence[str]) -> Message:
             line = "*No access was given*: the store cannot be reached, and nothing was recorded."
         case _:
             line = "*No access was given*: Countersign cannot use its store as it is, and nothing was recorded."
-    blocks = [words(f":warning: {line}"), *(said(each) for each in fallbacks[:3])]
+    blocks = [mrkdwn(f":warning: {line}"), *(user_text(each) for each in fallbacks[:3])]
     if not fallbacks:
-        blocks.append(words(_ANOTHER_WAY))
+        blocks.append(mrkdwn(_ANOTHER_WAY))
     return Message(text=line, blocks=tuple(blocks))

@@ -12,38 +12,38 @@ from itertools import islice
 from typing import Final
 
 from bot.views.block_kit import (
-    MOST_SECTION_TEXT,
+    MAX_SECTION_TEXT,
     Block,
     Message,
     code,
+    context,
     escape,
+    mention,
     moment,
-    small,
-    who,
-    words,
+    mrkdwn,
 )
-from core.audit.trail import AuditEntry, AuditEvent
+from core.audit.trail import AuditAction, AuditEntry
 from core.clock import format_time
 from core.services.timeline import Timeline
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 
-MOST_LINES: Final = 60
+MAX_LINES: Final = 60
 _AROUND: Final = timedelta(minutes=15)
 """AWS writes an event into CloudTrail about this late: the look-up goes on for so long after the end."""
-_WORDS: Final[Mapping[AuditEvent, str]] = {
-    AuditEvent.REQUEST_SUBMITTED: "asked for access",
-    AuditEvent.APPROVAL_ADDED: "approved the request, one vote",
-    AuditEvent.REQUEST_APPROVED: "approved the request",
-    AuditEvent.REQUEST_DENIED: "denied the request",
-    AuditEvent.REQUEST_CANCELLED: "cancelled the request",
-    AuditEvent.REQUEST_EXPIRED: "the request expired",
-    AuditEvent.REQUEST_REMINDED: "approvers of the request were reminded",
-    AuditEvent.BREAK_GLASS_INVOKED: "*broke the glass*",
-    AuditEvent.BREAK_GLASS_ENDING_SOON: "the invoker was asked whether it is over",
-    AuditEvent.BREAK_GLASS_CLOSED: "*closed it*",
-    AuditEvent.BREAK_GLASS_EXPIRED: "*it expired*",
-    AuditEvent.REVIEW_REMINDED: "reviewers were reminded",
-    AuditEvent.BREAK_GLASS_REVIEWED: "*reviewed it*",
+_WORDS: Final[Mapping[AuditAction, str]] = {
+    AuditAction.REQUEST_SUBMITTED: "asked for access",
+    AuditAction.APPROVAL_ADDED: "approved the request, one vote",
+    AuditAction.REQUEST_APPROVED: "approved the request",
+    AuditAction.REQUEST_DENIED: "denied the request",
+    AuditAction.REQUEST_CANCELLED: "cancelled the request",
+    AuditAction.REQUEST_EXPIRED: "the request expired",
+    AuditAction.REQUEST_REMINDED: "approvers of the request were reminded",
+    AuditAction.BREAK_GLASS_INVOKED: "*broke the glass*",
+    AuditAction.BREAK_GLASS_ENDING_SOON: "the invoker was asked whether it is over",
+    AuditAction.BREAK_GLASS_CLOSED: "*closed it*",
+    AuditAction.BREAK_GLASS_EXPIRED: "*it expired*",
+    AuditAction.REVIEW_REMINDED: "reviewers were reminded",
+    AuditAction.BREAK_GLASS_REVIEWED: "*reviewed it*",
 }
 
 
@@ -51,13 +51,13 @@ def timeline(read: Timeline) -> Message:
     """The timeline as one message."""
     event = read.event
     lines = sorted([*_steps(read), *_told(read.places)], key=lambda line: line[0])
-    shown = [text for _, text in lines[:MOST_LINES]]
+    shown = [text for _, text in lines[:MAX_LINES]]
     title = f"*Timeline of the break-glass event* {code(event.id)} · {code(event.profile)} · {who(event.invoker)}"
-    blocks: list[Block] = [words(title), *_sections(shown)]
-    if len(lines) > MOST_LINES:
+    blocks: list[Block] = [mrkdwn(title), *_sections(shown)]
+    if len(lines) > MAX_LINES:
         rest = f"{len(lines) - MOST_LINES} later steps are left out; `countersign audit export` has them all."
-        blocks.append(small(rest))
-    blocks += [words("*What was done with the access*, from CloudTrail:"), words(f"```{_look_up(read)}```")]
+        blocks.append(context(rest))
+    blocks += [mrkdwn("*What was done with the access*, from CloudTrail:"), mrkdwn(f"```{_look_up(read)}```")]
     return Message(text=f"Timeline of {event.id}: {len(lines)} steps", blocks=tuple(blocks))
 
 
@@ -70,14 +70,14 @@ def _steps(read: Timeline) -> Iterator[tuple[datetime, str]]:
 
 
 def _more(entry: AuditEntry) -> str:
-    if entry.event is AuditEvent.BREAK_GLASS_INVOKED and entry.details.get("is_escalated") is True:
+    if entry.event is AuditAction.BREAK_GLASS_INVOKED and entry.details.get("is_escalated") is True:
         return " · escalated"
-    if entry.event is AuditEvent.REQUEST_CANCELLED and "replaced_by" in entry.details:
+    if entry.event is AuditAction.REQUEST_CANCELLED and "replaced_by" in entry.details:
         return " · for this event"
     return ""
 
 
-def _told(places: Mapping[str, Place]) -> Iterator[tuple[datetime, str]]:
+def _told(places: Mapping[str, MessageRef]) -> Iterator[tuple[datetime, str]]:
     for name, place in places.items():
         at = _posted_at(place)
         if at is not None:
@@ -87,7 +87,7 @@ def _told(places: Mapping[str, Place]) -> Iterator[tuple[datetime, str]]:
             yield at, f"{moment(at, form='{date_short} {time_secs}')} · told: {what} {where}"
 
 
-def _posted_at(place: Place) -> datetime | None:
+def _posted_at(place: MessageRef) -> datetime | None:
     # Slack names a message by the time of its posting, in seconds with a fraction.
     try:
         return datetime.fromtimestamp(float(place.ts), UTC)
@@ -100,12 +100,12 @@ def _sections(lines: list[str]) -> Iterator[Block]:
     waiting = iter(lines)
     section = list(islice(waiting, 1))
     for line in waiting:
-        if len("\n".join([*section, line])) > MOST_SECTION_TEXT:
-            yield words("\n".join(section))
+        if len("\n".join([*section, line])) > MAX_SECTION_TEXT:
+            yield mrkdwn("\n".join(section))
             section = []
         section.append(line)
     if section:
-        yield words("\n".join(section))
+        yield mrkdwn("\n".join(section))
 
 
 def _look_up(read: Timeline) -> str:

@@ -14,14 +14,14 @@ from bot.views.block_kit import (
     actions,
     button,
     code,
+    context,
     label,
     length,
+    mention,
     moment,
+    mrkdwn,
     plain,
-    said,
-    small,
-    who,
-    words,
+    user_text,
 )
 from core.request import Request, RequestStatus
 
@@ -32,14 +32,14 @@ MORE: Final = "request:more"
 DECLARE_INSTEAD: Final = "request:declare_instead"
 COMMENT: Final = "comment"
 """What the overflow menu's option asks for: to approve with a comment."""
-_MOST_COMMENT: Final = 200
+_MAX_COMMENT: Final = 200
 """Characters of a vote's comment on the card: ten of them, at their longest, stay far below what Slack takes."""
 
 
 def request_card(request: Request, now: datetime, deciders: str = "") -> Message:
     """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn."""
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
-    blocks: list[Block] = [words(_headline(request, status)), said(request.justification)]
+    blocks: list[Block] = [mrkdwn(_headline(request, status)), user_text(request.justification)]
     blocks += _votes(request, status)
     if status is RequestStatus.PENDING:
         blocks += [_waiting(request, deciders), _buttons(request)]
@@ -77,14 +77,14 @@ def _votes(request: Request, status: RequestStatus) -> list[Block]:
     # A single vote is the outcome, and stands there.
     if not request.approvals or (request.required_approvals == 1 and status is RequestStatus.APPROVED):
         return []
-    votes = ", ".join(who(approval.approver) for approval in request.approvals)
-    blocks = [small(f"{len(request.approvals)} of {request.required_approvals} approvals: {votes}")]
+    votes = ", ".join(mention(approval.approver) for approval in request.approvals)
+    blocks = [context(f"{len(request.approvals)} of {request.required_approvals} approvals: {votes}")]
     return blocks + [_comment(each.approver, each.comment) for each in request.approvals if each.comment is not None]
 
 
 def _comment(approver: str, comment: str) -> Block:
     # All blocks of a message together have a limit; the thread has each comment whole.
-    return {"type": "context", "elements": [*small(who(approver))["elements"], plain(comment, _MOST_COMMENT)]}
+    return {"type": "context", "elements": [*context(mention(approver))["elements"], plain(comment, _MAX_COMMENT)]}
 
 
 def _waiting(request: Request, deciders: str) -> Block:
@@ -92,7 +92,7 @@ def _waiting(request: Request, deciders: str) -> Block:
     needs = "one approval" if missing == 1 else f"{missing} approvals"
     by = f" from {deciders}" if deciders else ""
     # No small print: whoever is asked here is to see it.
-    return words(f"Needs {needs}{by}, by {moment(request.expires_at)} · {code(request.id)}")
+    return mrkdwn(f"Needs {needs}{by}, by {moment(request.expires_at)} · {code(request.id)}")
 
 
 def _buttons(request: Request) -> Block:
@@ -111,22 +111,22 @@ def _buttons(request: Request) -> Block:
 
 
 def _outcome(request: Request, status: RequestStatus) -> list[Block]:
-    by = who(request.approver or "")
+    by = mention(request.approver or "")
     at = moment(request.decided_at or request.expires_at)
     match status:
         case RequestStatus.APPROVED:
-            told = small(f"By {by} · {at} · access until {moment(request.life_ends_at())} · {code(request.id)}")
+            told = context(f"By {by} · {at} · access until {moment(request.life_ends_at())} · {code(request.id)}")
         case RequestStatus.DENIED:
-            told = small(f"By {by} · {at} · {code(request.id)}")
+            told = context(f"By {by} · {at} · {code(request.id)}")
         case RequestStatus.CANCELLED:
-            told = small(f"By {who(request.requester)} · {at} · {code(request.id)}{_replaced(request)}")
+            told = context(f"By {who(request.requester)} · {at} · {code(request.id)}{_replaced(request)}")
         case _:
-            told = small(f"Nobody decided by {at} · {code(request.id)}")
+            told = context(f"Nobody decided by {at} · {code(request.id)}")
     # Votes before the last one stand above with their comments already.
     is_told_above = request.required_approvals > 1 and status is RequestStatus.APPROVED and bool(request.approvals)
     if request.approver_comment is None or is_told_above:
         return [told]
-    return [said(request.approver_comment), told]
+    return [user_text(request.approver_comment), told]
 
 
 def _replaced(request: Request) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.slack.payloads import Payload, find_text
-from bot.views.block_kit import Block, label, small
+from bot.slack.payloads import Payload, get_str
+from bot.views.block_kit import Block, context, label
 from core.record import check_record_id
 from core.request import COMMENT_LENGTH, RequestId
 
@@ -32,8 +32,8 @@ def approve_form(request_id: RequestId) -> Block:
 
 def read_decision_form(view: Payload, field: str) -> tuple[RequestId, str]:
     """The request's id and what was typed. Raises InvalidInput for an id that is none."""
-    typed = find_text(view, "state", "values", field, _ANSWER, "value")
-    return RequestId(check_record_id(find_text(view, "private_metadata"))), typed or ""
+    typed = get_str(view, "state", "values", field, _ANSWER, "value")
+    return RequestId(check_record_id(get_str(view, "private_metadata"))), typed or ""
 
 
 def _form(callback: str, request_id: RequestId, title: str, submit: str, field: Block) -> Block:
@@ -44,7 +44,7 @@ def _form(callback: str, request_id: RequestId, title: str, submit: str, field: 
         "title": label(title, 24),
         "submit": label(submit, 24),
         "close": label("Not now", 24),
-        "blocks": [field, small(f"Request `{request_id}`. The requester and auditors read this.")],
+        "blocks": [field, context(f"Request `{request_id}`. The requester and auditors read this.")],
     }
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from bot.slack.payloads import Payload
-from bot.views.block_kit import Block, code, label, length, people, small
+from bot.views.block_kit import Block, code, context, label, length, people
 from bot.views.inputs import chosen, durations, field, menu, option, text_box, typed
 from core.actor import ProfileName
 from core.duration import parse_duration
@@ -22,8 +22,8 @@ from core.request import DEFAULT_DURATION, JUSTIFICATION_LENGTH
 CALLBACK: Final = "request:form"
 FIELDS: Final = ("profile", "duration", "justification")
 """The form's blocks; an error of one of these fields is shown under it."""
-_MOST_IN_CONTEXT: Final = 10
-_MOST_NAMES: Final = 5
+_MAX_IN_CONTEXT: Final = 10
+_MAX_NAMES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestDraft:
     """What somebody filled in."""
 
     profile: str
@@ -58,7 +58,7 @@ def request_form(offers: Sequence[Offer]) -> Block:
             text_box(JUSTIFICATION_LENGTH, example="Deploy the fix for INC-12"),
             hint="Approvers and auditors read this.",
         ),
-        small(*_who_approves(offers)),
+        context(*_who_approves(offers)),
     ]
     return {
         "type": "modal",
@@ -70,12 +70,12 @@ def request_form(offers: Sequence[Offer]) -> Block:
     }
 
 
-def read_request_form(values: Payload) -> Asked:
+def read_request_form(values: Payload) -> RequestDraft:
     """What was filled in. Raises InvalidInput, naming the field, for what Slack's own checks let through."""
     profile = chosen(values, "profile")
     if profile is None:
         raise InvalidInput("profile", "nothing is chosen", "Choose what you need.")
-    return Asked(profile, parse_duration(chosen(values, "duration")), typed(values, "justification"))
+    return RequestDraft(profile, parse_duration(chosen(values, "duration")), typed(values, "justification"))
 
 
 def _profile_menu(offers: Sequence[Offer]) -> Block:
@@ -94,10 +94,10 @@ def _who_approves(offers: Sequence[Offer]) -> list[str]:
         by_approvers.setdefault(offer.approvers, []).append(code(offer.profile))
     return [
         f"{_some(profiles)}: decided by {_some([people(each) for each in approvers])}"
-        for approvers, profiles in list(by_approvers.items())[:_MOST_IN_CONTEXT]
+        for approvers, profiles in list(by_approvers.items())[:_MAX_IN_CONTEXT]
     ]
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_MOST_NAMES])
-    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown
+    shown = ", ".join(names[:_MAX_NAMES])
+    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MAX_NAMES else shown

@@ -12,14 +12,14 @@ from enum import StrEnum
 from typing import Final
 
 from bot.slack.app_surface import ACCESS
-from bot.views.block_kit import Block, Message, actions, button, code, divider, length, moment, plain, who, words
-from bot.views.pagination import Turn, turning
+from bot.views.block_kit import Block, Message, actions, button, code, divider, length, mention, moment, mrkdwn, plain
+from bot.views.pagination import PageButton, page_buttons
 from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from core.request import Request, RequestStatus
 
 MINE: Final = "Your requests"
 PENDING: Final = "Waiting for your decision"
-_MOST_REASON: Final = 200
+_MAX_REASON: Final = 200
 
 HELP: Final = "\n".join(
     [
@@ -37,7 +37,7 @@ NEWER: Final = "list:newer"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RequestRow:
     """One request, and what its reader may do with it as far as is known now."""
 
     request: Request
@@ -58,26 +58,28 @@ class ListKind(StrEnum):
         return MINE if self is ListKind.MINE else PENDING
 
 
-def list_page(kind: ListKind, rows: Sequence[Row], *, page: int, has_more: bool, now: datetime) -> Message:
+def list_page(kind: ListKind, rows: Sequence[RequestRow], *, page: int, has_more: bool, now: datetime) -> Message:
     """One page of a list, newest first, with the buttons that can still work."""
-    blocks: list[Block] = [words(f"*{kind.heading}*")]
+    blocks: list[Block] = [mrkdwn(f"*{kind.heading}*")]
     if not rows:
-        blocks.append(words(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
+        blocks.append(mrkdwn(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
     for row in rows:
         blocks += [divider(), *list_row(row, now)]
-    blocks += turning(kind, page, has_more=has_more, back=Turn("Newer", NEWER), on=Turn("Older", OLDER))
+    blocks += page_buttons(
+        kind, page, has_more=has_more, back=PageButton("Newer", NEWER), on=PageButton("Older", OLDER)
+    )
     count = f"{len(rows)} on page {page}" if rows else "nothing"
     return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
 
 
-def list_row(row: Row, now: datetime) -> list[Block]:
+def list_row(row: RequestRow, now: datetime) -> list[Block]:
     """One request as two or three blocks."""
     request = row.request
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     line = f"{code(request.profile)} for *{length(request.duration)}* · {who(request.requester)}"
     blocks: list[Block] = [
-        words(f"{line}\n{_standing(request, status)} · {code(request.id)}"),
-        {"type": "context", "elements": [plain(request.justification, _MOST_REASON)]},
+        mrkdwn(f"{line}\n{_standing(request, status)} · {code(request.id)}"),
+        {"type": "context", "elements": [plain(request.justification, _MAX_REASON)]},
     ]
     if status is RequestStatus.PENDING and (buttons := _buttons(row)):
         blocks.append(actions(f"list:{request.id}", *buttons))
@@ -85,7 +87,7 @@ def list_row(row: Row, now: datetime) -> list[Block]:
 
 
 def _standing(request: Request, status: RequestStatus) -> str:
-    by = who(request.approver or "")
+    by = mention(request.approver or "")
     match status:
         case RequestStatus.PENDING:
             has, needs = len(request.approvals), request.required_approvals
@@ -100,7 +102,7 @@ def _standing(request: Request, status: RequestStatus) -> str:
     return f"Expired · nobody decided by {moment(request.expires_at)}"
 
 
-def _buttons(row: Row) -> list[Block]:
+def _buttons(row: RequestRow) -> list[Block]:
     request, buttons = row.request, list[Block]()
     if row.may_decide:
         buttons += [

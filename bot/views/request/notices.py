@@ -7,7 +7,7 @@ the thing that happened.
 from __future__ import annotations
 
 from bot.slack.app_surface import ACCESS
-from bot.views.block_kit import Block, Message, code, length, moment, said, small, who, words
+from bot.views.block_kit import Block, Message, code, context, length, mention, moment, mrkdwn, user_text
 from core.request import Request, RequestStatus
 
 
@@ -22,7 +22,7 @@ def approval_added(approver: str, request: Request) -> Message:
 
 def ended(request: Request) -> Message:
     """How the request ended, for its thread."""
-    by = who(request.approver or "")
+    by = mention(request.approver or "")
     match request.status:
         case RequestStatus.APPROVED:
             line = f"Approved by {by}. Access to {code(request.profile)} until {moment(request.life_ends_at())}."
@@ -46,7 +46,7 @@ def still_waiting(request: Request, deciders: str) -> Message:
 def outcome(request: Request, channel: str | None) -> Message:
     """How the request ended, for whoever asked. `channel` is where its card stands."""
     asked = f"Your request for {code(request.profile)} for {length(request.duration)}"
-    by = who(request.approver or "")
+    by = mention(request.approver or "")
     match request.status:
         case RequestStatus.APPROVED:
             line = f":white_check_mark: {asked} is approved, by {by}. Access until {moment(request.life_ends_at())}."
@@ -56,12 +56,12 @@ def outcome(request: Request, channel: str | None) -> Message:
             ask_again = f"If you still need it, ask again with {code(ACCESS)}."
             line = f":alarm_clock: {asked} has expired: nobody decided in time. {ask_again}"
     where = f"<#{channel}> · " if channel is not None else ""
-    return _news(line, request.approver_comment, small(f"{where}{code(request.id)}"))
+    return _news(line, request.approver_comment, context(f"{where}{code(request.id)}"))
 
 
 def _news(line: str, comment: str | None, *more: Block) -> Message:
-    comments = [said(comment)] if comment is not None else []
-    return Message(text=line, blocks=(words(line), *comments, *more))
+    comments = [user_text(comment)] if comment is not None else []
+    return Message(text=line, blocks=(mrkdwn(line), *comments, *more))
 
 
 def _instead(request: Request) -> str:

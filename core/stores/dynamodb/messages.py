@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from core.errors import MalformedRecord
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attribute
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 from core.stores.schema import AUDIT
 
 HEAD_SEQ: Final = 0
@@ -22,24 +22,24 @@ HEAD_SEQ: Final = 0
 _PREFIX: Final = "place:"
 
 
-class DynamoPlaces:
-    """The PlaceStore in DynamoDB."""
+class DynamoMessages:
+    """The MessageStore in DynamoDB."""
 
     def __init__(self, connection: Connection, prefix: str) -> None:
         self._connection = connection
         self._table = AUDIT.name(prefix)
 
-    def get_places(self, chain: str) -> Mapping[str, Place]:
+    def get_messages(self, chain: str) -> Mapping[str, MessageRef]:
         """Every place that was saved for a chain."""
         item = self._connection.get(self._table, _key(chain)) or {}
         saved = {name: value for name, value in item.items() if name.startswith(_PREFIX)}
         plain = from_attributes(saved, f"the places of {chain}")
         try:
-            return {name.removeprefix(_PREFIX): Place.model_validate(value) for name, value in plain.items()}
+            return {name.removeprefix(_PREFIX): MessageRef.model_validate(value) for name, value in plain.items()}
         except ValidationError as error:
             raise MalformedRecord.from_error(f"the places of {chain}", error) from error
 
-    def save_place(self, chain: str, name: str, place: Place) -> None:
+    def save_message(self, chain: str, name: str, place: MessageRef) -> None:
         """Remember a place."""
         self._connection.write(
             "update_item",

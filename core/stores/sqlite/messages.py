@@ -10,26 +10,26 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from core.errors import MalformedRecord
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 from core.stores.sqlite.database import Database
 
 
-class SqlitePlaces:
-    """The PlaceStore in SQLite."""
+class SqliteMessages:
+    """The MessageStore in SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get_places(self, chain: str) -> Mapping[str, Place]:
+    def get_messages(self, chain: str) -> Mapping[str, MessageRef]:
         """Every place that was saved for a chain."""
         with self._database.read() as connection:
             rows = connection.execute("SELECT name, channel, ts FROM places WHERE chain = ?", (chain,)).fetchall()
         try:
-            return {name: Place(channel=channel, ts=ts) for name, channel, ts in rows}
+            return {name: MessageRef(channel=channel, ts=ts) for name, channel, ts in rows}
         except ValidationError as error:
             raise MalformedRecord.from_error(f"the places of {chain}", error) from error
 
-    def save_place(self, chain: str, name: str, place: Place) -> None:
+    def save_message(self, chain: str, name: str, place: MessageRef) -> None:
         """Remember a place."""
         with self._database.write() as connection:
             connection.execute(

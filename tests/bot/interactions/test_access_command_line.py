@@ -17,7 +17,7 @@ from bot.interactions.commands.access import (
     parse_access,
 )
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, unescape
-from bot.views.request.form import Asked
+from bot.views.request.form import RequestDraft
 from core.errors import InvalidInput
 
 WHY = "deploy the fix for INC-12"
@@ -46,28 +46,28 @@ def test_a_word_or_none(text: str | None, command: AccessCommand) -> None:
     [("2h", 120), ("90m", 90), ("1h30m", 90), ("2H", 120), ("for 2h", 120), ("2 h", 120), ("for 90 m", 90)],
 )
 def test_a_request_in_one_line(duration: str, minutes: int) -> None:
-    assert parse_access(f" prod  {duration}\t{WHY} ") == Asked("prod", timedelta(minutes=minutes), WHY)
+    assert parse_access(f" prod  {duration}\t{WHY} ") == RequestDraft("prod", timedelta(minutes=minutes), WHY)
 
 
 def test_the_example_that_is_shown_to_people_is_right() -> None:
-    assert parse_access(EXAMPLE.removeprefix("/access ")) == Asked("prod", timedelta(hours=2), WHY)
+    assert parse_access(EXAMPLE.removeprefix("/access ")) == RequestDraft("prod", timedelta(hours=2), WHY)
 
 
 def test_a_reason_stays_as_it_was_typed() -> None:
     asked = parse_access("prod 2h   first  line\n  and *second* line  ")
 
-    assert asked == Asked("prod", timedelta(hours=2), "first  line\n  and *second* line")
+    assert asked == RequestDraft("prod", timedelta(hours=2), "first  line\n  and *second* line")
 
 
 def test_a_reason_may_begin_with_for_and_a_time() -> None:
     """Only a time that stands directly behind the duration could belong to it."""
     asked = parse_access("prod 2h for 30m of downtime")
 
-    assert asked == Asked("prod", timedelta(hours=2), "for 30m of downtime")
+    assert asked == RequestDraft("prod", timedelta(hours=2), "for 30m of downtime")
 
 
 def test_a_profile_may_have_the_name_of_a_command() -> None:
-    assert parse_access(f"mine 2h {WHY}") == Asked("mine", timedelta(hours=2), WHY)
+    assert parse_access(f"mine 2h {WHY}") == RequestDraft("mine", timedelta(hours=2), WHY)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_the_advice_can_be_followed(text: str) -> None:
         parse_access(text)
     advice = caught.value.fix.partition("Write /access ")[2]
 
-    assert isinstance(parse_access(advice), Asked)
+    assert isinstance(parse_access(advice), RequestDraft)
 
 
 def test_a_long_mistake_is_answered_briefly() -> None:
@@ -149,7 +149,7 @@ def test_what_slack_escaped_reads_as_it_was_typed(sent: str, typed: str) -> None
 def test_a_profile_that_slack_made_a_link_of_is_read() -> None:
     asked = parse_access(f"<http://prod.example.com|prod.example.com> 2h {WHY}")
 
-    assert asked == Asked("prod.example.com", timedelta(hours=2), WHY)
+    assert asked == RequestDraft("prod.example.com", timedelta(hours=2), WHY)
 
 
 @given(st.text())
@@ -172,6 +172,6 @@ PIECES = st.sampled_from(
 def test_no_text_raises_anything_but_invalid_input(text: object) -> None:
     with suppress(InvalidInput):
         command = parse_access(text)
-        if isinstance(command, Asked):
+        if isinstance(command, RequestDraft):
             assert command.duration > timedelta()
             assert 10 <= len(command.justification) <= 500

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from bot.interactions.break_glass_queries import EventLists
+from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.views.break_glass.form import Origin
 from bot.views.break_glass.list import BreakGlassListKind
-from bot.views.home import MOST_ROWS
+from bot.views.home import MAX_ROWS
 from bot.views.pagination import PER_PAGE
 from core.actor import Actor, UserId
 from core.break_glass import EventId, ReasonCode
@@ -47,8 +47,8 @@ def service(stores: Stores, clock: FrozenClock) -> BreakGlassService:
 
 
 @pytest.fixture
-def lists(stores: Stores, clock: FrozenClock) -> EventLists:
-    return EventLists(stores.break_glass, parse_policy(POLICY), clock)
+def lists(stores: Stores, clock: FrozenClock) -> BreakGlassQueries:
+    return BreakGlassQueries(stores.break_glass, parse_policy(POLICY), clock)
 
 
 def broken(service: BreakGlassService, clock: FrozenClock, invoker: Actor, duration: timedelta = HOUR) -> EventId:
@@ -58,13 +58,13 @@ def broken(service: BreakGlassService, clock: FrozenClock, invoker: Actor, durat
     return EventId(event.id)
 
 
-def ids_on(lists: EventLists, kind: BreakGlassListKind, person: Actor, page: int) -> list[str]:
+def ids_on(lists: BreakGlassQueries, kind: BreakGlassListKind, person: Actor, page: int) -> list[str]:
     """The events on a page, in its order."""
     blocks = [str(block.get("block_id")) for block in lists.page(kind, person, page).blocks]
     return [each[-16:] for each in blocks if re.fullmatch("list:[0-9a-f]{16}", each)]
 
 
-def ids_on_all_pages(lists: EventLists, kind: BreakGlassListKind, person: Actor) -> list[str]:
+def ids_on_all_pages(lists: BreakGlassQueries, kind: BreakGlassListKind, person: Actor) -> list[str]:
     """The events on all pages, as they come when More is pressed for as long as it is there."""
     found, page = list[str](), 1
     while True:
@@ -74,11 +74,13 @@ def ids_on_all_pages(lists: EventLists, kind: BreakGlassListKind, person: Actor)
         page += 1
 
 
-def text_of_page(lists: EventLists, kind: BreakGlassListKind, person: Actor, page: int) -> str:
+def text_of_page(lists: BreakGlassQueries, kind: BreakGlassListKind, person: Actor, page: int) -> str:
     return " ".join(walk_text(list(lists.page(kind, person, page).blocks)))
 
 
-def test_every_live_event_stands_on_one_page(lists: EventLists, service: BreakGlassService, clock: FrozenClock) -> None:
+def test_every_live_event_stands_on_one_page(
+    lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
+) -> None:
     made = [broken(service, clock, invoker) for invoker in INVOKERS]
 
     assert len(ids_on(lists, ACTIVE, LEAD, 1)) == PER_PAGE
@@ -88,7 +90,7 @@ def test_every_live_event_stands_on_one_page(lists: EventLists, service: BreakGl
 
 
 def test_a_full_page_with_nothing_behind_it_has_no_more(
-    lists: EventLists, service: BreakGlassService, clock: FrozenClock
+    lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
 ) -> None:
     for invoker in INVOKERS[:PER_PAGE]:
         broken(service, clock, invoker)
@@ -99,7 +101,7 @@ def test_a_full_page_with_nothing_behind_it_has_no_more(
 
 
 def test_what_is_past_its_end_is_not_live_even_before_anybody_recorded_that(
-    lists: EventLists, service: BreakGlassService, clock: FrozenClock
+    lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
 ) -> None:
     event = broken(service, clock, INVOKERS[0])
     clock.advance(HOUR - timedelta(seconds=1))
@@ -110,7 +112,7 @@ def test_what_is_past_its_end_is_not_live_even_before_anybody_recorded_that(
 
 
 def test_what_waits_the_longest_for_its_review_comes_first(
-    lists: EventLists, service: BreakGlassService, clock: FrozenClock
+    lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
 ) -> None:
     made = [broken(service, clock, invoker) for invoker in INVOKERS[: 2 * PER_PAGE]]
     closing = [*made[5:], *made[:5]]
@@ -123,23 +125,23 @@ def test_what_waits_the_longest_for_its_review_comes_first(
 
 
 def test_home_has_a_section_for_those_who_have_to_do_with_it(
-    lists: EventLists, service: BreakGlassService, clock: FrozenClock
+    lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
 ) -> None:
     assert [section.title for section in lists.sections(INVOKERS[0])] == [ACTIVE.heading, REVIEWS.heading]
     assert lists.sections(LEAD) == ()
-    for invoker in INVOKERS[:MOST_ROWS]:
+    for invoker in INVOKERS[:MAX_ROWS]:
         broken(service, clock, invoker)
 
     (live,) = lists.sections(LEAD)
-    assert (len(live.rows), live.more) == (MOST_ROWS, None)
+    assert (len(live.rows), live.more) == (MAX_ROWS, None)
     broken(service, clock, INVOKERS[-1])
     (live,) = lists.sections(LEAD)
-    assert (len(live.rows), live.more) == (MOST_ROWS, "/breakglass active")
+    assert (len(live.rows), live.more) == (MAX_ROWS, "/breakglass active")
     assert lists.sections(STRANGER) == ()
 
 
 def test_the_form_offers_what_this_person_may_declare_and_asks_for_a_code_where_one_is_needed(
-    lists: EventLists,
+    lists: BreakGlassQueries,
 ) -> None:
     both, one = str(lists.form(INVOKERS[0], Origin())), str(lists.form(INVOKERS[1], Origin()))
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.interactions.decision_queue import PATIENCE_SECONDS, DecisionQueue, Full, Known, NotKnownYet
+from bot.interactions.decision_queue import TIMEOUT_SECONDS, Decided, DecisionQueue, Overloaded, Pending
 
 
 @pytest.fixture
 def queue() -> Iterator[DecisionQueue]:
-    queue = DecisionQueue(workers=2, most_waiting=3)
+    queue = DecisionQueue(workers=2, max_waiting=3)
     yield queue
     queue.close()
 
@@ -24,11 +24,11 @@ def never(outcome: str) -> None:
 
 def long_ago() -> float:
     """A click whose patience is used up already, so that no test has to wait."""
-    return time.monotonic() - PATIENCE_SECONDS
+    return time.monotonic() - TIMEOUT_SECONDS
 
 
 def test_an_outcome_that_is_known_in_time_is_the_answer(queue: DecisionQueue) -> None:
-    assert queue.decide(lambda: "approved", received_at=time.monotonic() + 60, tell_late=never) == Known("approved")
+    assert queue.decide(lambda: "approved", received_at=time.monotonic() + 60, on_late=never) == Decided("approved")
 
 
 def test_an_outcome_that_comes_late_is_told_exactly_once(queue: DecisionQueue) -> None:
@@ -42,7 +42,7 @@ def test_an_outcome_that_comes_late_is_told_exactly_once(queue: DecisionQueue) -
         outcomes.append(outcome)
         told.set()
 
-    assert queue.decide(slow, received_at=long_ago(), tell_late=tell) == NotKnownYet()
+    assert queue.decide(slow, received_at=long_ago(), on_late=tell) == Pending()
     released.set()
     told.wait()
     queue.close()
@@ -57,8 +57,8 @@ def test_a_full_queue_says_so_and_begins_nothing(queue: DecisionQueue) -> None:
         return "approved"
 
     for _ in range(3):
-        queue.decide(slow, received_at=long_ago(), tell_late=lambda _: None)
-    assert queue.decide(lambda: begun.append(1), received_at=long_ago(), tell_late=lambda _: None) == Full()
+        queue.decide(slow, received_at=long_ago(), on_late=lambda _: None)
+    assert queue.decide(lambda: begun.append(1), received_at=long_ago(), on_late=lambda _: None) == Overloaded()
     released.set()
     queue.close()
     assert begun == []
@@ -66,7 +66,7 @@ def test_a_full_queue_says_so_and_begins_nothing(queue: DecisionQueue) -> None:
 
 def test_room_comes_back_when_decisions_end(queue: DecisionQueue) -> None:
     for _ in range(20):
-        assert queue.decide(lambda: 1, received_at=time.monotonic() + 60, tell_late=lambda _: None) == Known(1)
+        assert queue.decide(lambda: 1, received_at=time.monotonic() + 60, on_late=lambda _: None) == Decided(1)
 
 
 def test_closing_finishes_what_was_acknowledged() -> None:
@@ -76,8 +76,8 @@ def test_closing_finishes_what_was_acknowledged() -> None:
         released.wait()
         done.append(1)
 
-    queue.decide(slow, received_at=long_ago(), tell_late=lambda _: None)
-    queue.decide(slow, received_at=long_ago(), tell_late=lambda _: None)
+    queue.decide(slow, received_at=long_ago(), on_late=lambda _: None)
+    queue.decide(slow, received_at=long_ago(), on_late=lambda _: None)
     released.set()
     queue.close()
     assert done == [1, 1]
@@ -86,10 +86,10 @@ def test_closing_finishes_what_was_acknowledged() -> None:
 def test_what_each_click_could_be_told_is_heard() -> None:
     heard: list[object] = []
     released = threading.Event()
-    queue = DecisionQueue(workers=1, most_waiting=1, on_answer=heard.append)
-    queue.decide(released.wait, received_at=long_ago(), tell_late=lambda _: None)
-    queue.decide(lambda: True, received_at=long_ago(), tell_late=lambda _: None)
+    queue = DecisionQueue(workers=1, max_waiting=1, on_answer=heard.append)
+    queue.decide(released.wait, received_at=long_ago(), on_late=lambda _: None)
+    queue.decide(lambda: True, received_at=long_ago(), on_late=lambda _: None)
     released.set()
     queue.close()
 
-    assert heard == [NotKnownYet(), Full()]
+    assert heard == [Pending(), Overloaded()]

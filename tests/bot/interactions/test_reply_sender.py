@@ -8,8 +8,8 @@ import time
 import pytest
 from slack_sdk import WebClient
 
-from bot.interactions.interaction import TRIGGER_SECONDS, Click
-from bot.interactions.reply_sender import Replies
+from bot.interactions.interaction import TRIGGER_SECONDS, Interaction
+from bot.interactions.reply_sender import ReplySender
 from bot.views.replies import reply
 from localslack.server import LocalSlack
 from tests.end_to_end.stage import JON, new_slack, text_of
@@ -24,9 +24,9 @@ def test_a_forged_response_url_is_not_called_and_the_answer_comes_as_a_direct_me
 ) -> None:
     with new_slack(clock) as slack, socket.create_server(("127.0.0.1", 0)) as elsewhere:
         elsewhere.settimeout(0)
-        replies = Replies(WebClient(slack.bot_token, base_url=slack.api_url))
+        replies = ReplySender(WebClient(slack.bot_token, base_url=slack.api_url))
         forged = url.format(port=elsewhere.getsockname()[1])
-        replies.tell(Click(JON, None, time.monotonic(), response_url=forged), reply("Approved."))
+        replies.tell(Interaction(JON, None, time.monotonic(), response_url=forged), reply("Approved."))
         replies.close()
 
         assert text_of(slack.dm(JON)[-1]) == "Approved."
@@ -41,9 +41,9 @@ def test_a_form_that_slack_would_not_open_is_not_tried_and_the_person_is_told(
     clock: FrozenClock, trigger_id: str, age: float
 ) -> None:
     with new_slack(clock) as slack:
-        replies = Replies(WebClient(slack.bot_token, base_url=slack.api_url))
-        click = Click(JON, None, time.monotonic() - age, trigger_id=trigger_id)
-        replies.open_form(click, lambda: {"type": "modal"}, lambda error: reply(str(error)))
+        replies = ReplySender(WebClient(slack.bot_token, base_url=slack.api_url))
+        interaction = Interaction(JON, None, time.monotonic() - age, trigger_id=trigger_id)
+        replies.open_form(interaction, lambda: {"type": "modal"}, lambda error: reply(str(error)))
         replies.close()
 
         assert_not_tried(slack)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from bot.interactions.request_queries import RequestLists
-from bot.views.home import MOST_ROWS
+from bot.interactions.request_queries import RequestQueries
+from bot.views.home import MAX_ROWS
 from bot.views.request.list import ListKind
 from core.actor import Actor, UserId
 from core.policy import parse_policy
@@ -48,8 +48,8 @@ def service(stores: Stores, clock: FrozenClock) -> RequestService:
 
 
 @pytest.fixture
-def lists(stores: Stores, clock: FrozenClock) -> RequestLists:
-    return RequestLists(stores.requests, parse_policy(POLICY), clock)
+def lists(stores: Stores, clock: FrozenClock) -> RequestQueries:
+    return RequestQueries(stores.requests, parse_policy(POLICY), clock)
 
 
 def asked(service: RequestService, clock: FrozenClock, count: int, requester: Actor = ANN) -> list[RequestId]:
@@ -61,7 +61,7 @@ def asked(service: RequestService, clock: FrozenClock, count: int, requester: Ac
     return made
 
 
-def ids_on_all_pages(lists: RequestLists, kind: ListKind, person: Actor) -> list[str]:
+def ids_on_all_pages(lists: RequestQueries, kind: ListKind, person: Actor) -> list[str]:
     """The requests on all pages, as they come when Older is pressed for as long as it is there."""
     found, page = list[str](), 0
     while True:
@@ -73,7 +73,7 @@ def ids_on_all_pages(lists: RequestLists, kind: ListKind, person: Actor) -> list
 
 
 def test_every_request_stands_on_one_page_the_newest_first(
-    lists: RequestLists, service: RequestService, clock: FrozenClock
+    lists: RequestQueries, service: RequestService, clock: FrozenClock
 ) -> None:
     made = asked(service, clock, MOST)
 
@@ -85,7 +85,7 @@ def test_every_request_stands_on_one_page_the_newest_first(
 
 
 def test_what_is_past_its_deadline_waits_for_nobody_even_before_anybody_recorded_that(
-    lists: RequestLists, service: RequestService, clock: FrozenClock
+    lists: RequestQueries, service: RequestService, clock: FrozenClock
 ) -> None:
     (made,) = asked(service, clock, 1)
     clock.advance(HOUR - timedelta(seconds=1))
@@ -96,7 +96,7 @@ def test_what_is_past_its_deadline_waits_for_nobody_even_before_anybody_recorded
 
 
 def test_home_tells_apart_what_waits_what_gives_access_and_the_rest(
-    lists: RequestLists, service: RequestService, clock: FrozenClock
+    lists: RequestQueries, service: RequestService, clock: FrozenClock
 ) -> None:
     live, denied, pending = asked(service, clock, 3)
     service.approve(live, LEAD)
@@ -110,22 +110,22 @@ def test_home_tells_apart_what_waits_what_gives_access_and_the_rest(
 
 
 def test_home_shows_a_few_and_says_what_to_type_for_the_others(
-    lists: RequestLists, service: RequestService, clock: FrozenClock
+    lists: RequestQueries, service: RequestService, clock: FrozenClock
 ) -> None:
-    made = asked(service, clock, 2 * MOST_ROWS)
-    for request in made[:MOST_ROWS]:
+    made = asked(service, clock, 2 * MAX_ROWS)
+    for request in made[:MAX_ROWS]:
         service.approve(request, LEAD)
-    assert [(len(each.rows), each.more) for each in lists.sections(ANN)] == [(0, None), *[(MOST_ROWS, None)] * 2]
-    assert [(len(each.rows), each.more) for each in lists.sections(LEAD)] == [(MOST_ROWS, None), *[(0, None)] * 2]
+    assert [(len(each.rows), each.more) for each in lists.sections(ANN)] == [(0, None), *[(MAX_ROWS, None)] * 2]
+    assert [(len(each.rows), each.more) for each in lists.sections(LEAD)] == [(MAX_ROWS, None), *[(0, None)] * 2]
     service.approve(asked(service, clock, 1)[0], LEAD)
     asked(service, clock, 1)
 
     assert [each.more for each in lists.sections(ANN)] == [None, "/access mine", "/access mine"]
     assert [each.more for each in lists.sections(LEAD)] == ["/access pending", None, None]
-    assert [len(each.rows) for each in lists.sections(ANN)] == [0, MOST_ROWS, MOST_ROWS]
+    assert [len(each.rows) for each in lists.sections(ANN)] == [0, MAX_ROWS, MAX_ROWS]
 
 
-def test_the_form_offers_what_this_person_may_ask_for_and_names_the_others_who_decide(lists: RequestLists) -> None:
+def test_the_form_offers_what_this_person_may_ask_for_and_names_the_others_who_decide(lists: RequestQueries) -> None:
     form = str(lists.form(ANN))
     assert LEAD.id in form
     assert ANN.id not in form
@@ -135,7 +135,7 @@ def test_the_form_offers_what_this_person_may_ask_for_and_names_the_others_who_d
 
 
 def test_only_who_may_break_the_glass_is_offered_to(
-    lists: RequestLists, service: RequestService, clock: FrozenClock
+    lists: RequestQueries, service: RequestService, clock: FrozenClock
 ) -> None:
     for person in (ANN, LEAD):
         asked(service, clock, 1, person)

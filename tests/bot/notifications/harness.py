@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from bot.notifications.slack_calls import open_client
 from bot.notifications.slack_sink import SlackSink
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.outbox.outbox import DeliveryCounts, deliver_due
 from core.request import RequestId
 from core.services import RequestService
@@ -91,7 +91,7 @@ class Office:
 
     def remind(self, request: Request) -> Request:
         """The approvers are to be reminded, and a second passes."""
-        draft = a_clock_draft(AuditEvent.REQUEST_REMINDED, outcome="pending")
+        draft = a_clock_draft(AuditAction.REQUEST_REMINDED, outcome="pending")
         return self._a_second_later(self.stores.requests.update(request, draft))
 
     def _a_second_later(self, request: Request) -> Request:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.notifications.posted import Progress
+from bot.notifications.posted import PostedMessages
 from core.errors import DeliveryFailed, StoreUnavailable
 from core.outbox.outbox import LEASE
 from core.stores import open_stores
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 from localslack.faults import HangUp, Refuse, Stall
 from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons, says
 from tests.core.services.harness import ANN, BOB, RITA
@@ -116,7 +116,7 @@ def test_a_refresh_of_the_one_card_is_one_call(office: Office) -> None:
     request = office.submit()
     office.deliver()
     card = office.card()
-    office.sink.refresh(request.chain, clicked=Place(channel=card.channel, ts=card.ts))
+    office.sink.refresh(request.chain, clicked=MessageRef(channel=card.channel, ts=card.ts))
     assert len(office.slack.calls_of(REWRITE)) == 1
 
 
@@ -128,7 +128,7 @@ def test_a_refresh_before_the_card_is_known_rewrites_what_was_clicked_and_posts_
     office.deliver()
     card = office.card()
     office.cancel(request)
-    office.sink.refresh(request.chain, clicked=Place(channel=card.channel, ts=card.ts))
+    office.sink.refresh(request.chain, clicked=MessageRef(channel=card.channel, ts=card.ts))
     assert buttons(office.card()) == []
 
 
@@ -146,7 +146,7 @@ def test_a_refresh_that_fails_raises_nothing_and_posts_nothing(
 
 
 def test_a_refresh_of_what_is_not_there_raises_nothing(office: Office) -> None:
-    office.sink.refresh("REQUEST#0123456789abcdef", clicked=Place(channel=CHANNEL, ts="1.2"))
+    office.sink.refresh("REQUEST#0123456789abcdef", clicked=MessageRef(channel=CHANNEL, ts="1.2"))
     office.sink.refresh("NOTHING#0123456789abcdef")
     office.sink.refresh("REQUEST#no id at all")
     assert office.slack.calls == []
@@ -154,57 +154,57 @@ def test_a_refresh_of_what_is_not_there_raises_nothing(office: Office) -> None:
 
 # What was posted and could not be noted at once ----------------------------------------------------------------------
 
-HERE, THERE = Place(channel=CHANNEL, ts="1.1"), Place(channel=ELSEWHERE, ts="2.2")
+HERE, THERE = MessageRef(channel=CHANNEL, ts="1.1"), MessageRef(channel=ELSEWHERE, ts="2.2")
 
 
 class _FailingPlaces:
-    """A PlaceStore in memory, which fails as often as a test wants."""
+    """A MessageStore in memory, which fails as often as a test wants."""
 
     def __init__(self) -> None:
-        self.saved: dict[str, Place] = {}
+        self.saved: dict[str, MessageRef] = {}
         self.failures = 0
 
-    def get_places(self, chain: str) -> Mapping[str, Place]:
+    def get_messages(self, chain: str) -> Mapping[str, MessageRef]:
         assert chain == "REQUEST#1"
         return dict(self.saved)
 
-    def save_place(self, chain: str, name: str, place: Place) -> None:
+    def save_message(self, chain: str, name: str, ref: MessageRef) -> None:
         assert chain == "REQUEST#1"
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable("down")
-        self.saved[name] = place
+        self.saved[name] = ref
 
 
 def test_what_could_not_be_noted_is_known_to_its_process_and_noted_later() -> None:
     store = _FailingPlaces()
-    progress = Progress(store)
+    posted = PostedMessages(store)
     store.failures = 2
     with pytest.raises(StoreUnavailable):
-        progress.note("REQUEST#1", "card", HERE)
+        posted.note("REQUEST#1", "card", HERE)
     with pytest.raises(StoreUnavailable):
-        progress.of("REQUEST#1")
-    assert progress.of("REQUEST#1") == store.saved == {"card": HERE}
+        posted.of("REQUEST#1")
+    assert posted.of("REQUEST#1") == store.saved == {"card": HERE}
 
 
 def test_what_another_instance_noted_meanwhile_goes_on() -> None:
     store = _FailingPlaces()
-    progress = Progress(store)
+    posted = PostedMessages(store)
     store.failures = 1
     with pytest.raises(StoreUnavailable):
-        progress.note("REQUEST#1", "card", HERE)
+        posted.note("REQUEST#1", "card", HERE)
     store.saved["card"] = THERE
-    assert progress.of("REQUEST#1") == {"card": THERE}
+    assert posted.of("REQUEST#1") == {"card": THERE}
 
 
 def test_a_card_that_was_posted_anew_replaces_the_one_that_is_gone_even_late() -> None:
     store = _FailingPlaces()
-    progress = Progress(store)
-    progress.note("REQUEST#1", "card", HERE)
+    posted = PostedMessages(store)
+    posted.note("REQUEST#1", "card", HERE)
     store.failures = 1
     with pytest.raises(StoreUnavailable):
-        progress.note("REQUEST#1", "card", THERE, instead_of=HERE)
-    assert progress.of("REQUEST#1") == {"card": THERE}
+        posted.note("REQUEST#1", "card", THERE, instead_of=HERE)
+    assert posted.of("REQUEST#1") == {"card": THERE}
 
 
 def test_a_store_that_fails_is_a_delivery_that_is_tried_again(office: Office) -> None:
@@ -217,11 +217,11 @@ def test_a_store_that_fails_is_a_delivery_that_is_tried_again(office: Office) ->
     assert office.slack.calls == []
 
 
-def _post_twice(office: Office) -> Place:
+def _post_twice(office: Office) -> MessageRef:
     """Let the card's answer be lost, so that it is posted again; the first copy, which nobody knows of."""
     office.slack.faults.next(HangUp(after_effect=True), POST)
     office.deliver()
     office.clock.advance(SECOND)
     orphan = office.card()
     office.deliver()
-    return Place(channel=orphan.channel, ts=orphan.ts)
+    return MessageRef(channel=orphan.channel, ts=orphan.ts)

@@ -34,8 +34,8 @@ def test_a_request_is_posted_once_with_its_buttons_and_mentions_those_who_may_de
     assert f"<@{ANN.id}>, <@{BOB.id}>, <@{CLEO.id}>" in says(card)
     assert f"<@{RITA.id}> asks for prod" in card.text
     assert (office.replies(), office.directs()) == ([], [])
-    place = office.stores.messages.get_places(request.chain)["card"]
-    assert (place.channel, place.ts) == (card.channel, card.ts)
+    ref = office.stores.messages.get_messages(request.chain)["card"]
+    assert (ref.channel, ref.ts) == (card.channel, card.ts)
 
 
 def test_every_vote_rewrites_the_card_and_is_told_in_its_thread(office: Office) -> None:

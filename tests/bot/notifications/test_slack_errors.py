@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.slack.errors import MEANINGS, End
-from bot.slack.retry_after import MEND_PAUSE
-from core.audit.trail import AuditEvent
+from bot.slack.retry_after import FIX_PAUSE
+from core.audit.trail import AuditAction
 from core.outbox.outbox import FIRST_PAUSE, MAX_ATTEMPTS, DeliveryCounts
 from localslack.faults import HangUp, RateLimited, Refuse, ServerError
 from tests.bot.notifications.harness import CHANNEL, Office, buttons
@@ -47,8 +47,8 @@ def test_what_an_operator_can_mend_is_tried_every_ten_minutes_and_goes_on_once_i
     office.slack.faults.next(Refuse(code), POST, times=3)
     for _ in range(3):
         assert office.deliver() == DeliveryCounts(postponed=1)
-        assert _pause(office) == MEND_PAUSE
-        office.clock.advance(MEND_PAUSE)
+        assert _pause(office) == FIX_PAUSE
+        office.clock.advance(FIX_PAUSE)
     (waiting,) = office.waiting()
     assert (waiting.problem or "").startswith(
         f"slack: {request.chain}: the card cannot be posted in {CHANNEL}: {code}."
@@ -72,7 +72,7 @@ def test_without_a_valid_token_nothing_else_is_asked_and_the_problem_names_the_v
     assert len(office.slack.calls) == before + 1
     (waiting,) = office.waiting()
     assert f"{code}. Set SLACK_BOT_TOKEN" in (waiting.problem or "")
-    assert _pause(office) == MEND_PAUSE
+    assert _pause(office) == FIX_PAUSE
     office.slack.faults.clear()
     office.deliver_all()
     assert (len(office.replies()), len(office.directs())) == (1, 1)
@@ -147,7 +147,7 @@ def test_a_channel_that_cannot_be_posted_in_keeps_no_outcome_from_the_requester(
     office.slack.faults.next(Refuse("is_archived"), POST, times=2, where=lambda said: said["channel"] == CHANNEL)
     office.deliver()
     office.deny(request, ANN)
-    office.clock.advance(MEND_PAUSE)
+    office.clock.advance(FIX_PAUSE)
     office.deliver()
     assert office.cards() == []
     assert len(office.directs()) == 1
@@ -236,7 +236,7 @@ def test_an_outage_that_does_not_end_is_parked_where_somebody_looks(office: Offi
     rounds = 0
     while not office.parked():
         office.deliver()
-        office.clock.advance(MEND_PAUSE)
+        office.clock.advance(FIX_PAUSE)
         rounds += 1
     assert rounds == MAX_ATTEMPTS + 1
     assert "HTTP 503" in (office.parked()[0].problem or "")
@@ -266,7 +266,7 @@ def test_a_profile_that_left_the_policy_is_named_and_told_once_it_is_back(office
     before, office.policy.policy = office.policy.policy, ChangingPolicy(WITHOUT_PROD).policy
     assert office.deliver() == DeliveryCounts(postponed=1)
     assert "the card belongs nowhere: there is no profile 'prod'" in (office.waiting()[0].problem or "")
-    assert _pause(office) == MEND_PAUSE
+    assert _pause(office) == FIX_PAUSE
     office.policy.policy = before
     office.deliver_all()
     assert len(office.cards()) == 1
@@ -283,7 +283,7 @@ def test_a_card_that_stands_already_needs_no_profile_in_the_policy(office: Offic
 
 def test_a_record_that_is_gone_is_said_and_not_tried_for_ever(office: Office) -> None:
     request = office.submit()
-    office.stores.requests.delete(request, a_draft(AuditEvent.RECORD_DELETED, outcome="deleted"))
+    office.stores.requests.delete(request, a_draft(AuditAction.RECORD_DELETED, outcome="deleted"))
     assert office.deliver() == DeliveryCounts(delivered=1, parked=1)
     assert "the record is gone" in (office.parked()[0].problem or "")
 

@@ -12,8 +12,8 @@ from botocore.config import Config
 from botocore.stub import Stubber
 
 from bot.notifications.sns_sink import SnsSink, open_client
-from bot.slack.retry_after import MEND_PAUSE
-from core.audit.trail import REFUSALS_KIND, AuditEntry, AuditEvent, AuditKeyring, seal
+from bot.slack.retry_after import FIX_PAUSE
+from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, AuditKeyring, seal
 from core.clock import new_id
 from core.errors import DeliveryFailed
 from tests.builders import PROD, REQUESTER, a_draft, a_refusal
@@ -96,7 +96,7 @@ def test_on_a_fifo_topic_a_record_keeps_its_order_and_an_entry_arrives_once(clie
 
 def test_what_has_no_profile_is_published_without_one(clients: Callable[[str], Any]) -> None:
     topic, queue, sns, sqs = _subscribed(clients, f"t-{new_id()}")
-    draft = a_refusal(AuditEvent.INVOKE_REFUSED, actor=REQUESTER)
+    draft = a_refusal(AuditAction.INVOKE_REFUSED, actor=REQUESTER)
     refused = seal(draft, AuditKeyring(), chain=f"{REFUSALS_KIND}#{new_id()}", seq=1, previous="", at=A_MOMENT)
     SnsSink(topic, sns).deliver(refused)
     assert set(_arrived(sqs, queue)[0]["MessageAttributes"]) == {"event"}
@@ -105,7 +105,7 @@ def test_what_has_no_profile_is_published_without_one(clients: Callable[[str], A
 def test_a_topic_that_is_not_there_is_named_and_tried_again(clients: Callable[[str], Any]) -> None:
     with pytest.raises(DeliveryFailed, match=f"{TOPIC}: NotFound. Make the topic") as caught:
         SnsSink(TOPIC, clients("sns")).deliver(_entry())
-    assert (caught.value.is_final, caught.value.retry_after) == (False, MEND_PAUSE)
+    assert (caught.value.is_final, caught.value.retry_after) == (False, FIX_PAUSE)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_each_error_of_aws_has_its_end(code: str, status: int, word: str, *, is_
         with pytest.raises(DeliveryFailed, match=word) as caught:
             SnsSink(TOPIC, client).deliver(_entry())
     assert caught.value.is_final is is_final
-    assert caught.value.retry_after == (MEND_PAUSE if is_mendable else None)
+    assert caught.value.retry_after == (FIX_PAUSE if is_mendable else None)
     assert code in caught.value.problem
 
 
@@ -152,7 +152,7 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with closing(open_client(TOPIC)) as client, pytest.raises(DeliveryFailed, match="no credentials") as caught:
         SnsSink(TOPIC, client).deliver(_entry())
-    assert caught.value.retry_after == MEND_PAUSE
+    assert caught.value.retry_after == FIX_PAUSE
 
 
 def _message(entry: AuditEntry) -> str:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from bot.notifications.webhook_sink import WebhookSink
-from bot.slack.retry_after import LEAST, MEND_PAUSE, MOST, read_retry_after
+from bot.slack.retry_after import FIX_PAUSE, LEAST, MOST, read_retry_after
 from core.errors import DeliveryFailed
 from core.outbox.outbox import DeliveryCounts, deliver_due
 from tests.bot.notifications.receiver import Receiver
@@ -125,7 +125,7 @@ def test_no_redirect_is_followed(receiver: Receiver, sink: WebhookSink, entry: A
     receiver.script = [(status, {"Location": receiver.url.replace("/hook", "/elsewhere")})]
     failure = _failure(sink, entry)
     assert [each.path.partition("?")[0] for each in receiver.received] == ["/hook"]
-    assert failure.retry_after == MEND_PAUSE
+    assert failure.retry_after == FIX_PAUSE
     assert "No redirect is followed" in failure.problem
 
 
@@ -136,7 +136,7 @@ def test_a_refused_signature_points_to_the_secret(
     receiver.script = [(status, {})]
     failure = _failure(sink, entry)
     assert "COUNTERSIGN_WEBHOOK_SECRET" in failure.problem
-    assert failure.retry_after == MEND_PAUSE
+    assert failure.retry_after == FIX_PAUSE
 
 
 def test_a_connection_that_breaks_is_tried_again(receiver: Receiver, sink: WebhookSink, entry: AuditEntry) -> None:

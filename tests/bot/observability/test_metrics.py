@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.observability.metrics import AnswerKind, Metrics, PayloadKind, Transport, TurnedAway
 from bot.transport.dispatcher import kind_of
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.errors import StoreUnavailable
 from core.request import RequestId
 from core.services import BreakGlassService, RequestService
@@ -120,7 +120,7 @@ def test_the_outbox_is_read_at_each_scrape_and_absent_when_it_cannot_be() -> Non
 
 def test_two_do_not_share_anything() -> None:
     first, second = Metrics(), Metrics()
-    first.refused(AuditEvent.SUBMIT_REFUSED)
+    first.refused(AuditAction.SUBMIT_REFUSED)
 
     assert value(second, "refusals_total", event="submit_refused") == 0
 

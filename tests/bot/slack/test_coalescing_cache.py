@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.slack.coalescing_cache import FRESH_FOR, SERVED_FOR, SHOWN_FOR, Lookup, TooManyQuestions
+from bot.slack.coalescing_cache import FRESH_FOR, SERVED_FOR, SHOWN_FOR, CoalescingCache, TooManyLookups
 from core.errors import CountersignError
 
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ def workers() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def lookup(oracle: Oracle, workers: ThreadPoolExecutor, clock: FrozenClock) -> Lookup[str]:
-    return Lookup(oracle, workers, clock, most_answers=2, most_questions=2)
+def lookup(oracle: Oracle, workers: ThreadPoolExecutor, clock: FrozenClock) -> CoalescingCache[str]:
+    return CoalescingCache(oracle, workers, clock, max_answers=2, max_lookups=2)
 
 
-def settle(lookup: Lookup[str], key: str) -> None:
+def settle(lookup: CoalescingCache[str], key: str) -> None:
     """Wait until the question that is open, if there is one, is answered and remembered."""
     if (question := lookup._open.get(key)) is not None:  # noqa: SLF001  The side effect has no other end.
         settled = threading.Event()
@@ -65,13 +65,13 @@ def settle(lookup: Lookup[str], key: str) -> None:
         assert settled.wait(SECONDS)
 
 
-def ask(lookup: Lookup[str], key: str = "a") -> str:
+def ask(lookup: CoalescingCache[str], key: str = "a") -> str:
     answer = lookup.find(key).result(SECONDS)
     settle(lookup, key)
     return answer
 
 
-def test_all_who_wait_share_one_question(lookup: Lookup[str], oracle: Oracle) -> None:
+def test_all_who_wait_share_one_question(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     oracle.gate.clear()
     questions = [lookup.find("a") for _ in range(20)]
     oracle.gate.set()
@@ -83,7 +83,7 @@ def test_all_who_wait_share_one_question(lookup: Lookup[str], oracle: Oracle) ->
 
 
 @pytest.mark.race
-def test_threads_that_race_share_one_question(lookup: Lookup[str], oracle: Oracle) -> None:
+def test_threads_that_race_share_one_question(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     oracle.gate.clear()
     start = threading.Barrier(8)
 
@@ -100,7 +100,7 @@ def test_threads_that_race_share_one_question(lookup: Lookup[str], oracle: Oracl
     assert oracle.asked == ["a"]
 
 
-def test_a_fresh_answer_is_not_asked_again(lookup: Lookup[str], oracle: Oracle, clock: FrozenClock) -> None:
+def test_a_fresh_answer_is_not_asked_again(lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock) -> None:
     ask(lookup)
     clock.advance(FRESH_FOR - TICK)
 
@@ -109,7 +109,7 @@ def test_a_fresh_answer_is_not_asked_again(lookup: Lookup[str], oracle: Oracle, 
 
 
 def test_an_older_answer_is_served_while_it_is_asked_again(
-    lookup: Lookup[str], oracle: Oracle, clock: FrozenClock
+    lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
 ) -> None:
     ask(lookup)
     clock.advance(FRESH_FOR)
@@ -123,7 +123,7 @@ def test_an_older_answer_is_served_while_it_is_asked_again(
     assert oracle.asked == ["a", "a"]
 
 
-def test_an_old_answer_is_not_served(lookup: Lookup[str], oracle: Oracle, clock: FrozenClock) -> None:
+def test_an_old_answer_is_not_served(lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock) -> None:
     ask(lookup)
     clock.advance(SERVED_FOR)
     oracle.gate.clear()
@@ -136,7 +136,7 @@ def test_an_old_answer_is_not_served(lookup: Lookup[str], oracle: Oracle, clock:
 
 
 def test_the_age_counts_from_the_question_not_from_the_answer(
-    lookup: Lookup[str], oracle: Oracle, clock: FrozenClock
+    lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
 ) -> None:
     """What is answered late may have been looked up early."""
     oracle.gate.clear()
@@ -149,14 +149,14 @@ def test_the_age_counts_from_the_question_not_from_the_answer(
     assert ask(lookup) == "a 2"
 
 
-def test_a_clock_that_was_set_back_makes_nothing_young(lookup: Lookup[str], clock: FrozenClock) -> None:
+def test_a_clock_that_was_set_back_makes_nothing_young(lookup: CoalescingCache[str], clock: FrozenClock) -> None:
     ask(lookup)
     clock.advance(timedelta(hours=-5))
 
     assert ask(lookup) == "a 2"
 
 
-def test_a_failure_goes_to_whoever_waits_and_is_not_remembered(lookup: Lookup[str], oracle: Oracle) -> None:
+def test_a_failure_goes_to_whoever_waits_and_is_not_remembered(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     oracle.error = CountersignError("not now")
     with pytest.raises(CountersignError, match="not now"):
         ask(lookup)
@@ -165,7 +165,9 @@ def test_a_failure_goes_to_whoever_waits_and_is_not_remembered(lookup: Lookup[st
     assert ask(lookup) == "a 2"
 
 
-def test_a_failure_on_the_side_leaves_the_answer(lookup: Lookup[str], oracle: Oracle, clock: FrozenClock) -> None:
+def test_a_failure_on_the_side_leaves_the_answer(
+    lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
+) -> None:
     ask(lookup)
     oracle.error = CountersignError("not now")
     clock.advance(FRESH_FOR)
@@ -176,7 +178,7 @@ def test_a_failure_on_the_side_leaves_the_answer(lookup: Lookup[str], oracle: Or
 
 
 def test_a_bug_on_the_side_is_logged(
-    lookup: Lookup[str], oracle: Oracle, clock: FrozenClock, caplog: pytest.LogCaptureFixture
+    lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     ask(lookup)
     oracle.error = ZeroDivisionError()
@@ -186,14 +188,14 @@ def test_a_bug_on_the_side_is_logged(
     assert [record.getMessage() for record in caplog.records] == ["a lookup failed"]
 
 
-def test_what_was_forgotten_is_asked_anew(lookup: Lookup[str]) -> None:
+def test_what_was_forgotten_is_asked_anew(lookup: CoalescingCache[str]) -> None:
     ask(lookup)
     lookup.forget("a")
 
     assert ask(lookup) == "a 2"
 
 
-def test_what_was_asked_before_the_forgetting_is_not_remembered(lookup: Lookup[str], oracle: Oracle) -> None:
+def test_what_was_asked_before_the_forgetting_is_not_remembered(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     """Or the answer to an old question would undo the news that somebody was deactivated."""
     oracle.gate.clear()
     early = lookup.find("a")
@@ -205,10 +207,10 @@ def test_what_was_asked_before_the_forgetting_is_not_remembered(lookup: Lookup[s
 
     assert (early.result(SECONDS), late.result(SECONDS)) == ("a 1", "a 2")
     settle(lookup, "a")
-    assert lookup.at_hand("a") == "a 2"
+    assert lookup.get_stale("a") == "a 2"
 
 
-def test_the_longest_unused_answer_goes_first(lookup: Lookup[str], oracle: Oracle) -> None:
+def test_the_longest_unused_answer_goes_first(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     ask(lookup, "a")
     ask(lookup, "b")
     ask(lookup, "a")
@@ -218,11 +220,11 @@ def test_the_longest_unused_answer_goes_first(lookup: Lookup[str], oracle: Oracl
     assert oracle.asked == ["a", "b", "c", "b"]
 
 
-def test_questions_do_not_queue_up_without_end(lookup: Lookup[str], oracle: Oracle) -> None:
+def test_questions_do_not_queue_up_without_end(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     oracle.gate.clear()
     questions = [lookup.find("a"), lookup.find("b")]
 
-    with pytest.raises(TooManyQuestions):
+    with pytest.raises(TooManyLookups):
         lookup.find("c").result(0)
 
     oracle.gate.set()
@@ -232,29 +234,33 @@ def test_questions_do_not_queue_up_without_end(lookup: Lookup[str], oracle: Orac
     assert ask(lookup, "c") == "c 1"
 
 
-def test_a_lookup_whose_workers_are_gone_refuses(lookup: Lookup[str], workers: ThreadPoolExecutor) -> None:
+def test_a_lookup_whose_workers_are_gone_refuses(lookup: CoalescingCache[str], workers: ThreadPoolExecutor) -> None:
     workers.shutdown()
 
-    with pytest.raises(TooManyQuestions):
+    with pytest.raises(TooManyLookups):
         lookup.find("a").result(0)
 
 
-def test_a_form_is_filled_from_what_is_at_hand(lookup: Lookup[str], oracle: Oracle, clock: FrozenClock) -> None:
+def test_a_form_is_filled_from_what_is_at_hand(
+    lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
+) -> None:
     oracle.gate.clear()
-    assert lookup.at_hand("a") is None
+    assert lookup.get_stale("a") is None
     oracle.gate.set()
     settle(lookup, "a")
 
-    assert lookup.at_hand("a") == "a 1"
+    assert lookup.get_stale("a") == "a 1"
     oracle.error = CountersignError("not now")
     clock.advance(SHOWN_FOR - TICK)
-    assert lookup.at_hand("a") == "a 1"
+    assert lookup.get_stale("a") == "a 1"
     settle(lookup, "a")
     clock.advance(TICK)
-    assert lookup.at_hand("a") is None
+    assert lookup.get_stale("a") is None
 
 
-def test_warming_asks_only_for_what_is_not_fresh(lookup: Lookup[str], oracle: Oracle, clock: FrozenClock) -> None:
+def test_warming_asks_only_for_what_is_not_fresh(
+    lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
+) -> None:
     for _ in range(2):
         lookup.warm("a")
         settle(lookup, "a")

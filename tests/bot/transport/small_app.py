@@ -25,7 +25,7 @@ PATIENCE: Final = 10.0
 class SmallApp:
     """The app, and the dispatcher over it. `contexts` holds the Bolt context of each command that came."""
 
-    def __init__(self, slack: LocalSlack, metrics: Metrics, *, threads: int = 8, most_in_flight: int = 8) -> None:
+    def __init__(self, slack: LocalSlack, metrics: Metrics, *, threads: int = 8, max_in_flight: int = 8) -> None:
         self.client = WebClient(slack.bot_token, base_url=slack.api_url, retry_handlers=[])
         self.app = App(
             client=self.client,
@@ -33,7 +33,7 @@ class SmallApp:
             signing_secret=slack.signing_secret,
             process_before_response=True,
         )
-        self.dispatcher = Dispatcher(self.app, metrics, threads=threads, most_in_flight=most_in_flight)
+        self.dispatcher = Dispatcher(self.app, metrics, threads=threads, max_in_flight=max_in_flight)
         self.contexts: list[dict[str, Any]] = []
         self.arrived = threading.Semaphore(0)
         self.let_go = threading.Event()

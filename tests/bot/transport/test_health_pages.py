@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot.observability.metrics import Metrics
 from bot.settings import Address
-from bot.transport.health_pages import Monitoring, MonitoringDoor
-from bot.transport.http import HttpDoor
+from bot.transport.health_pages import HealthPages, HealthServer
+from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers
 from core.errors import InvalidInput, StoreUnavailable
 from core.stores import open_stores
@@ -52,7 +52,7 @@ def check() -> Check:
 
 
 def new_readiness(check: Check, fresh_seconds: float = 0.0) -> Readiness:
-    return Readiness({"store": check, "slack": lambda: True}, patience_seconds=0.05, fresh_seconds=fresh_seconds)
+    return Readiness({"store": check, "slack": lambda: True}, timeout_seconds=0.05, fresh_seconds=fresh_seconds)
 
 
 @pytest.fixture
@@ -64,12 +64,12 @@ def readiness(check: Check) -> Iterator[Readiness]:
 
 
 @pytest.fixture
-def door(metrics: Metrics, readiness: Readiness) -> Iterator[MonitoringDoor]:
-    monitoring = Monitoring(metrics, readiness)
-    door = MonitoringDoor(monitoring, Address("127.0.0.1", 0))
-    door.start()
-    yield door
-    door.stop()
+def transport(metrics: Metrics, readiness: Readiness) -> Iterator[HealthServer]:
+    monitoring = HealthPages(metrics, readiness)
+    transport = HealthServer(monitoring, Address("127.0.0.1", 0))
+    transport.start()
+    yield transport
+    transport.stop()
     monitoring.close()
 
 
@@ -121,18 +121,18 @@ class TestReadiness:
 
 
 class TestPages:
-    def test_say_that_the_process_is_alive_whatever_the_store_does(self, door: MonitoringDoor, check: Check) -> None:
+    def test_say_that_the_process_is_alive_whatever_the_store_does(self, transport: HealthServer, check: Check) -> None:
         check.answer = False
         assert get(f"{door.url}/healthz")[::2] == (200, "ok\n")
 
-    def test_say_what_is_missing_and_no_more(self, door: MonitoringDoor, check: Check) -> None:
+    def test_say_what_is_missing_and_no_more(self, transport: HealthServer, check: Check) -> None:
         status, _, text = get(f"{door.url}/readyz")
         assert (status, json.loads(text)) == (200, {"ready": True, "missing": []})
         check.error = StoreUnavailable("arn:aws:secret")
         status, _, text = get(f"{door.url}/readyz")
         assert (status, json.loads(text)) == (503, {"ready": False, "missing": ["store"]})
 
-    def test_show_metrics_in_both_forms(self, door: MonitoringDoor) -> None:
+    def test_show_metrics_in_both_forms(self, transport: HealthServer) -> None:
         status, kind, text = get(f"{door.url}/metrics")
         assert (status, kind.partition(";")[0]) == (200, "text/plain")
         assert "countersign_decisions" in {family.name for family in text_string_to_metric_families(text)}
@@ -140,27 +140,27 @@ class TestPages:
         assert kind.partition(";")[0] == "application/openmetrics-text"
         assert "countersign_decisions" in {family.name for family in read_openmetrics(text)}  # type: ignore[no-untyped-call]
 
-    def test_are_only_these(self, door: MonitoringDoor) -> None:
+    def test_are_only_these(self, transport: HealthServer) -> None:
         assert [get(f"{door.url}{path}")[0] for path in ("/", "/slack/events", "/metrics/x")] == [404] * 3
 
-    def test_name_their_setting_when_the_address_is_taken(self, door: MonitoringDoor, metrics: Metrics) -> None:
-        taken = int(door.url.rpartition(":")[2])
-        monitoring = Monitoring(metrics, Readiness({}))
+    def test_name_their_setting_when_the_address_is_taken(self, transport: HealthServer, metrics: Metrics) -> None:
+        taken = int(transport.url.rpartition(":")[2])
+        monitoring = HealthPages(metrics, Readiness({}))
         with pytest.raises(InvalidInput, match="COUNTERSIGN_METRICS"):
-            MonitoringDoor(monitoring, Address("127.0.0.1", taken)).start()
+            HealthServer(monitoring, Address("127.0.0.1", taken)).start()
 
 
 @pytest.mark.parametrize(("with_metrics", "status"), [(True, 200), (False, 404)])
 def test_the_http_door_serves_them_too_and_metrics_only_where_they_have_no_address_of_their_own(
     slack: LocalSlack, small_app: SmallApp, metrics: Metrics, readiness: Readiness, *, with_metrics: bool, status: int
 ) -> None:
-    monitoring = Monitoring(metrics, readiness)
+    monitoring = HealthPages(metrics, readiness)
     pages = monitoring.pages(metrics=with_metrics)
-    door = HttpDoor(small_app.dispatcher, metrics, slack.signing_secret, Address("127.0.0.1", 0), pages=pages)
-    door.start()
-    base = door.url.removesuffix("/slack/events")
+    transport = HttpTransport(small_app.dispatcher, metrics, slack.signing_secret, Address("127.0.0.1", 0), pages=pages)
+    transport.start()
+    base = transport.url.removesuffix("/slack/events")
     found = [get(f"{base}/{page}")[0] for page in ("healthz", "readyz", "metrics")]
-    door.stop()
+    transport.stop()
     monitoring.close()
 
     assert found == [200, 200, status]

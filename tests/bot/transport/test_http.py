@@ -19,7 +19,7 @@ from slack_bolt import BoltResponse
 from bot.interactions.interaction import RECEIVED_AT
 from bot.observability.metrics import Metrics
 from bot.settings import Address
-from bot.transport.http import MOST_BYTES, HttpDoor
+from bot.transport.http import MAX_BYTES, HttpTransport
 from core.errors import InvalidInput
 from tests.bot.transport.small_app import ACCESS, ANN, PATIENCE, SmallApp
 
@@ -34,13 +34,13 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
-def door(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> Iterator[HttpDoor]:
-    door = HttpDoor(small_app.dispatcher, metrics, slack.signing_secret, Address("127.0.0.1", 0))
-    door.start()
-    slack.use_http(door.url)
-    yield door
+def transport(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> Iterator[HttpTransport]:
+    transport = HttpTransport(small_app.dispatcher, metrics, slack.signing_secret, Address("127.0.0.1", 0))
+    transport.start()
+    slack.use_http(transport.url)
+    yield transport
     small_app.let_go.set()
-    door.stop()
+    transport.stop()
 
 
 def post(slack: LocalSlack, body: bytes, **headers: str) -> Reply:
@@ -104,10 +104,10 @@ class TestSignatures:
 @pytest.mark.usefixtures("door")
 class TestBodies:
     def test_that_are_too_large_are_refused_whatever_they_say_of_their_length(
-        self, slack: LocalSlack, door: HttpDoor, small_app: SmallApp, metrics: Metrics
+        self, slack: LocalSlack, transport: HttpTransport, small_app: SmallApp, metrics: Metrics
     ) -> None:
-        body = b"text=" + b"x" * MOST_BYTES
-        connection = http.client.HTTPConnection(urlsplit(door.url).netloc, timeout=PATIENCE)
+        body = b"text=" + b"x" * MAX_BYTES
+        connection = http.client.HTTPConnection(urlsplit(transport.url).netloc, timeout=PATIENCE)
         connection.request("POST", "/slack/events", body=iter([body]), encode_chunked=True, headers={
             **_FORM, "Transfer-Encoding": "chunked", **slack.sign_body(body, int(time.time()))
         })  # fmt: skip
@@ -121,13 +121,15 @@ class TestBodies:
     def test_that_do_not_come_are_not_waited_for(
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics
     ) -> None:
-        door = HttpDoor(small_app.dispatcher, metrics, slack.signing_secret, Address("127.0.0.1", 0), body_seconds=0.05)
-        door.start()
-        where = urlsplit(door.url)
+        transport = HttpTransport(
+            small_app.dispatcher, metrics, slack.signing_secret, Address("127.0.0.1", 0), body_seconds=0.05
+        )
+        transport.start()
+        where = urlsplit(transport.url)
         with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as client:
             client.sendall(b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
             assert client.recv(100).startswith(b"HTTP/1.1 408")
-        door.stop()
+        transport.stop()
 
     @pytest.mark.parametrize(
         "body",
@@ -167,8 +169,8 @@ class TestBodies:
 
 
 @pytest.mark.usefixtures("door")
-def test_other_paths_and_methods_are_not_served(door: HttpDoor) -> None:
-    connection = http.client.HTTPConnection(urlsplit(door.url).netloc, timeout=PATIENCE)
+def test_other_paths_and_methods_are_not_served(transport: HttpTransport) -> None:
+    connection = http.client.HTTPConnection(urlsplit(transport.url).netloc, timeout=PATIENCE)
     statuses = []
     for method, path in (("GET", "/slack/events"), ("PUT", "/slack/events"), ("GET", "/"), ("POST", "/admin")):
         connection.request(method, path)
@@ -182,9 +184,9 @@ def test_other_paths_and_methods_are_not_served(door: HttpDoor) -> None:
 
 class TestCrowds:
     def test_are_turned_away_at_once_and_those_who_are_in_are_answered(
-        self, slack: LocalSlack, small_app: SmallApp, door: HttpDoor, metrics: Metrics
+        self, slack: LocalSlack, small_app: SmallApp, transport: HttpTransport, metrics: Metrics
     ) -> None:
-        del door
+        del transport
         with ThreadPoolExecutor(8) as people:
             held = [people.submit(slack.run_command, ANN, ACCESS, "/hold") for _ in range(8)]
             small_app.wait_for_arrivals(8)
@@ -199,23 +201,25 @@ class TestCrowds:
 
 class TestEnding:
     def test_a_click_in_flight_is_answered_and_then_nobody_listens(
-        self, slack: LocalSlack, small_app: SmallApp, door: HttpDoor, caplog: pytest.LogCaptureFixture
+        self, slack: LocalSlack, small_app: SmallApp, transport: HttpTransport, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("INFO", "uvicorn.error")
         with ThreadPoolExecutor(2) as people:
             held = people.submit(slack.run_command, ANN, ACCESS, "/hold")
             small_app.wait_for_arrivals(1)
-            stopping = people.submit(door.stop)
+            stopping = people.submit(transport.stop)
             slack.wait_until(lambda: "Waiting for connections to close" in caplog.text)
             assert slack.run_command(ANN, ACCESS, "/access").failure == "dispatch_failed"
             small_app.let_go.set()
             assert held.result(PATIENCE).text == "Held, and answered."
             stopping.result(PATIENCE)
-        door.stop()
+        transport.stop()
         assert "web-server" not in {thread.name for thread in threading.enumerate()}
 
-    def test_a_closed_dispatcher_turns_away(self, slack: LocalSlack, small_app: SmallApp, door: HttpDoor) -> None:
-        del door
+    def test_a_closed_dispatcher_turns_away(
+        self, slack: LocalSlack, small_app: SmallApp, transport: HttpTransport
+    ) -> None:
+        del transport
         small_app.close()
         assert slack.run_command(ANN, ACCESS, "/access").status == 503
 
@@ -226,18 +230,20 @@ def test_an_address_that_is_taken_is_named_by_its_setting(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = Address("127.0.0.1", taken.getsockname()[1])
         with pytest.raises(InvalidInput) as error:
-            HttpDoor(small_app.dispatcher, metrics, slack.signing_secret, address).start()
+            HttpTransport(small_app.dispatcher, metrics, slack.signing_secret, address).start()
 
     assert error.value.field == "COUNTERSIGN_LISTEN"
 
 
 @pytest.mark.usefixtures("door")
 class TestAnswers:
-    def test_keep_every_header_and_cookie(self, slack: LocalSlack, small_app: SmallApp, door: HttpDoor) -> None:
+    def test_keep_every_header_and_cookie(
+        self, slack: LocalSlack, small_app: SmallApp, transport: HttpTransport
+    ) -> None:
         headers = {"Content-Type": "text/html", "Set-Cookie": ["a=1", "b=2"], "X-Two": ["1", "2"]}
         small_app.app.command("/odd")(lambda: BoltResponse(status=202, body="<p>", headers=headers))
         body = _BODY.replace(b"access", b"odd")
-        connection = http.client.HTTPConnection(urlsplit(door.url).netloc, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(urlsplit(transport.url).netloc, timeout=PATIENCE)
         connection.request("POST", "/slack/events", body, {**_FORM, **slack.sign_body(body, int(time.time()))})
         response = connection.getresponse()
         told = response.getheaders()

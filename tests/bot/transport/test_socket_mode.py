@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.observability.metrics import Metrics
-from bot.transport.socket_connection import SocketLink
-from bot.transport.socket_mode import SocketDoor
+from bot.transport.socket_connection import SocketConnection
+from bot.transport.socket_mode import SocketModeTransport
 from core.errors import InvalidInput
 from localslack.faults import RateLimited, ServerError, Stall
 from localslack.server import LocalSlack
@@ -25,24 +25,26 @@ _OPEN = "apps.connections.open"
 _AT_ONCE = 0.05
 
 
-def new_door(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> SocketDoor:
-    return SocketDoor(small_app.dispatcher, metrics, small_app.client, slack.app_token, linger_seconds=_AT_ONCE)
+def new_door(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> SocketModeTransport:
+    return SocketModeTransport(
+        small_app.dispatcher, metrics, small_app.client, slack.app_token, linger_seconds=_AT_ONCE
+    )
 
 
 @pytest.fixture
-def door(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> Iterator[SocketDoor]:
-    door = new_door(slack, small_app, metrics)
-    yield door
+def transport(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> Iterator[SocketModeTransport]:
+    transport = new_door(slack, small_app, metrics)
+    yield transport
     small_app.let_go.set()
-    door.stop()
+    transport.stop()
     assert not {thread.name for thread in threading.enumerate()} & {"socket-door", "socket-link"}
 
 
 @pytest.fixture
-def connected(door: SocketDoor) -> SocketDoor:
-    door.start()
-    assert door.is_connected()
-    return door
+def connected(transport: SocketModeTransport) -> SocketModeTransport:
+    transport.start()
+    assert transport.is_connected()
+    return transport
 
 
 def is_greeted(slack: LocalSlack, count: int) -> bool:
@@ -117,7 +119,7 @@ class TestPayloads:
 class TestConnections:
     @pytest.mark.parametrize("leave_open", [True, False])
     def test_that_slack_refreshes_give_way_to_new_ones(
-        self, slack: LocalSlack, connected: SocketDoor, *, leave_open: bool
+        self, slack: LocalSlack, connected: SocketModeTransport, *, leave_open: bool
     ) -> None:
         slack.socket_mode.refresh(leave_open=leave_open)
         slack.wait_until(lambda: slack.socket_mode.greeted_count == 2 and slack.socket_mode.connection_count == 1)
@@ -126,7 +128,7 @@ class TestConnections:
         assert connected.connection_count == 1
 
     def test_are_opened_ahead_when_slack_warns(self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> None:
-        patient = SocketDoor(small_app.dispatcher, metrics, small_app.client, slack.app_token)
+        patient = SocketModeTransport(small_app.dispatcher, metrics, small_app.client, slack.app_token)
         patient.start()
         slack.socket_mode.warn()
         slack.wait_until(lambda: patient.connection_count == 2)
@@ -138,7 +140,7 @@ class TestConnections:
     def test_acknowledge_what_came_over_them_though_a_new_one_is_open(
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics
     ) -> None:
-        patient = SocketDoor(small_app.dispatcher, metrics, small_app.client, slack.app_token)
+        patient = SocketModeTransport(small_app.dispatcher, metrics, small_app.client, slack.app_token)
         patient.start()
         with ThreadPoolExecutor(1) as people:
             held = people.submit(slack.run_command, ANN, ACCESS, "/hold")
@@ -169,16 +171,16 @@ class TestConnections:
         first = LocalSlack()
         port = int(first.url.rpartition(":")[2])
         small_app.client.base_url = first.api_url
-        door = SocketDoor(small_app.dispatcher, metrics, small_app.client, first.app_token)
-        door.start()
-        assert door.is_connected()
+        transport = SocketModeTransport(small_app.dispatcher, metrics, small_app.client, first.app_token)
+        transport.start()
+        assert transport.is_connected()
         first.stop()
-        slack.wait_until(lambda: not door.is_connected())
+        slack.wait_until(lambda: not transport.is_connected())
         with LocalSlack(port=port) as again:
-            assert again.wait_until(door.is_connected)
-            door.stop()
+            assert again.wait_until(transport.is_connected)
+            transport.stop()
 
-    def test_are_not_more_than_one(self, slack: LocalSlack, connected: SocketDoor) -> None:
+    def test_are_not_more_than_one(self, slack: LocalSlack, connected: SocketModeTransport) -> None:
         for _ in range(3):
             slack.socket_mode.refresh()
         slack.wait_until(lambda: slack.socket_mode.greeted_count >= 2 and connected.connection_count == 1)
@@ -189,23 +191,23 @@ class TestBeginning:
     def test_with_a_wrong_token_is_refused_with_the_name_of_the_setting(
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics
     ) -> None:
-        door = SocketDoor(small_app.dispatcher, metrics, small_app.client, slack.bot_token)
+        transport = SocketModeTransport(small_app.dispatcher, metrics, small_app.client, slack.bot_token)
         with pytest.raises(InvalidInput) as error:
-            door.start()
+            transport.start()
 
         assert error.value.field == "SLACK_APP_TOKEN"
         assert slack.bot_token not in str(error.value)
 
-    def test_without_slack_goes_on_in_the_background(self, slack: LocalSlack, door: SocketDoor) -> None:
+    def test_without_slack_goes_on_in_the_background(self, slack: LocalSlack, transport: SocketModeTransport) -> None:
         slack.faults.next(ServerError(), _OPEN)
-        door.start()
+        transport.start()
 
-        assert slack.wait_until(door.is_connected)
+        assert slack.wait_until(transport.is_connected)
 
 
 class TestEnding:
     def test_a_click_in_flight_is_answered_before_the_connection_closes(
-        self, slack: LocalSlack, small_app: SmallApp, connected: SocketDoor
+        self, slack: LocalSlack, small_app: SmallApp, connected: SocketModeTransport
     ) -> None:
         with ThreadPoolExecutor(2) as people:
             held = people.submit(slack.run_command, ANN, ACCESS, "/hold")
@@ -218,7 +220,7 @@ class TestEnding:
         assert slack.run_command(ANN, ACCESS, "/access").failure == "dispatch_failed"
 
     def test_does_not_wait_for_a_slack_that_hangs(
-        self, slack: LocalSlack, connected: SocketDoor, small_app: SmallApp
+        self, slack: LocalSlack, connected: SocketModeTransport, small_app: SmallApp
     ) -> None:
         del small_app
         stall = Stall()
@@ -231,22 +233,24 @@ class TestEnding:
 
     def test_before_a_connection_is_open_keeps_it_from_opening(self, slack: LocalSlack, small_app: SmallApp) -> None:
         url = str(small_app.client.apps_connections_open(app_token=slack.app_token)["url"])
-        link = SocketLink(url, small_app.client, lambda link, envelope: None)  # noqa: ARG005 - nothing comes
-        link.release()
-        link.close()
+        connection = SocketConnection(url, small_app.client, lambda connection, envelope: None)  # noqa: ARG005 - nothing comes
+        connection.release()
+        connection.close()
 
-        assert not link.open()
+        assert not connection.open()
         assert slack.wait_until(lambda: slack.socket_mode.connection_count == 0)
 
     def test_twice_or_before_the_beginning_is_harmless(
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics
     ) -> None:
-        door = new_door(slack, small_app, metrics)
-        door.stop()
-        door.stop()
+        transport = new_door(slack, small_app, metrics)
+        transport.stop()
+        transport.stop()
 
 
-def test_no_secret_is_logged(slack: LocalSlack, connected: SocketDoor, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_logged(
+    slack: LocalSlack, connected: SocketModeTransport, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     slack.socket_mode.refresh()
     slack.wait_until(lambda: slack.socket_mode.greeted_count == 2)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.views.block_kit import MOST_UPDATE_TEXT, Message
+from bot.views.block_kit import MAX_UPDATE_TEXT, Message
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE, break_glass_card
 from bot.views.break_glass.follow_up_forms import close_form, read_close_form, read_review_form, review_form
 from bot.views.break_glass.list import (
@@ -27,11 +27,11 @@ from bot.views.break_glass.notices import (
     reviewed,
 )
 from bot.views.break_glass.replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
-from bot.views.break_glass.timeline import MOST_LINES, timeline
-from bot.views.pagination import MOST_PAGES, PER_PAGE, read_turn
+from bot.views.break_glass.timeline import MAX_LINES, timeline
+from bot.views.pagination import MAX_PAGES, PER_PAGE, read_page_button
 from bot.views.replies import explain, explain_in_field, reply
 from core.actor import ProfileName
-from core.audit.trail import AuditEntry, AuditEvent, AuditKeyring, EntryDraft, seal
+from core.audit.trail import AuditAction, AuditEntry, AuditKeyring, EntryDraft, seal
 from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, BreakGlassEvent, EventId
 from core.errors import (
     BrokenChain,
@@ -45,7 +45,7 @@ from core.policy.lint import MAX_MENTIONS
 from core.request import Request
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
 from core.services.timeline import Timeline
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 from core.usage import LIVE_EVENT
 from localslack.block_kit import check_message_blocks, check_view
 from tests.bot.views.test_request_card import SPITEFUL, formatted, pressable
@@ -95,7 +95,7 @@ def card(event: BreakGlassEvent) -> Message:
 def test_slack_takes_the_card_of_every_state_at_the_longest_inputs(state: str) -> None:
     shown = card(STATES[state]())
     check_message_blocks(list(shown.blocks))
-    assert len(shown.text) <= MOST_UPDATE_TEXT
+    assert len(shown.text) <= MAX_UPDATE_TEXT
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -143,7 +143,7 @@ def refusals() -> list[AuditEntry]:
         {"status": "approved", "wanted": "cancelled"},
         {},
     ]
-    drafts = [a_refusal(AuditEvent.INVOKE_REFUSED, details=each) for each in details]  # type: ignore[arg-type]
+    drafts = [a_refusal(AuditAction.INVOKE_REFUSED, details=each) for each in details]  # type: ignore[arg-type]
     return [_sealed(draft.model_copy(update={"profile": ProfileName("p" * 80)})) for draft in drafts]
 
 
@@ -178,7 +178,7 @@ MESSAGES: dict[str, Callable[[], Message]] = {
 def test_slack_takes_every_message_at_the_longest_inputs_and_formats_nothing_that_people_typed(name: str) -> None:
     message = MESSAGES[name]()
     check_message_blocks(list(message.blocks))
-    assert len(message.text) <= MOST_UPDATE_TEXT
+    assert len(message.text) <= MAX_UPDATE_TEXT
     assert "<!channel>" not in formatted(message)
     assert "evil.example" not in formatted(message)
 
@@ -269,16 +269,16 @@ def test_no_button_leads_beyond_the_last_page_that_can_be_read() -> None:
     def leads_on(page: int) -> bool:
         return "More" in str(event_list_page(BreakGlassListKind.ACTIVE, [], page=page, has_more=True, now=A_MOMENT))
 
-    assert leads_on(MOST_PAGES - 1)
-    assert read_turn(BreakGlassListKind, f"active:{MOST_PAGES}", "Look again.")
-    assert not leads_on(MOST_PAGES)
+    assert leads_on(MAX_PAGES - 1)
+    assert read_page_button(BreakGlassListKind, f"active:{MOST_PAGES}", "Look again.")
+    assert not leads_on(MAX_PAGES)
 
 
 def test_a_turn_leads_to_the_page_that_it_names() -> None:
-    assert read_turn(BreakGlassListKind, "reviews:2", "Look again.") == (BreakGlassListKind.REVIEWS, 2)
+    assert read_page_button(BreakGlassListKind, "reviews:2", "Look again.") == (BreakGlassListKind.REVIEWS, 2)
     for value in (None, "", "reviews", "reviews:0", "reviews:101", "mine:1", "active:x"):
         with pytest.raises(InvalidInput):
-            read_turn(BreakGlassListKind, value, "Look again.")
+            read_page_button(BreakGlassListKind, value, "Look again.")
 
 
 # The timeline
@@ -286,21 +286,21 @@ def test_a_turn_leads_to_the_page_that_it_names() -> None:
 
 def a_timeline(count: int, requests: tuple[Request, ...] = ()) -> Timeline:
     event = live().replace(id="0" * 16)
-    entries = [_sealed(a_draft(AuditEvent.REVIEW_REMINDED, actor=INVOKER), number) for number in range(2, count)]
-    first = _sealed(a_draft(AuditEvent.BREAK_GLASS_INVOKED, actor=INVOKER, details={"is_escalated": True}))
+    entries = [_sealed(a_draft(AuditAction.REVIEW_REMINDED, actor=INVOKER), number) for number in range(2, count)]
+    first = _sealed(a_draft(AuditAction.BREAK_GLASS_INVOKED, actor=INVOKER, details={"is_escalated": True}))
     places = {
-        "card": Place(channel="C0ACCESS1", ts=f"{A_MOMENT.timestamp():.6f}"),
-        "dm:3:U0INVOKER": Place(channel="D0X", ts=f"{A_MOMENT.timestamp() + 3:.6f}"),
-        "odd": Place(channel="C0ACCESS1", ts="no time"),
+        "card": MessageRef(channel="C0ACCESS1", ts=f"{A_MOMENT.timestamp():.6f}"),
+        "dm:3:U0INVOKER": MessageRef(channel="D0X", ts=f"{A_MOMENT.timestamp() + 3:.6f}"),
+        "odd": MessageRef(channel="C0ACCESS1", ts="no time"),
     }
     return Timeline(event, (first, *entries), requests, places)
 
 
-@pytest.mark.parametrize("count", [1, 20, MOST_LINES, 500])
+@pytest.mark.parametrize("count", [1, 20, MAX_LINES, 500])
 def test_slack_takes_a_timeline_of_any_length_and_it_says_what_it_leaves_out(count: int) -> None:
     message = timeline(a_timeline(count, (a_request(),)))
     check_message_blocks(list(message.blocks))
-    assert ("are left out" in formatted(message)) == (count + 1 > MOST_LINES)
+    assert ("are left out" in formatted(message)) == (count + 1 > MAX_LINES)
 
 
 def test_a_timeline_has_the_declaration_each_notification_and_the_look_up_to_run() -> None:

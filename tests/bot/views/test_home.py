@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_row
 from bot.views.break_glass.timeline import timeline
-from bot.views.home import MOST_ROWS, HomeSection, home_tab
-from bot.views.request.list import Row, list_row
+from bot.views.home import MAX_ROWS, HomeSection, home_tab
+from bot.views.request.list import RequestRow, list_row
 from core.clock import new_id
 from core.request import RequestStatus
 from localslack.block_kit import check_view
@@ -18,17 +18,17 @@ from tests.harness.clock import A_MOMENT
 
 def test_slack_takes_the_fullest_tab_with_the_longest_outcome_on_top() -> None:
     requests = [
-        list_row(Row(pending().replace(id=new_id()), may_decide=True, may_cancel=True), A_MOMENT)
-        for _ in range(MOST_ROWS)
+        list_row(RequestRow(pending().replace(id=new_id()), may_decide=True, may_cancel=True), A_MOMENT)
+        for _ in range(MAX_ROWS)
     ]
     assert pending().status is RequestStatus.PENDING
     events = [
         event_row(EventRow(make().replace(id=new_id()), DUE, may_close=True, may_review=True), A_MOMENT)
         for make in (live, shut)
-        for _ in range(MOST_ROWS)
+        for _ in range(MAX_ROWS)
     ]
     sections = [
-        *(HomeSection(each.heading, events[:MOST_ROWS], "", "/breakglass") for each in BreakGlassListKind),
+        *(HomeSection(each.heading, events[:MAX_ROWS], "", "/breakglass") for each in BreakGlassListKind),
         *(HomeSection(f"Section {number}", requests, "", "/access mine") for number in range(3)),
     ]
     outcome = timeline(a_timeline(500))

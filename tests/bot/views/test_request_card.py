@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from bot.views.block_kit import MOST_UPDATE_TEXT, Message
+from bot.views.block_kit import MAX_UPDATE_TEXT, Message
 from bot.views.pagination import PER_PAGE
 from bot.views.replies import cancelled, denied, explain, notice, reply, submitted, voted
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE, request_card
 from bot.views.request.decision_forms import COMMENT, REASON, approve_form, deny_form, read_decision_form
-from bot.views.request.list import ListKind, Row, list_page
+from bot.views.request.list import ListKind, RequestRow, list_page
 from core.actor import ProfileName, UserId
 from core.errors import (
     BrokenChain,
@@ -86,7 +86,7 @@ def test_slack_takes_the_card_of_every_state_at_the_longest_inputs(state: str) -
     card = request_card(STATES[state](), A_MOMENT)
 
     check_message_blocks(list(card.blocks))
-    assert len(card.text) <= MOST_UPDATE_TEXT
+    assert len(card.text) <= MAX_UPDATE_TEXT
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -122,7 +122,7 @@ def test_a_button_carries_the_id_and_nothing_else() -> None:
 @pytest.mark.parametrize("kind", ListKind)
 @pytest.mark.parametrize("count", [0, 1, PER_PAGE])
 def test_slack_takes_every_list_at_the_longest_inputs(kind: ListKind, count: int) -> None:
-    rows = [Row(pending(), may_decide=True, may_cancel=True) for _ in range(count)]
+    rows = [RequestRow(pending(), may_decide=True, may_cancel=True) for _ in range(count)]
     page = list_page(kind, rows, page=99, has_more=True, now=A_MOMENT)
 
     check_message_blocks(list(page.blocks))

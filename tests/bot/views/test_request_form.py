@@ -6,9 +6,19 @@ from datetime import timedelta
 
 import pytest
 
-from bot.views.block_kit import MOST_SECTION_TEXT, ago, escape, moment, plain, said, shorten, who, words
-from bot.views.inputs import MOST_OPTIONS
-from bot.views.request.form import FIELDS, Asked, Offer, read_request_form, request_form
+from bot.views.block_kit import (
+    MAX_SECTION_TEXT,
+    escape,
+    mention,
+    moment,
+    mrkdwn,
+    plain,
+    relative_time,
+    shorten,
+    user_text,
+)
+from bot.views.inputs import MAX_OPTIONS
+from bot.views.request.form import FIELDS, Offer, RequestDraft, read_request_form, request_form
 from core.actor import CLOCK, ProfileName, by_policy
 from core.errors import InvalidInput
 from localslack.block_kit import check_view
@@ -29,7 +39,7 @@ def answers(profile: str | None, duration: str | None, justification: str | None
     }
 
 
-@pytest.mark.parametrize("count", [1, 2, MOST_OPTIONS, 3 * MOST_OPTIONS])
+@pytest.mark.parametrize("count", [1, 2, MAX_OPTIONS, 3 * MAX_OPTIONS])
 def test_slack_takes_the_form_at_the_longest_inputs(count: int) -> None:
     offers = [an_offer(f"{number:03}{'x' * 77}", "y" * 200) for number in range(count)]
 
@@ -48,7 +58,7 @@ def test_a_single_profile_is_chosen_already() -> None:
 
 
 def test_what_was_filled_in_is_read_back() -> None:
-    assert read_request_form(answers("prod", "1h30m", "Deploy")) == Asked("prod", 1.5 * HOUR, "Deploy")
+    assert read_request_form(answers("prod", "1h30m", "Deploy")) == RequestDraft("prod", 1.5 * HOUR, "Deploy")
 
 
 @pytest.mark.parametrize(
@@ -64,15 +74,15 @@ def test_what_is_missing_is_told_by_its_field(values: dict[str, object], field: 
 
 
 def test_what_people_typed_is_plain_text_of_at_most_what_slack_takes() -> None:
-    block = said("<!channel> *bold* " + "z" * 5000)
+    block = user_text("<!channel> *bold* " + "z" * 5000)
 
     assert block["text"]["type"] == "plain_text"
-    assert len(block["text"]["text"]) == MOST_SECTION_TEXT
+    assert len(block["text"]["text"]) == MAX_SECTION_TEXT
 
 
 def test_our_own_words_cannot_carry_a_mention_out_of_a_name() -> None:
     assert escape("<!channel> & co") == "&lt;!channel&gt; &amp; co"
-    assert words("x" * 4000)["text"]["text"].endswith("…")
+    assert mrkdwn("x" * 4000)["text"]["text"].endswith("…")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +90,7 @@ def test_our_own_words_cannot_carry_a_mention_out_of_a_name() -> None:
     [("U0AB12CD3", "<@U0AB12CD3>"), (by_policy("prod"), "the policy (rule `prod`)"), (CLOCK, "the clock")],
 )
 def test_whoever_decided_is_named(decider: str, text: str) -> None:
-    assert who(decider) == text
+    assert mention(decider) == text
 
 
 @pytest.mark.parametrize(
@@ -94,7 +104,7 @@ def test_whoever_decided_is_named(decider: str, text: str) -> None:
     ],
 )
 def test_ages_are_told_in_the_largest_unit(step: timedelta, text: str) -> None:
-    assert ago(A_MOMENT, A_MOMENT + step) == text
+    assert relative_time(A_MOMENT, A_MOMENT + step) == text
 
 
 def test_a_moment_is_shown_in_the_readers_zone_with_utc_to_fall_back_on() -> None:

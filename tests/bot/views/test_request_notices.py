@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bot.views.block_kit import Message
-from bot.views.mentions import MOST_MENTIONED, mention
+from bot.views.mentions import MAX_MENTIONED, mention
 from bot.views.request.card import request_card
 from bot.views.request.notices import approval_added, ended, outcome, still_waiting
 from core.actor import ProfileName, UserId
@@ -84,7 +84,7 @@ def test_a_handful_is_mentioned_user_groups_first_and_the_others_are_counted() -
     deciders = [*(user(f"U0{number}X") for number in range(9)), group("S0SRE"), email("ann@example.com")]
     said = mention(deciders, leave_out={REQUESTER})
     assert said == "<!subteam^S0SRE>, <@U00X>, <@U01X>, <@U02X>, <@U03X> and 6 more"
-    assert said.count("<") == MOST_MENTIONED
+    assert said.count("<") == MAX_MENTIONED
 
 
 def test_an_address_is_counted_and_not_shown() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, SecretBytes, ValidationError
 
 from core.actor import DeciderId
-from core.audit.trail import AuditEntry, AuditEvent, AuditKeyring, EntryDraft, EntryId, canonical_json, seal
+from core.audit.trail import AuditAction, AuditEntry, AuditKeyring, EntryDraft, EntryId, canonical_json, seal
 from core.clock import TICK
 from core.errors import InvalidInput, MalformedRecord
 from tests.builders import APPROVER, PROD, REQUESTER, a_draft, a_refusal
@@ -53,7 +53,7 @@ def test_a_sealed_entry_is_genuine_and_stays_so_when_it_is_stored_and_read(keyri
 
 EDITS: Final[dict[str, object]] = {
     "id": EntryId("0000000000000000"),
-    "event": AuditEvent.REQUEST_APPROVED,
+    "event": AuditAction.REQUEST_APPROVED,
     "actor": DeciderId("U0FORGER"),
     "outcome": "approved",
     "subject": APPROVER,
@@ -200,8 +200,8 @@ def test_every_change_must_be_told_and_of_what_was_refused_only_a_break_glass() 
     def is_told(draft: EntryDraft) -> bool:
         return seal(draft, AuditKeyring(), chain=CHAIN, seq=1, previous="", at=A_MOMENT).must_be_delivered
 
-    assert all(is_told(a_draft(event)) for event in AuditEvent)
-    assert [event for event in AuditEvent if is_told(a_refusal(event))] == [AuditEvent.INVOKE_REFUSED]
+    assert all(is_told(a_draft(event)) for event in AuditAction)
+    assert [event for event in AuditAction if is_told(a_refusal(event))] == [AuditAction.INVOKE_REFUSED]
 
 
 @pytest.mark.parametrize(
@@ -229,8 +229,8 @@ def test_an_entry_that_says_nothing_is_named_by_question_marks() -> None:
 
 
 def test_drafts_have_ids_of_their_own_and_are_frozen() -> None:
-    one = EntryDraft(event=AuditEvent.REQUEST_DENIED, actor=DeciderId(APPROVER), outcome="denied")
-    other = EntryDraft(event=AuditEvent.REQUEST_DENIED, actor=DeciderId(APPROVER), outcome="denied")
+    one = EntryDraft(event=AuditAction.REQUEST_DENIED, actor=DeciderId(APPROVER), outcome="denied")
+    other = EntryDraft(event=AuditAction.REQUEST_DENIED, actor=DeciderId(APPROVER), outcome="denied")
     assert one.id != other.id
     with pytest.raises(ValidationError, match="frozen"):
         one.actor = DeciderId("U0FORGER")  # type: ignore[misc]

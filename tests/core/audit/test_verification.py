@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from core.audit.trail import AuditEntry, AuditEvent, AuditKeyring, seal
+from core.audit.trail import AuditAction, AuditEntry, AuditKeyring, seal
 from core.audit.verification import Finding, FindingKind, Head, Tally, verify_chain, verify_entries, verify_trail
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time
@@ -67,18 +67,18 @@ class Office:
         """A request with a chain of three entries: asked, one vote, approved."""
         made = self.stores.requests.create(a_request(required_approvals=2), a_draft())
         voted = self.stores.requests.update(
-            made.approve(APPROVER, A_MOMENT), a_draft(AuditEvent.APPROVAL_ADDED, actor=APPROVER)
+            made.approve(APPROVER, A_MOMENT), a_draft(AuditAction.APPROVAL_ADDED, actor=APPROVER)
         )
         return self.stores.requests.update(
             voted.approve(SECOND_APPROVER, A_MOMENT),
-            a_draft(AuditEvent.REQUEST_APPROVED, actor=SECOND_APPROVER, outcome="approved"),
+            a_draft(AuditAction.REQUEST_APPROVED, actor=SECOND_APPROVER, outcome="approved"),
         )
 
     def an_ended_event(self) -> BreakGlassEvent:
         """An event with a chain of two entries: invoked, closed."""
-        made = self.stores.break_glass.create(an_event(), a_draft(AuditEvent.BREAK_GLASS_INVOKED, actor=INVOKER))
+        made = self.stores.break_glass.create(an_event(), a_draft(AuditAction.BREAK_GLASS_INVOKED, actor=INVOKER))
         return self.stores.break_glass.update(
-            made.close(INVOKER, A_MOMENT, "it is up again"), a_draft(AuditEvent.BREAK_GLASS_CLOSED, actor=INVOKER)
+            made.close(INVOKER, A_MOMENT, "it is up again"), a_draft(AuditAction.BREAK_GLASS_CLOSED, actor=INVOKER)
         )
 
     def refusals(self, count: int = 3) -> str:
@@ -298,7 +298,7 @@ def test_a_record_that_was_restored_to_an_earlier_state_is_found(office: Office)
     made = office.stores.requests.create(a_request(), a_draft())
     before = json.dumps(office.read_body("requests", "id", made.id))
     office.stores.requests.update(
-        made.deny(APPROVER, A_MOMENT, "not today"), a_draft(AuditEvent.REQUEST_DENIED, actor=APPROVER)
+        made.deny(APPROVER, A_MOMENT, "not today"), a_draft(AuditAction.REQUEST_DENIED, actor=APPROVER)
     )
     office.tamper("UPDATE requests SET body = ?, status = 'pending' WHERE id = ?", before, made.id)
     assert office.kinds(made.chain) == [FindingKind.APPENDED]
@@ -307,7 +307,7 @@ def test_a_record_that_was_restored_to_an_earlier_state_is_found(office: Office)
 def test_a_deletion_by_the_bot_is_no_finding_and_a_record_that_came_back_is_one(office: Office) -> None:
     request = office.a_history()
     body = json.dumps(office.read_body("requests", "id", request.id))
-    office.stores.requests.delete(request, a_clock_draft(AuditEvent.RECORD_DELETED, outcome="deleted"))
+    office.stores.requests.delete(request, a_clock_draft(AuditAction.RECORD_DELETED, outcome="deleted"))
     assert office.findings() == []
     office.tamper(
         "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -336,7 +336,7 @@ def test_a_record_whose_time_to_be_kept_is_over_may_be_gone(office: Office) -> N
 def test_an_event_that_was_not_reviewed_may_never_be_gone(office: Office) -> None:
     ended, reviewed = office.an_ended_event(), office.an_ended_event()
     office.stores.break_glass.update(
-        a_reviewed_event(reviewed), a_draft(AuditEvent.BREAK_GLASS_REVIEWED, actor=APPROVER)
+        a_reviewed_event(reviewed), a_draft(AuditAction.BREAK_GLASS_REVIEWED, actor=APPROVER)
     )
     office.tamper("DELETE FROM break_glass WHERE id IN (?, ?)", ended.id, reviewed.id)
     office.clock.advance(timedelta(days=3650))
@@ -431,11 +431,11 @@ def test_a_vote_between_the_readings_is_no_finding(office: Office) -> None:
 
     def vote() -> None:
         voted = records[-1].approve(APPROVER, A_MOMENT)
-        records.append(office.stores.requests.update(voted, a_draft(AuditEvent.APPROVAL_ADDED, actor=APPROVER)))
+        records.append(office.stores.requests.update(voted, a_draft(AuditAction.APPROVAL_ADDED, actor=APPROVER)))
 
     def cancel() -> None:
         cancelled = records[-1].cancel(REQUESTER, A_MOMENT)
-        records.append(office.stores.requests.update(cancelled, a_draft(AuditEvent.REQUEST_CANCELLED)))
+        records.append(office.stores.requests.update(cancelled, a_draft(AuditAction.REQUEST_CANCELLED)))
 
     working = Working(office.stores, [vote, cancel])
     assert list(verify_chain(working, made.chain, office.keyring, A_MOMENT)) == []
@@ -445,7 +445,7 @@ def test_a_vote_between_the_readings_is_no_finding(office: Office) -> None:
 def test_records_that_come_and_go_during_the_verification_are_no_findings(office: Office) -> None:
     request = office.a_history()
     work: list[Callable[[], object]] = [
-        lambda: office.stores.requests.delete(request, a_clock_draft(AuditEvent.RECORD_DELETED, outcome="deleted")),
+        lambda: office.stores.requests.delete(request, a_clock_draft(AuditAction.RECORD_DELETED, outcome="deleted")),
         office.a_history,
         office.a_history,
     ]
@@ -481,7 +481,7 @@ def test_a_new_key_verifies_together_with_the_old_one_and_alone_names_the_missin
     new_text, old_text = "f" * 64, "0123456789abcdef" * 2
     office = Office(tmp_path / "countersign.db", AuditKeyring.from_text(f"{new_text},{old_text}"), clock)
     assert isinstance(record, Request)
-    office.stores.requests.update(record.cancel(REQUESTER, A_MOMENT), a_draft(AuditEvent.REQUEST_CANCELLED))
+    office.stores.requests.update(record.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED))
     assert office.findings() == []
     office.keyring = AuditKeyring.from_text(new_text)
     (finding,) = office.findings()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from tests.builders import APPROVER, PROD, SECOND_APPROVER, a_draft, a_request
 
 if TYPE_CHECKING:
@@ -30,6 +30,6 @@ def submit_with_votes(stores: Stores, clock: FrozenClock, profile: ProfileName =
     request = submit(stores, clock, profile)
     for approver in (APPROVER, SECOND_APPROVER):
         voted = request.approve(approver, clock.now())
-        request = stores.requests.update(voted, a_draft(AuditEvent.APPROVAL_ADDED, actor=approver, profile=profile))
+        request = stores.requests.update(voted, a_draft(AuditAction.APPROVAL_ADDED, actor=approver, profile=profile))
     clock.advance(timedelta(seconds=1))
     return request

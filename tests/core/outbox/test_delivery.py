@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.outbox.outbox import FIRST_PAUSE, LEASE, MAX_ATTEMPTS, MAX_PAUSE, DeliveryCounts, deliver_due
 from tests.builders import APPROVER, HOUR, REQUESTER, a_draft, a_request
 from tests.core.sinks import RecordingSink, a_failure, a_final_failure
@@ -29,7 +29,7 @@ def _cancelled(stores: Stores, clock: FrozenClock) -> Request:
     """A request with two entries to tell."""
     request = _submit(stores, clock)
     cancelled = request.cancel(REQUESTER, clock.advance(SECOND))
-    stored = stores.requests.update(cancelled, a_draft(AuditEvent.REQUEST_CANCELLED))
+    stored = stores.requests.update(cancelled, a_draft(AuditAction.REQUEST_CANCELLED))
     clock.advance(SECOND)
     return stored
 
@@ -206,7 +206,7 @@ def test_what_is_committed_during_a_round_is_told_in_the_next(stores: Stores, cl
             super().deliver(entry)
             if entry.seq == 1:
                 approved = request.approve(APPROVER, clock.advance(SECOND))
-                stores.requests.update(approved, a_draft(AuditEvent.REQUEST_APPROVED, actor=APPROVER))
+                stores.requests.update(approved, a_draft(AuditAction.REQUEST_APPROVED, actor=APPROVER))
 
     sink = _Approving("slack")
     deliver_due(stores.outbox, [sink], clock)

@@ -101,7 +101,7 @@ def test_after_a_pause_one_thread_finds_out_whether_it_was_long_enough(
     sink.wait_for(lambda: sorted(str(each) for each in sink.stalled) == [PROD, STAGING])
     sink.release()
     sink.wait_for(lambda: len(sink.told) == THREADS + 2)
-    assert sink.most_waiting == 2
+    assert sink.max_waiting == 2
 
 
 def test_a_pause_of_one_sink_is_none_of_the_others(stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox) -> None:

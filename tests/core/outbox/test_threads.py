@@ -29,7 +29,7 @@ def test_a_channel_that_does_not_answer_keeps_no_other_profile_waiting(
     sink = StalledSink("slack", profile=PROD)
     open_outbox(sink).hand_out()
     sink.wait_for(lambda: {chain for chain, _ in sink.told} == others and sink.waiting == THREADS // 2)
-    assert sink.most_waiting == THREADS // 2
+    assert sink.max_waiting == THREADS // 2
     sink.release()
     sink.wait_for(lambda: len(sink.told) == 2 * THREADS + 3)
 
@@ -44,7 +44,7 @@ def test_never_are_more_told_at_once_than_there_are_threads(
     sink.wait_for(lambda: sink.waiting == THREADS)
     sink.release()
     sink.wait_for(lambda: len(sink.told) == 3 * THREADS)
-    assert sink.most_waiting == THREADS
+    assert sink.max_waiting == THREADS
 
 
 def test_each_record_is_told_in_its_order_however_many_there_are(stores: Stores, clock: FrozenClock) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import TICK
 from core.request import DEFAULT_DECIDE_WITHIN
@@ -97,16 +97,16 @@ def _check_one_end(done: Round, trail: Trail) -> None:
     winners = [each for each in closers if each.is_yes]
     assert all(each.records == (event,) for each in [*winners, *recorded])
     assert all(told_no(each, event) for each in closers if each not in winners)
-    begin = (AuditEvent.BREAK_GLASS_INVOKED, event.invoker, "active")
+    begin = (AuditAction.BREAK_GLASS_INVOKED, event.invoker, "active")
     if event.status is EventStatus.EXPIRED:
         assert (len(winners), len(recorded)) in {(0, 1), (0, 0)}
-        assert trail.story(event) == [begin, expired_line(AuditEvent.BREAK_GLASS_EXPIRED)]
+        assert trail.story(event) == [begin, expired_line(AuditAction.BREAK_GLASS_EXPIRED)]
     else:
         (winner,) = winners
         assert winner.press.at < event.expires_at
         assert not recorded
         assert (event.status, event.closed_by) == (EventStatus.CLOSED, winner.press.who)
-        assert trail.story(event) == [begin, (AuditEvent.BREAK_GLASS_CLOSED, winner.press.who, "closed")]
+        assert trail.story(event) == [begin, (AuditAction.BREAK_GLASS_CLOSED, winner.press.who, "closed")]
     # A close is in the invoker's ledger, by which cooldowns are judged; a quota counts an event however it ended.
     assert _used(done) == {Usage.of(event)}
 
@@ -162,7 +162,7 @@ def _events(done: Round, trail: Trail) -> list[BreakGlassEvent]:
         for event in each.records:
             assert isinstance(event, BreakGlassEvent)
             assert trail.records[event.chain] == event
-            assert trail.story(event) == [(AuditEvent.BREAK_GLASS_INVOKED, event.invoker, "active")]
+            assert trail.story(event) == [(AuditAction.BREAK_GLASS_INVOKED, event.invoker, "active")]
             events.append(event)
     return events
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent
 from core.mfa import LOCK, MAX_WRONG_CODES
 from core.request import Request, RequestStatus
@@ -86,7 +86,7 @@ def _check_one_way_out(done: Round, trail: Trail) -> None:
             assert [event.instead_of for event in events] == [None]
         case RequestStatus.CANCELLED:
             assert request.replaced_by == events[0].id
-            assert trail.story(request)[-1] == (AuditEvent.REQUEST_CANCELLED, _ONE, "cancelled")
+            assert trail.story(request)[-1] == (AuditAction.REQUEST_CANCELLED, _ONE, "cancelled")
             assert not [each for each in done.of(Act.APPROVE, Act.DENY) if each.is_yes]
         case _:
             raise AssertionError(request.status)
@@ -106,8 +106,8 @@ def _ask_and_remind_at_once(stores: Stores, at: datetime) -> list[Press]:
 def _check_asked_once(done: Round, trail: Trail) -> None:
     assert len(done.yes) == len(done.told)
     for act, event in (
-        (Act.ASK_INVOKERS, AuditEvent.BREAK_GLASS_ENDING_SOON),
-        (Act.REMIND_REVIEWERS, AuditEvent.REVIEW_REMINDED),
+        (Act.ASK_INVOKERS, AuditAction.BREAK_GLASS_ENDING_SOON),
+        (Act.REMIND_REVIEWERS, AuditAction.REVIEW_REMINDED),
     ):
         changed = [record for each in done.of(act) for record in each.records]
         assert len({record.chain for record in changed}) == len(changed)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from core.actor import Actor, DeciderId, UserGroupId, UserId
-from core.audit.trail import AuditEvent, EntryDraft
+from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.errors import CountersignError, InvalidStateTransition, LimitReached
 from core.policy import parse_policy
@@ -154,7 +154,7 @@ def _requests(stores: Stores, press: Press) -> RequestService:
 
 
 def _events(stores: Stores, press: Press) -> BreakGlassService:
-    return BreakGlassService(stores, POLICY, FrozenClock(press.at), second_factor=WrittenCodes())
+    return BreakGlassService(stores, POLICY, FrozenClock(press.at), mfa=WrittenCodes())
 
 
 def _person(press: Press) -> Actor:
@@ -188,7 +188,7 @@ def _overwrite(stores: Stores, press: Press) -> tuple[Record, ...]:
         # It was read approved already, which no service would approve again: only the store stands in the way here.
         vote = Approval(approver=press.who, at=press.at)
         approved = press.read.replace(approver=press.who, approver_comment=None, approvals=(vote,))
-    event = AuditEvent.REQUEST_APPROVED
+    event = AuditAction.REQUEST_APPROVED
     draft = EntryDraft(event=event, actor=DeciderId(press.who), outcome=approved.status, subject=approved.requester)
     return (stores.requests.update(approved, draft),)
 

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Final
 
 from core.actor import CLOCK
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.request import DEFAULT_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.stores import Stores
 from tests.core.races.presses import APPROVERS, REMIND_AFTER, REQUESTER, Act, Press, carry_out, submit
 from tests.core.races.scenario import Line, Round, Scenario, Trail, expired_line, told_no
 
-_SUBMITTED: Final[Line] = (AuditEvent.REQUEST_SUBMITTED, REQUESTER, "pending")
+_SUBMITTED: Final[Line] = (AuditAction.REQUEST_SUBMITTED, REQUESTER, "pending")
 
 
 def _approve_at_once(stores: Stores, at: datetime) -> list[Press]:
@@ -87,14 +87,14 @@ def _check_one_outcome(done: Round, trail: Trail) -> None:
     if request.status is RequestStatus.EXPIRED:
         # The sweep recorded it, or the approver who came too late did.
         assert not winners
-        assert trail.story(request) == [_SUBMITTED, expired_line(AuditEvent.REQUEST_EXPIRED)]
+        assert trail.story(request) == [_SUBMITTED, expired_line(AuditAction.REQUEST_EXPIRED)]
         return
     (winner,) = winners
     assert winner.press.at < request.expires_at
     assert not sweep.records
     outcome = {Act.APPROVE: "approved", Act.DENY: "denied", Act.CANCEL: "cancelled"}[winner.press.act]
     assert (request.status, request.ended_by[0]) == (outcome, winner.press.who)
-    assert trail.story(request) == [_SUBMITTED, (AuditEvent(f"request_{outcome}"), winner.press.who, outcome)]
+    assert trail.story(request) == [_SUBMITTED, (AuditAction(f"request_{outcome}"), winner.press.who, outcome)]
 
 
 def _vote_at_once(stores: Stores, at: datetime) -> list[Press]:
@@ -112,7 +112,7 @@ def _check_quorum(done: Round, trail: Trail) -> None:
         # Whoever pressed twice is told the same twice: a press that counts, counts once and is no mistake.
         assert each.is_yes if each.press.who in voters else told_no(each, request)
         assert all(isinstance(record, Request) and record.has_approval_by(each.press.who) for record in each.records)
-    added = [(AuditEvent.APPROVAL_ADDED, who, "pending") for who in voters[:2]]
+    added = [(AuditAction.APPROVAL_ADDED, who, "pending") for who in voters[:2]]
     assert trail.story(request) == [_SUBMITTED, *added, _approved_line(request)]
 
 
@@ -160,19 +160,19 @@ def _check_reminded_once(done: Round, trail: Trail) -> None:
     voted = trail.request(done.of(Act.APPROVE)[0])
     (alone,) = {record.chain for record in reminded} - {voted.chain}
     assert len({record.chain for record in reminded}) == len(reminded)
-    reminder: Line = (AuditEvent.REQUEST_REMINDED, CLOCK, "pending")
+    reminder: Line = (AuditAction.REQUEST_REMINDED, CLOCK, "pending")
     assert trail.stories[alone] == [_SUBMITTED, reminder]
     # A vote that conflicted with the reminder counts, and so does the reminder if the request still waited.
     story = trail.story(voted)
     was_reminded = voted.chain in {record.chain for record in reminded}
     assert (voted.reminded_at is not None) == was_reminded
     assert story.count(reminder) == was_reminded
-    added = (AuditEvent.APPROVAL_ADDED, voted.approvals[0].approver, "pending")
+    added = (AuditAction.APPROVAL_ADDED, voted.approvals[0].approver, "pending")
     assert [line for line in story if line != reminder] == [_SUBMITTED, added, _approved_line(voted)]
 
 
 def _approved_line(request: Request) -> Line:
-    return AuditEvent.REQUEST_APPROVED, str(request.approver), "approved"
+    return AuditAction.REQUEST_APPROVED, str(request.approver), "approved"
 
 
 def _decided_by(request: Request) -> tuple[RequestStatus, str | None, str | None]:

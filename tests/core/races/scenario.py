@@ -16,7 +16,7 @@ from random import Random
 from typing import Final, Self
 
 from core.actor import CLOCK, ProfileName, UserId
-from core.audit.trail import REFUSED, AuditEvent, AuditKeyring
+from core.audit.trail import REFUSED, AuditAction, AuditKeyring
 from core.audit.verification import Tally, verify_trail
 from core.break_glass import BreakGlassEvent
 from core.errors import MalformedRecord
@@ -32,16 +32,16 @@ BETWEEN_ROUNDS: Final = timedelta(days=32)
 """Longer than a ledger remembers, so that every round begins afresh for the same people."""
 _DAY: Final = timedelta(days=1)
 _NOTED_AS: Final = {
-    Act.SUBMIT: AuditEvent.SUBMIT_REFUSED,
-    Act.APPROVE: AuditEvent.APPROVE_REFUSED,
-    Act.DENY: AuditEvent.DENY_REFUSED,
-    Act.CANCEL: AuditEvent.CANCEL_REFUSED,
-    Act.INVOKE: AuditEvent.INVOKE_REFUSED,
-    Act.CLOSE: AuditEvent.CLOSE_REFUSED,
-    Act.DECLARE_INSTEAD: AuditEvent.INVOKE_REFUSED,
-    Act.TRY_CODE: AuditEvent.INVOKE_REFUSED,
+    Act.SUBMIT: AuditAction.SUBMIT_REFUSED,
+    Act.APPROVE: AuditAction.APPROVE_REFUSED,
+    Act.DENY: AuditAction.DENY_REFUSED,
+    Act.CANCEL: AuditAction.CANCEL_REFUSED,
+    Act.INVOKE: AuditAction.INVOKE_REFUSED,
+    Act.CLOSE: AuditAction.CLOSE_REFUSED,
+    Act.DECLARE_INSTEAD: AuditAction.INVOKE_REFUSED,
+    Act.TRY_CODE: AuditAction.INVOKE_REFUSED,
 }
-Line = tuple[AuditEvent, str, str]
+Line = tuple[AuditAction, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def told_no(told: Told, record: Record) -> bool:
     return told.error == "InvalidStateTransition" and facts == (record.state, by, at) and is_named
 
 
-def expired_line(event: AuditEvent) -> Line:
+def expired_line(event: AuditAction) -> Line:
     """The line of the trail that says that time has passed."""
     return event, CLOCK, "expired"
 
@@ -165,7 +165,7 @@ def _check_round(scenario: Scenario, number: int, done: Round, trail: Trail) -> 
         raise
 
 
-def _refusals_told(rounds: Sequence[Round]) -> Counter[tuple[AuditEvent, str]]:
+def _refusals_told(rounds: Sequence[Round]) -> Counter[tuple[AuditAction, str]]:
     return Counter(
         (_NOTED_AS[each.press.act], each.press.who)
         for done in rounds
@@ -175,9 +175,9 @@ def _refusals_told(rounds: Sequence[Round]) -> Counter[tuple[AuditEvent, str]]:
     )
 
 
-def _check_refusals(stores: Stores, told: Counter[tuple[AuditEvent, str]]) -> None:
+def _check_refusals(stores: Stores, told: Counter[tuple[AuditAction, str]]) -> None:
     """What was told is noted. What came faster than a log can write is at least counted in it; CI is not that fast."""
-    noted: Counter[tuple[AuditEvent, str]] = Counter()
+    noted: Counter[tuple[AuditAction, str]] = Counter()
     counted = 0
     # The stores' own clock, which stamps refusals, stands still.
     for entry in stores.audit.export(since=BEGIN, until=BEGIN + _DAY):

@@ -22,7 +22,7 @@ from core.record import Record
 from core.request import Request, RequestId
 from core.services import BreakGlassService
 from core.stores.base import AuditStore, BreakGlassStore, RefusalLog, Replaced, RequestStore, Stores
-from core.stores.messages import PlaceStore
+from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
 from tests.builders import HOUR
 
@@ -165,7 +165,7 @@ class DisturbedStores:
         return self._stores.outbox
 
     @property
-    def messages(self) -> PlaceStore:
+    def messages(self) -> MessageStore:
         """Where the messages are."""
         return self._stores.messages
 

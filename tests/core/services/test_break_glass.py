@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from core.actor import Actor
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.clock import TICK
 from core.errors import (
@@ -58,7 +58,7 @@ def test_a_stranger_may_not_close(break_glass: BreakGlassService, stores: Stores
         break_glass.close(event_id_of(live), STRANGER, "because I can")
     assert stores.break_glass.get(event_id_of(live)) == live
     (entry,) = noted(stores)
-    assert (entry.event, entry.record, entry.subject) == (AuditEvent.CLOSE_REFUSED, live.chain, ANN.id)
+    assert (entry.event, entry.record, entry.subject) == (AuditAction.CLOSE_REFUSED, live.chain, ANN.id)
     assert entry.profile == PROD
 
 
@@ -126,7 +126,7 @@ def test_an_event_that_its_ledger_forgot_can_still_be_closed(
     other = invoke(break_glass, BOB)
     stores.break_glass.update(
         other.close(BOB.id, A_MOMENT, "done with it"),
-        a_draft(AuditEvent.BREAK_GLASS_CLOSED, actor=BOB.id, outcome="closed"),
+        a_draft(AuditAction.BREAK_GLASS_CLOSED, actor=BOB.id, outcome="closed"),
         [by_invoker.model_copy(update={"usages": ()})],
     )
     assert by_profile.has(live.id)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.clock import TICK
 from core.errors import (
     InvalidStateTransition,
@@ -71,8 +71,8 @@ def test_nobody_approves_their_own_request_even_as_an_approver(requests: Request
         requests.deny(request_id_of(own), ANN, "never mind")
     assert stores.requests.get(request_id_of(own)) == own
     assert [(entry.event, entry.record, entry.subject) for entry in noted(stores)] == [
-        (AuditEvent.APPROVE_REFUSED, own.chain, ANN.id),
-        (AuditEvent.DENY_REFUSED, own.chain, ANN.id),
+        (AuditAction.APPROVE_REFUSED, own.chain, ANN.id),
+        (AuditAction.DENY_REFUSED, own.chain, ANN.id),
     ]
 
 
@@ -83,7 +83,7 @@ def test_who_is_no_approver_is_refused_and_noted_with_the_reasons(
         requests.approve(request_id_of(pending), STRANGER)
     assert stores.requests.get(request_id_of(pending)) == pending
     (entry,) = noted(stores)
-    assert (entry.event, entry.actor, entry.subject) == (AuditEvent.APPROVE_REFUSED, by(STRANGER), RITA.id)
+    assert (entry.event, entry.actor, entry.subject) == (AuditAction.APPROVE_REFUSED, by(STRANGER), RITA.id)
     assert (entry.record, entry.profile, entry.outcome) == (pending.chain, PROD, "refused")
     assert entry.details == {"rule": "prod", "unmet": list(refusal.value.reasons)}
 
@@ -202,7 +202,7 @@ def test_one_denial_is_final_and_says_why(
         assert (refusal.value.status, refusal.value.decided_by) == ("denied", BOB.id)
     assert stores.requests.get(request_id_of(pending)) == denied
     entry = stores.audit.get_chain(pending.chain)[-1]
-    assert (entry.event, entry.actor) == (AuditEvent.REQUEST_DENIED, by(BOB))
+    assert (entry.event, entry.actor) == (AuditAction.REQUEST_DENIED, by(BOB))
     assert entry.details == {"policy_digest": policy.policy.digest, "rule": "prod", "reason": "use staging"}
 
 
@@ -210,7 +210,7 @@ def test_who_is_no_approver_may_not_deny(requests: RequestService, stores: Store
     with pytest.raises(NotAllowed):
         requests.deny(request_id_of(pending), STRANGER, "because I can")
     assert stores.requests.get(request_id_of(pending)) == pending
-    assert [entry.event for entry in noted(stores)] == [AuditEvent.DENY_REFUSED]
+    assert [entry.event for entry in noted(stores)] == [AuditAction.DENY_REFUSED]
 
 
 def test_only_the_requester_cancels(requests: RequestService, stores: Stores, pending: Request) -> None:
@@ -221,7 +221,7 @@ def test_only_the_requester_cancels(requests: RequestService, stores: Stores, pe
     assert requests.cancel(request_id_of(pending), RITA) == cancelled
     assert trail(stores, pending) == [("request_submitted", RITA.id), ("request_cancelled", RITA.id)]
     (entry,) = noted(stores)
-    assert (entry.event, entry.actor, entry.record) == (AuditEvent.CANCEL_REFUSED, by(ANN), pending.chain)
+    assert (entry.event, entry.actor, entry.record) == (AuditAction.CANCEL_REFUSED, by(ANN), pending.chain)
     with pytest.raises(InvalidStateTransition) as refusal:
         requests.approve(request_id_of(pending), ANN)
     assert refusal.value.decided_by == RITA.id

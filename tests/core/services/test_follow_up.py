@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.actor import CLOCK
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import TICK
 from core.review import Verdict
@@ -55,7 +55,7 @@ def test_the_invoker_is_asked_ten_minutes_before_the_end_and_not_earlier(
     assert asked.asked_at == ASK_AT
     assert stores.break_glass.get(EventId(live.id)) == asked
     entry = stores.audit.get_chain(live.chain)[-1]
-    assert (entry.event, entry.actor, entry.outcome) == (AuditEvent.BREAK_GLASS_ENDING_SOON, CLOCK, "active")
+    assert (entry.event, entry.actor, entry.outcome) == (AuditAction.BREAK_GLASS_ENDING_SOON, CLOCK, "active")
     assert (entry.subject, entry.details) == (ANN.id, {"expires_at": "2026-01-15T04:53:45.120000Z"})
     assert entry.must_be_delivered
 
@@ -135,7 +135,7 @@ def test_reviewers_are_reminded_when_the_time_for_a_review_has_passed_and_each_t
     clock.set(DUE_AT + 3 * DAY)
     assert len(break_glass.remind_due()) == 1
     entry = stores.audit.get_chain(expired.chain)[-1]
-    assert (entry.event, entry.actor, entry.outcome) == (AuditEvent.REVIEW_REMINDED, CLOCK, "expired")
+    assert (entry.event, entry.actor, entry.outcome) == (AuditAction.REVIEW_REMINDED, CLOCK, "expired")
     assert entry.details == {"due_at": "2026-01-18T04:53:45.120000Z", "review_within": 3 * 86_400 * 10**9}
     assert entry.must_be_delivered
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode
 from core.clock import TICK, new_id
 from core.errors import (
@@ -47,7 +47,7 @@ def test_invoke_gives_access_at_once_and_says_in_the_trail_what_for(
     assert usage is not None
     assert usage.event_id == live.id
     (entry,) = stores.audit.get_chain(live.chain)
-    assert (entry.event, entry.actor, entry.outcome) == (AuditEvent.BREAK_GLASS_INVOKED, by(ANN), "active")
+    assert (entry.event, entry.actor, entry.outcome) == (AuditAction.BREAK_GLASS_INVOKED, by(ANN), "active")
     assert (entry.subject, entry.profile) == (ANN.id, PROD)
     assert entry.details == {
         "policy_digest": policy.policy.digest,
@@ -82,7 +82,7 @@ def test_what_no_rule_allows_is_refused_and_noted(
         break_glass.invoke(ANN, profile, reason_code, OUTAGE, duration)
     assert not list(stores.break_glass.iterate())
     (entry,) = noted(stores)
-    assert (entry.event, entry.actor, entry.outcome) == (AuditEvent.INVOKE_REFUSED, by(ANN), "refused")
+    assert (entry.event, entry.actor, entry.outcome) == (AuditAction.INVOKE_REFUSED, by(ANN), "refused")
     assert (entry.profile, entry.subject) == (profile, ANN.id)
     assert unmet in str(entry.details["unmet"])
     assert entry.must_be_delivered, "the security channel hears of every break-glass that was refused"
@@ -103,7 +103,7 @@ def test_a_second_event_is_refused_while_one_is_live_and_the_limit_says_until_wh
     assert (refusal.value.limit, refusal.value.value) == ("live event", live.id)
     assert refusal.value.ends_at == live.expires_at
     (entry,) = noted(stores)
-    assert (entry.event, entry.profile, entry.subject) == (AuditEvent.INVOKE_REFUSED, PROD, ANN.id)
+    assert (entry.event, entry.profile, entry.subject) == (AuditAction.INVOKE_REFUSED, PROD, ANN.id)
     assert entry.details == {"limit": "live event", "value": live.id, "ends_at": "2026-01-15T04:53:45.120000Z"}
 
 
@@ -195,7 +195,7 @@ def test_a_key_never_gives_somebody_else_s_event(
     break_glass: BreakGlassService, stores: Stores, policy: ChangingPolicy, clock: FrozenClock
 ) -> None:
     first = break_glass.invoke(ANN, "prod", INCIDENT, OUTAGE, HOUR, idempotency_key="view-1")
-    stores.break_glass.delete(first, a_clock_draft(AuditEvent.RECORD_DELETED))
+    stores.break_glass.delete(first, a_clock_draft(AuditAction.RECORD_DELETED))
     taken = an_event(invoker=BOB.id, event_id=event_id_of(first)).replace(audit_length=2, audit_head="ab" * 32)
     stores.break_glass.create(taken, a_draft())
     clock.advance(timedelta(days=40))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import EventId, ReasonCode
 from core.errors import InvalidInput, NotAllowed, StoreUnavailable
 from core.record import Record
@@ -33,15 +33,15 @@ class Diary:
     """An observer that writes down what it hears."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[AuditEvent, str]] = []
-        self.refusals: list[AuditEvent] = []
+        self.heard: list[tuple[AuditAction, str]] = []
+        self.refusals: list[AuditAction] = []
         self.conflicts: list[str] = []
 
-    def committed(self, record: Record, event: AuditEvent) -> None:
+    def committed(self, record: Record, event: AuditAction) -> None:
         """A change, and the status that it led to."""
         self.heard.append((event, str(record.state)))
 
-    def refused(self, event: AuditEvent) -> None:
+    def refused(self, event: AuditAction) -> None:
         """A refusal."""
         self.refusals.append(event)
 
@@ -76,17 +76,17 @@ def test_each_change_of_a_request_is_heard_once_with_what_it_led_to(
     clock.advance(timedelta(days=2))
     observed.expire_due()
 
-    submitted = (AuditEvent.REQUEST_SUBMITTED, "pending")
+    submitted = (AuditAction.REQUEST_SUBMITTED, "pending")
     assert diary.heard == [
         submitted,
-        (AuditEvent.APPROVAL_ADDED, "pending"),
-        (AuditEvent.REQUEST_APPROVED, "approved"),
+        (AuditAction.APPROVAL_ADDED, "pending"),
+        (AuditAction.REQUEST_APPROVED, "approved"),
         submitted,
-        (AuditEvent.REQUEST_DENIED, "denied"),
+        (AuditAction.REQUEST_DENIED, "denied"),
         submitted,
-        (AuditEvent.REQUEST_CANCELLED, "cancelled"),
+        (AuditAction.REQUEST_CANCELLED, "cancelled"),
         submitted,
-        (AuditEvent.REQUEST_EXPIRED, "expired"),
+        (AuditAction.REQUEST_EXPIRED, "expired"),
     ]
     assert (diary.refusals, diary.conflicts) == ([], [])
 
@@ -95,8 +95,8 @@ def test_an_approval_by_the_policy_is_two_changes(observed: RequestService, diar
     observed.submit(EVE, "staging", HOUR, WHY)
 
     assert diary.heard == [
-        (AuditEvent.REQUEST_SUBMITTED, "approved"),
-        (AuditEvent.REQUEST_APPROVED, "approved"),
+        (AuditAction.REQUEST_SUBMITTED, "approved"),
+        (AuditAction.REQUEST_APPROVED, "approved"),
     ]
 
 
@@ -106,7 +106,7 @@ def test_a_refusal_is_heard_and_a_mistake_is_not(observed: RequestService, diary
     with pytest.raises(InvalidInput):
         observed.submit(RITA, "prod", HOUR, "why")
 
-    assert diary.refusals == [AuditEvent.SUBMIT_REFUSED]
+    assert diary.refusals == [AuditAction.SUBMIT_REFUSED]
     assert diary.heard == []
 
 
@@ -119,7 +119,7 @@ def test_a_conflict_is_heard_and_then_the_change_that_went_through(
     disturbed.approve(RequestId(asked.id), ANN)
 
     assert len(diary.conflicts) == 2
-    assert diary.heard == [(AuditEvent.APPROVAL_ADDED, "pending")]
+    assert diary.heard == [(AuditAction.APPROVAL_ADDED, "pending")]
 
 
 def test_a_change_that_did_not_reach_the_store_is_not_heard(
@@ -146,5 +146,5 @@ def test_break_glass_is_heard_from_its_beginning_to_its_end(
         service.close(EventId(event.id), STRANGER, "it is over")
     service.close(EventId(event.id), ANN, "it is over")
 
-    assert diary.heard == [(AuditEvent.BREAK_GLASS_INVOKED, "active"), (AuditEvent.BREAK_GLASS_CLOSED, "closed")]
-    assert diary.refusals == [AuditEvent.CLOSE_REFUSED]
+    assert diary.heard == [(AuditAction.BREAK_GLASS_INVOKED, "active"), (AuditAction.BREAK_GLASS_CLOSED, "closed")]
+    assert diary.refusals == [AuditAction.CLOSE_REFUSED]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.actor import Actor
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.errors import InvalidStateTransition, NotAllowed, RequestNotFound
 from core.request import Request, RequestId, RequestStatus
@@ -51,7 +51,7 @@ def test_the_event_and_the_cancelled_request_name_each_other(
     assert (cancelled.status, cancelled.replaced_by) == (RequestStatus.CANCELLED, event.id)
     assert stores.audit.get_chain(event.chain)[0].details["instead_of"] == asked.id
     last = stores.audit.get_chain(asked.chain)[-1]
-    assert (last.event, last.actor, last.outcome) == (AuditEvent.REQUEST_CANCELLED, by(ANN), "cancelled")
+    assert (last.event, last.actor, last.outcome) == (AuditAction.REQUEST_CANCELLED, by(ANN), "cancelled")
     assert last.details == {"replaced_by": event.id}
 
 
@@ -71,7 +71,7 @@ def test_nobody_replaces_what_is_not_their_own_request_for_the_profile(
         declare(break_glass, asked, who, profile)
     assert stored(stores, asked) == asked
     assert not list(stores.break_glass.iterate())
-    assert [entry.event for entry in noted(stores)] == [AuditEvent.INVOKE_REFUSED]
+    assert [entry.event for entry in noted(stores)] == [AuditAction.INVOKE_REFUSED]
 
 
 def test_a_request_that_gives_access_by_now_makes_the_glass_needless(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from core.actor import Actor
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.errors import (
     InvalidStateTransition,
@@ -48,7 +48,7 @@ def test_an_approver_answers_for_an_ended_event_once(
         break_glass.review(event_id_of(ended), CLEO, Verdict.JUSTIFIED, NOTES)
     assert (refusal.value.status, refusal.value.decided_by) == ("reviewed", BOB.id)
     entry = stores.audit.get_chain(ended.chain)[-1]
-    assert (entry.event, entry.actor) == (AuditEvent.BREAK_GLASS_REVIEWED, by(BOB))
+    assert (entry.event, entry.actor) == (AuditAction.BREAK_GLASS_REVIEWED, by(BOB))
     assert entry.details == {
         "policy_digest": policy.policy.digest,
         "rule": "prod",
@@ -56,7 +56,7 @@ def test_an_approver_answers_for_an_ended_event_once(
         "notes": NOTES,
         "follow_up": link,
     }
-    assert [entry.event for entry in noted(stores)] == [AuditEvent.REVIEW_REFUSED]
+    assert [entry.event for entry in noted(stores)] == [AuditAction.REVIEW_REFUSED]
 
 
 def test_a_blank_link_is_no_link(break_glass: BreakGlassService, ended: BreakGlassEvent, stores: Stores) -> None:
@@ -80,7 +80,7 @@ def test_neither_the_invoker_nor_a_stranger_may_review(
         break_glass.review(event_id_of(ended), reviewer, Verdict.JUSTIFIED, NOTES)
     assert stores.break_glass.get(event_id_of(ended)) == ended
     (entry,) = noted(stores)
-    assert (entry.event, entry.record, entry.subject) == (AuditEvent.REVIEW_REFUSED, ended.chain, ANN.id)
+    assert (entry.event, entry.record, entry.subject) == (AuditAction.REVIEW_REFUSED, ended.chain, ANN.id)
 
 
 def test_a_live_event_cannot_be_reviewed_yet(

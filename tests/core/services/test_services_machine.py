@@ -31,7 +31,7 @@ people = st.sampled_from([RITA, EVE, STRANGER, *APPROVERS])
 
 
 @dataclass
-class Asked:
+class RequestDraft:
     """A request as the model knows it."""
 
     id: RequestId
@@ -78,7 +78,7 @@ class ServicesMachine(RuleBasedStateMachine):
         self.stores = open_stores(url, keyring=self.keyring, clock=self.clock)
         self.requests = RequestService(self.stores, ChangingPolicy(), self.clock)
         self.break_glass = BreakGlassService(self.stores, ChangingPolicy(), self.clock)
-        self.all_asked: list[Asked] = []
+        self.all_asked: list[RequestDraft] = []
         self.all_broken: list[Broken] = []
 
     def teardown(self) -> None:
@@ -98,16 +98,16 @@ class ServicesMachine(RuleBasedStateMachine):
     # Requests
 
     @rule(target=asked, requester=st.sampled_from([RITA, ANN]), profile=st.sampled_from([PROD, STAGING]))
-    def submit(self, requester: Actor, profile: str) -> Asked:
+    def submit(self, requester: Actor, profile: str) -> RequestDraft:
         request = self.requests.submit(requester, profile, HOUR, WHY)
         needed, wait = (2, 24 * HOUR) if profile == PROD else (1, 2 * HOUR)
-        made = Asked(RequestId(request.id), requester, needed, self.clock.now() + wait)
+        made = RequestDraft(RequestId(request.id), requester, needed, self.clock.now() + wait)
         made.reminder_at = self.clock.now() + 3 * HOUR if profile == PROD else None
         self.all_asked.append(made)
         return made
 
     @rule(made=asked, who=people)
-    def approve(self, made: Asked, who: Actor) -> None:
+    def approve(self, made: RequestDraft, who: Actor) -> None:
         self._expire_if_late(made)
         is_repeated = who.id in made.votes and made.status in {"pending", "approved"}
         is_allowed = is_repeated or (made.status == "pending" and who in APPROVERS and who != made.requester)
@@ -119,7 +119,7 @@ class ServicesMachine(RuleBasedStateMachine):
                 made.status, made.decided_by = "approved", who.id
 
     @rule(made=asked, who=people)
-    def deny(self, made: Asked, who: Actor) -> None:
+    def deny(self, made: RequestDraft, who: Actor) -> None:
         self._expire_if_late(made)
         is_repeated = (made.status, made.decided_by) == ("denied", who.id)
         is_allowed = is_repeated or (made.status == "pending" and who in APPROVERS and who != made.requester)
@@ -128,7 +128,7 @@ class ServicesMachine(RuleBasedStateMachine):
             made.status, made.decided_by, made.entries = "denied", who.id, made.entries + 1
 
     @rule(made=asked, who=people)
-    def cancel(self, made: Asked, who: Actor) -> None:
+    def cancel(self, made: RequestDraft, who: Actor) -> None:
         self._expire_if_late(made)
         is_allowed = who == made.requester and made.status in {"pending", "cancelled"}
         assert _is_done(lambda: self.requests.cancel(made.id, who)) == is_allowed
@@ -236,14 +236,14 @@ class ServicesMachine(RuleBasedStateMachine):
             usage = self.break_glass.find_access(who.id, PROD)
             assert ({usage.event_id} if usage is not None else set()) == live
 
-    def _is_late(self, made: Asked) -> bool:
+    def _is_late(self, made: RequestDraft) -> bool:
         return made.status == "pending" and self.clock.now() >= made.deadline
 
-    def _waits_for_reminder(self, made: Asked) -> bool:
+    def _waits_for_reminder(self, made: RequestDraft) -> bool:
         is_waiting = made.status == "pending" and not self._is_late(made) and not made.is_reminded
         return is_waiting and made.reminder_at is not None and self.clock.now() >= made.reminder_at
 
-    def _expire_if_late(self, made: Asked) -> None:
+    def _expire_if_late(self, made: RequestDraft) -> None:
         if self._is_late(made):
             made.status, made.entries = "expired", made.entries + 1
 

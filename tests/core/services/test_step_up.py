@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.actor import Actor
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.errors import CodeRefused, LimitReached, NotAllowed, StoreUnavailable
 from core.mfa import LOCK
@@ -29,7 +29,7 @@ def codes() -> WrittenCodes:
 
 @pytest.fixture
 def service(stores: Stores, policy: ChangingPolicy, clock: FrozenClock, codes: WrittenCodes) -> BreakGlassService:
-    return BreakGlassService(stores, policy, clock, second_factor=codes)
+    return BreakGlassService(stores, policy, clock, mfa=codes)
 
 
 def declare(
@@ -76,7 +76,7 @@ def test_a_code_is_not_used_up_by_an_event_that_came_to_nothing(
         raise StoreUnavailable("no answer")
 
     disturbance.steps.append(fail)
-    disturbed = BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, second_factor=codes)
+    disturbed = BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, mfa=codes)
     code = code_at(ANN.id, clock.now())
     with pytest.raises(StoreUnavailable):
         declare(disturbed, code)
@@ -134,7 +134,7 @@ def test_what_a_limit_stands_against_needs_no_code_and_counts_none(
 def test_somebody_without_a_second_factor_is_refused_and_told_so(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock
 ) -> None:
-    service = BreakGlassService(stores, policy, clock, second_factor=WrittenCodes(frozenset()))
+    service = BreakGlassService(stores, policy, clock, mfa=WrittenCodes(frozenset()))
     with pytest.raises(NotAllowed, match="no second factor is enrolled"):
         declare(service, "000000")
 
@@ -152,7 +152,7 @@ def test_a_wrong_code_is_noted_as_a_refusal_that_is_told_and_the_code_itself_now
     with pytest.raises(CodeRefused):
         declare(service, "314159")
     (entry,) = noted(stores)
-    assert (entry.event, entry.must_be_delivered) == (AuditEvent.INVOKE_REFUSED, True)
+    assert (entry.event, entry.must_be_delivered) == (AuditAction.INVOKE_REFUSED, True)
     assert entry.details["why"] == "Wrong code; 4 attempts left"
     assert "314159" not in str(entry)
 
@@ -176,7 +176,7 @@ def test_a_try_that_somebody_else_was_quicker_than_is_judged_again(
                 declare(service, "999999")
 
     disturbance.steps.append(four_wrong_codes)
-    disturbed = BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, second_factor=codes)
+    disturbed = BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, mfa=codes)
     if is_right:
         assert declare(disturbed, code_at(ANN.id, clock.now())).mfa_verified
         return

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.clock import TICK, new_id
 from core.errors import (
     InvalidInput,
@@ -40,7 +40,7 @@ def test_submit_stores_a_pending_request_that_bears_what_its_rule_asks_for(
     assert (pending.status, pending.rule, pending.required_approvals) == (RequestStatus.PENDING, "prod", 2)
     assert pending.expires_at == A_MOMENT + DAY
     (entry,) = stores.audit.get_chain(pending.chain)
-    assert (entry.event, entry.actor, entry.subject) == (AuditEvent.REQUEST_SUBMITTED, by(RITA), RITA.id)
+    assert (entry.event, entry.actor, entry.subject) == (AuditAction.REQUEST_SUBMITTED, by(RITA), RITA.id)
     assert (entry.profile, entry.outcome) == (PROD, "pending")
     assert entry.details == {
         "policy_digest": policy.policy.digest,
@@ -93,7 +93,7 @@ def test_what_no_rule_allows_is_refused_and_noted(
         requests.submit(RITA, profile, duration, DEPLOY)
     assert not list(stores.requests.iterate())
     (entry,) = noted(stores)
-    assert (entry.event, entry.outcome, entry.actor) == (AuditEvent.SUBMIT_REFUSED, "refused", by(RITA))
+    assert (entry.event, entry.outcome, entry.actor) == (AuditAction.SUBMIT_REFUSED, "refused", by(RITA))
     assert (entry.profile, entry.subject, entry.record) == (profile, RITA.id, None)
     assert unmet in str(entry.details["unmet"])
 
@@ -143,7 +143,7 @@ def test_a_key_never_gives_somebody_else_s_request(
     requests: RequestService, stores: Stores, policy: ChangingPolicy
 ) -> None:
     first = requests.submit(RITA, "prod", HOUR, DEPLOY, idempotency_key="view-1")
-    stores.requests.delete(first, a_clock_draft(AuditEvent.RECORD_DELETED))
+    stores.requests.delete(first, a_clock_draft(AuditAction.RECORD_DELETED))
     taken = a_request(requester=ANN.id, request_id=request_id_of(first))
     stores.requests.create(taken.replace(audit_length=2, audit_head="ab" * 32), a_draft())
     with pytest.raises(RequestExists):

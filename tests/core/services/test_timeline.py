@@ -12,7 +12,7 @@ from core.request import RequestId
 from core.services import BreakGlassService, RequestService
 from core.services.timeline import Timeline, read_timeline
 from core.stores import Stores
-from core.stores.messages import Place
+from core.stores.messages import MessageRef
 from tests.builders import DAY, HOUR
 from tests.core.services.harness import ANN, BOB, STRANGER, ChangingPolicy
 from tests.harness.clock import FrozenClock
@@ -70,8 +70,8 @@ def test_it_says_where_the_event_was_told(
     stores: Stores, policy: ChangingPolicy, break_glass: BreakGlassService
 ) -> None:
     event = invoke(break_glass)
-    place = Place(channel="C0ACCESS1", ts="1768449225.000100")
-    stores.messages.save_place(event.chain, "card", place)
+    place = MessageRef(channel="C0ACCESS1", ts="1768449225.000100")
+    stores.messages.save_message(event.chain, "card", place)
     assert read(stores, policy, event).places == {"card": place}
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.audit.trail import AuditEvent, EntryDraft
+from core.audit.trail import AuditAction, EntryDraft
 from core.errors import (
     ConcurrentModification,
     InvalidInput,
@@ -130,7 +130,7 @@ def test_a_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, detail
     notebook = Notebook()
 
     def approve() -> None:
-        attempt = AuditedAttempt(AuditEvent.APPROVE_REFUSED, WHO)
+        attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, WHO)
         with audit_refusals(attempt, notebook, Unobserved()):
             attempt.record = REQUEST
             raise error
@@ -139,7 +139,7 @@ def test_a_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, detail
         approve()
     assert passed.value is error
     (draft,) = notebook.drafts
-    assert (draft.event, draft.actor, draft.outcome) == (AuditEvent.APPROVE_REFUSED, str(APPROVER), "refused")
+    assert (draft.event, draft.actor, draft.outcome) == (AuditAction.APPROVE_REFUSED, str(APPROVER), "refused")
     assert (draft.record, draft.profile, draft.subject) == (REQUEST.chain, PROD, REQUESTER)
     assert draft.details == details
 
@@ -148,7 +148,7 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
     notebook = Notebook()
 
     def submit() -> None:
-        with audit_refusals(AuditedAttempt(AuditEvent.SUBMIT_REFUSED, WHO, PROD), notebook, Unobserved()):
+        with audit_refusals(AuditedAttempt(AuditAction.SUBMIT_REFUSED, WHO, PROD), notebook, Unobserved()):
             raise NotAllowed("request", ("no",))
 
     with pytest.raises(NotAllowed):
@@ -162,7 +162,7 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
 )
 def test_what_is_no_refusal_is_not_noted(error: Exception) -> None:
     notebook = Notebook()
-    attempt = AuditedAttempt(AuditEvent.APPROVE_REFUSED, WHO)
+    attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, WHO)
     with pytest.raises(type(error)), audit_refusals(attempt, notebook, Unobserved()):
         raise error
     assert notebook.drafts == []
@@ -170,6 +170,6 @@ def test_what_is_no_refusal_is_not_noted(error: Exception) -> None:
 
 def test_what_succeeds_is_not_noted() -> None:
     notebook = Notebook()
-    with audit_refusals(AuditedAttempt(AuditEvent.APPROVE_REFUSED, WHO), notebook, Unobserved()):
+    with audit_refusals(AuditedAttempt(AuditAction.APPROVE_REFUSED, WHO), notebook, Unobserved()):
         pass
     assert notebook.drafts == []

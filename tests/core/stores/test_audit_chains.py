@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit.trail import REFUSALS_KIND, AuditEntry, AuditEvent, seal
+from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, seal
 from core.audit.verification import verify_trail
 from core.clock import TICK, new_id
 from core.errors import ConcurrentModification, MalformedRecord
@@ -150,7 +150,7 @@ def test_what_was_written_verifies(bench: Bench) -> None:
     stores = bench.stores
     request = stores.requests.create(a_request(), a_draft(), a_draft())
     stores.requests.update(request.cancel(request.requester, A_MOMENT), a_draft())
-    stores.requests.delete(stores.requests.create(a_request(), a_draft()), a_draft(AuditEvent.RECORD_DELETED))
+    stores.requests.delete(stores.requests.create(a_request(), a_draft()), a_draft(AuditAction.RECORD_DELETED))
     event = stores.break_glass.create(an_event(), a_draft())
     stores.break_glass.update(event.expire(A_MOMENT + HOUR), a_draft())
     stores.audit.append_refusals(_refusals(3))

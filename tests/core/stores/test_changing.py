@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.actor import DeciderId, ProfileName, UserId
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import TICK, new_id
 from core.errors import ConcurrentModification, FixedFactChanged, InvalidStateTransition
@@ -63,7 +63,7 @@ def test_a_change_is_stored_and_returned_as_stored(bench: Bench) -> None:
     stores = bench.stores
     request = _pending(stores)
     bench.clock.set(LATER)
-    draft = a_draft(AuditEvent.REQUEST_APPROVED, actor=APPROVER, outcome="approved")
+    draft = a_draft(AuditAction.REQUEST_APPROVED, actor=APPROVER, outcome="approved")
     approved = stores.requests.update(request.approve(APPROVER, LATER, "Go ahead"), draft)
     assert stores.requests.get(RequestId(request.id)) == approved
     assert (approved.approver, approved.approver_comment, approved.updated_at) == (
@@ -77,7 +77,7 @@ def test_a_change_is_stored_and_returned_as_stored(bench: Bench) -> None:
 
 def test_a_vote_replaces_a_pending_request_by_a_pending_one(stores: Stores) -> None:
     request = _pending(stores, required_approvals=2)
-    voted = stores.requests.update(request.approve(APPROVER, LATER), a_draft(AuditEvent.APPROVAL_ADDED))
+    voted = stores.requests.update(request.approve(APPROVER, LATER), a_draft(AuditAction.APPROVAL_ADDED))
     approved = stores.requests.update(voted.approve(SECOND_APPROVER, LATER), a_draft())
     assert [each.approver for each in approved.approvals] == [APPROVER, SECOND_APPROVER]
     assert approved.approver == DeciderId(SECOND_APPROVER)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import EventId
 from core.clock import TICK, new_id
 from core.errors import (
@@ -62,7 +62,7 @@ def test_creating_keeps_what_the_record_says_and_adds_its_chain_only(stores: Sto
 
 
 def test_creating_with_two_entries_writes_both_in_order(stores: Stores) -> None:
-    submitted, approved = a_draft(), a_draft(AuditEvent.REQUEST_APPROVED, outcome="approved")
+    submitted, approved = a_draft(), a_draft(AuditAction.REQUEST_APPROVED, outcome="approved")
     created = stores.requests.create(an_approved_request(), submitted, approved)
     first, second = stores.audit.get_chain(created.chain)
     assert [first.id, second.id] == [submitted.id, approved.id]
@@ -139,9 +139,9 @@ def test_changing_what_is_not_there_says_so_and_creates_nothing(bench: Bench) ->
 def test_a_deleted_record_is_gone_and_its_chain_says_so(stores: Stores) -> None:
     request = stores.requests.create(a_request(), a_draft())
     event = stores.break_glass.create(an_event(), a_draft(actor=INVOKER))
-    removal = a_draft(AuditEvent.RECORD_DELETED, actor=REQUESTER, outcome="deleted")
+    removal = a_draft(AuditAction.RECORD_DELETED, actor=REQUESTER, outcome="deleted")
     stores.requests.delete(request, removal)
-    stores.break_glass.delete(event, a_draft(AuditEvent.RECORD_DELETED, actor=INVOKER, outcome="deleted"))
+    stores.break_glass.delete(event, a_draft(AuditAction.RECORD_DELETED, actor=INVOKER, outcome="deleted"))
     with pytest.raises(RequestNotFound):
         stores.requests.get(RequestId(request.id))
     with pytest.raises(EventNotFound):
@@ -158,14 +158,14 @@ def test_a_record_that_changed_since_it_was_read_is_not_deleted(bench: Bench) ->
     request = stores.requests.create(a_request(), a_draft())
     approved = stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
     with pytest.raises(ConcurrentModification):
-        stores.requests.delete(request, a_draft(AuditEvent.RECORD_DELETED))
+        stores.requests.delete(request, a_draft(AuditAction.RECORD_DELETED))
     assert stores.requests.get(RequestId(request.id)) == approved
     assert len(bench.stored_entries()) == 2
 
 
 def test_the_id_of_a_deleted_record_is_not_given_out_again(bench: Bench) -> None:
     request = bench.stores.requests.create(a_request(), a_draft())
-    bench.stores.requests.delete(request, a_draft(AuditEvent.RECORD_DELETED))
+    bench.stores.requests.delete(request, a_draft(AuditAction.RECORD_DELETED))
     with pytest.raises(RequestExists):
         bench.stores.requests.create(a_request(request_id=RequestId(request.id)), a_draft())
     assert bench.stored(request) is None

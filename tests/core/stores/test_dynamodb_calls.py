@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import EventId, EventStatus
 from core.errors import ConcurrentModification, InvalidStateTransition, StoreUnavailable
 from core.outbox.outbox import deliver_due
@@ -41,7 +41,7 @@ def test_a_change_is_one_round_trip(dynamo: DynamoBench) -> None:
         event = an_event()
         by_invoker, by_profile = (ledger.add(event) for ledger in stores.break_glass.get_ledgers(INVOKER, PROD))
         created = stores.break_glass.create(event, a_draft(), [by_invoker, by_profile])
-        stores.break_glass.delete(created, a_draft(AuditEvent.RECORD_DELETED))
+        stores.break_glass.delete(created, a_draft(AuditAction.RECORD_DELETED))
     write = "TransactWriteItems"
     assert _operations(calls) == [write, write, "BatchGetItem", write, write]
 
@@ -56,7 +56,7 @@ def test_a_refusal_needs_no_further_round_trip_to_say_why(dynamo: DynamoBench) -
             stores.requests.update(request.cancel(REQUESTER, A_MOMENT), a_draft())
         assert caught.value.decided_by == denied.approver
         with pytest.raises(ConcurrentModification):
-            stores.requests.delete(voted, a_draft(AuditEvent.RECORD_DELETED))
+            stores.requests.delete(voted, a_draft(AuditAction.RECORD_DELETED))
     assert _operations(calls) == ["TransactWriteItems"] * 2
 
 
@@ -121,7 +121,7 @@ def test_a_whole_life_passes_the_judge_of_expressions(dynamo: DynamoBench) -> No
     event = stores.break_glass.create(an_event(mfa_method="totp"), a_draft(details={"duration": 1, "status": "x"}))
     closed = stores.break_glass.update(event.close(INVOKER, A_MOMENT, "All is well again"), a_draft())
     reviewed = stores.break_glass.update(a_reviewed_event(closed), a_draft(actor=APPROVER))
-    stores.break_glass.delete(reviewed, a_draft(AuditEvent.RECORD_DELETED))
+    stores.break_glass.delete(reviewed, a_draft(AuditAction.RECORD_DELETED))
     assert len(stores.audit.get_chain(event.chain)) == 4
     assert list(stores.break_glass.iterate()) == []
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit.trail import AuditEntry, AuditEvent, seal
+from core.audit.trail import AuditAction, AuditEntry, seal
 from core.break_glass import EventId
 from core.clock import TICK
 from core.errors import BrokenChain, ConcurrentModification, EventExists, RequestExists
@@ -60,7 +60,7 @@ def test_an_entrys_place_that_is_taken_keeps_a_record_from_being_created(bench: 
     request = an_approved_request()
     bench.add_entry(_squatter(request, place))
     with pytest.raises(RequestExists):
-        bench.stores.requests.create(request, a_draft(), a_draft(AuditEvent.REQUEST_APPROVED))
+        bench.stores.requests.create(request, a_draft(), a_draft(AuditAction.REQUEST_APPROVED))
     assert bench.stored(request) is None
     assert bench.stored_entries() == [(request.chain, place)]
 
@@ -82,7 +82,7 @@ def test_an_entrys_place_that_is_taken_leaves_the_record_as_it_was(bench: Bench)
     with pytest.raises(BrokenChain, match="audit verify"):
         stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
     with pytest.raises(BrokenChain, match="audit verify"):
-        stores.requests.delete(request, a_draft(AuditEvent.RECORD_DELETED))
+        stores.requests.delete(request, a_draft(AuditAction.RECORD_DELETED))
     assert bench.stored(request) == before
     assert len(bench.stored_entries()) == 2
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit.trail import REFUSALS_KIND, AuditEntry, AuditEvent, seal
+from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, seal
 from core.clock import TICK, new_id
 from core.outbox.outbox import FIRST_PAUSE, LEASE, deliver_due
 from core.stores.outbox import Backlog, Earlier
@@ -44,7 +44,7 @@ def _lease(stores: Stores, delivery: Delivery, holder: str = "a") -> Delivery:
 
 def test_every_change_is_due_at_once_oldest_first(stores: Stores) -> None:
     newer, older = _submit(stores, 2), _submit(stores, 1)
-    stores.requests.update(older.cancel(REQUESTER, A_MOMENT + 3 * SECOND), a_draft(AuditEvent.REQUEST_CANCELLED))
+    stores.requests.update(older.cancel(REQUESTER, A_MOMENT + 3 * SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     due = _due(stores)
     assert [delivery.entry.chain for delivery in due] == [older.chain, older.chain, newer.chain]
     assert [delivery.due_at for delivery in due] == [delivery.entry.at for delivery in due]
@@ -55,9 +55,9 @@ def test_every_change_is_due_at_once_oldest_first(stores: Stores) -> None:
 
 def test_of_refused_attempts_only_break_glass_is_told(stores: Stores) -> None:
     chain = f"{REFUSALS_KIND}#{new_id()}"
-    first = seal(a_refusal(AuditEvent.DENY_REFUSED), KEYRING, chain=chain, seq=1, previous="", at=A_MOMENT)
+    first = seal(a_refusal(AuditAction.DENY_REFUSED), KEYRING, chain=chain, seq=1, previous="", at=A_MOMENT)
     second = seal(
-        a_refusal(AuditEvent.INVOKE_REFUSED, actor=INVOKER),
+        a_refusal(AuditAction.INVOKE_REFUSED, actor=INVOKER),
         KEYRING,
         chain=chain,
         seq=2,
@@ -103,7 +103,7 @@ def test_a_lease_runs_out_to_the_microsecond(stores: Stores) -> None:
 
 def test_while_an_entry_is_being_told_nobody_has_the_next_one(stores: Stores) -> None:
     request = _submit(stores)
-    stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditEvent.REQUEST_CANCELLED))
+    stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     other = _submit(stores, 5)
     first, second, third = _due(stores)
     assert third.entry.chain == other.chain
@@ -119,7 +119,7 @@ def test_an_earlier_entry_that_was_put_off_is_known_with_the_sinks_that_have_it(
     stores: Stores, delivered_to: tuple[str, ...]
 ) -> None:
     request = _submit(stores)
-    stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditEvent.REQUEST_CANCELLED))
+    stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     first, second = _due(stores)
     progress = {"due_at": SOON + HOUR, "attempts": 1, "delivered_to": delivered_to, "problem": "webhook: 503"}
     stores.outbox.postpone(_lease(stores, first).model_copy(update=progress))
@@ -133,7 +133,7 @@ def test_an_earlier_entry_that_was_put_off_is_known_with_the_sinks_that_have_it(
 
 def test_a_lease_of_the_earlier_entry_that_ran_out_holds_nobody_up(stores: Stores) -> None:
     request = _submit(stores)
-    stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditEvent.REQUEST_CANCELLED))
+    stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     first, second = _due(stores)
     _lease(stores, first)
     end = SOON + LEASE
@@ -145,7 +145,7 @@ def test_a_lease_of_the_earlier_entry_that_ran_out_holds_nobody_up(stores: Store
 
 def test_a_parked_entry_holds_nobody_up_and_is_shown(stores: Stores) -> None:
     request = _submit(stores)
-    stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditEvent.REQUEST_CANCELLED))
+    stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     first, second = _due(stores)
     given_up = {"attempts": 101, "delivered_to": ("slack",), "problem": "webhook: gone"}
     stores.outbox.park(_lease(stores, first).model_copy(update=given_up))
@@ -309,7 +309,7 @@ def test_two_instances_at_once_tell_each_entry_once_and_in_order(bench: Bench) -
     requests = [_submit(bench.stores, number) for number in range(8)]
     for request in requests:
         voted = request.cancel(REQUESTER, A_MOMENT + SECOND)
-        bench.stores.requests.update(voted, a_draft(AuditEvent.REQUEST_CANCELLED, actor=APPROVER))
+        bench.stores.requests.update(voted, a_draft(AuditAction.REQUEST_CANCELLED, actor=APPROVER))
     bench.clock.set(SOON)
     sink, start = _SharedSink(), threading.Barrier(2)
 

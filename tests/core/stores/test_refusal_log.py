@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.actor import DeciderId
-from core.audit.trail import AuditEntry, AuditEvent
+from core.audit.trail import AuditAction, AuditEntry
 from core.audit.verification import verify_trail
 from core.clock import format_time
 from core.errors import ConcurrentModification, StoreUnavailable
@@ -94,7 +94,7 @@ def test_refusals_become_a_chain_that_verifies(stores: Stores) -> None:
     for number in range(3):
         stores.refusals.note(a_refusal(record=f"REQUEST#{number:016x}"))
     stores.refusals.flush()
-    stores.refusals.note(a_refusal(AuditEvent.INVOKE_REFUSED, details={"unmet": ["no rule allows it"]}))
+    stores.refusals.note(a_refusal(AuditAction.INVOKE_REFUSED, details={"unmet": ["no rule allows it"]}))
     stores.refusals.flush()
     ((chain, entries),) = stores.audit.iterate_chains()
     assert isinstance(entries, tuple)

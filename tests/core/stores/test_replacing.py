@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.audit.trail import AuditEvent, seal
+from core.audit.trail import AuditAction, seal
 from core.break_glass import EventId
 from core.clock import TICK
 from core.errors import BrokenChain, ConcurrentModification, EventExists, InvalidStateTransition, RequestNotFound
@@ -32,8 +32,8 @@ def request_(stores: Stores) -> Request:
 def _declare(stores: Stores, event: BreakGlassEvent, request: Request) -> BreakGlassEvent:
     cancelled = request.cancel(INVOKER, A_MOMENT, replaced_by=event.id)
     ledgers = [ledger.add(event) for ledger in stores.break_glass.get_ledgers(event.invoker, event.profile)]
-    replacing = Replaced(cancelled, a_draft(AuditEvent.REQUEST_CANCELLED))
-    return stores.break_glass.create(event, a_draft(AuditEvent.BREAK_GLASS_INVOKED), ledgers, replacing=replacing)
+    replacing = Replaced(cancelled, a_draft(AuditAction.REQUEST_CANCELLED))
+    return stores.break_glass.create(event, a_draft(AuditAction.BREAK_GLASS_INVOKED), ledgers, replacing=replacing)
 
 
 def test_the_request_is_cancelled_with_the_event_that_replaces_it(stores: Stores, request_: Request) -> None:
@@ -41,7 +41,7 @@ def test_the_request_is_cancelled_with_the_event_that_replaces_it(stores: Stores
     assert _declare(stores, event, request_) == stores.break_glass.get(EventId(event.id))
     cancelled = stores.requests.get(RequestId(request_.id))
     assert (cancelled.status, cancelled.replaced_by) == (RequestStatus.CANCELLED, event.id)
-    assert [entry.event for entry in stores.audit.get_chain(cancelled.chain)][1:] == [AuditEvent.REQUEST_CANCELLED]
+    assert [entry.event for entry in stores.audit.get_chain(cancelled.chain)][1:] == [AuditAction.REQUEST_CANCELLED]
     assert stores.audit.get_chain(cancelled.chain)[-1].record_digest == cancelled.content_digest()
 
 
@@ -71,7 +71,7 @@ def test_a_request_that_gained_a_vote_meanwhile_leaves_no_event(bench: Bench) ->
 
 
 def test_a_request_that_is_gone_leaves_no_event(bench: Bench, request_: Request) -> None:
-    bench.stores.requests.delete(request_, a_draft(AuditEvent.RECORD_DELETED))
+    bench.stores.requests.delete(request_, a_draft(AuditAction.RECORD_DELETED))
     event = an_event()
     with pytest.raises(RequestNotFound):
         _declare(bench.stores, event, request_)

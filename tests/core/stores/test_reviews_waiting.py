@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.actor import UserId
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, EventId
 from tests.builders import HOUR, INVOKER, a_draft, a_reviewed_event, an_event
 from tests.core.stores.harness import SqliteBench
@@ -25,13 +25,13 @@ MINUTE = timedelta(minutes=1)
 
 def _live(stores: Stores, number: int = 0) -> BreakGlassEvent:
     event = an_event(invoker=UserId(f"U0ONCALL{number}"), now=A_MOMENT + number * MINUTE)
-    return stores.break_glass.create(event, a_draft(AuditEvent.BREAK_GLASS_INVOKED))
+    return stores.break_glass.create(event, a_draft(AuditAction.BREAK_GLASS_INVOKED))
 
 
 def _closed(stores: Stores, number: int = 0) -> BreakGlassEvent:
     event = _live(stores, number)
     closed = event.close(event.invoker, event.created_at, "The checkout is up again")
-    return stores.break_glass.update(closed, a_draft(AuditEvent.BREAK_GLASS_CLOSED))
+    return stores.break_glass.update(closed, a_draft(AuditAction.BREAK_GLASS_CLOSED))
 
 
 def _waiting(stores: Stores) -> list[str]:
@@ -40,13 +40,13 @@ def _waiting(stores: Stores) -> list[str]:
 
 def test_an_event_waits_from_its_end_until_its_review(stores: Stores) -> None:
     event = _live(stores)
-    asked = stores.break_glass.update(event.ask(A_MOMENT), a_draft(AuditEvent.BREAK_GLASS_ENDING_SOON))
+    asked = stores.break_glass.update(event.ask(A_MOMENT), a_draft(AuditAction.BREAK_GLASS_ENDING_SOON))
     assert _waiting(stores) == [], "a live event waits for nothing"
-    expired = stores.break_glass.update(asked.expire(A_MOMENT + 2 * HOUR), a_draft(AuditEvent.BREAK_GLASS_EXPIRED))
+    expired = stores.break_glass.update(asked.expire(A_MOMENT + 2 * HOUR), a_draft(AuditAction.BREAK_GLASS_EXPIRED))
     assert _waiting(stores) == [event.id]
-    reminded = stores.break_glass.update(expired.remind(A_MOMENT + 3 * HOUR), a_draft(AuditEvent.REVIEW_REMINDED))
+    reminded = stores.break_glass.update(expired.remind(A_MOMENT + 3 * HOUR), a_draft(AuditAction.REVIEW_REMINDED))
     assert stores.break_glass.list_waiting_for_review().items == (reminded,)
-    reviewed = stores.break_glass.update(a_reviewed_event(reminded), a_draft(AuditEvent.BREAK_GLASS_REVIEWED))
+    reviewed = stores.break_glass.update(a_reviewed_event(reminded), a_draft(AuditAction.BREAK_GLASS_REVIEWED))
     assert _waiting(stores) == []
     assert stores.break_glass.get(EventId(event.id)) == reviewed
 
@@ -73,7 +73,7 @@ def test_a_malformed_event_is_named_and_hides_no_other(bench: Bench) -> None:
 
 def test_a_deleted_event_waits_no_longer(stores: Stores) -> None:
     event = _closed(stores)
-    stores.break_glass.delete(event, a_draft(AuditEvent.RECORD_DELETED))
+    stores.break_glass.delete(event, a_draft(AuditAction.RECORD_DELETED))
     assert _waiting(stores) == []
 
 
@@ -92,8 +92,8 @@ def test_sqlite_finds_what_waits_by_an_index_so_that_history_costs_nothing(tmp_p
 
 def test_an_event_keeps_when_people_were_asked(stores: Stores) -> None:
     event = _live(stores)
-    asked = stores.break_glass.update(event.ask(A_MOMENT + MINUTE), a_draft(AuditEvent.BREAK_GLASS_ENDING_SOON))
+    asked = stores.break_glass.update(event.ask(A_MOMENT + MINUTE), a_draft(AuditAction.BREAK_GLASS_ENDING_SOON))
     closed = stores.break_glass.update(
-        asked.close(INVOKER, A_MOMENT + 2 * MINUTE, "all is well again"), a_draft(AuditEvent.BREAK_GLASS_CLOSED)
+        asked.close(INVOKER, A_MOMENT + 2 * MINUTE, "all is well again"), a_draft(AuditAction.BREAK_GLASS_CLOSED)
     )
     assert stores.break_glass.get(EventId(event.id)).asked_at == closed.asked_at == A_MOMENT + MINUTE

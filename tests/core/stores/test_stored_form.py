@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from core.audit.trail import AuditEvent
+from core.audit.trail import AuditAction
 from core.clock import format_time
 from core.stores.base import DEFAULT_RETENTION
 from core.usage import HORIZON
@@ -127,7 +127,7 @@ def test_ledgers_outlive_every_limit_and_audit_entries_have_no_ttl(dynamo: Dynam
 
 def test_an_entry_is_stored_as_it_is_exported(stores: Stores) -> None:
     details = {"rule": "prod", "votes": 2, "is_final": True, "met": ["a", "b"], "nested": {"deep": [1, {"x": "y"}]}}
-    draft = a_draft(AuditEvent.REQUEST_SUBMITTED, details=details)  # type: ignore[arg-type]
+    draft = a_draft(AuditAction.REQUEST_SUBMITTED, details=details)  # type: ignore[arg-type]
     request = stores.requests.create(a_request(), draft)
     (entry,) = stores.audit.get_chain(request.chain)
     assert entry.details == details
