@@ -43,7 +43,7 @@ def policy() -> None:
 def check(path: str | None, policy_path: str) -> None:
     """Find every mistake in a policy file, each with its line and its fix."""
     loaded = _load(path or policy_path)
-    shape = loaded.shape
+    shape = loaded.document
     counts = (
         _count(len(shape.profiles), "profile"),
         _count(len(shape.approval), "approval rule"),

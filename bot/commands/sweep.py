@@ -48,7 +48,7 @@ def _describe(swept: Swept) -> Iterator[str]:
     yield f"expired: {_count(swept.expired_requests, 'request')}, {_count(swept.expired_events, 'break-glass event')}"
     yield f"reminded of: {_count(swept.reminded, 'request')}, {_count(swept.reviews_reminded, 'review')}"
     yield f"asked before the end of: {_count(swept.asked, 'break-glass event')}"
-    yield f"told: {_count(delivered.told, 'entry')}"
+    yield f"told: {_count(delivered.delivered, 'entry')}"
     if delivered.postponed:
         yield f"put off: {_count(delivered.postponed, 'entry')}, to be tried again by the next sweep or by serve"
     if delivered.parked:

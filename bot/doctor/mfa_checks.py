@@ -21,7 +21,7 @@ _MOST_ASKED: Final = 100
 
 def check_mfa(policy: Policy, place: str) -> Iterator[CheckResult]:
     """Asks only where a rule says `mfa: required`. People who are named by a user group are not known here."""
-    if not any(rule.needs_code for rule in policy.shape.break_glass):
+    if not any(rule.needs_code for rule in policy.document.break_glass):
         return
     secrets = open_secrets(place)
     named = sorted(policy.named_for_codes())[:_MOST_ASKED]

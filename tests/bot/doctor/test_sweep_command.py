@@ -109,5 +109,5 @@ def test_a_token_that_slack_does_not_know_loses_nothing(installation: Installati
     installation.set("SLACK_BOT_TOKEN", "xoxb-wrong")
     assert "put off: 1 entry" in installation.run("sweep").output
     with closing(installation.open()) as stores:
-        (waiting,) = stores.audit.iterate_due(SystemClock().now() + DAY)
+        (waiting,) = stores.outbox.iterate_due(SystemClock().now() + DAY)
     assert "invalid_auth" in (waiting.problem or "")
