@@ -26,13 +26,13 @@ from core.request import Request
 from core.stores.base import Stores
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
-from core.usage import MOST_USAGES, UsageLedger
+from core.usage import MAX_USAGES, UsageLedger
 
 SHORTEST: Final = 100
 FLAT: Final = 1.5
 """A tree that holds ten thousand times as much is some levels higher."""
 USAGES: Final = 20
-_LEDGER_SIZES: Final = (1, 10, 100, MOST_USAGES)
+_LEDGER_SIZES: Final = (1, 10, 100, MAX_USAGES)
 _ROWS_AT_ONCE: Final = 10_000
 _COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
 NEVER_USED: Final = ProfileName("never-used")
@@ -60,7 +60,7 @@ def measure(size: Size) -> Section:
             Table(
                 ("usages in both ledgers", "the limits' check"),
                 ledgers,
-                f"A ledger remembers {MOST_USAGES} usages at most; as multiples of the time with one usage:",
+                f"A ledger remembers {MAX_USAGES} usages at most; as multiples of the time with one usage:",
             ),
             Table(("question that walks one person's own past", "after 10,000 records"), (walk,)),
         ),

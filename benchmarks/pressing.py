@@ -114,7 +114,7 @@ class Bench:
 
     def settle(self) -> None:
         """Wait until everything that was committed is told."""
-        self.slack.wait_until(lambda: not any(self.stores.audit.iterate_due(SystemClock().now())), _PATIENCE_SECONDS)
+        self.slack.wait_until(lambda: not any(self.stores.outbox.iterate_due(SystemClock().now())), _PATIENCE_SECONDS)
 
     @contextmanager
     def stalled_slack(self) -> Iterator[None]:

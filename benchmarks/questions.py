@@ -22,7 +22,7 @@ from core.usage import Usage, UsageLedger, find_limit
 
 PAGE: Final = 10
 """The length of a page: at the shortest past, each list still has more than this."""
-LIMITS: Final = POLICY.shape.break_glass[0].limits()
+LIMITS: Final = POLICY.document.break_glass[0].limits()
 _DAY: Final = timedelta(days=1)
 Ask = Callable[[Stores, datetime], object]
 
@@ -95,7 +95,7 @@ QUESTIONS: Final = (
         "break_glass.get_last_by_invoker_and_profile",
         lambda stores, _: stores.break_glass.get_last_by_invoker_and_profile(BUSY, PROD),
     ),
-    Question("the outbox: audit.iterate_due", lambda stores, now: _some(stores.audit.iterate_due(now))),
+    Question("the outbox: outbox.iterate_due", lambda stores, now: _some(stores.outbox.iterate_due(now))),
     Question("audit.export, the last day", lambda stores, now: _some(stores.audit.export(since=now - _DAY))),
     Question("one chain: audit.get_chain", lambda stores, _: stores.audit.get_chain(f"REQUEST#{newest_id(0)}")),
 )

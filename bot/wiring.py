@@ -28,9 +28,8 @@ from bot.interactions.responder import Responder
 from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
-from bot.notifications import slack_calls, sns_sink
+from bot.notifications import slack_calls
 from bot.notifications.slack_sink import SlackSink
-from bot.notifications.sns_sink import SnsSink
 from bot.notifications.webhook_sink import WebhookSink
 from bot.observability.metrics import Metrics
 from bot.observability.watcher import Watcher
@@ -233,7 +232,10 @@ def _more_sinks(settings: Settings, clock: Clock) -> Iterator[Sink]:
     if settings.webhook_url is not None and settings.webhook_secret is not None:
         yield WebhookSink(settings.webhook_url, settings.webhook_secret, clock)
     if settings.sns_topic is not None:
-        yield SnsSink(settings.sns_topic, sns_sink.open_client(settings.sns_topic))
+        # The SDK of AWS takes half a second to load, and most installations do without it.
+        from bot.notifications import sns_sink  # noqa: PLC0415 - see above
+
+        yield sns_sink.SnsSink(settings.sns_topic, sns_sink.open_client(settings.sns_topic))
 
 
 def _build_bot(

@@ -48,7 +48,7 @@ def policy() -> None:
 def check(path: str | None, policy_path: str) -> None:
     """List every mistake in a policy file, with its line and how to fix it."""
     loaded = _load(path or policy_path)
-    shape = loaded.shape
+    shape = loaded.document
     counts = (
         count_of(len(shape.profiles), "profile"),
         count_of(len(shape.approval), "approval rule"),

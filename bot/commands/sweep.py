@@ -50,7 +50,7 @@ def _describe(swept: Swept) -> Iterator[str]:
     yield f"expired: {count_of(swept.expired_requests, 'request')}, {expired_events}"
     yield f"reminders: {count_of(swept.reminded, 'request')}, {count_of(swept.reviews_reminded, 'review')}"
     yield f"asked before the end: {count_of(swept.asked, 'break-glass event')}"
-    yield f"delivered: {count_of(delivered.told, 'notification')}"
+    yield f"delivered: {count_of(delivered.delivered, 'notification')}"
     if delivered.postponed:
         yield f"postponed: {count_of(delivered.postponed, 'notification')}, to be retried by the next sweep or by serve"
     if delivered.parked:

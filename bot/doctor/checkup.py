@@ -78,7 +78,7 @@ def _check_slack(
     yield from checks.check_token()
     if not checks.is_known:
         return
-    yield from checks.check_scopes(is_email_trusted=policy is not None and policy.shape.identity.trust_email)
+    yield from checks.check_scopes(is_email_trusted=policy is not None and policy.document.identity.trust_email)
     yield from checks.check_clock()
     if settings is not None and settings.listen is None and slack.app_token is not None:
         yield from checks.check_app_token(slack.app_token)
@@ -90,8 +90,8 @@ def _check_slack(
 def _channels(policy: Policy) -> dict[str, list[str]]:
     """Each channel with the profiles whose requests go there, and the security channel."""
     channels: dict[str, list[str]] = {}
-    for name, profile in policy.shape.profiles.items():
+    for name, profile in policy.document.profiles.items():
         channels.setdefault(profile.channel, []).append(name)
-    if policy.security_channel is not None:
-        channels.setdefault(policy.security_channel, []).append("security")
+    if policy.notifications.security_channel is not None:
+        channels.setdefault(policy.notifications.security_channel, []).append("security")
     return channels

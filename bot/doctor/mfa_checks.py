@@ -21,7 +21,7 @@ _MAX_ASKED: Final = 100
 
 def check_mfa(policy: Policy, secrets_location: str) -> Iterator[CheckResult]:
     """Checks only if a rule says `mfa: required`. Members of a Slack user group are not known here."""
-    if not any(rule.needs_code for rule in policy.shape.break_glass):
+    if not any(rule.needs_code for rule in policy.document.break_glass):
         return
     secrets = open_secrets(secrets_location)
     named = sorted(policy.named_for_codes())[:_MAX_ASKED]

@@ -17,7 +17,7 @@ from bot.settings import Settings
 from core.clock import Clock
 from core.duration import format_duration
 from core.errors import StoreError, StoreMisconfigured
-from core.outbox.outbox import LONGEST_PAUSE
+from core.outbox.outbox import MAX_PAUSE
 from core.stores.base import Stores
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.tables import check_tables
@@ -49,7 +49,7 @@ def check_store(settings: Settings, clock: Clock) -> Iterator[CheckResult]:
 
 def check_outbox(stores: Stores, clock: Clock) -> Iterator[CheckResult]:
     """Are notifications delivered in time, and is any parked? Raises StoreError."""
-    backlog, now = stores.audit.measure_backlog(_MAX_COUNTED), clock.now()
+    backlog, now = stores.outbox.measure_backlog(_MAX_COUNTED), clock.now()
     pending = _count(backlog.waiting, "notification")
     age = now - backlog.oldest_at if backlog.oldest_at is not None else timedelta()
     if age > OVERDUE_AFTER:
@@ -58,7 +58,7 @@ def check_outbox(stores: Stores, clock: Clock) -> Iterator[CheckResult]:
             "Start `countersign serve` or run `countersign sweep`. If one of them is running, its log has the cause.",
         )
         # What was postponed is due again within the longest pause.
-        yield from _problems("still retrying", stores.audit.iterate_due(now + LONGEST_PAUSE))
+        yield from _problems("still retrying", stores.outbox.iterate_due(now + MAX_PAUSE))
     else:
         yield fine(f"outbox: {pending} on the way" if backlog.waiting else "outbox: everything was delivered")
     if backlog.parked:
@@ -66,7 +66,7 @@ def check_outbox(stores: Stores, clock: Clock) -> Iterator[CheckResult]:
             f"outbox: {_count(backlog.parked, 'notification')} could not be delivered and won't be retried",
             "Fix the problems below, then run `countersign sweep --retry-parked`.",
         )
-        yield from _problems("not delivered", stores.audit.iterate_parked())
+        yield from _problems("not delivered", stores.outbox.iterate_parked())
 
 
 def _problems(what: str, deliveries: Iterable[Delivery]) -> Iterator[CheckResult]:

@@ -58,7 +58,7 @@ class SlackSink:
         self._policy = policy
         self._clock = clock
         self._seconds = seconds
-        self._posted = PostedMessages(stores.audit)
+        self._posted = PostedMessages(stores.messages)
         self._cards = Cards(self._posted, policy, clock)
         self._notifiers: Mapping[str, Notifier[Any]] = {
             BreakGlassEvent.KIND: break_glass_notifier(stores.break_glass),

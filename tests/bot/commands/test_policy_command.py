@@ -113,8 +113,8 @@ class TestExplainBreakGlass:
 
     def test_a_refused_event_shows_why(self) -> None:
         result = explain("--break-glass", "other")
-        assert "  ✗ a second factor is needed and was not verified" in result.output
-        assert "  ✗ other is not a reason that counts; these are: incident, security, recovery" in result.output
+        assert "  ✗ an MFA code is required and was not verified" in result.output
+        assert "  ✗ Reason `other` isn't allowed. Allowed: incident, security, recovery" in result.output
         assert result.exit_code == 1
 
 

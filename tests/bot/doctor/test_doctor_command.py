@@ -320,11 +320,11 @@ class TestStore:
         with closing(installation.open()) as stores:
             for number in range(7):
                 installation.submit()
-                (due,) = stores.audit.iterate_due(SystemClock().now() + DAY)
+                (due,) = stores.outbox.iterate_due(SystemClock().now() + DAY)
                 now = SystemClock().now()
-                leased = stores.audit.lease(due, "test", now, now + SECOND)
+                leased = stores.outbox.lease(due, "test", now, now + SECOND)
                 assert leased is not None
-                stores.audit.park(leased.model_copy(update={"problem": f"webhook: {number}"}))
+                stores.outbox.park(leased.model_copy(update={"problem": f"webhook: {number}"}))
         notes = _notes(installation, code=1)
         assert len(notes) == 6
         assert notes[-1] == "not delivered: 2 more"

@@ -112,5 +112,5 @@ def test_a_token_that_slack_does_not_know_loses_nothing(installation: Installati
     installation.set("SLACK_BOT_TOKEN", "xoxb-wrong")
     assert "postponed: 1 notification" in installation.run("sweep").output
     with closing(installation.open()) as stores:
-        (waiting,) = stores.audit.iterate_due(SystemClock().now() + DAY)
+        (waiting,) = stores.outbox.iterate_due(SystemClock().now() + DAY)
     assert "invalid_auth" in (waiting.problem or "")
