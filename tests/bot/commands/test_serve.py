@@ -146,7 +146,7 @@ class TestRefusals:
         [
             ("COUNTERSIGN_AUDIT_KEY", None, "Make one with: python3 -c"),
             ("SLACK_BOT_TOKEN", None, "Copy it from OAuth & Permissions"),
-            ("SLACK_SIGNING_SECRET", None, "to know Slack by its signature"),
+            ("SLACK_SIGNING_SECRET", None, "it verifies that requests come from Slack"),
             ("COUNTERSIGN_STORE", "postgres://x", "Write sqlite:///countersign.db"),
         ],
     )
