@@ -36,16 +36,8 @@ from core.stores.outbox import Delivery, DeliveryStore
 from core.text import quoted
 
 __all__ = [
-    "FIRST_PAUSE",
-    "LEASE",
-    "MAX_ATTEMPTS",
-    "MAX_PAUSE",
-    "MAX_RATE_LIMIT_PAUSE",
-    "THREADS",
-    "DeliveryCounts",
-    "Outbox",
-    "Sink",
-    "deliver_due",
+    "FIRST_PAUSE", "LEASE", "MAX_ATTEMPTS", "MAX_PAUSE", "MAX_RATE_LIMIT_PAUSE", "THREADS",
+    "DeliveryCounts", "Outbox", "Sink", "deliver_due",
 ]  # fmt: skip
 
 THREADS: Final = 8
