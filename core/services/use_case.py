@@ -32,7 +32,7 @@ from core.errors import (
 from core.record import Record
 from core.request import Request, RequestId
 from core.services.observer import Observer
-from core.stores.base import RefusalLog
+from core.stores.audit import RefusalLog
 
 T = TypeVar("T")
 Id = TypeVar("Id", RequestId, EventId)

@@ -15,14 +15,14 @@ from itertools import count
 from typing import Final, Generic, Protocol, TypeVar
 
 from core.actor import ProfileName, UserId
-from core.audit.trail import AuditEntry, EntryDraft
+from core.audit.trail import EntryDraft
 from core.break_glass import AWAITS_REVIEW, BreakGlassEvent, EventId, EventStatus
 from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
-from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.request import MAX_DURATION as MAX_REQUEST_DURATION
+from core.stores.audit import AuditStore, RefusalLog
 from core.stores.ledgers import LedgerStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
@@ -228,46 +228,6 @@ def iterate_pages(read_page: Callable[[str | None], Page[R]]) -> Iterator[Page[R
         yield page
         if (cursor := page.cursor) is None:
             return
-
-
-class AuditStore(Protocol):
-    """The audit chains."""
-
-    def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
-        """One chain, oldest entry first, read consistently."""
-        ...
-
-    def get_refusals_head(self, chain: str) -> tuple[int, str]:
-        """The length and the last digest of a chain of refused attempts."""
-        ...
-
-    def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
-        """Add sealed entries to a chain of refused attempts, and move its head with them.
-
-        What is offered again, because an answer was lost, is added once. Raises ConcurrentModification,
-        StoreUnavailable: then a beginning of the entries may have been added.
-        """
-        ...
-
-    def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
-        """Every chain with its entries, oldest entry first, or with what is wrong; the chains in no order."""
-        ...
-
-    def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
-        """The entries of all chains with `since <= at < until`, oldest first, streamed."""
-        ...
-
-
-class RefusalLog(Protocol):
-    """Where refused attempts are noted."""
-
-    def note(self, draft: EntryDraft) -> None:
-        """Note an attempt that was refused. Returns at once; neither waits for the store nor raises."""
-        ...
-
-    def flush(self) -> None:
-        """Wait until all that was noted is in the store."""
-        ...
 
 
 class Stores(Protocol):

@@ -19,7 +19,7 @@ from typing import Final
 from core.audit.trail import REFUSALS_KIND, AuditEntry, EntryDraft, canonical_json, seal
 from core.clock import format_time, new_id
 from core.errors import StoreError
-from core.stores.base import AuditStore
+from core.stores.audit import AuditStore
 from core.stores.commit import StoreSettings
 
 PAUSE_SECONDS: Final = 0.5

@@ -21,7 +21,8 @@ from core.policy import Policy, parse_policy
 from core.record import Record
 from core.request import Request, RequestId
 from core.services import BreakGlassService
-from core.stores.base import AuditStore, BreakGlassStore, RefusalLog, Replaced, RequestStore, Stores
+from core.stores.audit import AuditStore, RefusalLog
+from core.stores.base import BreakGlassStore, Replaced, RequestStore, Stores
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
 from tests.builders import HOUR
