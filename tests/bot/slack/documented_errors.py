@@ -1,7 +1,8 @@
-"""The error codes that Slack documents for the methods of app_surface.py, as of November 2026.
+"""The error codes that Slack documents for the methods of app_surface.py.
 
 Invariant: each method's codes are those on its page, https://docs.slack.dev/reference/methods/<method>, under "Errors",
-without those that every page lists, which are COMMON.
+without those that every page lists, which are COMMON. Taken in November 2026 from public copies of these pages, such as
+the repository slack-ruby/slack-api-ref: a copy may lag, and Slack may answer what no page lists.
 """
 
 from __future__ import annotations
