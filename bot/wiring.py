@@ -38,6 +38,7 @@ from bot.settings import Address, Settings, SlackSettings
 from bot.slack import client as slack_client
 from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation, find_installation
+from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
 from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.http import HttpTransport
@@ -168,7 +169,8 @@ def wire(
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     bot = _build_bot(ports, services, installation, signing_secret, queue, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
-    receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address)
+    token_check = BotTokenCheck(ports.client)
+    receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
     _watch(metrics, background, dispatcher, ports.policy)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
     components.append(Component("the health pages", stop=pages.close))
@@ -180,6 +182,7 @@ def wire(
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
         Component("the transport", receiver.start, receiver.stop),
+        Component("the token check", stop=token_check.close),
         Component("readiness", stop=readiness.stop),
     ]
     return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics)
@@ -271,8 +274,12 @@ def _build_transport(
     dispatcher: Dispatcher,
     metrics: Metrics,
     metrics_address: Address | None,
+    token_check: BotTokenCheck,
 ) -> tuple[HttpTransport | SocketModeTransport, Readiness, HealthPages]:
-    checks: dict[str, Callable[[], bool]] = {"store": lambda: store_answers(ports.stores)}
+    checks: dict[str, Callable[[], bool]] = {
+        "store": lambda: store_answers(ports.stores),
+        "slack token": token_check.is_accepted,
+    }
     if isinstance(transport, OverSocketMode):
         token, linger = transport.app_token.get_secret_value(), transport.linger_seconds
         socket = SocketModeTransport(dispatcher, metrics, ports.client, token, linger_seconds=linger)

@@ -5,29 +5,26 @@ Invariant: nothing is posted and nobody is notified. Of Slack's answers, only er
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException
 from typing import Any, Final
 
 from pydantic import SecretStr
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.slack.app_surface import SCOPES
-from bot.slack.errors import MEANINGS, End
+from bot.slack.errors import ERRORS, UNREADABLE, SlackToken, read_error
 from core.clock import Clock, require_utc
 
 CALL_TIMEOUT_SECONDS: Final = 10
 EMAIL_SCOPE: Final = "users:read.email"
 MAX_SKEW: Final = timedelta(seconds=30)
 """Slack's signatures are valid for five minutes; deadlines and MFA codes tolerate less."""
-_WORD = re.compile(r"[a-z][a-z0-9_.:]{0,79}")
 _INVITE: Final = "Type /invite @Countersign in the channel."
 
 
@@ -104,14 +101,10 @@ class SlackChecks:
     def check_app_token(self, token: SecretStr) -> Iterator[CheckResult]:
         """Does Slack let this token open a WebSocket? None is opened."""
         try:
-            with self._asking():
+            with self._asking(SlackToken.APP):
                 self._client.apps_connections_open(app_token=token.get_secret_value())
         except Unanswered as refusal:
-            yield wrong(
-                f"app token: {refusal.problem}",
-                "Generate one with the scope connections:write under Basic Information, App-Level Tokens, and set "
-                "SLACK_APP_TOKEN; or check that Socket Mode is on.",
-            )
+            yield wrong(f"app token: {refusal.problem}", refusal.fix)
         else:
             yield fine("app token: Socket Mode can connect")
 
@@ -144,32 +137,15 @@ class SlackChecks:
                 yield wrong(f"{name}: {refusal.problem}", refusal.fix)
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _asking(self, token: SlackToken = SlackToken.BOT) -> Iterator[None]:
         try:
             yield
-        except SlackApiError as error:
-            raise _explain(error) from error
-        except (SlackClientError, OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
-            # The last four: what the SDK and this module raise for an answer that doesn't look like Slack's.
+        except UNREADABLE as error:
+            failure = read_error(error, self._clock.now(), token)
+            if isinstance(error, SlackApiError):
+                raise Unanswered(f"Slack answered {failure.label}", failure.fix) from error
             fix = f"Check that this machine can reach {self._api_url}, through its proxy if it uses one."
-            raise Unanswered(f"no usable answer from Slack ({type(error).__name__})", fix) from error
-
-
-def _explain(error: SlackApiError) -> Unanswered:
-    answer, status = error.response.data, error.response.status_code
-    code = str(answer.get("error", "")) if isinstance(answer, dict) else ""
-    if not _WORD.fullmatch(code):
-        # Not Slack's JSON. Something in between answered, and its text is not quoted.
-        return Unanswered(
-            f"Slack answered HTTP {status}", "Check that no proxy answers in place of Slack, then run this again."
-        )
-    if code == "missing_scope" and isinstance(answer, dict) and _WORD.fullmatch(str(answer.get("needed"))):
-        return Unanswered(f"Slack answered missing_scope ({answer['needed']})", MEANINGS["missing_scope"].fix)
-    meaning = MEANINGS.get(code)
-    is_mendable = meaning is not None and meaning.end is End.MEND
-    return Unanswered(
-        f"Slack answered {code}", meaning.fix if meaning is not None and is_mendable else "Run this again in a minute."
-    )
+            raise Unanswered(f"no usable answer from Slack ({failure.label})", fix) from error
 
 
 def _judge_group(group_id: str, group: Any) -> CheckResult | None:  # noqa: ANN401 - Slack's JSON
@@ -190,9 +166,9 @@ def _judge_group(group_id: str, group: Any) -> CheckResult | None:  # noqa: ANN4
 def _judge_channel(name: str, shown: Any) -> Iterator[CheckResult]:  # noqa: ANN401 - Slack's JSON
     name = f"{name} #{shown['name']}" if shown.get("name") else name
     if shown.get("is_archived"):
-        yield wrong(f"{name}: it is archived", MEANINGS["is_archived"].fix)
+        yield wrong(f"{name}: it is archived", ERRORS["is_archived"].fix)
     elif not shown.get("is_member"):
-        yield wrong(f"{name}: the bot is not in it", _INVITE)
+        yield wrong(f"{name}: the bot is not in it", ERRORS["not_in_channel"].fix)
     else:
         yield fine(f"{name}: the bot is in it")
     if shown.get("is_ext_shared"):

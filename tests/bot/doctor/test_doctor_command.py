@@ -117,7 +117,7 @@ class TestTokens:
     ) -> None:
         installation.slack.faults.next(Refuse(code), "auth.test")
         (only,) = _wrong(installation)
-        assert only.startswith(f"bot token: Slack answered {code}. Set SLACK_BOT_TOKEN to the token of an app")
+        assert only.startswith(f"bot token: Slack answered {code}. Set SLACK_BOT_TOKEN to the token under OAuth")
 
     def test_a_wrong_bot_token_is_not_shown(self, installation: Installation) -> None:
         installation.set("SLACK_BOT_TOKEN", "xoxb-wrong-one")
@@ -127,9 +127,12 @@ class TestTokens:
     @pytest.mark.parametrize(
         ("fault", "said"),
         [
-            (ServerError(503), "bot token: Slack answered HTTP 503. Check that no proxy answers in place of Slack"),
+            (ServerError(503), "bot token: Slack answered HTTP 503. Slack is down, or a proxy answers in its place."),
             (HangUp(), "bot token: no usable answer from Slack ("),
-            (Refuse("internal_error"), "bot token: Slack answered internal_error. Run this again in a minute."),
+            (
+                Refuse("internal_error"),
+                "bot token: Slack answered internal_error. Slack has a problem; it usually passes",
+            ),
             (Refuse("<script>"), "bot token: Slack answered HTTP 200."),
         ],
     )
@@ -151,7 +154,9 @@ class TestTokens:
     ) -> None:
         installation.set("SLACK_APP_TOKEN", token)
         (only,) = _wrong(installation)
-        assert only.startswith("app token: Slack answered invalid_auth. Generate one with the scope connections:write")
+        assert only.startswith(
+            "app token: Slack answered invalid_auth. Generate a token with the scope connections:write"
+        )
 
     def test_a_slack_that_asks_for_a_pause_gets_it(self, installation: Installation) -> None:
         installation.slack.faults.next(RateLimited(retry_after=0), "conversations.info", times=2)

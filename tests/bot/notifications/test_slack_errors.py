@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.slack.errors import MEANINGS, End
 from bot.slack.retry_after import FIX_PAUSE
 from core.audit.trail import AuditAction
 from core.outbox.outbox import FIRST_PAUSE, MAX_ATTEMPTS, DeliveryCounts
 from localslack.faults import HangUp, RateLimited, Refuse, ServerError
-from tests.bot.notifications.harness import CHANNEL, Office, buttons
+from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons
 from tests.builders import a_draft
 from tests.core.services.harness import ANN, RITA, ChangingPolicy
 
@@ -30,6 +29,9 @@ approval:
     approvers: [U0ANN]
     max_duration: 1h
 """
+PROD_ELSEWHERE = WITHOUT_PROD.replace(
+    "staging: {description: Staging, channel: C0ACCESS1}", f"prod: {{description: P, channel: {ELSEWHERE}}}"
+).replace("[staging]", "[prod]")
 POST, REWRITE, OPEN = "chat.postMessage", "chat.update", "conversations.open"
 SECOND = timedelta(seconds=1)
 
@@ -288,6 +290,13 @@ def test_a_record_that_is_gone_is_said_and_not_tried_for_ever(office: Office) ->
     assert "the record is gone" in (office.parked()[0].problem or "")
 
 
-def test_every_error_of_the_table_has_an_end_and_says_how_to_mend_it() -> None:
-    assert {meaning.end for meaning in MEANINGS.values()} == set(End)
-    assert all(meaning.fix.endswith(".") for meaning in MEANINGS.values())
+def test_a_card_in_an_archived_channel_moves_with_the_policy(office: Office) -> None:
+    request = office.submit()
+    office.deliver()
+    office.policy.policy = ChangingPolicy(PROD_ELSEWHERE).policy
+    office.cancel(request)
+    office.slack.faults.next(Refuse("is_inactive"), REWRITE)
+    office.deliver_all()
+
+    card, reply = office.slack.messages(ELSEWHERE)
+    assert reply.thread_ts == card.ts
