@@ -12,8 +12,14 @@ from contextlib import suppress
 from slack_bolt import Ack, App
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
-from bot.interactions.commands.breakglass import CloseEvent, ListActive, ListReviews, parse_break_glass
-from bot.interactions.commands.tokens import OpenForm, ShowHelp
+from bot.interactions.commands.breakglass import (
+    BreakGlassCommand,
+    CloseEvent,
+    ListActive,
+    ListReviews,
+    parse_break_glass,
+)
+from bot.interactions.commands.tokens import OpenForm, ShowHelp, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.responder import Responder, note_store_error
 from bot.observability.logs import about
@@ -86,10 +92,7 @@ class BreakGlassInteractions:
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/breakglass …`."""
         interaction, channel = read_interaction(body, context), _read_channel(body)
-        typed = None
-        with suppress(InvalidInput):
-            # A mistake is answered with the rest, below.
-            typed = parse_break_glass(body.get("text"))
+        typed = parse_once(parse_break_glass, body.get("text"))
         if isinstance(typed, OpenForm):
             self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, Origin(channel)))
         elif isinstance(typed, Declaration) and self._needs_code(interaction, typed.profile):
@@ -99,7 +102,7 @@ class BreakGlassInteractions:
             )
         else:
             self._responder.respond_to_command(
-                ack, interaction, lambda: self._answer(interaction, body.get("text"), channel), not_yet=NOT_DECLARED_YET
+                ack, interaction, lambda: self._answer(interaction, typed, channel), not_yet=NOT_DECLARED_YET
             )
 
     def on_break(self, ack: Ack, body: Payload, context: Payload) -> None:
@@ -179,8 +182,12 @@ class BreakGlassInteractions:
 
         self._responder.respond_with_page(ack, interaction, turn)
 
-    def _answer(self, interaction: Interaction, text: object, channel: ChannelId | None) -> Message:
-        match parse_break_glass(text):
+    def _answer(
+        self, interaction: Interaction, typed: BreakGlassCommand | InvalidInput, channel: ChannelId | None
+    ) -> Message:
+        match typed:
+            case InvalidInput() as mistake:
+                raise mistake
             case ListActive(page):
                 return self._lists.page(BreakGlassListKind.ACTIVE, self._actor(interaction), page)
             case ListReviews(page):

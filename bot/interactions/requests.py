@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 from slack_bolt import Ack, App
 
-from bot.interactions.commands.access import ListMine, ListPending, parse_access
-from bot.interactions.commands.tokens import OpenForm, ShowHelp
+from bot.interactions.commands.access import AccessCommand, ListMine, ListPending, parse_access
+from bot.interactions.commands.tokens import OpenForm, ShowHelp, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import Responder
@@ -37,6 +37,7 @@ from bot.views.request.decision_forms import (
 from bot.views.request.form import CALLBACK, FIELDS, RequestDraft, read_request_form
 from bot.views.request.list import HELP, NEWER, OLDER, ListKind
 from core.actor import Actor
+from core.errors import InvalidInput
 from core.request import Request, RequestId
 from core.services import RequestService
 
@@ -70,10 +71,11 @@ class RequestInteractions:
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/access …`."""
         interaction = read_interaction(body, context)
-        if not (get_str(body, "text") or "").strip():
+        typed = parse_once(parse_access, body.get("text"))
+        if isinstance(typed, OpenForm):
             self._responder.open_form(ack, interaction, lambda: self._form_for(interaction))
         else:
-            self._responder.respond_to_command(ack, interaction, lambda: self._answer(interaction, body.get("text")))
+            self._responder.respond_to_command(ack, interaction, lambda: self._answer(interaction, typed))
 
     def on_ask(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The global shortcut, or the button in Home."""
@@ -154,8 +156,10 @@ class RequestInteractions:
 
         self._responder.respond_with_page(ack, interaction, turn)
 
-    def _answer(self, interaction: Interaction, text: object) -> Message:
-        match parse_access(text):
+    def _answer(self, interaction: Interaction, typed: AccessCommand | InvalidInput) -> Message:
+        match typed:
+            case InvalidInput() as mistake:
+                raise mistake
             case ListMine(page):
                 return self._lists.page(ListKind.MINE, self._actor(interaction), page)
             case ListPending(page):
