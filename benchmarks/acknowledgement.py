@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.pressing import PER_SECOND, STALL_SECONDS, Bench, Pressed, a_bench
-from benchmarks.results import Goal, Section, Size, Table
+from benchmarks.results import Goal, ResultTable, Section, Size
 from bot.views.replies import NOT_RECORDED_YET, TOO_BUSY
 from localslack.answer import Answer
 
@@ -45,8 +45,10 @@ def measure(size: Size) -> Section:
         name="acknowledgement",
         title=f"Acknowledgement at {PER_SECOND} clicks a second",
         tables=(
-            Table(("over", "click", "clicks", "p50", "p99", "longest", "p50 / empty listener", "failed"), tuple(rows)),
-            Table(
+            ResultTable(
+                ("over", "click", "clicks", "p50", "p99", "longest", "p50 / empty listener", "failed"), tuple(rows)
+            ),
+            ResultTable(
                 (
                     "over",
                     "case",

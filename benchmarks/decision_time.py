@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks.engine import dynamodb_local
 from benchmarks.harness import APPROVER, KEYRING, PROFILES, Call, Scene, a_person, dynamodb_scene
 from benchmarks.recording import DryRun, Recorder
-from benchmarks.results import Goal, Section, Size, Table
+from benchmarks.results import Goal, ResultTable, Section, Size
 from benchmarks.turns import Prepare, Ratio, time_in_turns
 from core.clock import SystemClock
 from core.request import RequestId
@@ -122,7 +122,7 @@ def measure(size: Size) -> Section:
     return Section(
         "decision-time",
         "The time of a decision on DynamoDB",
-        (Table(headings, tuple(rows)),),
+        (ResultTable(headings, tuple(rows)),),
         tuple(goals),
         f"{rounds} rounds; each does all four ways, one after the other, in rotating order. A decision also reads "
         "(GetItem, or BatchGetItem of the two ledgers). The third column counts that read as overhead, and the last "

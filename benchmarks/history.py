@@ -18,7 +18,7 @@ from typing import Final
 from benchmarks.harness import KEYRING
 from benchmarks.past import BUSY, PROD, Remembered, remember
 from benchmarks.questions import QUESTIONS, Ask, check_limits, make_ledgers
-from benchmarks.results import Goal, Section, Size, Table
+from benchmarks.results import Goal, ResultTable, Section, Size
 from benchmarks.turns import Prepare, Ratio, time_in_turns
 from core.actor import ProfileName, UserId
 from core.clock import SystemClock, format_time
@@ -56,13 +56,13 @@ def measure(size: Size) -> Section:
         "history",
         "The cost of a long past on SQLite",
         (
-            Table(("question", *shown), rows, f"As multiples of the time after {SHORTEST} records:"),
-            Table(
+            ResultTable(("question", *shown), rows, f"As multiples of the time after {SHORTEST} records:"),
+            ResultTable(
                 ("usages in both ledgers", "the limits' check"),
                 ledgers,
                 f"A ledger remembers {MOST_USAGES} usages at most; as multiples of the time with one usage:",
             ),
-            Table(("question that walks one person's own past", "after 10,000 records"), (walk,)),
+            ResultTable(("question that walks one person's own past", "after 10,000 records"), (walk,)),
         ),
         (Goal(f"each is flat (at most {FLAT} times)", f"at most {worst:.2f}", worst <= FLAT),),
         f"{rounds} rounds, all lengths in turns, everything in the operating system's cache. A quarter of all records "

@@ -17,7 +17,7 @@ from benchmarks.harness import dynamodb_scene
 from benchmarks.history import SHORTEST, USAGES
 from benchmarks.past import BUSY, PROD, Remembered, remember
 from benchmarks.questions import QUESTIONS, make_ledgers
-from benchmarks.results import Goal, Section, Size, Table
+from benchmarks.results import Goal, ResultTable, Section, Size
 from core.clock import SystemClock
 from core.request import Request
 from core.stores.dynamodb.items import to_attributes
@@ -62,7 +62,7 @@ def measure(size: Size) -> Section:
     return Section(
         "history-reads",
         "The cost of a long past on DynamoDB",
-        (Table(("question", *columns), rows),),
+        (ResultTable(("question", *columns), rows),),
         (Goal(goal, "; ".join(grown) or "for every question", not grown),),
         "Counted on DynamoDB Local, on the past and with the questions of the section before.",
     )

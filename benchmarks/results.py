@@ -36,7 +36,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ResultTable:
     """Rows under headings."""
 
     headings: tuple[str, ...]
@@ -71,7 +71,7 @@ class Section:
 
     name: str
     title: str
-    tables: tuple[Table, ...]
+    tables: tuple[ResultTable, ...]
     goals: tuple[Goal, ...]
     note: str
 

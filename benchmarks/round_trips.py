@@ -23,7 +23,7 @@ from benchmarks.harness import (
     a_person,
     dynamodb_scene,
 )
-from benchmarks.results import Goal, Section, Size, Table
+from benchmarks.results import Goal, ResultTable, Section, Size
 from core.actor import ProfileName, UserId
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import SystemClock
@@ -169,7 +169,7 @@ def measure(_: Size) -> Section:
     return Section(
         "round-trips",
         "Round trips of each use case",
-        (Table(("use case", "counted", "goal", "capacity units"), rows),),
+        (ResultTable(("use case", "counted", "goal", "capacity units"), rows),),
         (Goal("every use case makes exactly the round trips of its goal", "; ".join(missed) or "all do", not missed),),
         "Counted at botocore's HTTP client on DynamoDB Local. Capacity units are the engine's own count, with the "
         "indexes.",

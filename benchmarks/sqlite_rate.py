@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from benchmarks.harness import APPROVER, KEYRING, PROFILES, Call, Scene
 from benchmarks.recording import DryRun
-from benchmarks.results import Goal, Section, Size, Table
+from benchmarks.results import Goal, ResultTable, Section, Size
 from benchmarks.turns import Ratio, time_in_turns
 from core.clock import SystemClock
 from core.request import Request, RequestId
@@ -106,12 +106,12 @@ def measure(size: Size) -> Section:
         single = _one_by_one(_Files(Path(folder), rounds + rounds // 10), rounds)
         with_threads = _with_threads(_Files(Path(folder), size.pick(6400, 320)))
     whole, write = Ratio.of(single[DECISION], single[RAW]), Ratio.of(single[STORE], single[RAW])
-    one_by_one = Table(
+    one_by_one = ResultTable(
         ("what", "time, as a multiple of the raw transaction"),
         (("the store's update", str(write)), ("the whole decision, with its read", str(whole))),
         f"One by one, {rounds} rounds in turns:",
     )
-    many = Table(
+    many = ResultTable(
         ("threads", "time of as many decisions, as a multiple of raw", "raw rate", "decisions' rate"),
         _thread_rows(with_threads),
         "From threads, each side with as many; the rates are multiples of the raw rate of one thread:",
