@@ -1,6 +1,6 @@
 """Break-glass in Slack: the command, the forms, and the buttons of cards and lists.
 
-Invariant: each listener reads a click and makes one service call, through the desk. What a button means is decided
+Invariant: each listener reads a click and makes one service call, through the Responder. What a button means is decided
 from the record; and nobody is told that they have access unless the store has said so.
 """
 
@@ -15,11 +15,9 @@ from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.commands.breakglass import (
     BreakGlassCommand,
     CloseEvent,
-    ListActive,
-    ListReviews,
     parse_break_glass,
 )
-from bot.interactions.commands.tokens import OpenForm, ShowHelp, parse_once
+from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.responder import Responder, note_store_error
 from bot.observability.logs import about
@@ -188,10 +186,8 @@ class BreakGlassInteractions:
         match typed:
             case InvalidInput() as mistake:
                 raise mistake
-            case ListActive(page):
-                return self._lists.page(BreakGlassListKind.ACTIVE, self._actor(interaction), page)
-            case ListReviews(page):
-                return self._lists.page(BreakGlassListKind.REVIEWS, self._actor(interaction), page)
+            case ShowList(kind, page):
+                return self._lists.page(kind, self._actor(interaction), page)
             case CloseEvent(event_id, reason):
                 with about(_chain(event_id)):
                     return closed(self._service.close(event_id, self._actor(interaction), reason))

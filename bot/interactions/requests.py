@@ -1,6 +1,6 @@
 """Requests in Slack: the command, the shortcut, the form, and the buttons of cards and lists.
 
-Invariant: each listener reads a click and makes one service call, through the desk. What a button means is decided
+Invariant: each listener reads a click and makes one service call, through the Responder. What a button means is decided
 from the record; the message that it stands in is not even read.
 """
 
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 from slack_bolt import Ack, App
 
-from bot.interactions.commands.access import AccessCommand, ListMine, ListPending, parse_access
-from bot.interactions.commands.tokens import OpenForm, ShowHelp, parse_once
+from bot.interactions.commands.access import AccessCommand, parse_access
+from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import Responder
@@ -160,10 +160,8 @@ class RequestInteractions:
         match typed:
             case InvalidInput() as mistake:
                 raise mistake
-            case ListMine(page):
-                return self._lists.page(ListKind.MINE, self._actor(interaction), page)
-            case ListPending(page):
-                return self._lists.page(ListKind.PENDING, self._actor(interaction), page)
+            case ShowList(kind, page):
+                return self._lists.page(kind, self._actor(interaction), page)
             case RequestDraft() as asked:
                 # A trigger belongs to one act of one person: the same act delivered twice has the same one.
                 return self._submit(interaction, asked, key=interaction.trigger_id, in_channel=True)

@@ -1,4 +1,4 @@
-"""The desk where clicks are answered: decide, acknowledge, reply, in that order.
+"""How each interaction is answered: decide, acknowledge, reply, in that order.
 
 Invariant: every click gets one answer, and it is true. It is acknowledged after its change was committed, or with
 words that say that nothing is known yet, or that nothing was recorded.

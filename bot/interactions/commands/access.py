@@ -6,7 +6,6 @@ understood and how to say it right; and what somebody typed comes out as they ty
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NoReturn
 
@@ -15,6 +14,7 @@ from bot.interactions.commands.tokens import (
     SHOWN,
     OpenForm,
     ShowHelp,
+    ShowList,
     check_keyword,
     check_profile,
     quoted,
@@ -28,6 +28,7 @@ from bot.interactions.commands.tokens import (
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import shorten
 from bot.views.request.form import RequestDraft
+from bot.views.request.list import ListKind
 from core.duration import format_duration, parse_duration
 from core.errors import InvalidInput
 from core.request import JUSTIFICATION_LENGTH
@@ -37,22 +38,8 @@ EXAMPLE: Final = f"{ACCESS} prod 2h deploy the fix for INC-12"
 _WHY: Final = "deploy the fix for INC-12"
 
 
-@dataclass(frozen=True, slots=True)
-class ListMine:
-    """Show this person's own requests. Pages count from 1."""
-
-    page: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ListPending:
-    """Show what waits for a decision. Pages count from 1."""
-
-    page: int = 1
-
-
-AccessCommand = OpenForm | ShowHelp | ListMine | ListPending | RequestDraft
-_KEYWORDS: Final = ("help", "mine", "pending")
+AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | RequestDraft
+_KEYWORDS: Final = ("help", *ListKind)
 
 
 def parse_access(text: object) -> AccessCommand:
@@ -67,8 +54,7 @@ def parse_access(text: object) -> AccessCommand:
         return _read_request(first, rest)
     if keyword == "help":
         return ShowHelp()
-    page = read_page(ACCESS, keyword, rest)
-    return ListMine(page) if keyword == "mine" else ListPending(page)
+    return ShowList(ListKind(keyword), read_page(ACCESS, keyword, rest))
 
 
 def _read_request(profile: str, rest: str) -> RequestDraft:

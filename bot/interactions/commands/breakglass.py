@@ -16,6 +16,7 @@ from bot.interactions.commands.tokens import (
     SHOWN,
     OpenForm,
     ShowHelp,
+    ShowList,
     check_keyword,
     check_profile,
     quoted,
@@ -28,6 +29,7 @@ from bot.interactions.commands.tokens import (
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import shorten
 from bot.views.break_glass.form import Declaration
+from bot.views.break_glass.list import BreakGlassListKind
 from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, EventId, ReasonCode
 from core.duration import format_duration, parse_duration
 from core.errors import InvalidInput
@@ -40,20 +42,6 @@ _CLOSE_EXAMPLE: Final = f"{BREAK_GLASS} close 0123456789abcdef it is up again"
 
 
 @dataclass(frozen=True, slots=True)
-class ListActive:
-    """Show what is live. Pages count from 1."""
-
-    page: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ListReviews:
-    """Show what waits for a review. Pages count from 1."""
-
-    page: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class CloseEvent:
     """End an event before its time."""
 
@@ -61,8 +49,8 @@ class CloseEvent:
     reason: str
 
 
-BreakGlassCommand = OpenForm | ShowHelp | ListActive | ListReviews | CloseEvent | Declaration
-_KEYWORDS: Final = ("help", "active", "reviews", "close")
+BreakGlassCommand = OpenForm | ShowHelp | ShowList[BreakGlassListKind] | CloseEvent | Declaration
+_KEYWORDS: Final = ("help", *BreakGlassListKind, "close")
 
 
 def parse_break_glass(text: object) -> BreakGlassCommand:
@@ -80,8 +68,7 @@ def parse_break_glass(text: object) -> BreakGlassCommand:
             return ShowHelp()
         case "close":
             return _read_close(rest)
-    page = read_page(BREAK_GLASS, keyword, rest)
-    return ListActive(page) if keyword == "active" else ListReviews(page)
+    return ShowList(BreakGlassListKind(keyword), read_page(BREAK_GLASS, keyword, rest))
 
 
 def _read_close(rest: str) -> CloseEvent:

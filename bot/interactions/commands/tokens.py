@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from bot.views.block_kit import shorten
-from bot.views.pagination import MAX_PAGES
+from bot.views.pagination import MAX_PAGES, Kind
 from core.actor import check_profile_name
 from core.errors import InvalidInput
 
@@ -39,6 +39,14 @@ class OpenForm:
 @dataclass(frozen=True, slots=True)
 class ShowHelp:
     """Say what can be typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowList(Generic[Kind]):
+    """Show a page of a list. Pages count from 1."""
+
+    kind: Kind
+    page: int = 1
 
 
 def parse_once(parse: Callable[[object], Command], text: object) -> Command | InvalidInput:
