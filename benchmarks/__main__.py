@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from benchmarks import acknowledgement, decision_time, history, history_reads, round_trips, sqlite_rate
+from benchmarks import acknowledgement, decision_time, history, round_trips, sqlite_rate
 from benchmarks.results import RESULTS, Section, Size, save
 
 BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
@@ -19,8 +19,8 @@ BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
     "decision-time": decision_time.measure,
     "sqlite-rate": sqlite_rate.measure,
     "acknowledgement": acknowledgement.measure,
-    "history": history.measure,
-    "history-reads": history_reads.measure,
+    "history": history.measure_on_sqlite,
+    "history-reads": history.measure_reads,
 }
 
 

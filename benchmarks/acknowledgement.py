@@ -1,7 +1,7 @@
 """How long a click waits for its acknowledgement: in the good case, without Slack's API, and without the store.
 
-Invariant: what is compared ran in the same process of the bot, over the same door, in turns. A click that was answered
-with a failure, or not told its outcome, is counted as such and misses a goal.
+Invariant: what is compared ran in the same process of the bot, over the same transport, interleaved. A click that was
+answered with a failure, or never got its outcome, is counted as such and misses a goal.
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.pressing import PER_SECOND, STALL_SECONDS, Bench, Pressed, a_bench
-from benchmarks.results import Goal, Section, Size, Table
+from benchmarks.clicks import PER_SECOND, STALL_SECONDS, ClickHarness, TimedClick, click_harness
+from benchmarks.results import Goal, ResultTable, Section, Size
 from bot.views.replies import NOT_RECORDED_YET, TOO_BUSY
 from localslack.answer import Answer
 
-_WITHOUT_SLACK_SECONDS: Final = 0.25
-_SLACKS_PATIENCE_SECONDS: Final = 3.0
+_MAX_WITHOUT_SLACK_SECONDS: Final = 0.25
+_SLACK_TIMEOUT_SECONDS: Final = 3.0
 _SMALL_QUEUE: Final = 60
-_TELLING_SECONDS: Final = 30.0
+_REPLIES_TIMEOUT_SECONDS: Final = 30.0
 _APPROVED: Final = "Approved."
 _UNREACHABLE: Final = "The store cannot be reached"
 """What bot.views.replies says when the store gave up by itself: nothing was changed."""
+_HEADINGS: Final = ("over", "click", "clicks", "p50", "p99", "longest", "p50 / empty listener", "failed")
+_STALLED_HEADINGS: Final = (
+    *("over", "case", "clicks", "longest", "failed"),
+    *("not yet", "approved", "unreachable", "too busy", "in the store"),
+)
 
 
 def measure(size: Size) -> Section:
@@ -35,30 +40,19 @@ def measure(size: Size) -> Section:
     goals: list[Goal] = []
     for over_http in (True, False):
         name = "HTTP" if over_http else "Socket Mode"
-        with a_bench(over_http=over_http) as bench:
-            _measure_good_case(bench, name, size, rows, goals)
-            _measure_without_slack(bench, name, rows, goals)
-            _measure_without_store(bench, name, stalled, goals)
-        with a_bench(over_http=over_http, max_waiting=_SMALL_QUEUE) as bench:
-            _measure_full_queue(bench, name, stalled, goals)
+        with click_harness(over_http=over_http) as harness:
+            _measure_good_case(harness, name, size, rows, goals)
+            _measure_without_slack(harness, name, rows, goals)
+            _measure_without_store(harness, name, stalled, goals)
+        with click_harness(over_http=over_http, max_waiting=_SMALL_QUEUE) as harness:
+            _measure_full_queue(harness, name, stalled, goals)
     return Section(
         name="acknowledgement",
         title=f"Acknowledgement at {PER_SECOND} clicks a second",
         tables=(
-            Table(("over", "click", "clicks", "p50", "p99", "longest", "p50 / empty listener", "failed"), tuple(rows)),
-            Table(
-                (
-                    "over",
-                    "case",
-                    "clicks",
-                    "longest",
-                    "failed",
-                    "not yet",
-                    "approved",
-                    "unreachable",
-                    "too busy",
-                    "in the store",
-                ),
+            ResultTable(_HEADINGS, tuple(rows)),
+            ResultTable(
+                _STALLED_HEADINGS,
                 tuple(stalled),
                 f"The store stalled for {STALL_SECONDS:g} s by somebody else's transaction: how many were told that it "
                 "is not recorded yet, what all were told in the end, and what the store says:",
@@ -66,139 +60,148 @@ def measure(size: Size) -> Section:
         ),
         goals=tuple(goals),
         note=(
-            "The bot runs in one process, a local Slack and the people who press in another, on the same two cores; "
-            "SQLite, as `countersign serve` wires it. A click is timed from its turn, not from when it was sent. "
-            "The empty listener stands in the same Bolt app, behind the same door."
+            "The bot runs in one process, a local Slack and the people who click in another, on the same two cores; "
+            "SQLite, wired as `countersign serve` does. A click is timed from when it was due, not from when it was "
+            "sent. The empty listener stands in the same Bolt app, over the same transport."
         ),
     )
 
 
-def _measure_good_case(bench: Bench, name: str, size: Size, rows: list[tuple[str, ...]], goals: list[Goal]) -> None:
+def _measure_good_case(
+    harness: ClickHarness, name: str, size: Size, rows: list[tuple[str, ...]], goals: list[Goal]
+) -> None:
     blocks, in_each = size.pick(8, 2), PER_SECOND * size.pick(4, 1)
-    empty: list[Pressed] = []
-    decided: list[Pressed] = []
-    asked = bench.ask(blocks * in_each)
-    approve = [bench.approver_of(request) for request in asked]
-    bench.settle()
+    empty: list[TimedClick] = []
+    decided: list[TimedClick] = []
+    asked = harness.ask(blocks * in_each)
+    approve = [harness.approval_of(request) for request in asked]
+    harness.settle()
     for block in range(blocks):
-        turns: list[tuple[list[Pressed], Sequence[Callable[[], Answer]]]] = [
-            (empty, [bench.empty] * in_each),
+        pairs: list[tuple[list[TimedClick], Sequence[Callable[[], Answer]]]] = [
+            (empty, [harness.empty] * in_each),
             (decided, approve[block * in_each : (block + 1) * in_each]),
         ]
-        for found, clicks in turns[:: 1 if block % 2 == 0 else -1]:
-            found.extend(bench.press(clicks))
-            bench.settle()
+        for found, clicks in pairs[:: 1 if block % 2 == 0 else -1]:
+            found.extend(harness.click_all(clicks))
+            harness.settle()
     floor = _quantile(empty, 0.5)
     rows += [_row(name, "an empty listener", empty, floor), _row(name, "approve", decided, floor)]
-    is_right = bench.approved(asked) == len(asked) and not _failed(decided)
-    goals.append(Goal(f"{name}: every press in the good case is decided", f"{bench.approved(asked)}", is_right))
+    is_right = harness.approved(asked) == len(asked) and not _failed(decided)
+    goals.append(Goal(f"{name}: every click in the good case is decided", f"{harness.approved(asked)}", is_right))
 
 
-def _measure_without_slack(bench: Bench, name: str, rows: list[tuple[str, ...]], goals: list[Goal]) -> None:
-    asked = bench.ask(int(PER_SECOND * STALL_SECONDS))
-    clicks = [bench.approver_of(request) for request in asked]
-    bench.settle()
-    floor = _quantile(bench.press([bench.empty] * PER_SECOND), 0.5)
-    with bench.stalled_slack():
-        pressed = bench.press(clicks)
-    bench.settle()
-    rows.append(_row(name, "approve, Slack's API stalled", pressed, floor))
-    slowest = _quantile(pressed, 0.99)
+def _measure_without_slack(harness: ClickHarness, name: str, rows: list[tuple[str, ...]], goals: list[Goal]) -> None:
+    asked = harness.ask(int(PER_SECOND * STALL_SECONDS))
+    clicks = [harness.approval_of(request) for request in asked]
+    harness.settle()
+    floor = _quantile(harness.click_all([harness.empty] * PER_SECOND), 0.5)
+    with harness.stalled_slack():
+        timed = harness.click_all(clicks)
+    harness.settle()
+    rows.append(_row(name, "approve, Slack's API stalled", timed, floor))
+    slowest = _quantile(timed, 0.99)
     goals.append(
         Goal(
             f"{name}: with Slack's API stalled for {STALL_SECONDS:g} s, p99 is under 250 ms",
             _milliseconds(slowest),
-            slowest < _WITHOUT_SLACK_SECONDS and not _failed(pressed) and bench.approved(asked) == len(asked),
+            slowest < _MAX_WITHOUT_SLACK_SECONDS and not _failed(timed) and harness.approved(asked) == len(asked),
         )
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Stalled:
-    """What came of clicks while the store stalled: what the approver was told, and what the store says."""
+    """What came of clicks while the store stalled: which replies the approver got, and what the store says."""
 
-    pressed: list[Pressed]
+    timed: list[TimedClick]
     approved: int
-    told_approved: int
-    told_busy: int
-    told_unreachable: int
-    told_later: int
+    approved_replies: int
+    busy_replies: int
+    unreachable_replies: int
+    pending_replies: int
 
     @property
     def is_true(self) -> bool:
-        """Each click was told one outcome, and as many approvals are in the store as were told."""
-        told = self.told_approved + self.told_busy + self.told_unreachable
-        return told == len(self.pressed) and self.told_approved == self.approved and not _failed(self.pressed)
+        """Each click got one reply with its outcome, and as many approvals are in the store as in replies."""
+        replies = self.approved_replies + self.busy_replies + self.unreachable_replies
+        return replies == len(self.timed) and self.approved_replies == self.approved and not _failed(self.timed)
 
     def row(self, name: str, case: str) -> tuple[str, ...]:
         """As a row of the table."""
-        counts = (_failed(self.pressed), self.told_later, self.told_approved, self.told_unreachable, self.told_busy)
-        longest = max(each.seconds for each in self.pressed)
-        return (name, case, str(len(self.pressed)), f"{longest:.2f} s", *map(str, counts), str(self.approved))
+        counts = (
+            _failed(self.timed),
+            self.pending_replies,
+            self.approved_replies,
+            self.unreachable_replies,
+            self.busy_replies,
+        )
+        longest = max(each.seconds for each in self.timed)
+        return (name, case, str(len(self.timed)), f"{longest:.2f} s", *map(str, counts), str(self.approved))
 
 
-def _measure_without_store(bench: Bench, name: str, rows: list[tuple[str, ...]], goals: list[Goal]) -> None:
-    found = _press_without_store(bench)
+def _measure_without_store(harness: ClickHarness, name: str, rows: list[tuple[str, ...]], goals: list[Goal]) -> None:
+    found = _click_without_store(harness)
     rows.append(found.row(name, "room for all"))
-    longest = max(each.seconds for each in found.pressed)
+    longest = max(each.seconds for each in found.timed)
     goals += [
         Goal(
             f"{name}: with the store stalled for {STALL_SECONDS:g} s, all are acknowledged before 3 s",
-            f"longest {longest:.2f} s, {_failed(found.pressed)} failed",
-            longest < _SLACKS_PATIENCE_SECONDS and not _failed(found.pressed),
+            f"longest {longest:.2f} s, {_failed(found.timed)} failed",
+            longest < _SLACK_TIMEOUT_SECONDS and not _failed(found.timed),
         ),
         Goal(
             f"{name}: and each outcome is told, and true",
-            f"{found.told_approved} told as approved, {found.approved} approved",
+            f"{found.approved_replies} told as approved, {found.approved} approved",
             found.is_true,
         ),
     ]
 
 
-def _measure_full_queue(bench: Bench, name: str, rows: list[tuple[str, ...]], goals: list[Goal]) -> None:
-    found = _press_without_store(bench)
+def _measure_full_queue(harness: ClickHarness, name: str, rows: list[tuple[str, ...]], goals: list[Goal]) -> None:
+    found = _click_without_store(harness)
     rows.append(found.row(name, f"a queue of {_SMALL_QUEUE}"))
     goals.append(
         Goal(
             f"{name}: a full queue says so, and loses nothing",
-            f"{found.told_busy} told to try again, {found.told_approved} told as approved, {found.approved} approved",
-            found.told_busy > 0 and found.is_true,
+            f"{found.busy_replies} told to try again, {found.approved_replies} told as approved, "
+            f"{found.approved} approved",
+            found.busy_replies > 0 and found.is_true,
         )
     )
 
 
-def _press_without_store(bench: Bench) -> _Stalled:
-    asked = bench.ask(int(PER_SECOND * STALL_SECONDS))
-    clicks = [bench.approver_of(request) for request in asked]
-    bench.settle()
-    sayings = (_APPROVED, TOO_BUSY, _UNREACHABLE, NOT_RECORDED_YET)
-    before = [bench.told(words) for words in sayings]
-    with ThreadPoolExecutor(1) as presser:
-        with bench.stalled_store():
-            pressing = presser.submit(bench.press, clicks)
+def _click_without_store(harness: ClickHarness) -> _Stalled:
+    asked = harness.ask(int(PER_SECOND * STALL_SECONDS))
+    clicks = [harness.approval_of(request) for request in asked]
+    harness.settle()
+    texts = (_APPROVED, TOO_BUSY, _UNREACHABLE, NOT_RECORDED_YET)
+    before = [harness.count_replies(text) for text in texts]
+    with ThreadPoolExecutor(1) as pool:
+        with harness.stalled_store():
+            clicking = pool.submit(harness.click_all, clicks)
             time.sleep(STALL_SECONDS)
-        pressed = pressing.result()
+        timed = clicking.result()
 
-    def told() -> list[int]:
-        return [bench.told(words) - count for words, count in zip(sayings, before, strict=True)]
+    def new_replies() -> list[int]:
+        return [harness.count_replies(text) - count for text, count in zip(texts, before, strict=True)]
 
     with suppress(TimeoutError):
         # What is missing after this is missing: the table shows it, and the goal is missed.
-        bench.slack.wait_until(lambda: sum(told()[:3]) >= len(asked), _TELLING_SECONDS)
-    approved, busy, unreachable, later = told()
-    return _Stalled(pressed, bench.approved(asked), approved, busy, unreachable, later)
+        harness.slack.wait_until(lambda: sum(new_replies()[:3]) >= len(asked), _REPLIES_TIMEOUT_SECONDS)
+    approved, busy, unreachable, later = new_replies()
+    return _Stalled(timed, harness.approved(asked), approved, busy, unreachable, later)
 
 
-def _row(name: str, click: str, pressed: Sequence[Pressed], floor: float) -> tuple[str, ...]:
-    median, slowest = _quantile(pressed, 0.5), _quantile(pressed, 0.99)
-    longest = max(each.seconds for each in pressed)
+def _row(name: str, click: str, timed: Sequence[TimedClick], floor: float) -> tuple[str, ...]:
+    median, slowest = _quantile(timed, 0.5), _quantile(timed, 0.99)
+    longest = max(each.seconds for each in timed)
     times = [_milliseconds(each) for each in (median, slowest, longest)]
-    return (name, click, str(len(pressed)), *times, f"{median / floor:.2f}", str(_failed(pressed)))
+    return (name, click, str(len(timed)), *times, f"{median / floor:.2f}", str(_failed(timed)))
 
 
-def _quantile(pressed: Sequence[Pressed], part: float) -> float:
+def _quantile(timed: Sequence[TimedClick], part: float) -> float:
     """The least time within which this part of all clicks was acknowledged."""
-    times = sorted(each.seconds for each in pressed)
+    times = sorted(each.seconds for each in timed)
     return times[max(math.ceil(part * len(times)) - 1, 0)]
 
 
@@ -206,5 +209,5 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms"
 
 
-def _failed(pressed: Sequence[Pressed]) -> int:
-    return sum(each.failure is not None for each in pressed)
+def _failed(timed: Sequence[TimedClick]) -> int:
+    return sum(each.failure is not None for each in timed)

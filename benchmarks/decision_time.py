@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.engine import dynamodb_local
-from benchmarks.harness import APPROVER, KEYRING, PROFILES, Call, Scene, a_person, dynamodb_scene
-from benchmarks.recording import DryRun, Recorder
-from benchmarks.results import Goal, Section, Size, Table
-from benchmarks.turns import Prepare, Ratio, time_in_turns
+from benchmarks.harness import (
+    APPROVER,
+    KEYRING,
+    PROFILES,
+    Call,
+    DryRun,
+    Recorder,
+    ServiceHarness,
+    dynamodb_harness,
+    dynamodb_local,
+    new_person,
+)
+from benchmarks.results import Goal, Prepare, Ratio, ResultTable, Section, Size, time_interleaved
 from core.clock import SystemClock
 from core.request import RequestId
 from core.stores.commit import StoreSettings
@@ -23,7 +31,7 @@ from core.stores.dynamodb.connection import Connection
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-MOST: Final = 1.3
+MAX_RATIO: Final = 1.3
 RAW_WRITE: Final = "raw write"
 RAW_BOTH: Final = "raw read and write"
 STORE_WRITE: Final = "store's write"
@@ -33,30 +41,30 @@ DECISION: Final = "whole decision"
 class _Decisions:
     """Two decisions, each as four ways. Every way of every round gets a record of its own."""
 
-    def __init__(self, scene: Scene, client: DynamoDBClient, prefix: str) -> None:
-        self._scene = scene
+    def __init__(self, harness: ServiceHarness, client: DynamoDBClient, prefix: str) -> None:
+        self._harness = harness
         self._client: Any = client
-        self._dry = DryRun(scene)
+        self._dry = DryRun(harness)
         self._sent = Recorder(client, "transact_write_items")
-        settings = StoreSettings(keyring=KEYRING, clock=scene.clock)
+        settings = StoreSettings(keyring=KEYRING, clock=harness.clock)
         self._unsent = DynamoStores(Connection(self._sent), prefix, settings)
 
     def approve(self) -> dict[str, Prepare]:
         """An approval."""
 
         def raw(*, with_read: bool) -> Call:
-            approved, entry = self._dry.approve(self._scene.ask().id)
+            approved, entry = self._dry.approve(self._harness.ask().id)
             self._unsent.requests.update(approved, entry)
             _, write = self._sent.take()
             read = {"TableName": _table(write), "Key": {"id": {"S": approved.id}}, "ConsistentRead": True}
             return self._raw_call(write, "get_item" if with_read else None, read)
 
         def store(_: int) -> Call:
-            approved, entry = self._dry.approve(self._scene.ask().id)
-            return lambda: self._scene.stores.requests.update(approved, entry)
+            approved, entry = self._dry.approve(self._harness.ask().id)
+            return lambda: self._harness.stores.requests.update(approved, entry)
 
         def decision(_: int) -> Call:
-            request, service = RequestId(self._scene.ask().id), self._scene.requests
+            request, service = RequestId(self._harness.ask().id), self._harness.requests
             return lambda: service.approve(request, APPROVER, "Go ahead")
 
         return {
@@ -79,11 +87,11 @@ class _Decisions:
 
         def store(number: int) -> Call:
             event, entry, ledgers = self._dry.invoke(_profile(number, 2))
-            return lambda: self._scene.stores.break_glass.create(event, entry, ledgers)
+            return lambda: self._harness.stores.break_glass.create(event, entry, ledgers)
 
         def decision(number: int) -> Call:
-            person, scene = a_person("S0ONCALL"), self._scene
-            return lambda: scene.invoke(_profile(number, 3), person)
+            person, harness = new_person("S0ONCALL"), self._harness
+            return lambda: harness.invoke(_profile(number, 3), person)
 
         return {
             RAW_WRITE: lambda number: raw(_profile(number, 0), with_read=False),
@@ -105,10 +113,10 @@ def measure(size: Size) -> Section:
     rounds = size.pick(400, 40)
     rows: list[tuple[str, ...]] = []
     goals: list[Goal] = []
-    with dynamodb_local() as url, dynamodb_scene(url, SystemClock()) as (scene, client, prefix):
-        decisions = _Decisions(scene, client, prefix)
+    with dynamodb_local() as url, dynamodb_harness(url, SystemClock()) as (harness, client, prefix):
+        decisions = _Decisions(harness, client, prefix)
         for name, ways in (("approve", decisions.approve()), ("break the glass", decisions.invoke())):
-            times = time_in_turns(ways, rounds, warm_up=size.pick(50, 10))
+            times = time_interleaved(ways, rounds, warm_up=size.pick(50, 10))
             row, of_row = _compare(name, times)
             rows.append(row)
             goals.extend(of_row)
@@ -122,7 +130,7 @@ def measure(size: Size) -> Section:
     return Section(
         "decision-time",
         "The time of a decision on DynamoDB",
-        (Table(headings, tuple(rows)),),
+        (ResultTable(headings, tuple(rows)),),
         tuple(goals),
         f"{rounds} rounds; each does all four ways, one after the other, in rotating order. A decision also reads "
         "(GetItem, or BatchGetItem of the two ledgers). The third column counts that read as overhead, and the last "
@@ -153,4 +161,4 @@ def _profile(number: int, way: int) -> str:
 
 
 def _goal(text: str, ratio: Ratio) -> Goal:
-    return Goal(f"{text} (at most {MOST} times)", f"{ratio.median:.2f}", ratio.median <= MOST)
+    return Goal(f"{text} (at most {MAX_RATIO} times)", f"{ratio.median:.2f}", ratio.median <= MAX_RATIO)

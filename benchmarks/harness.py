@@ -1,7 +1,7 @@
-"""The deployment that every benchmark works on: a policy, people, and the two services over some stores.
+"""The deployment that every benchmark works on: a policy, people, the two services over some stores, and dry runs.
 
 Invariant: the policy allows what a benchmark does, with every kind of limit in force, so that what is measured is a
-yes that had to be earned.
+yes that had to be earned. A dry run reads and judges like the real thing, and changes nothing in the stores.
 """
 
 from __future__ import annotations
@@ -10,27 +10,33 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from core.actor import Actor, UserGroupId, UserId
-from core.audit.trail import AuditKeyring
+from core.audit.trail import AuditKeyring, EntryDraft
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.clock import Clock, new_id
 from core.policy.loader import parse_policy
-from core.request import Request
+from core.request import Request, RequestId
 from core.services import BreakGlassService, RequestService
 from core.stores.base import Stores
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.tables import create_tables
+from core.usage import UsageLedger
 from tests.harness.aws import dynamodb_client
+from tests.harness.dynamodb_local import DynamoDbLocal, wait_until_ready
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+Call = Callable[[], object]
+"""Something to be measured, with all that it needs made ready."""
+
 HOUR: Final = timedelta(hours=1)
-WHY: Final = "The checkout is down since the last deployment, see INC-12"
+JUSTIFICATION: Final = "The checkout is down since the last deployment, see INC-12"
 PROFILES: Final = tuple(f"prod-{number:03d}" for number in range(100))
 """Many, because a profile's ledger grows with each break-glass event of a run."""
 _LISTED: Final = "".join(f"  {name}: {{channel: C0BENCH1}}\n" for name in (*PROFILES, "quorum", "quick"))
@@ -60,19 +66,19 @@ break_glass:
 KEYRING: Final = AuditKeyring.from_text("0123456789abcdef" * 4)
 
 
-def a_person(*groups: str) -> Actor:
+def new_person(*groups: str) -> Actor:
     """Somebody whom no other benchmark knows."""
     return Actor(
         id=UserId(f"U{new_id().upper()}"), name="Somebody", user_groups=frozenset(UserGroupId(each) for each in groups)
     )
 
 
-APPROVER: Final = a_person("S0APPROVERS")
-SECOND_APPROVER: Final = a_person("S0APPROVERS")
+APPROVER: Final = new_person("S0APPROVERS")
+SECOND_APPROVER: Final = new_person("S0APPROVERS")
 
 
 class _AnyCode:
-    """A second factor that takes any code, and each time as a later one: what it costs is not the database's."""
+    """Multi-factor authentication by any code, each time a later one: what it costs is not the database's."""
 
     @property
     def method(self) -> str:
@@ -86,7 +92,7 @@ class _AnyCode:
 
 
 @dataclass(frozen=True)
-class Scene:
+class ServiceHarness:
     """The stores, the services over them, and the shortest way to what a benchmark begins with."""
 
     stores: Stores
@@ -104,26 +110,75 @@ class Scene:
 
     def ask(self, profile: str = PROFILES[0], requester: Actor | None = None) -> Request:
         """A new request."""
-        return self.requests.submit(requester or a_person(), profile, HOUR, WHY)
+        return self.requests.submit(requester or new_person(), profile, HOUR, JUSTIFICATION)
 
     def invoke(self, profile: str = PROFILES[0], invoker: Actor | None = None) -> BreakGlassEvent:
         """A new break-glass event."""
-        invoker = invoker or a_person("S0ONCALL")
-        return self.break_glass.invoke(invoker, profile, ReasonCode.INCIDENT, WHY, HOUR, code="123456")
+        invoker = invoker or new_person("S0ONCALL")
+        return self.break_glass.invoke(invoker, profile, ReasonCode.INCIDENT, JUSTIFICATION, HOUR, code="123456")
 
 
 @contextmanager
-def dynamodb_scene(url: str, clock: Clock) -> Iterator[tuple[Scene, DynamoDBClient, str]]:
-    """A scene on tables of its own at a DynamoDB, with the client that it calls through and the tables' prefix."""
+def dynamodb_harness(url: str, clock: Clock) -> Iterator[tuple[ServiceHarness, DynamoDBClient, str]]:
+    """A harness on tables of its own at a DynamoDB, with the client that it calls through and the tables' prefix."""
     prefix = f"b-{new_id()}"
     with dynamodb_client(url) as client:
         create_tables(Connection(client), prefix)
         stores = DynamoStores(Connection(client), prefix, StoreSettings(keyring=KEYRING, clock=clock))
         try:
-            yield Scene(stores, clock), client, prefix
+            yield ServiceHarness(stores, clock), client, prefix
         finally:
             stores.close()
 
 
-Call = Callable[[], object]
-"""Something to be measured, with all that it needs made ready."""
+@contextmanager
+def dynamodb_local() -> Iterator[str]:
+    """The address of a DynamoDB Local that lives as long as the block."""
+    with DynamoDbLocal() as server:
+        wait_until_ready(server.url, server.log)
+        yield server.url
+
+
+class Recorder:
+    """Passes calls on to its target, save those of some names: these it only writes down."""
+
+    def __init__(self, target: object, *names: str) -> None:
+        self._target = target
+        self._names = names
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the target has
+        return self._record if name in self._names else getattr(self._target, name)
+
+    def _record(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the caller gives
+        self.calls.append((arguments, named))
+        return arguments[0] if arguments else {}
+
+    def take(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The last call that was written down."""
+        return self.calls.pop()
+
+
+class DryRun:
+    """The services over stores that take no change."""
+
+    def __init__(self, harness: ServiceHarness) -> None:
+        stores = harness.stores
+        self._updates = Recorder(stores.requests, "update")
+        self._creations = Recorder(stores.break_glass, "create")
+        parts = SimpleNamespace(
+            requests=self._updates, break_glass=self._creations, audit=stores.audit, refusals=stores.refusals
+        )
+        self._harness = ServiceHarness(cast("Stores", parts), harness.clock)
+
+    def approve(self, request_id: str) -> tuple[Request, EntryDraft]:
+        """What approving this request would have the store write."""
+        self._harness.requests.approve(RequestId(request_id), APPROVER, "Go ahead")
+        (approved, entry), _ = self._updates.take()
+        return approved, entry
+
+    def invoke(self, profile: str) -> tuple[BreakGlassEvent, EntryDraft, tuple[UsageLedger, ...]]:
+        """What breaking the glass would have the store write."""
+        self._harness.invoke(profile)
+        (event, entry, ledgers), _ = self._creations.take()
+        return event, entry, ledgers

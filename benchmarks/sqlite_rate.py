@@ -1,7 +1,7 @@
 """Decisions per second on SQLite against raw sqlite3 transactions of the same rows.
 
 Invariant: both sides start from copies of one file on one disk, with the same pragmas, and end with the same rows.
-The raw side is told what to write; it reads the record, updates it and inserts the audit entry in one IMMEDIATE
+The raw side knows what to write; it reads the record, updates it and inserts the audit entry in one IMMEDIATE
 transaction, which is the least that a decision takes.
 """
 
@@ -18,19 +18,17 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-from benchmarks.harness import APPROVER, KEYRING, PROFILES, Call, Scene
-from benchmarks.recording import DryRun
-from benchmarks.results import Goal, Section, Size, Table
-from benchmarks.turns import Ratio, time_in_turns
+from benchmarks.harness import APPROVER, KEYRING, PROFILES, Call, DryRun, ServiceHarness
+from benchmarks.results import Goal, Ratio, ResultTable, Section, Size, time_interleaved
 from core.clock import SystemClock
 from core.request import Request, RequestId
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
 
-MOST: Final = 1.5
+MAX_RATIO: Final = 1.5
 THREADS: Final = (1, 2, 4, 8)
 _BLOCK: Final = 40
-"""How many decisions one side makes before it is the other's turn, where many threads work."""
+"""How many decisions one side makes before the other does, where many threads work."""
 RAW: Final = "raw"
 STORE: Final = "store"
 DECISION: Final = "decision"
@@ -47,7 +45,7 @@ class _Raw:
         self._path = path
         self._rows = rows
         # As in Countersign, threads of one process wait for each other here: SQLite's own waiting sleeps too long.
-        self._turn = Lock()
+        self._lock = Lock()
 
     def connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
@@ -56,7 +54,7 @@ class _Raw:
 
     def approve(self, connection: sqlite3.Connection, request_id: str) -> None:
         request, entry = self._rows[request_id]
-        with self._turn:
+        with self._lock:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("SELECT body FROM requests WHERE id = ?", (request_id,)).fetchone()
             connection.execute("UPDATE requests SET status = ?, updated_at = ?, body = ? WHERE id = ?", request)
@@ -73,17 +71,17 @@ class _Files:
         with self._open(folder / "waiting.db") as waiting:
             self.ids = [waiting.ask(PROFILES[number % len(PROFILES)]).id for number in range(count)]
         decided = self._copy("decided")
-        with self._open(decided) as scene:
+        with self._open(decided) as harness:
             for request_id in self.ids:
-                scene.requests.approve(RequestId(request_id), APPROVER, "Go ahead")
+                harness.requests.approve(RequestId(request_id), APPROVER, "Go ahead")
         with closing(sqlite3.connect(decided)) as connection:
             self.rows = {request_id: _read_rows(connection, request_id) for request_id in self.ids}
 
     @contextmanager
-    def scene(self, name: str) -> Iterator[Scene]:
+    def harness(self, name: str) -> Iterator[ServiceHarness]:
         """Stores over a copy of their own."""
-        with self._open(self._copy(name)) as scene:
-            yield scene
+        with self._open(self._copy(name)) as harness:
+            yield harness
 
     def raw(self, name: str) -> _Raw:
         """The raw side over a copy of its own."""
@@ -93,9 +91,9 @@ class _Files:
         return Path(shutil.copy(self._folder / "waiting.db", self._folder / f"{name}.db"))
 
     @contextmanager
-    def _open(self, path: Path) -> Iterator[Scene]:
+    def _open(self, path: Path) -> Iterator[ServiceHarness]:
         with closing(SqliteStores(str(path), self._settings)) as stores:
-            yield Scene(stores, SystemClock())
+            yield ServiceHarness(stores, SystemClock())
 
 
 def measure(size: Size) -> Section:
@@ -106,17 +104,19 @@ def measure(size: Size) -> Section:
         single = _one_by_one(_Files(Path(folder), rounds + rounds // 10), rounds)
         with_threads = _with_threads(_Files(Path(folder), size.pick(6400, 320)))
     whole, write = Ratio.of(single[DECISION], single[RAW]), Ratio.of(single[STORE], single[RAW])
-    one_by_one = Table(
+    one_by_one = ResultTable(
         ("what", "time, as a multiple of the raw transaction"),
         (("the store's update", str(write)), ("the whole decision, with its read", str(whole))),
-        f"One by one, {rounds} rounds in turns:",
+        f"One by one, {rounds} rounds, interleaved:",
     )
-    many = Table(
+    many = ResultTable(
         ("threads", "time of as many decisions, as a multiple of raw", "raw rate", "decisions' rate"),
         _thread_rows(with_threads),
         "From threads, each side with as many; the rates are multiples of the raw rate of one thread:",
     )
-    goals = [Goal(f"a decision takes at most {MOST} times as long", f"{whole.median:.2f}", whole.median <= MOST)]
+    goals = [
+        Goal(f"a decision takes at most {MAX_RATIO} times as long", f"{whole.median:.2f}", whole.median <= MAX_RATIO)
+    ]
     return Section(
         "sqlite-rate",
         "Decisions per second on SQLite",
@@ -128,7 +128,7 @@ def measure(size: Size) -> Section:
 
 def _one_by_one(files: _Files, rounds: int) -> dict[str, list[float]]:
     raw = files.raw("raw")
-    with closing(raw.connect()) as connection, files.scene("store") as stored, files.scene("decision") as decided:
+    with closing(raw.connect()) as connection, files.harness("store") as stored, files.harness("decision") as decided:
         dry = DryRun(stored)
 
         def store(number: int) -> Call:
@@ -136,7 +136,7 @@ def _one_by_one(files: _Files, rounds: int) -> dict[str, list[float]]:
             return lambda: stored.stores.requests.update(approved, entry)
 
         service = decided.requests
-        return time_in_turns(
+        return time_interleaved(
             {
                 RAW: lambda number: lambda: raw.approve(connection, files.ids[number]),
                 STORE: store,
@@ -148,13 +148,13 @@ def _one_by_one(files: _Files, rounds: int) -> dict[str, list[float]]:
 
 
 def _with_threads(files: _Files) -> dict[int, dict[str, float]]:
-    """Seconds of each side, by the number of threads. All take their turns within each round of blocks."""
+    """Seconds of each side, by the number of threads. All come within each round of blocks."""
     raw = files.raw("raw-threads")
     times = {threads: {RAW: 0.0, DECISION: 0.0} for threads in THREADS}
     blocks = [files.ids[start : start + _BLOCK] for start in range(0, len(files.ids), _BLOCK)]
-    with files.scene("decision-threads") as scene, ThreadPoolExecutor(max(THREADS)) as pool, ExitStack() as held:
+    with files.harness("decision-threads") as harness, ThreadPoolExecutor(max(THREADS)) as pool, ExitStack() as held:
         connections = [held.enter_context(closing(raw.connect())) for _ in range(max(THREADS))]
-        service = scene.requests
+        service = harness.requests
         ways: list[tuple[str, Way]] = [
             (RAW, lambda request_id, thread: raw.approve(connections[thread], request_id)),
             (DECISION, lambda request_id, _: service.approve(RequestId(request_id), APPROVER, "Go ahead")),

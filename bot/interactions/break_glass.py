@@ -1,6 +1,6 @@
 """Break-glass in Slack: the command, the forms, and the buttons of cards and lists.
 
-Invariant: each listener reads a click and makes one service call, through the desk. What a button means is decided
+Invariant: each listener reads a click and makes one service call, through the Responder. What a button means is decided
 from the record; and nobody is told that they have access unless the store has said so.
 """
 
@@ -12,8 +12,12 @@ from contextlib import suppress
 from slack_bolt import Ack, App
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
-from bot.interactions.commands.breakglass import CloseEvent, ListActive, ListReviews, parse_break_glass
-from bot.interactions.commands.tokens import OpenForm, ShowHelp
+from bot.interactions.commands.breakglass import (
+    BreakGlassCommand,
+    CloseEvent,
+    parse_break_glass,
+)
+from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.responder import Responder, note_store_error
 from bot.observability.logs import about
@@ -86,10 +90,7 @@ class BreakGlassInteractions:
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/breakglass …`."""
         interaction, channel = read_interaction(body, context), _read_channel(body)
-        typed = None
-        with suppress(InvalidInput):
-            # A mistake is answered with the rest, below.
-            typed = parse_break_glass(body.get("text"))
+        typed = parse_once(parse_break_glass, body.get("text"))
         if isinstance(typed, OpenForm):
             self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, Origin(channel)))
         elif isinstance(typed, Declaration) and self._needs_code(interaction, typed.profile):
@@ -99,7 +100,7 @@ class BreakGlassInteractions:
             )
         else:
             self._responder.respond_to_command(
-                ack, interaction, lambda: self._answer(interaction, body.get("text"), channel), not_yet=NOT_DECLARED_YET
+                ack, interaction, lambda: self._answer(interaction, typed, channel), not_yet=NOT_DECLARED_YET
             )
 
     def on_break(self, ack: Ack, body: Payload, context: Payload) -> None:
@@ -179,12 +180,14 @@ class BreakGlassInteractions:
 
         self._responder.respond_with_page(ack, interaction, turn)
 
-    def _answer(self, interaction: Interaction, text: object, channel: ChannelId | None) -> Message:
-        match parse_break_glass(text):
-            case ListActive(page):
-                return self._lists.page(BreakGlassListKind.ACTIVE, self._actor(interaction), page)
-            case ListReviews(page):
-                return self._lists.page(BreakGlassListKind.REVIEWS, self._actor(interaction), page)
+    def _answer(
+        self, interaction: Interaction, typed: BreakGlassCommand | InvalidInput, channel: ChannelId | None
+    ) -> Message:
+        match typed:
+            case InvalidInput() as mistake:
+                raise mistake
+            case ShowList(kind, page):
+                return self._lists.page(kind, self._actor(interaction), page)
             case CloseEvent(event_id, reason):
                 with about(_chain(event_id)):
                     return closed(self._service.close(event_id, self._actor(interaction), reason))

@@ -5,18 +5,18 @@ Invariant: nobody is shown an event with which they have nothing to do: it is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Final
 
+from bot.interactions.list_pages import cut_page, home_section, iterate_pages
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import Block, Message
 from bot.views.break_glass.form import BreakGlassOffer, Declaration, Origin, break_glass_form
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.views.break_glass.replies import NOTHING_TO_DECLARE
 from bot.views.home import MAX_ROWS, HomeSection
-from bot.views.pagination import PER_PAGE
 from bot.views.replies import notice, reply
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus
@@ -24,7 +24,7 @@ from core.clock import Clock
 from core.policy import PolicySource
 from core.policy.rules import Mfa
 from core.request import Request
-from core.stores.base import BreakGlassStore, Page
+from core.stores.base import BreakGlassStore
 
 _SECTIONS: Final = (
     (BreakGlassListKind.ACTIVE, "No glass is broken."),
@@ -42,10 +42,8 @@ class BreakGlassQueries:
 
     def page(self, kind: BreakGlassListKind, person: Actor, number: int) -> Message:
         """One page of a list, counted from 1."""
-        start = (number - 1) * PER_PAGE
-        shown = list(islice(self._rows(kind, person), start, start + PER_PAGE + 1))
-        has_more = len(shown) > PER_PAGE
-        return event_list_page(kind, shown[:PER_PAGE], page=number, has_more=has_more, now=self._clock.now())
+        shown, has_more = cut_page(self._rows(kind, person), number)
+        return event_list_page(kind, shown, page=number, has_more=has_more, now=self._clock.now())
 
     def sections(self, person: Actor) -> tuple[HomeSection, ...]:
         """What of it stands in the person's Home tab: nothing for somebody who never has to do with break-glass."""
@@ -53,9 +51,10 @@ class BreakGlassQueries:
         for kind, nothing in _SECTIONS:
             rows = list(islice(self._rows(kind, person), MAX_ROWS + 1))
             if rows or self.may_declare(person):
-                more = f"{BREAK_GLASS} {kind}" if len(rows) > MAX_ROWS else None
-                shown = [event_row(row, now) for row in rows[:MAX_ROWS]]
-                sections.append(HomeSection(kind.heading, shown, nothing, more))
+                command = f"{BREAK_GLASS} {kind}"
+                sections.append(
+                    home_section(kind.heading, rows, nothing, draw=lambda row: event_row(row, now), command=command)
+                )
         return tuple(sections)
 
     def may_declare(self, person: Actor, profile: str | None = None) -> bool:
@@ -101,33 +100,18 @@ class BreakGlassQueries:
         return iter(sorted(self._to_review(person), key=lambda row: row.review_due))
 
     def _live(self, person: Actor) -> Iterator[EventRow]:
-        def read(cursor: str | None) -> Page[BreakGlassEvent]:
-            return self._store.list_by_status(EventStatus.ACTIVE, cursor=cursor)
-
         policy, now = self._policy.current(), self._clock.now()
-        for event in _all(read):
+        for event in iterate_pages(lambda cursor: self._store.list_by_status(EventStatus.ACTIVE, cursor=cursor)):
             if not event.is_granting(now):
                 continue
             if policy.judge_close(person, profile=event.profile, invoker=event.invoker).is_allowed:
                 yield EventRow(event, self._due(event), may_close=True)
 
     def _to_review(self, person: Actor) -> Iterator[EventRow]:
-        def read(cursor: str | None) -> Page[BreakGlassEvent]:
-            return self._store.list_waiting_for_review(cursor=cursor)
-
         policy = self._policy.current()
-        for event in _all(read):
+        for event in iterate_pages(lambda cursor: self._store.list_waiting_for_review(cursor=cursor)):
             if policy.judge_review(person, profile=event.profile, invoker=event.invoker).is_allowed:
                 yield EventRow(event, self._due(event), may_review=True)
 
     def _due(self, event: BreakGlassEvent) -> datetime:
         return event.review_due_at(self._policy.current().notifications.times_of(event.rule).review_within)
-
-
-def _all(read: Callable[[str | None], Page[BreakGlassEvent]]) -> Iterator[BreakGlassEvent]:
-    cursor: str | None = None
-    while True:
-        page = read(cursor)
-        yield from page.items
-        if (cursor := page.cursor) is None:
-            return

@@ -17,7 +17,7 @@ from core.record import check_record_id
 from core.stores.messages import MessageRef
 
 RECEIVED_AT: Final = "countersign_received_at"
-"""Where a door notes, by the monotonic clock, when the payload came in."""
+"""Where a transport notes, by the monotonic clock, when the payload came in."""
 TRIGGER_SECONDS: Final = 3.0
 """Slack opens a form for a trigger that is at most this old, once."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from bot.interactions.list_pages import cut_page, home_section, iterate_pages
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message
 from bot.views.home import MAX_ROWS, HomeSection
 from bot.views.inputs import MAX_OPTIONS
-from bot.views.pagination import PER_PAGE
 from bot.views.replies import NOTHING_TO_ASK_FOR, notice, reply
 from bot.views.request.form import Offer, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
@@ -35,10 +35,8 @@ class RequestQueries:
     def page(self, kind: ListKind, person: Actor, number: int) -> Message:
         """One page of a list, counted from 1."""
         rows = self._mine(person) if kind is ListKind.MINE else self._waiting_for(person)
-        start = (number - 1) * PER_PAGE
-        shown = list(islice(rows, start, start + PER_PAGE + 1))
-        has_more = len(shown) > PER_PAGE
-        return list_page(kind, shown[:PER_PAGE], page=number, has_more=has_more, now=self._clock.now())
+        shown, has_more = cut_page(rows, number)
+        return list_page(kind, shown, page=number, has_more=has_more, now=self._clock.now())
 
     def sections(self, person: Actor) -> tuple[HomeSection, ...]:
         """What of it stands in the person's Home tab."""
@@ -50,8 +48,7 @@ class RequestQueries:
         others = [row for row in mine if not row.request.is_granting(now)]
 
         def section(title: str, rows: Sequence[RequestRow], nothing: str, kind: ListKind) -> HomeSection:
-            more = f"{ACCESS} {kind}" if len(rows) > MAX_ROWS else None
-            return HomeSection(title, [list_row(row, now) for row in rows[:MAX_ROWS]], nothing, more)
+            return home_section(title, rows, nothing, draw=lambda row: list_row(row, now), command=f"{ACCESS} {kind}")
 
         return (
             section("Waiting for your decision", waiting, "Nothing waits for your decision.", ListKind.PENDING),
@@ -82,23 +79,13 @@ class RequestQueries:
                 )
 
     def _mine(self, person: Actor) -> Iterator[RequestRow]:
-        cursor: str | None = None
-        while True:
-            page = self._store.list_by_requester(person.id, cursor=cursor)
-            for request in page.items:
-                yield RequestRow(request, may_cancel=True, may_declare=self.may_declare(person, request.profile))
-            if (cursor := page.cursor) is None:
-                return
+        for request in iterate_pages(lambda cursor: self._store.list_by_requester(person.id, cursor=cursor)):
+            yield RequestRow(request, may_cancel=True, may_declare=self.may_declare(person, request.profile))
 
     def _waiting_for(self, person: Actor) -> Iterator[RequestRow]:
-        cursor: str | None = None
-        while True:
-            page = self._store.list_by_status(RequestStatus.PENDING, cursor=cursor)
-            for request in page.items:
-                if self._waits_for(request, person):
-                    yield RequestRow(request, may_decide=True)
-            if (cursor := page.cursor) is None:
-                return
+        for request in iterate_pages(lambda cursor: self._store.list_by_status(RequestStatus.PENDING, cursor=cursor)):
+            if self._waits_for(request, person):
+                yield RequestRow(request, may_decide=True)
 
     def _waits_for(self, request: Request, person: Actor) -> bool:
         if request.is_overdue(self._clock.now()) or request.has_approval_by(person.id):

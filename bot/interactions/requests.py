@@ -1,6 +1,6 @@
 """Requests in Slack: the command, the shortcut, the form, and the buttons of cards and lists.
 
-Invariant: each listener reads a click and makes one service call, through the desk. What a button means is decided
+Invariant: each listener reads a click and makes one service call, through the Responder. What a button means is decided
 from the record; the message that it stands in is not even read.
 """
 
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 from slack_bolt import Ack, App
 
-from bot.interactions.commands.access import ListMine, ListPending, parse_access
-from bot.interactions.commands.tokens import OpenForm, ShowHelp
+from bot.interactions.commands.access import AccessCommand, parse_access
+from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import Responder
@@ -37,6 +37,7 @@ from bot.views.request.decision_forms import (
 from bot.views.request.form import CALLBACK, FIELDS, RequestDraft, read_request_form
 from bot.views.request.list import HELP, NEWER, OLDER, ListKind
 from core.actor import Actor
+from core.errors import InvalidInput
 from core.request import Request, RequestId
 from core.services import RequestService
 
@@ -70,10 +71,11 @@ class RequestInteractions:
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/access …`."""
         interaction = read_interaction(body, context)
-        if not (get_str(body, "text") or "").strip():
+        typed = parse_once(parse_access, body.get("text"))
+        if isinstance(typed, OpenForm):
             self._responder.open_form(ack, interaction, lambda: self._form_for(interaction))
         else:
-            self._responder.respond_to_command(ack, interaction, lambda: self._answer(interaction, body.get("text")))
+            self._responder.respond_to_command(ack, interaction, lambda: self._answer(interaction, typed))
 
     def on_ask(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The global shortcut, or the button in Home."""
@@ -154,12 +156,12 @@ class RequestInteractions:
 
         self._responder.respond_with_page(ack, interaction, turn)
 
-    def _answer(self, interaction: Interaction, text: object) -> Message:
-        match parse_access(text):
-            case ListMine(page):
-                return self._lists.page(ListKind.MINE, self._actor(interaction), page)
-            case ListPending(page):
-                return self._lists.page(ListKind.PENDING, self._actor(interaction), page)
+    def _answer(self, interaction: Interaction, typed: AccessCommand | InvalidInput) -> Message:
+        match typed:
+            case InvalidInput() as mistake:
+                raise mistake
+            case ShowList(kind, page):
+                return self._lists.page(kind, self._actor(interaction), page)
             case RequestDraft() as asked:
                 # A trigger belongs to one act of one person: the same act delivered twice has the same one.
                 return self._submit(interaction, asked, key=interaction.trigger_id, in_channel=True)

@@ -1,4 +1,4 @@
-"""The desk where clicks are answered: decide, acknowledge, reply, in that order.
+"""How each interaction is answered: decide, acknowledge, reply, in that order.
 
 Invariant: every click gets one answer, and it is true. It is acknowledged after its change was committed, or with
 words that say that nothing is known yet, or that nothing was recorded.
@@ -53,7 +53,7 @@ class CommitHooks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class InteractionOutcome:
     """What one act has come to. `mistake` is the name of the form's field that it is about."""
 
     message: Message
@@ -87,7 +87,7 @@ class Responder:
     def respond_with_page(self, ack: Ack, interaction: Interaction, work: Work) -> None:
         """Acknowledge a button that shows another page in place of the one that it stands on."""
 
-        def turn(outcome: Outcome) -> None:
+        def turn(outcome: InteractionOutcome) -> None:
             self._replies.tell(interaction, outcome.message, in_place=interaction.surface is Surface.EPHEMERAL)
 
         outcome = self._decide(interaction, work, turn)
@@ -113,7 +113,7 @@ class Responder:
             on_late=lambda late: self._replies.update_form(interaction, late.message),
         )
         match answer:
-            case Decided(Outcome(message, _, str(mistake))):
+            case Decided(InteractionOutcome(message, _, str(mistake))):
                 ack(response_action="errors", errors={mistake: message.text})
             case Decided(outcome):
                 ack(response_action="update", view=notice(outcome.message))
@@ -129,8 +129,12 @@ class Responder:
         self._replies.open_form(interaction, make, lambda error: explain(error, self._clock.now(), interaction.user_id))
 
     def _decide(
-        self, interaction: Interaction, work: Work, on_late: Callable[[Outcome], None], not_yet: str = NOT_RECORDED_YET
-    ) -> Outcome:
+        self,
+        interaction: Interaction,
+        work: Work,
+        on_late: Callable[[InteractionOutcome], None],
+        not_yet: str = NOT_RECORDED_YET,
+    ) -> InteractionOutcome:
         answer = self._queue.decide(
             lambda: self._outcome(interaction, work), received_at=interaction.received_at, on_late=on_late
         )
@@ -138,22 +142,22 @@ class Responder:
             case Decided(outcome):
                 return outcome
             case Pending():
-                return Outcome(reply(not_yet))
+                return InteractionOutcome(reply(not_yet))
             case Overloaded():
-                return Outcome(reply(TOO_BUSY))
+                return InteractionOutcome(reply(TOO_BUSY))
 
-    def _tell_press(self, interaction: Interaction, outcome: Outcome) -> None:
+    def _tell_press(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
         self._show_anew(interaction, outcome)
         if interaction.surface is Surface.HOME:
             self._hooks.acted_at_home(interaction.user_id, outcome.message)
         else:
             self._replies.tell(interaction, outcome.message)
 
-    def _show_anew(self, interaction: Interaction, outcome: Outcome) -> None:
+    def _show_anew(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
         if outcome.stale_record is not None:
             self._hooks.found_stale(outcome.stale_record, interaction.message)
 
-    def _outcome(self, interaction: Interaction, work: Work, fields: Collection[str] = ()) -> Outcome:
+    def _outcome(self, interaction: Interaction, work: Work, fields: Collection[str] = ()) -> InteractionOutcome:
         try:
             message = work()
         except CountersignError as error:
@@ -161,14 +165,14 @@ class Responder:
                 note_store_error(error)
             stale = error.record if isinstance(error, InvalidStateTransition) else None
             if (field := _field_of(error, fields)) is not None:
-                return Outcome(reply(explain_in_field(error, interaction.user_id)), mistake=field)
-            return Outcome(explain(error, self._clock.now(), interaction.user_id), stale_record=stale)
+                return InteractionOutcome(reply(explain_in_field(error, interaction.user_id)), mistake=field)
+            return InteractionOutcome(explain(error, self._clock.now(), interaction.user_id), stale_record=stale)
         except Exception:  # noqa: BLE001 - see below
             # The app's error handler: a bug is answered too, never in silence, and it ends no thread.
             _log.exception("a click could not be decided")
-            return Outcome(reply(BROKEN))
+            return InteractionOutcome(reply(BROKEN))
         self._hooks.committed()
-        return Outcome(message)
+        return InteractionOutcome(message)
 
 
 def note_store_error(error: StoreError) -> None:

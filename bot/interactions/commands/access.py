@@ -6,9 +6,7 @@ understood and how to say it right; and what somebody typed comes out as they ty
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Final, NoReturn
 
 from bot.interactions.commands.tokens import (
@@ -16,18 +14,21 @@ from bot.interactions.commands.tokens import (
     SHOWN,
     OpenForm,
     ShowHelp,
+    ShowList,
+    check_keyword,
+    check_profile,
     quoted,
+    read_line,
     read_page,
     split_word,
     suggest_duration,
     take_duration,
     take_length,
-    unescape,
 )
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import shorten
 from bot.views.request.form import RequestDraft
-from core.actor import check_profile_name
+from bot.views.request.list import ListKind
 from core.duration import format_duration, parse_duration
 from core.errors import InvalidInput
 from core.request import JUSTIFICATION_LENGTH
@@ -37,29 +38,13 @@ EXAMPLE: Final = f"{ACCESS} prod 2h deploy the fix for INC-12"
 _WHY: Final = "deploy the fix for INC-12"
 
 
-@dataclass(frozen=True, slots=True)
-class ListMine:
-    """Show this person's own requests. Pages count from 1."""
-
-    page: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ListPending:
-    """Show what waits for a decision. Pages count from 1."""
-
-    page: int = 1
-
-
-AccessCommand = OpenForm | ShowHelp | ListMine | ListPending | RequestDraft
-_KEYWORDS: Final = ("help", "mine", "pending")
+AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | RequestDraft
+_KEYWORDS: Final = ("help", *ListKind)
 
 
 def parse_access(text: object) -> AccessCommand:
     """Read the `text` of an /access command as Slack sends it. Raises InvalidInput, and nothing else."""
-    if text is not None and not isinstance(text, str):
-        raise InvalidInput("text", "this is not text", f"Write it like {EXAMPLE}")
-    typed = unescape(text or "").strip()
+    typed = read_line(text, EXAMPLE)
     if not typed:
         return OpenForm()
     first, rest = split_word(typed)
@@ -69,20 +54,7 @@ def parse_access(text: object) -> AccessCommand:
         return _read_request(first, rest)
     if keyword == "help":
         return ShowHelp()
-    page = _page_after(keyword, rest)
-    return ListMine(page) if keyword == "mine" else ListPending(page)
-
-
-def _page_after(keyword: str, rest: str) -> int:
-    if not rest:
-        return 1
-    if (page := read_page(rest)) is not None:
-        return page
-    raise InvalidInput(
-        "page",
-        f"after {keyword} comes the number of a page, not {quoted(rest)}",
-        f"Write {ACCESS} {keyword}, or {ACCESS} {keyword} 2",
-    )
+    return ShowList(ListKind(keyword), read_page(ACCESS, keyword, rest))
 
 
 def _read_request(profile: str, rest: str) -> RequestDraft:
@@ -91,10 +63,7 @@ def _read_request(profile: str, rest: str) -> RequestDraft:
     written, why = take_duration(rest)
     if not written.removeprefix("-")[:1].isdigit():
         _refuse_missing_duration(profile, rest)
-    try:
-        check_profile_name(profile)
-    except InvalidInput as error:
-        raise InvalidInput("profile", error.problem, f"{error.fix} {_say(written, why, '<profile>')}") from error
+    check_profile(profile, _say(written, why, "<profile>"))
     try:
         duration = parse_duration(written)
     except InvalidInput as error:
@@ -141,9 +110,7 @@ def _read_reason(profile: str, duration: timedelta, why: str) -> str:
 
 
 def _refuse_one_word(word: str) -> NoReturn:
-    if near := get_close_matches(word.lower()[:SHOWN], _KEYWORDS, n=1, cutoff=0.75):
-        fix = f"Did you mean {ACCESS} {near[0]}? If it is a profile: {_say('2h', '', word)}"
-        raise InvalidInput("text", f"{quoted(word)} is no command here", fix)
+    check_keyword(ACCESS, word, _KEYWORDS, _say("2h", "", word))
     if LENGTH.fullmatch(word):
         raise InvalidInput("profile", f"there is only a duration here, {quoted(word)}", _say(word, "", "<profile>"))
     raise InvalidInput(

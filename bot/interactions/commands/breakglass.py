@@ -16,17 +16,20 @@ from bot.interactions.commands.tokens import (
     SHOWN,
     OpenForm,
     ShowHelp,
+    ShowList,
+    check_keyword,
+    check_profile,
     quoted,
+    read_line,
     read_page,
     split_word,
     suggest_duration,
     take_duration,
-    unescape,
 )
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import shorten
 from bot.views.break_glass.form import Declaration
-from core.actor import check_profile_name
+from bot.views.break_glass.list import BreakGlassListKind
 from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, EventId, ReasonCode
 from core.duration import format_duration, parse_duration
 from core.errors import InvalidInput
@@ -39,20 +42,6 @@ _CLOSE_EXAMPLE: Final = f"{BREAK_GLASS} close 0123456789abcdef it is up again"
 
 
 @dataclass(frozen=True, slots=True)
-class ListActive:
-    """Show what is live. Pages count from 1."""
-
-    page: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ListReviews:
-    """Show what waits for a review. Pages count from 1."""
-
-    page: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class CloseEvent:
     """End an event before its time."""
 
@@ -60,15 +49,13 @@ class CloseEvent:
     reason: str
 
 
-BreakGlassCommand = OpenForm | ShowHelp | ListActive | ListReviews | CloseEvent | Declaration
-_KEYWORDS: Final = ("help", "active", "reviews", "close")
+BreakGlassCommand = OpenForm | ShowHelp | ShowList[BreakGlassListKind] | CloseEvent | Declaration
+_KEYWORDS: Final = ("help", *BreakGlassListKind, "close")
 
 
 def parse_break_glass(text: object) -> BreakGlassCommand:
     """Read the `text` of a /breakglass command as Slack sends it. Raises InvalidInput, and nothing else."""
-    if text is not None and not isinstance(text, str):
-        raise InvalidInput("text", "this is not text", f"Write it like {EXAMPLE}")
-    typed = unescape(text or "").strip()
+    typed = read_line(text, EXAMPLE)
     if not typed:
         return OpenForm()
     first, rest = split_word(typed)
@@ -81,20 +68,7 @@ def parse_break_glass(text: object) -> BreakGlassCommand:
             return ShowHelp()
         case "close":
             return _read_close(rest)
-    page = _page_after(keyword, rest)
-    return ListActive(page) if keyword == "active" else ListReviews(page)
-
-
-def _page_after(keyword: str, rest: str) -> int:
-    if not rest:
-        return 1
-    if (page := read_page(rest)) is not None:
-        return page
-    raise InvalidInput(
-        "page",
-        f"after {keyword} comes the number of a page, not {quoted(rest)}",
-        f"Write {BREAK_GLASS} {keyword}, or {BREAK_GLASS} {keyword} 2",
-    )
+    return ShowList(BreakGlassListKind(keyword), read_page(BREAK_GLASS, keyword, rest))
 
 
 def _read_close(rest: str) -> CloseEvent:
@@ -114,10 +88,7 @@ def _read_close(rest: str) -> CloseEvent:
 def _read_declaration(profile: str, rest: str) -> Declaration:
     if not rest:
         _refuse_one_word(profile)
-    try:
-        check_profile_name(profile)
-    except InvalidInput as error:
-        raise InvalidInput("profile", error.problem, f"{error.fix} {_say('<profile>')}") from error
+    check_profile(profile, _say("<profile>"))
     word, after = split_word(rest)
     reason_code = _read_reason_code(profile, word, after)
     written, why = take_duration(after)
@@ -171,9 +142,7 @@ def _read_why(profile: str, reason_code: ReasonCode, duration: timedelta, why: s
 
 
 def _refuse_one_word(word: str) -> NoReturn:
-    if near := get_close_matches(word.lower()[:SHOWN], _KEYWORDS, n=1, cutoff=0.75):
-        fix = f"Did you mean {BREAK_GLASS} {near[0]}? If it is a profile: {_say(word)}"
-        raise InvalidInput("text", f"{quoted(word)} is no command here", fix)
+    check_keyword(BREAK_GLASS, word, _KEYWORDS, _say(word))
     raise InvalidInput(
         "reason",
         "there is no reason, no duration and no justification here",

@@ -1,4 +1,4 @@
-"""The words of a slash command: as they were typed, one after the other, and the durations among them.
+"""What both grammars of slash commands share: the words as they were typed, durations, pages, and common mistakes.
 
 Invariant: what somebody typed comes out as they typed it, not as Slack wrapped it.
 """
@@ -6,11 +6,17 @@ Invariant: what somebody typed comes out as they typed it, not as Slack wrapped 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from difflib import get_close_matches
+from typing import Final, Generic, TypeVar
 
 from bot.views.block_kit import shorten
-from bot.views.pagination import MAX_PAGES
+from bot.views.pagination import MAX_PAGES, Kind
+from core.actor import check_profile_name
+from core.errors import InvalidInput
+
+Command = TypeVar("Command")
 
 SHOWN: Final = 100
 """How much of what somebody typed is said back to them."""
@@ -33,6 +39,32 @@ class OpenForm:
 @dataclass(frozen=True, slots=True)
 class ShowHelp:
     """Say what can be typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowList(Generic[Kind]):
+    """Show a page of a list. Pages count from 1."""
+
+    kind: Kind
+    page: int = 1
+
+
+def parse_once(parse: Callable[[object], Command], text: object) -> Command | InvalidInput:
+    """The command that was typed, or the mistake in it as a value, which whoever answers the command raises."""
+    try:
+        return parse(text)
+    except InvalidInput as mistake:
+        return mistake
+
+
+def read_line(text: object, example: str) -> str:
+    """The `text` of a command as the person typed it, without the space around it; empty: nothing was typed.
+
+    Raises InvalidInput, with this example of a whole line, for what is not text.
+    """
+    if text is not None and not isinstance(text, str):
+        raise InvalidInput("text", "this is not text", f"Write it like {example}")
+    return unescape(text or "").strip()
 
 
 def unescape(text: str) -> str:
@@ -90,10 +122,31 @@ def suggest_duration(written: str) -> str:
     return f"{nearly[1]}{nearly[2][0].lower()}" if nearly and int(nearly[1]) else "2h"
 
 
-def read_page(text: str) -> int | None:
-    """The number of a page that a list may have; None: it is none."""
-    page = int(text) if _NUMBER.fullmatch(text) else 0
-    return page if 1 <= page <= MAX_PAGES else None
+def read_page(command: str, keyword: str, rest: str) -> int:
+    """The page that stands after the keyword of a list; nothing there means the first. Raises InvalidInput."""
+    page = int(rest) if _NUMBER.fullmatch(rest) else 0 if rest else 1
+    if 1 <= page <= MAX_PAGES:
+        return page
+    raise InvalidInput(
+        "page",
+        f"after {keyword} comes the number of a page, not {quoted(rest)}",
+        f"Write {command} {keyword}, or {command} {keyword} 2",
+    )
+
+
+def check_profile(profile: str, advice: str) -> None:
+    """Raises InvalidInput for what is no profile's name; its fix ends with this advice."""
+    try:
+        check_profile_name(profile)
+    except InvalidInput as error:
+        raise InvalidInput("profile", error.problem, f"{error.fix} {advice}") from error
+
+
+def check_keyword(command: str, word: str, keywords: Sequence[str], advice: str) -> None:
+    """Raises InvalidInput for a word that is nearly a keyword; the advice says how to use it as a profile's name."""
+    if near := get_close_matches(word.lower()[:SHOWN], keywords, n=1, cutoff=0.75):
+        fix = f"Did you mean {command} {near[0]}? If it is a profile: {advice}"
+        raise InvalidInput("text", f"{quoted(word)} is no command here", fix)
 
 
 def quoted(text: str) -> str:

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from bot.interactions.commands.access import (
     EXAMPLE,
     AccessCommand,
-    ListMine,
-    ListPending,
     parse_access,
 )
-from bot.interactions.commands.tokens import OpenForm, ShowHelp, unescape
+from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, unescape
 from bot.views.request.form import RequestDraft
+from bot.views.request.list import ListKind
 from core.errors import InvalidInput
 
 WHY = "deploy the fix for INC-12"
@@ -31,10 +30,10 @@ WHY = "deploy the fix for INC-12"
         (None, OpenForm()),
         ("help", ShowHelp()),
         ("HELP me", ShowHelp()),
-        ("mine", ListMine()),
-        ("mine 2", ListMine(2)),
-        ("Pending", ListPending()),
-        ("pending 10", ListPending(10)),
+        ("mine", ShowList(ListKind.MINE)),
+        ("mine 2", ShowList(ListKind.MINE, 2)),
+        ("Pending", ShowList(ListKind.PENDING)),
+        ("pending 10", ShowList(ListKind.PENDING, 10)),
     ],
 )
 def test_a_word_or_none(text: str | None, command: AccessCommand) -> None:

@@ -13,12 +13,11 @@ from bot.interactions.commands.breakglass import (
     EXAMPLE,
     BreakGlassCommand,
     CloseEvent,
-    ListActive,
-    ListReviews,
     parse_break_glass,
 )
-from bot.interactions.commands.tokens import OpenForm, ShowHelp
+from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList
 from bot.views.break_glass.form import Declaration
+from bot.views.break_glass.list import BreakGlassListKind
 from core.break_glass import EventId, ReasonCode
 from core.errors import InvalidInput
 
@@ -34,10 +33,10 @@ ID = "0123456789abcdef"
         ("  ", OpenForm()),
         ("help", ShowHelp()),
         ("HELP me", ShowHelp()),
-        ("active", ListActive()),
-        ("active 3", ListActive(3)),
-        ("reviews", ListReviews()),
-        ("Reviews 2", ListReviews(2)),
+        ("active", ShowList(BreakGlassListKind.ACTIVE)),
+        ("active 3", ShowList(BreakGlassListKind.ACTIVE, 3)),
+        ("reviews", ShowList(BreakGlassListKind.REVIEWS)),
+        ("Reviews 2", ShowList(BreakGlassListKind.REVIEWS, 2)),
         (f"close {ID} it is up again", CloseEvent(EventId(ID), "it is up again")),
         (f"close `{ID.upper()}` it is up again", CloseEvent(EventId(ID), "it is up again")),
         (f"prod incident 1h {WHY}", Declaration("prod", ReasonCode.INCIDENT, HOUR, WHY)),

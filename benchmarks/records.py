@@ -1,6 +1,6 @@
-"""A long past, made up: requests and events that were asked for, decided and reviewed long ago.
+"""A long history, made up: records that were decided and reviewed long ago, and what is asked of them.
 
-Invariant: the newest records are the same at every length of the past, so that every question has the same answer,
+Invariant: the newest records are the same at every length of the history, so that every question has the same answer,
 and only what lies behind it grows. Each record is one that the stores read without complaint.
 """
 
@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from pydantic import JsonValue
 
-from benchmarks.harness import APPROVER, KEYRING, PROFILES, WHY
+from benchmarks.harness import APPROVER, HOUR, JUSTIFICATION, KEYRING, POLICY, PROFILES
 from core.actor import DeciderId, ProfileName, UserId
 from core.audit.trail import AuditAction, EntryDraft, EntryId, seal
-from core.break_glass import BreakGlassEvent, EventId, ReasonCode
-from core.clock import format_time
+from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode
+from core.clock import format_time, new_id
 from core.record import Record
-from core.request import Request, RequestId
+from core.request import Request, RequestId, RequestStatus
 from core.review import Verdict
+from core.stores.base import Stores
+from core.usage import Usage, UsageLedger, find_limit
 
 BUSY: Final = UserId("U0BUSY")
 """Whom the questions are about: every fourth record is theirs."""
@@ -34,7 +37,7 @@ _NEWEST: Final = 50
 _APART_LATELY: Final = timedelta(hours=4)
 _APART_BEFORE: Final = timedelta(minutes=2)
 _OPEN: Final = 12
-"""How many records of each kind nobody has ended, and how many entries wait to be told, however long the past is."""
+"""How many records of each kind nobody has ended, and how many entries wait to be delivered, however long it is."""
 _FIRST_AGO: Final = timedelta(minutes=10)
 _SOON: Final = timedelta(minutes=5)
 
@@ -43,6 +46,11 @@ _ID: Final = "f" * 16
 _PERSON: Final = UserId("U0TEMPLATE")
 _PROFILE: Final = ProfileName("template")
 _SLOT: Final = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{6}}Z|(?<=[\"#]){_ID}|{_PERSON}|\b{_PROFILE}\b")
+PAGE: Final = 10
+"""The length of a page: at the shortest history, each list still has more than this."""
+LIMITS: Final = POLICY.document.break_glass[0].limits()
+_DAY: Final = timedelta(days=1)
+Ask = Callable[[Stores, datetime], object]
 
 
 class _Template:
@@ -72,8 +80,8 @@ class _Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """One record of the past as it is stored, and its audit entries; `is_told` is false while one has to be told."""
+class HistoryRecord:
+    """One record of the history as it is stored, and its audit entries; `is_delivered` is false while one is due."""
 
     kind: type[Record]
     id: str
@@ -84,7 +92,7 @@ class Remembered:
     expires_at: datetime
     body: str
     entries: tuple[str, str]
-    is_told: bool
+    is_delivered: bool
 
     @property
     def chain(self) -> str:
@@ -92,15 +100,15 @@ class Remembered:
         return f"{self.kind.KIND}#{self.id}"
 
 
-def remember(count: int, now: datetime) -> Iterator[Remembered]:
-    """The past up to `now`, oldest record first: requests and events, half and half."""
+def make_history(count: int, now: datetime) -> Iterator[HistoryRecord]:
+    """The history up to `now`, oldest record first: requests and events, half and half."""
     for number in reversed(range(count // 2)):
         at = now - _FIRST_AGO - min(number, _NEWEST) * _APART_LATELY - max(0, number - _NEWEST) * _APART_BEFORE
         person = BUSY if number % 4 == 0 else f"U0OTHER{number % _OTHERS}"
         profile = PROD if number % 4 in {0, 1} else PROFILES[1 + number % 50]
         for kind in (_request_kind(number), _EVENTS[number < _OPEN]):
             names = {_ID: newest_id(number), _PERSON: person, _PROFILE: profile}
-            yield Remembered(
+            yield HistoryRecord(
                 kind=kind.kind,
                 id=names[_ID],
                 person=person,
@@ -110,7 +118,7 @@ def remember(count: int, now: datetime) -> Iterator[Remembered]:
                 expires_at=at + kind.life,
                 body=kind.record.fill(names, at),
                 entries=(kind.entries[0].fill(names, at), kind.entries[1].fill(names, at)),
-                is_told=number >= _OPEN,
+                is_delivered=number >= _OPEN,
             )
 
 
@@ -136,7 +144,7 @@ def _make(record: Record, *events: AuditAction) -> _Kind:
             outcome=str(record.state),
             subject=_PERSON,
             profile=_PROFILE,
-            details={"policy_digest": "0" * 64, "rule": "one", "justification": WHY},
+            details={"policy_digest": "0" * 64, "rule": "one", "justification": JUSTIFICATION},
         )
         entry = seal(
             draft,
@@ -155,7 +163,7 @@ def _make(record: Record, *events: AuditAction) -> _Kind:
 
 def _make_requests() -> dict[str, _Kind]:
     asked = Request.submit(
-        requester=_PERSON, profile=_PROFILE, justification=WHY, rule="one", now=_AT, request_id=RequestId(_ID)
+        requester=_PERSON, profile=_PROFILE, justification=JUSTIFICATION, rule="one", now=_AT, request_id=RequestId(_ID)
     )
     approved = asked.approve(APPROVER.id, _AT + _SOON, "Go ahead")
     denied = asked.deny(APPROVER.id, _AT + _SOON, "Not before the weekend")
@@ -173,7 +181,7 @@ def _make_events() -> dict[bool, _Kind]:
         invoker=_PERSON,
         profile=_PROFILE,
         reason_code=ReasonCode.INCIDENT,
-        justification=WHY,
+        justification=JUSTIFICATION,
         rule="on-call",
         now=_AT,
         event_id=EventId(_ID),
@@ -188,3 +196,77 @@ def _make_events() -> dict[bool, _Kind]:
 
 _REQUESTS: Final = _make_requests()
 _EVENTS: Final = _make_events()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question and how to ask it."""
+
+    name: str
+    ask: Ask
+
+
+def check_limits(stores: Stores, person: UserId, profile: ProfileName, now: datetime) -> object:
+    """What breaking the glass does before it writes: read both ledgers, judge them."""
+    by_invoker, by_profile = stores.break_glass.get_ledgers(person, profile)
+    return find_limit(by_invoker, by_profile, profile, LIMITS, now)
+
+
+def make_ledgers(person: UserId, profile: ProfileName, count: int, now: datetime) -> tuple[UsageLedger, ...]:
+    """The ledgers of the person and of the profile, with so many usages spread over the last weeks."""
+    by_invoker, by_profile = UsageLedger.of_invoker(person), UsageLedger.of_profile(profile)
+    usages = []
+    for number in reversed(range(count)):
+        at = now - timedelta(days=1) - number * timedelta(days=29) / count
+        usages.append(Usage(event_id=new_id(), invoker=person, profile=profile, at=at, ends_at=at + HOUR))
+    changes = {"usages": tuple(usages), "updated_at": now}
+    return by_invoker.model_copy(update=changes), by_profile.model_copy(update=changes)
+
+
+def _some(values: Iterable[object]) -> object:
+    return list(islice(values, PAGE))
+
+
+QUESTIONS: Final = (
+    Question("the limits: get_ledgers, find_limit", lambda stores, now: check_limits(stores, BUSY, PROD, now)),
+    Question("requests.list_by_requester", lambda stores, _: stores.requests.list_by_requester(BUSY, limit=PAGE)),
+    Question(
+        "requests.list_by_status, pending",
+        lambda stores, _: stores.requests.list_by_status(RequestStatus.PENDING, limit=PAGE),
+    ),
+    Question(
+        "requests.list_by_status, approved",
+        lambda stores, _: stores.requests.list_by_status(RequestStatus.APPROVED, limit=PAGE),
+    ),
+    Question("requests.list_by_profile", lambda stores, _: stores.requests.list_by_profile(PROD, limit=PAGE)),
+    Question("requests.find_granting", lambda stores, now: stores.requests.find_granting(BUSY, PROD, now)),
+    Question("break_glass.list_by_invoker", lambda stores, _: stores.break_glass.list_by_invoker(BUSY, limit=PAGE)),
+    Question(
+        "break_glass.list_by_status, active",
+        lambda stores, _: stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=PAGE),
+    ),
+    Question(
+        "break_glass.list_by_status, closed",
+        lambda stores, _: stores.break_glass.list_by_status(EventStatus.CLOSED, limit=PAGE),
+    ),
+    Question("break_glass.list_by_profile", lambda stores, _: stores.break_glass.list_by_profile(PROD, limit=PAGE)),
+    Question(
+        "break_glass.find_active_by_invoker_and_profile",
+        lambda stores, now: stores.break_glass.find_active_by_invoker_and_profile(BUSY, PROD, now),
+    ),
+    Question(
+        "break_glass.count_by_invoker_since, a day",
+        lambda stores, now: stores.break_glass.count_by_invoker_since(BUSY, now - _DAY),
+    ),
+    Question(
+        "break_glass.count_by_profile_since, a day",
+        lambda stores, now: stores.break_glass.count_by_profile_since(PROD, now - _DAY),
+    ),
+    Question(
+        "break_glass.get_last_by_invoker_and_profile",
+        lambda stores, _: stores.break_glass.get_last_by_invoker_and_profile(BUSY, PROD),
+    ),
+    Question("the outbox: audit.iterate_due", lambda stores, now: _some(stores.outbox.iterate_due(now))),
+    Question("audit.export, the last day", lambda stores, now: _some(stores.audit.export(since=now - _DAY))),
+    Question("one chain: audit.get_chain", lambda stores, _: stores.audit.get_chain(f"REQUEST#{newest_id(0)}")),
+)

@@ -1,7 +1,9 @@
-"""Fifty clicks a second against a served bot: a local Slack, requests that wait, and somebody who presses.
+"""Fifty clicks a second against a served bot: a local Slack, requests that wait, and people who click.
 
-Invariant: a click is sent when its turn comes, whether or not the ones before it were answered, and is timed from its
-turn; so a bot that keeps one waiting is charged for those behind it too. The bot runs in a process of its own.
+Invariant: a click is sent when it is due, whether or not the ones before it were answered, and is timed from then; so
+a bot that keeps one waiting is charged for those behind it too. The bot runs in a process of its own
+(`python -m benchmarks.clicks`), wired as `countersign serve` wires it, from the same settings; the empty listener, with
+which it is compared, goes through the same transport, threads and Bolt app.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from benchmarks.served_bot import EMPTY, MAX_WAITING, UP
+from bot.observability.logs import configure_logging
+from bot.settings import read_settings, read_slack_settings, secrets_of
 from bot.views.request.card import APPROVE, request_card
+from bot.wiring import open_instance
 from core.actor import Actor, UserId
 from core.audit.trail import AuditKeyring
 from core.clock import SystemClock
@@ -36,9 +40,13 @@ from localslack.records import Channel, Person, SlackMessage
 from localslack.server import LocalSlack
 from tests.harness.served_bot import AUDIT_KEY, environment, free_port
 
+EMPTY: Final = "/empty"
+UP: Final = "up"
+MAX_WAITING: Final = "BENCHMARK_MOST_WAITING"
+
 PER_SECOND: Final = 50
 STALL_SECONDS: Final = 5.0
-_PATIENCE_SECONDS: Final = 60.0
+_TIMEOUT_SECONDS: Final = 60.0
 _REQUESTER, _APPROVER, _CHANNEL = "U0MIRA", "U0JON", "C0ACCESS"
 _POLICY: Final = f"""\
 version: 1
@@ -48,14 +56,14 @@ approval: [{{name: prod, profiles: [prod], approvers: [{_APPROVER}], max_duratio
 
 
 @dataclass(frozen=True, slots=True)
-class Pressed:
-    """One click: the seconds from its turn to its acknowledgement, or what Slack would have shown instead."""
+class TimedClick:
+    """One click: the seconds from when it was due to its acknowledgement, or what Slack would have shown instead."""
 
     seconds: float
     failure: str | None
 
 
-class Bench:
+class ClickHarness:
     """A served bot and its Slack."""
 
     def __init__(self, slack: LocalSlack, stores: Stores, database: Path) -> None:
@@ -76,8 +84,8 @@ class Bench:
         """A click on the empty listener."""
         return self.slack.run_command(_APPROVER, _CHANNEL, EMPTY)
 
-    def approver_of(self, request: Request) -> Callable[[], Answer]:
-        """A press of Approve on this request's card."""
+    def approval_of(self, request: Request) -> Callable[[], Answer]:
+        """A click on Approve on this request's card."""
         said = request_card(request, SystemClock().now())
         card = self.slack.workspace.post_message(
             SlackMessage(
@@ -90,16 +98,16 @@ class Bench:
         )
         return lambda: self.slack.press(_APPROVER, card, APPROVE)
 
-    def press(self, clicks: Sequence[Callable[[], Answer]], per_second: float = PER_SECOND) -> list[Pressed]:
-        """Click them all, each in its turn."""
+    def click_all(self, clicks: Sequence[Callable[[], Answer]], per_second: float = PER_SECOND) -> list[TimedClick]:
+        """Click them all, each when it is due."""
         with ThreadPoolExecutor(max(len(clicks), 1)) as people:
             begin = time.monotonic() + 0.1
 
-            def click(number: int) -> Pressed:
-                turn = begin + number / per_second
-                time.sleep(max(0.0, turn - time.monotonic()))
+            def click(number: int) -> TimedClick:
+                due = begin + number / per_second
+                time.sleep(max(0.0, due - time.monotonic()))
                 answer = clicks[number]()
-                return Pressed(time.monotonic() - turn, answer.failure)
+                return TimedClick(time.monotonic() - due, answer.failure)
 
             return list(people.map(click, range(len(clicks))))
 
@@ -108,13 +116,13 @@ class Bench:
         ids = {request.id for request in requests}
         return sum(each.status is RequestStatus.APPROVED for each in self.stores.requests.iterate() if each.id in ids)
 
-    def told(self, words: str) -> int:
-        """How often the approver was told something with these words."""
-        return sum(words in message.text for message in self.slack.ephemerals(_APPROVER))
+    def count_replies(self, text: str) -> int:
+        """How many replies with this text the approver got."""
+        return sum(text in message.text for message in self.slack.ephemerals(_APPROVER))
 
     def settle(self) -> None:
-        """Wait until everything that was committed is told."""
-        self.slack.wait_until(lambda: not any(self.stores.outbox.iterate_due(SystemClock().now())), _PATIENCE_SECONDS)
+        """Wait until everything that was committed is delivered."""
+        self.slack.wait_until(lambda: not any(self.stores.outbox.iterate_due(SystemClock().now())), _TIMEOUT_SECONDS)
 
     @contextmanager
     def stalled_slack(self) -> Iterator[None]:
@@ -139,8 +147,8 @@ class Bench:
 
 
 @contextmanager
-def a_bench(*, over_http: bool, max_waiting: int = 1000) -> Iterator[Bench]:
-    """A bench whose bot is up, and knows the approver."""
+def click_harness(*, over_http: bool, max_waiting: int = 1000) -> Iterator[ClickHarness]:
+    """A harness whose bot is up, and knows the approver."""
     # Beside the package and not in /tmp, which may be memory: a commit has to reach a disk.
     with (
         tempfile.TemporaryDirectory(dir=Path(__file__).parent, prefix="scratch-") as name,
@@ -154,29 +162,50 @@ def a_bench(*, over_http: bool, max_waiting: int = 1000) -> Iterator[Bench]:
         )
         port = free_port()
         listen = {"COUNTERSIGN_LISTEN": f"127.0.0.1:{port}"} if over_http else {}
-        told = environment(slack, folder, **listen, **{MAX_WAITING: str(max_waiting)})
+        variables = environment(slack, folder, **listen, **{MAX_WAITING: str(max_waiting)})
         (folder / "policy.yml").write_bytes(_POLICY)
         if over_http:
             slack.use_http(f"http://127.0.0.1:{port}/slack/events")
         keyring = AuditKeyring.from_text(AUDIT_KEY)
         with (
-            closing(open_stores(told["COUNTERSIGN_STORE"], keyring=keyring)) as stores,
-            _served(told),
+            closing(open_stores(variables["COUNTERSIGN_STORE"], keyring=keyring)) as stores,
+            _served(variables),
         ):
-            bench = Bench(slack, stores, folder / "countersign.db")
-            bench.press([bench.approver_of(request) for request in bench.ask(20)])
-            bench.settle()
-            yield bench
+            harness = ClickHarness(slack, stores, folder / "countersign.db")
+            harness.click_all([harness.approval_of(request) for request in harness.ask(20)])
+            harness.settle()
+            yield harness
 
 
 @contextmanager
-def _served(told: dict[str, str]) -> Iterator[None]:
-    command = [sys.executable, "-m", "benchmarks.served_bot"]
+def _served(variables: dict[str, str]) -> Iterator[None]:
+    command = [sys.executable, "-m", "benchmarks.clicks"]
     with subprocess.Popen(  # noqa: S603  Ours.
-        command, env={**os.environ, **told}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command,
+        env={**os.environ, **variables},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as process:
         if process.stdin is None or process.stdout is None or process.stdout.readline().strip() != UP.encode():
             raise RuntimeError("the bot did not start")
         yield
         process.stdin.close()
-        process.wait(_PATIENCE_SECONDS)
+        process.wait(_TIMEOUT_SECONDS)
+
+
+def main() -> None:
+    """Serve until the standard input ends."""
+    settings = read_settings()
+    slack = read_slack_settings().require_transport(settings.listen)
+    configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
+    instance = open_instance(settings, slack, max_waiting=int(os.environ[MAX_WAITING]))
+    instance.bot.app.command(EMPTY)(lambda ack: ack())
+    instance.lifecycle.start()
+    print(UP, flush=True)
+    sys.stdin.read()
+    instance.lifecycle.stop()
+
+
+if __name__ == "__main__":
+    main()
