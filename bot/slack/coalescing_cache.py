@@ -30,7 +30,7 @@ MAX_ANSWERS: Final = 5_000
 MAX_LOOKUPS: Final = 500
 """How many questions may be open at once; the next ones are refused instead of queued for minutes."""
 
-_LOG = logging.getLogger("countersign.lookup")
+_LOG = logging.getLogger("countersign.directory")
 
 
 class TooManyLookups(CountersignError):

@@ -49,7 +49,7 @@ ELSEWHERE: Final = "only members of this workspace can act here; ask one of them
 _OPERATOR: Final = "Slack doesn't let Countersign look people up ({}); ask its operator to run `countersign doctor`"
 _PAUSED: Final = "Slack is rate-limiting user lookups; please try again in {} seconds"
 
-_LOG = logging.getLogger("countersign.identity")
+_LOG = logging.getLogger("countersign.directory")
 
 
 class SlackDirectory:

@@ -30,7 +30,7 @@ _KINDS: Final = {
     "message_action": PayloadKind.SHORTCUT,
     "event_callback": PayloadKind.EVENT,
 }
-_log = logging.getLogger("countersign.doors")
+_log = logging.getLogger("countersign.transport")
 
 
 class App(Protocol):

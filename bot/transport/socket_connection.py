@@ -49,7 +49,7 @@ class SocketConnection:
         self._is_greeted = False
         self._needs_successor = threading.Event()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="socket-link", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="socket-connection", daemon=True)
 
     def open(self) -> bool:
         """Connect. True when Slack said hello, and sends payloads from now on."""

@@ -70,7 +70,7 @@ class SocketModeTransport:
         self._lock = threading.Lock()
         self._connections: list[SocketConnection] = []
         self._first: SocketConnection | None = None
-        self._keeper = threading.Thread(target=self._keep, name="socket-door", daemon=True)
+        self._keeper = threading.Thread(target=self._keep, name="socket-mode", daemon=True)
         metrics.watch(
             "countersign_socket_connections", "Open connections to Slack.", lambda: float(self.connection_count)
         )

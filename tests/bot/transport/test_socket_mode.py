@@ -43,7 +43,7 @@ def transport(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> Itera
     yield transport
     small_app.let_go.set()
     transport.stop()
-    assert not {thread.name for thread in threading.enumerate()} & {"socket-door", "socket-link"}
+    assert not {thread.name for thread in threading.enumerate()} & {"socket-mode", "socket-connection"}
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ class TestEnding:
         assert stall.reached.wait(PATIENCE)
         connected.stop()
         stall.release()
-        slack.wait_until(lambda: "socket-door" not in {thread.name for thread in threading.enumerate()})
+        slack.wait_until(lambda: "socket-mode" not in {thread.name for thread in threading.enumerate()})
 
     def test_before_a_connection_is_open_keeps_it_from_opening(self, slack: LocalSlack, small_app: SmallApp) -> None:
         url = str(small_app.client.apps_connections_open(app_token=slack.app_token)["url"])
