@@ -122,7 +122,7 @@ class ClickHarness:
 
     def settle(self) -> None:
         """Wait until everything that was committed is delivered."""
-        self.slack.wait_until(lambda: not any(self.stores.audit.iterate_due(SystemClock().now())), _TIMEOUT_SECONDS)
+        self.slack.wait_until(lambda: not any(self.stores.outbox.iterate_due(SystemClock().now())), _TIMEOUT_SECONDS)
 
     @contextmanager
     def stalled_slack(self) -> Iterator[None]:

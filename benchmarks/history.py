@@ -29,7 +29,7 @@ from core.stores.commit import StoreSettings
 from core.stores.dynamodb.items import to_attributes
 from core.stores.schema import AUDIT, BREAK_GLASS, REQUESTS
 from core.stores.sqlite import SqliteStores
-from core.usage import MOST_USAGES, UsageLedger
+from core.usage import MAX_USAGES, UsageLedger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -38,7 +38,7 @@ SHORTEST: Final = 100
 MAX_GROWTH: Final = 1.5
 """A tree that holds ten thousand times as much is some levels higher."""
 USAGES: Final = 20
-_LEDGER_SIZES: Final = (1, 10, 100, MOST_USAGES)
+_LEDGER_SIZES: Final = (1, 10, 100, MAX_USAGES)
 _ROWS_AT_ONCE: Final = 10_000
 _COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
 NEVER_USED: Final = ProfileName("never-used")
@@ -70,7 +70,7 @@ def measure_on_sqlite(size: Size) -> Section:
             ResultTable(
                 ("usages in both ledgers", "the limits' check"),
                 ledgers,
-                f"A ledger remembers {MOST_USAGES} usages at most; as multiples of the time with one usage:",
+                f"A ledger remembers {MAX_USAGES} usages at most; as multiples of the time with one usage:",
             ),
             ResultTable(("question that walks one person's own history", "after 10,000 records"), (walk,)),
         ),

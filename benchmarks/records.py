@@ -48,7 +48,7 @@ _PROFILE: Final = ProfileName("template")
 _SLOT: Final = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{6}}Z|(?<=[\"#]){_ID}|{_PERSON}|\b{_PROFILE}\b")
 PAGE: Final = 10
 """The length of a page: at the shortest history, each list still has more than this."""
-LIMITS: Final = POLICY.shape.break_glass[0].limits()
+LIMITS: Final = POLICY.document.break_glass[0].limits()
 _DAY: Final = timedelta(days=1)
 Ask = Callable[[Stores, datetime], object]
 
@@ -266,7 +266,7 @@ QUESTIONS: Final = (
         "break_glass.get_last_by_invoker_and_profile",
         lambda stores, _: stores.break_glass.get_last_by_invoker_and_profile(BUSY, PROD),
     ),
-    Question("the outbox: audit.iterate_due", lambda stores, now: _some(stores.audit.iterate_due(now))),
+    Question("the outbox: outbox.iterate_due", lambda stores, now: _some(stores.outbox.iterate_due(now))),
     Question("audit.export, the last day", lambda stores, now: _some(stores.audit.export(since=now - _DAY))),
     Question("one chain: audit.get_chain", lambda stores, _: stores.audit.get_chain(f"REQUEST#{newest_id(0)}")),
 )

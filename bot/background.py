@@ -19,7 +19,7 @@ from typing import Final
 
 from core.clock import Clock
 from core.errors import StoreError
-from core.outbox.outbox import Delivered, Outbox, Sink, deliver_due
+from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
 from core.services import BreakGlassService, RequestService
 from core.services.due import Rest
 from core.stores.base import Stores
@@ -55,7 +55,7 @@ class Swept:
     reminded: int
     asked: int
     reviews_reminded: int
-    delivered: Delivered
+    delivered: DeliveryCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,14 @@ class Sweeper:
         requests, events = self._requests.expire_due(), self._break_glass.expire_due()
         reminded = self._requests.remind_due()
         asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
-        delivered = deliver_due(self._stores.audit, self._sinks, self._clock)
+        delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
         return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered)
 
     def retry_parked(self) -> int:
         """Make everything that is parked due again; how much that was. Raises StoreError."""
         now, total = self._clock.now(), 0
-        while batch := tuple(islice(self._stores.audit.iterate_parked(), MAX_COUNTED)):
-            changed = sum(self._stores.audit.unpark(each, now) for each in batch)
+        while batch := tuple(islice(self._stores.outbox.iterate_parked(), MAX_COUNTED)):
+            changed = sum(self._stores.outbox.unpark(each, now) for each in batch)
             total += changed
             if not changed:
                 # An index may still show what is parked no more.
@@ -122,7 +122,7 @@ class Sweeper:
 
     def start(self) -> None:
         """Sweep in the background from now on. Once started, it can be stopped, and not started again."""
-        outbox = self._outbox = Outbox(self._stores.audit, self._sinks, self._clock)
+        outbox = self._outbox = Outbox(self._stores.outbox, self._sinks, self._clock)
         # Each by itself: one that fails again and again keeps no other one from its work.
         watched: dict[str, Callable[[Rest], Sequence[object]]] = {
             "end overdue requests": self._requests.expire_due,
@@ -172,7 +172,7 @@ class Sweeper:
 
     def _measure(self) -> None:
         try:
-            self._backlog = self._stores.audit.measure_backlog(MAX_COUNTED)
+            self._backlog = self._stores.outbox.measure_backlog(MAX_COUNTED)
         except StoreError:
             # An old number would look as if all were well.
             self._backlog = None

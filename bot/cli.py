@@ -1,9 +1,9 @@
 """The `countersign` command.
 
-Invariant: an error of `core.errors` ends a command with one plain line and an exit code that says whose turn it is,
+Invariant: an error of `core.errors` ends a command with one plain line and an exit code that says who can fix it,
 never with a traceback.
 
-Exit codes: 0 done, 1 the answer is no or something differs, 2 what was given cannot be used, 3 the store.
+Exit codes: 0 done, 1 the answer is no or something differs, 2 the input can't be used, 3 the store failed.
 """
 
 from __future__ import annotations
@@ -16,36 +16,37 @@ import click
 
 from core.errors import CountersignError, InvalidInput, InvalidPolicy, StoreError
 
-_NO: Final = 1
-_WRONG_USE: Final = 2
-_STORE: Final = 3
+_REFUSED: Final = 1
+_BAD_INPUT: Final = 2
+_STORE_FAILED: Final = 3
 
-_OURS: Final = ("audit", "doctor", "mfa", "policy", "serve", "slack", "sweep", "tables")
+_BUILT_IN: Final = ("audit", "doctor", "mfa", "policy", "serve", "slack", "sweep", "tables")
 """Each is the name of a module in `bot.commands`, and of the command in it."""
 
-_ADDED: Final = "countersign.commands"
-"""The entry-point group in which other packages, such as `playground`, add commands of their own."""
+_ENTRY_POINTS: Final = "countersign.commands"
+"""The entry-point group through which other packages, such as `playground`, add commands."""
 
 
 class Commands(click.Group):
-    """Our commands, and those that installed packages add. Each may raise what `core` raises.
+    """The built-in commands, and those that installed packages add. Each may raise the errors of `core`.
 
-    A command is loaded only when it is asked for: what others need, AWS's SDK above all, takes longer than its work.
+    A command is loaded only when it's used: loading what the others need, above all the AWS SDK, takes longer than most
+    commands run.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, ours and added ones."""
-        return sorted({*super().list_commands(ctx), *_OURS, *entry_points(group=_ADDED).names})
+        """All command names, built-in and added."""
+        return sorted({*super().list_commands(ctx), *_BUILT_IN, *entry_points(group=_ENTRY_POINTS).names})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name; none that is added hides one of ours."""
+        """The command with this name. An added command never replaces a built-in one."""
         if (known := super().get_command(ctx, cmd_name)) is not None:
             return known
         command: object = None
-        if cmd_name in _OURS:
+        if cmd_name in _BUILT_IN:
             command = getattr(import_module(f"bot.commands.{cmd_name}"), cmd_name)
         else:
-            for added in entry_points(group=_ADDED, name=cmd_name):
+            for added in entry_points(group=_ENTRY_POINTS, name=cmd_name):
                 command = added.load()
         return command if isinstance(command, click.Command) else None
 
@@ -70,17 +71,17 @@ def main() -> None:
 
 
 def _describe(error: CountersignError) -> str:
-    # A policy's mistakes are a list of lines; everything else is one line, whatever a library put into it.
+    # A policy's mistakes are a list of lines. Everything else is one line, even if a library's message has several.
     return str(error) if isinstance(error, InvalidPolicy) else " ".join(str(error).split())
 
 
 def _exit_code(error: CountersignError) -> int:
     match error:
         case InvalidInput():
-            return _WRONG_USE
+            return _BAD_INPUT
         case StoreError():
-            return _STORE
-    return _NO
+            return _STORE_FAILED
+    return _REFUSED
 
 
 if __name__ == "__main__":

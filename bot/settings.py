@@ -1,7 +1,7 @@
 """The settings, read once from the environment by the command line.
 
-Invariant: a bad setting raises one InvalidInput that names its variable and the fix. A secret is in no message, no
-repr and no log. What only Slack needs is read apart: an auditor's `countersign audit verify` needs no token.
+Invariant: a bad setting raises one InvalidInput that names its variable and the fix. No message, repr or log contains
+a secret. Slack's settings are read separately: an auditor's `countersign audit verify` needs no token.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WEBHOOK_KEY_BYTES: Final = (24, 64)
 
 
 class LogForm(StrEnum):
-    """How the log is written."""
+    """The format of the log."""
 
     JSON = "json"
     TEXT = "text"
@@ -45,7 +45,7 @@ class LogForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen."""
+    """A host and a port to listen on."""
 
     host: str
     port: int
@@ -61,7 +61,7 @@ def _read_address(value: object, setting: ValidationInfo) -> Address | None:
     name = f"{_PREFIX}{(setting.field_name or '').upper()}"
     found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
     if found is None or not 0 < int(found["port"]) <= _MAX_PORT:
-        raise InvalidInput(name, f"{value!r:.60} is no host and port", "Write it like 0.0.0.0:3000.")
+        raise InvalidInput(name, f"{value!r:.60} is not a host:port address", "Write it like 0.0.0.0:3000.")
     return Address(found["host"].strip("[]"), int(found["port"]))
 
 
@@ -69,16 +69,16 @@ def _read_log_form(value: object) -> LogForm | None:
     try:
         return LogForm(str(value)) if value is not None else None
     except ValueError as error:
-        raise InvalidInput(f"{_PREFIX}LOG", f"{value!r:.60} is no form of a log", "Write json or text.") from error
+        raise InvalidInput(f"{_PREFIX}LOG", f"{value!r:.60} is not a log format", "Use json or text.") from error
 
 
 class Settings(BaseSettings):
-    """What the environment says, checked.
+    """The settings of the environment, validated.
 
-    `store` is a URL, `policy` a path, `mfa_secrets` a path or a URL, `audit_key` the keys that seal the trail, newest
-    first; `retention` is how long a record stays after its life has ended. `listen` asks for HTTP instead of Socket
-    Mode; `metrics` is where metrics and health are shown apart from it. `webhook_url` and `sns_topic` are told of every
-    change, beside Slack. `log` is None: text on a terminal, JSON elsewhere.
+    `store` is a URL, `policy` a path, `mfa_secrets` a path or a URL. `audit_key` holds the keys that seal the trail,
+    newest first. `retention` is how long a record is kept after its life has ended. `listen` selects HTTP instead of
+    Socket Mode; `metrics` is a separate address for metrics and health. `webhook_url` and `sns_topic` receive every
+    change, as Slack does. Without `log`, the log is text on a terminal and JSON elsewhere.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -97,15 +97,15 @@ class Settings(BaseSettings):
 
     @property
     def keyring(self) -> AuditKeyring:
-        """The keys of the audit trail; an empty ring when none is set."""
+        """The keys of the audit trail; an empty keyring if none is set."""
         return AuditKeyring() if self.audit_key is None else AuditKeyring.from_text(self.audit_key.get_secret_value())
 
     def require_audit_key(self) -> Self:
-        """Raises InvalidInput unless the audit trail is sealed with a secret: whoever writes to it needs one."""
+        """Raises InvalidInput unless an audit key is set. Every command that writes to the trail needs one."""
         if self.audit_key is None:
             raise InvalidInput(
                 f"{_PREFIX}AUDIT_KEY",
-                "it is missing, and without it anybody could forge the audit trail",
+                "it is not set, and without it anyone could forge the audit trail",
                 "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
             )
         return self
@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_path(cls, path: str) -> str:
         if not path.strip() or "\0" in path:
-            raise InvalidInput(f"{_PREFIX}POLICY", "it names no file", "Write a path, such as policy.yml.")
+            raise InvalidInput(f"{_PREFIX}POLICY", "it is not a file path", "Write a path, such as policy.yml.")
         return path
 
     @field_validator("mfa_secrets")
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     @field_validator("audit_key")
     @classmethod
     def _is_a_keyring(cls, keys: SecretStr | None) -> SecretStr | None:
-        # An empty variable is a secret that did not arrive, not a wish for an unsealed trail: it is refused.
+        # An empty variable means that a secret did not arrive, not that the trail should go unsealed.
         if keys is not None:
             AuditKeyring.from_text(keys.get_secret_value())
         return keys
@@ -146,10 +146,12 @@ class Settings(BaseSettings):
     @field_validator("webhook_url")
     @classmethod
     def _is_a_url(cls, url: str | None) -> str | None:
-        # Its value may carry a token of the receiver's, so it is not said back.
+        # The URL may contain the receiver's token, so the message doesn't quote it.
         if url is not None and not _URL.fullmatch(url):
             raise InvalidInput(
-                f"{_PREFIX}WEBHOOK_URL", "it is no web address", "Write it like https://hooks.example.com/countersign."
+                f"{_PREFIX}WEBHOOK_URL",
+                "it is not a web address",
+                "Write it like https://hooks.example.com/countersign.",
             )
         return url
 
@@ -159,7 +161,7 @@ class Settings(BaseSettings):
         if secret is not None and not _is_webhook_key(secret.get_secret_value()):
             raise InvalidInput(
                 f"{_PREFIX}WEBHOOK_SECRET",
-                "it is no secret as Standard Webhooks writes it",
+                "it is not a Standard Webhooks secret",
                 "Make one with: python3 -c 'import base64, secrets; "
                 'print("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())\'',
             )
@@ -171,7 +173,7 @@ class Settings(BaseSettings):
         if topic is not None and not _TOPIC.fullmatch(topic):
             raise InvalidInput(
                 f"{_PREFIX}SNS_TOPIC",
-                f"{topic!r:.80} is no topic's ARN",
+                f"{topic!r:.80} is not the ARN of an SNS topic",
                 "Write it like arn:aws:sns:eu-west-1:123456789012:countersign.",
             )
         return topic
@@ -180,7 +182,7 @@ class Settings(BaseSettings):
     def _signs_what_it_sends(self) -> Self:
         if self.webhook_url is not None and self.webhook_secret is None:
             raise InvalidInput(
-                f"{_PREFIX}WEBHOOK_SECRET", "it is missing", "What goes to COUNTERSIGN_WEBHOOK_URL is signed with it."
+                f"{_PREFIX}WEBHOOK_SECRET", "it is not set", "Requests to COUNTERSIGN_WEBHOOK_URL are signed with it."
             )
         return self
 
@@ -190,7 +192,7 @@ def _is_token(text: str, kind: str) -> bool:
 
 
 class SlackSettings(BaseSettings):
-    """How to reach Slack. `app_token` is for Socket Mode, `signing_secret` for HTTP."""
+    """The settings for Slack. `app_token` is for Socket Mode, `signing_secret` for HTTP."""
 
     model_config = SettingsConfigDict(env_prefix=_SLACK, frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -204,7 +206,9 @@ class SlackSettings(BaseSettings):
     def _is_a_bot_token(cls, token: SecretStr) -> SecretStr:
         if token.get_secret_value() and not _is_token(token.get_secret_value(), "xoxb"):
             raise InvalidInput(
-                "SLACK_BOT_TOKEN", "it is no bot token", "Copy the one that begins with xoxb- from OAuth & Permissions."
+                "SLACK_BOT_TOKEN",
+                "it is not a bot token",
+                "Copy the one that starts with xoxb- from OAuth & Permissions.",
             )
         return token
 
@@ -214,8 +218,8 @@ class SlackSettings(BaseSettings):
         if token is not None and not _is_token(token.get_secret_value(), "xapp"):
             raise InvalidInput(
                 "SLACK_APP_TOKEN",
-                "it is no app-level token",
-                "Copy the one that begins with xapp- from Basic Information.",
+                "it is not an app-level token",
+                "Copy the one that starts with xapp- from Basic Information.",
             )
         return token
 
@@ -224,7 +228,7 @@ class SlackSettings(BaseSettings):
     def _is_a_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and not re.fullmatch(r"(?!xox|xapp)[A-Za-z0-9-]{16,128}", secret.get_secret_value()):
             raise InvalidInput(
-                "SLACK_SIGNING_SECRET", "it is no signing secret", "Copy it from Basic Information, App Credentials."
+                "SLACK_SIGNING_SECRET", "it is not a signing secret", "Copy it from Basic Information, App Credentials."
             )
         return secret
 
@@ -232,27 +236,27 @@ class SlackSettings(BaseSettings):
     @classmethod
     def _is_an_api(cls, url: str) -> str:
         if not _URL.fullmatch(url):
-            raise InvalidInput("SLACK_API_URL", f"{url!r:.80} is no web address", "Unset it to talk to Slack itself.")
+            raise InvalidInput("SLACK_API_URL", f"{url!r:.80} is not a web address", "Unset it to use Slack itself.")
         return url if url.endswith("/") else f"{url}/"
 
     def require_bot_token(self) -> Self:
-        """Raises InvalidInput unless there is one."""
+        """Raises InvalidInput unless there is a bot token."""
         if not self.bot_token.get_secret_value():
             raise InvalidInput(
-                "SLACK_BOT_TOKEN", "it is missing", "Copy it from OAuth & Permissions; see docs/slack.md."
+                "SLACK_BOT_TOKEN", "it is not set", "Copy it from OAuth & Permissions; see docs/slack.md."
             )
         return self
 
     def require_transport(self, listen: Address | None) -> Self:
-        """Raises InvalidInput unless what `serve` needs is there: a bot token, and what its transport asks for."""
+        """Raises InvalidInput unless the bot token and the secret of the transport are set."""
         self.require_bot_token()
         if listen is None and self.app_token is None:
             raise InvalidInput(
-                "SLACK_APP_TOKEN", "it is missing", "Socket Mode needs it; for HTTP set COUNTERSIGN_LISTEN instead."
+                "SLACK_APP_TOKEN", "it is not set", "Socket Mode needs it. To use HTTP instead, set COUNTERSIGN_LISTEN."
             )
         if listen is not None and self.signing_secret is None:
             raise InvalidInput(
-                "SLACK_SIGNING_SECRET", "it is missing", "HTTP needs it, to know Slack by its signature."
+                "SLACK_SIGNING_SECRET", "it is not set", "Over HTTP, it verifies that requests come from Slack."
             )
         return self
 
@@ -267,10 +271,10 @@ def _is_webhook_key(secret: str) -> bool:
 
 
 def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
-    """All that may not appear in a log."""
+    """Everything that must not appear in a log."""
     kept = (slack.bot_token, slack.app_token, slack.signing_secret, settings.audit_key, settings.webhook_secret)
     values = [secret.get_secret_value() for secret in kept if secret is not None]
-    # The address of a webhook may carry its receiver's token; the audit key is a list of keys.
+    # The webhook's URL may contain its receiver's token; the audit key is a list of keys.
     values += [settings.webhook_url or ""]
     return [part.strip() for value in values for part in (value, *value.split(","))]
 
@@ -281,12 +285,12 @@ def read_slack_settings() -> SlackSettings:
 
 
 def read_settings(*, store: str | None = None) -> Settings:
-    """Read the environment; `store` is what the command line says instead of COUNTERSIGN_STORE.
+    """Read the environment. `store` is the option of the command line that overrides COUNTERSIGN_STORE.
 
     Raises InvalidInput, naming the variable and the fix.
     """
     if store is None:
         return Settings()
-    # What was given on the command line is named by its own name.
+    # An error in the option names the option, not the variable.
     read_store_url(store)
     return Settings(store=store)

@@ -28,9 +28,8 @@ from bot.interactions.responder import Responder
 from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
-from bot.notifications import slack_calls, sns_sink
+from bot.notifications import slack_calls
 from bot.notifications.slack_sink import SlackSink
-from bot.notifications.sns_sink import SnsSink
 from bot.notifications.webhook_sink import WebhookSink
 from bot.observability.metrics import Metrics
 from bot.observability.watcher import Watcher
@@ -39,6 +38,7 @@ from bot.settings import Address, Settings, SlackSettings
 from bot.slack import client as slack_client
 from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation, find_installation
+from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
 from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.http import HttpTransport
@@ -169,7 +169,8 @@ def wire(
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     bot = _build_bot(ports, services, installation, signing_secret, queue, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
-    receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address)
+    token_check = BotTokenCheck(ports.client)
+    receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
     _watch(metrics, background, dispatcher, ports.policy)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
     components.append(Component("the health pages", stop=pages.close))
@@ -181,6 +182,7 @@ def wire(
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
         Component("the transport", receiver.start, receiver.stop),
+        Component("the token check", stop=token_check.close),
         Component("readiness", stop=readiness.stop),
     ]
     return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics)
@@ -233,7 +235,10 @@ def _more_sinks(settings: Settings, clock: Clock) -> Iterator[Sink]:
     if settings.webhook_url is not None and settings.webhook_secret is not None:
         yield WebhookSink(settings.webhook_url, settings.webhook_secret, clock)
     if settings.sns_topic is not None:
-        yield SnsSink(settings.sns_topic, sns_sink.open_client(settings.sns_topic))
+        # The SDK of AWS takes half a second to load, and most installations do without it.
+        from bot.notifications import sns_sink  # noqa: PLC0415 - see above
+
+        yield sns_sink.SnsSink(settings.sns_topic, sns_sink.open_client(settings.sns_topic))
 
 
 def _build_bot(
@@ -269,8 +274,12 @@ def _build_transport(
     dispatcher: Dispatcher,
     metrics: Metrics,
     metrics_address: Address | None,
+    token_check: BotTokenCheck,
 ) -> tuple[HttpTransport | SocketModeTransport, Readiness, HealthPages]:
-    checks: dict[str, Callable[[], bool]] = {"store": lambda: store_answers(ports.stores)}
+    checks: dict[str, Callable[[], bool]] = {
+        "store": lambda: store_answers(ports.stores),
+        "slack token": token_check.is_accepted,
+    }
     if isinstance(transport, OverSocketMode):
         token, linger = transport.app_token.get_secret_value(), transport.linger_seconds
         socket = SocketModeTransport(dispatcher, metrics, ports.client, token, linger_seconds=linger)

@@ -22,7 +22,7 @@ ProfileName = NewType("ProfileName", str)
 ChannelId = NewType("ChannelId", str)
 """A Slack channel id, such as C0ACCESS1; D… is a conversation of two people."""
 DeciderId = NewType("DeciderId", str)
-"""Whoever caused a change: a user id, `policy:<rule>` or `clock`."""
+"""Who caused a change: a user id, `policy:<rule>` or `clock`."""
 
 CLOCK: Final = DeciderId("clock")
 """The decider of what only the passing of time did."""
@@ -35,7 +35,7 @@ _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
 
 
 def by_policy(rule: str) -> DeciderId:
-    """The decider of what a policy rule did by itself."""
+    """The decider of what a policy rule did automatically."""
     return DeciderId(f"{_POLICY}{rule}")
 
 
@@ -84,7 +84,7 @@ def check_profile_name(text: object, field: str = "profile") -> ProfileName:
 def _check_decider(text: str) -> str:
     if is_person(text) or text == CLOCK or (text.startswith(_POLICY) and text != _POLICY):
         return text
-    raise InvalidInput("decider", f"{text!r:.60} is nobody", "Use a Slack user id.")
+    raise InvalidInput("decider", f"{text!r:.60} is not a user, a policy rule or the clock", "Use a Slack user id.")
 
 
 ValidUserId = Annotated[UserId, AfterValidator(check_user_id)]

@@ -138,7 +138,7 @@ class BreakGlassEvent(Record):
         return self if self.asked_at is not None else self.replace(asked_at=now)
 
     def close(self, closed_by: UserId, now: datetime, reason: str) -> Self:
-        """End the access before its time. Whoever closed it already gets the same event back.
+        """End the access before its time. The person who closed it already gets the same event back.
 
         Raises InvalidStateTransition when somebody else closed it or its time has passed.
         """
@@ -159,7 +159,7 @@ class BreakGlassEvent(Record):
     def add_review(
         self, reviewer: UserId, now: datetime, verdict: Verdict, notes: str, follow_up: str | None = None
     ) -> Self:
-        """Answer for an ended event, once. Whoever reviewed it already gets the same event back.
+        """Answer for an ended event, once. The person who reviewed it already gets the same event back.
 
         Raises NotAllowed for the invoker, InvalidStateTransition while the event is active or once it is reviewed.
         """

@@ -17,7 +17,7 @@ _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minute
 _PART = re.compile(r"([0-9]{1,6})\s*([a-z]+)\s*")
 _NANOSECONDS_PER_MICROSECOND = 1000
 _SHOWN_LENGTH = 20
-LONGEST = timedelta(days=366)
+MAX_WRITTEN_DURATION = timedelta(days=366)
 
 
 def parse_duration(text: object, field: str = "duration") -> timedelta:
@@ -48,7 +48,7 @@ def parse_duration(text: object, field: str = "duration") -> timedelta:
         total, seen, position = total + int(number) * _UNITS[unit], unit, part.end()
     if total <= timedelta():
         raise InvalidInput(field, f"{_shown(text)} is no time at all", fix)
-    if total > LONGEST:
+    if total > MAX_WRITTEN_DURATION:
         raise InvalidInput(field, f"{_shown(text)} is longer than a year", fix)
     return total
 

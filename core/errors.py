@@ -24,7 +24,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── MalformedRecord          an item in the table cannot be read as a record
     │   ├── StoreMisconfigured       a table is missing or has the wrong keys: run `countersign tables check`
     │   └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
-    └── DeliveryFailed               somebody could not be told; the outbox tries again
+    └── DeliveryFailed               an entry could not be delivered; the outbox tries again
 
 Invariant: after any of these, the store is as it was before the call. The one exception says so itself:
 StoreUnavailable with `is_outcome_unknown`.
@@ -55,7 +55,7 @@ class InvalidInput(CountersignError):
 
 @dataclass(frozen=True, slots=True)
 class PolicyProblem:
-    """One mistake in a policy file: where it stands, what is wrong, and how to mend it."""
+    """One mistake in a policy file: where it stands, what is wrong, and how to fix it."""
 
     line: int
     path: str
@@ -107,8 +107,9 @@ class CodeRefused(Refused):
     """The code of a second factor does not count: it is `wrong`, or was `used`. Nothing but the count was changed."""
 
     def __init__(self, problem: Literal["wrong", "used"], tries_left: int) -> None:
-        what = "is wrong" if problem == "wrong" else "was used already"
-        super().__init__(f"the code {what}; {tries_left} more may be wrong")
+        what = "Wrong code" if problem == "wrong" else "This code was already used"
+        left = "1 attempt" if tries_left == 1 else f"{tries_left} attempts"
+        super().__init__(f"{what}; {left} left")
         self.problem = problem
         self.tries_left = tries_left
 
@@ -196,7 +197,7 @@ class FixedFactChanged(StoreError):
     """A change would rewrite facts that were fixed earlier, such as who decided. This is a bug in the caller."""
 
     def __init__(self, record: str, fields: tuple[str, ...]) -> None:
-        super().__init__(f"{record}: {', '.join(fields)} cannot change any more. Nothing was changed.")
+        super().__init__(f"{record}: {', '.join(fields)} can no longer change. Nothing was changed.")
         self.record = record
         self.fields = fields
 

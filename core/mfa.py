@@ -16,7 +16,7 @@ from core.duration import format_duration
 from core.errors import CodeRefused, LimitReached
 from core.ledger import Ledger
 
-MOST_WRONG_CODES: Final = 5
+MAX_WRONG_CODES: Final = 5
 LOCK: Final = timedelta(minutes=15)
 """Five guesses at a million codes, of which three are right at any time, every 15 minutes: one chance in 690 a day."""
 CODES_LEDGER: Final = "CODES"
@@ -59,7 +59,7 @@ class CodeLedger(Ledger):
     @property
     def tries_left(self) -> int:
         """How many more codes may be wrong before the lock."""
-        return max(0, MOST_WRONG_CODES - len(self.wrong_at))
+        return max(0, MAX_WRONG_CODES - len(self.wrong_at))
 
     def kept_until(self) -> datetime:
         """When it is as good as an empty one."""
@@ -67,8 +67,8 @@ class CodeLedger(Ledger):
 
     def refuse_locked(self, now: datetime) -> None:
         """Raises LimitReached, which says until when, after five wrong codes."""
-        if len(self.wrong_at) >= MOST_WRONG_CODES and now < self.wrong_at[-1] + LOCK:
-            limit = f"{MOST_WRONG_CODES} in {format_duration(LOCK)}"
+        if len(self.wrong_at) >= MAX_WRONG_CODES and now < self.wrong_at[-1] + LOCK:
+            limit = f"{MAX_WRONG_CODES} in {format_duration(LOCK)}"
             raise LimitReached(LIMIT, limit, self.wrong_at[-1] + LOCK)
 
     def accept(self, step: int) -> Self:

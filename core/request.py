@@ -124,7 +124,7 @@ class Request(Record):
     def approve(self, approver: UserId, now: datetime, comment: str | None = None) -> Self:
         """Count one approver's vote; the last one needed approves the request and opens the window of access.
 
-        Whoever voted already gets the same request back. Raises NotAllowed for the requester, and
+        A person who voted already gets the same request back. Raises NotAllowed for the requester, and
         InvalidStateTransition when the request is decided or its time has passed.
         """
         self._refuse_requester(approver, "approve")
@@ -143,7 +143,7 @@ class Request(Record):
         return self._approved(by_policy(self.rule), now, None, self.approvals)
 
     def deny(self, approver: UserId, now: datetime, reason: str) -> Self:
-        """End the request with a no. Whoever denied it already gets the same request back.
+        """End the request with a no. The person who denied it already gets the same request back.
 
         Raises NotAllowed for the requester, InvalidStateTransition when the request is decided or its time has passed.
         """

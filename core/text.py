@@ -54,6 +54,13 @@ def clean_text(field: str, text: object, *, at_least: int, at_most: int) -> str:
     return stripped
 
 
+def clean_optional_text(field: str, text: str | None, *, at_least: int, at_most: int) -> str | None:
+    """The same for text that may be left out; None when it is, or is only white space."""
+    if text is None or not text.strip():
+        return None
+    return clean_text(field, text, at_least=at_least, at_most=at_most)
+
+
 def text_rule(field: str, *, at_least: int, at_most: int) -> AfterValidator:
     """A pydantic rule for a model field that holds text from a person; see `clean_text`."""
     check: Callable[[str], str] = lambda text: clean_text(field, text, at_least=at_least, at_most=at_most)  # noqa: E731

@@ -22,9 +22,9 @@ from core.record import RecordId
 
 HORIZON: Final = timedelta(days=31)
 """How long a ledger remembers. The policy takes no quota window and no cooldown longer than 30 days."""
-MOST_USAGES: Final = 1000
+MAX_USAGES: Final = 1000
 """How many usages a ledger remembers: a usage takes under 250 bytes, and an item of DynamoDB holds 400 KB."""
-MOST_PER_QUOTA: Final = 500
+MAX_PER_QUOTA: Final = 500
 """The largest quota that the policy takes, so that a ledger always remembers enough to judge it."""
 LIVE_EVENT: Final = "live event"
 INVOKER_LEDGER: Final = "INVOKER"
@@ -37,10 +37,10 @@ class UsageLimits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cooldown: Duration | None = None
-    max_per_user: int | None = Field(default=None, ge=1, le=MOST_PER_QUOTA)
-    max_per_profile: int | None = Field(default=None, ge=1, le=MOST_PER_QUOTA)
+    max_per_user: int | None = Field(default=None, ge=1, le=MAX_PER_QUOTA)
+    max_per_profile: int | None = Field(default=None, ge=1, le=MAX_PER_QUOTA)
     quota_window: Duration = timedelta(hours=24)
-    escalation_threshold: int | None = Field(default=None, ge=1, le=MOST_PER_QUOTA)
+    escalation_threshold: int | None = Field(default=None, ge=1, le=MAX_PER_QUOTA)
 
 
 class Usage(BaseModel):
@@ -148,18 +148,18 @@ def find_limit(
 
 
 def is_escalated(profile: UsageLedger, limits: UsageLimits, now: datetime) -> bool:
-    """True when one more event for this profile reaches the threshold at which the security channel is told."""
+    """True when one more event for this profile reaches the threshold at which the security channel is notified."""
     if limits.escalation_threshold is None:
         return False
     return len(profile.since(now - limits.quota_window)) + 1 >= limits.escalation_threshold
 
 
 def _most_needed(usages: Sequence[Usage]) -> tuple[Usage, ...]:
-    """At most MOST_USAGES, oldest first: for its cooldown the last one of each profile, for quotas the newest ones."""
+    """At most MAX_USAGES, oldest first: for its cooldown the last one of each profile, for quotas the newest ones."""
     last_by_profile = {usage.profile: usage for usage in sorted(usages, key=lambda usage: usage.ends_at)}
     last = {usage.event_id for usage in last_by_profile.values()}
     by_need = sorted(usages, key=lambda usage: (usage.event_id in last, usage.at), reverse=True)
-    return tuple(sorted(by_need[:MOST_USAGES], key=lambda usage: usage.at))
+    return tuple(sorted(by_need[:MAX_USAGES], key=lambda usage: usage.at))
 
 
 def _live_event(invoker: UsageLedger, name: ProfileName, now: datetime) -> LimitHit | None:

@@ -192,7 +192,7 @@ class LocalSlack:
         """
         return self.backend.journal.subscribe(listener)
 
-    def wait_until(self, check: Callable[[], _Seen], seconds: float = 10.0) -> _Seen:
+    def wait_until(self, check: Callable[[], _Seen], seconds: float = 60.0) -> _Seen:
         """What `check` returns as soon as that is truthy. Raises TimeoutError after `seconds` of the machine's time."""
         return self.backend.journal.wait_until(check, seconds)
 

@@ -42,7 +42,7 @@ _MAX_PORT: Final = 65_535
 @click.option("--browser/--no-browser", default=True, help="Open the page in a browser, or only print its address.")
 @click.option("--story", is_flag=True, help="Play a short story in the terminal instead.")
 def playground(*, port: int | None, reset: bool, store: str | None, folder: Path, browser: bool, story: bool) -> None:
-    """Try the whole product in the browser: a local Slack with the real bot in it."""
+    """Try Countersign in your browser, with a local Slack."""
     if story:
         print_story()
         return

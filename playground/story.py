@@ -182,11 +182,11 @@ def _describe_outcome(record: Request | BreakGlassEvent) -> str:
 def _describe_refusal(refusal: Refused) -> str:
     match refusal:
         case InvalidStateTransition(status=RequestStatus.EXPIRED | EventStatus.EXPIRED):
-            return "too late: it expired, and nobody can decide any more"
+            return "too late: it has expired and can no longer be decided"
         case InvalidStateTransition(decided_by=str(decider)):
             return f"too late: already {refusal.status} by {name_of(decider)}"
         case LimitReached(limit=limit) if limit == LIVE_EVENT:
-            return f"refused: one is live already, until {_time(refusal.ends_at)}"
+            return f"refused: one is already active, until {_time(refusal.ends_at)}"
         case LimitReached():
             return f"refused: {refusal.limit} ({refusal.value}) until {_time(refusal.ends_at)}"
         case NotAllowed():

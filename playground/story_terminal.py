@@ -112,7 +112,7 @@ def _show_verification(ink: Ink, stores: Stores, keyring: AuditKeyring, now: dat
     for finding in findings:
         ink.say(ink.paint(f"   {ink.unmet} {finding.chain}: {finding.kind}: {finding.text}", "bad"))
     if not findings:
-        summary = f"{tally.records} records and {tally.entries} entries: nothing was changed behind the bot's back"
+        summary = f"{tally.records} records and {tally.entries} entries: no tampering found"
         ink.say(ink.paint(f"   {ink.met} verified {summary}", "good"))
     ink.say()
     return not findings

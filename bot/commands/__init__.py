@@ -1,1 +1,1 @@
-"""The commands of the `countersign` command line, one module per group."""
+"""The commands of the `countersign` command line, one module per command group."""

@@ -1,9 +1,9 @@
-"""`countersign audit`: verify the trail, and export it as JSON Lines.
+"""`countersign audit`: verify the audit trail, or export it as JSON Lines.
 
-Invariant: neither changes anything, and neither says that all is well about a store that is not there. The export
-streams: its memory does not grow with the trail.
+Invariant: neither command changes anything, and neither reports a missing store as a clean one. The export streams, so
+its memory use doesn't grow with the trail.
 
-Exit codes: 0 nothing was found, 1 something was.
+Exit codes: 0 no findings, 1 findings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Final
 
 import click
 
-from bot.commands.opening import opened
+from bot.commands.opening import opened, store_option
+from bot.commands.terminal import count_of
 from bot.settings import read_settings
 from core.actor import check_profile_name, check_user_id
 from core.audit.export import select_entries, write_line
@@ -23,28 +24,28 @@ from core.clock import SystemClock, require_utc
 from core.errors import InvalidInput
 
 _FOUND: Final = 1
-_store_option = click.option("--store", metavar="URL", help="Which store. Default: COUNTERSIGN_STORE.")
 _UNKEYED: Final = (
-    "The trail is sealed without a secret key, so this finds accidents but no forger. Set COUNTERSIGN_AUDIT_KEY."
+    "COUNTERSIGN_AUDIT_KEY is not set, so this check finds accidental damage but not forgery. "
+    "Set it to the key that the bot uses."
 )
 
 
 @click.group()
 def audit() -> None:
-    """Verify or export the audit trail."""
+    """Verify the audit trail, or export it."""
 
 
 @audit.command()
-@_store_option
+@store_option
 def verify(store: str | None) -> None:
-    """Find what was changed behind the bot's back."""
+    """Check the records and the audit trail for tampering."""
     settings, tally, found = read_settings(store=store), Tally(), 0
     with opened(settings) as stores:
         for finding in verify_trail(stores, settings.keyring, SystemClock().now(), tally):
             found += 1
             click.echo(f"{finding.chain}: {finding.kind}: {finding.text}")
-    outcome = f"{_count(found, 'finding')}, see above" if found else "nothing was changed behind the bot's back"
-    click.echo(f"checked {_count(tally.records, 'record')} and {_count(tally.entries, 'entry')}: {outcome}")
+    outcome = f"{count_of(found, 'finding')}, listed above" if found else "no tampering found"
+    click.echo(f"checked {count_of(tally.records, 'record')} and {count_of(tally.entries, 'entry')}: {outcome}")
     if not settings.keyring.is_keyed:
         click.echo(_UNKEYED)
     if found:
@@ -52,20 +53,20 @@ def verify(store: str | None) -> None:
 
 
 @audit.command()
-@_store_option
-@click.option("--since", metavar="TIME", help="From this moment on, such as 2026-01-15 or 2026-01-15T10:00:00Z.")
-@click.option("--until", metavar="TIME", help="Up to this moment, and without it.")
-@click.option("--profile", help="Only what is about this profile.")
-@click.option("--person", metavar="USER", help="Only what this person did, or what was about this person.")
+@store_option
+@click.option("--since", metavar="TIME", help="From this time on, such as 2026-01-15 or 2026-01-15T10:00:00Z.")
+@click.option("--until", metavar="TIME", help="Up to this time, not including it.")
+@click.option("--profile", help="Only entries about this profile.")
+@click.option("--person", metavar="USER", help="Only entries about this person, or about what they did.")
 def export(store: str | None, since: str | None, until: str | None, profile: str | None, person: str | None) -> None:
-    """Write the trail to standard output, oldest entry first, one line of JSON each."""
+    """Write the audit trail to standard output as JSON Lines, oldest entry first."""
     settings = read_settings(store=store)
     begin, end = _read_moment("since", since), _read_moment("until", until)
     wanted_profile = check_profile_name(profile) if profile is not None else None
     wanted_person = check_user_id(person, "person") if person is not None else None
     with opened(settings) as stores:
         for entry in select_entries(stores.audit.export(since=begin, until=end), wanted_profile, wanted_person):
-            # Not click.echo, which flushes each line. When the reader goes away, as `head` does, click ends quietly.
+            # Not click.echo, which flushes every line. If the reader exits early, as `head` does, click ends quietly.
             sys.stdout.write(f"{write_line(entry)}\n")
 
 
@@ -79,10 +80,7 @@ def _read_moment(option: str, text: str | None) -> datetime | None:
         return require_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError) as error:
         raise InvalidInput(
-            option, f"{text!r:.60} is not a day, or a time with its zone", "Write 2026-01-15 or 2026-01-15T10:00:00Z."
+            option,
+            f"{text!r:.60} is neither a date nor a time with a time zone",
+            "Write 2026-01-15 or 2026-01-15T10:00:00Z.",
         ) from error
-
-
-def _count(number: int, thing: str) -> str:
-    plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
-    return f"{number:,} {thing if number == 1 else plural}"

@@ -1,8 +1,9 @@
-"""`countersign doctor`: is everything as it has to be, and if not, what mends it?
+"""`countersign doctor`: check the whole installation, and say how to fix each problem.
 
-Invariant: it changes nothing and posts nothing, prints no secret, and makes every check that can be made.
+Invariant: it changes nothing, posts nothing and prints no secret. A failed check never prevents another one that
+doesn't depend on it.
 
-Exit codes: 0 all is well, 1 something is wrong.
+Exit codes: 0 no problems, 1 problems.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ from typing import Final
 
 import click
 
-from bot.commands.terminal import Ink
+from bot.commands.opening import store_option
+from bot.commands.terminal import Ink, count_of
 from core.clock import SystemClock
 
-_WRONG: Final = 1
+_PROBLEMS: Final = 1
 
 
 @click.command()
-@click.option("--store", metavar="URL", help="Which store. Default: COUNTERSIGN_STORE.")
+@store_option
 def doctor(store: str | None) -> None:
-    """Check settings, tokens, scopes, channels, tables and policy, and say what mends them."""
-    # The other commands do not need Slack's SDK, which takes long to load.
+    """Check the installation, and say how to fix each problem.
+
+    It checks the settings, the tokens and their scopes, the channels, the tables, the policy and what is pending.
+    """
+    # Slack's SDK is slow to load, and the other commands don't need it.
     from bot.doctor.checkup import examine  # noqa: PLC0415 - see above
     from bot.doctor.finding import Level  # noqa: PLC0415 - as above
 
-    ink, wrong = Ink.of_stdout(), 0
+    ink, problems = Ink.of_stdout(), 0
     for finding in examine(store, SystemClock()):
         match finding.level:
             case Level.FINE:
@@ -33,9 +38,9 @@ def doctor(store: str | None) -> None:
             case Level.NOTE:
                 ink.say(ink.paint(f"{ink.noted} {finding}", "quiet"))
             case Level.WRONG:
-                wrong += 1
+                problems += 1
                 ink.say(ink.paint(f"{ink.unmet} {finding}", "bad"))
-    if wrong:
-        ink.say(f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong, see above")
-        click.get_current_context().exit(_WRONG)
-    ink.say("all is well")
+    if problems:
+        ink.say(f"{count_of(problems, 'problem')} found, listed above")
+        click.get_current_context().exit(_PROBLEMS)
+    ink.say("no problems found")

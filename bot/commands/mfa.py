@@ -1,10 +1,10 @@
-"""`countersign mfa`: give people a second factor, and take it away.
+"""`countersign mfa`: enrol people in MFA for break-glass, or remove them.
 
-Invariant: a secret is shown once, to the operator who makes it, and in no log. Who has none cannot break a glass that
-asks for one.
+Invariant: a secret is shown once, to the operator who creates it, and never logged. A person without one can't break
+the glass where the policy requires MFA.
 
-Exit codes: 0 done, 1 there was none or the code is wrong, 2 what was given cannot be used, 3 the secrets could not be
-read or kept.
+Exit codes: 0 done, 1 the person has no secret or the code is wrong, 2 the input can't be used, 3 the secrets could not
+be read or written.
 """
 
 from __future__ import annotations
@@ -23,80 +23,80 @@ from bot.settings import read_settings
 from core.actor import check_user_id
 from core.clock import SystemClock
 
-_NO: Final = 1
+_REFUSED: Final = 1
 _secrets_option = click.option(
-    "--secrets", "place", metavar="PLACE", help="Where they are kept. Default: COUNTERSIGN_MFA_SECRETS."
+    "--secrets", "location", metavar="LOCATION", help="Where the secrets are stored. Default: COUNTERSIGN_MFA_SECRETS."
 )
 
 
 @click.group()
 def mfa() -> None:
-    """Give people a second factor for breaking the glass, or take it away."""
+    """Enrol people in MFA for break-glass, or remove them."""
 
 
 @mfa.command()
 @click.argument("user")
-@click.option("--replace", is_flag=True, help="Give a new one to somebody who has one; the old one ends.")
-@click.option("--qr/--no-qr", default=True, help="Draw the QR code that an authenticator app reads.")
+@click.option("--replace", is_flag=True, help="Replace the person's secret; codes from the old one stop working.")
+@click.option("--qr/--no-qr", default=True, help="Show a QR code for the authenticator app.")
 @_secrets_option
-def enrol(user: str, place: str | None, *, replace: bool, qr: bool) -> None:
-    """Make a second factor for a Slack user id, and show it once."""
+def enrol(user: str, location: str | None, *, replace: bool, qr: bool) -> None:
+    """Create an MFA secret for a Slack user id, and show it once."""
     person, secret = check_user_id(user), new_secret()
-    _open(place).put(person, secret, is_replacing=replace)
+    _open(location).put(person, secret, is_replacing=replace)
     uri = enrolment_uri(person, secret)
     if qr and _can_draw():
         click.echo(_draw(uri))
     click.echo(uri)
     click.echo(
-        f"{person} adds this to an authenticator app, by the QR code or the address. It is not shown again.\n"
-        f"Then let them try a code: countersign mfa check {person}",
+        f"Have {person} add this to an authenticator app, with the QR code or the address. It won't be shown again.\n"
+        f"Then check a code: countersign mfa check {person}",
         err=True,
     )
 
 
 @mfa.command()
 @click.argument("user")
-@click.option("--code", prompt="Code", hide_input=True, help="Asked for when left out.")
+@click.option("--code", prompt="Code", hide_input=True, help="Prompted for when omitted.")
 @_secrets_option
-def check(user: str, code: str, place: str | None) -> None:
-    """Is this the person's code now? It stays unused."""
+def check(user: str, code: str, location: str | None) -> None:
+    """Check a person's current code without using it up."""
     person = check_user_id(user)
-    secrets = _open(place)
+    secrets = _open(location)
     if secrets.find(person) is None:
-        click.echo(f"{person} has no second factor.")
-        click.get_current_context().exit(_NO)
+        click.echo(f"{person} has no MFA secret. Enrol them: countersign mfa enrol {person}")
+        click.get_current_context().exit(_REFUSED)
     if Totp(secrets).find_step(person, code, SystemClock().now()) is None:
-        click.echo("The code is wrong. Are both clocks right?")
-        click.get_current_context().exit(_NO)
-    click.echo("The code is right.")
+        click.echo("Wrong code. Check the clock of this machine and of the authenticator.")
+        click.get_current_context().exit(_REFUSED)
+    click.echo("The code is correct.")
 
 
 @mfa.command()
 @click.argument("user")
 @_secrets_option
-def remove(user: str, place: str | None) -> None:
-    """Take a person's second factor away, at once."""
+def remove(user: str, location: str | None) -> None:
+    """Remove a person's MFA secret, with immediate effect."""
     person = check_user_id(user)
-    if not _open(place).remove(person):
-        click.echo(f"{person} has no second factor.")
-        click.get_current_context().exit(_NO)
-    click.echo(f"{person} has no second factor any more.")
+    if not _open(location).remove(person):
+        click.echo(f"{person} has no MFA secret. Nothing was changed.")
+        click.get_current_context().exit(_REFUSED)
+    click.echo(f"Removed the MFA secret of {person}.")
 
 
 @mfa.command("list")
 @_secrets_option
-def list_people(place: str | None) -> None:
-    """Name everybody who has a second factor."""
-    for person in _open(place).people():
+def list_people(location: str | None) -> None:
+    """List everyone who has an MFA secret."""
+    for person in _open(location).people():
         click.echo(person)
 
 
-def _open(place: str | None) -> Secrets:
-    return open_secrets(place if place is not None else read_settings().mfa_secrets)
+def _open(location: str | None) -> Secrets:
+    return open_secrets(location if location is not None else read_settings().mfa_secrets)
 
 
 def _can_draw() -> bool:
-    # A terminal that cannot write these would end the command after the secret was made, and before it was shown.
+    # An encoding without these characters would fail the command after the secret is created, before it is shown.
     try:
         "\u2580\u2584\u2588".encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
 """How a command opens the store that the settings name.
 
-Invariant: a command that reads makes no store: an empty one would look flawless.
+Invariant: a command that only reads never creates a store, because an empty one would pass every check.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import click
+
 from bot.settings import Settings
 from core.errors import InvalidInput
 from core.stores.base import Stores
 from core.stores.opening import SqliteLocation, open_stores, read_store_url
 
+store_option = click.option("--store", metavar="URL", help="The store to use. Default: COUNTERSIGN_STORE.")
+
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Stores]:
-    """The stores, closed in the end. Raises InvalidInput when there is no such file, StoreError."""
+    """The open stores; closes them at the end. Raises InvalidInput if the file doesn't exist, or StoreError."""
     location = read_store_url(settings.store)
     if isinstance(location, SqliteLocation) and not Path(location.path).is_file():
         raise InvalidInput("store", f"there is no file {location.path}", "Check COUNTERSIGN_STORE, or --store.")

@@ -1,14 +1,13 @@
-"""`countersign policy`: check a policy file, ask it what it would say, and begin one from the example.
+"""`countersign policy`: check a policy file, explain its decisions, or print an example to start from.
 
-Invariant: it asks the same functions that enforce the policy, so its answer is the answer that counts. A mistake is
-told in plain lines, never as a traceback.
+Invariant: it calls the same functions that enforce the policy, so its answer is what Slack will say. A mistake is
+reported in plain lines, never as a traceback.
 
-Exit codes: 0 fine or allowed, 1 mistakes or refused, 2 wrong use.
+Exit codes: 0 valid or allowed, 1 mistakes or refused, 2 the input can't be used.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from typing import Final
 
 import click
 
+from bot.commands.terminal import Ink, count_of
 from core.actor import Actor, UserId, check_user_group_id, check_user_id
 from core.break_glass import ReasonCode
 from core.clock import SystemClock, format_time, require_utc
@@ -28,28 +28,33 @@ from core.policy.editor_schema import write_schema
 _DIGITS_SHOWN: Final = 12
 _REFUSED: Final = 1
 _policy_option = click.option(
-    "--policy", "policy_path", envvar="COUNTERSIGN_POLICY", default="policy.yml", show_default=True, help="The file."
+    "--policy",
+    "policy_path",
+    envvar="COUNTERSIGN_POLICY",
+    default="policy.yml",
+    show_default=True,
+    help="The policy file.",
 )
 
 
 @click.group()
 def policy() -> None:
-    """Check the policy file, ask what it would say, or print an example."""
+    """Check or explain the policy file, or print an example."""
 
 
 @policy.command()
 @click.argument("path", required=False)
 @_policy_option
 def check(path: str | None, policy_path: str) -> None:
-    """Find every mistake in a policy file, each with its line and its fix."""
+    """List every mistake in a policy file, with its line and how to fix it."""
     loaded = _load(path or policy_path)
-    shape = loaded.shape
+    shape = loaded.document
     counts = (
-        _count(len(shape.profiles), "profile"),
-        _count(len(shape.approval), "approval rule"),
-        _count(len(shape.break_glass), "break-glass rule"),
+        count_of(len(shape.profiles), "profile"),
+        count_of(len(shape.approval), "approval rule"),
+        count_of(len(shape.break_glass), "break-glass rule"),
     )
-    click.echo(f"{path or policy_path} is fine: {', '.join(counts)}; digest {loaded.digest[:_DIGITS_SHOWN]}")
+    click.echo(f"{path or policy_path} is valid: {', '.join(counts)}; digest {loaded.digest[:_DIGITS_SHOWN]}")
 
 
 @policy.command()
@@ -60,23 +65,28 @@ def schema() -> None:
 
 @policy.command()
 def example() -> None:
-    """Print an example policy with comments, to start from."""
-    # As bytes: in a file it is the same on every system, whatever encoding the terminal has.
+    """Print a commented example policy to start from."""
+    # As bytes, so that a redirected file is the same on every system, whatever the terminal's encoding.
     click.echo(files("core.policy").joinpath("example.yml").read_bytes(), nl=False)
 
 
 @policy.command()
 @_policy_option
-@click.option("--user", required=True, help="Who acts: a Slack user id.")
-@click.option("--profile", required=True, help="The profile it is about.")
-@click.option("--duration", default="1h", show_default=True, help="How long, such as 2h or 90m.")
-@click.option("--group", "groups", multiple=True, help="A Slack user group the user is in; repeatable.")
-@click.option("--email", help="The user's e-mail address, for policies that trust it.")
-@click.option("--at", "moment", help="When, such as 2026-01-15T10:00:00Z. Default: now.")
-@click.option("--break-glass", "reason", help="Break the glass instead, for this reason.")
-@click.option("--mfa", is_flag=True, help="With a verified second factor.")
-@click.option("--as-approver-of", "requester", help="May the user decide on this person's request?")
-@click.option("--requester-group", "requester_groups", multiple=True, help="A user group that person is in.")
+@click.option("--user", required=True, help="The Slack user id of the person who acts.")
+@click.option("--profile", required=True, help="The profile.")
+@click.option("--duration", default="1h", show_default=True, help="The duration, such as 2h or 90m.")
+@click.option("--group", "groups", multiple=True, help="A Slack user group that the person is in. Repeatable.")
+@click.option("--email", help="The person's e-mail address, for policies that trust it.")
+@click.option("--at", "moment", help="The time of the decision, such as 2026-01-15T10:00:00Z. Default: now.")
+@click.option("--break-glass", "reason", help="Explain break-glass with this reason code instead of a request.")
+@click.option("--mfa", is_flag=True, help="Assume a verified MFA code.")
+@click.option("--as-approver-of", "requester", help="Explain whether the person may decide on this user's request.")
+@click.option(
+    "--requester-group",
+    "requester_groups",
+    multiple=True,
+    help="A Slack user group that the requester is in. Repeatable.",
+)
 def explain(  # noqa: PLR0913 - one argument for each option of the command.
     *,
     policy_path: str,
@@ -91,9 +101,9 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
     requester: str | None,
     requester_groups: tuple[str, ...],
 ) -> None:
-    """Say what the policy would decide, by which rule, and why."""
+    """Show what the policy decides, by which rule, and why."""
     if reason is not None and requester is not None:
-        raise click.UsageError("--break-glass and --as-approver-of are two different questions. Ask one at a time.")
+        raise click.UsageError("--break-glass and --as-approver-of can't be combined. Use one at a time.")
     loaded = _load(policy_path)
     with _plain_errors():
         actor = _actor(user, groups, email)
@@ -118,41 +128,41 @@ def _judge_decider(
     if asked.rule is None:
         raise InvalidInput(
             "as-approver-of",
-            f"{requester.id} may not ask for {profile}, so there is nothing to decide",
+            f"{requester.id} may not request {profile}, so there is no request to decide on",
             "Is --requester-group missing?",
         )
     return loaded.judge_decider("approve", approver, profile=profile, rule=asked.rule, requester=requester.id)
 
 
 def _describe(decision: Decision, loaded: Policy, profile: str, actor: Actor) -> Iterator[str]:
-    met, unmet = _marks()
+    ink = Ink.of_stdout()
     yield f"{decision.action} {profile}: {'allowed' if decision.is_allowed else 'refused'}"
     yield f"rule: {decision.rule or 'none'}"
-    yield from (_describe_condition(each, met, unmet) for each in decision.conditions)
+    yield from (_describe_condition(each, ink) for each in decision.conditions)
     if isinstance(decision, RequestDecision) and decision.is_allowed:
         yield f"approvals needed: {decision.required_approvals}, from {', '.join(loaded.approvers_for(profile, actor))}"
-        yield f"to be decided within: {format_duration(decision.decide_within)}"
+        yield f"expires if undecided after: {format_duration(decision.decide_within)}"
         if decision.auto_approval is not None:
-            yield f"approved at once: {'yes' if decision.auto_approval.is_allowed else 'no'}"
-            yield from (_describe_condition(each, met, unmet) for each in decision.auto_approval.conditions)
+            yield f"approved automatically: {'yes' if decision.auto_approval.is_allowed else 'no'}"
+            yield from (_describe_condition(each, ink) for each in decision.auto_approval.conditions)
     if isinstance(decision, BreakGlassDecision) and decision.is_allowed:
-        yield f"limits, judged when it happens: {_describe_limits(decision)}"
+        yield f"limits, checked when the glass is broken: {_describe_limits(decision)}"
     yield f"policy: {decision.policy_digest[:_DIGITS_SHOWN]}"
 
 
-def _describe_condition(condition: Condition, met: str, unmet: str) -> str:
-    return f"  {met if condition.is_met else unmet} {condition.text}"
+def _describe_condition(condition: Condition, ink: Ink) -> str:
+    return f"  {ink.met if condition.is_met else ink.unmet} {condition.text}"
 
 
 def _describe_limits(decision: BreakGlassDecision) -> str:
     limits = decision.limits
     window = format_duration(limits.quota_window)
     said = [
-        f"a pause of {format_duration(limits.cooldown)}" if limits.cooldown else "",
+        f"cooldown {format_duration(limits.cooldown)}" if limits.cooldown else "",
         f"{limits.max_per_user} per person in {window}" if limits.max_per_user else "",
         f"{limits.max_per_profile} per profile in {window}" if limits.max_per_profile else "",
     ]
-    return ", ".join(filter(None, said)) or "one live event per person and profile"
+    return ", ".join(filter(None, said)) or "one active event per person and profile"
 
 
 def _actor(user: str, groups: tuple[str, ...], email: str | None) -> Actor:
@@ -167,7 +177,7 @@ def _read_moment(text: str | None) -> datetime:
         return require_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError) as error:
         now = format_time(SystemClock().now())
-        raise InvalidInput("at", f"{text!r:.60} is not a time with its zone", f"Write it like {now}.") from error
+        raise InvalidInput("at", f"{text!r:.60} is not a time with a time zone", f"Write it like {now}.") from error
 
 
 def _read_reason(text: str) -> ReasonCode:
@@ -175,7 +185,7 @@ def _read_reason(text: str) -> ReasonCode:
         return ReasonCode(text)
     except ValueError as error:
         raise InvalidInput(
-            "break-glass", f"{text!r:.60} is not a reason", f"Write one of: {', '.join(ReasonCode)}."
+            "break-glass", f"{text!r:.60} is not a reason code", f"Use one of: {', '.join(ReasonCode)}."
         ) from error
 
 
@@ -194,16 +204,3 @@ def _plain_errors() -> Iterator[None]:
         yield
     except InvalidInput as error:
         raise click.UsageError(str(error)) from error
-
-
-def _marks() -> tuple[str, str]:
-    # A terminal that cannot write these two characters would end the command with an error of its encoding.
-    try:
-        "✓✗".encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        return "yes", "no"
-    return "✓", "✗"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,9 +1,10 @@
-"""`countersign serve`: run the bot until it is told to stop.
+"""`countersign serve`: run the bot until it is asked to stop.
 
-Invariant: a bad setting, token or policy ends it before anything is started, with one line. SIGTERM or SIGINT stops
-taking in, finishes what was acknowledged, and ends with 0, within a bound; a second one ends the process at once.
+Invariant: a bad setting, token or policy ends it with one line before anything is started. On SIGTERM or SIGINT it
+takes nothing new, finishes what was acknowledged, and exits with 0, within a bound. A second signal ends the process
+at once.
 
-Exit codes: 0 stopped as told, 1 Slack did not answer at the start, 2 what was given cannot be used, 3 the store, or
+Exit codes: 0 stopped as asked, 1 Slack did not answer at the start, 2 the input can't be used, 3 the store failed, or
 something acknowledged could not be finished in time.
 """
 
@@ -25,7 +26,7 @@ from bot.observability.logs import configure_logging
 from bot.settings import read_settings, read_slack_settings, secrets_of
 
 STOP_TIMEOUT_SECONDS: Final = 28.0
-"""Less than the 30 s that Kubernetes and ECS give before they kill."""
+"""Less than the 30 s that Kubernetes and ECS wait before they kill a process."""
 _NOT_FINISHED: Final = 3
 _SIGNALLED: Final = 128
 _log = logging.getLogger("countersign.serve")
@@ -33,16 +34,19 @@ _log = logging.getLogger("countersign.serve")
 
 @click.command()
 def serve() -> None:
-    """Run the bot: by Socket Mode, or over HTTP with COUNTERSIGN_LISTEN."""
-    # The other commands need neither Bolt nor a web server, which take as long to load as everything else.
+    """Run the bot, over Socket Mode or HTTP.
+
+    It uses HTTP if COUNTERSIGN_LISTEN is set, and Socket Mode otherwise.
+    """
+    # Bolt and the web server take as long to load as everything else, and the other commands don't need them.
     from bot.wiring import open_instance  # noqa: PLC0415 - see above
 
     settings = read_settings()
     slack = read_slack_settings().require_transport(settings.listen)
-    # Who runs it without one would seal the trail with a constant that anybody can read.
+    # Without a key, the trail would be sealed with a public constant.
     settings.require_audit_key()
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
-    told_to_stop = _listen_for_signals()
+    stop_requested = _listen_for_signals()
     instance = open_instance(settings, slack)
     instance.lifecycle.start()
     _log.info(
@@ -51,34 +55,34 @@ def serve() -> None:
         instance.transport_name,
         instance.policy_digest,
     )
-    told_to_stop.wait()
-    _log.info("stopping: what was acknowledged is finished first")
+    stop_requested.wait()
+    _log.info("stopping: finishing what was acknowledged")
     _stop(instance.lifecycle)
     _log.info("stopped")
 
 
 def _listen_for_signals() -> threading.Event:
-    """An event that the first SIGTERM or SIGINT sets. The second one ends the process."""
-    told = threading.Event()
+    """An event that the first SIGTERM or SIGINT sets. A second signal ends the process."""
+    requested = threading.Event()
 
-    def hear(number: int, _frame: FrameType | None) -> None:
-        if told.is_set():
+    def request_stop(number: int, _frame: FrameType | None) -> None:
+        if requested.is_set():
             os._exit(_SIGNALLED + number)
-        told.set()
+        requested.set()
 
     for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, hear)
-    return told
+        signal.signal(each, request_stop)
+    return requested
 
 
 def _stop(lifecycle: Lifecycle) -> None:
-    # On a thread of its own: whatever hangs, this process ends, and says that it did not finish.
+    # On a separate thread: even if something hangs, the process ends, and says that it did not finish.
     stopping = threading.Thread(target=lifecycle.stop, name="stopping", daemon=True)
     stopping.start()
     stopping.join(STOP_TIMEOUT_SECONDS)
     if stopping.is_alive():
         _log.error(
-            "not everything was finished within %d s; what was committed is told after the restart",
+            "some work was not finished within %d s; committed changes are delivered after the restart",
             STOP_TIMEOUT_SECONDS,
         )
         logging.shutdown()

@@ -1,6 +1,6 @@
-"""`countersign slack`: what is needed to create the app in Slack.
+"""`countersign slack`: what you need to create the app in Slack.
 
-Invariant: it asks Slack nothing and needs no setting.
+Invariant: it sends nothing to Slack and needs no setting.
 """
 
 from __future__ import annotations
@@ -17,6 +17,6 @@ def slack() -> None:
 
 @slack.command()
 def manifest() -> None:
-    """Print the app's manifest, to paste at https://api.slack.com/apps?new_app=1."""
-    # As bytes: in a file it is the same on every system, whatever encoding the terminal has.
+    """Print the app manifest, to paste at https://api.slack.com/apps?new_app=1."""
+    # As bytes, so that a redirected file is the same on every system, whatever the terminal's encoding.
     click.echo(read_manifest(), nl=False)

@@ -1,8 +1,8 @@
-"""`countersign sweep`: do once what `serve` does in the background, for cron or a scheduler.
+"""`countersign sweep`: one pass of the background work of `serve`, for cron or a scheduler.
 
-Invariant: it may run at any time, beside any number of others and beside `serve`; nothing is done twice.
+Invariant: it can run at any time, alongside `serve` and other sweeps; nothing is done twice.
 
-Exit codes: 0 done, 1 something could not be told and is parked, 2 what was given cannot be used, 3 the store.
+Exit codes: 0 done, 1 a notification was parked after failing, 2 the input can't be used, 3 the store failed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from bot.commands.opening import opened
+from bot.commands.opening import opened, store_option
+from bot.commands.terminal import count_of
 from bot.settings import read_settings, read_slack_settings
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 _PARKED: Final = 1
 
 
-@click.command()
-@click.option("--store", metavar="URL", help="Which store. Default: COUNTERSIGN_STORE.")
-@click.option("--retry-parked", is_flag=True, help="Begin with what could not be told: try all of it again.")
+@click.command(short_help="Run one background pass, for cron.")
+@store_option
+@click.option("--retry-parked", is_flag=True, help="Also retry the notifications that are parked.")
 def sweep(store: str | None, *, retry_parked: bool) -> None:
-    """End what is overdue, remind of what waits, tell what was not told yet, once."""
-    # The other commands do not need Slack's SDK, which takes long to load.
+    """Run one background pass: expire, send reminders, deliver pending notifications."""
+    # Slack's SDK is slow to load, and the other commands don't need it.
     from bot.wiring import build_services, build_sinks, build_sweeper, open_ports  # noqa: PLC0415 - see above
 
     settings = read_settings(store=store).require_audit_key()
@@ -35,7 +36,7 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
         ports = open_ports(settings, slack_settings, stores)
         sweeper = build_sweeper(build_services(ports), build_sinks(ports))
         if retry_parked:
-            click.echo(f"taken up again: {_count(sweeper.retry_parked(), 'entry')} that could not be told")
+            click.echo(f"retrying {count_of(sweeper.retry_parked(), 'failed notification')}")
         swept = sweeper.sweep()
     for line in _describe(swept):
         click.echo(line)
@@ -45,16 +46,12 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
 
 def _describe(swept: Swept) -> Iterator[str]:
     delivered = swept.delivered
-    yield f"expired: {_count(swept.expired_requests, 'request')}, {_count(swept.expired_events, 'break-glass event')}"
-    yield f"reminded of: {_count(swept.reminded, 'request')}, {_count(swept.reviews_reminded, 'review')}"
-    yield f"asked before the end of: {_count(swept.asked, 'break-glass event')}"
-    yield f"told: {_count(delivered.told, 'entry')}"
+    expired_events = count_of(swept.expired_events, "break-glass event")
+    yield f"expired: {count_of(swept.expired_requests, 'request')}, {expired_events}"
+    yield f"reminders: {count_of(swept.reminded, 'request')}, {count_of(swept.reviews_reminded, 'review')}"
+    yield f"asked before the end: {count_of(swept.asked, 'break-glass event')}"
+    yield f"delivered: {count_of(delivered.delivered, 'notification')}"
     if delivered.postponed:
-        yield f"put off: {_count(delivered.postponed, 'entry')}, to be tried again by the next sweep or by serve"
+        yield f"postponed: {count_of(delivered.postponed, 'notification')}, to be retried by the next sweep or by serve"
     if delivered.parked:
-        yield f"parked: {_count(delivered.parked, 'entry')}; `countersign doctor` says why, and what to do"
-
-
-def _count(number: int, thing: str) -> str:
-    plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
-    return f"{number:,} {thing if number == 1 else plural}"
+        yield f"parked: {count_of(delivered.parked, 'notification')}; `countersign doctor` shows the cause and the fix"

@@ -1,8 +1,8 @@
-"""`countersign tables`: make the tables that a store needs, check them, and print them for other tools.
+"""`countersign tables`: create or check the tables of a store, or print them for other tools.
 
-Invariant: `check` changes nothing, and `create` never deletes: what a person has to decide is named, with its fix.
+Invariant: `check` changes nothing, and `create` never deletes. What a person has to decide is reported, with its fix.
 
-Exit codes: 0 the tables are right, 1 something differs.
+Exit codes: 0 the tables are correct, 1 something differs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 import click
 
+from bot.commands.opening import store_option
 from bot.settings import read_settings
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.deployment import DEFAULT_PREFIX, Document, Role, cloudformation, iam_policy
@@ -23,47 +24,52 @@ from core.stores.sqlite.checking import find_problem
 from core.stores.sqlite.database import Database
 
 _DIFFERS: Final = 1
-_store_option = click.option("--store", metavar="URL", help="Which store. Default: COUNTERSIGN_STORE.")
-_key_option = click.option("--kms-key", metavar="KEY", help="A KMS key's id, ARN or alias. Default: the account's own.")
-_prefix_option = click.option("--prefix", default=DEFAULT_PREFIX, show_default=True, help="How the names begin.")
+_key_option = click.option(
+    "--kms-key", metavar="KEY", help="A KMS key's id, ARN or alias. Default: the AWS managed key."
+)
+_prefix_option = click.option(
+    "--prefix", default=DEFAULT_PREFIX, show_default=True, help="The prefix of the table names."
+)
 _role_option = click.option(
     "--role",
     type=click.Choice([each.value for each in Role]),
     default=Role.BOT.value,
     show_default=True,
-    help="Who calls DynamoDB.",
+    help="Who the policy is for.",
 )
 
 
 @click.group()
 def tables() -> None:
-    """Make or check the tables of the store."""
+    """Create or check the tables of the store."""
 
 
 @tables.command()
-@_store_option
+@store_option
 @_key_option
 def create(store: str | None, kms_key: str | None) -> None:
-    """Make what is missing, and put right what can be put right without loss."""
+    """Create what is missing, and fix what is safe to fix."""
     match _locate(store):
         case SqliteLocation(path):
             with closing(Database(path)):
-                click.echo(f"{path} is ready")
+                click.echo(f"{path} is ready to use.")
         case DynamoLocation() as location:
-            click.echo(f"Making the tables {location.prefix}-… in {location.region}; AWS may take a minute.", err=True)
-            _tell(location, _with_connection(location, kms_key, create_tables))
+            click.echo(
+                f"Creating the tables {location.prefix}-… in {location.region}. This can take a minute.", err=True
+            )
+            _report(location, _with_connection(location, kms_key, create_tables))
 
 
 @tables.command()
-@_store_option
+@store_option
 @_key_option
 def check(store: str | None, kms_key: str | None) -> None:
-    """Name every way in which the tables differ from what Countersign needs."""
+    """Check the tables against what Countersign needs."""
     match _locate(store):
         case SqliteLocation(path):
             _check_file(path)
         case DynamoLocation() as location:
-            _tell(location, _with_connection(location, kms_key, check_tables))
+            _report(location, _with_connection(location, kms_key, check_tables))
 
 
 @tables.command()
@@ -77,7 +83,7 @@ def template(prefix: str) -> None:
 @_role_option
 @_prefix_option
 def iam(role: str, prefix: str) -> None:
-    """Print the least that IAM has to allow."""
+    """Print the minimum IAM policy."""
     _print(iam_policy(Role(role), prefix))
 
 
@@ -90,17 +96,17 @@ def _with_connection(location: DynamoLocation, kms_key: str | None, work: Callab
         return work(connection, location.prefix, kms_key=kms_key or None)
 
 
-def _tell(location: DynamoLocation, report: TablesReport) -> None:
+def _report(location: DynamoLocation, report: TablesReport) -> None:
     for name in report.made:
-        click.echo(f"made      {name}")
+        click.echo(f"created   {name}")
     for repair in report.repaired:
         click.echo(f"repaired  {repair}")
     for difference in report.differences:
         click.echo(f"differs   {difference}")
-    for untold in report.untold:
-        click.echo(f"untold    this engine cannot tell {untold}")
+    for unknown in report.untold:
+        click.echo(f"unknown   this engine doesn't report {unknown}")
     if report.is_fine:
-        click.echo(f"The tables {location.prefix}-… in {location.region} are as they should be.")
+        click.echo(f"The tables {location.prefix}-… in {location.region} are set up correctly.")
     else:
         click.get_current_context().exit(_DIFFERS)
 
@@ -110,7 +116,7 @@ def _check_file(path: str) -> None:
     if problem:
         click.echo(f"differs   {problem}")
         click.get_current_context().exit(_DIFFERS)
-    click.echo(f"{path} is as it should be.")
+    click.echo(f"{path} is set up correctly.")
 
 
 def _print(document: Document) -> None:

@@ -1,6 +1,6 @@
-"""Calm text in a terminal: a little colour, marks, and columns that line up.
+"""Text in a terminal: a little colour, marks, aligned columns, and counts with their nouns.
 
-Invariant: without colour the same text comes out, letter for letter. Nothing here decides what is said.
+Invariant: with and without colour, the text is the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import click
 
 Mood = Literal["good", "bad", "quiet", "strong"]
 Cell = str | tuple[str, Mood]
-"""A text, or a text and how it is meant."""
+"""A text, or a text with a mood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Ink:
 
     @classmethod
     def of_stdout(cls) -> Ink:
-        """Colour on a terminal whose user did not set NO_COLOR; marks where the encoding has them."""
+        """Colour on a terminal unless NO_COLOR is set; plain marks where the encoding lacks the others."""
         is_colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         try:
             "✓✗·—".encode(sys.stdout.encoding or "utf-8")
@@ -38,7 +38,7 @@ class Ink:
         return cls(is_colored, "✓", "✗", "·")
 
     def paint(self, text: str, mood: Mood) -> str:
-        """The text, coloured where there is colour."""
+        """The text, coloured if this terminal shows colours."""
         if not self.is_colored:
             return text
         match mood:
@@ -56,7 +56,7 @@ class Ink:
         click.echo(line, color=self.is_colored)
 
     def columns(self, rows: Sequence[Sequence[Cell]], *, indent: int = 3, gap: int = 2) -> Iterator[str]:
-        """The rows as lines whose columns line up; the last column is as long as it is."""
+        """The rows as lines with aligned columns. The last column is not padded."""
         widths = [max(len(_text(cell)) for cell in column) for column in zip(*rows, strict=True)]
         for row in rows:
             last = len(row) - 1
@@ -69,6 +69,12 @@ class Ink:
     def _cell(self, cell: Cell, width: int) -> str:
         text = _text(cell).ljust(width)
         return text if isinstance(cell, str) else self.paint(text, cell[1])
+
+
+def count_of(number: int, noun: str) -> str:
+    """The number with its noun in the right form: `1 entry`, `2 entries`, `1,000 records`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def _text(cell: Cell) -> str:

@@ -1,1 +1,1 @@
-"""What `countersign doctor` looks at. A check changes nothing, posts nothing and raises nothing that it can explain."""
+"""The checks of `countersign doctor`. A check changes and posts nothing, and reports errors instead of raising them."""

@@ -1,6 +1,6 @@
-"""The checkup: every check, in the order in which one needs the other.
+"""The checkup: every check, each after those that it depends on.
 
-Invariant: a check that cannot be made says so or is left out, and never keeps the others from being made.
+Invariant: a check that can't be made says so or is skipped, and never prevents the others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.policy import Policy, load_policy
 
 
 def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
-    """Check everything; `store` is what the command line says instead of COUNTERSIGN_STORE."""
+    """Check everything. `store` is the option of the command line that overrides COUNTERSIGN_STORE."""
     settings: Settings | None = None
     slack: SlackSettings | None = None
     policy: Policy | None = None
@@ -51,7 +51,7 @@ def _bad_setting(error: InvalidInput) -> CheckResult:
 
 def _check_audit_key(settings: Settings) -> Iterator[CheckResult]:
     if settings.keyring.is_keyed:
-        yield fine(f"audit key: the trail is sealed with the key {settings.keyring.key_id}")
+        yield fine(f"audit key: the trail is sealed with key {settings.keyring.key_id}")
         return
     try:
         settings.require_audit_key()
@@ -78,7 +78,7 @@ def _check_slack(
     yield from checks.check_token()
     if not checks.is_known:
         return
-    yield from checks.check_scopes(is_email_trusted=policy is not None and policy.shape.identity.trust_email)
+    yield from checks.check_scopes(is_email_trusted=policy is not None and policy.document.identity.trust_email)
     yield from checks.check_clock()
     if settings is not None and settings.listen is None and slack.app_token is not None:
         yield from checks.check_app_token(slack.app_token)
@@ -88,10 +88,10 @@ def _check_slack(
 
 
 def _channels(policy: Policy) -> dict[str, list[str]]:
-    """Each channel with the profiles that are decided in it; and the one that hears of emergencies."""
+    """Each channel with the profiles whose requests go there, and the security channel."""
     channels: dict[str, list[str]] = {}
-    for name, profile in policy.shape.profiles.items():
+    for name, profile in policy.document.profiles.items():
         channels.setdefault(profile.channel, []).append(name)
-    if policy.security_channel is not None:
-        channels.setdefault(policy.security_channel, []).append("security")
+    if policy.notifications.security_channel is not None:
+        channels.setdefault(policy.notifications.security_channel, []).append("security")
     return channels

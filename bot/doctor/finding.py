@@ -1,6 +1,6 @@
-"""A finding: one line about one thing that was checked.
+"""A check result: one line about one thing that was checked.
 
-Invariant: what is wrong comes with what mends it, and a finding never holds a secret.
+Invariant: a problem comes with its fix, and a result never contains a secret.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Level(Enum):
-    """How it stands."""
+    """How serious a result is."""
 
     FINE = "fine"
     NOTE = "worth knowing"
@@ -19,27 +19,27 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was found, in words for an operator, and what to do about it."""
+    """What was found, in words for an operator, and how to fix it."""
 
     level: Level
     what: str
     fix: str = ""
 
     def __str__(self) -> str:
-        # One line, whatever a library put into it.
+        # One line, even if a library's message has several.
         return " ".join(f"{self.what.rstrip('.')}. {self.fix}".split()) if self.fix else " ".join(self.what.split())
 
 
 def fine(what: str) -> CheckResult:
-    """It is as it should be."""
+    """A check that passed."""
     return CheckResult(Level.FINE, what)
 
 
 def note(what: str, fix: str = "") -> CheckResult:
-    """It works, and somebody may want to know."""
+    """Something that works and is worth knowing."""
     return CheckResult(Level.NOTE, what, fix)
 
 
 def wrong(what: str, fix: str) -> CheckResult:
-    """It does not work, or will not."""
+    """Something that does not work, or will not."""
     return CheckResult(Level.WRONG, what, fix)

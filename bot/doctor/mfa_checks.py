@@ -1,6 +1,6 @@
-"""The second factors, where the policy asks for one: can they be read, and who of those that it names has none?
+"""MFA, where the policy requires it: can the secrets be read, and does everyone whom the policy names have one?
 
-Invariant: no secret is shown, and none is read of anybody whom the policy does not name.
+Invariant: no secret is shown, and only the secrets of people whom the policy names are read.
 """
 
 from __future__ import annotations
@@ -15,26 +15,28 @@ from core.errors import StoreError
 from core.policy import Policy
 
 _NOBODY: Final = UserId("U0NOBODY0")
-"""To ask for a secret that nobody has takes the same permission as to ask for one that somebody has."""
-_MOST_ASKED: Final = 100
+"""Looking up a secret that nobody has takes the same permission as looking up one that exists."""
+_MAX_ASKED: Final = 100
 
 
-def check_mfa(policy: Policy, place: str) -> Iterator[CheckResult]:
-    """Asks only where a rule says `mfa: required`. People who are named by a user group are not known here."""
-    if not any(rule.needs_code for rule in policy.shape.break_glass):
+def check_mfa(policy: Policy, secrets_location: str) -> Iterator[CheckResult]:
+    """Checks only if a rule says `mfa: required`. Members of a Slack user group are not known here."""
+    if not any(rule.needs_code for rule in policy.document.break_glass):
         return
-    secrets = open_secrets(place)
-    named = sorted(policy.named_for_codes())[:_MOST_ASKED]
+    secrets = open_secrets(secrets_location)
+    named = sorted(policy.named_for_codes())[:_MAX_ASKED]
     try:
         secrets.find(_NOBODY)
         missing = [person for person in named if secrets.find(person) is None]
     except StoreError as error:
-        yield wrong(f"second factors: {place}: {error}", "Without them no glass that asks for a code can be broken.")
+        yield wrong(
+            f"MFA: {secrets_location}: {error}", "Until this is fixed, break-glass that requires MFA is refused."
+        )
         return
     for person in missing:
         yield wrong(
-            f"second factors: {person} may break the glass with a code and has none",
-            f"Run countersign mfa enrol {person}",
+            f"MFA: {person} needs a code to break the glass, and is not enrolled",
+            f"Run: countersign mfa enrol {person}",
         )
     if not missing:
-        yield fine(f"second factors: {place} can be read")
+        yield fine(f"MFA: the secrets in {secrets_location} can be read")

@@ -1,52 +1,49 @@
-"""What Slack says of the tokens, the scopes, the user groups and the channels; and whether the clocks agree.
+"""What Slack says about the tokens, scopes, user groups and channels, and whether the clocks agree.
 
-Invariant: nothing is posted and nobody is told. Slack's answers are quoted by their error word only.
+Invariant: nothing is posted and nobody is notified. Of Slack's answers, only error codes are quoted.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException
 from typing import Any, Final
 
 from pydantic import SecretStr
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.slack.app_surface import SCOPES
-from bot.slack.errors import MEANINGS, End
+from bot.slack.errors import ERRORS, UNREADABLE, SlackToken, read_error
 from core.clock import Clock, require_utc
 
 CALL_TIMEOUT_SECONDS: Final = 10
 EMAIL_SCOPE: Final = "users:read.email"
-MOST_SKEW: Final = timedelta(seconds=30)
-"""Slack signs with its own clock and five minutes of patience; a deadline, and a code for break-glass, has less."""
-_WORD = re.compile(r"[a-z][a-z0-9_.:]{0,79}")
-_INVITE: Final = "Type /invite @Countersign in it."
+MAX_SKEW: Final = timedelta(seconds=30)
+"""Slack's signatures are valid for five minutes; deadlines and MFA codes tolerate less."""
+_INVITE: Final = "Type /invite @Countersign in the channel."
 
 
 class Unanswered(Exception):
-    """Slack refused or did not answer. `code` is its word, `fix` what an operator can do."""
+    """Slack refused or did not answer. `problem` says which, `fix` what an operator can do."""
 
-    def __init__(self, code: str, fix: str) -> None:
-        super().__init__(code)
-        self.code = code
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
         self.fix = fix
 
 
 class SlackChecks:
-    """Checks of one installation. `check_token` goes first: what it learns, the others use."""
+    """The checks of one installation. `check_token` comes first: the others use what it learns."""
 
     def __init__(self, token: SecretStr, api_url: str, clock: Clock) -> None:
         self._clock = clock
         self._api_url = api_url
-        # An operator would rather wait than be told to come back.
+        # An operator would rather wait than run the command again.
         patient = [RateLimitErrorRetryHandler(max_retry_count=2)]
         self._client = WebClient(
             token.get_secret_value(), base_url=api_url, timeout=CALL_TIMEOUT_SECONDS, retry_handlers=list(patient)
@@ -56,67 +53,63 @@ class SlackChecks:
         self.is_known = False
 
     def check_token(self) -> Iterator[CheckResult]:
-        """Whose token is it? Afterwards `is_known` says whether Slack knows it."""
+        """Whose token is it? Afterwards `is_known` says whether Slack accepted it."""
         try:
             with self._asking():
                 answer = self._client.auth_test()
         except Unanswered as refusal:
-            yield wrong(f"bot token: Slack answers {refusal.code}", refusal.fix)
+            yield wrong(f"bot token: {refusal.problem}", refusal.fix)
             return
         self.is_known = True
         self._headers = {str(name).lower(): str(value) for name, value in answer.headers.items()}
-        # Only a token of a whole organisation has to say which workspace it means.
+        # Only an organisation-wide token has to name the workspace.
         self._team_id = answer.get("team_id") if answer.get("enterprise_id") else None
-        yield fine(f"bot token: {answer.get('user')} in the workspace {answer.get('team')}, {answer.get('team_id')}")
+        yield fine(f"bot token: {answer.get('user')} in workspace {answer.get('team')}, {answer.get('team_id')}")
 
     def check_scopes(self, *, is_email_trusted: bool) -> Iterator[CheckResult]:
-        """Does the token have every scope that the bot's calls ask for, and no other one?"""
-        told = self._headers.get("x-oauth-scopes")
-        if told is None:
-            yield note("scopes: Slack does not say which ones the token has")
+        """Does the token have every scope that the bot's calls need, and no others?"""
+        listed = self._headers.get("x-oauth-scopes")
+        if listed is None:
+            yield note("scopes: Slack did not say which scopes the token has")
             return
-        granted = {each.strip() for each in told.split(",")} - {""}
+        granted = {each.strip() for each in listed.split(",")} - {""}
         wanted = SCOPES | ({EMAIL_SCOPE} if is_email_trusted else set())
         if missing := sorted(wanted - granted):
-            fix = "Add them to the app under OAuth & Permissions, install it again, and set its new SLACK_BOT_TOKEN."
-            yield wrong(f"scopes: the bot token lacks {', '.join(missing)}", fix)
+            fix = "Add them under OAuth & Permissions, reinstall the app, and set SLACK_BOT_TOKEN to its new token."
+            yield wrong(f"scopes: the bot token is missing {', '.join(missing)}", fix)
         if extra := sorted(granted - wanted - {EMAIL_SCOPE}):
-            yield note(f"scopes: the bot token has {', '.join(extra)} as well, which Countersign does not use")
+            yield note(f"scopes: the bot token also has {', '.join(extra)}, which Countersign doesn't use")
         if not missing:
             yield fine(f"scopes: {', '.join(sorted(wanted))}")
 
     def check_clock(self) -> Iterator[CheckResult]:
-        """Does this machine agree with Slack about the time?"""
-        there = _read_date(self._headers.get("date"))
-        if there is None:
-            yield note("clock: Slack does not say what time it is")
+        """Does this machine's clock agree with Slack's?"""
+        slack_time = _read_date(self._headers.get("date"))
+        if slack_time is None:
+            yield note("clock: Slack did not say what time it is")
             return
-        skew = self._clock.now() - there
-        if abs(skew) <= MOST_SKEW:
-            yield fine("clock: it agrees with Slack's")
+        skew = self._clock.now() - slack_time
+        if abs(skew) <= MAX_SKEW:
+            yield fine("clock: in sync with Slack")
             return
         way = "ahead of" if skew > timedelta() else "behind"
         yield wrong(
             f"clock: this machine is {abs(skew) // timedelta(seconds=1)} s {way} Slack",
-            "Deadlines are judged by it, and over HTTP it makes Slack's signatures look old. Let NTP set it.",
+            "Deadlines depend on it, and over HTTP valid signatures can look expired. Synchronize it with NTP.",
         )
 
     def check_app_token(self, token: SecretStr) -> Iterator[CheckResult]:
-        """Does Slack let this token open a websocket? None is opened."""
+        """Does Slack let this token open a WebSocket? None is opened."""
         try:
-            with self._asking():
+            with self._asking(SlackToken.APP):
                 self._client.apps_connections_open(app_token=token.get_secret_value())
         except Unanswered as refusal:
-            yield wrong(
-                f"app token: Slack answers {refusal.code}",
-                "Generate one with the scope connections:write under Basic Information, App-Level Tokens, and set "
-                "SLACK_APP_TOKEN; or check that Socket Mode is on.",
-            )
+            yield wrong(f"app token: {refusal.problem}", refusal.fix)
         else:
-            yield fine("app token: Socket Mode may connect")
+            yield fine("app token: Socket Mode can connect")
 
     def check_user_groups(self, named: Iterable[str]) -> Iterator[CheckResult]:
-        """Does Slack have the user groups that the policy names, and is somebody in each? One call for all of them."""
+        """Does each user group in the policy exist in Slack, with members? One call for all of them."""
         wanted = sorted(named)
         if not wanted:
             return
@@ -125,7 +118,7 @@ class SlackChecks:
                 answer = self._client.usergroups_list(include_disabled=True, include_count=True, team_id=self._team_id)
                 found = {str(group["id"]): group for group in answer["usergroups"]}
         except Unanswered as refusal:
-            yield wrong(f"user groups: Slack answers {refusal.code}", refusal.fix)
+            yield wrong(f"user groups: {refusal.problem}", refusal.fix)
             return
         problems = [finding for each in wanted if (finding := _judge_group(each, found.get(each))) is not None]
         yield from problems
@@ -133,7 +126,7 @@ class SlackChecks:
             yield fine(f"user groups: {', '.join(wanted)}")
 
     def check_channels(self, profiles_of: Mapping[str, Iterable[str]]) -> Iterator[CheckResult]:
-        """Can the bot post in each of these channels? `profiles_of` says whose they are."""
+        """Can the bot post in each of these channels? `profiles_of` names the profiles of each channel."""
         for channel, profiles in sorted(profiles_of.items()):
             name = f"channel {channel} ({', '.join(profiles)})"
             try:
@@ -141,57 +134,45 @@ class SlackChecks:
                     shown = self._client.conversations_info(channel=channel)["channel"]
                     yield from _judge_channel(name, shown)
             except Unanswered as refusal:
-                yield wrong(f"{name}: Slack answers {refusal.code}", refusal.fix)
+                yield wrong(f"{name}: {refusal.problem}", refusal.fix)
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _asking(self, token: SlackToken = SlackToken.BOT) -> Iterator[None]:
         try:
             yield
-        except SlackApiError as error:
-            raise _explain(error) from error
-        except (SlackClientError, OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError) as error:
-            # The last four are what the SDK and we raise for an answer that does not look like Slack's.
-            fix = f"Check that this machine can reach {self._api_url}, through its proxy if it has one."
-            raise Unanswered(f"nothing that can be read ({type(error).__name__})", fix) from error
-
-
-def _explain(error: SlackApiError) -> Unanswered:
-    answer, status = error.response.data, error.response.status_code
-    code = str(answer.get("error", "")) if isinstance(answer, dict) else ""
-    if not _WORD.fullmatch(code):
-        # Not Slack's JSON: something on the way answered, and its text is not ours.
-        return Unanswered(f"HTTP {status}", "Check that no proxy answers in Slack's place, and run this again.")
-    if code == "missing_scope" and isinstance(answer, dict) and _WORD.fullmatch(str(answer.get("needed"))):
-        code = f"missing_scope ({answer['needed']})"
-        return Unanswered(code, MEANINGS["missing_scope"].fix)
-    meaning = MEANINGS.get(code)
-    is_mendable = meaning is not None and meaning.end is End.MEND
-    return Unanswered(code, meaning.fix if meaning is not None and is_mendable else "Run this again in a minute.")
+        except UNREADABLE as error:
+            failure = read_error(error, self._clock.now(), token)
+            if isinstance(error, SlackApiError):
+                raise Unanswered(f"Slack answered {failure.label}", failure.fix) from error
+            fix = f"Check that this machine can reach {self._api_url}, through its proxy if it uses one."
+            raise Unanswered(f"no usable answer from Slack ({failure.label})", fix) from error
 
 
 def _judge_group(group_id: str, group: Any) -> CheckResult | None:  # noqa: ANN401 - Slack's JSON
     name = f"user group {group_id}"
     if group is None:
-        return wrong(f"{name}: Slack has none", "Correct the policy; the id is in the group's address in Slack.")
+        return wrong(
+            f"{name}: it does not exist in Slack", "Correct the policy. The id is part of the group's address in Slack."
+        )
     name = f"{name} (@{group.get('handle')})"
     if group.get("date_delete"):
-        return wrong(f"{name}: it is disabled, so nobody counts as a member", "Enable it, or correct the policy.")
-    # Slack's documentation has it as text, its answers as a number.
+        return wrong(f"{name}: it is disabled, so it has no members", "Enable it, or correct the policy.")
+    # A string in Slack's documentation, a number in its answers.
     if str(group.get("user_count")) == "0":
-        return wrong(f"{name}: nobody is in it", "Add people to it, or correct the policy.")
+        return wrong(f"{name}: it has no members", "Add people to it, or correct the policy.")
     return None
 
 
 def _judge_channel(name: str, shown: Any) -> Iterator[CheckResult]:  # noqa: ANN401 - Slack's JSON
     name = f"{name} #{shown['name']}" if shown.get("name") else name
     if shown.get("is_archived"):
-        yield wrong(f"{name}: it is archived", MEANINGS["is_archived"].fix)
+        yield wrong(f"{name}: it is archived", ERRORS["is_archived"].fix)
     elif not shown.get("is_member"):
-        yield wrong(f"{name}: the bot is not in it", _INVITE)
+        yield wrong(f"{name}: the bot is not in it", ERRORS["not_in_channel"].fix)
     else:
         yield fine(f"{name}: the bot is in it")
     if shown.get("is_ext_shared"):
-        yield note(f"{name}: it is shared with another company, whose people see every request in it")
+        yield note(f"{name}: it is shared with another company, whose people can read every request in it")
 
 
 def _read_date(header: str | None) -> datetime | None:

@@ -1,6 +1,6 @@
-"""The store as an operator needs it: its tables, what waits to be told for too long, and what could not be told.
+"""The store: its tables, notifications that are pending for too long, and those that could not be delivered.
 
-Invariant: nothing is made, mended or taken up again here; a file that is missing stays missing.
+Invariant: nothing is created, fixed or retried here. A missing file stays missing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bot.settings import Settings
 from core.clock import Clock
 from core.duration import format_duration
 from core.errors import StoreError, StoreMisconfigured
-from core.outbox.outbox import LONGEST_PAUSE
+from core.outbox.outbox import MAX_PAUSE
 from core.stores.base import Stores
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.tables import check_tables
@@ -25,9 +25,9 @@ from core.stores.opening import DynamoLocation, SqliteLocation, open_stores, rea
 from core.stores.outbox import Delivery
 from core.stores.sqlite.checking import find_problem
 
-WAITS_TOO_LONG: Final = timedelta(minutes=10)
-"""What passes by itself, such as a pause that Slack asks for, is over by then."""
-_MOST_COUNTED: Final = 1_000
+OVERDUE_AFTER: Final = timedelta(minutes=10)
+"""By then, temporary causes such as a rate limit of Slack's have passed."""
+_MAX_COUNTED: Final = 1_000
 _MAX_SHOWN: Final = 5
 _ACCESS_DENIED: Final = "AccessDenied"
 
@@ -48,30 +48,30 @@ def check_store(settings: Settings, clock: Clock) -> Iterator[CheckResult]:
 
 
 def check_outbox(stores: Stores, clock: Clock) -> Iterator[CheckResult]:
-    """Is anybody told, and was anybody not? Raises StoreError."""
-    backlog, now = stores.audit.measure_backlog(_MOST_COUNTED), clock.now()
-    waiting = _count(backlog.waiting, "change")
+    """Are notifications delivered in time, and is any parked? Raises StoreError."""
+    backlog, now = stores.outbox.measure_backlog(_MAX_COUNTED), clock.now()
+    pending = _count(backlog.waiting, "notification")
     age = now - backlog.oldest_at if backlog.oldest_at is not None else timedelta()
-    if age > WAITS_TOO_LONG:
+    if age > OVERDUE_AFTER:
         yield wrong(
-            f"outbox: {waiting} still to be told, the oldest for {format_duration(age - age % timedelta(minutes=1))}",
-            "Start `countersign serve`, or run `countersign sweep`; if one of them runs, its log says why.",
+            f"outbox: {pending} pending, the oldest for {format_duration(age - age % timedelta(minutes=1))}",
+            "Start `countersign serve` or run `countersign sweep`. If one of them is running, its log has the cause.",
         )
-        # What was put off is due again within the longest pause.
-        yield from _problems("still tried", stores.audit.iterate_due(now + LONGEST_PAUSE))
+        # What was postponed is due again within the longest pause.
+        yield from _problems("still retrying", stores.outbox.iterate_due(now + MAX_PAUSE))
     else:
-        yield fine(f"outbox: {waiting} on the way" if backlog.waiting else "outbox: everything was told")
+        yield fine(f"outbox: {pending} on the way" if backlog.waiting else "outbox: everything was delivered")
     if backlog.parked:
         yield wrong(
-            f"outbox: {_count(backlog.parked, 'change')} could not be told, and nobody tries any more",
-            "Mend what the next lines say, then run `countersign sweep --retry-parked`.",
+            f"outbox: {_count(backlog.parked, 'notification')} could not be delivered and won't be retried",
+            "Fix the problems below, then run `countersign sweep --retry-parked`.",
         )
-        yield from _problems("not told", stores.audit.iterate_parked())
+        yield from _problems("not delivered", stores.outbox.iterate_parked())
 
 
 def _problems(what: str, deliveries: Iterable[Delivery]) -> Iterator[CheckResult]:
-    """Each problem once, the most frequent first: it says by itself how to mend it."""
-    problems = Counter(each.problem for each in islice(deliveries, _MOST_COUNTED) if each.problem)
+    """Each problem once, the most frequent first. The text of a problem includes its fix."""
+    problems = Counter(each.problem for each in islice(deliveries, _MAX_COUNTED) if each.problem)
     for problem, times in problems.most_common(_MAX_SHOWN):
         yield note(f"{what}: {problem}" + (f" ({times} times)" if times > 1 else ""))
     if len(problems) > _MAX_SHOWN:
@@ -92,8 +92,8 @@ def _check_tables(location: DynamoLocation) -> Iterator[CheckResult]:
         if _ACCESS_DENIED not in error.problem:
             yield _explain(error)
             return
-        # That is how deploy/iam-policy.json has it: the bot reads and writes, and describes nothing.
-        yield note(f"store: these credentials may not describe {name}, so `countersign tables check` needs others")
+        # deploy/iam-policy.json lets the bot read and write items, not describe tables.
+        yield note(f"store: these credentials may not describe {name}. Run `countersign tables check` as an operator")
         return
     except StoreError as error:
         yield _explain(error)
@@ -111,5 +111,5 @@ def _explain(error: StoreError) -> CheckResult:
 
 
 def _count(number: int, thing: str) -> str:
-    shown = f"{number:,}" if number < _MOST_COUNTED else f"{number:,} or more"
+    shown = f"{number:,}" if number < _MAX_COUNTED else f"{number:,} or more"
     return f"{shown} {thing}" if number == 1 else f"{shown} {thing}s"

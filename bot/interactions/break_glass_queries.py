@@ -114,4 +114,4 @@ class BreakGlassQueries:
                 yield EventRow(event, self._due(event), may_review=True)
 
     def _due(self, event: BreakGlassEvent) -> datetime:
-        return event.review_due_at(self._policy.current().times_of(event.rule).review_within)
+        return event.review_due_at(self._policy.current().notifications.times_of(event.rule).review_within)

@@ -10,16 +10,15 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.webhook import WebhookClient
 
 from bot.interactions.interaction import Interaction
 from bot.slack import client as slack_client
+from bot.slack.errors import UNREACHABLE, ErrorKind, read_error
 from bot.views.block_kit import Block, Message
 from bot.views.replies import NO_FORM, notice, reply
 from core.errors import CountersignError
@@ -28,8 +27,6 @@ WORKERS: Final = 16
 TIMEOUT_SECONDS: Final = 10
 _DOMAINS: Final = (".slack.com", ".slack-gov.com")
 """Where Slack's response_urls are; a local Slack's are where its API is."""
-_UNREACHABLE: Final = (SlackClientError, OSError, HTTPException, ValueError)
-"""What slack_sdk lets through: its own errors, the network's, and an answer that is no JSON."""
 
 _log = logging.getLogger("countersign.replies")
 
@@ -119,11 +116,11 @@ class ReplySender:
             answer = WebhookClient(url, timeout=TIMEOUT_SECONDS, retry_handlers=[]).send(
                 **said, response_type="ephemeral", replace_original=in_place
             )
-        except _UNREACHABLE as error:
-            _log.warning("an answer did not reach Slack: %s", type(error).__name__)
+        except UNREACHABLE as error:
+            _log.warning("a reply did not reach Slack: %s", read_error(error).label)
             return False
         if answer.status_code != HTTPStatus.OK:
-            _log.warning("an answer was refused by Slack: %d", answer.status_code)
+            _log.warning("Slack refused a reply: HTTP %d", answer.status_code)
         return answer.status_code == HTTPStatus.OK
 
     @staticmethod
@@ -131,13 +128,10 @@ class ReplySender:
         """True when Slack did not do it; why is in the log."""
         try:
             call()
-        except SlackApiError as error:
-            answer = error.response.data
-            code = answer.get("error") if isinstance(answer, dict) else error.response.status_code
-            _log.warning("an answer was refused by Slack: %.60r", code)
-            return True
-        except _UNREACHABLE as error:
-            _log.warning("an answer did not reach Slack: %s", type(error).__name__)
+        except UNREACHABLE as error:
+            failure = read_error(error)
+            level = logging.ERROR if failure.kind is ErrorKind.OPERATOR else logging.WARNING
+            _log.log(level, "Slack did not take a reply: %s. %s", failure.label, failure.fix)
             return True
         return False
 

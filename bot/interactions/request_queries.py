@@ -19,7 +19,7 @@ from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from core.actor import Actor
 from core.clock import Clock
 from core.policy import PolicySource
-from core.policy.principals import Selector
+from core.policy.principals import PrincipalSelector
 from core.request import Request, RequestStatus
 from core.stores.base import DEFAULT_LIMIT, RequestStore
 
@@ -75,7 +75,7 @@ class RequestQueries:
                     description=profile.description,
                     max_duration=terms.max_duration,
                     required_approvals=terms.required_approvals,
-                    approvers=_others(policy.deciders_of(terms.name), person),
+                    approvers=_others(policy.notifications.deciders_of(terms.name), person),
                 )
 
     def _mine(self, person: Actor) -> Iterator[RequestRow]:
@@ -96,6 +96,6 @@ class RequestQueries:
         return decision.is_allowed
 
 
-def _others(deciders: frozenset[Selector], person: Actor) -> tuple[str, ...]:
+def _others(deciders: frozenset[PrincipalSelector], person: Actor) -> tuple[str, ...]:
     """Everybody who decides but this person, who never decides on their own request."""
     return tuple(sorted(each.value for each in deciders if each.value != person.id))

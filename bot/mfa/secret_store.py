@@ -63,25 +63,23 @@ def read_location(text: str) -> FileLocation | ParameterLocation:
     try:
         parts = urlsplit(text)
     except ValueError as error:
-        raise InvalidInput("mfa secrets", f"{text!r:.200} is no place for secrets", _FIX) from error
+        raise InvalidInput("mfa secrets", f"{text!r:.200} is not a path or an ssm:// URL", _FIX) from error
     if parts.scheme == "ssm":
         if not _REGION.fullmatch(parts.netloc):
             raise InvalidInput("mfa secrets", f"{parts.netloc!r:.60} is not an AWS region", _FIX)
         path = parts.path.rstrip("/")
         # SSM refuses names that begin with these two.
         if not _PARAMETERS.fullmatch(path) or path.lower().startswith(("/aws", "/ssm")):
-            raise InvalidInput("mfa secrets", f"{parts.path!r:.60} cannot be a path of parameters", _FIX)
+            raise InvalidInput("mfa secrets", f"{parts.path!r:.60} is not a valid parameter path", _FIX)
         return ParameterLocation(parts.netloc, path, _read_endpoint(parts.query))
     if parts.scheme or not text.strip() or "\0" in text or text.endswith("/"):
-        raise InvalidInput("mfa secrets", f"{text!r:.200} names no file", _FIX)
+        raise InvalidInput("mfa secrets", f"{text!r:.200} is not a file path", _FIX)
     return FileLocation(text)
 
 
 def already_enrolled(person: UserId) -> InvalidInput:
     """The error that says that somebody has a secret already."""
-    return InvalidInput(
-        "user", f"{person} has a second factor already", "With --replace they get a new one, and the old one ends."
-    )
+    return InvalidInput("user", f"{person} is already enrolled", "To replace their secret, add --replace.")
 
 
 def _read_endpoint(query: str) -> str | None:

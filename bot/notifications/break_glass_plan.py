@@ -42,14 +42,14 @@ def break_glass_notifier(events: BreakGlassStore) -> Notifier[BreakGlassEvent]:
 
 def tell_refusal(entry: AuditEntry, policy: Policy) -> Post | None:
     """What the security channel is told of an attempt that was refused; None: nothing."""
-    if entry.event is not AuditAction.INVOKE_REFUSED or policy.security_channel is None:
+    if entry.event is not AuditAction.INVOKE_REFUSED or policy.notifications.security_channel is None:
         return None
-    return Post("refused", policy.security_channel, refused(entry))
+    return Post("refused", policy.notifications.security_channel, refused(entry))
 
 
 def _draw(event: BreakGlassEvent, policy: Policy, now: datetime) -> Message:
-    due = event.review_due_at(policy.times_of(event.rule).review_within)
-    return break_glass_card(event, now, mention_all(policy.mentioned_by(event.rule)), due)
+    due = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
+    return break_glass_card(event, now, mention_all(policy.notifications.mentioned_by(event.rule)), due)
 
 
 def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:
@@ -82,8 +82,8 @@ def _reviewed(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Not
 def _reminder(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
     if not event.is_waiting_for_review:
         return NotificationPlan()
-    due_at = event.review_due_at(policy.times_of(event.rule).review_within)
-    reviewers = mention_deciders(policy.reviewers_of(event.profile), leave_out={event.invoker})
+    due_at = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
+    reviewers = mention_deciders(policy.notifications.reviewers_of(event.profile), leave_out={event.invoker})
     overdue = review_overdue(event, reviewers, due_at)
     return NotificationPlan(reply=overdue, posts=_to_security(entry, policy, overdue))
 
@@ -95,12 +95,12 @@ def _outcome(event: BreakGlassEvent, policy: Policy) -> tuple[DirectMessage, ...
 
 
 def _to_security(entry: AuditEntry, policy: Policy, message: Message) -> tuple[Post, ...]:
-    channel = policy.security_channel
+    channel = policy.notifications.security_channel
     return (Post(str(entry.seq), channel, message),) if channel is not None else ()
 
 
 def _channel_of(event: BreakGlassEvent, policy: Policy) -> str | None:
-    profile = policy.shape.profiles.get(event.profile)
+    profile = policy.document.profiles.get(event.profile)
     return profile.channel if profile is not None else None
 
 

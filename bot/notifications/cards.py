@@ -15,7 +15,8 @@ from typing import Any, Final
 from bot.notifications.plan import Notifier
 from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
-from bot.slack.errors import SlackFailed
+from bot.notifications.slack_failed import SlackFailed
+from bot.slack.errors import CHANNEL_CLOSED, MESSAGE_GONE
 from bot.slack.retry_after import FIX_PAUSE
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput
@@ -25,10 +26,6 @@ from core.stores.messages import MessageRef
 
 CARD: Final = "card"
 """The name under which a card's place is kept."""
-_GONE: Final = frozenset({"cant_update_message", "edit_window_closed", "message_not_found"})
-"""This message can never be rewritten; a new one takes its place."""
-CLOSED: Final = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
-"""Nothing can be written in this channel; where the policy names another one by now, the card moves there."""
 _log = logging.getLogger("countersign.slack")
 
 
@@ -82,7 +79,7 @@ class Cards:
             try:
                 calls.rewrite(ref, card, "the card")
             except SlackFailed as failure:
-                if failure.code not in _GONE:
+                if failure.code not in MESSAGE_GONE:
                     raise
                 _log.info("%s: a card is gone from %s: %s", record.chain, ref.channel, failure.code)
 
@@ -103,9 +100,10 @@ class Cards:
         return posted
 
     def _is_lost(self, record: Record, ref: MessageRef, failure: SlackFailed, copy_in: str | None) -> bool:
-        if failure.code in _GONE:
+        if failure.code in MESSAGE_GONE:
             return True
-        return failure.code in CLOSED and copy_in is None and self._channel_of(record) != ref.channel
+        # Where the policy names another channel by now, the card moves there.
+        return failure.code in CHANNEL_CLOSED and copy_in is None and self._channel_of(record) != ref.channel
 
     def _channel_of(self, record: Record) -> str:
         try:

@@ -33,7 +33,7 @@ def _draw(request: Request, policy: Policy, now: datetime) -> Message:
 def _mention_deciders(request: Request, policy: Policy) -> str:
     """Those who may still decide: neither the requester nor whoever voted."""
     voters = (approval.approver for approval in request.approvals)
-    return mention_deciders(policy.deciders_of(request.rule), leave_out={request.requester, *voters})
+    return mention_deciders(policy.notifications.deciders_of(request.rule), leave_out={request.requester, *voters})
 
 
 def _submitted(_entry: AuditEntry, request: Request, policy: Policy) -> NotificationPlan:
@@ -57,7 +57,7 @@ def _end(_entry: AuditEntry, request: Request, policy: Policy) -> NotificationPl
 def _outcome(request: Request, policy: Policy) -> tuple[DirectMessage, ...]:
     if request.status in {RequestStatus.PENDING, RequestStatus.CANCELLED}:
         return ()
-    profile = policy.shape.profiles.get(request.profile)
+    profile = policy.document.profiles.get(request.profile)
     where = profile.channel if profile is not None else None
     return (DirectMessage("outcome", request.requester, outcome(request, where)),)
 

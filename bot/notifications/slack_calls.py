@@ -10,15 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
 from typing import Final
 
 from pydantic import SecretStr
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.notifications.slack_failed import SlackFailed, out_of_time, refused
 from bot.slack import client as slack_client
-from bot.slack.errors import SlackFailed, out_of_time, refused, unanswered
+from bot.slack.errors import UNREADABLE
 from bot.views.block_kit import Message
 from core.actor import UserId
 from core.clock import Clock
@@ -88,8 +87,5 @@ class SlackCalls:
 def _translating(doing: str, clock: Clock) -> Iterator[None]:
     try:
         yield
-    except SlackApiError as error:
+    except UNREADABLE as error:
         raise refused(doing, error, clock.now()) from error
-    except (SlackClientError, OSError, HTTPException, ValueError, LookupError, TypeError) as error:
-        # The last three are what the SDK and pydantic raise for an answer that does not look like Slack's.
-        raise unanswered(doing, error) from error

@@ -18,12 +18,13 @@ from typing import Any, Final
 from slack_sdk import WebClient
 
 from bot.notifications.break_glass_plan import break_glass_notifier, tell_refusal
-from bot.notifications.cards import CARD, CLOSED, Cards, copy_name
+from bot.notifications.cards import CARD, Cards, copy_name
 from bot.notifications.plan import DirectMessage, Notifier, Post
 from bot.notifications.posted import PostedMessages
 from bot.notifications.request_plan import request_notifier
 from bot.notifications.slack_calls import DELIVERY_TIMEOUT_SECONDS, SlackCalls
-from bot.slack.errors import SlackFailed
+from bot.notifications.slack_failed import SlackFailed
+from bot.slack.errors import CHANNEL_CLOSED
 from core.audit.trail import REFUSALS_KIND, AuditEntry
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
@@ -58,7 +59,7 @@ class SlackSink:
         self._policy = policy
         self._clock = clock
         self._seconds = seconds
-        self._posted = PostedMessages(stores.audit)
+        self._posted = PostedMessages(stores.messages)
         self._cards = Cards(self._posted, policy, clock)
         self._notifiers: Mapping[str, Notifier[Any]] = {
             BreakGlassEvent.KIND: break_glass_notifier(stores.break_glass),
@@ -133,7 +134,7 @@ class SlackSink:
         try:
             return self._cards.show(calls, notifier, record, ref, copy_in=channel)
         except SlackFailed as failure:
-            if failure.code not in CLOSED:
+            if failure.code not in CHANNEL_CLOSED:
                 raise
             _log.info("%s: no card in %s, where it was declared: %s", record.chain, channel, failure.code)
             return None

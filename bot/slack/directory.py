@@ -11,15 +11,25 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from http.client import HTTPException
 from typing import Any, Final, TypeVar
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 
 from bot.slack import client as slack_client
 from bot.slack.coalescing_cache import CoalescingCache, TooManyLookups
+from bot.slack.errors import (
+    MAX_PAUSE,
+    NO_SUCH_GROUP,
+    NO_SUCH_PERSON,
+    RATE_LIMITED,
+    UNREADABLE,
+    ErrorKind,
+    SlackError,
+    read_error,
+)
 from bot.slack.membership import Member, Outsider, read_membership
+from bot.slack.retry_after import MIN_PAUSE
 from core.actor import Actor, UserGroupId, UserId, check_user_id
 from core.clock import Clock
 from core.errors import InvalidInput, NotAllowed
@@ -30,24 +40,14 @@ ANSWER_TIMEOUT_SECONDS: Final = 1.0
 CALL_TIMEOUT_SECONDS: Final = 4
 """How long a call may take all the same: an answer that is late for this click is at hand for the next."""
 WORKERS: Final = 8
-MAX_PAUSE: Final = timedelta(minutes=5)
-"""Slack asks for a minute at most; a longer Retry-After is not believed."""
 
 TOO_SLOW: Final = "Slack did not say in time who you are; please try again in a moment"
 UNREACHABLE: Final = "Slack could not say who you are; please try again in a minute"
 BUSY: Final = "too much is going on at once; please try again in a moment"
 UNKNOWN: Final = "Slack knows no such person here; only members of this workspace can act"
 ELSEWHERE: Final = "only members of this workspace can act here; ask one of them to do it"
-_OPERATOR: Final = "Slack does not let Countersign look people up ({}); ask its operator to run `countersign doctor`"
-_PAUSED: Final = "Slack answers no more questions about people at the moment; please try again in {} seconds"
-_NOBODY: Final = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
-_OPERATORS_TASK: Final = frozenset(
-    {
-        "access_denied", "account_inactive", "invalid_auth", "missing_scope", "no_permission", "not_allowed_token_type",
-        "not_authed", "org_login_required", "plan_upgrade_required", "team_access_not_granted", "token_expired",
-        "token_revoked",
-    }
-)  # fmt: skip
+_OPERATOR: Final = "Slack doesn't let Countersign look people up ({}); ask its operator to run `countersign doctor`"
+_PAUSED: Final = "Slack is rate-limiting user lookups; please try again in {} seconds"
 
 _LOG = logging.getLogger("countersign.identity")
 
@@ -141,7 +141,7 @@ class SlackDirectory:
             try:
                 members = self._client.usergroups_users_list(usergroup=group_id, team_id=where).get("users")
             except SlackApiError as error:
-                if _code(error) != "no_such_subteam":
+                if read_error(error).code != NO_SUCH_GROUP:
                     raise
                 # Slack does know: the group was disabled or never was, so it has no members.
                 _LOG.error("the policy names the user group %s, which Slack does not have", group_id)
@@ -158,27 +158,21 @@ class SlackDirectory:
             raise _refused(_PAUSED.format(max(1, round(pause.total_seconds()))))
         try:
             yield
-        except SlackApiError as error:
-            raise self._explain(method, error) from error
-        except (SlackClientError, OSError, HTTPException, ValueError, LookupError, AttributeError) as error:
-            # The last three are what the SDK and we raise for an answer that does not look like Slack's. Their text
-            # may quote what was answered about a person, so it is not logged.
-            _LOG.warning("%s was not answered: %s", method, type(error).__name__)
-            raise _refused(UNREACHABLE) from error
+        except UNREADABLE as error:
+            raise self._explain(method, read_error(error, self._clock.now())) from error
 
-    def _explain(self, method: str, error: SlackApiError) -> NotAllowed:
-        code = _code(error)
-        if error.response.status_code == 429 or code == "ratelimited":  # noqa: PLR2004
-            pause = _retry_after(error)
+    def _explain(self, method: str, error: SlackError) -> NotAllowed:
+        if error.code in RATE_LIMITED:
+            pause = error.retry_after or MIN_PAUSE
             self._paused_until[method] = self._clock.now() + pause
             _LOG.warning("%s is rate limited for %d s", method, pause.total_seconds())
             return _refused(_PAUSED.format(round(pause.total_seconds())))
-        if code in _NOBODY:
+        if error.code in NO_SUCH_PERSON:
             return _refused(UNKNOWN)
-        if code in _OPERATORS_TASK:
-            _LOG.error("%s is refused: %s", method, code)
-            return _refused(_OPERATOR.format(code))
-        _LOG.warning("%s failed: %.60r", method, code)
+        if error.kind is ErrorKind.OPERATOR:
+            _LOG.error("%s is refused: %s. %s", method, error.label, error.fix)
+            return _refused(_OPERATOR.format(error.label))
+        _LOG.warning("%s failed: %s", method, error.label)
         return _refused(UNREACHABLE)
 
 
@@ -204,17 +198,6 @@ def _settled(question: Future[Found]) -> Found:
         raise NotAllowed(error.action, error.reasons) from error
     except (TooManyLookups, CancelledError) as error:
         raise _refused(BUSY) from error
-
-
-def _code(error: SlackApiError) -> str:
-    answer = error.response.data
-    return str(answer.get("error", "")) if isinstance(answer, dict) else ""
-
-
-def _retry_after(error: SlackApiError) -> timedelta:
-    told = str(error.response.headers.get("Retry-After", ""))
-    seconds = int(told) if told.isascii() and told.isdecimal() and len(told) < 10 else 1  # noqa: PLR2004
-    return min(max(timedelta(seconds=seconds), timedelta(seconds=1)), MAX_PAUSE)
 
 
 def _refused(reason: str) -> NotAllowed:

@@ -15,6 +15,7 @@ from slack_sdk import WebClient
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from bot.slack.errors import ErrorKind, read_disconnect
 from bot.slack.payloads import get_str
 
 OPEN_TIMEOUT_SECONDS: Final = 10.0
@@ -23,10 +24,6 @@ PING_SECONDS: Final = 10.0
 CLOSE_TIMEOUT_SECONDS: Final = 1.0
 _MAX_BYTES: Final = 4 * 1_048_576
 """Slack's payloads are far smaller; one that is larger ends the connection."""
-_REASONS: Final = {
-    "link_disabled": "Socket Mode is switched off for the app: switch it on under Socket Mode in its settings.",
-    "too_many_websockets": "Slack has ten connections of this app already: run fewer instances, or use HTTP.",
-}
 _log = logging.getLogger("countersign.socket_mode")
 
 
@@ -139,11 +136,9 @@ class SocketConnection:
                 self._is_greeted = True
                 self._settled.set()
             case "disconnect":
-                reason = get_str(message, "reason") or "no reason"
-                if reason in _REASONS:
-                    _log.error("Slack ends the connection: %.60r. %s", reason, _REASONS[reason])
-                else:
-                    _log.info("Slack asks for a new connection: %.60r", reason)
+                reason = read_disconnect(get_str(message, "reason") or "")
+                level = logging.ERROR if reason.kind is ErrorKind.OPERATOR else logging.INFO
+                _log.log(level, "Slack ends the connection: %s. %s", reason.code, reason.fix)
                 self._needs_successor.set()
             case _ if get_str(message, "envelope_id"):
                 self._on_envelope(self, message)

@@ -17,19 +17,18 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from http.client import HTTPException
+from datetime import timedelta
 from typing import Any, Final
 
 from slack_bolt import BoltRequest, BoltResponse
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.interactions.interaction import RECEIVED_AT
 from bot.observability.metrics import Metrics, Transport, TurnedAway
 from bot.slack import client as slack_client
+from bot.slack.errors import UNREACHABLE, ErrorKind, SlackToken, read_error, refuse_token
 from bot.transport.dispatcher import Answered, Dispatcher, NotTaken
 from bot.transport.socket_connection import SocketConnection
-from core.errors import InvalidInput
 
 API_TIMEOUT_SECONDS: Final = 10
 """How long Slack may take to say where to connect."""
@@ -37,15 +36,14 @@ ANSWER_TIMEOUT_SECONDS: Final = 4.0
 """How long `stop()` waits for answers: the two seconds of a decision, and as much again for the way."""
 LINGER_SECONDS: Final = 15.0
 """How long an old connection is kept beside the new one; Slack closes it about ten seconds after its warning."""
+FIX_PAUSE_SECONDS: Final = 60.0
+"""Before the next try while Slack refuses the token: nothing comes in until somebody fixes it, and Slack lets us ask
+about once a minute."""
 _MAX_PAUSE_SECONDS: Final = 30.0
 _STEADY_SECONDS: Final = 10.0
 """A connection that lasted longer was a good one: the next is opened at once. Slack lets us ask about once a minute."""
 _JOIN_TIMEOUT_SECONDS: Final = 2.0
 _OK: Final = 200
-_REFUSED_FOR_GOOD: Final = frozenset(
-    {"invalid_auth", "not_authed", "not_allowed_token_type", "account_inactive", "token_revoked", "no_permission",
-     "missing_scope", "token_expired"}
-)  # fmt: skip
 _log = logging.getLogger("countersign.socket_mode")
 
 
@@ -60,12 +58,14 @@ class SocketModeTransport:
         app_token: str,
         *,
         linger_seconds: float = LINGER_SECONDS,
+        fix_pause_seconds: float = FIX_PAUSE_SECONDS,
     ) -> None:
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._client = slack_client.like(client, API_TIMEOUT_SECONDS)
         self._app_token = app_token
         self._linger_seconds = linger_seconds
+        self._fix_pause_seconds = fix_pause_seconds
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._connections: list[SocketConnection] = []
@@ -86,21 +86,17 @@ class SocketModeTransport:
         return self.connection_count > 0
 
     def start(self) -> None:
-        """Connect, and stay connected. Raises InvalidInput when Slack does not take the token.
+        """Connect, and stay connected. Raises InvalidInput when Slack refuses the token.
 
-        When Slack cannot be reached, it is tried again in the background.
+        What passes is retried in the background.
         """
         try:
             url = self._ask_for_url()
-        except SlackApiError as error:
-            if _code(error) in _REFUSED_FOR_GOOD:
-                raise InvalidInput(
-                    "SLACK_APP_TOKEN",
-                    f"Slack refuses it ({_code(error)})",
-                    "Generate one with the scope connections:write under Basic Information, App-Level Tokens.",
-                ) from error
-        except (SlackClientError, OSError, HTTPException, ValueError):
-            pass
+        except UNREACHABLE as error:
+            failure = read_error(error, token=SlackToken.APP)
+            if failure.kind is ErrorKind.OPERATOR:
+                raise refuse_token(failure, SlackToken.APP) from error
+            _log.warning("Socket Mode isn't connected yet: %s. %s", failure.label, failure.fix)
         else:
             self._first = self._open(url)
         self._keeper.start()
@@ -140,15 +136,16 @@ class SocketModeTransport:
                 connection.close()
 
     def _connect(self) -> tuple[SocketConnection | None, float]:
-        """One more link, or none, and how many seconds to wait at least before the next try."""
+        """One more connection, or none, and how many seconds to wait at least before the next try."""
         try:
             url = self._ask_for_url()
-        except SlackApiError as error:
-            _log.warning("Slack gives no address for Socket Mode: %.60r", _code(error))
-            return None, _retry_after(error)
-        except (SlackClientError, OSError, HTTPException, ValueError) as error:
-            _log.warning("Slack cannot be reached for Socket Mode: %s", type(error).__name__)
-            return None, 0.0
+        except UNREACHABLE as error:
+            failure = read_error(error, token=SlackToken.APP)
+            if failure.kind is ErrorKind.OPERATOR:
+                _log.error("Slack refuses SLACK_APP_TOKEN: %s. %s", failure.label, failure.fix)
+                return None, self._fix_pause_seconds
+            _log.warning("Socket Mode can't connect: %s. %s", failure.label, failure.fix)
+            return None, (failure.retry_after or timedelta()).total_seconds()
         return self._open(url), 0.0
 
     def _ask_for_url(self) -> str:
@@ -210,16 +207,6 @@ def _retry_headers(envelope: dict[str, Any]) -> dict[str, str | Sequence[str]]:
     """Over HTTP these two come as headers, so listeners find them in one place."""
     named = {"x-slack-retry-num": envelope.get("retry_attempt"), "x-slack-retry-reason": envelope.get("retry_reason")}
     return {name: str(value) for name, value in named.items() if value}
-
-
-def _code(error: SlackApiError) -> str:
-    answer = error.response.data
-    return str(answer.get("error", "")) if isinstance(answer, dict) else str(error.response.status_code)
-
-
-def _retry_after(error: SlackApiError) -> float:
-    told = str(error.response.headers.get("Retry-After", ""))
-    return min(float(told), 10 * _MAX_PAUSE_SECONDS) if told.isascii() and told.isdecimal() else 0.0
 
 
 def _pauses() -> Iterator[float]:

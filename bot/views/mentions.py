@@ -10,14 +10,14 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from bot.views.block_kit import mention
-from core.policy.principals import Selector, SelectorKind
+from core.policy.principals import PrincipalKind, PrincipalSelector
 
 MAX_MENTIONED: Final = 5
 """More would be a roll-call: each mention is a notification."""
-_MENTIONED: Final = (SelectorKind.USER_GROUP, SelectorKind.USER)
+_MENTIONED: Final = (PrincipalKind.USER_GROUP, PrincipalKind.USER)
 
 
-def mention_deciders(deciders: Iterable[Selector], *, leave_out: Collection[str]) -> str:
+def mention_deciders(deciders: Iterable[PrincipalSelector], *, leave_out: Collection[str]) -> str:
     """The deciders in mrkdwn, user groups first; "" when nobody can be named. `leave_out` are user ids."""
     others = {each for each in deciders if each.value not in leave_out}
     named = sorted(
@@ -30,10 +30,10 @@ def mention_deciders(deciders: Iterable[Selector], *, leave_out: Collection[str]
     return f"{mentions} and {more} more" if more else mentions
 
 
-def mention_all(called: Iterable[Selector]) -> str:
+def mention_all(called: Iterable[PrincipalSelector]) -> str:
     """Everybody whom the policy wants to be called, in mrkdwn; the policy takes no more than fit."""
     return ", ".join(_mention(each) for each in called if each.kind in _MENTIONED)
 
 
-def _mention(selector: Selector) -> str:
-    return f"<!subteam^{selector.value}>" if selector.kind is SelectorKind.USER_GROUP else mention(selector.value)
+def _mention(selector: PrincipalSelector) -> str:
+    return f"<!subteam^{selector.value}>" if selector.kind is PrincipalKind.USER_GROUP else mention(selector.value)

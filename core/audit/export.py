@@ -1,6 +1,6 @@
 """Choose entries of the audit trail, and write them as JSON Lines.
 
-Invariant: pure. Nothing is re-ordered, and a line is the whole entry as it was sealed, so whoever has the key can check
+Invariant: pure. Nothing is re-ordered, and a line is the whole entry as it was sealed, so anyone with the key can check
 each line on its own.
 """
 

@@ -17,16 +17,16 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Final, NewType, Self
+from typing import Annotated, Final, NewType, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretBytes, ValidationError
 
-from core.actor import ProfileName, UserId, ValidDeciderId
+from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId
 from core.clock import ID_PATTERN, UtcTime, new_id
 from core.errors import InvalidInput, MalformedRecord
 
 EntryId = NewType("EntryId", str)
-LEAST_KEY_LENGTH: Final = 32
+MIN_KEY_LENGTH: Final = 32
 """Characters: 128 bits written as hex, the least that NIST SP 800-107 advises for an HMAC key."""
 REFUSED: Final = "refused"
 """The outcome of an attempt that changed nothing."""
@@ -60,6 +60,25 @@ class AuditAction(StrEnum):
     REVIEW_REFUSED = "review_refused"
 
 
+class Auditable(Protocol):
+    """What a record says of itself in each entry about it."""
+
+    @property
+    def state(self) -> StrEnum:
+        """Its status."""
+        ...
+
+    @property
+    def person(self) -> str:
+        """The user id of the person whom the access is for."""
+        ...
+
+    @property
+    def profile(self) -> ProfileName:
+        """What the access is to."""
+        ...
+
+
 class EntryDraft(BaseModel):
     """What a service wants written down. The store seals it when the change is committed.
 
@@ -79,6 +98,20 @@ class EntryDraft(BaseModel):
     record: str | None = None
     details: dict[str, JsonValue] = Field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls, record: Auditable, event: AuditAction, actor: str, details: Mapping[str, JsonValue] | None = None
+    ) -> Self:
+        """What a change made of a record: `record` as it becomes, so that its status is the outcome."""
+        return cls(
+            event=event,
+            actor=DeciderId(actor),
+            outcome=record.state,
+            subject=UserId(record.person),
+            profile=record.profile,
+            details=dict(details or {}),
+        )
+
 
 class AuditEntry(EntryDraft):
     """One line of the trail: an EntryDraft with its place in a chain and its seal.
@@ -96,8 +129,8 @@ class AuditEntry(EntryDraft):
     digest: str = ""
 
     @property
-    def must_be_told(self) -> bool:
-        """True when the outbox has to tell somebody: of every change, and of every break-glass that was refused."""
+    def must_be_delivered(self) -> bool:
+        """True when the outbox has to deliver it: every change, and every break-glass that was refused."""
         return self.outcome != REFUSED or self.event is AuditAction.INVOKE_REFUSED
 
     def to_item(self) -> dict[str, JsonValue]:
@@ -129,10 +162,10 @@ class AuditKeyring(BaseModel):
     def from_text(cls, text: str) -> Self:
         """Read `key` or `newest,older,oldest`. Raises InvalidInput when a key has fewer than 32 characters."""
         parts = [part.strip() for part in text.split(",")]
-        if any(len(part) < LEAST_KEY_LENGTH for part in parts):
+        if any(len(part) < MIN_KEY_LENGTH for part in parts):
             raise InvalidInput(
                 "COUNTERSIGN_AUDIT_KEY",
-                f"a key has fewer than {LEAST_KEY_LENGTH} characters",
+                f"a key has fewer than {MIN_KEY_LENGTH} characters",
                 "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
             )
         # An environment may hold bytes that are no text; surrogateescape, by which they were read, gives them back.

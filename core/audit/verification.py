@@ -60,7 +60,7 @@ class Tally:
     records: int = 0
 
 
-_MOST_READINGS: Final = 3
+_MAX_READS: Final = 3
 """How often a chain that looks broken is read again: the bot may be adding to it at this very moment."""
 
 
@@ -102,7 +102,7 @@ def verify_record(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Fin
 def verify_trail(stores: Stores, keyring: AuditKeyring, now: datetime, tally: Tally | None = None) -> Iterator[Finding]:
     """Check every chain and every record; count in `tally` what was looked at.
 
-    It may run while the bot works: what looks broken is read again, and told only if it stays so.
+    It may run while the bot works: what looks broken is read again, and reported only if it stays so.
     """
     tally = tally or Tally()
     seen: set[str] = set()
@@ -121,7 +121,7 @@ def verify_trail(stores: Stores, keyring: AuditKeyring, now: datetime, tally: Ta
 def verify_chain(stores: Stores, chain: str, keyring: AuditKeyring, now: datetime) -> Iterator[Finding]:
     """Check one chain with its record, as they are now."""
     findings: tuple[Finding, ...] = ()
-    for _ in range(_MOST_READINGS):
+    for _ in range(_MAX_READS):
         findings = tuple(_verify_reading(stores, chain, _read_chain(stores, chain), keyring, now))
         if not findings:
             break

@@ -1,7 +1,7 @@
-"""Tell one entry to every sink that still has to hear of it, and say what comes next.
+"""Deliver one entry to every sink that does not have it yet, and say what comes next.
 
 Invariant: each sink gets the entries of a chain in their order, and none of them waits for another sink. A sink that
-took an entry is not told of it again, except when the lease or the process was lost before that was written down.
+took an entry does not get it again, except when the lease or the process was lost before that was written down.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from core.stores.outbox import Delivery, DeliveryStore
 LEASE: Final = timedelta(seconds=60)
 """Longer than a sink may take, twice over; when a process dies with a lease, its delivery is late by this much."""
 FIRST_PAUSE: Final = timedelta(seconds=1)
-LONGEST_PAUSE: Final = timedelta(minutes=10)
-MOST_ATTEMPTS: Final = 100
+MAX_PAUSE: Final = timedelta(minutes=10)
+MAX_ATTEMPTS: Final = 100
 """With the pauses above, about 15 hours: longer than most outages, short enough that somebody looks."""
-LONGEST_HOLD: Final = timedelta(minutes=1)
-"""Slack asks for this much at most. Whoever names a longer pause means one entry, such as for a missing channel."""
-_MOST_DOUBLINGS: Final = 20
+MAX_RATE_LIMIT_PAUSE: Final = timedelta(minutes=1)
+"""Slack asks for this much at most. A sink that names a longer pause means one entry, such as for a missing channel."""
+_MAX_DOUBLINGS: Final = 20
 
 _log = logging.getLogger("countersign.outbox")
 
 
 class Sink(Protocol):
-    """Somebody who wants to be told. It is called by several threads at once."""
+    """A receiver of entries. It is called by several threads at once."""
 
     @property
     def name(self) -> str:
@@ -40,34 +40,34 @@ class Sink(Protocol):
         ...
 
     def deliver(self, entry: AuditEntry) -> None:
-        """Tell of one entry, in less than half of LEASE; `entry.id` is the idempotency key. Raises DeliveryFailed."""
+        """Deliver one entry, in less than half of LEASE; `entry.id` is the idempotency key. Raises DeliveryFailed."""
         ...
 
 
-class Outcome(Enum):
+class DeliveryOutcome(Enum):
     """What became of one entry."""
 
-    TOLD = "every sink has it"
+    DELIVERED = "every sink has it"
     PARKED = "trying again cannot help, or did not help often enough"
     POSTPONED = "a sink could not take it, and is asked again"
     WAITING = "a sink that has not got it yet was not asked: it is another one's turn, or it wants a pause"
 
 
-class Holds:
-    """Which sinks asked for a pause, and for whose entries: a busy channel is one profile's. Safe for threads."""
+class RateLimitPauses:
+    """Which sinks asked for a pause, and for which profile: a busy channel is one profile's. Safe for threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._until: dict[tuple[str, str | None], datetime] = {}
 
-    def put(self, sink: Sink, entry: AuditEntry, pause: timedelta) -> None:
+    def begin(self, sink: Sink, entry: AuditEntry, pause: timedelta) -> None:
         """Ask this sink for nothing about the entry's profile until the pause is over."""
         self._until[sink.name, entry.profile] = self._clock.now() + pause
 
     def until(self, sink: Sink, entry: AuditEntry) -> datetime | None:
-        """When the sink may be asked; None: now. A clock that was set back holds nobody up for long."""
+        """When the sink may be asked; None: now. A clock that was set back delays nobody for long."""
         until, now = self._until.get((sink.name, entry.profile)), self._clock.now()
-        return until if until is not None and now < until <= now + LONGEST_HOLD else None
+        return until if until is not None and now < until <= now + MAX_RATE_LIMIT_PAUSE else None
 
 
 @dataclass(slots=True)
@@ -85,20 +85,20 @@ class _Try:
 
 
 def find_missing(delivery: Delivery, sinks: Sequence[Sink]) -> tuple[Sink, ...]:
-    """The sinks that still have to be told."""
+    """The sinks that do not have it yet."""
     return tuple(sink for sink in sinks if sink.name not in delivery.delivered_to)
 
 
-def tell(
-    store: DeliveryStore, leased: Delivery, sinks: Sequence[Sink], clock: Clock, holds: Holds
-) -> tuple[Delivery, Outcome] | None:
-    """Tell a leased entry; how far it came, for the store, and what became of it.
+def deliver_entry(
+    store: DeliveryStore, leased: Delivery, sinks: Sequence[Sink], clock: Clock, pauses: RateLimitPauses
+) -> tuple[Delivery, DeliveryOutcome] | None:
+    """Deliver a leased entry; how far it came, for the store, and what became of it.
 
     None when the lease was lost to somebody else meanwhile: it is theirs to say. Raises StoreError.
     """
     attempt = _Try(list(leased.delivered_to))
     for sink in find_missing(leased, sinks):
-        until = _find_wait(sink, leased, holds)
+        until = _find_wait(sink, leased, pauses)
         if until is not None:
             attempt.waits.append(until)
             continue
@@ -111,17 +111,17 @@ def tell(
             attempt.delivered.append(sink.name)
             continue
         attempt.fail(sink, failure)
-        if failure.retry_after is not None and failure.retry_after <= LONGEST_HOLD:
-            holds.put(sink, leased.entry, failure.retry_after)
+        if failure.retry_after is not None and failure.retry_after <= MAX_RATE_LIMIT_PAUSE:
+            pauses.begin(sink, leased.entry, failure.retry_after)
     return _conclude(leased, attempt, clock.now())
 
 
-def _find_wait(sink: Sink, delivery: Delivery, holds: Holds) -> datetime | None:
+def _find_wait(sink: Sink, delivery: Delivery, pauses: RateLimitPauses) -> datetime | None:
     """Until when the sink must not be asked; None: it may be asked now."""
     earlier = delivery.earlier
     if earlier is not None and sink.name not in earlier.delivered_to:
         return earlier.due_at
-    return holds.until(sink, delivery.entry)
+    return pauses.until(sink, delivery.entry)
 
 
 def _renew(store: DeliveryStore, leased: Delivery, clock: Clock) -> Delivery | None:
@@ -137,30 +137,30 @@ def _deliver(sink: Sink, entry: AuditEntry) -> DeliveryFailed | None:
         sink.deliver(entry)
     except DeliveryFailed as failure:
         return failure
-    except Exception as error:  # noqa: BLE001 - a sink's bug must not stop what others are told
+    except Exception as error:  # noqa: BLE001 - a sink's bug must not stop the others
         _log.exception("the sink %s failed", sink.name)
         return DeliveryFailed(type(error).__name__)
     return None
 
 
-def _conclude(leased: Delivery, attempt: _Try, now: datetime) -> tuple[Delivery, Outcome]:
+def _conclude(leased: Delivery, attempt: _Try, now: datetime) -> tuple[Delivery, DeliveryOutcome]:
     attempts = leased.attempts + bool(attempt.failures)
     # While one sink may still take it, the others are asked again too: they know the entry by its id.
-    is_hopeless = all(failure.is_final for failure in attempt.failures) or attempts > MOST_ATTEMPTS
+    is_hopeless = all(failure.is_final for failure in attempt.failures) or attempts > MAX_ATTEMPTS
     if not attempt.failures and not attempt.waits:
-        outcome, due_at = Outcome.TOLD, leased.due_at
+        outcome, due_at = DeliveryOutcome.DELIVERED, leased.due_at
     elif not attempt.failures:
-        outcome, due_at = Outcome.WAITING, max(min(attempt.waits), now + FIRST_PAUSE)
+        outcome, due_at = DeliveryOutcome.WAITING, max(min(attempt.waits), now + FIRST_PAUSE)
     elif is_hopeless and not attempt.waits:
-        outcome, due_at = Outcome.PARKED, leased.due_at
+        outcome, due_at = DeliveryOutcome.PARKED, leased.due_at
     else:
         named = (failure.retry_after or FIRST_PAUSE for failure in attempt.failures)
-        growing = min(FIRST_PAUSE * 2 ** min(leased.attempts, _MOST_DOUBLINGS), LONGEST_PAUSE)
-        outcome, due_at = Outcome.POSTPONED, now + max(growing, *named)
+        growing = min(FIRST_PAUSE * 2 ** min(leased.attempts, _MAX_DOUBLINGS), MAX_PAUSE)
+        outcome, due_at = DeliveryOutcome.POSTPONED, now + max(growing, *named)
     progress = {
         "attempts": attempts,
         "delivered_to": tuple(attempt.delivered),
         "due_at": due_at,
-        "problem": "; ".join(attempt.problems) or (None if outcome is Outcome.TOLD else leased.problem),
+        "problem": "; ".join(attempt.problems) or (None if outcome is DeliveryOutcome.DELIVERED else leased.problem),
     }
     return leased.model_copy(update=progress), outcome

@@ -1,11 +1,11 @@
-"""The outbox: tell the world what was committed, at least once, in order, and never twice at the same time.
+"""The outbox: deliver what was committed to every sink, at least once, in order, and never twice at the same time.
 
-Invariant: what is told comes from committed audit entries only. An entry is told after the entries before it in its
-chain; it is leased while it is told, so that two live instances do not tell it both; and it leaves the outbox only
+Invariant: what is delivered comes from committed audit entries only. An entry is delivered after those before it in
+its chain; it is leased meanwhile, so that two live instances do not both deliver it; and it leaves the outbox only
 when every sink took it, or is parked where an operator sees it.
 
-Records are told side by side, by a few threads. Those of one profile, which share a channel, get at most half of the
-threads, and a single one while that channel asks for pauses: so a slow channel keeps nobody else waiting.
+Records are delivered side by side, by a few threads. Those of one profile, which share a channel, get at most half of
+the threads, and a single one while that channel asks for pauses: so a slow channel keeps nobody else waiting.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from core.clock import Clock, new_id
 from core.outbox.delivery import (
     FIRST_PAUSE,
     LEASE,
-    LONGEST_HOLD,
-    LONGEST_PAUSE,
-    MOST_ATTEMPTS,
-    Holds,
-    Outcome,
+    MAX_ATTEMPTS,
+    MAX_PAUSE,
+    MAX_RATE_LIMIT_PAUSE,
+    DeliveryOutcome,
+    RateLimitPauses,
     Sink,
+    deliver_entry,
     find_missing,
-    tell,
 )
 from core.stores.outbox import Delivery, DeliveryStore
 from core.text import quoted
 
 __all__ = [
-    "FIRST_PAUSE", "LEASE", "LONGEST_HOLD", "LONGEST_PAUSE", "MOST_ATTEMPTS", "THREADS",
-    "Delivered", "Outbox", "Sink", "deliver_due",
+    "FIRST_PAUSE", "LEASE", "MAX_ATTEMPTS", "MAX_PAUSE", "MAX_RATE_LIMIT_PAUSE", "THREADS",
+    "DeliveryCounts", "Outbox", "Sink", "deliver_due",
 ]  # fmt: skip
 
 THREADS: Final = 8
 """Each waits for a sink most of its time; Slack takes about one message a second for each channel anyway."""
-MOST_IN_HAND: Final = 512
-MOST_IN_HAND_OF_ONE_PROFILE: Final = 64
-"""How many deliveries are taken from the list before they are told; the others stay on it."""
-MOST_PASSED_OVER: Final = 500
+MAX_IN_HAND: Final = 512
+MAX_IN_HAND_PER_PROFILE: Final = 64
+"""How many deliveries are taken from the list before they are delivered; the others stay on it."""
+MAX_PASSED_OVER: Final = 500
 _REST_SECONDS: Final = 1.0
 """After so many that were passed over, the walk along the list rests: a long list costs no more than a short one."""
 
@@ -53,20 +53,20 @@ _log = logging.getLogger("countersign.outbox")
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """What was done: how many entries were told, put off, and parked."""
+class DeliveryCounts:
+    """What was done: how many entries were delivered, put off, and parked."""
 
-    told: int = 0
+    delivered: int = 0
     postponed: int = 0
     parked: int = 0
 
-    def plus(self, outcome: Outcome) -> Delivered:
+    def plus(self, outcome: DeliveryOutcome) -> DeliveryCounts:
         """One more."""
         return replace(
             self,
-            told=self.told + (outcome is Outcome.TOLD),
-            postponed=self.postponed + (outcome is Outcome.POSTPONED),
-            parked=self.parked + (outcome is Outcome.PARKED),
+            delivered=self.delivered + (outcome is DeliveryOutcome.DELIVERED),
+            postponed=self.postponed + (outcome is DeliveryOutcome.POSTPONED),
+            parked=self.parked + (outcome is DeliveryOutcome.PARKED),
         )
 
 
@@ -82,7 +82,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class _Chain:
-    """One record's entries that are in hand, oldest first. While one is told, it stays at the front."""
+    """One record's entries that are in hand, oldest first. While one is delivered, it stays at the front."""
 
     name: str
     lane: _Lane
@@ -93,13 +93,13 @@ class _Chain:
 
 
 class Outbox:
-    """Tells every sink what is due, on threads of its own. Any number of instances may do so at once."""
+    """Delivers what is due to every sink, on threads of its own. Any number of instances may do so at once."""
 
     def __init__(self, store: DeliveryStore, sinks: Sequence[Sink], clock: Clock, *, threads: int = THREADS) -> None:
         self._store = store
         self._sinks = tuple(sinks)
         self._clock = clock
-        self._holds = Holds(clock)
+        self._pauses = RateLimitPauses(clock)
         self._most_of_one_profile = max(1, threads // 2)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="outbox")
         # Everything below is read and changed under this.
@@ -107,19 +107,19 @@ class Outbox:
         self._lanes: dict[str | None, _Lane] = {}
         self._chains: dict[str, _Chain] = {}
         self._in_hand = 0
-        self._telling = 0
-        self._done = Delivered()
+        self._delivering = 0
+        self._done = DeliveryCounts()
         self._failure: Exception | None = None
         self._is_closing = False
 
-    def deliver_due(self) -> Delivered:
-        """Tell what is due now, and wait until all of that was tried once. For one caller at a time.
+    def deliver_due(self) -> DeliveryCounts:
+        """Deliver what is due now, and wait until all of that was tried once. For one caller at a time.
 
-        Raises StoreError when the store fails; what was told until then stays told.
+        Raises StoreError when the store fails; what was delivered until then stays delivered.
         """
         now, is_more = self._clock.now(), True
         with self._changed:
-            self._done = Delivered()
+            self._done = DeliveryCounts()
         while is_more:
             is_more = self._walk(now)
             with self._changed:
@@ -136,32 +136,32 @@ class Outbox:
         self._walk(self._clock.now())
 
     def finish(self, patience_seconds: float) -> bool:
-        """Begin nothing more and wait for what is being told; False when that takes longer. The rest stays due."""
+        """Begin nothing more and wait for what is being delivered; False when that takes longer. The rest stays due."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._changed:
-            return self._changed.wait_for(lambda: self._telling == 0, patience_seconds)
+            return self._changed.wait_for(lambda: self._delivering == 0, patience_seconds)
 
     def _walk(self, now: datetime) -> bool:
         """Walk once along what is due; True when some of it had to be passed over, because its profile has enough."""
         passed_over = 0
         for delivery in self._store.iterate_due(now):
             with self._changed:
-                self._changed.wait_for(lambda: self._in_hand < MOST_IN_HAND or self._is_closing)
+                self._changed.wait_for(lambda: self._in_hand < MAX_IN_HAND or self._is_closing)
                 if self._is_closing or self._failure is not None:
                     return False
-                if self._is_held(delivery) or self._take(delivery):
+                if self._is_paused(delivery) or self._take(delivery):
                     continue
                 passed_over += 1
-                if passed_over % MOST_PASSED_OVER == 0:
+                if passed_over % MAX_PASSED_OVER == 0:
                     self._changed.wait_for(lambda: self._is_closing, _REST_SECONDS)
         return passed_over > 0
 
-    def _is_held(self, delivery: Delivery) -> bool:
+    def _is_paused(self, delivery: Delivery) -> bool:
         missing = find_missing(delivery, self._sinks)
-        return bool(missing) and all(self._holds.until(sink, delivery.entry) is not None for sink in missing)
+        return bool(missing) and all(self._pauses.until(sink, delivery.entry) is not None for sink in missing)
 
     def _take(self, delivery: Delivery) -> bool:
         """Take a delivery in hand, unless its profile has enough there already. One that is in hand stays so."""
@@ -170,7 +170,7 @@ class Outbox:
         if chain is not None and chain.has(delivery):
             return True
         lane = chain.lane if chain is not None else self._lanes.setdefault(entry.profile, self._new_lane())
-        if lane.in_hand >= MOST_IN_HAND_OF_ONE_PROFILE:
+        if lane.in_hand >= MAX_IN_HAND_PER_PROFILE:
             return False
         if chain is None:
             chain = self._chains[entry.chain] = _Chain(entry.chain, lane)
@@ -189,12 +189,12 @@ class Outbox:
             self._threads.submit(self._work, lane.ready.popleft())
 
     def _work(self, chain: _Chain) -> None:
-        """Tell a record's entries, one after the other."""
+        """Deliver a record's entries, one after the other."""
         while (delivery := self._next(chain)) is not None:
-            outcome: Outcome | None = None
+            outcome: DeliveryOutcome | None = None
             try:
                 outcome = self._deliver(delivery)
-            except Exception as error:  # noqa: BLE001 - whoever hands out next is told of it
+            except Exception as error:  # noqa: BLE001 - the next caller that hands out hears of it
                 with self._changed:
                     self._failure = self._failure or error
             self._settle(chain, delivery, outcome)
@@ -205,7 +205,7 @@ class Outbox:
     def _next(self, chain: _Chain) -> Delivery | None:
         with self._changed:
             if chain.queue and not self._is_closing and self._failure is None:
-                self._telling += 1
+                self._delivering += 1
                 # What was put off with the one before it is due at the same moment, and an index may give it first.
                 chain.queue.sort(key=lambda each: each.entry.seq)
                 return chain.queue[0]
@@ -214,21 +214,23 @@ class Outbox:
             self._count(chain.lane, -len(chain.queue))
             return None
 
-    def _deliver(self, delivery: Delivery) -> Outcome | None:
-        """Lease, tell, and write down how far it came; None when somebody else has it, or its turn is later."""
-        if self._is_held(delivery):
+    def _deliver(self, delivery: Delivery) -> DeliveryOutcome | None:
+        """Lease, deliver, and write down how far it came; None when somebody else has it, or its turn is later."""
+        if self._is_paused(delivery):
             # The pause began after it was taken in hand.
             return None
         now = self._clock.now()
         leased = self._store.lease(delivery, new_id(), now, now + LEASE)
-        told = tell(self._store, leased, self._sinks, self._clock, self._holds) if leased is not None else None
-        if told is None:
+        if leased is None:
             return None
-        progress, outcome = told
+        tried = deliver_entry(self._store, leased, self._sinks, self._clock, self._pauses)
+        if tried is None:
+            return None
+        progress, outcome = tried
         match outcome:
-            case Outcome.TOLD:
+            case DeliveryOutcome.DELIVERED:
                 self._store.finish(progress)
-            case Outcome.PARKED:
+            case DeliveryOutcome.PARKED:
                 self._store.park(progress)
                 name, problem = f"{progress.entry.chain}/{progress.entry.seq}", quoted(progress.problem or "")
                 _log.error("%s is parked after %d attempts: %s", name, progress.attempts, problem)
@@ -236,21 +238,21 @@ class Outbox:
                 self._store.postpone(progress)
         return outcome
 
-    def _settle(self, chain: _Chain, delivery: Delivery, outcome: Outcome | None) -> None:
+    def _settle(self, chain: _Chain, delivery: Delivery, outcome: DeliveryOutcome | None) -> None:
         with self._changed:
             chain.queue.pop(0)
-            self._telling -= 1
+            self._delivering -= 1
             self._count(chain.lane, -1)
             if outcome is None:
-                # Whoever has this one goes on to the next.
+                # The instance that has this one goes on to the next.
                 self._count(chain.lane, -len(chain.queue))
                 chain.queue.clear()
             else:
                 self._done = self._done.plus(outcome)
-            if any(self._holds.until(sink, delivery.entry) is not None for sink in self._sinks):
+            if any(self._pauses.until(sink, delivery.entry) is not None for sink in self._sinks):
                 # After the pause, one thread finds out whether it was long enough.
                 chain.lane.limit = 1
-            elif outcome is Outcome.TOLD:
+            elif outcome is DeliveryOutcome.DELIVERED:
                 chain.lane.limit = min(chain.lane.limit + 1, self._most_of_one_profile)
 
     def _count(self, lane: _Lane, number: int) -> None:
@@ -265,10 +267,10 @@ class Outbox:
             raise failure
 
 
-def deliver_due(store: DeliveryStore, sinks: Sequence[Sink], clock: Clock, *, threads: int = THREADS) -> Delivered:
-    """Tell every sink what is due now, once, and wait for it. Any number of instances may do this at once.
+def deliver_due(store: DeliveryStore, sinks: Sequence[Sink], clock: Clock, *, threads: int = THREADS) -> DeliveryCounts:
+    """Deliver what is due now to every sink, once, and wait for it. Any number of instances may do this at once.
 
-    Raises StoreError when the store fails; what was told until then stays told.
+    Raises StoreError when the store fails; what was delivered until then stays delivered.
     """
     outbox = Outbox(store, sinks, clock, threads=threads)
     try:

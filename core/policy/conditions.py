@@ -1,4 +1,4 @@
-"""The conditions of a decision: each is evaluated by itself, and says in one sentence whether it is met.
+"""The conditions of a decision: each is evaluated on its own, and says in one sentence whether it is met.
 
 Invariant: a condition that raises counts as unmet. In the search for the first matching rule it also ends the search,
 because a rule that could not be judged must not hand the wish on to a more generous one below it.
@@ -15,15 +15,15 @@ from core.actor import Actor, UserId
 from core.break_glass import ReasonCode
 from core.duration import format_duration
 from core.policy.decision import Condition
-from core.policy.principals import People, Selector
+from core.policy.principals import People, PrincipalSelector
 from core.policy.rules import ApprovalRule, BreakGlassRule
 from core.policy.time_window import TimeWindow
 
 Finding = tuple[bool, str]
 """Whether a condition is met, and the sentence that says so."""
 AnyRule = TypeVar("AnyRule", ApprovalRule, BreakGlassRule)
-Selectors = tuple[Selector, ...]
-_LONGEST_REASON: Final = 120
+Selectors = tuple[PrincipalSelector, ...]
+_MAX_REASON_LENGTH: Final = 120
 
 
 def judge(name: str, check: Callable[[], Finding]) -> Condition:
@@ -96,20 +96,20 @@ def is_someone_else(actor: Actor, other: UserId, *, act: str, role: str) -> Find
 
 
 def is_reason_allowed(reason_code: ReasonCode, allowed: tuple[ReasonCode, ...]) -> Finding:
-    """Is the reason one of those that count?"""
+    """Is the reason code one that the rule allows?"""
     if reason_code in allowed:
-        return True, f"{reason_code} is a reason that counts"
-    return False, f"{reason_code} is not a reason that counts; these are: {', '.join(allowed)}"
+        return True, f"reason `{reason_code}` is allowed"
+    return False, f"Reason `{reason_code}` isn't allowed. Allowed: {', '.join(allowed)}"
 
 
 def is_mfa_given(*, has_mfa: bool) -> Finding:
     """Was a second factor verified?"""
-    return has_mfa, "a second factor was verified" if has_mfa else "a second factor is needed and was not verified"
+    return has_mfa, "an MFA code was verified" if has_mfa else "an MFA code is required and was not verified"
 
 
 def _attempt(name: str, check: Callable[[], Finding]) -> tuple[bool | None, str]:
     try:
         return check()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong while judging, the answer has to be no.
-        reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+        reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_LENGTH]
         return None, f"the {name} could not be judged ({reason})"

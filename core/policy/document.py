@@ -21,7 +21,7 @@ from core.errors import InvalidInput
 
 MISTAKE: Final = "policy_mistake"
 """The type of the validation errors that carry their own problem and fix."""
-_MOST_NAMES_SHOWN: Final = 10
+_MAX_NAMES_SHOWN: Final = 10
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
 _NAME_SCHEMA: Final = rf"^{_NAME.pattern}$"
 _DURATION_SCHEMA: Final = "".join(
@@ -29,14 +29,14 @@ _DURATION_SCHEMA: Final = "".join(
 )
 
 
-class Shape(BaseModel):
+class PolicyModel(BaseModel):
     """A part of the policy file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def mistake(problem: str, fix: str) -> PydanticCustomError:
-    """A validation error that says what is wrong and how to mend it."""
+    """A validation error that says what is wrong and how to fix it."""
     return PydanticCustomError(MISTAKE, "{problem}", {"problem": problem, "fix": fix})
 
 
@@ -48,8 +48,8 @@ def suggest(name: str, known: tuple[str, ...]) -> str:
         return f"Did you mean {folded[near[0]]}?"
     if not known:
         return "There is none yet."
-    more = ", …" if len(known) > _MOST_NAMES_SHOWN else ""
-    return f"Known here: {', '.join(known[:_MOST_NAMES_SHOWN])}{more}."
+    more = ", …" if len(known) > _MAX_NAMES_SHOWN else ""
+    return f"Known here: {', '.join(known[:_MAX_NAMES_SHOWN])}{more}."
 
 
 def _check_name(text: str) -> str:

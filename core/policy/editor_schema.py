@@ -1,7 +1,7 @@
 """The JSON Schema of the policy file, with which editors complete keys and underline mistakes while one types.
 
 Invariant: it is made from the models that the file is checked against, so it never promises another format. A file
-that passes it may still have the mistakes that only `checking` finds.
+that passes it may still have the mistakes that only `lint` finds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from core.policy.rules import PolicyShape
+from core.policy.rules import PolicyDocument
 
 _NULL: Final[JsonValue] = {"type": "null"}
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -19,7 +19,7 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 def policy_schema() -> dict[str, JsonValue]:
     """The JSON Schema (draft 2020-12) of a policy file."""
-    schema = _tidy(PolicyShape.model_json_schema())
+    schema = _tidy(PolicyDocument.model_json_schema())
     if not isinstance(schema, dict):
         raise TypeError("the schema of a model is a mapping")
     return {"$schema": _DIALECT, "title": "Countersign policy", **schema}

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal, Protocol, Self
 
+from pydantic import BaseModel, ConfigDict
+
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
@@ -17,9 +19,9 @@ from core.policy import conditions
 from core.policy.conditions import Finding, find_rule, judge
 from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision, are_all_met
 from core.policy.document import suggest
-from core.policy.principals import Selector, SelectorKind
-from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, Profile
-from core.policy.version import Version
+from core.policy.notifications import NotificationRules
+from core.policy.principals import People, PrincipalKind, PrincipalSelector
+from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, PolicyDocument, Profile
 
 
 class PolicySource(Protocol):
@@ -30,8 +32,13 @@ class PolicySource(Protocol):
         ...
 
 
-class Policy(Version):
-    """One version of the policy, as those are judged who want something."""
+class Policy(BaseModel):
+    """One version of the policy. `digest` is the SHA-256 of the file's bytes, as hex."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    document: PolicyDocument
 
     def current(self) -> Self:
         """This policy: a version never changes."""
@@ -39,11 +46,11 @@ class Policy(Version):
 
     def profile(self, name: str) -> Profile:
         """The profile of this name. Raises InvalidInput, with the nearest name as the fix, when there is none."""
-        if name not in self.shape.profiles:
+        if name not in self.document.profiles:
             raise InvalidInput(
-                "profile", f"there is no profile {name!r:.60}", suggest(name, tuple(self.shape.profiles))
+                "profile", f"there is no profile {name!r:.60}", suggest(name, tuple(self.document.profiles))
             )
-        return self.shape.profile(name)
+        return self.document.profile(name)
 
     def judge_request(self, requester: Actor, profile: str, duration: timedelta, now: datetime) -> RequestDecision:
         """May this person ask for this profile for so long, and what does that take?
@@ -74,7 +81,7 @@ class Policy(Version):
         self, action: Literal["approve", "deny"], approver: Actor, *, profile: str, rule: str, requester: UserId
     ) -> Decision:
         """May this person decide on a request that was made under this rule? Approve and deny need the same right."""
-        made_under = next((each for each in self.shape.approval if each.name == rule), None)
+        made_under = self.document.approval_rule(rule)
         found = [judge("rule", lambda: self._is_in_force(made_under, rule, profile))]
         if made_under is not None:
             role = f"the approvers of rule {rule}"
@@ -133,7 +140,7 @@ class Policy(Version):
         )
 
     def judge_close(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
-        """May this person end a live event? Its invoker may, and whoever may approve for the profile.
+        """May this person end a live event? Its invoker may, and anyone who may approve for the profile.
 
         Holds for a profile that the policy does not know any more too: ending access is always the safe direction.
         """
@@ -145,7 +152,7 @@ class Policy(Version):
         return self._decide("close", rule.name if rule else None, found)
 
     def judge_review(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
-        """May this person review an event? Whoever may approve for the profile and did not invoke it."""
+        """May this person review an event? Anyone who may approve for the profile and did not invoke it."""
         rule, found = self._find_approver_rule(actor, profile)
         other = judge(
             "two people",
@@ -157,13 +164,13 @@ class Policy(Version):
 
     def requestable_profiles(self, actor: Actor) -> tuple[Profile, ...]:
         """The profiles that this person may ask for, in the order of the file."""
-        names = (name for name in self.shape.profiles if self._find_approval(actor, name)[0] is not None)
-        return tuple(self.shape.profile(name) for name in names)
+        names = (name for name in self.document.profiles if self._find_approval(actor, name)[0] is not None)
+        return tuple(self.document.profile(name) for name in names)
 
     def declarable_profiles(self, actor: Actor) -> tuple[Profile, ...]:
         """The profiles for which this person may break the glass, in the order of the file."""
-        names = (name for name in self.shape.profiles if self._find_break_glass(actor, name)[0] is not None)
-        return tuple(self.shape.profile(name) for name in names)
+        names = (name for name in self.document.profiles if self._find_break_glass(actor, name)[0] is not None)
+        return tuple(self.document.profile(name) for name in names)
 
     def approvers_for(self, profile: str, requester: Actor) -> tuple[str, ...]:
         """Who would have to approve, as the rule names them. Empty when this person may not ask for the profile."""
@@ -178,41 +185,57 @@ class Policy(Version):
         """The rule under which this person may break the glass, for a form to show; None: they may not."""
         return self._find_break_glass(invoker, profile)[0]
 
-    def deciders_of(self, rule: str) -> frozenset[Selector]:
-        """Who may decide what was asked under this rule: user ids, user groups and e-mail addresses, groups resolved.
-
-        Empty when the rule is not in the policy any more. For telling people, not for judging them.
-        """
-        made_under = next((each for each in self.shape.approval if each.name == rule), None)
-        return self._people.leaves(made_under.approvers) if made_under is not None else frozenset()
-
     def remind_after(self, rule: str, profile: str) -> timedelta | None:
         """How long a request that was made under this rule waits before its approvers are reminded; None: never.
 
         Never, too, when the rule is not in force for the profile any more: then nobody could decide.
         """
-        made_under = next((each for each in self.shape.approval if each.name == rule), None)
+        made_under = self.document.approval_rule(rule)
         is_in_force, _ = self._is_in_force(made_under, rule, profile)
         return made_under.remind_after if made_under is not None and is_in_force else None
 
+    def may_need_code(self, profile: str) -> bool:
+        """True when a break-glass rule for this profile asks for a second factor: of everybody, or of some."""
+        return any(rule.needs_code for rule in self.document.break_glass_rules(profile))
+
+    def named_for_codes(self) -> frozenset[UserId]:
+        """Everybody whom a rule that asks for a second factor names by their id."""
+        users = (rule.users for rule in self.document.break_glass if rule.needs_code)
+        leaves = self._people.leaves(tuple(each for named in users for each in named))
+        return frozenset(UserId(each.value) for each in leaves if each.kind is PrincipalKind.USER)
+
+    def fallbacks_for(self, profile: str) -> tuple[str, ...]:
+        """What to do when Countersign cannot record a declaration for this profile, as its rules say it."""
+        said = (rule.fallback for rule in self.document.break_glass_rules(profile))
+        return tuple(dict.fromkeys(each for each in said if each is not None))
+
     def user_groups(self) -> frozenset[UserGroupId]:
-        """Every Slack user group that somebody may have a right from; whoever is judged has to be looked up in each."""
+        """Every Slack user group that somebody may have a right from; everyone who is judged is looked up in each."""
         return self._user_groups
 
     @cached_property
     def _user_groups(self) -> frozenset[UserGroupId]:
-        shape = self.shape
-        named: list[tuple[Selector, ...]] = [*shape.groups.values()]
-        for rule in shape.approval:
+        document = self.document
+        named: list[tuple[PrincipalSelector, ...]] = [*document.groups.values()]
+        for rule in document.approval:
             automatic = rule.auto_approve.requesters if rule.auto_approve is not None else None
             named += [rule.requesters or (), rule.approvers, automatic or ()]
-        named += [rule.users for rule in shape.break_glass]
+        named += [rule.users for rule in document.break_glass]
         leaves = self._people.leaves(tuple(each for selectors in named for each in selectors))
-        return frozenset(UserGroupId(each.value) for each in leaves if each.kind is SelectorKind.USER_GROUP)
+        return frozenset(UserGroupId(each.value) for each in leaves if each.kind is PrincipalKind.USER_GROUP)
+
+    @cached_property
+    def notifications(self) -> NotificationRules:
+        """What this version says about notifications."""
+        return NotificationRules(self.document, self._people)
+
+    @cached_property
+    def _people(self) -> People:
+        return People(groups=self.document.groups, is_email_trusted=self.document.identity.trust_email)
 
     def _find_approval(self, requester: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
         return find_rule(
-            self.shape.approval,
+            self.document.approval,
             requester,
             profile,
             role="requester",
@@ -221,7 +244,7 @@ class Policy(Version):
 
     def _find_break_glass(self, invoker: Actor, profile: str) -> tuple[BreakGlassRule | None, tuple[Condition, ...]]:
         return find_rule(
-            self.shape.break_glass,
+            self.document.break_glass,
             invoker,
             profile,
             role="user",
@@ -230,7 +253,7 @@ class Policy(Version):
 
     def _find_approver_rule(self, actor: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
         return find_rule(
-            self.shape.approval,
+            self.document.approval,
             actor,
             profile,
             role="approver",
@@ -247,7 +270,7 @@ class Policy(Version):
             return None
         found: list[Condition] = []
         if (who := automatic.requesters) is not None:
-            role = f"those whom rule {rule.name} approves by itself"
+            role = f"the people rule {rule.name} approves automatically"
             found.append(judge("requester", lambda: conditions.is_among(self._people, requester, who, role)))
         if (longest := automatic.max_duration) is not None:
             found.append(judge("duration", lambda: conditions.is_short_enough(duration, longest)))
@@ -259,7 +282,7 @@ class Policy(Version):
         fix = "cancel the request and ask again"
         if rule is None:
             return False, f"rule {name}, under which this was asked, is not in the policy any more; {fix}"
-        if profile not in self.shape.profiles:
+        if profile not in self.document.profiles:
             return False, f"the profile {profile} is not in the policy any more; {fix}"
         if not rule.covers(profile):
             return False, f"rule {name} does not cover {profile} any more; {fix}"

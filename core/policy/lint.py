@@ -11,68 +11,68 @@ from typing import Final, NamedTuple
 
 from core.duration import format_duration
 from core.policy.document import suggest
-from core.policy.principals import People, Selector, SelectorKind
-from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyShape, is_covered
+from core.policy.principals import People, PrincipalKind, PrincipalSelector
+from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument, is_covered
 from core.policy.yaml_source import Path, write_path
 
 Rules = Sequence[ApprovalRule | BreakGlassRule]
-MOST_MENTIONS: Final = 50
+MAX_MENTIONS: Final = 50
 """A mention takes up to 46 characters, and a section of a Slack message 3000."""
 
 
 class Mistake(NamedTuple):
-    """A mistake and where it stands; the line is looked up by whoever knows the file."""
+    """A mistake and where it stands; the line is looked up by a caller that knows the file."""
 
     path: Path
     problem: str
     fix: str
 
 
-def find_mistakes(shape: PolicyShape) -> tuple[Mistake, ...]:
+def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
     """All the mistakes that the file's parts have with each other, in the order of the file's sections."""
     return (
-        *_in_groups(shape),
-        *_in_selectors(shape),
-        *_in_rules("approval", shape.approval, shape),
-        *_in_quorums(shape),
-        *_in_reminders(shape),
-        *_in_auto_approvals(shape),
-        *_in_rules("break_glass", shape.break_glass, shape),
-        *_in_reviews(shape),
-        *_in_mentions(shape),
-        *_in_escalations(shape),
+        *_in_groups(document),
+        *_in_selectors(document),
+        *_in_rules("approval", document.approval, document),
+        *_in_quorums(document),
+        *_in_reminders(document),
+        *_in_auto_approvals(document),
+        *_in_rules("break_glass", document.break_glass, document),
+        *_in_reviews(document),
+        *_in_mentions(document),
+        *_in_escalations(document),
     )
 
 
-def _in_groups(shape: PolicyShape) -> Iterator[Mistake]:
-    for name, members in shape.groups.items():
+def _in_groups(document: PolicyDocument) -> Iterator[Mistake]:
+    for name, members in document.groups.items():
         for index, member in enumerate(members):
-            if member.kind is SelectorKind.GROUP:
+            if member.kind is PrincipalKind.GROUP:
                 yield Mistake(
                     ("groups", name, index), "a group cannot contain a group", "List the people of that group here."
                 )
 
 
-def _in_selectors(shape: PolicyShape) -> Iterator[Mistake]:
-    for path, selector in _all_selectors(shape):
-        if selector.kind is SelectorKind.EMAIL and not shape.identity.trust_email:
+def _in_selectors(document: PolicyDocument) -> Iterator[Mistake]:
+    for path, selector in _all_selectors(document):
+        if selector.kind is PrincipalKind.EMAIL and not document.identity.trust_email:
             yield Mistake(
                 path,
                 f"{selector} is an e-mail address, and those are not trusted here",
                 "Write the Slack user id instead, or set identity.trust_email to true.",
             )
         # A group inside a group has been complained about already, whether or not it exists.
-        if selector.kind is SelectorKind.GROUP and selector.value not in shape.groups and path[0] != "groups":
+        if selector.kind is PrincipalKind.GROUP and selector.value not in document.groups and path[0] != "groups":
             yield Mistake(
-                path, f"there is no group {selector.value!r:.60}", suggest(selector.value, tuple(shape.groups))
+                path, f"there is no group {selector.value!r:.60}", suggest(selector.value, tuple(document.groups))
             )
 
 
-def _all_selectors(shape: PolicyShape) -> Iterator[tuple[Path, Selector]]:
-    lists: list[tuple[Path, tuple[Selector, ...] | None]] = [
-        (("groups", name), members) for name, members in shape.groups.items()
+def _all_selectors(document: PolicyDocument) -> Iterator[tuple[Path, PrincipalSelector]]:
+    lists: list[tuple[Path, tuple[PrincipalSelector, ...] | None]] = [
+        (("groups", name), members) for name, members in document.groups.items()
     ]
-    for index, rule in enumerate(shape.approval):
+    for index, rule in enumerate(document.approval):
         at: Path = ("approval", index)
         automatic = rule.auto_approve.requesters if rule.auto_approve else None
         lists += [
@@ -80,14 +80,14 @@ def _all_selectors(shape: PolicyShape) -> Iterator[tuple[Path, Selector]]:
             ((*at, "approvers"), rule.approvers),
             ((*at, "auto_approve", "requesters"), automatic),
         ]
-    for index, each in enumerate(shape.break_glass):
+    for index, each in enumerate(document.break_glass):
         lists += [(("break_glass", index, "users"), each.users), (("break_glass", index, "notify"), each.notify)]
     for path, selectors in lists:
         for index, selector in enumerate(selectors or ()):
             yield (*path, index), selector
 
 
-def _in_rules(section: str, rules: Rules, shape: PolicyShape) -> Iterator[Mistake]:
+def _in_rules(section: str, rules: Rules, document: PolicyDocument) -> Iterator[Mistake]:
     names: dict[str, int] = {}
     for index, rule in enumerate(rules):
         if rule.name in names:
@@ -97,30 +97,30 @@ def _in_rules(section: str, rules: Rules, shape: PolicyShape) -> Iterator[Mistak
                 "Give each rule its own name.",
             )
         names.setdefault(rule.name, index)
-        dead = tuple(_dead_patterns(section, index, rule, shape))
+        dead = tuple(_dead_patterns(section, index, rule, document))
         yield from dead
         if not dead:
-            yield from _shadows(section, index, rules, shape)
+            yield from _shadows(section, index, rules, document)
 
 
 def _dead_patterns(
-    section: str, index: int, rule: ApprovalRule | BreakGlassRule, shape: PolicyShape
+    section: str, index: int, rule: ApprovalRule | BreakGlassRule, document: PolicyDocument
 ) -> Iterator[Mistake]:
-    is_used = any(rule.covers(name) for name in shape.profiles)
+    is_used = any(rule.covers(name) for name in document.profiles)
     for position, pattern in enumerate(rule.profiles):
         is_name = not set(pattern) & set("*?")
         # In a rule that decides about something, a pattern may wait for profiles that are still to come.
-        if any(is_covered(name, pattern) for name in shape.profiles) or (is_used and not is_name):
+        if any(is_covered(name, pattern) for name in document.profiles) or (is_used and not is_name):
             continue
         problem = f"there is no profile {pattern!r}" if is_name else f"{pattern!r} covers no profile"
-        yield Mistake((section, index, "profiles", position), problem, suggest(pattern, tuple(shape.profiles)))
+        yield Mistake((section, index, "profiles", position), problem, suggest(pattern, tuple(document.profiles)))
 
 
-def _shadows(section: str, index: int, rules: Rules, shape: PolicyShape) -> Iterator[Mistake]:
-    people = People(groups=shape.groups, is_email_trusted=shape.identity.trust_email)
+def _shadows(section: str, index: int, rules: Rules, document: PolicyDocument) -> Iterator[Mistake]:
+    people = People(groups=document.groups, is_email_trusted=document.identity.trust_email)
     rule = rules[index]
     shadows: list[str] = []
-    for profile in filter(rule.covers, shape.profiles):
+    for profile in filter(rule.covers, document.profiles):
         shadow = next(
             (each for each in rules[:index] if each.covers(profile) and _is_wider(each, rule, people)),
             None,
@@ -142,16 +142,16 @@ def _is_wider(earlier: ApprovalRule | BreakGlassRule, later: ApprovalRule | Brea
     return wanted is not None and people.leaves(wanted) <= people.leaves(asked)
 
 
-def _who(rule: ApprovalRule | BreakGlassRule) -> tuple[Selector, ...] | None:
+def _who(rule: ApprovalRule | BreakGlassRule) -> tuple[PrincipalSelector, ...] | None:
     return rule.requesters if isinstance(rule, ApprovalRule) else rule.users
 
 
-def _in_quorums(shape: PolicyShape) -> Iterator[Mistake]:
-    people = People(groups=shape.groups, is_email_trusted=shape.identity.trust_email)
-    for index, rule in enumerate(shape.approval):
+def _in_quorums(document: PolicyDocument) -> Iterator[Mistake]:
+    people = People(groups=document.groups, is_email_trusted=document.identity.trust_email)
+    for index, rule in enumerate(document.approval):
         leaves = people.leaves(rule.approvers)
         # How many people a user group of Slack has is not known here, and an unknown group is another mistake.
-        is_countable = leaves and all(leaf.kind in {SelectorKind.USER, SelectorKind.EMAIL} for leaf in leaves)
+        is_countable = leaves and all(leaf.kind in {PrincipalKind.USER, PrincipalKind.EMAIL} for leaf in leaves)
         if is_countable and len(leaves) < rule.required_approvals:
             yield Mistake(
                 ("approval", index, "required_approvals"),
@@ -160,8 +160,8 @@ def _in_quorums(shape: PolicyShape) -> Iterator[Mistake]:
             )
 
 
-def _in_reminders(shape: PolicyShape) -> Iterator[Mistake]:
-    for index, rule in enumerate(shape.approval):
+def _in_reminders(document: PolicyDocument) -> Iterator[Mistake]:
+    for index, rule in enumerate(document.approval):
         if rule.remind_after is not None and rule.remind_after >= rule.decide_within:
             after, within = format_duration(rule.remind_after), format_duration(rule.decide_within)
             yield Mistake(
@@ -171,8 +171,8 @@ def _in_reminders(shape: PolicyShape) -> Iterator[Mistake]:
             )
 
 
-def _in_auto_approvals(shape: PolicyShape) -> Iterator[Mistake]:
-    for index, rule in enumerate(shape.approval):
+def _in_auto_approvals(document: PolicyDocument) -> Iterator[Mistake]:
+    for index, rule in enumerate(document.approval):
         automatic = rule.auto_approve.max_duration if rule.auto_approve else None
         if automatic is not None and automatic > rule.max_duration:
             yield Mistake(
@@ -182,10 +182,10 @@ def _in_auto_approvals(shape: PolicyShape) -> Iterator[Mistake]:
             )
 
 
-def _in_reviews(shape: PolicyShape) -> Iterator[Mistake]:
-    for index, rule in enumerate(shape.break_glass):
-        for profile in filter(rule.covers, shape.profiles):
-            if not any(each.covers(profile) for each in shape.approval):
+def _in_reviews(document: PolicyDocument) -> Iterator[Mistake]:
+    for index, rule in enumerate(document.break_glass):
+        for profile in filter(rule.covers, document.profiles):
+            if not any(each.covers(profile) for each in document.approval):
                 yield Mistake(
                     ("break_glass", index, "profiles"),
                     f"nobody could review an event for {profile}: no approval rule covers it",
@@ -193,29 +193,29 @@ def _in_reviews(shape: PolicyShape) -> Iterator[Mistake]:
                 )
 
 
-def _in_mentions(shape: PolicyShape) -> Iterator[Mistake]:
-    people = People(groups=shape.groups, is_email_trusted=shape.identity.trust_email)
-    for index, rule in enumerate(shape.break_glass):
+def _in_mentions(document: PolicyDocument) -> Iterator[Mistake]:
+    people = People(groups=document.groups, is_email_trusted=document.identity.trust_email)
+    for index, rule in enumerate(document.break_glass):
         for position, selector in enumerate(rule.notify or ()):
-            if any(leaf.kind is SelectorKind.EMAIL for leaf in people.leaves((selector,))):
+            if any(leaf.kind is PrincipalKind.EMAIL for leaf in people.leaves((selector,))):
                 yield Mistake(
                     ("break_glass", index, "notify", position),
                     f"{selector} names somebody by e-mail address, and Slack mentions people by their id only",
                     "Write the Slack user id instead.",
                 )
-        if len(mentioned := people.leaves(rule.notify or ())) > MOST_MENTIONS:
+        if len(mentioned := people.leaves(rule.notify or ())) > MAX_MENTIONS:
             yield Mistake(
                 ("break_glass", index, "notify"),
                 f"{len(mentioned)} people and user groups are more than fit into one message",
-                f"Name at most {MOST_MENTIONS}, or a user group of Slack.",
+                f"Name at most {MAX_MENTIONS}, or a user group of Slack.",
             )
 
 
-def _in_escalations(shape: PolicyShape) -> Iterator[Mistake]:
-    for index, rule in enumerate(shape.break_glass):
-        if rule.escalation_threshold is not None and shape.security_channel is None:
+def _in_escalations(document: PolicyDocument) -> Iterator[Mistake]:
+    for index, rule in enumerate(document.break_glass):
+        if rule.escalation_threshold is not None and document.security_channel is None:
             yield Mistake(
                 ("break_glass", index, "escalation_threshold"),
-                "there is no security channel that could be told",
+                "there is no security channel to notify",
                 "Add security_channel at the top level, or remove escalation_threshold.",
             )

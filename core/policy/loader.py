@@ -18,8 +18,8 @@ from core.clock import Clock, SystemClock
 from core.errors import InvalidPolicy, PolicyProblem
 from core.policy.evaluator import Policy
 from core.policy.lint import find_mistakes
-from core.policy.schema_errors import line_of, shape_values
-from core.policy.yaml_source import MOST_BYTES, read_values, write_path
+from core.policy.schema_errors import line_of, validate_values
+from core.policy.yaml_source import MAX_BYTES, read_values, write_path
 from core.text import quoted
 
 _LOG = logging.getLogger("countersign.policy")
@@ -31,16 +31,16 @@ Signature = tuple[int, int, int]
 def parse_policy(content: bytes, source: str = "policy.yml") -> Policy:
     """The policy that the bytes spell. Raises InvalidPolicy, with every mistake found, when they spell none."""
     reading = read_values(content)
-    shape, problems = shape_values(reading) if reading.lines else (None, ())
+    document, problems = validate_values(reading) if reading.lines else (None, ())
     problems = (*reading.problems, *problems)
-    if shape is not None and not problems:
+    if document is not None and not problems:
         problems = tuple(
             PolicyProblem(line_of(each.path, reading.lines), write_path(each.path), each.problem, each.fix)
-            for each in find_mistakes(shape)
+            for each in find_mistakes(document)
         )
-    if shape is None or problems:
+    if document is None or problems:
         raise InvalidPolicy(source, tuple(sorted(problems, key=lambda each: (each.line, each.path))))
-    return Policy(digest=hashlib.sha256(content).hexdigest(), shape=shape)
+    return Policy(digest=hashlib.sha256(content).hexdigest(), document=document)
 
 
 def load_policy(path: str | os.PathLike[str]) -> Policy:
@@ -71,7 +71,7 @@ class PolicyFile:
 
     def current(self) -> Policy:
         """The policy in force. Looks at the file first, but not more often than the interval says. Never raises."""
-        # Whoever finds somebody else looking does not wait: what is in force now is right for them too.
+        # A caller that finds another one looking does not wait: what is in force now is right for them too.
         if self._lock.acquire(blocking=False):
             try:
                 self._look()
@@ -118,9 +118,9 @@ class PolicyFile:
         self._refused, self.problem = None, None
 
     def _refuse(self, problem: InvalidPolicy, content: bytes | None) -> None:
-        is_told = self.problem is not None and self.problem.problems == problem.problems
+        is_known = self.problem is not None and self.problem.problems == problem.problems
         self._refused, self.problem = content, problem
-        if is_told:
+        if is_known:
             return
         _LOG.error("the policy file was refused; policy %s stays in force", self._policy.digest[:12])
         for each in problem.problems:
@@ -132,7 +132,7 @@ def _read(path: Path) -> tuple[bytes, Signature]:
         with path.open("rb") as file:
             # The signature is older than the bytes: a write in between shows at the next look.
             status = os.fstat(file.fileno())
-            return file.read(MOST_BYTES + 1), (status.st_mtime_ns, status.st_size, status.st_ino)
+            return file.read(MAX_BYTES + 1), (status.st_mtime_ns, status.st_size, status.st_ino)
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -22,7 +22,7 @@ _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
 _WAYS: Final = "Write a Slack user id (U0AB12CD3), a user group id (S0ENGINEERS) or group:name."
 
 
-class SelectorKind(StrEnum):
+class PrincipalKind(StrEnum):
     """The ways to name people."""
 
     USER = "user"
@@ -31,35 +31,35 @@ class SelectorKind(StrEnum):
     EMAIL = "email"
 
 
-class Selector(BaseModel):
+class PrincipalSelector(BaseModel):
     """One way to name people. `value` is the id, the e-mail address, or the group's name without `group:`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: SelectorKind
+    kind: PrincipalKind
     value: str
 
     def __str__(self) -> str:
-        return f"{GROUP_PREFIX}{self.value}" if self.kind is SelectorKind.GROUP else self.value
+        return f"{GROUP_PREFIX}{self.value}" if self.kind is PrincipalKind.GROUP else self.value
 
 
-def parse_selector(text: object) -> Selector:
+def parse_selector(text: object) -> PrincipalSelector:
     """Read `U…`, `W…`, `S…`, `group:name` or an e-mail address. Raises InvalidInput for anything else."""
     if isinstance(text, str):
         if text.startswith(GROUP_PREFIX) and len(text) > len(GROUP_PREFIX):
-            return Selector(kind=SelectorKind.GROUP, value=text.removeprefix(GROUP_PREFIX))
+            return PrincipalSelector(kind=PrincipalKind.GROUP, value=text.removeprefix(GROUP_PREFIX))
         if _EMAIL.fullmatch(text):
-            return Selector(kind=SelectorKind.EMAIL, value=text.casefold())
-        for kind, check in ((SelectorKind.USER, check_user_id), (SelectorKind.USER_GROUP, check_user_group_id)):
+            return PrincipalSelector(kind=PrincipalKind.EMAIL, value=text.casefold())
+        for kind, check in ((PrincipalKind.USER, check_user_id), (PrincipalKind.USER_GROUP, check_user_group_id)):
             try:
-                return Selector(kind=kind, value=check(text))
+                return PrincipalSelector(kind=kind, value=check(text))
             except InvalidInput:
                 continue
-    raise InvalidInput("selector", f"{text!r:.60} names nobody", _WAYS)
+    raise InvalidInput("selector", f"{text!r:.60} is not a user, a user group, a group or an e-mail address", _WAYS)
 
 
-def _read(value: object) -> Selector:
-    if isinstance(value, Selector):
+def _read(value: object) -> PrincipalSelector:
+    if isinstance(value, PrincipalSelector):
         return value
     try:
         return parse_selector(value)
@@ -68,43 +68,43 @@ def _read(value: object) -> Selector:
 
 
 class People(BaseModel):
-    """Tells who is meant: the groups of the policy, and whether e-mail addresses count."""
+    """Finds who is meant: the groups of the policy, and whether e-mail addresses count."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    groups: Mapping[str, tuple[Selector, ...]] = {}
+    groups: Mapping[str, tuple[PrincipalSelector, ...]] = {}
     is_email_trusted: bool = False
 
-    def find(self, actor: Actor, selectors: tuple[Selector, ...]) -> Selector | None:
+    def find(self, actor: Actor, selectors: tuple[PrincipalSelector, ...]) -> PrincipalSelector | None:
         """The first selector that this person matches, or None."""
         return next((each for each in selectors if self._is_among(actor, each)), None)
 
-    def leaves(self, selectors: tuple[Selector, ...]) -> frozenset[Selector]:
+    def leaves(self, selectors: tuple[PrincipalSelector, ...]) -> frozenset[PrincipalSelector]:
         """The selectors with each group replaced by its members. A group that does not exist has none."""
-        found: set[Selector] = set()
+        found: set[PrincipalSelector] = set()
         for each in selectors:
-            found |= set(self.groups.get(each.value, ())) if each.kind is SelectorKind.GROUP else {each}
+            found |= set(self.groups.get(each.value, ())) if each.kind is PrincipalKind.GROUP else {each}
         return frozenset(found)
 
-    def _is_among(self, actor: Actor, selector: Selector) -> bool:
+    def _is_among(self, actor: Actor, selector: PrincipalSelector) -> bool:
         # Groups do not nest, and a file in which they do is refused: so a group's members are looked at directly.
-        members = self.groups.get(selector.value, ()) if selector.kind is SelectorKind.GROUP else (selector,)
+        members = self.groups.get(selector.value, ()) if selector.kind is PrincipalKind.GROUP else (selector,)
         return any(self._is_named(actor, member) for member in members)
 
-    def _is_named(self, actor: Actor, selector: Selector) -> bool:
+    def _is_named(self, actor: Actor, selector: PrincipalSelector) -> bool:
         match selector.kind:
-            case SelectorKind.USER:
+            case PrincipalKind.USER:
                 return actor.id == UserId(selector.value)
-            case SelectorKind.USER_GROUP:
+            case PrincipalKind.USER_GROUP:
                 return UserGroupId(selector.value) in actor.user_groups
-            case SelectorKind.EMAIL:
+            case PrincipalKind.EMAIL:
                 return self.is_email_trusted and (actor.email or "").casefold() == selector.value
-            case SelectorKind.GROUP:
+            case PrincipalKind.GROUP:
                 return False
 
 
 SelectorField = Annotated[
-    Selector,
+    PrincipalSelector,
     BeforeValidator(_read),
     WithJsonSchema(
         {

@@ -1,7 +1,7 @@
 """The policy file as values: profiles, groups, approval rules and break-glass rules.
 
-Invariant: each part is checked by itself here: types, bounds, spelling. What only the whole file can show, such as a
-group that nobody defined, is checked in `checking`; a Policy is made of parts that passed both.
+Invariant: each part is checked on its own here: types, bounds, spelling. What only the whole file can show, such as a
+group that nobody defined, is checked in `lint`; a Policy is made of parts that passed both.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from core import break_glass, request
 from core.actor import ProfileName
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
-from core.policy.document import Name, ProfilePattern, Shape, duration_rule, mistake
+from core.policy.document import Name, PolicyModel, ProfilePattern, duration_rule, mistake
 from core.policy.principals import SelectorField
 from core.policy.time_window import TimeWindow
 from core.text import clean_text
-from core.usage import MOST_PER_QUOTA, UsageLimits
+from core.usage import MAX_PER_QUOTA, UsageLimits
 
-LONGEST_WINDOW: Final = timedelta(days=30)
+MAX_WINDOW: Final = timedelta(days=30)
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,31}")
-_LONGEST_DESCRIPTION: Final = 200
-_LONGEST_FALLBACK: Final = 300
+_MAX_DESCRIPTION_LENGTH: Final = 200
+_MAX_FALLBACK_LENGTH: Final = 300
 
 
 def _check_channel(text: str) -> str:
@@ -51,7 +51,7 @@ def _check_channel(text: str) -> str:
 
 def _check_fallback(text: str) -> str:
     try:
-        return clean_text("fallback", text, at_least=1, at_most=_LONGEST_FALLBACK)
+        return clean_text("fallback", text, at_least=1, at_most=_MAX_FALLBACK_LENGTH)
     except InvalidInput as error:
         raise mistake(error.problem, error.fix) from error
 
@@ -69,11 +69,11 @@ ChannelId = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_CHANNEL.pattern}$"}),
 ]
 Patterns = Annotated[tuple[ProfilePattern, ...], Field(min_length=1)]
-Quota = Annotated[StrictInt, Field(ge=1, le=MOST_PER_QUOTA)]
+Quota = Annotated[StrictInt, Field(ge=1, le=MAX_PER_QUOTA)]
 RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
 EventDuration = Annotated[timedelta, *duration_rule(break_glass.MAX_DURATION)]
 DecisionTime = Annotated[timedelta, *duration_rule(request.MAX_DECIDE_WITHIN)]
-LimitWindow = Annotated[timedelta, *duration_rule(LONGEST_WINDOW)]
+LimitWindow = Annotated[timedelta, *duration_rule(MAX_WINDOW)]
 
 
 def is_covered(profile: str, pattern: str) -> bool:
@@ -101,22 +101,22 @@ class EventTimes(NamedTuple):
 _TIMES: Final = EventTimes()
 
 
-class ProfileShape(Shape):
+class ProfileModel(PolicyModel):
     """What the file says of a profile."""
 
     description: StrictStr = Field(
-        default="", max_length=_LONGEST_DESCRIPTION, description="One line for people who choose a profile."
+        default="", max_length=_MAX_DESCRIPTION_LENGTH, description="One line for people who choose a profile."
     )
     channel: ChannelId = Field(description="The Slack channel in which its requests are decided.")
 
 
-class Profile(ProfileShape):
+class Profile(ProfileModel):
     """A profile that people can ask for."""
 
     name: ProfileName
 
 
-class Identity(Shape):
+class Identity(PolicyModel):
     """How people are recognised."""
 
     trust_email: StrictBool = Field(
@@ -124,7 +124,7 @@ class Identity(Shape):
     )
 
 
-class AutoApproval(Shape):
+class AutoApproval(PolicyModel):
     """When a request needs no person to approve it: all that is given here has to hold."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
@@ -143,7 +143,7 @@ class AutoApproval(Shape):
         return self
 
 
-class Rule(Shape):
+class Rule(PolicyModel):
     """What all rules have: a name, and the profiles that they cover."""
 
     name: Name = Field(description="Shown in decisions and in the audit trail. Unique among the rules of its list.")
@@ -206,7 +206,8 @@ class BreakGlassRule(Rule):
 
     fallback: Annotated[StrictStr, AfterValidator(_check_fallback)] | None = Field(
         default=None,
-        description=f"What to do when Countersign cannot record it; plain text, up to {_LONGEST_FALLBACK} characters.",
+        description="What to do when Countersign cannot record it; "
+        f"plain text, up to {_MAX_FALLBACK_LENGTH} characters.",
     )
 
     @property
@@ -229,12 +230,12 @@ class BreakGlassRule(Rule):
         )
 
 
-class PolicyShape(Shape):
+class PolicyDocument(PolicyModel):
     """The whole policy file of Countersign."""
 
     version: Annotated[Literal[1], BeforeValidator(_check_version)] = Field(description="The version of this format.")
     groups: dict[Name, Selectors] = Field(default={}, description="Names for people, used in rules as group:name.")
-    profiles: dict[Name, ProfileShape] = Field(min_length=1, description="What people can ask for, by name.")
+    profiles: dict[Name, ProfileModel] = Field(min_length=1, description="What people can ask for, by name.")
     approval: tuple[ApprovalRule, ...] = Field(
         default=(), description="The first rule that covers the profile and the requester decides."
     )
@@ -245,6 +246,18 @@ class PolicyShape(Shape):
         default=None, description="The Slack channel that hears of refusals, escalations and overdue reviews."
     )
     identity: Identity = Field(default=Identity(), description="How people are recognised.")
+
+    def approval_rule(self, name: str) -> ApprovalRule | None:
+        """The approval rule of this name; None when there is none (any more)."""
+        return next((each for each in self.approval if each.name == name), None)
+
+    def break_glass_rule(self, name: str) -> BreakGlassRule | None:
+        """The break-glass rule of this name; None when there is none (any more)."""
+        return next((each for each in self.break_glass if each.name == name), None)
+
+    def break_glass_rules(self, profile: str) -> tuple[BreakGlassRule, ...]:
+        """The break-glass rules that cover a profile, in the order of the file."""
+        return tuple(rule for rule in self.break_glass if rule.covers(profile))
 
     def profile(self, name: str) -> Profile:
         """The profile of this name. Raises KeyError when there is none."""

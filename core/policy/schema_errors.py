@@ -12,19 +12,19 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.errors import PolicyProblem
-from core.policy.document import MISTAKE, Shape, suggest
+from core.policy.document import MISTAKE, PolicyModel, suggest
 from core.policy.rules import (
     ApprovalRule,
     AutoApproval,
     BreakGlassRule,
     Identity,
-    PolicyShape,
-    ProfileShape,
+    PolicyDocument,
+    ProfileModel,
 )
 from core.policy.time_window import TimeWindow
 from core.policy.yaml_source import Path, Reading, write_path
 
-_SHAPES: Final[dict[str, type[Shape]]] = {
+_MODELS: Final[dict[str, type[PolicyModel]]] = {
     "approval": ApprovalRule,
     "break_glass": BreakGlassRule,
     "auto_approve": AutoApproval,
@@ -46,10 +46,10 @@ _PLAIN: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def shape_values(reading: Reading) -> tuple[PolicyShape | None, tuple[PolicyProblem, ...]]:
+def validate_values(reading: Reading) -> tuple[PolicyDocument | None, tuple[PolicyProblem, ...]]:
     """The policy that the values spell, or None and the mistakes. What reading complained about is not said twice."""
     try:
-        return PolicyShape.model_validate(reading.values), ()
+        return PolicyDocument.model_validate(reading.values), ()
     except ValidationError as error:
         said = {problem.path for problem in reading.problems}
         errors = error.errors(include_url=False)
@@ -103,7 +103,7 @@ def _say_choice(given: object, expected: str) -> str:
 def _keys_beside(path: Path) -> tuple[str, ...]:
     names = [part for part in path[:-1] if isinstance(part, str)]
     if not names:
-        return tuple(PolicyShape.model_fields)
+        return tuple(PolicyDocument.model_fields)
     # Below `profiles` stand names that people chose; one of them may be called "time".
-    shape = ProfileShape if names[0] == "profiles" else _SHAPES[names[-1]]
-    return tuple(shape.model_fields)
+    model = ProfileModel if names[0] == "profiles" else _MODELS[names[-1]]
+    return tuple(model.model_fields)

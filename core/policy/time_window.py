@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictStr, WithJsonSchema, model_validator
 
 from core.clock import require_utc
-from core.policy.document import Shape, mistake, suggest
+from core.policy.document import PolicyModel, mistake, suggest
 
 _HOURS = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 _MINUTES_PER_HOUR: Final = 60
@@ -56,7 +56,7 @@ def _read_hours(value: object) -> Hours:
         return value
     found = _HOURS.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise mistake(f"{value!r:.60} are no hours", "Write them like 09:00-17:00.")
+        raise mistake(f"{value!r:.60} are not hours", "Write them like 09:00-17:00.")
     opens_hour, opens_minute, closes_hour, closes_minute = map(int, found.groups())
     opens = opens_hour * _MINUTES_PER_HOUR + opens_minute
     closes = closes_hour * _MINUTES_PER_HOUR + closes_minute
@@ -84,7 +84,7 @@ def _check_zone(text: str) -> str:
     return text
 
 
-class TimeWindow(Shape):
+class TimeWindow(PolicyModel):
     """The days and hours in which something holds. Hours across midnight belong to the day on which they begin."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 2})

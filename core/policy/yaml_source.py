@@ -20,8 +20,8 @@ Value = str | int | bool | list["Value"] | dict[str, "Value"]
 """A value as the file has it."""
 Path = tuple[str | int, ...]
 """Where a value stands: keys and positions from the top of the file."""
-MOST_BYTES: Final = 1024 * 1024
-MOST_LEVELS: Final = 12
+MAX_BYTES: Final = 1024 * 1024
+MAX_LEVELS: Final = 12
 _WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,18}")
 _BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NOTHING: Final = frozenset({"", "~", "null", "Null", "NULL"})
@@ -37,8 +37,8 @@ class Reading(NamedTuple):
 
 def read_values(content: bytes) -> Reading:
     """Read the bytes of a policy file. Promises never to raise: what cannot be read is among the problems."""
-    if len(content) > MOST_BYTES:
-        return _unreadable(1, f"the file is larger than {MOST_BYTES} bytes", "Is this the right file?")
+    if len(content) > MAX_BYTES:
+        return _unreadable(1, f"the file is larger than {MAX_BYTES} bytes", "Is this the right file?")
     try:
         return _parse(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -127,7 +127,7 @@ class _Builder:
 
     def _value(self, event: events.Event, path: Path) -> Value | None:
         self._refuse_extras(event, path)
-        if len(path) > MOST_LEVELS:
+        if len(path) > MAX_LEVELS:
             raise _Stop(_line(event), path[:3], "this is nested too deeply", "No policy needs so many levels.")
         if isinstance(event, events.MappingStartEvent):
             return self._mapping(path)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, check_channel_id, check_profile_name
+from core.actor import CLOCK, Actor, ProfileName, UserId, check_channel_id, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import (
     JUSTIFICATION_LENGTH,
@@ -27,12 +27,12 @@ from core.policy import PolicySource
 from core.request import RequestId
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
-from core.services.invoke import Invoking, Wish
+from core.services.invoke import Declaration, Invoking
 from core.services.observer import Observer, Unobserved
-from core.services.use_case import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
-from core.text import clean_text
-from core.usage import Usage, UsageLedger
+from core.text import clean_optional_text, clean_text
+from core.usage import Usage
 
 
 class BreakGlassService:
@@ -51,6 +51,9 @@ class BreakGlassService:
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
+        self._changes = ChangeRunner(
+            stores.break_glass.update, AuditAction.BREAK_GLASS_EXPIRED, stores.refusals, clock, self._observer
+        )
         self._invoking = Invoking(stores, policy, clock, self._observer, mfa)
 
     def invoke(
@@ -73,7 +76,7 @@ class BreakGlassService:
         gave the first time. Raises InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit
         ends), RequestNotFound, InvalidStateTransition (the request to be replaced gives access by now), StoreError.
         """
-        wish = Wish(
+        declaration = Declaration(
             invoker=invoker,
             profile=check_profile_name(profile),
             reason_code=reason_code,
@@ -85,57 +88,47 @@ class BreakGlassService:
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
         )
-        with noting_refusals(self._stores.refusals, AuditAction.INVOKE_REFUSED, invoker, self._observer) as attempt:
-            attempt.is_for(wish.profile)
-            return retry_on_conflict(lambda: self._invoking.decide(wish, code or None), self._observer)
+        attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
+        with audit_refusals(attempt, self._stores.refusals, self._observer):
+            return retry_on_conflict(lambda: self._invoking.decide(declaration, code or None), self._observer)
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
-        """End the access before its time. Whoever closed it already gets the same event back.
+        """End the access before its time. The person who closed it already gets the same event back.
 
         Raises EventNotFound, NotAllowed, InvalidStateTransition, InvalidInput, StoreError.
         """
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
-        with noting_refusals(self._stores.refusals, AuditAction.CLOSE_REFUSED, closer, self._observer) as attempt:
 
-            def decide() -> BreakGlassEvent:
-                event, now = self._load(event_id)
-                attempt.is_about(event)
-                details: dict[str, JsonValue] = {"reason": why}
-                if event.status is EventStatus.ACTIVE:
-                    decision = self._policy.current().judge_close(closer, profile=event.profile, invoker=event.invoker)
-                    decision.require()
-                    details |= decision.to_details()
-                closed = event.close(closer.id, now, why)
-                if closed is event:
-                    return event
-                entry = _entry(AuditAction.BREAK_GLASS_CLOSED, closer.id, closed, details)
-                return self._update(closed, entry, self._ledgers_after_close(closed))
+        def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:
+            details: dict[str, JsonValue] = {"reason": why}
+            if event.status is EventStatus.ACTIVE:
+                decision = self._policy.current().judge_close(closer, profile=event.profile, invoker=event.invoker)
+                decision.require()
+                details |= decision.to_details()
+            closed = event.close(closer.id, now, why)
+            return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, closer.id, details)
 
-            return retry_on_conflict(decide, self._observer)
+        attempt = AuditedAttempt(AuditAction.CLOSE_REFUSED, closer)
+        return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge, self._update_closed)
 
     def review(
         self, event_id: EventId, reviewer: Actor, verdict: Verdict, notes: str, follow_up: str | None = None
     ) -> BreakGlassEvent:
         """Answer for an ended event, once. Raises like `close`."""
         found = clean_text("notes", notes, at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])
-        link = _clean_link(follow_up)
-        with noting_refusals(self._stores.refusals, AuditAction.REVIEW_REFUSED, reviewer, self._observer) as attempt:
+        link = clean_optional_text("follow-up link", follow_up, at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])
 
-            def decide() -> BreakGlassEvent:
-                event, now = self._load(event_id)
-                attempt.is_about(event)
-                decision = self._policy.current().judge_review(reviewer, profile=event.profile, invoker=event.invoker)
-                decision.require()
-                reviewed = event.add_review(reviewer.id, now, verdict, found, link)
-                if reviewed is event:
-                    return event
-                details: dict[str, JsonValue] = {**decision.to_details(), "verdict": verdict, "notes": found}
-                if link is not None:
-                    details["follow_up"] = link
-                entry = _entry(AuditAction.BREAK_GLASS_REVIEWED, reviewer.id, reviewed, details)
-                return self._update(reviewed, entry)
+        def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:
+            decision = self._policy.current().judge_review(reviewer, profile=event.profile, invoker=event.invoker)
+            decision.require()
+            reviewed = event.add_review(reviewer.id, now, verdict, found, link)
+            details: dict[str, JsonValue] = {**decision.to_details(), "verdict": verdict, "notes": found}
+            if link is not None:
+                details["follow_up"] = link
+            return reviewed, EntryDraft.of(reviewed, AuditAction.BREAK_GLASS_REVIEWED, reviewer.id, details)
 
-            return retry_on_conflict(decide, self._observer)
+        attempt = AuditedAttempt(AuditAction.REVIEW_REFUSED, reviewer)
+        return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record the end of every event whose time passed; the ones that this call recorded.
@@ -143,20 +136,20 @@ class BreakGlassService:
         Any number of instances may do this at once: each event is expired once. `rest` is taken
         between the pages of what is read. Raises StoreUnavailable.
         """
-        return expire_overdue(self._read_active, self._expire, self._clock, rest)
+        return expire_overdue(self._read_active, self._changes.expire, self._clock, rest)
 
     def ask_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record, of every live event that ends soon, that its invoker is asked whether it is over; those of this call.
 
-        The question is told by the outbox, as every change is. Any number of instances may do this at once: about each
-        event people are asked once. Raises StoreUnavailable.
+        The outbox delivers the question, as every change. Any number of instances may do this at once: about each event
+        people are asked once. Raises StoreUnavailable.
         """
         return change_due(self._read_active, self._ask_if_due, self._clock, rest)
 
     def remind_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record a reminder of every review that is overdue, each time its rule's `review_within` has passed once more.
 
-        Told, and safe for many instances, like the question of `ask_due`. Raises StoreUnavailable.
+        Delivered, and safe for many instances, like the question of `ask_due`. Raises StoreUnavailable.
         """
         return change_due(self._read_waiting, self._remind_if_due, self._clock, rest)
 
@@ -165,11 +158,12 @@ class BreakGlassService:
         by_invoker, _ = self._stores.break_glass.get_ledgers(person, profile)
         return by_invoker.live(profile, self._clock.now())
 
-    def _ledgers_after_close(self, closed: BreakGlassEvent) -> tuple[UsageLedger, ...]:
+    def _update_closed(self, closed: BreakGlassEvent, entry: EntryDraft) -> BreakGlassEvent:
         by_invoker, _ = self._stores.break_glass.get_ledgers(closed.invoker, closed.profile)
         ended = by_invoker.end(closed)
         # An event so old that its ledger forgot it can still be closed.
-        return (ended,) if ended != by_invoker else ()
+        ledgers = (ended,) if ended != by_invoker else ()
+        return self._stores.break_glass.update(closed, entry, ledgers)
 
     def _read_active(self, cursor: str | None) -> Page[BreakGlassEvent]:
         return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=PER_PAGE, cursor=cursor)
@@ -178,50 +172,20 @@ class BreakGlassService:
         return self._stores.break_glass.list_waiting_for_review(limit=PER_PAGE, cursor=cursor)
 
     def _ask_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
-        times = self._policy.current().times_of(event.rule)
+        times = self._policy.current().notifications.times_of(event.rule)
         if event.asked_at is not None or not event.is_granting(now) or now < event.ask_at(times.ask_before_end):
             return None
         details: dict[str, JsonValue] = {"expires_at": format_time(event.expires_at)}
-        return self._update(event.ask(now), _entry(AuditAction.BREAK_GLASS_ENDING_SOON, CLOCK, event, details))
+        return self._changes.commit(
+            event.ask(now), EntryDraft.of(event, AuditAction.BREAK_GLASS_ENDING_SOON, CLOCK, details)
+        )
 
     def _remind_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
-        within = self._policy.current().times_of(event.rule).review_within
+        within = self._policy.current().notifications.times_of(event.rule).review_within
         due_at = event.review_due_at(within)
         if not event.is_waiting_for_review or now < max(due_at, (event.reminded_at or event.created_at) + within):
             return None
         details: dict[str, JsonValue] = {"due_at": format_time(due_at), "review_within": to_nanoseconds(within)}
-        return self._update(event.remind(now), _entry(AuditAction.REVIEW_REMINDED, CLOCK, event, details))
-
-    def _load(self, event_id: EventId) -> tuple[BreakGlassEvent, datetime]:
-        """The event as it is now, and now. One whose time passed is recorded as expired on the way."""
-        event, now = self._stores.break_glass.get(event_id), self._clock.now()
-        return (self._expire(event, now) if event.is_overdue(now) else event), now
-
-    def _expire(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent:
-        expired = event.expire(now)
-        return self._update(expired, _entry(AuditAction.BREAK_GLASS_EXPIRED, CLOCK, expired, {}))
-
-    def _update(
-        self, event: BreakGlassEvent, entry: EntryDraft, ledgers: tuple[UsageLedger, ...] = ()
-    ) -> BreakGlassEvent:
-        with reading_again_if_decided(event):
-            updated = self._stores.break_glass.update(event, entry, ledgers)
-        self._observer.committed(updated, entry.event)
-        return updated
-
-
-def _entry(event: AuditAction, actor: str, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:
-    return EntryDraft(
-        event=event,
-        actor=DeciderId(actor),
-        outcome=about.status,
-        subject=about.invoker,
-        profile=about.profile,
-        details=details,
-    )
-
-
-def _clean_link(link: str | None) -> str | None:
-    if link is None or not link.strip():
-        return None
-    return clean_text("follow-up link", link, at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])
+        return self._changes.commit(
+            event.remind(now), EntryDraft.of(event, AuditAction.REVIEW_REMINDED, CLOCK, details)
+        )

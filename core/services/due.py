@@ -15,7 +15,7 @@ from core.break_glass import BreakGlassEvent
 from core.clock import Clock
 from core.errors import BrokenChain, ConcurrentModification, MalformedRecord, NotFound
 from core.request import Request
-from core.stores.base import Page
+from core.stores.base import Page, iterate_pages
 
 R = TypeVar("R", Request, BreakGlassEvent)
 PER_PAGE: Final = 100
@@ -26,7 +26,7 @@ _log = logging.getLogger("countersign.expiring")
 
 
 def no_rest() -> None:
-    """For whoever waits for the end of the list."""
+    """For callers who wait for the end of the list."""
 
 
 def expire_overdue(
@@ -54,9 +54,7 @@ def change_due(
     Raises StoreUnavailable.
     """
     changed: list[R] = []
-    cursor: str | None = None
-    while True:
-        page = read_page(cursor)
+    for page in iterate_pages(read_page):
         now = clock.now()
         for record in page.items:
             try:
@@ -69,7 +67,6 @@ def change_due(
                 continue
             if stored is not None:
                 changed.append(stored)
-        cursor = page.cursor
-        if cursor is None:
-            return tuple(changed)
-        rest()
+        if page.cursor is not None:
+            rest()
+    return tuple(changed)

@@ -1,4 +1,4 @@
-"""Break the glass: judge the wish, the limits and the code, and commit the event with all that moves with it.
+"""Break the glass: judge the declaration, the limits and the code, and commit the event with all that moves with it.
 
 Invariant: one read and one write. The limits and the code are judged on ledgers that move in the same transaction as
 the event, and so does the request that it replaces. A wrong code is counted before anybody hears that it was wrong.
@@ -6,31 +6,31 @@ the event, and so does the request that it replaces. A wrong code is counted bef
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from core.actor import Actor, ChannelId, DeciderId, ProfileName
+from core.actor import Actor, ChannelId, ProfileName
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.errors import CodeRefused, EventExists, EventNotFound, InvalidStateTransition, LimitReached, NotAllowed
+from core.errors import CodeRefused, EventExists, InvalidStateTransition, LimitReached, NotAllowed
 from core.ledger import Ledger
 from core.mfa import CodeLedger, MfaVerifier
 from core.policy import BreakGlassDecision, PolicySource
 from core.request import Request, RequestId, RequestStatus
 from core.services.observer import Observer
-from core.services.use_case import reading_again_if_decided
+from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
 from core.usage import UsageLedger, find_limit, is_escalated
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Declaration:
     """What somebody wants to break the glass for, with its text checked."""
 
     invoker: Actor
@@ -50,7 +50,7 @@ class _Ledgers(NamedTuple):
 
 
 class Invoking:
-    """Decides on one wish at a time. Safe for threads."""
+    """Decides on one declaration at a time. Safe for threads."""
 
     def __init__(
         self,
@@ -66,61 +66,63 @@ class Invoking:
         self._observer = observer
         self._second_factor = mfa
 
-    def decide(self, wish: Wish, code: str | None) -> BreakGlassEvent:
-        """Judge the wish as things are now, and commit the event.
+    def decide(self, declaration: Declaration, code: str | None) -> BreakGlassEvent:
+        """Judge the declaration as things are now, and commit the event.
 
         Raises ConcurrentModification: then judge again. Raises what BreakGlassService.invoke says.
         """
         now = self._clock.now()
         decision = self._policy.current().judge_break_glass(
-            wish.invoker,
-            wish.profile,
-            wish.reason_code,
-            wish.duration,
+            declaration.invoker,
+            declaration.profile,
+            declaration.reason_code,
+            declaration.duration,
             now,
             # Whether it is the right one is judged below, on the ledger of codes.
             has_mfa=code is not None and self._second_factor is not None,
         )
-        if not decision.is_allowed and (known := self._find_known(wish)) is not None:
+        if not decision.is_allowed and (known := self._find_known(declaration)) is not None:
             # The same invocation, delivered again: what the policy says by now does not undo it.
             return known
         decision.require()
         try:
-            return self._decide_on_ledgers(wish, code, decision, now)
+            return self._decide_on_ledgers(declaration, code, decision, now)
         except (CodeRefused, LimitReached):
             # The ledgers are each read consistently, but not all at one moment: what stands in the way may be this very
             # invocation, delivered twice at once.
-            if (known := self._find_known(wish)) is not None:
+            if (known := self._find_known(declaration)) is not None:
                 return known
             raise
 
     def _decide_on_ledgers(
-        self, wish: Wish, code: str | None, decision: BreakGlassDecision, now: datetime
+        self, declaration: Declaration, code: str | None, decision: BreakGlassDecision, now: datetime
     ) -> BreakGlassEvent:
-        ledgers = self._read_ledgers(wish, code)
-        if wish.event_id is not None and ledgers.by_invoker.has(wish.event_id):
+        ledgers = self._read_ledgers(declaration, code)
+        if declaration.event_id is not None and ledgers.by_invoker.has(declaration.event_id):
             # The same invocation, delivered again.
-            return self._stores.break_glass.get(wish.event_id)
-        hit = find_limit(ledgers.by_invoker, ledgers.by_profile, wish.profile, decision.limits, now)
+            return self._stores.break_glass.get(declaration.event_id)
+        hit = find_limit(ledgers.by_invoker, ledgers.by_profile, declaration.profile, decision.limits, now)
         if hit is not None:
             raise LimitReached(hit.limit, hit.value, hit.ends_at)
-        codes = self._verify(wish, code, ledgers.codes, now)
-        replaced = self._find_replaced(wish, now)
-        event = self._make_event(wish, decision, now, codes, replaced)
+        codes = self._verify(declaration, code, ledgers.codes, now)
+        replaced = self._find_replaced(declaration, now)
+        event = self._make_event(declaration, decision, now, codes, replaced)
         return self._create(event, decision, ledgers._replace(codes=codes), replaced)
 
-    def _read_ledgers(self, wish: Wish, code: str | None) -> _Ledgers:
+    def _read_ledgers(self, declaration: Declaration, code: str | None) -> _Ledgers:
         store = self._stores.break_glass
         if code is not None and self._second_factor is not None:
-            return _Ledgers(*store.get_ledgers_and_codes(wish.invoker.id, wish.profile))
-        return _Ledgers(*store.get_ledgers(wish.invoker.id, wish.profile), None)
+            return _Ledgers(*store.get_ledgers_and_codes(declaration.invoker.id, declaration.profile))
+        return _Ledgers(*store.get_ledgers(declaration.invoker.id, declaration.profile), None)
 
-    def _verify(self, wish: Wish, code: str | None, codes: CodeLedger | None, now: datetime) -> CodeLedger | None:
+    def _verify(
+        self, declaration: Declaration, code: str | None, codes: CodeLedger | None, now: datetime
+    ) -> CodeLedger | None:
         """The ledger with this code used; None where no code was given. Raises CodeRefused, LimitReached."""
         if codes is None or code is None or self._second_factor is None:
             return None
         codes.refuse_locked(now)
-        step = self._second_factor.find_step(wish.invoker.id, code, now)
+        step = self._second_factor.find_step(declaration.invoker.id, code, now)
         if step is not None:
             return codes.accept(step)
         wrong = codes.count_wrong(now)
@@ -128,16 +130,16 @@ class Invoking:
         wrong.refuse_locked(now)
         raise CodeRefused("wrong", wrong.tries_left)
 
-    def _find_replaced(self, wish: Wish, now: datetime) -> Request | None:
+    def _find_replaced(self, declaration: Declaration, now: datetime) -> Request | None:
         """The pending request that the event replaces; None when it ended without giving access.
 
         Raises NotAllowed for somebody else's, InvalidStateTransition when it gives access by now.
         """
-        if wish.instead_of is None:
+        if declaration.instead_of is None:
             return None
-        request = self._stores.requests.get(wish.instead_of)
-        if request.requester != wish.invoker.id or request.profile != wish.profile:
-            raise NotAllowed("break glass", ("only one's own request for the same profile can be replaced",))
+        request = self._stores.requests.get(declaration.instead_of)
+        if request.requester != declaration.invoker.id or request.profile != declaration.profile:
+            raise NotAllowed("break glass", ("you can only replace your own request for the same profile",))
         if request.is_granting(now):
             by, at = request.ended_by
             raise InvalidStateTransition(
@@ -148,31 +150,33 @@ class Invoking:
 
     def _make_event(
         self,
-        wish: Wish,
+        declaration: Declaration,
         decision: BreakGlassDecision,
         now: datetime,
         codes: CodeLedger | None,
         replaced: Request | None,
     ) -> BreakGlassEvent:
         return BreakGlassEvent.invoke(
-            invoker=wish.invoker.id,
-            profile=wish.profile,
-            reason_code=wish.reason_code,
-            justification=wish.justification,
-            duration=wish.duration,
+            invoker=declaration.invoker.id,
+            profile=declaration.profile,
+            reason_code=declaration.reason_code,
+            justification=declaration.justification,
+            duration=declaration.duration,
             rule=decision.rule or "",
             now=now,
             mfa_method=self._second_factor.method if codes is not None and self._second_factor is not None else None,
-            declared_in=wish.declared_in,
+            declared_in=declaration.declared_in,
             instead_of=replaced.id if replaced is not None else None,
-            event_id=wish.event_id,
+            event_id=declaration.event_id,
         )
 
     def _create(
         self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: _Ledgers, replaced: Request | None
     ) -> BreakGlassEvent:
         is_escalation = is_escalated(ledgers.by_profile, decision.limits, event.created_at)
-        entry = _entry(AuditAction.BREAK_GLASS_INVOKED, event, _details(event, decision, is_escalated=is_escalation))
+        entry = EntryDraft.of(
+            event, AuditAction.BREAK_GLASS_INVOKED, event.invoker, _details(event, decision, is_escalated=is_escalation)
+        )
         moving: list[Ledger] = [ledgers.by_invoker.add(event), ledgers.by_profile.add(event)]
         if ledgers.codes is not None:
             moving.append(ledgers.codes)
@@ -190,12 +194,8 @@ class Invoking:
             self._observer.committed(replacing.request, replacing.entry.event)
         return created
 
-    def _find_known(self, wish: Wish) -> BreakGlassEvent | None:
-        if wish.event_id is not None:
-            with suppress(EventNotFound):
-                found = self._stores.break_glass.get(wish.event_id)
-                return found if found.invoker == wish.invoker.id else None
-        return None
+    def _find_known(self, declaration: Declaration) -> BreakGlassEvent | None:
+        return find_own(self._stores.break_glass.get, declaration.event_id, declaration.invoker.id)
 
 
 def _details(event: BreakGlassEvent, decision: BreakGlassDecision, *, is_escalated: bool) -> dict[str, JsonValue]:
@@ -217,23 +217,5 @@ def _details(event: BreakGlassEvent, decision: BreakGlassDecision, *, is_escalat
 
 def _replace(request: Request, event: BreakGlassEvent) -> Replaced:
     cancelled = request.cancel(event.invoker, event.created_at, replaced_by=event.id)
-    draft = EntryDraft(
-        event=AuditAction.REQUEST_CANCELLED,
-        actor=DeciderId(event.invoker),
-        outcome=cancelled.status,
-        subject=cancelled.requester,
-        profile=cancelled.profile,
-        details={"replaced_by": event.id},
-    )
+    draft = EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, event.invoker, {"replaced_by": event.id})
     return Replaced(cancelled, draft)
-
-
-def _entry(event: AuditAction, about: BreakGlassEvent, details: dict[str, JsonValue]) -> EntryDraft:
-    return EntryDraft(
-        event=event,
-        actor=DeciderId(about.invoker),
-        outcome=about.status,
-        subject=about.invoker,
-        profile=about.profile,
-        details=details,
-    )

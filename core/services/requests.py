@@ -6,24 +6,24 @@ that record is still the one it was decided on.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId, by_policy, check_profile_name
+from core.actor import CLOCK, Actor, ProfileName, UserId, by_policy, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.errors import RequestExists, RequestNotFound
+from core.errors import RequestExists
 from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.observer import Observer, Unobserved
-from core.services.use_case import id_from, noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, find_own, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
-from core.text import clean_text
+from core.text import clean_optional_text, clean_text
 
 REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
 """A denial needs a reason that the requester can understand: three characters are the least, such as "dup"."""
@@ -37,6 +37,9 @@ class RequestService:
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
+        self._changes = ChangeRunner(
+            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer
+        )
 
     def submit(
         self,
@@ -47,7 +50,7 @@ class RequestService:
         *,
         idempotency_key: str | None = None,
     ) -> Request:
-        """Ask for access. The request is pending, or approved at once where the policy does that by itself.
+        """Ask for access. The request is pending, or approved at once where the policy approves it automatically.
 
         The same `idempotency_key` from the same person gives the request that it gave the first time. Raises
         InvalidInput, NotAllowed, StoreError.
@@ -56,12 +59,15 @@ class RequestService:
         reason = clean_text(
             "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
         )
-        with noting_refusals(self._stores.refusals, AuditAction.SUBMIT_REFUSED, requester, self._observer) as attempt:
-            attempt.is_for(name)
+        attempt = AuditedAttempt(AuditAction.SUBMIT_REFUSED, requester, name)
+        with audit_refusals(attempt, self._stores.refusals, self._observer):
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
             decision = self._policy.current().judge_request(requester, name, duration, now)
-            if not decision.is_allowed and (known := self._find(request_id, requester.id)) is not None:
+            if (
+                not decision.is_allowed
+                and (known := find_own(self._stores.requests.get, request_id, requester.id)) is not None
+            ):
                 # The same wish, delivered again: what the policy says by now does not undo it.
                 return known
             decision.require()
@@ -83,52 +89,35 @@ class RequestService:
 
         Raises RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided), InvalidInput, StoreError.
         """
-        said = _clean_comment(comment)
-        with noting_refusals(self._stores.refusals, AuditAction.APPROVE_REFUSED, approver, self._observer) as attempt:
+        said = clean_optional_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
 
-            def decide() -> Request:
-                request, now = self._load(request_id)
-                attempt.is_about(request)
-                details = self._judge("approve", request, approver)
-                approved = request.approve(approver.id, now, said)
-                if approved is request:
-                    return request
-                return self._update(approved, _vote_entry(approved, approver, said, details))
+        def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
+            details = self._judge("approve", request, approver)
+            approved = request.approve(approver.id, now, said)
+            return approved, _vote_entry(approved, approver, said, details)
 
-            return retry_on_conflict(decide, self._observer)
+        return self._change(request_id, approver, AuditAction.APPROVE_REFUSED, judge)
 
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
         """End the request with a no. Raises like `approve`."""
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
-        with noting_refusals(self._stores.refusals, AuditAction.DENY_REFUSED, approver, self._observer) as attempt:
 
-            def decide() -> Request:
-                request, now = self._load(request_id)
-                attempt.is_about(request)
-                details = self._judge("deny", request, approver)
-                denied = request.deny(approver.id, now, why)
-                if denied is request:
-                    return request
-                entry = _entry(AuditAction.REQUEST_DENIED, approver.id, denied, {**details, "reason": why})
-                return self._update(denied, entry)
+        def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
+            details = self._judge("deny", request, approver)
+            denied = request.deny(approver.id, now, why)
+            return denied, EntryDraft.of(denied, AuditAction.REQUEST_DENIED, approver.id, {**details, "reason": why})
 
-            return retry_on_conflict(decide, self._observer)
+        return self._change(request_id, approver, AuditAction.DENY_REFUSED, judge)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
-        """Take one's own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
-        with noting_refusals(self._stores.refusals, AuditAction.CANCEL_REFUSED, requester, self._observer) as attempt:
+        """Take your own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
 
-            def decide() -> Request:
-                request, now = self._load(request_id)
-                attempt.is_about(request)
-                # No policy is asked: whoever asked may take it back, even if the rule is gone by now.
-                cancelled = request.cancel(requester.id, now)
-                if cancelled is request:
-                    return request
-                entry = _entry(AuditAction.REQUEST_CANCELLED, requester.id, cancelled, {})
-                return self._update(cancelled, entry)
+        def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
+            # No policy is asked: the requester may take it back, even if the rule is gone by now.
+            cancelled = request.cancel(requester.id, now)
+            return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, requester.id)
 
-            return retry_on_conflict(decide, self._observer)
+        return self._change(request_id, requester, AuditAction.CANCEL_REFUSED, judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record the end of every request whose deadline passed; the ones that this call recorded.
@@ -136,13 +125,13 @@ class RequestService:
         Any number of instances may do this at once: each request is expired once. `rest` is taken
         between the pages of what is read. Raises StoreUnavailable.
         """
-        return expire_overdue(self._read_pending, self._expire, self._clock, rest)
+        return expire_overdue(self._read_pending, self._changes.expire, self._clock, rest)
 
     def remind_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record a reminder of every pending request that has waited for its rule's `remind_after`; those of this call.
 
-        The reminder is told by the outbox, as every change is. Any number of instances may do this at once: of each
-        request, people are reminded once. Raises StoreUnavailable.
+        The outbox delivers the reminder, as every change. Any number of instances may do this at once: of each request,
+        people are reminded once. Raises StoreUnavailable.
         """
         return change_due(self._read_pending, self._remind_if_due, self._clock, rest)
 
@@ -165,7 +154,7 @@ class RequestService:
                 return None
             details: dict[str, JsonValue] = {"rule": request.rule, "remind_after": to_nanoseconds(wait)}
             reminded = request.remind(now)
-            return self._update(reminded, _entry(AuditAction.REQUEST_REMINDED, CLOCK, reminded, details))
+            return self._changes.commit(reminded, EntryDraft.of(reminded, AuditAction.REQUEST_REMINDED, CLOCK, details))
 
         return retry_on_conflict(decide, self._observer)
 
@@ -184,13 +173,15 @@ class RequestService:
             "required_approvals": request.required_approvals,
             "expires_at": format_time(request.expires_at),
         }
-        entries = [_entry(AuditAction.REQUEST_SUBMITTED, request.requester, request, details)]
+        entries = [EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, request.requester, details)]
         automatic = decision.auto_approval
         if automatic is not None and automatic.is_allowed:
             request = request.approve_by_policy(now)
             decided_by = by_policy(request.rule)
             entries.append(
-                _entry(AuditAction.REQUEST_APPROVED, decided_by, request, automatic.to_details() | _window(request))
+                EntryDraft.of(
+                    request, AuditAction.REQUEST_APPROVED, decided_by, automatic.to_details() | _window(request)
+                )
             )
         try:
             created = self._stores.requests.create(request, *entries)
@@ -203,27 +194,14 @@ class RequestService:
             self._observer.committed(created, entry.event)
         return created
 
-    def _find(self, request_id: RequestId | None, requester: UserId) -> Request | None:
-        if request_id is not None:
-            with suppress(RequestNotFound):
-                found = self._stores.requests.get(request_id)
-                return found if found.requester == requester else None
-        return None
-
-    def _load(self, request_id: RequestId) -> tuple[Request, datetime]:
-        """The request as it is now, and now. One whose deadline passed is recorded as expired on the way."""
-        request, now = self._stores.requests.get(request_id), self._clock.now()
-        return (self._expire(request, now) if request.is_overdue(now) else request), now
-
-    def _expire(self, request: Request, now: datetime) -> Request:
-        expired = request.expire(now)
-        return self._update(expired, _entry(AuditAction.REQUEST_EXPIRED, CLOCK, expired, {}))
-
-    def _update(self, request: Request, entry: EntryDraft) -> Request:
-        with reading_again_if_decided(request):
-            updated = self._stores.requests.update(request, entry)
-        self._observer.committed(updated, entry.event)
-        return updated
+    def _change(
+        self,
+        request_id: RequestId,
+        actor: Actor,
+        refused: AuditAction,
+        judge: Callable[[Request, datetime], tuple[Request, EntryDraft]],
+    ) -> Request:
+        return self._changes.run(AuditedAttempt(refused, actor), lambda: self._stores.requests.get(request_id), judge)
 
     def _judge(self, action: Literal["approve", "deny"], request: Request, approver: Actor) -> dict[str, JsonValue]:
         """Ask the policy, unless the request is decided: then what was decided is the answer, to everybody."""
@@ -236,17 +214,6 @@ class RequestService:
         return decision.to_details()
 
 
-def _entry(event: AuditAction, actor: str, request: Request, details: dict[str, JsonValue]) -> EntryDraft:
-    return EntryDraft(
-        event=event,
-        actor=DeciderId(actor),
-        outcome=request.status,
-        subject=request.requester,
-        profile=request.profile,
-        details=details,
-    )
-
-
 def _vote_entry(request: Request, approver: Actor, comment: str | None, details: dict[str, JsonValue]) -> EntryDraft:
     said: dict[str, JsonValue] = {"comment": comment} if comment is not None else {}
     votes: dict[str, JsonValue] = {
@@ -254,15 +221,11 @@ def _vote_entry(request: Request, approver: Actor, comment: str | None, details:
         "required_approvals": request.required_approvals,
     }
     if request.status is RequestStatus.PENDING:
-        return _entry(AuditAction.APPROVAL_ADDED, approver.id, request, {**details, **said, **votes})
-    return _entry(AuditAction.REQUEST_APPROVED, approver.id, request, {**details, **said, **votes, **_window(request)})
+        return EntryDraft.of(request, AuditAction.APPROVAL_ADDED, approver.id, {**details, **said, **votes})
+    return EntryDraft.of(
+        request, AuditAction.REQUEST_APPROVED, approver.id, {**details, **said, **votes, **_window(request)}
+    )
 
 
 def _window(request: Request) -> dict[str, JsonValue]:
     return {"access_ends_at": format_time(request.life_ends_at())}
-
-
-def _clean_comment(comment: str | None) -> str | None:
-    if comment is None or not comment.strip():
-        return None
-    return clean_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])

@@ -1,4 +1,4 @@
-"""The timeline of a break-glass event, for whoever reviews it: what happened, who was told, and what was asked for.
+"""The timeline of a break-glass event, for its reviewers: what happened, who was notified, and what was asked for.
 
 Invariant: it is read from the audit trail and the records, and is shown only to those who may act on the event.
 """
@@ -20,12 +20,12 @@ from core.stores.messages import MessageRef
 
 BEFORE: Final = timedelta(hours=24)
 """How long before the event a request of the same person still has to do with it."""
-MOST_REQUESTS: Final = 10
+MAX_REQUESTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`entries` are the event's and its requests' own, oldest first; `places` say where the event was told."""
+    """`entries` are the event's and its requests' own, oldest first; `places` say where its messages are."""
 
     event: BreakGlassEvent
     entries: tuple[AuditEntry, ...]
@@ -44,7 +44,7 @@ def read_timeline(stores: Stores, policy: PolicySource, event_id: EventId, reade
     requests = _linked(stores, event)
     chains = [event.chain, *(request.chain for request in requests)]
     entries = sorted((entry for chain in chains for entry in stores.audit.get_chain(chain)), key=lambda each: each.at)
-    return Timeline(event, tuple(entries), requests, stores.audit.get_messages(event.chain))
+    return Timeline(event, tuple(entries), requests, stores.messages.get_messages(event.chain))
 
 
 def _linked(stores: Stores, event: BreakGlassEvent) -> tuple[Request, ...]:
@@ -58,4 +58,4 @@ def _linked(stores: Stores, event: BreakGlassEvent) -> tuple[Request, ...]:
         if request.id == event.instead_of
         or (request.profile == event.profile and earliest <= request.created_at <= ended_at)
     ]
-    return tuple(reversed(linked[:MOST_REQUESTS]))
+    return tuple(reversed(linked[:MAX_REQUESTS]))

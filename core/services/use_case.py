@@ -1,36 +1,43 @@
-"""What every use case does around its decision: decide again after a conflict, and note a refusal.
+"""What every use case does: load, judge, commit; judge again after a conflict, and note a refusal in the audit trail.
 
 Invariant: a decision is made on what was read last. When the store says that this changed, the whole use case runs
-again, from the reading on; it is never the write alone that is repeated. So what people are told, and what is noted,
-is always about the record as it is, and whoever clicks twice at once gets the same answer twice.
+again, from the reading on; it is never the write alone that is repeated. So what people hear, and what is noted, is
+always about the record as it is, and a person who clicks twice at once gets the same answer twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from pydantic import JsonValue
 
-from core.actor import Actor, DeciderId, ProfileName, UserId
+from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId
 from core.audit.trail import REFUSED, AuditAction, EntryDraft
-from core.clock import format_time
+from core.break_glass import BreakGlassEvent, EventId
+from core.clock import Clock, format_time
 from core.errors import (
     ConcurrentModification,
     InvalidStateTransition,
     LimitReached,
     NotAllowed,
+    NotFound,
     Refused,
     StoreUnavailable,
 )
 from core.record import Record
+from core.request import Request, RequestId
 from core.services.observer import Observer
-from core.stores.base import RefusalLog
+from core.stores.audit import RefusalLog
 
 T = TypeVar("T")
-MOST_TRIES: Final = 50
+Id = TypeVar("Id", RequestId, EventId)
+R = TypeVar("R", Request, BreakGlassEvent)
+MAX_TRIES: Final = 50
 """Each conflict means that somebody else's change went through, so this many can only lose to a stampede."""
 
 
@@ -46,15 +53,24 @@ def retry_on_conflict(use_case: Callable[[], T], observer: Observer) -> T:
         except ConcurrentModification as conflict:
             observer.conflicted(conflict.record)
             tries += 1
-            if tries == MOST_TRIES:
+            if tries == MAX_TRIES:
                 raise StoreUnavailable(f"{conflict.record} was changed {tries} times in the meantime") from conflict
 
 
 def id_from(kind: Callable[[str], T], person: UserId, idempotency_key: str | None) -> T | None:
-    """The id that every delivery of one wish of one person gets; None without a key."""
+    """The id that every delivery of one request of one person gets; None without a key."""
     if idempotency_key is None:
         return None
     return kind(sha256(f"{person}\0{idempotency_key}".encode()).hexdigest()[:16])
+
+
+def find_own(get: Callable[[Id], R], record_id: Id | None, person: UserId) -> R | None:
+    """The record that an earlier delivery of the same request made; None where there is none, or somebody else's."""
+    if record_id is not None:
+        with suppress(NotFound):
+            found = get(record_id)
+            return found if found.person == person else None
+    return None
 
 
 @contextmanager
@@ -66,47 +82,100 @@ def reading_again_if_decided(record: Record) -> Iterator[None]:
         raise ConcurrentModification(record.chain) from decided
 
 
-class Attempt:
-    """One person's attempt at something, for the audit trail if it is refused."""
+@dataclass(slots=True)
+class AuditedAttempt:
+    """One person's attempt at something, for the audit trail: `refused` is what that says if the answer is no.
 
-    def __init__(self, event: AuditAction, actor: Actor) -> None:
-        self._event = event
-        self._actor = actor
-        self._record: str | None = None
-        self._profile: ProfileName | None = None
-        self._subject: UserId | None = None
+    It is about `record` once that was read, and before that, or without one, for `profile`.
+    """
 
-    def is_about(self, record: Record) -> None:
-        """Say which record the attempt is about, once that is known."""
-        self._record, self._profile, self._subject = record.chain, record.profile, UserId(record.person)
-
-    def is_for(self, profile: ProfileName) -> None:
-        """Say which profile the attempt is for, where there is no record."""
-        self._profile, self._subject = profile, self._actor.id
+    refused: AuditAction
+    actor: Actor
+    profile: ProfileName | None = None
+    record: Record | None = None
 
     def to_draft(self, error: Refused) -> EntryDraft:
         """What the audit trail says of the refusal."""
-        return EntryDraft(
-            event=self._event,
-            actor=DeciderId(self._actor.id),
+        draft = EntryDraft(
+            event=self.refused,
+            actor=DeciderId(self.actor.id),
             outcome=REFUSED,
-            subject=self._subject,
-            profile=self._profile,
-            record=self._record,
+            subject=self.actor.id if self.profile is not None else None,
+            profile=self.profile,
             details=_explain(error),
         )
+        if (record := self.record) is None:
+            return draft
+        about = {"record": record.chain, "subject": UserId(record.person), "profile": record.profile}
+        return draft.model_copy(update=about)
 
 
 @contextmanager
-def noting_refusals(refusals: RefusalLog, event: AuditAction, actor: Actor, observer: Observer) -> Iterator[Attempt]:
+def audit_refusals(attempt: AuditedAttempt, refusals: RefusalLog, observer: Observer) -> Iterator[None]:
     """Note it when the block ends with a refusal, and let the refusal pass."""
-    attempt = Attempt(event, actor)
     try:
-        yield attempt
+        yield
     except Refused as error:
         refusals.note(attempt.to_draft(error))
-        observer.refused(event)
+        observer.refused(attempt.refused)
         raise
+
+
+class ChangeRunner(Generic[R]):
+    """Runs the changes of the records of one store. Safe for threads.
+
+    `update` is the store's; `expired` is what the audit trail says when a record's time passed.
+    """
+
+    def __init__(
+        self,
+        update: Callable[[R, EntryDraft], R],
+        expired: AuditAction,
+        refusals: RefusalLog,
+        clock: Clock,
+        observer: Observer,
+    ) -> None:
+        self._update: Callable[[R, EntryDraft], R] = update
+        self._expired = expired
+        self._refusals = refusals
+        self._clock = clock
+        self._observer = observer
+
+    def run(
+        self,
+        attempt: AuditedAttempt,
+        get: Callable[[], R],
+        judge: Callable[[R, datetime], tuple[R, EntryDraft]],
+        update: Callable[[R, EntryDraft], R] | None = None,
+    ) -> R:
+        """Load the record, judge, and commit what `judge` makes of it, with its entry; again after each conflict.
+
+        Where `judge` gives back the same record, there is nothing to commit. `update` replaces the store's own. Raises
+        what these three raise, having noted a refusal; StoreUnavailable when others were quicker fifty times in a row.
+        """
+
+        def use_case() -> R:
+            record, now = get(), self._clock.now()
+            if record.is_overdue(now):
+                record = self.expire(record, now)
+            attempt.record = record
+            changed, entry = judge(record, now)
+            return record if changed is record else self.commit(changed, entry, update)
+
+        with audit_refusals(attempt, self._refusals, self._observer):
+            return retry_on_conflict(use_case, self._observer)
+
+    def expire(self, record: R, now: datetime) -> R:
+        """Record that an overdue record has ended. Raises like `commit`."""
+        expired = record.expire(now)
+        return self.commit(expired, EntryDraft.of(expired, self._expired, CLOCK))
+
+    def commit(self, record: R, entry: EntryDraft, update: Callable[[R, EntryDraft], R] | None = None) -> R:
+        """Store a changed record. Raises ConcurrentModification when it was decided meanwhile; see the store."""
+        with reading_again_if_decided(record):
+            updated = (update or self._update)(record, entry)
+        self._observer.committed(updated, entry.event)
+        return updated
 
 
 def _explain(error: Refused) -> dict[str, JsonValue]:

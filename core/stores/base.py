@@ -7,26 +7,32 @@ only while the stored record is still the one that was read: `updated_at` is its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import count
 from typing import Final, Generic, Protocol, TypeVar
 
 from core.actor import ProfileName, UserId
-from core.audit.trail import AuditEntry, EntryDraft
-from core.break_glass import BreakGlassEvent, EventId, EventStatus
-from core.errors import MalformedRecord
+from core.audit.trail import EntryDraft
+from core.break_glass import AWAITS_REVIEW, BreakGlassEvent, EventId, EventStatus
+from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
 from core.ledger import Ledger
 from core.record import Record
-from core.request import Request, RequestId, RequestStatus
+from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
+from core.request import MAX_DURATION as MAX_REQUEST_DURATION
+from core.stores.audit import AuditStore, RefusalLog
 from core.stores.ledgers import LedgerStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
 
 R = TypeVar("R", bound=Record)
+Status_contra = TypeVar("Status_contra", bound=StrEnum, contravariant=True)
 DEFAULT_LIMIT: Final = 100
-MOST_PER_PAGE: Final = 1000
+MAX_PER_PAGE: Final = 1000
 DEFAULT_RETENTION: Final = timedelta(days=90)
+_FEW: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,53 @@ class Page(Generic[R]):
     malformed: tuple[str, ...] = ()
 
 
-class RequestStore(Protocol):
+class RecordStore(Protocol[R, Status_contra]):
+    """What the stores of both kinds of record have in common.
+
+    An engine gives `list_page`; every other list is made of it here, and so is the same on every engine.
+    """
+
+    def delete(self, record: R, entry: EntryDraft) -> None:
+        """Remove the record as it was read; its audit chain stays and ends with this entry. Raises like `update`."""
+        ...
+
+    def iterate(self) -> Iterator[R]:
+        """Every record, in no order: for verification and export, not for a decision. Logs and skips malformed ones."""
+        ...
+
+    def list_page(
+        self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
+    ) -> Page[R]:
+        """The records whose attribute has this value, newest first; `since` leaves out those created before it.
+
+        Raises InvalidInput for a limit that is out of bounds or a cursor that is not one; StoreUnavailable.
+        """
+        ...
+
+    def list_by_status(
+        self,
+        status: Status_contra,
+        *,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+        since: datetime | None = None,
+    ) -> Page[R]:
+        """The records with one status, newest first."""
+        return self.list_page("status", status, limit=limit, cursor=cursor, since=since)
+
+    def list_by_profile(
+        self,
+        profile: ProfileName,
+        *,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+        since: datetime | None = None,
+    ) -> Page[R]:
+        """One profile's records, newest first."""
+        return self.list_page("profile", profile, limit=limit, cursor=cursor, since=since)
+
+
+class RequestStore(RecordStore[Request, RequestStatus], Protocol):
     """The requests."""
 
     def create(self, request: Request, *entries: EntryDraft) -> Request:
@@ -61,45 +113,22 @@ class RequestStore(Protocol):
         """
         ...
 
-    def delete(self, request: Request, entry: EntryDraft) -> None:
-        """Remove the request as it was read; its audit chain stays and ends with this entry. Raises like update."""
-        ...
-
     def list_by_requester(
         self, requester: UserId, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, since: datetime | None = None
     ) -> Page[Request]:
-        """One person's requests, newest first; `since` leaves out what was created before it."""
-        ...
-
-    def list_by_status(
-        self,
-        status: RequestStatus,
-        *,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-        since: datetime | None = None,
-    ) -> Page[Request]:
-        """The requests with one status, newest first."""
-        ...
-
-    def list_by_profile(
-        self,
-        profile: ProfileName,
-        *,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-        since: datetime | None = None,
-    ) -> Page[Request]:
-        """One profile's requests, newest first."""
-        ...
+        """One person's requests, newest first."""
+        return self.list_page("requester", requester, limit=limit, cursor=cursor, since=since)
 
     def find_granting(self, requester: UserId, profile: ProfileName, now: datetime) -> Request | None:
-        """The approved request that gives this person access to the profile now, the longest-lasting one first."""
-        ...
-
-    def iterate(self) -> Iterator[Request]:
-        """Every request, in no order: for verification and export, not for a decision."""
-        ...
+        """The approved request that gives this person access to the profile now; of several, the longest-lasting."""
+        # Older ones cannot grant any more: they waited and lasted for as long as is possible at all.
+        since = now - MAX_DECIDE_WITHIN - MAX_REQUEST_DURATION
+        granting = [
+            request
+            for request in iterate_newest_first(self, "requester", requester, since)
+            if request.profile == profile and request.is_granting(now)
+        ]
+        return max(granting, key=lambda request: request.life_ends_at(), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +139,12 @@ class Replaced:
     entry: EntryDraft
 
 
-class BreakGlassStore(LedgerStore, Protocol):
-    """The break-glass events, and the ledgers that move with them."""
+class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Protocol):
+    """The break-glass events, and the ledgers that move with them.
+
+    The ledgers decide. What the methods after `list_waiting_for_review` say comes from an index, which may be a moment
+    behind, and is for display alone.
+    """
 
     def create(
         self,
@@ -136,87 +169,65 @@ class BreakGlassStore(LedgerStore, Protocol):
         """Replace the event that was read with `event.updated_at`; see RequestStore.update."""
         ...
 
-    def delete(self, event: BreakGlassEvent, entry: EntryDraft) -> None:
-        """Remove the event as it was read; its audit chain stays and ends with this entry."""
-        ...
-
     def list_by_invoker(
         self, invoker: UserId, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, since: datetime | None = None
     ) -> Page[BreakGlassEvent]:
         """One person's events, newest first."""
-        ...
-
-    def list_by_status(
-        self,
-        status: EventStatus,
-        *,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-        since: datetime | None = None,
-    ) -> Page[BreakGlassEvent]:
-        """The events with one status, newest first."""
-        ...
-
-    def list_by_profile(
-        self,
-        profile: ProfileName,
-        *,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-        since: datetime | None = None,
-    ) -> Page[BreakGlassEvent]:
-        """One profile's events, newest first."""
-        ...
+        return self.list_page("invoker", invoker, limit=limit, cursor=cursor, since=since)
 
     def list_waiting_for_review(
         self, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, since: datetime | None = None
     ) -> Page[BreakGlassEvent]:
         """The ended events that nobody has reviewed, newest first. It costs what it gives, however long the history."""
-        ...
+        return self.list_page("awaits", AWAITS_REVIEW, limit=limit, cursor=cursor, since=since)
 
-    def iterate(self) -> Iterator[BreakGlassEvent]:
-        """Every event, in no order: for verification and export, not for a decision."""
-        ...
+    def find_active_by_invoker_and_profile(
+        self, invoker: UserId, profile: ProfileName, now: datetime
+    ) -> BreakGlassEvent | None:
+        """The event that gives access now. For display: the ledgers, not this, keep events from stacking."""
+        events = iterate_newest_first(self, "invoker", invoker, now - MAX_EVENT_DURATION)
+        return next((event for event in events if event.profile == profile and event.is_granting(now)), None)
 
+    def count_by_invoker_since(self, invoker: UserId, since: datetime) -> int:
+        """How many events one person made at or after a moment."""
+        return sum(1 for _ in iterate_newest_first(self, "invoker", invoker, since))
 
-class AuditStore(DeliveryStore, MessageStore, Protocol):
-    """The audit chains, which of their entries still have to be told to somebody, and where others were told."""
+    def count_by_profile_since(self, profile: ProfileName, since: datetime) -> int:
+        """How many events one profile had at or after a moment."""
+        return sum(1 for _ in iterate_newest_first(self, "profile", profile, since))
 
-    def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
-        """One chain, oldest entry first, read consistently."""
-        ...
-
-    def get_refusals_head(self, chain: str) -> tuple[int, str]:
-        """The length and the last digest of a chain of refused attempts."""
-        ...
-
-    def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
-        """Add sealed entries to a chain of refused attempts, and move its head with them.
-
-        What is offered again, because an answer was lost, is added once. Raises ConcurrentModification,
-        StoreUnavailable: then a beginning of the entries may have been added.
-        """
-        ...
-
-    def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
-        """Every chain with its entries, oldest entry first, or with what is wrong; the chains in no order."""
-        ...
-
-    def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
-        """The entries of all chains with `since <= at < until`, oldest first, streamed."""
-        ...
+    def get_last_by_invoker_and_profile(self, invoker: UserId, profile: ProfileName) -> BreakGlassEvent | None:
+        """The newest event of one person for one profile."""
+        # Most often it is among the newest few; the pages grow for those who broke the glass elsewhere since.
+        events = iterate_newest_first(self, "invoker", invoker, None, page_size=_FEW)
+        return next((event for event in events if event.profile == profile), None)
 
 
-class RefusalLog(Protocol):
-    """Where refused attempts are noted."""
+def iterate_newest_first(
+    store: RecordStore[R, Status_contra],
+    attribute: str,
+    value: str,
+    since: datetime | None,
+    *,
+    page_size: int = DEFAULT_LIMIT,
+) -> Iterator[R]:
+    """A whole list, read page by page; each page is twice as long as the one before it, up to the longest."""
+    sizes = (min(page_size * 2**number, MAX_PER_PAGE) for number in count())
 
-    def note(self, draft: EntryDraft) -> None:
-        """Note an attempt that was refused. Returns at once; neither waits for the store nor raises."""
-        ...
+    def read_page(cursor: str | None) -> Page[R]:
+        return store.list_page(attribute, value, limit=next(sizes), cursor=cursor, since=since)
 
-    def flush(self) -> None:
-        """Wait until all that was noted is in the store."""
-        ...
+    return (record for page in iterate_pages(read_page) for record in page.items)
+
+
+def iterate_pages(read_page: Callable[[str | None], Page[R]]) -> Iterator[Page[R]]:
+    """The pages of a list, each read when it is asked for; `read_page` takes the cursor of a page."""
+    cursor: str | None = None
+    while True:
+        page = read_page(cursor)
+        yield page
+        if (cursor := page.cursor) is None:
+            return
 
 
 class Stores(Protocol):
@@ -235,6 +246,16 @@ class Stores(Protocol):
     @property
     def audit(self) -> AuditStore:
         """The audit trail."""
+        ...
+
+    @property
+    def outbox(self) -> DeliveryStore:
+        """Which entries of the audit trail still have to be delivered."""
+        ...
+
+    @property
+    def messages(self) -> MessageStore:
+        """Where the messages about each record are."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """Where the messages about a record stand, kept beside its audit chain.
 
 Invariant: a place is no part of the trail. No digest covers it, no export shows it, and verification finds the same
-with it as without it: whoever changes one can misplace a message, and prove nothing.
+with it as without it: someone who changes one can misplace a message, and prove nothing.
 """
 
 from __future__ import annotations

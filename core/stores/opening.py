@@ -61,7 +61,7 @@ def read_store_url(url: str) -> SqliteLocation | DynamoLocation:
         if not _REGION.fullmatch(parts.netloc):
             raise InvalidInput("store", f"{parts.netloc!r:.60} is not an AWS region", _FIX)
         if not _PREFIX.fullmatch(path):
-            raise InvalidInput("store", f"{path!r:.60} cannot begin the tables' names", _FIX)
+            raise InvalidInput("store", f"{path!r:.60} is not a prefix for table names", _FIX)
         return DynamoLocation(parts.netloc, path, _read_endpoint(parts.query))
     raise InvalidInput("store", f"{parts.scheme!r:.60} is not a kind of store", _FIX)
 

@@ -1,7 +1,7 @@
-"""The outbox as a store promises it: which committed entries somebody still has to be told of, and how far that is.
+"""The outbox as a store promises it: which committed entries still have to be delivered, and how far that is.
 
-Invariant: an entry is waiting, parked or told. Only whoever leased it says how the telling went, and what a sink took
-stays taken.
+Invariant: an entry is waiting, parked or delivered. Only the holder of its lease says how the delivery went, and what a
+sink took stays taken.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.clock import UtcTime
 
 
 class Earlier(BaseModel):
-    """The entry before another one in its chain, while somebody still has to be told of it."""
+    """The entry before another one in its chain, while it still has to be delivered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,11 +27,11 @@ class Earlier(BaseModel):
 
 
 class Delivery(BaseModel):
-    """A committed entry that somebody still has to be told of, and how far the telling came.
+    """A committed entry that still has to be delivered, and how far that is.
 
     `due_at` is when to try (again); `attempts` counts the tries that failed; `delivered_to` names the sinks that
     took it already; `problem` is the last failure in words. `earlier` is known once the delivery is leased, and None
-    when everybody was told of the entry before, or there is none, or it is parked.
+    when the entry before was delivered, or there is none, or it is parked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,7 +48,7 @@ class Delivery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How much waits to be told, when the oldest of it was committed, and how much is parked."""
+    """How much waits to be delivered, when the oldest of it was committed, and how much is parked."""
 
     waiting: int = 0
     oldest_at: datetime | None = None
@@ -56,22 +56,22 @@ class Backlog:
 
 
 class DeliveryStore(Protocol):
-    """Which entries of the audit trail still have to be told to somebody."""
+    """Which entries of the audit trail still have to be delivered."""
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-        """What is due to be told now and not leased, oldest first."""
+        """What is due to be delivered now and not leased, oldest first."""
         ...
 
     def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
-        """Take a delivery for a while, so that no other instance tells it too; with its `earlier`, as it is now.
+        """Take a delivery for a while, so that no other instance delivers it too; with its `earlier`, as it is now.
 
-        None when somebody else has it, told it or tried to since it was read, or is telling the entry before it. A sink
-        that is not among `earlier.delivered_to` must not be told yet: it gets the entries of a chain in their order.
+        None when somebody else has it, delivered it or tried to since it was read, or is delivering the entry before
+        it. A sink that is not among `earlier.delivered_to` must not get it yet: a chain's entries come in their order.
         """
         ...
 
     def finish(self, delivery: Delivery) -> None:
-        """Everybody was told."""
+        """Every sink has it."""
         ...
 
     def postpone(self, delivery: Delivery) -> None:
@@ -85,12 +85,12 @@ class DeliveryStore(Protocol):
     def unpark(self, delivery: Delivery, now: datetime) -> bool:
         """Make a parked delivery due now, with all its attempts before it; False when it is not parked any more.
 
-        Whoever took it already is not told again.
+        A sink that took it already does not get it again.
         """
         ...
 
     def iterate_parked(self) -> Iterator[Delivery]:
-        """What could not be told, oldest first."""
+        """What could not be delivered, oldest first."""
         ...
 
     def measure_backlog(self, most: int) -> Backlog:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
-from core.stores.base import MOST_PER_PAGE
+from core.stores.base import MAX_PER_PAGE
 
 _WRITTEN = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ((?:[A-Z]+#)?[0-9a-f]{16})")
 """When the last row of a page was created, and its id, which in some tables stands behind its kind."""
@@ -45,6 +45,6 @@ def read_cursor(cursor: str | None) -> Position | None:
 
 def check_limit(limit: int) -> int:
     """Raises InvalidInput unless 1 <= limit <= 1000."""
-    if not 1 <= limit <= MOST_PER_PAGE:
-        raise InvalidInput("limit", f"{limit} is out of bounds", f"Ask for 1 to {MOST_PER_PAGE}.")
+    if not 1 <= limit <= MAX_PER_PAGE:
+        raise InvalidInput("limit", f"{limit} is out of bounds", f"Ask for 1 to {MAX_PER_PAGE}.")
     return limit

@@ -19,12 +19,12 @@ from typing import Final
 from core.audit.trail import REFUSALS_KIND, AuditEntry, EntryDraft, canonical_json, seal
 from core.clock import format_time, new_id
 from core.errors import StoreError
-from core.stores.base import AuditStore
+from core.stores.audit import AuditStore
 from core.stores.commit import StoreSettings
 
 PAUSE_SECONDS: Final = 0.5
 """The pause between two batches: however many clicks are refused, they cost at most two batches a second."""
-MOST_PER_BATCH: Final = 99
+MAX_PER_BATCH: Final = 99
 MAX_WAITING: Final = 10_000
 """How many different refusals may wait; further ones are counted, not itemised."""
 
@@ -145,7 +145,7 @@ class BackgroundRefusalLog:
             if not self._waiting or (self._is_closing and self._failures):
                 return None
             self._is_writing = True
-            return [self._waiting.pop(key) for key in list(self._waiting)[:MOST_PER_BATCH]]
+            return [self._waiting.pop(key) for key in list(self._waiting)[:MAX_PER_BATCH]]
 
     def _pause(self) -> bool:
         """Wait a while, unless somebody waits for this log. True when it is being closed."""

@@ -74,7 +74,7 @@ AUDIT: Final = Table(
         # By month, because a partition key is needed to read in the order of time; one partition takes 1,000 writes
         # a second, and DynamoDB splits a busy one.
         "gsi-month": Key("month", "at"),
-        # Sparse: only entries that somebody still has to be told of have the attribute `delivery`.
+        # Sparse: only entries that still have to be delivered have the attribute `delivery`.
         "gsi-delivery": Key("delivery", "due_at"),
     },
     number_attributes=frozenset({"seq"}),

@@ -12,7 +12,7 @@ import pytest
 from bot.background import OutboxState, Sweeper, Swept
 from core.break_glass import EventId, EventStatus, ReasonCode
 from core.errors import StoreUnavailable
-from core.outbox.outbox import Delivered
+from core.outbox.outbox import DeliveryCounts
 from core.request import RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
 from core.services.due import Rest, no_rest
@@ -125,12 +125,12 @@ def test_one_sweep_does_all_that_is_due_and_says_how_much(
     clock.advance(3 * HOUR)
     sink = RecordingSink("slack")
     sweeper = _sweeper(stores, clock, sink)
-    assert sweeper.sweep() == Swept(1, 1, 1, 0, 0, Delivered(told=6))
+    assert sweeper.sweep() == Swept(1, 1, 1, 0, 0, DeliveryCounts(delivered=6))
     assert stores.requests.get(RequestId(overdue.id)).status is RequestStatus.EXPIRED
     assert stores.requests.get(RequestId(reminded.id)).reminded_at == clock.now()
     assert stores.break_glass.get(EventId(event.id)).status is EventStatus.EXPIRED
     assert sink.seqs(overdue.chain) == sink.seqs(reminded.chain) == sink.seqs(event.chain) == [1, 2]
-    assert sweeper.sweep() == Swept(0, 0, 0, 0, 0, Delivered())
+    assert sweeper.sweep() == Swept(0, 0, 0, 0, 0, DeliveryCounts())
 
 
 def test_one_sweep_asks_before_the_end_of_an_event_and_reminds_of_a_review(
@@ -143,7 +143,7 @@ def test_one_sweep_asks_before_the_end_of_an_event_and_reminds_of_a_review(
     ending = _invoke(break_glass)
     clock.advance(0.9 * HOUR)
     sink = RecordingSink("slack")
-    assert _sweeper(stores, clock, sink).sweep() == Swept(0, 0, 0, 1, 1, Delivered(told=3))
+    assert _sweeper(stores, clock, sink).sweep() == Swept(0, 0, 0, 1, 1, DeliveryCounts(delivered=3))
     assert sink.seqs(ending.chain) == [1, 2]
     assert sink.seqs(unreviewed.chain) == [3]
 
@@ -160,12 +160,12 @@ def test_what_is_parked_is_told_once_it_is_taken_up_again(
     made = [_submit(requests) for _ in range(3)]
     sink = PickySink("slack", lambda _: a_final_failure())
     sweeper = _sweeper(stores, clock, sink)
-    assert sweeper.sweep().delivered == Delivered(parked=3)
-    assert sweeper.sweep().delivered == Delivered()
+    assert sweeper.sweep().delivered == DeliveryCounts(parked=3)
+    assert sweeper.sweep().delivered == DeliveryCounts()
     sink.find_trouble = lambda _: None
     assert sweeper.retry_parked() == 3
     assert sweeper.retry_parked() == 0
-    assert sweeper.sweep().delivered == Delivered(told=3)
+    assert sweeper.sweep().delivered == DeliveryCounts(delivered=3)
     assert {chain for chain, _ in sink.told} == {request.chain for request in made}
 
 
@@ -337,7 +337,7 @@ def test_stopping_finishes_what_is_being_told(stores: Stores, clock: FrozenClock
     stopper.join()
     assert stopped == [True]
     assert sink.seqs(request.chain) == [1]
-    assert list(stores.audit.iterate_due(clock.now() + HOUR)) == []
+    assert list(stores.outbox.iterate_due(clock.now() + HOUR)) == []
     _submit(requests)
     sweeper.nudge()
     assert sweeper.stop()

@@ -149,7 +149,7 @@ def test_an_address_to_listen_on_is_a_host_and_a_port(
         ("COUNTERSIGN_LISTEN", "host:70000", "Write it like 0.0.0.0:3000."),
         ("COUNTERSIGN_LISTEN", "", "Write it like 0.0.0.0:3000."),
         ("COUNTERSIGN_METRICS", "9090", "Write it like 0.0.0.0:3000."),
-        ("COUNTERSIGN_LOG", "xml", "Write json or text."),
+        ("COUNTERSIGN_LOG", "xml", "Use json or text."),
         ("COUNTERSIGN_SNS_TOPIC", "countersign", "Write it like arn:aws:sns:"),
         ("COUNTERSIGN_WEBHOOK_URL", "hooks.example.com", "Write it like https://"),
         ("COUNTERSIGN_WEBHOOK_SECRET", "whsec_short", "Make one with: python3 -c"),

@@ -6,25 +6,27 @@ Invariant: a page that logs an error, throws, or asks anybody but its own server
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 from playground.folder import Folder
 from playground.playground import open_playground
+from tests.browser.page_problems import PageProblems
 from tests.browser.screens import Screens
 from tests.harness.chromium import find_chromium
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext
 
     from playground.playground import Playground
 
+Motion = Literal["reduce", "no-preference"]
 PATIENCE_MS = 15_000
 """A busy machine is not a broken one."""
 
@@ -58,26 +60,44 @@ def playground(folder: Folder, store: str | None) -> Iterator[Playground]:
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(
-        viewport={"width": 1360, "height": 850}, locale="en-GB", timezone_id="Europe/Berlin", reduced_motion="reduce"
-    )
-    context.set_default_timeout(PATIENCE_MS)
-    yield context
-    context.close()
+def page_problems() -> Iterator[PageProblems]:
+    """What went wrong on the pages of a test, which fails with what it did not expect."""
+    problems = PageProblems()
+    yield problems
+    assert problems.unexpected() == []
 
 
 @pytest.fixture
-def welcome(context: BrowserContext, playground: Playground) -> Iterator[Screens]:
+def open_context(browser: Browser, page_problems: PageProblems) -> Iterator[Callable[[Motion], BrowserContext]]:
+    """Opens a browser window of its own for a person who wants motion, or does not. Its pages are watched."""
+    with ExitStack() as opened:
+
+        def open_one(motion: Motion) -> BrowserContext:
+            context = browser.new_context(
+                viewport={"width": 1360, "height": 850},
+                locale="en-GB",
+                timezone_id="Europe/Berlin",
+                reduced_motion=motion,
+            )
+            opened.enter_context(closing(context))
+            context.set_default_timeout(PATIENCE_MS)
+            page_problems.watch(context)
+            return context
+
+        yield open_one
+
+
+@pytest.fixture
+def context(open_context: Callable[[Motion], BrowserContext]) -> BrowserContext:
+    return open_context("reduce")
+
+
+@pytest.fixture
+def welcome(context: BrowserContext, playground: Playground) -> Screens:
     """Mira's and Jon's screens side by side, as a newcomer sees them."""
-    wrong: list[str] = []
-    page = context.new_page()
-    _watch(page, wrong)
-    screens = Screens(page, playground)
+    screens = Screens(context.new_page(), playground)
     screens.open()
-    yield screens
-    page.close()
-    assert wrong == []
+    return screens
 
 
 @pytest.fixture
@@ -85,14 +105,3 @@ def screens(welcome: Screens) -> Screens:
     """The same without the tour."""
     welcome.page.get_by_role("button", name="Close the tour").click()
     return welcome
-
-
-def _watch(page: Page, wrong: list[str]) -> None:
-    page.on("pageerror", lambda error: wrong.append(f"threw: {error}"))
-    page.on("console", lambda said: wrong.append(f"logged: {said.text}") if said.type in {"error", "warning"} else None)
-    page.on(
-        "request",
-        lambda asked: (
-            wrong.append(f"asked: {asked.url}") if urlsplit(asked.url).hostname not in {"127.0.0.1", None} else None
-        ),
-    )

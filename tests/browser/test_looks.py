@@ -5,44 +5,102 @@ The screenshots are left in .cache/screenshots, for whoever wants to see them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import BrowserContext, expect
 
 from playground.playground import Playground
+from tests.browser.conftest import Motion
+from tests.browser.page_problems import PageProblems
 from tests.browser.screens import LEFT, RIGHT, Screens
 
 pytestmark = pytest.mark.browser
+FONTS: Final = Path(__file__).parents[2] / "playground" / "web" / "css"
 SHOTS: Final = Path(__file__).parents[2] / ".cache" / "screenshots"
-STICKING_OUT: Final = """() => [...document.querySelectorAll("#app *")].filter((each) => {
+MISPLACED: Final = """() => document.fonts.ready.then(() => [...document.querySelectorAll("#app *")].filter((each) => {
   const box = each.getBoundingClientRect();
-  return box.width > 1 && box.height > 1 && box.right > innerWidth + 1 && !each.closest(".json, [inert]")
-    && getComputedStyle(each).visibility === "visible";
-}).map((each) => each.outerHTML.slice(0, 120))"""
+  const style = getComputedStyle(each);
+  const isShown = box.width > 1 && box.height > 1 && style.visibility === "visible" && !each.closest(".json, [inert]");
+  const sticksOut = box.right > innerWidth + 1 || box.left < -1;
+  const isOverfull = style.overflowX === "visible" && each.clientWidth > 1 && each.scrollWidth > each.clientWidth + 1;
+  return isShown && (sticksOut || isOverfull);
+}).map((each) => each.outerHTML.slice(0, 120)))"""
+"""What reaches beyond the window, or lies over its neighbour because its own box is too narrow for it."""
+LOADED_FONTS: Final = """() => document.fonts.ready.then(
+  () => [...document.fonts].filter((each) => each.status === "loaded").map((each) => each.family))"""
+TEXT: Final = "/access prod-db 2h " + "Deploy a fix with a very_long_word" * 8
 
 
 def _shoot(screens: Screens, name: str) -> None:
+    misplaced = screens.page.evaluate(MISPLACED)
     SHOTS.mkdir(parents=True, exist_ok=True)
     screens.page.screenshot(path=SHOTS / f"{name}.png")
-    assert screens.page.evaluate(STICKING_OUT) == []
+    assert misplaced == []
+
+
+def _shoot_every_surface(welcome: Screens, width: int, name: str) -> None:
+    welcome.ask(TEXT)
+    welcome.page.set_viewport_size({"width": width, "height": 800})
+    _shoot(welcome, f"{name}-channel")
+    welcome.page.get_by_role("button", name="Close the tour").click()
+    welcome.page.get_by_role("button", name="Under the hood").click()
+    _shoot(welcome, f"{name}-hood")
+    welcome.page.get_by_role("complementary").get_by_role("button", name="Close").click()
+    welcome.write(LEFT, "/access")
+    expect(welcome.dialog("Request access")).to_be_visible()
+    _shoot(welcome, f"{name}-form")
+    welcome.page.keyboard.press("Escape")
+    expect(welcome.dialog("Request access")).to_be_hidden()
+    channels = welcome.pane(LEFT).get_by_role("button", name="Channels")
+    if channels.is_visible():
+        channels.click()
+    welcome.pane(LEFT).get_by_role("button", name="Countersign").click()
+    expect(welcome.pane(LEFT).get_by_role("button", name="Request access")).to_be_visible()
+    _shoot(welcome, f"{name}-home")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 768, 1024, 1600])
 def test_nothing_sticks_out_at_any_width(welcome: Screens, width: int, scheme: str) -> None:
     welcome.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    welcome.ask("/access prod-db 2h " + "Deploy a fix with a very_long_word" * 8)
-    welcome.page.set_viewport_size({"width": width, "height": 800})
-    _shoot(welcome, f"{scheme}-{width}-channel")
-    welcome.page.get_by_role("button", name="Close the tour").click()
-    welcome.page.get_by_role("button", name="Under the hood").click()
-    _shoot(welcome, f"{scheme}-{width}-hood")
-    welcome.page.get_by_role("complementary").get_by_role("button", name="Close").click()
-    welcome.write(LEFT, "/access")
-    expect(welcome.dialog("Request access")).to_be_visible()
-    _shoot(welcome, f"{scheme}-{width}-form")
+    _shoot_every_surface(welcome, width, f"{scheme}-{width}")
+    assert welcome.page.evaluate(LOADED_FONTS) == ["Inter"]
+
+
+@pytest.fixture(params=["blocked", "wide"])
+def other_font(request: pytest.FixtureRequest, context: BrowserContext, page_problems: PageProblems) -> str:
+    """A font that isn't ours: the machine's own, as ours is blocked, or one that is surely as wide as Verdana."""
+    if request.param == "blocked":
+        context.route("**/*.woff2", lambda route: route.abort())
+        page_problems.expect(r"Failed to load resource: net::ERR_FAILED \(.*\.woff2\)")
+    else:
+        styles = (FONTS / "fonts.css").read_text(encoding="utf-8").replace("src:", "size-adjust: 120%; src:")
+        context.route("**/fonts.css", lambda route: route.fulfill(content_type="text/css", body=styles))
+    return str(request.param)
+
+
+@pytest.mark.parametrize("width", [320, 821])
+def test_nothing_sticks_out_in_another_font(other_font: str, welcome: Screens, width: int) -> None:
+    _shoot_every_surface(welcome, width, f"{other_font}-{width}")
+    assert welcome.page.evaluate(LOADED_FONTS) == ([] if other_font == "blocked" else ["Inter"])
+
+
+def test_every_emoji_on_a_card_is_a_picture_that_loads(screens: Screens) -> None:
+    screens.ask()
+    screens.press(RIGHT, "Approve")
+    expect(screens.card(LEFT)).to_contain_text("Approved")
+    screens.write(LEFT, "done :tada: 🚀 ⚠")
+    expect(screens.messages(RIGHT, "done").get_by_role("img")).to_have_count(3)
+    pictures = screens.page.locator("img.emoji")
+    expect(screens.card(LEFT).get_by_role("img", name="✅")).to_be_visible()
+    pictures.evaluate_all("each => Promise.all(each.map((picture) => picture.decode()))")
+    characters = screens.page.evaluate(
+        r"() => document.getElementById('app').innerText.match(/\p{Emoji_Presentation}/gu) ?? []"
+    )
+    assert characters == []
 
 
 def test_dark_is_dark_by_the_system_and_by_choice(screens: Screens) -> None:
@@ -69,19 +127,20 @@ def test_on_a_phone_one_person_is_shown_and_the_other_is_a_tap_away(screens: Scr
     screens.page.get_by_role("button", name="Jon Bauer", exact=True).click()
     approver = screens.page.get_by_role("region", name="Slack as Jon Bauer sees it")
     approver.get_by_role("button", name="Approve", exact=True).click()
-    expect(approver.get_by_role("article").filter(has_text="✅").first).to_be_visible()
+    expect(approver.get_by_role("article").get_by_role("img", name="✅").first).to_be_visible()
     (request,) = screens.playground.stores.requests.iterate()
     assert request.approver == "U0JON"
 
 
-def test_nothing_moves_where_motion_is_not_wanted(browser: Browser, playground: Playground) -> None:
-    for is_wanted in (True, False):
-        page = browser.new_page(reduced_motion="no-preference" if is_wanted else "reduce")
-        Screens(page, playground).open()
-        tour = page.get_by_role("region", name="Guided tour")
-        seconds = float(tour.evaluate("tour => getComputedStyle(tour).animationDuration").removesuffix("s"))
-        assert (seconds > 0.01) == is_wanted
-        page.close()
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_nothing_moves_where_motion_is_not_wanted(
+    open_context: Callable[[Motion], BrowserContext], playground: Playground, motion: Motion
+) -> None:
+    screens = Screens(open_context(motion).new_page(), playground)
+    screens.open()
+    tour = screens.page.get_by_role("region", name="Guided tour")
+    seconds = float(tour.evaluate("tour => getComputedStyle(tour).animationDuration").removesuffix("s"))
+    assert (seconds > 0.01) == (motion == "no-preference")
 
 
 def test_two_pages_show_two_people_and_both_see_it_happen(screens: Screens) -> None:

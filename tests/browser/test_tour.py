@@ -15,6 +15,7 @@ from tests.browser.screens import LEFT, RIGHT, Screens
 
 if TYPE_CHECKING:
     from playground.folder import Folder
+    from tests.browser.page_problems import PageProblems
 
 pytestmark = pytest.mark.browser
 
@@ -59,7 +60,11 @@ def test_a_dismissed_tour_stays_away_until_it_is_asked_for(screens: Screens) -> 
     expect(tour).to_be_visible()
 
 
-def test_everything_survives_a_restart_and_the_open_page_goes_on(context: BrowserContext, folder: Folder) -> None:
+def test_everything_survives_a_restart_and_the_open_page_goes_on(
+    context: BrowserContext, folder: Folder, page_problems: PageProblems
+) -> None:
+    # Chromium says so of each try, for as long as nothing answers.
+    page_problems.expect(r"Failed to load resource: net::.*/page/stream")
     with open_playground(folder, port=0) as first:
         screens = Screens(context.new_page(), first)
         screens.open()

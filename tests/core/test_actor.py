@@ -105,7 +105,7 @@ def test_people_the_clock_and_rules_decide(decider: str) -> None:
 
 @pytest.mark.parametrize("decider", ["", "bob", "Clock", "policy", "policy:", "rule:prod"])
 def test_nobody_else_decides(decider: str) -> None:
-    with pytest.raises(InvalidInput, match="is nobody"):
+    with pytest.raises(InvalidInput, match="is not a user, a policy rule or the clock"):
         Decision(by=DeciderId(decider))
 
 

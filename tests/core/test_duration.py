@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from core.duration import LONGEST, Duration, check_duration, format_duration, parse_duration, to_nanoseconds
+from core.duration import (
+    MAX_WRITTEN_DURATION,
+    Duration,
+    check_duration,
+    format_duration,
+    parse_duration,
+    to_nanoseconds,
+)
 from core.errors import InvalidInput
 
 MINUTE = timedelta(minutes=1)
@@ -35,7 +42,7 @@ class Window(BaseModel):
         ("0h30m", 30 * MINUTE),
         ("007m", 7 * MINUTE),
         ("120m", 2 * HOUR),
-        ("366d", LONGEST),
+        ("366d", MAX_WRITTEN_DURATION),
     ],
 )
 def test_what_people_write_is_read(written: str, meant: timedelta) -> None:
@@ -97,7 +104,9 @@ def test_a_bare_number_is_asked_back_with_both_readings() -> None:
     assert refusal.value.fix == "Did you mean 90m or 90h?"
 
 
-whole_seconds = st.integers(1, int(LONGEST.total_seconds())).map(lambda seconds: timedelta(seconds=seconds))
+whole_seconds = st.integers(1, int(MAX_WRITTEN_DURATION.total_seconds())).map(
+    lambda seconds: timedelta(seconds=seconds)
+)
 
 
 @given(duration=whole_seconds)
@@ -111,7 +120,7 @@ def test_what_is_read_is_positive_whole_seconds_and_at_most_a_year(text: str) ->
         duration = parse_duration(text)
     except InvalidInput:
         return
-    assert timedelta() < duration <= LONGEST
+    assert timedelta() < duration <= MAX_WRITTEN_DURATION
     assert duration % timedelta(seconds=1) == timedelta()
     assert parse_duration(format_duration(duration)) == duration
 
@@ -132,7 +141,7 @@ def test_a_duration_is_written_as_people_write_it(duration: timedelta, written: 
     assert format_duration(duration) == written
 
 
-@given(duration=st.timedeltas(min_value=-LONGEST, max_value=LONGEST))
+@given(duration=st.timedeltas(min_value=-MAX_WRITTEN_DURATION, max_value=MAX_WRITTEN_DURATION))
 def test_the_stored_form_is_exact_to_the_microsecond(duration: timedelta) -> None:
     assert Window.model_validate(Window(lasts=duration).model_dump(mode="json")).lasts == duration
     assert to_nanoseconds(duration) == round(duration / timedelta(microseconds=1)) * 1000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.actor import UserId
 from core.clock import TICK
 from core.errors import CodeRefused, LimitReached, MalformedRecord
-from core.mfa import LOCK, MOST_WRONG_CODES, CodeLedger
+from core.mfa import LOCK, MAX_WRONG_CODES, CodeLedger
 from tests.builders import INVOKER
 from tests.harness.clock import A_MOMENT
 
@@ -58,7 +58,7 @@ def test_after_the_lock_the_count_begins_anew() -> None:
 
 
 def test_a_right_code_forgives_the_wrong_ones_before_it() -> None:
-    assert after_wrong(4).accept(1).tries_left == MOST_WRONG_CODES
+    assert after_wrong(4).accept(1).tries_left == MAX_WRONG_CODES
 
 
 def test_wrong_codes_of_long_ago_count_no_more() -> None:
@@ -76,7 +76,7 @@ def test_nobody_is_ever_heard_on_a_sixth_wrong_code_within_the_time_of_a_lock(ga
             continue
         ledger = ledger.count_wrong(now)
         heard.append(now)
-    assert all(sixth - first >= LOCK for first, sixth in zip(heard, heard[MOST_WRONG_CODES:], strict=False))
+    assert all(sixth - first >= LOCK for first, sixth in zip(heard, heard[MAX_WRONG_CODES:], strict=False))
 
 
 def test_a_clock_that_goes_back_opens_no_lock() -> None:

@@ -15,8 +15,8 @@ from core.clock import TICK
 from core.errors import MalformedRecord
 from core.usage import (
     HORIZON,
-    MOST_PER_QUOTA,
-    MOST_USAGES,
+    MAX_PER_QUOTA,
+    MAX_USAGES,
     LimitHit,
     Usage,
     UsageLedger,
@@ -299,11 +299,11 @@ def _crowded(count: int) -> UsageLedger:
 
 def test_a_thousand_usages_elsewhere_make_nobody_forget_a_cooldown_or_a_live_event() -> None:
     prod = an_event(duration=MAX_DURATION)
-    crowded = _crowded(MOST_USAGES - 1)
+    crowded = _crowded(MAX_USAGES - 1)
     ledger = crowded.model_copy(update={"usages": (Usage.of(prod), *crowded.usages)})
     for number in range(3):
-        ledger = ledger.add(an_event(profile=STAGING, now=A_MOMENT + timedelta(seconds=MOST_USAGES + number)))
-    assert len(ledger.usages) == MOST_USAGES
+        ledger = ledger.add(an_event(profile=STAGING, now=A_MOMENT + timedelta(seconds=MAX_USAGES + number)))
+    assert len(ledger.usages) == MAX_USAGES
     assert ledger.live(PROD, A_MOMENT + HOUR) == Usage.of(prod)
     profile = UsageLedger.of_profile(PROD)
     at_end = A_MOMENT + MAX_DURATION
@@ -313,12 +313,12 @@ def test_a_thousand_usages_elsewhere_make_nobody_forget_a_cooldown_or_a_live_eve
 
 
 def test_the_largest_quota_is_exact_after_more_than_a_thousand_usages() -> None:
-    ledger = _crowded(MOST_USAGES)
+    ledger = _crowded(MAX_USAGES)
     for number in range(5):
-        ledger = ledger.add(an_event(profile=STAGING, now=A_MOMENT + timedelta(seconds=MOST_USAGES + number)))
-    assert len(ledger.usages) == MOST_USAGES
-    now = A_MOMENT + timedelta(seconds=MOST_USAGES + 5)
-    limits = UsageLimits(max_per_user=MOST_PER_QUOTA, quota_window=timedelta(seconds=MOST_PER_QUOTA))
+        ledger = ledger.add(an_event(profile=STAGING, now=A_MOMENT + timedelta(seconds=MAX_USAGES + number)))
+    assert len(ledger.usages) == MAX_USAGES
+    now = A_MOMENT + timedelta(seconds=MAX_USAGES + 5)
+    limits = UsageLimits(max_per_user=MAX_PER_QUOTA, quota_window=timedelta(seconds=MAX_PER_QUOTA))
     hit = find_limit(ledger, UsageLedger.of_profile(PROD), PROD, limits, now - TICK)
     assert hit is not None
     assert hit.ends_at == now
@@ -327,13 +327,13 @@ def test_the_largest_quota_is_exact_after_more_than_a_thousand_usages() -> None:
 
 def test_a_full_ledger_drops_the_oldest_usage_even_when_a_clock_went_back() -> None:
     late = an_event(profile=STAGING, now=A_MOMENT - HOUR)
-    ledger = _crowded(MOST_USAGES).add(late)
+    ledger = _crowded(MAX_USAGES).add(late)
     assert not ledger.has(late.id)
-    assert len(ledger.usages) == MOST_USAGES
+    assert len(ledger.usages) == MAX_USAGES
 
 
 def test_a_full_ledger_fits_into_an_item_of_dynamodb() -> None:
-    ledger = _crowded(MOST_USAGES)
+    ledger = _crowded(MAX_USAGES)
     assert sum(len(str(usage)) for usage in ledger.to_item()["usages"]) < 300_000  # type: ignore[misc, union-attr]
 
 
@@ -389,7 +389,7 @@ def test_a_ledger_is_kept_for_as_long_as_a_limit_can_ask_for_it() -> None:
     assert UsageLedger.of_invoker(INVOKER).kept_until() < A_MOMENT
 
 
-@pytest.mark.parametrize("quota", [0, -1, MOST_PER_QUOTA + 1])
+@pytest.mark.parametrize("quota", [0, -1, MAX_PER_QUOTA + 1])
 def test_a_quota_that_a_ledger_could_not_judge_cannot_be_set(quota: int) -> None:
     for name in ("max_per_user", "max_per_profile", "escalation_threshold"):
         with pytest.raises(ValidationError):

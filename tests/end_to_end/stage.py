@@ -107,7 +107,7 @@ class DeliveryOnDemand:
         self._thread.submit(self.sweep)
 
     def sweep(self) -> object:
-        return deliver_due(self._services.stores.audit, self._sinks, self._clock)
+        return deliver_due(self._services.stores.outbox, self._sinks, self._clock)
 
     def outbox_state(self) -> OutboxState | None:
         return None

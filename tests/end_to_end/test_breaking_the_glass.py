@@ -107,7 +107,7 @@ def test_who_has_no_right_gets_no_access_and_reads_why(stage: Harness, user: str
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (f"prod maintenance 1h {EMERGENCY}", "maintenance is not a reason that counts"),
+        (f"prod maintenance 1h {EMERGENCY}", "Reason `maintenance` isn't allowed"),
         (f"prod incident 3h {EMERGENCY}", "3h is longer than the 2h that are allowed"),
         ("prod incident 1h why", "Write at least 20, so that a reader can understand."),
         (f"prdo incident 1h {EMERGENCY}", "There is no profile"),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 AUDIT_KEY: Final = "an-audit-key-of-more-than-32-characters"
-PATIENCE: Final = 30.0
+PATIENCE: Final = 120.0
 """Seconds after which a process is broken, not slow."""
 
 

@@ -43,8 +43,8 @@ def test_it_shows_the_deadline_the_limits_and_the_review(shown: list[str]) -> No
     text = "\n".join(shown)
 
     assert "✗ refused: Mira is the requester, and nobody decides on their own request" in text
-    assert "✗ too late: it expired, and nobody can decide any more" in text
-    assert "✗ refused: one is live already, until 03:10" in text
+    assert "✗ too late: it has expired and can no longer be decided" in text
+    assert "✗ refused: one is already active, until 03:10" in text
     assert "✗ refused: cooldown (30m) until 03:02" in text
     assert "✗ refused: Sam is the one who broke the glass, and nobody reviews their own event" in text
     assert "✓ reviewed, justified" in text
@@ -56,7 +56,7 @@ def test_it_prints_the_records_and_the_verified_trail(shown: list[str]) -> None:
     assert re.search(r"REQUEST#[0-9a-f]{16} +prod +Mira +approved +(Jon|Aiko)", text)
     assert re.search(r"REQUEST#[0-9a-f]{16} +staging +Mira +expired +the clock", text)
     assert re.search(r"BREAKGLASS#[0-9a-f]{16} +prod +Sam +closed +Sam", text)
-    assert "✓ verified 3 records and 13 entries: nothing was changed behind the bot's back" in text
+    assert "✓ verified 3 records and 13 entries: no tampering found" in text
 
 
 def test_the_trail_tells_the_approval_before_the_refusal_that_it_caused(shown: list[str]) -> None:

@@ -1,12 +1,11 @@
 """The audit trail in DynamoDB.
 
-Invariant: an entry is only ever put where none was. What changes beside it says who still has to be told; see
-`deliveries`.
+Invariant: an entry is only ever put where none was. What changes beside it says where it still has to be
+delivered; see `outbox`.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -18,12 +17,12 @@ from core.errors import ConcurrentModification, MalformedRecord
 from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import to_attributes
 from core.stores.dynamodb.messages import HEAD_SEQ
-from core.stores.dynamodb.outbox import DynamoDeliveries, entry_key, read_entry, waiting_attributes
+from core.stores.dynamodb.outbox import entry_key, read_entry, waiting_attributes
+from core.stores.listing import read_each
 from core.stores.schema import AUDIT
 
-_log = logging.getLogger("countersign.store")
 _DECEMBER: Final = 12
-_MOST_APPENDED: Final = 9
+_MAX_APPENDED: Final = 9
 """DynamoDB Local of 2020 takes ten items in one transaction, where AWS takes a hundred; one is the chain's head."""
 _FIRST_DAY: Final = datetime(2025, 1, 1, tzinfo=UTC)
 """Nothing was ever written before: Countersign is younger."""
@@ -34,16 +33,17 @@ def put_entry(table: str, entry: AuditEntry) -> dict[str, Any]:
     """The write that adds a sealed entry, for the caller's transaction; its place must be free."""
     at = format_time(entry.at)
     item = to_attributes(entry.to_item()) | {"month": {"S": at[:7]}}
-    if entry.must_be_told:
+    if entry.must_be_delivered:
         item |= waiting_attributes(at)
     return {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(seq)"}}
 
 
-class DynamoAudit(DynamoDeliveries):
+class DynamoAudit:
     """The AuditStore in DynamoDB."""
 
     def __init__(self, connection: Connection, prefix: str, clock: Clock) -> None:
-        super().__init__(connection, AUDIT.name(prefix))
+        self._connection = connection
+        self._table = AUDIT.name(prefix)
         self._clock = clock
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
@@ -64,8 +64,8 @@ class DynamoAudit(DynamoDeliveries):
     def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
         """Add sealed entries to a chain of refused attempts, in transactions that each move its head."""
         # Cut in the same places each time, so that what was written before an answer was lost is recognised.
-        for start in range(0, len(entries), _MOST_APPENDED):
-            self._append(entries[start : start + _MOST_APPENDED])
+        for start in range(0, len(entries), _MAX_APPENDED):
+            self._append(entries[start : start + _MAX_APPENDED])
 
     def _append(self, entries: Sequence[AuditEntry]) -> None:
         first, last = entries[0], entries[-1]
@@ -115,13 +115,8 @@ class DynamoAudit(DynamoDeliveries):
                 ExpressionAttributeNames={"#month": "month", "#at": "at"},
                 ExpressionAttributeValues={":month": {"S": month}, ":first": {"S": first}, ":end": {"S": end}},
             )
-            for item in items:
-                # BETWEEN includes its upper end.
-                if item["at"]["S"] < end:
-                    try:
-                        yield read_entry(item)
-                    except MalformedRecord as error:
-                        _log.warning("skipped: %s", error)
+            # BETWEEN includes its upper end.
+            yield from read_each((item for item in items if item["at"]["S"] < end), read_entry)
 
 
 def _months(since: datetime | None, until: datetime) -> Iterator[str]:

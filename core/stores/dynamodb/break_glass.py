@@ -15,18 +15,17 @@ from core.break_glass import BreakGlassEvent, EventId
 from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
 from core.mfa import CodeLedger
-from core.stores.base import Replaced
+from core.stores.base import BreakGlassStore, Replaced
 from core.stores.commit import StoreSettings, prepare_create, prepare_update
 from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger, read_ledger
 from core.stores.dynamodb.records import DynamoRecords, DynamoRequests
-from core.stores.listing import EventLists
 from core.stores.schema import BREAK_GLASS
 from core.usage import UsageLedger
 
 
-class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], EventLists[Item]):
+class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
     """The BreakGlassStore in DynamoDB."""
 
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:

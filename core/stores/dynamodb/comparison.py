@@ -1,7 +1,7 @@
-"""How a table differs from the schema, and the call that mends it where one can.
+"""How a table differs from the schema, and the call that fixes it where there is one.
 
 Invariant: pure. What is compared is what DynamoDB described; what an engine does not describe is named as untold and is
-never called right or wrong. No mending call deletes anything, or gives an index or a key another meaning.
+never called right or wrong. No fixing call deletes anything, or gives an index or a key another meaning.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from core.stores.schema import TTL_ATTRIBUTE, Key, Table
 Description = Mapping[str, Any]
 """What boto3 gives for a table or an index."""
 
-BY_ITSELF: Final = "Run `countersign tables create`: it puts this right and keeps what is in the table"
+RUN_CREATE: Final = "Run `countersign tables create`: it fixes this and keeps what is in the table"
 LATER: Final = "Wait, then run it again"
 _UNDER_WAY: Final = frozenset({"CREATING", "UPDATING"})
 _ON: Final = frozenset({"ENABLED", "ENABLING", "UPDATING"})
@@ -23,7 +23,7 @@ _ON: Final = frozenset({"ENABLED", "ENABLING", "UPDATING"})
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """The call that mends a difference: boto3's name of the operation, and its arguments besides the table's name."""
+    """The call that fixes a difference: boto3's name of the operation, and its arguments besides the table's name."""
 
     operation: str
     arguments: dict[str, Any]
@@ -69,7 +69,7 @@ class Described:
 
 
 def compare(schema: Table, name: str, found: Described, kms_key: str | None = None) -> Iterator[Difference]:
-    """Every difference, those that can be mended in the order in which DynamoDB takes them."""
+    """Every difference, those that can be fixed in the order in which DynamoDB takes them."""
     wrong_keys = tuple(_compare_keys(schema, name, found.table))
     yield from wrong_keys
     yield from _compare_state(name, found.table)
@@ -78,17 +78,17 @@ def compare(schema: Table, name: str, found: Described, kms_key: str | None = No
         return
     if found.tells_protection and not found.table["DeletionProtectionEnabled"]:
         repair = Repair("update_table", {"DeletionProtectionEnabled": True})
-        yield Difference(name, "deletion protection is off", BY_ITSELF, repair)
+        yield Difference(name, "deletion protection is off", RUN_CREATE, repair)
     if found.table.get("BillingModeSummary", {}).get("BillingMode") != "PAY_PER_REQUEST":
         repair = Repair("update_table", {"BillingMode": "PAY_PER_REQUEST"})
-        yield Difference(name, "its capacity is provisioned, not on demand", BY_ITSELF, repair)
+        yield Difference(name, "its capacity is provisioned, not on demand", RUN_CREATE, repair)
     yield from _compare_indexes(schema, name, found.table)
     yield from _compare_encryption(name, found, kms_key)
     yield from _compare_ttl(name, found.ttl)
     if found.recovery not in (None, "ENABLED"):
         specification = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
         repair = Repair("update_continuous_backups", specification)
-        yield Difference(name, "point-in-time recovery is off", BY_ITSELF, repair)
+        yield Difference(name, "point-in-time recovery is off", RUN_CREATE, repair)
 
 
 def missing(name: str) -> Difference:
@@ -158,7 +158,7 @@ def _compare_indexes(schema: Table, name: str, table: Description) -> Iterator[D
     existing = _indexes(table)
     for index, key in schema.indexes.items():
         if index not in existing:
-            yield Difference(name, f"the index {index} is missing", BY_ITSELF, _add_index(schema, index, key, table))
+            yield Difference(name, f"the index {index} is missing", RUN_CREATE, _add_index(schema, index, key, table))
             continue
         found = existing[index]
         wanted, actual = _spell(schema, key), _spell_found(table, found["KeySchema"])
@@ -185,9 +185,9 @@ def _compare_encryption(name: str, found: Described, kms_key: str | None) -> Ite
     actual = found.table.get("SSEDescription", {})
     repair = Repair("update_table", {"SSESpecification": encryption(kms_key)})
     if actual.get("SSEType") != "KMS" or actual.get("Status") not in _ON:
-        yield Difference(name, "it is not encrypted with KMS", BY_ITSELF, repair)
+        yield Difference(name, "it is not encrypted with KMS", RUN_CREATE, repair)
     elif kms_key and not _is_alias(kms_key) and not _is_key(actual.get("KMSMasterKeyArn", ""), kms_key):
-        yield Difference(name, f"it is encrypted with another key than {kms_key}", f"{BY_ITSELF} (--kms-key)", repair)
+        yield Difference(name, f"it is encrypted with another key than {kms_key}", f"{RUN_CREATE} (--kms-key)", repair)
 
 
 def _compare_ttl(name: str, ttl: Description | None) -> Iterator[Difference]:
@@ -198,7 +198,7 @@ def _compare_ttl(name: str, ttl: Description | None) -> Iterator[Difference]:
         yield Difference(name, "TTL is being switched off", "Wait an hour, then run `countersign tables create`")
     elif status not in _ON:
         specification = {"TimeToLiveSpecification": {"Enabled": True, "AttributeName": TTL_ATTRIBUTE}}
-        yield Difference(name, "TTL is off", BY_ITSELF, Repair("update_time_to_live", specification))
+        yield Difference(name, "TTL is off", RUN_CREATE, Repair("update_time_to_live", specification))
     elif attribute != TTL_ATTRIBUTE:
         yield Difference(
             name,

@@ -37,7 +37,7 @@ REPLY_SECONDS: Final = 2.0
 """AWS answers a transaction in tens of milliseconds; a reply this late is lost, and asking again is quicker."""
 DEADLINE_SECONDS: Final = 8.0
 _FIRST_PAUSE_SECONDS: Final = 0.02
-_LONGEST_PAUSE_SECONDS: Final = 0.5
+_MAX_PAUSE_SECONDS: Final = 0.5
 _SERVER_ERROR: Final = 500
 _CHECK_TABLES: Final = "Run `countersign tables check`"
 
@@ -57,7 +57,7 @@ _PASSING: Final = frozenset(
 _PASSING_REASONS: Final = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
 _BEFORE_SENDING: Final = (ConnectTimeoutError, EndpointConnectionError)
 _NEVER_SENT: Final = (NoCredentialsError, PartialCredentialsError, NoRegionError, ParamValidationError)
-"""What no repetition can mend."""
+"""What no retry can fix."""
 
 
 class ConditionFailed(Exception):
@@ -78,7 +78,7 @@ class ConditionFailed(Exception):
 
 
 class CallRefused(Exception):
-    """DynamoDB said no with a code that the caller had asked to be told of. It never leaves this package."""
+    """DynamoDB said no with a code that the caller asked to hear of. It never leaves this package."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -122,7 +122,7 @@ class Connection:
         config = Config(
             connect_timeout=timing.connect_seconds,
             read_timeout=timing.reply_seconds,
-            # This module tries again by itself: only it knows what a lost reply means for which call.
+            # This module retries on its own: only it knows what a lost reply means for which call.
             retries={"total_max_attempts": 1},
             max_pool_connections=64,
             tcp_keepalive=True,
@@ -282,7 +282,7 @@ def _misconfigured(code: str, error: ClientError) -> StoreMisconfigured:
 def _has_time_for_another(attempts: _Attempts) -> bool:
     # Full jitter: many callers that were refused together must not come back together.
     pause = random.uniform(0, attempts.pause)  # noqa: S311 - not a secret
-    attempts.pause = min(2 * attempts.pause, _LONGEST_PAUSE_SECONDS)
+    attempts.pause = min(2 * attempts.pause, _MAX_PAUSE_SECONDS)
     if time.monotonic() + pause >= attempts.deadline:
         return False
     time.sleep(pause)

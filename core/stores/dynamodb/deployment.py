@@ -30,7 +30,7 @@ _OF_THE_BOT: Final = (
     (REQUESTS, ("GetItem", "PutItem", "Query")),
     # Ledgers are read two at a time.
     (BREAK_GLASS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
-    # An entry is put once; what is updated beside it says who still has to be told.
+    # An entry is put once; what is updated beside it says whether it still has to be delivered.
     (AUDIT, ("ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")),
 )
 _TO_READ_THE_TRAIL: Final = ("BatchGetItem", "GetItem", "Query", "Scan")
@@ -59,7 +59,7 @@ def cloudformation(prefix: str = DEFAULT_PREFIX) -> Document:
 
 
 def iam_policy(role: Role, prefix: str = DEFAULT_PREFIX) -> Document:
-    """The least that IAM has to allow in this role. A KMS key of one's own needs more: see docs/operators.md."""
+    """The least that IAM has to allow in this role. Your own KMS key needs more: see docs/operators.md."""
     statements = _bot_statements(prefix) if role is Role.BOT else _operator_statements(prefix)
     return {"Version": "2012-10-17", "Statement": statements}
 

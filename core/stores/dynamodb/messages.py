@@ -15,6 +15,7 @@ from core.errors import MalformedRecord
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attribute
 from core.stores.messages import MessageRef
+from core.stores.schema import AUDIT
 
 HEAD_SEQ: Final = 0
 """Before a chain's first entry: the head of a chain of refusals, and the places of any chain."""
@@ -24,9 +25,9 @@ _PREFIX: Final = "place:"
 class DynamoMessages:
     """The MessageStore in DynamoDB."""
 
-    def __init__(self, connection: Connection, table: str) -> None:
+    def __init__(self, connection: Connection, prefix: str) -> None:
         self._connection = connection
-        self._table = table
+        self._table = AUDIT.name(prefix)
 
     def get_messages(self, chain: str) -> Mapping[str, MessageRef]:
         """Every place that was saved for a chain."""

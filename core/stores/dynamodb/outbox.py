@@ -1,4 +1,4 @@
-"""The outbox in DynamoDB: attributes beside each audit entry that say who still has to be told of it.
+"""The outbox in DynamoDB: attributes beside each audit entry that say where it still has to be delivered.
 
 Invariant: they are no part of the entry, and no digest covers them. Every change of them is conditional on the lease.
 """
@@ -16,10 +16,10 @@ from pydantic import JsonValue, ValidationError
 from core.audit.trail import AuditEntry
 from core.clock import format_time, new_id, parse_time
 from core.errors import MalformedRecord
-from core.stores.dynamodb.connection import ConditionFailed
+from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
-from core.stores.dynamodb.messages import DynamoMessages
 from core.stores.outbox import Backlog, Delivery, Earlier
+from core.stores.schema import AUDIT
 
 _log = logging.getLogger("countersign.store")
 _DUE: Final = "due"
@@ -34,15 +34,19 @@ def entry_key(entry: AuditEntry) -> Item:
 
 
 def waiting_attributes(due_at: str) -> Item:
-    """What marks an entry as one that somebody has to be told of."""
+    """What marks an entry as one that has to be delivered."""
     return {"delivery": {"S": _DUE}, "due_at": {"S": due_at}}
 
 
-class DynamoDeliveries(DynamoMessages):
+class DynamoDeliveries:
     """The DeliveryStore in DynamoDB."""
 
+    def __init__(self, connection: Connection, prefix: str) -> None:
+        self._connection = connection
+        self._table = AUDIT.name(prefix)
+
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-        """What is due to be told now and not leased, oldest first."""
+        """What is due to be delivered now and not leased, oldest first."""
         return self._deliveries(
             _DUE,
             KeyConditionExpression="delivery = :delivery AND due_at <= :now",
@@ -51,7 +55,7 @@ class DynamoDeliveries(DynamoMessages):
         )
 
     def iterate_parked(self) -> Iterator[Delivery]:
-        """What could not be told, oldest first."""
+        """What could not be delivered, oldest first."""
         return self._deliveries(_PARKED, KeyConditionExpression="delivery = :delivery", values={})
 
     def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
@@ -60,15 +64,15 @@ class DynamoDeliveries(DynamoMessages):
         take = self._take(delivery, holder, now, until)
         taken = delivery.model_copy(update={"lease": holder, "leased_until": until, "earlier": None})
         try:
-            self._connection.transact([take, self._earlier_is_told(entry)] if entry.seq > 1 else [take], new_id())
+            self._connection.transact([take, self._earlier_is_delivered(entry)] if entry.seq > 1 else [take], new_id())
         except ConditionFailed as failure:
             if failure.failed[0]:
                 return None
         else:
             return taken
         # Read before the lease, not with it: a sink that had the entry before then has it now.
-        earlier, is_being_told = self._find_earlier(entry, now)
-        if is_being_told:
+        earlier, is_being_delivered = self._find_earlier(entry, now)
+        if is_being_delivered:
             return None
         try:
             self._connection.transact([take], new_id())
@@ -77,7 +81,7 @@ class DynamoDeliveries(DynamoMessages):
         return taken.model_copy(update={"earlier": earlier})
 
     def finish(self, delivery: Delivery) -> None:
-        """Everybody was told."""
+        """Every sink has it."""
         self._change(delivery, sets={}, removes=("delivery", "due_at"))
 
     def postpone(self, delivery: Delivery) -> None:
@@ -145,7 +149,7 @@ class DynamoDeliveries(DynamoMessages):
             }
         }
 
-    def _earlier_is_told(self, entry: AuditEntry) -> dict[str, Any]:
+    def _earlier_is_delivered(self, entry: AuditEntry) -> dict[str, Any]:
         return {
             "ConditionCheck": {
                 "TableName": self._table,
@@ -156,13 +160,13 @@ class DynamoDeliveries(DynamoMessages):
         }
 
     def _find_earlier(self, entry: AuditEntry, now: datetime) -> tuple[Earlier | None, bool]:
-        """The entry before this one, while somebody has to be told of it, and whether that is being done."""
+        """The entry before this one, while it still has to be delivered, and whether that is being done."""
         item = self._connection.get(self._table, _key_before(entry)) or {}
         if item.get("delivery") != {"S": _DUE}:
             return None, False
-        is_being_told = "leased_until" in item and item["leased_until"]["S"] > format_time(now)
+        is_being_delivered = "leased_until" in item and item["leased_until"]["S"] > format_time(now)
         plain = from_attributes({name: item[name] for name in ("due_at", "delivered_to") if name in item}, _name(item))
-        return Earlier.model_validate(plain), is_being_told
+        return Earlier.model_validate(plain), is_being_delivered
 
     def _change(self, delivery: Delivery, *, sets: dict[str, JsonValue], removes: tuple[str, ...] = ()) -> None:
         if delivery.lease is None:
@@ -203,7 +207,7 @@ class DynamoDeliveries(DynamoMessages):
             try:
                 yield _read_delivery(item)
             except MalformedRecord as error:
-                _log.error("nobody can be told of it: %s", error)
+                _log.error("cannot be delivered: %s", error)
 
 
 def read_entry(item: Item) -> AuditEntry:

@@ -7,16 +7,16 @@ DynamoDB returns says why.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
-from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
+from core.errors import BrokenChain, ConcurrentModification, CountersignError
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
+from core.stores.base import Page, RequestStore
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -35,16 +35,15 @@ from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
 from core.stores.dynamodb.outbox import entry_key
-from core.stores.listing import RecordLists, RequestLists, Row
+from core.stores.listing import StoredRow, read_each, read_page
 from core.stores.paging import Position
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table
 
 R = TypeVar("R", bound=Record)
-_log = logging.getLogger("countersign.store")
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
 
 
-class DynamoRecords(RecordLists[R, Item]):
+class DynamoRecords(Generic[R]):
     """What both kinds of record have in common."""
 
     def __init__(
@@ -59,12 +58,18 @@ class DynamoRecords(RecordLists[R, Item]):
 
     def iterate(self) -> Iterator[R]:
         """Every record, in no order; malformed ones are logged and skipped."""
-        for item in self._connection.scan_all(TableName=self._table, ConsistentRead=True):
-            if self._is_record(item):
-                try:
-                    yield self._read(item)
-                except MalformedRecord as error:
-                    _log.warning("skipped: %s", error)
+        items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
+        return read_each(filter(self._is_record, items), self._read)
+
+    def list_page(
+        self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
+    ) -> Page[R]:
+        """The records whose attribute has this value, newest first, from the attribute's index."""
+
+        def find_rows(after: Position | None, count: int) -> list[StoredRow[Item]]:
+            return self._rows(attribute, value, after, since, count)
+
+        return read_page(find_rows, self._read, limit=limit, cursor=cursor, since=since)
 
     def delete(self, record: R, entry: EntryDraft) -> None:
         """Remove the record as it was read; its audit chain stays and ends with this entry."""
@@ -117,8 +122,8 @@ class DynamoRecords(RecordLists[R, Item]):
             of_beside = explain_beside(failure.part(slice(len(own), None))) if beside else None
             # Of a new record, what changed beside it comes first: who reads again finds the same invocation there.
             found = (self.explain(commit, failure), of_beside)
-            told = filter(None, reversed(found) if commit.as_read is None else found)
-            raise next(told, ConcurrentModification(commit.record.chain)) from failure
+            reasons = filter(None, reversed(found) if commit.as_read is None else found)
+            raise next(reasons, ConcurrentModification(commit.record.chain)) from failure
         return commit.record
 
     def _has_taken_effect(self, entry: AuditEntry, failure: ConditionFailed) -> bool:
@@ -164,7 +169,7 @@ class DynamoRecords(RecordLists[R, Item]):
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
-    ) -> list[Row[Item]]:
+    ) -> list[StoredRow[Item]]:
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": f"gsi-{attribute}",
@@ -183,7 +188,7 @@ class DynamoRecords(RecordLists[R, Item]):
                 "created_at": {"S": after.created_at},
                 self._schema.key.partition: {"S": after.id},
             }
-        rows: list[Row[Item]] = []
+        rows: list[StoredRow[Item]] = []
         while len(rows) < count:
             page = self._connection.query(**query, Limit=count - len(rows))
             rows.extend(self._row(item) for item in page["Items"])
@@ -192,12 +197,12 @@ class DynamoRecords(RecordLists[R, Item]):
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
         return rows
 
-    def _row(self, item: Item) -> Row[Item]:
-        # The position holds the table's own key, so that a malformed item is a place to go on from, too.
-        return Row(Position(item["created_at"]["S"], item[self._schema.key.partition]["S"]), item)
+    def _row(self, item: Item) -> StoredRow[Item]:
+        # The position holds the table's own key, so that a malformed item is a position to continue from, too.
+        return StoredRow(Position(item["created_at"]["S"], item[self._schema.key.partition]["S"]), item)
 
 
-class DynamoRequests(DynamoRecords[Request], RequestLists[Item]):
+class DynamoRequests(DynamoRecords[Request], RequestStore):
     """The RequestStore in DynamoDB."""
 
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:

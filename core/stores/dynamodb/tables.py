@@ -1,4 +1,4 @@
-"""Make the tables of the schema, mend them, and check them: `countersign tables create` and `check`.
+"""Make the tables of the schema, fix them, and check them: `countersign tables create` and `check`.
 
 Invariant: nothing here deletes a table, an index or an item, and `check_tables` changes nothing at all. Any number of
 `create_tables` may run at once; each ends with the same tables.
@@ -32,20 +32,20 @@ from core.stores.schema import TABLES, Table
 DEADLINE_SECONDS: Final = 600.0
 """How long to wait for all of them. AWS makes one in some seconds; a new index on a big table takes minutes."""
 _FIRST_PAUSE_SECONDS: Final = 0.05
-_LONGEST_PAUSE_SECONDS: Final = 2.0
-_MOST_TRIES: Final = 5
+_MAX_PAUSE_SECONDS: Final = 2.0
+_MAX_TRIES: Final = 5
 _NOT_NOW: Final = frozenset({"ResourceInUseException", "ContinuousBackupsUnavailableException"})
 """Somebody else is changing the table, or AWS is not ready with it: wait, and look again."""
 _INVALID: Final = "ValidationException"
 _UNKNOWN: Final = "UnknownOperationException"
 _NO: Final = frozenset({"LimitExceededException", _INVALID, _UNKNOWN})
-"""AWS does not make this change. A limit may pass, so it is asked some times more before it is told."""
+"""AWS does not make this change. A limit may pass, so it is tried a few times before it is reported."""
 _ABSENT: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 
 
 @dataclass(frozen=True, slots=True)
 class TablesReport:
-    """The names of the tables that were made, what was mended, what still differs, and what the engine does not tell.
+    """The names of the tables that were made, what was fixed, what still differs, and what the engine does not report.
 
     Everything but the names is in words for a person.
     """
@@ -57,14 +57,14 @@ class TablesReport:
 
     @property
     def is_fine(self) -> bool:
-        """True when nothing that can be told differs from the schema."""
+        """True when nothing that the engine reports differs from the schema."""
         return not self.differences
 
 
 def create_tables(
     connection: Connection, prefix: str, *, kms_key: str | None = None, deadline_seconds: float = DEADLINE_SECONDS
 ) -> TablesReport:
-    """Make each table that is missing, and mend the others as far as that loses nothing.
+    """Make each table that is missing, and fix the others as far as that loses nothing.
 
     `kms_key` is a KMS key's id, ARN or alias; without it, the account's own key for DynamoDB encrypts. Tables that
     are not ready after `deadline_seconds` are differences in the report. Raises StoreUnavailable, StoreMisconfigured.
@@ -95,13 +95,13 @@ class _Pauses:
         if left <= 0:
             return False
         time.sleep(min(self.next_seconds, left))
-        self.next_seconds = min(2 * self.next_seconds, _LONGEST_PAUSE_SECONDS)
+        self.next_seconds = min(2 * self.next_seconds, _MAX_PAUSE_SECONDS)
         return True
 
 
 @dataclass(slots=True)
 class _TableSetup:
-    """The making and mending of one table."""
+    """Makes and fixes one table."""
 
     connection: Connection
     schema: Table
@@ -109,7 +109,7 @@ class _TableSetup:
     kms_key: str | None
     pauses: _Pauses
     made: bool = False
-    mended: list[str] = field(default_factory=list)
+    fixed: list[str] = field(default_factory=list)
     tries: Counter[str] = field(default_factory=Counter)
     refusals: dict[str, str] = field(default_factory=dict)
 
@@ -118,7 +118,7 @@ class _TableSetup:
             self._make()
 
     def settle(self) -> TablesReport:
-        """Wait and mend until nothing is left to do, or the time is over."""
+        """Wait and fix until nothing is left to do, or the time is over."""
         while True:
             found = _describe(self.connection, self.name)
             if found is None:
@@ -128,7 +128,7 @@ class _TableSetup:
                 repairs = self._find_repairs(found)
                 if not repairs:
                     return self._report(found)
-                if self._mend(*repairs[0]):
+                if self._fix(*repairs[0]):
                     continue
             if not self.pauses.take():
                 return self._report(found)
@@ -150,10 +150,10 @@ class _TableSetup:
         return [
             (each.problem, each.repair)
             for each in differences
-            if each.repair is not None and self.tries[each.problem] < _MOST_TRIES
+            if each.repair is not None and self.tries[each.problem] < _MAX_TRIES
         ]
 
-    def _mend(self, problem: str, repair: Repair) -> bool:
+    def _fix(self, problem: str, repair: Repair) -> bool:
         """Make the call. True when it is worth looking at once: it was taken, and for the first time."""
         try:
             self.connection.call(repair.operation, expecting=_NOT_NOW | _NO, TableName=self.name, **repair.arguments)
@@ -163,7 +163,7 @@ class _TableSetup:
                 self.tries[problem] += 1
             return False
         self.tries[problem] += 1
-        self.mended.append(problem)
+        self.fixed.append(problem)
         return self.tries[problem] == 1
 
     def _report(self, found: Described | None) -> TablesReport:
@@ -173,10 +173,10 @@ class _TableSetup:
         left = tuple(compare(self.schema, self.name, found, self.kms_key))
         problems = {each.problem for each in left}
         # What belongs to the making of a table is no repair of it.
-        mended = [] if made else [each for each in dict.fromkeys(self.mended) if each not in problems]
+        fixed = [] if made else [each for each in dict.fromkeys(self.fixed) if each not in problems]
         return TablesReport(
             made,
-            tuple(f"{self.name}: {each}" for each in mended),
+            tuple(f"{self.name}: {each}" for each in fixed),
             tuple(self._explain(each) for each in left),
             tuple(find_untold(found, self.kms_key)),
         )
@@ -241,6 +241,6 @@ def _join(reports: Sequence[TablesReport]) -> TablesReport:
         tuple(chain.from_iterable(each.made for each in reports)),
         tuple(chain.from_iterable(each.repaired for each in reports)),
         tuple(chain.from_iterable(each.differences for each in reports)),
-        # What one table does not tell, the others do not tell either: once is enough.
+        # What one table does not report, the others do not report either: once is enough.
         tuple(dict.fromkeys(chain.from_iterable(each.untold for each in reports))),
     )

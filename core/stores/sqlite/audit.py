@@ -1,12 +1,11 @@
 """The audit trail in SQLite.
 
-Invariant: an entry is only ever inserted. What changes beside it says who still has to be told; see `deliveries`.
+Invariant: an entry is only ever inserted. What changes beside it says where it still has to be delivered; see `outbox`.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -16,9 +15,10 @@ from operator import itemgetter
 from core.audit.trail import AuditEntry
 from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
-from core.stores.sqlite.outbox import ROWS_PER_READ, SqliteDeliveries, read_entry
-
-_log = logging.getLogger("countersign.store")
+from core.stores.listing import read_each
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.outbox import read_entry
+from core.stores.sqlite.reading import iterate_rows
 
 
 def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
@@ -31,13 +31,16 @@ def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
             entry.id,
             format_time(entry.at),
             json.dumps(entry.to_item()),
-            format_time(entry.at) if entry.must_be_told else None,
+            format_time(entry.at) if entry.must_be_delivered else None,
         ),
     )
 
 
-class SqliteAudit(SqliteDeliveries):
+class SqliteAudit:
     """The AuditStore in SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first."""
@@ -74,7 +77,7 @@ class SqliteAudit(SqliteDeliveries):
 
     def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
         """Every chain with its entries, oldest entry first, or with what is wrong."""
-        rows = self._in_key_order("chain, seq", ("", 0), "SELECT chain, seq, body FROM audit")
+        rows = iterate_rows(self._database, "audit", ("chain", "seq"), "body", start=("", 0))
         for chain, of_chain in groupby(rows, key=itemgetter(0)):
             try:
                 yield chain, tuple([read_entry(*row) for row in of_chain])
@@ -89,36 +92,18 @@ class SqliteAudit(SqliteDeliveries):
 
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
         """The entries of all chains with `since <= at < until`, oldest first, streamed."""
-        last = format_time(until) if until is not None else "~"
-        position = (format_time(since) if since is not None else "", "", 0)
-        while True:
-            with self._database.read() as connection:
-                rows = connection.execute(
-                    "SELECT at, chain, seq, body FROM audit WHERE (at, chain, seq) > (?, ?, ?) AND at < ?"
-                    " ORDER BY at, chain, seq LIMIT ?",
-                    (*position, last, ROWS_PER_READ),
-                ).fetchall()
-            for at, chain, seq, body in rows:
-                position = (at, chain, seq)
-                try:
-                    yield read_entry(chain, seq, body)
-                except MalformedRecord as error:
-                    _log.warning("skipped: %s", error)
-            if len(rows) < ROWS_PER_READ:
-                return
+        rows = iterate_rows(
+            self._database,
+            "audit",
+            ("at", "chain", "seq"),
+            "body",
+            start=(format_time(since) if since is not None else "", "", 0),
+            condition="at < ?",
+            values=(format_time(until) if until is not None else "~",),
+        )
+        return read_each(rows, lambda row: read_entry(*row[1:]))
 
     @staticmethod
     def _head(connection: sqlite3.Connection, chain: str) -> tuple[int, str]:
         row = connection.execute("SELECT length, digest FROM refusal_heads WHERE chain = ?", (chain,)).fetchone()
         return (row[0], row[1]) if row is not None else (0, "")
-
-    def _in_key_order(self, key: str, position: tuple[str, int], select: str) -> Iterator[tuple[str, int, str]]:
-        while True:
-            with self._database.read() as connection:
-                rows = connection.execute(
-                    f"{select} WHERE ({key}) > (?, ?) ORDER BY {key} LIMIT ?", (*position, ROWS_PER_READ)
-                ).fetchall()
-            yield from rows
-            if len(rows) < ROWS_PER_READ:
-                return
-            position = (rows[-1][0], rows[-1][1])

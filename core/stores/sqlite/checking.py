@@ -13,7 +13,7 @@ from core.stores.sqlite.database import Database
 
 
 def find_problem(path: str) -> str:
-    """What is wrong with a SQLite file, and what mends it; empty when nothing is."""
+    """What is wrong with a SQLite file, and what fixes it; empty when nothing is."""
     # Opening a file that is missing or empty would make the tables in it, and a check changes nothing.
     if not Path(path).is_file() or not Path(path).stat().st_size:
         return f"{path}: there is no database. Run `countersign tables create`."

@@ -15,6 +15,7 @@ from core.clock import format_time
 from core.errors import ConcurrentModification
 from core.ledger import Ledger
 from core.stores.commit import stamp_ledger
+from core.stores.sqlite.reading import read_body
 
 L = TypeVar("L", bound=Ledger)
 
@@ -32,7 +33,7 @@ def find_ledgers(connection: sqlite3.Connection, *empty: Ledger) -> dict[str, st
 def read_ledger(empty: L, found: dict[str, str]) -> L:
     """The ledger as it was found, or the empty one. Raises MalformedRecord."""
     body = found.get(empty.owner)
-    return empty if body is None else type(empty).from_item(json.loads(body))
+    return empty if body is None else type(empty).from_item(read_body(f"LEDGER#{empty.owner}", body))
 
 
 def write_ledgers(connection: sqlite3.Connection, ledgers: Sequence[Ledger], at: datetime) -> None:

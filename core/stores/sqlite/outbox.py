@@ -1,4 +1,4 @@
-"""The outbox in SQLite: columns beside each audit entry that say who still has to be told of it.
+"""The outbox in SQLite: columns beside each audit entry that say where it still has to be delivered.
 
 Invariant: every change of them is one transaction that looks at the lease first.
 """
@@ -10,40 +10,41 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
 
 from core.audit.trail import AuditEntry
 from core.clock import format_time, parse_time
 from core.errors import MalformedRecord
 from core.stores.outbox import Backlog, Delivery, Earlier
-from core.stores.sqlite.messages import SqliteMessages
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.reading import iterate_rows, read_body
 
 _log = logging.getLogger("countersign.store")
-ROWS_PER_READ: Final = 500
-_DELIVERY_COLUMNS: Final = "chain, seq, body, due_at, attempts, delivered_to, problem, lease, leased_until"
-_Row = tuple[str, int, str, str, int, str, str | None, str | None, str | None]
+_Row = tuple[str, str, int, str, int, str, str | None, str | None, str | None]
 
 
-class SqliteDeliveries(SqliteMessages):
+class SqliteDeliveries:
     """The DeliveryStore in SQLite."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-        """What is due to be told now and not leased, oldest first."""
+        """What is due to be delivered now and not leased, oldest first."""
         moment = format_time(now)
         return self._deliveries(
             "is_parked = 0 AND due_at <= ? AND (leased_until IS NULL OR leased_until <= ?)", (moment, moment)
         )
 
     def iterate_parked(self) -> Iterator[Delivery]:
-        """What could not be told, oldest first."""
+        """What could not be delivered, oldest first."""
         return self._deliveries("is_parked = 1 AND due_at IS NOT NULL", ())
 
     def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
         """Take a delivery for a while, with the entry before it as it is now; None when it is not to be had."""
         entry = delivery.entry
         with self._database.write() as connection:
-            earlier, is_being_told = _find_earlier(connection, entry, now)
-            if is_being_told:
+            earlier, is_being_delivered = _find_earlier(connection, entry, now)
+            if is_being_delivered:
                 return None
             taken = connection.execute(
                 "UPDATE audit SET lease = ?, leased_until = ? WHERE chain = ? AND seq = ?"
@@ -64,7 +65,7 @@ class SqliteDeliveries(SqliteMessages):
         return delivery.model_copy(update={"lease": holder, "leased_until": until, "earlier": earlier})
 
     def finish(self, delivery: Delivery) -> None:
-        """Everybody was told."""
+        """Every sink has it."""
         self._change(delivery, "due_at = NULL", ())
 
     def postpone(self, delivery: Delivery) -> None:
@@ -113,37 +114,31 @@ class SqliteDeliveries(SqliteMessages):
             )
 
     def _deliveries(self, condition: str, values: tuple[str, ...]) -> Iterator[Delivery]:
-        position: tuple[str, str, int] = ("", "", 0)
-        while True:
-            with self._database.read() as connection:
-                rows: list[_Row] = connection.execute(
-                    f"SELECT {_DELIVERY_COLUMNS} FROM audit WHERE {condition}"  # noqa: S608 - constants of this module
-                    " AND (due_at, chain, seq) > (?, ?, ?) ORDER BY due_at, chain, seq LIMIT ?",
-                    (*values, *position, ROWS_PER_READ),
-                ).fetchall()
-            for row in rows:
-                position = (row[3], row[0], row[1])
-                try:
-                    yield _read_delivery(row)
-                except MalformedRecord as error:
-                    _log.error("nobody can be told of it: %s", error)
-            if len(rows) < ROWS_PER_READ:
-                return
+        rows: Iterator[_Row] = iterate_rows(
+            self._database,
+            "audit",
+            ("due_at", "chain", "seq"),
+            "body, attempts, delivered_to, problem, lease, leased_until",
+            start=("", "", 0),
+            condition=condition,
+            values=values,
+        )
+        for row in rows:
+            try:
+                delivery = _read_delivery(row)
+            except MalformedRecord as error:
+                _log.error("cannot be delivered: %s", error)
+            else:
+                yield delivery
 
 
 def read_entry(chain: str, seq: int, body: str) -> AuditEntry:
     """The entry that a row holds. Raises MalformedRecord."""
-    try:
-        item = json.loads(body)
-    except ValueError as error:
-        raise MalformedRecord(f"audit entry {chain}/{seq}", "it is not JSON") from error
-    if not isinstance(item, dict):
-        raise MalformedRecord(f"audit entry {chain}/{seq}", "it is not an object")
-    return AuditEntry.from_item(item)
+    return AuditEntry.from_item(read_body(f"audit entry {chain}/{seq}", body))
 
 
 def _find_earlier(connection: sqlite3.Connection, entry: AuditEntry, now: datetime) -> tuple[Earlier | None, bool]:
-    """The entry before this one, while somebody has to be told of it, and whether that is being done."""
+    """The entry before this one, while it still has to be delivered, and whether that is being done."""
     row = connection.execute(
         "SELECT due_at, delivered_to, leased_until > ? FROM audit"
         " WHERE chain = ? AND seq = ? AND due_at IS NOT NULL AND is_parked = 0",
@@ -151,12 +146,12 @@ def _find_earlier(connection: sqlite3.Connection, entry: AuditEntry, now: dateti
     ).fetchone()
     if row is None:
         return None, False
-    due_at, delivered_to, is_being_told = row
-    return Earlier(due_at=due_at, delivered_to=tuple(json.loads(delivered_to))), bool(is_being_told)
+    due_at, delivered_to, is_being_delivered = row
+    return Earlier(due_at=due_at, delivered_to=tuple(json.loads(delivered_to))), bool(is_being_delivered)
 
 
 def _read_delivery(row: _Row) -> Delivery:
-    chain, seq, body, due_at, attempts, delivered_to, problem, lease, leased_until = row
+    due_at, chain, seq, body, attempts, delivered_to, problem, lease, leased_until = row
     try:
         return Delivery.model_validate(
             {

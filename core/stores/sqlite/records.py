@@ -7,11 +7,10 @@ entries and the ledgers that move with it.
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from pydantic import JsonValue
 
@@ -19,12 +18,12 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
-from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
+from core.errors import BrokenChain, ConcurrentModification
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
-from core.stores.base import Replaced
+from core.stores.base import BreakGlassStore, Page, Replaced, RequestStore
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -37,22 +36,21 @@ from core.stores.commit import (
     prepare_update,
     read_record,
 )
-from core.stores.listing import EventLists, RecordLists, RequestLists, Row
+from core.stores.listing import StoredRow, read_each, read_page
 from core.stores.paging import Position
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.sqlite.audit import insert_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
+from core.stores.sqlite.reading import iterate_rows, read_body
 from core.usage import UsageLedger
 
 R = TypeVar("R", bound=Record)
 _Raw = tuple[str, str]
-_log = logging.getLogger("countersign.store")
-_PAGE_OF_ITERATION: Final = 500
 _COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
 
 
-class _SqliteRecords(RecordLists[R, _Raw]):
+class _SqliteRecords(Generic[R]):
     """What both kinds of record have in common. `_table` is a constant of this module, never a caller's text."""
 
     def __init__(self, database: Database, settings: StoreSettings, table: str, kind: type[R]) -> None:
@@ -63,21 +61,18 @@ class _SqliteRecords(RecordLists[R, _Raw]):
 
     def iterate(self) -> Iterator[R]:
         """Every record, in the order of the ids; malformed ones are logged and skipped."""
-        after = ""
-        while True:
-            with self._database.read() as connection:
-                rows = connection.execute(
-                    f"SELECT id, body FROM {self._table} WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - a constant
-                    (after, _PAGE_OF_ITERATION),
-                ).fetchall()
-            if not rows:
-                return
-            for record_id, body in rows:
-                after = record_id
-                try:
-                    yield self._read((record_id, body))
-                except MalformedRecord as error:
-                    _log.warning("skipped: %s", error)
+        rows = iterate_rows(self._database, self._table, ("id",), "body", start=("",))
+        return read_each(rows, self._read)
+
+    def list_page(
+        self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
+    ) -> Page[R]:
+        """The records whose attribute has this value, newest first."""
+
+        def find_rows(after: Position | None, count: int) -> list[StoredRow[_Raw]]:
+            return self._rows(attribute, value, after, since, count)
+
+        return read_page(find_rows, self._read, limit=limit, cursor=cursor, since=since)
 
     def insert(self, connection: sqlite3.Connection, record: R, drafts: Sequence[EntryDraft]) -> R:
         """Create the record inside the caller's transaction; return it as stored. Raises like `create`."""
@@ -151,13 +146,7 @@ class _SqliteRecords(RecordLists[R, _Raw]):
 
     def _read_item(self, raw: _Raw) -> dict[str, JsonValue]:
         record_id, body = raw
-        try:
-            item = json.loads(body)
-        except ValueError as error:
-            raise MalformedRecord(f"{self._kind.KIND}#{record_id}", "it is not JSON") from error
-        if not isinstance(item, dict):
-            raise MalformedRecord(f"{self._kind.KIND}#{record_id}", "it is not an object")
-        return item
+        return read_body(f"{self._kind.KIND}#{record_id}", body)
 
     def _insert(self, connection: sqlite3.Connection, commit: Commit[R]) -> None:
         item = commit.item
@@ -177,7 +166,7 @@ class _SqliteRecords(RecordLists[R, _Raw]):
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
-    ) -> list[Row[_Raw]]:
+    ) -> list[StoredRow[_Raw]]:
         column = attribute if attribute in {"profile", "status", AWAITS_ATTRIBUTE} else "person"
         before = (after.created_at, after.id) if after is not None else ("~", "")
         with self._database.read() as connection:
@@ -187,10 +176,10 @@ class _SqliteRecords(RecordLists[R, _Raw]):
                 " ORDER BY created_at DESC, id DESC LIMIT ?",
                 (value, format_time(since) if since is not None else "", *before, count),
             ).fetchall()
-        return [Row(Position(created_at, record_id), (record_id, body)) for record_id, created_at, body in rows]
+        return [StoredRow(Position(created_at, record_id), (record_id, body)) for record_id, created_at, body in rows]
 
 
-class SqliteRequests(_SqliteRecords[Request], RequestLists[_Raw]):
+class SqliteRequests(_SqliteRecords[Request], RequestStore):
     """The RequestStore in SQLite."""
 
     def __init__(self, database: Database, settings: StoreSettings) -> None:
@@ -211,7 +200,7 @@ class SqliteRequests(_SqliteRecords[Request], RequestLists[_Raw]):
             return self.replace(connection, request, entry)
 
 
-class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], EventLists[_Raw]):
+class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
     """The BreakGlassStore in SQLite."""
 
     def __init__(self, database: Database, settings: StoreSettings) -> None:

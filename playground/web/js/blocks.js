@@ -7,7 +7,7 @@ import { Confirm } from "./confirm.js";
 import { Field, initialOf } from "./fields.js";
 import { Icon } from "./icons.js";
 import { Menu } from "./menu.js";
-import { bare, mrkdwn, words } from "./mrkdwn.js";
+import { mrkdwn, textObject, textOnly } from "./mrkdwn.js";
 
 export const Blocks = ({ blocks, surface }) =>
   blocks.map((block) => html`<${Block} key=${block.block_id} block=${block} surface=${surface} />`);
@@ -18,26 +18,26 @@ function Block({ block, surface }) {
   return html`<${kind} block=${block} surface=${surface} />`;
 }
 
-const Header = ({ block }) => html`<h4 class="block header">${bare(block.text)}</h4>`;
+const Header = ({ block }) => html`<h4 class="block header">${textObject(block.text)}</h4>`;
 
 const Divider = () => html`<hr class="block divider" />`;
 
-const Markdown = ({ block, surface }) => html`<div class="block words">${mrkdwn(block.text, surface)}</div>`;
+const Markdown = ({ block, surface }) => html`<div class="block text">${mrkdwn(block.text, surface)}</div>`;
 
 const Picture = ({ block }) => html`
   <figure class="block picture"><img src=${block.image_url} alt=${block.alt_text} />
-    ${block.title && html`<figcaption>${bare(block.title)}</figcaption>`}</figure>
+    ${block.title && html`<figcaption>${textObject(block.title)}</figcaption>`}</figure>
 `;
 
 const RichText = () => html`<p class="block is-unknown">Rich text</p>`;
 
 const Section = ({ block, surface }) => html`
   <div class="block section">
-    <div class="section-words">
-      ${block.text && html`<div class="words">${words(block.text, surface)}</div>`}
+    <div class="section-text">
+      ${block.text && html`<div class="text">${textObject(block.text, surface)}</div>`}
       ${block.fields &&
       html`<div class="fields">
-        ${block.fields.map((field) => html`<div class="words">${words(field, surface)}</div>`)}
+        ${block.fields.map((field) => html`<div class="text">${textObject(field, surface)}</div>`)}
       </div>`}
     </div>
     ${block.accessory && html`<${Element} block=${block} element=${block.accessory} surface=${surface} />`}
@@ -49,7 +49,7 @@ const Context = ({ block, surface }) => html`
     ${block.elements.map((element) =>
       element.type === "image"
         ? html`<img class="context-image" src=${element.image_url} alt=${element.alt_text} />`
-        : html`<span class="words">${words(element, surface)}</span>`,
+        : html`<span class="text">${textObject(element, surface)}</span>`,
     )}
   </div>
 `;
@@ -75,10 +75,10 @@ function Input({ block, surface }) {
     "aria-required": !block.optional && element.type !== "checkboxes" && !element.type.startsWith("multi_") ? "true" : null,
     ...(isGroup ? { "aria-labelledby": `${id}-label` } : { "aria-labelledby": null }),
   };
-  const name = html`${bare(block.label)}${block.optional && html` <span class="optional">optional</span>`}`;
+  const name = html`${textObject(block.label)}${block.optional && html` <span class="optional">optional</span>`}`;
   const change = (value) => {
     surface.setValue(block, element, value);
-    // Selects tell at once; text only when somebody presses Enter.
+    // Selects act at once; text only when somebody presses Enter.
     if (block.dispatch_action && !element.type.endsWith("_input")) surface.press({ block, element, value });
   };
   const onEnter = (event) => {
@@ -103,7 +103,7 @@ function Input({ block, surface }) {
         onEnter=${onEnter}
       />
       ${error && html`<p id="${id}-error" class="input-error"><${Icon} name="alert" />${error}</p>`}
-      ${block.hint && html`<p id="${id}-hint" class="input-hint">${bare(block.hint)}</p>`}
+      ${block.hint && html`<p id="${id}-hint" class="input-hint">${textObject(block.hint)}</p>`}
     </div>
   `;
 }
@@ -149,7 +149,7 @@ function Button({ block, element, surface }) {
       data-action=${element.action_id}
       onClick=${() => !isBusy && press(element.value ?? null)}
     >
-      ${bare(element.text)}
+      ${textObject(element.text)}
     </button>
     ${dialog}
   `;
@@ -158,8 +158,8 @@ function Button({ block, element, surface }) {
 function Overflow({ block, element, surface }) {
   const [press, dialog] = usePress({ block, element, surface });
   const items = element.options.map((option) => ({
-    text: bare(option.text),
-    about: option.description && bare(option.description),
+    text: textOnly(option.text),
+    about: option.description && textOnly(option.description),
     run: () => press(option.value),
   }));
   return html`
@@ -177,7 +177,7 @@ function Chooser({ block, element, surface }) {
     surface.setValue?.(block, element, chosen);
     press(chosen);
   };
-  const name = element.placeholder ? bare(element.placeholder) : "Choose";
+  const name = element.placeholder ? textOnly(element.placeholder) : "Choose";
   return html`
     <div class="chooser">
       <${Field} id=${id} element=${element} value=${value} change=${change} context=${surface} aria=${{ "aria-label": name }} />

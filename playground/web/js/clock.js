@@ -24,7 +24,7 @@ export function Clock({ ws }) {
   const [problem, setProblem] = useState(null);
   const [isBusy, setBusy] = useState(false);
   const look = () =>
-    get("/page/deadlines").then((told) => setDeadlines(told.deadlines.slice(0, 3)), (error) => setProblem(error.message));
+    get("/page/deadlines").then((answer) => setDeadlines(answer.deadlines.slice(0, 3)), (error) => setProblem(error.message));
   const move = async (seconds) => {
     setBusy(true);
     setProblem(null);

@@ -34,7 +34,7 @@ export function Composer({ ws, person, channel, id, notify, thread, draft, setDr
   const [active, setActive] = useState(-1);
   const [isHidden, setHidden] = useState(false);
   const [isBusy, setBusy] = useState(false);
-  const past = useRef([]);
+  const history = useRef([]);
   const { commands, shortcuts } = ws.app;
   const found = thread || isHidden ? [] : complete(draft, commands);
   const isExact = commands.some((command) => command.name === draft.trim());
@@ -62,14 +62,14 @@ export function Composer({ ws, person, channel, id, notify, thread, draft, setDr
     if (text.startsWith("/") && !commands.some((command) => text.split(/\s/)[0] === command.name)) {
       return notify(`${text.split(/\s/)[0]} is no command here. Countersign has: ${commands.map((c) => c.name).join(", ")}.`);
     }
-    past.current.push(text);
+    history.current.push(text);
     setDraft("");
     setBusy(true);
     const asked = text.startsWith("/") ? { act: "command", text } : { act: "say", text, thread_ts: thread ?? null };
-    const told = await tryAct({ person, channel: channel.id, ...asked }, notify);
+    const answer = await tryAct({ person, channel: channel.id, ...asked }, notify);
     setBusy(false);
     // What did not arrive is not lost.
-    if (told === null || told.failure) setDraft(text);
+    if (answer === null || answer.failure) setDraft(text);
   };
   const onKeyDown = (event) => {
     const { key } = event;
@@ -78,7 +78,7 @@ export function Composer({ ws, person, channel, id, notify, thread, draft, setDr
     else if (found.length && key === "ArrowUp") setActive(active <= 0 ? found.length - 1 : active - 1);
     else if (found.length && key === "Tab" && !event.shiftKey) take(found[Math.max(0, active)]);
     else if (found.length && key === "Escape") setHidden(true);
-    else if (key === "ArrowUp" && draft === "" && past.current.length) write(past.current.at(-1));
+    else if (key === "ArrowUp" && draft === "" && history.current.length) write(history.current.at(-1));
     else if (key === "Enter" && !event.shiftKey) {
       if (found[active] && !isExact) take(found[active]);
       else send();

@@ -2,7 +2,7 @@
 
 import { createContext, html, useContext, useEffect, useRef } from "../vendor/htm-preact-3.1.1.js";
 import { keepFocus } from "./focus.js";
-import { bare, words } from "./mrkdwn.js";
+import { textObject } from "./mrkdwn.js";
 
 /** Where a pane shows what lies above its conversation. */
 export const Overlay = createContext(null);
@@ -24,11 +24,11 @@ function Asking({ confirm, surface, onYes, onNo }) {
   return html`
     <div class="veil is-question">
       <div ref=${box} class="dialog is-small" role="alertdialog" aria-modal="true" aria-labelledby="ask-${surface.id}" aria-describedby="why-${surface.id}">
-        <h2 id="ask-${surface.id}" class="dialog-title">${bare(confirm.title)}</h2>
-        <div id="why-${surface.id}" class="dialog-body words">${words(confirm.text, surface)}</div>
+        <h2 id="ask-${surface.id}" class="dialog-title">${textObject(confirm.title)}</h2>
+        <div id="why-${surface.id}" class="dialog-body text">${textObject(confirm.text, surface)}</div>
         <footer class="dialog-foot">
-          <button type="button" class="button" onClick=${onNo}>${bare(confirm.deny)}</button>
-          <button type="button" class="button confirm-yes ${isDanger ? "danger" : "primary"}" onClick=${onYes}>${bare(confirm.confirm)}</button>
+          <button type="button" class="button" onClick=${onNo}>${textObject(confirm.deny)}</button>
+          <button type="button" class="button confirm-yes ${isDanger ? "danger" : "primary"}" onClick=${onYes}>${textObject(confirm.confirm)}</button>
         </footer>
       </div>
     </div>

@@ -1,25 +1,30 @@
-// The emoji that go by a name: those that Countersign writes, and those that people are likely to type.
+// The emoji that Countersign writes, and a few that people type. Each is shown as its picture, vendor/emoji/NAME.svg, so
+// that a machine without an emoji font shows it too. A name that isn't here stays text, as an unknown name does in Slack.
+
+import { html } from "../vendor/htm-preact-3.1.1.js";
 
 const KNOWN = {
-  alarm_clock: "⏰", arrow_right: "➡️", arrows_counterclockwise: "🔄", ballot_box_with_check: "☑️", bell: "🔔",
-  blue_heart: "💙", bookmark: "🔖", bulb: "💡", bust_in_silhouette: "👤", busts_in_silhouette: "👥", calendar: "📅",
-  checkered_flag: "🏁", clap: "👏", clipboard: "📋", clock1: "🕐", construction: "🚧", eyes: "👀", exclamation: "❗", fire: "🔥",
-  fire_engine: "🚒", firecracker: "🧨", grey_question: "❔", hammer_and_wrench: "🛠️", hand: "✋", heart: "❤️",
-  heavy_check_mark: "✔️", heavy_multiplication_x: "✖️", hourglass: "⌛", hourglass_flowing_sand: "⏳",
-  inbox_tray: "📥", information_source: "ℹ️", key: "🔑", large_blue_circle: "🔵", large_green_circle: "🟢",
-  large_orange_circle: "🟠", large_red_circle: "🔴", large_yellow_circle: "🟡", leftwards_arrow_with_hook: "↩️",
-  link: "🔗", lock: "🔒", lock_with_ink_pen: "🔏", loudspeaker: "📢", mag: "🔍", mega: "📣", memo: "📝", mute: "🔇",
-  no_bell: "🔕", no_entry: "⛔", no_entry_sign: "🚫", octagonal_sign: "🛑", ok_hand: "👌", old_key: "🗝️",
-  page_facing_up: "📄", pencil: "✏️", point_right: "👉", pray: "🙏", question: "❓", raised_hand: "✋",
-  red_circle: "🔴", repeat: "🔁", rocket: "🚀", rotating_light: "🚨", scales: "⚖️", scroll: "📜",
-  shield: "🛡️", sleeping: "😴", slightly_smiling_face: "🙂", smile: "😄", sos: "🆘", speech_balloon: "💬",
-  stopwatch: "⏱️", tada: "🎉", thinking_face: "🤔", thumbsdown: "👎", thumbsup: "👍", timer_clock: "⏲️",
-  triangular_flag_on_post: "🚩", unlock: "🔓", warning: "⚠️", wastebasket: "🗑️", wave: "👋",
-  white_check_mark: "✅", white_circle: "⚪", wrench: "🔧", x: "❌", zap: "⚡", zzz: "💤", "+1": "👍", "-1": "👎",
+  alarm_clock: "⏰", ballot_box_with_check: "☑️", bell: "🔔", bulb: "💡", checkered_flag: "🏁", eyes: "👀", fire: "🔥",
+  hourglass: "⌛", hourglass_flowing_sand: "⏳", key: "🔑", leftwards_arrow_with_hook: "↩️", lock: "🔒", mag: "🔍",
+  no_entry: "⛔", pray: "🙏", rocket: "🚀", rotating_light: "🚨", tada: "🎉", thumbsdown: "👎", thumbsup: "👍",
+  unlock: "🔓", warning: "⚠️", wave: "👋", white_check_mark: "✅", x: "❌",
 };
+const ALIASES = { "+1": "thumbsup", "-1": "thumbsdown" };
 
-/** The emoji of this name, or undefined. */
-export const emoji = (name) => (Object.hasOwn(KNOWN, name) ? KNOWN[name] : undefined);
+// The second half of "⚠️", which asks for the coloured form, is often left out.
+const withoutSelector = (character) => character.replace("\uFE0F", "");
+const NAMES = new Map(Object.entries(KNOWN).map(([name, character]) => [withoutSelector(character), name]));
+const CHARACTER = new RegExp(`((?:${[...NAMES.keys()].join("|")})\uFE0F?)`, "u");
 
-/** Text with each `:name:` that is known made into its emoji. */
-export const withEmoji = (text) => text.replace(/:([a-z0-9_+-]+):/g, (whole, name) => emoji(name) ?? whole);
+/** Text with the name of each known emoji, `:tada:`, made into its character: for what is heard, and for attributes. */
+export const withCharacters = (text) =>
+  text.replace(/:([a-z0-9_+-]+):/g, (whole, name) => {
+    const known = Object.hasOwn(ALIASES, name) ? ALIASES[name] : name;
+    return Object.hasOwn(KNOWN, known) ? KNOWN[known] : whole;
+  });
+
+/** Text in parts, with the character of each known emoji made into its picture: for what is seen. */
+export const withPictures = (text) =>
+  text.split(CHARACTER).map((part, index) => (index % 2 ? picture(NAMES.get(withoutSelector(part))) : part));
+
+const picture = (name) => html`<img class="emoji" src="vendor/emoji/${name}.svg" alt=${KNOWN[name]} draggable="false" />`;

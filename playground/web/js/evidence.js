@@ -3,7 +3,7 @@
 import { get } from "./server.js";
 
 const SETTLE_MS = 120;
-const TELLING = new Set(["snapshot", "interaction", "api_call", "message", "message_changed", "ephemeral", "clock"]);
+const CHANGING = new Set(["snapshot", "interaction", "api_call", "message", "message_changed", "ephemeral", "clock"]);
 
 export class Evidence {
   last = null;
@@ -13,7 +13,7 @@ export class Evidence {
   #timer = null;
 
   constructor(ws) {
-    ws.subscribe((event) => TELLING.has(event.type) && this.#soon());
+    ws.subscribe((event) => CHANGING.has(event.type) && this.#soon());
   }
 
   subscribe(listener) {

@@ -1,13 +1,14 @@
-// The elements of Block Kit that hold a value: what they show, and what they tell when somebody changes them.
+// The elements of Block Kit that hold a value: what they show, and which value they hand on when somebody changes them.
 
 import { html } from "../vendor/htm-preact-3.1.1.js";
-import { bare, words } from "./mrkdwn.js";
+import { withPictures } from "./emoji.js";
+import { textObject, textOnly } from "./mrkdwn.js";
 import { Select } from "./select.js";
 
 const offered = (element) => [
   ...(element.options ?? []).map((option) => ({ option })),
   ...(element.option_groups ?? []).flatMap((group) =>
-    group.options.map((option) => ({ option, group: bare(group.label) })),
+    group.options.map((option) => ({ option, group: textOnly(group.label) })),
   ),
 ];
 
@@ -20,19 +21,19 @@ function choices(element, ws) {
   if (element.type.endsWith("channels_select") || element.type.endsWith("conversations_select")) return channels(ws);
   return offered(element).map(({ option, group }) => ({
     value: option.value,
-    text: bare(option.text),
-    about: option.description && bare(option.description),
+    text: textOnly(option.text),
+    about: option.description && textOnly(option.description),
     group,
   }));
 }
 
 /** What a state of Slack's says of an element, as `typed` names it: options by their values. */
-export function valueOf(told) {
-  if (!told) return null;
-  if (told.selected_option !== undefined) return told.selected_option?.value ?? null;
-  if (told.selected_options !== undefined) return told.selected_options.map((option) => option.value);
-  const key = Object.keys(told).find((each) => each !== "type");
-  return key === undefined ? null : told[key];
+export function valueOf(state) {
+  if (!state) return null;
+  if (state.selected_option !== undefined) return state.selected_option?.value ?? null;
+  if (state.selected_options !== undefined) return state.selected_options.map((option) => option.value);
+  const key = Object.keys(state).find((each) => each !== "type");
+  return key === undefined ? null : state[key];
 }
 
 /** What the app filled in before anybody typed, for elements outside of a view. */
@@ -51,9 +52,9 @@ const NATIVE = {
   timepicker: { type: "time" },
 };
 
-/** One element with a value. `change(value)` tells a new one; `aria` describes it to those who do not see it. */
+/** One element with a value. `change(value)` hands on a new one; `aria` describes it to those who do not see it. */
 export function Field({ id, element, value, change, context, aria = {}, isOptional = false, onEnter }) {
-  const placeholder = element.placeholder ? bare(element.placeholder) : "";
+  const placeholder = element.placeholder ? textOnly(element.placeholder) : "";
   const shared = { id, element, value, change, context, aria, placeholder, isOptional, onEnter };
   if (element.type === "plain_text_input") return html`<${Text} ...${shared} />`;
   if (element.type === "external_select") return html`<${Line} ...${shared} kind=${{ type: "text" }} />`;
@@ -83,15 +84,15 @@ function Text({ id, element, value, change, aria, placeholder, onEnter }) {
     onInput: (event) => change(event.currentTarget.value),
     ...aria,
   };
-  const most = element.max_length;
+  const max = element.max_length;
   const count = [...(value ?? "")].length;
   const field = element.multiline
     ? html`<textarea rows="4" ...${shared}></textarea>`
     : html`<input type="text" autocomplete="off" ...${shared} onKeyDown=${onEnter} />`;
-  const isClose = most && count > most * 0.8;
+  const isClose = max && count > max * 0.8;
   return html`
     ${field}
-    ${isClose && html`<span class="field-count ${count > most ? "is-over" : ""}">${most - count} left</span>`}
+    ${isClose && html`<span class="field-count ${count > max ? "is-over" : ""}">${max - count} left</span>`}
   `;
 }
 
@@ -134,8 +135,8 @@ function Picks({ id, element, value, change, context, aria, isMany = false }) {
   };
   const isRich = ["radio_buttons", "checkboxes"].includes(element.type);
   const all = isRich
-    ? element.options.map((o) => ({ value: o.value, text: words(o.text, context), about: o.description && words(o.description, context) }))
-    : choices(element, context.ws);
+    ? element.options.map((o) => ({ value: o.value, text: textObject(o.text, context), about: o.description && textObject(o.description, context) }))
+    : choices(element, context.ws).map((choice) => ({ ...choice, text: withPictures(choice.text) }));
   return html`
     <div id=${id} class="picks" role=${isMany ? "group" : "radiogroup"} tabindex="-1" ...${aria}>
       ${all.map(

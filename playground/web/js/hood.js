@@ -10,14 +10,14 @@ const PATIENCE_S = 3;
 
 export function Hood({ ws, evidence, close }) {
   const [number, setNumber] = useState(null);
-  const [past, setPast] = useState(null);
+  const [earlier, setEarlier] = useState(null);
   const last = evidence.last;
   useEffect(() => {
-    if (number === null || number === last?.number) return setPast(null);
-    evidence.find(number).then(setPast, () => setNumber(null));
+    if (number === null || number === last?.number) return setEarlier(null);
+    evidence.find(number).then(setEarlier, () => setNumber(null));
     return undefined;
   }, [number, last?.number]);
-  const act = number === null || number === last?.number ? last : past;
+  const act = number === null || number === last?.number ? last : earlier;
   const shown = number ?? last?.number ?? 0;
   const go = (to) => setNumber(to >= (last?.number ?? 0) ? null : Math.max(1, to));
   return html`
@@ -45,7 +45,7 @@ const Act = ({ ws, act }) => html`
   <p class="hood-about">${act.people.map((id) => ws.nameOf(id)).join(" and ") || "The clock"} · ${timeWithSeconds(new Date(act.at))}</p>
   ${act.interactions.map((interaction, index) => html`<${Interaction} key=${index} ws=${ws} interaction=${interaction} />`)}
   <${Calls} calls=${act.calls} />
-  ${(act.records ?? []).map((told) => html`<${RecordCard} key=${told.record.id} ws=${ws} told=${told} />`)}
+  ${(act.records ?? []).map((found) => html`<${RecordCard} key=${found.record.id} ws=${ws} found=${found} />`)}
   <${Entries} ws=${ws} entries=${act.entries ?? []} />
 `;
 
@@ -93,13 +93,13 @@ function Calls({ calls }) {
   `;
 }
 
-function RecordCard({ ws, told }) {
-  const { record, history } = told;
+function RecordCard({ ws, found }) {
+  const { record, history } = found;
   const person = record.requester ?? record.invoker;
   return html`
     <section class="card">
       <h3 class="card-title">
-        ${told.kind === "request" ? "Request" : "Break-glass event"} <code>${record.id}</code>
+        ${found.kind === "request" ? "Request" : "Break-glass event"} <code>${record.id}</code>
         <span class="status is-${record.status}">${record.status}</span>
       </h3>
       <p class="card-note">${ws.nameOf(person)} · <strong>${record.profile}</strong> for ${length(record.duration / 1e9)}</p>
@@ -107,7 +107,7 @@ function RecordCard({ ws, told }) {
         ${history.map((entry) => html`
           <li key=${entry.seq}>
             <span class="history-what">${entry.event.replaceAll("_", " ")}</span>
-            <span class="history-who">${who(ws, entry.actor)}</span>
+            <span class="history-who">${actorName(ws, entry.actor)}</span>
             <span class="history-when" title=${dayAndTime(new Date(entry.at))}>${timeWithSeconds(new Date(entry.at))}</span>
             <span class="history-seal" title="Sealed to the entry before: ${entry.digest}">${seal(entry.previous)} → ${seal(entry.digest)}</span>
           </li>
@@ -126,7 +126,7 @@ function Entries({ ws, entries }) {
       ${entries.map((entry) => html`
         <details key="${entry.chain} ${entry.seq}" class="call">
           <summary>
-            <span class="entry-words">${who(ws, entry.actor)}: ${entry.event.replaceAll("_", " ")}</span>
+            <span class="entry-text">${actorName(ws, entry.actor)}: ${entry.event.replaceAll("_", " ")}</span>
             <span class="call-status ${entry.outcome === "refused" ? "is-bad" : ""}">${entry.outcome}</span>
           </summary>
           <${Json} value=${entry} />
@@ -138,7 +138,7 @@ function Entries({ ws, entries }) {
 
 const seal = (digest) => (digest ? digest.slice(0, 6) : "start");
 
-function who(ws, actor) {
+function actorName(ws, actor) {
   if (actor === "clock") return "the clock";
   return actor.startsWith("policy:") ? `rule ${actor.slice(7)}` : ws.nameOf(actor);
 }

@@ -45,8 +45,8 @@ export const Mark = () => html`
 /** Initials on the person's own colour; the bot has its mark. */
 export function Avatar({ ws, id, size = "" }) {
   if (id === ws.app.bot_user) return html`<span class="avatar ${size} is-bot" aria-hidden="true"><${Mark} /></span>`;
-  const words = ws.nameOf(id).split(/\s+/);
-  const initials = words.length > 1 ? words[0][0] + words.at(-1)[0] : words[0].slice(0, 2);
+  const names = ws.nameOf(id).split(/\s+/);
+  const initials = names.length > 1 ? names[0][0] + names.at(-1)[0] : names[0].slice(0, 2);
   const hue = [...ws.people.keys()].filter((each) => each !== ws.app.bot_user).indexOf(id) % 6;
   return html`<span class="avatar ${size} hue-${hue}" aria-hidden="true">${initials.toUpperCase()}</span>`;
 }

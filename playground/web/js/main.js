@@ -35,7 +35,7 @@ function settle(pane) {
   return { ...pane, place: channels[0]?.id ?? "messages", thread: null };
 }
 
-function tellAddress(panes) {
+function writeAddress(panes) {
   const people = panes.map((pane) => `${pane.person}:${pane.place}`).join(",");
   history.replaceState(null, "", `?people=${people}`);
 }
@@ -58,7 +58,7 @@ function Page() {
   const [active, setActive] = useState(0);
   const [isHoodOpen, setHoodOpen] = useState(innerWidth >= WIDE_PX);
   const isDouble = panes.length > 1;
-  useEffect(() => tellAddress(panes), [panes]);
+  useEffect(() => writeAddress(panes), [panes]);
   useSectionKeys();
 
   const change = (index, changes) =>

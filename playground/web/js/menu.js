@@ -1,6 +1,7 @@
 // A button that opens a menu of things to do.
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
+import { withPictures } from "./emoji.js";
 import { Floating } from "./floating.js";
 
 /** `items` are `{text, about, lead, isCurrent, run}`; `children` is what the button shows. */
@@ -78,7 +79,7 @@ function Items({ label, items, role, close, leave }) {
           >
             ${item.lead}
             <span class="menu-text">
-              ${item.text}${item.about && html`<span class="menu-about">${item.about}</span>`}
+              ${withPictures(item.text)}${item.about && html`<span class="menu-about">${withPictures(item.about)}</span>`}
             </span>
           </button>
         `,

@@ -68,7 +68,7 @@ export function Message({ ws, person, message, id, isCompact, notify, replies = 
         <div class="message-body">
           ${message.blocks.length
             ? html`<${Blocks} blocks=${message.blocks} surface=${surface} />`
-            : message.text && html`<div class="block words">${mrkdwn(message.text, surface)}</div>`}
+            : message.text && html`<div class="block text">${mrkdwn(message.text, surface)}</div>`}
           ${message.attachments.map(
             (attached) => html`
               <div class="attachment" style=${attached.color ? { borderColor: attached.color } : {}}>

@@ -4,7 +4,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/ht
 import { Blocks } from "./blocks.js";
 import { keepFocus } from "./focus.js";
 import { Icon, Mark } from "./icons.js";
-import { bare } from "./mrkdwn.js";
+import { textObject } from "./mrkdwn.js";
 import { tryAct } from "./pressing.js";
 import { useView } from "./view.js";
 
@@ -55,9 +55,9 @@ function Modal({ ws, person, view, id, depth, isTop, isActive }) {
     if (isSending) return;
     setSending(true);
     setProblem(null);
-    const told = await tryAct({ act: "submit", person, view: view.id, typed: entered() }, setProblem);
+    const answer = await tryAct({ act: "submit", person, view: view.id, typed: entered() }, setProblem);
     setSending(false);
-    setErrors(told?.errors ?? {});
+    setErrors(answer?.errors ?? {});
   };
   const { content } = view;
   return html`
@@ -66,7 +66,7 @@ function Modal({ ws, person, view, id, depth, isTop, isActive }) {
         <form class="dialog-form" noValidate onSubmit=${submit}>
         <header class="dialog-head">
           <${Mark} />
-          <h2 id="${id}-title" class="dialog-title">${bare(content.title)}</h2>
+          <h2 id="${id}-title" class="dialog-title">${textObject(content.title)}</h2>
           <button type="button" class="icon-button" aria-label=${depth ? "Back" : "Close"} onClick=${close}>
             <${Icon} name=${depth ? "back" : "close"} />
           </button>
@@ -78,10 +78,10 @@ function Modal({ ws, person, view, id, depth, isTop, isActive }) {
         ${(content.submit || content.close) &&
         html`
           <footer class="dialog-foot">
-            <button type="button" class="button" onClick=${close}>${content.close ? bare(content.close) : "Cancel"}</button>
+            <button type="button" class="button" onClick=${close}>${content.close ? textObject(content.close) : "Cancel"}</button>
             ${content.submit &&
             html`<button type="submit" class="button primary ${isSending ? "is-busy" : ""}" aria-busy=${isSending ? "true" : null}>
-              ${bare(content.submit)}
+              ${textObject(content.submit)}
             </button>`}
           </footer>
         `}

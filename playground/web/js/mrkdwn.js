@@ -2,7 +2,7 @@
 
 import { html } from "../vendor/htm-preact-3.1.1.js";
 import { fill, relative } from "./dates.js";
-import { emoji, withEmoji } from "./emoji.js";
+import { withCharacters, withPictures } from "./emoji.js";
 
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
 const plain = (text) => text.replace(/&(?:amp|lt|gt);/g, (entity) => ENTITIES[entity]);
@@ -15,7 +15,6 @@ const INLINE = new RegExp(
     String.raw`(?<![\w*])\*(?<bold>[^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])`,
     String.raw`(?<![\w_])_(?<italic>[^\s_](?:[^_\n]*[^\s_])?)_(?![\w_])`,
     String.raw`(?<![\w~])~(?<strike>[^\s~](?:[^~\n]*[^\s~])?)~(?![\w~])`,
-    String.raw`:(?<emoji>[a-z0-9_+-]+):`,
   ].join("|"),
   "g",
 );
@@ -28,27 +27,27 @@ export function mrkdwn(text, context) {
   );
 }
 
-/** A text object of Block Kit. */
-export function words(object, context) {
-  if (object.type === "mrkdwn") return mrkdwn(object.text, context);
-  return object.emoji === false ? object.text : withEmoji(object.text);
-}
+/** A text object of Block Kit, as it is seen. */
+export const textObject = (object, context) =>
+  object.type === "mrkdwn" ? mrkdwn(object.text, context) : withPictures(textOnly(object));
 
-/** What a text object says, without any form: for labels and titles. */
-export const bare = (object) => (object.emoji === false ? object.text : withEmoji(object.text));
+/** A plain text object as a string: for attributes, and for what is searched. */
+export const textOnly = (object) => (object.emoji === false ? object.text : withCharacters(object.text));
 
 /** What a line of mrkdwn says to somebody who only hears it. */
 export function spoken(text, { ws }) {
   const named = text.replace(/<([^<>\n]+)>/g, (_, inner) => spokenAngle(inner, ws));
-  return withEmoji(plain(named)).replace(/[*_~`]/g, "");
+  return withCharacters(plain(named)).replace(/[*_~`]/g, "");
 }
 
 function spokenAngle(inner, ws) {
   const [target, label] = inner.split("|");
   if (target.startsWith("@")) return ws.nameOf(target.slice(1));
-  if (target.startsWith("!date^")) return fill(target.split("^")[2], dateOf(target), ws.now()) ?? label ?? "";
+  if (target.startsWith("!date^")) return dateIn(target, ws).text ?? label ?? "";
   return label ?? target;
 }
+
+const ordinary = (text) => withPictures(withCharacters(plain(text)));
 
 function quoted(text, context) {
   const groups = [];
@@ -69,11 +68,11 @@ function inline(text, context) {
   const shown = [];
   let end = 0;
   for (const found of text.matchAll(INLINE)) {
-    if (found.index > end) shown.push(plain(text.slice(end, found.index)));
+    if (found.index > end) shown.push(...ordinary(text.slice(end, found.index)));
     shown.push(formatted(found, context));
     end = found.index + found[0].length;
   }
-  if (end < text.length) shown.push(plain(text.slice(end)));
+  if (end < text.length) shown.push(...ordinary(text.slice(end)));
   return shown;
 }
 
@@ -83,8 +82,7 @@ function formatted(found, context) {
   if (code !== undefined) return html`<code class="code">${plain(code)}</code>`;
   if (bold !== undefined) return html`<strong>${inline(bold, context)}</strong>`;
   if (italic !== undefined) return html`<em>${inline(italic, context)}</em>`;
-  if (strike !== undefined) return html`<s>${inline(strike, context)}</s>`;
-  return emoji(found.groups.emoji) ?? found[0];
+  return html`<s>${inline(strike, context)}</s>`;
 }
 
 function special(inner, { ws, person }) {
@@ -105,17 +103,21 @@ function special(inner, { ws, person }) {
   if (target.startsWith("!date^")) return date(target, label, ws);
   if (/^!(?:here|channel|everyone)$/.test(target)) return html`<span class="mention is-me">@${target.slice(1)}</span>`;
   if (/^(?:https?:\/\/|mailto:)/.test(target)) {
-    return html`<a href=${plain(target)} target="_blank" rel="noopener noreferrer">${plain(label ?? target)}</a>`;
+    return html`<a href=${plain(target)} target="_blank" rel="noopener noreferrer">${label ? ordinary(label) : plain(target)}</a>`;
   }
   return plain(label ?? target);
 }
 
-const dateOf = (target) => new Date(Number(target.split("^")[1]) * 1000);
+/** `!date^seconds^pattern`: the moment and its text, which is undefined where Slack would show the fallback. */
+function dateIn(target, ws) {
+  const [, seconds, pattern] = target.split("^");
+  const at = new Date(Number(seconds) * 1000);
+  const now = new Date(ws.now());
+  return { at, now, text: pattern && !Number.isNaN(at.getTime()) ? fill(pattern, at, now) : undefined };
+}
 
 function date(target, fallback, ws) {
-  const at = dateOf(target);
-  const now = new Date(ws.now());
-  const text = Number.isNaN(at.getTime()) ? undefined : fill(target.split("^")[2] ?? "", at, now);
+  const { at, now, text } = dateIn(target, ws);
   if (text === undefined) return plain(fallback ?? "");
   return html`<time class="moment" dateTime=${at.toISOString()} title=${relative(at, now)}>${text}</time>`;
 }

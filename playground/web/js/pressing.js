@@ -6,9 +6,9 @@ import { act, explainFailure, Problem } from "./server.js";
 /** Do an act for a person; `notify(text)` says what went wrong. Gives the answer, or null. */
 export async function tryAct(asked, notify) {
   try {
-    const told = await act(asked);
-    if (told.failure) notify(explainFailure(told.failure));
-    return told;
+    const answer = await act(asked);
+    if (answer.failure) notify(explainFailure(answer.failure));
+    return answer;
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     notify(`${problem.message[0].toUpperCase()}${problem.message.slice(1)}.`.replace(/([.?!])\.$/, "$1"));

@@ -93,7 +93,7 @@ function Lane({ ws, lane, slowest }) {
   return html`
     <li class="lane ${lane.was_refused ? "" : "is-winner"}">
       <${Avatar} ws=${ws} id=${lane.person} size="small" />
-      <span class="lane-words"><strong>${ws.nameOf(lane.person)}</strong> ${what}</span>
+      <span class="lane-text"><strong>${ws.nameOf(lane.person)}</strong> ${what}</span>
       <span class="lane-time">${Math.max(1, Math.round(lane.seconds * 1000))} ms</span>
       <span class="lane-bar" style=${{ width: `${Math.max(4, (lane.seconds / slowest) * 100)}%` }}></span>
     </li>

@@ -1,6 +1,7 @@
 // A menu of choices, by the pattern of a select-only combobox: the focus stays on the field, the arrows walk the list.
 
 import { html, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
+import { withPictures } from "./emoji.js";
 import { Floating } from "./floating.js";
 import { Icon } from "./icons.js";
 
@@ -92,7 +93,7 @@ export function Select({ id, options, value, placeholder, onChange, isOptional, 
         onBlur=${() => setOpen(false)}
         ...${aria}
       >
-        <span class=${chosen ? "select-value" : "select-value is-empty"}>${chosen?.text ?? placeholder}</span>
+        <span class=${chosen ? "select-value" : "select-value is-empty"}>${withPictures(chosen?.text ?? placeholder)}</span>
         <${Icon} name="chevron" />
       </button>
       ${isOpen &&
@@ -102,7 +103,7 @@ export function Select({ id, options, value, placeholder, onChange, isOptional, 
             ${options.map((option, index) => {
               const heading = option.group && option.group !== options[index - 1]?.group;
               return html`
-                ${heading && html`<li role="presentation" class="menu-group">${option.group}</li>`}
+                ${heading && html`<li role="presentation" class="menu-group">${withPictures(option.group)}</li>`}
                 <${Option}
                   key=${option.value}
                   id="${id}-${index}"
@@ -136,7 +137,7 @@ function Option({ id, option, isChosen, isActive, choose, over }) {
     >
       <span class="menu-check">${isChosen && html`<${Icon} name="check" />`}</span>
       <span class="menu-text">
-        ${option.text}${option.about && html`<span class="menu-about">${option.about}</span>`}
+        ${withPictures(option.text)}${option.about && html`<span class="menu-about">${withPictures(option.about)}</span>`}
       </span>
     </li>
   `;

@@ -14,9 +14,9 @@ export async function post(path, asked) {
   } catch {
     throw new Problem("The playground does not answer. Is it still running in the terminal?");
   }
-  const told = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(told.problem ?? `The playground answered ${response.status}.`);
-  return told;
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Problem(answer.problem ?? `The playground answered ${response.status}.`);
+  return answer;
 }
 
 export async function get(path) {

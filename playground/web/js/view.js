@@ -18,12 +18,12 @@ export function useView({ ws, person, view, notify, id }) {
   const [errors, setErrors] = useState({});
   const own = (block, element) => typed[block.block_id]?.[element.action_id];
   const entered = () => {
-    const told = {};
+    const values = {};
     for (const [block, element] of fieldsOf(view.content.blocks)) {
       const value = own(block, element);
-      if (value !== undefined) (told[block.block_id] ??= {})[element.action_id] = value;
+      if (value !== undefined) (values[block.block_id] ??= {})[element.action_id] = value;
     }
-    return told;
+    return values;
   };
   const presses = usePresses({ person, where: { view: view.id }, notify, typed: entered });
   const valueFor = (block, element) => {

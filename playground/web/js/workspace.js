@@ -21,14 +21,14 @@ export class Workspace {
   setOnline(isOnline) {
     if (this.isOnline === isOnline) return;
     this.isOnline = isOnline;
-    this.#tell({ type: "connection" });
+    this.#notify({ type: "connection" });
   }
 
   hear(event) {
     const at = Date.parse(event.now ?? event.at);
     if (!Number.isNaN(at)) this.#ahead = at - Date.now();
     this.#take(event);
-    this.#tell(event);
+    this.#notify(event);
   }
 
   person(id) {
@@ -80,16 +80,16 @@ export class Workspace {
     }
   }
 
-  #start(told) {
-    Object.assign(this, { playground: told.playground, team: told.team, app: told.app, cast: told.cast });
+  #start(snapshot) {
+    Object.assign(this, { playground: snapshot.playground, team: snapshot.team, app: snapshot.app, cast: snapshot.cast });
     const byId = (records) => new Map(records.map((record) => [record.id, record]));
-    this.people = byId(told.people);
-    this.groups = byId(told.groups);
-    this.channels = byId(told.channels);
-    this.homes = new Map(Object.entries(told.homes));
-    this.modals = new Map(Object.entries(told.modals));
+    this.people = byId(snapshot.people);
+    this.groups = byId(snapshot.groups);
+    this.channels = byId(snapshot.channels);
+    this.homes = new Map(Object.entries(snapshot.homes));
+    this.modals = new Map(Object.entries(snapshot.modals));
     this.messages = new Map();
-    for (const message of [...told.messages, ...told.ephemerals].sort(byTs)) {
+    for (const message of [...snapshot.messages, ...snapshot.ephemerals].sort(byTs)) {
       this.#shelf(message.channel).push(message);
     }
     this.isReady = true;
@@ -118,7 +118,7 @@ export class Workspace {
     else shelves[record.id[0]]?.set(record.id, record);
   }
 
-  #tell(event) {
+  #notify(event) {
     for (const listener of this.#listeners) listener(event);
   }
 }

@@ -71,7 +71,7 @@ class TestVerify:
         result = run("verify")
 
         assert result.exit_code == 0
-        assert result.output == "checked 3 records and 13 entries: nothing was changed behind the bot's back\n"
+        assert result.output == "checked 3 records and 13 entries: no tampering found\n"
 
     def test_each_finding_has_its_line_and_the_exit_code_says_so(self, database: Path) -> None:
         change(database, "UPDATE requests SET body = json_set(body, '$.justification', 'Something else entirely')")
@@ -82,7 +82,7 @@ class TestVerify:
         *findings, summary = result.output.splitlines()
         assert len(findings) == 2
         assert all(re.fullmatch(r"REQUEST#[0-9a-f]{16}: record changed: it is not .+", each) for each in findings)
-        assert summary == "checked 3 records and 13 entries: 2 findings, see above"
+        assert summary == "checked 3 records and 13 entries: 2 findings, listed above"
 
     def test_another_key_verifies_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", KEY[::-1])
@@ -112,7 +112,8 @@ def test_a_trail_without_a_secret_key_is_said_to_be_one(tmp_path: Path) -> None:
 
     assert result.exit_code == 0
     assert result.output.splitlines()[-1] == (
-        "The trail is sealed without a secret key, so this finds accidents but no forger. Set COUNTERSIGN_AUDIT_KEY."
+        "COUNTERSIGN_AUDIT_KEY is not set, so this check finds accidental damage but not forgery. "
+        "Set it to the key that the bot uses."
     )
 
 

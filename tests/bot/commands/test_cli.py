@@ -105,11 +105,11 @@ def test_a_bad_setting_stops_the_installed_command_without_a_traceback() -> None
 
 class TestTablesOnSqlite:
     def test_create_makes_the_file_and_check_finds_it_right(self) -> None:
-        assert run("tables", "create").output == "countersign.db is ready\n"
+        assert run("tables", "create").output == "countersign.db is ready to use.\n"
         assert Path("countersign.db").is_file()
 
         checked = run("tables", "check")
-        assert (checked.exit_code, checked.output) == (0, "countersign.db is as it should be.\n")
+        assert (checked.exit_code, checked.output) == (0, "countersign.db is set up correctly.\n")
 
     def test_check_of_a_missing_file_names_it_and_makes_nothing(self) -> None:
         checked = run("tables", "check", "--store", "sqlite:///other.db")
@@ -161,8 +161,8 @@ class TestTablesOnDynamoDb:
         assert (
             f"differs   {table_prefix}-audit: this table is missing. Run `countersign tables create`." in before.output
         )
-        assert f"made      {table_prefix}-requests\n" in made.output
-        assert after.output == f"The tables {table_prefix}-… in eu-west-1 are as they should be.\n"
+        assert f"created   {table_prefix}-requests\n" in made.output
+        assert after.output == f"The tables {table_prefix}-… in eu-west-1 are set up correctly.\n"
 
     def test_a_repair_is_told(self, moto_url: str, table_prefix: str) -> None:
         store = f"dynamodb://eu-west-1/{table_prefix}?endpoint_url={moto_url}"
@@ -182,7 +182,7 @@ class TestTablesOnDynamoDb:
         )
 
         assert made.exit_code == 0
-        assert "untold    this engine cannot tell whether deletion protection is on\n" in made.output
+        assert "unknown   this engine doesn't report whether deletion protection is on\n" in made.output
 
 
 def test_template_and_iam_are_printed_with_the_prefix() -> None:

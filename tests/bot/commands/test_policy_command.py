@@ -37,7 +37,7 @@ class TestCheck:
         result = run("check", str(EXAMPLE))
         digest = load_policy(EXAMPLE).digest[:12]
         assert result.output == (
-            f"{EXAMPLE} is fine: 3 profiles, 2 approval rules, 1 break-glass rule; digest {digest}\n"
+            f"{EXAMPLE} is valid: 3 profiles, 2 approval rules, 1 break-glass rule; digest {digest}\n"
         )
         assert result.exit_code == 0
 
@@ -77,7 +77,7 @@ class TestExplainRequests:
             "  ✓ U0AB12CD3 is in group:sre, among the requesters of rule prod",
             "  ✓ 2h is within the 4h that are allowed",
             "approvals needed: 2, from group:sre, group:security",
-            "to be decided within: 12h",
+            "expires if undecided after: 12h",
         ]
         assert result.output.splitlines()[-1] == f"policy: {load_policy(EXAMPLE).digest[:12]}"
         assert result.exit_code == 0
@@ -91,9 +91,9 @@ class TestExplainRequests:
     def test_automatic_approval_is_judged_at_the_given_time(self) -> None:
         asked = ("--group", "S0ENGINEERS", "--group", "S0OTHER", "--at")
         on_workday = explain(*asked, WORKDAY, profile="staging", user="U0NEW").output
-        assert "approved at once: yes" in on_workday
+        assert "approved automatically: yes" in on_workday
         on_weekend = explain(*asked, WEEKEND, profile="staging", user="U0NEW").output
-        assert "approved at once: no" in on_weekend
+        assert "approved automatically: no" in on_weekend
         assert "  ✗ it is outside mon, tue, wed, thu, fri 09:00-17:00 Europe/Berlin" in on_weekend
 
     def test_a_terminal_without_the_two_marks_gets_words(self) -> None:
@@ -101,20 +101,20 @@ class TestExplainRequests:
             policy, ["explain", "--policy", str(EXAMPLE), "--user", "U0AB12CD3", "--profile", "prod"]
         )
         assert result.exit_code == 0
-        assert "  yes 1h is within the 4h that are allowed" in result.output
+        assert "  + 1h is within the 4h that are allowed" in result.output
 
 
 class TestExplainBreakGlass:
     def test_an_allowed_event_shows_its_limits(self) -> None:
         result = explain("--break-glass", "incident", "--mfa")
         assert "break glass prod: allowed" in result.output
-        assert "a pause of 30m, 3 per person in 1d, 10 per profile in 1d" in result.output
+        assert "cooldown 30m, 3 per person in 1d, 10 per profile in 1d" in result.output
         assert result.exit_code == 0
 
     def test_a_refused_event_shows_why(self) -> None:
         result = explain("--break-glass", "other")
-        assert "  ✗ a second factor is needed and was not verified" in result.output
-        assert "  ✗ other is not a reason that counts; these are: incident, security, recovery" in result.output
+        assert "  ✗ an MFA code is required and was not verified" in result.output
+        assert "  ✗ Reason `other` isn't allowed. Allowed: incident, security, recovery" in result.output
         assert result.exit_code == 1
 
 
@@ -132,7 +132,9 @@ class TestExplainApprovers:
     def test_the_requesters_user_groups_count(self) -> None:
         stranger = explain("--as-approver-of", "U0NEW")
         assert stranger.exit_code == 2
-        assert "U0NEW may not ask for prod, so there is nothing to decide. Is --requester-group" in stranger.output
+        assert (
+            "U0NEW may not request prod, so there is no request to decide on. Is --requester-group" in stranger.output
+        )
         assert explain("--as-approver-of", "U0NEW", "--requester-group", "S0ENGINEERS").exit_code == 0
 
 
@@ -143,11 +145,11 @@ class TestExplainApprovers:
         (("--group", "sre"), "user group: 'sre' is not a Slack user group id. It looks like S0ENGINEERS."),
         (("--profile", "prdo"), "profile: there is no profile 'prdo'. Did you mean prod?"),
         (("--duration", "2"), "duration: 2 has no unit. Did you mean 2m or 2h?"),
-        (("--at", "2026-01-15T10:00:00"), "at: '2026-01-15T10:00:00' is not a time with its zone."),
-        (("--at", "tomorrow"), "at: 'tomorrow' is not a time with its zone."),
-        (("--at", "0001-01-01T00:00:00+14:00"), "is not a time with its zone."),
-        (("--break-glass", "boredom"), "break-glass: 'boredom' is not a reason. Write one of: incident,"),
-        (("--break-glass", "other", "--as-approver-of", "U0BOB"), "Ask one at a time."),
+        (("--at", "2026-01-15T10:00:00"), "at: '2026-01-15T10:00:00' is not a time with a time zone."),
+        (("--at", "tomorrow"), "at: 'tomorrow' is not a time with a time zone."),
+        (("--at", "0001-01-01T00:00:00+14:00"), "is not a time with a time zone."),
+        (("--break-glass", "boredom"), "break-glass: 'boredom' is not a reason code. Use one of: incident,"),
+        (("--break-glass", "other", "--as-approver-of", "U0BOB"), "Use one at a time."),
     ],
 )
 def test_wrong_use_is_told_in_a_plain_line_and_exits_with_2(arguments: tuple[str, ...], told: str) -> None:

@@ -146,7 +146,7 @@ class TestRefusals:
         [
             ("COUNTERSIGN_AUDIT_KEY", None, "Make one with: python3 -c"),
             ("SLACK_BOT_TOKEN", None, "Copy it from OAuth & Permissions"),
-            ("SLACK_SIGNING_SECRET", None, "to know Slack by its signature"),
+            ("SLACK_SIGNING_SECRET", None, "it verifies that requests come from Slack"),
             ("COUNTERSIGN_STORE", "postgres://x", "Write sqlite:///countersign.db"),
         ],
     )
@@ -165,21 +165,36 @@ class TestRefusals:
         assert fix in result.stderr
         assert result.stderr.count("\n") == 1
 
-    def test_of_a_token_say_what_slack_said(self, slack: LocalSlack, tmp_path: Path, told: dict[str, str]) -> None:
-        slack.faults.next(Refuse("invalid_auth"), "auth.test")
+    @pytest.mark.parametrize("error", ["invalid_auth", "two_factor_setup_required"])
+    def test_of_a_token_say_what_slack_said(
+        self, slack: LocalSlack, tmp_path: Path, told: dict[str, str], error: str
+    ) -> None:
+        slack.faults.next(Refuse(error), "auth.test")
         code, (line,) = self.run(tmp_path, told)
 
         assert code == 2
-        assert line.startswith("countersign: SLACK_BOT_TOKEN: Slack refuses it (invalid_auth).")
+        assert line.startswith(f"countersign: SLACK_BOT_TOKEN: Slack refuses it ({error}).")
         assert slack.bot_token not in line
 
-    def test_of_an_app_token_say_what_slack_said(self, slack: LocalSlack, tmp_path: Path, told: dict[str, str]) -> None:
-        slack.faults.next(Refuse("not_allowed_token_type"), "apps.connections.open")
+    @pytest.mark.parametrize(
+        ("error", "fix"),
+        [
+            ("not_allowed_token_type", "Generate a token with the scope connections:write"),
+            ("access_denied", "Ask an admin of the Slack workspace to allow this app."),
+            ("team_access_not_granted", "Ask an admin of the Slack organization to add this app to the workspace."),
+            ("org_login_required", "wait for the end of the migration."),
+        ],
+    )
+    def test_of_an_app_token_say_what_slack_said_and_the_fix(
+        self, slack: LocalSlack, tmp_path: Path, told: dict[str, str], error: str, fix: str
+    ) -> None:
+        slack.faults.next(Refuse(error), "apps.connections.open", times=None)
         del told["COUNTERSIGN_LISTEN"]
         code, (line,) = self.run(tmp_path, told)
 
         assert code == 2
-        assert line.startswith("countersign: SLACK_APP_TOKEN: Slack refuses it (not_allowed_token_type).")
+        assert line.startswith(f"countersign: SLACK_APP_TOKEN: Slack refuses it ({error}).")
+        assert fix in line
 
     def test_of_a_slack_that_does_not_answer_say_so(self, tmp_path: Path, told: dict[str, str]) -> None:
         told["SLACK_API_URL"] = f"http://127.0.0.1:{free_port()}/api/"

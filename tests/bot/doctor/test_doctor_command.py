@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.doctor.slack_checks import SlackChecks
-from bot.doctor.store_checks import WAITS_TOO_LONG
+from bot.doctor.store_checks import OVERDUE_AFTER
 from bot.slack import app_surface
 from core.clock import SystemClock
 from localslack.faults import HangUp, RateLimited, Refuse, ServerError
@@ -39,7 +39,7 @@ def _wrong(installation: Installation) -> list[str]:
     lines = _lines(installation, code=1)
     found = [line.removeprefix("✗ ") for line in lines if line.startswith("✗ ")]
     assert lines[-1] == (
-        f"{len(found)} things are wrong, see above" if len(found) > 1 else "1 thing is wrong, see above"
+        f"{len(found)} problems found, listed above" if len(found) > 1 else "1 problem found, listed above"
     )
     return found
 
@@ -63,9 +63,9 @@ def test_where_all_is_well_each_check_has_its_line(installation: Installation) -
         "✓ store",
         "✓ outbox",
     ]
-    assert lines[2] == "✓ bot token: countersign in the workspace Local, T0LOCAL01"
+    assert lines[2] == "✓ bot token: countersign in workspace Local, T0LOCAL01"
     assert lines[3] == f"✓ scopes: {', '.join(sorted(app_surface.SCOPES))}"
-    assert lines[-1] == "all is well"
+    assert lines[-1] == "no problems found"
 
 
 def test_it_posts_nothing_and_opens_no_websocket(installation: Installation) -> None:
@@ -81,7 +81,7 @@ class TestSettings:
     def test_a_bad_one_keeps_nothing_else_from_being_checked(self, installation: Installation) -> None:
         installation.set("SLACK_APP_TOKEN", "xoxb-swapped")
         (only,) = _wrong(installation)
-        assert only.startswith("SLACK_APP_TOKEN: it is no app-level token. Copy the one that begins with xapp-")
+        assert only.startswith("SLACK_APP_TOKEN: it is not an app-level token. Copy the one that starts with xapp-")
         installation.set("SLACK_APP_TOKEN", installation.slack.app_token)
         installation.set("COUNTERSIGN_RETENTION", "soon")
         lines = _lines(installation, code=1)
@@ -92,7 +92,7 @@ class TestSettings:
         installation.set("COUNTERSIGN_AUDIT_KEY", None)
         (only,) = _wrong(installation)
         assert only.startswith(
-            "COUNTERSIGN_AUDIT_KEY: it is missing, and without it anybody could forge the audit trail."
+            "COUNTERSIGN_AUDIT_KEY: it is not set, and without it anyone could forge the audit trail."
         )
         assert "secrets.token_hex(32)" in only
 
@@ -100,14 +100,14 @@ class TestSettings:
         installation.set("COUNTERSIGN_LISTEN", "0.0.0.0:3000")
         installation.set("SLACK_APP_TOKEN", None)
         (only,) = _wrong(installation)
-        assert only == "SLACK_SIGNING_SECRET: it is missing. HTTP needs it, to know Slack by its signature."
+        assert only == "SLACK_SIGNING_SECRET: it is not set. Over HTTP, it verifies that requests come from Slack."
         installation.set("SLACK_SIGNING_SECRET", "0123456789abcdef0123456789abcdef")
         assert not any("app token" in line for line in _lines(installation, code=0))
 
     def test_without_a_bot_token_the_rest_is_checked_all_the_same(self, installation: Installation) -> None:
         installation.set("SLACK_BOT_TOKEN", None)
         (only,) = _wrong(installation)
-        assert only == "SLACK_BOT_TOKEN: it is missing. Copy it from OAuth & Permissions; see docs/slack.md."
+        assert only == "SLACK_BOT_TOKEN: it is not set. Copy it from OAuth & Permissions; see docs/slack.md."
 
 
 class TestTokens:
@@ -117,20 +117,23 @@ class TestTokens:
     ) -> None:
         installation.slack.faults.next(Refuse(code), "auth.test")
         (only,) = _wrong(installation)
-        assert only.startswith(f"bot token: Slack answers {code}. Set SLACK_BOT_TOKEN to the token of an app")
+        assert only.startswith(f"bot token: Slack answered {code}. Set SLACK_BOT_TOKEN to the token under OAuth")
 
     def test_a_wrong_bot_token_is_not_shown(self, installation: Installation) -> None:
         installation.set("SLACK_BOT_TOKEN", "xoxb-wrong-one")
         (only,) = _wrong(installation)
-        assert only.startswith("bot token: Slack answers invalid_auth.")
+        assert only.startswith("bot token: Slack answered invalid_auth.")
 
     @pytest.mark.parametrize(
         ("fault", "said"),
         [
-            (ServerError(503), "bot token: Slack answers HTTP 503. Check that no proxy answers in Slack's place"),
-            (HangUp(), "bot token: Slack answers nothing that can be read ("),
-            (Refuse("internal_error"), "bot token: Slack answers internal_error. Run this again in a minute."),
-            (Refuse("<script>"), "bot token: Slack answers HTTP 200."),
+            (ServerError(503), "bot token: Slack answered HTTP 503. Slack is down, or a proxy answers in its place."),
+            (HangUp(), "bot token: no usable answer from Slack ("),
+            (
+                Refuse("internal_error"),
+                "bot token: Slack answered internal_error. Slack has a problem; it usually passes",
+            ),
+            (Refuse("<script>"), "bot token: Slack answered HTTP 200."),
         ],
     )
     def test_a_slack_that_does_not_answer_is_said(self, installation: Installation, fault: Any, said: str) -> None:  # noqa: ANN401
@@ -151,11 +154,13 @@ class TestTokens:
     ) -> None:
         installation.set("SLACK_APP_TOKEN", token)
         (only,) = _wrong(installation)
-        assert only.startswith("app token: Slack answers invalid_auth. Generate one with the scope connections:write")
+        assert only.startswith(
+            "app token: Slack answered invalid_auth. Generate a token with the scope connections:write"
+        )
 
     def test_a_slack_that_asks_for_a_pause_gets_it(self, installation: Installation) -> None:
         installation.slack.faults.next(RateLimited(retry_after=0), "conversations.info", times=2)
-        assert _lines(installation, code=0)[-1] == "all is well"
+        assert _lines(installation, code=0)[-1] == "no problems found"
 
 
 class TestScopes:
@@ -164,28 +169,28 @@ class TestScopes:
     ) -> None:
         installation.grant(*app_surface.SCOPES - {"usergroups:read", "chat:write"})
         scopes, groups = _wrong(installation)
-        assert scopes.startswith("scopes: the bot token lacks chat:write, usergroups:read. Add them to the app")
-        assert groups.startswith("user groups: Slack answers missing_scope (usergroups:read).")
+        assert scopes.startswith("scopes: the bot token is missing chat:write, usergroups:read. Add them under OAuth")
+        assert groups.startswith("user groups: Slack answered missing_scope (usergroups:read).")
 
     def test_an_old_installation_without_the_scopes_for_channels_is_told_to_install_again(
         self, installation: Installation
     ) -> None:
         installation.grant(*app_surface.SCOPES - {"channels:read", "groups:read"})
         scopes, *channels = _wrong(installation)
-        assert scopes.startswith("scopes: the bot token lacks channels:read, groups:read.")
+        assert scopes.startswith("scopes: the bot token is missing channels:read, groups:read.")
         assert len(channels) == 2
         assert all("missing_scope" in each for each in channels)
 
     def test_more_than_needed_is_worth_knowing_and_not_wrong(self, installation: Installation) -> None:
         installation.grant(*app_surface.SCOPES, "channels:history", "users:read.email")
         (only,) = _notes(installation)
-        assert only == "scopes: the bot token has channels:history as well, which Countersign does not use"
+        assert only == "scopes: the bot token also has channels:history, which Countersign doesn't use"
 
     def test_a_policy_that_names_people_by_e_mail_asks_for_one_more(self, installation: Installation) -> None:
         policy = (installation.folder / "policy.yml").read_text(encoding="utf-8")
         installation.write_policy(f"{policy}\nidentity: {{trust_email: true}}\n")
         (only,) = _wrong(installation)
-        assert only.startswith("scopes: the bot token lacks users:read.email.")
+        assert only.startswith("scopes: the bot token is missing users:read.email.")
 
 
 class TestPolicy:
@@ -200,12 +205,12 @@ class TestPolicy:
         policy = (installation.folder / "policy.yml").read_text(encoding="utf-8")
         installation.write_policy(policy.replace("S0SRE", "S0GONE"))
         (only,) = _wrong(installation)
-        assert only.startswith("user group S0GONE: Slack has none. Correct the policy")
+        assert only.startswith("user group S0GONE: it does not exist in Slack. Correct the policy")
 
     @pytest.mark.parametrize(
         ("group", "said"),
         [
-            (UserGroup(id="S0SRE", handle="sre"), "user group S0SRE (@sre): nobody is in it."),
+            (UserGroup(id="S0SRE", handle="sre"), "user group S0SRE (@sre): it has no members."),
             (UserGroup(id="S0SRE", handle="sre", users=("U0BOB",), is_disabled=True), "(@sre): it is disabled"),
         ],
     )
@@ -223,7 +228,7 @@ class TestPolicy:
             ({"members": ()}, f"channel {ACCESS} (prod, staging) #access: the bot is not in it. Type /invite"),
             (
                 {"members": (), "is_private": True},
-                f"channel {ACCESS} (prod, staging): Slack answers channel_not_found.",
+                f"channel {ACCESS} (prod, staging): Slack answered channel_not_found.",
             ),
         ],
     )
@@ -248,13 +253,13 @@ class TestClock:
         now = installation.slack.backend.clock.now()
         installation.slack.backend.clock = FrozenClock(now)
         (found,) = self._check(installation, FrozenClock(now.replace(microsecond=0) + skew * SECOND))
-        assert str(found).startswith(f"clock: this machine is {way} Slack. Deadlines are judged by it")
+        assert str(found).startswith(f"clock: this machine is {way} Slack. Deadlines depend on it")
 
     def test_some_seconds_on_the_way_are_no_difference(self, installation: Installation) -> None:
         now = installation.slack.backend.clock.now()
         installation.slack.backend.clock = FrozenClock(now)
         (found,) = self._check(installation, FrozenClock(now + 29 * SECOND))
-        assert str(found) == "clock: it agrees with Slack's"
+        assert str(found) == "clock: in sync with Slack"
 
     @staticmethod
     def _check(installation: Installation, clock: FrozenClock) -> list[object]:
@@ -288,20 +293,20 @@ class TestStore:
         assert f"✓ store: the tables {table_prefix}-… in eu-west-1" in _lines(installation, code=0)
 
     def test_what_waits_for_too_long_is_said_with_the_problem(self, installation: Installation) -> None:
-        long_ago = FrozenClock(SystemClock().now() - WAITS_TOO_LONG - 61 * SECOND)
+        long_ago = FrozenClock(SystemClock().now() - OVERDUE_AFTER - 61 * SECOND)
         installation.submit(clock=long_ago)
         (only,) = _wrong(installation)
-        assert only.startswith("outbox: 1 change still to be told, the oldest for 11m. Start `countersign serve`")
+        assert only.startswith("outbox: 1 notification pending, the oldest for 11m. Start `countersign serve` or")
         installation.slack.faults.next(Refuse("is_archived"), times=None)
         installation.run("sweep")
         installation.slack.faults.clear()
         (problem,) = _notes(installation, code=1)
-        assert problem.startswith("still tried: slack: REQUEST#")
+        assert problem.startswith("still retrying: slack: REQUEST#")
         assert "is_archived. Unarchive the channel" in problem
 
     def test_what_waits_for_a_moment_is_no_problem(self, installation: Installation) -> None:
         installation.submit()
-        assert "✓ outbox: 1 change on the way" in _lines(installation, code=0)
+        assert "✓ outbox: 1 notification on the way" in _lines(installation, code=0)
 
     def test_what_is_parked_is_shown_with_its_problem_and_how_to_go_on(self, installation: Installation) -> None:
         for _ in range(2):
@@ -311,20 +316,20 @@ class TestStore:
         lines = _lines(installation, code=1)
         (only,) = [line for line in lines if line.startswith("✗")]
         assert only == (
-            "✗ outbox: 2 changes could not be told, and nobody tries any more. "
-            "Mend what the next lines say, then run `countersign sweep --retry-parked`."
+            "✗ outbox: 2 notifications could not be delivered and won't be retried. "
+            "Fix the problems below, then run `countersign sweep --retry-parked`."
         )
-        assert sum("not told: slack: REQUEST#" in line and "invalid_blocks" in line for line in lines) == 2
+        assert sum("not delivered: slack: REQUEST#" in line and "invalid_blocks" in line for line in lines) == 2
 
     def test_many_different_problems_are_cut_short(self, installation: Installation) -> None:
         with closing(installation.open()) as stores:
             for number in range(7):
                 installation.submit()
-                (due,) = stores.audit.iterate_due(SystemClock().now() + DAY)
+                (due,) = stores.outbox.iterate_due(SystemClock().now() + DAY)
                 now = SystemClock().now()
-                leased = stores.audit.lease(due, "test", now, now + SECOND)
+                leased = stores.outbox.lease(due, "test", now, now + SECOND)
                 assert leased is not None
-                stores.audit.park(leased.model_copy(update={"problem": f"webhook: {number}"}))
+                stores.outbox.park(leased.model_copy(update={"problem": f"webhook: {number}"}))
         notes = _notes(installation, code=1)
         assert len(notes) == 6
-        assert notes[-1] == "not told: 2 more"
+        assert notes[-1] == "not delivered: 2 more"

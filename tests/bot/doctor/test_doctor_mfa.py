@@ -1,4 +1,4 @@
-"""What `countersign doctor` says of second factors, and of the channel that hears of emergencies."""
+"""What `countersign doctor` says about MFA, and about the security channel."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def said(installation: Installation, of: str) -> list[str]:
 
 def test_who_is_named_and_has_none_is_said_with_what_gives_them_one(installation: Installation, place: Path) -> None:
     open_secrets(str(place)).put(ANN.id, new_secret(), is_replacing=False)
-    assert said(installation, "second factors") == [
-        f"✗ second factors: {BOB.id} may break the glass with a code and has none. Run countersign mfa enrol {BOB.id}"
+    assert said(installation, "MFA") == [
+        f"✗ MFA: {BOB.id} needs a code to break the glass, and is not enrolled. Run: countersign mfa enrol {BOB.id}"
     ]
     open_secrets(str(place)).put(BOB.id, new_secret(), is_replacing=False)
-    assert said(installation, "second factors") == [f"✓ second factors: {place} can be read"]
+    assert said(installation, "MFA") == [f"✓ MFA: the secrets in {place} can be read"]
 
 
 def test_a_file_that_others_may_read_is_wrong(installation: Installation, place: Path) -> None:
     open_secrets(str(place)).put(ANN.id, new_secret(), is_replacing=False)
     place.chmod(0o644)
-    (line,) = said(installation, "second factors")
+    (line,) = said(installation, "MFA")
     assert line.startswith("✗")
     assert f"chmod 600 {place}" in line
 
@@ -55,7 +55,7 @@ def test_a_file_that_others_may_read_is_wrong(installation: Installation, place:
 def test_where_no_rule_asks_for_a_code_nothing_is_asked(installation: Installation, place: Path) -> None:
     place.write_text("spoilt", encoding="utf-8")
     installation.write_policy(POLICY + GLASS.replace(", mfa: required", ""))
-    assert said(installation, "second factors") == []
+    assert said(installation, "MFA") == []
 
 
 def test_a_security_channel_that_slack_does_not_have_is_wrong(installation: Installation, place: Path) -> None:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 ACCESS = "C0ACCESS1"
 NOTHING = """\
 expired: 0 requests, 0 break-glass events
-reminded of: 0 requests, 0 reviews
-asked before the end of: 0 break-glass events
-told: 0 entries
+reminders: 0 requests, 0 reviews
+asked before the end: 0 break-glass events
+delivered: 0 notifications
 """
 
 
@@ -43,9 +43,9 @@ def test_it_expires_reminds_and_tells_and_says_what_it_did(installation: Install
     result = installation.run("sweep")
     assert result.output == (
         "expired: 1 request, 0 break-glass events\n"
-        "reminded of: 1 request, 0 reviews\n"
-        "asked before the end of: 0 break-glass events\n"
-        "told: 4 entries\n"
+        "reminders: 1 request, 0 reviews\n"
+        "asked before the end: 0 break-glass events\n"
+        "delivered: 4 notifications\n"
     )
     assert result.exit_code == 0
     assert _stored(installation, overdue).status is RequestStatus.EXPIRED
@@ -66,7 +66,10 @@ def test_what_could_not_be_told_is_left_to_the_next_run(installation: Installati
     installation.submit()
     installation.slack.faults.next(ServerError(503), times=None)
     result = installation.run("sweep")
-    assert "told: 0 entries\nput off: 1 entry, to be tried again by the next sweep or by serve\n" in result.output
+    assert (
+        "delivered: 0 notifications\npostponed: 1 notification, to be retried by the next sweep or by serve\n"
+        in result.output
+    )
     assert result.exit_code == 0
 
 
@@ -74,12 +77,12 @@ def test_what_is_parked_is_said_and_taken_up_again_when_asked(installation: Inst
     installation.submit()
     installation.slack.faults.next(Refuse("invalid_blocks"), "chat.postMessage")
     result = installation.run("sweep")
-    assert "parked: 1 entry; `countersign doctor` says why, and what to do\n" in result.output
+    assert "parked: 1 notification; `countersign doctor` shows the cause and the fix\n" in result.output
     assert result.exit_code == 1
     assert installation.run("sweep").output == NOTHING
     again = installation.run("sweep", "--retry-parked")
-    assert again.output.startswith("taken up again: 1 entry that could not be told\n")
-    assert again.output.endswith("told: 1 entry\n")
+    assert again.output.startswith("retrying 1 failed notification\n")
+    assert again.output.endswith("delivered: 1 notification\n")
     assert again.exit_code == 0
     assert len(installation.slack.messages(ACCESS)) == 1
 
@@ -87,8 +90,8 @@ def test_what_is_parked_is_said_and_taken_up_again_when_asked(installation: Inst
 @pytest.mark.parametrize(
     ("name", "value", "code", "said"),
     [
-        ("SLACK_BOT_TOKEN", None, 2, "SLACK_BOT_TOKEN: it is missing"),
-        ("COUNTERSIGN_AUDIT_KEY", None, 2, "COUNTERSIGN_AUDIT_KEY: it is missing"),
+        ("SLACK_BOT_TOKEN", None, 2, "SLACK_BOT_TOKEN: it is not set"),
+        ("COUNTERSIGN_AUDIT_KEY", None, 2, "COUNTERSIGN_AUDIT_KEY: it is not set"),
         ("COUNTERSIGN_POLICY", "/nowhere/policy.yml", 2, "policy: /nowhere/policy.yml has 1 mistake"),
         ("COUNTERSIGN_STORE", "sqlite:////nowhere/x.db", 2, "store: there is no file /nowhere/x.db"),
     ],
@@ -107,7 +110,7 @@ def test_what_is_missing_is_named_and_nothing_is_done(
 def test_a_token_that_slack_does_not_know_loses_nothing(installation: Installation) -> None:
     installation.submit()
     installation.set("SLACK_BOT_TOKEN", "xoxb-wrong")
-    assert "put off: 1 entry" in installation.run("sweep").output
+    assert "postponed: 1 notification" in installation.run("sweep").output
     with closing(installation.open()) as stores:
-        (waiting,) = stores.audit.iterate_due(SystemClock().now() + DAY)
+        (waiting,) = stores.outbox.iterate_due(SystemClock().now() + DAY)
     assert "invalid_auth" in (waiting.problem or "")

@@ -1,4 +1,4 @@
-"""`countersign mfa`: an operator gives people a second factor and takes it away."""
+"""`countersign mfa`: an operator enrols people in MFA and removes them."""
 
 from __future__ import annotations
 

@@ -41,4 +41,4 @@ def tell(path: str, api_url: str, token: str, now: datetime, dies_at: int) -> No
     clock = FrozenClock(now)
     with closing(open_stores(f"sqlite:///{path}", clock=clock)) as stores:
         sink = SlackSink(open_client(SecretStr(token), api_url), stores, ChangingPolicy(), clock)
-        deliver_due(stores.audit, [_DyingSink(sink, dies_at)], clock)
+        deliver_due(stores.outbox, [_DyingSink(sink, dies_at)], clock)

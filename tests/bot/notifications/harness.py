@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from bot.notifications.slack_calls import open_client
 from bot.notifications.slack_sink import SlackSink
 from core.audit.trail import AuditAction
-from core.outbox.outbox import Delivered, deliver_due
+from core.outbox.outbox import DeliveryCounts, deliver_due
 from core.request import RequestId
 from core.services import RequestService
 from localslack.records import Channel, Person, UserGroup
@@ -98,9 +98,9 @@ class Office:
         self.clock.advance(timedelta(seconds=1))
         return request
 
-    def deliver(self, sink: SlackSink | None = None) -> Delivered:
+    def deliver(self, sink: SlackSink | None = None) -> DeliveryCounts:
         """One round of the outbox."""
-        return deliver_due(self.stores.audit, [sink or self.sink], self.clock)
+        return deliver_due(self.stores.outbox, [sink or self.sink], self.clock)
 
     def deliver_all(self) -> None:
         """Rounds until nothing waits any more, each after the longest pause."""
@@ -110,11 +110,11 @@ class Office:
 
     def waiting(self) -> list[Delivery]:
         """What somebody still has to be told of, the problem with it."""
-        return list(self.stores.audit.iterate_due(self.clock.now() + LATER))
+        return list(self.stores.outbox.iterate_due(self.clock.now() + LATER))
 
     def parked(self) -> list[Delivery]:
         """What was given up."""
-        return list(self.stores.audit.iterate_parked())
+        return list(self.stores.outbox.iterate_parked())
 
     def entries(self, request: Request) -> list[AuditEntry]:
         """The trail of a request."""

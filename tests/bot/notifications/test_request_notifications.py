@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
-from core.outbox.outbox import Delivered
+from core.outbox.outbox import DeliveryCounts
 from core.stores import open_stores
 from localslack.faults import Refuse
 from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons, says
@@ -28,13 +28,13 @@ ALL_BUTTONS = [APPROVE, DENY, CANCEL, MORE]
 def test_a_request_is_posted_once_with_its_buttons_and_mentions_those_who_may_decide(office: Office) -> None:
     request = office.submit()
 
-    assert office.deliver() == Delivered(told=1)
+    assert office.deliver() == DeliveryCounts(delivered=1)
     card = office.card()
     assert buttons(card) == ALL_BUTTONS
     assert f"<@{ANN.id}>, <@{BOB.id}>, <@{CLEO.id}>" in says(card)
     assert f"<@{RITA.id}> asks for prod" in card.text
     assert (office.replies(), office.directs()) == ([], [])
-    ref = office.stores.audit.get_messages(request.chain)["card"]
+    ref = office.stores.messages.get_messages(request.chain)["card"]
     assert (ref.channel, ref.ts) == (card.channel, card.ts)
 
 
@@ -210,7 +210,7 @@ def test_a_card_moves_with_its_profile_when_its_channel_cannot_be_written_any_mo
     office.policy.edit({f"Production, channel: {CHANNEL}": f"Production, channel: {ELSEWHERE}"})
     office.slack.faults.next(Refuse(closed), "chat.update")
     office.approve(request, ANN)
-    assert office.deliver() == Delivered(told=1)
+    assert office.deliver() == DeliveryCounts(delivered=1)
 
     (moved,) = office.cards(ELSEWHERE)
     assert "1 of 2 approvals" in says(moved)

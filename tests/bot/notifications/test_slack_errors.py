@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.slack.errors import MEANINGS, End
 from bot.slack.retry_after import FIX_PAUSE
 from core.audit.trail import AuditAction
-from core.outbox.outbox import FIRST_PAUSE, MOST_ATTEMPTS, Delivered
+from core.outbox.outbox import FIRST_PAUSE, MAX_ATTEMPTS, DeliveryCounts
 from localslack.faults import HangUp, RateLimited, Refuse, ServerError
-from tests.bot.notifications.harness import CHANNEL, Office, buttons
+from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons
 from tests.builders import a_draft
 from tests.core.services.harness import ANN, RITA, ChangingPolicy
 
@@ -30,6 +29,9 @@ approval:
     approvers: [U0ANN]
     max_duration: 1h
 """
+PROD_ELSEWHERE = WITHOUT_PROD.replace(
+    "staging: {description: Staging, channel: C0ACCESS1}", f"prod: {{description: P, channel: {ELSEWHERE}}}"
+).replace("[staging]", "[prod]")
 POST, REWRITE, OPEN = "chat.postMessage", "chat.update", "conversations.open"
 SECOND = timedelta(seconds=1)
 
@@ -46,7 +48,7 @@ def test_what_an_operator_can_mend_is_tried_every_ten_minutes_and_goes_on_once_i
     request = office.submit()
     office.slack.faults.next(Refuse(code), POST, times=3)
     for _ in range(3):
-        assert office.deliver() == Delivered(postponed=1)
+        assert office.deliver() == DeliveryCounts(postponed=1)
         assert _pause(office) == FIX_PAUSE
         office.clock.advance(FIX_PAUSE)
     (waiting,) = office.waiting()
@@ -54,7 +56,7 @@ def test_what_an_operator_can_mend_is_tried_every_ten_minutes_and_goes_on_once_i
         f"slack: {request.chain}: the card cannot be posted in {CHANNEL}: {code}."
     )
     assert any(word in (waiting.problem or "") for word in ("policy", "/invite @Countersign", "Let apps post"))
-    assert office.deliver() == Delivered(told=1)
+    assert office.deliver() == DeliveryCounts(delivered=1)
     assert len(office.cards()) == 1
 
 
@@ -99,12 +101,12 @@ def test_a_missing_scope_is_named_and_keeps_the_rest_from_nothing(office: Office
 def test_what_no_try_can_help_is_parked_at_once_and_later_entries_go_on(office: Office, code: str) -> None:
     request = office.submit()
     office.slack.faults.next(Refuse(code), POST)
-    assert office.deliver() == Delivered(parked=1)
+    assert office.deliver() == DeliveryCounts(parked=1)
 
     (parked,) = office.parked()
     assert f"{code}. This is a bug in Countersign" in (parked.problem or "")
     office.cancel(request)
-    assert office.deliver() == Delivered(told=1)
+    assert office.deliver() == DeliveryCounts(delivered=1)
     assert buttons(office.card()) == []
 
 
@@ -133,7 +135,7 @@ def test_a_card_that_cannot_be_rewritten_keeps_the_requester_from_nothing(office
     office.deliver()
     office.deny(request, ANN)
     office.slack.faults.next(Refuse("is_archived"), REWRITE)
-    assert office.deliver() == Delivered(postponed=1)
+    assert office.deliver() == DeliveryCounts(postponed=1)
     assert (len(office.replies()), len(office.directs())) == (1, 1)
     assert buttons(office.card()) != []
     office.deliver_all()
@@ -161,7 +163,7 @@ def test_while_one_part_may_still_be_told_nothing_is_parked(office: Office) -> N
     office.deny(request, ANN)
     office.slack.faults.next(RateLimited(), REWRITE)
     office.slack.faults.next(Refuse("user_disabled"), OPEN, times=2)
-    assert office.deliver() == Delivered(postponed=1)
+    assert office.deliver() == DeliveryCounts(postponed=1)
     office.deliver_all()
     assert buttons(office.card()) == []
     assert len(office.replies()) == 1
@@ -171,10 +173,10 @@ def test_while_one_part_may_still_be_told_nothing_is_parked(office: Office) -> N
 def test_a_rate_limit_is_waited_out_as_slack_says(office: Office) -> None:
     office.submit()
     office.slack.faults.next(RateLimited(retry_after=30), POST)
-    assert office.deliver() == Delivered(postponed=1)
+    assert office.deliver() == DeliveryCounts(postponed=1)
     assert _pause(office) == 30 * SECOND
     office.clock.advance(30 * SECOND)
-    assert office.deliver() == Delivered(told=1)
+    assert office.deliver() == DeliveryCounts(delivered=1)
 
 
 def test_a_rate_limit_on_one_part_repeats_none_of_the_others(office: Office) -> None:
@@ -238,14 +240,14 @@ def test_an_outage_that_does_not_end_is_parked_where_somebody_looks(office: Offi
         office.deliver()
         office.clock.advance(FIX_PAUSE)
         rounds += 1
-    assert rounds == MOST_ATTEMPTS + 1
+    assert rounds == MAX_ATTEMPTS + 1
     assert "HTTP 503" in (office.parked()[0].problem or "")
 
 
 def test_a_page_that_a_proxy_answers_is_no_answer_and_is_not_said_back(office: Office) -> None:
     office.submit()
     office.slack.faults.next(ServerError(403), POST)
-    assert office.deliver() == Delivered(postponed=1)
+    assert office.deliver() == DeliveryCounts(postponed=1)
     problem = office.waiting()[0].problem or ""
     assert "HTTP 403" in problem
     assert "upstream" not in problem
@@ -254,7 +256,7 @@ def test_a_page_that_a_proxy_answers_is_no_answer_and_is_not_said_back(office: O
 def test_when_the_time_of_a_delivery_is_up_no_call_begins_and_the_next_try_goes_on(office: Office) -> None:
     request = office.submit()
     office.deny(request, ANN)
-    assert office.deliver(office.open_sink(seconds=0.0)) == Delivered(postponed=1)
+    assert office.deliver(office.open_sink(seconds=0.0)) == DeliveryCounts(postponed=1)
     assert office.slack.calls == []
     assert any("Slack is slow to answer" in (each.problem or "") for each in office.waiting())
     office.deliver_all()
@@ -264,7 +266,7 @@ def test_when_the_time_of_a_delivery_is_up_no_call_begins_and_the_next_try_goes_
 def test_a_profile_that_left_the_policy_is_named_and_told_once_it_is_back(office: Office) -> None:
     office.submit()
     before, office.policy.policy = office.policy.policy, ChangingPolicy(WITHOUT_PROD).policy
-    assert office.deliver() == Delivered(postponed=1)
+    assert office.deliver() == DeliveryCounts(postponed=1)
     assert "the card belongs nowhere: there is no profile 'prod'" in (office.waiting()[0].problem or "")
     assert _pause(office) == FIX_PAUSE
     office.policy.policy = before
@@ -277,17 +279,24 @@ def test_a_card_that_stands_already_needs_no_profile_in_the_policy(office: Offic
     office.deliver()
     office.policy.policy = ChangingPolicy(WITHOUT_PROD).policy
     office.cancel(request)
-    assert office.deliver() == Delivered(told=1)
+    assert office.deliver() == DeliveryCounts(delivered=1)
     assert buttons(office.card()) == []
 
 
 def test_a_record_that_is_gone_is_said_and_not_tried_for_ever(office: Office) -> None:
     request = office.submit()
     office.stores.requests.delete(request, a_draft(AuditAction.RECORD_DELETED, outcome="deleted"))
-    assert office.deliver() == Delivered(told=1, parked=1)
+    assert office.deliver() == DeliveryCounts(delivered=1, parked=1)
     assert "the record is gone" in (office.parked()[0].problem or "")
 
 
-def test_every_error_of_the_table_has_an_end_and_says_how_to_mend_it() -> None:
-    assert {meaning.end for meaning in MEANINGS.values()} == set(End)
-    assert all(meaning.fix.endswith(".") for meaning in MEANINGS.values())
+def test_a_card_in_an_archived_channel_moves_with_the_policy(office: Office) -> None:
+    request = office.submit()
+    office.deliver()
+    office.policy.policy = ChangingPolicy(PROD_ELSEWHERE).policy
+    office.cancel(request)
+    office.slack.faults.next(Refuse("is_inactive"), REWRITE)
+    office.deliver_all()
+
+    card, reply = office.slack.messages(ELSEWHERE)
+    assert reply.thread_ts == card.ts

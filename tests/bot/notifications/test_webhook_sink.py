@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from bot.notifications.webhook_sink import WebhookSink
 from bot.slack.retry_after import FIX_PAUSE, MAX_PAUSE, MIN_PAUSE, read_retry_after
 from core.errors import DeliveryFailed
-from core.outbox.outbox import Delivered, deliver_due
+from core.outbox.outbox import DeliveryCounts, deliver_due
 from tests.bot.notifications.receiver import Receiver
 from tests.builders import a_draft, a_request
 from tests.harness.clock import A_MOMENT, FrozenClock
@@ -164,13 +164,13 @@ def test_the_outbox_tells_it_once_and_parks_what_is_not_wanted(
     receiver: Receiver, sink: WebhookSink, entry: AuditEntry, stores: Stores, clock: FrozenClock
 ) -> None:
     receiver.script = [(503, {"Retry-After": "30"}), (410, {})]
-    assert deliver_due(stores.audit, [sink], clock) == Delivered(postponed=1)
+    assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(postponed=1)
     clock.advance(30 * SECOND)
-    assert deliver_due(stores.audit, [sink], clock) == Delivered(parked=1)
-    (parked,) = stores.audit.iterate_parked()
+    assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(parked=1)
+    (parked,) = stores.outbox.iterate_parked()
     assert parked.entry == entry
     assert (parked.problem or "").startswith("webhook: the webhook of 127.0.0.1 answered 410.")
-    assert deliver_due(stores.audit, [sink], clock) == Delivered()
+    assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from bot.slack import directory as slack_directory
 from bot.slack import membership
 from bot.slack.coalescing_cache import FRESH_FOR, SERVED_FOR
 from bot.slack.directory import SlackDirectory
+from bot.slack.errors import ERRORS
 from core.actor import Actor, UserGroupId, UserId
 from core.errors import NotAllowed
 from localslack.app_settings import AppSettings
@@ -264,7 +265,7 @@ def test_a_slack_that_fails_means_no_and_is_asked_again(
     assert directory.actor(ANN, TEAM).user_groups == {SRE}
 
 
-@pytest.mark.parametrize("error", ["missing_scope", "token_revoked", "account_inactive"])
+@pytest.mark.parametrize("error", ["missing_scope", "token_revoked", "account_inactive", "accesslimited"])
 def test_a_token_that_is_not_good_enough_is_the_operators_task(
     slack: LocalSlack, directory: SlackDirectory, caplog: pytest.LogCaptureFixture, error: str
 ) -> None:
@@ -274,7 +275,8 @@ def test_a_token_that_is_not_good_enough_is_the_operators_task(
 
     assert f"({error})" in reason
     assert "countersign doctor" in reason
-    assert (logging.ERROR, f"users.info is refused: {error}") in [(r.levelno, r.getMessage()) for r in caplog.records]
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.getMessage() == f"users.info is refused: {error}. {ERRORS[error].fix}"
 
 
 @pytest.mark.parametrize("method", [USERS, GROUPS])
@@ -352,7 +354,7 @@ def test_what_slack_said_of_a_person_is_not_logged(clock: FrozenClock, caplog: p
         why_not(directory, ANN)
         directory.close()
 
-    assert "users.info was not answered: ValidationError" in caplog.text
+    assert "users.info failed: ValidationError" in caplog.text
     assert "secret" not in caplog.text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.observability.metrics import Metrics
+from bot.slack.errors import ERRORS, ErrorKind, SlackToken
+from bot.transport.readiness import Readiness
 from bot.transport.socket_connection import SocketConnection
 from bot.transport.socket_mode import SocketModeTransport
 from core.errors import InvalidInput
-from localslack.faults import RateLimited, ServerError, Stall
+from localslack.faults import RateLimited, Refuse, ServerError, Stall
 from localslack.server import LocalSlack
+from tests.bot.slack.documented_errors import BY_METHOD, COMMON
+from tests.bot.slack.refusals import read_refusal
 from tests.bot.transport.small_app import ACCESS, ANN, PATIENCE, SmallApp
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
 _OPEN = "apps.connections.open"
 _AT_ONCE = 0.05
+_OPERATORS_TASK = sorted(code for code in COMMON | BY_METHOD[_OPEN] if ERRORS[code].kind is ErrorKind.OPERATOR)
 
 
 def new_door(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> SocketModeTransport:
@@ -167,6 +173,36 @@ class TestConnections:
         assert slack.wait_until(lambda: slack.socket_mode.greeted_count == 2)
         assert slack.run_command(ANN, ACCESS, "/access").text == "In."
 
+    @pytest.mark.parametrize("code", ["token_revoked", "team_access_not_granted"])
+    def test_wait_until_a_refused_token_is_accepted(
+        self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics, caplog: pytest.LogCaptureFixture, code: str
+    ) -> None:
+        transport = SocketModeTransport(
+            small_app.dispatcher, metrics, small_app.client, slack.app_token, fix_pause_seconds=_AT_ONCE
+        )
+        readiness = Readiness({"slack": transport.is_connected}, fresh_seconds=0.0)
+        transport.start()
+        assert readiness.find_missing() == ()
+        slack.faults.next(Refuse(code), _OPEN, times=None)
+        slack.socket_mode.drop()
+
+        assert slack.wait_until(lambda: len(slack.calls_of(_OPEN)) >= 4)
+        assert readiness.find_missing() == ("slack",)
+        error = read_refusal(code, SlackToken.APP)
+        message = f"Slack refuses SLACK_APP_TOKEN: {code}. {error.fix}"
+        assert (logging.ERROR, message) in [(each.levelno, each.getMessage()) for each in caplog.records]
+        slack.faults.clear()
+        assert slack.wait_until(lambda: readiness.find_missing() == ())
+        transport.stop()
+        readiness.stop()
+
+    def test_ask_once_a_minute_while_the_token_is_refused(
+        self, slack: LocalSlack, transport: SocketModeTransport
+    ) -> None:
+        slack.faults.next(Refuse("token_revoked"), _OPEN)
+
+        assert transport._connect() == (None, 60.0)  # noqa: SLF001  Nobody waits for a minute here.
+
     def test_come_back_when_slack_was_gone(self, small_app: SmallApp, slack: LocalSlack, metrics: Metrics) -> None:
         first = LocalSlack()
         port = int(first.url.rpartition(":")[2])
@@ -197,6 +233,17 @@ class TestBeginning:
 
         assert error.value.field == "SLACK_APP_TOKEN"
         assert slack.bot_token not in str(error.value)
+
+    @pytest.mark.parametrize("code", _OPERATORS_TASK)
+    def test_with_a_token_that_slack_refuses_ends_in_the_fix(
+        self, slack: LocalSlack, transport: SocketModeTransport, code: str
+    ) -> None:
+        slack.faults.next(Refuse(code), _OPEN)
+        with pytest.raises(InvalidInput) as error:
+            transport.start()
+
+        fix = read_refusal(code, SlackToken.APP).fix
+        assert str(error.value) == f"SLACK_APP_TOKEN: Slack refuses it ({code}). {fix}"
 
     def test_without_slack_goes_on_in_the_background(self, slack: LocalSlack, transport: SocketModeTransport) -> None:
         slack.faults.next(ServerError(), _OPEN)
@@ -258,6 +305,6 @@ def test_no_secret_is_logged(
     slack.wait_until(lambda: slack.socket_mode.greeted_count == 3)
     connected.stop()
 
-    assert "switch it on under Socket Mode" in caplog.text
+    assert "link_disabled. Turn on Socket Mode" in caplog.text
     assert "ticket" not in caplog.text
     assert slack.app_token not in caplog.text

@@ -41,7 +41,7 @@ from core.errors import (
     LimitReached,
     StoreUnavailable,
 )
-from core.policy.lint import MOST_MENTIONS
+from core.policy.lint import MAX_MENTIONS
 from core.request import Request
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
 from core.services.timeline import Timeline
@@ -83,7 +83,7 @@ STATES: dict[str, Callable[[], BreakGlassEvent]] = {
     "closed and reviewed": lambda: answered(shut()),
     "expired and reviewed": lambda: answered(live().expire(A_MOMENT + HOUR)),
 }
-MENTIONS = ", ".join(f"<!subteam^S{'0' * 29}{number:02d}>" for number in range(MOST_MENTIONS))
+MENTIONS = ", ".join(f"<!subteam^S{'0' * 29}{number:02d}>" for number in range(MAX_MENTIONS))
 DUE = A_MOMENT + timedelta(days=3)
 
 

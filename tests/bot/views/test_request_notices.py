@@ -13,7 +13,7 @@ from bot.views.mentions import MAX_MENTIONED, mention_deciders
 from bot.views.request.card import request_card
 from bot.views.request.notices import approval_added, ended, outcome, still_waiting
 from core.actor import ProfileName, UserId
-from core.policy.principals import Selector, SelectorKind
+from core.policy.principals import PrincipalKind, PrincipalSelector
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, MAX_APPROVALS, Request
 from localslack.block_kit import check_message_blocks
 from tests.builders import APPROVER, REQUESTER, a_request
@@ -24,16 +24,16 @@ LONGEST = '<!channel>"\\\n😀' * 100
 COMMENT = LONGEST[: COMMENT_LENGTH[1] - 1] + "."
 
 
-def user(user_id: str) -> Selector:
-    return Selector(kind=SelectorKind.USER, value=user_id)
+def user(user_id: str) -> PrincipalSelector:
+    return PrincipalSelector(kind=PrincipalKind.USER, value=user_id)
 
 
-def group(group_id: str) -> Selector:
-    return Selector(kind=SelectorKind.USER_GROUP, value=group_id)
+def group(group_id: str) -> PrincipalSelector:
+    return PrincipalSelector(kind=PrincipalKind.USER_GROUP, value=group_id)
 
 
-def email(address: str) -> Selector:
-    return Selector(kind=SelectorKind.EMAIL, value=address)
+def email(address: str) -> PrincipalSelector:
+    return PrincipalSelector(kind=PrincipalKind.EMAIL, value=address)
 
 
 def asked(required_approvals: int = 1) -> Request:

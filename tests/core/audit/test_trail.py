@@ -198,7 +198,7 @@ def test_the_stored_form_leaves_out_what_is_empty() -> None:
 
 def test_every_change_must_be_told_and_of_what_was_refused_only_a_break_glass() -> None:
     def is_told(draft: EntryDraft) -> bool:
-        return seal(draft, AuditKeyring(), chain=CHAIN, seq=1, previous="", at=A_MOMENT).must_be_told
+        return seal(draft, AuditKeyring(), chain=CHAIN, seq=1, previous="", at=A_MOMENT).must_be_delivered
 
     assert all(is_told(a_draft(event)) for event in AuditAction)
     assert [event for event in AuditAction if is_told(a_refusal(event))] == [AuditAction.INVOKE_REFUSED]
@@ -210,7 +210,7 @@ def test_every_change_must_be_told_and_of_what_was_refused_only_a_break_glass() 
         ("seq", 0, "seq"),
         ("event", "gossip", "event"),
         ("at", "now", "at"),
-        ("actor", "somebody", "is nobody"),
+        ("actor", "somebody", "is not a user, a policy rule or the clock"),
         ("id", "0123", "id"),
         ("key_id", None, "key_id"),
         ("mood", "good", "mood"),

@@ -32,7 +32,7 @@ def open_outbox(stores: Stores, clock: FrozenClock) -> Iterator[OpenOutbox]:
     opened: list[Outbox] = []
 
     def open_outbox(*sinks: Sink, store: Any = None) -> Outbox:  # noqa: ANN401  Whatever a DeliveryStore has.
-        opened.append(Outbox(store or stores.audit, sinks, clock))
+        opened.append(Outbox(store or stores.outbox, sinks, clock))
         return opened[-1]
 
     yield open_outbox

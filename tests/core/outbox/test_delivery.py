@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.audit.trail import AuditAction
-from core.outbox.outbox import FIRST_PAUSE, LEASE, LONGEST_PAUSE, MOST_ATTEMPTS, Delivered, deliver_due
+from core.outbox.outbox import FIRST_PAUSE, LEASE, MAX_ATTEMPTS, MAX_PAUSE, DeliveryCounts, deliver_due
 from tests.builders import APPROVER, HOUR, REQUESTER, a_draft, a_request
 from tests.core.sinks import RecordingSink, a_failure, a_final_failure
 
@@ -35,14 +35,14 @@ def _cancelled(stores: Stores, clock: FrozenClock) -> Request:
 
 
 def test_nothing_committed_nothing_told(stores: Stores, clock: FrozenClock) -> None:
-    assert deliver_due(stores.audit, [RecordingSink("slack")], clock) == Delivered()
+    assert deliver_due(stores.outbox, [RecordingSink("slack")], clock) == DeliveryCounts()
 
 
 def test_every_sink_is_told_of_every_entry_once_in_the_order_of_the_record(stores: Stores, clock: FrozenClock) -> None:
     first, second = _cancelled(stores, clock), _cancelled(stores, clock)
     sinks = [RecordingSink("slack"), RecordingSink("sns")]
-    assert deliver_due(stores.audit, sinks, clock) == Delivered(told=4)
-    assert deliver_due(stores.audit, sinks, clock) == Delivered()
+    assert deliver_due(stores.outbox, sinks, clock) == DeliveryCounts(delivered=4)
+    assert deliver_due(stores.outbox, sinks, clock) == DeliveryCounts()
     for sink in sinks:
         for request in (first, second):
             assert [seq for chain, seq in sink.told if chain == request.chain] == [1, 2]
@@ -50,18 +50,18 @@ def test_every_sink_is_told_of_every_entry_once_in_the_order_of_the_record(store
 
 def test_without_a_sink_everything_counts_as_told(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
-    assert deliver_due(stores.audit, [], clock) == Delivered(told=1)
+    assert deliver_due(stores.outbox, [], clock) == DeliveryCounts(delivered=1)
 
 
 def test_a_failure_holds_up_its_own_record_only(stores: Stores, clock: FrozenClock) -> None:
     stuck, other = _cancelled(stores, clock), _cancelled(stores, clock)
     sink = RecordingSink("slack", a_failure())
-    assert deliver_due(stores.audit, [sink], clock, threads=1) == Delivered(told=2, postponed=1)
+    assert deliver_due(stores.outbox, [sink], clock, threads=1) == DeliveryCounts(delivered=2, postponed=1)
     assert sink.told == [(other.chain, 1), (other.chain, 2)]
     # Its next entry waits with it, and is not even looked at until then.
-    assert list(stores.audit.iterate_due(clock.now())) == []
+    assert list(stores.outbox.iterate_due(clock.now())) == []
     clock.advance(FIRST_PAUSE)
-    assert deliver_due(stores.audit, [sink], clock) == Delivered(told=2)
+    assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=2)
     assert sink.told[2:] == [(stuck.chain, 1), (stuck.chain, 2)]
 
 
@@ -70,16 +70,16 @@ def test_each_failure_doubles_the_pause_up_to_the_longest(stores: Stores, clock:
     sink = RecordingSink("slack", *[a_failure() for _ in range(12)])
     pauses = []
     for _ in range(12):
-        assert deliver_due(stores.audit, [sink], clock) == Delivered(postponed=1)
+        assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(postponed=1)
         before = clock.now()
-        (waiting,) = stores.audit.iterate_due(before + 2 * LONGEST_PAUSE)
+        (waiting,) = stores.outbox.iterate_due(before + 2 * MAX_PAUSE)
         pauses.append(waiting.due_at - before)
         clock.set(waiting.due_at - timedelta(microseconds=1))
-        assert deliver_due(stores.audit, [sink], clock) == Delivered()
+        assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts()
         clock.set(waiting.due_at)
-    assert pauses == [min(2**number * FIRST_PAUSE, LONGEST_PAUSE) for number in range(12)]
-    assert pauses[-1] == LONGEST_PAUSE
-    assert deliver_due(stores.audit, [sink], clock) == Delivered(told=1)
+    assert pauses == [min(2**number * FIRST_PAUSE, MAX_PAUSE) for number in range(12)]
+    assert pauses[-1] == MAX_PAUSE
+    assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=1)
 
 
 def test_a_receiver_that_names_its_time_is_asked_no_earlier(stores: Stores, clock: FrozenClock) -> None:
@@ -88,15 +88,15 @@ def test_a_receiver_that_names_its_time_is_asked_no_earlier(stores: Stores, cloc
         RecordingSink("slack", a_failure(retry_after=3 * HOUR)),
         RecordingSink("sns", a_failure(retry_after=timedelta(0))),
     ]
-    deliver_due(stores.audit, sinks, clock)
-    (waiting,) = stores.audit.iterate_due(clock.now() + 4 * HOUR)
+    deliver_due(stores.outbox, sinks, clock)
+    (waiting,) = stores.outbox.iterate_due(clock.now() + 4 * HOUR)
     assert waiting.due_at == clock.now() + 3 * HOUR
 
 
 def test_a_short_retry_after_does_not_shorten_the_pause(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
-    deliver_due(stores.audit, [RecordingSink("slack", a_failure(retry_after=timedelta(milliseconds=1)))], clock)
-    (waiting,) = stores.audit.iterate_due(clock.now() + HOUR)
+    deliver_due(stores.outbox, [RecordingSink("slack", a_failure(retry_after=timedelta(milliseconds=1)))], clock)
+    (waiting,) = stores.outbox.iterate_due(clock.now() + HOUR)
     assert waiting.due_at == clock.now() + FIRST_PAUSE
 
 
@@ -108,18 +108,18 @@ def test_who_was_told_is_not_told_again_while_another_fails(stores: Stores, cloc
         RecordingSink("webhook"),
     )
     for _ in range(3):
-        deliver_due(stores.audit, [slack, sns, webhook], clock)
+        deliver_due(stores.outbox, [slack, sns, webhook], clock)
         clock.advance(HOUR)
     assert [len(sink.asked) for sink in (slack, sns, webhook)] == [1, 3, 1]
     assert sns.asked == [slack.asked[0]] * 3
-    assert deliver_due(stores.audit, [slack, sns, webhook], clock) == Delivered()
+    assert deliver_due(stores.outbox, [slack, sns, webhook], clock) == DeliveryCounts()
 
 
 def test_a_failure_says_who_and_why(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     sinks = [RecordingSink("slack", a_failure()), RecordingSink("sns"), RecordingSink("webhook", KeyError("secret"))]
-    deliver_due(stores.audit, sinks, clock)
-    (waiting,) = stores.audit.iterate_due(clock.now() + HOUR)
+    deliver_due(stores.outbox, sinks, clock)
+    (waiting,) = stores.outbox.iterate_due(clock.now() + HOUR)
     assert waiting.problem == "slack: it answered 503; webhook: KeyError"
     assert (waiting.attempts, waiting.delivered_to) == (1, ("sns",))
 
@@ -130,7 +130,7 @@ def test_a_sinks_bug_stops_neither_the_others_nor_the_round(
     _submit(stores, clock)
     other = _submit(stores, clock)
     buggy, sound = RecordingSink("buggy", ZeroDivisionError()), RecordingSink("sound")
-    assert deliver_due(stores.audit, [buggy, sound], clock) == Delivered(told=1, postponed=1)
+    assert deliver_due(stores.outbox, [buggy, sound], clock) == DeliveryCounts(delivered=1, postponed=1)
     assert len(sound.told) == 2
     assert (other.chain, 1) in sound.told
     assert "the sink buggy failed" in caplog.text
@@ -139,44 +139,44 @@ def test_a_sinks_bug_stops_neither_the_others_nor_the_round(
 def test_what_cannot_be_told_is_parked_and_the_record_goes_on(stores: Stores, clock: FrozenClock) -> None:
     request = _cancelled(stores, clock)
     sink = RecordingSink("slack", a_final_failure())
-    assert deliver_due(stores.audit, [sink], clock) == Delivered(told=1, parked=1)
+    assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=1, parked=1)
     assert sink.told == [(request.chain, 2)]
-    (parked,) = stores.audit.iterate_parked()
+    (parked,) = stores.outbox.iterate_parked()
     assert (parked.entry.seq, parked.problem) == (1, "slack: the channel is gone")
-    assert deliver_due(stores.audit, [sink], clock) == Delivered()
+    assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts()
 
 
 def test_while_one_sink_may_still_take_it_nothing_is_parked(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     gone, slow = RecordingSink("gone", a_final_failure(), a_final_failure()), RecordingSink("slow", a_failure())
-    assert deliver_due(stores.audit, [gone, slow], clock) == Delivered(postponed=1)
+    assert deliver_due(stores.outbox, [gone, slow], clock) == DeliveryCounts(postponed=1)
     clock.advance(HOUR)
-    assert deliver_due(stores.audit, [gone, slow], clock) == Delivered(parked=1)
+    assert deliver_due(stores.outbox, [gone, slow], clock) == DeliveryCounts(parked=1)
     assert len(slow.told) == 1
-    (parked,) = stores.audit.iterate_parked()
+    (parked,) = stores.outbox.iterate_parked()
     assert parked.delivered_to == ("slow",)
 
 
 def test_after_many_failures_it_is_parked_for_somebody_to_look_at(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
-    sink = RecordingSink("slack", *[a_failure() for _ in range(MOST_ATTEMPTS + 5)])
-    rounds: list[Delivered] = []
-    while not list(stores.audit.iterate_parked()):
-        rounds.append(deliver_due(stores.audit, [sink], clock))
-        clock.advance(LONGEST_PAUSE)
-    assert [each.postponed for each in rounds] == [1] * MOST_ATTEMPTS + [0]
-    assert rounds[-1] == Delivered(parked=1)
-    assert len(sink.asked) == MOST_ATTEMPTS + 1
+    sink = RecordingSink("slack", *[a_failure() for _ in range(MAX_ATTEMPTS + 5)])
+    rounds: list[DeliveryCounts] = []
+    while not list(stores.outbox.iterate_parked()):
+        rounds.append(deliver_due(stores.outbox, [sink], clock))
+        clock.advance(MAX_PAUSE)
+    assert [each.postponed for each in rounds] == [1] * MAX_ATTEMPTS + [0]
+    assert rounds[-1] == DeliveryCounts(parked=1)
+    assert len(sink.asked) == MAX_ATTEMPTS + 1
 
 
 def test_a_process_that_died_while_telling_delays_and_does_not_lose(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
-    (due,) = stores.audit.iterate_due(clock.now())
-    assert stores.audit.lease(due, "it died", clock.now(), clock.now() + LEASE) is not None
+    (due,) = stores.outbox.iterate_due(clock.now())
+    assert stores.outbox.lease(due, "it died", clock.now(), clock.now() + LEASE) is not None
     sink = RecordingSink("slack")
-    assert deliver_due(stores.audit, [sink], clock) == Delivered()
+    assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts()
     clock.advance(LEASE)
-    assert deliver_due(stores.audit, [sink], clock) == Delivered(told=1)
+    assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=1)
 
 
 def test_a_sink_that_outlasts_its_lease_does_not_undo_what_the_next_holder_did(
@@ -188,14 +188,14 @@ def test_a_sink_that_outlasts_its_lease_does_not_undo_what_the_next_holder_did(
     class _Slow(RecordingSink):
         def deliver(self, entry: AuditEntry) -> None:
             clock.advance(LEASE)
-            assert deliver_due(stores.audit, [quick], clock).told == 1
+            assert deliver_due(stores.outbox, [quick], clock).delivered == 1
             super().deliver(entry)
 
     # The entry was told twice, with one id: at least once. It is gone from the outbox, and stays so.
     slow = _Slow("slack", a_failure())
-    deliver_due(stores.audit, [slow], clock)
+    deliver_due(stores.outbox, [slow], clock)
     assert slow.asked == quick.asked
-    assert list(stores.audit.iterate_due(clock.now() + HOUR)) == []
+    assert list(stores.outbox.iterate_due(clock.now() + HOUR)) == []
 
 
 def test_what_is_committed_during_a_round_is_told_in_the_next(stores: Stores, clock: FrozenClock) -> None:
@@ -209,6 +209,6 @@ def test_what_is_committed_during_a_round_is_told_in_the_next(stores: Stores, cl
                 stores.requests.update(approved, a_draft(AuditAction.REQUEST_APPROVED, actor=APPROVER))
 
     sink = _Approving("slack")
-    deliver_due(stores.audit, [sink], clock)
-    deliver_due(stores.audit, [sink], clock)
+    deliver_due(stores.outbox, [sink], clock)
+    deliver_due(stores.outbox, [sink], clock)
     assert sink.told == [(request.chain, 1), (request.chain, 2)]

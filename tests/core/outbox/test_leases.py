@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import StoreUnavailable
-from core.outbox.outbox import LEASE, THREADS, Delivered, Outbox, deliver_due
+from core.outbox.outbox import LEASE, THREADS, DeliveryCounts, Outbox, deliver_due
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
 from tests.core.outbox.records import submit, submit_with_votes
@@ -37,10 +37,10 @@ def test_the_lease_is_renewed_before_a_sink_could_outlast_it(stores: Stores, clo
         def deliver(self, entry: AuditEntry) -> None:
             super().deliver(entry)
             clock.advance(LEASE - 2 * SECOND)
-            assert deliver_due(stores.audit, [other], clock) == Delivered()
+            assert deliver_due(stores.outbox, [other], clock) == DeliveryCounts()
 
     sinks = [_Slow("first"), _Slow("second")]
-    assert deliver_due(stores.audit, sinks, clock) == Delivered(told=1)
+    assert deliver_due(stores.outbox, sinks, clock) == DeliveryCounts(delivered=1)
     assert [len(sink.told) for sink in sinks] == [1, 1]
     assert other.asked == []
 
@@ -53,10 +53,10 @@ def test_whoever_lost_the_lease_begins_with_no_other_sink(stores: Stores, clock:
         def deliver(self, entry: AuditEntry) -> None:
             super().deliver(entry)
             clock.advance(LEASE)
-            assert deliver_due(stores.audit, theirs, clock) == Delivered(told=1)
+            assert deliver_due(stores.outbox, theirs, clock) == DeliveryCounts(delivered=1)
 
     ours = [_TooSlow("first"), RecordingSink("second")]
-    assert deliver_due(stores.audit, ours, clock) == Delivered()
+    assert deliver_due(stores.outbox, ours, clock) == DeliveryCounts()
     assert ours[1].asked == []
 
 
@@ -73,10 +73,10 @@ def test_what_was_told_but_not_written_down_is_told_again_with_the_same_id(
 
     last, next_one = _Last("slack"), RecordingSink("slack")
     with pytest.raises(StoreUnavailable):
-        deliver_due(dying.audit, [last], clock)
-    assert deliver_due(stores.audit, [next_one], clock) == Delivered()
+        deliver_due(dying.outbox, [last], clock)
+    assert deliver_due(stores.outbox, [next_one], clock) == DeliveryCounts()
     clock.advance(LEASE)
-    assert deliver_due(stores.audit, [next_one], clock) == Delivered(told=1)
+    assert deliver_due(stores.outbox, [next_one], clock) == DeliveryCounts(delivered=1)
     assert next_one.asked == last.asked
 
 
@@ -98,19 +98,19 @@ def test_a_store_that_fails_in_a_thread_is_told_of_once_and_the_outbox_works_on(
             self._all_ask = threading.Barrier(THREADS // 2, timeout=PATIENCE_SECONDS)
 
         def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-            yield from stores.audit.iterate_due(now)
+            yield from stores.outbox.iterate_due(now)
             self._is_read.set()
 
         def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
             if self.is_mended:
-                return stores.audit.lease(delivery, holder, now, until)
+                return stores.outbox.lease(delivery, holder, now, until)
             self.leases.append(holder)
             assert self._is_read.wait(PATIENCE_SECONDS)
             self._all_ask.wait()
-            return closed.audit.lease(delivery, holder, now, until)
+            return closed.outbox.lease(delivery, holder, now, until)
 
         def __getattr__(self, name: str) -> object:
-            return getattr(stores.audit, name)
+            return getattr(stores.outbox, name)
 
     closed.close()
     store, sink = _HalfOpen(), RecordingSink("slack")
@@ -120,14 +120,14 @@ def test_a_store_that_fails_in_a_thread_is_told_of_once_and_the_outbox_works_on(
     # Nobody else asks a store that is away.
     assert len(store.leases) == THREADS // 2
     store.is_mended = True
-    assert outbox.deliver_due() == Delivered(told=20)
+    assert outbox.deliver_due() == DeliveryCounts(delivered=20)
 
 
 def test_finishing_waits_for_what_is_being_told_and_leaves_the_rest_due(stores: Stores, clock: FrozenClock) -> None:
     for _ in range(2 * THREADS):
         submit(stores, clock)
     sink = StalledSink("slack")
-    outbox = Outbox(stores.audit, [sink], clock)
+    outbox = Outbox(stores.outbox, [sink], clock)
     outbox.hand_out()
     sink.wait_for(lambda: sink.waiting == THREADS // 2)
     assert not outbox.finish(0)
@@ -139,7 +139,7 @@ def test_finishing_waits_for_what_is_being_told_and_leaves_the_rest_due(stores: 
     assert finished == [True]
     assert len(sink.told) == THREADS // 2
     # They were not even leased: another instance tells them at once.
-    assert deliver_due(stores.audit, [sink], clock).told == 2 * THREADS - THREADS // 2
+    assert deliver_due(stores.outbox, [sink], clock).delivered == 2 * THREADS - THREADS // 2
     outbox.hand_out()
     assert len(sink.told) == 2 * THREADS
 
@@ -147,7 +147,7 @@ def test_finishing_waits_for_what_is_being_told_and_leaves_the_rest_due(stores: 
 def test_finishing_does_not_begin_with_a_records_next_entry(stores: Stores, clock: FrozenClock) -> None:
     request = submit_with_votes(stores, clock)
     sink = StalledSink("slack")
-    outbox = Outbox(stores.audit, [sink], clock)
+    outbox = Outbox(stores.outbox, [sink], clock)
     outbox.hand_out()
     sink.wait_for(lambda: sink.waiting == 1)
     assert not outbox.finish(0)

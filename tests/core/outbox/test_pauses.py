@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.outbox.outbox import LONGEST_HOLD, THREADS, Delivered, deliver_due
+from core.outbox.outbox import MAX_RATE_LIMIT_PAUSE, THREADS, DeliveryCounts, deliver_due
 from tests.builders import HOUR, PROD, STAGING
 from tests.core.outbox.records import submit
 from tests.core.sinks import PickySink, RecordingSink, StalledSink, a_failure
@@ -32,26 +32,26 @@ def test_a_channel_that_asks_for_a_pause_is_left_alone_until_then_and_the_others
     outbox = open_outbox(sink)
     first = outbox.deliver_due()
     # Those that were asked at the same time learned of it together; nobody asked after them.
-    assert (first.told, first.postponed <= THREADS // 2) == (1, True)
+    assert (first.delivered, first.postponed <= THREADS // 2) == (1, True)
     clock.advance(pause - SECOND)
-    assert outbox.deliver_due() == Delivered()
+    assert outbox.deliver_due() == DeliveryCounts()
     clock.advance(SECOND)
     # One finds out whether the pause was long enough.
-    assert outbox.deliver_due() == Delivered(postponed=1)
+    assert outbox.deliver_due() == DeliveryCounts(postponed=1)
     clock.advance(pause)
     sink.find_trouble = lambda _: None
-    assert outbox.deliver_due().told == 20
+    assert outbox.deliver_due().delivered == 20
 
 
 def test_a_list_longer_than_what_fits_in_hand_ends_while_its_channel_pauses(
     stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.outbox.outbox.MOST_IN_HAND_OF_ONE_PROFILE", 2)
+    monkeypatch.setattr("core.outbox.outbox.MAX_IN_HAND_PER_PROFILE", 2)
     for _ in range(20):
         submit(stores, clock)
     sink = PickySink("slack", lambda _: a_failure(retry_after=SECOND))
-    delivered = deliver_due(stores.audit, [sink], clock)
-    assert (delivered.told, 1 <= delivered.postponed <= THREADS // 2) == (0, True)
+    delivered = deliver_due(stores.outbox, [sink], clock)
+    assert (delivered.delivered, 1 <= delivered.postponed <= THREADS // 2) == (0, True)
 
 
 def test_a_pause_costs_the_store_nothing_for_those_that_were_not_asked(
@@ -71,8 +71,8 @@ def test_a_pause_costs_the_store_nothing_for_those_that_were_not_asked(
     outbox.hand_out()
     sink.wait_for(lambda: sink.waiting == THREADS // 2)
     sink.release()
-    assert outbox.deliver_due().told == 0
-    untouched = [each for each in stores.audit.iterate_due(clock.now() + HOUR) if each.due_at == each.entry.at]
+    assert outbox.deliver_due().delivered == 0
+    untouched = [each for each in stores.outbox.iterate_due(clock.now() + HOUR) if each.due_at == each.entry.at]
     assert len(untouched) == 20 - THREADS // 2
 
 
@@ -91,7 +91,7 @@ def test_after_a_pause_one_thread_finds_out_whether_it_was_long_enough(
     submit(stores, clock)
     sink = _Paused("slack")
     outbox = open_outbox(sink)
-    assert outbox.deliver_due() == Delivered(postponed=1)
+    assert outbox.deliver_due() == DeliveryCounts(postponed=1)
     clock.advance(SECOND)
     for _ in range(THREADS):
         submit(stores, clock)
@@ -113,13 +113,13 @@ def test_a_pause_of_one_sink_is_none_of_the_others(stores: Stores, clock: Frozen
     assert {chain for chain, _ in webhook.told} == {request.chain for request in requests}
     assert len(slack.asked) <= THREADS // 2
     asked = len(slack.asked)
-    waiting = list(stores.audit.iterate_due(clock.now() + HOUR))
+    waiting = list(stores.outbox.iterate_due(clock.now() + HOUR))
     # A sink that only waits for its pause did not fail.
     assert sum(each.attempts for each in waiting) == asked
     assert {each.delivered_to for each in waiting} == {("webhook",)}
     clock.advance(30 * SECOND)
     slack.find_trouble = lambda _: None
-    assert outbox.deliver_due() == Delivered(told=6)
+    assert outbox.deliver_due() == DeliveryCounts(delivered=6)
     assert len(webhook.asked) == 6
 
 
@@ -127,14 +127,13 @@ def test_a_long_pause_is_about_one_entry_and_holds_no_other_one_up(
     stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox
 ) -> None:
     stuck, other = submit(stores, clock), submit(stores, clock)
-    sink = PickySink(
-        "slack", lambda entry: a_failure(retry_after=LONGEST_HOLD + SECOND) if entry.chain == stuck.chain else None
-    )
+    refusal = a_failure(retry_after=MAX_RATE_LIMIT_PAUSE + SECOND)
+    sink = PickySink("slack", lambda entry: refusal if entry.chain == stuck.chain else None)
     outbox = open_outbox(sink)
-    assert outbox.deliver_due() == Delivered(told=1, postponed=1)
+    assert outbox.deliver_due() == DeliveryCounts(delivered=1, postponed=1)
     clock.advance(2 * SECOND)
     later = submit(stores, clock)
-    assert outbox.deliver_due() == Delivered(told=1)
+    assert outbox.deliver_due() == DeliveryCounts(delivered=1)
     assert sink.told == [(other.chain, 1), (later.chain, 1)]
 
 
@@ -148,5 +147,5 @@ def test_a_clock_that_is_set_back_does_not_prolong_a_pause(
     clock.advance(-2 * HOUR)
     later = submit(stores, clock)
     sink.find_trouble = lambda _: None
-    assert outbox.deliver_due() == Delivered(told=1)
+    assert outbox.deliver_due() == DeliveryCounts(delivered=1)
     assert sink.told == [(later.chain, 1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.outbox.outbox import FIRST_PAUSE, Delivered, deliver_due
+from core.outbox.outbox import FIRST_PAUSE, DeliveryCounts, deliver_due
 from tests.builders import HOUR
 from tests.core.outbox.records import submit, submit_with_votes
 from tests.core.sinks import PickySink, RecordingSink, a_failure, a_final_failure
@@ -23,25 +23,25 @@ def test_a_sink_that_is_down_does_not_keep_the_others_from_hearing_the_rest_of_t
     request = submit_with_votes(stores, clock)
     slack, webhook = RecordingSink("slack"), PickySink("webhook", lambda _: a_failure())
     for _ in range(3):
-        deliver_due(stores.audit, [slack, webhook], clock)
+        deliver_due(stores.outbox, [slack, webhook], clock)
     assert slack.seqs(request.chain) == [1, 2, 3]
     assert len(set(webhook.asked)) == 1
     clock.advance(HOUR)
     webhook.find_trouble = lambda _: None
     for _ in range(3):
-        deliver_due(stores.audit, [slack, webhook], clock)
+        deliver_due(stores.outbox, [slack, webhook], clock)
         clock.advance(FIRST_PAUSE)
     assert webhook.seqs(request.chain) == slack.seqs(request.chain) == [1, 2, 3]
-    assert list(stores.audit.iterate_due(clock.now() + HOUR)) == []
+    assert list(stores.outbox.iterate_due(clock.now() + HOUR)) == []
 
 
 def test_waiting_for_the_entry_before_is_no_failed_attempt(stores: Stores, clock: FrozenClock) -> None:
     submit_with_votes(stores, clock)
     sinks = [RecordingSink("slack"), PickySink("webhook", lambda _: a_failure())]
     for _ in range(5):
-        deliver_due(stores.audit, sinks, clock)
+        deliver_due(stores.outbox, sinks, clock)
         clock.advance(HOUR)
-    waiting = sorted(stores.audit.iterate_due(clock.now() + HOUR), key=lambda each: each.entry.seq)
+    waiting = sorted(stores.outbox.iterate_due(clock.now() + HOUR), key=lambda each: each.entry.seq)
     assert [each.attempts for each in waiting] == [5, 0, 0]
 
 
@@ -49,9 +49,9 @@ def test_nothing_is_parked_while_a_sink_waits_for_its_turn(stores: Stores, clock
     request = submit_with_votes(stores, clock)
     slack = RecordingSink("slack", a_failure())
     webhook = PickySink("webhook", lambda entry: a_final_failure() if entry.seq == 2 else None)
-    assert deliver_due(stores.audit, [slack, webhook], clock) == Delivered(postponed=2)
+    assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(postponed=2)
     clock.advance(FIRST_PAUSE)
-    assert deliver_due(stores.audit, [slack, webhook], clock) == Delivered(told=2, parked=1)
+    assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(delivered=2, parked=1)
     assert slack.seqs(request.chain) == [1, 2, 3]
 
 
@@ -59,7 +59,7 @@ def test_once_an_entry_is_parked_its_sink_is_asked_about_the_next_one(stores: St
     request = submit_with_votes(stores, clock)
     slack = RecordingSink("slack")
     webhook = PickySink("webhook", lambda entry: a_final_failure() if entry.seq == 1 else None)
-    assert deliver_due(stores.audit, [slack, webhook], clock) == Delivered(told=2, parked=1)
+    assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(delivered=2, parked=1)
     assert (slack.seqs(request.chain), webhook.seqs(request.chain)) == ([1, 2, 3], [2, 3])
 
 
@@ -68,21 +68,21 @@ def test_a_sink_that_is_added_later_is_told_of_what_is_not_told_yet_and_of_nothi
 ) -> None:
     told = submit(stores, clock)
     slack, added = RecordingSink("slack"), RecordingSink("webhook")
-    deliver_due(stores.audit, [slack], clock)
+    deliver_due(stores.outbox, [slack], clock)
     waiting = submit_with_votes(stores, clock)
     slack.troubles = [a_failure()]
-    deliver_due(stores.audit, [slack], clock)
+    deliver_due(stores.outbox, [slack], clock)
     clock.advance(FIRST_PAUSE)
-    assert deliver_due(stores.audit, [slack, added], clock) == Delivered(told=3)
+    assert deliver_due(stores.outbox, [slack, added], clock) == DeliveryCounts(delivered=3)
     assert (added.seqs(told.chain), added.seqs(waiting.chain)) == ([], [1, 2, 3])
 
 
 def test_nobody_waits_for_a_sink_that_was_removed(stores: Stores, clock: FrozenClock) -> None:
     submit(stores, clock)
     slack = RecordingSink("slack")
-    deliver_due(stores.audit, [slack, PickySink("webhook", lambda _: a_failure())], clock)
+    deliver_due(stores.outbox, [slack, PickySink("webhook", lambda _: a_failure())], clock)
     clock.advance(FIRST_PAUSE)
-    assert deliver_due(stores.audit, [slack], clock) == Delivered(told=1)
+    assert deliver_due(stores.outbox, [slack], clock) == DeliveryCounts(delivered=1)
     assert len(slack.asked) == 1
 
 
@@ -91,8 +91,8 @@ def test_a_parked_entry_that_is_taken_up_again_is_told_to_whoever_has_not_got_it
 ) -> None:
     request = submit(stores, clock)
     slack, webhook = RecordingSink("slack"), RecordingSink("webhook", a_final_failure())
-    assert deliver_due(stores.audit, [slack, webhook], clock) == Delivered(parked=1)
-    (parked,) = stores.audit.iterate_parked()
-    stores.audit.unpark(parked, clock.now())
-    assert deliver_due(stores.audit, [slack, webhook], clock) == Delivered(told=1)
+    assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(parked=1)
+    (parked,) = stores.outbox.iterate_parked()
+    stores.outbox.unpark(parked, clock.now())
+    assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(delivered=1)
     assert (slack.seqs(request.chain), webhook.seqs(request.chain)) == ([1], [1])

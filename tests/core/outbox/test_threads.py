@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.outbox.outbox import THREADS, Delivered, deliver_due
+from core.outbox.outbox import THREADS, DeliveryCounts, deliver_due
 from tests.builders import PROD, STAGING
 from tests.core.outbox.records import submit, submit_with_votes
 from tests.core.sinks import RecordingSink, StalledSink
@@ -50,7 +50,7 @@ def test_never_are_more_told_at_once_than_there_are_threads(
 def test_each_record_is_told_in_its_order_however_many_there_are(stores: Stores, clock: FrozenClock) -> None:
     requests = [submit_with_votes(stores, clock) for _ in range(20)]
     sinks = [RecordingSink("slack"), RecordingSink("webhook")]
-    assert deliver_due(stores.audit, sinks, clock) == Delivered(told=60)
+    assert deliver_due(stores.outbox, sinks, clock) == DeliveryCounts(delivered=60)
     for sink in sinks:
         assert [sink.seqs(request.chain) for request in requests] == [[1, 2, 3]] * 20
 
@@ -72,11 +72,11 @@ def test_what_is_already_in_hand_is_not_taken_again(
 def test_a_list_longer_than_what_fits_in_hand_is_told_whole(
     stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.outbox.outbox.MOST_IN_HAND_OF_ONE_PROFILE", 2)
-    monkeypatch.setattr("core.outbox.outbox.MOST_IN_HAND", 3)
+    monkeypatch.setattr("core.outbox.outbox.MAX_IN_HAND_PER_PROFILE", 2)
+    monkeypatch.setattr("core.outbox.outbox.MAX_IN_HAND", 3)
     for _ in range(8):
         submit(stores, clock, PROD)
         submit(stores, clock, STAGING)
     sink = RecordingSink("slack")
-    assert deliver_due(stores.audit, [sink], clock) == Delivered(told=16)
+    assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=16)
     assert len(set(sink.told)) == 16

@@ -259,10 +259,10 @@ class TestBreakGlass:
             ("code", False),
         ]
         assert decision.unmet == (
-            "other is not a reason that counts; these are: security",
+            "Reason `other` isn't allowed. Allowed: security",
             "3h is longer than the 2h that are allowed",
             "it is outside sat, sun 00:00-24:00 UTC",
-            "a second factor is needed and was not verified",
+            "an MFA code is required and was not verified",
         )
 
     def test_a_second_factor_opens_a_rule_that_requires_it(self) -> None:
@@ -367,7 +367,9 @@ class TestPeople:
     def test_an_email_address_matches_nobody_in_a_policy_that_does_not_trust_it(self) -> None:
         # Such a file is refused; this is the second lock, for a policy that came about in another way.
         trusting = policy(rule(requesters=["a@example.com"]), identity={"trust_email": True})
-        wary = Policy(digest="0" * 64, shape=trusting.shape.model_copy(update={"identity": policy().shape.identity}))
+        wary = Policy(
+            digest="0" * 64, document=trusting.document.model_copy(update={"identity": policy().document.identity})
+        )
         person = actor(ALICE, email="a@example.com")
         assert trusting.judge_request(person, "prod", HOUR, NOW).is_allowed
         assert not wary.judge_request(person, "prod", HOUR, NOW).is_allowed
@@ -447,5 +449,5 @@ approval:
   - {name: prod, profiles: [prod], approvers: [group:sre, U0LEAD], max_duration: 4h}
 """
     )
-    assert {each.value for each in policy.deciders_of("prod")} == {"U0SRE", "S0GROUP", "U0LEAD"}
-    assert policy.deciders_of("gone") == frozenset()
+    assert {each.value for each in policy.notifications.deciders_of("prod")} == {"U0SRE", "S0GROUP", "U0LEAD"}
+    assert policy.notifications.deciders_of("gone") == frozenset()

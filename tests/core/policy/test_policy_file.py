@@ -35,7 +35,7 @@ def write_text(path: Path, text: str, *, at: datetime = LONG_AGO) -> None:
 
 
 def rule_of(file: PolicyFile) -> str:
-    return file.current().shape.approval[0].name
+    return file.current().document.approval[0].name
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_many_threads_always_see_one_whole_policy(path: Path) -> None:
         try:
             while not stop.is_set():
                 policy = file.current()
-                seen.add((policy.digest, policy.shape.approval[0].name))
+                seen.add((policy.digest, policy.document.approval[0].name))
         except BaseException as error:  # noqa: BLE001 - the test below shows whatever went wrong in the thread.
             failures.append(error)
 

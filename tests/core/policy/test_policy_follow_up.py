@@ -31,9 +31,9 @@ def policy() -> Policy:
 
 
 def test_a_rules_card_mentions_each_person_and_user_group_once_in_a_fixed_order(policy: Policy) -> None:
-    assert [str(each) for each in policy.mentioned_by("told")] == ["S0ONCALL", "U0BOB", "U0CLEO"]
-    assert policy.mentioned_by("quiet") == ()
-    assert policy.mentioned_by("removed since") == ()
+    assert [str(each) for each in policy.notifications.mentioned_by("told")] == ["S0ONCALL", "U0BOB", "U0CLEO"]
+    assert policy.notifications.mentioned_by("quiet") == ()
+    assert policy.notifications.mentioned_by("removed since") == ()
 
 
 def test_nobody_gets_a_right_from_being_mentioned_so_nobody_is_looked_up_for_it() -> None:
@@ -42,19 +42,20 @@ def test_nobody_gets_a_right_from_being_mentioned_so_nobody_is_looked_up_for_it(
 
 
 def test_a_rule_says_when_people_are_asked_and_the_defaults_hold_where_it_does_not(policy: Policy) -> None:
-    assert policy.times_of("told") == (timedelta(minutes=5), timedelta(days=7))
-    assert policy.times_of("quiet") == policy.times_of("removed since") == (timedelta(minutes=10), timedelta(days=3))
+    assert policy.notifications.times_of("told") == (timedelta(minutes=5), timedelta(days=7))
+    defaults = (timedelta(minutes=10), timedelta(days=3))
+    assert policy.notifications.times_of("quiet") == policy.notifications.times_of("removed since") == defaults
 
 
 def test_reviewers_are_the_approvers_of_every_rule_that_covers_the_profile(policy: Policy) -> None:
-    assert {str(each) for each in policy.reviewers_of("prod")} == {"U0BOB", "S0ONCALL", "U0CLEO"}
-    assert {str(each) for each in policy.reviewers_of("staging")} == {"U0CLEO"}
+    assert {str(each) for each in policy.notifications.reviewers_of("prod")} == {"U0BOB", "S0ONCALL", "U0CLEO"}
+    assert {str(each) for each in policy.notifications.reviewers_of("staging")} == {"U0CLEO"}
 
 
 def test_the_security_channel_is_the_one_that_the_file_names(policy: Policy) -> None:
-    assert policy.security_channel is None
+    assert policy.notifications.security_channel is None
     named = parse_policy((TEXT % "mfa: required" + "security_channel: C0SECURITY\n").encode())
-    assert named.security_channel == "C0SECURITY"
+    assert named.notifications.security_channel == "C0SECURITY"
 
 
 def test_a_profile_may_need_a_code_when_one_of_its_rules_asks_for_one() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidPolicy, PolicyProblem
 from core.policy import parse_policy
-from core.policy.yaml_source import MOST_BYTES, read_values
+from core.policy.yaml_source import MAX_BYTES, read_values
 
 HEAD = """\
 version: 1
@@ -48,11 +48,11 @@ def with_glass(varied: str) -> str:
 
 
 def test_a_file_without_mistakes_is_taken() -> None:
-    assert parse_policy(ALL.encode()).shape.approval[0].name == "main"
+    assert parse_policy(ALL.encode()).document.approval[0].name == "main"
 
 
 def test_a_pattern_beside_a_used_one_may_wait_for_profiles_that_are_still_to_come() -> None:
-    assert parse_policy(ALL.replace("'*'", "prod, prod-*").encode()).shape.approval[0].covers("prod-eu")
+    assert parse_policy(ALL.replace("'*'", "prod, prod-*").encode()).document.approval[0].covers("prod-eu")
 
 
 UNREADABLE = [
@@ -122,7 +122,7 @@ UNREADABLE = [
         "No policy needs so many levels.",
     ),
     (
-        b"#" * (MOST_BYTES + 1),
+        b"#" * (MAX_BYTES + 1),
         1,
         "file",
         "the file is larger than 1048576 bytes",
@@ -168,8 +168,8 @@ MISSHAPED = [
     (f"{ALL}identity:\n", 7, "identity", *EMPTY_VALUE),
     (f"{ALL}version: 1\n", 7, "version", "this key stands in line 1 already", "Keep one of the two."),
     # Groups and profiles.
-    (ALL.replace("U0BOB", "bob"), 2, "groups.sre[0]", "'bob' names nobody", SELECTOR_FIX),
-    (ALL.replace("U0BOB", "'*'"), 2, "groups.sre[0]", "'*' names nobody", SELECTOR_FIX),
+    (ALL.replace("U0BOB", "bob"), 2, "groups.sre[0]", "'bob' is not a user, a user group, a group or an e-mail address", SELECTOR_FIX),
+    (ALL.replace("U0BOB", "'*'"), 2, "groups.sre[0]", "'*' is not a user, a user group, a group or an e-mail address", SELECTOR_FIX),
     (ALL.replace("[U0BOB, U0CAROL]", "[]"), 2, "groups.sre", *EMPTY_LIST),
     (ALL.replace("[U0BOB, U0CAROL]", "U0BOB"), 2, "groups.sre", *LIST),
     (ALL.replace("[U0BOB, U0CAROL]", "[U0BOB, ~]"), 2, "groups.sre[1]", *EMPTY_VALUE),
@@ -187,7 +187,7 @@ MISSHAPED = [
     (with_rule("approver: [U0BOB]"), 6, "approval[0].approver", "there is no key 'approver' here", "Did you mean approvers?"),
     (with_rule("requesters: []"), 6, "approval[0].requesters", *EMPTY_LIST),
     (with_rule("requesters: "), 6, "approval[0].requesters", *EMPTY_VALUE),
-    (with_rule("requesters: [group:]"), 6, "approval[0].requesters[0]", "'group:' names nobody", SELECTOR_FIX),
+    (with_rule("requesters: [group:]"), 6, "approval[0].requesters[0]", "'group:' is not a user, a user group, a group or an e-mail address", SELECTOR_FIX),
     (with_rule("requesters: group:sre"), 6, "approval[0].requesters", *LIST),
     (with_rule("required_approvals: 0"), 6, "approval[0].required_approvals", "0 is too small", "Write at least 1."),
     (with_rule("required_approvals: 11"), 6, "approval[0].required_approvals", "11 is too large", "Write at most 10."),
@@ -215,7 +215,7 @@ MISSHAPED = [
     (with_rule("auto_approve: {time: {timezone: UTC, days: [x]}}"), 6, f"{APPROVE}.time.days[0]", "'x' is not a choice here", "Write one of: mon, tue, wed, thu, fri, sat, sun."),
     (with_rule("auto_approve: {time: {timezone: Europe/Berln, days: [mon]}}"), 6, f"{APPROVE}.time.timezone", "'Europe/Berln' is not a time zone", "Did you mean Europe/Berlin?"),
     (with_rule("auto_approve: {time: {timezone: ../../etc/passwd, days: [mon]}}"), 6, f"{APPROVE}.time.timezone", "'../../etc/passwd' is not a time zone", "Write an IANA name such as Europe/Berlin or UTC."),
-    (with_rule("auto_approve: {time: {timezone: UTC, hours: 9-17}}"), 6, f"{APPROVE}.time.hours", "'9-17' are no hours", "Write them like 09:00-17:00."),
+    (with_rule("auto_approve: {time: {timezone: UTC, hours: 9-17}}"), 6, f"{APPROVE}.time.hours", "'9-17' are not hours", "Write them like 09:00-17:00."),
     (with_rule("auto_approve: {time: {timezone: UTC, hours: 09:00-09:00}}"), 6, f"{APPROVE}.time.hours", "'09:00-09:00' opens and closes at once", "For the whole day write 00:00-24:00."),
     (with_rule("auto_approve: {time: {timezone: UTC, hours: 09:00-24:01}}"), 6, f"{APPROVE}.time.hours", "'09:00-24:01' goes past the end of the clock", "Begin by 23:59 and end by 24:00."),
     (with_rule("auto_approve: {time: {timezone: UTC, hours: 24:00-09:00}}"), 6, f"{APPROVE}.time.hours", "'24:00-09:00' goes past the end of the clock", "Begin by 23:59 and end by 24:00."),
@@ -255,7 +255,7 @@ CONTRADICTIONS = [
     (f"{HEAD}approval:\n- {RULE.replace('main', 'a') % ''}\n- {RULE % ''}\n", 8, "approval[1]", "rule 'main' can never decide, because approval[0] always matches first", "Move it up, or remove it."),
     (f"{HEAD}approval:\n- {RULE % ', requesters: [U0BOB]'}\n- {RULE % ''}\n", 8, "approval[1].name", "approval[0] is called 'main' too", "Give each rule its own name."),
     (with_glass("max_duration: 1h").replace("'*'", "db"), 7, "break_glass[0].profiles", "nobody could review an event for prod: no approval rule covers it", "Add an approval rule for prod; its approvers review."),
-    (with_glass("max_duration: 1h, escalation_threshold: 2"), 7, "break_glass[0].escalation_threshold", "there is no security channel that could be told", "Add security_channel at the top level, or remove escalation_threshold."),
+    (with_glass("max_duration: 1h, escalation_threshold: 2"), 7, "break_glass[0].escalation_threshold", "there is no security channel to notify", "Add security_channel at the top level, or remove escalation_threshold."),
     (with_glass("max_duration: 1h, notify: [S0SRE, group:x]"), 7, "break_glass[0].notify[1]", "there is no group 'x'", "Known here: sre."),
     (with_glass("max_duration: 1h, notify: [a@b.c]") + "identity: {trust_email: true}\n", 7, "break_glass[0].notify[0]", "a@b.c names somebody by e-mail address, and Slack mentions people by their id only", "Write the Slack user id instead."),
     (with_glass(f"max_duration: 1h, notify: [{', '.join(f'U0P{number}' for number in range(51))}]"), 7, "break_glass[0].notify", "51 people and user groups are more than fit into one message", "Name at most 50, or a user group of Slack."),
@@ -383,7 +383,7 @@ class TestValues:
         assert read_values(b"\xef\xbb\xbfversion: 1").values == {"version": 1}
 
     def test_a_profile_may_have_a_number_as_its_name(self) -> None:
-        assert "2024" in parse_policy(ALL.replace("  db:", "  2024:").encode()).shape.profiles
+        assert "2024" in parse_policy(ALL.replace("  db:", "  2024:").encode()).document.profiles
 
     def test_a_profile_may_be_called_like_a_key_of_the_file(self) -> None:
         found = mistakes(ALL.replace("  db: {", "  time: {x: 1, "))
@@ -400,7 +400,7 @@ def test_no_bytes_at_all_make_the_reader_raise_anything_but_invalid_policy(conte
 @given(cut=st.integers(0, len(ALL) - 1))
 def test_a_half_written_file_is_refused_or_is_a_whole_smaller_one(cut: int) -> None:
     try:
-        shape = parse_policy(ALL[:cut].encode()).shape
+        shape = parse_policy(ALL[:cut].encode()).document
     except InvalidPolicy as error:
         assert error.problems  # noqa: PT017 - either outcome is right; neither is anything else.
     else:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from core.errors import InvalidPolicy
 from core.policy import load_policy, parse_policy
 from core.policy.editor_schema import policy_schema, write_schema
-from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Identity, PolicyShape, ProfileShape
+from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Identity, PolicyDocument, ProfileModel
 from core.policy.time_window import TimeWindow
 from core.policy.yaml_source import read_values
 
@@ -21,7 +21,7 @@ REFERENCE = ROOT / "docs" / "policy.md"
 VALIDATOR = Draft202012Validator(policy_schema())
 
 PARTS: tuple[type[BaseModel], ...] = (
-    PolicyShape, ProfileShape, ApprovalRule, AutoApproval, TimeWindow, BreakGlassRule, Identity
+    PolicyDocument, ProfileModel, ApprovalRule, AutoApproval, TimeWindow, BreakGlassRule, Identity
 )  # fmt: skip
 RULE = b"""\
 version: 1

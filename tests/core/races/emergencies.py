@@ -10,7 +10,7 @@ from typing import Final
 
 from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent
-from core.mfa import LOCK, MOST_WRONG_CODES
+from core.mfa import LOCK, MAX_WRONG_CODES
 from core.request import Request, RequestStatus
 from core.stores import Stores
 from tests.core.races.presses import APPROVERS, EACH, HOUR, INVOKERS, REQUESTER, Act, Press, carry_out, invoke
@@ -56,7 +56,7 @@ def _guess_codes(stores: Stores, at: datetime) -> list[Press]:
 def _check_five_guesses(done: Round, _: Trail) -> None:
     guesses = [each for each in done.told if each.error == "CodeRefused"]
     locked = [each for each in done.told if each.error == "LimitReached"]
-    assert len(guesses) == MOST_WRONG_CODES - 1, "the fifth one is told of the lock at once"
+    assert len(guesses) == MAX_WRONG_CODES - 1, "the fifth one is told of the lock at once"
     assert len({each.said for each in guesses}) == len(guesses), "each is told another number of tries that are left"
     assert {(each.limit, each.ends_at) for each in locked} == {("wrong codes", done.told[0].press.at + LOCK)}
     assert len(guesses) + len(locked) == len(done.told)

@@ -21,7 +21,10 @@ from core.policy import Policy, parse_policy
 from core.record import Record
 from core.request import Request, RequestId
 from core.services import BreakGlassService
-from core.stores.base import AuditStore, BreakGlassStore, RefusalLog, Replaced, RequestStore, Stores
+from core.stores.audit import AuditStore, RefusalLog
+from core.stores.base import BreakGlassStore, Replaced, RequestStore, Stores
+from core.stores.messages import MessageStore
+from core.stores.outbox import DeliveryStore
 from tests.builders import HOUR
 
 INCIDENT: Final = ReasonCode.INCIDENT
@@ -156,6 +159,16 @@ class DisturbedStores:
     def audit(self) -> AuditStore:
         """The audit trail."""
         return self._stores.audit
+
+    @property
+    def outbox(self) -> DeliveryStore:
+        """What still has to be delivered."""
+        return self._stores.outbox
+
+    @property
+    def messages(self) -> MessageStore:
+        """Where the messages are."""
+        return self._stores.messages
 
     @property
     def refusals(self) -> RefusalLog:

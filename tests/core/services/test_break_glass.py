@@ -14,7 +14,7 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.services import BreakGlassService
-from core.services.use_case import MOST_TRIES
+from core.services.use_case import MAX_TRIES
 from core.stores import Stores
 from core.usage import UsageLedger
 from tests.builders import DAY, HOUR, PROD, STAGING, a_draft
@@ -147,11 +147,11 @@ def test_conflicts_are_retried_a_bounded_number_of_times(
     live: BreakGlassEvent,
     use: Callable[[BreakGlassService, EventId], BreakGlassEvent],
 ) -> None:
-    disturbance.conflicts(MOST_TRIES)
+    disturbance.conflicts(MAX_TRIES)
     with pytest.raises(StoreUnavailable):
         use(disturbed_break_glass, event_id_of(live))
-    assert disturbance.writes == MOST_TRIES
-    disturbance.conflicts(MOST_TRIES - 1)
+    assert disturbance.writes == MAX_TRIES
+    disturbance.conflicts(MAX_TRIES - 1)
     assert use(disturbed_break_glass, event_id_of(live)).updated_at >= A_MOMENT
 
 

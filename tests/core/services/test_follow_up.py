@@ -57,7 +57,7 @@ def test_the_invoker_is_asked_ten_minutes_before_the_end_and_not_earlier(
     entry = stores.audit.get_chain(live.chain)[-1]
     assert (entry.event, entry.actor, entry.outcome) == (AuditAction.BREAK_GLASS_ENDING_SOON, CLOCK, "active")
     assert (entry.subject, entry.details) == (ANN.id, {"expires_at": "2026-01-15T04:53:45.120000Z"})
-    assert entry.must_be_told
+    assert entry.must_be_delivered
 
 
 def test_nobody_is_asked_twice_nor_after_the_end(
@@ -137,7 +137,7 @@ def test_reviewers_are_reminded_when_the_time_for_a_review_has_passed_and_each_t
     entry = stores.audit.get_chain(expired.chain)[-1]
     assert (entry.event, entry.actor, entry.outcome) == (AuditAction.REVIEW_REMINDED, CLOCK, "expired")
     assert entry.details == {"due_at": "2026-01-18T04:53:45.120000Z", "review_within": 3 * 86_400 * 10**9}
-    assert entry.must_be_told
+    assert entry.must_be_delivered
 
 
 def test_a_sweeper_that_slept_reminds_once_and_not_for_each_time_it_missed(

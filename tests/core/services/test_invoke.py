@@ -64,10 +64,10 @@ def test_invoke_gives_access_at_once_and_says_in_the_trail_what_for(
 @pytest.mark.parametrize(
     ("profile", "reason_code", "duration", "unmet"),
     [
-        ("prod", ReasonCode.SECURITY, HOUR, "not a reason that counts"),
+        ("prod", ReasonCode.SECURITY, HOUR, "isn't allowed. Allowed"),
         ("prod", INCIDENT, 2 * HOUR + TICK, "longer than the 2h"),
         ("prod", INCIDENT, timedelta(), "no time at all"),
-        ("vault", INCIDENT, HOUR, "a second factor is needed"),
+        ("vault", INCIDENT, HOUR, "an MFA code is required"),
     ],
 )
 def test_what_no_rule_allows_is_refused_and_noted(
@@ -85,7 +85,7 @@ def test_what_no_rule_allows_is_refused_and_noted(
     assert (entry.event, entry.actor, entry.outcome) == (AuditAction.INVOKE_REFUSED, by(ANN), "refused")
     assert (entry.profile, entry.subject) == (profile, ANN.id)
     assert unmet in str(entry.details["unmet"])
-    assert entry.must_be_told, "the security channel hears of every break-glass that was refused"
+    assert entry.must_be_delivered, "the security channel hears of every break-glass that was refused"
 
 
 def test_who_is_not_on_call_may_not_break_the_glass(break_glass: BreakGlassService, stores: Stores) -> None:

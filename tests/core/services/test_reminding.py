@@ -12,7 +12,7 @@ from core.clock import TICK
 from core.duration import to_nanoseconds
 from core.errors import StoreUnavailable
 from core.request import RequestId, RequestStatus
-from core.services.use_case import MOST_TRIES
+from core.services.use_case import MAX_TRIES
 from tests.builders import HOUR
 from tests.core.services.harness import ANN, BOB, RITA, trail
 
@@ -64,7 +64,7 @@ def test_the_trail_says_by_which_rule_and_after_how_long_and_the_outbox_has_it(
     entry = stores.audit.get_chain(pending.chain)[-1]
     assert entry.details == {"rule": "prod", "remind_after": to_nanoseconds(REMIND_AFTER)}
     assert (entry.outcome, entry.subject, entry.profile) == ("pending", RITA.id, "prod")
-    assert entry in [due.entry for due in stores.audit.iterate_due(clock.now())]
+    assert entry in [due.entry for due in stores.outbox.iterate_due(clock.now())]
 
 
 def test_a_rule_without_the_key_reminds_nobody(requests: RequestService, clock: FrozenClock) -> None:
@@ -168,8 +168,8 @@ def test_conflicts_are_tried_again_a_bounded_number_of_times(
     disturbed_requests: RequestService, disturbance: Disturbance, clock: FrozenClock, pending: Request
 ) -> None:
     clock.advance(REMIND_AFTER)
-    disturbance.conflicts(MOST_TRIES)
-    with pytest.raises(StoreUnavailable, match=f"changed {MOST_TRIES} times"):
+    disturbance.conflicts(MAX_TRIES)
+    with pytest.raises(StoreUnavailable, match=f"changed {MAX_TRIES} times"):
         disturbed_requests.remind_due()
     assert [each.id for each in disturbed_requests.remind_due()] == [pending.id]
 

@@ -67,7 +67,7 @@ def test_the_same_declaration_again_changes_nothing(
 def test_nobody_replaces_what_is_not_their_own_request_for_the_profile(
     break_glass: BreakGlassService, stores: Stores, asked: Request, who: Actor, profile: str
 ) -> None:
-    with pytest.raises(NotAllowed, match="one's own request"):
+    with pytest.raises(NotAllowed, match="your own request"):
         declare(break_glass, asked, who, profile)
     assert stored(stores, asked) == asked
     assert not list(stores.break_glass.iterate())

@@ -14,7 +14,7 @@ from core.errors import (
 )
 from core.request import Request, RequestId, RequestStatus
 from core.services import RequestService
-from core.services.use_case import MOST_TRIES
+from core.services.use_case import MAX_TRIES
 from core.stores import Stores
 from tests.builders import DAY, HOUR, PROD, STAGING
 from tests.core.services.harness import (
@@ -135,13 +135,13 @@ def test_a_request_that_cannot_be_ended_does_not_keep_the_sweep_from_the_others(
 def test_conflicts_are_retried_a_bounded_number_of_times(
     disturbed_requests: RequestService, disturbance: Disturbance, single: Request, stores: Stores
 ) -> None:
-    disturbance.conflicts(MOST_TRIES)
-    with pytest.raises(StoreUnavailable, match=f"changed {MOST_TRIES} times") as error:
+    disturbance.conflicts(MAX_TRIES)
+    with pytest.raises(StoreUnavailable, match=f"changed {MAX_TRIES} times") as error:
         disturbed_requests.approve(request_id_of(single), ANN)
     assert not error.value.is_outcome_unknown
-    assert disturbance.writes == MOST_TRIES
+    assert disturbance.writes == MAX_TRIES
     assert stores.requests.get(request_id_of(single)) == single
-    disturbance.conflicts(MOST_TRIES - 1)
+    disturbance.conflicts(MAX_TRIES - 1)
     assert disturbed_requests.approve(request_id_of(single), ANN).status is RequestStatus.APPROVED
 
 

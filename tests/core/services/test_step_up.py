@@ -48,13 +48,13 @@ def test_a_right_code_opens_what_needs_one_and_the_event_names_the_method(
 
 @pytest.mark.parametrize("code", [None, ""])
 def test_without_a_code_what_needs_one_stays_shut(service: BreakGlassService, stores: Stores, code: str | None) -> None:
-    with pytest.raises(NotAllowed, match="a second factor is needed"):
+    with pytest.raises(NotAllowed, match="an MFA code is required"):
         declare(service, code)
     assert not list(stores.break_glass.iterate())
 
 
 def test_where_no_second_factor_is_set_up_a_code_is_none(break_glass: BreakGlassService, clock: FrozenClock) -> None:
-    with pytest.raises(NotAllowed, match="a second factor is needed"):
+    with pytest.raises(NotAllowed, match="an MFA code is required"):
         declare(break_glass, code_at(ANN.id, clock.now()))
 
 
@@ -152,8 +152,8 @@ def test_a_wrong_code_is_noted_as_a_refusal_that_is_told_and_the_code_itself_now
     with pytest.raises(CodeRefused):
         declare(service, "314159")
     (entry,) = noted(stores)
-    assert (entry.event, entry.must_be_told) == (AuditAction.INVOKE_REFUSED, True)
-    assert entry.details["why"] == "the code is wrong; 4 more may be wrong"
+    assert (entry.event, entry.must_be_delivered) == (AuditAction.INVOKE_REFUSED, True)
+    assert entry.details["why"] == "Wrong code; 4 attempts left"
     assert "314159" not in str(entry)
 
 

@@ -71,7 +71,7 @@ def test_it_says_where_the_event_was_told(
 ) -> None:
     event = invoke(break_glass)
     place = MessageRef(channel="C0ACCESS1", ts="1768449225.000100")
-    stores.audit.save_message(event.chain, "card", place)
+    stores.messages.save_message(event.chain, "card", place)
     assert read(stores, policy, event).places == {"card": place}
 
 

@@ -14,7 +14,13 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.services.observer import Unobserved
-from core.services.use_case import MOST_TRIES, noting_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.use_case import (
+    MAX_TRIES,
+    AuditedAttempt,
+    audit_refusals,
+    reading_again_if_decided,
+    retry_on_conflict,
+)
 from tests.builders import APPROVER, PROD, REQUESTER, a_request
 from tests.core.services.harness import person
 from tests.harness.clock import A_MOMENT
@@ -42,7 +48,7 @@ def test_a_use_case_without_a_conflict_runs_once() -> None:
     assert list(runs) == []
 
 
-@pytest.mark.parametrize("conflicts", [1, 2, MOST_TRIES - 1])
+@pytest.mark.parametrize("conflicts", [1, 2, MAX_TRIES - 1])
 def test_a_use_case_runs_again_after_each_conflict(conflicts: int) -> None:
     runs: list[int] = []
 
@@ -67,7 +73,7 @@ def test_after_the_last_try_the_store_counts_as_unavailable_and_nothing_as_chang
         retry_on_conflict(use_case, Unobserved())
     assert not error.value.is_outcome_unknown
     assert isinstance(error.value.__cause__, ConcurrentModification)
-    assert len(runs) == MOST_TRIES == 50
+    assert len(runs) == MAX_TRIES == 50
 
 
 @pytest.mark.parametrize(
@@ -124,8 +130,9 @@ def test_a_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, detail
     notebook = Notebook()
 
     def approve() -> None:
-        with noting_refusals(notebook, AuditAction.APPROVE_REFUSED, WHO, Unobserved()) as attempt:
-            attempt.is_about(REQUEST)
+        attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, WHO)
+        with audit_refusals(attempt, notebook, Unobserved()):
+            attempt.record = REQUEST
             raise error
 
     with pytest.raises(type(error)) as passed:
@@ -141,8 +148,7 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
     notebook = Notebook()
 
     def submit() -> None:
-        with noting_refusals(notebook, AuditAction.SUBMIT_REFUSED, WHO, Unobserved()) as attempt:
-            attempt.is_for(PROD)
+        with audit_refusals(AuditedAttempt(AuditAction.SUBMIT_REFUSED, WHO, PROD), notebook, Unobserved()):
             raise NotAllowed("request", ("no",))
 
     with pytest.raises(NotAllowed):
@@ -156,13 +162,14 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
 )
 def test_what_is_no_refusal_is_not_noted(error: Exception) -> None:
     notebook = Notebook()
-    with pytest.raises(type(error)), noting_refusals(notebook, AuditAction.APPROVE_REFUSED, WHO, Unobserved()):
+    attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, WHO)
+    with pytest.raises(type(error)), audit_refusals(attempt, notebook, Unobserved()):
         raise error
     assert notebook.drafts == []
 
 
 def test_what_succeeds_is_not_noted() -> None:
     notebook = Notebook()
-    with noting_refusals(notebook, AuditAction.APPROVE_REFUSED, WHO, Unobserved()):
+    with audit_refusals(AuditedAttempt(AuditAction.APPROVE_REFUSED, WHO), notebook, Unobserved()):
         pass
     assert notebook.drafts == []

@@ -112,12 +112,12 @@ def _tell_everybody(stores: Stores, now: datetime) -> None:
     stores.requests.list_by_status(RequestStatus.PENDING)
     stores.break_glass.list_by_status(EventStatus.ACTIVE)
     stores.audit.get_refusals_head("REFUSALS#0123456789abcdef")
-    first, second, *_ = stores.audit.iterate_due(now.replace(year=now.year + 1))
-    for delivery, end in ((first, stores.audit.postpone), (first, stores.audit.finish), (second, stores.audit.park)):
-        leased = stores.audit.lease(delivery, "0123456789abcdef", now, now)
+    first, second, *_ = stores.outbox.iterate_due(now.replace(year=now.year + 1))
+    for delivery, end in ((first, stores.outbox.postpone), (first, stores.outbox.finish), (second, stores.outbox.park)):
+        leased = stores.outbox.lease(delivery, "0123456789abcdef", now, now)
         assert leased is not None
         end(leased)
-    assert list(stores.audit.iterate_parked())
+    assert list(stores.outbox.iterate_parked())
 
 
 def _listen(client: Any) -> dict[str, set[str]]:  # noqa: ANN401

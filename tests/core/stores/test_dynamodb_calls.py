@@ -110,7 +110,7 @@ def test_no_use_of_the_outbox_scans(dynamo: DynamoBench) -> None:
     dynamo.stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
     dynamo.clock.set(A_MOMENT + HOUR)
     with dynamo.calls() as calls:
-        assert deliver_due(dynamo.stores.audit, [_Sink()], dynamo.clock).told == 2
+        assert deliver_due(dynamo.stores.outbox, [_Sink()], dynamo.clock).delivered == 2
     one = ["TransactWriteItems", "UpdateItem"]
     assert _operations(calls) == ["Query", *one, *one]
 

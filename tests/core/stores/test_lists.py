@@ -15,7 +15,7 @@ from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import TICK, format_time, new_id
 from core.errors import InvalidInput
 from core.request import MAX_DECIDE_WITHIN, Request, RequestStatus
-from core.stores.base import DEFAULT_LIMIT, MOST_PER_PAGE, Page
+from core.stores.base import DEFAULT_LIMIT, MAX_PER_PAGE, Page
 from tests.builders import (
     APPROVER,
     DAY,
@@ -141,11 +141,11 @@ def test_a_page_has_a_hundred_rows_unless_told_otherwise(bench: Bench) -> None:
     rest = stores.requests.list_by_requester(REQUESTER, cursor=first.cursor)
     assert [each.created_at for each in rest.items] == [A_MOMENT]
     assert rest.cursor is None
-    assert len(stores.requests.list_by_requester(REQUESTER, limit=MOST_PER_PAGE).items) == DEFAULT_LIMIT + 1
+    assert len(stores.requests.list_by_requester(REQUESTER, limit=MAX_PER_PAGE).items) == DEFAULT_LIMIT + 1
 
 
 def test_a_limit_out_of_bounds_is_refused(listing: Listing) -> None:
-    for limit in (0, -1, MOST_PER_PAGE + 1):
+    for limit in (0, -1, MAX_PER_PAGE + 1):
         with pytest.raises(InvalidInput) as caught:
             listing(limit=limit)
         assert caught.value.field == "limit"

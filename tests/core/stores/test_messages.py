@@ -35,20 +35,20 @@ SOON = A_MOMENT + HOUR
 
 def test_a_chain_without_messages_has_no_places(stores: Stores) -> None:
     request = stores.requests.create(a_request(), a_draft())
-    assert stores.audit.get_messages(request.chain) == {}
-    assert stores.audit.get_messages("REQUEST#nobody") == {}
+    assert stores.messages.get_messages(request.chain) == {}
+    assert stores.messages.get_messages("REQUEST#nobody") == {}
 
 
 def test_each_name_keeps_the_last_place_that_was_saved(bench: Bench) -> None:
     stores, other = bench.stores, bench.open()
     request, another = (stores.requests.create(a_request(), a_draft()) for _ in range(2))
-    stores.audit.save_message(request.chain, "card", CARD)
-    other.audit.save_message(request.chain, "thread:2", REPLY)
-    stores.audit.save_message(another.chain, "card", REPLY)
-    assert other.audit.get_messages(request.chain) == {"card": CARD, "thread:2": REPLY}
-    other.audit.save_message(request.chain, "card", REPLY)
-    assert stores.audit.get_messages(request.chain) == {"card": REPLY, "thread:2": REPLY}
-    assert stores.audit.get_messages(another.chain) == {"card": REPLY}
+    stores.messages.save_message(request.chain, "card", CARD)
+    other.messages.save_message(request.chain, "thread:2", REPLY)
+    stores.messages.save_message(another.chain, "card", REPLY)
+    assert other.messages.get_messages(request.chain) == {"card": CARD, "thread:2": REPLY}
+    other.messages.save_message(request.chain, "card", REPLY)
+    assert stores.messages.get_messages(request.chain) == {"card": REPLY, "thread:2": REPLY}
+    assert stores.messages.get_messages(another.chain) == {"card": REPLY}
 
 
 def test_places_that_are_saved_at_once_are_all_kept(bench: Bench) -> None:
@@ -56,8 +56,8 @@ def test_places_that_are_saved_at_once_are_all_kept(bench: Bench) -> None:
     instances = [bench.stores, bench.open()]
     names = [f"thread:{number}" for number in range(16)]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: instances[len(name) % 2].audit.save_message(request.chain, name, CARD), names))
-    assert bench.open().audit.get_messages(request.chain) == dict.fromkeys(names, CARD)
+        list(pool.map(lambda name: instances[len(name) % 2].messages.save_message(request.chain, name, CARD), names))
+    assert bench.open().messages.get_messages(request.chain) == dict.fromkeys(names, CARD)
 
 
 def test_places_change_nothing_of_the_trail(bench: Bench) -> None:
@@ -65,46 +65,46 @@ def test_places_change_nothing_of_the_trail(bench: Bench) -> None:
     request = stores.requests.create(a_request(), a_draft())
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED))
     chain, exported = stores.audit.get_chain(request.chain), list(stores.audit.export(until=SOON))
-    due = list(stores.audit.iterate_due(SOON))
-    stores.audit.save_message(request.chain, "card", CARD)
+    due = list(stores.outbox.iterate_due(SOON))
+    stores.messages.save_message(request.chain, "card", CARD)
     tally = Tally()
     assert list(verify_trail(stores, KEYRING, SOON, tally)) == []
     assert (tally.chains, tally.entries, tally.records) == (1, 2, 1)
     assert stores.audit.get_chain(request.chain) == chain
     assert list(stores.audit.export(until=SOON)) == exported
     assert list(stores.audit.iterate_chains()) == [(request.chain, chain)]
-    assert list(stores.audit.iterate_due(SOON)) == due
+    assert list(stores.outbox.iterate_due(SOON)) == due
 
 
 def test_places_hide_no_entry_that_was_removed(bench: Bench) -> None:
     request = bench.stores.requests.create(a_request(), a_draft())
-    bench.stores.audit.save_message(request.chain, "card", CARD)
+    bench.stores.messages.save_message(request.chain, "card", CARD)
     bench.remove_entry(bench.stores.audit.get_chain(request.chain)[0])
     assert {each.kind for each in verify_trail(bench.stores, KEYRING, SOON)} == {FindingKind.REMOVED}
 
 
 def test_an_entry_that_is_being_told_can_save_its_places(stores: Stores) -> None:
     request = stores.requests.create(a_request(), a_draft())
-    (due,) = stores.audit.iterate_due(SOON)
-    leased = stores.audit.lease(due, "a", SOON, SOON + LEASE)
+    (due,) = stores.outbox.iterate_due(SOON)
+    leased = stores.outbox.lease(due, "a", SOON, SOON + LEASE)
     assert leased is not None
-    stores.audit.save_message(request.chain, "card", CARD)
-    stores.audit.finish(leased)
-    assert list(stores.audit.iterate_due(SOON + LEASE)) == []
-    assert stores.audit.get_messages(request.chain) == {"card": CARD}
+    stores.messages.save_message(request.chain, "card", CARD)
+    stores.outbox.finish(leased)
+    assert list(stores.outbox.iterate_due(SOON + LEASE)) == []
+    assert stores.messages.get_messages(request.chain) == {"card": CARD}
 
 
 def test_a_chain_of_refusals_takes_places_and_goes_on(stores: Stores) -> None:
     chain = f"{REFUSALS_KIND}#{new_id()}"
-    stores.audit.save_message(chain, "dm:1", REPLY)
+    stores.messages.save_message(chain, "dm:1", REPLY)
     assert stores.audit.get_refusals_head(chain) == (0, "")
     first = seal(a_refusal(actor=INVOKER), KEYRING, chain=chain, seq=1, previous="", at=A_MOMENT)
     second = seal(a_refusal(actor=INVOKER), KEYRING, chain=chain, seq=2, previous=first.digest, at=A_MOMENT)
     stores.audit.append_refusals([first])
-    stores.audit.save_message(chain, "dm:2", REPLY)
+    stores.messages.save_message(chain, "dm:2", REPLY)
     stores.audit.append_refusals([second])
     assert stores.audit.get_refusals_head(chain) == (2, second.digest)
-    assert stores.audit.get_messages(chain) == {"dm:1": REPLY, "dm:2": REPLY}
+    assert stores.messages.get_messages(chain) == {"dm:1": REPLY, "dm:2": REPLY}
     assert list(verify_trail(stores, KEYRING, SOON)) == []
 
 
@@ -113,8 +113,8 @@ def test_the_places_of_a_long_life_fit(stores: Stores) -> None:
     request = stores.requests.create(a_request(), a_draft())
     names = [f"{kind}:{number}" for number in range(180) for kind in ("thread", "dm")]
     for name in names:
-        stores.audit.save_message(request.chain, name, CARD)
-    assert stores.audit.get_messages(request.chain).keys() == set(names)
+        stores.messages.save_message(request.chain, name, CARD)
+    assert stores.messages.get_messages(request.chain).keys() == set(names)
 
 
 @pytest.mark.parametrize(("channel", "ts"), [("", "1.2"), ("C0ACCESS1", ""), ("C" * 101, "1.2")])
@@ -125,8 +125,8 @@ def test_a_place_names_a_message(channel: str, ts: str) -> None:
 
 def test_a_save_is_one_write_and_a_look_is_one_read_of_dynamodb(dynamo: DynamoBench) -> None:
     with dynamo.calls() as calls:
-        dynamo.stores.audit.save_message("REQUEST#1", "card", CARD)
-        dynamo.stores.audit.get_messages("REQUEST#1")
+        dynamo.stores.messages.save_message("REQUEST#1", "card", CARD)
+        dynamo.stores.messages.get_messages("REQUEST#1")
     assert [operation for operation, _ in calls] == ["UpdateItem", "GetItem"]
     assert calls[1][1]["ConsistentRead"] is True
 
@@ -136,7 +136,7 @@ def test_a_place_that_cannot_be_read_is_named_on_dynamodb(dynamo: DynamoBench) -
     for junk in ({"S": "C0ACCESS1"}, {"B": b"\x00"}):
         dynamo.spoil_places(request, {"place:card": junk})
         with pytest.raises(MalformedRecord, match=f"the places of {request.chain}"):
-            dynamo.stores.audit.get_messages(request.chain)
+            dynamo.stores.messages.get_messages(request.chain)
 
 
 def _make_older(path: Path) -> None:
@@ -149,9 +149,9 @@ def test_a_database_of_an_older_version_gets_its_places_when_it_is_opened(tmp_pa
     path = tmp_path / "older.db"
     _make_older(path)
     with closing(open_stores(f"sqlite:///{path}")) as stores:
-        stores.audit.save_message("REQUEST#1", "card", CARD)
+        stores.messages.save_message("REQUEST#1", "card", CARD)
     with closing(open_stores(f"sqlite:///{path}")) as stores:
-        assert stores.audit.get_messages("REQUEST#1") == {"card": CARD}
+        assert stores.messages.get_messages("REQUEST#1") == {"card": CARD}
 
 
 def test_a_database_of_an_older_version_is_only_looked_at_by_a_check(tmp_path: Path) -> None:
@@ -168,4 +168,4 @@ def test_a_place_that_cannot_be_read_is_named_on_sqlite(tmp_path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("INSERT INTO places VALUES ('REQUEST#1', 'card', '', '1.2')")
         with pytest.raises(MalformedRecord, match="the places of REQUEST#1 cannot be read: channel"):
-            stores.audit.get_messages("REQUEST#1")
+            stores.messages.get_messages("REQUEST#1")

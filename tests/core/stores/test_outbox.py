@@ -32,11 +32,11 @@ def _submit(stores: Stores, number: int = 0) -> Request:
 
 
 def _due(stores: Stores) -> list[Delivery]:
-    return list(stores.audit.iterate_due(SOON))
+    return list(stores.outbox.iterate_due(SOON))
 
 
 def _lease(stores: Stores, delivery: Delivery, holder: str = "a") -> Delivery:
-    leased = stores.audit.lease(delivery, holder, SOON, SOON + LEASE)
+    leased = stores.outbox.lease(delivery, holder, SOON, SOON + LEASE)
     assert leased is not None
     assert (leased.lease, leased.leased_until) == (holder, SOON + LEASE)
     return leased
@@ -49,8 +49,8 @@ def test_every_change_is_due_at_once_oldest_first(stores: Stores) -> None:
     assert [delivery.entry.chain for delivery in due] == [older.chain, older.chain, newer.chain]
     assert [delivery.due_at for delivery in due] == [delivery.entry.at for delivery in due]
     assert due[0].entry == stores.audit.get_chain(older.chain)[0]
-    assert list(stores.audit.iterate_due(A_MOMENT)) == []
-    assert [each.entry.chain for each in stores.audit.iterate_due(A_MOMENT + SECOND)] == [older.chain]
+    assert list(stores.outbox.iterate_due(A_MOMENT)) == []
+    assert [each.entry.chain for each in stores.outbox.iterate_due(A_MOMENT + SECOND)] == [older.chain]
 
 
 def test_of_refused_attempts_only_break_glass_is_told(stores: Stores) -> None:
@@ -67,7 +67,7 @@ def test_of_refused_attempts_only_break_glass_is_told(stores: Stores) -> None:
     stores.audit.append_refusals([first, second])
     (due,) = _due(stores)
     assert due.entry == second
-    stores.audit.finish(_lease(stores, due))
+    stores.outbox.finish(_lease(stores, due))
     assert _due(stores) == []
 
 
@@ -77,17 +77,17 @@ def test_a_leased_delivery_is_nobody_elses(bench: Bench) -> None:
     (due,) = _due(stores)
     _lease(stores, due)
     assert _due(other) == []
-    assert other.audit.lease(due, "b", SOON, SOON + LEASE) is None
+    assert other.outbox.lease(due, "b", SOON, SOON + LEASE) is None
 
 
 def test_a_holder_may_lease_again(stores: Stores) -> None:
     _submit(stores)
     (due,) = _due(stores)
     _lease(stores, due)
-    again = stores.audit.lease(due, "a", SOON + SECOND, SOON + 2 * LEASE)
+    again = stores.outbox.lease(due, "a", SOON + SECOND, SOON + 2 * LEASE)
     assert again is not None
     assert again.leased_until == SOON + 2 * LEASE
-    assert stores.audit.lease(due, "b", SOON + LEASE, SOON + 2 * LEASE) is None
+    assert stores.outbox.lease(due, "b", SOON + LEASE, SOON + 2 * LEASE) is None
 
 
 def test_a_lease_runs_out_to_the_microsecond(stores: Stores) -> None:
@@ -95,10 +95,10 @@ def test_a_lease_runs_out_to_the_microsecond(stores: Stores) -> None:
     (due,) = _due(stores)
     _lease(stores, due)
     end = SOON + LEASE
-    assert list(stores.audit.iterate_due(end - TICK)) == []
-    assert stores.audit.lease(due, "b", end - TICK, end + LEASE) is None
-    (again,) = stores.audit.iterate_due(end)
-    assert stores.audit.lease(again, "b", end, end + LEASE) is not None
+    assert list(stores.outbox.iterate_due(end - TICK)) == []
+    assert stores.outbox.lease(due, "b", end - TICK, end + LEASE) is None
+    (again,) = stores.outbox.iterate_due(end)
+    assert stores.outbox.lease(again, "b", end, end + LEASE) is not None
 
 
 def test_while_an_entry_is_being_told_nobody_has_the_next_one(stores: Stores) -> None:
@@ -108,9 +108,9 @@ def test_while_an_entry_is_being_told_nobody_has_the_next_one(stores: Stores) ->
     first, second, third = _due(stores)
     assert third.entry.chain == other.chain
     leased = _lease(stores, first)
-    assert stores.audit.lease(second, "b", SOON, SOON + LEASE) is None
+    assert stores.outbox.lease(second, "b", SOON, SOON + LEASE) is None
     assert _lease(stores, third).earlier is None
-    stores.audit.finish(leased)
+    stores.outbox.finish(leased)
     assert _lease(stores, second).earlier is None
 
 
@@ -122,13 +122,13 @@ def test_an_earlier_entry_that_was_put_off_is_known_with_the_sinks_that_have_it(
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     first, second = _due(stores)
     progress = {"due_at": SOON + HOUR, "attempts": 1, "delivered_to": delivered_to, "problem": "webhook: 503"}
-    stores.audit.postpone(_lease(stores, first).model_copy(update=progress))
+    stores.outbox.postpone(_lease(stores, first).model_copy(update=progress))
     assert [each.entry.seq for each in _due(stores)] == [2]
     leased = _lease(stores, second)
     assert leased.earlier == Earlier(due_at=SOON + HOUR, delivered_to=delivered_to)
     # It is not part of what is kept.
-    stores.audit.postpone(leased.model_copy(update={"due_at": SOON + HOUR}))
-    assert [each.earlier for each in stores.audit.iterate_due(SOON + HOUR)] == [None, None]
+    stores.outbox.postpone(leased.model_copy(update={"due_at": SOON + HOUR}))
+    assert [each.earlier for each in stores.outbox.iterate_due(SOON + HOUR)] == [None, None]
 
 
 def test_a_lease_of_the_earlier_entry_that_ran_out_holds_nobody_up(stores: Stores) -> None:
@@ -137,8 +137,8 @@ def test_a_lease_of_the_earlier_entry_that_ran_out_holds_nobody_up(stores: Store
     first, second = _due(stores)
     _lease(stores, first)
     end = SOON + LEASE
-    assert stores.audit.lease(second, "b", end - TICK, end + LEASE) is None
-    leased = stores.audit.lease(second, "b", end, end + LEASE)
+    assert stores.outbox.lease(second, "b", end - TICK, end + LEASE) is None
+    leased = stores.outbox.lease(second, "b", end, end + LEASE)
     assert leased is not None
     assert leased.earlier == Earlier(due_at=first.due_at)
 
@@ -148,9 +148,9 @@ def test_a_parked_entry_holds_nobody_up_and_is_shown(stores: Stores) -> None:
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     first, second = _due(stores)
     given_up = {"attempts": 101, "delivered_to": ("slack",), "problem": "webhook: gone"}
-    stores.audit.park(_lease(stores, first).model_copy(update=given_up))
-    assert stores.audit.lease(first, "b", SOON, SOON + LEASE) is None
-    (parked,) = stores.audit.iterate_parked()
+    stores.outbox.park(_lease(stores, first).model_copy(update=given_up))
+    assert stores.outbox.lease(first, "b", SOON, SOON + LEASE) is None
+    (parked,) = stores.outbox.iterate_parked()
     assert (parked.attempts, parked.delivered_to, parked.problem) == (101, ("slack",), "webhook: gone")
     assert (parked.entry, parked.lease, parked.leased_until) == (first.entry, None, None)
     assert [each.entry for each in _due(stores)] == [second.entry]
@@ -162,51 +162,51 @@ def test_a_parked_entry_that_is_taken_up_again_is_due_at_once_for_whoever_has_no
     _submit(stores)
     (due,) = _due(stores)
     given_up = {"attempts": 101, "delivered_to": ("slack",), "problem": "webhook: gone"}
-    stores.audit.park(_lease(stores, due).model_copy(update=given_up))
-    (parked,) = bench.open().audit.iterate_parked()
+    stores.outbox.park(_lease(stores, due).model_copy(update=given_up))
+    (parked,) = bench.open().outbox.iterate_parked()
     later = SOON + HOUR
-    assert stores.audit.unpark(parked, later)
-    assert list(stores.audit.iterate_parked()) == _due(stores) == []
-    (again,) = stores.audit.iterate_due(later)
+    assert stores.outbox.unpark(parked, later)
+    assert list(stores.outbox.iterate_parked()) == _due(stores) == []
+    (again,) = stores.outbox.iterate_due(later)
     assert (again.due_at, again.attempts, again.delivered_to, again.problem) == (later, 0, ("slack",), "webhook: gone")
-    assert stores.audit.lease(again, "a", later, later + LEASE) is not None
+    assert stores.outbox.lease(again, "a", later, later + LEASE) is not None
 
 
 def test_only_what_is_parked_is_taken_up_again(stores: Stores) -> None:
     _submit(stores)
     (due,) = _due(stores)
-    assert not stores.audit.unpark(due, SOON)
+    assert not stores.outbox.unpark(due, SOON)
     leased = _lease(stores, due)
-    assert not stores.audit.unpark(due, SOON)
-    stores.audit.park(leased)
-    (parked,) = stores.audit.iterate_parked()
+    assert not stores.outbox.unpark(due, SOON)
+    stores.outbox.park(leased)
+    (parked,) = stores.outbox.iterate_parked()
     # Two operators at once: one of them did it.
-    assert [stores.audit.unpark(parked, SOON) for _ in range(2)] == [True, False]
+    assert [stores.outbox.unpark(parked, SOON) for _ in range(2)] == [True, False]
     (again,) = _due(stores)
-    stores.audit.finish(_lease(stores, again))
-    assert not stores.audit.unpark(parked, SOON)
-    assert _due(stores) == list(stores.audit.iterate_parked()) == []
+    stores.outbox.finish(_lease(stores, again))
+    assert not stores.outbox.unpark(parked, SOON)
+    assert _due(stores) == list(stores.outbox.iterate_parked()) == []
 
 
 def test_the_backlog_is_counted_with_its_oldest_and_no_further_than_asked(stores: Stores) -> None:
-    assert stores.audit.measure_backlog(10) == Backlog()
+    assert stores.outbox.measure_backlog(10) == Backlog()
     chains = [_submit(stores, number).chain for number in range(5)]
     told, parked, put_off, leased, _ = _due(stores)
-    stores.audit.finish(_lease(stores, told))
-    stores.audit.park(_lease(stores, parked))
+    stores.outbox.finish(_lease(stores, told))
+    stores.outbox.park(_lease(stores, parked))
     # What was put off, and what is being told, waits too.
-    stores.audit.postpone(_lease(stores, put_off).model_copy(update={"due_at": SOON + HOUR}))
+    stores.outbox.postpone(_lease(stores, put_off).model_copy(update={"due_at": SOON + HOUR}))
     _lease(stores, leased)
     assert len(set(chains)) == 5
-    assert stores.audit.measure_backlog(10) == Backlog(waiting=3, oldest_at=A_MOMENT + 2 * SECOND, parked=1)
-    assert stores.audit.measure_backlog(2) == Backlog(waiting=2, oldest_at=A_MOMENT + 3 * SECOND, parked=1)
+    assert stores.outbox.measure_backlog(10) == Backlog(waiting=3, oldest_at=A_MOMENT + 2 * SECOND, parked=1)
+    assert stores.outbox.measure_backlog(2) == Backlog(waiting=2, oldest_at=A_MOMENT + 3 * SECOND, parked=1)
 
 
 def test_what_is_parked_is_shown_oldest_first(stores: Stores) -> None:
     chains = [_submit(stores, number).chain for number in (3, 1, 2)]
     for delivery in _due(stores):
-        stores.audit.park(_lease(stores, delivery).model_copy(update={"problem": "gone"}))
-    assert [each.entry.chain for each in stores.audit.iterate_parked()] == [chains[1], chains[2], chains[0]]
+        stores.outbox.park(_lease(stores, delivery).model_copy(update={"problem": "gone"}))
+    assert [each.entry.chain for each in stores.outbox.iterate_parked()] == [chains[1], chains[2], chains[0]]
     assert _due(stores) == []
 
 
@@ -214,9 +214,9 @@ def test_what_is_finished_is_gone_from_the_outbox_and_stays_in_the_trail(stores:
     request = _submit(stores)
     before = stores.audit.get_chain(request.chain)
     (due,) = _due(stores)
-    stores.audit.finish(_lease(stores, due))
-    assert _due(stores) == list(stores.audit.iterate_parked()) == []
-    assert stores.audit.lease(due, "b", SOON, SOON + LEASE) is None
+    stores.outbox.finish(_lease(stores, due))
+    assert _due(stores) == list(stores.outbox.iterate_parked()) == []
+    assert stores.outbox.lease(due, "b", SOON, SOON + LEASE) is None
     assert stores.audit.get_chain(request.chain) == before
     assert [entry.chain for entry in stores.audit.export(until=SOON)] == [request.chain]
 
@@ -227,14 +227,14 @@ def test_progress_survives_a_postponement(bench: Bench) -> None:
     (due,) = _due(stores)
     assert (due.attempts, due.delivered_to, due.problem) == (0, (), None)
     progress = {"attempts": 3, "delivered_to": ("slack", "sns"), "problem": "webhook: 503", "due_at": SOON + SECOND}
-    stores.audit.postpone(_lease(stores, due).model_copy(update=progress))
+    stores.outbox.postpone(_lease(stores, due).model_copy(update=progress))
     assert _due(stores) == []
-    (again,) = bench.open().audit.iterate_due(SOON + SECOND)
+    (again,) = bench.open().outbox.iterate_due(SOON + SECOND)
     assert (again.attempts, again.delivered_to, again.problem) == (3, ("slack", "sns"), "webhook: 503")
     assert (again.lease, again.leased_until, again.due_at) == (None, None, SOON + SECOND)
-    leased = stores.audit.lease(again, "b", SOON + SECOND, SOON + LEASE)
+    leased = stores.outbox.lease(again, "b", SOON + SECOND, SOON + LEASE)
     assert leased is not None
-    stores.audit.finish(leased.model_copy(update={"problem": None}))
+    stores.outbox.finish(leased.model_copy(update={"problem": None}))
     assert _due(stores) == []
 
 
@@ -244,9 +244,9 @@ def test_what_was_read_before_somebody_tried_is_not_leased(stores: Stores) -> No
     (read_before,) = _due(stores)
     (due,) = _due(stores)
     progress = {"attempts": 1, "delivered_to": ("slack",), "problem": "webhook: 503", "due_at": SOON + SECOND}
-    stores.audit.postpone(_lease(stores, due).model_copy(update=progress))
-    assert stores.audit.lease(read_before, "b", SOON, SOON + LEASE) is None
-    (again,) = stores.audit.iterate_due(SOON + SECOND)
+    stores.outbox.postpone(_lease(stores, due).model_copy(update=progress))
+    assert stores.outbox.lease(read_before, "b", SOON, SOON + LEASE) is None
+    (again,) = stores.outbox.iterate_due(SOON + SECOND)
     assert again.delivered_to == ("slack",)
 
 
@@ -256,17 +256,17 @@ def test_only_the_holder_says_how_it_went(stores: Stores, outcome: str) -> None:
     (due,) = _due(stores)
     late = _lease(stores, due, "late")
     end = SOON + LEASE
-    (again,) = stores.audit.iterate_due(end)
-    holding = stores.audit.lease(again, "holding", end, end + LEASE)
+    (again,) = stores.outbox.iterate_due(end)
+    holding = stores.outbox.lease(again, "holding", end, end + LEASE)
     assert holding is not None
-    say = getattr(stores.audit, outcome)
+    say = getattr(stores.outbox, outcome)
     say(late.model_copy(update={"due_at": SOON + 9 * HOUR, "problem": "too late"}))
     say(due.model_copy(update={"due_at": SOON + 9 * HOUR, "problem": "never leased"}))
-    (still,) = stores.audit.iterate_due(end + LEASE)
+    (still,) = stores.outbox.iterate_due(end + LEASE)
     assert (still.lease, still.due_at, still.problem) == ("holding", due.due_at, None)
-    assert list(stores.audit.iterate_parked()) == []
-    stores.audit.finish(holding)
-    assert list(stores.audit.iterate_due(end + LEASE)) == []
+    assert list(stores.outbox.iterate_parked()) == []
+    stores.outbox.finish(holding)
+    assert list(stores.outbox.iterate_due(end + LEASE)) == []
 
 
 def test_an_entry_that_cannot_be_read_keeps_no_other_one_from_being_told(
@@ -283,10 +283,10 @@ def test_more_than_one_read_of_deliveries_is_told_in_one_round(bench: Bench) -> 
     bench.exempt("dynamodb_local", "a page of DynamoDB is 1 MB; the suite of lists walks over its pages")
     chains = [_submit(bench.stores, number).chain for number in range(510)]
     seen = []
-    for delivery in bench.stores.audit.iterate_due(SOON):
+    for delivery in bench.stores.outbox.iterate_due(SOON):
         seen.append(delivery.entry.chain)
         leased = _lease(bench.stores, delivery)
-        bench.stores.audit.finish(leased)
+        bench.stores.outbox.finish(leased)
     assert seen == chains
 
 
@@ -315,13 +315,13 @@ def test_two_instances_at_once_tell_each_entry_once_and_in_order(bench: Bench) -
 
     def run(stores: Stores) -> int:
         start.wait(timeout=30)
-        return sum(deliver_due(stores.audit, [sink], bench.clock).told for _ in range(3))
+        return sum(deliver_due(stores.outbox, [sink], bench.clock).delivered for _ in range(3))
 
     with ThreadPoolExecutor(2) as pool:
         told = sum(pool.map(run, instances))
     # An entry whose turn came while the other instance held the one before it waits for the next round.
     bench.clock.advance(FIRST_PAUSE)
-    told += deliver_due(bench.stores.audit, [sink], bench.clock).told
+    told += deliver_due(bench.stores.outbox, [sink], bench.clock).delivered
     assert told == len(sink.told) == len({entry.id for entry in sink.told}) == 16
     for request in requests:
         assert [entry.seq for entry in sink.told if entry.chain == request.chain] == [1, 2]

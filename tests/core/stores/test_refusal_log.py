@@ -14,7 +14,7 @@ from core.audit.verification import verify_trail
 from core.clock import format_time
 from core.errors import ConcurrentModification, StoreUnavailable
 from core.stores.commit import StoreSettings
-from core.stores.refusal_log import MAX_WAITING, MOST_PER_BATCH, BackgroundRefusalLog
+from core.stores.refusal_log import MAX_PER_BATCH, MAX_WAITING, BackgroundRefusalLog
 from core.stores.sqlite.audit import SqliteAudit
 from core.stores.sqlite.database import Database
 from tests.builders import APPROVER, REQUESTER, a_refusal
@@ -158,7 +158,7 @@ def test_a_flood_is_bounded_and_what_is_beyond_is_counted(audit: _TroubledAudit,
     assert len(entries) == 1 + MAX_WAITING
     told = [entry.details for entry in entries if entry.details]
     assert told == [{"further_refusals_not_itemised": 250}]
-    assert max(map(len, audit.offered)) == MOST_PER_BATCH
+    assert max(map(len, audit.offered)) == MAX_PER_BATCH
 
 
 # --- when the store has trouble
@@ -230,11 +230,11 @@ def test_entries_that_no_store_can_take_do_not_block_the_later_ones(
 
 def test_closing_writes_what_was_noted(audit: _TroubledAudit, log: BackgroundRefusalLog) -> None:
     audit.is_open.clear()
-    for number in range(2 * MOST_PER_BATCH + 5):
+    for number in range(2 * MAX_PER_BATCH + 5):
         log.note(a_refusal(record=f"REQUEST#{number}"))
     audit.is_open.set()
     _in_time(log.close)
-    assert len(audit.written()) == 2 * MOST_PER_BATCH + 5
+    assert len(audit.written()) == 2 * MAX_PER_BATCH + 5
 
 
 def test_closing_tries_once_and_says_what_is_lost(

@@ -262,7 +262,7 @@ def test_progress_that_cannot_be_read_keeps_no_other_entry_from_being_told(
 ) -> None:
     bad, good = (bench.stores.requests.create(a_request(), a_draft()) for _ in range(2))
     bench.ask("UPDATE audit SET delivered_to = '{' WHERE chain = ?", bad.chain)
-    assert [each.entry.chain for each in bench.stores.audit.iterate_due(A_MOMENT)] == [good.chain]
+    assert [each.entry.chain for each in bench.stores.outbox.iterate_due(A_MOMENT)] == [good.chain]
     assert bad.chain in caplog.text
 
 

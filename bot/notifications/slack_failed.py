@@ -1,0 +1,40 @@
+"""What becomes of a notification that Slack did not take.
+
+Invariant: what passes is retried with the outbox's growing pauses, or when Slack says; what an operator must fix is
+retried every ten minutes, so that it resumes on its own; what can't be helped by retrying is parked at once. After a
+hundred tries, everything is parked. Nothing is dropped, and each problem names what was not delivered and the fix.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from bot.slack.errors import ErrorKind, SlackError, read_error
+from bot.slack.retry_after import FIX_PAUSE
+from core.errors import DeliveryFailed
+
+_RETRIED: Final = frozenset({ErrorKind.TEMPORARY, ErrorKind.OPERATOR})
+_OUT_OF_TIME: Final = SlackError(
+    "no time left", ErrorKind.TEMPORARY, "Slack is slow to answer; the rest is sent with the next try.", is_general=True
+)
+
+
+class SlackFailed(DeliveryFailed):
+    """Slack did not do it. The sink reposts a card that is gone, and stops calling after a general error."""
+
+    def __init__(self, doing: str, error: SlackError) -> None:
+        pause = FIX_PAUSE if error.kind is ErrorKind.OPERATOR else error.retry_after
+        super().__init__(f"{doing}: {error.label}. {error.fix}", is_final=error.kind not in _RETRIED, retry_after=pause)
+        self.code = error.code
+        self.is_general = error.is_general
+
+
+def refused(doing: str, error: Exception, now: datetime) -> SlackFailed:
+    """One of the UNREADABLE as a failed delivery. `doing` says what was not delivered, and where."""
+    return SlackFailed(doing, read_error(error, now))
+
+
+def out_of_time(doing: str) -> SlackFailed:
+    """The time of one delivery was used up before this call."""
+    return SlackFailed(doing, _OUT_OF_TIME)

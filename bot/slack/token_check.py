@@ -1,0 +1,69 @@
+"""Whether Slack still accepts the bot token, while the bot runs.
+
+Invariant: nobody waits for Slack here. A Slack that doesn't answer changes nothing: only a token that Slack refuses
+counts as refused, until Slack accepts it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from slack_sdk import WebClient
+
+from bot.slack import client as slack_client
+from bot.slack.errors import UNREACHABLE, ErrorKind, SlackToken, read_error
+
+CALL_TIMEOUT_SECONDS: Final = 10
+INTERVAL_SECONDS: Final = 60.0
+"""Soon enough for whoever routes to this process, and seldom enough for a log while the token is refused."""
+_log = logging.getLogger("countersign.readiness")
+
+
+class BotTokenCheck:
+    """Asks auth.test when it is looked at, at most once in `interval_seconds`. Safe for threads."""
+
+    def __init__(self, client: WebClient, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+        self._client = slack_client.like(client, CALL_TIMEOUT_SECONDS)
+        self._interval_seconds = interval_seconds
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="bot-token")
+        self._lock = threading.Lock()
+        # Nothing starts without a token that Slack has just accepted.
+        self._asked_at = time.monotonic()
+        self._is_asking = False
+        self._is_closed = False
+        self._is_accepted = True
+
+    def is_accepted(self) -> bool:
+        """What Slack said last. Never waits."""
+        with self._lock:
+            is_due = time.monotonic() - self._asked_at >= self._interval_seconds
+            if is_due and not self._is_asking and not self._is_closed:
+                self._is_asking = True
+                self._pool.submit(self._ask)
+            return self._is_accepted
+
+    def close(self) -> None:
+        """Ask nothing more. Idempotent; doesn't wait."""
+        with self._lock:
+            self._is_closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self) -> None:
+        is_accepted: bool | None = None
+        try:
+            self._client.auth_test()
+            is_accepted = True
+        except UNREACHABLE as error:
+            failure = read_error(error)
+            if failure.kind is ErrorKind.OPERATOR:
+                is_accepted = False
+                _log.error("Slack refuses %s: %s. %s", SlackToken.BOT.value, failure.label, failure.fix)
+        finally:
+            with self._lock:
+                self._asked_at, self._is_asking = time.monotonic(), False
+                if is_accepted is not None:
+                    self._is_accepted = is_accepted

@@ -1,0 +1,48 @@
+"""What a policy says about notifications: who is notified and asked, when, and where.
+
+Invariant: nothing here gives anybody a right. A person who was notified is judged all over again when they act on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.policy.principals import People, PrincipalSelector
+from core.policy.rules import EventTimes, PolicyDocument
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRules:
+    """One version of the policy, as far as it is about notifications. Groups are resolved in every answer."""
+
+    document: PolicyDocument
+    people: People
+
+    @property
+    def security_channel(self) -> str | None:
+        """The Slack channel that hears of refusals, escalations and overdue reviews, where there is one."""
+        return self.document.security_channel
+
+    def deciders_of(self, rule: str) -> frozenset[PrincipalSelector]:
+        """Who may decide what was asked under this rule: user ids, user groups and e-mail addresses.
+
+        Empty when the rule is not in the policy any more.
+        """
+        made_under = self.document.approval_rule(rule)
+        return self.people.leaves(made_under.approvers) if made_under is not None else frozenset()
+
+    def reviewers_of(self, profile: str) -> frozenset[PrincipalSelector]:
+        """Who may review an event for this profile, save its invoker."""
+        covering = (rule.approvers for rule in self.document.approval if rule.covers(profile))
+        return self.people.leaves(tuple(each for approvers in covering for each in approvers))
+
+    def mentioned_by(self, rule: str) -> tuple[PrincipalSelector, ...]:
+        """Whom the card of an event under this rule mentions: user ids and user groups, in a fixed order."""
+        made_under = self.document.break_glass_rule(rule)
+        named = made_under.notify if made_under is not None else None
+        return tuple(sorted(self.people.leaves(named or ()), key=str))
+
+    def times_of(self, rule: str) -> EventTimes:
+        """When people are asked about events under this break-glass rule; the defaults when the rule is gone."""
+        made_under = self.document.break_glass_rule(rule)
+        return made_under.times() if made_under is not None else EventTimes()

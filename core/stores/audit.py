@@ -1,0 +1,53 @@
+"""What every store promises about the audit trail.
+
+Invariant: entries are only ever added. `get_chain` sees every entry that was committed before it was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from core.audit.trail import AuditEntry, EntryDraft
+from core.errors import MalformedRecord
+
+
+class AuditStore(Protocol):
+    """The audit chains."""
+
+    def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
+        """One chain, oldest entry first, read consistently."""
+        ...
+
+    def get_refusals_head(self, chain: str) -> tuple[int, str]:
+        """The length and the last digest of a chain of refused attempts."""
+        ...
+
+    def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
+        """Add sealed entries to a chain of refused attempts, and move its head with them.
+
+        What is offered again, because an answer was lost, is added once. Raises ConcurrentModification,
+        StoreUnavailable: then a beginning of the entries may have been added.
+        """
+        ...
+
+    def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
+        """Every chain with its entries, oldest entry first, or with what is wrong; the chains in no order."""
+        ...
+
+    def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
+        """The entries of all chains with `since <= at < until`, oldest first, streamed."""
+        ...
+
+
+class RefusalLog(Protocol):
+    """Where refused attempts are noted."""
+
+    def note(self, draft: EntryDraft) -> None:
+        """Note an attempt that was refused. Returns at once; neither waits for the store nor raises."""
+        ...
+
+    def flush(self) -> None:
+        """Wait until all that was noted is in the store."""
+        ...
