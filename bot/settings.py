@@ -61,7 +61,7 @@ def _read_address(value: object, setting: ValidationInfo) -> Address | None:
     name = f"{_PREFIX}{(setting.field_name or '').upper()}"
     found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
     if found is None or not 0 < int(found["port"]) <= _MAX_PORT:
-        raise InvalidInput(name, f"{value!r:.60} is not a host:port address", "Write it like 0.0.0.0:3000.")
+        raise InvalidInput(name, f"{str(value)!r:.60} is not a host:port address", "Write it like 0.0.0.0:3000.")
     return Address(found["host"].strip("[]"), int(found["port"]))
 
 

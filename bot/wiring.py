@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pydantic import SecretStr
-from slack_bolt import App
 
 from bot.background import Sweeper
-from bot.interactions.bolt_app import answer_unknown, build_app
+from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.decision_queue import MAX_WAITING, DecisionQueue
@@ -70,26 +69,6 @@ class Services:
 
 
 BuildBackground: TypeAlias = Callable[[Services, Sequence[Sink]], Background]
-
-
-@dataclass(frozen=True, slots=True)
-class Bot:
-    """What answers Slack: a transport hands its payloads to `app`."""
-
-    app: App
-    directory: SlackDirectory
-    queue: DecisionQueue
-    replies: ReplySender
-
-    def warm(self) -> None:
-        """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
-        self.directory.warm()
-
-    def close(self) -> None:
-        """Finish what was acknowledged, send its outcomes, then stop. Idempotent."""
-        self.queue.close()
-        self.replies.close()
-        self.directory.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,14 +255,13 @@ def _build_transport(
     metrics_address: Address | None,
     token_check: BotTokenCheck,
 ) -> tuple[HttpTransport | SocketModeTransport, Readiness, HealthPages]:
-    checks: dict[str, Callable[[], bool]] = {
-        "store": lambda: store_answers(ports.stores),
-        "slack token": token_check.is_accepted,
-    }
+    checks: dict[str, Callable[[], bool]] = {"store": lambda: store_answers(ports.stores)}
     if isinstance(transport, OverSocketMode):
         token, linger = transport.app_token.get_secret_value(), transport.linger_seconds
         socket = SocketModeTransport(dispatcher, metrics, ports.client, token, linger_seconds=linger)
-        readiness = Readiness({**checks, "slack": socket.is_connected})
+        # Not over HTTP: a balancer would take every instance out at once, and people would read Slack's own failure
+        # instead of ours. In Socket Mode nothing is routed by this.
+        readiness = Readiness({**checks, "slack token": token_check.is_accepted, "slack": socket.is_connected})
         return socket, readiness, HealthPages(metrics, readiness)
     readiness = Readiness(checks)
     pages = HealthPages(metrics, readiness)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass
 
 from slack_bolt import Ack, App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
+from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.interaction import read_interaction
 from bot.interactions.reply_sender import ReplySender
+from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation
 from bot.slack.payloads import Payload, is_raised_by_bolt
 from bot.views.replies import BROKEN, OUT_OF_DATE, notice, reply
@@ -23,6 +26,26 @@ from core.text import quoted
 
 _ANY = re.compile(".*", re.DOTALL)
 _log = logging.getLogger("countersign.bot")
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """What answers Slack: a transport hands its payloads to `app`."""
+
+    app: App
+    directory: SlackDirectory
+    queue: DecisionQueue
+    replies: ReplySender
+
+    def warm(self) -> None:
+        """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
+        self.directory.warm()
+
+    def close(self) -> None:
+        """Finish what was acknowledged, send its outcomes, then stop. Idempotent."""
+        self.queue.close()
+        self.replies.close()
+        self.directory.close()
 
 
 def build_app(client: WebClient, installation: Installation, signing_secret: str | None) -> App:

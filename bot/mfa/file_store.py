@@ -67,18 +67,18 @@ class SecretFile:
         except FileNotFoundError:
             return {}
         except (ValidationError, InvalidInput, UnicodeDecodeError) as error:
-            problem = f"{self._path} is not a file of second factors"
-            raise StoreMisconfigured(problem, "Restore it, or move it away and enrol everybody again") from error
+            problem = f"{self._path} is not a file of MFA secrets"
+            raise StoreMisconfigured(problem, "Restore it, or move it away and enrol everyone again") from error
         except OSError as error:
             raise self._unusable(error) from error
 
     def _refuse_shared(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
-            raise StoreMisconfigured(f"{self._path} is not a file", "Name another one")
+            raise StoreMisconfigured(f"{self._path} is not a file", "Name another file")
         if found.st_mode & _OTHERS:
             mode = stat.S_IMODE(found.st_mode)
             raise StoreMisconfigured(
-                f"{self._path} has the mode {mode:04o}, so that others on this host may read everybody's second factor",
+                f"{self._path} has mode {mode:04o}, so others on this host can read everyone's MFA secrets",
                 f"Run: chmod 600 {self._path}",
             )
 
@@ -116,5 +116,5 @@ class SecretFile:
 
     def _unusable(self, error: OSError) -> StoreMisconfigured:
         return StoreMisconfigured(
-            f"{self._path} cannot be used: {error.strerror}", "Check that this process may read and write it"
+            f"{self._path} cannot be used: {error.strerror}", "Check that this process can read and write it"
         )

@@ -87,5 +87,5 @@ def _read_endpoint(query: str) -> str | None:
     if not options:
         return None
     if len(options) > 1 or options[0][0] != "endpoint_url" or not _ENDPOINT.fullmatch(options[0][1]):
-        raise InvalidInput("mfa secrets", f"{query!r:.60} is not one endpoint_url", _FIX)
+        raise InvalidInput("mfa secrets", f"{query!r:.60} is not a single endpoint_url", _FIX)
     return options[0][1]

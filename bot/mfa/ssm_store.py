@@ -56,7 +56,7 @@ class SecretParameters:
             Name=self._name(person),
             Value=secret.get_secret_value(),
             Type="SecureString",
-            Description="The second factor of a person, for breaking the glass with Countersign",
+            Description="A person's MFA secret for break-glass with Countersign",
             Overwrite=is_replacing,
         )
         if answer is None:
@@ -90,11 +90,11 @@ class SecretParameters:
                 return None
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in _PASSING or status >= _SERVER_ERROR:
-                raise StoreUnavailable(f"the second factors: {code}") from error
+                raise StoreUnavailable(f"the MFA secrets: {code}") from error
             raise StoreMisconfigured(
-                f"AWS does not let this process use the parameters under {self._path}: {code}",
+                f"AWS doesn't let this process use the parameters under {self._path}: {code}",
                 "Check the credentials and the IAM policy; see docs/operators.md",
             ) from error
         except BotoCoreError as error:
-            raise StoreUnavailable(f"the second factors: {type(error).__name__}") from error
+            raise StoreUnavailable(f"the MFA secrets: {type(error).__name__}") from error
         return answer

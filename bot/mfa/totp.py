@@ -46,7 +46,7 @@ class Totp:
         if secret is None:
             raise NotAllowed(
                 "break glass",
-                (f"no second factor is set up for {person}: ask an operator to run countersign mfa enrol {person}",),
+                (f"{person} is not enrolled in MFA: ask an operator to run countersign mfa enrol {person}",),
             )
         current = int(now.timestamp()) // STEP_SECONDS
         steps = range(current - STEPS_AROUND, current + STEPS_AROUND + 1)
@@ -55,7 +55,7 @@ class Totp:
             matching = [step for step in steps if hmac.compare_digest(codes.generate_otp(step), typed)]
         except binascii.Error as error:
             raise StoreMisconfigured(
-                f"the second factor of {person} is no base32", f"Run countersign mfa enrol {person} --replace"
+                f"the MFA secret of {person} is not base32", f"Run countersign mfa enrol {person} --replace"
             ) from error
         return max(matching, default=None)
 
@@ -65,7 +65,7 @@ def check_code(text: str) -> str:
     typed = "".join(text.split())
     if not _CODE.fullmatch(typed):
         raise InvalidInput(
-            "code", f"this is not a code of {DIGITS} digits", "Type the one that your authenticator app shows now."
+            "code", f"this is not a code of {DIGITS} digits", "Type the code that your authenticator app shows now."
         )
     return typed
 

@@ -24,11 +24,11 @@ _log = logging.getLogger("countersign.readiness")
 
 
 class BotTokenCheck:
-    """Asks auth.test when it is looked at, at most once in `interval_seconds`. Safe for threads."""
+    """Asks auth.test when it is looked at, at most once in `interval_seconds` (INTERVAL_SECONDS). Safe for threads."""
 
-    def __init__(self, client: WebClient, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+    def __init__(self, client: WebClient, *, interval_seconds: float | None = None) -> None:
         self._client = slack_client.like(client, CALL_TIMEOUT_SECONDS)
-        self._interval_seconds = interval_seconds
+        self._interval_seconds = INTERVAL_SECONDS if interval_seconds is None else interval_seconds
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="bot-token")
         self._lock = threading.Lock()
         # Nothing starts without a token that Slack has just accepted.

@@ -6,12 +6,14 @@ import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 
 from bot.settings import read_settings, read_slack_settings
 from bot.wiring import Instance, open_instance
+from localslack.faults import Refuse
 from tests.end_to_end.stage import ACCESS, MIRA, WHY
 from tests.harness.served_bot import environment, free_port, new_slack
 
@@ -75,3 +77,24 @@ def test_an_instance_that_was_stopped_listens_to_nobody_and_leaves_no_thread(
 
     assert slack.run_command(MIRA, ACCESS, "/access", f"prod 2h {WHY}").failure == "dispatch_failed"
     slack.wait_until(lambda: not set(threading.enumerate()) - before)
+
+
+def test_readiness_names_a_bot_token_that_was_revoked(
+    slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.slack.token_check.INTERVAL_SECONDS", 0.0)
+    port = free_port()
+    instance = new_instance(slack, tmp_path, monkeypatch, COUNTERSIGN_METRICS=f"127.0.0.1:{port}")
+    slack.faults.next(Refuse("token_revoked"), "auth.test", times=None)
+    instance.lifecycle.start()
+
+    def is_named() -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+                return b"slack token" in answer.read()
+        except HTTPError as refusal:
+            with refusal:
+                return b"slack token" in refusal.read()
+
+    slack.wait_until(is_named)
+    instance.lifecycle.stop()

@@ -14,12 +14,13 @@ from ruamel.yaml import YAML
 from slack_sdk import WebClient
 
 from bot.background import OutboxState
+from bot.interactions.bolt_app import Bot
 from bot.interactions.decision_queue import MAX_WAITING
 from bot.observability.metrics import Transport
 from bot.ports import OverHttp, OverSocketMode, Ports
 from bot.settings import Address
 from bot.transport.http import HttpTransport
-from bot.wiring import Bot, Services, wire
+from bot.wiring import Services, wire
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import TICK
