@@ -266,7 +266,7 @@ QUESTIONS: Final = (
         "break_glass.get_last_by_invoker_and_profile",
         lambda stores, _: stores.break_glass.get_last_by_invoker_and_profile(BUSY, PROD),
     ),
-    Question("the outbox: audit.iterate_due", lambda stores, now: _some(stores.outbox.iterate_due(now))),
+    Question("the outbox: outbox.iterate_due", lambda stores, now: _some(stores.outbox.iterate_due(now))),
     Question("audit.export, the last day", lambda stores, now: _some(stores.audit.export(since=now - _DAY))),
     Question("one chain: audit.get_chain", lambda stores, _: stores.audit.get_chain(f"REQUEST#{newest_id(0)}")),
 )

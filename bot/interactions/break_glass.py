@@ -36,7 +36,7 @@ from bot.views.break_glass.follow_up_forms import (
     read_review_form,
     review_form,
 )
-from bot.views.break_glass.form import CALLBACK, Declaration, Origin, fields_of, read_break_glass_form
+from bot.views.break_glass.form import CALLBACK, BreakGlassDraft, Origin, fields_of, read_break_glass_form
 from bot.views.break_glass.list import HELP, NEWER, OLDER, BreakGlassListKind
 from bot.views.break_glass.replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
 from bot.views.break_glass.timeline import timeline
@@ -93,7 +93,7 @@ class BreakGlassInteractions:
         typed = parse_once(parse_break_glass, body.get("text"))
         if isinstance(typed, OpenForm):
             self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, Origin(channel)))
-        elif isinstance(typed, Declaration) and self._needs_code(interaction, typed.profile):
+        elif isinstance(typed, BreakGlassDraft) and self._needs_code(interaction, typed.profile):
             # A line has no place for a code: others may read it over somebody's shoulder for as long as it counts.
             self._responder.open_form(
                 ack, interaction, lambda: self._form_for(interaction, Origin(channel), begun=typed)
@@ -191,14 +191,20 @@ class BreakGlassInteractions:
             case CloseEvent(event_id, reason):
                 with about(_chain(event_id)):
                     return closed(self._service.close(event_id, self._actor(interaction), reason))
-            case Declaration() as wish:
+            case BreakGlassDraft() as wish:
                 # A trigger belongs to one act of one person: the same act delivered twice has the same one.
                 return self._declare(interaction, wish, Origin(channel), key=interaction.trigger_id)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
 
     def _declare(
-        self, interaction: Interaction, wish: Declaration, origin: Origin, *, key: str | None, code: str | None = None
+        self,
+        interaction: Interaction,
+        wish: BreakGlassDraft,
+        origin: Origin,
+        *,
+        key: str | None,
+        code: str | None = None,
     ) -> Message:
         def invoke() -> BreakGlassEvent:
             return self._service.invoke(
@@ -229,7 +235,7 @@ class BreakGlassInteractions:
             return self._policy.current().may_need_code(profile)
         return self._lists.needs_code(person, profile)
 
-    def _form_for(self, interaction: Interaction, origin: Origin, *, begun: Declaration | None = None) -> Block:
+    def _form_for(self, interaction: Interaction, origin: Origin, *, begun: BreakGlassDraft | None = None) -> Block:
         return self._lists.form(self._known(interaction), origin, begun=begun)
 
     def _form_instead(self, interaction: Interaction, request_id: RequestId) -> Block:

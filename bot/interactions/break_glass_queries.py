@@ -13,7 +13,7 @@ from typing import Final
 from bot.interactions.list_pages import cut_page, home_section, iterate_pages
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import Block, Message
-from bot.views.break_glass.form import BreakGlassOffer, Declaration, Origin, break_glass_form
+from bot.views.break_glass.form import BreakGlassDraft, BreakGlassOffer, Origin, break_glass_form
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.views.break_glass.replies import NOTHING_TO_DECLARE
 from bot.views.home import MAX_ROWS, HomeSection
@@ -70,7 +70,7 @@ class BreakGlassQueries:
         return terms is not None and terms.mfa is Mfa.REQUIRED
 
     def form(
-        self, person: Actor, origin: Origin, *, begun: Declaration | None = None, replaced: Request | None = None
+        self, person: Actor, origin: Origin, *, begun: BreakGlassDraft | None = None, replaced: Request | None = None
     ) -> Block:
         """The form to break the glass, with what this person may declare, or a word that there is nothing."""
         offers = tuple(self._offers(person))

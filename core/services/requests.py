@@ -64,10 +64,8 @@ class RequestService:
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
             decision = self._policy.current().judge_request(requester, name, duration, now)
-            if (
-                not decision.is_allowed
-                and (known := find_own(self._stores.requests.get, request_id, requester.id)) is not None
-            ):
+            known = None if decision.is_allowed else find_own(self._stores.requests.get, request_id, requester.id)
+            if known is not None:
                 # The same wish, delivered again: what the policy says by now does not undo it.
                 return known
             decision.require()

@@ -28,7 +28,7 @@ from bot.interactions.commands.tokens import (
 )
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import shorten
-from bot.views.break_glass.form import Declaration
+from bot.views.break_glass.form import BreakGlassDraft
 from bot.views.break_glass.list import BreakGlassListKind
 from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, EventId, ReasonCode
 from core.duration import format_duration, parse_duration
@@ -49,7 +49,7 @@ class CloseEvent:
     reason: str
 
 
-BreakGlassCommand = OpenForm | ShowHelp | ShowList[BreakGlassListKind] | CloseEvent | Declaration
+BreakGlassCommand = OpenForm | ShowHelp | ShowList[BreakGlassListKind] | CloseEvent | BreakGlassDraft
 _KEYWORDS: Final = ("help", *BreakGlassListKind, "close")
 
 
@@ -85,7 +85,7 @@ def _read_close(rest: str) -> CloseEvent:
     return CloseEvent(event_id, clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1]))
 
 
-def _read_declaration(profile: str, rest: str) -> Declaration:
+def _read_declaration(profile: str, rest: str) -> BreakGlassDraft:
     if not rest:
         _refuse_one_word(profile)
     check_profile(profile, _say("<profile>"))
@@ -93,7 +93,7 @@ def _read_declaration(profile: str, rest: str) -> Declaration:
     reason_code = _read_reason_code(profile, word, after)
     written, why = take_duration(after)
     duration = _read_duration(profile, reason_code, written, why)
-    return Declaration(profile, reason_code, duration, _read_why(profile, reason_code, duration, why))
+    return BreakGlassDraft(profile, reason_code, duration, _read_why(profile, reason_code, duration, why))
 
 
 def _read_reason_code(profile: str, word: str, after: str) -> ReasonCode:

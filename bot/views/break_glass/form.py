@@ -49,7 +49,7 @@ class BreakGlassOffer:
 
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
+class BreakGlassDraft:
     """What somebody declares."""
 
     profile: str
@@ -70,7 +70,7 @@ def break_glass_form(
     offers: Sequence[BreakGlassOffer],
     origin: Origin,
     *,
-    begun: Declaration | None = None,
+    begun: BreakGlassDraft | None = None,
     replaced: Request | None = None,
 ) -> Block:
     """The form as a modal view. It offers the first hundred profiles; `/breakglass profile …` reaches the others.
@@ -105,7 +105,7 @@ def break_glass_form(
     }
 
 
-def read_break_glass_form(view: Payload) -> tuple[Declaration, str | None, Origin]:
+def read_break_glass_form(view: Payload) -> tuple[BreakGlassDraft, str | None, Origin]:
     """What was filled in, the code if one was typed, and where it began.
 
     Raises InvalidInput, naming the field, for what Slack's own checks let through.
@@ -119,7 +119,7 @@ def read_break_glass_form(view: Payload) -> tuple[Declaration, str | None, Origi
     except ValueError as error:
         raise InvalidInput("reason", "nothing is chosen", "Choose what it is.") from error
     duration = parse_duration(chosen(values, "duration"))
-    declared = Declaration(profile, reason_code, duration, typed(values, "justification"))
+    declared = BreakGlassDraft(profile, reason_code, duration, typed(values, "justification"))
     return (
         declared,
         typed(values, mfa.FIELD).strip() or None,
@@ -162,7 +162,7 @@ def _code_field(offers: Sequence[BreakGlassOffer]) -> Block:
     )
 
 
-def _begun_text(begun: Declaration | None, replaced: Request | None) -> str:
+def _begun_text(begun: BreakGlassDraft | None, replaced: Request | None) -> str:
     if begun is not None:
         return begun.justification
     return replaced.justification if replaced is not None else ""

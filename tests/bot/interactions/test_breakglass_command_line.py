@@ -16,7 +16,7 @@ from bot.interactions.commands.breakglass import (
     parse_break_glass,
 )
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList
-from bot.views.break_glass.form import Declaration
+from bot.views.break_glass.form import BreakGlassDraft
 from bot.views.break_glass.list import BreakGlassListKind
 from core.break_glass import EventId, ReasonCode
 from core.errors import InvalidInput
@@ -39,15 +39,15 @@ ID = "0123456789abcdef"
         ("Reviews 2", ShowList(BreakGlassListKind.REVIEWS, 2)),
         (f"close {ID} it is up again", CloseEvent(EventId(ID), "it is up again")),
         (f"close `{ID.upper()}` it is up again", CloseEvent(EventId(ID), "it is up again")),
-        (f"prod incident 1h {WHY}", Declaration("prod", ReasonCode.INCIDENT, HOUR, WHY)),
-        (f"prod INCIDENT 90m {WHY}", Declaration("prod", ReasonCode.INCIDENT, 1.5 * HOUR, WHY)),
-        (f"prod incident 2 h {WHY}", Declaration("prod", ReasonCode.INCIDENT, 2 * HOUR, WHY)),
-        (f"prod recovery for 2h {WHY}", Declaration("prod", ReasonCode.RECOVERY, 2 * HOUR, WHY)),
-        (f"active incident 1h {WHY}", Declaration("active", ReasonCode.INCIDENT, HOUR, WHY)),
-        (f"close security 1h {WHY}", Declaration("close", ReasonCode.SECURITY, HOUR, WHY)),
+        (f"prod incident 1h {WHY}", BreakGlassDraft("prod", ReasonCode.INCIDENT, HOUR, WHY)),
+        (f"prod INCIDENT 90m {WHY}", BreakGlassDraft("prod", ReasonCode.INCIDENT, 1.5 * HOUR, WHY)),
+        (f"prod incident 2 h {WHY}", BreakGlassDraft("prod", ReasonCode.INCIDENT, 2 * HOUR, WHY)),
+        (f"prod recovery for 2h {WHY}", BreakGlassDraft("prod", ReasonCode.RECOVERY, 2 * HOUR, WHY)),
+        (f"active incident 1h {WHY}", BreakGlassDraft("active", ReasonCode.INCIDENT, HOUR, WHY)),
+        (f"close security 1h {WHY}", BreakGlassDraft("close", ReasonCode.SECURITY, HOUR, WHY)),
         (
             "prod incident 1h &lt;!channel&gt; &amp; <@U0ANN|ann> <https://x.example|x.example>, it is down",
-            Declaration("prod", ReasonCode.INCIDENT, HOUR, "<!channel> & @ann x.example, it is down"),
+            BreakGlassDraft("prod", ReasonCode.INCIDENT, HOUR, "<!channel> & @ann x.example, it is down"),
         ),
     ],
 )
@@ -92,7 +92,7 @@ def test_the_line_that_is_advised_is_understood() -> None:
     with pytest.raises(InvalidInput) as mistake:
         parse_break_glass(f"prod 1h incident {WHY}")
     advised = mistake.value.fix.removeprefix("Write /breakglass ")
-    assert parse_break_glass(advised) == Declaration("prod", ReasonCode.INCIDENT, HOUR, WHY)
+    assert parse_break_glass(advised) == BreakGlassDraft("prod", ReasonCode.INCIDENT, HOUR, WHY)
 
 
 words = st.sampled_from(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from bot.views.break_glass.form import (
     FIELDS,
+    BreakGlassDraft,
     BreakGlassOffer,
-    Declaration,
     Origin,
     break_glass_form,
     read_break_glass_form,
@@ -49,7 +49,7 @@ def values_of(field: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("needs_code", [True, False])
 def test_slack_takes_the_form_at_the_longest_inputs(count: int, *, needs_code: bool) -> None:
     offers = [an_offer(f"{'p' * 76}-{number:03d}", needs_code=needs_code) for number in range(count)]
-    begun = Declaration(offers[-1].profile, ReasonCode.OTHER, timedelta(minutes=37), "x" * JUSTIFICATION_LENGTH[1])
+    begun = BreakGlassDraft(offers[-1].profile, ReasonCode.OTHER, timedelta(minutes=37), "x" * JUSTIFICATION_LENGTH[1])
     form = break_glass_form(offers, Origin(ChannelId("C" * 32), RequestId("0" * 16)), begun=begun, replaced=a_request())
     check_view(form, "modal")
     assert set(fields_of(form)) <= set(FIELDS)
@@ -75,7 +75,7 @@ def test_a_code_is_asked_for_where_it_is_needed() -> None:
 
 def test_what_was_typed_already_stands_in_the_form() -> None:
     offers = [an_offer(f"p{number}") for number in range(150)]
-    begun = Declaration("p149", ReasonCode.SECURITY, timedelta(minutes=45), WHY)
+    begun = BreakGlassDraft("p149", ReasonCode.SECURITY, timedelta(minutes=45), WHY)
     fields = fields_of(break_glass_form(offers, NOWHERE, begun=begun))
     assert fields["profile"]["element"]["initial_option"]["value"] == "p149"
     assert fields["reason"]["element"]["initial_option"]["value"] == "security"
@@ -84,7 +84,7 @@ def test_what_was_typed_already_stands_in_the_form() -> None:
 
 
 def test_a_length_that_nobody_may_have_gives_way_to_the_longest() -> None:
-    begun = Declaration("prod", ReasonCode.INCIDENT, 4 * HOUR, WHY)
+    begun = BreakGlassDraft("prod", ReasonCode.INCIDENT, 4 * HOUR, WHY)
     fields = fields_of(break_glass_form([an_offer(longest=timedelta(minutes=10))], NOWHERE, begun=begun))
     assert values_of(fields["duration"]) == ["10m"]
 
@@ -112,7 +112,7 @@ def test_what_was_filled_in_is_read_back_with_where_it_began() -> None:
         break_glass_form([an_offer(needs_code=True)], origin),
         profile="prod", reason="incident", duration="1h", justification=WHY, code=" 123 456 ",
     )  # fmt: skip
-    assert read_break_glass_form(view) == (Declaration("prod", ReasonCode.INCIDENT, HOUR, WHY), "123 456", origin)
+    assert read_break_glass_form(view) == (BreakGlassDraft("prod", ReasonCode.INCIDENT, HOUR, WHY), "123 456", origin)
 
 
 def test_an_error_is_told_only_in_a_field_that_the_form_has() -> None:
