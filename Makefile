@@ -13,11 +13,15 @@ LINKED := .venv/.linked-$(VERSION)
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check -qq
 
-.PHONY: test check bench playground picture lock clean
+.PHONY: test texts check bench playground picture lock clean
 .DELETE_ON_ERROR:
 
 test: $(LINKED)
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
+
+# Every sentence that people read, written anew into tests/texts/texts.txt. Read its diff before you commit it.
+texts: $(LINKED)
+	@COUNTERSIGN_UPDATE_TEXTS=1 $(BIN)/python -m pytest -q tests/texts
 
 check: $(LINKED)
 	@$(BIN)/ruff format --check --quiet .

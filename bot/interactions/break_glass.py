@@ -34,7 +34,14 @@ from bot.views.break_glass.follow_up_forms import (
 )
 from bot.views.break_glass.form import CALLBACK, Declaration, Origin, fields_of, read_break_glass_form
 from bot.views.break_glass.list import HELP, NEWER, OLDER, BreakGlassListKind
-from bot.views.break_glass.replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
+from bot.views.break_glass.replies import (
+    NOT_DECLARED_YET,
+    closed,
+    declared,
+    refuse_other_requester,
+    review_recorded,
+    without_store,
+)
 from bot.views.break_glass.timeline import timeline
 from bot.views.home import BREAK
 from bot.views.pagination import read_page_button
@@ -236,11 +243,7 @@ class BreakGlassInteractions:
             replaced = self._stores.requests.get(request_id)
         person = self._known(interaction)
         if replaced is not None and replaced.requester != person.id:
-            raise InvalidInput(
-                "request",
-                "only the requester can replace a request by break-glass",
-                f"To declare it yourself, type {BREAK_GLASS}.",
-            )
+            refuse_other_requester()
         return self._lists.form(person, Origin(instead_of=request_id), replaced=replaced)
 
     def _known(self, interaction: Interaction) -> Actor:

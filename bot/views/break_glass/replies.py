@@ -6,13 +6,14 @@ Invariant: nothing here says that access was given unless the store has said so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NoReturn
 
+from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import Message, code, context, countdown, mention, moment, mrkdwn, user_text
 from bot.views.break_glass.card import VERDICTS
 from bot.views.replies import reply
 from core.break_glass import BreakGlassEvent, EventStatus
-from core.errors import StoreError, StoreUnavailable
+from core.errors import InvalidInput, StoreError, StoreUnavailable
 
 NOTHING_TO_DECLARE: Final = (
     "There is nothing that you may break the glass for: no break-glass rule of the policy names you. In an emergency, "
@@ -64,3 +65,12 @@ def without_store(error: StoreError, fallbacks: Sequence[str]) -> Message:
     if not fallbacks:
         blocks.append(mrkdwn(_ANOTHER_WAY))
     return Message(text=line, blocks=tuple(blocks))
+
+
+def refuse_other_requester() -> NoReturn:
+    """Say that a request is replaced by its requester only. Raises InvalidInput."""
+    raise InvalidInput(
+        "request",
+        "only the requester can replace a request by break-glass",
+        f"To declare it yourself, type {BREAK_GLASS}.",
+    )
