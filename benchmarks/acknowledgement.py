@@ -16,7 +16,7 @@ from typing import Final
 
 from benchmarks.pressing import PER_SECOND, STALL_SECONDS, Bench, Pressed, a_bench
 from benchmarks.results import Goal, Section, Size, Table
-from bot.views.replies import NOT_RECORDED_YET, TOO_BUSY
+from bot.views.replies import NOT_RECORDED_YET, OVERLOADED
 from localslack.answer import Answer
 
 _WITHOUT_SLACK_SECONDS: Final = 0.25
@@ -24,7 +24,7 @@ _SLACKS_PATIENCE_SECONDS: Final = 3.0
 _SMALL_QUEUE: Final = 60
 _TELLING_SECONDS: Final = 30.0
 _APPROVED: Final = "Approved."
-_UNREACHABLE: Final = "The store cannot be reached"
+_UNREACHABLE: Final = "The store can't be reached"
 """What bot.views.replies says when the store gave up by itself: nothing was changed."""
 
 
@@ -171,7 +171,7 @@ def _press_without_store(bench: Bench) -> _Stalled:
     asked = bench.ask(int(PER_SECOND * STALL_SECONDS))
     clicks = [bench.approver_of(request) for request in asked]
     bench.settle()
-    sayings = (_APPROVED, TOO_BUSY, _UNREACHABLE, NOT_RECORDED_YET)
+    sayings = (_APPROVED, OVERLOADED, _UNREACHABLE, NOT_RECORDED_YET)
     before = [bench.told(words) for words in sayings]
     with ThreadPoolExecutor(1) as presser:
         with bench.stalled_store():

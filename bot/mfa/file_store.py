@@ -1,7 +1,7 @@
 """Secrets in a file of one host, for the embedded store.
 
-Invariant: the file is readable by its owner alone, or it is not read at all. It is replaced as a whole, so that a
-crash leaves the old one or the new one.
+Invariant: the file is read only if nobody but its owner can read it. It is replaced as a whole, so a crash leaves the
+old one or the new one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class _Kept(BaseModel):
-    """What the file holds."""
+    """The content of the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -34,29 +34,29 @@ class _Kept(BaseModel):
 
 
 class SecretFile:
-    """The Secrets in a JSON file, which is made for the first person. Safe for threads and processes of one host."""
+    """The Secrets in a JSON file, created with the first person. Safe for threads and processes of one host."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def find(self, person: UserId) -> SecretStr | None:
-        """One person's secret. The file is read each time, so that whoever is removed is refused at once."""
+        """One person's secret. The file is read each time, so that a removal takes effect immediately."""
         return self._read().get(person)
 
     def put(self, person: UserId, secret: SecretStr, *, is_replacing: bool) -> None:
-        """Keep a secret."""
+        """Store a secret."""
         with self._changing() as secrets:
             if person in secrets and not is_replacing:
                 raise already_enrolled(person)
             secrets[person] = secret
 
     def remove(self, person: UserId) -> bool:
-        """Forget a secret."""
+        """Delete a secret."""
         with self._changing() as secrets:
             return secrets.pop(person, None) is not None
 
     def people(self) -> tuple[UserId, ...]:
-        """Who has a secret."""
+        """The people with a secret."""
         return tuple(sorted(self._read()))
 
     def _read(self) -> dict[UserId, SecretStr]:
@@ -67,24 +67,24 @@ class SecretFile:
         except FileNotFoundError:
             return {}
         except (ValidationError, InvalidInput, UnicodeDecodeError) as error:
-            problem = f"{self._path} is not a file of second factors"
-            raise StoreMisconfigured(problem, "Restore it, or move it away and enrol everybody again") from error
+            problem = f"{self._path} isn't an MFA secrets file"
+            raise StoreMisconfigured(problem, "Restore it, or move it away and enrol everyone again") from error
         except OSError as error:
             raise self._unusable(error) from error
 
     def _refuse_shared(self, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
-            raise StoreMisconfigured(f"{self._path} is not a file", "Name another one")
+            raise StoreMisconfigured(f"{self._path} isn't a regular file", "Use another path")
         if found.st_mode & _OTHERS:
             mode = stat.S_IMODE(found.st_mode)
             raise StoreMisconfigured(
-                f"{self._path} has the mode {mode:04o}, so that others on this host may read everybody's second factor",
+                f"{self._path} has mode {mode:04o}, so other users on this host can read everyone's MFA secret",
                 f"Run: chmod 600 {self._path}",
             )
 
     @contextmanager
     def _changing(self) -> Iterator[dict[UserId, SecretStr]]:
-        """The secrets, to be changed; written when the block ends, while nobody else changes them."""
+        """The secrets, to be changed under a lock; written when the block ends."""
         try:
             folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
@@ -102,7 +102,7 @@ class SecretFile:
 
     def _write(self, secrets: dict[UserId, SecretStr]) -> None:
         text = json.dumps({"secrets": {person: each.get_secret_value() for person, each in sorted(secrets.items())}})
-        # mkstemp gives the mode 0600 from the first moment on.
+        # mkstemp creates the file with mode 0600.
         number, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:
             with os.fdopen(number, "w", encoding="utf-8") as file:
@@ -116,5 +116,5 @@ class SecretFile:
 
     def _unusable(self, error: OSError) -> StoreMisconfigured:
         return StoreMisconfigured(
-            f"{self._path} cannot be used: {error.strerror}", "Check that this process may read and write it"
+            f"{self._path} can't be used: {error.strerror}", "Check that this process can read and write it"
         )

@@ -1,7 +1,7 @@
-"""Where people's secrets are kept: a file of one host, or the SSM Parameter Store of AWS.
+"""Where people's MFA secrets are kept: a file on one host, or the SSM Parameter Store of AWS.
 
-Invariant: whoever can read these secrets can make anybody's codes; so they are kept apart from the records, and only
-one of them is read at a time. A place that is not understood opens nothing.
+Invariant: a secret is enough to generate a person's codes, so secrets are kept apart from the records and read one at a
+time. A location that isn't understood opens nothing.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class Secrets(Protocol):
         ...
 
     def put(self, person: UserId, secret: SecretStr, *, is_replacing: bool) -> None:
-        """Keep a secret. Raises InvalidInput when there is one already, unless it is to be replaced; as `find`, too."""
+        """Store a secret. Raises InvalidInput when there is one already, unless `is_replacing`; and like `find`."""
         ...
 
     def remove(self, person: UserId) -> bool:
-        """Forget a secret; False: there was none. Raises like `find`."""
+        """Delete a secret; False: there was none. Raises like `find`."""
         ...
 
     def people(self) -> tuple[UserId, ...]:
-        """Who has a secret, in order. Raises like `find`."""
+        """The people with a secret, in order. Raises like `find`."""
         ...
 
 
@@ -51,7 +51,7 @@ class FileLocation:
 
 @dataclass(frozen=True, slots=True)
 class ParameterLocation:
-    """A region, and the path under which each person has a parameter; for tests the address of another SSM."""
+    """A region, and the path under which each person has a parameter; for tests, the address of another SSM."""
 
     region: str
     path: str
@@ -63,24 +63,26 @@ def read_location(text: str) -> FileLocation | ParameterLocation:
     try:
         parts = urlsplit(text)
     except ValueError as error:
-        raise InvalidInput("mfa secrets", f"{text!r:.200} is no place for secrets", _FIX) from error
+        raise InvalidInput("mfa secrets", f"{text!r:.200} isn't a location for MFA secrets", _FIX) from error
     if parts.scheme == "ssm":
         if not _REGION.fullmatch(parts.netloc):
-            raise InvalidInput("mfa secrets", f"{parts.netloc!r:.60} is not an AWS region", _FIX)
+            raise InvalidInput("mfa secrets", f"{parts.netloc!r:.60} isn't an AWS region", _FIX)
         path = parts.path.rstrip("/")
         # SSM refuses names that begin with these two.
         if not _PARAMETERS.fullmatch(path) or path.lower().startswith(("/aws", "/ssm")):
-            raise InvalidInput("mfa secrets", f"{parts.path!r:.60} cannot be a path of parameters", _FIX)
+            raise InvalidInput("mfa secrets", f"{parts.path!r:.60} can't be a parameter path", _FIX)
         return ParameterLocation(parts.netloc, path, _read_endpoint(parts.query))
     if parts.scheme or not text.strip() or "\0" in text or text.endswith("/"):
-        raise InvalidInput("mfa secrets", f"{text!r:.200} names no file", _FIX)
+        raise InvalidInput("mfa secrets", f"{text!r:.200} isn't a file path", _FIX)
     return FileLocation(text)
 
 
 def already_enrolled(person: UserId) -> InvalidInput:
-    """The error that says that somebody has a secret already."""
+    """The error for a person who has a secret already."""
     return InvalidInput(
-        "user", f"{person} has a second factor already", "With --replace they get a new one, and the old one ends."
+        "user",
+        f"{person} is already enrolled for MFA",
+        "With --replace they get a new secret, and the old one stops working.",
     )
 
 
@@ -89,5 +91,5 @@ def _read_endpoint(query: str) -> str | None:
     if not options:
         return None
     if len(options) > 1 or options[0][0] != "endpoint_url" or not _ENDPOINT.fullmatch(options[0][1]):
-        raise InvalidInput("mfa secrets", f"{query!r:.60} is not one endpoint_url", _FIX)
+        raise InvalidInput("mfa secrets", f"{query!r:.60} isn't a single endpoint_url", _FIX)
     return options[0][1]

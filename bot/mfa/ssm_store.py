@@ -1,7 +1,7 @@
 """Secrets in the SSM Parameter Store of AWS, each a SecureString under one path.
 
-Invariant: what goes wrong at AWS is told as one of `core.errors`, without any value; and it is told in time for an
-answer within Slack's three seconds.
+Invariant: an error of AWS becomes one of `core.errors`, without any value, in time for a reply within Slack's three
+seconds.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from core.errors import StoreMisconfigured, StoreUnavailable
 
 CONNECT_TIMEOUT_SECONDS: Final = 0.5
 REPLY_TIMEOUT_SECONDS: Final = 0.7
-TRIES: Final = 2
+ATTEMPTS: Final = 2
 _SERVER_ERROR: Final = 500
-_PASSING: Final = frozenset({"ThrottlingException", "RequestLimitExceeded", "InternalServerError"})
+_TRANSIENT: Final = frozenset({"ThrottlingException", "RequestLimitExceeded", "InternalServerError"})
 
 
 class SecretParameters:
@@ -37,37 +37,37 @@ class SecretParameters:
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=REPLY_TIMEOUT_SECONDS,
-            retries={"total_max_attempts": TRIES, "mode": "standard"},
+            retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
         )
         session = boto3.session.Session()
         client = session.client("ssm", region_name=location.region, endpoint_url=location.endpoint_url, config=config)
         return cls(client, location.path)
 
     def find(self, person: UserId) -> SecretStr | None:
-        """One person's secret. It is asked for each time, so that whoever is removed is refused at once."""
+        """One person's secret. It is looked up each time, so that a removal takes effect immediately."""
         answer = self._call("get_parameter", "ParameterNotFound", Name=self._name(person), WithDecryption=True)
         return None if answer is None else SecretStr(str(answer["Parameter"]["Value"]))
 
     def put(self, person: UserId, secret: SecretStr, *, is_replacing: bool) -> None:
-        """Keep a secret."""
+        """Store a secret."""
         answer = self._call(
             "put_parameter",
             "ParameterAlreadyExists",
             Name=self._name(person),
             Value=secret.get_secret_value(),
             Type="SecureString",
-            Description="The second factor of a person, for breaking the glass with Countersign",
+            Description="MFA secret of a person, for break-glass with Countersign",
             Overwrite=is_replacing,
         )
         if answer is None:
             raise already_enrolled(person)
 
     def remove(self, person: UserId) -> bool:
-        """Forget a secret."""
+        """Delete a secret."""
         return self._call("delete_parameter", "ParameterNotFound", Name=self._name(person)) is not None
 
     def people(self) -> tuple[UserId, ...]:
-        """Who has a secret. No value is decrypted for this."""
+        """The people with a secret. No value is decrypted for this."""
         names: list[str] = []
         start: dict[str, str] = {}
         while True:
@@ -89,12 +89,12 @@ class SecretParameters:
             if code == expected:
                 return None
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if code in _PASSING or status >= _SERVER_ERROR:
-                raise StoreUnavailable(f"the second factors: {code}") from error
+            if code in _TRANSIENT or status >= _SERVER_ERROR:
+                raise StoreUnavailable(f"the MFA secrets: {code}") from error
             raise StoreMisconfigured(
-                f"AWS does not let this process use the parameters under {self._path}: {code}",
+                f"AWS doesn't let this process use the parameters under {self._path}: {code}",
                 "Check the credentials and the IAM policy; see docs/operators.md",
             ) from error
         except BotoCoreError as error:
-            raise StoreUnavailable(f"the second factors: {type(error).__name__}") from error
+            raise StoreUnavailable(f"the MFA secrets: {type(error).__name__}") from error
         return answer

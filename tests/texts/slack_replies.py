@@ -15,7 +15,7 @@ from bot.slack import directory, membership
 from bot.views import replies
 from bot.views.break_glass import replies as break_glass_replies
 from bot.views.break_glass.list import BreakGlassListKind
-from bot.views.pagination import read_page_button
+from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
 from core.errors import InvalidInput, StoreMisconfigured, StoreUnavailable
 from core.request import Request
@@ -82,7 +82,9 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
 _BUTTONS: Final[dict[str, Callable[[], object]]] = {
     "a payload of nobody": lambda: interaction.read_interaction({}, {}),
     "a button without an id": lambda: interaction.read_pressed_id({"value": "nothing"}),
-    "a page that no list has": lambda: read_page_button(BreakGlassListKind, "active:0", "Type `/breakglass active`."),
+    "a page that no list has": lambda: read_page_button(
+        BreakGlassListKind, "active:0", one_of("/breakglass active", "/breakglass reviews")
+    ),
     "another's request": break_glass_replies.refuse_other_requester,
 }
 

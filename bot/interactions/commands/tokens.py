@@ -1,6 +1,6 @@
-"""The words of a slash command: as they were typed, one after the other, and the durations among them.
+"""The words of a slash command, one after the other, the durations among them, and commands to suggest instead.
 
-Invariant: what somebody typed comes out as they typed it, not as Slack wrapped it.
+Invariant: what a person typed comes out as they typed it, not as Slack wrapped it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from typing import Final
 
 from bot.views.block_kit import shorten
 from bot.views.pagination import MAX_PAGES
+from core.duration import parse_duration
+from core.errors import InvalidInput
 
-SHOWN: Final = 100
-"""How much of what somebody typed is said back to them."""
+MAX_QUOTED: Final = 100
+"""How much of one word or part is quoted back."""
+MAX_SUGGESTED: Final = 1000
+"""How much of the last part of a suggested command is shown: the longest justification fits."""
 
 _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">"}
 _ENTITY = re.compile(r"&(amp|lt|gt);")
@@ -22,7 +26,7 @@ _WORD = re.compile(r"\s*(\S+)\s*")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _UNIT = re.compile(r"d|h|m|s|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?", re.IGNORECASE)
 _NEARLY = re.compile(rf"-?([0-9]{{1,6}})\s*({_UNIT.pattern})", re.IGNORECASE)
-LENGTH = re.compile(r"(?:[0-9]{1,6}[dhms])+", re.IGNORECASE)
+DURATION = re.compile(r"(?:[0-9]{1,6}[dhms])+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class OpenForm:
 
 @dataclass(frozen=True, slots=True)
 class ShowHelp:
-    """Say what can be typed."""
+    """Show what can be typed."""
 
 
 def unescape(text: str) -> str:
@@ -40,7 +44,7 @@ def unescape(text: str) -> str:
 
     A mention reads `@name` or `#name`. It becomes plain text, which mentions nobody.
     """
-    # In one pass: a person's own `&lt;` must not turn into a bracket that is then read as Slack's.
+    # In one pass: a person's own `&lt;` must not become a bracket that is then read as Slack's.
     return _ESCAPED.sub(_typed, text)
 
 
@@ -63,20 +67,20 @@ def _typed(match: re.Match[str]) -> str:
 
 
 def _link(target: str, label: str) -> str:
-    # Slack links `example.com` by itself; a label that says something else than its target is shown with the target.
+    # Slack links `example.com` automatically; a label that differs from its target is shown with the target.
     if not label or label == target:
         return target
     return label if target.partition(":")[2].removeprefix("//").rstrip("/") == label else f"{label} ({target})"
 
 
 def take_duration(text: str) -> tuple[str, str]:
-    """The words that stand where the duration belongs, and what follows them: `2h`, `2 h`, `for 2h`."""
+    """The words where the duration belongs, and what follows them: `2h`, `2 h`, `for 2h`."""
     word, rest = split_word(text)
-    return take_length(rest) if word.lower() == "for" and rest[:1].isdigit() else take_length(text)
+    return take_one_duration(rest) if word.lower() == "for" and rest[:1].isdigit() else take_one_duration(text)
 
 
-def take_length(text: str) -> tuple[str, str]:
-    """A length of time at the beginning, also one in two words such as `2 h`, and what follows it."""
+def take_one_duration(text: str) -> tuple[str, str]:
+    """A duration at the beginning, also one in two words such as `2 h`, and what follows it."""
     word, rest = split_word(text)
     unit, after = split_word(rest)
     if _NUMBER.fullmatch(word) and _UNIT.fullmatch(unit):
@@ -85,20 +89,37 @@ def take_length(text: str) -> tuple[str, str]:
 
 
 def suggest_duration(written: str) -> str:
-    """The duration that was meant, for the advice: `2h` for `2 hours`."""
+    """The duration that was meant, to suggest it: `2h` for `2 hours`."""
     nearly = _NEARLY.fullmatch(written)
-    return f"{nearly[1]}{nearly[2][0].lower()}" if nearly and int(nearly[1]) else "2h"
+    meant = f"{nearly[1]}{nearly[2][0].lower()}" if nearly else ""
+    try:
+        parse_duration(meant)
+    except InvalidInput:
+        return "2h"
+    return meant
 
 
 def read_page(text: str) -> int | None:
-    """The number of a page that a list may have; None: it is none."""
+    """The number of a page that a list can have; None for anything else."""
     page = int(text) if _NUMBER.fullmatch(text) else 0
     return page if 1 <= page <= MAX_PAGES else None
 
 
 def quoted(text: str) -> str:
-    """What somebody typed, said back to them."""
-    return f'"{shorten(text, SHOWN)}"'
+    """What the person typed, as code."""
+    return f"`{shorten(_as_code(text), MAX_QUOTED)}`"
+
+
+def suggest(*words: str, is_example: bool = False) -> str:
+    """A command to send instead, as code on a line of its own; an example where words of the person are missing."""
+    *head, last = map(_as_code, words)
+    line = " ".join([*(shorten(each, MAX_QUOTED) for each in head), shorten(last, MAX_SUGGESTED)])
+    return f"{'For example' if is_example else 'Send this instead'}:\n`{line}`"
+
+
+def _as_code(text: str) -> str:
+    # A backtick would end the code.
+    return " ".join(text.replace("`", "'").split())
 
 
 def split_word(text: str) -> tuple[str, str]:

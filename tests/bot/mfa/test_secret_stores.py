@@ -110,17 +110,17 @@ def test_a_file_that_others_may_touch_is_not_read(file: Path, mode: int, use: Ca
 def test_a_file_of_something_else_is_refused_and_not_shown(file: Path, content: str) -> None:
     file.write_bytes(content.encode(errors="surrogateescape"))
     file.chmod(0o600)
-    with pytest.raises(StoreMisconfigured, match="is not a file of second factors"):
+    with pytest.raises(StoreMisconfigured, match="isn't an MFA secrets file"):
         open_secrets(str(file)).find(ANN)
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(StoreMisconfigured, match="cannot be used"):
+    with pytest.raises(StoreMisconfigured, match="can't be used"):
         open_secrets(str(tmp_path)).find(ANN)
 
 
 def test_a_folder_that_is_missing_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(StoreMisconfigured, match="cannot be used"):
+    with pytest.raises(StoreMisconfigured, match="can't be used"):
         open_secrets(str(tmp_path / "missing" / "mfa.json")).put(ANN, FIRST, is_replacing=False)
 
 
@@ -177,7 +177,7 @@ def test_without_an_answer_nobody_is_let_in(aws_environment: None) -> None:
     del aws_environment
     # Nothing listens on this port of this machine.
     secrets = SecretParameters.open(ParameterLocation(REGION, "/countersign/mfa", "http://127.0.0.1:9"))
-    with pytest.raises(StoreUnavailable, match="second factors"):
+    with pytest.raises(StoreUnavailable, match="MFA secrets"):
         secrets.find(ANN)
 
 
