@@ -17,7 +17,7 @@ TEST_ENVIRONMENT := $(VENV)/.linked-$(VERSION)
 PLAYGROUND_ENVIRONMENT := .venv-playground/.linked-$(VERSION)
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: test test-newest check bench playground picture lock clean
+.PHONY: test test-newest texts check bench playground picture lock clean
 .DELETE_ON_ERROR:
 
 test: $(TEST_ENVIRONMENT)
@@ -34,6 +34,10 @@ test-newest:
 	@set -- $(NEWEST); if [ $$# = 0 ]; then echo 'No Python newer than $(VERSION) is here; nothing to test on it'; else \
 		echo "Testing on Python $$1"; $(MAKE) --no-print-directory test \
 			PYTHON="$$2" VENV=".cache/venv-$$1" PYTEST_ARGS='$(QUICK_TESTS)'; fi
+
+# Every sentence that people read, written anew into tests/texts/texts.txt. Read its diff before you commit it.
+texts: $(TEST_ENVIRONMENT)
+	@COUNTERSIGN_UPDATE_TEXTS=1 $(BIN)/python -m pytest -q tests/texts
 
 check: $(TEST_ENVIRONMENT)
 	@$(BIN)/ruff format --check --quiet .

@@ -16,7 +16,7 @@ from typing import Final
 
 from benchmarks.clicks import PER_SECOND, STALL_SECONDS, ClickHarness, TimedClick, click_harness
 from benchmarks.results import Goal, ResultTable, Section, Size
-from bot.views.replies import NOT_RECORDED_YET, TOO_BUSY
+from bot.views.replies import NOT_RECORDED_YET, OVERLOADED
 from localslack.answer import Answer
 
 _MAX_WITHOUT_SLACK_SECONDS: Final = 0.25
@@ -24,7 +24,7 @@ _SLACK_TIMEOUT_SECONDS: Final = 3.0
 _SMALL_QUEUE: Final = 60
 _REPLIES_TIMEOUT_SECONDS: Final = 30.0
 _APPROVED: Final = "Approved."
-_UNREACHABLE: Final = "The store cannot be reached"
+_UNREACHABLE: Final = "The store can't be reached"
 """What bot.views.replies says when the store gave up by itself: nothing was changed."""
 _HEADINGS: Final = ("over", "click", "clicks", "p50", "p99", "longest", "p50 / empty listener", "failed")
 _STALLED_HEADINGS: Final = (
@@ -174,7 +174,7 @@ def _click_without_store(harness: ClickHarness) -> _Stalled:
     asked = harness.ask(int(PER_SECOND * STALL_SECONDS))
     clicks = [harness.approval_of(request) for request in asked]
     harness.settle()
-    texts = (_APPROVED, TOO_BUSY, _UNREACHABLE, NOT_RECORDED_YET)
+    texts = (_APPROVED, OVERLOADED, _UNREACHABLE, NOT_RECORDED_YET)
     before = [harness.count_replies(text) for text in texts]
     with ThreadPoolExecutor(1) as pool:
         with harness.stalled_store():

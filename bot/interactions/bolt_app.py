@@ -1,7 +1,7 @@
 """The Bolt app: how a payload reaches one of our listeners, and what answers it when none does.
 
 Invariant: building it calls Slack for nothing. Every payload is answered: one that isn't Slack's with 400, one of
-another version of our app with words, and a bug with words where Slack can show them.
+another version of our app with a notice, and a bug with a notice where Slack can show one.
 """
 
 from __future__ import annotations
@@ -76,11 +76,11 @@ def build_app(client: WebClient, installation: Installation, signing_secret: str
 
 
 def answer_unknown(app: App, replies: ReplySender) -> None:
-    """Answer buttons and forms that an older or newer version made. To be called after all listeners are registered."""
+    """Answer buttons and forms of another version. To be called after all listeners are registered."""
 
     def on_unknown_action(ack: Ack, body: Payload, context: Payload) -> None:
         ack()
-        replies.tell(read_interaction(body, context), reply(OUT_OF_DATE))
+        replies.reply(read_interaction(body, context), reply(OUT_OF_DATE))
 
     def on_unknown_view(ack: Ack) -> None:
         ack(response_action="update", view=notice(reply(OUT_OF_DATE)))

@@ -1,7 +1,7 @@
 """Break-glass in Slack: the command, the forms, and the buttons of cards and lists.
 
-Invariant: each listener reads a click and makes one service call, through the Responder. What a button means is decided
-from the record; and nobody is told that they have access unless the store has said so.
+Invariant: each listener reads an interaction and makes one service call, through the responder. What a button means is
+decided from the record; and nobody is told that they have access unless the store has said so.
 """
 
 from __future__ import annotations
@@ -38,10 +38,17 @@ from bot.views.break_glass.follow_up_forms import (
 )
 from bot.views.break_glass.form import CALLBACK, BreakGlassDraft, Origin, fields_of, read_break_glass_form
 from bot.views.break_glass.list import HELP, NEWER, OLDER, BreakGlassListKind
-from bot.views.break_glass.replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
+from bot.views.break_glass.replies import (
+    NOT_DECLARED_YET,
+    closed,
+    declared,
+    refuse_other_requester,
+    review_recorded,
+    without_store,
+)
 from bot.views.break_glass.timeline import timeline
 from bot.views.home import BREAK
-from bot.views.pagination import read_page_button
+from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import reply
 from bot.views.request.card import DECLARE_INSTEAD
 from core.actor import Actor, ChannelId, check_channel_id
@@ -74,7 +81,7 @@ class BreakGlassInteractions:
         self._directory = directory
 
     def register(self, app: App) -> None:
-        """Tell Bolt which payloads are ours."""
+        """Register our listeners with Bolt."""
         app.command(BREAK_GLASS)(self.on_command)
         app.action(BREAK)(self.on_break)
         app.action(DECLARE_INSTEAD)(self.on_instead)
@@ -94,7 +101,7 @@ class BreakGlassInteractions:
         if isinstance(typed, OpenForm):
             self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, Origin(channel)))
         elif isinstance(typed, BreakGlassDraft) and self._needs_code(interaction, typed.profile):
-            # A line has no place for a code: others may read it over somebody's shoulder for as long as it counts.
+            # A command line is no place for a code: others could read it while it is still valid.
             self._responder.open_form(
                 ack, interaction, lambda: self._form_for(interaction, Origin(channel), begun=typed)
             )
@@ -109,29 +116,29 @@ class BreakGlassInteractions:
         self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, Origin()))
 
     def on_instead(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Somebody cannot wait for the approvals of their request."""
+        """Break the glass instead: a person can't wait for the approvals of their request."""
         interaction = read_interaction(body, context)
         self._responder.open_form(
             ack, interaction, lambda: self._form_instead(interaction, RequestId(read_pressed_id(action)))
         )
 
     def on_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """The form was sent. The view's id marks the declaration, so that a second delivery declares nothing new."""
+        """The form was submitted. The view's id is the idempotency key: a second delivery declares nothing new."""
         interaction, view = read_interaction(body, context), get_dict(body, "view")
 
         def declare() -> Message:
-            wish, code, origin = read_break_glass_form(view)
-            return self._declare(interaction, wish, origin, key=interaction.view_id, code=code)
+            declaration, code, origin = read_break_glass_form(view)
+            return self._declare(interaction, declaration, origin, key=interaction.view_id, code=code)
 
         self._responder.respond_to_view(ack, interaction, declare, fields_of(view), not_yet=NOT_DECLARED_YET)
 
     def on_close(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Close was pressed: ask how it ended. Whether this person may close it is judged when that comes."""
+        """Close was clicked: ask how it ended. Whether this person may close it is judged on submission."""
         interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: close_form(_pressed_event(action)))
+        self._responder.open_form(ack, interaction, lambda: close_form(_event_of(action)))
 
     def on_close_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """A close came with its reason."""
+        """The close form was submitted."""
         interaction = read_interaction(body, context)
 
         def close() -> Message:
@@ -142,12 +149,12 @@ class BreakGlassInteractions:
         self._responder.respond_to_view(ack, interaction, close, CLOSE_FIELDS)
 
     def on_review(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Review was pressed: ask what was found. Whether this person may review it is judged when that comes."""
+        """Review was clicked: ask for the findings. Whether this person may review it is judged on submission."""
         interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: review_form(_pressed_event(action)))
+        self._responder.open_form(ack, interaction, lambda: review_form(_event_of(action)))
 
     def on_review_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """A review came."""
+        """The review form was submitted."""
         interaction = read_interaction(body, context)
 
         def review() -> Message:
@@ -161,24 +168,24 @@ class BreakGlassInteractions:
         self._responder.respond_to_view(ack, interaction, review, REVIEW_FIELDS)
 
     def on_timeline(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Timeline was pressed."""
+        """Timeline was clicked."""
         interaction = read_interaction(body, context)
 
         def show() -> Message:
-            return timeline(read_timeline(self._stores, self._policy, _pressed_event(action), self._actor(interaction)))
+            return timeline(read_timeline(self._stores, self._policy, _event_of(action), self._actor(interaction)))
 
         self._responder.respond_to_action(ack, interaction, show)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """More or Back was pressed under a list."""
+        """More or Back was clicked under a list."""
         interaction = read_interaction(body, context)
 
-        def turn() -> Message:
-            fix = f"Write {BREAK_GLASS} active or {BREAK_GLASS} reviews."
+        def show() -> Message:
+            fix = one_of(f"{BREAK_GLASS} active", f"{BREAK_GLASS} reviews")
             kind, page = read_page_button(BreakGlassListKind, get_str(action, "value"), fix)
             return self._lists.page(kind, self._actor(interaction), page)
 
-        self._responder.respond_with_page(ack, interaction, turn)
+        self._responder.respond_with_page(ack, interaction, show)
 
     def _answer(
         self, interaction: Interaction, typed: BreakGlassCommand | InvalidInput, channel: ChannelId | None
@@ -191,16 +198,16 @@ class BreakGlassInteractions:
             case CloseEvent(event_id, reason):
                 with about(_chain(event_id)):
                     return closed(self._service.close(event_id, self._actor(interaction), reason))
-            case BreakGlassDraft() as wish:
-                # A trigger belongs to one act of one person: the same act delivered twice has the same one.
-                return self._declare(interaction, wish, Origin(channel), key=interaction.trigger_id)
+            case BreakGlassDraft() as declaration:
+                # A trigger belongs to one command of one person: the same command delivered twice has the same one.
+                return self._declare(interaction, declaration, Origin(channel), key=interaction.trigger_id)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
 
     def _declare(
         self,
         interaction: Interaction,
-        wish: BreakGlassDraft,
+        declaration: BreakGlassDraft,
         origin: Origin,
         *,
         key: str | None,
@@ -209,17 +216,17 @@ class BreakGlassInteractions:
         def invoke() -> BreakGlassEvent:
             return self._service.invoke(
                 self._actor(interaction),
-                wish.profile,
-                wish.reason_code,
-                wish.justification,
-                wish.duration,
+                declaration.profile,
+                declaration.reason_code,
+                declaration.justification,
+                declaration.duration,
                 code=code,
                 instead_of=origin.instead_of,
                 declared_in=origin.channel,
                 idempotency_key=key or None,
             )
 
-        return self._or_without_store(wish.profile, lambda: declared(invoke()))
+        return self._or_without_store(declaration.profile, lambda: declared(invoke()))
 
     def _or_without_store(self, profile: str, declare: Callable[[], Message]) -> Message:
         try:
@@ -229,7 +236,7 @@ class BreakGlassInteractions:
             return without_store(error, self._policy.current().fallbacks_for(profile))
 
     def _needs_code(self, interaction: Interaction, profile: str) -> bool:
-        """Whether this person has to type a code; of somebody who is not known yet, whether anybody has to."""
+        """True when this person has to enter a code; for a person not looked up yet, when anybody has to."""
         person = self._directory.known(interaction.user_id)
         if person is None:
             return self._policy.current().may_need_code(profile)
@@ -241,19 +248,15 @@ class BreakGlassInteractions:
     def _form_instead(self, interaction: Interaction, request_id: RequestId) -> Block:
         replaced: Request | None = None
         with suppress(StoreError):
-            # Only its words are taken from it; whether it can be replaced is judged when the form comes.
+            # Only its justification is used; whether it can be replaced is judged on submission.
             replaced = self._stores.requests.get(request_id)
         person = self._known(interaction)
         if replaced is not None and replaced.requester != person.id:
-            raise InvalidInput(
-                "request",
-                "only the requester can replace a request by break-glass",
-                f"To declare it yourself, type {BREAK_GLASS}.",
-            )
+            refuse_other_requester()
         return self._lists.form(person, Origin(instead_of=request_id), replaced=replaced)
 
     def _known(self, interaction: Interaction) -> Actor:
-        # What is at hand is good enough for a form; somebody whom nobody looked up yet is asked for, for a second.
+        # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
         return self._directory.known(interaction.user_id) or self._actor(interaction)
 
     def _actor(self, interaction: Interaction) -> Actor:
@@ -261,14 +264,14 @@ class BreakGlassInteractions:
 
 
 def _read_channel(body: Payload) -> ChannelId | None:
-    """Where it was typed. What is no channel's id is nowhere: the declaration is worth more than its place."""
+    """The channel it was typed in; None for anything that isn't a channel id, as the declaration matters more."""
     try:
         return check_channel_id(get_str(body, "channel_id"))
     except CountersignError:
         return None
 
 
-def _pressed_event(action: Payload) -> EventId:
+def _event_of(action: Payload) -> EventId:
     return EventId(read_pressed_id(action))
 
 

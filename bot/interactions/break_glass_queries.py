@@ -1,6 +1,6 @@
-"""What one person gets to see of break-glass: what is live, what waits for their review, and what they may declare.
+"""The break-glass events that one person can see, and the profiles for which they can break the glass.
 
-Invariant: nobody is shown an event with which they have nothing to do: it is their own, or they may close or review it.
+Invariant: a person sees an event only if it is their own or they can close or review it.
 """
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Final
 
 from bot.interactions.list_pages import cut_page, home_section, iterate_pages
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import Block, Message
 from bot.views.break_glass.form import BreakGlassDraft, BreakGlassOffer, Origin, break_glass_form
-from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
+from bot.views.break_glass.list import NOTHING, BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.views.break_glass.replies import NOTHING_TO_DECLARE
 from bot.views.home import MAX_ROWS, HomeSection
 from bot.views.replies import notice, reply
@@ -25,11 +24,6 @@ from core.policy import PolicySource
 from core.policy.rules import Mfa
 from core.request import Request
 from core.stores.base import BreakGlassStore
-
-_SECTIONS: Final = (
-    (BreakGlassListKind.ACTIVE, "No glass is broken."),
-    (BreakGlassListKind.REVIEWS, "Nothing waits for your review."),
-)
 
 
 class BreakGlassQueries:
@@ -46,14 +40,16 @@ class BreakGlassQueries:
         return event_list_page(kind, shown, page=number, has_more=has_more, now=self._clock.now())
 
     def sections(self, person: Actor) -> tuple[HomeSection, ...]:
-        """What of it stands in the person's Home tab: nothing for somebody who never has to do with break-glass."""
+        """The sections of the person's Home tab; none for a person who can neither declare, close nor review."""
         now, sections = self._clock.now(), list[HomeSection]()
-        for kind, nothing in _SECTIONS:
+        for kind in BreakGlassListKind:
             rows = list(islice(self._rows(kind, person), MAX_ROWS + 1))
             if rows or self.may_declare(person):
                 command = f"{BREAK_GLASS} {kind}"
                 sections.append(
-                    home_section(kind.heading, rows, nothing, draw=lambda row: event_row(row, now), command=command)
+                    home_section(
+                        kind.heading, rows, NOTHING[kind], draw=lambda row: event_row(row, now), command=command
+                    )
                 )
         return tuple(sections)
 
@@ -65,14 +61,14 @@ class BreakGlassQueries:
         return bool(policy.declarable_profiles(person))
 
     def needs_code(self, person: Actor, profile: str) -> bool:
-        """True when this person has to type a code of their second factor, for which only a form has a place."""
+        """True when this person has to enter an MFA code, for which only the form has a field."""
         terms = self._policy.current().break_glass_terms_for(profile, person)
         return terms is not None and terms.mfa is Mfa.REQUIRED
 
     def form(
         self, person: Actor, origin: Origin, *, begun: BreakGlassDraft | None = None, replaced: Request | None = None
     ) -> Block:
-        """The form to break the glass, with what this person may declare, or a word that there is nothing."""
+        """The form to break the glass, with the profiles this person can declare, or a notice that there are none."""
         offers = tuple(self._offers(person))
         if replaced is not None:
             offers = tuple(offer for offer in offers if offer.profile == replaced.profile)
@@ -96,7 +92,7 @@ class BreakGlassQueries:
     def _rows(self, kind: BreakGlassListKind, person: Actor) -> Iterator[EventRow]:
         if kind is BreakGlassListKind.ACTIVE:
             return self._live(person)
-        # The longest overdue first: what came first waits the longest.
+        # The longest overdue first.
         return iter(sorted(self._to_review(person), key=lambda row: row.review_due))
 
     def _live(self, person: Actor) -> Iterator[EventRow]:

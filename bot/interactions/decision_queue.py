@@ -1,8 +1,8 @@
-"""Commit first, acknowledge then: where a click becomes a decision within Slack's three seconds.
+"""Commit first, then acknowledge: where an interaction becomes a decision within Slack's three seconds.
 
-Invariant: a person who was told that something is recorded was told so after it was committed. When the store has not
-answered in time, the acknowledgement says that nothing is known yet, and the outcome is told later; when too much
-waits already, it says that nothing was recorded. No third thing can happen to a click.
+Invariant: "recorded" is said only after the commit. When the store hasn't answered in time, the acknowledgement says
+that nothing is known yet, and the outcome follows later; when the queue is full, it says that nothing was recorded.
+There is no third case.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bot.observability.metrics import AnswerKind
 
 T = TypeVar("T")
 TIMEOUT_SECONDS: Final = 2.0
-"""How long to wait for the store; the rest of Slack's three seconds is for the way there and back."""
+"""How long to wait for the store; the rest of Slack's three seconds is for the network."""
 WORKERS: Final = 32
 MAX_WAITING: Final = 1000
 """At fifty clicks a second, the clicks of twenty seconds without a store."""
@@ -36,20 +36,20 @@ class Decided(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The store has not answered; the outcome is told when it is known."""
+    """The store hasn't answered; the outcome follows when it is known."""
 
     kind: ClassVar = AnswerKind.NOT_RECORDED_YET
 
 
 @dataclass(frozen=True, slots=True)
 class Overloaded:
-    """Too much waits already; nothing was begun."""
+    """The queue is full; nothing was started."""
 
     kind: ClassVar = AnswerKind.TOO_BUSY
 
 
 class DecisionQueue:
-    """Runs decisions on threads of its own, so that a slow store cannot keep Slack's clicks from being answered."""
+    """Runs decisions on its own threads, so that a slow store can't keep interactions from being answered."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class DecisionQueue:
         max_waiting: int = MAX_WAITING,
         on_answer: Callable[[AnswerKind], None] = lambda _: None,
     ) -> None:
-        """`on_answer` hears what each click could be told, for metrics; it neither waits nor raises."""
+        """`on_answer` gets the kind of each answer, for metrics; it neither waits nor raises."""
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="decision")
         self._room = threading.BoundedSemaphore(max_waiting)
         self._on_answer = on_answer
@@ -68,7 +68,7 @@ class DecisionQueue:
     ) -> Decided[T] | Pending | Overloaded:
         """Run `work`, and wait for it until two seconds after `received_at`, by the monotonic clock.
 
-        `work` turns what goes wrong into an outcome and does not raise. `tell_late` gets the outcome that came too
+        `work` turns what goes wrong into an outcome and does not raise. `on_late` gets the outcome that came too
         late for the acknowledgement, exactly once.
         """
         answer = self._decide(work, received_at, on_late)
@@ -89,6 +89,6 @@ class DecisionQueue:
         try:
             return Decided(future.result(timeout=max(0.0, received_at + TIMEOUT_SECONDS - time.monotonic())))
         except NotYet:
-            # A callback that is added to a finished future runs at once: the outcome is told either way.
+            # A callback added to a finished future runs at once: the outcome is delivered either way.
             future.add_done_callback(lambda done: on_late(done.result()))
             return Pending()

@@ -1,6 +1,6 @@
-"""Changes of people and user groups: what is remembered of them is forgotten, so that a right ends in seconds.
+"""Changes of people and user groups: cached answers about them are dropped, so that a right ends in seconds.
 
-Invariant: an event only makes the bot ask Slack again; nothing that it says is believed.
+Invariant: an event only makes the bot ask Slack again; nothing in it is trusted.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class DirectoryEvents:
         self._directory = directory
 
     def register(self, app: App) -> None:
-        """Tell Bolt which payloads are ours."""
+        """Register our listeners with Bolt."""
         app.event(USER_CHANGED)(self.on_user_change)
         app.event(GROUP_UPDATED)(self.on_group_updated)
 
     def on_user_change(self, ack: Ack, event: Payload) -> None:
-        """Somebody was changed: deactivated, say, or made a guest."""
+        """A person changed: they were deactivated, say, or made a guest."""
         ack()
         if (user_id := get_str(event, "user", "id")) is not None:
             self._directory.forget(user_id)

@@ -1,6 +1,6 @@
-"""The Home tab, drawn when somebody opens it and after each act in it.
+"""The Home tab, drawn when a person opens it and after each click in it.
 
-Invariant: only a verified member sees anything in it, and only what is theirs or waits for them.
+Invariant: only a verified member sees anything in it, and only what is theirs or is waiting for them.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ class HomeInteractions:
         self._clock = clock
 
     def register(self, app: App) -> None:
-        """Tell Bolt which payloads are ours."""
+        """Register our listeners with Bolt."""
         app.event(HOME_OPENED)(self.on_opened)
 
     def on_opened(self, ack: Ack, event: Payload) -> None:
-        """Somebody opened the tab; the event also comes for the Messages tab, which needs nothing."""
+        """A person opened the tab; the event also comes for the Messages tab, which needs nothing."""
         ack()
         user_id = get_str(event, "user")
         if user_id is not None and get_str(event, "tab") in {"home", None}:
             self.draw(user_id, hash_=get_str(event, "view", "hash"))
 
     def draw(self, user_id: str, outcome: Message | None = None, *, hash_: str | None = None) -> None:
-        """Draw somebody's tab soon; `outcome` stands on top of it."""
+        """Draw a person's tab soon, with `outcome` at its top."""
         self._replies.publish_home(user_id, lambda: self._view(user_id, outcome), hash_=hash_)
 
     def _view(self, user_id: str, outcome: Message | None) -> Block:
         try:
-            # The event does not say of which workspace the person is; Slack's answer about them does.
+            # The event doesn't say which workspace the person is from; Slack's answer about them does.
             person = self._directory.actor(user_id, None)
-            # What is live comes first: somebody may have to end it.
+            # Active break-glass comes first: it may have to be closed.
             sections = (*self._events.sections(person), *self._requests.sections(person))
         except CountersignError as error:
             return home_notice(explain(error, self._clock.now(), user_id))

@@ -1,7 +1,7 @@
-"""Who did what in Slack, read from the payload of a command, a press, a form or a shortcut.
+"""Who did what in Slack, read from the payload of an action, a view submission, a command or a shortcut.
 
-Invariant: nothing here is believed about records or rights. A click is a person's id and the ways to answer; a payload
-that does not even say who it is from is refused before anything is decided.
+Invariant: nothing here is trusted about records or rights. An interaction is a person's id and the ways to reply; a
+payload that doesn't say who it is from is refused before anything is decided.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TRIGGER_SECONDS: Final = 3.0
 
 
 class Surface(StrEnum):
-    """Where somebody pressed a button."""
+    """Where a button was clicked."""
 
     CARD = "card"
     EPHEMERAL = "ephemeral"
@@ -33,9 +33,9 @@ class Surface(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One act of one person. `received_at` is monotonic seconds; `response_url` answers only that person.
+    """What one person did. `received_at` is monotonic seconds; a reply by `response_url` reaches only that person.
 
-    `message` is the one in which a button was pressed: good for showing it anew, and for nothing else.
+    `message` is the one whose button was clicked: it is used to refresh that message, and for nothing else.
     """
 
     user_id: str
@@ -49,16 +49,16 @@ class Interaction:
 
     @property
     def can_open_form(self) -> bool:
-        """False when Slack would not open a form for it any more."""
+        """False when Slack would no longer open a form for it."""
         return bool(self.trigger_id) and time.monotonic() - self.received_at < TRIGGER_SECONDS
 
 
 def read_interaction(body: Payload, context: Payload) -> Interaction:
-    """Read any payload that a person causes. Raises InvalidInput when it does not say who."""
+    """Read any payload that a person causes. Raises InvalidInput when it doesn't say who."""
     user_id = get_str(body, "user_id") or get_str(body, "user", "id")
     team_id = get_str(body, "user", "team_id") or get_str(body, "team_id") or get_str(body, "team", "id")
     if not user_id:
-        raise InvalidInput("user", "this does not say who did it", "Please try again from Slack.")
+        raise InvalidInput("user", "Slack didn't say who did this", "Try again from Slack.")
     received_at = context.get(RECEIVED_AT)
     return Interaction(
         user_id=user_id,
@@ -78,8 +78,8 @@ def read_pressed_id(action: Payload) -> str:
     try:
         return check_record_id((value or "").rpartition(":")[2])
     except InvalidInput as error:
-        fix = "Please use the newest message."
-        raise InvalidInput("button", "this button does not say what it is about", fix) from error
+        fix = "Use the newest message."
+        raise InvalidInput("button", "this button doesn't name a record", fix) from error
 
 
 def _read_surface(body: Payload) -> Surface:

@@ -1,7 +1,7 @@
-"""What one person is told after the acknowledgement, and the forms that open for them, on threads of their own.
+"""Replies after the acknowledgement, and forms, sent on their own threads.
 
-Invariant: nobody waits for these calls. An answer that cannot be delivered is logged and lost, which costs no
-decision: what was decided stands in the store, and the card and the direct messages come through the outbox.
+Invariant: nobody waits for these calls. A reply that can't be delivered is logged and lost, which costs no decision:
+the store has the decision, and the card and the direct messages come through the outbox.
 """
 
 from __future__ import annotations
@@ -32,50 +32,50 @@ _log = logging.getLogger("countersign.replies")
 
 
 class ReplySender:
-    """Answers people and opens forms. Safe for threads. `client` is copied, without retries: a late answer is noise."""
+    """Replies to people and opens forms. Safe for threads. Copies `client`, without retries: a late reply is noise."""
 
     def __init__(self, client: WebClient, *, workers: int = WORKERS) -> None:
         self._client = slack_client.like(client, TIMEOUT_SECONDS)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="reply")
 
-    def tell(self, interaction: Interaction, message: Message, *, in_place: bool = False) -> None:
-        """Tell the person who clicked, where they clicked if Slack lets us, else in their direct messages.
+    def reply(self, interaction: Interaction, message: Message, *, in_place: bool = False) -> None:
+        """Reply to the person who clicked, where they clicked if Slack lets us, else in their direct messages.
 
-        `in_place` puts the answer where the ephemeral message was in which they pressed a button.
+        `in_place` replaces the ephemeral message whose button they clicked.
         """
-        self.run(lambda: self._tell(interaction, message, in_place=in_place))
+        self.run(lambda: self._reply(interaction, message, in_place=in_place))
 
     def update_form(self, interaction: Interaction, message: Message) -> None:
-        """Tell the outcome in the form that still says "not recorded yet", or by direct message if it was closed."""
+        """Show the outcome in the form that still says "not recorded yet", or by direct message if it was closed."""
 
         def update() -> None:
             if interaction.view_id is None or self._is_refused(
                 lambda: self._client.views_update(view_id=interaction.view_id, view=notice(message))
             ):
-                self._tell(interaction, message)
+                self._reply(interaction, message)
 
         self.run(update)
 
     def open_form(
         self, interaction: Interaction, make: Callable[[], Block], explain: Callable[[CountersignError], Message]
     ) -> None:
-        """Open the form that `make` gives, or say why there is none."""
+        """Open the form that `make` returns, or reply why there is none."""
 
         def open_it() -> None:
             try:
                 view = make()
             except CountersignError as error:
-                self._tell(interaction, explain(error))
+                self._reply(interaction, explain(error))
                 return
             if not interaction.can_open_form or self._is_refused(
                 lambda: self._client.views_open(trigger_id=interaction.trigger_id, view=view)
             ):
-                self._tell(interaction, reply(NO_FORM))
+                self._reply(interaction, reply(NO_FORM))
 
         self.run(open_it)
 
     def publish_home(self, user_id: str, make: Callable[[], Block | None], *, hash_: str | None = None) -> None:
-        """Draw somebody's Home tab; with a `hash_`, only if it is still the one that this was read from."""
+        """Draw a person's Home tab; with a `hash_`, only if it is still the one this was read from."""
 
         def publish() -> None:
             if (view := make()) is not None:
@@ -91,30 +91,30 @@ class ReplySender:
             try:
                 work()
             except CountersignError as error:
-                _log.warning("an answer could not be made: %s", error)
+                _log.warning("a reply could not be made: %s", error)
             except Exception:  # noqa: BLE001 - see below
                 # The app's error handler, for what happens after the acknowledgement: a bug here ends no thread.
-                _log.exception("an answer could not be made")
+                _log.exception("a reply could not be made")
 
         self._pool.submit(logged)
 
     def close(self) -> None:
-        """Send what waits, then stop."""
+        """Send what is queued, then stop."""
         self._pool.shutdown(wait=True)
 
-    def _tell(self, interaction: Interaction, message: Message, *, in_place: bool = False) -> None:
-        said: dict[str, Any] = {"text": message.text, "blocks": list(message.blocks)}
-        said |= {"unfurl_links": False, "unfurl_media": False}
-        if not self._is_answered(interaction.response_url, said, in_place=in_place):
-            self._is_refused(lambda: self._client.chat_postMessage(channel=interaction.user_id, **said))
+    def _reply(self, interaction: Interaction, message: Message, *, in_place: bool = False) -> None:
+        content: dict[str, Any] = {"text": message.text, "blocks": list(message.blocks)}
+        content |= {"unfurl_links": False, "unfurl_media": False}
+        if not self._is_answered(interaction.response_url, content, in_place=in_place):
+            self._is_refused(lambda: self._client.chat_postMessage(channel=interaction.user_id, **content))
 
-    def _is_answered(self, url: str | None, said: dict[str, Any], *, in_place: bool) -> bool:
+    def _is_answered(self, url: str | None, content: dict[str, Any], *, in_place: bool) -> bool:
         # A stolen signing secret must not make this process call other addresses of its network.
         if url is None or not _is_slacks(url, self._client.base_url):
             return False
         try:
             answer = WebhookClient(url, timeout=TIMEOUT_SECONDS, retry_handlers=[]).send(
-                **said, response_type="ephemeral", replace_original=in_place
+                **content, response_type="ephemeral", replace_original=in_place
             )
         except UNREACHABLE as error:
             _log.warning("a reply did not reach Slack: %s", read_error(error).label)
@@ -125,7 +125,7 @@ class ReplySender:
 
     @staticmethod
     def _is_refused(call: Callable[[], object]) -> bool:
-        """True when Slack did not do it; why is in the log."""
+        """True when Slack didn't do it; the log says why."""
         try:
             call()
         except UNREACHABLE as error:

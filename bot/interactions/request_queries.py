@@ -1,6 +1,6 @@
-"""What one person gets to see of requests: their own, and those that they may decide on now.
+"""The requests that one person can see: their own, and those that are waiting for their decision.
 
-Invariant: nobody is shown what neither is theirs nor waits for their decision: a profile's channel may be private.
+Invariant: nobody is shown any other request: a profile's channel may be private.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message
 from bot.views.home import MAX_ROWS, HomeSection
 from bot.views.inputs import MAX_OPTIONS
-from bot.views.replies import NOTHING_TO_ASK_FOR, notice, reply
+from bot.views.replies import NOTHING_TO_REQUEST, notice, reply
 from bot.views.request.form import Offer, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from core.actor import Actor
@@ -39,7 +39,7 @@ class RequestQueries:
         return list_page(kind, shown, page=number, has_more=has_more, now=self._clock.now())
 
     def sections(self, person: Actor) -> tuple[HomeSection, ...]:
-        """What of it stands in the person's Home tab."""
+        """The sections of the person's Home tab."""
         now = self._clock.now()
         waiting = list(islice(self._waiting_for(person), MAX_ROWS + 1))
         # What gives access now is among somebody's latest hundred requests.
@@ -51,19 +51,19 @@ class RequestQueries:
             return home_section(title, rows, nothing, draw=lambda row: list_row(row, now), command=f"{ACCESS} {kind}")
 
         return (
-            section("Waiting for your decision", waiting, "Nothing waits for your decision.", ListKind.PENDING),
-            section("Your access now", live, "You have no access that was asked for here.", ListKind.MINE),
-            section("Your requests", others, "Nothing else.", ListKind.MINE),
+            section("Waiting for your decision", waiting, "Nothing is waiting for your decision.", ListKind.PENDING),
+            section("Your access now", live, "You have no active access from requests.", ListKind.MINE),
+            section("Your requests", others, "No other requests.", ListKind.MINE),
         )
 
     def may_declare(self, person: Actor, profile: str) -> bool:
-        """True when this person could break the glass instead of waiting."""
+        """True when this person can break the glass instead of waiting."""
         return self._policy.current().break_glass_terms_for(profile, person) is not None
 
     def form(self, person: Actor) -> Block:
-        """The form to ask for access, with the profiles that this person may ask for, or a word that there are none."""
+        """The form to request access, with the profiles this person can request, or a notice that there are none."""
         offers = tuple(islice(self._offers(person), MAX_OPTIONS))
-        return request_form(offers) if offers else notice(reply(NOTHING_TO_ASK_FOR))
+        return request_form(offers) if offers else notice(reply(NOTHING_TO_REQUEST))
 
     def _offers(self, person: Actor) -> Iterator[Offer]:
         policy = self._policy.current()
@@ -97,5 +97,5 @@ class RequestQueries:
 
 
 def _others(deciders: frozenset[PrincipalSelector], person: Actor) -> tuple[str, ...]:
-    """Everybody who decides but this person, who never decides on their own request."""
+    """All deciders but this person, who never decides on their own request."""
     return tuple(sorted(each.value for each in deciders if each.value != person.id))

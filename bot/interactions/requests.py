@@ -1,7 +1,7 @@
 """Requests in Slack: the command, the shortcut, the form, and the buttons of cards and lists.
 
-Invariant: each listener reads a click and makes one service call, through the Responder. What a button means is decided
-from the record; the message that it stands in is not even read.
+Invariant: each listener reads an interaction and makes one service call, through the responder. What a button means is
+decided from the record; the message around it isn't even read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, Message
 from bot.views.home import ASK
-from bot.views.pagination import read_page_button
+from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import cancelled, denied, reply, submitted, voted
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
 from bot.views.request.decision_forms import (
@@ -54,10 +54,10 @@ class RequestInteractions:
         self._directory = directory
 
     def register(self, app: App) -> None:
-        """Tell Bolt which payloads are ours."""
+        """Register our listeners with Bolt."""
         app.command(ACCESS)(self.on_command)
-        app.shortcut(REQUEST_ACCESS)(self.on_ask)
-        app.action(ASK)(self.on_ask)
+        app.shortcut(REQUEST_ACCESS)(self.on_request)
+        app.action(ASK)(self.on_request)
         app.view(CALLBACK)(self.on_request_form)
         app.action(APPROVE)(self.on_approve)
         app.action(CANCEL)(self.on_cancel)
@@ -77,84 +77,83 @@ class RequestInteractions:
         else:
             self._responder.respond_to_command(ack, interaction, lambda: self._answer(interaction, typed))
 
-    def on_ask(self, ack: Ack, body: Payload, context: Payload) -> None:
+    def on_request(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The global shortcut, or the button in Home."""
         interaction = read_interaction(body, context)
         self._responder.open_form(ack, interaction, lambda: self._form_for(interaction))
 
     def on_request_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """The form was sent. The view's id marks the wish, so that a second delivery asks for nothing new."""
+        """The form was submitted. The view's id is the idempotency key: a second delivery requests nothing new."""
         interaction = read_interaction(body, context)
 
-        def ask() -> Message:
-            asked = read_request_form(get_dict(body, "view", "state", "values"))
-            return self._submit(interaction, asked, key=interaction.view_id)
+        def submit() -> Message:
+            draft = read_request_form(get_dict(body, "view", "state", "values"))
+            return self._submit(interaction, draft, key=interaction.view_id)
 
-        self._responder.respond_to_view(ack, interaction, ask, FIELDS)
+        self._responder.respond_to_view(ack, interaction, submit, FIELDS)
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Approve was pressed."""
+        """Approve was clicked."""
         interaction = read_interaction(body, context)
 
         def decide() -> Message:
-            with _naming(_pressed_request(action)) as request_id:
+            with _naming(_request_of(action)) as request_id:
                 return voted(self._service.approve(request_id, self._actor(interaction)))
 
         self._responder.respond_to_action(ack, interaction, decide)
 
     def on_cancel(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Cancel was pressed."""
+        """Cancel was clicked."""
         interaction = read_interaction(body, context)
 
         def decide() -> Message:
-            with _naming(_pressed_request(action)) as request_id:
+            with _naming(_request_of(action)) as request_id:
                 return cancelled(self._service.cancel(request_id, self._actor(interaction)))
 
         self._responder.respond_to_action(ack, interaction, decide)
 
     def on_deny(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Deny was pressed: ask why. Whether this person may deny is judged when the reason comes."""
+        """Deny was clicked: ask why. Whether this person may deny is judged on submission."""
         interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: deny_form(_pressed_request(action)))
+        self._responder.open_form(ack, interaction, lambda: deny_form(_request_of(action)))
 
     def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Approve with a comment was chosen: ask for it. Whether this person may is judged when it comes."""
+        """Approve with a comment was chosen: ask for it. Whether this person may approve is judged on submission."""
         interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: approve_form(_pressed_request(action)))
+        self._responder.open_form(ack, interaction, lambda: approve_form(_request_of(action)))
 
     def on_deny_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """A denial came with its reason."""
+        """The denial form was submitted."""
         interaction = read_interaction(body, context)
 
         def decide() -> Message:
-            pressed, reason = read_decision_form(get_dict(body, "view"), REASON)
-            with _naming(pressed) as request_id:
+            pressed_id, reason = read_decision_form(get_dict(body, "view"), REASON)
+            with _naming(pressed_id) as request_id:
                 return denied(self._service.deny(request_id, self._actor(interaction), reason))
 
         self._responder.respond_to_view(ack, interaction, decide, (REASON,))
 
     def on_approve_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """An approval came with its comment."""
+        """The approval form was submitted."""
         interaction = read_interaction(body, context)
 
         def decide() -> Message:
-            pressed, comment = read_decision_form(get_dict(body, "view"), COMMENT)
-            with _naming(pressed) as request_id:
+            pressed_id, comment = read_decision_form(get_dict(body, "view"), COMMENT)
+            with _naming(pressed_id) as request_id:
                 return voted(self._service.approve(request_id, self._actor(interaction), comment))
 
         self._responder.respond_to_view(ack, interaction, decide, (COMMENT,))
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Older or Newer was pressed under a list."""
+        """Older or Newer was clicked under a list."""
         interaction = read_interaction(body, context)
 
-        def turn() -> Message:
-            kind, page = read_page_button(
-                ListKind, get_str(action, "value"), f"Write {ACCESS} mine or {ACCESS} pending."
-            )
+        def show() -> Message:
+            fix = one_of(f"{ACCESS} mine", f"{ACCESS} pending")
+            kind, page = read_page_button(ListKind, get_str(action, "value"), fix)
             return self._lists.page(kind, self._actor(interaction), page)
 
-        self._responder.respond_with_page(ack, interaction, turn)
+        self._responder.respond_with_page(ack, interaction, show)
 
     def _answer(self, interaction: Interaction, typed: AccessCommand | InvalidInput) -> Message:
         match typed:
@@ -162,24 +161,24 @@ class RequestInteractions:
                 raise mistake
             case ShowList(kind, page):
                 return self._lists.page(kind, self._actor(interaction), page)
-            case RequestDraft() as asked:
-                # A trigger belongs to one act of one person: the same act delivered twice has the same one.
-                return self._submit(interaction, asked, key=interaction.trigger_id, in_channel=True)
+            case RequestDraft() as draft:
+                # A trigger belongs to one command of one person: the same command delivered twice has the same one.
+                return self._submit(interaction, draft, key=interaction.trigger_id, in_channel=True)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
 
     def _submit(
-        self, interaction: Interaction, asked: RequestDraft, key: str | None, *, in_channel: bool = False
+        self, interaction: Interaction, draft: RequestDraft, key: str | None, *, in_channel: bool = False
     ) -> Message:
         person = self._actor(interaction)
         request = self._service.submit(
-            person, asked.profile, asked.duration, asked.justification, idempotency_key=key or None
+            person, draft.profile, draft.duration, draft.justification, idempotency_key=key or None
         )
-        # A form stands in a modal, from which no other one can be opened.
+        # The reply to a form is a modal, from which no other one can be opened.
         return submitted(request, may_declare=in_channel and self._lists.may_declare(person, request.profile))
 
     def _form_for(self, interaction: Interaction) -> Block:
-        # What is at hand is good enough for a form; somebody whom nobody looked up yet is asked for, for a second.
+        # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
         person = self._directory.known(interaction.user_id) or self._actor(interaction)
         return self._lists.form(person)
 
@@ -189,10 +188,10 @@ class RequestInteractions:
 
 @contextmanager
 def _naming(request_id: RequestId) -> Iterator[RequestId]:
-    """Let whatever is logged while it is decided on name the request."""
+    """Name the request in all that is logged meanwhile."""
     with about(f"{Request.KIND}#{request_id}"):
         yield request_id
 
 
-def _pressed_request(action: Payload) -> RequestId:
+def _request_of(action: Payload) -> RequestId:
     return RequestId(read_pressed_id(action))

@@ -1,7 +1,7 @@
-"""How each interaction is answered: decide, acknowledge, reply, in that order.
+"""Answers every interaction: decide, acknowledge, reply, in that order.
 
-Invariant: every click gets one answer, and it is true. It is acknowledged after its change was committed, or with
-words that say that nothing is known yet, or that nothing was recorded.
+Invariant: every interaction gets one answer, and it is true. It is acknowledged after its change was committed, or with
+a notice that nothing is known yet, or that nothing was recorded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bot.interactions.decision_queue import Decided, DecisionQueue, Overloaded, 
 from bot.interactions.interaction import Interaction, Surface
 from bot.interactions.reply_sender import ReplySender
 from bot.views.block_kit import Block, Message
-from bot.views.replies import BROKEN, NOT_RECORDED_YET, TOO_BUSY, explain, explain_in_field, notice, reply
+from bot.views.replies import BROKEN, NOT_RECORDED_YET, OVERLOADED, explain, explain_in_field, notice, reply
 from core import mfa
 from core.clock import Clock
 from core.errors import (
@@ -37,24 +37,24 @@ Work = Callable[[], Message]
 
 
 class CommitHooks(Protocol):
-    """What happens beside the answer, soon and on other threads. Nothing here is waited for, and nothing raises."""
+    """What happens beside the reply, soon and on other threads. Nothing here is waited for, and nothing raises."""
 
     def committed(self) -> None:
-        """A change may have been committed: tell of it now instead of at the next round."""
+        """A change may have been committed: deliver its notifications now instead of in the next round."""
         ...
 
     def found_stale(self, record: str, message: MessageRef | None) -> None:
-        """Somebody pressed a button that could not work any more: show the record's card anew."""
+        """A button was clicked that could no longer work: refresh the record's card."""
         ...
 
     def acted_at_home(self, user_id: str, message: Message) -> None:
-        """Somebody pressed a button in their Home tab: show them there what it did."""
+        """A button was clicked in a Home tab: show its outcome there."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class InteractionOutcome:
-    """What one act has come to. `mistake` is the name of the form's field that it is about."""
+    """What an interaction came to. `mistake` is the name of the form's field that it is about."""
 
     message: Message
     stale_record: str | None = None
@@ -74,25 +74,25 @@ class Responder:
         self, ack: Ack, interaction: Interaction, work: Work, *, not_yet: str = NOT_RECORDED_YET
     ) -> None:
         """Acknowledge a slash command with its outcome, which only this person sees."""
-        outcome = self._decide(interaction, work, lambda late: self._replies.tell(interaction, late.message), not_yet)
-        said = outcome.message
-        ack(text=said.text, blocks=list(said.blocks), response_type="ephemeral")
+        outcome = self._decide(interaction, work, lambda late: self._replies.reply(interaction, late.message), not_yet)
+        message = outcome.message
+        ack(text=message.text, blocks=list(message.blocks), response_type="ephemeral")
 
     def respond_to_action(self, ack: Ack, interaction: Interaction, work: Work) -> None:
-        """Acknowledge a button, then tell this person the outcome where they pressed it."""
-        outcome = self._decide(interaction, work, lambda late: self._tell_press(interaction, late))
+        """Acknowledge a button, then reply with the outcome where it was clicked."""
+        outcome = self._decide(interaction, work, lambda late: self._reply_to_action(interaction, late))
         ack()
-        self._tell_press(interaction, outcome)
+        self._reply_to_action(interaction, outcome)
 
     def respond_with_page(self, ack: Ack, interaction: Interaction, work: Work) -> None:
-        """Acknowledge a button that shows another page in place of the one that it stands on."""
+        """Acknowledge a button that shows another page in place of its own."""
 
-        def turn(outcome: InteractionOutcome) -> None:
-            self._replies.tell(interaction, outcome.message, in_place=interaction.surface is Surface.EPHEMERAL)
+        def show(outcome: InteractionOutcome) -> None:
+            self._replies.reply(interaction, outcome.message, in_place=interaction.surface is Surface.EPHEMERAL)
 
-        outcome = self._decide(interaction, work, turn)
+        outcome = self._decide(interaction, work, show)
         ack()
-        turn(outcome)
+        show(outcome)
 
     def respond_to_view(
         self,
@@ -103,9 +103,9 @@ class Responder:
         *,
         not_yet: str = NOT_RECORDED_YET,
     ) -> None:
-        """Acknowledge a form: say the outcome in its place, or a mistake under the one of its `fields` that has it.
+        """Acknowledge a form: show the outcome in its place, or a mistake under the field that has it, one of `fields`.
 
-        `not_yet` is what is said while the store does not answer.
+        `not_yet` is the notice while the store doesn't answer.
         """
         answer = self._queue.decide(
             lambda: self._outcome(interaction, work, fields),
@@ -117,14 +117,14 @@ class Responder:
                 ack(response_action="errors", errors={mistake: message.text})
             case Decided(outcome):
                 ack(response_action="update", view=notice(outcome.message))
-                self._show_anew(interaction, outcome)
+                self._refresh(interaction, outcome)
             case Pending():
                 ack(response_action="update", view=notice(reply(not_yet)))
             case Overloaded():
-                ack(response_action="errors", errors={list(fields)[-1]: TOO_BUSY})
+                ack(response_action="errors", errors={list(fields)[-1]: OVERLOADED})
 
     def open_form(self, ack: Ack, interaction: Interaction, make: Callable[[], Block]) -> None:
-        """Acknowledge, then open a form made of what is at hand: a trigger lives for three seconds, and opens once."""
+        """Acknowledge, then open a form made from cached answers: a trigger lives for three seconds, and opens once."""
         ack()
         self._replies.open_form(interaction, make, lambda error: explain(error, self._clock.now(), interaction.user_id))
 
@@ -144,16 +144,16 @@ class Responder:
             case Pending():
                 return InteractionOutcome(reply(not_yet))
             case Overloaded():
-                return InteractionOutcome(reply(TOO_BUSY))
+                return InteractionOutcome(reply(OVERLOADED))
 
-    def _tell_press(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
-        self._show_anew(interaction, outcome)
+    def _reply_to_action(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
+        self._refresh(interaction, outcome)
         if interaction.surface is Surface.HOME:
             self._hooks.acted_at_home(interaction.user_id, outcome.message)
         else:
-            self._replies.tell(interaction, outcome.message)
+            self._replies.reply(interaction, outcome.message)
 
-    def _show_anew(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
+    def _refresh(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
         if outcome.stale_record is not None:
             self._hooks.found_stale(outcome.stale_record, interaction.message)
 
@@ -168,7 +168,7 @@ class Responder:
                 return InteractionOutcome(reply(explain_in_field(error, interaction.user_id)), mistake=field)
             return InteractionOutcome(explain(error, self._clock.now(), interaction.user_id), stale_record=stale)
         except Exception:  # noqa: BLE001 - see below
-            # The app's error handler: a bug is answered too, never in silence, and it ends no thread.
+            # The app's error handler: a bug is answered too, and ends no thread.
             _log.exception("a click could not be decided")
             return InteractionOutcome(reply(BROKEN))
         self._hooks.committed()
@@ -176,12 +176,12 @@ class Responder:
 
 
 def note_store_error(error: StoreError) -> None:
-    """Tell the operators why a click could not be decided: the person who clicked can mend nothing of it."""
+    """Log for the operators why a click could not be decided: the person who clicked can't fix it."""
     _log.error("a click could not be decided: %s: %s", type(error).__name__, error)
 
 
 def _field_of(error: CountersignError, fields: Collection[str]) -> str | None:
-    """The field under which a form says what is wrong and keeps what was typed; None: the form is of no use now."""
+    """The field under which a form shows the mistake and keeps what was typed; None: the form can't help any more."""
     match error:
         case InvalidInput() if error.field in fields:
             return error.field

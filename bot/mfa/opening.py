@@ -1,6 +1,6 @@
-"""Opens people's secrets where the settings say that they are.
+"""Opens people's MFA secrets at the location in the settings.
 
-Invariant: nothing is read or connected to before a secret is asked for.
+Invariant: nothing is read or connected to before a secret is looked up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bot.mfa.secret_store import FileLocation, Secrets, read_location
 
 
 def open_secrets(text: str) -> Secrets:
-    """The secrets at a place. Nothing is read yet. Raises InvalidInput for a place that is not understood."""
+    """The secrets at a location. Nothing is read yet. Raises InvalidInput for a location that isn't understood."""
     location = read_location(text)
     if isinstance(location, FileLocation):
         return SecretFile(Path(location.path))

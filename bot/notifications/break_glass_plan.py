@@ -1,7 +1,7 @@
-"""How break-glass is told: its card, also where it was declared, its thread, its invoker and the security channel.
+"""The notifications of a break-glass event: its card and copies, its thread, its invoker and the security channel.
 
-Invariant: the invoker hears every end that somebody else, or the clock, gave to their event, and what the review found.
-What is over by now is not told: no question after the end, no reminder after the review.
+Invariant: the invoker is notified of every end that they didn't cause themselves, and of the review. Nothing outdated
+is sent: no question after the end, no reminder after the review.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from core.policy.evaluator import Policy
 from core.stores.base import BreakGlassStore
 
 _CONVERSATION: Final = "D"
-"""How the id of a conversation of two people begins: nobody else would see a card there."""
+"""How the id of a direct conversation begins: nobody else would see a card there."""
 
 
 def break_glass_notifier(events: BreakGlassStore) -> Notifier[BreakGlassEvent]:
-    """The teller of break-glass events."""
+    """The notifier of break-glass events."""
     return Notifier(
         load=lambda record_id: events.get(EventId(record_id)), draw=_draw, plans=_PLANS, copies_in=_copies_in
     )
 
 
-def tell_refusal(entry: AuditEntry, policy: Policy) -> Post | None:
-    """What the security channel is told of an attempt that was refused; None: nothing."""
+def plan_refusal(entry: AuditEntry, policy: Policy) -> Post | None:
+    """The post to the security channel about a refused attempt; None: no post."""
     if entry.event is not AuditAction.INVOKE_REFUSED or policy.notifications.security_channel is None:
         return None
     return Post("refused", policy.notifications.security_channel, refused(entry))

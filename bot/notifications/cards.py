@@ -109,7 +109,7 @@ class Cards:
         try:
             return self._policy.current().profile(record.profile).channel
         except InvalidInput as error:
-            problem = f"{record.chain}: the card belongs nowhere: {error.problem}. Put it back into the policy."
+            problem = f"{record.chain}: the card has no channel: {error.problem}. Add the profile back to the policy."
             raise DeliveryFailed(problem, retry_after=FIX_PAUSE) from error
 
 

@@ -1,7 +1,6 @@
-"""What a kind of record has to tell: its card, and what each event adds to it.
+"""The notifications of a kind of record: its card, and what each event adds to it.
 
-Invariant: pure. A teller says what there is to tell; only the sink talks to Slack. An event without a telling is told
-to nobody.
+Invariant: pure. A notifier plans; only the sink talks to Slack. An event without a plan notifies nobody.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class DirectMessage:
-    """A direct message to one person. Of one name, a person is told once for each record."""
+    """A direct message to one person, sent once for each record and name."""
 
     name: str
     user: UserId
@@ -31,7 +30,7 @@ class DirectMessage:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A message of its own in a channel. Of one name, a channel is told once for each record."""
+    """A message of its own in a channel, posted once for each record and name."""
 
     name: str
     channel: str
@@ -42,8 +41,8 @@ class Post:
 class NotificationPlan:
     """What one event adds to the card: a reply in its thread, direct messages, and posts elsewhere.
 
-    `ahead` is owed by an entry behind this one. It is told already now when this one cannot be told, as then the
-    entries behind it have to wait.
+    `ahead` belongs to a later entry. It is sent now when this entry can't be delivered, because the later entries then
+    have to wait.
     """
 
     reply: Message | None = None
@@ -54,10 +53,10 @@ class NotificationPlan:
 
 @dataclass(frozen=True, slots=True)
 class Notifier(Generic[R]):
-    """How a kind of record is told.
+    """How a kind of record is shown and announced.
 
     `load` reads a record by its id; it raises NotFound and StoreError. `draw` makes its card as it stands at a moment.
-    `tellings` says for each event what it adds: a function of the entry, and of the record and the policy as they are
+    `plans` says for each event what it adds: a function of the entry, and of the record and the policy as they are
     now, which may be later than the entry. `copies_in` names channels in which the card stands too.
     """
 

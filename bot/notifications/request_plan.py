@@ -1,7 +1,7 @@
-"""How a request is told: its card, a reply in the thread for each thing that happens, its outcome to the requester.
+"""The notifications of a request: its card, a reply in the thread for each event, and the outcome for the requester.
 
-Invariant: the requester hears every end that somebody else, or the clock, gave to their request, and no other one; and
-a channel in trouble keeps them waiting no longer than its next try. A reminder of what is decided by now is not told.
+Invariant: the requester is notified of every end that they didn't cause themselves, and of no other; trouble with the
+channel delays that by one attempt at most. No reminder is sent about a request that is already decided.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.stores.base import RequestStore
 
 
 def request_notifier(requests: RequestStore) -> Notifier[Request]:
-    """The teller of requests."""
+    """The notifier of requests."""
     return Notifier(load=lambda record_id: requests.get(RequestId(record_id)), draw=_draw, plans=_PLANS)
 
 
@@ -31,7 +31,7 @@ def _draw(request: Request, policy: Policy, now: datetime) -> Message:
 
 
 def _mention_deciders(request: Request, policy: Policy) -> str:
-    """Those who may still decide: neither the requester nor whoever voted."""
+    """The people who can still decide: neither the requester nor those who voted."""
     voters = (approval.approver for approval in request.approvals)
     return mention_deciders(policy.notifications.deciders_of(request.rule), leave_out={request.requester, *voters})
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from slack_sdk import WebClient
 
-from bot.notifications.break_glass_plan import break_glass_notifier, tell_refusal
+from bot.notifications.break_glass_plan import break_glass_notifier, plan_refusal
 from bot.notifications.cards import CARD, Cards, copy_name
 from bot.notifications.plan import DirectMessage, Notifier, Post
 from bot.notifications.posted import PostedMessages
@@ -78,7 +78,7 @@ class SlackSink:
         """
         kind, _, record_id = entry.chain.partition("#")
         if kind == REFUSALS_KIND:
-            self._tell_refusal(entry)
+            self._post_refusal(entry)
             return
         notifier = self._notifiers.get(kind)
         if notifier is None or entry.event not in notifier.plans:
@@ -139,9 +139,9 @@ class SlackSink:
             _log.info("%s: no card in %s, where it was declared: %s", record.chain, channel, failure.code)
             return None
 
-    def _tell_refusal(self, entry: AuditEntry) -> None:
+    def _post_refusal(self, entry: AuditEntry) -> None:
         # One step, and nothing to note about it: that it was done, the outbox notes.
-        post = tell_refusal(entry, self._policy.current())
+        post = plan_refusal(entry, self._policy.current())
         if post is not None:
             _post(self._calls(entry.chain), post)
 

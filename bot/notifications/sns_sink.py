@@ -1,7 +1,7 @@
 """The SNS sink: each entry as a message on a topic of Amazon SNS.
 
 Invariant: nothing of botocore leaves this module. On a FIFO topic the entries of one record keep their order, and one
-that is told twice within five minutes arrives once; on a standard topic, `data.id` tells receivers what they have.
+that is published twice within five minutes arrives once; on a standard topic, `data.id` tells receivers what they have.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def open_client(topic_arn: str) -> Any:  # noqa: ANN401 - boto3's client
 
 
 class SnsSink:
-    """Tells a topic of every entry. Safe for threads, as boto3's clients are."""
+    """Publishes every entry to a topic. Safe for threads, as boto3's clients are."""
 
     def __init__(self, topic_arn: str, client: Any) -> None:  # noqa: ANN401 - boto3's client
         self._topic_arn = topic_arn
@@ -85,13 +85,15 @@ class SnsSink:
         except ClientError as error:
             raise self._refused(error) from error
         except (NoCredentialsError, PartialCredentialsError) as error:
-            raise self._to_mend("no credentials", "Give Countersign credentials of AWS that may publish.") from error
+            raise self._fixable(
+                "no credentials", "Give Countersign AWS credentials that allow it to publish."
+            ) from error
         except ParamValidationError as error:
             raise DeliveryFailed(
-                f"{self._topic_arn}: it is no topic. Set COUNTERSIGN_SNS_TOPIC.", is_final=True
+                f"{self._topic_arn}: this isn't a topic ARN. Set COUNTERSIGN_SNS_TOPIC.", is_final=True
             ) from error
         except BotoCoreError as error:
-            problem = f"{self._topic_arn}: {type(error).__name__}. This is tried again by itself."
+            problem = f"{self._topic_arn}: {type(error).__name__}. It will be retried automatically."
             raise DeliveryFailed(problem) from error
 
     def _order(self, entry: AuditEntry) -> dict[str, str]:
@@ -103,18 +105,18 @@ class SnsSink:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in _NO_TOPIC:
-            return self._to_mend(code, "Make the topic, or set COUNTERSIGN_SNS_TOPIC to one that exists.")
+            return self._fixable(code, "Create the topic, or set COUNTERSIGN_SNS_TOPIC to one that exists.")
         if code in _NO_RIGHT or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return self._to_mend(code, "Let Countersign's role do sns:Publish on this topic; see docs/operators.md.")
+            return self._fixable(code, "Allow Countersign's role to sns:Publish to this topic; see docs/operators.md.")
         if code in _NO_KEY:
-            return self._to_mend(code, "Let Countersign's role use the topic's KMS key; see docs/operators.md.")
+            return self._fixable(code, "Allow Countersign's role to use the topic's KMS key; see docs/operators.md.")
         if code in _NEVER:
             return DeliveryFailed(
-                f"{self._topic_arn}: {code}. This is a bug in Countersign: please report it.", is_final=True
+                f"{self._topic_arn}: {code}. This is a bug in Countersign. Please report it.", is_final=True
             )
-        return DeliveryFailed(f"{self._topic_arn}: {code or status}. This is tried again by itself.")
+        return DeliveryFailed(f"{self._topic_arn}: {code or status}. It will be retried automatically.")
 
-    def _to_mend(self, problem: str, fix: str) -> DeliveryFailed:
+    def _fixable(self, problem: str, fix: str) -> DeliveryFailed:
         return DeliveryFailed(f"{self._topic_arn}: {problem}. {fix}", retry_after=FIX_PAUSE)
 
 

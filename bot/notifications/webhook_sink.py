@@ -42,7 +42,7 @@ class _NoRedirects(HTTPRedirectHandler):
 
 
 class WebhookSink:
-    """Tells one receiver of every entry. Safe for threads.
+    """Sends every entry to one receiver. Safe for threads.
 
     `secret` is `whsec_` and 24 to 64 bytes in base64; `seconds` is how long one step of a call may take.
     """
@@ -72,7 +72,7 @@ class WebhookSink:
                 raise self._refused(error.code, error.headers) from error
         except (OSError, HTTPException, ValueError) as error:
             # Only the kind of error: its text may quote the address.
-            problem = f"{self._receiver} did not answer: {type(error).__name__}. This is tried again by itself."
+            problem = f"{self._receiver} didn't answer: {type(error).__name__}. It will be retried automatically."
             raise DeliveryFailed(problem) from error
 
     def _headers(self, entry: AuditEntry, body: bytes) -> dict[str, str]:
@@ -87,17 +87,17 @@ class WebhookSink:
         }
 
     def _refused(self, status: int, headers: Message) -> DeliveryFailed:
-        said = f"{self._receiver} answered {status}."
+        problem = f"{self._receiver} answered {status}."
         if status == HTTPStatus.GONE:
-            fix = "It wants no more of this. Set COUNTERSIGN_WEBHOOK_URL to another address, or unset it."
-            return DeliveryFailed(f"{said} {fix}", is_final=True)
+            fix = "It no longer accepts deliveries. Set COUNTERSIGN_WEBHOOK_URL to another address, or unset it."
+            return DeliveryFailed(f"{problem} {fix}", is_final=True)
         if status in _ASKS_FOR_PAUSE:
             pause = read_retry_after(headers.get("retry-after"), self._clock.now())
-            return DeliveryFailed(f"{said} This is tried again by itself.", retry_after=pause)
+            return DeliveryFailed(f"{problem} It will be retried automatically.", retry_after=pause)
         if status < HTTPStatus.BAD_REQUEST:
-            fix = "No redirect is followed: set COUNTERSIGN_WEBHOOK_URL to the address that it leads to."
-            return DeliveryFailed(f"{said} {fix}", retry_after=FIX_PAUSE)
+            fix = "Redirects aren't followed. Set COUNTERSIGN_WEBHOOK_URL to the final address."
+            return DeliveryFailed(f"{problem} {fix}", retry_after=FIX_PAUSE)
         if status in _UNAUTHORISED:
-            fix = "Check that the receiver verifies with COUNTERSIGN_WEBHOOK_SECRET, and what else it asks for."
-            return DeliveryFailed(f"{said} {fix}", retry_after=FIX_PAUSE)
-        return DeliveryFailed(f"{said} Look at the receiver's log; this is tried again, then parked.")
+            fix = "Check that the receiver uses COUNTERSIGN_WEBHOOK_SECRET, and what else it requires."
+            return DeliveryFailed(f"{problem} {fix}", retry_after=FIX_PAUSE)
+        return DeliveryFailed(f"{problem} Check the receiver's log. It will be retried, then parked.")

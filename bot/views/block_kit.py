@@ -1,4 +1,4 @@
-"""The building blocks of every message: text, people, times and buttons, within Slack's limits.
+"""The elements of every message: text, people, times and buttons, within Slack's limits.
 
 Invariant: what a person typed is shown as `plain_text`, which Slack neither formats nor links; what we write in mrkdwn
 holds only our own words, ids that were checked, and `escape`d text. No element is ever longer than Slack takes.
@@ -24,7 +24,7 @@ MAX_UPDATE_TEXT: Final = 4000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent to Slack. `text` is what notifications and screen readers say, so it stands for the blocks."""
+    """What is sent to Slack. `text` is what notifications and screen readers say instead of the blocks."""
 
     text: str
     blocks: tuple[Block, ...]
@@ -55,9 +55,9 @@ def user_text(text: str) -> Block:
     return {"type": "section", "text": plain(text)}
 
 
-def mrkdwn(mrkdwn: str) -> Block:
+def mrkdwn(text: str) -> Block:
     """A section with our own words."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": shorten(mrkdwn, MAX_SECTION_TEXT), "verbatim": True}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": shorten(text, MAX_SECTION_TEXT), "verbatim": True}}
 
 
 def context(*parts: str) -> Block:
@@ -108,6 +108,11 @@ def people(selector: str) -> str:
 def code(text: str) -> str:
     """A name as code. A backtick would end it, and no name of ours has one."""
     return f"`{escape(text).replace('`', '')}`"
+
+
+def code_line(*words: str) -> str:
+    """A command as code on one line, ready to be copied, with a person's own words in it."""
+    return code(" ".join(" ".join(words).split()))
 
 
 def moment(at: datetime, *, form: str = "{date_short_pretty} at {time}") -> str:

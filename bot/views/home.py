@@ -1,6 +1,6 @@
-"""The Home tab: what one person asked for, what waits for them, and what is live.
+"""The Home tab: a person's requests, what is waiting for them, and active break-glass events.
 
-Invariant: it shows what the store said when it was drawn; its buttons carry ids, and each press is judged anew.
+Invariant: it shows what the store said when it was drawn; its buttons carry ids, and each click is judged again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_ROWS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class HomeSection:
-    """One part of the tab: its rows as blocks. `more` is what to type for what is not shown."""
+    """One part of the tab: its rows as blocks. `more` is what to type for the rest."""
 
     title: str
     rows: Sequence[Sequence[Block]]
@@ -32,7 +32,7 @@ class HomeSection:
 def home_tab(
     sections: Sequence[HomeSection], now: datetime, *, may_break: bool = False, outcome: Message | None = None
 ) -> Block:
-    """The tab as a view. `may_break`: this person may break the glass for something; `outcome`: of their last press."""
+    """The tab as a view. `may_break`: this person can break the glass for something; `outcome`: of their last click."""
     blocks: list[Block] = [*(outcome.blocks if outcome is not None else ())]
     if outcome is not None:
         blocks.append(divider())
@@ -47,16 +47,16 @@ def home_tab(
             blocks += [divider()] if number else []
             blocks += _in_section(row, section.title)
         if section.more is not None:
-            blocks.append(context(f"There is more: {code(section.more)}"))
-    blocks.append(context(f"As of {moment(now)} · {code(f'{ACCESS} help')} says what you can type"))
+            blocks.append(context(f"To see all of them: {code(section.more)}"))
+    blocks.append(context(f"As of {moment(now)} · {code(f'{ACCESS} help')} lists what you can type"))
     return {"type": "home", "blocks": blocks}
 
 
 def _in_section(row: Sequence[Block], title: str) -> list[Block]:
-    # A request may stand in two sections, and a view takes each block_id once.
+    # A request can be in two sections, and a view takes each block_id once.
     return [block | {"block_id": f"{block['block_id']}:{title}"} if "block_id" in block else block for block in row]
 
 
 def home_notice(message: Message) -> Block:
-    """The tab of somebody to whom nothing can be shown: it says why."""
+    """The tab of a person to whom nothing can be shown, with the reason."""
     return {"type": "home", "blocks": list(message.blocks)}

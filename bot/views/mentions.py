@@ -1,7 +1,7 @@
-"""Who may decide, and who is called, as mentions.
+"""The people who can decide, and the people an alarm is for, as mentions.
 
-Invariant: of those who may decide, a handful at most is mentioned; of those whom an alarm is for, each one. No e-mail
-address is shown, and who cannot decide any more is not called.
+Invariant: of those who can decide, at most five are mentioned; of those an alarm is for, all. No e-mail address is
+shown, and people who can no longer decide are not mentioned.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bot.views.block_kit import mention
 from core.policy.principals import PrincipalKind, PrincipalSelector
 
 MAX_MENTIONED: Final = 5
-"""More would be a roll-call: each mention is a notification."""
+"""Each mention is a notification."""
 _MENTIONED: Final = (PrincipalKind.USER_GROUP, PrincipalKind.USER)
 
 
@@ -30,9 +30,9 @@ def mention_deciders(deciders: Iterable[PrincipalSelector], *, leave_out: Collec
     return f"{mentions} and {more} more" if more else mentions
 
 
-def mention_all(called: Iterable[PrincipalSelector]) -> str:
-    """Everybody whom the policy wants to be called, in mrkdwn; the policy takes no more than fit."""
-    return ", ".join(_mention(each) for each in called if each.kind in _MENTIONED)
+def mention_all(notified: Iterable[PrincipalSelector]) -> str:
+    """Everyone whom the policy wants to be notified, in mrkdwn; the policy takes no more than fit."""
+    return ", ".join(_mention(each) for each in notified if each.kind in _MENTIONED)
 
 
 def _mention(selector: PrincipalSelector) -> str:

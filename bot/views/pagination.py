@@ -1,4 +1,4 @@
-"""The pages of a list: the buttons that turn them, and what such a button leads to.
+"""The pages of a list: the buttons between them, and what such a button leads to.
 
 Invariant: a button carries the list's word and the number of a page, and nothing else; a page is read when it is
 asked for.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from bot.views.block_kit import Block, actions, button
+from bot.views.block_kit import Block, actions, button, code
 from core.errors import InvalidInput
 
 Kind = TypeVar("Kind", bound=StrEnum)
@@ -24,14 +24,14 @@ _PAGE = re.compile(r"[1-9][0-9]?|100")
 
 @dataclass(frozen=True, slots=True)
 class PageButton:
-    """A button that turns a page: what it says, and its action_id."""
+    """A button to another page: its label and its action_id."""
 
     text: str
     action_id: str
 
 
 def page_buttons(kind: StrEnum, page: int, *, has_more: bool, back: PageButton, on: PageButton) -> list[Block]:
-    """The row of buttons under a page; none where there is nothing to turn to."""
+    """The row of buttons under a page; none where there is no other page."""
     buttons: list[Block] = []
     if page > 1:
         buttons.append(button(back.text, back.action_id, f"{kind}:{page - 1}"))
@@ -40,9 +40,14 @@ def page_buttons(kind: StrEnum, page: int, *, has_more: bool, back: PageButton, 
     return [actions(f"list:{kind}:{page}", *buttons)] if buttons else []
 
 
+def one_of(*commands: str) -> str:
+    """How to get the list after all: the commands to choose from, each on a line of its own."""
+    return "\n".join(["Send one of these:", *map(code, commands)])
+
+
 def read_page_button(kinds: type[Kind], value: str | None, fix: str) -> tuple[Kind, int]:
     """The list and the page that a button leads to. Raises InvalidInput, with this fix, for a value that is none."""
     kind, _, page = (value or "").partition(":")
     if kind not in set(kinds) or not _PAGE.fullmatch(page):
-        raise InvalidInput("page", "this button leads nowhere", fix)
+        raise InvalidInput("page", "this button no longer works", fix)
     return kinds(kind), int(page)

@@ -1,4 +1,4 @@
-"""Answers to one person: what happened, whether anything changed, and what to do now.
+"""Replies to one person: what happened, whether anything changed, and what to do next.
 
 Invariant: each answer is true of the record at the moment it was read, names who decided and when, and blames nobody.
 """
@@ -23,6 +23,7 @@ from bot.views.block_kit import (
     relative_time,
 )
 from bot.views.request.card import DECLARE_INSTEAD
+from core import mfa
 from core.errors import (
     CodeRefused,
     CountersignError,
@@ -39,20 +40,26 @@ from core.usage import LIVE_EVENT
 _UNCHANGED = "Nothing was changed."
 _ID = re.compile(r"\b[UWS](?=[A-Z]*[0-9])[A-Z0-9]{4,31}\b")
 """How Slack's ids look in a policy's sentence. A profile that looks like one is shown as a name that Slack lacks."""
-NOT_RECORDED_YET = (
-    "This is not recorded yet: the store is slow to answer. You will be told as soon as the outcome is known."
+NOT_RECORDED_YET = "This isn't recorded yet: the store is slow. You'll get the outcome as soon as it's known."
+BROKEN = (
+    "Something went wrong in Countersign, and it's not known whether this was recorded. Check the card before you try "
+    "again."
 )
-BROKEN = "Something went wrong inside Countersign. It is not known whether this was recorded: please look at the card."
-NO_FORM = "The form did not open: Slack was slow. Nothing was changed. Please try again."
-NOTHING_TO_ASK_FOR = (
-    "There is nothing that you may ask for: no rule of the policy names you. Whoever keeps the policy can change that."
-)
-OUT_OF_DATE = "This comes from an older version of Countersign. Nothing was changed. Please use the newest message."
-TOO_BUSY = "Nothing was recorded: too much is going on at once. Please try again in a moment."
+NO_FORM = "The form didn't open because Slack was slow. Nothing was changed. Try again."
+NOTHING_TO_REQUEST = "There are no profiles you can request: no policy rule covers you. Ask a policy owner to add you."
+OUT_OF_DATE = "This comes from another version of Countersign. Nothing was changed. Use the newest message."
+OVERLOADED = "Countersign is overloaded. Nothing was recorded; try again in a moment."
+_LIMITS = {
+    "cooldown": "This profile is in its cooldown ({value})",
+    "quota per user": "You've used up your quota ({value})",
+    "quota per profile": "The quota of this profile is used up ({value})",
+    mfa.LIMIT: "Too many wrong codes ({value})",
+}
+"""What each limit means to the person whom it stops."""
 
 
 def notice(message: Message) -> Block:
-    """A modal view that only says something, in place of the form that was sent."""
+    """A modal view with a message, in place of the form that was sent."""
     return {
         "type": "modal",
         "title": label("Countersign", 24),
@@ -62,12 +69,12 @@ def notice(message: Message) -> Block:
 
 
 def reply(text: str) -> Message:
-    """An answer of one paragraph."""
+    """A reply of one paragraph."""
     return Message(text=text, blocks=(mrkdwn(text),))
 
 
 def explain(error: CountersignError, now: datetime, reader: str = "") -> Message:
-    """What an error means to the person who pressed the button or sent the form: `reader`, who reads "you"."""
+    """What an error means to the person who clicked or sent the form: `reader`, who is addressed as "you"."""
     return reply(_sentence(error, now, reader))
 
 
@@ -79,14 +86,14 @@ def explain_in_field(error: CountersignError, reader: str = "") -> str:
         case NotAllowed():
             return f"{_capital('; '.join(_to_reader(reason, reader) for reason in error.reasons))}."
         case LimitReached():
-            return f"{_limit(error)} until {error.ends_at:%Y-%m-%d %H:%M} UTC."
+            return _limit(error, f"{error.ends_at:%Y-%m-%d %H:%M} UTC").replace("`", "")
         case CodeRefused():
             return _code_refused(error)
-    return f"The store cannot be reached. {_UNCHANGED} What you typed is still here: try again in a minute."
+    return f"The store can't be reached. {_UNCHANGED} What you typed is still here: try again in a minute."
 
 
 def voted(request: Request) -> Message:
-    """What an approver's press has done."""
+    """What an approver's vote came to."""
     if request.status is RequestStatus.APPROVED:
         until = moment(request.life_ends_at())
         return reply(f"Approved. {mention(request.requester)} has {code(request.profile)} until {until}.")
@@ -95,24 +102,23 @@ def voted(request: Request) -> Message:
 
 
 def denied(request: Request) -> Message:
-    """What a denial has done."""
-    return reply(f"Denied. {mention(request.requester)} is told, with your reason.")
+    """What a denial came to."""
+    return reply(f"Denied. {mention(request.requester)} will be notified, with your reason.")
 
 
 def cancelled(request: Request) -> Message:
-    """What taking a request back has done."""
+    """What a cancellation came to."""
     return reply(f"Your request for {code(request.profile)} is cancelled.")
 
 
 def submitted(request: Request, *, may_declare: bool = False) -> Message:
-    """What a request has come to so far; whoever may break the glass for it is shown how, if it cannot wait."""
-    asked = f"You asked for {code(request.profile)} for {length(request.duration)}"
+    """What a request came to so far. `may_declare`: this person can break the glass for it, and gets the button."""
+    done = f"You requested {code(request.profile)} for {length(request.duration)}"
     if request.status is RequestStatus.APPROVED:
-        return reply(
-            f"{asked}. {mention(request.approver or '')} approved it at once: until {moment(request.life_ends_at())}."
-        )
+        by, until = mention(request.approver or ""), moment(request.life_ends_at())
+        return reply(f"{done}. It was approved immediately by {by}: you have access until {until}.")
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
-    line = f"{asked}. It needs {needs} by {moment(request.expires_at)}. You will be told the outcome."
+    line = f"{done}. It needs {needs} by {moment(request.expires_at)}. You'll be notified of the outcome."
     if not may_declare:
         return reply(line)
     instead = actions(f"instead:{request.id}", button("Break the glass instead…", DECLARE_INSTEAD, request.id))
@@ -142,45 +148,47 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
         case InvalidStateTransition():
             text = _already(error, now)
         case NotAllowed():
-            text = (
-                f"You cannot do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
-            )
+            text = f"You can't do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
         case LimitReached():
-            text = f"{escape(_limit(error))} until {moment(error.ends_at)}. {_UNCHANGED}"
+            text = f"{_limit(error, moment(error.ends_at))} {_UNCHANGED}"
         case CodeRefused():
             text = f"{_code_refused(error)} {_UNCHANGED}"
         case NotFound():
-            text = f"There is no such record any more. {_UNCHANGED}"
+            text = f"This record no longer exists. {_UNCHANGED}"
         case InvalidInput():
-            text = f"{escape(_capital(error.problem))}. {escape(error.fix)} {_UNCHANGED}"
+            text = f"{escape(_capital(error.problem))}. {_UNCHANGED} {escape(error.fix)}"
         case StoreUnavailable() if error.is_outcome_unknown:
-            text = "The store did not answer. It is not known whether this was recorded: please look at the card."
+            text = (
+                "The store didn't answer, so it's not known whether this was recorded. Check the card before you try "
+                "again."
+            )
         case StoreUnavailable():
-            text = f"The store cannot be reached. {_UNCHANGED} Please try again in a minute."
+            text = f"The store can't be reached. {_UNCHANGED} Try again in a minute."
         case _:
             text = (
-                f"Countersign cannot use its store as it is. {_UNCHANGED} Trying again will not help: please tell "
-                "whoever runs Countersign."
+                f"Countersign can't use its store. {_UNCHANGED} Trying again won't help: tell the people who run "
+                "Countersign."
             )
     return text
 
 
-def _limit(error: LimitReached) -> str:
+def _limit(error: LimitReached, until: str) -> str:
     if error.limit == LIVE_EVENT:
-        return f"You have this already, by the event {error.value},"
-    return f"Not now: {error.limit} ({error.value})"
+        return f"You already have this access through break-glass event {code(error.value)} until {until}."
+    text = _LIMITS.get(error.limit, "Limit reached: {limit} ({value})").format(limit=error.limit, value=error.value)
+    return f"{escape(text)}. You can try again after {until}."
 
 
 def _code_refused(error: CodeRefused) -> str:
     if error.problem == "used":
-        return "This code was used already. Wait for the next one that your app shows."
-    tries = "1 more try" if error.tries_left == 1 else f"{error.tries_left} more tries"
-    return f"This code is wrong. You have {tries}."
+        return "This code was already used. Wait until your app shows the next one."
+    return f"Wrong code; {error.tries_left} {'attempt' if error.tries_left == 1 else 'attempts'} left."
 
 
 def _already(error: InvalidStateTransition, now: datetime) -> str:
     if error.reason is not None and error.decided_by is None:
-        return f"This cannot be done now: it is {escape(error.status)}, and {escape(error.reason)}. {_UNCHANGED}"
+        return f"This can't be done now: it's {escape(error.status)}, and {escape(error.reason)}. {_UNCHANGED}"
     by = f" by {mention(error.decided_by)}" if error.decided_by else ""
     when = f" {relative_time(error.decided_at, now)}" if error.decided_at else ""
-    return f"This was already {escape(error.status)}{by}{when}. {_UNCHANGED}"
+    what = "expired" if error.status == RequestStatus.EXPIRED else f"was already {escape(error.status)}"
+    return f"This {what}{by}{when}. {_UNCHANGED}"

@@ -32,14 +32,14 @@ def test_one_line_asks_at_once_and_says_what_happens_next(stage: Harness) -> Non
     (request,) = stage.stores.requests.iterate()
     assert (request.requester, request.profile, request.status) == (MIRA, "prod", RequestStatus.PENDING)
     assert answer.message is not None
-    assert "You asked for `prod` for 2h. It needs one approval by" in text_of(answer.message)
+    assert "You requested `prod` for 2h. It needs one approval by" in text_of(answer.message)
 
 
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("prod 2 deploy the fix", "2 has no unit. Understood: the profile prod."),
-        ("prod 2h", "there is no reason here".capitalize()),
+        ("prod 2 deploy the fix", "2 has no unit. Nothing was changed. Send this instead:"),
+        ("prod 2h", "The justification is missing"),
         ("prdo 2h deploy the fix", "There is no profile"),
         ("prod 9h deploy the fix", "9h is longer than the 4h that are allowed"),
         ("help", "opens the form"),
@@ -82,7 +82,7 @@ def test_a_form_asks_and_says_so_in_its_place(stage: Harness) -> None:
     (request,) = stage.stores.requests.iterate()
     assert request.justification == WHY
     assert answer.view is not None
-    assert "You asked for `prod` for 1h." in " ".join(walk_text(answer.view.blocks))
+    assert "You requested `prod` for 1h." in " ".join(walk_text(answer.view.blocks))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_what_the_policy_approves_by_itself_is_approved_at_once(stage: Harness) 
     answer = stage.access(SAM, f"staging 1h {WHY}")
 
     assert answer.message is not None
-    assert "The policy (rule `staging`) approved it at once".lower() in text_of(answer.message).lower()
+    assert "approved immediately by the policy (rule `staging`)".lower() in text_of(answer.message).lower()
 
 
 @pytest.mark.parametrize("user", [GUEST, ROBOT, STRANGER])
@@ -130,7 +130,7 @@ def test_who_is_no_full_member_gets_nothing_and_is_told_why(stage: Harness, user
     answer = stage.access(user, typed)
 
     assert answer.message is not None
-    assert "You cannot do this:" in text_of(answer.message)
+    assert "You can't do this:" in text_of(answer.message)
     assert list(stage.stores.requests.iterate()) == []
 
 

@@ -110,7 +110,7 @@ def test_from_the_declaration_to_the_review(stage: Harness, code: Callable[[], s
     assert EMERGENCY in str(form.blocks), "what was typed stands in the form that asks for the code"
     wrong = f"{(int(code()) + 1) % 10**6:06d}"
     refused = stage.slack.submit(SAM, form, filled_in(wrong))
-    assert refused.errors == {"code": "This code is wrong. You have 4 more tries."}
+    assert refused.errors == {"code": "Wrong code; 4 attempts left."}
     stage.slack.wait_until(lambda: _flushed(stage) and "was refused" in _said_in(stage, PAIRS))
 
     event = declare(stage, code(), form)
@@ -123,7 +123,7 @@ def test_from_the_declaration_to_the_review(stage: Harness, code: Callable[[], s
     stage.clock.advance(timedelta(minutes=22))
     stage.services.break_glass.ask_due()
     stage.deliver()
-    question = dm_that_says(stage, SAM, "Is it over?")
+    question = dm_that_says(stage, SAM, "If you're done, close it now.")
     closing = opened_by(stage, SAM, lambda: stage.slack.press(SAM, question, CLOSE))
     stage.slack.submit(SAM, closing, {"reason": {"answer": "the replica took over"}})
     for channel in (PAIRS, ACCESS):
@@ -132,7 +132,7 @@ def test_from_the_declaration_to_the_review(stage: Harness, code: Callable[[], s
     stage.clock.advance(timedelta(days=4))
     stage.services.break_glass.remind_due()
     stage.deliver()
-    stage.slack.wait_until(lambda: "Nobody has reviewed" in _said_in(stage, PAIRS))
+    stage.slack.wait_until(lambda: "hasn't been reviewed yet" in _said_in(stage, PAIRS))
     reviewing = opened_by(stage, JON, lambda: stage.slack.press(JON, card_in(stage, PAIRS, REVIEW), REVIEW))
     stage.slack.submit(
         JON,
@@ -153,7 +153,7 @@ def test_from_the_declaration_to_the_review(stage: Harness, code: Callable[[], s
         lambda: next((each for each in stage.slack.ephemerals(JON) if "Timeline" in text_of(each)), None)
     )
     assert shown is not None
-    for step in ("*broke the glass*", "*closed it*", "reviewers were reminded", "*reviewed it*", event.request_id):
+    for step in ("*broke the glass*", "*closed it*", "the reviewers were reminded", "*reviewed it*", event.request_id):
         assert step in text_of(shown)
     trail = [entry.event.value for entry in stage.stores.audit.get_chain(event.chain)]
     assert trail == [
@@ -171,14 +171,14 @@ def test_one_code_opens_one_event_and_five_wrong_ones_lock(stage: Harness, code:
     event = declare(stage, used)
     stage.break_glass(SAM, f"close {event.id} the replica took over")
     again = stage.slack.submit(SAM, open_form(stage), filled_in(used))
-    assert again.errors == {"code": "This code was used already. Wait for the next one that your app shows."}
+    assert again.errors == {"code": "This code was already used. Wait until your app shows the next one."}
     wrong, form = f"{(int(code()) + 1) % 10**6:06d}", open_form(stage)
     told = [stage.slack.submit(SAM, form, filled_in(wrong)).errors for _ in range(5)]
-    assert "4 more tries" in told[0]["code"]
-    assert "wrong codes (5 in 15m) until" in told[4]["code"]
+    assert "4 attempts left" in told[0]["code"]
+    assert "Too many wrong codes (5 in 15m). You can try again after" in told[4]["code"]
     stage.clock.advance(timedelta(minutes=10))
     locked = stage.slack.submit(SAM, open_form(stage), filled_in(code()))
-    assert "wrong codes (5 in 15m) until" in locked.errors["code"]
+    assert "Too many wrong codes (5 in 15m). You can try again after" in locked.errors["code"]
     stage.clock.advance(timedelta(minutes=5))
     assert declare(stage, code()).mfa_verified
 

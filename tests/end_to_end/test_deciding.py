@@ -90,7 +90,7 @@ def test_a_click_after_the_deadline_expires_the_request_and_says_so(stage: Harne
     stage.slack.press(JON, card, APPROVE)
 
     assert stage.status(request) is RequestStatus.EXPIRED
-    assert "This was already expired just now. Nothing was changed." in stage.told(JON)
+    assert "This expired just now. Nothing was changed." in stage.told(JON)
 
 
 def test_a_click_on_a_cancelled_request_says_who_cancelled_it(stage: Harness) -> None:
@@ -131,7 +131,7 @@ def test_a_denial_asks_why_and_ends_the_request(stage: Harness) -> None:
     decided = stage.stored(request)
     assert (decided.status, decided.approver, decided.approver_comment) == (DENIED, JON, "Not during the freeze")
     assert answer.view is not None
-    assert f"Denied. <@{MIRA}> is told, with your reason." in " ".join(walk_text(answer.view.blocks))
+    assert f"Denied. <@{MIRA}> will be notified, with your reason." in " ".join(walk_text(answer.view.blocks))
 
 
 def test_a_denial_without_a_reason_is_a_mistake_in_its_field(stage: Harness) -> None:
@@ -187,7 +187,7 @@ def test_nobody_is_shown_what_neither_is_theirs_nor_waits_for_them(stage: Harnes
     answer = stage.access(SAM, "pending")
 
     assert answer.message is not None
-    assert "Nothing waits for your decision." in str(answer.message.blocks)
+    assert "Nothing is waiting for your decision." in str(answer.message.blocks)
     assert APPROVE not in str(stage.home(SAM).blocks)
 
 
@@ -232,7 +232,7 @@ def test_a_button_of_an_older_version_is_answered_in_words(stage: Harness) -> No
     old = {**payload, "actions": [{**payload["actions"][0], "action_id": "approve_v0"}]}
 
     assert stage.slack.send_forged("interactive", old).status == 200
-    assert "older version" in stage.told(SAM)
+    assert "another version of Countersign" in stage.told(SAM)
 
 
 def _shown_at_home(stage: Harness, before: str) -> str:

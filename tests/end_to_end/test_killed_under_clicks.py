@@ -128,7 +128,7 @@ def click_until_dead(slack: LocalSlack, samples: Samples, todo: Iterator[Request
         if number % 3 == 0:
             reason = f"asked under fire, {new_id()}"
             answer = slack.run_command(MIRA, ACCESS, "/access", f"prod 1h {reason}")
-            if is_recorded(answer) and "You asked for" in answer.text:
+            if is_recorded(answer) and "You requested" in answer.text:
                 recorded.asked(reason)
         elif number % 3 == 1:
             answer = slack.send_forged("interactive", samples.press_of(request))

@@ -60,7 +60,7 @@ def test_a_press_that_the_store_does_not_answer_is_not_called_recorded_and_its_o
     with a_stalled_store(store_of(tmp_path)):
         answer = stage.slack.press(JON, card, APPROVE)
         assert answer.failure is None
-        assert "This is not recorded yet" in stage.told(JON)
+        assert "This isn't recorded yet" in stage.told(JON)
         assert stage.status(request) is RequestStatus.PENDING
 
     assert "Approved." in stage.told(JON)
@@ -72,11 +72,11 @@ def test_a_command_that_the_store_does_not_answer_says_so_and_tells_later(stage:
     with a_stalled_store(store_of(tmp_path)):
         answer = stage.access(MIRA, f"prod 2h {WHY}")
         assert answer.message is not None
-        assert "This is not recorded yet" in text_of(answer.message)
+        assert "This isn't recorded yet" in text_of(answer.message)
         told = len(stage.slack.ephemerals(MIRA))
 
     stage.slack.wait_until(lambda: len(stage.slack.ephemerals(MIRA)) > told)
-    assert "You asked for `prod`" in text_of(stage.slack.ephemerals(MIRA)[-1])
+    assert "You requested `prod`" in text_of(stage.slack.ephemerals(MIRA)[-1])
     assert len(list(stage.stores.requests.iterate())) == 1
 
 
@@ -89,7 +89,7 @@ def test_a_form_that_the_store_does_not_answer_says_so_in_its_place_and_then_the
     with a_stalled_store(store_of(tmp_path)):
         answer = stage.slack.submit(JON, form, {"reason": {"answer": "Not during the freeze"}})
         assert answer.view is not None
-        assert "This is not recorded yet" in " ".join(walk_text(answer.view.blocks))
+        assert "This isn't recorded yet" in " ".join(walk_text(answer.view.blocks))
 
     stage.slack.wait_until(lambda: "Denied." in " ".join(walk_text(stage.modal(JON).blocks)))
     assert stage.status(request) is RequestStatus.DENIED
@@ -116,7 +116,7 @@ def test_a_damaged_record_is_told_to_the_person_and_to_the_operators(
         connection.execute("UPDATE requests SET body = '{}'")
     stage.slack.press(JON, card, APPROVE)
 
-    assert "tell whoever runs Countersign" in stage.told(JON)
+    assert "tell the people who run Countersign" in stage.told(JON)
     assert "a click could not be decided: MalformedRecord" in caplog.text
     assert request.chain in caplog.text
 
@@ -129,9 +129,9 @@ def test_when_too_much_waits_a_click_is_told_that_nothing_was_recorded(
         first, second = stage.card(request), stage.card(other)
         with a_stalled_store(store_of(tmp_path)):
             stage.slack.press(JON, first, APPROVE)
-            assert "not recorded yet" in stage.told(JON)
+            assert "isn't recorded yet" in stage.told(JON)
             assert stage.slack.press(JON, second, APPROVE).failure is None
-            assert "Nothing was recorded: too much is going on at once." in stage.told(JON)
+            assert "Countersign is overloaded. Nothing was recorded; try again in a moment." in stage.told(JON)
 
         assert "Approved." in stage.told(JON)
         assert stage.status(other) is RequestStatus.PENDING
@@ -142,7 +142,7 @@ def test_a_form_that_does_not_open_is_told_instead_of_nothing(stage: Harness) ->
     stage.slack.faults.next(Refuse("internal_error"), "views.open")
     stage.slack.press(JON, card, DENY)
 
-    assert "The form did not open" in stage.told(JON)
+    assert "The form didn't open" in stage.told(JON)
 
 
 def test_an_answer_that_slack_did_not_take_comes_as_a_direct_message(stage: Harness) -> None:

@@ -45,7 +45,7 @@ def card_that_says(stage: Harness, what: str) -> SlackMessage:
 def test_a_request_is_asked_for_approved_and_told(stage: Harness) -> None:
     answer = stage.access(MIRA, f"prod 2h {WHY}")
     assert answer.message is not None
-    assert "You asked for `prod` for 2h." in text_of(answer.message)
+    assert "You requested `prod` for 2h." in text_of(answer.message)
 
     card = card_that_says(stage, "Waiting for approval")
     assert WHY in text_of(card)

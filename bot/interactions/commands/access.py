@@ -1,7 +1,7 @@
 """What people type after /access, read: a form, a list, help, or a request in one line.
 
-Invariant: nothing is guessed. Text that can be read in two ways, or in none, raises InvalidInput, which says what was
-understood and how to say it right; and what somebody typed comes out as they typed it, not as Slack wrapped it.
+Invariant: nothing is guessed. Text that can be read in two ways, or in none, raises InvalidInput, which gives the line
+to send instead; and what a person typed comes out as they typed it, not as Slack wrapped it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from datetime import timedelta
 from typing import Final, NoReturn
 
 from bot.interactions.commands.tokens import (
-    LENGTH,
-    SHOWN,
+    DURATION,
     OpenForm,
     ShowHelp,
     ShowList,
@@ -21,12 +20,12 @@ from bot.interactions.commands.tokens import (
     read_line,
     read_page,
     split_word,
+    suggest,
     suggest_duration,
     take_duration,
-    take_length,
+    take_one_duration,
 )
 from bot.slack.app_surface import ACCESS
-from bot.views.block_kit import shorten
 from bot.views.request.form import RequestDraft
 from bot.views.request.list import ListKind
 from core.duration import format_duration, parse_duration
@@ -34,8 +33,7 @@ from core.errors import InvalidInput
 from core.request import JUSTIFICATION_LENGTH
 from core.text import clean_text
 
-EXAMPLE: Final = f"{ACCESS} prod 2h deploy the fix for INC-12"
-_WHY: Final = "deploy the fix for INC-12"
+_JUSTIFICATION: Final = "deploy the fix for INC-12"
 
 
 AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | RequestDraft
@@ -44,13 +42,13 @@ _KEYWORDS: Final = ("help", *ListKind)
 
 def parse_access(text: object) -> AccessCommand:
     """Read the `text` of an /access command as Slack sends it. Raises InvalidInput, and nothing else."""
-    typed = read_line(text, EXAMPLE)
+    typed = read_line(text, _suggest())
     if not typed:
         return OpenForm()
     first, rest = split_word(typed)
     keyword, after = first.lower(), split_word(rest)[0]
-    # A profile may be called `mine`. With a duration behind it, it cannot be meant as anything else.
-    if keyword not in _KEYWORDS or LENGTH.fullmatch(after):
+    # A profile can be called `mine`. Followed by a duration, it can't mean anything else.
+    if keyword not in _KEYWORDS or DURATION.fullmatch(after):
         return _read_request(first, rest)
     if keyword == "help":
         return ShowHelp()
@@ -60,80 +58,68 @@ def parse_access(text: object) -> AccessCommand:
 def _read_request(profile: str, rest: str) -> RequestDraft:
     if not rest:
         _refuse_one_word(profile)
-    written, why = take_duration(rest)
+    written, justification = take_duration(rest)
     if not written.removeprefix("-")[:1].isdigit():
         _refuse_missing_duration(profile, rest)
-    check_profile(profile, _say(written, why, "<profile>"))
+    check_profile(profile, _suggest(duration=written, justification=justification))
     try:
         duration = parse_duration(written)
     except InvalidInput as error:
-        raise InvalidInput(
-            "duration",
-            error.problem,
-            f"Understood: the profile {profile}. {_say(suggest_duration(written), why, profile)}",
-        ) from error
-    _check_one_duration(profile, written, why)
-    return RequestDraft(profile, duration, _read_reason(profile, duration, why))
+        fix = _suggest(profile, suggest_duration(written), justification)
+        raise InvalidInput("duration", error.problem, fix) from error
+    _check_one_duration(profile, written, justification)
+    return RequestDraft(profile, duration, _read_justification(profile, duration, justification))
 
 
-def _check_one_duration(profile: str, written: str, why: str) -> None:
-    """Raises InvalidInput for `1h 30m …`: one duration in two words, or a reason that begins with a time."""
-    following, reason = take_length(why)
-    if not LENGTH.fullmatch(following.replace(" ", "")):
+def _check_one_duration(profile: str, written: str, rest: str) -> None:
+    """Raises InvalidInput for `1h 30m …`: one duration in two words, or a justification that begins with a time."""
+    following, justification = take_one_duration(rest)
+    if not DURATION.fullmatch(following.replace(" ", "")):
         return
     try:
         together = format_duration(parse_duration(f"{written}{following}"))
     except InvalidInput:
-        # `1h 2h …` can be no single duration, so the second one belongs to the reason.
+        # `1h 2h …` can't be one duration, so the second one belongs to the justification.
         return
     raise InvalidInput(
         "duration",
-        f"{quoted(f'{written} {following}')} can be read in two ways",
-        f"{_say(together, reason, profile)}, or begin the reason with another word.",
+        f"{quoted(f'{written} {following}')} can mean two things",
+        f"{_suggest(profile, together, justification)}\nOr begin the justification with another word.",
     )
 
 
-def _read_reason(profile: str, duration: timedelta, why: str) -> str:
+def _read_justification(profile: str, duration: timedelta, text: str) -> str:
     least, most = JUSTIFICATION_LENGTH
-    understood = f"Understood: the profile {profile} for {format_duration(duration)}."
-    if not why:
+    if not text:
         raise InvalidInput(
-            "justification",
-            "there is no reason here",
-            f"{understood} Say why as well: {ACCESS} {profile} {format_duration(duration)} {_WHY}",
+            "justification", "the justification is missing", _suggest(profile, format_duration(duration))
         )
     try:
-        return clean_text("justification", why, at_least=least, at_most=most)
+        return clean_text("justification", text, at_least=least, at_most=most)
     except InvalidInput as error:
-        problem = f"the reason cannot be used: {error.problem}"
-        raise InvalidInput("justification", problem, f"{error.fix} {understood}") from error
+        raise InvalidInput("justification", f"this justification can't be used: {error.problem}", error.fix) from error
 
 
 def _refuse_one_word(word: str) -> NoReturn:
-    check_keyword(ACCESS, word, _KEYWORDS, _say("2h", "", word))
-    if LENGTH.fullmatch(word):
-        raise InvalidInput("profile", f"there is only a duration here, {quoted(word)}", _say(word, "", "<profile>"))
-    raise InvalidInput(
-        "duration",
-        "there is no duration and no reason here",
-        f"Understood: the profile {shorten(word, SHOWN)}. {_say('2h', '', word)}, or {ACCESS} alone for the form.",
-    )
+    check_keyword(ACCESS, word, _KEYWORDS, f"To request a profile of that name: {_suggest(word)}")
+    if DURATION.fullmatch(word):
+        raise InvalidInput("profile", "the profile and the justification are missing", _suggest(duration=word))
+    raise InvalidInput("duration", "the duration and the justification are missing", _suggest(word))
 
 
 def _refuse_missing_duration(profile: str, rest: str) -> NoReturn:
     second, after = split_word(rest)
-    if LENGTH.fullmatch(profile):
-        raise InvalidInput("profile", f"the duration comes first here, {quoted(profile)}", _say(profile, after, second))
+    if DURATION.fullmatch(profile):
+        raise InvalidInput("profile", "the profile comes before the duration", _suggest(second, profile, after))
     words = rest.split()
-    later = next((word for word in words if LENGTH.fullmatch(word)), None)
-    why = " ".join(word for word in words if word is not later)
-    raise InvalidInput(
-        "duration",
-        f"{quoted(second)} is not a duration",
-        f"Understood: the profile {shorten(profile, SHOWN)}. {_say(later or '2h', why, profile)}",
-    )
+    later = next((word for word in words if DURATION.fullmatch(word)), "")
+    justification = " ".join(word for word in words if word is not later)
+    problem = "the duration comes before the justification" if later else "the duration is missing"
+    raise InvalidInput("duration", problem, _suggest(profile, later, justification))
 
 
-def _say(duration: str, why: str, profile: str) -> str:
-    """How to say it right, in their own words as far as there are any."""
-    return f"Write {ACCESS} {shorten(profile, SHOWN)} {shorten(duration, SHOWN)} {shorten(why or _WHY, SHOWN)}"
+def _suggest(profile: str = "", duration: str = "", justification: str = "") -> str:
+    """The line to send instead, with the person's own words where there are any."""
+    is_example = not (profile and duration and justification)
+    words = (profile or "prod", duration or "2h", justification or _JUSTIFICATION)
+    return suggest(ACCESS, *words, is_example=is_example)

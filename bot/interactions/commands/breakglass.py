@@ -1,7 +1,7 @@
 """What people type after /breakglass, read: the form, a list, help, a close, or a declaration in one line.
 
 Invariant: nothing is guessed, least of all in an emergency. Text that can be read in two ways, or in none, raises
-InvalidInput, which says what was understood and gives the whole line to send instead.
+InvalidInput, which gives the whole line to send instead.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from difflib import get_close_matches
 from typing import Final, NoReturn
 
 from bot.interactions.commands.tokens import (
-    LENGTH,
-    SHOWN,
+    DURATION,
+    MAX_QUOTED,
     OpenForm,
     ShowHelp,
     ShowList,
@@ -23,27 +23,26 @@ from bot.interactions.commands.tokens import (
     read_line,
     read_page,
     split_word,
+    suggest,
     suggest_duration,
     take_duration,
 )
 from bot.slack.app_surface import BREAK_GLASS
-from bot.views.block_kit import shorten
 from bot.views.break_glass.form import BreakGlassDraft
 from bot.views.break_glass.list import BreakGlassListKind
 from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, EventId, ReasonCode
-from core.duration import format_duration, parse_duration
+from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.record import check_record_id
 from core.text import clean_text
 
-_WHY: Final = "the checkout is down, see INC-12"
-EXAMPLE: Final = f"{BREAK_GLASS} prod incident 1h {_WHY}"
-_CLOSE_EXAMPLE: Final = f"{BREAK_GLASS} close 0123456789abcdef it is up again"
+_JUSTIFICATION: Final = "the checkout is down, see INC-12"
+_CLOSE_REASON: Final = "the checkout is back up"
 
 
 @dataclass(frozen=True, slots=True)
 class CloseEvent:
-    """End an event before its time."""
+    """End an event early."""
 
     event_id: EventId
     reason: str
@@ -55,12 +54,12 @@ _KEYWORDS: Final = ("help", *BreakGlassListKind, "close")
 
 def parse_break_glass(text: object) -> BreakGlassCommand:
     """Read the `text` of a /breakglass command as Slack sends it. Raises InvalidInput, and nothing else."""
-    typed = read_line(text, EXAMPLE)
+    typed = read_line(text, _suggest())
     if not typed:
         return OpenForm()
     first, rest = split_word(typed)
     keyword = first.lower()
-    # A profile may be called `active`. With a reason behind it, it cannot be meant as anything else.
+    # A profile can be called `active`. Followed by a reason code, it can't mean anything else.
     if keyword not in _KEYWORDS or split_word(rest)[0].lower() in set(ReasonCode):
         return _read_declaration(first, rest)
     match keyword:
@@ -76,81 +75,74 @@ def _read_close(rest: str) -> CloseEvent:
     try:
         event_id = EventId(check_record_id(written.strip("`").lower()))
     except InvalidInput as error:
-        problem = "there is no id here" if not written else f"{quoted(written)} is not an id"
-        fix = f"The id stands on the card; its Close button needs none. Write {_CLOSE_EXAMPLE}"
+        problem = f"{quoted(written)} isn't an event id" if written else "the event id is missing"
+        example = suggest(BREAK_GLASS, "close", "0123456789abcdef", reason or _CLOSE_REASON, is_example=True)
+        fix = f"Press Close on the event's card, or copy the id from there. {example}"
         raise InvalidInput("id", problem, fix) from error
     if not reason:
-        fix = f"Say why as well: {BREAK_GLASS} close {event_id} it is up again"
-        raise InvalidInput("reason", "there is no reason here", fix)
+        fix = suggest(BREAK_GLASS, "close", event_id, _CLOSE_REASON, is_example=True)
+        raise InvalidInput("reason", "the reason is missing", fix)
     return CloseEvent(event_id, clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1]))
 
 
 def _read_declaration(profile: str, rest: str) -> BreakGlassDraft:
     if not rest:
         _refuse_one_word(profile)
-    check_profile(profile, _say("<profile>"))
+    check_profile(profile, _suggest())
     word, after = split_word(rest)
     reason_code = _read_reason_code(profile, word, after)
-    written, why = take_duration(after)
-    duration = _read_duration(profile, reason_code, written, why)
-    return BreakGlassDraft(profile, reason_code, duration, _read_why(profile, reason_code, duration, why))
+    written, justification = take_duration(after)
+    duration = _read_duration(profile, reason_code, written, justification)
+    return BreakGlassDraft(
+        profile, reason_code, duration, _read_justification(profile, reason_code, written, justification)
+    )
 
 
 def _read_reason_code(profile: str, word: str, after: str) -> ReasonCode:
     if word.lower() in set(ReasonCode):
         return ReasonCode(word.lower())
-    near = get_close_matches(word.lower()[:SHOWN], list(ReasonCode), n=1)
     # In the other order, as /access has it: `prod 1h incident …`.
     following, rest = split_word(after)
-    if LENGTH.fullmatch(word) and following.lower() in set(ReasonCode):
-        fix = _say(profile, following.lower(), word, rest)
-        raise InvalidInput("reason", "the duration stands before the reason here", fix)
-    problem = f"{quoted(word)} is not a reason; these are: {', '.join(ReasonCode)}"
-    written, why = take_duration(after)
-    is_duration = LENGTH.fullmatch(written.replace(" ", "")) is not None
-    fix = _say(profile, near[0] if near else "incident", written if is_duration else "1h", why if is_duration else "")
-    raise InvalidInput("reason", problem, f"Understood: the profile {shorten(profile, SHOWN)}. {fix}")
+    if DURATION.fullmatch(word) and following.lower() in set(ReasonCode):
+        fix = _suggest(profile, following.lower(), word, rest)
+        raise InvalidInput("reason", "the reason code comes before the duration", fix)
+    near = get_close_matches(word.lower()[:MAX_QUOTED], list(ReasonCode), n=1)
+    written, justification = take_duration(after)
+    is_duration = DURATION.fullmatch(written.replace(" ", "")) is not None
+    known = (written, justification) if is_duration else ("", "")
+    fix = f"Use one of: {', '.join(ReasonCode)}. {_suggest(profile, near[0] if near else '', *known)}"
+    raise InvalidInput("reason", f"{quoted(word)} isn't a reason code", fix)
 
 
-def _read_duration(profile: str, reason_code: ReasonCode, written: str, why: str) -> timedelta:
+def _read_duration(profile: str, reason_code: ReasonCode, written: str, justification: str) -> timedelta:
     try:
         return parse_duration(written)
     except InvalidInput as error:
-        understood = f"Understood: the profile {profile}, {reason_code}."
-        if not written:
-            raise InvalidInput(
-                "duration", "there is no duration here", f"{understood} {_say(profile, reason_code)}"
-            ) from error
-        is_word = not written.removeprefix("-")[:1].isdigit()
-        said = f"{written} {why}".strip() if is_word else why
-        problem = f"{quoted(written)} is not a duration" if is_word else error.problem
-        right = _say(profile, reason_code, "1h" if is_word else suggest_duration(written), said)
-        raise InvalidInput("duration", problem, f"{understood} {right}") from error
+        if written.removeprefix("-")[:1].isdigit():
+            fix = _suggest(profile, reason_code, suggest_duration(written), justification)
+            raise InvalidInput("duration", error.problem, fix) from error
+        fix = _suggest(profile, reason_code, "", f"{written} {justification}".strip())
+        raise InvalidInput("duration", "the duration is missing", fix) from error
 
 
-def _read_why(profile: str, reason_code: ReasonCode, duration: timedelta, why: str) -> str:
+def _read_justification(profile: str, reason_code: ReasonCode, duration: str, text: str) -> str:
     least, most = JUSTIFICATION_LENGTH
-    understood = f"Understood: the profile {profile}, {reason_code}, for {format_duration(duration)}."
-    if not why:
-        right = _say(profile, reason_code, format_duration(duration))
-        raise InvalidInput("justification", "there is no justification here", f"{understood} {right}")
+    if not text:
+        fix = _suggest(profile, reason_code, duration)
+        raise InvalidInput("justification", "the justification is missing", fix)
     try:
-        return clean_text("justification", why, at_least=least, at_most=most)
+        return clean_text("justification", text, at_least=least, at_most=most)
     except InvalidInput as error:
-        problem = f"the justification cannot be used: {error.problem}"
-        raise InvalidInput("justification", problem, f"{error.fix} {understood}") from error
+        raise InvalidInput("justification", f"this justification can't be used: {error.problem}", error.fix) from error
 
 
 def _refuse_one_word(word: str) -> NoReturn:
-    check_keyword(BREAK_GLASS, word, _KEYWORDS, _say(word))
-    raise InvalidInput(
-        "reason",
-        "there is no reason, no duration and no justification here",
-        f"Understood: the profile {shorten(word, SHOWN)}. {_say(word)}, or {BREAK_GLASS} alone for the form.",
-    )
+    check_keyword(BREAK_GLASS, word, _KEYWORDS, f"To break the glass for a profile of that name: {_suggest(word)}")
+    raise InvalidInput("reason", "the reason code, the duration and the justification are missing", _suggest(word))
 
 
-def _say(profile: str, reason_code: str = "incident", duration: str = "1h", why: str = "") -> str:
-    """How to say it right, in their own words as far as there are any."""
-    parts = (profile, reason_code, duration, why or _WHY)
-    return f"Write {BREAK_GLASS} {' '.join(shorten(part, SHOWN) for part in parts)}"
+def _suggest(profile: str = "", reason_code: str = "", duration: str = "", justification: str = "") -> str:
+    """The line to send instead, with the person's own words where there are any."""
+    is_example = not (profile and reason_code and duration and justification)
+    words = (profile or "prod", reason_code or "incident", duration or "1h", justification or _JUSTIFICATION)
+    return suggest(BREAK_GLASS, *words, is_example=is_example)

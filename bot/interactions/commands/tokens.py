@@ -1,6 +1,6 @@
 """What both grammars of slash commands share: the words as they were typed, durations, pages, and common mistakes.
 
-Invariant: what somebody typed comes out as they typed it, not as Slack wrapped it.
+Invariant: what a person typed comes out as they typed it, not as Slack wrapped it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from typing import Final, Generic, TypeVar
 from bot.views.block_kit import shorten
 from bot.views.pagination import MAX_PAGES, Kind
 from core.actor import check_profile_name
+from core.duration import parse_duration
 from core.errors import InvalidInput
 
 Command = TypeVar("Command")
 
-SHOWN: Final = 100
-"""How much of what somebody typed is said back to them."""
+MAX_QUOTED: Final = 100
+"""How much of one word or part is quoted back."""
+MAX_SUGGESTED: Final = 1000
+"""How much of the last part of a suggested command is shown: the longest justification fits."""
 
 _ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">"}
 _ENTITY = re.compile(r"&(amp|lt|gt);")
@@ -28,7 +31,7 @@ _WORD = re.compile(r"\s*(\S+)\s*")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _UNIT = re.compile(r"d|h|m|s|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?", re.IGNORECASE)
 _NEARLY = re.compile(rf"-?([0-9]{{1,6}})\s*({_UNIT.pattern})", re.IGNORECASE)
-LENGTH = re.compile(r"(?:[0-9]{1,6}[dhms])+", re.IGNORECASE)
+DURATION = re.compile(r"(?:[0-9]{1,6}[dhms])+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class OpenForm:
 
 @dataclass(frozen=True, slots=True)
 class ShowHelp:
-    """Say what can be typed."""
+    """Show what can be typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,13 @@ def parse_once(parse: Callable[[object], Command], text: object) -> Command | In
         return mistake
 
 
-def read_line(text: object, example: str) -> str:
+def read_line(text: object, suggestion: str) -> str:
     """The `text` of a command as the person typed it, without the space around it; empty: nothing was typed.
 
-    Raises InvalidInput, with this example of a whole line, for what is not text.
+    Raises InvalidInput, with this suggestion, for what isn't text.
     """
     if text is not None and not isinstance(text, str):
-        raise InvalidInput("text", "this is not text", f"Write it like {example}")
+        raise InvalidInput("text", "this isn't text", suggestion)
     return unescape(text or "").strip()
 
 
@@ -72,7 +75,7 @@ def unescape(text: str) -> str:
 
     A mention reads `@name` or `#name`. It becomes plain text, which mentions nobody.
     """
-    # In one pass: a person's own `&lt;` must not turn into a bracket that is then read as Slack's.
+    # In one pass: a person's own `&lt;` must not become a bracket that is then read as Slack's.
     return _ESCAPED.sub(_typed, text)
 
 
@@ -95,20 +98,20 @@ def _typed(match: re.Match[str]) -> str:
 
 
 def _link(target: str, label: str) -> str:
-    # Slack links `example.com` by itself; a label that says something else than its target is shown with the target.
+    # Slack links `example.com` automatically; a label that differs from its target is shown with the target.
     if not label or label == target:
         return target
     return label if target.partition(":")[2].removeprefix("//").rstrip("/") == label else f"{label} ({target})"
 
 
 def take_duration(text: str) -> tuple[str, str]:
-    """The words that stand where the duration belongs, and what follows them: `2h`, `2 h`, `for 2h`."""
+    """The words where the duration belongs, and what follows them: `2h`, `2 h`, `for 2h`."""
     word, rest = split_word(text)
-    return take_length(rest) if word.lower() == "for" and rest[:1].isdigit() else take_length(text)
+    return take_one_duration(rest) if word.lower() == "for" and rest[:1].isdigit() else take_one_duration(text)
 
 
-def take_length(text: str) -> tuple[str, str]:
-    """A length of time at the beginning, also one in two words such as `2 h`, and what follows it."""
+def take_one_duration(text: str) -> tuple[str, str]:
+    """A duration at the beginning, also one in two words such as `2 h`, and what follows it."""
     word, rest = split_word(text)
     unit, after = split_word(rest)
     if _NUMBER.fullmatch(word) and _UNIT.fullmatch(unit):
@@ -117,41 +120,54 @@ def take_length(text: str) -> tuple[str, str]:
 
 
 def suggest_duration(written: str) -> str:
-    """The duration that was meant, for the advice: `2h` for `2 hours`."""
+    """The duration that was meant, to suggest it: `2h` for `2 hours`."""
     nearly = _NEARLY.fullmatch(written)
-    return f"{nearly[1]}{nearly[2][0].lower()}" if nearly and int(nearly[1]) else "2h"
+    meant = f"{nearly[1]}{nearly[2][0].lower()}" if nearly else ""
+    try:
+        parse_duration(meant)
+    except InvalidInput:
+        return "2h"
+    return meant
 
 
 def read_page(command: str, keyword: str, rest: str) -> int:
-    """The page that stands after the keyword of a list; nothing there means the first. Raises InvalidInput."""
+    """The page after the keyword of a list; nothing there means the first. Raises InvalidInput."""
     page = int(rest) if _NUMBER.fullmatch(rest) else 0 if rest else 1
     if 1 <= page <= MAX_PAGES:
         return page
-    raise InvalidInput(
-        "page",
-        f"after {keyword} comes the number of a page, not {quoted(rest)}",
-        f"Write {command} {keyword}, or {command} {keyword} 2",
-    )
+    fix = suggest(command, keyword, "2", is_example=True)
+    raise InvalidInput("page", f"{quoted(rest)} isn't a page number", fix)
 
 
-def check_profile(profile: str, advice: str) -> None:
-    """Raises InvalidInput for what is no profile's name; its fix ends with this advice."""
+def check_profile(profile: str, suggestion: str) -> None:
+    """Raises InvalidInput for what can't be a profile's name; its fix ends with this suggestion."""
     try:
         check_profile_name(profile)
     except InvalidInput as error:
-        raise InvalidInput("profile", error.problem, f"{error.fix} {advice}") from error
+        raise InvalidInput("profile", error.problem, f"{error.fix} {suggestion}") from error
 
 
-def check_keyword(command: str, word: str, keywords: Sequence[str], advice: str) -> None:
-    """Raises InvalidInput for a word that is nearly a keyword; the advice says how to use it as a profile's name."""
-    if near := get_close_matches(word.lower()[:SHOWN], keywords, n=1, cutoff=0.75):
-        fix = f"Did you mean {command} {near[0]}? If it is a profile: {advice}"
-        raise InvalidInput("text", f"{quoted(word)} is no command here", fix)
+def check_keyword(command: str, word: str, keywords: Sequence[str], otherwise: str) -> None:
+    """Raises InvalidInput for a word that is nearly a keyword; `otherwise` says how to use it as a profile's name."""
+    if near := get_close_matches(word.lower()[:MAX_QUOTED], keywords, n=1, cutoff=0.75):
+        raise InvalidInput("text", f"{quoted(word)} isn't a command", f"{suggest(command, near[0])}\n{otherwise}")
 
 
 def quoted(text: str) -> str:
-    """What somebody typed, said back to them."""
-    return f'"{shorten(text, SHOWN)}"'
+    """What the person typed, as code."""
+    return f"`{shorten(_as_code(text), MAX_QUOTED)}`"
+
+
+def suggest(*words: str, is_example: bool = False) -> str:
+    """A command to send instead, as code on a line of its own; an example where words of the person are missing."""
+    *head, last = map(_as_code, words)
+    line = " ".join([*(shorten(each, MAX_QUOTED) for each in head), shorten(last, MAX_SUGGESTED)])
+    return f"{'For example' if is_example else 'Send this instead'}:\n`{line}`"
+
+
+def _as_code(text: str) -> str:
+    # A backtick would end the code.
+    return " ".join(text.replace("`", "'").split())
 
 
 def split_word(text: str) -> tuple[str, str]:

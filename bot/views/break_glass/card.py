@@ -1,6 +1,6 @@
-"""The card of a break-glass event: loud while it is live, then what it came to, and whether somebody answered for it.
+"""The card of a break-glass event: loud while it is active, then how it ended and what the review found.
 
-Invariant: a card shows what the record says and offers only buttons that can still work: Close while it is live,
+Invariant: a card shows what the record says and offers only buttons that can still work: Close while it is active,
 Review once it has ended and until it is reviewed.
 """
 
@@ -41,7 +41,7 @@ VERDICTS: Final[Mapping[Verdict, str]] = {
 def break_glass_card(
     event: BreakGlassEvent, now: datetime, mentions: str = "", review_due: datetime | None = None
 ) -> Message:
-    """The card as it stands at this moment. `mentions` calls whom the policy names, in mrkdwn."""
+    """The card as it stands at this moment. `mentions` notifies the people the policy names, in mrkdwn."""
     status = EventStatus.EXPIRED if event.is_overdue(now) else event.status
     blocks: list[Block] = [heading(_headline(event, status)), mrkdwn(_who_and_what(event, status))]
     blocks.append(user_text(event.justification))
@@ -55,7 +55,7 @@ def break_glass_card(
     elif status is not EventStatus.ACTIVE:
         due = f" by {moment(review_due)}" if review_due is not None else ""
         blocks.append(
-            mrkdwn(f":mag: *Waits for a review*{due}, by somebody who may approve for {code(event.profile)}.")
+            mrkdwn(f":mag: *Needs a review*{due} from someone who can approve requests for {code(event.profile)}.")
         )
     blocks.append(_buttons(event, status))
     return Message(text=summary(event, status), blocks=tuple(blocks))
@@ -70,42 +70,42 @@ def summary(event: BreakGlassEvent, status: EventStatus) -> str:
         case EventStatus.CLOSED:
             ended = f"{broke}: closed by {mention(event.closed_by or '')}."
         case _:
-            ended = f"{broke}: its time has passed."
-    return ended if event.review is None else f"{ended} The review: {VERDICTS[event.review.verdict]}."
+            ended = f"{broke}: expired."
+    return ended if event.review is None else f"{ended} Review: {VERDICTS[event.review.verdict]}."
 
 
 def _headline(event: BreakGlassEvent, status: EventStatus) -> str:
     if status is EventStatus.ACTIVE:
         return f":rotating_light: Break-glass: {event.profile}"
     mark = ":ballot_box_with_check:" if event.review is not None else ":checkered_flag:"
-    return f"{mark} Break-glass, ended: {event.profile}"
+    return f"{mark} Break-glass ended: {event.profile}"
 
 
 def _who_and_what(event: BreakGlassEvent, status: EventStatus) -> str:
     broke = f"{mention(event.invoker)} broke the glass for {code(event.profile)} · *{event.reason_code}*"
     if status is EventStatus.ACTIVE:
         return f"{broke}\n:hourglass: *Until {moment(event.expires_at)}* · ends {countdown(event.expires_at)}"
-    return f"{broke}\nFrom {moment(event.created_at)}, for at most {length(event.duration)}"
+    return f"{broke}\nStarted {moment(event.created_at)}, for up to {length(event.duration)}"
 
 
 def _end(event: BreakGlassEvent, status: EventStatus) -> list[Block]:
     if status is EventStatus.CLOSED and event.closed_at is not None:
         lasted = length(event.closed_at - event.created_at)
         line = f"*Closed* by {mention(event.closed_by or '')} · {moment(event.closed_at)} · after {lasted}"
-        return [mrkdwn(line), *([user_text(event.closed_reason)] if event.closed_reason is not None else [])]
+        return [mrkdwn(f"{line}:"), *([user_text(event.closed_reason)] if event.closed_reason is not None else [])]
     return [mrkdwn(f"*Expired* · {moment(event.expires_at)} · after {length(event.duration)}")]
 
 
 def _review(review: Review) -> list[Block]:
-    line = f":mag: *Reviewed: {VERDICTS[review.verdict]}* · {mention(review.reviewer)} · {moment(review.at)}"
-    # A link is text from a person, too: it is shown and leads nowhere by itself.
+    line = f":mag: *Reviewed: {VERDICTS[review.verdict]}* · {mention(review.reviewer)} · {moment(review.at)}:"
+    # A link is a person's text, too: it is shown, and never made clickable by us.
     link = [user_text(review.follow_up)] if review.follow_up is not None else []
     return [mrkdwn(line), user_text(review.notes), *link]
 
 
 def _small_print(event: BreakGlassEvent) -> Block:
-    verified = f"second factor: {event.mfa_method}" if event.mfa_method is not None else "no second factor"
-    replaced = f" · instead of the request {code(event.instead_of)}" if event.instead_of is not None else ""
+    verified = f"MFA: {event.mfa_method}" if event.mfa_method is not None else "no MFA"
+    replaced = f" · replaces request {code(event.instead_of)}" if event.instead_of is not None else ""
     return context(
         f"{verified} · rule {code(event.rule)} · event {code(event.id)} · CloudTrail {code(event.request_id)}{replaced}"
     )

@@ -21,11 +21,11 @@ CLOSE_CALLBACK: Final = "break_glass:close_form"
 REVIEW_CALLBACK: Final = "break_glass:review_form"
 CLOSE_FIELDS: Final = ("reason",)
 REVIEW_FIELDS: Final = ("verdict", "notes", "follow-up link")
-"""The last one's name is how core calls it in its errors."""
+"""The last name is the one that core uses in its errors."""
 _ABOUT: Final = {
     Verdict.JUSTIFIED: "There was no other way in time",
-    Verdict.PARTLY_JUSTIFIED: "Some of it, or for some of the time",
-    Verdict.NOT_JUSTIFIED: "A request would have done",
+    Verdict.PARTLY_JUSTIFIED: "Only part of the access, or part of the time",
+    Verdict.NOT_JUSTIFIED: "A normal request would have been enough",
 }
 
 
@@ -39,22 +39,22 @@ class Reviewed:
 
 
 def close_form(event_id: EventId) -> Block:
-    """Is it over? Everybody in the channel reads why."""
-    box = text_box(REASON_LENGTH, example="It is up again", checks_least=False)
+    """Asks how it ended, which everyone in the channel reads."""
+    box = text_box(REASON_LENGTH, example="The checkout is back up", checks_least=False)
     return _form(CLOSE_CALLBACK, event_id, "Close break-glass", "Close", [field("reason", "How did it end?", box)])
 
 
 def review_form(event_id: EventId) -> Block:
-    """What do you find?"""
+    """Asks for the verdict and the notes."""
     verdicts = menu([option(each, VERDICTS[each].capitalize(), _ABOUT[each]) for each in Verdict])
-    notes = text_box(NOTES_LENGTH, example="What happened, what was done with the access, what should change")
+    notes = text_box(NOTES_LENGTH, example="What happened, how the access was used, what should change")
     link = text_box(LINK_LENGTH, is_long=False, example="https://…/INC-12", checks_least=False)
     fields = [
         field("verdict", "Was it justified?", verdicts),
-        field("notes", "What did you find?", notes, hint="Everybody in the channel and auditors read this."),
-        field("follow-up link", "Where does it go on?", link, is_optional=True),
+        field("notes", "What did you find?", notes, hint="Everyone in the channel and auditors see this."),
+        field("follow-up link", "Where is the follow-up?", link, is_optional=True),
     ]
-    return _form(REVIEW_CALLBACK, event_id, "Review break-glass", "Record the review", fields)
+    return _form(REVIEW_CALLBACK, event_id, "Review break-glass", "Submit review", fields)
 
 
 def read_close_form(view: Payload) -> tuple[EventId, str]:
@@ -68,7 +68,7 @@ def read_review_form(view: Payload) -> tuple[EventId, Reviewed]:
     try:
         verdict = Verdict(chosen(values, "verdict") or "")
     except ValueError as error:
-        raise InvalidInput("verdict", "nothing is chosen", "Choose what you find.") from error
+        raise InvalidInput("verdict", "no verdict is selected", "Select one.") from error
     return _read_id(view), Reviewed(verdict, typed(values, "notes"), typed(values, "follow-up link") or None)
 
 

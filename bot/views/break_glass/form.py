@@ -1,7 +1,7 @@
 """The form to break the glass, and the function that reads it back.
 
-Invariant: what the form offers is what the policy would allow this person, and what comes back is judged all over
-again. A mistake is told in its own field, and what was typed stays. A code is asked for and never shown.
+Invariant: what the form offers is what the policy would allow this person, and what comes back is judged
+again. A mistake is shown under its field, and what was typed stays. A code is never shown again.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ FIELDS: Final = ("profile", "reason", "duration", "justification", mfa.FIELD)
 """The form's blocks; an error of one of these fields is shown under it."""
 CODE_LENGTH: Final = (6, 12)
 """Six digits, and the spaces that apps show between them."""
+_NOTICE: Final = (
+    ":rotating_light: You get access immediately. The channel is notified, and someone else reviews it afterwards."
+)
 _REASONS: Final[Mapping[ReasonCode, tuple[str, str]]] = {
     ReasonCode.INCIDENT: ("Incident", "Something is broken or down"),
-    ReasonCode.MAINTENANCE: ("Maintenance", "Work that cannot wait for approval"),
+    ReasonCode.MAINTENANCE: ("Maintenance", "Work that can't wait for approval"),
     ReasonCode.SECURITY: ("Security", "An attack, a leak, a vulnerability"),
     ReasonCode.RECOVERY: ("Recovery", "Restoring data or access"),
-    ReasonCode.OTHER: ("Other", "Say which in the justification"),
+    ReasonCode.OTHER: ("Other", "Explain in the justification"),
 }
 
 
@@ -50,7 +53,7 @@ class BreakGlassOffer:
 
 @dataclass(frozen=True, slots=True)
 class BreakGlassDraft:
-    """What somebody declares."""
+    """What a person declares."""
 
     profile: str
     reason_code: ReasonCode
@@ -75,21 +78,25 @@ def break_glass_form(
 ) -> Block:
     """The form as a modal view. It offers the first hundred profiles; `/breakglass profile …` reaches the others.
 
-    `begun` is what was typed already. `replaced` is the request that waits; its words are a beginning, too.
+    `begun` is what was typed already. `replaced` is the pending request; its justification is filled in, too.
     """
     longest = max((offer.max_duration for offer in offers), default=DEFAULT_DURATION)
     wanted = begun.duration if begun is not None else DEFAULT_DURATION
     blocks = [
-        mrkdwn(":rotating_light: You get access at once. Everybody who should know is told, and somebody reviews it."),
+        mrkdwn(_NOTICE),
         *([_replaces(replaced)] if replaced is not None else []),
         field("profile", "What do you need?", _profile_menu(offers, begun.profile if begun is not None else None)),
-        field("reason", "What is it?", _reason_menu(offers, begun.reason_code if begun is not None else None)),
+        field(
+            "reason",
+            "What kind of emergency is it?",
+            _reason_menu(offers, begun.reason_code if begun is not None else None),
+        ),
         field("duration", "For how long?", durations(longest, wanted)),
         field(
             "justification",
             "What happened?",
             text_box(JUSTIFICATION_LENGTH, typed=_begun_text(begun, replaced), example="The checkout is down, INC-12"),
-            hint="Everybody in the channel, reviewers and auditors read this.",
+            hint="Everyone in the channel, reviewers and auditors see this.",
         ),
     ]
     if any(offer.needs_code for offer in offers):
@@ -113,11 +120,11 @@ def read_break_glass_form(view: Payload) -> tuple[BreakGlassDraft, str | None, O
     values = get_dict(view, "state", "values")
     profile = chosen(values, "profile")
     if profile is None:
-        raise InvalidInput("profile", "nothing is chosen", "Choose what you need.")
+        raise InvalidInput("profile", "no profile is selected", "Select the one you need.")
     try:
         reason_code = ReasonCode(chosen(values, "reason") or "")
     except ValueError as error:
-        raise InvalidInput("reason", "nothing is chosen", "Choose what it is.") from error
+        raise InvalidInput("reason", "no kind of emergency is selected", "Select one.") from error
     duration = parse_duration(chosen(values, "duration"))
     declared = BreakGlassDraft(profile, reason_code, duration, typed(values, "justification"))
     return (
@@ -134,13 +141,13 @@ def fields_of(view: Payload) -> tuple[str, ...]:
 
 
 def _profile_menu(offers: Sequence[BreakGlassOffer], wanted: str | None) -> Block:
-    # What was typed stands among the hundred that are shown.
+    # The profile that was typed has to be among the hundred that are shown.
     ordered = sorted(offers, key=lambda offer: offer.profile != wanted)[:MAX_OPTIONS]
     return menu([option(each.profile, each.profile, _about(each)) for each in ordered], wanted)
 
 
 def _about(offer: BreakGlassOffer) -> str:
-    about = f"up to {length(offer.max_duration)}" + (", with a code" if offer.needs_code else "")
+    about = f"up to {length(offer.max_duration)}" + (", needs a code" if offer.needs_code else "")
     return f"{about} · {offer.description}" if offer.description else about
 
 
@@ -155,9 +162,9 @@ def _code_field(offers: Sequence[BreakGlassOffer]) -> Block:
     is_needed = len(needing) == len(offers)
     return field(
         mfa.FIELD,
-        "The code of your authenticator app",
+        "Code from your authenticator app",
         text_box(CODE_LENGTH, is_long=False, example="123456"),
-        hint=None if is_needed else "Only some profiles ask for it; the menu above says which.",
+        hint=None if is_needed else "Only some profiles need it. The profile menu shows which.",
         is_optional=not is_needed,
     )
 
@@ -169,10 +176,8 @@ def _begun_text(begun: BreakGlassDraft | None, replaced: Request | None) -> str:
 
 
 def _replaces(request: Request) -> Block:
-    return context(
-        f"Your request {code(request.id)} for {code(request.profile)}, made {moment(request.created_at)}, "
-        "is cancelled with it."
-    )
+    which = f"{code(request.id)} for {code(request.profile)}"
+    return context(f"This cancels your request {which}, made {moment(request.created_at)}.")
 
 
 def _write_origin(origin: Origin) -> str:
@@ -181,7 +186,7 @@ def _write_origin(origin: Origin) -> str:
 
 
 def _read_origin(written: str | None) -> Origin:
-    # Slack gives back what we wrote. Whatever is not that is nothing: the declaration is worth more than its origin.
+    # Slack returns what we wrote. Anything else is ignored: the declaration matters more than its origin.
     try:
         facts: Any = json.loads(written or "{}")
     except ValueError:

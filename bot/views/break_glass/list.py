@@ -1,6 +1,7 @@
-"""Lists of break-glass events for one person: what is live, and what waits for a review, the longest overdue first.
+"""Lists of break-glass events for one person: active ones, and those to review, the longest overdue first.
 
-Invariant: a list shows what the store said when it was asked for; its buttons carry ids, and each press is judged anew.
+Invariant: a list shows what the store said when it was asked for; its buttons carry ids, and each click is
+judged again.
 """
 
 from __future__ import annotations
@@ -35,13 +36,14 @@ _MAX_REASON: Final = 200
 
 _REASONS: Final = ", ".join(f"`{each}`" for each in ReasonCode)
 HELP: Final = f"""\
-*Break the glass in an emergency: access at once, seen by everybody, reviewed afterwards*
+*Break the glass in an emergency: immediate access, visible to everyone, reviewed afterwards*
 `{BREAK_GLASS}` opens the form.
-`{BREAK_GLASS} prod incident 1h the checkout is down, see INC-12` declares at once: what, which reason, how long, why.
-The reasons: {_REASONS}.
-`{BREAK_GLASS} active` shows what is live.
-`{BREAK_GLASS} close <id> it is up again` closes it, and so does Close on its card.
-`{BREAK_GLASS} reviews` shows what waits for your review."""
+`{BREAK_GLASS} prod incident 1h the checkout is down, see INC-12` declares directly: profile, reason code, duration, \
+justification.
+Reason codes: {_REASONS}.
+`{BREAK_GLASS} active` lists the active events.
+`{BREAK_GLASS} close <id> the checkout is back up` closes an event. The Close button on its card does the same.
+`{BREAK_GLASS} reviews` lists the events waiting for your review."""
 
 
 class BreakGlassListKind(StrEnum):
@@ -53,12 +55,12 @@ class BreakGlassListKind(StrEnum):
     @property
     def heading(self) -> str:
         """What the list is called."""
-        return "Live break-glass" if self is BreakGlassListKind.ACTIVE else "Waiting for a review"
+        return "Active break-glass events" if self is BreakGlassListKind.ACTIVE else "Waiting for a review"
 
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One event, what its reader may do with it as far as is known now, and until when it is to be reviewed."""
+    """One event, what its reader can do with it as far as is known now, and when its review is due."""
 
     event: BreakGlassEvent
     review_due: datetime
@@ -72,11 +74,11 @@ def event_list_page(
     """One page of a list, with the buttons that can still work."""
     blocks: list[Block] = [mrkdwn(f"*{kind.heading}*")]
     if not rows:
-        blocks.append(mrkdwn(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
+        blocks.append(mrkdwn(NOTHING[kind] if page == 1 else "There's nothing left on this page."))
     for row in rows:
         blocks += [divider(), *event_row(row, now)]
     blocks += page_buttons(kind, page, has_more=has_more, back=PageButton("Back", NEWER), on=PageButton("More", OLDER))
-    count = f"{len(rows)} on page {page}" if rows else "nothing"
+    count = f"{len(rows)} on page {page}" if rows else "none"
     return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
 
 
@@ -110,7 +112,7 @@ def _standing_after(row: EventRow, now: datetime) -> str:
     return f"{how} {moment(event.closed_at or event.expires_at)} · {due}"
 
 
-_NOTHING: Final = {
-    BreakGlassListKind.ACTIVE: "No glass is broken that you would have to do with.",
-    BreakGlassListKind.REVIEWS: "Nothing waits for your review.",
+NOTHING: Final = {
+    BreakGlassListKind.ACTIVE: "There are no active break-glass events you can act on.",
+    BreakGlassListKind.REVIEWS: "Nothing is waiting for your review.",
 }

@@ -1,7 +1,7 @@
-"""What is said when something happened to an event: in its thread, to its invoker, and in the security channel.
+"""What is posted when something happened to an event: in its thread, to its invoker, and in the security channel.
 
-Invariant: what people typed is plain text. What is said is true of the event as it is now, which may be later than the
-thing that happened.
+Invariant: what people typed is plain text, and a line before it says whose words they are. What a notice says is true
+of the event as it is now, which may be later than what it is about.
 """
 
 from __future__ import annotations
@@ -37,66 +37,68 @@ _MAX_JUSTIFICATION = 1000
 def ended(event: BreakGlassEvent) -> Message:
     """How the event ended, for its thread."""
     if event.status is EventStatus.CLOSED:
-        return _news(f"Closed by {mention(event.closed_by or '')}. The access has ended.", event.closed_reason)
-    return _news(f"Expired: the access ended {moment(event.expires_at)}.")
+        line = f"Closed by {mention(event.closed_by or '')}. The access has ended."
+        return _notice(line, event.closed_reason, lead="Their reason:")
+    return _notice(f"Expired: the access ended {moment(event.expires_at)}.")
 
 
 def reviewed(event: BreakGlassEvent) -> Message:
     """What the review found, for the thread. The card has the notes."""
     if event.review is None:
-        return _news("Reviewed.")
-    return _news(f"Reviewed by {mention(event.review.reviewer)}: {VERDICTS[event.review.verdict]}.")
+        return _notice("Reviewed.")
+    return _notice(f"Reviewed by {mention(event.review.reviewer)}: {VERDICTS[event.review.verdict]}.")
 
 
 def is_it_over(event: BreakGlassEvent) -> Message:
-    """The question to the invoker, shortly before the end."""
+    """The reminder to the invoker, shortly before the end."""
     line = (
-        f":hourglass: Your break-glass access to {code(event.profile)} ends {countdown(event.expires_at)}, "
-        f"{moment(event.expires_at)}. Is it over? Then close it now."
+        f":hourglass: Your break-glass access to {code(event.profile)} ends {countdown(event.expires_at)} "
+        f"({moment(event.expires_at)}). If you're done, close it now."
     )
     closing = actions(f"over:{event.id}", button("Close…", CLOSE, event.id, style="danger"))
     return Message(text=line, blocks=(mrkdwn(line), closing))
 
 
 def ended_for_invoker(event: BreakGlassEvent, channel: str | None) -> Message:
-    """How it ended, for the invoker. `channel` is where the card stands."""
+    """How it ended, for the invoker. `channel` is where the card is."""
     access = f"Your break-glass access to {code(event.profile)}"
     if event.status is EventStatus.CLOSED:
         line = f":checkered_flag: {access} was closed by {mention(event.closed_by or '')}. It has ended."
     else:
-        line = f":checkered_flag: {access} has ended: its time has passed."
-    line += " Somebody who may approve for it reviews the event." if event.review is None else ""
-    return _news(line, event.closed_reason, _where(event, channel))
+        line = f":checkered_flag: {access} has expired."
+    if event.review is None:
+        line += f" Someone who can approve requests for {code(event.profile)} will review the event."
+    return _notice(line, event.closed_reason, _where(event, channel), lead="The reason:")
 
 
 def review_for_invoker(event: BreakGlassEvent, channel: str | None) -> Message:
     """What the review found, for the invoker."""
     if event.review is None:
-        return _news("Your break-glass event was reviewed.")
+        return _notice("Your break-glass event was reviewed.")
     line = (
         f":mag: {mention(event.review.reviewer)} reviewed your break-glass event for {code(event.profile)}: "
         f"*{VERDICTS[event.review.verdict]}*."
     )
-    return _news(line, event.review.notes, _where(event, channel))
+    return _notice(line, event.review.notes, _where(event, channel), lead="Their notes:")
 
 
 def review_overdue(event: BreakGlassEvent, reviewers: str, due_at: datetime) -> Message:
     """A reminder that nobody has reviewed it yet: for the thread, and for the security channel."""
     line = (
-        f":mag: Nobody has reviewed the break-glass event of {mention(event.invoker)} for {code(event.profile)} yet. "
+        f":mag: The break-glass event of {mention(event.invoker)} for {code(event.profile)} hasn't been reviewed yet. "
         f"The review was due {moment(due_at)}."
     )
-    line = f"{line} {reviewers}: please press Review on its card." if reviewers else line
-    return _news(line, None, context(f"Event {code(event.id)}"))
+    line = f"{line} {reviewers}: please review it with the button on its card." if reviewers else line
+    return _notice(line, None, context(f"Event {code(event.id)}"))
 
 
 def escalated(event: BreakGlassEvent, channel: str | None) -> Message:
-    """So many events for one profile that the security channel hears of it."""
+    """An event that reaches the escalation threshold of its profile, for the security channel."""
     line = (
-        f":rotating_light: {mention(event.invoker)} broke the glass for {code(event.profile)} ({event.reason_code}), "
-        f"and with that it has been broken for {code(event.profile)} so often that this channel is told."
+        f":rotating_light: {mention(event.invoker)} broke the glass for {code(event.profile)} ({event.reason_code}). "
+        f"This reaches the escalation threshold for {code(event.profile)}."
     )
-    return _news(line, event.justification, _where(event, channel))
+    return _notice(line, event.justification, _where(event, channel), lead="Their justification:")
 
 
 def refused(entry: AuditEntry) -> Message:
@@ -105,7 +107,7 @@ def refused(entry: AuditEntry) -> Message:
     often = f", {times} times" if isinstance(times, int) and times > 1 else ""
     profile = f" for {code(entry.profile)}" if entry.profile is not None else ""
     line = f":no_entry: {mention(entry.actor)} tried to break the glass{profile} and was refused{often}."
-    return _news(line, None, _why(entry), context(f"tried {moment(entry.at)}"))
+    return _notice(line, None, _why(entry), context(f"attempted {moment(entry.at)}"))
 
 
 def _why(entry: AuditEntry) -> Block:
@@ -119,16 +121,16 @@ def _why(entry: AuditEntry) -> Block:
 def _reason(entry: AuditEntry) -> str:
     details = entry.details
     if details.get("limit") == LIVE_EVENT:
-        return f"They have it already, by the event {details.get('value')}"
+        return f"they already have this access through break-glass event {details.get('value')}"
     if "limit" in details:
-        return f"The limit is {details['limit']} ({details.get('value', '')})"
+        return f"limit reached: {details['limit']} ({details.get('value', '')})"
     unmet = details.get("unmet")
     if isinstance(unmet, list):
-        # Groups stay as the policy spells them: to mention one here would call everybody in it.
+        # Groups stay as the policy writes them: a mention here would notify everyone in them.
         return "; ".join(str(each).replace(f"{entry.actor} is ", "they are ") for each in unmet)
     if "status" in details:
-        return f"its request is {details['status']} by now"
-    return str(details.get("why", "no reason is on record"))
+        return f"the request it would replace is already {details['status']}"
+    return str(details.get("why", "no reason was recorded"))
 
 
 def _where(event: BreakGlassEvent, channel: str | None) -> Block:
@@ -136,5 +138,8 @@ def _where(event: BreakGlassEvent, channel: str | None) -> Block:
     return context(f"{where}{code(event.id)} · {length(event.duration)} from {moment(event.created_at)}")
 
 
-def _news(line: str, typed: str | None = None, *more: Block) -> Message:
-    return Message(text=line, blocks=(mrkdwn(line), *([user_text(typed)] if typed is not None else []), *more))
+def _notice(line: str, typed: str | None = None, *more: Block, lead: str = "") -> Message:
+    """A line, and a person's words if there are any; `lead` says whose they are."""
+    if typed is None:
+        return Message(text=line, blocks=(mrkdwn(line), *more))
+    return Message(text=line, blocks=(mrkdwn(f"{line} {lead}"), user_text(typed), *more))

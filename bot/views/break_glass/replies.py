@@ -1,4 +1,4 @@
-"""Answers to one person about break-glass: what happened, whether there is access, and what to do now.
+"""Replies to one person about break-glass: what happened, whether they have access, and what to do next.
 
 Invariant: nothing here says that access was given unless the store has said so.
 """
@@ -6,34 +6,37 @@ Invariant: nothing here says that access was given unless the store has said so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NoReturn
 
+from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import Message, code, context, countdown, mention, moment, mrkdwn, user_text
 from bot.views.break_glass.card import VERDICTS
 from bot.views.replies import reply
 from core.break_glass import BreakGlassEvent, EventStatus
-from core.errors import StoreError, StoreUnavailable
+from core.errors import InvalidInput, StoreError, StoreUnavailable
 
 NOTHING_TO_DECLARE: Final = (
-    "There is nothing that you may break the glass for: no break-glass rule of the policy names you. In an emergency, "
-    "call somebody who is on call. Whoever keeps the policy can change that."
+    "There are no profiles you can break the glass for: no break-glass rule covers you. In an emergency, call the "
+    "person on call. To be able to declare it yourself, ask a policy owner to add you."
 )
 NOT_DECLARED_YET: Final = (
-    "*No access yet*: the store is slow to answer, and nothing is recorded. You will be told as soon as the outcome is "
-    "known. If it cannot wait, go the way that your team has for when Countersign is away."
+    "*No access yet*: the store is slow, and nothing is recorded so far. You'll get the outcome as soon as it's known. "
+    "If it can't wait, follow your team's procedure for when Countersign is down."
 )
-_ANOTHER_WAY: Final = "Go the way that your team has for when Countersign is away, and tell the security team."
+_ANOTHER_WAY: Final = "Follow your team's procedure for when Countersign is down, and tell the security team."
 
 
 def declared(event: BreakGlassEvent) -> Message:
     """What a declaration has done."""
     if event.status is not EventStatus.ACTIVE:
-        return reply(f"Your break-glass event for {code(event.profile)} is {event.status} by now. There is no access.")
+        return reply(
+            f"Your break-glass event for {code(event.profile)} is already {event.status}. You don't have access."
+        )
     line = (
-        f":rotating_light: You have {code(event.profile)} *until {moment(event.expires_at)}*, "
-        f"ends {countdown(event.expires_at)}. Everybody who should know is told."
+        f":rotating_light: You have {code(event.profile)} *until {moment(event.expires_at)}* "
+        f"({countdown(event.expires_at)}). The channel and the security team have been notified."
     )
-    after = f"Press Close on the card as soon as it is over. Event {code(event.id)}"
+    after = f"Press Close on the card as soon as you're done. Event {code(event.id)}"
     return Message(text=line, blocks=(mrkdwn(line), context(after)))
 
 
@@ -45,7 +48,7 @@ def closed(event: BreakGlassEvent) -> Message:
 def review_recorded(event: BreakGlassEvent) -> Message:
     """What a review has done."""
     verdict = VERDICTS[event.review.verdict] if event.review is not None else ""
-    return reply(f"Recorded: {verdict}. {mention(event.invoker)} is told.")
+    return reply(f"Review recorded: {verdict}. {mention(event.invoker)} will be notified.")
 
 
 def without_store(error: StoreError, fallbacks: Sequence[str]) -> Message:
@@ -53,14 +56,23 @@ def without_store(error: StoreError, fallbacks: Sequence[str]) -> Message:
     match error:
         case StoreUnavailable(is_outcome_unknown=True):
             line = (
-                "*Do not count on access*: the store did not answer, and it is not known whether this was recorded. "
-                "If a card appears in the channel, it was. Sending the same again changes nothing twice."
+                "*Don't count on access*: the store didn't answer, so it's not known whether this was recorded. "
+                "If a card appears in the channel, it was. It's safe to send it again."
             )
         case StoreUnavailable():
-            line = "*No access was given*: the store cannot be reached, and nothing was recorded."
+            line = "*No access was given*: the store can't be reached, and nothing was recorded."
         case _:
-            line = "*No access was given*: Countersign cannot use its store as it is, and nothing was recorded."
+            line = "*No access was given*: Countersign can't use its store, and nothing was recorded."
     blocks = [mrkdwn(f":warning: {line}"), *(user_text(each) for each in fallbacks[:3])]
     if not fallbacks:
         blocks.append(mrkdwn(_ANOTHER_WAY))
     return Message(text=line, blocks=tuple(blocks))
+
+
+def refuse_other_requester() -> NoReturn:
+    """Say that a request is replaced by its requester only. Raises InvalidInput."""
+    raise InvalidInput(
+        "request",
+        "only the requester can replace a request with break-glass",
+        f"To declare break-glass yourself, send:\n{code(BREAK_GLASS)}",
+    )

@@ -1,7 +1,7 @@
-"""The timeline of an event, for its review: each step in the order of time, who was told where, and where to look.
+"""The timeline of an event, for its review: each step in order, each notification, and where to look further.
 
-Invariant: it holds no text that a person typed; those words stand on the card. It fits one message, whatever happened,
-and says when it leaves something out.
+Invariant: it holds no text that a person typed; the card has that. It fits one message, whatever happened, and says
+when it leaves something out.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from core.stores.messages import MessageRef
 MAX_LINES: Final = 60
 _AROUND: Final = timedelta(minutes=15)
 """AWS writes an event into CloudTrail about this late: the look-up goes on for so long after the end."""
-_WORDS: Final[Mapping[AuditAction, str]] = {
-    AuditAction.REQUEST_SUBMITTED: "asked for access",
-    AuditAction.APPROVAL_ADDED: "approved the request, one vote",
+_STEPS: Final[Mapping[AuditAction, str]] = {
+    AuditAction.REQUEST_SUBMITTED: "requested access",
+    AuditAction.APPROVAL_ADDED: "approved the request (one vote)",
     AuditAction.REQUEST_APPROVED: "approved the request",
     AuditAction.REQUEST_DENIED: "denied the request",
     AuditAction.REQUEST_CANCELLED: "cancelled the request",
     AuditAction.REQUEST_EXPIRED: "the request expired",
-    AuditAction.REQUEST_REMINDED: "approvers of the request were reminded",
+    AuditAction.REQUEST_REMINDED: "the approvers were reminded",
     AuditAction.BREAK_GLASS_INVOKED: "*broke the glass*",
-    AuditAction.BREAK_GLASS_ENDING_SOON: "the invoker was asked whether it is over",
+    AuditAction.BREAK_GLASS_ENDING_SOON: "the invoker was reminded to close it",
     AuditAction.BREAK_GLASS_CLOSED: "*closed it*",
     AuditAction.BREAK_GLASS_EXPIRED: "*it expired*",
-    AuditAction.REVIEW_REMINDED: "reviewers were reminded",
+    AuditAction.REVIEW_REMINDED: "the reviewers were reminded",
     AuditAction.BREAK_GLASS_REVIEWED: "*reviewed it*",
 }
 
@@ -50,21 +50,21 @@ _WORDS: Final[Mapping[AuditAction, str]] = {
 def timeline(read: Timeline) -> Message:
     """The timeline as one message."""
     event = read.event
-    lines = sorted([*_steps(read), *_told(read.places)], key=lambda line: line[0])
+    lines = sorted([*_steps(read), *_notifications(read.places)], key=lambda line: line[0])
     shown = [text for _, text in lines[:MAX_LINES]]
-    title = f"*Timeline of the break-glass event* {code(event.id)} · {code(event.profile)} · {mention(event.invoker)}"
+    title = f"*Timeline of break-glass event* {code(event.id)} · {code(event.profile)} · {mention(event.invoker)}"
     blocks: list[Block] = [mrkdwn(title), *_sections(shown)]
     if len(lines) > MAX_LINES:
-        rest = f"{len(lines) - MAX_LINES} later steps are left out; `countersign audit export` has them all."
+        rest = f"{len(lines) - MAX_LINES} later steps aren't shown; `countersign audit export` has all of them."
         blocks.append(context(rest))
-    blocks += [mrkdwn("*What was done with the access*, from CloudTrail:"), mrkdwn(f"```{_look_up(read)}```")]
+    blocks += [mrkdwn("*How the access was used*, from CloudTrail:"), mrkdwn(f"```{_look_up(read)}```")]
     return Message(text=f"Timeline of {event.id}: {len(lines)} steps", blocks=tuple(blocks))
 
 
 def _steps(read: Timeline) -> Iterator[tuple[datetime, str]]:
     for entry in read.entries:
         by = f"{mention(entry.actor)} " if not entry.actor.startswith("clock") else ""
-        what = _WORDS.get(entry.event, escape(entry.event.replace("_", " ")))
+        what = _STEPS.get(entry.event, escape(entry.event.replace("_", " ")))
         of = "" if entry.chain == read.event.chain else f" · request {code(entry.chain.rpartition('#')[2])}"
         yield entry.at, f"{moment(entry.at, form='{date_short} {time_secs}')} · {by}{what}{_more(entry)}{of}"
 
@@ -77,14 +77,16 @@ def _more(entry: AuditEntry) -> str:
     return ""
 
 
-def _told(places: Mapping[str, MessageRef]) -> Iterator[tuple[datetime, str]]:
+def _notifications(places: Mapping[str, MessageRef]) -> Iterator[tuple[datetime, str]]:
     for name, place in places.items():
         at = _posted_at(place)
         if at is not None:
             kind, _, _ = name.partition(":")
-            what = {"card": "the card", "thread": "a reply in the thread", "dm": "a direct message"}.get(kind, "a post")
+            what = {"card": "card posted", "thread": "reply posted", "dm": "direct message sent"}.get(
+                kind, "message posted"
+            )
             where = f"to <@{escape(name.rpartition(':')[2])}>" if kind == "dm" else f"in <#{escape(place.channel)}>"
-            yield at, f"{moment(at, form='{date_short} {time_secs}')} · told: {what} {where}"
+            yield at, f"{moment(at, form='{date_short} {time_secs}')} · {what} {where}"
 
 
 def _posted_at(place: MessageRef) -> datetime | None:

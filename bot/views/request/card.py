@@ -39,7 +39,7 @@ _MAX_COMMENT: Final = 200
 def request_card(request: Request, now: datetime, deciders: str = "") -> Message:
     """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn."""
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
-    blocks: list[Block] = [mrkdwn(_headline(request, status)), user_text(request.justification)]
+    blocks: list[Block] = [mrkdwn(f"{_headline(request, status)}:"), user_text(request.justification)]
     blocks += _votes(request, status)
     if status is RequestStatus.PENDING:
         blocks += [_waiting(request, deciders), _buttons(request)]
@@ -50,14 +50,14 @@ def request_card(request: Request, now: datetime, deciders: str = "") -> Message
 
 def summary(request: Request, status: RequestStatus) -> str:
     """One sentence for notifications and screen readers, without any text that a person typed."""
-    what = f"for {request.profile} for {length(request.duration)}"
-    asked = f"{mention(request.requester)} asked {what}"
+    what = f"{request.profile} for {length(request.duration)}"
+    requested = f"{mention(request.requester)} requested {what}"
     return {
-        RequestStatus.PENDING: f"{mention(request.requester)} asks {what}.",
-        RequestStatus.APPROVED: f"{asked}: approved by {mention(request.approver or '')}.",
-        RequestStatus.DENIED: f"{asked}: denied by {mention(request.approver or '')}.",
-        RequestStatus.EXPIRED: f"{asked}: expired, nobody decided in time.",
-        RequestStatus.CANCELLED: f"{asked}: cancelled by the requester.",
+        RequestStatus.PENDING: f"{mention(request.requester)} requests {what}.",
+        RequestStatus.APPROVED: f"{requested}: approved by {mention(request.approver or '')}.",
+        RequestStatus.DENIED: f"{requested}: denied by {mention(request.approver or '')}.",
+        RequestStatus.EXPIRED: f"{requested}: expired without a decision.",
+        RequestStatus.CANCELLED: f"{requested}: cancelled by the requester.",
     }[status]
 
 
@@ -69,8 +69,8 @@ def _headline(request: Request, status: RequestStatus) -> str:
         RequestStatus.EXPIRED: ":alarm_clock: *Expired*",
         RequestStatus.CANCELLED: ":leftwards_arrow_with_hook: *Cancelled*",
     }[status]
-    asks = "asks" if status is RequestStatus.PENDING else "asked"
-    return f"{mark}\n{mention(request.requester)} {asks} for {code(request.profile)} for *{length(request.duration)}*"
+    verb = "requests" if status is RequestStatus.PENDING else "requested"
+    return f"{mark}\n{mention(request.requester)} {verb} {code(request.profile)} for *{length(request.duration)}*"
 
 
 def _votes(request: Request, status: RequestStatus) -> list[Block]:
@@ -91,8 +91,8 @@ def _waiting(request: Request, deciders: str) -> Block:
     missing = request.required_approvals - len(request.approvals)
     needs = "one approval" if missing == 1 else f"{missing} approvals"
     by = f" from {deciders}" if deciders else ""
-    # No small print: whoever is asked here is to see it.
-    return mrkdwn(f"Needs {needs}{by}, by {moment(request.expires_at)} · {code(request.id)}")
+    # Not in small print: the people named here have to see it.
+    return mrkdwn(f"Needs {needs}{by} by {moment(request.expires_at)} · {code(request.id)}")
 
 
 def _buttons(request: Request) -> Block:
@@ -111,23 +111,23 @@ def _buttons(request: Request) -> Block:
 
 
 def _outcome(request: Request, status: RequestStatus) -> list[Block]:
-    by = mention(request.approver or "")
-    at = moment(request.decided_at or request.expires_at)
+    by, at = mention(request.approver or ""), moment(request.decided_at or request.expires_at)
     match status:
         case RequestStatus.APPROVED:
-            told = context(f"By {by} · {at} · access until {moment(request.life_ends_at())} · {code(request.id)}")
+            verdict, line = f"Approved by {by}", f"{at} · access until {moment(request.life_ends_at())}"
         case RequestStatus.DENIED:
-            told = context(f"By {by} · {at} · {code(request.id)}")
+            verdict, line = f"Denied by {by}", at
         case RequestStatus.CANCELLED:
-            told = context(f"By {mention(request.requester)} · {at} · {code(request.id)}{_replaced(request)}")
+            verdict, line = f"Cancelled by {mention(request.requester)}", f"{at}{_replaced(request)}"
         case _:
-            told = context(f"Nobody decided by {at} · {code(request.id)}")
-    # Votes before the last one stand above with their comments already.
-    is_told_above = request.required_approvals > 1 and status is RequestStatus.APPROVED and bool(request.approvals)
-    if request.approver_comment is None or is_told_above:
-        return [told]
-    return [user_text(request.approver_comment), told]
+            verdict, line = "Expired", f"no decision by {at}"
+    small_print = f"{line} · {code(request.id)}"
+    # Votes before the last one are above, with their comments.
+    is_above = request.required_approvals > 1 and status is RequestStatus.APPROVED and bool(request.approvals)
+    if request.approver_comment is None or is_above:
+        return [context(f"{verdict} · {small_print}")]
+    return [mrkdwn(f"{verdict}:"), user_text(request.approver_comment), context(small_print)]
 
 
 def _replaced(request: Request) -> str:
-    return f" · for the break-glass event {code(request.replaced_by)}" if request.replaced_by is not None else ""
+    return f" · replaced by break-glass event {code(request.replaced_by)}" if request.replaced_by is not None else ""

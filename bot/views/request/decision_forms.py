@@ -1,4 +1,4 @@
-"""The forms in which an approver says why: a denial's reason, an approval's comment. Each beside its reader.
+"""The forms in which an approver gives a reason for a denial or a comment on an approval, each beside its reader.
 
 Invariant: a form carries the request's id and nothing else; what is decided is decided from the record.
 """
@@ -20,13 +20,19 @@ _ANSWER: Final = "answer"
 
 
 def deny_form(request_id: RequestId) -> Block:
-    """Why not? The requester reads the answer."""
-    return _form(DENY_CALLBACK, request_id, "Deny request", "Deny", _field(REASON, "Why not?", is_optional=False))
+    """Asks for the reason, which the requester reads."""
+    return _form(
+        DENY_CALLBACK,
+        request_id,
+        "Deny request",
+        "Deny",
+        _field(REASON, "Why are you denying this request?", is_optional=False),
+    )
 
 
 def approve_form(request_id: RequestId) -> Block:
-    """Approve, and say something to the requester."""
-    comment = _field(COMMENT, "What should the requester know?", is_optional=True)
+    """Asks for a comment to the requester."""
+    comment = _field(COMMENT, "Comment for the requester", is_optional=True)
     return _form(APPROVE_CALLBACK, request_id, "Approve request", "Approve", comment)
 
 
@@ -44,7 +50,7 @@ def _form(callback: str, request_id: RequestId, title: str, submit: str, field: 
         "title": label(title, 24),
         "submit": label(submit, 24),
         "close": label("Not now", 24),
-        "blocks": [field, context(f"Request `{request_id}`. The requester and auditors read this.")],
+        "blocks": [field, context(f"Request `{request_id}`. The requester and auditors see this.")],
     }
 
 

@@ -1,7 +1,7 @@
-"""The form to ask for access, and the function that reads it back.
+"""The form to request access, and the function that reads it back.
 
-Invariant: what the form offers is what the policy would allow this person, and what comes back is judged all over
-again. A mistake is told in its own field, and what was typed stays.
+Invariant: what the form offers is what the policy would allow this person, and what comes back is judged
+again. A mistake is shown under its field, and what was typed stays.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class RequestDraft:
-    """What somebody filled in."""
+    """What a person filled in."""
 
     profile: str
     duration: timedelta
@@ -56,15 +56,15 @@ def request_form(offers: Sequence[Offer]) -> Block:
             "justification",
             "Why?",
             text_box(JUSTIFICATION_LENGTH, example="Deploy the fix for INC-12"),
-            hint="Approvers and auditors read this.",
+            hint="Approvers and auditors see this.",
         ),
-        context(*_who_approves(offers)),
+        context(*_approvers(offers)),
     ]
     return {
         "type": "modal",
         "callback_id": CALLBACK,
         "title": label("Request access", 24),
-        "submit": label("Ask", 24),
+        "submit": label("Request", 24),
         "close": label("Not now", 24),
         "blocks": blocks,
     }
@@ -74,7 +74,7 @@ def read_request_form(values: Payload) -> RequestDraft:
     """What was filled in. Raises InvalidInput, naming the field, for what Slack's own checks let through."""
     profile = chosen(values, "profile")
     if profile is None:
-        raise InvalidInput("profile", "nothing is chosen", "Choose what you need.")
+        raise InvalidInput("profile", "no profile is selected", "Select the one you need.")
     return RequestDraft(profile, parse_duration(chosen(values, "duration")), typed(values, "justification"))
 
 
@@ -88,12 +88,12 @@ def _about(offer: Offer) -> str:
     return f"{about} · {offer.description}" if offer.description else about
 
 
-def _who_approves(offers: Sequence[Offer]) -> list[str]:
+def _approvers(offers: Sequence[Offer]) -> list[str]:
     by_approvers: dict[tuple[str, ...], list[str]] = {}
     for offer in offers:
         by_approvers.setdefault(offer.approvers, []).append(code(offer.profile))
     return [
-        f"{_some(profiles)}: decided by {_some([people(each) for each in approvers])}"
+        f"Approvers for {_some(profiles)}: {_some([people(each) for each in approvers])}"
         for approvers, profiles in list(by_approvers.items())[:_MAX_IN_CONTEXT]
     ]
 

@@ -1,6 +1,7 @@
 """Lists of requests for one person: `/access mine` and `/access pending`, with pages and working buttons.
 
-Invariant: a list shows what the store said when it was asked for; its buttons carry ids, and each press is judged anew.
+Invariant: a list shows what the store said when it was asked for; its buttons carry ids, and each click is
+judged again.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ _MAX_REASON: Final = 200
 
 HELP: Final = "\n".join(
     [
-        "*Ask for access*",
+        "*Request access*",
         f"`{ACCESS}` opens the form.",
-        f"`{ACCESS} prod 2h deploy the fix for INC-12` asks at once: what, for how long, why.",
-        f"`{ACCESS} mine` shows your requests, `{ACCESS} pending` what waits for your decision.",
-        "Durations are written like `90m`, `2h` or `1h30m`.",
+        f"`{ACCESS} prod 2h deploy the fix for INC-12` requests access directly: profile, duration, justification.",
+        f"`{ACCESS} mine` lists your requests.",
+        f"`{ACCESS} pending` lists the requests waiting for your decision.",
+        "Write durations like `90m`, `2h` or `1h30m`.",
     ]
 )
 
@@ -38,7 +40,7 @@ NEWER: Final = "list:newer"
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One request, and what its reader may do with it as far as is known now."""
+    """One request, and what its reader can do with it as far as is known now."""
 
     request: Request
     may_decide: bool = False
@@ -62,13 +64,13 @@ def list_page(kind: ListKind, rows: Sequence[RequestRow], *, page: int, has_more
     """One page of a list, newest first, with the buttons that can still work."""
     blocks: list[Block] = [mrkdwn(f"*{kind.heading}*")]
     if not rows:
-        blocks.append(mrkdwn(_NOTHING[kind] if page == 1 else "There is nothing on this page any more."))
+        blocks.append(mrkdwn(_NOTHING[kind] if page == 1 else "There's nothing left on this page."))
     for row in rows:
         blocks += [divider(), *list_row(row, now)]
     blocks += page_buttons(
         kind, page, has_more=has_more, back=PageButton("Newer", NEWER), on=PageButton("Older", OLDER)
     )
-    count = f"{len(rows)} on page {page}" if rows else "nothing"
+    count = f"{len(rows)} on page {page}" if rows else "none"
     return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
 
 
@@ -99,7 +101,7 @@ def _standing(request: Request, status: RequestStatus) -> str:
             return f"Denied by {by} · {moment(request.life_ends_at())}"
         case RequestStatus.CANCELLED:
             return f"Cancelled by the requester · {moment(request.life_ends_at())}"
-    return f"Expired · nobody decided by {moment(request.expires_at)}"
+    return f"Expired · no decision by {moment(request.expires_at)}"
 
 
 def _buttons(row: RequestRow) -> list[Block]:
@@ -117,6 +119,6 @@ def _buttons(row: RequestRow) -> list[Block]:
 
 
 _NOTHING: Final = {
-    ListKind.MINE: f"You have not asked for anything yet. {code(ACCESS)} opens the form.",
-    ListKind.PENDING: "Nothing waits for your decision.",
+    ListKind.MINE: f"You haven't requested anything yet. {code(ACCESS)} opens the form.",
+    ListKind.PENDING: "Nothing is waiting for your decision.",
 }

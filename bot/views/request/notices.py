@@ -1,70 +1,86 @@
-"""What is said when something happened to a request: in its thread, and to the requester.
+"""What is posted when something happened to a request: in its thread, and to the requester.
 
-Invariant: what people typed is plain text. What is said is true of the request as it is now, which may be later than
-the thing that happened.
+Invariant: what people typed is plain text, and a line before it says whose words they are. What a notice says is true
+of the request as it is now, which may be later than what it is about.
 """
 
 from __future__ import annotations
 
 from bot.slack.app_surface import ACCESS
-from bot.views.block_kit import Block, Message, code, context, length, mention, moment, mrkdwn, user_text
+from bot.views.block_kit import (
+    Block,
+    Message,
+    code,
+    code_line,
+    context,
+    length,
+    mention,
+    moment,
+    mrkdwn,
+    user_text,
+)
 from core.request import Request, RequestStatus
 
 
 def approval_added(approver: str, request: Request) -> Message:
-    """Somebody's vote counts, and more are needed."""
+    """One more vote counts, and more are needed."""
     votes = enumerate(request.approvals, start=1)
     count, comment = next(
         ((number, vote.comment) for number, vote in votes if vote.approver == approver), (len(request.approvals), None)
     )
-    return _news(f"{mention(approver)} approved: {count} of {request.required_approvals} approvals.", comment)
+    line = f"{mention(approver)} approved: {count} of {request.required_approvals} approvals."
+    return _notice(line, comment, "Their comment:")
 
 
 def ended(request: Request) -> Message:
     """How the request ended, for its thread."""
-    by = mention(request.approver or "")
+    by, lead = mention(request.approver or ""), ""
     match request.status:
         case RequestStatus.APPROVED:
             line = f"Approved by {by}. Access to {code(request.profile)} until {moment(request.life_ends_at())}."
+            lead = "Their comment:"
         case RequestStatus.DENIED:
-            line = f"Denied by {by}."
+            line, lead = f"Denied by {by}.", "Their reason:"
         case RequestStatus.CANCELLED:
-            line = f"Cancelled by {mention(request.requester)}, who asked{_instead(request)}."
+            line = f"Cancelled by the requester, {mention(request.requester)}{_instead(request)}."
         case _:
-            line = f"Expired: nobody decided by {moment(request.expires_at)}."
-    return _news(line, request.approver_comment)
+            line = f"Expired: no decision by {moment(request.expires_at)}."
+    return _notice(line, request.approver_comment, lead)
 
 
 def still_waiting(request: Request, deciders: str) -> Message:
-    """A reminder, to those who may decide."""
+    """A reminder to the people who can decide."""
     missing = request.required_approvals - len(request.approvals)
     needs = "one approval" if missing == 1 else f"{missing} approvals"
-    line = f"This still needs {needs} by {moment(request.expires_at)}."
-    return _news(f"{deciders}: {line[0].lower()}{line[1:]}" if deciders else line, None)
+    line = f"his request still needs {needs} by {moment(request.expires_at)}."
+    return _notice(f"{deciders}: t{line}" if deciders else f"T{line}")
 
 
 def outcome(request: Request, channel: str | None) -> Message:
-    """How the request ended, for whoever asked. `channel` is where its card stands."""
-    asked = f"Your request for {code(request.profile)} for {length(request.duration)}"
+    """How the request ended, for the requester. `channel` is where its card is."""
+    access = f"Your request for {code(request.profile)} for {length(request.duration)}"
     by = mention(request.approver or "")
+    where = context(f"{f'<#{channel}> · ' if channel is not None else ''}{code(request.id)}")
     match request.status:
         case RequestStatus.APPROVED:
-            line = f":white_check_mark: {asked} is approved, by {by}. Access until {moment(request.life_ends_at())}."
+            line = f":white_check_mark: {access} was approved by {by}. Access until {moment(request.life_ends_at())}."
+            return _notice(line, request.approver_comment, "Their comment:", where)
         case RequestStatus.DENIED:
-            line = f":no_entry: {asked} is denied, by {by}."
-        case _:
-            ask_again = f"If you still need it, ask again with {code(ACCESS)}."
-            line = f":alarm_clock: {asked} has expired: nobody decided in time. {ask_again}"
-    where = f"<#{channel}> · " if channel is not None else ""
-    return _news(line, request.approver_comment, context(f"{where}{code(request.id)}"))
+            line = f":no_entry: {access} was denied by {by}."
+            return _notice(line, request.approver_comment, "Their reason:", where)
+    line = f":alarm_clock: {access} expired: nobody decided in time."
+    again = code_line(ACCESS, request.profile, length(request.duration), request.justification)
+    return Message(text=line, blocks=(mrkdwn(f"{line} If you still need it, request it again:\n{again}"), where))
 
 
-def _news(line: str, comment: str | None, *more: Block) -> Message:
-    comments = [user_text(comment)] if comment is not None else []
-    return Message(text=line, blocks=(mrkdwn(line), *comments, *more))
+def _notice(line: str, comment: str | None = None, lead: str = "", *more: Block) -> Message:
+    """A line, and a person's words if there are any; `lead` says whose they are."""
+    if comment is None:
+        return Message(text=line, blocks=(mrkdwn(line), *more))
+    return Message(text=line, blocks=(mrkdwn(f"{line} {lead}".rstrip()), user_text(comment), *more))
 
 
 def _instead(request: Request) -> str:
     if request.replaced_by is None:
         return ""
-    return f" and declared break-glass instead: event {code(request.replaced_by)}"
+    return f", who declared break-glass event {code(request.replaced_by)} instead"

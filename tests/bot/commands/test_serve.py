@@ -110,7 +110,7 @@ def test_a_click_that_is_being_decided_when_the_signal_comes_is_finished_and_ans
     assert answer.failure is None
     assert answer.message is not None
     with closing(serving.open_stores()) as stores:
-        asked_for = "You asked for" in str(answer.message.blocks)
+        asked_for = "You requested" in str(answer.message.blocks)
         assert len(list(stores.requests.iterate())) == int(asked_for)
 
 

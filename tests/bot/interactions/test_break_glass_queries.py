@@ -149,7 +149,7 @@ def test_the_form_offers_what_this_person_may_declare_and_asks_for_a_code_where_
     assert "'code'" in both
     assert "'vault'" not in one
     assert "'code'" not in one
-    assert "no break-glass rule of the policy names you" in str(lists.form(STRANGER, Origin()))
+    assert "no break-glass rule covers you" in str(lists.form(STRANGER, Origin()))
     assert lists.needs_code(INVOKERS[0], "vault")
     assert not lists.needs_code(INVOKERS[0], "prod")
     assert not lists.needs_code(STRANGER, "vault")

@@ -26,7 +26,7 @@ def test_a_forged_response_url_is_not_called_and_the_answer_comes_as_a_direct_me
         elsewhere.settimeout(0)
         replies = ReplySender(WebClient(slack.bot_token, base_url=slack.api_url))
         forged = url.format(port=elsewhere.getsockname()[1])
-        replies.tell(Interaction(JON, None, time.monotonic(), response_url=forged), reply("Approved."))
+        replies.reply(Interaction(JON, None, time.monotonic(), response_url=forged), reply("Approved."))
         replies.close()
 
         assert text_of(slack.dm(JON)[-1]) == "Approved."
@@ -51,4 +51,4 @@ def test_a_form_that_slack_would_not_open_is_not_tried_and_the_person_is_told(
 
 def assert_not_tried(slack: LocalSlack) -> None:
     assert slack.calls_of("views.open") == []
-    assert "The form did not open" in text_of(slack.dm(JON)[-1])
+    assert "The form didn't open" in text_of(slack.dm(JON)[-1])

@@ -131,7 +131,7 @@ def test_the_form_offers_what_this_person_may_ask_for_and_names_the_others_who_d
     assert ANN.id not in form
     assert "checkout" not in form
 
-    assert "There is nothing that you may ask for" in str(lists.form(STRANGER))
+    assert "There are no profiles you can request" in str(lists.form(STRANGER))
 
 
 def test_only_who_may_break_the_glass_is_offered_to(

@@ -79,14 +79,16 @@ def test_the_spaces_that_apps_show_do_not_matter(typed: str) -> None:
 
 @pytest.mark.parametrize("typed", ["", "12345", "1234567", "12345a", "１２３４５６", "-12345", "12.345", "x" * 5000])  # noqa: RUF001
 def test_what_cannot_be_a_code_is_said_so_and_not_tried(totp: Totp, typed: str) -> None:
-    with pytest.raises(InvalidInput, match="not a code of 6 digits") as refusal:
+    with pytest.raises(InvalidInput, match="this isn't a 6-digit code") as refusal:
         totp.find_step(ANN, typed, A_MOMENT)
     assert refusal.value.field == "code"
     assert typed == "" or typed not in str(refusal.value)
 
 
 def test_who_has_no_second_factor_is_told_how_to_get_one(totp: Totp) -> None:
-    with pytest.raises(NotAllowed, match="countersign mfa enrol U0EVE"):
+    with pytest.raises(
+        NotAllowed, match="U0EVE is not enrolled for MFA; ask an operator to run `countersign mfa enrol`"
+    ):
         totp.find_step(UserId("U0EVE"), "123456", A_MOMENT)
 
 

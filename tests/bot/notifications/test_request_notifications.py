@@ -32,7 +32,7 @@ def test_a_request_is_posted_once_with_its_buttons_and_mentions_those_who_may_de
     card = office.card()
     assert buttons(card) == ALL_BUTTONS
     assert f"<@{ANN.id}>, <@{BOB.id}>, <@{CLEO.id}>" in says(card)
-    assert f"<@{RITA.id}> asks for prod" in card.text
+    assert f"<@{RITA.id}> requests prod" in card.text
     assert (office.replies(), office.directs()) == ([], [])
     ref = office.stores.messages.get_messages(request.chain)["card"]
     assert (ref.channel, ref.ts) == (card.channel, card.ts)
@@ -63,7 +63,7 @@ def test_an_approval_ends_the_card_and_the_requester_is_told(office: Office) -> 
     assert vote == f"<@{ANN.id}> approved: 1 of 2 approvals."
     assert approval.startswith(f"Approved by <@{BOB.id}>. Access to `prod` until <!date^")
     (direct,) = office.directs()
-    assert "Your request for `prod` for 1h is approved, by" in direct
+    assert "Your request for `prod` for 1h was approved by" in direct
     assert "go ahead" in says(office.slack.dm(RITA.id)[0])
 
 
@@ -76,7 +76,7 @@ def test_a_denial_is_told_with_its_reason(office: Office) -> None:
     assert buttons(office.card()) == []
     assert office.replies() == [f"Denied by <@{ANN.id}>."]
     (direct,) = office.slack.dm(RITA.id)
-    assert "is denied, by" in direct.text
+    assert "was denied by" in direct.text
     assert "not during the freeze" in says(direct)
     assert "not during the freeze" in says(office.card())
 
@@ -88,7 +88,7 @@ def test_a_cancelled_request_is_told_in_the_thread_and_not_to_whoever_cancelled_
     office.deliver()
 
     assert buttons(office.card()) == []
-    assert office.replies() == [f"Cancelled by <@{RITA.id}>, who asked."]
+    assert office.replies() == [f"Cancelled by the requester, <@{RITA.id}>."]
     assert office.directs() == []
 
 
@@ -100,8 +100,8 @@ def test_an_expired_request_is_told_to_the_requester(office: Office) -> None:
     office.deliver()
 
     assert buttons(office.card()) == []
-    assert office.replies()[0].startswith("Expired: nobody decided by <!date^")
-    assert "has expired: nobody decided in time. If you still need it, ask again" in office.directs()[0]
+    assert office.replies()[0].startswith("Expired: no decision by <!date^")
+    assert "expired: nobody decided in time." in office.directs()[0]
 
 
 def test_a_request_that_the_policy_approves_is_one_card_that_never_had_a_button(office: Office) -> None:
@@ -128,7 +128,7 @@ def test_a_reminder_mentions_those_who_may_still_decide(office: Office) -> None:
 
     (vote, reminder) = office.replies()
     assert vote.startswith(f"<@{ANN.id}> approved")
-    assert reminder.startswith(f"<@{BOB.id}>, <@{CLEO.id}>: this still needs one approval by <!date^")
+    assert reminder.startswith(f"<@{BOB.id}>, <@{CLEO.id}>: this request still needs one approval by <!date^")
     assert buttons(office.card()) == ALL_BUTTONS
 
 
@@ -136,7 +136,7 @@ def test_a_reminder_of_what_is_decided_by_now_is_not_told(office: Office) -> Non
     request = office.remind(office.submit())
     office.cancel(request)
     office.deliver()
-    assert office.replies() == [f"Cancelled by <@{RITA.id}>, who asked."]
+    assert office.replies() == [f"Cancelled by the requester, <@{RITA.id}>."]
 
 
 def test_a_card_that_was_told_late_shows_the_end_at_once(office: Office) -> None:

@@ -267,7 +267,7 @@ def test_a_profile_that_left_the_policy_is_named_and_told_once_it_is_back(office
     office.submit()
     before, office.policy.policy = office.policy.policy, ChangingPolicy(WITHOUT_PROD).policy
     assert office.deliver() == DeliveryCounts(postponed=1)
-    assert "the card belongs nowhere: there is no profile 'prod'" in (office.waiting()[0].problem or "")
+    assert "the card has no channel: there is no profile 'prod'" in (office.waiting()[0].problem or "")
     assert _pause(office) == FIX_PAUSE
     office.policy.policy = before
     office.deliver_all()

@@ -103,7 +103,7 @@ def test_what_has_no_profile_is_published_without_one(clients: Callable[[str], A
 
 
 def test_a_topic_that_is_not_there_is_named_and_tried_again(clients: Callable[[str], Any]) -> None:
-    with pytest.raises(DeliveryFailed, match=f"{TOPIC}: NotFound. Make the topic") as caught:
+    with pytest.raises(DeliveryFailed, match=f"{TOPIC}: NotFound. Create the topic") as caught:
         SnsSink(TOPIC, clients("sns")).deliver(_entry())
     assert (caught.value.is_final, caught.value.retry_after) == (False, FIX_PAUSE)
 
@@ -116,11 +116,11 @@ def test_a_topic_that_is_not_there_is_named_and_tried_again(clients: Callable[[s
         ("SomethingNew", 403, "sns:Publish", False, True),
         ("KMSAccessDenied", 400, "KMS key", False, True),
         ("InvalidParameter", 400, "bug", True, False),
-        ("Throttling", 400, "tried again", False, False),
-        ("KMSThrottling", 400, "tried again", False, False),
-        ("InternalError", 500, "tried again", False, False),
-        ("ServiceUnavailable", 503, "tried again", False, False),
-        ("SomethingNew", 400, "tried again", False, False),
+        ("Throttling", 400, "retried", False, False),
+        ("KMSThrottling", 400, "retried", False, False),
+        ("InternalError", 500, "retried", False, False),
+        ("ServiceUnavailable", 503, "retried", False, False),
+        ("SomethingNew", 400, "retried", False, False),
     ],
 )
 def test_each_error_of_aws_has_its_end(code: str, status: int, word: str, *, is_final: bool, is_mendable: bool) -> None:

@@ -97,7 +97,7 @@ def test_gone_is_final(receiver: Receiver, sink: WebhookSink, entry: AuditEntry)
     receiver.script = [(410, {})]
     failure = _failure(sink, entry)
     assert failure.is_final
-    assert "127.0.0.1 answered 410. It wants no more" in failure.problem
+    assert "127.0.0.1 answered 410. It no longer accepts" in failure.problem
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -126,7 +126,7 @@ def test_no_redirect_is_followed(receiver: Receiver, sink: WebhookSink, entry: A
     failure = _failure(sink, entry)
     assert [each.path.partition("?")[0] for each in receiver.received] == ["/hook"]
     assert failure.retry_after == FIX_PAUSE
-    assert "No redirect is followed" in failure.problem
+    assert "Redirects aren't followed" in failure.problem
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -143,7 +143,7 @@ def test_a_connection_that_breaks_is_tried_again(receiver: Receiver, sink: Webho
     receiver.script = [None]
     failure = _failure(sink, entry)
     assert (failure.retry_after, failure.is_final) == (None, False)
-    assert "did not answer: RemoteDisconnected" in failure.problem
+    assert "didn't answer: RemoteDisconnected" in failure.problem
 
 
 def test_a_receiver_that_never_answers_is_given_up_and_tried_again(
@@ -152,7 +152,7 @@ def test_a_receiver_that_never_answers_is_given_up_and_tried_again(
     receiver.script = ["wait"]
     failure = _failure(WebhookSink(receiver.url, SecretStr(SECRET), clock, seconds=0.05), entry)
     assert not failure.is_final
-    assert "did not answer: TimeoutError" in failure.problem
+    assert "didn't answer: TimeoutError" in failure.problem
 
 
 def test_a_host_that_is_not_there_is_tried_again(entry: AuditEntry, clock: FrozenClock) -> None:

@@ -187,7 +187,7 @@ def test_without_a_store_nobody_is_told_that_they_have_access() -> None:
     for error in (BrokenChain("x"), StoreUnavailable("x")):
         assert "No access was given" in without_store(error, ("Call the duty manager",)).text
     unknown = without_store(StoreUnavailable("x", is_outcome_unknown=True), ()).text
-    assert "Do not count on access" in unknown
+    assert "Don't count on access" in unknown
     assert "nothing was recorded" not in unknown
     assert "until" not in declared(shut()).text
 
@@ -195,11 +195,11 @@ def test_without_a_store_nobody_is_told_that_they_have_access() -> None:
 def test_a_refusal_says_which_limit_its_value_and_until_when() -> None:
     (context,) = [block for block in refused(refusals()[0]).blocks if "cooldown" in str(block)]
     until = int((A_MOMENT + HOUR).timestamp())
-    assert context["elements"][0]["text"] == "The limit is cooldown (30m)"
+    assert context["elements"][0]["text"] == "limit reached: cooldown (30m)"
     assert context["elements"][1]["text"].startswith(f"until <!date^{until}^")
     assert "7 times" in refused(refusals()[0]).text
     live = str(refused(refusals()[1]).blocks)
-    assert "They have it already, by the event abc" in live
+    assert "they already have this access through break-glass event abc" in live
     assert f"until <!date^{until}^" in live
 
 
@@ -300,15 +300,15 @@ def a_timeline(count: int, requests: tuple[Request, ...] = ()) -> Timeline:
 def test_slack_takes_a_timeline_of_any_length_and_it_says_what_it_leaves_out(count: int) -> None:
     message = timeline(a_timeline(count, (a_request(),)))
     check_message_blocks(list(message.blocks))
-    assert ("are left out" in formatted(message)) == (count + 1 > MAX_LINES)
+    assert ("aren't shown" in formatted(message)) == (count + 1 > MAX_LINES)
 
 
 def test_a_timeline_has_the_declaration_each_notification_and_the_look_up_to_run() -> None:
     read = a_timeline(3)
     told = formatted(timeline(read))
     assert told.index("broke the glass") < told.index("reviewers were reminded")
-    assert "told: the card in <#C0ACCESS1>" in told
-    assert "told: a direct message to <@U0INVOKER>" in told
+    assert "card posted in <#C0ACCESS1>" in told
+    assert "direct message sent to <@U0INVOKER>" in told
     assert f"AttributeKey=Username,AttributeValue={read.event.request_id} --start-time 2026-01-15T03:53:45Z" in told
 
 
@@ -318,12 +318,12 @@ def test_a_timeline_has_the_declaration_each_notification_and_the_look_up_to_run
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (CodeRefused("wrong", 3), "This code is wrong. You have 3 more tries."),
-        (CodeRefused("wrong", 1), "You have 1 more try."),
-        (CodeRefused("used", 5), "This code was used already."),
-        (LimitReached("cooldown", "30m", DUE), "Not now: cooldown (30m) until"),
-        (LimitReached("wrong codes", "5 in 15m", DUE), "Not now: wrong codes (5 in 15m) until"),
-        (LimitReached("live event", "0" * 16, DUE), f"You have this already, by the event {'0' * 16}, until"),
+        (CodeRefused("wrong", 3), "Wrong code; 3 attempts left."),
+        (CodeRefused("wrong", 1), "Wrong code; 1 attempt left."),
+        (CodeRefused("used", 5), "This code was already used."),
+        (LimitReached("cooldown", "30m", DUE), "This profile is in its cooldown (30m). You can try again after"),
+        (LimitReached("wrong codes", "5 in 15m", DUE), "Too many wrong codes (5 in 15m). You can try again after"),
+        (LimitReached("live event", "0" * 16, DUE), "You already have this access through break-glass event"),
     ],
 )
 def test_each_refusal_says_what_stands_in_the_way_in_a_field_and_outside_of_one(
@@ -337,4 +337,4 @@ def test_each_refusal_says_what_stands_in_the_way_in_a_field_and_outside_of_one(
 def test_a_review_that_comes_too_early_is_told_so() -> None:
     with pytest.raises(InvalidStateTransition) as refusal:
         live().add_review(REVIEWER, A_MOMENT, Verdict.JUSTIFIED, "too early to say")
-    assert "it is active, and it has not ended" in explain(refusal.value, A_MOMENT).text
+    assert "it's active, and it has not ended" in explain(refusal.value, A_MOMENT).text

@@ -185,9 +185,9 @@ def test_an_unknown_outcome_is_never_told_as_a_failure() -> None:
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
-        (StoreUnavailable("down"), "try again in a minute"),
-        (BrokenChain("x"), "tell whoever runs Countersign"),
-        (StoreMisconfigured("no table", "make it"), "tell whoever runs Countersign"),
+        (StoreUnavailable("down"), "Try again in a minute"),
+        (BrokenChain("x"), "tell the people who run Countersign"),
+        (StoreMisconfigured("no table", "make it"), "tell the people who run Countersign"),
     ],
 )
 def test_a_failing_store_is_told_with_what_helps(error: CountersignError, advice: str) -> None:
@@ -199,5 +199,5 @@ def test_answers_say_what_a_press_has_done() -> None:
     assert voted(pending(1).approve(APPROVER, A_MOMENT)).text.startswith("Approved.")
     assert "It needs one approval" in submitted(pending()).text
     assert "the policy (rule `" in submitted(pending().approve_by_policy(A_MOMENT)).text
-    assert "is told" in denied(pending().deny(APPROVER, A_MOMENT, "not today")).text
+    assert "will be notified" in denied(pending().deny(APPROVER, A_MOMENT, "not today")).text
     assert "cancelled" in cancelled(pending().cancel(REQUESTER, A_MOMENT)).text

@@ -110,7 +110,7 @@ def test_each_comment_on_the_card_stands_beside_who_made_it() -> None:
 
 
 def test_without_anybody_to_name_a_reminder_is_a_sentence_all_the_same() -> None:
-    assert still_waiting(asked(), "").text.startswith("This still needs one approval by")
+    assert still_waiting(asked(), "").text.startswith("This request still needs one approval by")
 
 
 def _texts(value: object) -> list[dict[str, str]]:

@@ -1,0 +1,260 @@
+"""The command line: the help of every command, and what each command prints in its main cases.
+
+Invariant: every command is run as it is installed, with nothing but an environment of its own. What differs from run to
+run (folders, ports, secrets) is replaced before it is written down, and help is laid out for 100 columns.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.testing import CliRunner
+from ruamel.yaml import YAML
+
+from bot.cli import countersign
+from core.audit.trail import AuditKeyring
+from core.clock import SystemClock
+from core.policy import load_policy
+from core.services import RequestService
+from core.stores import open_stores
+from localslack.faults import Refuse, ServerError
+from localslack.records import Channel, Person, UserGroup
+from localslack.server import LocalSlack
+from tests.builders import HOUR
+from tests.harness.aws import ENVIRONMENT
+from tests.harness.clock import FrozenClock
+from tests.texts import records
+from tests.texts.writing import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROOT: Final = Path(__file__).parents[2]
+_KEY: Final = "a-key-that-has-more-than-32-characters"
+_AGO: Final = timedelta(days=2)
+_REQUESTER: Final = records.person("U0RITA")
+_POLICY: Final = """\
+version: 1
+profiles:
+  prod: {channel: C0ACCESS1}
+  vault: {channel: C0VAULT1}
+approval:
+  - {name: rest, profiles: ["*"], approvers: [U0ANN, S0SRE], max_duration: 4h}
+break_glass:
+  - {name: on-call, profiles: [prod], users: [U0ANN], max_duration: 1h, mfa: required}
+"""
+_MISTAKEN: Final = _POLICY.replace("max_duration: 4h", "max_duration: 9h, required_approvals: 0")
+
+
+def command_line(folder: Path, moto_url: str) -> Iterator[Text]:
+    """All commands, run in this empty folder; `moto_url` stands in for DynamoDB."""
+    yield from _help(countersign, ("countersign",))
+    with LocalSlack(manifest=YAML(typ="safe").load(_ROOT / "manifest.yml")) as slack:
+        operator = _Operator(slack, folder)
+        for surface, cases in (
+            ("doctor", _doctor(operator)),
+            ("sweep", _sweep(operator)),
+            ("tables", _tables(operator, moto_url)),
+            ("policy", _policy(operator)),
+            ("audit", _audit(operator)),
+            ("mfa", _mfa(operator)),
+            ("serve", _serve(operator)),
+        ):
+            for title, said in cases:
+                yield Text(f"Command line: countersign {surface}", title, said)
+
+
+def _help(command: click.Command, path: tuple[str, ...]) -> Iterator[Text]:
+    said = CliRunner().invoke(countersign, [*path[1:], "--help"], terminal_width=100).output
+    yield Text("Command line: help", f"{' '.join(path)} --help", said.rstrip())
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            if (each := command.get_command(context, name)) is not None:
+                yield from _help(each, (*path, name))
+
+
+@dataclass
+class _Operator:
+    """Somebody who types commands, in an environment where all is well until they change it."""
+
+    slack: LocalSlack
+    folder: Path
+    changed: dict[str, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        people = ("U0ANN", "U0RITA", self.slack.backend.app.bot_user)
+        self.slack.workspace.add(
+            *(Person(id=each, name=each.lower()) for each in people[:-1]),
+            UserGroup(id="S0SRE", handle="sre", users=("U0ANN",)),
+            Channel(id="C0ACCESS1", name="access", members=people),
+            Channel(id="C0VAULT1", name="vault", members=people, is_private=True),
+        )
+        self.write("policy.yml", _POLICY)
+        with closing(self.open()):
+            self.type("mfa enrol U0ANN --no-qr")
+
+    def type(self, line: str, *, answers: str | None = None, **changed: str | None) -> str:
+        """What a command prints, to both streams, and how it ends. `changed` is in the environment for it alone."""
+        unset = {name: None for name in os.environ if name.startswith(("COUNTERSIGN_", "SLACK_", "AWS_"))}
+        environment: dict[str, str | None] = {
+            **unset,
+            **ENVIRONMENT,
+            "COUNTERSIGN_STORE": f"sqlite:///{self.folder}/countersign.db",
+            "COUNTERSIGN_POLICY": f"{self.folder}/policy.yml",
+            "COUNTERSIGN_MFA_SECRETS": f"{self.folder}/mfa.json",
+            "COUNTERSIGN_AUDIT_KEY": _KEY,
+            "SLACK_API_URL": self.slack.api_url,
+            "SLACK_BOT_TOKEN": self.slack.bot_token,
+            "SLACK_APP_TOKEN": self.slack.app_token,
+            **changed,
+        }
+        result = CliRunner().invoke(countersign, line.split(), input=answers, env=environment, terminal_width=100)
+        ending = [f"(exit code {result.exit_code})"] if result.exit_code else []
+        return "\n".join([self._constant(result.output).rstrip(), *ending])
+
+    def write(self, name: str, text: str) -> None:
+        """Put a file into the folder."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def open(self, clock: FrozenClock | None = None) -> Any:  # noqa: ANN401 - closing takes anything that closes
+        """The store, made where there is none."""
+        keyring = AuditKeyring.from_text(_KEY)
+        return open_stores(f"sqlite:///{self.folder}/countersign.db", keyring=keyring, clock=clock or SystemClock())
+
+    def submit(self, ago: timedelta = timedelta()) -> None:
+        """Somebody asked for access, so long ago."""
+        clock = FrozenClock(SystemClock().now() - ago)
+        with closing(self.open(clock)) as stores:
+            service = RequestService(stores, load_policy(self.folder / "policy.yml"), clock)
+            service.submit(_REQUESTER, "prod", HOUR, "Deploy the fix for INC-12")
+
+    def change_records(self, statement: str) -> None:
+        """Change the store behind the bot's back."""
+        with closing(sqlite3.connect(self.folder / "countersign.db")) as connection:
+            connection.execute(statement)
+            connection.commit()
+
+    def _constant(self, said: str) -> str:
+        said = said.replace(str(self.folder), "/srv/countersign").replace(self.slack.api_url, "https://slack.com/api/")
+        said = re.sub(r"secret=[A-Z2-7]+", "secret=…", said)
+        said = re.sub(r"\b[0-9a-f]{16}\b", "0123456789abcdef", said)
+        said = re.sub(r"(digest|policy:) [0-9a-f]{12}\b", r"\1 0123456789ab", said)
+        return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", said)
+
+
+def _doctor(operator: _Operator) -> Iterator[tuple[str, str]]:
+    yield "all is well", operator.type("doctor")
+    yield (
+        "nothing is set",
+        operator.type("doctor", COUNTERSIGN_AUDIT_KEY=None, SLACK_BOT_TOKEN=None, SLACK_APP_TOKEN=None),
+    )
+    yield "a wrong bot token", operator.type("doctor", SLACK_BOT_TOKEN="xoxb-wrong")
+    yield "a wrong app token", operator.type("doctor", SLACK_APP_TOKEN="xapp-1-wrong")
+    yield "no store", operator.type("doctor --store sqlite:////nowhere/countersign.db")
+    operator.write("mistaken.yml", _MISTAKEN)
+    yield "a mistaken policy", operator.type("doctor", COUNTERSIGN_POLICY=f"{operator.folder}/mistaken.yml")
+    operator.write(
+        "elsewhere.yml",
+        _POLICY.replace("C0VAULT1", "C0NOWHERE")
+        .replace("S0SRE", "S0NOBODY")
+        .replace("users: [U0ANN]", "users: [U0RITA]"),
+    )
+    yield (
+        "names that Slack does not have",
+        operator.type("doctor", COUNTERSIGN_POLICY=f"{operator.folder}/elsewhere.yml"),
+    )
+    app = operator.slack.backend.app
+    operator.slack.backend.app = replace(app, scopes=frozenset({"chat:write", "files:read"}))
+    yield "other scopes", operator.type("doctor")
+    operator.slack.backend.app = app
+
+
+def _sweep(operator: _Operator) -> Iterator[tuple[str, str]]:
+    yield "nothing to do", operator.type("sweep")
+    operator.submit(_AGO)
+    yield "one expired", operator.type("sweep")
+    operator.submit()
+    operator.slack.faults.next(Refuse("invalid_blocks"), "chat.postMessage")
+    yield "one parked", operator.type("sweep")
+    yield "doctor, with one parked", "\n".join(operator.type("doctor").splitlines()[-6:])
+    yield "--retry-parked", operator.type("sweep --retry-parked")
+    yield "no token", operator.type("sweep", SLACK_BOT_TOKEN=None)
+    # Last: when it is due again depends on the time of day.
+    operator.submit()
+    operator.slack.faults.next(ServerError(503))
+    yield "Slack is away", operator.type("sweep")
+    yield "doctor, while it waits", operator.type("doctor").splitlines()[-2]
+
+
+def _tables(operator: _Operator, moto_url: str) -> Iterator[tuple[str, str]]:
+    operator.write("text.db", "this is no database, whatever its name is")
+    for name in ("countersign.db", "new.db", "text.db"):
+        url = f"sqlite:///{operator.folder}/{name}"
+        yield f"check, {name}", operator.type(f"tables check --store {url}")
+        if name == "new.db":
+            yield f"create, {name}", operator.type(f"tables create --store {url}")
+    dynamodb = f"dynamodb://eu-west-1/texts?endpoint_url={moto_url}"
+    yield "check, DynamoDB, before", operator.type(f"tables check --store {dynamodb}")
+    yield "create, DynamoDB", operator.type(f"tables create --store {dynamodb}")
+    yield "check, DynamoDB, after", operator.type(f"tables check --store {dynamodb}")
+
+
+def _policy(operator: _Operator) -> Iterator[tuple[str, str]]:
+    shutil.copy(_ROOT / "policy.example.yml", operator.folder / "example.yml")
+    yield "check, the example", operator.type(f"policy check {operator.folder}/example.yml")
+    yield "check, two mistakes", operator.type(f"policy check {operator.folder}/mistaken.yml")
+    yield "check, no file", operator.type("policy check /nowhere/policy.yml")
+    for question in (
+        "--user U0RITA --profile prod",
+        "--user U0RITA --profile prod --duration 9h",
+        "--user U0RITA --profile prd",
+        "--user U0ANN --profile prod --as-approver-of U0RITA",
+        "--user U0RITA --profile prod --as-approver-of U0RITA",
+        "--user U0ANN --profile prod --break-glass incident --mfa",
+        "--user U0ANN --profile prod --break-glass incident",
+        "--user U0RITA --profile prod --break-glass boredom",
+        "--user rita --profile prod",
+        "--user U0RITA --profile prod --at today",
+        "--user U0RITA --profile prod --break-glass incident --as-approver-of U0ANN",
+    ):
+        said = operator.type(f"policy explain {question}")
+        yield f"explain {question}", re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "2026-01-15T03:53:45.120000Z", said)
+
+
+def _audit(operator: _Operator) -> Iterator[tuple[str, str]]:
+    yield "verify, all is well", operator.type("audit verify")
+    yield "verify, without the key", operator.type("audit verify", COUNTERSIGN_AUDIT_KEY=None).splitlines()[-2]
+    yield "verify, no store", operator.type("audit verify --store sqlite:////nowhere/countersign.db")
+    yield "export, no time", operator.type("audit export --since yesterday")
+
+
+def _mfa(operator: _Operator) -> Iterator[tuple[str, str]]:
+    yield "enrol", operator.type("mfa enrol U0RITA --no-qr")
+    yield "enrol, once more", operator.type("mfa enrol U0RITA --no-qr")
+    yield "list", operator.type("mfa list")
+    yield "check, no code", operator.type("mfa check U0RITA --code abc")
+    yield "check, nobody", operator.type("mfa check U0NOBODY --code 123456")
+    yield "remove", operator.type("mfa remove U0RITA")
+    yield "remove, once more", operator.type("mfa remove U0RITA")
+    secrets = operator.folder / "mfa.json"
+    secrets.chmod(0o644)
+    yield "list, others can read the file", operator.type("mfa list")
+    secrets.chmod(0o600)
+    secrets.write_text("{}}")
+    yield "list, the file is damaged", operator.type("mfa list")
+
+
+def _serve(operator: _Operator) -> Iterator[tuple[str, str]]:
+    yield "no policy", operator.type("serve", COUNTERSIGN_POLICY="/nowhere/policy.yml")
+    yield "a wrong bot token", operator.type("serve", SLACK_BOT_TOKEN="xoxb-wrong")
+    yield "no audit key", operator.type("serve", COUNTERSIGN_AUDIT_KEY=None)

@@ -1,0 +1,183 @@
+"""Every error class with sample fields, and what its sentence is: in a terminal, in a log, in Slack, under a field.
+
+Invariant: `SAMPLES` has an error of each class that can be raised; `test_texts.py` looks for those that are missing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel, ValidationError
+
+from bot.notifications.slack_failed import SlackFailed
+from bot.observability.metrics import TurnedAway
+from bot.slack.coalescing_cache import TooManyLookups
+from bot.slack.errors import ERRORS
+from bot.slack.installation import SlackUnreachable
+from bot.transport.dispatcher import NotTaken
+from bot.views.replies import explain, explain_in_field
+from core.break_glass import ReasonCode
+from core.errors import (
+    AlreadyExists,
+    BrokenChain,
+    CodeRefused,
+    ConcurrentModification,
+    CountersignError,
+    DeliveryFailed,
+    EventExists,
+    EventNotFound,
+    FixedFactChanged,
+    InvalidInput,
+    InvalidPolicy,
+    LimitReached,
+    MalformedRecord,
+    NotAllowed,
+    NotFound,
+    PolicyProblem,
+    Refused,
+    RequestExists,
+    RequestNotFound,
+    StoreError,
+    StoreMisconfigured,
+    StoreUnavailable,
+)
+from core.review import Verdict
+from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
+from tests.texts import records
+from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
+from tests.texts.writing import Text, write_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from core.actor import Actor, UserId
+
+
+class _Stored(BaseModel):
+    duration: int
+
+
+def _malformed() -> MalformedRecord:
+    try:
+        _Stored.model_validate({"duration": "an hour"})
+    except ValidationError as error:
+        return MalformedRecord.from_error("REQUEST#00000000000000a1", error)
+    raise AssertionError
+
+
+def _raised(act: Callable[[], object]) -> CountersignError:
+    try:
+        act()
+    except CountersignError as error:
+        return error
+    raise AssertionError
+
+
+_VERDICT: Final = Verdict.JUSTIFIED
+_CHAIN: Final = records.pending().chain
+_UNAVAILABLE: Final = "ProvisionedThroughputExceededException"
+ROOTS: Final = (CountersignError, Refused, StoreError)
+"""What nobody raises: only what stands below them."""
+_SHOWN_IN_FIELDS: Final = (InvalidInput, NotAllowed, CodeRefused, LimitReached, StoreUnavailable)
+SAMPLES: Final[dict[str, CountersignError]] = {
+    "input": InvalidInput("duration", "5h has too many hours", "Write at most 4h."),
+    "policy": InvalidPolicy(
+        "policy.yml", (PolicyProblem(7, "approval[0].approvers", "approvers is missing", "Add approvers."),)
+    ),
+    "policy, two mistakes": InvalidPolicy(
+        "policy.yml", (PolicyProblem(7, "a", "a is wrong", "Fix a."), PolicyProblem(8, "b", "b is wrong", "Fix b."))
+    ),
+    "not allowed": NotAllowed("request", ("U0REQUESTER is not among the requesters", "2h is too long"), "prod"),
+    "wrong code": CodeRefused("wrong", 3),
+    "wrong code, one attempt left": CodeRefused("wrong", 1),
+    "used code": CodeRefused("used", 5),
+    "limit: already open": LimitReached("live event", str(EVENT), LATER + HOUR),
+    "limit: cooldown": LimitReached("cooldown", "30m", LATER + HOUR),
+    "limit: quota per user": LimitReached("quota per user", "3 in 1d", LATER + HOUR),
+    "limit: quota per profile": LimitReached("quota per profile", "10 in 1d", LATER + HOUR),
+    "limit: wrong codes": LimitReached("wrong codes", "5 in 15m", LATER + HOUR),
+    "already approved": _raised(lambda: records.approved_by_one().deny(APPROVER, LATER, "no")),
+    "already denied": _raised(lambda: records.denied().approve(APPROVER, LATER)),
+    "already cancelled": _raised(lambda: records.cancelled().approve(APPROVER, LATER)),
+    "already expired": _raised(lambda: records.expired().approve(APPROVER, AFTER)),
+    "deadline passed": _raised(lambda: records.pending().approve(APPROVER, AFTER)),
+    "not expired yet": _raised(lambda: records.pending().expire(LATER)),
+    "already closed": _raised(lambda: records.closed().close(APPROVER, LATER, "It is over")),
+    "event expired": _raised(lambda: records.ended().close(APPROVER, AFTER, "It is over")),
+    "event not expired yet": _raised(lambda: records.active().expire(LATER)),
+    "review before the end": _raised(lambda: records.active().add_review(APPROVER, LATER, _VERDICT, "Ten letters")),
+    "already reviewed": _raised(lambda: records.reviewed().add_review(APPROVER, AFTER, _VERDICT, "Ten letters")),
+    "not found": NotFound("00000000000000a1"),
+    "request not found": RequestNotFound(REQUEST),
+    "event not found": EventNotFound(EVENT),
+    "exists": AlreadyExists(REQUEST),
+    "request exists": RequestExists(REQUEST),
+    "event exists": EventExists(EVENT),
+    "broken chain": BrokenChain(_CHAIN),
+    "concurrent modification": ConcurrentModification(_CHAIN),
+    "fixed fact changed": FixedFactChanged(_CHAIN, ("approver", "decided_at")),
+    "malformed record": _malformed(),
+    "store misconfigured": StoreMisconfigured("The table cs-requests is missing", "Run `countersign tables create`"),
+    "store unavailable": StoreUnavailable(_UNAVAILABLE),
+    "store unavailable, outcome unknown": StoreUnavailable(_UNAVAILABLE, is_outcome_unknown=True),
+    "delivery failed": DeliveryFailed("the webhook of hooks.example.com: 503", retry_after=timedelta(minutes=1)),
+    "Slack failed": SlackFailed(f"{_CHAIN}: a reply", ERRORS["not_in_channel"]),
+    "Slack unreachable": SlackUnreachable("TimeoutError"),
+    "too many lookups": TooManyLookups(),
+    **{f"not taken: {each.name.lower()}": NotTaken(each) for each in TurnedAway},
+}
+
+
+def errors() -> Iterator[Text]:
+    """What the command line and a log say of each; then what Slack says."""
+    yield from _together("Errors: in a terminal and in a log", {title: str(each) for title, each in SAMPLES.items()})
+    answers = {title: write_message(explain(each, AFTER)) for title, each in SAMPLES.items()}
+    yield from _together("Slack: the answer to somebody whose click failed", answers)
+    in_fields = {title: each for title, each in SAMPLES.items() if isinstance(each, _SHOWN_IN_FIELDS)}
+    lines = {title: explain_in_field(each, REQUESTER) for title, each in in_fields.items()}
+    yield from _together("Slack: the line under a field", lines)
+    for title, error in _policy_says_no().items():
+        surface = "Slack: what the policy does not allow, to the person who tried"
+        yield Text(surface, title, write_message(explain(error, NOW, INVOKER)))
+        yield Text(surface, f"{title}, under a field", explain_in_field(error, INVOKER))
+    fixes = {code: error.fix for code, error in ERRORS.items()}
+    yield from _together("Slack's errors: how an operator fixes each", fixes)
+
+
+def _together(surface: str, texts: dict[str, str]) -> Iterator[Text]:
+    """Each text once, under the titles of all that read so."""
+    titles: dict[str, list[str]] = {}
+    for title, text in texts.items():
+        titles.setdefault(text, []).append(title)
+    return (Text(surface, " | ".join(same), text) for text, same in titles.items())
+
+
+def _policy_says_no() -> dict[str, CountersignError]:
+    invoker, requester, approver = map(records.person, (INVOKER, REQUESTER, APPROVER))
+
+    def approve(who: Actor, *, profile: str = "prod", rule: str = "prod", requester: UserId = REQUESTER) -> None:
+        POLICY.judge_decider("approve", who, profile=profile, rule=rule, requester=requester).require()
+
+    def break_glass(who: Actor, profile: str) -> None:
+        reason = ReasonCode.SECURITY
+        POLICY.judge_break_glass(who, profile, reason, 3 * HOUR, NOW, has_mfa=False).require()
+
+    acts: dict[str, Callable[[], object]] = {
+        "request, not among the requesters": lambda: POLICY.judge_request(invoker, "prod", HOUR, NOW).require(),
+        "request, too long": lambda: POLICY.judge_request(requester, "prod", 5 * HOUR, NOW).require(),
+        "request, no such profile": lambda: POLICY.judge_request(requester, "prd", HOUR, NOW).require(),
+        "approve, not an approver": lambda: approve(invoker),
+        "approve, one's own": lambda: approve(approver, requester=APPROVER),
+        "approve, the rule is gone": lambda: approve(approver, rule="old"),
+        "approve, the profile is gone": lambda: approve(approver, profile="old"),
+        "approve, the rule covers it no more": lambda: approve(approver, profile=STAGING),
+        "break glass, no rule": lambda: break_glass(requester, "vault"),
+        "break glass, reason, duration and time": lambda: break_glass(invoker, "prod"),
+        "break glass, no code": lambda: break_glass(invoker, "vault"),
+        "close, another's": lambda: POLICY.judge_close(invoker, profile="prod", invoker=REQUESTER).require(),
+        "review, one's own": lambda: POLICY.judge_review(invoker, profile="prod", invoker=INVOKER).require(),
+        "cancel, another's": lambda: records.pending().cancel(INVOKER, NOW),
+        "review, one's own event": lambda: records.ended().add_review(INVOKER, AFTER, _VERDICT, "Ten letters"),
+    }
+    return {title: _raised(each) for title, each in acts.items()}

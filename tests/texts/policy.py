@@ -1,0 +1,36 @@
+"""The policy file: every mistake that is found in one, with its fix.
+
+Invariant: the files are those of the tests of the policy, so a mistake that is tested is shown here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from core.errors import InvalidPolicy
+from core.policy import parse_policy
+from tests.core.policy.test_policy_mistakes import CONTRADICTIONS, MISSHAPED, UNREADABLE
+from tests.texts.writing import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FILES: Final[dict[str, list[Any]]] = {
+    "Policy: a file that cannot be read": [file for file, *_ in UNREADABLE],
+    "Policy: a part of the wrong shape": [file for file, *_ in MISSHAPED],
+    "Policy: parts that contradict each other": [file for file, *_ in CONTRADICTIONS],
+}
+
+
+def policy_mistakes() -> Iterator[Text]:
+    """Each mistake once, however many files have it."""
+    for surface, files in _FILES.items():
+        yield Text(surface, "all", "\n".join(dict.fromkeys(each for file in files for each in _mistakes(file))))
+
+
+def _mistakes(file: str | bytes) -> list[str]:
+    try:
+        parse_policy(file if isinstance(file, bytes) else file.encode())
+    except InvalidPolicy as error:
+        return list(map(str, error.problems))
+    raise AssertionError("this file has no mistake")

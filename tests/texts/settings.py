@@ -1,0 +1,88 @@
+"""Settings: what is said of each one that cannot be used, or is missing.
+
+Invariant: a bad value of every setting is read from the environment, as the command line reads it.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import TYPE_CHECKING, Final
+from unittest.mock import patch
+
+from bot import settings
+from bot.settings import Address, read_settings, read_slack_settings
+from core.errors import InvalidInput
+from tests.texts.writing import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_HTTP: Final = Address("127.0.0.1", 3000)
+
+
+def setting_errors(raised_in: set[int]) -> Iterator[Text]:
+    """Each mistake. `raised_in` gets the lines of bot/settings.py on the way to each error."""
+    for name, values in _BAD.items():
+        for value in values:
+            read = read_slack_settings if name.startswith("SLACK_") else read_settings
+            yield _read(f"{name}={value}"[:100], {name: value}, read, raised_in)
+    for title, (environment, require) in _MISSING.items():
+        yield _read(title, environment, require, raised_in)
+
+
+def _read(title: str, environment: dict[str, str], read: Callable[[], object], raised_in: set[int]) -> Text:
+    kept = {name: each for name, each in os.environ.items() if not name.startswith(("COUNTERSIGN_", "SLACK_"))}
+    with patch.dict(os.environ, kept | environment, clear=True):
+        try:
+            read()
+        except InvalidInput as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            raised_in |= {frame.lineno or 0 for frame in frames if frame.filename == settings.__file__}
+            return Text("Settings that cannot be used", title, str(error))
+    raise AssertionError(f"{title} was taken")
+
+
+_TOKEN: Final = {"SLACK_BOT_TOKEN": "xoxb-1-2"}
+_MISSING: Final[dict[str, tuple[dict[str, str], Callable[[], object]]]] = {
+    "no COUNTERSIGN_AUDIT_KEY": ({}, lambda: read_settings().require_audit_key()),
+    "no COUNTERSIGN_WEBHOOK_SECRET": ({"COUNTERSIGN_WEBHOOK_URL": "https://hooks.example.com"}, read_settings),
+    "no SLACK_BOT_TOKEN": ({}, lambda: read_slack_settings().require_bot_token()),
+    "no SLACK_APP_TOKEN": (_TOKEN, lambda: read_slack_settings().require_transport(None)),
+    "no SLACK_SIGNING_SECRET": (_TOKEN, lambda: read_slack_settings().require_transport(_HTTP)),
+    "--store postgres://": ({}, lambda: read_settings(store="postgres://db")),
+}
+_BAD: Final = {
+    "COUNTERSIGN_STORE": (
+        "",
+        "countersign.db",
+        "sqlite://",
+        "sqlite:///",
+        "dynamodb://",
+        "dynamodb://eu-west-1",
+        "dynamodb://mars/countersign",
+        "dynamodb://eu-west-1/countersign?region=x",
+    ),
+    "COUNTERSIGN_POLICY": (" ",),
+    "COUNTERSIGN_AUDIT_KEY": ("", "short", "a-key-that-has-more-than-32-characters,,"),
+    "COUNTERSIGN_RETENTION": ("soon", "90", "0d"),
+    "COUNTERSIGN_LISTEN": ("3000", "0.0.0.0:99999"),
+    "COUNTERSIGN_METRICS": ("9090",),
+    "COUNTERSIGN_WEBHOOK_URL": ("hooks.example.com",),
+    "COUNTERSIGN_WEBHOOK_SECRET": ("secret", "whsec_x"),
+    "COUNTERSIGN_SNS_TOPIC": ("countersign",),
+    "COUNTERSIGN_MFA_SECRETS": (
+        "",
+        "mfa/",
+        "https://example.com",
+        "ssm://mars/mfa",
+        "ssm://eu-west-1/aws/mfa",
+        "ssm://eu-west-1/mfa?x=y",
+        "http://[",
+    ),
+    "COUNTERSIGN_LOG": ("yaml",),
+    "SLACK_BOT_TOKEN": ("xapp-1",),
+    "SLACK_APP_TOKEN": ("xoxb-1",),
+    "SLACK_SIGNING_SECRET": ("xoxb-1",),
+    "SLACK_API_URL": ("slack.com",),
+}

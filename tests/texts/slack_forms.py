@@ -1,0 +1,102 @@
+"""Slack: forms, what stands under their fields when they are sent back, and the notices in their place.
+
+Invariant: each form is drawn from offers and records of the snapshot, and read back with a mistake in every field.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bot.views.break_glass import follow_up_forms
+from bot.views.break_glass.form import (
+    BreakGlassDraft,
+    BreakGlassOffer,
+    Origin,
+    break_glass_form,
+    fields_of,
+    read_break_glass_form,
+)
+from bot.views.replies import explain_in_field, notice, reply
+from bot.views.request import decision_forms
+from bot.views.request.form import Offer, read_request_form, request_form
+from core.break_glass import ReasonCode
+from core.errors import InvalidInput
+from core.review import Verdict
+from tests.builders import HOUR, PROD, STAGING
+from tests.texts import records
+from tests.texts.records import CHANNEL, EVENT, REQUEST
+from tests.texts.writing import Text, write_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_PEOPLE: Final = tuple(f"U0PERSON{number}" for number in range(1, 8))
+_OFFERS: Final = (
+    Offer(PROD, "Production account", 4 * HOUR, 2, ("S0SRE", "ann@example.com")),
+    Offer(STAGING, "", HOUR, 1, _PEOPLE),
+)
+_EMERGENCIES: Final = (
+    BreakGlassOffer(PROD, "Production account", tuple(ReasonCode), 2 * HOUR, needs_code=True),
+    BreakGlassOffer(STAGING, "", (ReasonCode.INCIDENT,), HOUR, needs_code=False),
+)
+
+
+def slack_forms() -> Iterator[Text]:
+    """All forms."""
+    surface = "Slack: forms"
+    for title, view in _forms().items():
+        yield Text(surface, title, write_view(view))
+    filled_in = _answers(profile="prod", duration="1h", justification="Deploy the fix for INC-12")
+    assert read_request_form(filled_in["state"]["values"]).profile == PROD
+    surface = "Slack: forms that are sent without what they need, under the field"
+    for title, read in _MISTAKES.items():
+        try:
+            read()
+        except InvalidInput as error:
+            yield Text(surface, title, f"{error.field}: {explain_in_field(error)}")
+        else:
+            raise AssertionError(f"{title} was taken")
+
+
+def _forms() -> dict[str, Any]:
+    typed = BreakGlassDraft(PROD, ReasonCode.SECURITY, HOUR, "Somebody uses the old deploy key")
+    return {
+        "request access": request_form(_OFFERS),
+        "approve with a comment": decision_forms.approve_form(REQUEST),
+        "deny": decision_forms.deny_form(REQUEST),
+        "break the glass": break_glass_form(_EMERGENCIES, Origin(CHANNEL)),
+        "break the glass, with what was typed": break_glass_form(_EMERGENCIES[:1], Origin(CHANNEL), begun=typed),
+        "break the glass, in the place of a request": break_glass_form(
+            _EMERGENCIES[:1], Origin(instead_of=REQUEST), replaced=records.pending()
+        ),
+        "close": follow_up_forms.close_form(EVENT),
+        "review": follow_up_forms.review_form(EVENT),
+        "a notice in the place of a form": notice(reply("Denied.")),
+    }
+
+
+def _answers(**values: str) -> dict[str, Any]:
+    """What Slack sends for a form that was filled in."""
+    chosen = {name: {"answer": {"selected_option": {"value": value}, "value": value}} for name, value in values.items()}
+    return {"state": {"values": chosen}, "private_metadata": "{}"}
+
+
+def _read_emergency(**values: str) -> object:
+    view = _answers(**values)
+    assert "profile" in fields_of(view)
+    return read_break_glass_form(view)
+
+
+_MISTAKES: Final[dict[str, Callable[[], object]]] = {
+    "request access, no profile": lambda: read_request_form(_answers()["state"]["values"]),
+    "request access, no duration": lambda: read_request_form(_answers(profile="prod")["state"]["values"]),
+    "break the glass, no profile": _read_emergency,
+    "break the glass, no reason": lambda: _read_emergency(profile="prod"),
+    "break the glass, no duration": lambda: _read_emergency(profile="prod", reason="incident"),
+    "review, no verdict": lambda: follow_up_forms.read_review_form(_answers()),
+    "review of nothing": lambda: follow_up_forms.read_review_form(
+        _answers(verdict=Verdict.JUSTIFIED, notes="The runbook left no other way")
+    ),
+    "close of nothing": lambda: follow_up_forms.read_close_form(_answers(reason="It is over")),
+    "decision on nothing": lambda: decision_forms.read_decision_form(_answers(), decision_forms.REASON),
+}

@@ -1,0 +1,231 @@
+"""Slack: cards, lists, Home, notices in threads and direct messages, posts in the security channel, the timeline.
+
+Invariant: each function of the views that makes a message is called here, in every state that reads differently.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.request_queries import RequestQueries
+from bot.views.break_glass import notices as break_glass_notices
+from bot.views.break_glass.card import break_glass_card
+from bot.views.break_glass.list import HELP as BREAK_GLASS_HELP
+from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page
+from bot.views.break_glass.timeline import timeline
+from bot.views.home import home_notice, home_tab
+from bot.views.mentions import mention_all, mention_deciders
+from bot.views.replies import reply
+from bot.views.request import notices as request_notices
+from bot.views.request.card import request_card
+from bot.views.request.list import HELP as ACCESS_HELP
+from bot.views.request.list import ListKind, RequestRow, list_page
+from core.audit.trail import AuditAction
+from core.break_glass import EventStatus
+from core.request import RequestStatus
+from core.review import Verdict
+from core.services.timeline import Timeline
+from core.stores.messages import MessageRef
+from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, REVIEWER
+from tests.harness.clock import FrozenClock
+from tests.texts import records
+from tests.texts.records import AFTER, CHANNEL, EVENT, LATER, NOW, POLICY, REQUEST, SECURITY
+from tests.texts.writing import Text, write_message, write_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import JsonValue
+
+    from bot.views.block_kit import Message
+    from core.stores.base import Stores
+
+_DUE: Final = AFTER + 24 * HOUR
+
+
+def slack_messages(stores: Stores) -> Iterator[Text]:
+    """All of them. `stores` is empty and stays so: Home and lists show what they say then."""
+    yield from _on("Slack: the card of a request", _request_cards())
+    yield from _on("Slack: the card of a break-glass event", _event_cards())
+    yield from _on("Slack: in the thread of a request", _request_notices())
+    yield from _on("Slack: in the thread of a break-glass event, and to its invoker", _event_notices())
+    yield from _on("Slack: in the security channel", _security_posts())
+    yield from _on("Slack: lists", _lists())
+    yield from _home(stores)
+    yield from _on("Slack: the timeline of a break-glass event", _timelines())
+    yield from _on("Slack: help", [("/access help", reply(ACCESS_HELP)), ("/breakglass help", reply(BREAK_GLASS_HELP))])
+
+
+def _on(surface: str, messages: Iterator[tuple[str, Message]] | list[tuple[str, Message]]) -> Iterator[Text]:
+    return (Text(surface, title, write_message(message)) for title, message in messages)
+
+
+def _request_cards() -> Iterator[tuple[str, Message]]:
+    deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
+    yield "pending", request_card(records.pending(), NOW, deciders)
+    yield "pending, with one of two votes", request_card(records.half_approved(), LATER, deciders)
+    yield "approved by one", request_card(records.approved_by_one(), LATER)
+    yield "approved by two", request_card(records.approved(), LATER)
+    yield "denied", request_card(records.denied(), LATER)
+    yield "cancelled", request_card(records.cancelled(), LATER)
+    yield "cancelled for break-glass", request_card(records.replaced(), LATER)
+    yield "expired", request_card(records.expired(), AFTER)
+
+
+def _event_cards() -> Iterator[tuple[str, Message]]:
+    mentions = mention_all(POLICY.notifications.mentioned_by("on-call"))
+    yield "active", break_glass_card(records.active(), NOW, mentions, _DUE)
+    yield "active, without a code, in the place of a request", break_glass_card(records.without_code(), NOW)
+    yield "closed, review due", break_glass_card(records.closed(REVIEWER), LATER, mentions, _DUE)
+    yield "expired, review due", break_glass_card(records.ended(), AFTER, mentions, _DUE)
+    for verdict in Verdict:
+        yield f"reviewed: {verdict}", break_glass_card(records.reviewed(verdict), AFTER)
+
+
+def _request_notices() -> Iterator[tuple[str, Message]]:
+    yield "one vote of two", request_notices.approval_added(APPROVER, records.half_approved())
+    yield "a reminder", request_notices.still_waiting(records.pending(), "")
+    deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
+    yield "a reminder to those who may decide", request_notices.still_waiting(records.pending(2), deciders)
+    ends = (records.approved_by_one(), records.denied(), records.cancelled(), records.replaced(), records.expired())
+    for request in ends:
+        instead = " for break-glass" if request.replaced_by else ""
+        yield f"{request.status}{instead}", request_notices.ended(request)
+    for request in ends:
+        if request.status is not RequestStatus.CANCELLED:
+            yield f"{request.status}, to the requester", request_notices.outcome(request, CHANNEL)
+
+
+def _event_notices() -> Iterator[tuple[str, Message]]:
+    yield "closed", break_glass_notices.ended(records.closed())
+    yield "expired", break_glass_notices.ended(records.ended())
+    yield "reviewed", break_glass_notices.reviewed(records.reviewed())
+    yield "reviewed, but there is no review", break_glass_notices.reviewed(records.closed())
+    reviewers = mention_deciders(POLICY.notifications.reviewers_of("prod"), leave_out={INVOKER})
+    yield "review overdue", break_glass_notices.review_overdue(records.closed(), reviewers, _DUE)
+    yield "soon over, to the invoker", break_glass_notices.is_it_over(records.active())
+    yield "closed by another, to the invoker", break_glass_notices.ended_for_invoker(records.closed(REVIEWER), CHANNEL)
+    yield "expired, to the invoker", break_glass_notices.ended_for_invoker(records.ended(), CHANNEL)
+    yield "closed and reviewed, to the invoker", break_glass_notices.ended_for_invoker(records.reviewed(), CHANNEL)
+    yield "reviewed, to the invoker", break_glass_notices.review_for_invoker(records.reviewed(), CHANNEL)
+    yield (
+        "reviewed, but there is no review, to the invoker",
+        break_glass_notices.review_for_invoker(records.closed(), CHANNEL),
+    )
+
+
+def _security_posts() -> Iterator[tuple[str, Message]]:
+    yield "escalation", break_glass_notices.escalated(records.active(), CHANNEL)
+    yield "review overdue", break_glass_notices.review_overdue(records.closed(), "", _DUE)
+    for title, details in _REFUSALS.items():
+        entry = records.an_entry(AuditAction.INVOKE_REFUSED, INVOKER, f"REFUSALS#{INVOKER}", details=details)
+        yield f"refused: {title}", break_glass_notices.refused(entry)
+
+
+_REFUSALS: Final[dict[str, dict[str, JsonValue]]] = {
+    "no rule": {"unmet": [f"no rule covers vault with {INVOKER} as user", f"{INVOKER} is not among the users"]},
+    "already open": {"limit": "live event", "value": str(EVENT), "ends_at": "2026-01-15T04:53:45.120000Z"},
+    "cooldown": {"limit": "cooldown", "value": "30m", "ends_at": "2026-01-15T04:53:45.120000Z", "times": 3},
+    "the replaced request is decided": {"status": "approved", "wanted": "cancelled"},
+    "something else": {"why": "the code is wrong"},
+    "nothing is known": {},
+}
+
+
+def _lists() -> Iterator[tuple[str, Message]]:
+    mine = [
+        RequestRow(each, may_cancel=True, may_declare=True)
+        for each in (
+            records.pending(),
+            records.half_approved(),
+            records.approved(),
+            records.denied(),
+            records.cancelled(),
+            records.expired(),
+        )
+    ]
+    yield "/access mine", list_page(ListKind.MINE, mine, page=2, has_more=True, now=LATER)
+    to_decide = [RequestRow(records.pending(), may_decide=True)]
+    yield "/access pending", list_page(ListKind.PENDING, to_decide, page=1, has_more=True, now=LATER)
+    live = [EventRow(records.active(), _DUE, may_close=True)]
+    yield "/breakglass active", event_list_page(BreakGlassListKind.ACTIVE, live, page=1, has_more=True, now=LATER)
+    waiting = [EventRow(each, _DUE, may_review=True) for each in (records.closed(), records.ended())]
+    reviews = BreakGlassListKind.REVIEWS
+    yield "/breakglass reviews", event_list_page(reviews, waiting, page=2, has_more=False, now=AFTER)
+    yield "/breakglass reviews, overdue", event_list_page(reviews, waiting, page=1, has_more=False, now=_DUE)
+    for kind in ListKind:
+        yield f"/access {kind}, nothing", list_page(kind, [], page=1, has_more=False, now=NOW)
+    for each in BreakGlassListKind:
+        yield f"/breakglass {each}, nothing", event_list_page(each, [], page=1, has_more=False, now=NOW)
+    yield "/access mine, beyond the last page", list_page(ListKind.MINE, [], page=2, has_more=False, now=NOW)
+    yield (
+        "/breakglass active, beyond the last page",
+        event_list_page(BreakGlassListKind.ACTIVE, [], page=2, has_more=False, now=NOW),
+    )
+
+
+def _home(stores: Stores) -> Iterator[Text]:
+    clock = FrozenClock(NOW)
+    invoker = records.person(INVOKER)
+    requests = RequestQueries(stores.requests, POLICY, clock).sections(invoker)
+    events = BreakGlassQueries(stores.break_glass, POLICY, clock).sections(invoker)
+    surface = "Slack: Home"
+    yield Text(surface, "nothing yet", write_view(home_tab((*events, *requests), NOW, may_break=True)))
+    outcome = reply("Closed.")
+    yield Text(surface, "with more than it shows", write_view(_full_home(outcome)))
+    yield Text(surface, "for somebody who is not let in", write_view(home_notice(reply("You can't use this."))))
+
+
+def _full_home(outcome: Message) -> dict[str, object]:
+    # Titles and commands as the queries write them; the rows stand under lists.
+    from bot.views.home import HomeSection  # noqa: PLC0415 - beside its only use
+    from bot.views.request.list import list_row  # noqa: PLC0415 - as above
+
+    row = list_row(RequestRow(records.pending(), may_cancel=True), NOW)
+    section = HomeSection(ListKind.MINE.heading, [row], "", f"/access {ListKind.MINE}")
+    return home_tab([section], NOW, outcome=outcome)
+
+
+def _timelines() -> Iterator[tuple[str, Message]]:
+    event = records.closed().model_copy(update={"instead_of": REQUEST})
+    chain, before = event.chain, records.replaced().chain
+    of_request = [each for each in AuditAction if each.startswith(("request_", "approval_"))]
+    of_event = [each for each in AuditAction if each.startswith(("break_glass_", "review_")) and "refused" not in each]
+    entries = [
+        records.an_entry(
+            each,
+            "clock" if each in _BY_CLOCK else str(APPROVER),
+            before if each in of_request else chain,
+            seq,
+            details=_DETAILS.get(each),
+        )
+        for seq, each in enumerate([*of_request, *of_event], start=1)
+    ]
+    # 2026-01-15 04:20:00 UTC and after.
+    posted = {
+        "card": MessageRef(channel=CHANNEL, ts="1768450800.000100"),
+        "thread:2": MessageRef(channel=CHANNEL, ts="1768450860.000100"),
+        f"dm:outcome:{INVOKER}": MessageRef(channel="D0INVOKER", ts="1768450920.000100"),
+        f"post:1:{SECURITY}": MessageRef(channel=SECURITY, ts="1768450980.000100"),
+    }
+    yield "every step", timeline(Timeline(event, tuple(entries), (records.replaced(),), posted))
+    many = tuple(records.an_entry(AuditAction.REVIEW_REMINDED, "clock", chain, seq) for seq in range(1, 63))
+    long = timeline(Timeline(records.ended(), many, (), {}))
+    yield "more steps than a message holds (its end)", type(long)(long.text, long.blocks[-3:])
+    assert records.ended().status is EventStatus.EXPIRED
+
+
+_BY_CLOCK: Final = frozenset(
+    {
+        AuditAction.REQUEST_EXPIRED,
+        AuditAction.REQUEST_REMINDED,
+        AuditAction.BREAK_GLASS_EXPIRED,
+        AuditAction.BREAK_GLASS_ENDING_SOON,
+        AuditAction.REVIEW_REMINDED,
+    }
+)
+_DETAILS: Final[dict[AuditAction, dict[str, JsonValue]]] = {
+    AuditAction.BREAK_GLASS_INVOKED: {"is_escalated": True},
+    AuditAction.REQUEST_CANCELLED: {"replaced_by": str(EVENT)},
+}

@@ -1,0 +1,148 @@
+"""Slack: what one person is told after an act: that it is done, that it isn't known yet, or what is wrong with a line.
+
+Invariant: a sentence that a module has as a constant is found by looking, so that a new one can't be forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bot.interactions import interaction
+from bot.interactions.commands.access import parse_access
+from bot.interactions.commands.breakglass import parse_break_glass
+from bot.interactions.commands.tokens import parse_once
+from bot.slack import directory, membership
+from bot.views import replies
+from bot.views.break_glass import replies as break_glass_replies
+from bot.views.break_glass.list import BreakGlassListKind
+from bot.views.pagination import one_of, read_page_button
+from bot.views.replies import explain
+from core.errors import InvalidInput, StoreMisconfigured, StoreUnavailable
+from core.request import Request
+from tests.builders import APPROVER
+from tests.texts import records
+from tests.texts.records import LATER, NOW
+from tests.texts.writing import Text, write_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+    from bot.views.block_kit import Message
+
+
+def slack_replies() -> Iterator[Text]:
+    """All of them."""
+    for title, message in _outcomes():
+        yield Text("Slack: the answer to an act", title, write_message(message))
+    for module in (replies, break_glass_replies, membership, directory):
+        for name, sentence in sentences_of(module):
+            yield Text("Slack: the answer where nothing was done", name.strip("_").lower().replace("_", " "), sentence)
+    for title, read in _BUTTONS.items():
+        yield Text("Slack: buttons that lead nowhere", title, _answer(parse_once(lambda _: read(), None)))
+    yield from _typed("/access", parse_access, _ACCESS)
+    yield from _typed("/breakglass", parse_break_glass, _BREAK_GLASS)
+
+
+def sentences_of(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """The constants of a module that are sentences."""
+    for name, value in vars(module).items():
+        if isinstance(value, str) and value.count(" ") > 3 and not name.startswith("__"):
+            yield name, value
+
+
+def _outcomes() -> Iterator[tuple[str, Message]]:
+    request: Request = records.pending()
+    at_once = request.approve(APPROVER, LATER, None)
+    yield "/access, pending", replies.submitted(request)
+    yield "/access, pending, two votes", replies.submitted(records.pending(2))
+    yield "/access, pending, may break the glass", replies.submitted(request, may_declare=True)
+    by_rule = at_once.model_copy(update={"approver": "policy:prod"})
+    yield "/access, approved by the policy", replies.submitted(by_rule)
+    yield "Approve, the last vote", replies.voted(at_once)
+    yield "Approve, one more is needed", replies.voted(records.half_approved())
+    yield "Approve, two more are needed", replies.voted(records.pending(2))
+    yield "Deny", replies.denied(records.denied())
+    yield "Cancel", replies.cancelled(records.cancelled())
+    yield "/breakglass", break_glass_replies.declared(records.active())
+    yield "/breakglass, once more after the end", break_glass_replies.declared(records.closed())
+    yield "Close", break_glass_replies.closed(records.closed())
+    yield "Review", break_glass_replies.review_recorded(records.reviewed())
+    for title, error in {
+        "outcome unknown": StoreUnavailable("TimeoutError", is_outcome_unknown=True),
+        "unavailable": StoreUnavailable("TimeoutError"),
+        "misconfigured": StoreMisconfigured("A table is missing", "Run `countersign tables create`"),
+    }.items():
+        yield f"/breakglass, the store is {title}", break_glass_replies.without_store(error, ())
+    fallbacks = ("Runbook: https://wiki.example.com/break-glass", "Call +49 30 1234567")
+    error = StoreUnavailable("TimeoutError")
+    yield "/breakglass, no store, but a fallback", break_glass_replies.without_store(error, fallbacks)
+
+
+_BUTTONS: Final[dict[str, Callable[[], object]]] = {
+    "a payload of nobody": lambda: interaction.read_interaction({}, {}),
+    "a button without an id": lambda: interaction.read_pressed_id({"value": "nothing"}),
+    "a page that no list has": lambda: read_page_button(
+        BreakGlassListKind, "active:0", one_of("/breakglass active", "/breakglass reviews")
+    ),
+    "another's request": break_glass_replies.refuse_other_requester,
+}
+
+
+def _typed(command: str, parse: Callable[[object], object], lines: tuple[object, ...]) -> Iterator[Text]:
+    for line in lines:
+        title = f"{command} {line}" if isinstance(line, str) else f"{command} (not text)"
+        yield Text(f"Slack: mistakes in {command}", title[:120], _answer(parse_once(parse, line)))
+
+
+def _answer(mistake: object) -> str:
+    assert isinstance(mistake, InvalidInput), mistake
+    return write_message(explain(mistake, NOW))
+
+
+_LONG: Final = "x" * 501
+_ACCESS: Final[tuple[object, ...]] = (
+    7,
+    "prod",
+    "2h",
+    "mien",
+    "mine first",
+    "pending 2h30m",
+    "prod deploy the fix for INC-12",
+    "prod deploy the fix for INC-12 2h",
+    "2h prod deploy the fix for INC-12",
+    "*prod* 2h deploy the fix for INC-12",
+    "prod 2x deploy the fix for INC-12",
+    "prod 2 deploy the fix for INC-12",
+    "prod 0h deploy the fix for INC-12",
+    "prod -2h deploy the fix for INC-12",
+    "prod 9999d deploy the fix for INC-12",
+    "prod 1h1h deploy the fix for INC-12",
+    "prod 2 weeks deploy the fix for INC-12",
+    "prod 1h 30m deploy the fix for INC-12",
+    "prod 2h",
+    "prod 2h fix",
+    f"prod 2h {_LONG}",
+    "prod 2h \x07 deploy the fix for INC-12",
+)
+_BREAK_GLASS: Final[tuple[object, ...]] = (
+    7,
+    "prod",
+    "activ",
+    "active now",
+    "reviews -1",
+    "close",
+    "close prod",
+    "close 00000000000000e1",
+    "close 00000000000000e1 ok",
+    "*prod* incident 1h the checkout is down, see INC-12",
+    "prod 1h incident the checkout is down, see INC-12",
+    "prod incidnt 1h the checkout is down, see INC-12",
+    "prod boredom the checkout is down, see INC-12",
+    "prod incident",
+    "prod incident the checkout is down, see INC-12",
+    "prod incident 1 the checkout is down, see INC-12",
+    "prod incident 2 weeks the checkout is down, see INC-12",
+    "prod incident 1h",
+    "prod incident 1h it is down",
+)
