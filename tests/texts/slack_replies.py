@@ -39,7 +39,7 @@ def slack_replies() -> Iterator[Text]:
         for name, sentence in sentences_of(module):
             yield Text("Slack: the answer where nothing was done", name.strip("_").lower().replace("_", " "), sentence)
     for title, read in _BUTTONS.items():
-        yield Text("Slack: buttons that lead nowhere", title, _answer(parse_once(lambda _: read(), None)))
+        yield Text("Slack: buttons that lead nowhere", title, _answer(parse_once(_call, read)))
     yield from _typed("/access", parse_access, _ACCESS)
     yield from _typed("/breakglass", parse_break_glass, _BREAK_GLASS)
 
@@ -93,6 +93,11 @@ def _typed(command: str, parse: Callable[[object], object], lines: tuple[object,
     for line in lines:
         title = f"{command} {line}" if isinstance(line, str) else f"{command} (not text)"
         yield Text(f"Slack: mistakes in {command}", title[:120], _answer(parse_once(parse, line)))
+
+
+def _call(read: object) -> object:
+    assert callable(read)
+    return read()
 
 
 def _answer(mistake: object) -> str:
