@@ -21,7 +21,7 @@ PIP := -m pip --disable-pip-version-check
 .DELETE_ON_ERROR:
 
 test: $(TEST_ENVIRONMENT)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --maxprocesses 8 $(PYTEST_ARGS)
 
 # The quick tests of core and bot, on the newest Python that this machine has above PYTHON, in an environment of its own.
 IS_NEWER := import ensurepip, sys; sys.exit(sys.version_info[:2] <= tuple(map(int, "$(VERSION)".split("."))))

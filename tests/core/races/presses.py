@@ -7,14 +7,14 @@ machines differ. What is told is what was returned or raised, with nothing left 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, Self
 
 from core.actor import Actor, DeciderId, UserGroupId, UserId
 from core.audit.trail import AuditAction, EntryDraft
-from core.break_glass import BreakGlassEvent, EventId, ReasonCode
+from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode
 from core.errors import CountersignError, InvalidStateTransition, LimitReached
 from core.policy import parse_policy
 from core.record import Record
@@ -35,6 +35,7 @@ COOLDOWN: Final = timedelta(minutes=30)
 QUOTA: Final = 2
 HOUR: Final = timedelta(hours=1)
 REMIND_AFTER: Final = HOUR
+_MAX_READS: Final = 100_000
 
 POLICY: Final = parse_policy(
     f"""
@@ -71,6 +72,7 @@ class Act(StrEnum):
     EXPIRE_REQUESTS = "expire requests"
     REMIND = "remind"
     INVOKE = "invoke"
+    INVOKE_ONCE_CLOSED = "invoke once closed"
     CLOSE = "close"
     EXPIRE_EVENTS = "expire events"
     DECLARE_INSTEAD = "declare instead"
@@ -83,8 +85,8 @@ class Act(StrEnum):
 class Press:
     """Who pressed what, and when by their instance's clock. `on` is a record's id, or the profile that is wanted.
 
-    `key` is the idempotency key; of DECLARE_INSTEAD it is the request that is replaced. Of TRY_CODE it is the code, and
-    `form` the idempotency key.
+    `key` is the idempotency key; of DECLARE_INSTEAD it is the request that is replaced, and of INVOKE_ONCE_CLOSED the
+    event that has to be closed first. Of TRY_CODE it is the code, and `form` the idempotency key.
     """
 
     act: Act
@@ -207,6 +209,13 @@ def _invoke(stores: Stores, press: Press) -> tuple[Record, ...]:
     return (service.invoke(person, press.on, ReasonCode.INCIDENT, why, HOUR, idempotency_key=press.key),)
 
 
+def _invoke_once_closed(stores: Stores, press: Press) -> tuple[Record, ...]:
+    for _ in range(_MAX_READS):
+        if stores.break_glass.get(EventId(press.key or "")).status is not EventStatus.ACTIVE:
+            return _invoke(stores, replace(press, key=None))
+    raise AssertionError("nobody closed it")
+
+
 def _declare_instead(stores: Stores, press: Press) -> tuple[Record, ...]:
     why, request = "the site is down and nobody else is awake", RequestId(press.key or "")
     service, person = _events(stores, press), _person(press)
@@ -246,6 +255,7 @@ _ACTS: Final[dict[Act, Callable[[Stores, Press], tuple[Record, ...]]]] = {
     Act.EXPIRE_REQUESTS: _expire_requests,
     Act.REMIND: _remind,
     Act.INVOKE: _invoke,
+    Act.INVOKE_ONCE_CLOSED: _invoke_once_closed,
     Act.CLOSE: _close,
     Act.EXPIRE_EVENTS: _expire_events,
     Act.DECLARE_INSTEAD: _declare_instead,

@@ -37,6 +37,7 @@ _NOTED_AS: Final = {
     Act.DENY: AuditAction.DENY_REFUSED,
     Act.CANCEL: AuditAction.CANCEL_REFUSED,
     Act.INVOKE: AuditAction.INVOKE_REFUSED,
+    Act.INVOKE_ONCE_CLOSED: AuditAction.INVOKE_REFUSED,
     Act.CLOSE: AuditAction.CLOSE_REFUSED,
     Act.DECLARE_INSTEAD: AuditAction.INVOKE_REFUSED,
     Act.TRY_CODE: AuditAction.INVOKE_REFUSED,
