@@ -118,7 +118,7 @@ def _attentive(name: str = "slack") -> StalledSink:
 # Once
 
 
-def test_one_sweep_does_all_that_is_due_and_says_how_much(
+def test_sweep_does_all_that_is_due_and_says_how_much(
     stores: Stores, clock: FrozenClock, requests: RequestService, break_glass: BreakGlassService
 ) -> None:
     overdue, reminded, event = _submit(requests), _submit(requests, "prod"), _invoke(break_glass)
@@ -133,7 +133,7 @@ def test_one_sweep_does_all_that_is_due_and_says_how_much(
     assert sweeper.sweep() == Swept(0, 0, 0, 0, 0, DeliveryCounts())
 
 
-def test_one_sweep_asks_before_the_end_of_an_event_and_reminds_of_a_review(
+def test_sweep_asks_before_an_events_end_and_reminds_of_a_review(
     stores: Stores, clock: FrozenClock, break_glass: BreakGlassService
 ) -> None:
     unreviewed = _invoke(break_glass)
@@ -148,15 +148,13 @@ def test_one_sweep_asks_before_the_end_of_an_event_and_reminds_of_a_review(
     assert sink.seqs(unreviewed.chain) == [3]
 
 
-def test_a_store_that_is_away_is_said(stores: Stores, clock: FrozenClock) -> None:
+def test_unavailable_store_is_reported(stores: Stores, clock: FrozenClock) -> None:
     stores.close()
     with pytest.raises(StoreUnavailable):
         _sweeper(stores, clock).sweep()
 
 
-def test_what_is_parked_is_told_once_it_is_taken_up_again(
-    stores: Stores, clock: FrozenClock, requests: RequestService
-) -> None:
+def test_parked_entry_is_delivered_after_a_retry(stores: Stores, clock: FrozenClock, requests: RequestService) -> None:
     made = [_submit(requests) for _ in range(3)]
     sink = PickySink("slack", lambda _: a_final_failure())
     sweeper = _sweeper(stores, clock, sink)
@@ -173,7 +171,7 @@ def test_what_is_parked_is_told_once_it_is_taken_up_again(
 
 
 @pytest.mark.usefixtures("_quick")
-def test_in_the_background_all_of_it_is_done_without_being_asked(
+def test_background_does_everything_unasked(
     stores: Stores,
     clock: FrozenClock,
     requests: RequestService,
@@ -192,7 +190,7 @@ def test_in_the_background_all_of_it_is_done_without_being_asked(
 
 
 @pytest.mark.usefixtures("_at_rest")
-def test_a_nudge_is_enough_to_be_told_at_once(
+def test_nudge_delivers_at_once(
     stores: Stores, clock: FrozenClock, requests: RequestService, sweepers: list[Sweeper]
 ) -> None:
     sink = _attentive()
@@ -205,7 +203,7 @@ def test_a_nudge_is_enough_to_be_told_at_once(
 
 
 @pytest.mark.usefixtures("_at_rest")
-def test_what_the_clock_made_due_is_told_at_once_too(
+def test_due_by_the_clock_is_delivered_at_once_too(
     stores: Stores, clock: FrozenClock, requests: RequestService, sweepers: list[Sweeper]
 ) -> None:
     request = _submit(requests)
@@ -238,7 +236,7 @@ def test_any_number_of_sweepers_do_nothing_twice(url: str, clock: FrozenClock, s
 
 
 @pytest.mark.usefixtures("_quick")
-def test_a_long_list_is_read_with_rests_in_the_background_and_without_for_who_waits(
+def test_long_list_is_read_with_rests_only_in_the_background(
     stores: Stores, clock: FrozenClock, break_glass: BreakGlassService, sweepers: list[Sweeper],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -325,7 +323,7 @@ def test_a_store_that_was_away_is_used_again_once_it_is_back(
 
 
 @pytest.mark.usefixtures("_quick")
-def test_stopping_finishes_what_is_being_told(stores: Stores, clock: FrozenClock, requests: RequestService) -> None:
+def test_stop_finishes_running_deliveries(stores: Stores, clock: FrozenClock, requests: RequestService) -> None:
     request, sink = _submit(requests), StalledSink("slack")
     sweeper = _sweeper(stores, clock, sink)
     sweeper.start()
@@ -345,7 +343,7 @@ def test_stopping_finishes_what_is_being_told(stores: Stores, clock: FrozenClock
 
 
 @pytest.mark.usefixtures("_quick")
-def test_stopping_does_not_wait_for_ever(
+def test_stop_does_not_wait_for_ever(
     stores: Stores, clock: FrozenClock, requests: RequestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.background.FINISH_TIMEOUT_SECONDS", 0.01)
@@ -368,7 +366,7 @@ def test_a_sweeper_that_was_never_started_can_be_stopped(stores: Stores, clock: 
 
 
 @pytest.mark.usefixtures("_quick")
-def test_the_state_of_the_outbox_is_at_hand(
+def test_outbox_state_is_available(
     stores: Stores, clock: FrozenClock, requests: RequestService, sweepers: list[Sweeper]
 ) -> None:
     gone = _submit(requests, "prod")

@@ -22,7 +22,7 @@ def a_part(name: str, diary: list[str], start_fails: Exception | None = None, st
     return Component(name, act("start", start_fails), act("stop", RuntimeError("no") if stop_fails else None))
 
 
-def test_parts_are_stopped_in_the_opposite_order_and_once() -> None:
+def test_components_are_stopped_once_in_reverse_order() -> None:
     diary: list[str] = []
     lifecycle = Lifecycle([a_part("stores", diary), a_part("bot", diary), a_part("door", diary)])
     lifecycle.start()
@@ -32,7 +32,7 @@ def test_parts_are_stopped_in_the_opposite_order_and_once() -> None:
     assert diary == ["start stores", "start bot", "start door", "stop door", "stop bot", "stop stores"]
 
 
-def test_when_one_cannot_be_started_the_others_are_stopped_and_the_reason_is_told() -> None:
+def test_failed_start_stops_the_other_components_and_says_why() -> None:
     diary: list[str] = []
     taken = InvalidInput("COUNTERSIGN_LISTEN", "it is taken", "Choose another.")
     lifecycle = Lifecycle([a_part("stores", diary), a_part("door", diary, start_fails=taken), a_part("page", diary)])
@@ -43,7 +43,7 @@ def test_when_one_cannot_be_started_the_others_are_stopped_and_the_reason_is_tol
     assert diary == ["start stores", "start door", "stop door", "stop stores"]
 
 
-def test_one_that_does_not_stop_well_keeps_no_other_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_stop_keeps_no_other_component_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
     diary: list[str] = []
     lifecycle = Lifecycle([a_part("stores", diary), a_part("bot", diary, stop_fails=True)])
     lifecycle.start()

@@ -34,7 +34,7 @@ def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"SLACK_{name}", raising=False)
 
 
-def test_nothing_set_means_a_file_here_and_ninety_days() -> None:
+def test_defaults_are_a_file_here_and_ninety_days() -> None:
     settings = read_settings()
 
     assert settings.store == "sqlite:///countersign.db"

@@ -42,7 +42,7 @@ def described() -> dict[str, set[str]]:
     return {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in ROW.findall(PAGE.read_text())}
 
 
-def test_every_metric_is_described_with_its_labels_and_nothing_else_is(
+def test_every_metric_is_documented_with_its_labels_and_no_other(
     slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance = new_instance(slack, tmp_path, monkeypatch)
@@ -60,7 +60,7 @@ def test_every_metric_is_described_with_its_labels_and_nothing_else_is(
 
 
 @pytest.mark.parametrize("over_http", [True, False])
-def test_an_instance_that_was_stopped_listens_to_nobody_and_leaves_no_thread(
+def test_stopped_instance_listens_to_nobody_and_leaves_no_thread(
     slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, over_http: bool
 ) -> None:
     before = set(threading.enumerate())

@@ -40,7 +40,7 @@ def stored(screens: Screens, event: BreakGlassEvent) -> BreakGlassEvent:
     return screens.playground.stores.break_glass.get(EventId(event.id))
 
 
-def test_it_is_declared_closed_and_reviewed_by_somebody_else(screens: Screens) -> None:
+def test_event_is_declared_closed_and_reviewed_by_somebody_else(screens: Screens) -> None:
     event = break_the_glass(screens)
     screens.press(LEFT, "Close…", WHY)
     closing = screens.dialog("Close break-glass")
@@ -72,7 +72,7 @@ def test_the_clock_ends_it_and_asks_its_invoker_before(screens: Screens) -> None
     assert stored(screens, event).status is EventStatus.EXPIRED
 
 
-def test_a_second_one_is_refused_and_the_security_channel_hears_of_it(screens: Screens) -> None:
+def test_second_event_is_refused_and_security_is_notified(screens: Screens) -> None:
     break_the_glass(screens)
     screens.write(LEFT, f"/breakglass prod incident 1h {WHY}, once more")
 

@@ -25,7 +25,7 @@ def test_a_request_expires_when_the_clock_passes_its_deadline(screens: Screens) 
     assert screens.playground.clock.now() > request.expires_at
 
 
-def test_the_hood_shows_who_ended_it_and_the_sealed_history(screens: Screens) -> None:
+def test_details_show_who_ended_it_and_the_sealed_history(screens: Screens) -> None:
     screens.ask()
     screens.page.get_by_role("button", name="Move it forward").click()
     screens.dialog("Move the clock forward").get_by_role("button", name="+ 1 day").click()

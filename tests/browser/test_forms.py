@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 WHY_NOT = "Please wait for the window on Thursday"
 
 
-def test_a_mistake_is_told_in_its_field_and_what_was_typed_stays(screens: Screens) -> None:
+def test_mistake_is_shown_in_its_field_and_input_stays(screens: Screens) -> None:
     screens.write(LEFT, "/access")
     form = screens.dialog("Request access")
     why = form.get_by_role("textbox", name="Why?")
@@ -39,7 +39,7 @@ def test_a_mistake_is_told_in_its_field_and_what_was_typed_stays(screens: Screen
     assert (request.profile, request.justification) == ("staging", "Try the new index on real rows")
 
 
-def test_a_limit_that_only_the_policy_knows_is_told_in_the_field_too(screens: Screens) -> None:
+def test_limit_that_only_the_policy_knows_is_shown_in_the_field(screens: Screens) -> None:
     screens.write(LEFT, "/access")
     form = screens.dialog("Request access")
     form.get_by_role("combobox", name="What do you need?").click()

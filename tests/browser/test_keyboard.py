@@ -55,7 +55,7 @@ def test_a_request_is_asked_for_and_approved_without_a_mouse(screens: Screens) -
     assert (request.status, request.approver) == (RequestStatus.APPROVED, "U0JON")
 
 
-def test_a_form_is_filled_in_without_a_mouse_and_keeps_the_keyboard(screens: Screens) -> None:
+def test_form_is_filled_in_without_a_mouse_and_keeps_focus(screens: Screens) -> None:
     keyboard = screens.page.keyboard
     screens.composer(LEFT).focus()
     keyboard.type("/access")
@@ -77,7 +77,7 @@ def test_a_form_is_filled_in_without_a_mouse_and_keeps_the_keyboard(screens: Scr
     assert [request.profile for request in screens.playground.stores.requests.iterate()] == ["staging"]
 
 
-def test_the_person_is_changed_and_a_menu_is_used_without_a_mouse(screens: Screens) -> None:
+def test_person_is_changed_and_menu_used_without_a_mouse(screens: Screens) -> None:
     keyboard = screens.page.keyboard
     screens.ask()
     screens.pane(RIGHT).get_by_role("button", name=re.compile("^You are ")).focus()
@@ -94,7 +94,7 @@ def test_the_person_is_changed_and_a_menu_is_used_without_a_mouse(screens: Scree
     expect(screens.card(RIGHT).get_by_role("button", name="More actions")).to_be_focused()
 
 
-def test_a_line_that_is_no_command_of_the_app_is_kept_and_explained(screens: Screens) -> None:
+def test_line_that_is_no_command_is_kept_and_explained(screens: Screens) -> None:
     screens.write(LEFT, "/acess prod")
     expect(screens.pane(LEFT).get_by_role("alert")).to_contain_text("/acess is no command here")
     expect(screens.composer(LEFT)).to_have_value("/acess prod")

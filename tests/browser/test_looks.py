@@ -119,7 +119,7 @@ def test_dark_is_dark_by_the_system_and_by_choice(screens: Screens) -> None:
     assert brightness() > 190
 
 
-def test_on_a_phone_one_person_is_shown_and_the_other_is_a_tap_away(screens: Screens) -> None:
+def test_phone_shows_one_person_and_the_other_is_a_tap_away(screens: Screens) -> None:
     screens.ask()
     screens.page.set_viewport_size({"width": 390, "height": 844})
     expect(screens.card(LEFT)).to_be_visible()

@@ -12,7 +12,7 @@ from tests.browser.screens import LEFT, RIGHT, Screens
 pytestmark = pytest.mark.browser
 
 
-def test_pressing_approve_as_both_at_once_has_one_winner_and_the_page_names_it(screens: Screens) -> None:
+def test_approve_by_both_at_once_has_one_winner_on_the_page(screens: Screens) -> None:
     request = screens.ask()
     screens.page.get_by_role("button", name="Race").click()
     panel = screens.dialog("Press Approve as both at once")
@@ -32,7 +32,7 @@ def test_pressing_approve_as_both_at_once_has_one_winner_and_the_page_names_it(s
         expect(screens.card(index)).to_contain_text("Approved")
 
 
-def test_the_second_one_reads_who_was_first(screens: Screens) -> None:
+def test_second_approver_reads_who_was_first(screens: Screens) -> None:
     screens.open("U0AIKO,U0JON")
     screens.playground.slack.run_command("U0MIRA", "C0ACCESS", "/access", "prod 1h Deploy the fix for INC-12")
     expect(screens.card(RIGHT).get_by_role("button", name="Approve")).to_be_visible()
@@ -46,7 +46,7 @@ def test_the_second_one_reads_who_was_first(screens: Screens) -> None:
     expect(screens.messages(loser, "Only visible to you").last).to_contain_text(f"already approved by @{winner}")
 
 
-def test_with_nothing_to_approve_the_panel_offers_to_ask_first(screens: Screens) -> None:
+def test_race_panel_offers_to_request_first_when_nothing_waits(screens: Screens) -> None:
     screens.page.get_by_role("button", name="Race").click()
     panel = screens.dialog("Press Approve as both at once")
     expect(panel).to_contain_text("Nothing waits for approval")

@@ -58,7 +58,7 @@ def test_plain_text_is_shown_as_it_is(screens: Screens) -> None:
     assert body.evaluate("each => each.querySelectorAll('img, a, strong, em, .mention').length") == 0
 
 
-def test_mrkdwn_is_formatted_and_nothing_in_it_becomes_markup_or_a_script(screens: Screens) -> None:
+def test_mrkdwn_is_formatted_and_never_becomes_markup_or_script(screens: Screens) -> None:
     marked = "*bold _both_* `*code*` ~gone~ <@U0JON> <!subteam^S0SRE> <#C0ACCESS> &lt;b&gt;"
     marked += " <https://a.example/?a=1&amp;b=2|a link>"
     _post(screens, [_section(f"{marked}\n&gt; quoted\n{HOSTILE}")])
@@ -78,7 +78,7 @@ def test_mrkdwn_is_formatted_and_nothing_in_it_becomes_markup_or_a_script(screen
     assert body.evaluate("each => each.querySelectorAll('img:not(.emoji), script, b').length") == 0
 
 
-def test_moments_stand_in_the_readers_zone_and_say_how_far_they_are(screens: Screens) -> None:
+def test_moments_are_shown_in_the_readers_zone_and_how_far_away(screens: Screens) -> None:
     now = screens.playground.clock.now()
     seconds = int(now.timestamp()) + 7500
     _post(
@@ -112,7 +112,7 @@ def test_a_rewritten_card_is_announced_with_its_time(screens: Screens) -> None:
     expect(announced).to_have_text("Countersign: until the fallback or another one")
 
 
-def test_a_press_that_asks_first_counts_only_after_a_yes(screens: Screens) -> None:
+def test_button_with_a_confirmation_counts_only_after_a_yes(screens: Screens) -> None:
     confirm = {
         "title": words("Close it?"),
         "text": words("Access ends at once."),
@@ -175,7 +175,7 @@ def _input(kind: str) -> Json:
     return {"type": "input", "block_id": kind, "optional": True, "label": words(f"The {kind}"), "element": element}
 
 
-def test_every_kind_of_input_tells_what_was_entered(screens: Screens) -> None:
+def test_every_kind_of_input_sends_what_was_entered(screens: Screens) -> None:
     kinds = [kind for kind in ELEMENTS if kind not in {"button", "overflow", "image"}]
     content = form() | {"callback_id": "test:all", "blocks": [_input(kind) for kind in kinds]}
     screens.playground.slack.backend.views.open("U0MIRA", content)
@@ -200,7 +200,7 @@ def test_every_kind_of_input_tells_what_was_entered(screens: Screens) -> None:
     assert empty == ["multi_external_select"]
 
 
-def test_a_modal_on_top_of_another_leaves_what_was_typed_in_the_one_below(screens: Screens) -> None:
+def test_stacked_modal_leaves_what_was_typed_in_the_one_below(screens: Screens) -> None:
     views = screens.playground.slack.backend.views
     views.open("U0MIRA", form("below"))
     below = screens.dialog("Ask for access")
@@ -213,7 +213,7 @@ def test_a_modal_on_top_of_another_leaves_what_was_typed_in_the_one_below(screen
     expect(below.get_by_role("textbox", name="Why")).to_have_value("still to be finished")
 
 
-def test_a_view_that_is_rewritten_keeps_what_was_typed_into_fields_that_stay(screens: Screens) -> None:
+def test_updated_view_keeps_what_was_typed_into_fields_that_stay(screens: Screens) -> None:
     views = screens.playground.slack.backend.views
     view = views.open("U0MIRA", form("first"))
     shown = screens.dialog("Ask for access")
@@ -222,7 +222,7 @@ def test_a_view_that_is_rewritten_keeps_what_was_typed_into_fields_that_stay(scr
     expect(screens.dialog("Ask again").get_by_role("textbox", name="Why")).to_have_value("half a sentence")
 
 
-def test_nobody_sees_what_another_one_alone_is_told(screens: Screens) -> None:
+def test_ephemeral_message_is_seen_by_its_recipient_alone(screens: Screens) -> None:
     screens.ask()
     told = screens.messages(LEFT, "Only visible to you")
     expect(told).to_have_count(1)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
-def test_the_tour_leads_from_a_request_over_its_approval_to_a_broken_glass(welcome: Screens) -> None:
+def test_tour_leads_from_a_request_and_approval_to_break_glass(welcome: Screens) -> None:
     screens = welcome
     tour = screens.page.get_by_role("region", name="Guided tour")
 

@@ -54,7 +54,7 @@ NOT_USER_IDS = [
 
 
 @pytest.mark.parametrize("text", [*NOT_USER_IDS, None, 7, b"U0AB12CD3"])
-def test_what_is_no_user_id_is_refused_with_the_field_and_an_example(text: object) -> None:
+def test_invalid_user_id_is_refused_with_field_and_example(text: object) -> None:
     with pytest.raises(InvalidInput) as refusal:
         check_user_id(text, "approver")
     assert refusal.value.field == "approver"

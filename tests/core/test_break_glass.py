@@ -208,7 +208,7 @@ def test_a_review_says_who_when_and_what_was_found() -> None:
 
 
 @pytest.mark.parametrize(("state", "event"), [(state, event) for state in STATES for event in EVENTS])
-def test_no_event_ever_changes_what_was_fixed_when_the_glass_was_broken(state: str, event: str) -> None:
+def test_fixed_fields_of_an_event_are_changed_by_no_transition(state: str, event: str) -> None:
     record, now = STATES[state]
     if TABLE[state][event] != REFUSED:
         after = EVENTS[event](record, now)
@@ -217,7 +217,7 @@ def test_no_event_ever_changes_what_was_fixed_when_the_glass_was_broken(state: s
         assert {name: item_after.get(name) for name in fixed} == {name: item[name] for name in fixed}
 
 
-def test_what_the_store_must_still_find_grows_with_the_end_and_the_review() -> None:
+def test_retention_grows_with_the_end_and_the_review() -> None:
     when_invoked = {
         name: value
         for name, value in LIVE.to_item().items()
@@ -235,7 +235,7 @@ def test_what_the_store_must_still_find_grows_with_the_end_and_the_review() -> N
     assert a_reviewed_event(SHUT).facts_to_keep() == SHUT.remind(LATE).facts_to_keep() == when_ended
 
 
-def test_nobody_is_asked_twice_and_an_end_keeps_the_moment_of_the_question() -> None:
+def test_invoker_is_asked_once_and_an_end_keeps_when() -> None:
     asked, _ = STATES["asked"]
     at = asked.to_item()["asked_at"]
     assert asked.facts_to_keep()["asked_at"] is None, "the stored event has not been asked about yet"
@@ -244,7 +244,7 @@ def test_nobody_is_asked_twice_and_an_end_keeps_the_moment_of_the_question() -> 
     assert asked.expire(LATE).remind(LATE).facts_to_keep()["asked_at"] == at
 
 
-def test_each_end_replaces_only_an_active_event_and_what_follows_only_the_same_end() -> None:
+def test_each_end_replaces_only_an_active_event() -> None:
     assert {state: record.legal_sources() for state, (record, _) in STATES.items()} == {
         "active": frozenset(),
         "asked": {ACTIVE},
@@ -266,7 +266,7 @@ def test_an_event_waits_for_its_review_from_its_recorded_end_on() -> None:
 # Boundary times
 
 
-def test_one_tick_before_its_end_an_event_grants_and_can_be_closed() -> None:
+def test_event_grants_and_can_be_closed_one_tick_before_its_end() -> None:
     now = DEADLINE - TICK
     assert LIVE.is_granting(now)
     assert not LIVE.is_overdue(now)
@@ -275,7 +275,7 @@ def test_one_tick_before_its_end_an_event_grants_and_can_be_closed() -> None:
         LIVE.expire(now)
 
 
-def test_exactly_at_its_end_an_event_grants_nothing_and_can_only_expire() -> None:
+def test_event_grants_nothing_and_can_only_expire_at_its_end() -> None:
     assert not LIVE.is_granting(DEADLINE)
     assert LIVE.is_overdue(DEADLINE)
     assert LIVE.expire(DEADLINE).status is EXPIRED
@@ -285,14 +285,14 @@ def test_exactly_at_its_end_an_event_grants_nothing_and_can_only_expire() -> Non
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state not in {"active", "asked"}])
-def test_what_ended_grants_nothing_not_even_to_a_clock_that_went_back(state: str) -> None:
+def test_ended_event_grants_nothing_even_to_a_clock_gone_back(state: str) -> None:
     record, now = STATES[state]
     assert not record.is_granting(now)
     if record.status is not ACTIVE:
         assert not record.is_granting(A_MOMENT)
 
 
-def test_an_event_is_kept_until_its_review_however_long_that_takes() -> None:
+def test_event_is_kept_until_its_review_however_long_that_takes() -> None:
     assert {state: record.life_ends_at() for state, (record, _) in STATES.items()} == {
         "active": None,
         "asked": None,
@@ -307,7 +307,7 @@ def test_an_event_is_kept_until_its_review_however_long_that_takes() -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_nobody_reviews_their_own_event_in_any_state(state: str) -> None:
+def test_invoker_reviews_their_own_event_in_no_state(state: str) -> None:
     record, now = STATES[state]
     with pytest.raises(NotAllowed, match="nobody reviews their own") as refusal:
         record.add_review(INVOKER, now, Verdict.JUSTIFIED, NOTES)
@@ -381,16 +381,14 @@ def test_a_record_that_breaks_a_rule_cannot_be_made_or_read(rule: str, state: st
         ("justification", {"justification": "The checkout is \x1b[2J down"}, "Remove it"),
     ],
 )
-def test_what_is_out_of_bounds_is_refused_with_its_field_and_the_fix(
-    field: str, made_of: dict[str, Any], fix: str
-) -> None:
+def test_value_out_of_bounds_is_refused_with_field_and_fix(field: str, made_of: dict[str, Any], fix: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         an_event(**made_of)
     assert refusal.value.field == field
     assert fix in refusal.value.fix
 
 
-def test_what_is_just_within_bounds_is_taken() -> None:
+def test_value_just_within_bounds_is_taken() -> None:
     assert an_event(duration=MAX_DURATION).expires_at == A_MOMENT + MAX_DURATION
     assert an_event(duration=TICK).expires_at == A_MOMENT + TICK
     assert len(an_event(justification="x" * 20).justification) == 20
@@ -410,7 +408,7 @@ def test_what_is_just_within_bounds_is_taken() -> None:
         ("at", lambda: SHUT.add_review(REVIEWER, LATE.replace(tzinfo=None), Verdict.JUSTIFIED, NOTES)),
     ],
 )
-def test_what_others_say_is_checked_too(field: str, change: Callable[[], object]) -> None:
+def test_texts_of_others_are_checked_too(field: str, change: Callable[[], object]) -> None:
     with pytest.raises(InvalidInput) as refusal:
         change()
     assert refusal.value.field == field
@@ -458,14 +456,14 @@ def test_from_item_reads_back_exactly_what_to_item_wrote(
         ("review", {"reviewer": REVIEWER}, r"review\.at"),
     ],
 )
-def test_an_item_that_cannot_be_read_is_named_with_its_first_fault(name: str, value: object, fault: str) -> None:
+def test_unreadable_item_is_named_with_its_first_fault(name: str, value: object, fault: str) -> None:
     item = {**LIVE.to_item(), name: value}
     with pytest.raises(MalformedRecord, match=fault) as error:
         BreakGlassEvent.from_item(item)
     assert error.value.record == LIVE.chain
 
 
-def test_an_item_whose_window_ends_after_time_itself_is_malformed() -> None:
+def test_item_whose_window_ends_after_time_itself_is_malformed() -> None:
     last = "9999-12-31T23:59:59.999999Z"
     with pytest.raises(MalformedRecord):
         BreakGlassEvent.from_item({**LIVE.to_item(), "created_at": last, "expires_at": last})

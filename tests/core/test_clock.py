@@ -34,7 +34,7 @@ class Stamp(BaseModel):
 @example(datetime(1, 1, 1, tzinfo=UTC))
 @example(datetime(999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
 @example(datetime.max.replace(tzinfo=UTC))
-def test_a_written_time_is_27_characters_and_reads_back_as_the_same_moment(moment: datetime) -> None:
+def test_written_time_is_27_characters_and_reads_back_the_same(moment: datetime) -> None:
     written = format_time(moment)
     assert len(written) == 27
     assert parse_time(written) == moment
@@ -91,12 +91,12 @@ def test_any_other_spelling_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [1_700_000_000, 1.7e9, A_MOMENT.date(), None, True, b"2026-01-15T03:53:45.120000Z"])
-def test_what_is_no_time_is_not_taken_for_one(value: Any) -> None:  # noqa: ANN401
+def test_malformed_time_is_refused(value: Any) -> None:  # noqa: ANN401
     with pytest.raises(ValidationError, match="a time is a datetime"):
         Stamp(made_at=value)
 
 
-def test_a_time_without_a_zone_is_refused_with_the_name_of_its_field() -> None:
+def test_time_without_a_zone_is_refused_with_its_field() -> None:
     bare = A_MOMENT.replace(tzinfo=None)
     with pytest.raises(InvalidInput) as refusal:
         Stamp(made_at=bare)
@@ -107,7 +107,7 @@ def test_a_time_without_a_zone_is_refused_with_the_name_of_its_field() -> None:
         format_time(bare)
 
 
-def test_the_system_clock_tells_utc_and_does_not_stand_still_forever() -> None:
+def test_system_clock_gives_utc_and_moves() -> None:
     clock: Clock = SystemClock()
     before = datetime.now(UTC)
     told = clock.now()

@@ -45,7 +45,7 @@ class Window(BaseModel):
         ("366d", MAX_WRITTEN_DURATION),
     ],
 )
-def test_what_people_write_is_read(written: str, meant: timedelta) -> None:
+def test_common_spellings_are_read(written: str, meant: timedelta) -> None:
     assert parse_duration(written) == meant
 
 
@@ -91,14 +91,14 @@ def test_what_people_write_is_read(written: str, meant: timedelta) -> None:
         ("2h\u202e", "'2h\\u202e' is not a duration"),
     ],
 )
-def test_what_could_mean_something_else_is_refused_and_shown_safely(written: object, problem: str) -> None:
+def test_ambiguous_text_is_refused_and_shown_safely(written: object, problem: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         parse_duration(written, "max_duration")
     assert (refusal.value.field, refusal.value.problem) == ("max_duration", problem)
     assert refusal.value.fix
 
 
-def test_a_bare_number_is_asked_back_with_both_readings() -> None:
+def test_bare_number_is_refused_with_both_readings() -> None:
     with pytest.raises(InvalidInput) as refusal:
         parse_duration("90")
     assert refusal.value.fix == "Did you mean 90m or 90h?"
@@ -110,12 +110,12 @@ whole_seconds = st.integers(1, int(MAX_WRITTEN_DURATION.total_seconds())).map(
 
 
 @given(duration=whole_seconds)
-def test_what_was_formatted_is_read_back(duration: timedelta) -> None:
+def test_formatted_duration_is_read_back(duration: timedelta) -> None:
     assert parse_duration(format_duration(duration)) == duration
 
 
 @given(text=st.text(st.sampled_from("0123456789dhms -.٣y"), max_size=12))
-def test_what_is_read_is_positive_whole_seconds_and_at_most_a_year(text: str) -> None:
+def test_parsed_duration_is_positive_whole_seconds_up_to_a_year(text: str) -> None:
     try:
         duration = parse_duration(text)
     except InvalidInput:
@@ -148,7 +148,7 @@ def test_the_stored_form_is_exact_to_the_microsecond(duration: timedelta) -> Non
 
 
 @pytest.mark.parametrize("value", [True, False, 1.0, "1h", None, [1], 1, 1500, 10**400, -(10**400)])
-def test_what_is_no_exact_duration_is_refused_with_the_name_of_its_field(value: Any) -> None:  # noqa: ANN401
+def test_inexact_duration_is_refused_with_the_name_of_its_field(value: Any) -> None:  # noqa: ANN401
     with pytest.raises(InvalidInput) as refusal:
         Window(lasts=value)
     assert refusal.value.field == "lasts"
@@ -156,7 +156,7 @@ def test_what_is_no_exact_duration_is_refused_with_the_name_of_its_field(value: 
 
 
 @pytest.mark.parametrize("value", [0, 1, HOUR + timedelta(microseconds=1), timedelta(), -MINUTE, True, 0.5, None])
-def test_check_duration_refuses_what_is_not_more_than_nothing_and_at_most_the_longest(value: object) -> None:
+def test_check_duration_refuses_zero_and_more_than_the_longest(value: object) -> None:
     with pytest.raises(InvalidInput) as refusal:
         check_duration("cooldown", value, HOUR)
     assert refusal.value.field == "cooldown"

@@ -23,7 +23,7 @@ _STEPS: Final = {"pending": 1, "approved": 2, "active": 1, "closed": 2}
 """How many commits lead to a status."""
 
 
-def test_kill_9_loses_nothing_that_was_acknowledged_and_does_nothing_by_half(tmp_path: Path) -> None:
+def test_kill_9_loses_nothing_acknowledged_or_half_done(tmp_path: Path) -> None:
     path = tmp_path / "killed.db"
     moments = Random(9)  # noqa: S311 - so that each run is as lucky as the last
     acknowledged: dict[str, str] = {}

@@ -106,7 +106,7 @@ PASSING: Final[dict[str, list[Fault]]] = {
 
 
 @pytest.mark.parametrize("day", PASSING)
-def test_what_passes_in_time_ends_in_one_change(network: Network, change: Change, day: str) -> None:
+def test_fault_that_passes_in_time_ends_in_one_change(network: Network, change: Change, day: str) -> None:
     for fault in PASSING[day]:
         network.proxy.next(fault, only=_WRITE)
     returned = change.make(network.patient)
@@ -125,7 +125,7 @@ def test_a_reply_that_comes_too_late_changes_nothing_twice(network: Network, cha
     assert change.has_happened()
 
 
-def test_a_request_that_arrives_after_its_repetition_changes_nothing_twice(network: Network, change: Change) -> None:
+def test_request_arriving_after_its_retry_changes_nothing_twice(network: Network, change: Change) -> None:
     hold = HoldRequest()
     network.proxy.next(hold, only=_WRITE)
     returned = change.make(network.hasty)
@@ -137,7 +137,7 @@ def test_a_request_that_arrives_after_its_repetition_changes_nothing_twice(netwo
 
 
 @pytest.mark.parametrize("kind", [Create, Update, Invoke, Close])
-def test_a_change_is_ours_though_its_answer_was_lost_and_somebody_built_on_it(
+def test_change_is_ours_though_its_answer_was_lost_meanwhile(
     network: Network, kind: type[Create | Update | Invoke | Close]
 ) -> None:
     change = kind(network.direct)
@@ -159,9 +159,7 @@ def test_a_change_is_ours_though_its_answer_was_lost_and_somebody_built_on_it(
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_a_hard_error_promises_that_nothing_changed_only_when_no_answer_was_lost(
-    network: Network, *, lost: bool
-) -> None:
+def test_hard_error_means_unchanged_only_if_no_answer_was_lost(network: Network, *, lost: bool) -> None:
     change = Update(network.direct)
     if lost:
         network.proxy.next(CutReply(), only=_WRITE)
@@ -172,7 +170,7 @@ def test_a_hard_error_promises_that_nothing_changed_only_when_no_answer_was_lost
     assert change.has_happened() is lost
 
 
-def test_who_decided_instead_is_told_when_ours_was_lost_on_the_way(network: Network) -> None:
+def test_other_decision_is_reported_when_ours_was_lost(network: Network) -> None:
     change, repetitions = Update(network.direct), HoldRequest()
     network.proxy.next(CutRequest(), only=_WRITE)
     network.proxy.next(repetitions, only=_WRITE, times=None)
@@ -211,7 +209,7 @@ LASTING: Final[dict[str, tuple[list[Fault], Fault, bool, bool]]] = {
 
 
 @pytest.mark.parametrize("day", LASTING)
-def test_what_does_not_pass_in_time_ends_in_an_honest_error(network: Network, change: Change, day: str) -> None:
+def test_fault_that_lasts_ends_in_an_honest_error(network: Network, change: Change, day: str) -> None:
     first, lasting, is_unknown, has_happened = LASTING[day]
     for fault in first:
         network.proxy.next(fault, only=_WRITE)
@@ -222,9 +220,7 @@ def test_what_does_not_pass_in_time_ends_in_an_honest_error(network: Network, ch
     assert change.has_happened() is has_happened
 
 
-def test_when_every_reply_is_late_the_outcome_is_unknown_and_the_change_is_there(
-    network: Network, change: Change
-) -> None:
+def test_outcome_is_unknown_and_changed_when_every_reply_is_late(network: Network, change: Change) -> None:
     hold = HoldReply()
     network.proxy.next(hold, only=_WRITE, times=None)
     with pytest.raises(StoreUnavailable) as error:
@@ -235,9 +231,7 @@ def test_when_every_reply_is_late_the_outcome_is_unknown_and_the_change_is_there
     hold.release()
 
 
-def test_when_every_request_is_late_the_outcome_is_unknown_for_the_change_may_yet_come(
-    network: Network, change: Change
-) -> None:
+def test_outcome_is_unknown_when_every_request_is_late(network: Network, change: Change) -> None:
     hold = HoldRequest()
     network.proxy.next(hold, only=_WRITE, times=None)
     with pytest.raises(StoreUnavailable) as error:
@@ -250,7 +244,7 @@ def test_when_every_request_is_late_the_outcome_is_unknown_for_the_change_may_ye
 
 
 @pytest.mark.usefixtures("aws_environment")
-def test_where_nobody_listens_nothing_was_changed(change: Change) -> None:
+def test_refused_connection_means_nothing_was_changed(change: Change) -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     connection = Connection.open(REGION, address, _BRIEF)
@@ -274,7 +268,7 @@ READING: Final[dict[str, list[Fault]]] = {
 
 
 @pytest.mark.parametrize("day", READING)
-def test_a_reading_is_asked_for_again(network: Network, day: str) -> None:
+def test_read_is_retried(network: Network, day: str) -> None:
     request, event = Update(network.direct).record, Close(network.direct).record
     for operation in ("GetItem", "BatchGetItem", "Query"):
         for fault in READING[day]:
@@ -288,7 +282,7 @@ def test_a_reading_is_asked_for_again(network: Network, day: str) -> None:
 
 
 @pytest.mark.parametrize("fault", [CutRequest(), CutReply(), faults.throttling(), faults.unavailable_page()])
-def test_a_reading_without_an_answer_says_so(network: Network, fault: Fault) -> None:
+def test_read_without_an_answer_is_reported(network: Network, fault: Fault) -> None:
     """Never that there is no such record."""
     request = Update(network.direct).record
     network.proxy.next(fault, times=None)

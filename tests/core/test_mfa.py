@@ -41,7 +41,7 @@ def test_four_wrong_codes_lock_nobody_and_say_how_many_are_left() -> None:
     assert [after_wrong(count).tries_left for count in range(6)] == [5, 4, 3, 2, 1, 0]
 
 
-def test_the_fifth_wrong_code_locks_until_a_quarter_of_an_hour_later_and_says_so() -> None:
+def test_fifth_wrong_code_locks_for_a_quarter_of_an_hour() -> None:
     ledger, fifth = after_wrong(5), A_MOMENT + 4 * MINUTE
     for now in (fifth, fifth + LOCK - TICK, A_MOMENT + LOCK):
         with pytest.raises(LimitReached) as refusal:
@@ -66,7 +66,7 @@ def test_wrong_codes_of_long_ago_count_no_more() -> None:
 
 
 @given(gaps=st.lists(st.integers(min_value=0, max_value=1800), max_size=40))
-def test_nobody_is_ever_heard_on_a_sixth_wrong_code_within_the_time_of_a_lock(gaps: list[int]) -> None:
+def test_sixth_wrong_code_is_never_judged_within_a_lock(gaps: list[int]) -> None:
     ledger, now, heard = EMPTY, A_MOMENT, []
     for gap in gaps:
         now += timedelta(seconds=gap)
@@ -88,7 +88,7 @@ def test_people_have_ledgers_of_their_own_beside_those_of_usage() -> None:
     assert CodeLedger.of(UserId("U0X")).owner == "CODES#U0X"
 
 
-def test_a_ledger_reads_back_as_it_was_written_and_is_kept_as_long_as_it_matters() -> None:
+def test_ledger_reads_back_and_is_kept_while_it_matters() -> None:
     ledger = after_wrong(5).model_copy(update={"last_step": 7, "updated_at": A_MOMENT})
     assert CodeLedger.from_item(ledger.to_item()) == ledger
     assert ledger.kept_until() > A_MOMENT + LOCK

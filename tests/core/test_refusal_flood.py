@@ -106,7 +106,7 @@ def test_on_sqlite_an_approver_decides_while_refusals_wait(tmp_path: Path) -> No
         _check_decided(stores, told)
 
 
-def test_refusals_that_were_written_do_not_age_what_an_approver_has_read(stores: Stores) -> None:
+def test_written_refusals_do_not_outdate_an_approvers_reading(stores: Stores) -> None:
     read = submit(stores, "one", BEGIN)
     _flood(stores, read.id)
     stores.refusals.flush()

@@ -134,14 +134,14 @@ def _changes(before: Request, after: Request) -> dict[str, object]:
     return {name: value for name, value in after if value != getattr(before, name)}
 
 
-def test_a_vote_below_the_quorum_is_counted_and_changes_nothing_else() -> None:
+def test_vote_below_the_quorum_is_only_counted() -> None:
     request = a_request(required_approvals=2)
     assert _changes(request, request.approve(APPROVER, EARLY, "fine")) == {
         "approvals": (Approval(approver=APPROVER, at=EARLY, comment="fine"),)
     }
 
 
-def test_the_last_vote_decides_and_opens_the_window_at_that_moment() -> None:
+def test_last_vote_decides_and_opens_the_window_at_that_moment() -> None:
     first, last = Approval(approver=APPROVER, at=A_MOMENT + TICK, comment="fine"), "go"
     assert _changes(ONE_VOTE, ONE_VOTE.approve(SECOND_APPROVER, EARLY, last)) == {
         "status": APPROVED,
@@ -172,13 +172,13 @@ def test_a_denial_keeps_the_votes_that_were_given() -> None:
     }
 
 
-def test_a_cancelled_request_says_when_and_names_its_requester_as_the_one_who_ended_it() -> None:
+def test_cancelled_request_says_when_and_names_its_requester() -> None:
     cancelled = ONE_VOTE.cancel(REQUESTER, EARLY)
     assert _changes(ONE_VOTE, cancelled) == {"status": CANCELLED, "decided_at": EARLY}
     assert cancelled.ended_by == (REQUESTER, EARLY)
 
 
-def test_a_cancelled_request_names_the_event_that_replaced_it_and_keeps_to_that() -> None:
+def test_cancelled_request_names_the_event_that_replaced_it() -> None:
     replaced = ONE_VOTE.cancel(REQUESTER, EARLY, replaced_by="0123456789abcdef")
     assert _changes(ONE_VOTE.cancel(REQUESTER, EARLY), replaced) == {"replaced_by": "0123456789abcdef"}
     assert replaced.cancel(REQUESTER, EARLY, replaced_by="fedcba9876543210") is replaced
@@ -204,7 +204,7 @@ def test_no_event_ever_changes_what_was_asked_for(state: str, event: str) -> Non
         assert after.updated_at == request.updated_at, "only a store moves the version"
 
 
-def test_what_the_store_must_still_find_is_all_that_was_asked_for() -> None:
+def test_retention_covers_all_that_was_asked_for() -> None:
     asked = {
         name: value
         for name, value in a_request().to_item().items()
@@ -218,7 +218,7 @@ def test_what_the_store_must_still_find_is_all_that_was_asked_for() -> None:
 # Boundary times
 
 
-def test_one_tick_before_the_deadline_a_vote_counts_and_nothing_is_overdue() -> None:
+def test_vote_counts_one_tick_before_the_deadline() -> None:
     now = DEADLINE - TICK
     assert not ONE_VOTE.is_overdue(now)
     assert ONE_VOTE.approve(SECOND_APPROVER, now).status is APPROVED
@@ -245,12 +245,12 @@ def test_access_ends_exactly_when_the_window_says() -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if not state.startswith("approved")])
-def test_what_is_not_approved_grants_nothing_at_any_time(state: str) -> None:
+def test_unapproved_request_grants_nothing_at_any_time(state: str) -> None:
     request, _ = STATES[state]
     assert not any(request.is_granting(now) for now in (A_MOMENT, EARLY, DEADLINE, LATE))
 
 
-def test_a_request_s_life_ends_with_its_access_its_decision_or_its_deadline() -> None:
+def test_request_life_ends_with_its_access_decision_or_deadline() -> None:
     assert {state: request.life_ends_at() for state, (request, _) in STATES.items()} == {
         "pending": DEADLINE,
         "reminded": DEADLINE,
@@ -267,7 +267,7 @@ def test_a_request_s_life_ends_with_its_access_its_decision_or_its_deadline() ->
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_nobody_decides_on_their_own_request_in_any_state(state: str) -> None:
+def test_requester_decides_their_own_request_in_no_state(state: str) -> None:
     request, now = STATES[state]
     with pytest.raises(NotAllowed, match="nobody decides on their own request") as approving:
         request.approve(REQUESTER, now)
@@ -383,16 +383,14 @@ def test_a_record_that_breaks_a_rule_cannot_be_made_or_read(rule: str, state: st
         ("profile", {"profile": ""}, "letters, digits"),
     ],
 )
-def test_what_is_out_of_bounds_is_refused_with_its_field_and_the_fix(
-    field: str, made_of: dict[str, Any], fix: str
-) -> None:
+def test_value_out_of_bounds_is_refused_with_field_and_fix(field: str, made_of: dict[str, Any], fix: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         a_request(**made_of)
     assert refusal.value.field == field
     assert fix in refusal.value.fix
 
 
-def test_what_is_just_within_bounds_is_taken() -> None:
+def test_value_just_within_bounds_is_taken() -> None:
     assert a_request(duration=TICK).duration == TICK
     largest = a_request(duration=MAX_DURATION, decide_within=MAX_DECIDE_WITHIN, required_approvals=MAX_APPROVALS)
     assert largest.expires_at == A_MOMENT + MAX_DECIDE_WITHIN
@@ -420,7 +418,7 @@ def test_what_is_just_within_bounds_is_taken() -> None:
         ("x" * 501, "501 characters"),
     ],
 )
-def test_a_justification_that_says_nothing_or_deceives_is_refused(text: str, problem: str) -> None:
+def test_empty_or_deceptive_justification_is_refused(text: str, problem: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         a_request(justification=text)
     assert refusal.value.field == "justification"
@@ -504,9 +502,7 @@ def test_the_stored_form_is_plain_and_leaves_out_what_is_empty() -> None:
         ("mood", "good", "mood: Extra"),
     ],
 )
-def test_an_item_that_cannot_be_read_is_named_with_its_first_fault_on_one_line(
-    name: str, value: object, fault: str
-) -> None:
+def test_unreadable_item_is_named_with_its_first_fault_in_a_line(name: str, value: object, fault: str) -> None:
     item = {**a_request().to_item(), name: value}
     with pytest.raises(MalformedRecord, match=fault) as error:
         Request.from_item(item)
@@ -514,7 +510,7 @@ def test_an_item_that_cannot_be_read_is_named_with_its_first_fault_on_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_an_item_without_an_id_and_one_whose_window_ends_after_time_itself_are_malformed_too() -> None:
+def test_item_without_id_or_with_an_endless_window_is_malformed() -> None:
     with pytest.raises(MalformedRecord, match=r"REQUEST#\? cannot be read: id: Field required"):
         Request.from_item({name: value for name, value in a_request().to_item().items() if name != "id"})
     last = "9999-12-31T23:59:59.000000Z"
@@ -523,7 +519,7 @@ def test_an_item_without_an_id_and_one_whose_window_ends_after_time_itself_are_m
         Request.from_item({**approved, "decided_at": last, "access_ends_at": last})
 
 
-def test_the_content_digest_covers_everything_but_the_place_in_the_chain() -> None:
+def test_content_digest_covers_all_but_the_place_in_the_chain() -> None:
     request = ONE_VOTE
     assert request.replace(audit_head="abc", audit_length=7).content_digest() == request.content_digest()
     assert request.content_digest(request.to_item()) == request.content_digest()

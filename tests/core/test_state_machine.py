@@ -41,7 +41,7 @@ def test_a_move_is_legal_if_and_only_if_the_table_lists_it(source: Light, target
     assert (source in LIGHTS.sources(target)) == ((source, target) in LISTED)
 
 
-def test_check_lets_a_listed_move_pass_and_refuses_another_with_both_statuses() -> None:
+def test_check_passes_listed_moves_only_and_names_both_statuses() -> None:
     LIGHTS.check("LAMP#1", Light.RED, Light.GREEN)
     with pytest.raises(InvalidStateTransition) as refusal:
         LIGHTS.check("LAMP#1", Light.OFF, Light.RED, decided_by="U0ANN", decided_at=A_MOMENT)
@@ -50,18 +50,18 @@ def test_check_lets_a_listed_move_pass_and_refuses_another_with_both_statuses() 
     assert str(refusal.value) == "LAMP#1 is off by U0ANN and cannot become red"
 
 
-def test_a_status_that_leads_to_no_other_one_is_final_even_if_it_may_follow_itself() -> None:
+def test_status_that_leads_to_no_other_is_final() -> None:
     assert [light for light in Light if LIGHTS.is_final(light)] == [Light.OFF]
 
 
-def test_a_table_that_is_changed_later_does_not_change_the_machine() -> None:
+def test_table_that_is_changed_later_does_not_change_the_machine() -> None:
     moves = {Light.RED: frozenset({Light.OFF}), Light.OFF: frozenset[Light]()}
     machine = StateMachine[Light](moves)
     moves[Light.OFF] = frozenset({Light.RED})
     assert not machine.may_move(Light.OFF, Light.RED)
 
 
-def test_a_request_leaves_pending_once_and_nothing_follows_the_four_ends() -> None:
+def test_request_leaves_pending_once_and_its_four_ends_are_final() -> None:
     legal = {
         (source, target)
         for source in RequestStatus
@@ -72,7 +72,7 @@ def test_a_request_leaves_pending_once_and_nothing_follows_the_four_ends() -> No
     assert [status for status in RequestStatus if not REQUEST_MACHINE.is_final(status)] == [RequestStatus.PENDING]
 
 
-def test_an_event_leaves_active_once_and_an_ended_one_may_only_become_what_it_is() -> None:
+def test_event_leaves_active_once_and_keeps_its_end() -> None:
     legal = {
         (source, target) for source in EventStatus for target in EventStatus if EVENT_MACHINE.may_move(source, target)
     }

@@ -37,7 +37,7 @@ def clean(text: object, at_least: int = 3, at_most: int = 20) -> str:
         (" " * 30 + "x" * 20, "x" * 20),
     ],
 )
-def test_what_people_write_is_kept_as_they_wrote_it(written: str, kept: str) -> None:
+def test_typed_text_is_kept_as_written(written: str, kept: str) -> None:
     assert clean(written) == kept
 
 
@@ -68,9 +68,7 @@ def test_what_people_write_is_kept_as_they_wrote_it(written: str, kept: str) -> 
         ),
     ],
 )
-def test_what_cannot_be_read_or_deceives_is_refused_with_the_problem_and_the_fix(
-    written: object, problem: str, fix: str
-) -> None:
+def test_unreadable_or_deceptive_text_is_refused_with_the_fix(written: object, problem: str, fix: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         clean(written)
     assert (refusal.value.field, refusal.value.problem) == ("reason", problem)
@@ -78,7 +76,7 @@ def test_what_cannot_be_read_or_deceives_is_refused_with_the_problem_and_the_fix
 
 
 @given(text=any_text | nasty)
-def test_what_is_taken_is_stripped_bounded_harmless_and_taken_again_unchanged(text: str) -> None:
+def test_accepted_text_is_stripped_bounded_harmless_and_stable(text: str) -> None:
     try:
         kept = clean(text)
     except InvalidInput:

@@ -51,7 +51,7 @@ def hit_of(ledgers: Ledgers, limits: UsageLimits, now: datetime) -> LimitHit | N
     return find_limit(ledgers.invoker, ledgers.profile, PROD, limits, now)
 
 
-def test_nothing_was_used_so_nothing_stands_in_the_way() -> None:
+def test_unused_ledger_blocks_nothing() -> None:
     limits = UsageLimits(cooldown=THIRTY_DAYS, max_per_user=1, max_per_profile=1)
     assert hit_of(ledgers_of(), limits, A_MOMENT) is None
 
@@ -59,7 +59,7 @@ def test_nothing_was_used_so_nothing_stands_in_the_way() -> None:
 # One live event per invoker and profile
 
 
-def test_a_live_event_blocks_another_one_until_exactly_its_end() -> None:
+def test_active_event_blocks_another_one_until_exactly_its_end() -> None:
     event = an_event()
     used = ledgers_of(event)
     hit = LimitHit(limit="live event", value=event.id, ends_at=A_MOMENT + HOUR)
@@ -68,12 +68,12 @@ def test_a_live_event_blocks_another_one_until_exactly_its_end() -> None:
     assert hit_of(used, UsageLimits(), A_MOMENT + HOUR) is None
 
 
-def test_a_live_event_blocks_neither_another_profile_nor_another_person() -> None:
+def test_active_event_blocks_no_other_profile_or_person() -> None:
     assert hit_of(ledgers_of(an_event(profile=STAGING)), UsageLimits(), A_MOMENT) is None
     assert hit_of(ledgers_of(an_event(invoker=OTHER)), UsageLimits(), A_MOMENT) is None
 
 
-def test_a_close_ends_the_block_at_once() -> None:
+def test_close_ends_the_block_at_once() -> None:
     event = an_event()
     closed = event.close(INVOKER, A_MOMENT + TICK, "done with it")
     used = ledgers_of(event)
@@ -94,7 +94,7 @@ def test_the_live_usage_is_the_one_of_that_profile() -> None:
 # Cooldowns
 
 
-def test_a_cooldown_runs_from_the_end_and_ends_exactly_when_it_says() -> None:
+def test_cooldown_runs_from_the_end_until_exactly_when_it_says() -> None:
     limits = UsageLimits(cooldown=HOUR / 2)
     used = ledgers_of(an_event())
     over = A_MOMENT + HOUR + HOUR / 2
@@ -104,7 +104,7 @@ def test_a_cooldown_runs_from_the_end_and_ends_exactly_when_it_says() -> None:
     assert hit_of(used, limits, over) is None
 
 
-def test_a_cooldown_runs_from_the_close_where_somebody_closed() -> None:
+def test_cooldown_runs_from_the_close_of_a_closed_event() -> None:
     limits = UsageLimits(cooldown=HOUR)
     event = an_event(duration=4 * HOUR)
     closed = event.close(OTHER, A_MOMENT + TICK, "enough of it")
@@ -115,13 +115,13 @@ def test_a_cooldown_runs_from_the_close_where_somebody_closed() -> None:
     assert hit_of(used, limits, A_MOMENT + TICK + HOUR) is None
 
 
-def test_while_an_event_is_live_the_event_is_the_answer_and_not_its_cooldown() -> None:
+def test_active_event_is_the_answer_before_its_cooldown() -> None:
     hit = hit_of(ledgers_of(an_event()), UsageLimits(cooldown=HOUR), A_MOMENT)
     assert hit is not None
     assert hit.limit == "live event"
 
 
-def test_a_cooldown_counts_the_last_end_and_not_the_last_beginning() -> None:
+def test_cooldown_counts_the_last_end_and_not_the_last_beginning() -> None:
     long, short = an_event(duration=4 * HOUR), an_event(now=A_MOMENT + HOUR, duration=HOUR)
     used = ledgers_of(long, short)
     limits = UsageLimits(cooldown=HOUR)
@@ -139,7 +139,7 @@ def test_a_cooldown_is_of_one_person_for_one_profile() -> None:
 # Quotas
 
 
-def test_a_quota_per_person_counts_every_profile_and_frees_at_the_exact_end_of_the_window() -> None:
+def test_quota_per_person_counts_every_profile_in_its_window() -> None:
     limits = UsageLimits(max_per_user=2, quota_window=DAY)
     used = ledgers_of(an_event(profile=STAGING), an_event(now=A_MOMENT + 2 * HOUR))
     hit = LimitHit(limit="quota per user", value="2 in 1d", ends_at=A_MOMENT + DAY)
@@ -161,14 +161,14 @@ def test_one_below_the_quota_is_still_free() -> None:
     assert hit_of(ledgers_of(an_event()), limits, A_MOMENT + HOUR) is None
 
 
-def test_a_quota_that_was_lowered_tells_when_enough_usages_have_left() -> None:
+def test_lowered_quota_says_when_enough_usages_have_left() -> None:
     events = [an_event(now=A_MOMENT + number * HOUR) for number in range(4)]
     hit = hit_of(ledgers_of(*events), UsageLimits(max_per_user=2, quota_window=DAY), A_MOMENT + 5 * HOUR)
     assert hit is not None
     assert hit.ends_at == A_MOMENT + 2 * HOUR + DAY, "the third of four has to leave before one of two is free"
 
 
-def test_of_several_limits_the_one_that_ends_last_is_told() -> None:
+def test_limit_that_ends_last_is_reported_of_several() -> None:
     limits = UsageLimits(cooldown=HOUR, max_per_user=1, quota_window=DAY)
     hit = hit_of(ledgers_of(an_event()), limits, A_MOMENT)
     assert hit is not None
@@ -207,7 +207,7 @@ all_limits = st.builds(
 
 
 @given(events=histories(), limits=all_limits, at=OFFSETS)
-def test_at_the_time_told_that_limit_is_over_and_one_tick_before_it_is_not(
+def test_limit_is_over_at_the_time_given_and_not_one_tick_before(
     events: list[BreakGlassEvent], limits: UsageLimits, at: timedelta
 ) -> None:
     now = A_MOMENT + at
@@ -266,7 +266,7 @@ class Unbounded(NamedTuple):
     limits=all_limits,
     wait=st.sampled_from([timedelta(), TICK, HOUR, DAY, THIRTY_DAYS - TICK, THIRTY_DAYS, HORIZON]),
 )
-def test_what_a_ledger_forgets_no_limit_of_up_to_30_days_can_ask_for(
+def test_forgotten_usage_matters_to_no_limit_of_up_to_30_days(
     gaps: list[timedelta], on_prod: int, limits: UsageLimits, wait: timedelta
 ) -> None:
     events, now = [], A_MOMENT
@@ -277,7 +277,7 @@ def test_what_a_ledger_forgets_no_limit_of_up_to_30_days_can_ask_for(
     assert is_blocked == Unbounded(events).is_blocked(limits, now + wait)
 
 
-def test_a_later_event_elsewhere_makes_nobody_forget_the_longest_cooldown() -> None:
+def test_later_event_elsewhere_keeps_the_longest_cooldown() -> None:
     used = ledgers_of(an_event(), an_event(profile=STAGING, now=A_MOMENT + THIRTY_DAYS))
     over = A_MOMENT + HOUR + THIRTY_DAYS
     assert hit_of(used, UsageLimits(cooldown=THIRTY_DAYS), over - TICK) is not None
@@ -297,7 +297,7 @@ def _crowded(count: int) -> UsageLedger:
     return UsageLedger.of_invoker(INVOKER).model_copy(update={"usages": tuple(usages)})
 
 
-def test_a_thousand_usages_elsewhere_make_nobody_forget_a_cooldown_or_a_live_event() -> None:
+def test_thousand_usages_elsewhere_push_out_no_cooldown() -> None:
     prod = an_event(duration=MAX_DURATION)
     crowded = _crowded(MAX_USAGES - 1)
     ledger = crowded.model_copy(update={"usages": (Usage.of(prod), *crowded.usages)})
@@ -312,7 +312,7 @@ def test_a_thousand_usages_elsewhere_make_nobody_forget_a_cooldown_or_a_live_eve
     )
 
 
-def test_the_largest_quota_is_exact_after_more_than_a_thousand_usages() -> None:
+def test_largest_quota_is_exact_after_a_thousand_usages() -> None:
     ledger = _crowded(MAX_USAGES)
     for number in range(5):
         ledger = ledger.add(an_event(profile=STAGING, now=A_MOMENT + timedelta(seconds=MAX_USAGES + number)))
@@ -325,7 +325,7 @@ def test_the_largest_quota_is_exact_after_more_than_a_thousand_usages() -> None:
     assert find_limit(ledger, UsageLedger.of_profile(PROD), PROD, limits, now) is None
 
 
-def test_a_full_ledger_drops_the_oldest_usage_even_when_a_clock_went_back() -> None:
+def test_full_ledger_drops_the_oldest_usage_on_any_clock() -> None:
     late = an_event(profile=STAGING, now=A_MOMENT - HOUR)
     ledger = _crowded(MAX_USAGES).add(late)
     assert not ledger.has(late.id)
@@ -341,9 +341,7 @@ def test_a_full_ledger_fits_into_an_item_of_dynamodb() -> None:
 
 
 @pytest.mark.parametrize(("others", "expected"), [(0, False), (1, False), (2, True), (3, True)])
-def test_the_event_that_reaches_the_threshold_escalates_and_so_do_those_after_it(
-    others: int, *, expected: bool
-) -> None:
+def test_event_at_the_threshold_and_later_ones_escalate(others: int, *, expected: bool) -> None:
     used = ledgers_of(*(an_event(invoker=UserId(f"U0INVOKER{number}")) for number in range(others)))
     limits = UsageLimits(escalation_threshold=3, quota_window=DAY)
     assert is_escalated(used.profile, limits, A_MOMENT + DAY - TICK) is expected
@@ -373,12 +371,12 @@ def test_from_item_reads_back_exactly_what_to_item_wrote(events: list[BreakGlass
         {"usages": [{**Usage.of(an_event()).model_dump(), "at": A_MOMENT.replace(tzinfo=None)}]},
     ],
 )
-def test_a_ledger_that_cannot_be_read_is_malformed_and_so_allows_nothing(broken: dict[str, object]) -> None:
+def test_unreadable_ledger_is_malformed_and_so_allows_nothing(broken: dict[str, object]) -> None:
     with pytest.raises(MalformedRecord, match="LEDGER#"):
         UsageLedger.from_item({**UsageLedger.of_invoker(INVOKER).to_item(), **broken})
 
 
-def test_ledgers_of_a_person_and_of_a_profile_with_the_same_name_are_two() -> None:
+def test_ledgers_of_a_person_and_a_profile_of_one_name_are_two() -> None:
     assert UsageLedger.of_invoker(UserId("U0X")).owner != UsageLedger.of_profile(ProfileName("U0X")).owner
 
 

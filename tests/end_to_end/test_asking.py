@@ -26,7 +26,7 @@ def open_form(stage: Harness, user: str = MIRA) -> View:
     return stage.modal(user)
 
 
-def test_one_line_asks_at_once_and_says_what_happens_next(stage: Harness) -> None:
+def test_command_in_one_line_requests_and_says_what_happens_next(stage: Harness) -> None:
     answer = stage.access(MIRA, f"prod 2h {WHY}")
 
     (request,) = stage.stores.requests.iterate()
@@ -45,9 +45,7 @@ def test_one_line_asks_at_once_and_says_what_happens_next(stage: Harness) -> Non
         ("help", "opens the form"),
     ],
 )
-def test_a_mistake_in_one_line_says_how_to_say_it_right_and_asks_for_nothing(
-    stage: Harness, typed: str, told: str
-) -> None:
+def test_mistake_in_one_line_says_how_to_fix_it(stage: Harness, typed: str, told: str) -> None:
     answer = stage.access(MIRA, typed)
 
     assert answer.message is not None
@@ -55,7 +53,7 @@ def test_a_mistake_in_one_line_says_how_to_say_it_right_and_asks_for_nothing(
     assert list(stage.stores.requests.iterate()) == []
 
 
-def test_the_form_offers_what_this_person_may_ask_for_and_says_who_decides(stage: Harness) -> None:
+def test_form_offers_allowed_profiles_and_says_who_decides(stage: Harness) -> None:
     mine, sams = open_form(stage), open_form(stage, SAM)
 
     def offered(view: View) -> list[str]:
@@ -76,7 +74,7 @@ def test_the_form_opens_from_anywhere(stage: Harness, way: str) -> None:
     assert stage.modal(MIRA).callback_id == "request:form"
 
 
-def test_a_form_asks_and_says_so_in_its_place(stage: Harness) -> None:
+def test_form_requests_and_is_replaced_by_the_outcome(stage: Harness) -> None:
     answer = stage.slack.submit(MIRA, open_form(stage), filled_in())
 
     (request,) = stage.stores.requests.iterate()
@@ -92,7 +90,7 @@ def test_a_form_asks_and_says_so_in_its_place(stage: Harness) -> None:
         (filled_in(profile="vault", duration="4h"), "duration", "4h is longer than the 1h"),
     ],
 )
-def test_a_mistake_in_a_form_stands_in_its_field_and_keeps_what_was_typed(
+def test_mistake_in_a_form_is_shown_in_its_field_and_input_stays(
     stage: Harness, typed: dict[str, dict[str, object]], field: str, told: str
 ) -> None:
     form = open_form(stage)
@@ -104,20 +102,20 @@ def test_a_mistake_in_a_form_stands_in_its_field_and_keeps_what_was_typed(
     assert list(stage.stores.requests.iterate()) == []
 
 
-def test_a_form_that_is_delivered_again_asks_once(stage: Harness) -> None:
+def test_form_that_is_delivered_again_requests_once(stage: Harness) -> None:
     answer = stage.slack.submit(MIRA, open_form(stage), filled_in())
     stage.slack.redeliver(answer)
 
     assert len(list(stage.stores.requests.iterate())) == 1
 
 
-def test_a_command_that_is_delivered_again_asks_once(stage: Harness) -> None:
+def test_command_that_is_delivered_again_requests_once(stage: Harness) -> None:
     stage.slack.redeliver(stage.access(MIRA, f"prod 2h {WHY}"))
 
     assert len(list(stage.stores.requests.iterate())) == 1
 
 
-def test_what_the_policy_approves_by_itself_is_approved_at_once(stage: Harness) -> None:
+def test_request_approved_by_policy_is_approved_at_once(stage: Harness) -> None:
     answer = stage.access(SAM, f"staging 1h {WHY}")
 
     assert answer.message is not None
@@ -126,7 +124,7 @@ def test_what_the_policy_approves_by_itself_is_approved_at_once(stage: Harness) 
 
 @pytest.mark.parametrize("user", [GUEST, ROBOT, STRANGER])
 @pytest.mark.parametrize("typed", [f"staging 1h {WHY}", "mine", "pending"])
-def test_who_is_no_full_member_gets_nothing_and_is_told_why(stage: Harness, user: str, typed: str) -> None:
+def test_person_who_is_no_full_member_is_refused_with_the_reason(stage: Harness, user: str, typed: str) -> None:
     answer = stage.access(user, typed)
 
     assert answer.message is not None
@@ -134,14 +132,14 @@ def test_who_is_no_full_member_gets_nothing_and_is_told_why(stage: Harness, user
     assert list(stage.stores.requests.iterate()) == []
 
 
-def test_who_may_ask_for_nothing_is_told_so_in_words_instead_of_an_empty_form(stage: Harness) -> None:
+def test_person_without_any_profile_gets_a_message_and_no_form(stage: Harness) -> None:
     stage.slack.shortcut(GUEST, "request_access")
 
     told = stage.slack.wait_until(lambda: stage.slack.dm(GUEST))
     assert "guest" in text_of(told[-1])
 
 
-def test_nobody_mentions_a_channel_or_forges_a_link_with_a_reason(stage: Harness) -> None:
+def test_justification_mentions_no_channel_and_forges_no_link(stage: Harness) -> None:
     spite = "<!channel> <https://evil.example|prod> *bold* _it_ `code` ~no~ :wave: @here &amp;"
     stage.access(MIRA, f"prod 2h {spite}")
     answer = stage.access(MIRA, "mine")
@@ -155,7 +153,7 @@ def test_nobody_mentions_a_channel_or_forges_a_link_with_a_reason(stage: Harness
     assert "evil.example" in text_of(answer.message)
 
 
-def test_the_list_of_ones_own_requests_has_pages_that_turn(stage: Harness) -> None:
+def test_list_of_own_requests_is_paginated(stage: Harness) -> None:
     for _ in range(10):
         stage.ask()
     stage.access(MIRA, "mine")

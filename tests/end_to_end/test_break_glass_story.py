@@ -105,7 +105,7 @@ def declare(stage: Harness, code: str, form: View | None = None) -> BreakGlassEv
     return event
 
 
-def test_from_the_declaration_to_the_review(stage: Harness, code: Callable[[], str]) -> None:
+def test_break_glass_goes_from_declaration_to_review(stage: Harness, code: Callable[[], str]) -> None:
     form = open_form(stage)
     assert EMERGENCY in str(form.blocks), "what was typed stands in the form that asks for the code"
     wrong = f"{(int(code()) + 1) % 10**6:06d}"
@@ -183,7 +183,7 @@ def test_one_code_opens_one_event_and_five_wrong_ones_lock(stage: Harness, code:
     assert declare(stage, code()).mfa_verified
 
 
-def test_two_approvers_close_at_once_and_both_hear_who_it_was(stage: Harness, code: Callable[[], str]) -> None:
+def test_two_approvers_close_at_once_and_both_learn_who_it_was(stage: Harness, code: Callable[[], str]) -> None:
     event = declare(stage, code())
     first = stage.break_glass(JON, f"close {event.id} we saw it end")
     second = stage.break_glass(AIKO, f"close {event.id} we saw it end")

@@ -73,7 +73,7 @@ def test_a_declaration_that_is_delivered_again_is_one(stage: Harness, way: str) 
     assert list(stage.stores.break_glass.iterate()) == [event]
 
 
-def test_only_who_needs_a_code_gets_a_form_for_what_they_typed(stage: Harness) -> None:
+def test_form_for_a_command_is_only_for_those_who_need_a_code(stage: Harness) -> None:
     for user in (JON, SAM):
         stage.break_glass(user, "help")
         stage.break_glass(user, "active")
@@ -86,7 +86,7 @@ def test_only_who_needs_a_code_gets_a_form_for_what_they_typed(stage: Harness) -
     assert len(list(stage.stores.break_glass.iterate())) == 1
 
 
-def test_a_place_that_is_no_channel_keeps_nobody_from_access(stage: Harness) -> None:
+def test_conversation_without_a_channel_still_gives_access(stage: Harness) -> None:
     sent = stage.break_glass(SAM, "help").payload
     stage.slack.send_forged(
         "slash_commands", {**sent, "channel_id": "../nowhere", "text": f"prod incident 1h {EMERGENCY}"}
@@ -97,7 +97,7 @@ def test_a_place_that_is_no_channel_keeps_nobody_from_access(stage: Harness) -> 
 
 
 @pytest.mark.parametrize("user", [JON, GUEST, ROBOT, STRANGER])
-def test_who_has_no_right_gets_no_access_and_reads_why(stage: Harness, user: str) -> None:
+def test_person_without_the_right_gets_no_access_and_reads_why(stage: Harness, user: str) -> None:
     answer = stage.break_glass(user, f"prod incident 1h {EMERGENCY}")
 
     assert "You can't do this:" in said(answer)
@@ -114,7 +114,7 @@ def test_who_has_no_right_gets_no_access_and_reads_why(stage: Harness, user: str
         ("help", "opens the form"),
     ],
 )
-def test_a_mistake_says_how_to_say_it_right_and_gives_no_access(stage: Harness, typed: str, told: str) -> None:
+def test_mistake_says_how_to_fix_it_and_gives_no_access(stage: Harness, typed: str, told: str) -> None:
     assert told in said(stage.break_glass(SAM, typed))
     assert list(stage.stores.break_glass.iterate()) == []
 
@@ -130,7 +130,7 @@ def test_a_limit_says_which_one_and_when_it_ends(stage: Harness) -> None:
     assert len(list(stage.stores.break_glass.iterate())) == 1
 
 
-def test_a_mistake_in_the_form_stands_in_its_field_and_keeps_what_was_typed(stage: Harness) -> None:
+def test_mistake_in_the_form_is_shown_in_its_field(stage: Harness) -> None:
     stage.declare()
     stage.break_glass(SAM, "")
     form = stage.modal(SAM)
@@ -140,7 +140,7 @@ def test_a_mistake_in_the_form_stands_in_its_field_and_keeps_what_was_typed(stag
     assert stage.modal(SAM).id == form.id
 
 
-def test_when_the_store_is_away_nobody_is_told_that_they_have_access(stage: Harness, tmp_path: Path) -> None:
+def test_store_outage_never_reports_access(stage: Harness, tmp_path: Path) -> None:
     stage.break_glass(SAM, "help")
     with a_stalled_store(store_of(tmp_path)):
         answer = stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}")
@@ -168,9 +168,7 @@ def test_the_form_opens_while_slack_does_not_say_who_it_is(stage: Harness) -> No
     assert stage.modal(SAM).callback_id == "break_glass:form"
 
 
-def test_when_the_store_cannot_be_reached_the_way_around_it_is_told(
-    stage: Harness, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_store_outage_shows_the_fallback_procedure(stage: Harness, caplog: pytest.LogCaptureFixture) -> None:
     stage.break_glass(SAM, "help")
     stage.stores.close()
     answer = said(stage.break_glass(SAM, f"prod incident 1h {EMERGENCY}"))
@@ -180,7 +178,7 @@ def test_when_the_store_cannot_be_reached_the_way_around_it_is_told(
     assert "a click could not be decided: StoreUnavailable" in caplog.text
 
 
-def test_a_request_that_cannot_wait_is_replaced_by_the_event(stage: Harness) -> None:
+def test_urgent_request_is_replaced_by_the_event(stage: Harness) -> None:
     request = stage.ask(MIRA)
     asked = stage.slack.ephemerals(MIRA)[-1]
     stage.slack.press(MIRA, asked, DECLARE_INSTEAD)
@@ -192,7 +190,7 @@ def test_a_request_that_cannot_wait_is_replaced_by_the_event(stage: Harness) -> 
     assert event.instead_of == request.id
 
 
-def test_the_form_to_replace_a_request_is_for_its_profile_and_opens_without_a_store(stage: Harness) -> None:
+def test_replacement_form_is_for_its_profile_and_needs_no_store(stage: Harness) -> None:
     stage.ask(SAM, "vault", "1h")
     stage.slack.press(SAM, stage.slack.ephemerals(SAM)[-1], DECLARE_INSTEAD)
     form = str(stage.modal(SAM).blocks)
@@ -205,7 +203,7 @@ def test_the_form_to_replace_a_request_is_for_its_profile_and_opens_without_a_st
     assert "Production account" in str(stage.modal(SAM).blocks)
 
 
-def test_nobody_replaces_the_request_of_somebody_else(stage: Harness) -> None:
+def test_request_of_somebody_else_is_not_replaced(stage: Harness) -> None:
     request = stage.ask(MIRA)
     pressed = stage.slack.press(MIRA, stage.slack.ephemerals(MIRA)[-1], DECLARE_INSTEAD)
     trigger = stage.slack.backend.interaction_tokens.new_trigger(SAM)

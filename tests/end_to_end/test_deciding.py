@@ -30,7 +30,7 @@ def test_approve_opens_the_window_and_says_until_when(stage: Harness) -> None:
     assert f"Approved. <@{MIRA}> has `prod` until" in stage.told(JON)
 
 
-def test_two_approvers_at_once_decide_once_and_both_hear_who(stage: Harness) -> None:
+def test_two_approvers_at_once_decide_once_and_both_learn_who(stage: Harness) -> None:
     request = stage.ask()
     card, together = stage.card(request), Barrier(2)
 
@@ -47,7 +47,7 @@ def test_two_approvers_at_once_decide_once_and_both_hear_who(stage: Harness) -> 
     assert "Approved." in stage.told(str(winner))
 
 
-def test_a_click_in_a_second_instance_is_judged_by_the_same_record(stage: Harness, tmp_path: Path) -> None:
+def test_action_in_another_instance_is_judged_by_the_record(stage: Harness, tmp_path: Path) -> None:
     request, waiting = stage.ask(), stage.ask()
     card, other = stage.card(request), stage.card(waiting)
     stage.slack.press(JON, card, APPROVE)
@@ -74,7 +74,7 @@ def test_a_double_click_counts_once_and_says_the_same_twice(stage: Harness) -> N
     assert len(stage.stored(request).approvals) == 1
 
 
-def test_a_click_that_slack_delivers_again_changes_nothing(stage: Harness) -> None:
+def test_action_that_slack_delivers_again_changes_nothing(stage: Harness) -> None:
     request = stage.ask()
     answer = stage.slack.press(JON, stage.card(request), APPROVE)
     decided = stage.stored(request)
@@ -83,7 +83,7 @@ def test_a_click_that_slack_delivers_again_changes_nothing(stage: Harness) -> No
     assert stage.stored(request) == decided
 
 
-def test_a_click_after_the_deadline_expires_the_request_and_says_so(stage: Harness) -> None:
+def test_action_after_the_deadline_expires_the_request(stage: Harness) -> None:
     request = stage.ask()
     card = stage.card(request)
     stage.clock.advance(timedelta(hours=24))
@@ -93,7 +93,7 @@ def test_a_click_after_the_deadline_expires_the_request_and_says_so(stage: Harne
     assert "This expired just now. Nothing was changed." in stage.told(JON)
 
 
-def test_a_click_on_a_cancelled_request_says_who_cancelled_it(stage: Harness) -> None:
+def test_action_on_a_cancelled_request_says_who_cancelled_it(stage: Harness) -> None:
     request = stage.ask()
     card = stage.card(request)
     stage.slack.press(MIRA, card, CANCEL)
@@ -105,7 +105,7 @@ def test_a_click_on_a_cancelled_request_says_who_cancelled_it(stage: Harness) ->
     assert f"This was already cancelled by <@{MIRA}> 2 minutes ago. Nothing was changed." in stage.told(JON)
 
 
-def test_nobody_decides_on_their_own_request_though_the_policy_names_them(stage: Harness) -> None:
+def test_requester_never_decides_though_the_policy_names_them(stage: Harness) -> None:
     request = stage.ask(MIRA)
     stage.slack.press(MIRA, stage.card(request), APPROVE)
 
@@ -115,7 +115,7 @@ def test_nobody_decides_on_their_own_request_though_the_policy_names_them(stage:
 
 @pytest.mark.parametrize("user", [SAM, GUEST, ROBOT, STRANGER])
 @pytest.mark.parametrize("button", [APPROVE, CANCEL])
-def test_who_has_no_right_changes_nothing_and_reads_why(stage: Harness, user: str, button: str) -> None:
+def test_person_without_the_right_changes_nothing_and_reads_why(stage: Harness, user: str, button: str) -> None:
     request = stage.ask()
     stage.slack.press(user, stage.card(request), button)
 
@@ -165,7 +165,7 @@ def test_an_approval_may_carry_a_comment(stage: Harness) -> None:
 
 
 @pytest.mark.parametrize("where", ["home", "list"])
-def test_what_waits_can_be_decided_from_home_and_from_the_list(stage: Harness, where: str) -> None:
+def test_pending_request_can_be_decided_from_home_and_the_list(stage: Harness, where: str) -> None:
     request = stage.ask()
     if where == "home":
         home = stage.home(JON)
@@ -182,7 +182,7 @@ def test_what_waits_can_be_decided_from_home_and_from_the_list(stage: Harness, w
     assert f"Approved. <@{MIRA}> has `prod` until" in told
 
 
-def test_nobody_is_shown_what_neither_is_theirs_nor_waits_for_them(stage: Harness) -> None:
+def test_list_shows_only_ones_own_and_what_waits_for_one(stage: Harness) -> None:
     stage.ask()
     answer = stage.access(SAM, "pending")
 
@@ -191,7 +191,7 @@ def test_nobody_is_shown_what_neither_is_theirs_nor_waits_for_them(stage: Harnes
     assert APPROVE not in str(stage.home(SAM).blocks)
 
 
-def test_what_somebody_voted_on_already_does_not_wait_for_them_any_more(stage: Harness) -> None:
+def test_voted_request_does_not_wait_for_the_voter_any_more(stage: Harness) -> None:
     request = stage.ask(SAM, "vault", "1h")
     stage.slack.press(JON, stage.card(request), APPROVE)
 
@@ -202,7 +202,7 @@ def test_what_somebody_voted_on_already_does_not_wait_for_them_any_more(stage: H
     assert request.id in waiting(AIKO)
 
 
-def test_the_record_decides_and_not_the_message_that_was_pressed(stage: Harness) -> None:
+def test_record_decides_and_not_the_message_acted_on(stage: Harness) -> None:
     """The button of another request's card, as no client would send it: only the id counts."""
     mine, other = stage.ask(), stage.ask(JON)
     payload = stage.slack.press(AIKO, stage.card(mine), APPROVE).payload
@@ -240,7 +240,7 @@ def _shown_at_home(stage: Harness, before: str) -> str:
     return " ".join(walk_text(home.blocks)) if home is not None and home.hash != before else ""
 
 
-def test_what_another_slack_app_left_in_the_environment_changes_nothing(
+def test_environment_of_another_slack_app_changes_nothing(
     stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Bolt reads these by itself, and takes an app with the first two for one that is installed by OAuth.

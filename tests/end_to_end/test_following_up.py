@@ -45,7 +45,7 @@ def press_in_list(stage: Harness, user: str, which: str, button: str) -> None:
 
 
 @pytest.mark.parametrize("user", [SAM, JON])
-def test_its_invoker_or_an_approver_closes_it_with_a_reason(stage: Harness, user: str) -> None:
+def test_invoker_or_an_approver_closes_an_event_with_a_reason(stage: Harness, user: str) -> None:
     event = stage.declare()
     press_in_list(stage, user, "active", CLOSE)
     answer = stage.slack.submit(user, stage.modal(user), CLOSED_BECAUSE)
@@ -59,7 +59,7 @@ def test_its_invoker_or_an_approver_closes_it_with_a_reason(stage: Harness, user
     )
 
 
-def test_a_reason_that_says_nothing_stands_in_its_field(stage: Harness) -> None:
+def test_empty_reason_is_reported_in_its_field(stage: Harness) -> None:
     event = stage.declare()
     press_in_list(stage, JON, "active", CLOSE)
     short = stage.slack.submit(JON, stage.modal(JON), {"reason": {"answer": "ok "}})
@@ -72,7 +72,7 @@ def test_a_reason_that_says_nothing_stands_in_its_field(stage: Harness) -> None:
     assert stored(stage, event).review is None
 
 
-def test_a_line_closes_it_too_and_a_second_close_says_who_was_first(stage: Harness) -> None:
+def test_command_closes_it_too_and_a_second_one_names_the_first(stage: Harness) -> None:
     event = stage.declare()
     assert "Closed." in said(stage.break_glass(JON, f"close {event.id} it is up again"))
     stage.clock.advance(timedelta(minutes=2))
@@ -91,7 +91,7 @@ def test_a_close_after_the_end_says_that_its_time_had_passed(stage: Harness) -> 
     assert stored(stage, event).status is EventStatus.EXPIRED
 
 
-def test_nobody_else_closes_it_or_sees_it(stage: Harness) -> None:
+def test_event_is_closed_and_seen_by_nobody_else(stage: Harness) -> None:
     event = stage.declare(MIRA)
 
     assert "You can't do this" in said(stage.break_glass(SAM, f"close {event.id} it is up again"))
@@ -117,7 +117,7 @@ def test_an_ended_event_waits_for_the_review_of_somebody_else(stage: Harness) ->
     assert event.id not in said(stage.break_glass(AIKO, "reviews"))
 
 
-def test_nobody_reviews_their_own_event(stage: Harness) -> None:
+def test_invoker_does_not_review_their_own_event(stage: Harness) -> None:
     event = stage.declare(MIRA)
     stage.break_glass(MIRA, f"close {event.id} it is up again")
     press_in_list(stage, JON, "reviews", REVIEW)
@@ -146,7 +146,7 @@ def test_the_timeline_is_for_those_who_may_act_on_the_event(stage: Harness) -> N
 
 
 @pytest.mark.parametrize("which", ["active", "reviews"])
-def test_who_became_a_guest_is_shown_no_list(stage: Harness, which: str) -> None:
+def test_person_who_became_a_guest_is_shown_no_list(stage: Harness, which: str) -> None:
     event = stage.declare()
     if which == "reviews":
         stage.break_glass(SAM, f"close {event.id} it is up again")
@@ -158,7 +158,7 @@ def test_who_became_a_guest_is_shown_no_list(stage: Harness, which: str) -> None
     assert event.id not in answer
 
 
-def test_who_became_a_guest_turns_no_page(stage: Harness) -> None:
+def test_person_who_became_a_guest_turns_no_page(stage: Harness) -> None:
     event = stage.declare()
     stage.break_glass(JON, "active")
     pressed = stage.slack.press(JON, stage.slack.ephemerals(JON)[-1], TIMELINE).payload

@@ -131,7 +131,7 @@ def spoilings(draw: st.DrawFn) -> tuple[int, list[tuple[int, object, bool]]]:
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(spoiling=spoilings())
-def test_a_payload_of_any_shape_is_answered_and_does_nothing_that_is_not_allowed(
+def test_payload_of_any_shape_is_answered_and_does_no_harm(
     theatre: Theatre, caplog: pytest.LogCaptureFixture, spoiling: tuple[int, list[tuple[int, object, bool]]]
 ) -> None:
     number, changes = spoiling

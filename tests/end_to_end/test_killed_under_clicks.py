@@ -173,7 +173,7 @@ def slack() -> Iterator[LocalSlack]:
 
 @pytest.mark.race
 @pytest.mark.parametrize("transport", ["http", "socket_mode"])
-def test_every_acknowledged_change_is_in_the_store_after_a_kill_at_any_moment(
+def test_acknowledged_change_is_stored_after_a_kill_at_any_time(
     slack: LocalSlack, tmp_path: Path, transport: str
 ) -> None:
     port = free_port()

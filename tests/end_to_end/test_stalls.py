@@ -32,7 +32,7 @@ def store_of(tmp_path: Path) -> Path:
     return tmp_path / "countersign.db"
 
 
-def test_nothing_waits_for_slack_before_it_acknowledges(stage: Harness) -> None:
+def test_acknowledgement_does_not_wait_for_slack(stage: Harness) -> None:
     request = stage.ask()
     card = stage.card(request)
     # Everybody was looked up once; from now on Slack answers nothing.
@@ -52,9 +52,7 @@ def test_nothing_waits_for_slack_before_it_acknowledges(stage: Harness) -> None:
     assert "Approved." in stage.told(JON)
 
 
-def test_a_press_that_the_store_does_not_answer_is_not_called_recorded_and_its_outcome_is_told(
-    stage: Harness, tmp_path: Path
-) -> None:
+def test_action_on_a_stalled_store_is_reported_once_known(stage: Harness, tmp_path: Path) -> None:
     request = stage.ask()
     card = stage.card(request)
     with a_stalled_store(store_of(tmp_path)):
@@ -67,7 +65,7 @@ def test_a_press_that_the_store_does_not_answer_is_not_called_recorded_and_its_o
     assert stage.status(request) is RequestStatus.APPROVED
 
 
-def test_a_command_that_the_store_does_not_answer_says_so_and_tells_later(stage: Harness, tmp_path: Path) -> None:
+def test_command_on_a_stalled_store_says_so_and_reports_later(stage: Harness, tmp_path: Path) -> None:
     stage.access(MIRA, "mine")
     with a_stalled_store(store_of(tmp_path)):
         answer = stage.access(MIRA, f"prod 2h {WHY}")
@@ -80,9 +78,7 @@ def test_a_command_that_the_store_does_not_answer_says_so_and_tells_later(stage:
     assert len(list(stage.stores.requests.iterate())) == 1
 
 
-def test_a_form_that_the_store_does_not_answer_says_so_in_its_place_and_then_the_outcome(
-    stage: Harness, tmp_path: Path
-) -> None:
+def test_form_on_a_stalled_store_says_so_and_then_the_outcome(stage: Harness, tmp_path: Path) -> None:
     request = stage.ask()
     stage.slack.press(JON, stage.card(request), DENY)
     form = stage.modal(JON)
@@ -95,7 +91,7 @@ def test_a_form_that_the_store_does_not_answer_says_so_in_its_place_and_then_the
     assert stage.status(request) is RequestStatus.DENIED
 
 
-def test_the_outcome_of_a_form_that_was_closed_comes_as_a_direct_message(stage: Harness, tmp_path: Path) -> None:
+def test_outcome_of_a_closed_form_comes_as_a_direct_message(stage: Harness, tmp_path: Path) -> None:
     request = stage.ask()
     stage.slack.press(JON, stage.card(request), DENY)
     form = stage.modal(JON)
@@ -107,7 +103,7 @@ def test_the_outcome_of_a_form_that_was_closed_comes_as_a_direct_message(stage: 
     assert "Denied." in text_of(stage.slack.dm(JON)[-1])
 
 
-def test_a_damaged_record_is_told_to_the_person_and_to_the_operators(
+def test_damaged_record_is_reported_to_the_person_and_operators(
     stage: Harness, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = stage.ask()
@@ -121,7 +117,7 @@ def test_a_damaged_record_is_told_to_the_person_and_to_the_operators(
     assert request.chain in caplog.text
 
 
-def test_when_too_much_waits_a_click_is_told_that_nothing_was_recorded(
+def test_overload_tells_the_person_that_nothing_was_recorded(
     stores: Stores, clock: FrozenClock, tmp_path: Path
 ) -> None:
     with Harness(stores, clock, max_waiting=1) as stage:
@@ -137,7 +133,7 @@ def test_when_too_much_waits_a_click_is_told_that_nothing_was_recorded(
         assert stage.status(other) is RequestStatus.PENDING
 
 
-def test_a_form_that_does_not_open_is_told_instead_of_nothing(stage: Harness) -> None:
+def test_form_that_does_not_open_is_reported(stage: Harness) -> None:
     card = stage.card(stage.ask())
     stage.slack.faults.next(Refuse("internal_error"), "views.open")
     stage.slack.press(JON, card, DENY)
@@ -145,7 +141,7 @@ def test_a_form_that_does_not_open_is_told_instead_of_nothing(stage: Harness) ->
     assert "The form didn't open" in stage.told(JON)
 
 
-def test_an_answer_that_slack_did_not_take_comes_as_a_direct_message(stage: Harness) -> None:
+def test_answer_that_slack_refused_comes_as_a_direct_message(stage: Harness) -> None:
     card = stage.card(stage.ask())
     stage.slack.faults.next(HangUp(), "response_url")
     stage.slack.press(JON, card, APPROVE)

@@ -42,7 +42,7 @@ def card_that_says(stage: Harness, what: str) -> SlackMessage:
     return found
 
 
-def test_a_request_is_asked_for_approved_and_told(stage: Harness) -> None:
+def test_request_is_submitted_approved_and_notified(stage: Harness) -> None:
     answer = stage.access(MIRA, f"prod 2h {WHY}")
     assert answer.message is not None
     assert "You requested `prod` for 2h." in text_of(answer.message)
@@ -67,7 +67,7 @@ def test_a_request_is_asked_for_approved_and_told(stage: Harness) -> None:
     assert request.access_ends_at == request.decided_at + timedelta(hours=2)
 
 
-def test_a_request_is_denied_with_a_reason_that_its_requester_reads(stage: Harness) -> None:
+def test_request_is_denied_with_a_reason_its_requester_reads(stage: Harness) -> None:
     request = stage.ask()
     stage.slack.press(JON, stage.card(request), DENY)
     stage.slack.submit(JON, stage.modal(JON), {"reason": {"answer": "Not during the freeze"}})
@@ -77,7 +77,7 @@ def test_a_request_is_denied_with_a_reason_that_its_requester_reads(stage: Harne
     assert "Not during the freeze" in text_of(stage.slack.dm(MIRA)[-1])
 
 
-def test_a_click_on_a_stale_card_refreshes_it(stage: Harness) -> None:
+def test_action_on_a_stale_card_refreshes_it(stage: Harness) -> None:
     """Somebody's screen still shows the card with buttons, though the request was decided."""
     request = stage.ask()
     card = stage.card(request)
@@ -91,7 +91,7 @@ def test_a_click_on_a_stale_card_refreshes_it(stage: Harness) -> None:
     assert "Approved" in text_of(stage.card(request))
 
 
-def test_each_vote_of_a_quorum_shows_on_the_card_and_the_last_one_opens_the_window(stage: Harness) -> None:
+def test_quorum_shows_each_vote_and_the_last_opens_the_window(stage: Harness) -> None:
     request = stage.ask(MIRA, "vault", "1h")
     card = stage.card(request)
     stage.slack.press(JON, card, APPROVE)

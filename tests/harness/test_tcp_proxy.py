@@ -129,7 +129,7 @@ def test_a_held_reply_outlasts_the_client_and_has_taken_effect(
     hold.wait_until_finished()
 
 
-def test_a_held_request_takes_effect_after_the_client_has_given_up(
+def test_held_request_takes_effect_after_the_client_has_given_up(
     proxy: TcpProxy,
     client: DynamoDBClient,
     stored: Callable[[], set[str]],
@@ -248,7 +248,7 @@ def test_many_clients_at_once_are_kept_apart(
     assert proxy.counts == {"PutItem": 40}
 
 
-def test_closing_lets_go_of_what_is_held_and_passes_nothing_on(
+def test_closing_releases_what_is_held_and_passes_nothing_on(
     moto_url: str,
     put: Callable[[str], object],
     proxy: TcpProxy,
@@ -286,7 +286,7 @@ def test_a_reply_without_a_length_ends_with_its_connection() -> None:
         connection.close()
 
 
-def test_an_upstream_that_hangs_up_in_a_reply_ends_only_that_connection(proxy: TcpProxy) -> None:
+def test_upstream_that_hangs_up_ends_only_that_connection(proxy: TcpProxy) -> None:
     with (
         _Recorder([b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"]) as upstream,
         TcpProxy(upstream.url) as broken,

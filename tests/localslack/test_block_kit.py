@@ -65,7 +65,7 @@ CONFIRM = {"title": words("T"), "text": words("Sure?"), "confirm": words("Yes"),
         ),
     ],
 )
-def test_what_slack_takes_is_taken(block: Json) -> None:
+def test_valid_blocks_are_taken(block: Json) -> None:
     assert check_message_blocks([block]) == [block]
 
 
@@ -144,15 +144,15 @@ def test_what_slack_takes_is_taken(block: Json) -> None:
         (field(button("x", "a")), "unsupported type: button [json-pointer:/blocks/0/element/type]"),
     ],
 )
-def test_what_slack_refuses_is_refused_in_its_words(block: Json, problem: str) -> None:
+def test_invalid_blocks_are_refused_in_slacks_words(block: Json, problem: str) -> None:
     assert problems([block]) == [problem]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     assert len(problems([{"type": "header"}, {"type": "dance"}])) == 2
 
 
-def test_a_message_has_fifty_blocks_at_most_with_ids_of_their_own() -> None:
+def test_message_has_fifty_blocks_at_most_with_ids_of_their_own() -> None:
     divider = {"type": "divider"}
     assert check_message_blocks([divider] * 50)
     assert problems([divider] * 51) == ["no more than 50 items allowed [json-pointer:/blocks]"]
@@ -254,7 +254,7 @@ _ANYTHING = st.recursive(
 
 
 @given(_ANYTHING)
-def test_whatever_comes_is_taken_or_refused_and_never_breaks_the_judge(thing: object) -> None:
+def test_validator_takes_or_refuses_anything_and_never_breaks(thing: object) -> None:
     for judge in (check_message_blocks, check_attachments, lambda view: check_view(view, "modal")):
         with suppress(SlackRefusal):
             judge(thing)

@@ -128,7 +128,7 @@ class TestCommands:
 
 
 class TestButtons:
-    def test_in_a_message_tell_who_where_and_what(self, slack: LocalSlack, app: App, client: WebClient) -> None:
+    def test_in_a_message_say_who_where_and_what(self, slack: LocalSlack, app: App, client: WebClient) -> None:
         seen: list[Json] = []
 
         @app.action("approve")
@@ -186,7 +186,7 @@ class TestButtons:
         with pytest.raises(NotOnScreen):
             slack.press(BEN, whisper, "approve")
 
-    def test_that_share_an_action_id_are_told_apart_by_value_or_block(
+    def test_with_one_action_id_are_distinguished_by_value_or_block(
         self, slack: LocalSlack, app: App, client: WebClient
     ) -> None:
         @app.action("approve")
@@ -233,7 +233,7 @@ class TestButtons:
 
         assert seen[0] == seen[1]
 
-    def test_menus_tell_the_chosen_option(self, slack: LocalSlack, app: App, client: WebClient) -> None:
+    def test_menus_send_the_chosen_option(self, slack: LocalSlack, app: App, client: WebClient) -> None:
         @app.action("more")
         def more(ack: Ack) -> None:
             ack()
@@ -259,7 +259,7 @@ class TestButtons:
 
 
 class TestForms:
-    def test_open_from_a_trigger_and_tell_what_was_typed(self, slack: LocalSlack, app: App) -> None:
+    def test_open_from_a_trigger_and_send_what_was_typed(self, slack: LocalSlack, app: App) -> None:
         seen: list[Json] = []
 
         @app.view("ask")
@@ -290,7 +290,7 @@ class TestForms:
         assert answer.view is not None
         assert answer.view.values["why"]["text"]["value"] == "x"
 
-    def test_are_held_back_by_the_client_while_a_field_is_empty_or_too_long(self, slack: LocalSlack, app: App) -> None:
+    def test_are_held_back_by_the_client_while_a_field_is_invalid(self, slack: LocalSlack, app: App) -> None:
         view = open_form(slack, app)
 
         answer = slack.submit(ANN, view, {"why": {"text": "x" * 501}})
@@ -358,7 +358,7 @@ class TestForms:
         assert updated.values["why"]["text"]["value"] == "half a"
         assert updated.hash != view.hash
 
-    def test_tell_when_they_are_closed_if_they_asked_for_it(self, slack: LocalSlack, app: App) -> None:
+    def test_say_when_they_are_closed_if_asked_to(self, slack: LocalSlack, app: App) -> None:
         seen: list[Json] = []
 
         @app.view_closed("ask")

@@ -110,7 +110,7 @@ class TestListeners:
         assert [event["type"] for event in heard] == [kind for change in changes for kind in (change, "api_call")]
         assert [event["number"] for event in heard] == sorted(event["number"] for event in heard)
 
-    def test_that_wait_too_long_are_told(self, slack: LocalSlack) -> None:
+    def test_that_wait_too_long_are_reported(self, slack: LocalSlack) -> None:
         with pytest.raises(TimeoutError):
             slack.wait_until(lambda: False, seconds=0)
 
@@ -141,7 +141,7 @@ class TestRestarts:
             slack.load(tmp_path / "slack.json")
 
 
-def test_what_the_app_says_wrong_is_told_by_the_fault_that_slack_shows(slack: LocalSlack, app: App) -> None:
+def test_wrong_answer_of_the_app_is_reported_as_slack_shows_it(slack: LocalSlack, app: App) -> None:
     @app.command("/access")
     def access() -> None:
         raise RuntimeError("no")

@@ -89,7 +89,7 @@ def test_commands_buttons_forms_and_events_go_both_ways(slack: LocalSlack, app: 
     assert slack.wait_until(lambda: slack.home(ANN))
 
 
-def test_an_app_that_does_not_know_what_to_do_stays_silent(slack: LocalSlack, app: App) -> None:
+def test_app_without_a_listener_stays_silent(slack: LocalSlack, app: App) -> None:
     del app
     slack.socket_mode.timeout_seconds = _SHORT  # Three seconds of silence prove no more than a tenth.
 
@@ -129,7 +129,7 @@ def test_a_ticket_opens_one_connection(slack: LocalSlack) -> None:
             second.recv()
 
 
-def test_ten_connections_share_the_payloads_and_an_eleventh_is_refused(slack: LocalSlack) -> None:
+def test_ten_connections_share_payloads_and_an_11th_is_refused(slack: LocalSlack) -> None:
     with ExitStack() as stack, ThreadPoolExecutor(10) as people:
         sockets = [stack.enter_context(connect(open_socket_url(slack))) for _ in range(11)]
         greetings = [json.loads(socket.recv()) for socket in sockets]
@@ -144,7 +144,7 @@ def test_ten_connections_share_the_payloads_and_an_eleventh_is_refused(slack: Lo
         assert [answer.result().text for answer in asked] == [str(n) for n in range(10)]
 
 
-def test_what_a_lost_connection_did_not_acknowledge_has_failed(slack: LocalSlack) -> None:
+def test_payload_unacknowledged_by_a_lost_connection_has_failed(slack: LocalSlack) -> None:
     with connect(open_socket_url(slack)) as socket, ThreadPoolExecutor(1) as people:
         socket.recv()
         asked = people.submit(slack.run_command, ANN, ACCESS, "/access")

@@ -38,7 +38,7 @@ def error(client: WebClient, method: str, **arguments: Any) -> str:  # noqa: ANN
 
 
 class TestTokens:
-    def test_tell_who_the_bot_is_and_what_it_may(self, slack: LocalSlack, client: WebClient) -> None:
+    def test_say_who_the_bot_is_and_what_it_may(self, slack: LocalSlack, client: WebClient) -> None:
         answer = client.auth_test()
 
         assert (answer["user_id"], answer["team_id"]) == (slack.backend.app.bot_user, slack.workspace.team.id)

@@ -53,7 +53,7 @@ def test_what_the_views_write_has_a_picture() -> None:
     assert {path: names for path, names in missing.items() if names} == {}
 
 
-def test_each_emoji_that_the_page_knows_has_its_picture_and_no_other_does() -> None:
+def test_emoji_with_a_picture_are_those_that_the_page_knows() -> None:
     assert {path.name for path in PICTURES.values()} == {f"{name}.svg" for name in KNOWN}
     assert set(ALIASES.values()) <= KNOWN.keys()
 

@@ -20,7 +20,7 @@ from playground.playground import open_playground
 from tests.harness.clock import FrozenClock
 
 
-def test_a_second_playground_in_one_folder_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+def test_second_playground_in_a_folder_waits_for_the_first(tmp_path: Path) -> None:
     with Folder(tmp_path), pytest.raises(InvalidInput, match="another playground is running"):
         Folder(tmp_path)
     Folder(tmp_path).close()
@@ -34,7 +34,7 @@ def test_a_folder_with_other_files_is_left_alone_even_by_a_reset(tmp_path: Path)
     assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_file_in_the_place_of_the_folder_is_said_so(tmp_path: Path) -> None:
+def test_file_in_the_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(InvalidInput, match="can't be used"):
         Folder(tmp_path / "taken")
@@ -52,7 +52,7 @@ def test_a_reset_makes_another_playground(tmp_path: Path) -> None:
         assert folder.policy.read_bytes() == POLICY.read_bytes()
 
 
-def test_what_is_broken_names_the_way_out(tmp_path: Path) -> None:
+def test_broken_folder_names_the_way_out(tmp_path: Path) -> None:
     with Folder(tmp_path) as folder:
         (tmp_path / "playground.json").write_text("{")
         with pytest.raises(InvalidInput, match="--reset"):
@@ -104,7 +104,7 @@ def test_the_clock_goes_ahead_of_the_machines_and_never_back(clock: FrozenClock)
         ahead.advance(timedelta(seconds=-1))
 
 
-def test_the_cast_can_play_the_tour_by_the_policy(clock: FrozenClock) -> None:
+def test_people_can_play_the_tour_by_the_policy(clock: FrozenClock) -> None:
     policy = load_policy(POLICY)
     groups = {"U0JON": ["S0SRE"], "U0AIKO": ["S0SRE"]}
     actors = {

@@ -103,7 +103,7 @@ def test_a_form_of_another_site_cannot_pass_for_json(playground: Playground) -> 
     ],
     ids=lambda asked: str(asked)[:40],
 )
-def test_what_is_no_act_is_refused_whole(playground: Playground, asked: object) -> None:
+def test_invalid_act_is_refused_whole(playground: Playground, asked: object) -> None:
     before = _count(playground)
     status, _, body = _ask(playground, "/page/acts", asked)
     assert status == 400
@@ -122,7 +122,7 @@ def test_what_is_no_act_is_refused_whole(playground: Playground, asked: object) 
     ],
     ids=lambda asked: str(asked)[:60],
 )
-def test_what_is_not_there_is_said_so(playground: Playground, asked: object) -> None:
+def test_missing_path_is_reported(playground: Playground, asked: object) -> None:
     status, _, body = _ask(playground, "/page/acts", asked)
     assert status == 409
     assert json.loads(body)["problem"]
@@ -135,7 +135,7 @@ def test_the_clock_takes_only_a_step_forward(playground: Playground, seconds: ob
     assert playground.clock.ahead == before
 
 
-def test_too_much_at_once_is_not_read(playground: Playground) -> None:
+def test_oversized_body_is_not_read(playground: Playground) -> None:
     assert _ask(playground, "/page/acts", body=b" " * 400_000)[0] == 413
 
 
@@ -158,7 +158,7 @@ def test_every_file_keeps_to_itself_and_is_never_stale(playground: Playground, p
     assert headers["cache-control"] == "no-cache"
 
 
-def test_an_act_tells_what_went_over_the_wire_and_what_the_stores_say(playground: Playground) -> None:
+def test_act_reports_what_went_over_the_wire_and_what_stores_say(playground: Playground) -> None:
     status, _, body = _ask(playground, "/page/acts", ASK)
     assert (status, json.loads(body)["failure"]) == (200, None)
     slack = playground.slack

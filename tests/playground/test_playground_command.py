@@ -53,7 +53,7 @@ def _running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_is_serves_the_page_and_ends_in_good_order(tmp_path: Path, how: signal.Signals) -> None:
+def test_playground_says_its_address_and_serves_the_page(tmp_path: Path, how: signal.Signals) -> None:
     with _running(tmp_path / "play") as (process, url):
         with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  It is our own loopback address.
             assert b"Countersign playground" in answer.read()
@@ -63,7 +63,7 @@ def test_it_says_where_it_is_serves_the_page_and_ends_in_good_order(tmp_path: Pa
     assert (tmp_path / "play" / "slack.json").exists()
 
 
-def test_a_port_that_is_taken_is_said_so_in_one_line(tmp_path: Path) -> None:
+def test_taken_port_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = _start(tmp_path / "play", "--port", str(taken.getsockname()[1]))
         shown, errors = process.communicate(timeout=60)
@@ -72,7 +72,7 @@ def test_a_port_that_is_taken_is_said_so_in_one_line(tmp_path: Path) -> None:
     assert re.fullmatch(r"countersign: .*--port.*can't listen on port \d+.*\n", errors)
 
 
-def test_a_store_that_is_none_is_said_so_and_nothing_is_left_running(tmp_path: Path) -> None:
+def test_invalid_store_is_reported_and_nothing_is_left_running(tmp_path: Path) -> None:
     process = _start(tmp_path / "play", "--store", "mysql://somewhere")
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -81,7 +81,7 @@ def test_a_store_that_is_none_is_said_so_and_nothing_is_left_running(tmp_path: P
 
 @pytest.mark.engine
 @pytest.mark.usefixtures("aws_environment")
-def test_the_same_runs_on_dynamodb(tmp_path: Path, dynamodb_local_url: str, table_prefix: str) -> None:
+def test_playground_runs_on_dynamodb(tmp_path: Path, dynamodb_local_url: str, table_prefix: str) -> None:
     connection = Connection.open("eu-west-1", dynamodb_local_url)
     make_tables(connection.client, table_prefix)
     url = f"dynamodb://eu-west-1/{table_prefix}?endpoint_url={dynamodb_local_url}"

@@ -30,7 +30,7 @@ def shown() -> list[str]:
     return result.stdout.splitlines()
 
 
-def test_exactly_one_of_two_racing_approvers_wins_and_the_other_is_told_who(shown: list[str]) -> None:
+def test_one_of_two_racing_approvers_wins_and_the_other_knows(shown: list[str]) -> None:
     text = "\n".join(shown)
     won = re.findall(r"✓ (Jon|Aiko): approved, access until 10:02", text)
     lost = re.findall(r"✗ (Jon|Aiko): too late: already approved by (Jon|Aiko)", text)
@@ -39,7 +39,7 @@ def test_exactly_one_of_two_racing_approvers_wins_and_the_other_is_told_who(show
     assert lost == [("Jon" if won == ["Aiko"] else "Aiko", won[0])]
 
 
-def test_it_shows_the_deadline_the_limits_and_the_review(shown: list[str]) -> None:
+def test_story_shows_the_deadline_the_limits_and_the_review(shown: list[str]) -> None:
     text = "\n".join(shown)
 
     assert "✗ refused: Mira is the requester, and nobody decides on their own request" in text
@@ -50,7 +50,7 @@ def test_it_shows_the_deadline_the_limits_and_the_review(shown: list[str]) -> No
     assert "✓ reviewed, justified" in text
 
 
-def test_it_prints_the_records_and_the_verified_trail(shown: list[str]) -> None:
+def test_story_prints_the_records_and_the_verified_trail(shown: list[str]) -> None:
     text = "\n".join(shown)
 
     assert re.search(r"REQUEST#[0-9a-f]{16} +prod +Mira +approved +(Jon|Aiko)", text)
@@ -59,7 +59,7 @@ def test_it_prints_the_records_and_the_verified_trail(shown: list[str]) -> None:
     assert "✓ verified 3 records and 13 entries: no tampering found" in text
 
 
-def test_the_trail_tells_the_approval_before_the_refusal_that_it_caused(shown: list[str]) -> None:
+def test_trail_has_the_approval_before_the_refusal_it_caused(shown: list[str]) -> None:
     events = [line[25:46].strip() for line in shown if line.startswith("   Thu 09:02") and "  Mira  " in line]
 
     assert events == ["request approved", "approve refused"]
@@ -77,7 +77,7 @@ def test_the_columns_of_the_trail_line_up(shown: list[str]) -> None:
     assert all(row[begin - 2 : begin] == "  " and row[begin] != " " for row in rows)
 
 
-def test_it_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_story_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     monkeypatch.chdir(tmp_path)
@@ -130,7 +130,7 @@ def test_the_story_happens_in_the_store(tmp_path: Path) -> None:
     assert events[0].review is not None
 
 
-def test_ink_without_colour_leaves_every_letter_as_it_is() -> None:
+def test_output_without_colour_leaves_every_letter_as_it_is() -> None:
     assert Ink(is_colored=False, met="+", unmet="-").paint("as it is", "bad") == "as it is"
     assert "as it is" in Ink(is_colored=True, met="+", unmet="-").paint("as it is", "bad")
 

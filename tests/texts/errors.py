@@ -141,7 +141,7 @@ def errors() -> Iterator[Text]:
         surface = "Slack: what the policy does not allow, to the person who tried"
         yield Text(surface, title, write_message(explain(error, NOW, INVOKER)))
         yield Text(surface, f"{title}, under a field", explain_in_field(error, INVOKER))
-    fixes = {code: error.fix for code, error in ERRORS.items()}
+    fixes = {code: ERRORS[code].fix for code in sorted(ERRORS)}
     yield from _together("Slack's errors: how an operator fixes each", fixes)
 
 

@@ -67,7 +67,7 @@ def change(database: Path, statement: str) -> None:
 
 @pytest.mark.usefixtures("database")
 class TestVerify:
-    def test_an_untouched_trail_is_told_in_one_line(self) -> None:
+    def test_untouched_trail_is_reported_in_one_line(self) -> None:
         result = run("verify")
 
         assert result.exit_code == 0
@@ -94,7 +94,7 @@ class TestVerify:
 
         assert run("verify").exit_code == 0
 
-    def test_a_store_that_is_not_there_is_not_called_flawless(self, tmp_path: Path) -> None:
+    def test_missing_store_is_not_called_flawless(self, tmp_path: Path) -> None:
         missing = tmp_path / "missing.db"
 
         result = run("verify", "--store", f"sqlite:///{missing}")
@@ -104,7 +104,7 @@ class TestVerify:
         assert not missing.exists()
 
 
-def test_a_trail_without_a_secret_key_is_said_to_be_one(tmp_path: Path) -> None:
+def test_trail_without_a_secret_key_is_reported(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'countersign.db'}"
     open_stores(url).close()
 
@@ -165,14 +165,14 @@ class TestExport:
             ("--profile", ""),
         ],
     )
-    def test_what_cannot_be_used_is_named(self, arguments: tuple[str, str]) -> None:
+    def test_unusable_filter_is_named(self, arguments: tuple[str, str]) -> None:
         result = run("export", *arguments)
 
         assert result.exit_code == 2
         assert result.stdout == ""
         assert result.stderr.startswith(f"countersign: {arguments[0].removeprefix('--')}: ")
 
-    def test_a_reader_that_goes_away_is_no_error_to_talk_about(self, database: Path) -> None:
+    def test_reader_that_goes_away_is_no_error(self, database: Path) -> None:
         # More than a pipe holds, so that the writer is still writing when `head` has gone.
         with closing(sqlite3.connect(database)) as connection:
             connection.execute(
@@ -193,7 +193,7 @@ class TestExport:
 
 
 class TestSelectEntries:
-    def test_it_takes_one_entry_at_a_time(self) -> None:
+    def test_export_takes_one_entry_at_a_time(self) -> None:
         taken = []
 
         def entries() -> Iterator[AuditEntry]:

@@ -38,7 +38,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(countersign, arguments)
 
 
-def test_version_is_the_one_of_the_package() -> None:
+def test_version_is_that_of_the_package() -> None:
     assert run("--version").output == f"countersign {version('countersign')}\n"
 
 
@@ -88,7 +88,7 @@ def test_mistakes_in_a_policy_keep_their_lines() -> None:
     assert [line.strip() for line in result.stderr.splitlines()[-2:]] == [str(each) for each in problems]
 
 
-def test_a_bad_setting_stops_the_installed_command_without_a_traceback() -> None:
+def test_bad_setting_ends_the_command_without_a_traceback() -> None:
     done = subprocess.run(  # noqa: S603 - the command is ours
         [Path(sys.executable).with_name("countersign"), "tables", "check"],
         env={"COUNTERSIGN_AUDIT_KEY": "a-secret-that-is-short"},
@@ -133,7 +133,7 @@ class TestTablesOnSqlite:
         assert checked.exit_code == 1
         assert "the table ledgers is missing" in checked.output
 
-    def test_a_file_of_an_older_version_is_named_and_brought_up_to_date(self) -> None:
+    def test_file_of_an_older_version_is_named_and_upgraded(self) -> None:
         run("tables", "create")
         with closing(sqlite3.connect("countersign.db")) as connection:
             connection.execute("DROP TABLE places")
@@ -143,7 +143,7 @@ class TestTablesOnSqlite:
         run("tables", "create")
         assert run("tables", "check").exit_code == 0
 
-    def test_a_folder_that_is_missing_is_the_stores_fault_and_named(self) -> None:
+    def test_missing_folder_is_a_store_error_that_names_it(self) -> None:
         result = run("tables", "create", "--store", "sqlite:///missing/x.db")
 
         assert result.exit_code == 3
@@ -164,7 +164,7 @@ class TestTablesOnDynamoDb:
         assert f"created   {table_prefix}-requests\n" in made.output
         assert after.output == f"The tables {table_prefix}-… in eu-west-1 are set up correctly.\n"
 
-    def test_a_repair_is_told(self, moto_url: str, table_prefix: str) -> None:
+    def test_repair_is_reported(self, moto_url: str, table_prefix: str) -> None:
         store = f"dynamodb://eu-west-1/{table_prefix}?endpoint_url={moto_url}"
         run("tables", "create", "--store", store)
         with dynamodb_client(moto_url) as client:
@@ -176,7 +176,7 @@ class TestTablesOnDynamoDb:
         assert f"repaired  {table_prefix}-audit: deletion protection is off\n" in again.output
 
     @pytest.mark.engine
-    def test_what_the_engine_cannot_tell_is_told(self, dynamodb_local_url: str, table_prefix: str) -> None:
+    def test_what_the_engine_does_not_report_is_said(self, dynamodb_local_url: str, table_prefix: str) -> None:
         made = run(
             "tables", "create", "--store", f"dynamodb://eu-west-1/{table_prefix}?endpoint_url={dynamodb_local_url}"
         )

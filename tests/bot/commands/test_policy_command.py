@@ -33,7 +33,7 @@ def broken(tmp_path: Path) -> Path:
 
 
 class TestCheck:
-    def test_a_good_file_is_told_in_one_line(self) -> None:
+    def test_good_file_is_reported_in_one_line(self) -> None:
         result = run("check", str(EXAMPLE))
         digest = load_policy(EXAMPLE).digest[:12]
         assert result.output == (
@@ -54,22 +54,20 @@ class TestCheck:
         assert result.exit_code == 1
         assert "none.yml:1: file: it cannot be read: no such file or directory." in result.output
 
-    def test_the_file_comes_from_the_argument_before_the_option_before_the_environment(
-        self, broken: Path, tmp_path: Path
-    ) -> None:
+    def test_file_comes_from_argument_then_option_then_environment(self, broken: Path, tmp_path: Path) -> None:
         good, none = str(EXAMPLE), str(tmp_path / "none.yml")
         assert run("check", good, "--policy", none, COUNTERSIGN_POLICY=none).exit_code == 0
         assert run("check", "--policy", good, COUNTERSIGN_POLICY=none).exit_code == 0
         assert run("check", COUNTERSIGN_POLICY=good).exit_code == 0
         assert run("check", COUNTERSIGN_POLICY=str(broken)).exit_code == 1
 
-    def test_without_any_of_them_it_is_policy_yml(self, broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_default_file_is_policy_yml(self, broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(broken.parent)
         assert run("check").output.startswith("policy.yml:2: ")
 
 
 class TestExplainRequests:
-    def test_an_allowed_request_shows_rule_conditions_and_what_it_takes(self) -> None:
+    def test_allowed_request_shows_rule_conditions_and_approvals(self) -> None:
         result = explain("--duration", "2h", "--at", WORKDAY)
         assert result.output.splitlines()[:-1] == [
             "request prod: allowed",
@@ -152,14 +150,14 @@ class TestExplainApprovers:
         (("--break-glass", "other", "--as-approver-of", "U0BOB"), "Use one at a time."),
     ],
 )
-def test_wrong_use_is_told_in_a_plain_line_and_exits_with_2(arguments: tuple[str, ...], told: str) -> None:
+def test_wrong_use_is_one_plain_line_and_exit_code_2(arguments: tuple[str, ...], told: str) -> None:
     result = explain(*arguments)
     assert result.exit_code == 2
     assert told in result.output
     assert "Traceback" not in result.output
 
 
-def test_explaining_a_broken_policy_tells_its_mistakes(broken: Path) -> None:
+def test_explain_on_a_broken_policy_lists_its_mistakes(broken: Path) -> None:
     result = run("explain", "--policy", str(broken), "--user", "U0BOB", "--profile", "prod")
     assert result.exit_code == 1
     assert result.output.startswith(f"{broken}:2: profiles.prod.chanel: ")

@@ -60,7 +60,7 @@ def get(port: int, page: str) -> str:
 
 
 @pytest.mark.parametrize("transport", ["over_http", "over_socket_mode"])
-def test_a_request_is_asked_for_approved_told_and_counted_and_a_signal_ends_it_well(
+def test_serve_runs_a_request_to_approval_and_stops_on_a_signal(
     transport: str, request: pytest.FixtureRequest, slack: LocalSlack, port: int
 ) -> None:
     serving: Serving = request.getfixturevalue(transport)
@@ -91,7 +91,7 @@ def test_a_request_is_asked_for_approved_told_and_counted_and_a_signal_ends_it_w
 
 
 @pytest.mark.parametrize("transport", ["over_http", "over_socket_mode"])
-def test_a_click_that_is_being_decided_when_the_signal_comes_is_finished_and_answered(
+def test_interaction_in_flight_is_finished_when_the_signal_comes(
     transport: str, request: pytest.FixtureRequest, slack: LocalSlack
 ) -> None:
     serving: Serving = request.getfixturevalue(transport)

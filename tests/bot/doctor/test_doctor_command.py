@@ -48,7 +48,7 @@ def _notes(installation: Installation, *, code: int = 0) -> list[str]:
     return [line.removeprefix("· ") for line in _lines(installation, code=code) if line.startswith("· ")]
 
 
-def test_where_all_is_well_each_check_has_its_line(installation: Installation) -> None:
+def test_every_check_has_its_line_where_all_is_well(installation: Installation) -> None:
     lines = _lines(installation, code=0)
     assert [line[: line.index(":")] for line in lines[:-1]] == [
         "✓ audit key",
@@ -78,7 +78,7 @@ def test_it_posts_nothing_and_opens_no_websocket(installation: Installation) -> 
 
 
 class TestSettings:
-    def test_a_bad_one_keeps_nothing_else_from_being_checked(self, installation: Installation) -> None:
+    def test_bad_setting_keeps_nothing_else_from_being_checked(self, installation: Installation) -> None:
         installation.set("SLACK_APP_TOKEN", "xoxb-swapped")
         (only,) = _wrong(installation)
         assert only.startswith("SLACK_APP_TOKEN: it is not an app-level token. Copy the one that starts with xapp-")
@@ -88,7 +88,7 @@ class TestSettings:
         assert lines[0].startswith("✗ COUNTERSIGN_RETENTION: ")
         assert any(line.startswith("✓ scopes") for line in lines)
 
-    def test_a_missing_audit_key_is_said(self, installation: Installation) -> None:
+    def test_missing_audit_key_is_reported(self, installation: Installation) -> None:
         installation.set("COUNTERSIGN_AUDIT_KEY", None)
         (only,) = _wrong(installation)
         assert only.startswith(
@@ -104,7 +104,7 @@ class TestSettings:
         installation.set("SLACK_SIGNING_SECRET", "0123456789abcdef0123456789abcdef")
         assert not any("app token" in line for line in _lines(installation, code=0))
 
-    def test_without_a_bot_token_the_rest_is_checked_all_the_same(self, installation: Installation) -> None:
+    def test_missing_bot_token_keeps_no_other_check_from_running(self, installation: Installation) -> None:
         installation.set("SLACK_BOT_TOKEN", None)
         (only,) = _wrong(installation)
         assert only == "SLACK_BOT_TOKEN: it is not set. Copy it from OAuth & Permissions; see docs/slack.md."
@@ -112,9 +112,7 @@ class TestSettings:
 
 class TestTokens:
     @pytest.mark.parametrize("code", ["invalid_auth", "account_inactive", "token_revoked", "token_expired"])
-    def test_a_bot_token_that_slack_refuses_is_the_one_thing_that_is_said(
-        self, installation: Installation, code: str
-    ) -> None:
+    def test_refused_bot_token_is_the_only_slack_finding(self, installation: Installation, code: str) -> None:
         installation.slack.faults.next(Refuse(code), "auth.test")
         (only,) = _wrong(installation)
         assert only.startswith(f"bot token: Slack answered {code}. Set SLACK_BOT_TOKEN to the token under OAuth")
@@ -136,7 +134,7 @@ class TestTokens:
             (Refuse("<script>"), "bot token: Slack answered HTTP 200."),
         ],
     )
-    def test_a_slack_that_does_not_answer_is_said(self, installation: Installation, fault: Any, said: str) -> None:  # noqa: ANN401
+    def test_unreachable_slack_is_reported(self, installation: Installation, fault: Any, said: str) -> None:  # noqa: ANN401
         installation.slack.faults.next(fault, "auth.test")
         (only,) = _wrong(installation)
         assert only.startswith(said)
@@ -149,9 +147,7 @@ class TestTokens:
         assert f"Check that this machine can reach {url}" in only
 
     @pytest.mark.parametrize("token", ["xapp-wrong", "xapp-1-A1-2-3"])
-    def test_an_app_token_that_slack_refuses_is_said_with_where_to_get_one(
-        self, installation: Installation, token: str
-    ) -> None:
+    def test_refused_app_token_is_reported_with_where_to_get_one(self, installation: Installation, token: str) -> None:
         installation.set("SLACK_APP_TOKEN", token)
         (only,) = _wrong(installation)
         assert only.startswith(
@@ -164,17 +160,13 @@ class TestTokens:
 
 
 class TestScopes:
-    def test_those_that_are_missing_are_named_with_what_does_not_work_without_them(
-        self, installation: Installation
-    ) -> None:
+    def test_missing_scopes_are_named_with_what_fails_without_them(self, installation: Installation) -> None:
         installation.grant(*app_surface.SCOPES - {"usergroups:read", "chat:write"})
         scopes, groups = _wrong(installation)
         assert scopes.startswith("scopes: the bot token is missing chat:write, usergroups:read. Add them under OAuth")
         assert groups.startswith("user groups: Slack answered missing_scope (usergroups:read).")
 
-    def test_an_old_installation_without_the_scopes_for_channels_is_told_to_install_again(
-        self, installation: Installation
-    ) -> None:
+    def test_installation_without_channel_scopes_has_to_be_renewed(self, installation: Installation) -> None:
         installation.grant(*app_surface.SCOPES - {"channels:read", "groups:read"})
         scopes, *channels = _wrong(installation)
         assert scopes.startswith("scopes: the bot token is missing channels:read, groups:read.")
@@ -249,7 +241,7 @@ class TestPolicy:
 
 class TestClock:
     @pytest.mark.parametrize(("skew", "way"), [(31, "31 s ahead of"), (-600, "600 s behind")])
-    def test_one_that_differs_from_slacks_is_said(self, installation: Installation, skew: int, way: str) -> None:
+    def test_clock_that_differs_from_slacks_is_reported(self, installation: Installation, skew: int, way: str) -> None:
         now = installation.slack.backend.clock.now()
         installation.slack.backend.clock = FrozenClock(now)
         (found,) = self._check(installation, FrozenClock(now.replace(microsecond=0) + skew * SECOND))
@@ -292,7 +284,7 @@ class TestStore:
         installation.run("tables", "create")
         assert f"✓ store: the tables {table_prefix}-… in eu-west-1" in _lines(installation, code=0)
 
-    def test_what_waits_for_too_long_is_said_with_the_problem(self, installation: Installation) -> None:
+    def test_overdue_entries_are_reported_with_the_problem(self, installation: Installation) -> None:
         long_ago = FrozenClock(SystemClock().now() - OVERDUE_AFTER - 61 * SECOND)
         installation.submit(clock=long_ago)
         (only,) = _wrong(installation)
@@ -304,11 +296,11 @@ class TestStore:
         assert problem.startswith("still retrying: slack: REQUEST#")
         assert "is_archived. Unarchive the channel" in problem
 
-    def test_what_waits_for_a_moment_is_no_problem(self, installation: Installation) -> None:
+    def test_entries_waiting_briefly_are_no_problem(self, installation: Installation) -> None:
         installation.submit()
         assert "✓ outbox: 1 notification on the way" in _lines(installation, code=0)
 
-    def test_what_is_parked_is_shown_with_its_problem_and_how_to_go_on(self, installation: Installation) -> None:
+    def test_parked_entries_are_shown_with_problem_and_next_step(self, installation: Installation) -> None:
         for _ in range(2):
             installation.submit()
         installation.slack.faults.next(Refuse("invalid_blocks"), "chat.postMessage", times=2)

@@ -35,7 +35,7 @@ def said(installation: Installation, of: str) -> list[str]:
     return [line for line in installation.run("doctor").output.splitlines() if of in line]
 
 
-def test_who_is_named_and_has_none_is_said_with_what_gives_them_one(installation: Installation, place: Path) -> None:
+def test_person_without_a_secret_is_named_with_the_way_to_enrol(installation: Installation, place: Path) -> None:
     open_secrets(str(place)).put(ANN.id, new_secret(), is_replacing=False)
     assert said(installation, "MFA") == [
         f"✗ MFA: {BOB.id} needs a code to break the glass, and is not enrolled. Run: countersign mfa enrol {BOB.id}"
@@ -52,7 +52,7 @@ def test_a_file_that_others_may_read_is_wrong(installation: Installation, place:
     assert f"chmod 600 {place}" in line
 
 
-def test_where_no_rule_asks_for_a_code_nothing_is_asked(installation: Installation, place: Path) -> None:
+def test_mfa_is_not_checked_where_no_rule_asks_for_a_code(installation: Installation, place: Path) -> None:
     place.write_text("spoilt", encoding="utf-8")
     installation.write_policy(POLICY + GLASS.replace(", mfa: required", ""))
     assert said(installation, "MFA") == []

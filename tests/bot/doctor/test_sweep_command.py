@@ -37,7 +37,7 @@ def _stored(installation: Installation, request: Request) -> Request:
         return stores.requests.get(RequestId(request.id))
 
 
-def test_it_expires_reminds_and_tells_and_says_what_it_did(installation: Installation) -> None:
+def test_sweep_expires_reminds_delivers_and_says_what_it_did(installation: Installation) -> None:
     overdue = installation.submit("prod", clock=_ago(2 * DAY))
     waiting = installation.submit("staging", clock=_ago(timedelta(hours=2)))
     result = installation.run("sweep")
@@ -62,7 +62,7 @@ def test_a_second_run_finds_nothing_left(installation: Installation) -> None:
     assert len(installation.slack.messages(ACCESS)) == 1
 
 
-def test_what_could_not_be_told_is_left_to_the_next_run(installation: Installation) -> None:
+def test_undelivered_notifications_are_left_to_the_next_run(installation: Installation) -> None:
     installation.submit()
     installation.slack.faults.next(ServerError(503), times=None)
     result = installation.run("sweep")
@@ -73,7 +73,7 @@ def test_what_could_not_be_told_is_left_to_the_next_run(installation: Installati
     assert result.exit_code == 0
 
 
-def test_what_is_parked_is_said_and_taken_up_again_when_asked(installation: Installation) -> None:
+def test_parked_entries_are_reported_and_retried_when_asked(installation: Installation) -> None:
     installation.submit()
     installation.slack.faults.next(Refuse("invalid_blocks"), "chat.postMessage")
     result = installation.run("sweep")
@@ -96,7 +96,7 @@ def test_what_is_parked_is_said_and_taken_up_again_when_asked(installation: Inst
         ("COUNTERSIGN_STORE", "sqlite:////nowhere/x.db", 2, "store: there is no file /nowhere/x.db"),
     ],
 )
-def test_what_is_missing_is_named_and_nothing_is_done(
+def test_missing_setting_is_named_and_nothing_is_done(
     installation: Installation, name: str, value: str | None, code: int, said: str
 ) -> None:
     installation.submit()
@@ -107,7 +107,7 @@ def test_what_is_missing_is_named_and_nothing_is_done(
     assert installation.slack.calls == []
 
 
-def test_a_token_that_slack_does_not_know_loses_nothing(installation: Installation) -> None:
+def test_unknown_token_loses_nothing(installation: Installation) -> None:
     installation.submit()
     installation.set("SLACK_BOT_TOKEN", "xoxb-wrong")
     assert "postponed: 1 notification" in installation.run("sweep").output

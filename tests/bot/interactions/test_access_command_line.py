@@ -140,7 +140,7 @@ def test_a_long_mistake_is_answered_briefly() -> None:
         ("5 < 6 > 4 & 3", "5 < 6 > 4 & 3"),
     ],
 )
-def test_what_slack_escaped_reads_as_it_was_typed(sent: str, typed: str) -> None:
+def test_escaped_text_reads_as_it_was_typed(sent: str, typed: str) -> None:
     assert unescape(sent) == typed
 
 
@@ -151,7 +151,7 @@ def test_a_profile_that_slack_made_a_link_of_is_read() -> None:
 
 
 @given(st.text())
-def test_what_somebody_typed_survives_the_way_through_slack(typed: str) -> None:
+def test_typed_text_survives_the_way_through_slack(typed: str) -> None:
     sent = typed.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
     assert unescape(sent) == typed
@@ -167,7 +167,7 @@ PIECES = st.sampled_from(
 @given(st.one_of(st.text(), st.lists(PIECES | st.text(max_size=5), max_size=8).map(" ".join), st.integers(), st.none()))
 @example("prod " + "9" * 5_000)
 @example("1d" * 5_000 + " 1d")
-def test_no_text_raises_anything_but_invalid_input(text: object) -> None:
+def test_parser_raises_only_invalid_input_on_any_text(text: object) -> None:
     with suppress(InvalidInput):
         command = parse_access(text)
         if isinstance(command, RequestDraft):

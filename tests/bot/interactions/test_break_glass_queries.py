@@ -100,7 +100,7 @@ def test_a_full_page_with_nothing_behind_it_has_no_more(
     assert "More" in text_of_page(lists, ACTIVE, LEAD, 1)
 
 
-def test_what_is_past_its_end_is_not_live_even_before_anybody_recorded_that(
+def test_event_past_its_end_is_not_active_before_it_is_recorded(
     lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
 ) -> None:
     event = broken(service, clock, INVOKERS[0])
@@ -111,7 +111,7 @@ def test_what_is_past_its_end_is_not_live_even_before_anybody_recorded_that(
     assert ids_on(lists, ACTIVE, LEAD, 1) == []
 
 
-def test_what_waits_the_longest_for_its_review_comes_first(
+def test_longest_waiting_review_comes_first(
     lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
 ) -> None:
     made = [broken(service, clock, invoker) for invoker in INVOKERS[: 2 * PER_PAGE]]
@@ -124,7 +124,7 @@ def test_what_waits_the_longest_for_its_review_comes_first(
     assert ids_on(lists, REVIEWS, INVOKERS[0], 1) == []
 
 
-def test_home_has_a_section_for_those_who_have_to_do_with_it(
+def test_home_has_a_section_for_invokers_and_approvers(
     lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
 ) -> None:
     assert [section.title for section in lists.sections(INVOKERS[0])] == [ACTIVE.heading, REVIEWS.heading]
@@ -140,7 +140,7 @@ def test_home_has_a_section_for_those_who_have_to_do_with_it(
     assert lists.sections(STRANGER) == ()
 
 
-def test_the_form_offers_what_this_person_may_declare_and_asks_for_a_code_where_one_is_needed(
+def test_form_offers_allowed_profiles_and_asks_for_a_needed_code(
     lists: BreakGlassQueries,
 ) -> None:
     both, one = str(lists.form(INVOKERS[0], Origin())), str(lists.form(INVOKERS[1], Origin()))

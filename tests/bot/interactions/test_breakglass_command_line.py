@@ -52,7 +52,7 @@ LINE = f"/breakglass prod incident 1h {WHY}"
         ),
     ],
 )
-def test_what_is_written_right_is_understood(text: str | None, command: BreakGlassCommand) -> None:
+def test_valid_line_is_understood(text: str | None, command: BreakGlassCommand) -> None:
     assert parse_break_glass(text) == command
 
 
@@ -87,7 +87,7 @@ def test_a_mistake_names_the_problem_and_the_line_to_send(text: str, field: str,
     assert fix in mistake.value.fix
 
 
-def test_the_line_that_is_advised_is_understood() -> None:
+def test_suggested_line_is_understood() -> None:
     with pytest.raises(InvalidInput) as mistake:
         parse_break_glass(f"prod 1h incident {WHY}")
     advised = mistake.value.fix.partition("`/breakglass ")[2].removesuffix("`")
@@ -101,7 +101,7 @@ words = st.sampled_from(
 
 @given(text=st.none() | st.integers() | st.text() | st.lists(words | st.text(max_size=20), max_size=8).map(" ".join))
 @example(text=" ".join(["x"] * 5000))
-def test_no_text_raises_anything_but_invalid_input(text: object) -> None:
+def test_parser_raises_only_invalid_input_on_any_text(text: object) -> None:
     with suppress(InvalidInput):
         parse_break_glass(text)
 
@@ -109,7 +109,7 @@ def test_no_text_raises_anything_but_invalid_input(text: object) -> None:
 @pytest.mark.parametrize(
     "text", ["x" * 9000, f"prod {'x' * 9000}", f"prod incident {'x' * 9000}", f"close {'x' * 9000}"]
 )
-def test_a_mistake_is_never_told_at_the_length_of_what_was_typed(text: str) -> None:
+def test_mistake_is_answered_briefly_however_much_was_typed(text: str) -> None:
     with pytest.raises(InvalidInput) as mistake:
         parse_break_glass(text)
     assert len(str(mistake.value)) < 1500

@@ -28,11 +28,11 @@ def long_ago() -> float:
     return time.monotonic() - TIMEOUT_SECONDS
 
 
-def test_an_outcome_that_is_known_in_time_is_the_answer(queue: DecisionQueue) -> None:
+def test_outcome_known_in_time_is_the_answer(queue: DecisionQueue) -> None:
     assert queue.decide(lambda: "approved", received_at=time.monotonic() + 60, on_late=never) == Decided("approved")
 
 
-def test_an_outcome_that_comes_late_is_told_exactly_once(queue: DecisionQueue) -> None:
+def test_late_outcome_is_reported_exactly_once(queue: DecisionQueue) -> None:
     released, told, outcomes = threading.Event(), threading.Event(), list[str]()
 
     def slow() -> str:
@@ -50,7 +50,7 @@ def test_an_outcome_that_comes_late_is_told_exactly_once(queue: DecisionQueue) -
     assert outcomes == ["approved"]
 
 
-def test_a_full_queue_says_so_and_begins_nothing(queue: DecisionQueue) -> None:
+def test_full_queue_is_overloaded_and_begins_nothing(queue: DecisionQueue) -> None:
     released, begun = threading.Event(), list[int]()
 
     def slow() -> str:
@@ -84,7 +84,7 @@ def test_closing_finishes_what_was_acknowledged() -> None:
     assert done == [1, 1]
 
 
-def test_what_each_click_could_be_told_is_heard() -> None:
+def test_queue_reports_what_each_interaction_was_told() -> None:
     heard: list[object] = []
     released = threading.Event()
     queue = DecisionQueue(workers=1, max_waiting=1, on_answer=heard.append)

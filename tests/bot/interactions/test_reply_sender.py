@@ -19,9 +19,7 @@ from tests.harness.clock import FrozenClock
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:{port}/response/x", "https://slack.com.evil.example/x", "file:///etc/x"]
 )
-def test_a_forged_response_url_is_not_called_and_the_answer_comes_as_a_direct_message(
-    clock: FrozenClock, url: str
-) -> None:
+def test_forged_response_url_is_not_called_and_a_dm_is_sent(clock: FrozenClock, url: str) -> None:
     with new_slack(clock) as slack, socket.create_server(("127.0.0.1", 0)) as elsewhere:
         elsewhere.settimeout(0)
         replies = ReplySender(WebClient(slack.bot_token, base_url=slack.api_url))
@@ -37,9 +35,7 @@ def test_a_forged_response_url_is_not_called_and_the_answer_comes_as_a_direct_me
 @pytest.mark.parametrize(
     ("trigger_id", "age"), [("", 0.0), ("trigger", TRIGGER_SECONDS)], ids=["no trigger", "an old one"]
 )
-def test_a_form_that_slack_would_not_open_is_not_tried_and_the_person_is_told(
-    clock: FrozenClock, trigger_id: str, age: float
-) -> None:
+def test_form_that_slack_refuses_is_reported_and_not_retried(clock: FrozenClock, trigger_id: str, age: float) -> None:
     with new_slack(clock) as slack:
         replies = ReplySender(WebClient(slack.bot_token, base_url=slack.api_url))
         interaction = Interaction(JON, None, time.monotonic() - age, trigger_id=trigger_id)

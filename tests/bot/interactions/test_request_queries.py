@@ -84,7 +84,7 @@ def test_every_request_stands_on_one_page_the_newest_first(
     assert ids_on_all_pages(lists, PENDING, STRANGER) == []
 
 
-def test_what_is_past_its_deadline_waits_for_nobody_even_before_anybody_recorded_that(
+def test_request_past_its_deadline_waits_for_nobody(
     lists: RequestQueries, service: RequestService, clock: FrozenClock
 ) -> None:
     (made,) = asked(service, clock, 1)
@@ -95,7 +95,7 @@ def test_what_is_past_its_deadline_waits_for_nobody_even_before_anybody_recorded
     assert ids_on_all_pages(lists, PENDING, LEAD) == []
 
 
-def test_home_tells_apart_what_waits_what_gives_access_and_the_rest(
+def test_home_separates_pending_approved_and_other_requests(
     lists: RequestQueries, service: RequestService, clock: FrozenClock
 ) -> None:
     live, denied, pending = asked(service, clock, 3)
@@ -125,7 +125,7 @@ def test_home_shows_a_few_and_says_what_to_type_for_the_others(
     assert [len(each.rows) for each in lists.sections(ANN)] == [0, MAX_ROWS, MAX_ROWS]
 
 
-def test_the_form_offers_what_this_person_may_ask_for_and_names_the_others_who_decide(lists: RequestQueries) -> None:
+def test_form_offers_allowed_profiles_and_names_the_approvers(lists: RequestQueries) -> None:
     form = str(lists.form(ANN))
     assert LEAD.id in form
     assert ANN.id not in form
@@ -134,7 +134,7 @@ def test_the_form_offers_what_this_person_may_ask_for_and_names_the_others_who_d
     assert "There are no profiles you can request" in str(lists.form(STRANGER))
 
 
-def test_only_who_may_break_the_glass_is_offered_to(
+def test_break_glass_is_offered_only_to_those_it_is_allowed(
     lists: RequestQueries, service: RequestService, clock: FrozenClock
 ) -> None:
     for person in (ANN, LEAD):

@@ -30,7 +30,7 @@ def secret_of(result: Result) -> str:
     return parse_qs(urlsplit(address).query)["secret"][0]
 
 
-def test_enrolling_shows_the_secret_as_address_and_qr_code_and_keeps_it(place: str) -> None:
+def test_enrolment_shows_the_secret_as_uri_and_qr_code(place: str) -> None:
     result = run(place, "enrol", ANN)
     assert result.exit_code == 0, result.output
     kept = open_secrets(place).find(ANN)
@@ -56,7 +56,7 @@ def test_nobody_is_enrolled_twice_by_mistake(place: str) -> None:
     assert secret_of(run(place, "enrol", ANN, "--replace")) != first
 
 
-def test_who_has_a_second_factor_is_listed_until_it_is_taken_away(place: str) -> None:
+def test_enrolled_person_is_listed_until_removed(place: str) -> None:
     for person in (ANN, "U0BOB"):
         run(place, "enrol", person)
     assert run(place, "list").stdout.split() == ["U0ANN", "U0BOB"]
@@ -67,7 +67,7 @@ def test_who_has_a_second_factor_is_listed_until_it_is_taken_away(place: str) ->
 
 
 @pytest.mark.parametrize("arguments", [("enrol", "ann"), ("check", "U0ANN", "--code", "12"), ("list", "--secrets", "")])
-def test_wrong_use_is_told_in_one_line(place: str, arguments: tuple[str, ...]) -> None:
+def test_wrong_use_is_reported_in_one_line(place: str, arguments: tuple[str, ...]) -> None:
     run(place, "enrol", ANN)
     result = run(place, *arguments)
     assert result.exit_code == 2
@@ -81,6 +81,6 @@ def test_a_file_that_others_may_read_is_refused(place: str) -> None:
     assert (result.exit_code, "chmod 600" in result.stderr) == (3, True)
 
 
-def test_a_place_in_the_environment_that_is_none_is_named_by_its_variable() -> None:
+def test_invalid_location_in_the_environment_names_its_variable() -> None:
     result = run("s3://bucket", "list")
     assert (result.exit_code, "COUNTERSIGN_MFA_SECRETS" in result.stderr) == (2, True)

@@ -48,13 +48,13 @@ def secrets(open_one: Callable[[], Secrets]) -> Secrets:
     return open_one()
 
 
-def test_at_the_beginning_nobody_has_a_secret(secrets: Secrets) -> None:
+def test_new_store_has_no_secrets(secrets: Secrets) -> None:
     assert secrets.find(ANN) is None
     assert secrets.people() == ()
     assert not secrets.remove(ANN)
 
 
-def test_a_secret_is_found_by_every_instance_and_is_its_owners_alone(
+def test_secret_is_found_by_every_instance_for_its_owner_alone(
     secrets: Secrets, open_one: Callable[[], Secrets]
 ) -> None:
     secrets.put(ANN, FIRST, is_replacing=False)
@@ -72,7 +72,7 @@ def test_nobody_gets_a_second_one_by_mistake(secrets: Secrets) -> None:
     assert secrets.find(ANN) == SECOND
 
 
-def test_what_is_removed_is_gone_at_once(secrets: Secrets, open_one: Callable[[], Secrets]) -> None:
+def test_removed_secret_is_gone_at_once(secrets: Secrets, open_one: Callable[[], Secrets]) -> None:
     for person in (ANN, BOB):
         secrets.put(person, FIRST, is_replacing=False)
     assert open_one().remove(ANN)
@@ -119,7 +119,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         open_secrets(str(tmp_path)).find(ANN)
 
 
-def test_a_folder_that_is_missing_is_said_so(tmp_path: Path) -> None:
+def test_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoreMisconfigured, match="cannot be used"):
         open_secrets(str(tmp_path / "missing" / "mfa.json")).put(ANN, FIRST, is_replacing=False)
 
@@ -173,7 +173,7 @@ def test_a_place_at_aws_opens_the_parameters_of_its_region(aws_environment: None
     assert isinstance(open_secrets(f"ssm://{REGION}/countersign/mfa"), SecretParameters)
 
 
-def test_without_an_answer_nobody_is_let_in(aws_environment: None) -> None:
+def test_unreachable_store_lets_nobody_in(aws_environment: None) -> None:
     del aws_environment
     # Nothing listens on this port of this machine.
     secrets = SecretParameters.open(ParameterLocation(REGION, "/countersign/mfa", "http://127.0.0.1:9"))

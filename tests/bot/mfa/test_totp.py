@@ -60,9 +60,7 @@ def test_the_vectors_of_the_rfc(totp: Totp, seconds: int, code: str) -> None:
 
 
 @pytest.mark.parametrize(("steps", "is_right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
-def test_a_code_of_one_step_before_or_after_counts_and_says_its_own_step(
-    totp: Totp, *, steps: int, is_right: bool
-) -> None:
+def test_code_one_step_before_or_after_counts_for_its_own_step(totp: Totp, *, steps: int, is_right: bool) -> None:
     at = datetime.fromtimestamp(1_234_567_890, UTC)
     found = totp.find_step(ANN, "005924", at - steps * STEP)
     assert found == (1_234_567_890 // 30 if is_right else None)
@@ -78,21 +76,21 @@ def test_the_spaces_that_apps_show_do_not_matter(typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "12345", "1234567", "12345a", "１２３４５６", "-12345", "12.345", "x" * 5000])  # noqa: RUF001
-def test_what_cannot_be_a_code_is_said_so_and_not_tried(totp: Totp, typed: str) -> None:
+def test_malformed_code_is_reported_and_not_tried(totp: Totp, typed: str) -> None:
     with pytest.raises(InvalidInput, match="this isn't a 6-digit code") as refusal:
         totp.find_step(ANN, typed, A_MOMENT)
     assert refusal.value.field == "code"
     assert typed == "" or typed not in str(refusal.value)
 
 
-def test_who_has_no_second_factor_is_told_how_to_get_one(totp: Totp) -> None:
+def test_person_without_mfa_is_told_how_to_enrol(totp: Totp) -> None:
     with pytest.raises(
         NotAllowed, match="U0EVE is not enrolled for MFA; ask an operator to run `countersign mfa enrol`"
     ):
         totp.find_step(UserId("U0EVE"), "123456", A_MOMENT)
 
 
-def test_a_secret_that_is_spoilt_is_named_by_its_owner_and_not_shown() -> None:
+def test_spoilt_secret_is_reported_by_owner_and_not_shown() -> None:
     with pytest.raises(StoreMisconfigured, match="U0ANN") as refusal:
         Totp(Kept(U0ANN=SecretStr("not!base32"))).find_step(ANN, "123456", A_MOMENT)
     assert "not!base32" not in str(refusal.value)

@@ -27,7 +27,9 @@ STEPS: Final = (
 
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before Slack did it", "after Slack did it"])
 @pytest.mark.parametrize("step", range(len(STEPS)), ids=lambda step: f"{step + 1} {' '.join(STEPS[step])}")
-def test_killed_while_slack_is_asked(office: Office, tmp_path: Path, step: int, *, after_effect: bool) -> None:
+def test_kill_during_a_slack_call_posts_nothing_twice(
+    office: Office, tmp_path: Path, step: int, *, after_effect: bool
+) -> None:
     office.slack.workspace.add(Channel(id="C0SECURITY", name="security", members=(office.slack.backend.app.bot_user,)))
     office.policy.edit({"escalation_threshold: 2": "escalation_threshold: 1"})
     service = BreakGlassService(office.stores, office.policy, office.clock)

@@ -84,7 +84,7 @@ def tower(office: Office) -> Tower:
     return Tower(office)
 
 
-def test_a_declaration_stands_where_it_was_typed_and_in_the_profiles_channel_and_calls_whom_the_policy_names(
+def test_declaration_is_posted_where_typed_and_to_the_profile(
     tower: Tower,
 ) -> None:
     event = tower.declare()
@@ -99,16 +99,14 @@ def test_a_declaration_stands_where_it_was_typed_and_in_the_profiles_channel_and
 
 
 @pytest.mark.parametrize("channel", [None, CHANNEL, "D0ANN"])
-def test_without_a_channel_of_its_own_there_is_one_card(tower: Tower, channel: str | None) -> None:
+def test_profile_without_its_own_channel_has_one_card(tower: Tower, channel: str | None) -> None:
     tower.declare(channel=channel)
     assert len(tower.office.cards()) == 1
     assert len(tower.office.slack.calls_of("chat.postMessage")) == 1
 
 
 @pytest.mark.parametrize("code", ["not_in_channel", "channel_not_found", "is_archived"])
-def test_where_the_bot_was_not_invited_the_profiles_channel_has_the_card_and_nothing_waits(
-    tower: Tower, code: str
-) -> None:
+def test_card_is_in_the_profile_channel_where_the_bot_is_absent(tower: Tower, code: str) -> None:
     tower.office.slack.faults.next(
         Refuse(code), "chat.postMessage", where=lambda arguments: arguments.get("channel") == ELSEWHERE
     )
@@ -118,7 +116,7 @@ def test_where_the_bot_was_not_invited_the_profiles_channel_has_the_card_and_not
     assert tower.office.parked() == []
 
 
-def test_a_close_rewrites_both_cards_and_is_told_in_the_thread_and_to_an_invoker_who_did_not_do_it(
+def test_close_updates_both_cards_the_thread_and_the_invoker(
     tower: Tower,
 ) -> None:
     event = tower.declare()
@@ -134,12 +132,12 @@ def test_a_close_rewrites_both_cards_and_is_told_in_the_thread_and_to_an_invoker
     assert f"was closed by <@{BOB.id}>" in told
 
 
-def test_who_closes_their_own_event_hears_nothing_that_they_know(tower: Tower) -> None:
+def test_invoker_who_closes_their_own_event_gets_no_message(tower: Tower) -> None:
     tower.close(tower.declare())
     assert tower.office.directs(ANN.id) == []
 
 
-def test_the_clocks_end_is_told_to_the_invoker(tower: Tower) -> None:
+def test_invoker_is_notified_of_the_expiry(tower: Tower) -> None:
     tower.declare()
     tower.office.clock.advance(HOUR)
     tower.service.expire_due()
@@ -150,7 +148,7 @@ def test_the_clocks_end_is_told_to_the_invoker(tower: Tower) -> None:
     assert buttons(tower.office.card()) == [REVIEW, TIMELINE]
 
 
-def test_shortly_before_the_end_the_invoker_is_asked_whether_it_is_over_with_a_button_to_close(tower: Tower) -> None:
+def test_invoker_is_asked_before_the_end_whether_it_is_over(tower: Tower) -> None:
     tower.declare()
     tower.office.clock.advance(timedelta(minutes=55))
     tower.service.ask_due()
@@ -161,7 +159,7 @@ def test_shortly_before_the_end_the_invoker_is_asked_whether_it_is_over_with_a_b
     assert tower.office.replies() == [], "only the invoker is asked"
 
 
-def test_a_question_that_is_late_is_not_asked_any_more(tower: Tower) -> None:
+def test_late_question_is_not_asked(tower: Tower) -> None:
     event = tower.declare()
     tower.office.clock.advance(timedelta(minutes=55))
     tower.service.ask_due()
@@ -169,7 +167,7 @@ def test_a_question_that_is_late_is_not_asked_any_more(tower: Tower) -> None:
     assert tower.office.directs(ANN.id) == []
 
 
-def test_a_review_is_told_in_the_thread_and_to_the_invoker_and_ends_the_buttons(tower: Tower) -> None:
+def test_review_is_posted_in_the_thread_and_ends_the_buttons(tower: Tower) -> None:
     event = tower.declare()
     tower.close(event)
     tower.service.review(EventId(event.id), BOB, Verdict.PARTLY_JUSTIFIED, "A request would have done", "see INC-12")
@@ -183,7 +181,7 @@ def test_a_review_is_told_in_the_thread_and_to_the_invoker_and_ends_the_buttons(
     assert "*partly justified*" in tower.office.directs(ANN.id)[-1]
 
 
-def test_an_overdue_review_is_told_in_the_thread_and_to_the_security_channel_each_time(tower: Tower) -> None:
+def test_overdue_review_goes_to_thread_and_security_each_time(tower: Tower) -> None:
     event = tower.declare()
     tower.close(event)
     for days in (3, 6):
@@ -197,7 +195,7 @@ def test_an_overdue_review_is_told_in_the_thread_and_to_the_security_channel_eac
     assert f"<@{ANN.id}>: please" not in reminders[0], "the invoker cannot review it"
 
 
-def test_a_reminder_of_what_was_reviewed_meanwhile_is_not_told(tower: Tower) -> None:
+def test_reminder_of_a_reviewed_event_is_not_sent(tower: Tower) -> None:
     event = tower.declare()
     tower.close(event)
     tower.office.clock.advance(3 * DAY)
@@ -208,7 +206,7 @@ def test_a_reminder_of_what_was_reviewed_meanwhile_is_not_told(tower: Tower) -> 
     assert not [each for each in tower.office.replies() if "hasn't been reviewed" in each]
 
 
-def test_at_the_threshold_the_security_channel_hears_of_it(tower: Tower) -> None:
+def test_threshold_notifies_the_security_channel(tower: Tower) -> None:
     tower.declare()
     assert tower.security() == []
     tower.declare(BOB)
@@ -217,7 +215,7 @@ def test_at_the_threshold_the_security_channel_hears_of_it(tower: Tower) -> None
     assert WHY in says(tower.office.slack.messages(SECURITY)[-1])
 
 
-def test_every_refused_declaration_is_told_to_the_security_channel_with_its_reason(tower: Tower) -> None:
+def test_refused_declaration_is_posted_to_the_security_channel(tower: Tower) -> None:
     tower.declare()
     with pytest.raises(LimitReached):
         tower.declare()
@@ -233,7 +231,7 @@ def test_every_refused_declaration_is_told_to_the_security_channel_with_its_reas
     assert "no rule covers prod with U0STRANGER as user" in shown[1]
 
 
-def test_without_a_security_channel_a_refusal_is_in_the_audit_trail_alone(tower: Tower) -> None:
+def test_refusal_without_a_security_channel_is_only_audited(tower: Tower) -> None:
     tower.office.policy.edit({"security_channel: C0SECURITY\n": "", "    escalation_threshold: 2\n": ""})
     with pytest.raises(NotAllowed):
         tower.declare(STRANGER)
@@ -252,7 +250,7 @@ def test_a_request_that_was_replaced_names_the_event_on_its_card(tower: Tower) -
     assert f"declared break-glass event `{event.id}` instead" in tower.office.replies(card)[-1]
 
 
-def test_a_stale_card_and_its_copy_are_both_shown_anew(tower: Tower) -> None:
+def test_stale_card_and_its_copy_are_both_refreshed(tower: Tower) -> None:
     event = tower.declare()
     tower.service.close(EventId(event.id), ANN, "it is up again")
     tower.office.sink.refresh(event.chain)
@@ -261,7 +259,7 @@ def test_a_stale_card_and_its_copy_are_both_shown_anew(tower: Tower) -> None:
 
 
 @pytest.mark.parametrize("lost", ["card", "card:C0ELSEWHERE", "post"])
-def test_what_slack_did_not_take_is_told_later_and_nothing_else_twice(tower: Tower, lost: str) -> None:
+def test_notification_that_slack_refused_is_delivered_later_once(tower: Tower, lost: str) -> None:
     tower.declare(BOB, channel=None)
     channel = {"card": CHANNEL, "card:C0ELSEWHERE": ELSEWHERE, "post": SECURITY}[lost]
     tower.office.slack.faults.next(
@@ -275,7 +273,7 @@ def test_what_slack_did_not_take_is_told_later_and_nothing_else_twice(tower: Tow
     assert [len(tower.office.cards(each)) for each in (CHANNEL, ELSEWHERE, SECURITY)] == [2, 1, 1]
 
 
-def test_who_has_no_right_to_anything_is_not_mentioned(tower: Tower) -> None:
+def test_person_without_any_right_is_not_mentioned(tower: Tower) -> None:
     tower.declare()
     assert EVE.id not in says(tower.office.card())
 

@@ -30,7 +30,7 @@ MOST_ROUNDS = 50
 """The clock stands still: what is leased by nobody who lives stays so, and is told at the end."""
 
 
-def test_two_instances_at_once_post_no_card_reply_or_message_twice(office: Office, tmp_path: Path) -> None:
+def test_two_instances_post_no_card_reply_or_message_twice(office: Office, tmp_path: Path) -> None:
     requests = [office.submit() for _ in range(8)]
     for request in requests:
         office.approve(request, ANN)
@@ -63,7 +63,7 @@ def test_two_instances_at_once_post_no_card_reply_or_message_twice(office: Offic
     assert office.parked() == []
 
 
-def test_an_old_card_that_is_written_last_is_mended_by_whoever_wrote_it(office: Office) -> None:
+def test_old_card_that_is_written_last_is_fixed_by_its_writer(office: Office) -> None:
     """A refresh drew the card before a decision, and reaches Slack after the decision's own rewrite."""
     request = office.submit()
     office.deliver()
@@ -101,7 +101,7 @@ def test_a_change_during_a_delivery_is_shown_by_that_delivery(office: Office) ->
 # A click on a card that is out of date -------------------------------------------------------------------------------
 
 
-def test_a_refresh_rewrites_the_card_and_the_message_that_was_clicked(office: Office) -> None:
+def test_refresh_rewrites_the_card_and_the_message_acted_on(office: Office) -> None:
     request = office.submit()
     orphan = _post_twice(office)
     office.deny(request, ANN)
@@ -120,7 +120,7 @@ def test_a_refresh_of_the_one_card_is_one_call(office: Office) -> None:
     assert len(office.slack.calls_of(REWRITE)) == 1
 
 
-def test_a_refresh_before_the_card_is_known_rewrites_what_was_clicked_and_posts_nothing(office: Office) -> None:
+def test_refresh_before_the_card_is_known_posts_nothing(office: Office) -> None:
     request = office.submit()
     office.sink.refresh(request.chain)
     assert office.slack.calls == []
@@ -145,7 +145,7 @@ def test_a_refresh_that_fails_raises_nothing_and_posts_nothing(
     assert request.chain in caplog.text
 
 
-def test_a_refresh_of_what_is_not_there_raises_nothing(office: Office) -> None:
+def test_refresh_of_a_missing_record_raises_nothing(office: Office) -> None:
     office.sink.refresh("REQUEST#0123456789abcdef", clicked=MessageRef(channel=CHANNEL, ts="1.2"))
     office.sink.refresh("NOTHING#0123456789abcdef")
     office.sink.refresh("REQUEST#no id at all")
@@ -176,7 +176,7 @@ class _FailingPlaces:
         self.saved[name] = ref
 
 
-def test_what_could_not_be_noted_is_known_to_its_process_and_noted_later() -> None:
+def test_message_ref_that_could_not_be_saved_is_saved_later() -> None:
     store = _FailingPlaces()
     posted = PostedMessages(store)
     store.failures = 2
@@ -187,7 +187,7 @@ def test_what_could_not_be_noted_is_known_to_its_process_and_noted_later() -> No
     assert posted.of("REQUEST#1") == store.saved == {"card": HERE}
 
 
-def test_what_another_instance_noted_meanwhile_goes_on() -> None:
+def test_message_saved_by_another_instance_is_used() -> None:
     store = _FailingPlaces()
     posted = PostedMessages(store)
     store.failures = 1
@@ -197,7 +197,7 @@ def test_what_another_instance_noted_meanwhile_goes_on() -> None:
     assert posted.of("REQUEST#1") == {"card": THERE}
 
 
-def test_a_card_that_was_posted_anew_replaces_the_one_that_is_gone_even_late() -> None:
+def test_reposted_card_replaces_the_missing_one_even_late() -> None:
     store = _FailingPlaces()
     posted = PostedMessages(store)
     posted.note("REQUEST#1", "card", HERE)

@@ -41,7 +41,9 @@ def database(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before Slack did it", "after Slack did it"])
 @pytest.mark.parametrize("step", range(len(STEPS)), ids=lambda step: f"{step + 1} {' '.join(STEPS[step])}")
-def test_killed_while_slack_is_asked(office: Office, database: Path, step: int, *, after_effect: bool) -> None:
+def test_kill_during_a_slack_call_loses_nothing(
+    office: Office, database: Path, step: int, *, after_effect: bool
+) -> None:
     _decide(office)
     method, part = STEPS[step]
     earlier = sum(1 for each, _ in STEPS[:step] if each == method)
@@ -64,9 +66,7 @@ def test_killed_while_slack_is_asked(office: Office, database: Path, step: int, 
 
 
 @pytest.mark.parametrize("seq", [1, 2, 3])
-def test_killed_when_all_was_posted_and_nothing_of_it_was_noted_in_the_outbox(
-    office: Office, database: Path, seq: int
-) -> None:
+def test_kill_after_posting_and_before_saving_posts_nothing_lost(office: Office, database: Path, seq: int) -> None:
     _decide(office)
     with _telling(office, database, dies_at=seq) as process:
         process.join(timeout=60)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ALL_BUTTONS = [APPROVE, DENY, CANCEL, MORE]
 
 
-def test_a_request_is_posted_once_with_its_buttons_and_mentions_those_who_may_decide(office: Office) -> None:
+def test_request_is_posted_once_with_buttons_and_its_approvers(office: Office) -> None:
     request = office.submit()
 
     assert office.deliver() == DeliveryCounts(delivered=1)
@@ -38,7 +38,7 @@ def test_a_request_is_posted_once_with_its_buttons_and_mentions_those_who_may_de
     assert (ref.channel, ref.ts) == (card.channel, card.ts)
 
 
-def test_every_vote_rewrites_the_card_and_is_told_in_its_thread(office: Office) -> None:
+def test_every_vote_updates_the_card_and_is_posted_in_its_thread(office: Office) -> None:
     request = office.submit()
     office.deliver()
     office.approve(request, ANN, "seen the change")
@@ -51,7 +51,7 @@ def test_every_vote_rewrites_the_card_and_is_told_in_its_thread(office: Office) 
     assert office.directs() == []
 
 
-def test_an_approval_ends_the_card_and_the_requester_is_told(office: Office) -> None:
+def test_approval_ends_the_card_and_notifies_the_requester(office: Office) -> None:
     request = office.submit()
     office.approve(request, ANN)
     office.approve(request, BOB, "go ahead")
@@ -67,7 +67,7 @@ def test_an_approval_ends_the_card_and_the_requester_is_told(office: Office) -> 
     assert "go ahead" in says(office.slack.dm(RITA.id)[0])
 
 
-def test_a_denial_is_told_with_its_reason(office: Office) -> None:
+def test_denial_is_notified_with_its_reason(office: Office) -> None:
     request = office.submit()
     office.deliver()
     office.deny(request, ANN, "not during the freeze")
@@ -81,7 +81,7 @@ def test_a_denial_is_told_with_its_reason(office: Office) -> None:
     assert "not during the freeze" in says(office.card())
 
 
-def test_a_cancelled_request_is_told_in_the_thread_and_not_to_whoever_cancelled_it(office: Office) -> None:
+def test_cancellation_is_posted_in_the_thread_not_to_its_author(office: Office) -> None:
     request = office.submit()
     office.deliver()
     office.cancel(request)
@@ -92,7 +92,7 @@ def test_a_cancelled_request_is_told_in_the_thread_and_not_to_whoever_cancelled_
     assert office.directs() == []
 
 
-def test_an_expired_request_is_told_to_the_requester(office: Office) -> None:
+def test_requester_is_notified_of_the_expiry(office: Office) -> None:
     office.submit()
     office.deliver()
     office.clock.advance(timedelta(days=1))
@@ -104,7 +104,7 @@ def test_an_expired_request_is_told_to_the_requester(office: Office) -> None:
     assert "expired: nobody decided in time." in office.directs()[0]
 
 
-def test_a_request_that_the_policy_approves_is_one_card_that_never_had_a_button(office: Office) -> None:
+def test_request_approved_by_policy_is_one_card_without_buttons(office: Office) -> None:
     request = office.submit("staging", EVE)
     posted: list[object] = []
     end = office.slack.subscribe(lambda event: posted.append(event) if event["type"] == "message" else None)
@@ -132,14 +132,14 @@ def test_a_reminder_mentions_those_who_may_still_decide(office: Office) -> None:
     assert buttons(office.card()) == ALL_BUTTONS
 
 
-def test_a_reminder_of_what_is_decided_by_now_is_not_told(office: Office) -> None:
+def test_reminder_of_a_decided_request_is_not_sent(office: Office) -> None:
     request = office.remind(office.submit())
     office.cancel(request)
     office.deliver()
     assert office.replies() == [f"Cancelled by the requester, <@{RITA.id}>."]
 
 
-def test_a_card_that_was_told_late_shows_the_end_at_once(office: Office) -> None:
+def test_card_that_is_posted_late_shows_the_end_at_once(office: Office) -> None:
     """Three entries wait: the first of them posts the card as the record is now, not as it was then."""
     request = office.submit()
     office.approve(request, ANN)
@@ -151,7 +151,7 @@ def test_a_card_that_was_told_late_shows_the_end_at_once(office: Office) -> None
     assert office.replies() == [f"<@{ANN.id}> approved: 1 of 2 approvals.", f"Denied by <@{BOB.id}>."]
 
 
-def test_a_delivery_that_is_told_again_posts_nothing_again(office: Office) -> None:
+def test_repeated_delivery_posts_nothing_again(office: Office) -> None:
     request = office.submit()
     office.deny(request, ANN, "not today")
     office.deliver_all()
@@ -165,7 +165,7 @@ def test_a_delivery_that_is_told_again_posts_nothing_again(office: Office) -> No
     assert after[1] == before[1]
 
 
-def test_nothing_that_is_posted_unfolds_links(office: Office) -> None:
+def test_posted_messages_unfurl_no_links(office: Office) -> None:
     request = office.submit()
     office.deny(request, ANN, "see https://example.com")
     office.deliver_all()
@@ -178,7 +178,7 @@ def test_nothing_that_is_posted_unfolds_links(office: Office) -> None:
     }
 
 
-def test_what_has_no_telling_yet_is_told_to_nobody(office: Office) -> None:
+def test_entry_without_a_notification_is_sent_to_nobody(office: Office) -> None:
     request = office.submit()
     (entry,) = office.entries(request)
     office.sink.deliver(entry.model_copy(update={"chain": f"BREAKGLASS#{request.id}"}))
@@ -187,7 +187,7 @@ def test_what_has_no_telling_yet_is_told_to_nobody(office: Office) -> None:
     assert office.slack.calls == []
 
 
-def test_a_card_that_somebody_deleted_is_posted_anew_and_goes_on_there(office: Office) -> None:
+def test_deleted_card_is_posted_anew_and_used_from_then_on(office: Office) -> None:
     request = office.submit()
     office.deliver()
     office.slack.workspace.delete_message(office.card())
@@ -204,7 +204,7 @@ def test_a_card_that_somebody_deleted_is_posted_anew_and_goes_on_there(office: O
 
 
 @pytest.mark.parametrize("closed", ["is_archived", "channel_not_found"])
-def test_a_card_moves_with_its_profile_when_its_channel_cannot_be_written_any_more(office: Office, closed: str) -> None:
+def test_card_moves_with_its_profile_when_its_channel_is_closed(office: Office, closed: str) -> None:
     request = office.submit()
     office.deliver()
     office.policy.edit({f"Production, channel: {CHANNEL}": f"Production, channel: {ELSEWHERE}"})
@@ -216,7 +216,7 @@ def test_a_card_moves_with_its_profile_when_its_channel_cannot_be_written_any_mo
     assert "1 of 2 approvals" in says(moved)
 
 
-def test_a_card_stays_where_it_is_while_its_channel_can_be_written(office: Office) -> None:
+def test_card_stays_in_its_channel_while_that_can_be_written(office: Office) -> None:
     request = office.submit()
     office.deliver()
     office.policy.edit({f"Production, channel: {CHANNEL}": f"Production, channel: {ELSEWHERE}"})
@@ -229,7 +229,7 @@ def test_a_card_stays_where_it_is_while_its_channel_can_be_written(office: Offic
 
 @pytest.mark.parametrize("engine", ["moto", pytest.param("dynamodb_local", marks=pytest.mark.engine)])
 @pytest.mark.usefixtures("aws_environment")
-def test_on_dynamodb_a_request_is_told_from_submission_to_its_end(
+def test_request_on_dynamodb_is_notified_from_submission_to_end(
     engine: str,
     request: pytest.FixtureRequest,
     slack: LocalSlack,

@@ -42,9 +42,7 @@ def _pause(office: Office) -> timedelta:
 
 
 @pytest.mark.parametrize("code", ["channel_not_found", "is_archived", "not_in_channel", "restricted_action"])
-def test_what_an_operator_can_mend_is_tried_every_ten_minutes_and_goes_on_once_it_is_mended(
-    office: Office, code: str
-) -> None:
+def test_error_an_operator_can_fix_is_retried_every_ten_minutes(office: Office, code: str) -> None:
     request = office.submit()
     office.slack.faults.next(Refuse(code), POST, times=3)
     for _ in range(3):
@@ -61,9 +59,7 @@ def test_what_an_operator_can_mend_is_tried_every_ten_minutes_and_goes_on_once_i
 
 
 @pytest.mark.parametrize("code", ["token_revoked", "invalid_auth", "account_inactive"])
-def test_without_a_valid_token_nothing_else_is_asked_and_the_problem_names_the_variable(
-    office: Office, code: str
-) -> None:
+def test_invalid_token_stops_other_calls_and_names_the_variable(office: Office, code: str) -> None:
     request = office.submit()
     office.deliver()
     office.deny(request, ANN)
@@ -80,7 +76,7 @@ def test_without_a_valid_token_nothing_else_is_asked_and_the_problem_names_the_v
     assert (len(office.replies()), len(office.directs())) == (1, 1)
 
 
-def test_a_missing_scope_is_named_and_keeps_the_rest_from_nothing(office: Office) -> None:
+def test_missing_scope_is_named_and_blocks_nothing_else(office: Office) -> None:
     app = office.slack.backend.app
     office.slack.backend.app = replace(app, scopes=app.scopes - {"im:write"})
     request = office.submit()
@@ -98,7 +94,7 @@ def test_a_missing_scope_is_named_and_keeps_the_rest_from_nothing(office: Office
 
 
 @pytest.mark.parametrize("code", ["msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_arguments"])
-def test_what_no_try_can_help_is_parked_at_once_and_later_entries_go_on(office: Office, code: str) -> None:
+def test_permanent_error_is_parked_and_later_entries_go_on(office: Office, code: str) -> None:
     request = office.submit()
     office.slack.faults.next(Refuse(code), POST)
     assert office.deliver() == DeliveryCounts(parked=1)
@@ -114,9 +110,7 @@ def test_what_no_try_can_help_is_parked_at_once_and_later_entries_go_on(office: 
     ("method", "code"),
     [(OPEN, "user_disabled"), (OPEN, "cannot_dm_bot"), (OPEN, "user_not_found"), (POST, "user_disabled")],
 )
-def test_a_requester_who_cannot_be_told_keeps_nobody_else_from_being_told(
-    office: Office, method: str, code: str
-) -> None:
+def test_unreachable_requester_blocks_no_other_notification(office: Office, method: str, code: str) -> None:
     request = office.submit()
     office.deny(request, ANN)
     office.slack.faults.next(Refuse(code), method, where=lambda said: said.get("channel", "D")[0] == "D")
@@ -130,7 +124,7 @@ def test_a_requester_who_cannot_be_told_keeps_nobody_else_from_being_told(
     assert code in (parked.problem or "")
 
 
-def test_a_card_that_cannot_be_rewritten_keeps_the_requester_from_nothing(office: Office) -> None:
+def test_card_that_cannot_be_updated_blocks_no_notification(office: Office) -> None:
     request = office.submit()
     office.deliver()
     office.deny(request, ANN)
@@ -143,7 +137,7 @@ def test_a_card_that_cannot_be_rewritten_keeps_the_requester_from_nothing(office
     assert buttons(office.card()) == []
 
 
-def test_a_channel_that_cannot_be_posted_in_keeps_no_outcome_from_the_requester(office: Office) -> None:
+def test_closed_channel_keeps_no_outcome_from_the_requester(office: Office) -> None:
     """Decided from the Home tab, say: the outcome waits for no card."""
     request = office.submit()
     office.slack.faults.next(Refuse("is_archived"), POST, times=2, where=lambda said: said["channel"] == CHANNEL)
@@ -157,7 +151,7 @@ def test_a_channel_that_cannot_be_posted_in_keeps_no_outcome_from_the_requester(
     assert (len(office.cards()), len(office.replies()), len(office.directs())) == (1, 1, 1)
 
 
-def test_while_one_part_may_still_be_told_nothing_is_parked(office: Office) -> None:
+def test_delivery_is_not_parked_while_one_part_may_succeed(office: Office) -> None:
     request = office.submit()
     office.deliver()
     office.deny(request, ANN)
@@ -195,7 +189,7 @@ def test_a_rate_limit_on_one_part_repeats_none_of_the_others(office: Office) -> 
     ids=str,
 )
 @pytest.mark.parametrize("method", [POST, REWRITE, OPEN])
-def test_what_passes_by_itself_is_tried_again_and_told_once(office: Office, method: str, fault: Fault) -> None:
+def test_transient_error_is_retried_and_delivered_once(office: Office, method: str, fault: Fault) -> None:
     request = office.submit()
     office.deny(request, ANN)
     office.slack.faults.next(fault, method, times=2)
@@ -206,7 +200,7 @@ def test_what_passes_by_itself_is_tried_again_and_told_once(office: Office, meth
     assert office.parked() == []
 
 
-def test_a_flood_in_one_channel_waits_as_slack_asks_and_loses_nothing(office: Office) -> None:
+def test_flood_in_one_channel_waits_as_asked_and_loses_nothing(office: Office) -> None:
     office.slack.backend.limits.is_on = True
     requests = [office.submit() for _ in range(12)]
     for request in requests:
@@ -232,7 +226,7 @@ def test_an_outage_of_slack_costs_one_call_for_each_delivery(office: Office) -> 
     assert office.waiting()[0].problem is not None
 
 
-def test_an_outage_that_does_not_end_is_parked_where_somebody_looks(office: Office) -> None:
+def test_endless_outage_is_parked_where_operators_look(office: Office) -> None:
     office.submit()
     office.slack.faults.next(ServerError(503), times=None)
     rounds = 0
@@ -244,7 +238,7 @@ def test_an_outage_that_does_not_end_is_parked_where_somebody_looks(office: Offi
     assert "HTTP 503" in (office.parked()[0].problem or "")
 
 
-def test_a_page_that_a_proxy_answers_is_no_answer_and_is_not_said_back(office: Office) -> None:
+def test_page_of_a_proxy_is_no_answer_and_is_not_repeated(office: Office) -> None:
     office.submit()
     office.slack.faults.next(ServerError(403), POST)
     assert office.deliver() == DeliveryCounts(postponed=1)
@@ -253,7 +247,7 @@ def test_a_page_that_a_proxy_answers_is_no_answer_and_is_not_said_back(office: O
     assert "upstream" not in problem
 
 
-def test_when_the_time_of_a_delivery_is_up_no_call_begins_and_the_next_try_goes_on(office: Office) -> None:
+def test_delivery_out_of_time_begins_no_call_and_resumes_later(office: Office) -> None:
     request = office.submit()
     office.deny(request, ANN)
     assert office.deliver(office.open_sink(seconds=0.0)) == DeliveryCounts(postponed=1)
@@ -263,7 +257,7 @@ def test_when_the_time_of_a_delivery_is_up_no_call_begins_and_the_next_try_goes_
     assert (len(office.cards()), len(office.replies()), len(office.directs())) == (1, 1, 1)
 
 
-def test_a_profile_that_left_the_policy_is_named_and_told_once_it_is_back(office: Office) -> None:
+def test_profile_removed_from_the_policy_is_named_until_back(office: Office) -> None:
     office.submit()
     before, office.policy.policy = office.policy.policy, ChangingPolicy(WITHOUT_PROD).policy
     assert office.deliver() == DeliveryCounts(postponed=1)
@@ -274,7 +268,7 @@ def test_a_profile_that_left_the_policy_is_named_and_told_once_it_is_back(office
     assert len(office.cards()) == 1
 
 
-def test_a_card_that_stands_already_needs_no_profile_in_the_policy(office: Office) -> None:
+def test_posted_card_needs_no_profile_in_the_policy(office: Office) -> None:
     request = office.submit()
     office.deliver()
     office.policy.policy = ChangingPolicy(WITHOUT_PROD).policy
@@ -283,7 +277,7 @@ def test_a_card_that_stands_already_needs_no_profile_in_the_policy(office: Offic
     assert buttons(office.card()) == []
 
 
-def test_a_record_that_is_gone_is_said_and_not_tried_for_ever(office: Office) -> None:
+def test_missing_record_is_reported_and_not_tried_for_ever(office: Office) -> None:
     request = office.submit()
     office.stores.requests.delete(request, a_draft(AuditAction.RECORD_DELETED, outcome="deleted"))
     assert office.deliver() == DeliveryCounts(delivered=1, parked=1)

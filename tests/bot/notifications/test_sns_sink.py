@@ -76,7 +76,7 @@ def test_an_entry_arrives_with_what_subscriptions_filter_by(clients: Callable[[s
     }
 
 
-def test_on_a_fifo_topic_a_record_keeps_its_order_and_an_entry_arrives_once(clients: Callable[[str], Any]) -> None:
+def test_fifo_topic_keeps_a_records_order_and_gets_an_entry_once(clients: Callable[[str], Any]) -> None:
     topic, queue, sns, sqs = _subscribed(clients, f"t-{new_id()}.fifo", FifoTopic="true", FifoQueue="true")
     sink, entries = SnsSink(topic, sns), [_entry(seq) for seq in (1, 2, 3)]
     with Stubber(sns) as stubber:
@@ -94,7 +94,7 @@ def test_on_a_fifo_topic_a_record_keeps_its_order_and_an_entry_arrives_once(clie
     assert [json.loads(each["Message"])["data"]["seq"] for each in _arrived(sqs, queue)] == [1, 2, 3]
 
 
-def test_what_has_no_profile_is_published_without_one(clients: Callable[[str], Any]) -> None:
+def test_entry_without_a_profile_is_published_without_one(clients: Callable[[str], Any]) -> None:
     topic, queue, sns, sqs = _subscribed(clients, f"t-{new_id()}")
     draft = a_refusal(AuditAction.INVOKE_REFUSED, actor=REQUESTER)
     refused = seal(draft, AuditKeyring(), chain=f"{REFUSALS_KIND}#{new_id()}", seq=1, previous="", at=A_MOMENT)
@@ -133,7 +133,7 @@ def test_each_error_of_aws_has_its_end(code: str, status: int, word: str, *, is_
     assert code in caught.value.problem
 
 
-def test_no_answer_is_tried_again() -> None:
+def test_missing_answer_is_retried() -> None:
     with closing(_client("sns", "http://127.0.0.1:9")) as client, pytest.raises(DeliveryFailed) as caught:
         SnsSink(TOPIC, client).deliver(_entry())
     assert (caught.value.is_final, caught.value.retry_after) == (False, None)
@@ -147,7 +147,7 @@ def test_the_client_is_of_the_topics_region_and_repeats_nothing() -> None:
 
 
 @pytest.mark.usefixtures("aws_environment")
-def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with closing(open_client(TOPIC)) as client, pytest.raises(DeliveryFailed, match="no credentials") as caught:

@@ -55,7 +55,7 @@ def _failure(sink: WebhookSink, entry: AuditEntry) -> DeliveryFailed:
     return caught.value
 
 
-def test_an_independent_implementation_verifies_it(receiver: Receiver, entry: AuditEntry) -> None:
+def test_signature_is_verified_by_an_independent_library(receiver: Receiver, entry: AuditEntry) -> None:
     # The judge takes the machine's time and refuses what is older than five minutes.
     clock = FrozenClock(datetime.now(UTC))
     WebhookSink(receiver.url, SecretStr(SECRET), clock).deliver(entry)
@@ -73,7 +73,7 @@ def test_an_independent_implementation_verifies_it(receiver: Receiver, entry: Au
         Webhook("whsec_" + "b3RoZXJz" * 6).verify(received.body, received.headers)
 
 
-def test_a_second_try_has_the_same_id_and_body_and_a_signature_of_its_own_time(
+def test_retry_has_the_same_id_and_body_and_a_new_signature(
     receiver: Receiver, sink: WebhookSink, entry: AuditEntry, clock: FrozenClock
 ) -> None:
     receiver.script = [(500, {})]
@@ -146,7 +146,7 @@ def test_a_connection_that_breaks_is_tried_again(receiver: Receiver, sink: Webho
     assert "didn't answer: RemoteDisconnected" in failure.problem
 
 
-def test_a_receiver_that_never_answers_is_given_up_and_tried_again(
+def test_receiver_that_never_answers_times_out_and_is_retried(
     receiver: Receiver, entry: AuditEntry, clock: FrozenClock
 ) -> None:
     receiver.script = ["wait"]
@@ -160,7 +160,7 @@ def test_a_host_that_is_not_there_is_tried_again(entry: AuditEntry, clock: Froze
     assert not failure.is_final
 
 
-def test_the_outbox_tells_it_once_and_parks_what_is_not_wanted(
+def test_outbox_delivers_once_and_parks_what_is_refused(
     receiver: Receiver, sink: WebhookSink, entry: AuditEntry, stores: Stores, clock: FrozenClock
 ) -> None:
     receiver.script = [(503, {"Retry-After": "30"}), (410, {})]
@@ -186,9 +186,7 @@ def test_the_outbox_tells_it_once_and_parks_what_is_not_wanted(
         *((junk, None) for junk in (None, "", "soon", "-1", "1.5", "٣", "Wed, 99 Oct 2099 07:28:00 GMT")),
     ],
 )
-def test_retry_after_is_read_as_seconds_or_a_date_and_kept_within_bounds(
-    header: str | None, pause: timedelta | None
-) -> None:
+def test_retry_after_is_read_as_seconds_or_date_within_bounds(header: str | None, pause: timedelta | None) -> None:
     assert read_retry_after(header, A_MOMENT) == pause
 
 

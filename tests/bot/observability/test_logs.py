@@ -77,7 +77,7 @@ class TestForms:
         assert all(line.startswith("    | ") for line in rest)
 
     @pytest.mark.parametrize("form", list(LogForm))
-    def test_what_people_type_forges_no_line_and_moves_no_cursor(self, form: LogForm) -> None:
+    def test_typed_text_forges_no_line_and_moves_no_cursor(self, form: LogForm) -> None:
         stream = start(form)
         LOG.info("said: %s", "\n\r\x1b[2J\u202e\u2028\x85\ud800 x")
 
@@ -96,7 +96,7 @@ class TestForms:
         assert start(None) is not None
         LOG.info("hello")
 
-    def test_a_line_whose_arguments_do_not_fit_is_written_all_the_same(self) -> None:
+    def test_line_whose_arguments_do_not_fit_is_still_written(self) -> None:
         stream = start()
         LOG.info("%d of %d", "one")  # noqa: PLE1206 - that is the mistake
 
@@ -124,7 +124,7 @@ class TestForms:
         assert "RuntimeError: no" in line["exception"]
         assert "Stack" in line["stack"]
 
-    def test_a_thread_that_ends_with_an_error_and_a_warning_are_logged(self) -> None:
+    def test_thread_that_ends_with_an_error_and_a_warning_are_logged(self) -> None:
         stream = start()
 
         thread = threading.Thread(target=fail_with, args=("xoxb-1-secret",), name="worker")
@@ -188,7 +188,7 @@ def core_of(secret: str) -> str:
 
 class TestSecrets:
     @pytest.mark.parametrize("secret", SECRETS)
-    def test_are_hidden_by_what_they_look_like_however_they_are_written(self, secret: str) -> None:
+    def test_are_hidden_by_their_form_however_they_are_written(self, secret: str) -> None:
         for written in ways_to_write(secret):
             hidden = Redaction().hide(f"before {written} after")
             assert core_of(secret) not in hidden, written
@@ -225,7 +225,7 @@ class TestSecrets:
         assert hidden == f"{HIDDEN} {HIDDEN} {HIDDEN} banana"
 
     @pytest.mark.parametrize("form", list(LogForm))
-    def test_are_hidden_in_messages_arguments_exceptions_stacks_and_names(self, form: LogForm) -> None:
+    def test_are_hidden_in_messages_arguments_exceptions_and_names(self, form: LogForm) -> None:
         stream = start(form, "known-secret-value")
         token = "xoxb-12345-67890-AbCdEfGh"
 

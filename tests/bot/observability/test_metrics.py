@@ -46,7 +46,7 @@ def shown(metrics: Metrics) -> str:
     return metrics.write("text/plain")[0].decode()
 
 
-def test_decisions_are_counted_by_outcome_and_timed_from_the_request(stores: Stores, clock: FrozenClock) -> None:
+def test_decisions_are_counted_by_outcome_and_timed(stores: Stores, clock: FrozenClock) -> None:
     metrics = Metrics()
     service = RequestService(stores, ChangingPolicy(), clock, metrics)
     approved = service.submit(RITA, "prod", HOUR, "Deploy the fix for INC-12")
@@ -65,9 +65,7 @@ def test_decisions_are_counted_by_outcome_and_timed_from_the_request(stores: Sto
     assert value(metrics, "time_to_decision_seconds_count", outcome="approved") == 1
 
 
-def test_what_the_policy_approves_at_once_does_not_make_approvers_look_quick(
-    stores: Stores, clock: FrozenClock
-) -> None:
+def test_policy_approval_does_not_count_as_an_approvers_time(stores: Stores, clock: FrozenClock) -> None:
     metrics = Metrics()
     RequestService(stores, ChangingPolicy(), clock, metrics).submit(EVE, "staging", HOUR, "Look at the logs")
 
@@ -102,7 +100,7 @@ def test_answers_and_payloads_are_counted() -> None:
     assert value(metrics, "acknowledgement_seconds_count", transport="socket_mode", payload="button") == 1
 
 
-def test_the_outbox_is_read_at_each_scrape_and_absent_when_it_cannot_be() -> None:
+def test_outbox_is_read_at_each_scrape_and_absent_if_unreadable() -> None:
     metrics, states = Metrics(), [OutboxState(3, 12.5, 1), OutboxState(0, 0, 1)]
 
     def read() -> OutboxState:
@@ -118,7 +116,7 @@ def test_the_outbox_is_read_at_each_scrape_and_absent_when_it_cannot_be() -> Non
     assert "countersign_outbox_depth " not in last
 
 
-def test_two_do_not_share_anything() -> None:
+def test_two_registries_share_nothing() -> None:
     first, second = Metrics(), Metrics()
     first.refused(AuditAction.SUBMIT_REFUSED)
 

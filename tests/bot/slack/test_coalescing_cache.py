@@ -71,7 +71,7 @@ def ask(lookup: CoalescingCache[str], key: str = "a") -> str:
     return answer
 
 
-def test_all_who_wait_share_one_question(lookup: CoalescingCache[str], oracle: Oracle) -> None:
+def test_waiting_callers_share_one_lookup(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     oracle.gate.clear()
     questions = [lookup.find("a") for _ in range(20)]
     oracle.gate.set()
@@ -83,7 +83,7 @@ def test_all_who_wait_share_one_question(lookup: CoalescingCache[str], oracle: O
 
 
 @pytest.mark.race
-def test_threads_that_race_share_one_question(lookup: CoalescingCache[str], oracle: Oracle) -> None:
+def test_racing_threads_share_one_lookup(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     oracle.gate.clear()
     start = threading.Barrier(8)
 
@@ -100,7 +100,7 @@ def test_threads_that_race_share_one_question(lookup: CoalescingCache[str], orac
     assert oracle.asked == ["a"]
 
 
-def test_a_fresh_answer_is_not_asked_again(lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock) -> None:
+def test_fresh_value_is_not_looked_up_again(lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock) -> None:
     ask(lookup)
     clock.advance(FRESH_FOR - TICK)
 
@@ -108,7 +108,7 @@ def test_a_fresh_answer_is_not_asked_again(lookup: CoalescingCache[str], oracle:
     assert oracle.asked == ["a"]
 
 
-def test_an_older_answer_is_served_while_it_is_asked_again(
+def test_stale_value_is_served_while_it_is_refreshed(
     lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
 ) -> None:
     ask(lookup)
@@ -123,7 +123,7 @@ def test_an_older_answer_is_served_while_it_is_asked_again(
     assert oracle.asked == ["a", "a"]
 
 
-def test_an_old_answer_is_not_served(lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock) -> None:
+def test_expired_value_is_not_served(lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock) -> None:
     ask(lookup)
     clock.advance(SERVED_FOR)
     oracle.gate.clear()
@@ -135,7 +135,7 @@ def test_an_old_answer_is_not_served(lookup: CoalescingCache[str], oracle: Oracl
     assert question.result(SECONDS) == "a 2"
 
 
-def test_the_age_counts_from_the_question_not_from_the_answer(
+def test_age_counts_from_the_lookup_not_from_the_answer(
     lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
 ) -> None:
     """What is answered late may have been looked up early."""
@@ -156,7 +156,7 @@ def test_a_clock_that_was_set_back_makes_nothing_young(lookup: CoalescingCache[s
     assert ask(lookup) == "a 2"
 
 
-def test_a_failure_goes_to_whoever_waits_and_is_not_remembered(lookup: CoalescingCache[str], oracle: Oracle) -> None:
+def test_failure_reaches_waiting_callers_and_is_not_cached(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     oracle.error = CountersignError("not now")
     with pytest.raises(CountersignError, match="not now"):
         ask(lookup)
@@ -165,9 +165,7 @@ def test_a_failure_goes_to_whoever_waits_and_is_not_remembered(lookup: Coalescin
     assert ask(lookup) == "a 2"
 
 
-def test_a_failure_on_the_side_leaves_the_answer(
-    lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
-) -> None:
+def test_failed_refresh_keeps_the_value(lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock) -> None:
     ask(lookup)
     oracle.error = CountersignError("not now")
     clock.advance(FRESH_FOR)
@@ -177,7 +175,7 @@ def test_a_failure_on_the_side_leaves_the_answer(
     assert ask(lookup) == "a 1"
 
 
-def test_a_bug_on_the_side_is_logged(
+def test_bug_in_a_refresh_is_logged(
     lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     ask(lookup)
@@ -188,14 +186,14 @@ def test_a_bug_on_the_side_is_logged(
     assert [record.getMessage() for record in caplog.records] == ["a lookup failed"]
 
 
-def test_what_was_forgotten_is_asked_anew(lookup: CoalescingCache[str]) -> None:
+def test_forgotten_key_is_looked_up_anew(lookup: CoalescingCache[str]) -> None:
     ask(lookup)
     lookup.forget("a")
 
     assert ask(lookup) == "a 2"
 
 
-def test_what_was_asked_before_the_forgetting_is_not_remembered(lookup: CoalescingCache[str], oracle: Oracle) -> None:
+def test_lookup_begun_before_a_forget_is_not_cached(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     """Or the answer to an old question would undo the news that somebody was deactivated."""
     oracle.gate.clear()
     early = lookup.find("a")
@@ -210,7 +208,7 @@ def test_what_was_asked_before_the_forgetting_is_not_remembered(lookup: Coalesci
     assert lookup.get_stale("a") == "a 2"
 
 
-def test_the_longest_unused_answer_goes_first(lookup: CoalescingCache[str], oracle: Oracle) -> None:
+def test_longest_unused_value_is_evicted_first(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     ask(lookup, "a")
     ask(lookup, "b")
     ask(lookup, "a")
@@ -220,7 +218,7 @@ def test_the_longest_unused_answer_goes_first(lookup: CoalescingCache[str], orac
     assert oracle.asked == ["a", "b", "c", "b"]
 
 
-def test_questions_do_not_queue_up_without_end(lookup: CoalescingCache[str], oracle: Oracle) -> None:
+def test_pending_lookups_are_bounded(lookup: CoalescingCache[str], oracle: Oracle) -> None:
     oracle.gate.clear()
     questions = [lookup.find("a"), lookup.find("b")]
 
@@ -234,16 +232,14 @@ def test_questions_do_not_queue_up_without_end(lookup: CoalescingCache[str], ora
     assert ask(lookup, "c") == "c 1"
 
 
-def test_a_lookup_whose_workers_are_gone_refuses(lookup: CoalescingCache[str], workers: ThreadPoolExecutor) -> None:
+def test_closed_cache_refuses_lookups(lookup: CoalescingCache[str], workers: ThreadPoolExecutor) -> None:
     workers.shutdown()
 
     with pytest.raises(TooManyLookups):
         lookup.find("a").result(0)
 
 
-def test_a_form_is_filled_from_what_is_at_hand(
-    lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
-) -> None:
+def test_get_stale_returns_what_is_cached(lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock) -> None:
     oracle.gate.clear()
     assert lookup.get_stale("a") is None
     oracle.gate.set()
@@ -258,7 +254,7 @@ def test_a_form_is_filled_from_what_is_at_hand(
     assert lookup.get_stale("a") is None
 
 
-def test_warming_asks_only_for_what_is_not_fresh(
+def test_refresh_looks_up_only_what_is_not_fresh(
     lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
 ) -> None:
     for _ in range(2):

@@ -84,7 +84,7 @@ def why_not(directory: SlackDirectory, user: str, team: str | None = TEAM) -> st
 # Who may -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_member_becomes_an_actor_with_the_groups_that_the_policy_names(directory: SlackDirectory) -> None:
+def test_member_becomes_an_actor_with_the_groups_of_the_policy(directory: SlackDirectory) -> None:
     ann, ben = directory.actor(ANN, TEAM), directory.actor(BEN, None)
 
     assert ann == Actor(id=ANN, name="ann", user_groups=frozenset({SRE, DEV}))
@@ -129,7 +129,7 @@ def test_a_payload_from_elsewhere_is_refused_without_a_question(slack: LocalSlac
     assert slack.calls == []
 
 
-def test_a_person_who_is_known_is_refused_all_the_same_when_they_come_from_elsewhere(directory: SlackDirectory) -> None:
+def test_known_person_is_refused_when_coming_from_elsewhere(directory: SlackDirectory) -> None:
     directory.actor(ANN, TEAM)
 
     assert why_not(directory, ANN, ELSEWHERE) == slack_directory.ELSEWHERE
@@ -238,9 +238,7 @@ def test_on_grid_others_are_strangers(user: object) -> None:
     assert read(user, ORGANISATION) == membership.Outsider(membership.STRANGER)
 
 
-def test_on_grid_a_payload_may_name_any_workspace_of_the_person_and_no_other(
-    slack: LocalSlack, clock: FrozenClock
-) -> None:
+def test_payload_on_grid_may_name_only_the_persons_workspaces(slack: LocalSlack, clock: FrozenClock) -> None:
     slack.workspace.add(Person(id=ANN, name="ann", enterprise_id=ORGANISATION))
     client = WebClient(slack.bot_token, base_url=slack.api_url)
     directory = SlackDirectory(client, TEAM, clock, frozenset, enterprise_id=ORGANISATION)
@@ -281,7 +279,7 @@ def test_a_token_that_is_not_good_enough_is_the_operators_task(
 
 @pytest.mark.parametrize("method", [USERS, GROUPS])
 @pytest.mark.usefixtures("_impatient")
-def test_a_slack_that_does_not_answer_in_time_means_no_and_its_late_answer_is_used(
+def test_late_answer_of_slack_means_no_and_is_used_afterwards(
     slack: LocalSlack, directory: SlackDirectory, method: str
 ) -> None:
     stall = Stall()
@@ -346,7 +344,7 @@ def test_a_group_that_cannot_be_read_means_no(clock: FrozenClock, members: objec
         directory.close()
 
 
-def test_what_slack_said_of_a_person_is_not_logged(clock: FrozenClock, caplog: pytest.LogCaptureFixture) -> None:
+def test_profile_of_a_person_is_not_logged(clock: FrozenClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     body = json.dumps({"ok": True, "user": a_user(deleted="secret-1", profile={"email": ["secret-2"]})}).encode()
     with odd_slack(lambda _: body) as url:
@@ -396,7 +394,7 @@ def test_one_look_at_a_group_serves_everybody(slack: LocalSlack, directory: Slac
     assert len(slack.calls_of(GROUPS)) == 2
 
 
-def test_groups_can_be_looked_up_before_anybody_clicks(slack: LocalSlack, directory: SlackDirectory) -> None:
+def test_groups_can_be_looked_up_before_any_interaction(slack: LocalSlack, directory: SlackDirectory) -> None:
     directory.warm()
     slack.wait_until(lambda: len(slack.calls_of(GROUPS)) == 2)
     directory.actor(ANN, TEAM)
@@ -406,7 +404,7 @@ def test_groups_can_be_looked_up_before_anybody_clicks(slack: LocalSlack, direct
 
 
 @pytest.mark.parametrize(("enterprise_id", "sent"), [(None, None), (ORGANISATION, TEAM)])
-def test_a_whole_organisations_token_says_which_workspace_it_means(
+def test_organisation_wide_token_names_its_workspace(
     slack: LocalSlack, clock: FrozenClock, enterprise_id: str | None, sent: str | None
 ) -> None:
     client = WebClient(slack.bot_token, base_url=slack.api_url)
@@ -421,7 +419,7 @@ def test_a_whole_organisations_token_says_which_workspace_it_means(
 # While time passes ---------------------------------------------------------------------------------------------------
 
 
-def test_nothing_waits_for_slack_about_somebody_who_is_known(
+def test_lookup_of_a_known_person_does_not_wait_for_slack(
     slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock
 ) -> None:
     directory.actor(ANN, TEAM)
@@ -433,7 +431,7 @@ def test_nothing_waits_for_slack_about_somebody_who_is_known(
     assert stall.reached.wait(10)
 
 
-def test_nobody_keeps_a_right_because_slack_is_down(
+def test_rights_are_not_kept_because_slack_is_down(
     slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock
 ) -> None:
     directory.actor(ANN, TEAM)
@@ -443,9 +441,7 @@ def test_nobody_keeps_a_right_because_slack_is_down(
     assert why_not(directory, ANN) == slack_directory.UNREACHABLE
 
 
-def test_somebody_who_was_deactivated_loses_their_rights_with_the_event(
-    slack: LocalSlack, directory: SlackDirectory
-) -> None:
+def test_deactivated_person_loses_their_rights_with_the_event(slack: LocalSlack, directory: SlackDirectory) -> None:
     directory.actor(ANN, TEAM)
     slack.workspace.add(Person(id=ANN, name="ann", deleted=True))
     assert directory.actor(ANN, TEAM).id == ANN
@@ -455,7 +451,7 @@ def test_somebody_who_was_deactivated_loses_their_rights_with_the_event(
     assert why_not(directory, ANN) == membership.DEACTIVATED
 
 
-def test_without_the_event_they_lose_them_with_the_second_act(
+def test_rights_are_lost_with_the_second_action_without_an_event(
     slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock
 ) -> None:
     directory.actor(ANN, TEAM)
@@ -467,9 +463,7 @@ def test_without_the_event_they_lose_them_with_the_second_act(
     assert why_not(directory, ANN) == membership.GUEST
 
 
-def test_somebody_who_was_taken_out_of_a_group_loses_its_rights_with_the_event(
-    slack: LocalSlack, directory: SlackDirectory
-) -> None:
+def test_person_removed_from_a_group_loses_rights_with_the_event(slack: LocalSlack, directory: SlackDirectory) -> None:
     directory.actor(ANN, TEAM)
     slack.workspace.add(UserGroup(id=SRE, handle="sre"))
 
@@ -478,7 +472,7 @@ def test_somebody_who_was_taken_out_of_a_group_loses_its_rights_with_the_event(
     assert directory.actor(ANN, TEAM).user_groups == {DEV}
 
 
-def test_a_form_is_opened_from_what_is_at_hand(slack: LocalSlack, directory: SlackDirectory) -> None:
+def test_form_is_opened_from_cached_lookups(slack: LocalSlack, directory: SlackDirectory) -> None:
     stall = Stall()
     slack.faults.next(stall, times=None)
 

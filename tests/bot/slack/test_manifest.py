@@ -131,7 +131,9 @@ def test_slack_takes_the_manifest(manifest: dict[str, Any]) -> None:
         lambda m: m["settings"].update(socket_mode_enabled="yes"),
     ],
 )
-def test_what_slack_refuses_is_found_here(manifest: dict[str, Any], spoil: Callable[[dict[str, Any]], object]) -> None:
+def test_manifest_check_finds_what_slack_refuses(
+    manifest: dict[str, Any], spoil: Callable[[dict[str, Any]], object]
+) -> None:
     spoiled = copy.deepcopy(manifest)
     spoil(spoiled)
 
@@ -139,7 +141,7 @@ def test_what_slack_refuses_is_found_here(manifest: dict[str, Any], spoil: Calla
         jsonschema.Draft7Validator(SLACKS_LIMITS).validate(spoiled)
 
 
-def test_it_runs_in_socket_mode_with_buttons_and_a_home_tab(manifest: dict[str, Any]) -> None:
+def test_manifest_has_socket_mode_buttons_and_a_home_tab(manifest: dict[str, Any]) -> None:
     settings, home = manifest["settings"], manifest["features"]["app_home"]
 
     assert settings["socket_mode_enabled"]
@@ -191,7 +193,7 @@ def test_every_method_of_the_surface_is_called() -> None:
 
 
 @pytest.mark.parametrize("kind", LISTENER_KINDS)
-def test_what_the_bot_listens_to_is_what_the_surface_says(kind: str) -> None:
+def test_listeners_are_those_of_the_surface(kind: str) -> None:
     assert registered_listeners()[kind] == LISTENER_KINDS[kind]
 
 

@@ -151,7 +151,7 @@ class TestPages:
 
 
 @pytest.mark.parametrize(("with_metrics", "status"), [(True, 200), (False, 404)])
-def test_the_http_door_serves_them_too_and_metrics_only_where_they_have_no_address_of_their_own(
+def test_http_serves_them_and_metrics_without_their_own_address(
     slack: LocalSlack, small_app: SmallApp, metrics: Metrics, readiness: Readiness, *, with_metrics: bool, status: int
 ) -> None:
     monitoring = HealthPages(metrics, readiness)

@@ -66,7 +66,7 @@ class TestSignatures:
         labels = {"transport": "http", "payload": "command"}
         assert metrics.registry.get_sample_value("countersign_acknowledgement_seconds_count", labels) == 1
 
-    def test_that_are_wrong_old_odd_or_missing_do_not_and_nothing_is_logged(
+    def test_that_are_wrong_old_odd_or_missing_are_refused_unlogged(
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics, caplog: pytest.LogCaptureFixture
     ) -> None:
         now = int(time.time())
@@ -103,7 +103,7 @@ class TestSignatures:
 
 @pytest.mark.usefixtures("transport")
 class TestBodies:
-    def test_that_are_too_large_are_refused_whatever_they_say_of_their_length(
+    def test_that_are_too_large_are_refused_whatever_they_claim(
         self, slack: LocalSlack, transport: HttpTransport, small_app: SmallApp, metrics: Metrics
     ) -> None:
         body = b"text=" + b"x" * MAX_BYTES
@@ -162,7 +162,7 @@ class TestBodies:
             max_leaves=12,
         ).map(lambda value: json.dumps(value).encode()),
     )
-    def test_of_any_kind_are_answered_and_break_no_door(self, slack: LocalSlack, metrics: Metrics, body: bytes) -> None:
+    def test_of_any_kind_are_answered_and_break_nothing(self, slack: LocalSlack, metrics: Metrics, body: bytes) -> None:
         # 500 is what Bolt's own middleware answers to an event of an odd shape.
         assert post(slack, body).status in {200, 400, 401, 404, 500}
         assert counted(metrics, "failed") == 0
@@ -183,7 +183,7 @@ def test_other_paths_and_methods_are_not_served(transport: HttpTransport) -> Non
 
 
 class TestCrowds:
-    def test_are_turned_away_at_once_and_those_who_are_in_are_answered(
+    def test_are_turned_away_at_once_and_those_inside_are_answered(
         self, slack: LocalSlack, small_app: SmallApp, transport: HttpTransport, metrics: Metrics
     ) -> None:
         del transport
@@ -200,7 +200,7 @@ class TestCrowds:
 
 
 class TestEnding:
-    def test_a_click_in_flight_is_answered_and_then_nobody_listens(
+    def test_action_in_flight_is_answered_and_then_nobody_listens(
         self, slack: LocalSlack, small_app: SmallApp, transport: HttpTransport, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("INFO", "uvicorn.error")

@@ -97,7 +97,7 @@ class TestPayloads:
 
         assert slack.run_command(ANN, ACCESS, "/broken").was_late
 
-    def test_beyond_what_is_taken_are_met_with_silence_and_counted(
+    def test_beyond_the_limit_are_met_with_silence_and_counted(
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics
     ) -> None:
         with ThreadPoolExecutor(8) as people:
@@ -143,7 +143,7 @@ class TestConnections:
         patient.stop()
         assert slack.wait_until(lambda: slack.socket_mode.connection_count == 0)
 
-    def test_acknowledge_what_came_over_them_though_a_new_one_is_open(
+    def test_acknowledge_what_they_carried_though_a_new_one_is_open(
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics
     ) -> None:
         patient = SocketModeTransport(small_app.dispatcher, metrics, small_app.client, slack.app_token)
@@ -224,7 +224,7 @@ class TestConnections:
 
 
 class TestBeginning:
-    def test_with_a_wrong_token_is_refused_with_the_name_of_the_setting(
+    def test_with_a_wrong_token_is_refused_with_the_settings_name(
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics
     ) -> None:
         transport = SocketModeTransport(small_app.dispatcher, metrics, small_app.client, slack.bot_token)
@@ -253,7 +253,7 @@ class TestBeginning:
 
 
 class TestEnding:
-    def test_a_click_in_flight_is_answered_before_the_connection_closes(
+    def test_action_in_flight_is_answered_before_closing(
         self, slack: LocalSlack, small_app: SmallApp, connected: SocketModeTransport
     ) -> None:
         with ThreadPoolExecutor(2) as people:

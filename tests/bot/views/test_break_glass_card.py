@@ -92,26 +92,26 @@ def card(event: BreakGlassEvent) -> Message:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_slack_takes_the_card_of_every_state_at_the_longest_inputs(state: str) -> None:
+def test_card_of_every_state_is_valid_at_the_longest_inputs(state: str) -> None:
     shown = card(STATES[state]())
     check_message_blocks(list(shown.blocks))
     assert len(shown.text) <= MAX_UPDATE_TEXT
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_people_typed_can_mention_nobody_and_format_nothing(state: str) -> None:
+def test_typed_text_mentions_nobody_and_formats_nothing(state: str) -> None:
     told = formatted(card(STATES[state]()))
     assert "<!channel>" not in told
     assert "evil.example" not in told
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_card_offers_what_can_still_be_done(state: str) -> None:
+def test_card_offers_what_can_still_be_done(state: str) -> None:
     expected = {"active": [CLOSE, TIMELINE], "closed": [REVIEW, TIMELINE], "expired": [REVIEW, TIMELINE]}
     assert pressable(card(STATES[state]())) == expected.get(state, [TIMELINE])
 
 
-def test_a_live_card_is_loud_counts_down_and_calls_whom_the_policy_names() -> None:
+def test_active_card_counts_down_and_mentions_approvers() -> None:
     event = live()
     told = formatted(card(event))
     assert MENTIONS in told
@@ -119,7 +119,7 @@ def test_a_live_card_is_loud_counts_down_and_calls_whom_the_policy_names() -> No
     assert MENTIONS not in formatted(card(shut())), "nobody is called again when it is over"
 
 
-def test_a_card_past_its_end_shows_that_though_nothing_has_recorded_it() -> None:
+def test_card_past_its_end_shows_it_before_it_is_recorded() -> None:
     event = live()
     shown = break_glass_card(event, event.expires_at)
     assert pressable(shown) == [REVIEW, TIMELINE]
@@ -175,7 +175,7 @@ MESSAGES: dict[str, Callable[[], Message]] = {
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_slack_takes_every_message_at_the_longest_inputs_and_formats_nothing_that_people_typed(name: str) -> None:
+def test_message_at_the_longest_inputs_is_valid_and_unformatted(name: str) -> None:
     message = MESSAGES[name]()
     check_message_blocks(list(message.blocks))
     assert len(message.text) <= MAX_UPDATE_TEXT
@@ -183,7 +183,7 @@ def test_slack_takes_every_message_at_the_longest_inputs_and_formats_nothing_tha
     assert "evil.example" not in formatted(message)
 
 
-def test_without_a_store_nobody_is_told_that_they_have_access() -> None:
+def test_store_outage_never_reports_access() -> None:
     for error in (BrokenChain("x"), StoreUnavailable("x")):
         assert "No access was given" in without_store(error, ("Call the duty manager",)).text
     unknown = without_store(StoreUnavailable("x", is_outcome_unknown=True), ()).text
@@ -203,7 +203,7 @@ def test_a_refusal_says_which_limit_its_value_and_until_when() -> None:
     assert f"until <!date^{until}^" in live
 
 
-def test_a_refusal_speaks_of_who_tried_without_their_id_and_calls_nobody_else() -> None:
+def test_refusal_shows_the_persons_name_and_mentions_nobody_else() -> None:
     told = str(refused(refusals()[2]).blocks)
     assert "they are not among the users: S0ONCALL" in told
     assert "subteam" not in told
@@ -233,7 +233,7 @@ def test_slack_takes_the_forms_and_they_are_read_back() -> None:
 
 
 @pytest.mark.parametrize("view", [{}, {"private_metadata": 7}, {"private_metadata": "x", "state": {"values": None}}])
-def test_a_form_that_is_not_ours_is_said_so(view: dict[str, object]) -> None:
+def test_foreign_form_is_reported(view: dict[str, object]) -> None:
     for read in (read_close_form, read_review_form):
         with pytest.raises(InvalidInput):
             read(view)
@@ -255,7 +255,7 @@ def test_slack_takes_every_list_at_the_longest_inputs(kind: BreakGlassListKind, 
     check_message_blocks(list(page.blocks))
 
 
-def test_a_list_offers_what_its_reader_may_do_and_says_what_is_overdue() -> None:
+def test_list_offers_what_its_reader_may_do_and_what_is_overdue() -> None:
     row = EventRow(shut(), DUE, may_review=True)
     waiting = event_list_page(BreakGlassListKind.REVIEWS, [row], page=1, has_more=False, now=DUE - HOUR)
     assert pressable(waiting) == [REVIEW, TIMELINE]
@@ -274,7 +274,7 @@ def test_no_button_leads_beyond_the_last_page_that_can_be_read() -> None:
     assert not leads_on(MAX_PAGES)
 
 
-def test_a_turn_leads_to_the_page_that_it_names() -> None:
+def test_page_button_leads_to_the_page_it_names() -> None:
     assert read_page_button(BreakGlassListKind, "reviews:2", "Look again.") == (BreakGlassListKind.REVIEWS, 2)
     for value in (None, "", "reviews", "reviews:0", "reviews:101", "mine:1", "active:x"):
         with pytest.raises(InvalidInput):
@@ -297,13 +297,13 @@ def a_timeline(count: int, requests: tuple[Request, ...] = ()) -> Timeline:
 
 
 @pytest.mark.parametrize("count", [1, 20, MAX_LINES, 500])
-def test_slack_takes_a_timeline_of_any_length_and_it_says_what_it_leaves_out(count: int) -> None:
+def test_timeline_of_any_length_is_valid_and_says_what_it_omits(count: int) -> None:
     message = timeline(a_timeline(count, (a_request(),)))
     check_message_blocks(list(message.blocks))
     assert ("aren't shown" in formatted(message)) == (count + 1 > MAX_LINES)
 
 
-def test_a_timeline_has_the_declaration_each_notification_and_the_look_up_to_run() -> None:
+def test_timeline_has_the_declaration_notifications_and_lookup() -> None:
     read = a_timeline(3)
     told = formatted(timeline(read))
     assert told.index("broke the glass") < told.index("reviewers were reminded")
@@ -326,15 +326,13 @@ def test_a_timeline_has_the_declaration_each_notification_and_the_look_up_to_run
         (LimitReached("live event", "0" * 16, DUE), "You already have this access through break-glass event"),
     ],
 )
-def test_each_refusal_says_what_stands_in_the_way_in_a_field_and_outside_of_one(
-    error: CodeRefused | LimitReached, told: str
-) -> None:
+def test_refusal_says_what_is_in_the_way_in_and_out_of_a_field(error: CodeRefused | LimitReached, told: str) -> None:
     assert told in explain_in_field(error)
     assert told in explain(error, A_MOMENT).text
     assert "Nothing was changed." in explain(error, A_MOMENT).text
 
 
-def test_a_review_that_comes_too_early_is_told_so() -> None:
+def test_early_review_is_refused_in_words() -> None:
     with pytest.raises(InvalidStateTransition) as refusal:
         live().add_review(REVIEWER, A_MOMENT, Verdict.JUSTIFIED, "too early to say")
     assert "it's active, and it has not ended" in explain(refusal.value, A_MOMENT).text

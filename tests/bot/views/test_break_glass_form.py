@@ -73,7 +73,7 @@ def test_a_code_is_asked_for_where_it_is_needed() -> None:
     assert "optional" not in fields_of(break_glass_form([an_offer(needs_code=True)], NOWHERE))["code"]
 
 
-def test_what_was_typed_already_stands_in_the_form() -> None:
+def test_form_is_filled_with_what_was_typed_already() -> None:
     offers = [an_offer(f"p{number}") for number in range(150)]
     begun = BreakGlassDraft("p149", ReasonCode.SECURITY, timedelta(minutes=45), WHY)
     fields = fields_of(break_glass_form(offers, NOWHERE, begun=begun))
@@ -89,7 +89,7 @@ def test_a_length_that_nobody_may_have_gives_way_to_the_longest() -> None:
     assert values_of(fields["duration"]) == ["10m"]
 
 
-def test_a_request_that_waits_lends_its_words() -> None:
+def test_pending_request_prefills_the_form() -> None:
     request = a_request()
     form = break_glass_form([an_offer()], NOWHERE, replaced=request)
     assert fields_of(form)["justification"]["element"]["initial_value"] == request.justification
@@ -106,7 +106,7 @@ def sent(view: dict[str, Any], **answers: str | None) -> dict[str, Any]:
     return {**view, "state": {"values": chosen | typed}}
 
 
-def test_what_was_filled_in_is_read_back_with_where_it_began() -> None:
+def test_filled_form_is_read_back_with_where_it_began() -> None:
     origin = Origin(ChannelId("C0OPS"), RequestId("0123456789abcdef"))
     view = sent(
         break_glass_form([an_offer(needs_code=True)], origin),
@@ -115,14 +115,14 @@ def test_what_was_filled_in_is_read_back_with_where_it_began() -> None:
     assert read_break_glass_form(view) == (BreakGlassDraft("prod", ReasonCode.INCIDENT, HOUR, WHY), "123 456", origin)
 
 
-def test_an_error_is_told_only_in_a_field_that_the_form_has() -> None:
+def test_error_is_shown_only_in_a_field_that_the_form_has() -> None:
     without = sent(break_glass_form([an_offer()], NOWHERE), justification=WHY)
     assert fields_of_sent(without) == FIELDS[:-1]
     assert fields_of_sent(sent(break_glass_form([an_offer(needs_code=True)], NOWHERE), code="")) == FIELDS
 
 
 @pytest.mark.parametrize("missing", ["profile", "reason", "duration"])
-def test_what_is_missing_is_told_in_its_field(missing: str) -> None:
+def test_missing_value_is_reported_in_its_field(missing: str) -> None:
     answers: dict[str, str | None] = {"profile": "prod", "reason": "incident", "duration": "1h", "justification": WHY}
     with pytest.raises(InvalidInput) as mistake:
         read_break_glass_form(sent(break_glass_form([an_offer()], NOWHERE), **answers | {missing: None}))
@@ -136,7 +136,7 @@ json_values = st.recursive(
 
 
 @given(metadata=st.text(max_size=60) | json_values, values=json_values)
-def test_no_view_raises_anything_but_invalid_input(metadata: object, values: object) -> None:
+def test_reader_raises_only_invalid_input_on_any_view(metadata: object, values: object) -> None:
     with suppress(InvalidInput):
         read_break_glass_form({"private_metadata": metadata, "state": {"values": values}})
     view = sent({"private_metadata": metadata}, profile="prod", reason="incident", duration="1h", justification=WHY)

@@ -16,7 +16,7 @@ from tests.bot.views.test_request_card import pending
 from tests.harness.clock import A_MOMENT
 
 
-def test_slack_takes_the_fullest_tab_with_the_longest_outcome_on_top() -> None:
+def test_fullest_tab_with_the_longest_outcome_is_valid() -> None:
     requests = [
         list_row(RequestRow(pending().replace(id=new_id()), may_decide=True, may_cancel=True), A_MOMENT)
         for _ in range(MAX_ROWS)

@@ -82,7 +82,7 @@ def _without_plain(value: object) -> object:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_slack_takes_the_card_of_every_state_at_the_longest_inputs(state: str) -> None:
+def test_card_of_every_state_is_valid_at_the_longest_inputs(state: str) -> None:
     card = request_card(STATES[state](), A_MOMENT)
 
     check_message_blocks(list(card.blocks))
@@ -90,7 +90,7 @@ def test_slack_takes_the_card_of_every_state_at_the_longest_inputs(state: str) -
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_people_typed_can_mention_nobody_and_format_nothing(state: str) -> None:
+def test_typed_text_mentions_nobody_and_formats_nothing(state: str) -> None:
     said = formatted(request_card(STATES[state](), A_MOMENT))
 
     assert "<!channel>" not in said
@@ -104,7 +104,7 @@ def test_a_card_offers_buttons_only_while_they_can_work(state: str) -> None:
     assert buttons == ([APPROVE, DENY, CANCEL, MORE] if state in {"pending", "voted"} else [])
 
 
-def test_a_card_past_the_deadline_has_no_buttons_though_nothing_has_recorded_the_end() -> None:
+def test_card_past_the_deadline_has_no_buttons_before_a_sweep() -> None:
     request = pending()
     card = request_card(request, request.expires_at)
 
@@ -146,7 +146,7 @@ def test_a_forged_form_without_an_id_is_refused() -> None:
         read_decision_form({"private_metadata": "../etc"}, REASON)
 
 
-def test_a_late_click_is_told_who_decided_and_when() -> None:
+def test_late_action_says_who_decided_and_when() -> None:
     error = InvalidStateTransition(
         "REQUEST#1", "approved", "denied", decided_by=SECOND_APPROVER, decided_at=A_MOMENT - timedelta(minutes=2)
     )
@@ -167,7 +167,7 @@ def test_a_late_click_is_told_who_decided_and_when() -> None:
         BrokenChain("x"),
     ],
 )
-def test_every_refusal_says_that_nothing_was_changed_and_mentions_nobody(error: CountersignError) -> None:
+def test_refusal_says_that_nothing_changed_and_mentions_nobody(error: CountersignError) -> None:
     message = explain(error, A_MOMENT)
 
     assert "Nothing was changed." in message.text
@@ -175,7 +175,7 @@ def test_every_refusal_says_that_nothing_was_changed_and_mentions_nobody(error: 
     check_message_blocks(list(message.blocks))
 
 
-def test_an_unknown_outcome_is_never_told_as_a_failure() -> None:
+def test_unknown_outcome_is_never_reported_as_a_failure() -> None:
     text = explain(StoreUnavailable("down", is_outcome_unknown=True), A_MOMENT).text
 
     assert "not known" in text
@@ -190,11 +190,11 @@ def test_an_unknown_outcome_is_never_told_as_a_failure() -> None:
         (StoreMisconfigured("no table", "make it"), "tell the people who run Countersign"),
     ],
 )
-def test_a_failing_store_is_told_with_what_helps(error: CountersignError, advice: str) -> None:
+def test_failing_store_is_reported_with_what_helps(error: CountersignError, advice: str) -> None:
     assert advice in explain(error, A_MOMENT).text
 
 
-def test_answers_say_what_a_press_has_done() -> None:
+def test_replies_say_what_an_action_has_done() -> None:
     assert "2 more are needed" in voted(pending(3).approve(APPROVER, A_MOMENT)).text
     assert voted(pending(1).approve(APPROVER, A_MOMENT)).text.startswith("Approved.")
     assert "It needs one approval" in submitted(pending()).text

@@ -57,7 +57,7 @@ def test_a_single_profile_is_chosen_already() -> None:
     assert request_form([an_offer()])["blocks"][0]["element"]["initial_option"]["value"] == "prod"
 
 
-def test_what_was_filled_in_is_read_back() -> None:
+def test_filled_form_is_read_back() -> None:
     assert read_request_form(answers("prod", "1h30m", "Deploy")) == RequestDraft("prod", 1.5 * HOUR, "Deploy")
 
 
@@ -65,7 +65,7 @@ def test_what_was_filled_in_is_read_back() -> None:
     ("values", "field"),
     [(answers(None, "1h", "x"), "profile"), (answers("prod", None, "x"), "duration"), ({}, "profile")],
 )
-def test_what_is_missing_is_told_by_its_field(values: dict[str, object], field: str) -> None:
+def test_missing_value_is_reported_by_its_field(values: dict[str, object], field: str) -> None:
     with pytest.raises(InvalidInput) as mistake:
         read_request_form(values)
 
@@ -73,14 +73,14 @@ def test_what_is_missing_is_told_by_its_field(values: dict[str, object], field: 
     assert field in FIELDS
 
 
-def test_what_people_typed_is_plain_text_of_at_most_what_slack_takes() -> None:
+def test_typed_text_is_plain_and_as_long_as_slack_takes_at_most() -> None:
     block = user_text("<!channel> *bold* " + "z" * 5000)
 
     assert block["text"]["type"] == "plain_text"
     assert len(block["text"]["text"]) == MAX_SECTION_TEXT
 
 
-def test_our_own_words_cannot_carry_a_mention_out_of_a_name() -> None:
+def test_name_cannot_carry_a_mention_into_our_own_text() -> None:
     assert escape("<!channel> & co") == "&lt;!channel&gt; &amp; co"
     assert mrkdwn("x" * 4000)["text"]["text"].endswith("…")
 
@@ -89,7 +89,7 @@ def test_our_own_words_cannot_carry_a_mention_out_of_a_name() -> None:
     ("decider", "text"),
     [("U0AB12CD3", "<@U0AB12CD3>"), (by_policy("prod"), "the policy (rule `prod`)"), (CLOCK, "the clock")],
 )
-def test_whoever_decided_is_named(decider: str, text: str) -> None:
+def test_decider_is_named(decider: str, text: str) -> None:
     assert mention(decider) == text
 
 
@@ -103,11 +103,11 @@ def test_whoever_decided_is_named(decider: str, text: str) -> None:
         (timedelta(seconds=-5), "just now"),
     ],
 )
-def test_ages_are_told_in_the_largest_unit(step: timedelta, text: str) -> None:
+def test_ages_are_given_in_the_largest_unit(step: timedelta, text: str) -> None:
     assert relative_time(A_MOMENT, A_MOMENT + step) == text
 
 
-def test_a_moment_is_shown_in_the_readers_zone_with_utc_to_fall_back_on() -> None:
+def test_moment_is_shown_in_the_readers_zone_with_a_utc_fallback() -> None:
     assert moment(A_MOMENT) == "<!date^1768449225^{date_short_pretty} at {time}|2026-01-15 03:53 UTC>"
 
 

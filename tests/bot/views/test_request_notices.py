@@ -68,7 +68,7 @@ MESSAGES: dict[str, Callable[[], Message]] = {
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_slack_takes_it_at_the_longest_inputs_and_nobody_is_mentioned_by_what_was_typed(name: str) -> None:
+def test_notice_at_the_longest_inputs_is_valid_without_mentions(name: str) -> None:
     message = MESSAGES[name]()
     blocks = list(message.blocks)
     check_message_blocks(blocks)
@@ -80,7 +80,7 @@ def test_slack_takes_it_at_the_longest_inputs_and_nobody_is_mentioned_by_what_wa
     assert not any("<!channel>" in part["text"] for part in formatted)
 
 
-def test_a_handful_is_mentioned_user_groups_first_and_the_others_are_counted() -> None:
+def test_handful_is_mentioned_groups_first_and_others_counted() -> None:
     deciders = [*(user(f"U0{number}X") for number in range(9)), group("S0SRE"), email("ann@example.com")]
     said = mention_deciders(deciders, leave_out={REQUESTER})
     assert said == "<!subteam^S0SRE>, <@U00X>, <@U01X>, <@U02X>, <@U03X> and 6 more"
@@ -92,24 +92,24 @@ def test_an_address_is_counted_and_not_shown() -> None:
     assert mention_deciders([email("ann@example.com")], leave_out=()) == ""
 
 
-def test_who_cannot_decide_is_not_called() -> None:
+def test_person_who_cannot_decide_is_not_mentioned() -> None:
     assert mention_deciders([user(REQUESTER), user(APPROVER)], leave_out={REQUESTER}) == f"<@{APPROVER}>"
     assert mention_deciders([user(REQUESTER)], leave_out={REQUESTER}) == ""
 
 
-def test_the_card_calls_nobody_once_it_is_decided() -> None:
+def test_decided_card_mentions_nobody() -> None:
     decided = request_card(asked().deny(APPROVER, A_MOMENT, "not today"), A_MOMENT, "<!subteam^S0SRE>")
     assert "S0SRE" not in str(decided.blocks)
     assert "S0SRE" in str(request_card(asked(), A_MOMENT, "<!subteam^S0SRE>").blocks)
 
 
-def test_each_comment_on_the_card_stands_beside_who_made_it() -> None:
+def test_card_comment_is_shown_beside_its_author() -> None:
     request = a_request(required_approvals=2).approve(APPROVER, A_MOMENT, "seen the change")
     (comment,) = (block for block in request_card(request, A_MOMENT).blocks if "seen the change" in str(block))
     assert [part["text"] for part in comment["elements"]] == [f"<@{APPROVER}>", "seen the change"]
 
 
-def test_without_anybody_to_name_a_reminder_is_a_sentence_all_the_same() -> None:
+def test_reminder_without_anybody_to_name_is_still_a_sentence() -> None:
     assert still_waiting(asked(), "").text.startswith("This request still needs one approval by")
 
 

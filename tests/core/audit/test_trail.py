@@ -43,7 +43,7 @@ KEYRINGS: Final = {"keyed": AuditKeyring.from_text(NEW), "unkeyed": AuditKeyring
 
 
 @pytest.mark.parametrize("keyring", KEYRINGS.values(), ids=KEYRINGS)
-def test_a_sealed_entry_is_genuine_and_stays_so_when_it_is_stored_and_read(keyring: AuditKeyring) -> None:
+def test_sealed_entry_stays_genuine_when_stored_and_read(keyring: AuditKeyring) -> None:
     entry = sealed(keyring)
     assert keyring.is_genuine(entry)
     read = AuditEntry.from_item(json.loads(json.dumps(entry.to_item())))
@@ -91,7 +91,7 @@ def test_an_entry_that_lost_a_field_is_not_genuine(field: str) -> None:
     assert not keyring.is_genuine(AuditEntry.from_item(item))
 
 
-def test_the_digest_is_an_hmac_that_anybody_with_the_key_can_compute() -> None:
+def test_digest_is_an_hmac_that_anybody_with_the_key_can_compute() -> None:
     entry = sealed(KEYRINGS["keyed"])
     content = {name: value for name, value in entry.to_item().items() if name != "digest"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
@@ -109,7 +109,7 @@ def test_a_forger_without_the_key_cannot_reseal() -> None:
 # Keys
 
 
-def test_a_replaced_key_still_verifies_what_it_sealed_and_the_new_one_seals() -> None:
+def test_replaced_key_still_verifies_and_the_new_one_seals() -> None:
     before, during = AuditKeyring.from_text(OLD), AuditKeyring.from_text(f"{NEW}, {OLD}")
     after = AuditKeyring.from_text(NEW)
     old, new = sealed(before), sealed(during)
@@ -122,7 +122,7 @@ def test_a_replaced_key_still_verifies_what_it_sealed_and_the_new_one_seals() ->
     assert not before.is_genuine(new)
 
 
-def test_an_empty_ring_says_that_it_is_not_keyed_and_knows_only_itself() -> None:
+def test_empty_ring_says_it_has_no_key_and_knows_only_itself() -> None:
     empty = AuditKeyring()
     assert not empty.is_keyed
     assert KEYRINGS["keyed"].is_keyed
@@ -139,13 +139,13 @@ def test_a_short_key_is_refused_without_being_shown(text: str) -> None:
     assert not [part for part in ("short", NEW, "xxx") if part in str(refusal.value)]
 
 
-def test_a_key_of_bytes_that_are_no_text_is_used_as_the_bytes_it_is() -> None:
+def test_key_of_bytes_that_are_no_text_is_used_as_it_is() -> None:
     as_read_from_an_environment = (b"\xff" * 32).decode(errors="surrogateescape")
     ring = AuditKeyring.from_text(as_read_from_an_environment)
     assert ring.key_id == AuditKeyring(keys=(SecretBytes(b"\xff" * 32),)).key_id
 
 
-def test_a_key_is_never_shown_nor_can_it_be_guessed_from_its_name() -> None:
+def test_key_is_never_shown_nor_guessable_from_its_name() -> None:
     ring = AuditKeyring.from_text(f"{NEW},{OLD}")
     shown = [repr(ring), str(ring), str(ring.model_dump()), ring.model_dump_json(), repr(ring.keys), repr(vars(ring))]
     assert not [text for text in shown if NEW in text or OLD in text]
@@ -166,7 +166,7 @@ json_values = st.recursive(
 
 
 @given(value=json_values)
-def test_canonical_json_is_one_ascii_line_that_reads_back_and_is_written_the_same_again(value: JsonValue) -> None:
+def test_canonical_json_is_one_ascii_line_and_reads_back(value: JsonValue) -> None:
     written = canonical_json(value)
     assert written.isascii()
     assert b"\n" not in written
@@ -180,7 +180,7 @@ def test_canonical_json_does_not_depend_on_the_order_of_keys() -> None:
 
 
 @given(details=st.dictionaries(st.text(max_size=9), json_values, max_size=4))
-def test_whatever_the_details_say_the_entry_stays_genuine_through_its_stored_form(
+def test_entry_with_any_details_stays_genuine_in_its_stored_form(
     details: dict[str, JsonValue],
 ) -> None:
     keyring = KEYRINGS["keyed"]
@@ -196,7 +196,7 @@ def test_the_stored_form_leaves_out_what_is_empty() -> None:
     assert set(entry.to_item()) == {"id", "event", "actor", "outcome", "chain", "seq", "at", "key_id", "digest"}
 
 
-def test_every_change_must_be_told_and_of_what_was_refused_only_a_break_glass() -> None:
+def test_changes_are_notified_and_of_refusals_only_break_glass() -> None:
     def is_told(draft: EntryDraft) -> bool:
         return seal(draft, AuditKeyring(), chain=CHAIN, seq=1, previous="", at=A_MOMENT).must_be_delivered
 
@@ -216,7 +216,7 @@ def test_every_change_must_be_told_and_of_what_was_refused_only_a_break_glass() 
         ("mood", "good", "mood"),
     ],
 )
-def test_an_entry_that_cannot_be_read_is_named_with_its_fault_on_one_line(name: str, value: object, fault: str) -> None:
+def test_unreadable_entry_is_named_with_its_fault_on_one_line(name: str, value: object, fault: str) -> None:
     with pytest.raises(MalformedRecord, match=fault) as error:
         AuditEntry.from_item({**sealed(AuditKeyring()).to_item(), name: value})
     assert error.value.record.startswith(f"audit entry {CHAIN}/")

@@ -216,7 +216,7 @@ def _insert(office: Office, entry: AuditEntry) -> None:
     )
 
 
-def test_a_last_entry_that_was_replaced_by_another_genuine_one_is_found(office: Office) -> None:
+def test_last_entry_replaced_by_another_genuine_one_is_found(office: Office) -> None:
     request = office.a_history()
     _replace(office, office.stores.audit.get_chain(request.chain)[-1])
     assert office.kinds(request.chain) == [FindingKind.EDITED]
@@ -237,7 +237,7 @@ def _replace(office: Office, entry: AuditEntry) -> None:
     _insert(office, other)
 
 
-def test_an_entry_in_the_middle_that_was_replaced_by_another_genuine_one_is_found(office: Office) -> None:
+def test_middle_entry_replaced_by_another_genuine_one_is_found(office: Office) -> None:
     request = office.a_history()
     middle = office.stores.audit.get_chain(request.chain)[1]
     _replace(office, middle)
@@ -255,7 +255,7 @@ def test_an_entry_in_the_middle_that_was_replaced_by_another_genuine_one_is_foun
         {"approver_comment": "forged"},
     ],
 )
-def test_a_record_that_was_changed_behind_the_bot_s_back_is_found(office: Office, change: dict[str, object]) -> None:
+def test_record_that_was_changed_behind_the_bots_back_is_found(office: Office, change: dict[str, object]) -> None:
     request = office.a_history()
     office.edit("requests", "id", request.id, change)
     assert office.kinds(request.chain) == [FindingKind.RECORD_CHANGED]
@@ -304,7 +304,7 @@ def test_a_record_that_was_restored_to_an_earlier_state_is_found(office: Office)
     assert office.kinds(made.chain) == [FindingKind.APPENDED]
 
 
-def test_a_deletion_by_the_bot_is_no_finding_and_a_record_that_came_back_is_one(office: Office) -> None:
+def test_deletion_by_the_bot_is_no_finding_but_a_return_is_one(office: Office) -> None:
     request = office.a_history()
     body = json.dumps(office.read_body("requests", "id", request.id))
     office.stores.requests.delete(request, a_clock_draft(AuditAction.RECORD_DELETED, outcome="deleted"))
@@ -379,9 +379,7 @@ def test_edited_and_appended_refusals_are_found(office: Office) -> None:
 
 
 @pytest.mark.parametrize("body", ["not json", "[]", "{}", '{"seq": 1}'])
-def test_an_entry_that_cannot_be_read_is_a_finding_and_the_others_are_verified_all_the_same(
-    office: Office, body: str
-) -> None:
+def test_unreadable_entry_is_a_finding_and_others_are_verified(office: Office, body: str) -> None:
     request, other = office.a_history(), office.a_history()
     office.tamper("UPDATE audit SET body = ? WHERE chain = ? AND seq = 2", body, request.chain)
     office.edit("requests", "id", other.id, {"justification": "Something else entirely"})
@@ -442,7 +440,7 @@ def test_a_vote_between_the_readings_is_no_finding(office: Office) -> None:
     assert [record.status for record in records] == ["pending", "pending", "cancelled"]
 
 
-def test_records_that_come_and_go_during_the_verification_are_no_findings(office: Office) -> None:
+def test_records_that_come_and_go_meanwhile_are_no_findings(office: Office) -> None:
     request = office.a_history()
     work: list[Callable[[], object]] = [
         lambda: office.stores.requests.delete(request, a_clock_draft(AuditAction.RECORD_DELETED, outcome="deleted")),
@@ -457,7 +455,7 @@ def test_records_that_come_and_go_during_the_verification_are_no_findings(office
 # One chain by itself
 
 
-def test_a_chain_whose_head_nobody_has_is_checked_as_far_as_it_goes(office: Office) -> None:
+def test_chain_without_a_known_head_is_checked_as_far_as_it_goes(office: Office) -> None:
     request = office.a_history()
     entries = office.stores.audit.get_chain(request.chain)
     assert list(verify_entries(request.chain, entries, None, office.keyring)) == []
@@ -472,9 +470,7 @@ def test_a_chain_whose_head_nobody_has_is_checked_as_far_as_it_goes(office: Offi
     ]
 
 
-def test_a_new_key_verifies_together_with_the_old_one_and_alone_names_the_missing_one(
-    tmp_path: Path, clock: FrozenClock
-) -> None:
+def test_new_key_verifies_with_the_old_one_and_alone_names_it(tmp_path: Path, clock: FrozenClock) -> None:
     old = Office(tmp_path / "countersign.db", KEYED, clock)
     record: Record = old.stores.requests.create(a_request(), a_draft())
     old.stores.close()

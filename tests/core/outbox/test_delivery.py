@@ -34,11 +34,11 @@ def _cancelled(stores: Stores, clock: FrozenClock) -> Request:
     return stored
 
 
-def test_nothing_committed_nothing_told(stores: Stores, clock: FrozenClock) -> None:
+def test_outbox_delivers_nothing_when_nothing_was_committed(stores: Stores, clock: FrozenClock) -> None:
     assert deliver_due(stores.outbox, [RecordingSink("slack")], clock) == DeliveryCounts()
 
 
-def test_every_sink_is_told_of_every_entry_once_in_the_order_of_the_record(stores: Stores, clock: FrozenClock) -> None:
+def test_every_sink_gets_every_entry_once_in_the_records_order(stores: Stores, clock: FrozenClock) -> None:
     first, second = _cancelled(stores, clock), _cancelled(stores, clock)
     sinks = [RecordingSink("slack"), RecordingSink("sns")]
     assert deliver_due(stores.outbox, sinks, clock) == DeliveryCounts(delivered=4)
@@ -48,12 +48,12 @@ def test_every_sink_is_told_of_every_entry_once_in_the_order_of_the_record(store
             assert [seq for chain, seq in sink.told if chain == request.chain] == [1, 2]
 
 
-def test_without_a_sink_everything_counts_as_told(stores: Stores, clock: FrozenClock) -> None:
+def test_entries_without_a_sink_count_as_delivered(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     assert deliver_due(stores.outbox, [], clock) == DeliveryCounts(delivered=1)
 
 
-def test_a_failure_holds_up_its_own_record_only(stores: Stores, clock: FrozenClock) -> None:
+def test_failure_delays_its_own_record_only(stores: Stores, clock: FrozenClock) -> None:
     stuck, other = _cancelled(stores, clock), _cancelled(stores, clock)
     sink = RecordingSink("slack", a_failure())
     assert deliver_due(stores.outbox, [sink], clock, threads=1) == DeliveryCounts(delivered=2, postponed=1)
@@ -82,7 +82,7 @@ def test_each_failure_doubles_the_pause_up_to_the_longest(stores: Stores, clock:
     assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=1)
 
 
-def test_a_receiver_that_names_its_time_is_asked_no_earlier(stores: Stores, clock: FrozenClock) -> None:
+def test_receiver_that_names_its_time_is_tried_no_earlier(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     sinks = [
         RecordingSink("slack", a_failure(retry_after=3 * HOUR)),
@@ -100,7 +100,7 @@ def test_a_short_retry_after_does_not_shorten_the_pause(stores: Stores, clock: F
     assert waiting.due_at == clock.now() + FIRST_PAUSE
 
 
-def test_who_was_told_is_not_told_again_while_another_fails(stores: Stores, clock: FrozenClock) -> None:
+def test_sink_that_has_it_gets_it_once_while_another_fails(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     slack, sns, webhook = (
         RecordingSink("slack"),
@@ -136,7 +136,7 @@ def test_a_sinks_bug_stops_neither_the_others_nor_the_round(
     assert "the sink buggy failed" in caplog.text
 
 
-def test_what_cannot_be_told_is_parked_and_the_record_goes_on(stores: Stores, clock: FrozenClock) -> None:
+def test_undeliverable_entry_is_parked_and_the_record_goes_on(stores: Stores, clock: FrozenClock) -> None:
     request = _cancelled(stores, clock)
     sink = RecordingSink("slack", a_final_failure())
     assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=1, parked=1)
@@ -146,7 +146,7 @@ def test_what_cannot_be_told_is_parked_and_the_record_goes_on(stores: Stores, cl
     assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts()
 
 
-def test_while_one_sink_may_still_take_it_nothing_is_parked(stores: Stores, clock: FrozenClock) -> None:
+def test_entry_is_not_parked_while_one_sink_may_take_it(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     gone, slow = RecordingSink("gone", a_final_failure(), a_final_failure()), RecordingSink("slow", a_failure())
     assert deliver_due(stores.outbox, [gone, slow], clock) == DeliveryCounts(postponed=1)
@@ -157,7 +157,7 @@ def test_while_one_sink_may_still_take_it_nothing_is_parked(stores: Stores, cloc
     assert parked.delivered_to == ("slow",)
 
 
-def test_after_many_failures_it_is_parked_for_somebody_to_look_at(stores: Stores, clock: FrozenClock) -> None:
+def test_entry_that_failed_often_is_parked_for_an_operator(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     sink = RecordingSink("slack", *[a_failure() for _ in range(MAX_ATTEMPTS + 5)])
     rounds: list[DeliveryCounts] = []
@@ -169,7 +169,7 @@ def test_after_many_failures_it_is_parked_for_somebody_to_look_at(stores: Stores
     assert len(sink.asked) == MAX_ATTEMPTS + 1
 
 
-def test_a_process_that_died_while_telling_delays_and_does_not_lose(stores: Stores, clock: FrozenClock) -> None:
+def test_process_that_died_while_delivering_loses_nothing(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     (due,) = stores.outbox.iterate_due(clock.now())
     assert stores.outbox.lease(due, "it died", clock.now(), clock.now() + LEASE) is not None
@@ -179,9 +179,7 @@ def test_a_process_that_died_while_telling_delays_and_does_not_lose(stores: Stor
     assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=1)
 
 
-def test_a_sink_that_outlasts_its_lease_does_not_undo_what_the_next_holder_did(
-    stores: Stores, clock: FrozenClock
-) -> None:
+def test_sink_that_outlasts_its_lease_undoes_nothing_of_the_next(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     quick = RecordingSink("slack")
 
@@ -198,7 +196,7 @@ def test_a_sink_that_outlasts_its_lease_does_not_undo_what_the_next_holder_did(
     assert list(stores.outbox.iterate_due(clock.now() + HOUR)) == []
 
 
-def test_what_is_committed_during_a_round_is_told_in_the_next(stores: Stores, clock: FrozenClock) -> None:
+def test_entry_committed_during_a_round_is_delivered_in_the_next(stores: Stores, clock: FrozenClock) -> None:
     request = _submit(stores, clock)
 
     class _Approving(RecordingSink):

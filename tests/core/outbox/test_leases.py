@@ -45,7 +45,7 @@ def test_the_lease_is_renewed_before_a_sink_could_outlast_it(stores: Stores, clo
     assert other.asked == []
 
 
-def test_whoever_lost_the_lease_begins_with_no_other_sink(stores: Stores, clock: FrozenClock) -> None:
+def test_holder_that_lost_the_lease_begins_with_no_other_sink(stores: Stores, clock: FrozenClock) -> None:
     submit(stores, clock)
     theirs = [RecordingSink("first"), RecordingSink("second")]
 
@@ -60,9 +60,7 @@ def test_whoever_lost_the_lease_begins_with_no_other_sink(stores: Stores, clock:
     assert ours[1].asked == []
 
 
-def test_what_was_told_but_not_written_down_is_told_again_with_the_same_id(
-    tmp_path: Path, stores: Stores, clock: FrozenClock
-) -> None:
+def test_unrecorded_delivery_is_repeated_with_the_same_id(tmp_path: Path, stores: Stores, clock: FrozenClock) -> None:
     submit(stores, clock)
     dying = SqliteStores(str(tmp_path / "countersign.db"), StoreSettings(clock=clock))
 
@@ -80,7 +78,7 @@ def test_what_was_told_but_not_written_down_is_told_again_with_the_same_id(
     assert next_one.asked == last.asked
 
 
-def test_a_store_that_fails_in_a_thread_is_told_of_once_and_the_outbox_works_on(
+def test_store_failure_in_a_thread_is_logged_once_and_passes(
     tmp_path: Path, stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox
 ) -> None:
     for _ in range(20):
@@ -123,7 +121,7 @@ def test_a_store_that_fails_in_a_thread_is_told_of_once_and_the_outbox_works_on(
     assert outbox.deliver_due() == DeliveryCounts(delivered=20)
 
 
-def test_finishing_waits_for_what_is_being_told_and_leaves_the_rest_due(stores: Stores, clock: FrozenClock) -> None:
+def test_finishing_waits_for_running_deliveries_only(stores: Stores, clock: FrozenClock) -> None:
     for _ in range(2 * THREADS):
         submit(stores, clock)
     sink = StalledSink("slack")

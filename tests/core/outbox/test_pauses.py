@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SECOND = timedelta(seconds=1)
 
 
-def test_a_channel_that_asks_for_a_pause_is_left_alone_until_then_and_the_others_go_on(
+def test_channel_that_asks_for_a_pause_gets_it_and_others_go_on(
     stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox
 ) -> None:
     for _ in range(20):
@@ -43,7 +43,7 @@ def test_a_channel_that_asks_for_a_pause_is_left_alone_until_then_and_the_others
     assert outbox.deliver_due().delivered == 20
 
 
-def test_a_list_longer_than_what_fits_in_hand_ends_while_its_channel_pauses(
+def test_list_longer_than_the_queue_ends_in_a_channels_pause(
     stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.outbox.outbox.MAX_IN_HAND_PER_PROFILE", 2)
@@ -54,7 +54,7 @@ def test_a_list_longer_than_what_fits_in_hand_ends_while_its_channel_pauses(
     assert (delivered.delivered, 1 <= delivered.postponed <= THREADS // 2) == (0, True)
 
 
-def test_a_pause_costs_the_store_nothing_for_those_that_were_not_asked(
+def test_pause_costs_the_store_nothing_for_entries_not_tried(
     stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox
 ) -> None:
     class _Busy(StalledSink):
@@ -76,9 +76,7 @@ def test_a_pause_costs_the_store_nothing_for_those_that_were_not_asked(
     assert len(untouched) == 20 - THREADS // 2
 
 
-def test_after_a_pause_one_thread_finds_out_whether_it_was_long_enough(
-    stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox
-) -> None:
+def test_pause_that_ended_is_probed_by_one_thread(stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox) -> None:
     class _Paused(StalledSink):
         """Asks for a pause once, and then answers nobody."""
 
@@ -123,7 +121,7 @@ def test_a_pause_of_one_sink_is_none_of_the_others(stores: Stores, clock: Frozen
     assert len(webhook.asked) == 6
 
 
-def test_a_long_pause_is_about_one_entry_and_holds_no_other_one_up(
+def test_long_pause_is_about_one_entry_and_delays_no_other(
     stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox
 ) -> None:
     stuck, other = submit(stores, clock), submit(stores, clock)

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 SECOND = timedelta(seconds=1)
 
 
-def test_a_sink_that_is_down_does_not_keep_the_others_from_hearing_the_rest_of_the_story(
-    stores: Stores, clock: FrozenClock
-) -> None:
+def test_sink_that_is_down_keeps_no_later_entry_from_others(stores: Stores, clock: FrozenClock) -> None:
     request = submit_with_votes(stores, clock)
     slack, webhook = RecordingSink("slack"), PickySink("webhook", lambda _: a_failure())
     for _ in range(3):
@@ -55,7 +53,7 @@ def test_nothing_is_parked_while_a_sink_waits_for_its_turn(stores: Stores, clock
     assert slack.seqs(request.chain) == [1, 2, 3]
 
 
-def test_once_an_entry_is_parked_its_sink_is_asked_about_the_next_one(stores: Stores, clock: FrozenClock) -> None:
+def test_sink_of_a_parked_entry_is_asked_about_the_next_one(stores: Stores, clock: FrozenClock) -> None:
     request = submit_with_votes(stores, clock)
     slack = RecordingSink("slack")
     webhook = PickySink("webhook", lambda entry: a_final_failure() if entry.seq == 1 else None)
@@ -63,9 +61,7 @@ def test_once_an_entry_is_parked_its_sink_is_asked_about_the_next_one(stores: St
     assert (slack.seqs(request.chain), webhook.seqs(request.chain)) == ([1, 2, 3], [2, 3])
 
 
-def test_a_sink_that_is_added_later_is_told_of_what_is_not_told_yet_and_of_nothing_older(
-    stores: Stores, clock: FrozenClock
-) -> None:
+def test_sink_added_later_gets_what_is_undelivered_only(stores: Stores, clock: FrozenClock) -> None:
     told = submit(stores, clock)
     slack, added = RecordingSink("slack"), RecordingSink("webhook")
     deliver_due(stores.outbox, [slack], clock)
@@ -77,7 +73,7 @@ def test_a_sink_that_is_added_later_is_told_of_what_is_not_told_yet_and_of_nothi
     assert (added.seqs(told.chain), added.seqs(waiting.chain)) == ([], [1, 2, 3])
 
 
-def test_nobody_waits_for_a_sink_that_was_removed(stores: Stores, clock: FrozenClock) -> None:
+def test_removed_sink_is_not_waited_for(stores: Stores, clock: FrozenClock) -> None:
     submit(stores, clock)
     slack = RecordingSink("slack")
     deliver_due(stores.outbox, [slack, PickySink("webhook", lambda _: a_failure())], clock)
@@ -86,9 +82,7 @@ def test_nobody_waits_for_a_sink_that_was_removed(stores: Stores, clock: FrozenC
     assert len(slack.asked) == 1
 
 
-def test_a_parked_entry_that_is_taken_up_again_is_told_to_whoever_has_not_got_it(
-    stores: Stores, clock: FrozenClock
-) -> None:
+def test_retried_entry_goes_to_the_sinks_that_have_not_got_it(stores: Stores, clock: FrozenClock) -> None:
     request = submit(stores, clock)
     slack, webhook = RecordingSink("slack"), RecordingSink("webhook", a_final_failure())
     assert deliver_due(stores.outbox, [slack, webhook], clock) == DeliveryCounts(parked=1)

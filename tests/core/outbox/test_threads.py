@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SECOND = timedelta(seconds=1)
 
 
-def test_a_channel_that_does_not_answer_keeps_no_other_profile_waiting(
+def test_channel_that_does_not_answer_delays_no_other_profile(
     stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox
 ) -> None:
     for _ in range(2 * THREADS):
@@ -34,7 +34,7 @@ def test_a_channel_that_does_not_answer_keeps_no_other_profile_waiting(
     sink.wait_for(lambda: len(sink.told) == 2 * THREADS + 3)
 
 
-def test_never_are_more_told_at_once_than_there_are_threads(
+def test_deliveries_at_once_are_no_more_than_the_threads(
     stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox
 ) -> None:
     for number in range(3 * THREADS):
@@ -47,7 +47,7 @@ def test_never_are_more_told_at_once_than_there_are_threads(
     assert sink.max_waiting == THREADS
 
 
-def test_each_record_is_told_in_its_order_however_many_there_are(stores: Stores, clock: FrozenClock) -> None:
+def test_each_record_is_delivered_in_order_however_many(stores: Stores, clock: FrozenClock) -> None:
     requests = [submit_with_votes(stores, clock) for _ in range(20)]
     sinks = [RecordingSink("slack"), RecordingSink("webhook")]
     assert deliver_due(stores.outbox, sinks, clock) == DeliveryCounts(delivered=60)
@@ -55,9 +55,7 @@ def test_each_record_is_told_in_its_order_however_many_there_are(stores: Stores,
         assert [sink.seqs(request.chain) for request in requests] == [[1, 2, 3]] * 20
 
 
-def test_what_is_already_in_hand_is_not_taken_again(
-    stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox
-) -> None:
+def test_entry_in_hand_is_not_taken_again(stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox) -> None:
     requests = [submit_with_votes(stores, clock) for _ in range(THREADS)]
     sink = StalledSink("slack")
     outbox = open_outbox(sink)
@@ -69,7 +67,7 @@ def test_what_is_already_in_hand_is_not_taken_again(
     assert [sink.seqs(request.chain) for request in requests] == [[1, 2, 3]] * THREADS
 
 
-def test_a_list_longer_than_what_fits_in_hand_is_told_whole(
+def test_list_longer_than_the_queue_is_delivered_whole(
     stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.outbox.outbox.MAX_IN_HAND_PER_PROFILE", 2)

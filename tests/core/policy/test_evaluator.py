@@ -49,7 +49,7 @@ def judge_vote(
 
 
 class TestRequests:
-    def test_what_no_rule_covers_is_refused_and_says_so(self) -> None:
+    def test_profile_that_no_rule_covers_is_refused_in_words(self) -> None:
         decision = policy().judge_request(actor(ALICE), "prod", HOUR, NOW)
         assert not decision.is_allowed
         assert decision.rule is None
@@ -79,14 +79,14 @@ class TestRequests:
     def test_a_request_waits_a_day_unless_the_rule_says_otherwise(self) -> None:
         assert policy(rule()).judge_request(actor(ALICE), "prod", HOUR, NOW).decide_within == timedelta(hours=24)
 
-    def test_the_first_rule_that_covers_profile_and_requester_decides(self) -> None:
+    def test_first_rule_that_covers_profile_and_requester_decides(self) -> None:
         judged = policy(
             rule(name="strict", requesters=["S0ENG"], max_duration="1h", required_approvals=2), rule(name="lax")
         )
         assert judged.judge_request(actor(ALICE, "S0ENG"), "prod", HOUR, NOW).rule == "strict"
         assert judged.judge_request(actor(ALICE), "prod", HOUR, NOW).rule == "lax"
 
-    def test_a_wish_that_the_first_rule_refuses_is_not_handed_on_to_a_more_generous_one(self) -> None:
+    def test_request_the_first_rule_refuses_is_not_passed_on(self) -> None:
         judged = policy(rule(name="strict", requesters=["S0ENG"], max_duration="1h"), rule(name="lax"))
         decision = judged.judge_request(actor(ALICE, "S0ENG"), "prod", 2 * HOUR, NOW)
         assert (decision.is_allowed, decision.rule) == (False, "strict")
@@ -112,7 +112,7 @@ class TestRequests:
             policy(rule()).judge_request(actor(ALICE), "prdo", HOUR, NOW)
         assert caught.value.field == "profile"
 
-    def test_an_unknown_profile_that_is_near_nothing_is_refused_with_what_there_is(self) -> None:
+    def test_unknown_profile_near_nothing_gets_the_list_of_profiles(self) -> None:
         with pytest.raises(InvalidInput) as caught:
             policy(rule()).profile("x")
         assert caught.value.fix == "Known here: prod."
@@ -124,7 +124,7 @@ class TestRequests:
         covered = [name for name in names if judged.judge_request(actor(ALICE), name, HOUR, NOW).is_allowed]
         assert covered == ["prod-a"]
 
-    def test_a_rule_that_cannot_be_judged_refuses_and_does_not_hand_the_wish_on(self) -> None:
+    def test_rule_that_cannot_be_judged_refuses_the_request(self) -> None:
         judged = policy(rule(name="strict", requesters=["S0ENG"], max_duration="1h"), rule(name="lax"))
         broken = Actor.model_construct(id=ALICE, user_groups=None)  # type: ignore[arg-type]
         decision = judged.judge_request(broken, "prod", HOUR, NOW)
@@ -141,10 +141,10 @@ class TestAutoApproval:
     ) -> Decision | None:
         return policy(rule(auto_approve=automatic)).judge_request(who, "prod", duration, now).auto_approval
 
-    def test_there_is_none_without_a_word_about_it(self) -> None:
+    def test_automatic_approval_needs_a_line_in_the_rule(self) -> None:
         assert policy(rule()).judge_request(actor(ALICE), "prod", HOUR, NOW).auto_approval is None
 
-    def test_it_needs_all_that_the_rule_lists(self) -> None:
+    def test_automatic_approval_needs_all_that_the_rule_lists(self) -> None:
         automatic: JsonValue = {"requesters": [ALICE], "max_duration": "1h", "time": self.WINDOW}
         allowed = self.judge(automatic, actor(ALICE))
         assert allowed is not None
@@ -165,7 +165,7 @@ class TestAutoApproval:
         assert not refused.is_allowed
         assert refused.unmet[0].startswith("the time could not be judged (ValueError: a time needs a zone")
 
-    def test_there_is_none_for_a_request_that_is_refused(self) -> None:
+    def test_refused_request_has_no_automatic_approval(self) -> None:
         assert self.judge({"requesters": [ALICE]}, actor(ALICE), 5 * HOUR) is None
 
 
@@ -186,25 +186,25 @@ class TestDeciders:
             "U0MALLORY is not among the approvers of rule main: U0BOB, U0CAROL",
         )
 
-    def test_the_rule_of_the_request_counts_and_not_the_one_that_would_match_now(self) -> None:
+    def test_rule_of_the_request_counts_not_the_one_that_matches_now(self) -> None:
         judged = policy(rule(name="new", requesters=[MALLORY], approvers=[MALLORY]), rule())
         assert judge_vote(judged, BOB).is_allowed
         assert not judge_vote(judged, MALLORY).is_allowed
 
-    def test_a_rule_that_is_gone_lets_nobody_decide_and_says_what_to_do(self) -> None:
+    def test_removed_rule_lets_nobody_decide_and_says_what_to_do(self) -> None:
         decision = judge_vote(policy(rule(name="renamed")), BOB)
         assert (decision.is_allowed, decision.rule) == (False, None)
         assert decision.unmet == (
             "rule main, under which this was asked, is not in the policy any more; cancel the request and ask again",
         )
 
-    def test_a_rule_that_covers_the_profile_no_more_lets_nobody_decide(self) -> None:
+    def test_rule_that_lost_the_profile_lets_nobody_decide(self) -> None:
         judged = policy(rule(profiles=["prod"]), profiles={"prod": CHANNEL, "db": CHANNEL})
         assert judge_vote(judged, BOB, profile="db").unmet == (
             "rule main does not cover db any more; cancel the request and ask again",
         )
 
-    def test_a_profile_that_is_gone_lets_nobody_decide_even_if_a_pattern_would_cover_it(self) -> None:
+    def test_removed_profile_lets_nobody_decide_even_by_a_pattern(self) -> None:
         decision = judge_vote(policy(rule(profiles=["*"])), BOB, profile="db")
         assert decision.unmet == ("the profile db is not in the policy any more; cancel the request and ask again",)
 
@@ -239,7 +239,7 @@ class TestBreakGlass:
         assert (limits.cooldown, limits.max_per_user, limits.max_per_profile) == (timedelta(minutes=30), 3, 10)
         assert (limits.quota_window, limits.escalation_threshold) == (timedelta(hours=24), 2)
 
-    def test_without_a_rule_nobody_breaks_the_glass(self) -> None:
+    def test_break_glass_without_a_rule_is_refused(self) -> None:
         decision = policy(rule()).judge_break_glass(actor(BOB), "prod", ReasonCode.INCIDENT, HOUR, NOW, has_mfa=True)
         assert (decision.is_allowed, decision.rule) == (False, None)
         assert decision.requires_mfa
@@ -247,7 +247,7 @@ class TestBreakGlass:
     def test_a_person_whom_no_rule_names_is_refused(self) -> None:
         assert not self.judge(policy(rule(), break_glass=[glass()]), actor(BOB)).is_allowed
 
-    def test_each_condition_is_told_by_itself(self) -> None:
+    def test_each_condition_is_reported_separately(self) -> None:
         time: JsonValue = {"days": ["sat", "sun"], "timezone": "UTC"}
         judged = policy(rule(), break_glass=[glass(allowed_reason_codes=["security"], time=time, mfa="required")])
         decision = self.judge(judged, reason=ReasonCode.OTHER, duration=3 * HOUR)
@@ -265,7 +265,7 @@ class TestBreakGlass:
             "an MFA code is required and was not verified",
         )
 
-    def test_a_second_factor_opens_a_rule_that_requires_it(self) -> None:
+    def test_mfa_satisfies_a_rule_that_requires_it(self) -> None:
         judged = policy(rule(), break_glass=[glass(mfa="required")])
         assert self.judge(judged, has_mfa=True).is_allowed
         assert not self.judge(judged, has_mfa=False).is_allowed
@@ -279,7 +279,7 @@ class TestCloseAndReview:
     def test_the_invoker_may_close_even_when_the_profile_is_gone(self) -> None:
         assert policy().judge_close(actor(ALICE), profile="gone", invoker=ALICE).is_allowed
 
-    def test_whoever_may_approve_for_the_profile_may_close(self) -> None:
+    def test_approver_for_the_profile_may_close(self) -> None:
         judged = policy(rule(name="one", requesters=[ALICE]), rule(name="two", approvers=[MALLORY]))
         decision = judged.judge_close(actor(MALLORY), profile="prod", invoker=ALICE)
         assert (decision.is_allowed, decision.rule) == (True, "two")
@@ -294,7 +294,7 @@ class TestCloseAndReview:
         judged = policy(rule(), profiles={"prod": CHANNEL, "db": CHANNEL})
         assert not judged.judge_close(actor(BOB), profile="db", invoker=ALICE).is_allowed
 
-    def test_an_approver_may_review_unless_they_broke_the_glass(self) -> None:
+    def test_approver_may_review_unless_they_are_the_invoker(self) -> None:
         judged = policy(rule())
         assert judged.judge_review(actor(BOB), profile="prod", invoker=ALICE).is_allowed
         own = judged.judge_review(actor(BOB), profile="prod", invoker=BOB)
@@ -302,7 +302,7 @@ class TestCloseAndReview:
 
 
 class TestWhatIsOffered:
-    def test_the_form_offers_what_a_rule_lets_this_person_ask_for_in_the_order_of_the_file(self) -> None:
+    def test_form_offers_what_a_rule_allows_in_the_order_of_the_file(self) -> None:
         judged = policy(
             rule(profiles=["a", "c"]),
             rule(name="eng", profiles=["b"], requesters=["S0ENG"]),
@@ -313,12 +313,12 @@ class TestWhatIsOffered:
         assert judged.requestable_profiles(actor(ALICE))[1].description == "An account"
         assert judged.requestable_profiles(actor(ALICE))[1].channel == "C0ACCESS1"
 
-    def test_the_form_for_emergencies_offers_what_a_break_glass_rule_covers(self) -> None:
+    def test_break_glass_form_offers_what_a_break_glass_rule_covers(self) -> None:
         judged = policy(rule(), break_glass=[glass()])
         assert [each.name for each in judged.declarable_profiles(actor(ALICE))] == ["prod"]
         assert judged.declarable_profiles(actor(BOB)) == ()
 
-    def test_who_will_have_to_approve_is_told_as_the_rule_names_them(self) -> None:
+    def test_approvers_are_shown_as_the_rule_names_them(self) -> None:
         judged = policy(rule(approvers=["group:sre", "S0SEC", BOB], requesters=[ALICE]), groups={"sre": [CAROL]})
         assert judged.approvers_for("prod", actor(ALICE)) == ("group:sre", "S0SEC", "U0BOB")
         assert judged.approvers_for("prod", actor(BOB)) == ()
@@ -352,19 +352,19 @@ class TestPeople:
         assert self.may_ask(actor(ALICE, "S0ENG"), "S0ENG")
         assert not self.may_ask(actor(ALICE, "S0OPS"), "S0ENG")
 
-    def test_a_group_of_the_policy_matches_its_people_and_its_user_groups(self) -> None:
+    def test_group_of_the_policy_matches_its_people_and_user_groups(self) -> None:
         groups: JsonValue = {"sre": [ALICE, "S0SRE"]}
         assert self.may_ask(actor(ALICE), "group:sre", groups=groups)
         assert self.may_ask(actor(BOB, "S0SRE"), "group:sre", groups=groups)
         assert not self.may_ask(actor(BOB), "group:sre", groups=groups)
 
-    def test_a_trusted_email_address_matches_as_a_whole_without_regard_to_case(self) -> None:
+    def test_trusted_email_address_matches_whole_in_any_case(self) -> None:
         trust: JsonValue = {"trust_email": True}
         assert self.may_ask(actor(ALICE, email="Alice@Example.COM"), "aLICE@example.com", identity=trust)
         assert not self.may_ask(actor(ALICE, email="alice@example.com.evil.io"), "alice@example.com", identity=trust)
         assert not self.may_ask(actor(ALICE), "alice@example.com", identity=trust)
 
-    def test_an_email_address_matches_nobody_in_a_policy_that_does_not_trust_it(self) -> None:
+    def test_untrusted_email_address_matches_nobody(self) -> None:
         # Such a file is refused; this is the second lock, for a policy that came about in another way.
         trusting = policy(rule(requesters=["a@example.com"]), identity={"trust_email": True})
         wary = Policy(
@@ -382,7 +382,7 @@ class TestDecisions:
     def decision(self, *conditions: Condition, is_allowed: bool) -> Decision:
         return Decision(action="x", is_allowed=is_allowed, rule=None, conditions=conditions, policy_digest="d")
 
-    def test_a_yes_with_an_unmet_condition_or_without_any_cannot_be_made(self) -> None:
+    def test_yes_with_an_unmet_condition_or_with_none_cannot_be_made(self) -> None:
         for conditions in ((), (self.UNMET,), (self.MET, self.UNMET)):
             with pytest.raises(ValidationError):
                 self.decision(*conditions, is_allowed=True)
@@ -400,7 +400,7 @@ class TestDecisions:
     def test_require_passes_a_yes(self) -> None:
         policy(rule()).judge_request(actor(ALICE), "prod", HOUR, NOW).require()
 
-    def test_the_audit_entry_names_the_rule_and_the_digest_and_the_reasons_of_a_no(self) -> None:
+    def test_audit_entry_names_rule_digest_and_reasons_of_a_no(self) -> None:
         judged = policy(rule())
         assert judged.judge_request(actor(ALICE), "prod", HOUR, NOW).to_details() == {
             "rule": "main",
@@ -419,7 +419,7 @@ class TestDecisions:
 # Telling, not judging ------------------------------------------------------------------------------------------------
 
 
-def test_the_user_groups_of_a_policy_are_those_that_it_names_anywhere() -> None:
+def test_user_groups_of_a_policy_are_those_it_names_anywhere() -> None:
     policy = parse_policy(
         b"""\
 version: 1
@@ -439,7 +439,7 @@ break_glass:
     assert policy.user_groups() == {"S0GROUP", "S0ENGINEERS", "S0LEADS", "S0ONCALL", "S0BREAKERS", "S0UNUSED"}
 
 
-def test_the_deciders_of_a_rule_are_told_without_the_names_of_groups() -> None:
+def test_approvers_of_a_rule_are_named_without_group_names() -> None:
     policy = parse_policy(
         b"""\
 version: 1

@@ -89,7 +89,7 @@ def test_a_change_of_the_same_size_is_seen_by_its_time(path: Path, file: PolicyF
     assert rule_of(file) == "niam"
 
 
-def test_a_file_that_is_put_in_its_place_is_seen_even_with_the_same_time_and_size(
+def test_replaced_file_is_seen_even_with_the_same_time_and_size(
     path: Path, file: PolicyFile, clock: FrozenClock
 ) -> None:
     other = path.with_name("new.yml")
@@ -100,7 +100,7 @@ def test_a_file_that_is_put_in_its_place_is_seen_even_with_the_same_time_and_siz
 
 
 @pytest.mark.parametrize("look_after", [timedelta(seconds=1), timedelta(hours=1)])
-def test_two_writes_within_one_tick_of_the_file_system_are_both_seen(
+def test_two_writes_within_one_file_system_tick_are_both_seen(
     path: Path, clock: FrozenClock, look_after: timedelta
 ) -> None:
     just_now = clock.now()
@@ -129,13 +129,13 @@ def test_a_link_that_is_moved_to_another_file_is_seen(path: Path, clock: FrozenC
     assert rule_of(file) == "niam"
 
 
-def test_a_clock_that_goes_back_does_not_stop_the_looking(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
+def test_clock_that_goes_back_does_not_stop_the_checks(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
     clock.advance(-timedelta(days=1))
     write(path, "changed")
     assert rule_of(file) == "changed"
 
 
-def test_a_broken_version_is_refused_loudly_and_the_old_one_stays(
+def test_broken_version_is_refused_loudly_and_the_old_one_stays(
     path: Path, file: PolicyFile, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_text(path, "version: 1\nprofile: {}\n")
@@ -163,7 +163,7 @@ def test_a_broken_version_is_refused_loudly_and_the_old_one_stays(
     ]
 
 
-def test_a_broken_version_is_told_once_and_not_at_each_look(
+def test_broken_version_is_reported_once_and_not_at_each_check(
     path: Path, file: PolicyFile, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_text(path, "version: 1\n")
@@ -173,7 +173,7 @@ def test_a_broken_version_is_told_once_and_not_at_each_look(
     assert len([each for each in caplog.records if "refused" in each.getMessage()]) == 1
 
 
-def test_a_mended_file_takes_effect(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
+def test_fixed_file_takes_effect(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
     write_text(path, "version: 1\n")
     clock.advance(INTERVAL)
     file.current()
@@ -194,7 +194,7 @@ def test_going_back_to_the_version_in_force_ends_the_problem(path: Path, file: P
     assert file.problem is None
 
 
-def test_a_deleted_file_leaves_the_policy_in_force_and_a_restored_one_ends_the_problem(
+def test_deleted_file_leaves_the_policy_until_it_is_restored(
     path: Path, file: PolicyFile, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = path.with_name("away.yml")
@@ -211,7 +211,9 @@ def test_a_deleted_file_leaves_the_policy_in_force_and_a_restored_one_ends_the_p
     assert file.problem is None
 
 
-def test_a_broken_file_that_was_away_is_told_as_broken_again(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
+def test_broken_file_that_was_away_is_reported_as_broken_again(
+    path: Path, file: PolicyFile, clock: FrozenClock
+) -> None:
     away = path.with_name("away.yml")
     write_text(path, "version: 1\n")
     clock.advance(INTERVAL)

@@ -30,24 +30,24 @@ def policy() -> Policy:
     return parse_policy((TEXT % "ask_before_end: 5m, review_within: 7d").encode())
 
 
-def test_a_rules_card_mentions_each_person_and_user_group_once_in_a_fixed_order(policy: Policy) -> None:
+def test_card_of_a_rule_mentions_each_once_in_a_fixed_order(policy: Policy) -> None:
     assert [str(each) for each in policy.notifications.mentioned_by("told")] == ["S0ONCALL", "U0BOB", "U0CLEO"]
     assert policy.notifications.mentioned_by("quiet") == ()
     assert policy.notifications.mentioned_by("removed since") == ()
 
 
-def test_nobody_gets_a_right_from_being_mentioned_so_nobody_is_looked_up_for_it() -> None:
+def test_mention_gives_no_right_and_looks_nobody_up() -> None:
     policy = parse_policy((TEXT % "mfa: optional").replace("group:sre], %s", "S0MANAGERS]").encode())
     assert "S0MANAGERS" not in policy.user_groups()
 
 
-def test_a_rule_says_when_people_are_asked_and_the_defaults_hold_where_it_does_not(policy: Policy) -> None:
+def test_rule_says_when_people_are_asked_with_defaults(policy: Policy) -> None:
     assert policy.notifications.times_of("told") == (timedelta(minutes=5), timedelta(days=7))
     defaults = (timedelta(minutes=10), timedelta(days=3))
     assert policy.notifications.times_of("quiet") == policy.notifications.times_of("removed since") == defaults
 
 
-def test_reviewers_are_the_approvers_of_every_rule_that_covers_the_profile(policy: Policy) -> None:
+def test_reviewers_are_the_approvers_of_all_the_profiles_rules(policy: Policy) -> None:
     assert {str(each) for each in policy.notifications.reviewers_of("prod")} == {"U0BOB", "S0ONCALL", "U0CLEO"}
     assert {str(each) for each in policy.notifications.reviewers_of("staging")} == {"U0CLEO"}
 
@@ -58,7 +58,7 @@ def test_the_security_channel_is_the_one_that_the_file_names(policy: Policy) -> 
     assert named.notifications.security_channel == "C0SECURITY"
 
 
-def test_a_profile_may_need_a_code_when_one_of_its_rules_asks_for_one() -> None:
+def test_profile_may_need_a_code_when_one_of_its_rules_does() -> None:
     policy = parse_policy((TEXT % "mfa: required").encode())
     assert [policy.may_need_code(name) for name in ("prod", "staging", "vault")] == [True, False, False]
 

@@ -51,7 +51,7 @@ def test_a_file_without_mistakes_is_taken() -> None:
     assert parse_policy(ALL.encode()).document.approval[0].name == "main"
 
 
-def test_a_pattern_beside_a_used_one_may_wait_for_profiles_that_are_still_to_come() -> None:
+def test_pattern_beside_a_used_one_may_wait_for_future_profiles() -> None:
     assert parse_policy(ALL.replace("'*'", "prod, prod-*").encode()).document.approval[0].covers("prod-eu")
 
 
@@ -269,7 +269,7 @@ CONTRADICTIONS = [
     MISSHAPED,
     ids=[f"{index}-{each[2]}" for index, each in enumerate(MISSHAPED)],
 )
-def test_a_part_of_the_wrong_shape_is_told_with_line_path_and_fix(
+def test_part_of_the_wrong_shape_has_its_line_path_and_fix(
     text: str, line: int, path: str, problem: str, fix: str
 ) -> None:
     assert PolicyProblem(line, path, problem, fix) in mistakes(text)
@@ -280,13 +280,13 @@ def test_a_part_of_the_wrong_shape_is_told_with_line_path_and_fix(
     CONTRADICTIONS,
     ids=[f"{index}-{each[2]}" for index, each in enumerate(CONTRADICTIONS)],
 )
-def test_parts_that_contradict_each_other_are_told_with_line_path_and_fix(
+def test_contradicting_parts_have_their_line_path_and_fix(
     text: str, line: int, path: str, problem: str, fix: str
 ) -> None:
     assert mistake(text) == (line, path, problem, fix)
 
 
-def test_every_mistake_is_told_and_not_just_the_first() -> None:
+def test_every_mistake_is_reported_and_not_just_the_first() -> None:
     text = f"{HEAD}approval: [{RULE % ', x: 1'}]\nbreak_glass: 7\nidentity:\nversion: 1\n"
     assert [(each.line, each.path) for each in mistakes(text)] == [
         (6, "approval[0].x"),
@@ -296,14 +296,14 @@ def test_every_mistake_is_told_and_not_just_the_first() -> None:
     ]
 
 
-def test_an_empty_value_is_told_once_and_not_as_a_missing_key_as_well() -> None:
+def test_empty_value_is_reported_once_and_not_as_missing() -> None:
     text = f"{HEAD}approval:\n  - name: a\n    profiles: [prod]\n    approvers:\n    max_duration: 4h\n"
     assert [(each.line, each.path, each.problem) for each in mistakes(text)] == [
         (9, "approval[0].approvers", "there is no value here")
     ]
 
 
-def test_a_missing_key_is_told_at_the_line_of_its_rule() -> None:
+def test_missing_key_is_reported_at_the_line_of_its_rule() -> None:
     text = f"{HEAD}approval:\n  - name: a\n    profiles: [prod]\n    approvers: [U0BOB]\n"
     assert mistake(text)[:2] == (7, "approval[0].max_duration")
 
@@ -335,10 +335,10 @@ class TestUnreachableRules:
     def test_a_rule_with_one_profile_left_lives(self) -> None:
         assert self.dead("profiles: [prod]", "profiles: ['*']") == []
 
-    def test_a_rule_is_dead_when_several_above_it_take_all_its_profiles(self) -> None:
+    def test_rule_is_dead_when_several_above_take_all_its_profiles(self) -> None:
         assert self.dead("profiles: [prod]", "profiles: [db]", "profiles: ['*']") == ["approval[2]"]
 
-    def test_a_rule_for_people_who_all_match_above_is_dead_even_through_a_group(self) -> None:
+    def test_rule_for_people_who_all_match_above_is_dead(self) -> None:
         above = "profiles: ['*'], requesters: [group:sre]"
         assert self.dead(above, "profiles: [prod], requesters: [U0CAROL]") == ["approval[1]"]
         assert self.dead(above, "profiles: [prod], requesters: [U0CAROL, U0DAVE]") == []
@@ -369,17 +369,17 @@ class TestCountableApprovers:
 
 
 class TestValues:
-    def test_words_that_old_yaml_took_for_booleans_and_times_stay_text(self) -> None:
+    def test_words_that_old_yaml_took_for_other_types_stay_text(self) -> None:
         values = read_values(b"a: [yes, on, 12:30, 09:00-17:00, 1e3, 0x10, 'true', \"7\"]").values
         assert values == {"a": ["yes", "on", "12:30", "09:00-17:00", "1e3", "0x10", "true", "7"]}
 
-    def test_numbers_and_truths_are_read_as_such(self) -> None:
+    def test_numbers_and_booleans_are_read_as_such(self) -> None:
         assert read_values(b"{a: 12, b: -3, c: true, d: False}").values == {"a": 12, "b": -3, "c": True, "d": False}
 
     def test_a_number_too_long_for_a_number_stays_text(self) -> None:
         assert read_values(b"a: " + b"9" * 5000).values == {"a": "9" * 5000}
 
-    def test_a_mark_at_the_beginning_that_some_editors_write_is_ignored(self) -> None:
+    def test_byte_order_mark_at_the_beginning_is_ignored(self) -> None:
         assert read_values(b"\xef\xbb\xbfversion: 1").values == {"version": 1}
 
     def test_a_profile_may_have_a_number_as_its_name(self) -> None:
@@ -393,12 +393,12 @@ class TestValues:
 @given(
     content=st.binary(max_size=200) | st.text(alphabet="ab:-[]{}#&*!|>'\"%@`, \n\t\\?~0", max_size=60).map(str.encode)
 )
-def test_no_bytes_at_all_make_the_reader_raise_anything_but_invalid_policy(content: bytes) -> None:
+def test_reader_raises_only_invalid_policy_on_any_bytes(content: bytes) -> None:
     assert mistakes(content)
 
 
 @given(cut=st.integers(0, len(ALL) - 1))
-def test_a_half_written_file_is_refused_or_is_a_whole_smaller_one(cut: int) -> None:
+def test_truncated_file_is_refused_or_is_a_whole_smaller_one(cut: int) -> None:
     try:
         shape = parse_policy(ALL[:cut].encode()).document
     except InvalidPolicy as error:

@@ -42,7 +42,7 @@ def test_the_day_is_the_day_in_the_windows_zone() -> None:
     assert not friday.is_open(at("2026-01-16T15:00:00Z"))
 
 
-def test_a_window_across_midnight_belongs_to_the_day_on_which_it_opened() -> None:
+def test_window_across_midnight_belongs_to_the_day_it_opened() -> None:
     night = window("22:00-06:00", days=(Day.FRI,), timezone="UTC")
     assert night.is_open(at("2026-01-16T22:00:00Z"))
     assert night.is_open(at("2026-01-17T05:59:00Z"))
@@ -51,13 +51,13 @@ def test_a_window_across_midnight_belongs_to_the_day_on_which_it_opened() -> Non
     assert not night.is_open(at("2026-01-17T22:00:00Z"))
 
 
-def test_a_window_in_the_hour_that_spring_leaves_out_does_not_open_that_day() -> None:
+def test_window_in_the_hour_that_spring_skips_does_not_open() -> None:
     midnight = at("2026-03-29T00:00:00+01:00")  # At 02:00 it becomes 03:00.
     assert open_minutes(window("02:15-02:45"), midnight, 23) == 0
     assert open_minutes(window("02:15-02:45"), midnight - timedelta(days=1), 24) == 30
 
 
-def test_a_window_around_the_gap_of_spring_is_shorter_and_closes_on_time() -> None:
+def test_window_around_the_gap_of_spring_is_shorter() -> None:
     midnight = at("2026-03-29T00:00:00+01:00")
     around = window("01:00-04:00")
     assert open_minutes(around, midnight, 23) == 120
@@ -65,7 +65,7 @@ def test_a_window_around_the_gap_of_spring_is_shorter_and_closes_on_time() -> No
     assert not around.is_open(at("2026-03-29T02:00:00Z"))
 
 
-def test_a_window_in_the_hour_that_autumn_repeats_is_open_both_times() -> None:
+def test_window_in_the_hour_autumn_repeats_is_open_twice() -> None:
     midnight = at("2026-10-25T00:00:00+02:00")  # At 03:00 it becomes 02:00.
     repeated = window("02:15-02:45")
     assert open_minutes(repeated, midnight, 25) == 60
@@ -82,7 +82,7 @@ def test_a_window_in_the_hour_that_autumn_repeats_is_open_both_times() -> None:
         pytest.param("2026-01-17T22:00:00+01:00", 8 * 60, id="any other night"),
     ],
 )
-def test_a_night_shift_lasts_as_long_as_the_night_on_which_the_clock_changes(opens: str, minutes: int) -> None:
+def test_night_shift_lasts_the_whole_night_of_a_clock_change(opens: str, minutes: int) -> None:
     saturday_night = window("22:00-06:00", days=(Day.SAT,))
     assert open_minutes(saturday_night, at(opens) - timedelta(hours=12), 36) == minutes
     assert saturday_night.is_open(at(opens))
@@ -95,7 +95,7 @@ def test_a_zone_with_half_an_hour_is_judged_to_the_minute() -> None:
     assert not office.is_open(at("2026-01-15T11:30:00Z"))
 
 
-def test_a_zone_whose_clock_changes_by_half_an_hour_repeats_half_an_hour() -> None:
+def test_zone_that_changes_by_half_an_hour_repeats_half_an_hour() -> None:
     midnight = at("2026-04-05T00:00:00+11:00")  # Lord Howe goes from 02:00 back to 01:30.
     assert open_minutes(window("01:30-02:00", timezone="Australia/Lord_Howe"), midnight, 12) == 60
 

@@ -78,7 +78,7 @@ def test_a_second_close_by_another_learns_who_closed(break_glass: BreakGlassServ
         assert refusal.value.decided_at == A_MOMENT
 
 
-def test_a_close_after_the_end_is_refused_and_the_event_becomes_expired(
+def test_close_after_the_end_is_refused_and_the_event_expires(
     break_glass: BreakGlassService, stores: Stores, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     clock.set(live.expires_at)
@@ -169,7 +169,7 @@ def test_expire_due_expires_each_overdue_event_once(
     assert stores.break_glass.get(event_id_of(longer)) == longer
 
 
-def test_expire_due_passes_over_what_others_ended_and_reaches_every_page(
+def test_expire_due_skips_what_others_ended_on_every_page(
     break_glass: BreakGlassService,
     disturbed_break_glass: BreakGlassService,
     disturbance: Disturbance,
@@ -185,7 +185,7 @@ def test_expire_due_passes_over_what_others_ended_and_reaches_every_page(
     assert expired | {event.id for event in break_glass.expire_due()} == made
 
 
-def test_find_access_ends_with_the_event_and_is_of_one_person_for_one_profile(
+def test_find_access_is_of_one_person_and_profile_until_the_end(
     break_glass: BreakGlassService, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     assert break_glass.find_access(BOB.id, PROD) is None

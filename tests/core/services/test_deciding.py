@@ -52,9 +52,7 @@ def test_votes_are_counted_until_the_last_one_opens_the_window(
     assert (vote.outcome, decision.outcome, decision.subject) == ("pending", "approved", RITA.id)
 
 
-def test_a_second_vote_of_the_same_person_changes_nothing_and_is_not_noted(
-    requests: RequestService, stores: Stores, pending: Request
-) -> None:
+def test_second_vote_of_one_person_changes_nothing(requests: RequestService, stores: Stores, pending: Request) -> None:
     once = requests.approve(request_id_of(pending), ANN, "yes")
     assert requests.approve(request_id_of(pending), ANN, "yes, yes") == once
     approved = requests.approve(request_id_of(pending), BOB)
@@ -76,7 +74,7 @@ def test_nobody_approves_their_own_request_even_as_an_approver(requests: Request
     ]
 
 
-def test_who_is_no_approver_is_refused_and_noted_with_the_reasons(
+def test_person_who_is_no_approver_is_refused_with_reasons_noted(
     requests: RequestService, stores: Stores, pending: Request
 ) -> None:
     with pytest.raises(NotAllowed, match="not among the approvers of rule prod") as refusal:
@@ -88,7 +86,7 @@ def test_who_is_no_approver_is_refused_and_noted_with_the_reasons(
     assert entry.details == {"rule": "prod", "unmet": list(refusal.value.reasons)}
 
 
-def test_a_late_click_learns_who_decided_and_when(
+def test_late_action_learns_who_decided_and_when(
     requests: RequestService, stores: Stores, clock: FrozenClock, single: Request
 ) -> None:
     requests.approve(request_id_of(single), ANN)
@@ -113,15 +111,13 @@ def test_a_late_click_learns_who_decided_and_when(
     ]
 
 
-def test_a_stranger_s_late_click_learns_what_was_decided_and_not_a_lecture(
-    requests: RequestService, single: Request
-) -> None:
+def test_late_action_of_a_stranger_learns_what_was_decided(requests: RequestService, single: Request) -> None:
     requests.approve(request_id_of(single), ANN)
     with pytest.raises(InvalidStateTransition):
         requests.approve(request_id_of(single), STRANGER)
 
 
-def test_approving_after_the_deadline_is_refused_and_the_request_becomes_expired(
+def test_approval_after_the_deadline_is_refused_and_expires_it(
     requests: RequestService, stores: Stores, clock: FrozenClock, single: Request
 ) -> None:
     clock.set(single.expires_at)
@@ -135,12 +131,14 @@ def test_approving_after_the_deadline_is_refused_and_the_request_becomes_expired
     assert (entry.record, entry.profile, entry.subject) == (single.chain, STAGING, RITA.id)
 
 
-def test_one_tick_before_the_deadline_is_in_time(requests: RequestService, clock: FrozenClock, single: Request) -> None:
+def test_vote_one_tick_before_the_deadline_is_in_time(
+    requests: RequestService, clock: FrozenClock, single: Request
+) -> None:
     clock.set(single.expires_at - TICK)
     assert requests.approve(request_id_of(single), ANN).status is RequestStatus.APPROVED
 
 
-def test_who_may_vote_is_judged_by_the_policy_of_the_moment(
+def test_right_to_vote_is_judged_by_the_current_policy(
     requests: RequestService, policy: ChangingPolicy, pending: Request, stores: Stores
 ) -> None:
     requests.approve(request_id_of(pending), ANN)
@@ -154,7 +152,7 @@ def test_who_may_vote_is_judged_by_the_policy_of_the_moment(
     assert before != policy.policy.digest
 
 
-def test_what_a_request_needs_was_fixed_when_it_was_made(
+def test_quorum_was_fixed_when_the_request_was_made(
     requests: RequestService, policy: ChangingPolicy, pending: Request
 ) -> None:
     policy.edit({"required_approvals: 2": "required_approvals: 1"})
@@ -172,7 +170,7 @@ def test_what_a_request_needs_was_fixed_when_it_was_made(
     ],
     ids=["renamed", "covers another profile"],
 )
-def test_when_its_rule_is_not_what_it_was_nobody_decides_but_the_requester_can_cancel(
+def test_request_whose_rule_changed_can_only_be_cancelled(
     requests: RequestService, policy: ChangingPolicy, pending: Request, changes: dict[str, str]
 ) -> None:
     policy.edit(changes)
@@ -206,7 +204,7 @@ def test_one_denial_is_final_and_says_why(
     assert entry.details == {"policy_digest": policy.policy.digest, "rule": "prod", "reason": "use staging"}
 
 
-def test_who_is_no_approver_may_not_deny(requests: RequestService, stores: Stores, pending: Request) -> None:
+def test_person_who_is_no_approver_may_not_deny(requests: RequestService, stores: Stores, pending: Request) -> None:
     with pytest.raises(NotAllowed):
         requests.deny(request_id_of(pending), STRANGER, "because I can")
     assert stores.requests.get(request_id_of(pending)) == pending

@@ -45,7 +45,7 @@ def expired(break_glass: BreakGlassService, live: BreakGlassEvent, clock: Frozen
 # Before the end
 
 
-def test_the_invoker_is_asked_ten_minutes_before_the_end_and_not_earlier(
+def test_invoker_is_asked_ten_minutes_before_the_end(
     break_glass: BreakGlassService, stores: Stores, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     clock.set(ASK_AT - TICK)
@@ -60,7 +60,7 @@ def test_the_invoker_is_asked_ten_minutes_before_the_end_and_not_earlier(
     assert entry.must_be_delivered
 
 
-def test_nobody_is_asked_twice_nor_after_the_end(
+def test_invoker_is_not_asked_twice_nor_after_the_end(
     break_glass: BreakGlassService, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     clock.set(ASK_AT)
@@ -70,16 +70,14 @@ def test_nobody_is_asked_twice_nor_after_the_end(
     assert break_glass.ask_due() == ()
 
 
-def test_an_event_that_nobody_asked_about_in_time_is_not_asked_about_late(
+def test_event_not_asked_about_in_time_is_not_asked_about_late(
     break_glass: BreakGlassService, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     clock.set(live.expires_at)
     assert break_glass.ask_due() == ()
 
 
-def test_a_short_event_is_asked_about_when_half_of_its_time_has_passed(
-    break_glass: BreakGlassService, clock: FrozenClock
-) -> None:
+def test_short_event_is_asked_about_at_half_its_time(break_glass: BreakGlassService, clock: FrozenClock) -> None:
     invoke(break_glass, 10 * MINUTE)
     clock.set(A_MOMENT + 5 * MINUTE - TICK)
     assert break_glass.ask_due() == ()
@@ -87,7 +85,7 @@ def test_a_short_event_is_asked_about_when_half_of_its_time_has_passed(
     assert len(break_glass.ask_due()) == 1
 
 
-def test_the_policy_of_the_moment_says_when(
+def test_current_policy_says_when(
     break_glass: BreakGlassService, clock: FrozenClock, policy: ChangingPolicy, live: BreakGlassEvent
 ) -> None:
     policy.edit({"    escalation_threshold: 2\n": "    escalation_threshold: 2\n    ask_before_end: 20m\n"})
@@ -95,7 +93,7 @@ def test_the_policy_of_the_moment_says_when(
     assert [event.id for event in break_glass.ask_due()] == [live.id]
 
 
-def test_a_close_that_is_quicker_than_the_question_leaves_nothing_to_ask(
+def test_close_before_the_question_leaves_nothing_to_ask(
     break_glass: BreakGlassService,
     disturbed_break_glass: BreakGlassService,
     disturbance: Disturbance,
@@ -109,7 +107,7 @@ def test_a_close_that_is_quicker_than_the_question_leaves_nothing_to_ask(
     assert [event for event, _ in trail(stores, live)] == ["break_glass_invoked", "break_glass_closed"]
 
 
-def test_who_was_asked_can_still_close(
+def test_invoker_who_was_asked_can_still_close(
     break_glass: BreakGlassService, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     clock.set(ASK_AT)
@@ -121,7 +119,7 @@ def test_who_was_asked_can_still_close(
 # After the end
 
 
-def test_reviewers_are_reminded_when_the_time_for_a_review_has_passed_and_each_time_it_has_passed_once_more(
+def test_reviewers_are_reminded_after_each_review_period(
     break_glass: BreakGlassService, stores: Stores, clock: FrozenClock, expired: BreakGlassEvent
 ) -> None:
     clock.set(DUE_AT - TICK)
@@ -140,7 +138,7 @@ def test_reviewers_are_reminded_when_the_time_for_a_review_has_passed_and_each_t
     assert entry.must_be_delivered
 
 
-def test_a_sweeper_that_slept_reminds_once_and_not_for_each_time_it_missed(
+def test_sweeper_that_slept_reminds_once_for_all_it_missed(
     break_glass: BreakGlassService, clock: FrozenClock, expired: BreakGlassEvent
 ) -> None:
     clock.set(DUE_AT + 30 * DAY)
@@ -159,7 +157,7 @@ def test_a_review_ends_the_reminders(
     assert break_glass.remind_due() == ()
 
 
-def test_a_review_that_is_quicker_than_the_reminder_leaves_nothing_to_remind_of(
+def test_review_before_the_reminder_leaves_nothing_to_remind_of(
     break_glass: BreakGlassService,
     disturbed_break_glass: BreakGlassService,
     disturbance: Disturbance,

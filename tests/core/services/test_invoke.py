@@ -37,7 +37,7 @@ from tests.core.services.harness import (
 from tests.harness.clock import A_MOMENT, FrozenClock
 
 
-def test_invoke_gives_access_at_once_and_says_in_the_trail_what_for(
+def test_invoke_gives_access_at_once_and_the_trail_says_what_for(
     live: BreakGlassEvent, break_glass: BreakGlassService, stores: Stores, policy: ChangingPolicy
 ) -> None:
     assert stores.break_glass.get(event_id_of(live)) == live
@@ -70,7 +70,7 @@ def test_invoke_gives_access_at_once_and_says_in_the_trail_what_for(
         ("vault", INCIDENT, HOUR, "an MFA code is required"),
     ],
 )
-def test_what_no_rule_allows_is_refused_and_noted(
+def test_declaration_that_no_rule_allows_is_refused_and_noted(
     break_glass: BreakGlassService,
     stores: Stores,
     profile: str,
@@ -88,13 +88,13 @@ def test_what_no_rule_allows_is_refused_and_noted(
     assert entry.must_be_delivered, "the security channel hears of every break-glass that was refused"
 
 
-def test_who_is_not_on_call_may_not_break_the_glass(break_glass: BreakGlassService, stores: Stores) -> None:
+def test_person_who_is_not_on_call_may_not_break_glass(break_glass: BreakGlassService, stores: Stores) -> None:
     with pytest.raises(NotAllowed, match="U0STRANGER"):
         invoke(break_glass, STRANGER)
     assert [entry.subject for entry in noted(stores)] == [STRANGER.id]
 
 
-def test_a_second_event_is_refused_while_one_is_live_and_the_limit_says_until_when(
+def test_second_event_is_refused_until_the_active_one_ends(
     break_glass: BreakGlassService, stores: Stores, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     clock.set(live.expires_at - TICK)
@@ -107,7 +107,7 @@ def test_a_second_event_is_refused_while_one_is_live_and_the_limit_says_until_wh
     assert entry.details == {"limit": "live event", "value": live.id, "ends_at": "2026-01-15T04:53:45.120000Z"}
 
 
-def test_a_cooldown_follows_the_end_whether_or_not_anything_recorded_it(
+def test_cooldown_follows_the_end_whether_recorded_or_not(
     break_glass: BreakGlassService, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     clock.set(live.expires_at)
@@ -122,7 +122,7 @@ def test_a_cooldown_follows_the_end_whether_or_not_anything_recorded_it(
     assert invoke(break_glass).status is EventStatus.ACTIVE
 
 
-def test_after_a_close_the_cooldown_runs_from_the_close(
+def test_cooldown_runs_from_the_close(
     break_glass: BreakGlassService, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     closed_at = clock.advance(HOUR / 4)
@@ -151,7 +151,7 @@ def test_a_quota_per_user_is_free_again_exactly_when_it_says(
     assert invoke(break_glass).status is EventStatus.ACTIVE
 
 
-def test_a_quota_per_profile_counts_everybody_and_the_threshold_escalates(
+def test_quota_per_profile_counts_everybody_and_escalates(
     break_glass: BreakGlassService, stores: Stores, clock: FrozenClock
 ) -> None:
     events = [invoke(break_glass, who) for who in (ANN, BOB, CLEO)]
@@ -165,7 +165,7 @@ def test_a_quota_per_profile_counts_everybody_and_the_threshold_escalates(
     assert escalated == [False, True, True, True]
 
 
-def test_limits_are_those_of_the_policy_of_the_moment(
+def test_limits_are_those_of_the_current_policy(
     break_glass: BreakGlassService, policy: ChangingPolicy, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     clock.set(live.expires_at)
@@ -173,7 +173,7 @@ def test_limits_are_those_of_the_policy_of_the_moment(
     assert invoke(break_glass).status is EventStatus.ACTIVE
 
 
-def test_the_same_key_from_the_same_person_gives_the_first_event_again(
+def test_same_key_of_the_same_person_gives_the_first_event(
     break_glass: BreakGlassService, stores: Stores, policy: ChangingPolicy
 ) -> None:
     first = break_glass.invoke(ANN, "prod", INCIDENT, OUTAGE, HOUR, idempotency_key="view-1")

@@ -60,9 +60,7 @@ def observed(stores: Stores, policy: ChangingPolicy, clock: FrozenClock, diary: 
     return RequestService(stores, policy, clock, diary)
 
 
-def test_each_change_of_a_request_is_heard_once_with_what_it_led_to(
-    observed: RequestService, diary: Diary, clock: FrozenClock
-) -> None:
+def test_each_change_of_a_request_is_observed_once(observed: RequestService, diary: Diary, clock: FrozenClock) -> None:
     asked = observed.submit(RITA, "prod", HOUR, WHY, idempotency_key="form")
     assert observed.submit(RITA, "prod", HOUR, WHY, idempotency_key="form").id == asked.id
     observed.approve(RequestId(asked.id), ANN)
@@ -100,7 +98,7 @@ def test_an_approval_by_the_policy_is_two_changes(observed: RequestService, diar
     ]
 
 
-def test_a_refusal_is_heard_and_a_mistake_is_not(observed: RequestService, diary: Diary) -> None:
+def test_refusal_is_observed_and_a_mistake_is_not(observed: RequestService, diary: Diary) -> None:
     with pytest.raises(NotAllowed):
         observed.submit(STRANGER, "prod", HOUR, WHY)
     with pytest.raises(InvalidInput):
@@ -110,7 +108,7 @@ def test_a_refusal_is_heard_and_a_mistake_is_not(observed: RequestService, diary
     assert diary.heard == []
 
 
-def test_a_conflict_is_heard_and_then_the_change_that_went_through(
+def test_conflict_is_observed_and_then_the_change_that_succeeded(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance, diary: Diary
 ) -> None:
     asked = RequestService(stores, policy, clock).submit(RITA, "prod", HOUR, WHY)
@@ -122,7 +120,7 @@ def test_a_conflict_is_heard_and_then_the_change_that_went_through(
     assert diary.heard == [(AuditAction.APPROVAL_ADDED, "pending")]
 
 
-def test_a_change_that_did_not_reach_the_store_is_not_heard(
+def test_change_that_did_not_reach_the_store_is_not_observed(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance, diary: Diary
 ) -> None:
     asked = RequestService(stores, policy, clock).submit(RITA, "prod", HOUR, WHY)
@@ -137,7 +135,7 @@ def test_a_change_that_did_not_reach_the_store_is_not_heard(
     assert diary.heard == []
 
 
-def test_break_glass_is_heard_from_its_beginning_to_its_end(
+def test_break_glass_is_observed_from_beginning_to_end(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock, diary: Diary
 ) -> None:
     service = BreakGlassService(stores, policy, clock, diary)

@@ -42,7 +42,7 @@ def id_of(request: Request) -> RequestId:
     return RequestId(request.id)
 
 
-def test_a_request_that_waits_for_its_rules_time_is_reminded_of_to_the_microsecond_and_once(
+def test_request_is_reminded_of_at_its_rules_exact_time_and_once(
     requests: RequestService, stores: Stores, clock: FrozenClock, pending: Request
 ) -> None:
     clock.advance(REMIND_AFTER - TICK)
@@ -56,7 +56,7 @@ def test_a_request_that_waits_for_its_rules_time_is_reminded_of_to_the_microseco
     assert trail(stores, pending) == [SUBMITTED, REMINDED]
 
 
-def test_the_trail_says_by_which_rule_and_after_how_long_and_the_outbox_has_it(
+def test_reminder_names_rule_and_time_in_trail_and_outbox(
     requests: RequestService, stores: Stores, clock: FrozenClock, pending: Request
 ) -> None:
     clock.advance(REMIND_AFTER)
@@ -74,7 +74,7 @@ def test_a_rule_without_the_key_reminds_nobody(requests: RequestService, clock: 
 
 
 @pytest.mark.parametrize("end", ["approve", "deny", "cancel", "expire"])
-def test_nobody_is_reminded_of_what_has_ended(
+def test_ended_request_is_not_reminded_of(
     requests: RequestService, clock: FrozenClock, pending: Request, end: str
 ) -> None:
     acts: dict[str, Callable[[], object]] = {
@@ -88,7 +88,7 @@ def test_nobody_is_reminded_of_what_has_ended(
     assert requests.remind_due() == ()
 
 
-def test_a_request_with_some_of_its_votes_is_reminded_of_and_the_last_vote_still_decides(
+def test_request_with_votes_is_reminded_of_and_still_decidable(
     requests: RequestService, clock: FrozenClock, pending: Request
 ) -> None:
     requests.approve(id_of(pending), ANN)
@@ -98,7 +98,7 @@ def test_a_request_with_some_of_its_votes_is_reminded_of_and_the_last_vote_still
     assert (approved.status, approved.reminded_at) == (RequestStatus.APPROVED, reminded.reminded_at)
 
 
-def test_the_policy_of_the_moment_says_when(
+def test_current_policy_says_when(
     requests: RequestService, policy: ChangingPolicy, clock: FrozenClock, pending: Request
 ) -> None:
     clock.advance(HOUR)
@@ -111,7 +111,7 @@ def test_the_policy_of_the_moment_says_when(
     "change",
     [{"- name: prod": "- name: production"}, {"profiles: [prod]\n    req": "profiles: [vault]\n    req"}],
 )
-def test_nobody_is_reminded_of_what_nobody_could_decide_any_more(
+def test_undecidable_request_is_not_reminded_of(
     requests: RequestService, policy: ChangingPolicy, clock: FrozenClock, pending: Request, change: dict[str, str]
 ) -> None:
     # A rule for the profile has to stay, or nobody could review its events.
@@ -174,7 +174,7 @@ def test_conflicts_are_tried_again_a_bounded_number_of_times(
     assert [each.id for each in disturbed_requests.remind_due()] == [pending.id]
 
 
-def test_a_request_that_cannot_be_changed_keeps_no_other_one_from_being_reminded_of(
+def test_request_that_cannot_be_changed_blocks_no_other_reminder(
     requests: RequestService, clock: FrozenClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = [requests.submit(RITA, "prod", HOUR, WHY) for _ in range(3)]

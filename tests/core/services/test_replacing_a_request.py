@@ -64,7 +64,7 @@ def test_the_same_declaration_again_changes_nothing(
 
 
 @pytest.mark.parametrize(("who", "profile"), [(BOB, "prod"), (ANN, "staging")], ids=["another's", "another profile"])
-def test_nobody_replaces_what_is_not_their_own_request_for_the_profile(
+def test_request_of_others_or_other_profiles_is_not_replaced(
     break_glass: BreakGlassService, stores: Stores, asked: Request, who: Actor, profile: str
 ) -> None:
     with pytest.raises(NotAllowed, match="your own request"):
@@ -74,7 +74,7 @@ def test_nobody_replaces_what_is_not_their_own_request_for_the_profile(
     assert [entry.event for entry in noted(stores)] == [AuditAction.INVOKE_REFUSED]
 
 
-def test_a_request_that_gives_access_by_now_makes_the_glass_needless(
+def test_request_that_gives_access_refuses_its_replacement(
     break_glass: BreakGlassService, requests: RequestService, stores: Stores, asked: Request
 ) -> None:
     for approver in (BOB, CLEO):
@@ -85,7 +85,7 @@ def test_a_request_that_gives_access_by_now_makes_the_glass_needless(
     assert not list(stores.break_glass.iterate())
 
 
-def test_a_request_that_ended_without_access_is_no_obstacle_and_no_link(
+def test_request_that_ended_without_access_is_no_obstacle(
     break_glass: BreakGlassService, requests: RequestService, stores: Stores, asked: Request
 ) -> None:
     denied = requests.deny(RequestId(asked.id), BOB, "Not on a Friday")
@@ -93,19 +93,19 @@ def test_a_request_that_ended_without_access_is_no_obstacle_and_no_link(
     assert stored(stores, asked) == denied
 
 
-def test_a_request_whose_time_passed_is_no_obstacle_though_nothing_recorded_its_end(
+def test_overdue_request_is_no_obstacle_before_a_sweep(
     break_glass: BreakGlassService, asked: Request, clock: FrozenClock
 ) -> None:
     clock.advance(DAY)
     assert declare(break_glass, asked).instead_of is None
 
 
-def test_a_request_that_does_not_exist_is_said_so(break_glass: BreakGlassService, asked: Request) -> None:
+def test_missing_request_is_reported(break_glass: BreakGlassService, asked: Request) -> None:
     with pytest.raises(RequestNotFound):
         declare(break_glass, asked.replace(id="0" * 16))
 
 
-def test_an_approver_who_is_quicker_makes_the_glass_needless(
+def test_approval_in_between_refuses_the_replacement(
     disturbed_break_glass: BreakGlassService,
     disturbance: Disturbance,
     requests: RequestService,
@@ -120,7 +120,7 @@ def test_an_approver_who_is_quicker_makes_the_glass_needless(
     assert not list(stores.break_glass.iterate())
 
 
-def test_a_vote_that_is_quicker_does_not_keep_the_request_from_being_replaced(
+def test_vote_in_between_does_not_stop_the_replacement(
     disturbed_break_glass: BreakGlassService,
     disturbance: Disturbance,
     requests: RequestService,

@@ -32,7 +32,7 @@ from tests.core.services.harness import (
 from tests.harness.clock import A_MOMENT, FrozenClock
 
 
-def test_a_vote_that_another_one_overtook_is_decided_again_on_the_new_record(
+def test_overtaken_vote_is_decided_again_on_the_new_record(
     requests: RequestService,
     disturbed_requests: RequestService,
     disturbance: Disturbance,
@@ -46,7 +46,7 @@ def test_a_vote_that_another_one_overtook_is_decided_again_on_the_new_record(
     assert len(stores.audit.get_chain(pending.chain)) == 3
 
 
-def test_two_clicks_of_one_approver_at_once_get_the_same_answer(
+def test_two_votes_of_one_approver_at_once_get_the_same_answer(
     requests: RequestService,
     disturbed_requests: RequestService,
     disturbance: Disturbance,
@@ -66,7 +66,7 @@ def test_two_clicks_of_one_approver_at_once_get_the_same_answer(
         lambda service, request_id: service.deny(request_id, BOB, "not today"),
     ],
 )
-def test_whoever_is_overtaken_by_a_decision_learns_of_it_and_that_is_noted(
+def test_person_overtaken_by_a_decision_learns_of_it(
     requests: RequestService,
     disturbed_requests: RequestService,
     disturbance: Disturbance,
@@ -82,7 +82,7 @@ def test_whoever_is_overtaken_by_a_decision_learns_of_it_and_that_is_noted(
     assert (entry.record, entry.details["decided_by"]) == (single.chain, BOB.id)
 
 
-def test_a_late_click_that_a_sweep_overtakes_is_refused_for_what_it_wanted(
+def test_late_action_overtaken_by_a_sweep_is_refused_as_itself(
     requests: RequestService,
     disturbed_requests: RequestService,
     disturbance: Disturbance,
@@ -100,7 +100,7 @@ def test_a_late_click_that_a_sweep_overtakes_is_refused_for_what_it_wanted(
     assert trail(stores, single) == [("request_submitted", RITA.id), ("request_expired", "clock")]
 
 
-def test_a_late_click_of_a_slow_clock_that_an_approval_overtakes_learns_of_the_approval(
+def test_late_action_overtaken_by_an_approval_learns_of_it(
     requests: RequestService,
     disturbed_requests: RequestService,
     disturbance: Disturbance,
@@ -118,7 +118,7 @@ def test_a_late_click_of_a_slow_clock_that_an_approval_overtakes_learns_of_the_a
     assert (refusal.value.status, refusal.value.decided_by) == ("approved", BOB.id)
 
 
-def test_a_request_that_cannot_be_ended_does_not_keep_the_sweep_from_the_others(
+def test_request_that_cannot_expire_does_not_stop_the_sweep(
     requests: RequestService, clock: FrozenClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = [requests.submit(RITA, "prod", HOUR, "Deploy the fix for INC-12") for _ in range(3)]
@@ -158,7 +158,7 @@ def test_expire_due_expires_each_overdue_request_once(
     assert stores.requests.get(request_id_of(pending)) == pending
 
 
-def test_expire_due_reaches_beyond_the_first_page_and_rests_between_pages(
+def test_expire_due_reads_every_page_and_rests_between(
     requests: RequestService, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.services.requests.PER_PAGE", 2)
@@ -189,7 +189,7 @@ def test_expire_due_passes_over_what_others_ended_and_goes_on(
     assert noted(stores) == []
 
 
-def test_find_access_tells_the_longest_window_that_is_open_now(requests: RequestService, clock: FrozenClock) -> None:
+def test_find_access_gives_the_longest_window_open_now(requests: RequestService, clock: FrozenClock) -> None:
     requests.submit(EVE, "staging", HOUR / 2, DEPLOY)
     longest = requests.submit(EVE, "staging", HOUR, DEPLOY)
     requests.submit(EVE, "staging", HOUR / 4, DEPLOY)
@@ -202,7 +202,7 @@ def test_find_access_tells_the_longest_window_that_is_open_now(requests: Request
     assert requests.find_access(EVE.id, STAGING) is None
 
 
-def test_a_request_that_is_pending_denied_or_cancelled_gives_no_access(requests: RequestService) -> None:
+def test_request_that_is_not_approved_gives_no_access(requests: RequestService) -> None:
     denied = requests.submit(RITA, "staging", HOUR, DEPLOY)
     requests.deny(request_id_of(denied), ANN, "not today")
     cancelled = requests.submit(RITA, "staging", HOUR, DEPLOY)

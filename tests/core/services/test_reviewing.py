@@ -91,7 +91,7 @@ def test_a_live_event_cannot_be_reviewed_yet(
     assert stores.break_glass.get(event_id_of(live)) == live
 
 
-def test_an_event_whose_time_passed_is_expired_and_reviewed_in_one_go(
+def test_overdue_event_is_expired_and_reviewed_in_one_go(
     break_glass: BreakGlassService, stores: Stores, clock: FrozenClock, live: BreakGlassEvent
 ) -> None:
     clock.set(live.expires_at)
@@ -104,7 +104,7 @@ def test_an_event_whose_time_passed_is_expired_and_reviewed_in_one_go(
     ]
 
 
-def test_two_reviewers_at_once_are_one_review_and_one_answer_that_says_whose(
+def test_two_reviewers_at_once_make_one_review_and_learn_whose(
     break_glass: BreakGlassService,
     disturbed_break_glass: BreakGlassService,
     disturbance: Disturbance,

@@ -38,7 +38,7 @@ def declare(
     return service.invoke(who, profile, ReasonCode.INCIDENT, WHY, HOUR, code=code, idempotency_key=key)
 
 
-def test_a_right_code_opens_what_needs_one_and_the_event_names_the_method(
+def test_right_code_is_accepted_and_the_event_names_the_method(
     service: BreakGlassService, stores: Stores, clock: FrozenClock
 ) -> None:
     event = declare(service, code_at(ANN.id, clock.now()))
@@ -47,13 +47,15 @@ def test_a_right_code_opens_what_needs_one_and_the_event_names_the_method(
 
 
 @pytest.mark.parametrize("code", [None, ""])
-def test_without_a_code_what_needs_one_stays_shut(service: BreakGlassService, stores: Stores, code: str | None) -> None:
+def test_profile_that_needs_a_code_is_refused_without_one(
+    service: BreakGlassService, stores: Stores, code: str | None
+) -> None:
     with pytest.raises(NotAllowed, match="an MFA code is required"):
         declare(service, code)
     assert not list(stores.break_glass.iterate())
 
 
-def test_where_no_second_factor_is_set_up_a_code_is_none(break_glass: BreakGlassService, clock: FrozenClock) -> None:
+def test_code_counts_for_nothing_where_mfa_is_not_set_up(break_glass: BreakGlassService, clock: FrozenClock) -> None:
     with pytest.raises(NotAllowed, match="an MFA code is required"):
         declare(break_glass, code_at(ANN.id, clock.now()))
 
@@ -83,7 +85,7 @@ def test_a_code_is_not_used_up_by_an_event_that_came_to_nothing(
     assert declare(disturbed, code).mfa_verified
 
 
-def test_the_same_declaration_again_gets_its_event_though_its_code_is_used(
+def test_same_declaration_gets_its_event_though_its_code_is_used(
     service: BreakGlassService, clock: FrozenClock
 ) -> None:
     code = code_at(ANN.id, clock.now())
@@ -99,7 +101,7 @@ def test_the_code_of_another_person_is_wrong(service: BreakGlassService, stores:
     assert stores.break_glass.get_ledgers_and_codes(BOB.id, PROD)[2].wrong_at == (), "it counts against who typed it"
 
 
-def test_five_wrong_codes_lock_even_for_the_right_one_until_the_lock_ends(
+def test_five_wrong_codes_lock_even_the_right_one_until_the_end(
     service: BreakGlassService, codes: WrittenCodes, clock: FrozenClock, stores: Stores
 ) -> None:
     for left in (4, 3, 2, 1):
@@ -121,7 +123,7 @@ def test_five_wrong_codes_lock_even_for_the_right_one_until_the_lock_ends(
     assert (len(times), times[-1]) == (5, 3), "each is noted; those that say the same, in one line"
 
 
-def test_what_a_limit_stands_against_needs_no_code_and_counts_none(
+def test_limit_is_checked_before_a_code_is_asked_or_counted(
     service: BreakGlassService, codes: WrittenCodes, clock: FrozenClock
 ) -> None:
     declare(service, code_at(ANN.id, clock.now()))
@@ -131,9 +133,7 @@ def test_what_a_limit_stands_against_needs_no_code_and_counts_none(
     assert codes.asked == asked
 
 
-def test_somebody_without_a_second_factor_is_refused_and_told_so(
-    stores: Stores, policy: ChangingPolicy, clock: FrozenClock
-) -> None:
+def test_person_without_mfa_is_refused_and_told_so(stores: Stores, policy: ChangingPolicy, clock: FrozenClock) -> None:
     service = BreakGlassService(stores, policy, clock, mfa=WrittenCodes(frozenset()))
     with pytest.raises(NotAllowed, match="no second factor is enrolled"):
         declare(service, "000000")
@@ -146,9 +146,7 @@ def test_a_code_that_is_given_without_need_has_to_be_right(service: BreakGlassSe
     assert not declare(service, None, who=BOB, profile="prod").mfa_verified
 
 
-def test_a_wrong_code_is_noted_as_a_refusal_that_is_told_and_the_code_itself_nowhere(
-    service: BreakGlassService, stores: Stores
-) -> None:
+def test_wrong_code_is_noted_as_a_refusal_without_the_code(service: BreakGlassService, stores: Stores) -> None:
     with pytest.raises(CodeRefused):
         declare(service, "314159")
     (entry,) = noted(stores)
@@ -158,7 +156,7 @@ def test_a_wrong_code_is_noted_as_a_refusal_that_is_told_and_the_code_itself_now
 
 
 @pytest.mark.parametrize("is_right", [False, True], ids=["wrong", "right"])
-def test_a_try_that_somebody_else_was_quicker_than_is_judged_again(
+def test_overtaken_attempt_is_judged_again(
     stores: Stores,
     policy: ChangingPolicy,
     clock: FrozenClock,

@@ -32,9 +32,7 @@ from tests.core.services.harness import (
 from tests.harness.clock import A_MOMENT, FrozenClock
 
 
-def test_submit_stores_a_pending_request_that_bears_what_its_rule_asks_for(
-    pending: Request, stores: Stores, policy: ChangingPolicy
-) -> None:
+def test_submit_stores_a_pending_request_by_its_rule(pending: Request, stores: Stores, policy: ChangingPolicy) -> None:
     assert stores.requests.get(request_id_of(pending)) == pending
     assert (pending.requester, pending.profile, pending.duration) == (RITA.id, PROD, 2 * HOUR)
     assert (pending.status, pending.rule, pending.required_approvals) == (RequestStatus.PENDING, "prod", 2)
@@ -56,7 +54,7 @@ def test_the_deadline_is_the_rule_s(single: Request) -> None:
     assert single.expires_at == A_MOMENT + 2 * HOUR
 
 
-def test_submit_approves_at_once_in_the_rule_s_name_where_the_rule_says_so(
+def test_submit_approves_at_once_by_the_rule_that_says_so(
     requests: RequestService, stores: Stores, policy: ChangingPolicy
 ) -> None:
     request = requests.submit(EVE, "staging", HOUR, DEPLOY)
@@ -72,7 +70,7 @@ def test_submit_approves_at_once_in_the_rule_s_name_where_the_rule_says_so(
     }
 
 
-def test_what_is_too_long_to_be_approved_by_the_rule_alone_waits_for_people(requests: RequestService) -> None:
+def test_request_too_long_for_automatic_approval_is_pending(requests: RequestService) -> None:
     assert requests.submit(EVE, "staging", HOUR + TICK, DEPLOY).status is RequestStatus.PENDING
     assert requests.submit(RITA, "staging", HOUR, DEPLOY).status is RequestStatus.PENDING
 
@@ -86,7 +84,7 @@ def test_what_is_too_long_to_be_approved_by_the_rule_alone_waits_for_people(requ
         ("prod", -HOUR, "no time at all"),
     ],
 )
-def test_what_no_rule_allows_is_refused_and_noted(
+def test_request_that_no_rule_allows_is_refused_and_noted(
     requests: RequestService, stores: Stores, profile: str, duration: timedelta, unmet: str
 ) -> None:
     with pytest.raises(NotAllowed, match=unmet):
@@ -104,16 +102,14 @@ def test_a_stranger_may_not_ask_for_prod(requests: RequestService, stores: Store
     assert [entry.actor for entry in noted(stores)] == [by(STRANGER)]
 
 
-def test_an_unknown_profile_is_bad_input_with_the_nearest_name_and_no_refusal(
-    requests: RequestService, stores: Stores
-) -> None:
+def test_unknown_profile_is_bad_input_with_the_nearest_name(requests: RequestService, stores: Stores) -> None:
     with pytest.raises(InvalidInput, match="Did you mean prod") as error:
         requests.submit(RITA, "prood", HOUR, DEPLOY)
     assert error.value.field == "profile"
     assert noted(stores) == []
 
 
-def test_the_same_key_from_the_same_person_gives_the_first_request_again(
+def test_same_key_of_the_same_person_gives_the_first_request(
     requests: RequestService, stores: Stores, clock: FrozenClock
 ) -> None:
     first = requests.submit(RITA, "prod", HOUR, DEPLOY, idempotency_key="view-1")
@@ -123,7 +119,7 @@ def test_the_same_key_from_the_same_person_gives_the_first_request_again(
     assert trail(stores, first) == [("request_submitted", RITA.id)]
 
 
-def test_the_same_key_gives_the_first_request_even_when_the_policy_says_no_by_now(
+def test_same_key_gives_the_first_request_after_a_policy_change(
     requests: RequestService, stores: Stores, policy: ChangingPolicy
 ) -> None:
     first = requests.submit(RITA, "prod", HOUR, DEPLOY, idempotency_key="view-1")
@@ -153,7 +149,7 @@ def test_a_key_never_gives_somebody_else_s_request(
         requests.submit(RITA, "prod", HOUR, DEPLOY, idempotency_key="view-1")
 
 
-def test_without_a_key_the_same_wish_twice_is_two_requests(requests: RequestService, stores: Stores) -> None:
+def test_same_request_twice_without_a_key_is_two_requests(requests: RequestService, stores: Stores) -> None:
     requests.submit(RITA, "prod", HOUR, DEPLOY)
     requests.submit(RITA, "prod", HOUR, DEPLOY)
     assert len(list(stores.requests.iterate())) == 2

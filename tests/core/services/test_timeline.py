@@ -28,7 +28,7 @@ def read(stores: Stores, policy: ChangingPolicy, event: BreakGlassEvent) -> Time
     return read_timeline(stores, policy, EventId(event.id), BOB)
 
 
-def test_it_tells_in_the_order_of_time_what_happened_to_the_event_and_to_the_request_that_it_replaced(
+def test_timeline_merges_the_event_and_the_request_it_replaced(
     stores: Stores,
     policy: ChangingPolicy,
     clock: FrozenClock,
@@ -48,7 +48,7 @@ def test_it_tells_in_the_order_of_time_what_happened_to_the_event_and_to_the_req
     assert [each.id for each in told.requests] == [request.id]
 
 
-def test_it_has_what_the_same_person_asked_for_the_profile_in_the_day_before(
+def test_timeline_has_requests_for_the_profile_of_the_day_before(
     stores: Stores,
     policy: ChangingPolicy,
     clock: FrozenClock,
@@ -66,7 +66,7 @@ def test_it_has_what_the_same_person_asked_for_the_profile_in_the_day_before(
     assert [each.id for each in read(stores, policy, event).requests] == [linked.id]
 
 
-def test_it_says_where_the_event_was_told(
+def test_timeline_says_where_the_event_was_posted(
     stores: Stores, policy: ChangingPolicy, break_glass: BreakGlassService
 ) -> None:
     event = invoke(break_glass)
@@ -75,7 +75,7 @@ def test_it_says_where_the_event_was_told(
     assert read(stores, policy, event).places == {"card": place}
 
 
-def test_only_the_invoker_and_approvers_see_it(
+def test_timeline_is_seen_only_by_the_invoker_and_approvers(
     stores: Stores, policy: ChangingPolicy, break_glass: BreakGlassService
 ) -> None:
     event = invoke(break_glass)

@@ -62,7 +62,7 @@ def test_a_use_case_runs_again_after_each_conflict(conflicts: int) -> None:
     assert len(runs) == conflicts + 1
 
 
-def test_after_the_last_try_the_store_counts_as_unavailable_and_nothing_as_changed() -> None:
+def test_last_try_ends_in_store_unavailable_with_nothing_changed() -> None:
     runs: list[int] = []
 
     def use_case() -> None:
@@ -80,7 +80,7 @@ def test_after_the_last_try_the_store_counts_as_unavailable_and_nothing_as_chang
     "error",
     [RequestNotFound("1"), NotAllowed("approve", ("no",)), StoreUnavailable("down", is_outcome_unknown=True)],
 )
-def test_nothing_but_a_conflict_is_tried_again(error: Exception) -> None:
+def test_only_a_conflict_is_retried(error: Exception) -> None:
     runs: list[int] = []
 
     def use_case() -> None:
@@ -92,7 +92,7 @@ def test_nothing_but_a_conflict_is_tried_again(error: Exception) -> None:
     assert runs == [1]
 
 
-def test_what_the_store_says_was_decided_meanwhile_is_a_conflict_and_nothing_else_is() -> None:
+def test_conflict_is_only_what_was_decided_meanwhile() -> None:
     request = a_request()
     with pytest.raises(ConcurrentModification) as conflict, reading_again_if_decided(request):
         raise InvalidStateTransition(request.chain, "approved", "denied")
@@ -160,7 +160,7 @@ def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
 @pytest.mark.parametrize(
     "error", [InvalidInput("profile", "is none", "Fix it."), RequestNotFound("1"), StoreUnavailable("down"), KeyError()]
 )
-def test_what_is_no_refusal_is_not_noted(error: Exception) -> None:
+def test_other_errors_are_not_noted(error: Exception) -> None:
     notebook = Notebook()
     attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, WHO)
     with pytest.raises(type(error)), audit_refusals(attempt, notebook, Unobserved()):
@@ -168,7 +168,7 @@ def test_what_is_no_refusal_is_not_noted(error: Exception) -> None:
     assert notebook.drafts == []
 
 
-def test_what_succeeds_is_not_noted() -> None:
+def test_success_is_not_noted() -> None:
     notebook = Notebook()
     with audit_refusals(AuditedAttempt(AuditAction.APPROVE_REFUSED, WHO), notebook, Unobserved()):
         pass

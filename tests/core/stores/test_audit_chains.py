@@ -112,7 +112,7 @@ def test_every_chain_is_read_whole_and_in_order(stores: Stores) -> None:
     assert len(chains) == 3
 
 
-def test_a_chain_with_an_entry_that_cannot_be_read_is_named_and_hides_no_other(bench: Bench) -> None:
+def test_chain_with_an_unreadable_entry_hides_no_other(bench: Bench) -> None:
     stores = bench.stores
     requests = [stores.requests.create(a_request(), a_draft()) for _ in range(4)]
     requests[2] = stores.requests.update(requests[2].cancel(requests[2].requester, A_MOMENT), a_draft())
@@ -146,7 +146,7 @@ def test_more_chains_and_entries_than_one_read_are_all_read(bench: Bench) -> Non
     assert len(exported) == len(set(exported)) == 22 * BATCH + 1
 
 
-def test_what_was_written_verifies(bench: Bench) -> None:
+def test_written_chains_verify(bench: Bench) -> None:
     stores = bench.stores
     request = stores.requests.create(a_request(), a_draft(), a_draft())
     stores.requests.update(request.cancel(request.requester, A_MOMENT), a_draft())
@@ -182,7 +182,7 @@ def test_the_export_has_since_and_not_until(bench: Bench) -> None:
     assert minutes_of(until=datetime(2024, 1, 1, tzinfo=UTC)) == []
 
 
-def test_the_export_is_oldest_first_across_chains_months_and_years(bench: Bench) -> None:
+def test_export_is_oldest_first_across_chains_months_and_years(bench: Bench) -> None:
     stores = bench.stores
     moments = [
         datetime(2025, 11, 30, 23, 59, 59, 999_999, tzinfo=UTC),
@@ -199,7 +199,7 @@ def test_the_export_is_oldest_first_across_chains_months_and_years(bench: Bench)
     assert [entry.at for entry in stores.audit.export(since=moments[2])] == moments[2:]
 
 
-def test_the_export_has_what_another_instance_wrote_with_a_clock_that_is_ahead(bench: Bench) -> None:
+def test_export_has_what_an_instance_with_a_fast_clock_wrote(bench: Bench) -> None:
     bench.clock.set(datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC))
     ahead = datetime(2026, 2, 1, 0, 0, 1, tzinfo=UTC)
     bench.stores.requests.create(a_request(now=ahead), a_draft())

@@ -164,7 +164,7 @@ def test_a_review_of_an_older_reading_is_refused(bench: Bench) -> None:
 # --- what the status refuses
 
 
-def test_a_decided_request_refuses_another_decision_and_says_both_statuses_and_who(bench: Bench) -> None:
+def test_decided_request_refuses_another_decision_and_says_who(bench: Bench) -> None:
     stores = bench.stores
     request = _pending(stores)
     bench.clock.set(LATER)
@@ -182,7 +182,7 @@ def test_a_decided_request_refuses_another_decision_and_says_both_statuses_and_w
     assert _is_unchanged(bench, approved, entries=2)
 
 
-def test_an_illegal_status_is_the_answer_even_with_the_present_version(bench: Bench) -> None:
+def test_illegal_status_is_the_answer_even_at_the_same_version(bench: Bench) -> None:
     stores = bench.stores
     request = _pending(stores)
     denied = stores.requests.update(request.deny(APPROVER, LATER, "Not on a Friday"), a_draft())
@@ -195,7 +195,7 @@ def test_an_illegal_status_is_the_answer_even_with_the_present_version(bench: Be
     assert _is_unchanged(bench, denied, entries=2)
 
 
-def test_a_second_approver_with_the_approved_record_in_hand_leaves_the_winners_name(bench: Bench) -> None:
+def test_second_approver_of_the_approved_record_changes_nothing(bench: Bench) -> None:
     stores = bench.stores
     request = _pending(stores)
     approved = stores.requests.update(request.approve(APPROVER, LATER), a_draft())
@@ -228,7 +228,7 @@ def test_a_final_request_never_changes_again(bench: Bench, final: str) -> None:
     assert _is_unchanged(bench, ended, entries=2)
 
 
-def test_a_closed_event_refuses_to_expire_and_an_active_one_to_be_reviewed(bench: Bench) -> None:
+def test_closed_event_cannot_expire_nor_active_one_be_reviewed(bench: Bench) -> None:
     stores = bench.stores
     active = _active(stores)
     with pytest.raises(InvalidStateTransition) as early:
@@ -259,9 +259,7 @@ def test_a_closed_event_refuses_to_expire_and_an_active_one_to_be_reviewed(bench
         ("expires_at", {"expires_at": A_MOMENT + 2 * DAY}),
     ],
 )
-def test_nobody_decides_on_something_else_than_what_was_asked(
-    bench: Bench, field: str, changes: dict[str, object]
-) -> None:
+def test_decision_cannot_change_what_was_asked(bench: Bench, field: str, changes: dict[str, object]) -> None:
     request = _pending(bench.stores)
     other = request.replace(**changes).deny(APPROVER, LATER, "Not on a Friday")
     with pytest.raises(FixedFactChanged) as caught:

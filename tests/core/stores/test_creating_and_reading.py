@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.core.stores.harness import Bench
 
 
-def test_what_was_created_is_read_back_equal(stores: Stores) -> None:
+def test_created_record_is_read_back_equal(stores: Stores) -> None:
     request = stores.requests.create(a_request(justification="Ünïcode: 🚑 \n second line"), a_draft())
     event = stores.break_glass.create(an_event(mfa_method="totp"), a_draft())
     assert stores.requests.get(RequestId(request.id)) == request
@@ -53,7 +53,7 @@ def test_a_record_with_every_attribute_is_read_back_equal(stores: Stores) -> Non
     assert stores.break_glass.get(EventId(event.id)).review == event.review
 
 
-def test_creating_keeps_what_the_record_says_and_adds_its_chain_only(stores: Stores) -> None:
+def test_create_keeps_the_record_and_adds_its_chain_only(stores: Stores) -> None:
     request = a_request()
     created = stores.requests.create(request, a_draft())
     (entry,) = stores.audit.get_chain(request.chain)
@@ -78,7 +78,7 @@ def test_creating_without_an_entry_is_impossible(bench: Bench) -> None:
     assert bench.stored(request) is None
 
 
-def test_a_second_request_with_the_same_id_leaves_the_first_as_it_is(bench: Bench) -> None:
+def test_second_request_with_the_same_id_leaves_the_first(bench: Bench) -> None:
     first = bench.stores.requests.create(a_request(), a_draft())
     other = a_request(request_id=RequestId(first.id), requester=APPROVER, justification="Something else altogether")
     with pytest.raises(RequestExists) as caught:
@@ -88,7 +88,7 @@ def test_a_second_request_with_the_same_id_leaves_the_first_as_it_is(bench: Benc
     assert len(bench.stored_entries()) == 1
 
 
-def test_a_second_event_with_the_same_id_leaves_the_first_as_it_is(bench: Bench) -> None:
+def test_second_event_with_the_same_id_leaves_the_first(bench: Bench) -> None:
     first = bench.stores.break_glass.create(an_event(), a_draft())
     with pytest.raises(EventExists) as caught:
         bench.stores.break_glass.create(an_event(event_id=EventId(first.id), invoker=APPROVER), a_draft())
@@ -105,7 +105,7 @@ def test_a_request_and_an_event_may_have_the_same_id(stores: Stores) -> None:
     assert stores.break_glass.get(EventId(request_id)) == event
 
 
-def test_what_is_not_there_is_not_found(stores: Stores) -> None:
+def test_missing_record_is_not_found(stores: Stores) -> None:
     nobody = new_id()
     with pytest.raises(RequestNotFound) as no_request:
         stores.requests.get(RequestId(nobody))
@@ -115,14 +115,14 @@ def test_what_is_not_there_is_not_found(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0123", "0123456789ABCDEF", "0123456789abcdef\n", "' OR 1=1 --", "é" * 16])
-def test_what_cannot_be_an_id_is_refused(stores: Stores, text: str) -> None:
+def test_malformed_id_is_refused(stores: Stores, text: str) -> None:
     with pytest.raises(InvalidInput):
         stores.requests.get(RequestId(text))
     with pytest.raises(InvalidInput):
         stores.break_glass.get(EventId(text))
 
 
-def test_changing_what_is_not_there_says_so_and_creates_nothing(bench: Bench) -> None:
+def test_change_of_a_missing_record_says_so_and_creates_nothing(bench: Bench) -> None:
     request, event = an_approved_request(), a_closed_event()
     with pytest.raises(RequestNotFound):
         bench.stores.requests.update(request, a_draft())
@@ -192,7 +192,7 @@ def test_two_instances_see_each_other_at_once(bench: Bench) -> None:
     assert bench.stores.requests.get(RequestId(request.id)) == approved
 
 
-def test_iterating_gives_every_record_of_its_kind_and_nothing_else(stores: Stores) -> None:
+def test_iteration_gives_every_record_of_its_kind_only(stores: Stores) -> None:
     requests = {stores.requests.create(a_request(), a_draft()).id for _ in range(7)}
     events = set()
     for _ in range(5):

@@ -73,9 +73,7 @@ def test_a_ledger_whose_reply_was_cut_is_not_an_empty_one(dynamo: DynamoBench) -
 
 
 @pytest.mark.parametrize("after_bytes", [40, 120, 240, -60, -1])
-def test_when_every_reply_is_cut_the_store_is_unavailable_and_nothing_is_missing(
-    dynamo: DynamoBench, after_bytes: int
-) -> None:
+def test_store_is_unavailable_when_every_reply_is_cut(dynamo: DynamoBench, after_bytes: int) -> None:
     request = dynamo.stores.requests.create(a_request(), a_draft())
     with TcpProxy(dynamo.url) as proxy, through(proxy, dynamo, deadline_seconds=0.2) as stores:
         proxy.next(faults.CutReply(after_bytes), only="GetItem", times=None)

@@ -60,7 +60,7 @@ def test_a_refusal_needs_no_further_round_trip_to_say_why(dynamo: DynamoBench) -
     assert _operations(calls) == ["TransactWriteItems"] * 2
 
 
-def test_what_a_decision_rests_on_is_read_consistently_and_never_by_a_scan(dynamo: DynamoBench) -> None:
+def test_reads_for_a_decision_are_consistent_and_never_a_scan(dynamo: DynamoBench) -> None:
     stores = dynamo.stores
     request = stores.requests.create(a_request(), a_draft())
     event = stores.break_glass.create(an_event(), a_draft())
@@ -76,7 +76,7 @@ def test_what_a_decision_rests_on_is_read_consistently_and_never_by_a_scan(dynam
     assert [table["ConsistentRead"] for table in tables.values()] == [True]
 
 
-def test_lists_and_look_ups_are_queries_of_an_index_and_filter_nothing(dynamo: DynamoBench) -> None:
+def test_lists_and_lookups_are_index_queries_without_a_filter(dynamo: DynamoBench) -> None:
     stores = dynamo.stores
     stores.requests.create(a_request(), a_draft())
     stores.break_glass.create(an_event(), a_draft())

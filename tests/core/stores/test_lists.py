@@ -228,7 +228,7 @@ def test_reserved_words_are_ordinary_values_and_names(stores: Stores, word: str)
 # --- what is looked for among many
 
 
-def test_access_is_found_behind_more_than_a_page_of_other_requests(bench: Bench) -> None:
+def test_access_is_found_behind_more_than_a_page_of_requests(bench: Bench) -> None:
     stores = bench.stores
     granting = stores.requests.create(an_approved_request(now=A_MOMENT, duration=8 * HOUR), a_draft())
     _fill_beyond_a_page(bench, _ask, profile=STAGING)
@@ -238,7 +238,7 @@ def test_access_is_found_behind_more_than_a_page_of_other_requests(bench: Bench)
     assert stores.requests.find_granting(APPROVER, PROD, now) is None
 
 
-def test_of_several_that_give_access_the_longest_lasting_is_found(stores: Stores) -> None:
+def test_access_that_lasts_longest_is_found_among_several(stores: Stores) -> None:
     for hours in (2, 5, 3):
         stores.requests.create(an_approved_request(duration=hours * HOUR), a_draft())
     found = stores.requests.find_granting(REQUESTER, PROD, A_MOMENT)
@@ -266,7 +266,7 @@ def test_a_request_that_gives_nothing_is_not_found(stores: Stores) -> None:
     assert stores.requests.find_granting(REQUESTER, PROD, A_MOMENT) is None
 
 
-def test_the_live_event_is_found_behind_more_than_a_page_of_others(bench: Bench) -> None:
+def test_active_event_is_found_behind_more_than_a_page_of_others(bench: Bench) -> None:
     stores = bench.stores
     live = _invoke(stores, duration=4 * HOUR)
     _fill_beyond_a_page(bench, _invoke, profile=STAGING)
@@ -291,7 +291,7 @@ def test_events_are_counted_beyond_a_page_and_from_the_moment_on(bench: Bench) -
     assert by_profile(PROD, A_MOMENT + DAY) == 0
 
 
-def test_the_last_event_is_the_newest_of_that_person_for_that_profile(bench: Bench) -> None:
+def test_last_event_is_the_newest_of_the_person_and_profile(bench: Bench) -> None:
     stores = bench.stores
     assert stores.break_glass.get_last_by_invoker_and_profile(INVOKER, PROD) is None
     _invoke(stores, A_MOMENT - 100 * DAY)

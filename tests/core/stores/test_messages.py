@@ -33,13 +33,13 @@ REPLY = MessageRef(channel="C0ACCESS1", ts="1768449226.000100")
 SOON = A_MOMENT + HOUR
 
 
-def test_a_chain_without_messages_has_no_places(stores: Stores) -> None:
+def test_chain_without_messages_has_no_message_refs(stores: Stores) -> None:
     request = stores.requests.create(a_request(), a_draft())
     assert stores.messages.get_messages(request.chain) == {}
     assert stores.messages.get_messages("REQUEST#nobody") == {}
 
 
-def test_each_name_keeps_the_last_place_that_was_saved(bench: Bench) -> None:
+def test_each_name_keeps_the_last_message_saved(bench: Bench) -> None:
     stores, other = bench.stores, bench.open()
     request, another = (stores.requests.create(a_request(), a_draft()) for _ in range(2))
     stores.messages.save_message(request.chain, "card", CARD)
@@ -51,7 +51,7 @@ def test_each_name_keeps_the_last_place_that_was_saved(bench: Bench) -> None:
     assert stores.messages.get_messages(another.chain) == {"card": REPLY}
 
 
-def test_places_that_are_saved_at_once_are_all_kept(bench: Bench) -> None:
+def test_messages_saved_at_once_are_all_kept(bench: Bench) -> None:
     request = bench.stores.requests.create(a_request(), a_draft())
     instances = [bench.stores, bench.open()]
     names = [f"thread:{number}" for number in range(16)]
@@ -60,7 +60,7 @@ def test_places_that_are_saved_at_once_are_all_kept(bench: Bench) -> None:
     assert bench.open().messages.get_messages(request.chain) == dict.fromkeys(names, CARD)
 
 
-def test_places_change_nothing_of_the_trail(bench: Bench) -> None:
+def test_messages_change_nothing_of_the_trail(bench: Bench) -> None:
     stores = bench.stores
     request = stores.requests.create(a_request(), a_draft())
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED))
@@ -76,14 +76,14 @@ def test_places_change_nothing_of_the_trail(bench: Bench) -> None:
     assert list(stores.outbox.iterate_due(SOON)) == due
 
 
-def test_places_hide_no_entry_that_was_removed(bench: Bench) -> None:
+def test_messages_hide_no_entry_that_was_removed(bench: Bench) -> None:
     request = bench.stores.requests.create(a_request(), a_draft())
     bench.stores.messages.save_message(request.chain, "card", CARD)
     bench.remove_entry(bench.stores.audit.get_chain(request.chain)[0])
     assert {each.kind for each in verify_trail(bench.stores, KEYRING, SOON)} == {FindingKind.REMOVED}
 
 
-def test_an_entry_that_is_being_told_can_save_its_places(stores: Stores) -> None:
+def test_entry_in_delivery_can_save_its_messages(stores: Stores) -> None:
     request = stores.requests.create(a_request(), a_draft())
     (due,) = stores.outbox.iterate_due(SOON)
     leased = stores.outbox.lease(due, "a", SOON, SOON + LEASE)
@@ -94,7 +94,7 @@ def test_an_entry_that_is_being_told_can_save_its_places(stores: Stores) -> None
     assert stores.messages.get_messages(request.chain) == {"card": CARD}
 
 
-def test_a_chain_of_refusals_takes_places_and_goes_on(stores: Stores) -> None:
+def test_chain_of_refusals_takes_messages_and_goes_on(stores: Stores) -> None:
     chain = f"{REFUSALS_KIND}#{new_id()}"
     stores.messages.save_message(chain, "dm:1", REPLY)
     assert stores.audit.get_refusals_head(chain) == (0, "")
@@ -108,7 +108,7 @@ def test_a_chain_of_refusals_takes_places_and_goes_on(stores: Stores) -> None:
     assert list(verify_trail(stores, KEYRING, SOON)) == []
 
 
-def test_the_places_of_a_long_life_fit(stores: Stores) -> None:
+def test_messages_of_a_long_life_fit(stores: Stores) -> None:
     """Ten votes, a decision and a reminder every hour of a week, each with a reply and a direct message."""
     request = stores.requests.create(a_request(), a_draft())
     names = [f"{kind}:{number}" for number in range(180) for kind in ("thread", "dm")]
@@ -118,7 +118,7 @@ def test_the_places_of_a_long_life_fit(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize(("channel", "ts"), [("", "1.2"), ("C0ACCESS1", ""), ("C" * 101, "1.2")])
-def test_a_place_names_a_message(channel: str, ts: str) -> None:
+def test_message_ref_names_a_message(channel: str, ts: str) -> None:
     with pytest.raises(ValidationError):
         MessageRef(channel=channel, ts=ts)
 
@@ -131,7 +131,7 @@ def test_a_save_is_one_write_and_a_look_is_one_read_of_dynamodb(dynamo: DynamoBe
     assert calls[1][1]["ConsistentRead"] is True
 
 
-def test_a_place_that_cannot_be_read_is_named_on_dynamodb(dynamo: DynamoBench) -> None:
+def test_unreadable_message_ref_is_named_on_dynamodb(dynamo: DynamoBench) -> None:
     request = dynamo.stores.requests.create(a_request(), a_draft())
     for junk in ({"S": "C0ACCESS1"}, {"B": b"\x00"}):
         dynamo.spoil_places(request, {"place:card": junk})
@@ -145,7 +145,7 @@ def _make_older(path: Path) -> None:
         connection.execute("DROP TABLE places")
 
 
-def test_a_database_of_an_older_version_gets_its_places_when_it_is_opened(tmp_path: Path) -> None:
+def test_database_of_an_older_version_gets_messages_when_opened(tmp_path: Path) -> None:
     path = tmp_path / "older.db"
     _make_older(path)
     with closing(open_stores(f"sqlite:///{path}")) as stores:
@@ -154,7 +154,7 @@ def test_a_database_of_an_older_version_gets_its_places_when_it_is_opened(tmp_pa
         assert stores.messages.get_messages("REQUEST#1") == {"card": CARD}
 
 
-def test_a_database_of_an_older_version_is_only_looked_at_by_a_check(tmp_path: Path) -> None:
+def test_database_of_an_older_version_is_only_read_by_a_check(tmp_path: Path) -> None:
     path = tmp_path / "older.db"
     _make_older(path)
     for _ in range(2):
@@ -162,7 +162,7 @@ def test_a_database_of_an_older_version_is_only_looked_at_by_a_check(tmp_path: P
             assert database.find_differences() == ("the table places is missing",)
 
 
-def test_a_place_that_cannot_be_read_is_named_on_sqlite(tmp_path: Path) -> None:
+def test_unreadable_message_ref_is_named_on_sqlite(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     with closing(open_stores(f"sqlite:///{path}")) as stores:
         with closing(sqlite3.connect(path)) as connection, connection:

@@ -43,7 +43,7 @@ def _squatter(record: Record, seq: int) -> AuditEntry:
     return seal(a_draft(), KEYRING, chain=record.chain, seq=seq, previous="", at=A_MOMENT)
 
 
-def test_every_change_of_a_record_has_its_entry_and_every_entry_its_change(bench: Bench) -> None:
+def test_every_change_has_its_entry_and_every_entry_its_change(bench: Bench) -> None:
     stores = bench.stores
     request = stores.requests.create(a_request(required_approvals=2), a_draft())
     voted = stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
@@ -56,7 +56,7 @@ def test_every_change_of_a_record_has_its_entry_and_every_entry_its_change(bench
 
 
 @pytest.mark.parametrize("place", [1, 2], ids=["the first entry", "the second entry"])
-def test_an_entrys_place_that_is_taken_keeps_a_record_from_being_created(bench: Bench, place: int) -> None:
+def test_taken_entry_key_keeps_a_record_from_being_created(bench: Bench, place: int) -> None:
     request = an_approved_request()
     bench.add_entry(_squatter(request, place))
     with pytest.raises(RequestExists):
@@ -65,7 +65,7 @@ def test_an_entrys_place_that_is_taken_keeps_a_record_from_being_created(bench: 
     assert bench.stored_entries() == [(request.chain, place)]
 
 
-def test_an_entrys_place_that_is_taken_keeps_an_event_and_its_ledgers_from_being_created(bench: Bench) -> None:
+def test_taken_entry_key_keeps_an_event_and_its_ledgers_out(bench: Bench) -> None:
     event = an_event()
     bench.add_entry(_squatter(event, 1))
     with pytest.raises(EventExists):
@@ -74,7 +74,7 @@ def test_an_entrys_place_that_is_taken_keeps_an_event_and_its_ledgers_from_being
     assert bench.stored_ledgers() == {}
 
 
-def test_an_entrys_place_that_is_taken_leaves_the_record_as_it_was(bench: Bench) -> None:
+def test_taken_entry_key_leaves_the_record_as_it_was(bench: Bench) -> None:
     stores = bench.stores
     request = stores.requests.create(a_request(), a_draft())
     before = bench.stored(request)
@@ -140,7 +140,7 @@ def test_a_refused_change_of_an_event_leaves_its_ledger(bench: Bench) -> None:
     assert bench.stored_ledgers() == ledgers
 
 
-def test_a_close_moves_the_event_its_entry_and_its_ledger_together(stores: Stores) -> None:
+def test_close_moves_the_event_its_entry_and_its_ledger_together(stores: Stores) -> None:
     event = _invoke(stores, an_event())
     by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
     closed = event.close(INVOKER, A_MOMENT + TICK, "All is well again")
@@ -154,7 +154,7 @@ def test_a_close_moves_the_event_its_entry_and_its_ledger_together(stores: Store
     assert now_by_profile == by_profile
 
 
-def test_the_same_invocation_again_conflicts_so_that_its_event_is_found(stores: Stores) -> None:
+def test_same_invocation_again_conflicts_and_finds_its_event(stores: Stores) -> None:
     """Reading the ledgers again shows the event; "exists already" would tell its own invoker nothing."""
     event = an_event()
     by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
@@ -185,7 +185,7 @@ def test_both_ledgers_know_an_event_once_it_is_stored(stores: Stores) -> None:
     assert (of_other.usages, of_staging.usages) == ((), ())
 
 
-def test_a_ledgers_version_moves_forward_though_the_clock_stands_still(stores: Stores) -> None:
+def test_ledger_version_moves_forward_on_a_clock_standing_still(stores: Stores) -> None:
     versions = []
     for _ in range(3):
         _invoke(stores, an_event())
@@ -195,13 +195,13 @@ def test_a_ledgers_version_moves_forward_though_the_clock_stands_still(stores: S
     assert versions == [A_MOMENT, A_MOMENT + TICK, A_MOMENT + 2 * TICK]
 
 
-def test_a_ledgers_version_moves_forward_though_the_clock_goes_back(stores: Stores) -> None:
+def test_ledger_version_moves_forward_though_the_clock_goes_back(stores: Stores) -> None:
     _invoke(stores, an_event())
     _invoke(stores, an_event(now=A_MOMENT - HOUR))
     assert stores.break_glass.get_ledgers(INVOKER, PROD)[0].updated_at == A_MOMENT + TICK
 
 
-def test_an_invoker_and_a_profile_of_the_same_name_have_two_ledgers(stores: Stores) -> None:
+def test_invoker_and_profile_of_the_same_name_have_two_ledgers(stores: Stores) -> None:
     event = _invoke(stores, an_event(invoker=INVOKER, profile=PROD))
     by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, type(PROD)(INVOKER))
     assert by_invoker.has(event.id)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         ),
     ],
 )
-def test_a_url_names_a_place(url: str, location: SqliteLocation | DynamoLocation) -> None:
+def test_url_names_a_location(url: str, location: SqliteLocation | DynamoLocation) -> None:
     assert read_store_url(url) == location
 
 
@@ -74,7 +74,7 @@ def test_a_url_names_a_place(url: str, location: SqliteLocation | DynamoLocation
         ("dynamodb://[eu-west-1/countersign", "not a URL"),
     ],
 )
-def test_a_url_that_is_not_understood_names_its_fault_and_opens_nothing(url: str, problem: str) -> None:
+def test_url_that_is_not_understood_names_its_fault(url: str, problem: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         open_stores(url)
     assert caught.value.field == "store"
@@ -99,7 +99,7 @@ def test_a_sqlite_url_makes_a_file_that_only_its_owner_may_read(tmp_path: Path) 
     stores.close()
 
 
-def test_what_was_stored_is_there_when_the_file_is_opened_again(tmp_path: Path, clock: FrozenClock) -> None:
+def test_stored_records_are_there_when_the_file_is_opened_again(tmp_path: Path, clock: FrozenClock) -> None:
     url = f"sqlite:///{tmp_path / 'kept.db'}"
     stores = open_stores(url, keyring=KEYRING, retention=timedelta(days=1), clock=clock)
     request = stores.requests.create(a_request(), a_draft())
@@ -142,9 +142,7 @@ def test_a_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path: Path) -
         ("ALTER TABLE requests ADD COLUMN colour TEXT", "the table requests has other columns"),
     ],
 )
-def test_a_database_of_another_version_is_refused_with_every_difference(
-    tmp_path: Path, statement: str, problem: str
-) -> None:
+def test_database_of_another_version_is_refused_with_differences(tmp_path: Path, statement: str, problem: str) -> None:
     path = tmp_path / "other.db"
     open_stores(f"sqlite:///{path}").close()
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -166,7 +164,7 @@ def test_somebody_elses_database_is_refused_and_not_changed(tmp_path: Path) -> N
     assert [each.name for each in tmp_path.iterdir()] == ["theirs.db"]
 
 
-def test_a_folder_that_is_missing_or_none_is_named(tmp_path: Path) -> None:
+def test_missing_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
     (tmp_path / "a folder").mkdir()
     for path in ("missing/x.db", "a file/x.db", "a folder"):
@@ -210,7 +208,7 @@ def test_a_dynamodb_url_opens_the_tables_of_its_prefix(engine_url: str, table_pr
 
 
 @pytest.mark.usefixtures("aws_environment")
-def test_tables_that_are_missing_are_named_with_the_command_that_makes_them(engine_url: str, table_prefix: str) -> None:
+def test_missing_tables_are_named_with_the_command_to_make_them(engine_url: str, table_prefix: str) -> None:
     stores = open_stores(f"dynamodb://eu-west-1/{table_prefix}?endpoint_url={engine_url}")
     calls: list[Callable[[], object]] = [
         lambda: stores.requests.get(RequestId(new_id())),
@@ -227,7 +225,7 @@ def test_tables_that_are_missing_are_named_with_the_command_that_makes_them(engi
 
 
 @pytest.mark.usefixtures("aws_environment")
-def test_a_table_with_other_keys_is_named_with_the_command_that_checks(
+def test_table_with_other_keys_is_named_with_the_check_command(
     request: pytest.FixtureRequest, engine_url: str, table_prefix: str
 ) -> None:
     with dynamodb_client(engine_url) as client:

@@ -53,7 +53,7 @@ def test_every_change_is_due_at_once_oldest_first(stores: Stores) -> None:
     assert [each.entry.chain for each in stores.outbox.iterate_due(A_MOMENT + SECOND)] == [older.chain]
 
 
-def test_of_refused_attempts_only_break_glass_is_told(stores: Stores) -> None:
+def test_refused_break_glass_is_due_and_other_refusals_are_not(stores: Stores) -> None:
     chain = f"{REFUSALS_KIND}#{new_id()}"
     first = seal(a_refusal(AuditAction.DENY_REFUSED), KEYRING, chain=chain, seq=1, previous="", at=A_MOMENT)
     second = seal(
@@ -71,7 +71,7 @@ def test_of_refused_attempts_only_break_glass_is_told(stores: Stores) -> None:
     assert _due(stores) == []
 
 
-def test_a_leased_delivery_is_nobody_elses(bench: Bench) -> None:
+def test_leased_delivery_belongs_to_its_holder(bench: Bench) -> None:
     stores, other = bench.stores, bench.open()
     _submit(stores)
     (due,) = _due(stores)
@@ -101,7 +101,7 @@ def test_a_lease_runs_out_to_the_microsecond(stores: Stores) -> None:
     assert stores.outbox.lease(again, "b", end, end + LEASE) is not None
 
 
-def test_while_an_entry_is_being_told_nobody_has_the_next_one(stores: Stores) -> None:
+def test_next_entry_is_not_leased_while_one_is_in_delivery(stores: Stores) -> None:
     request = _submit(stores)
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     other = _submit(stores, 5)
@@ -115,9 +115,7 @@ def test_while_an_entry_is_being_told_nobody_has_the_next_one(stores: Stores) ->
 
 
 @pytest.mark.parametrize("delivered_to", [(), ("slack",), ("slack", "sns")])
-def test_an_earlier_entry_that_was_put_off_is_known_with_the_sinks_that_have_it(
-    stores: Stores, delivered_to: tuple[str, ...]
-) -> None:
+def test_postponed_earlier_entry_is_listed_with_its_sinks_done(stores: Stores, delivered_to: tuple[str, ...]) -> None:
     request = _submit(stores)
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     first, second = _due(stores)
@@ -131,7 +129,7 @@ def test_an_earlier_entry_that_was_put_off_is_known_with_the_sinks_that_have_it(
     assert [each.earlier for each in stores.outbox.iterate_due(SOON + HOUR)] == [None, None]
 
 
-def test_a_lease_of_the_earlier_entry_that_ran_out_holds_nobody_up(stores: Stores) -> None:
+def test_expired_lease_of_the_earlier_entry_delays_nobody(stores: Stores) -> None:
     request = _submit(stores)
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     first, second = _due(stores)
@@ -143,7 +141,7 @@ def test_a_lease_of_the_earlier_entry_that_ran_out_holds_nobody_up(stores: Store
     assert leased.earlier == Earlier(due_at=first.due_at)
 
 
-def test_a_parked_entry_holds_nobody_up_and_is_shown(stores: Stores) -> None:
+def test_parked_entry_delays_nobody_and_is_shown(stores: Stores) -> None:
     request = _submit(stores)
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT + SECOND), a_draft(AuditAction.REQUEST_CANCELLED))
     first, second = _due(stores)
@@ -157,7 +155,7 @@ def test_a_parked_entry_holds_nobody_up_and_is_shown(stores: Stores) -> None:
     _lease(stores, second)
 
 
-def test_a_parked_entry_that_is_taken_up_again_is_due_at_once_for_whoever_has_not_got_it(bench: Bench) -> None:
+def test_retried_entry_is_due_at_once_for_the_missing_sinks(bench: Bench) -> None:
     stores = bench.stores
     _submit(stores)
     (due,) = _due(stores)
@@ -172,7 +170,7 @@ def test_a_parked_entry_that_is_taken_up_again_is_due_at_once_for_whoever_has_no
     assert stores.outbox.lease(again, "a", later, later + LEASE) is not None
 
 
-def test_only_what_is_parked_is_taken_up_again(stores: Stores) -> None:
+def test_only_parked_entries_are_retried(stores: Stores) -> None:
     _submit(stores)
     (due,) = _due(stores)
     assert not stores.outbox.unpark(due, SOON)
@@ -188,7 +186,7 @@ def test_only_what_is_parked_is_taken_up_again(stores: Stores) -> None:
     assert _due(stores) == list(stores.outbox.iterate_parked()) == []
 
 
-def test_the_backlog_is_counted_with_its_oldest_and_no_further_than_asked(stores: Stores) -> None:
+def test_backlog_is_counted_with_its_oldest_up_to_a_number(stores: Stores) -> None:
     assert stores.outbox.measure_backlog(10) == Backlog()
     chains = [_submit(stores, number).chain for number in range(5)]
     told, parked, put_off, leased, _ = _due(stores)
@@ -202,7 +200,7 @@ def test_the_backlog_is_counted_with_its_oldest_and_no_further_than_asked(stores
     assert stores.outbox.measure_backlog(2) == Backlog(waiting=2, oldest_at=A_MOMENT + 3 * SECOND, parked=1)
 
 
-def test_what_is_parked_is_shown_oldest_first(stores: Stores) -> None:
+def test_parked_entries_are_shown_oldest_first(stores: Stores) -> None:
     chains = [_submit(stores, number).chain for number in (3, 1, 2)]
     for delivery in _due(stores):
         stores.outbox.park(_lease(stores, delivery).model_copy(update={"problem": "gone"}))
@@ -210,7 +208,7 @@ def test_what_is_parked_is_shown_oldest_first(stores: Stores) -> None:
     assert _due(stores) == []
 
 
-def test_what_is_finished_is_gone_from_the_outbox_and_stays_in_the_trail(stores: Stores) -> None:
+def test_finished_entry_is_gone_from_the_outbox_and_in_the_trail(stores: Stores) -> None:
     request = _submit(stores)
     before = stores.audit.get_chain(request.chain)
     (due,) = _due(stores)
@@ -238,7 +236,7 @@ def test_progress_survives_a_postponement(bench: Bench) -> None:
     assert _due(stores) == []
 
 
-def test_what_was_read_before_somebody_tried_is_not_leased(stores: Stores) -> None:
+def test_outdated_reading_cannot_be_leased(stores: Stores) -> None:
     """Otherwise the backoff would be skipped, and whoever was told already would be told again."""
     _submit(stores)
     (read_before,) = _due(stores)
@@ -251,7 +249,7 @@ def test_what_was_read_before_somebody_tried_is_not_leased(stores: Stores) -> No
 
 
 @pytest.mark.parametrize("outcome", ["finish", "postpone", "park"])
-def test_only_the_holder_says_how_it_went(stores: Stores, outcome: str) -> None:
+def test_only_the_holder_records_the_outcome(stores: Stores, outcome: str) -> None:
     _submit(stores)
     (due,) = _due(stores)
     late = _lease(stores, due, "late")
@@ -269,16 +267,14 @@ def test_only_the_holder_says_how_it_went(stores: Stores, outcome: str) -> None:
     assert list(stores.outbox.iterate_due(end + LEASE)) == []
 
 
-def test_an_entry_that_cannot_be_read_keeps_no_other_one_from_being_told(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unreadable_entry_keeps_no_other_one_from_delivery(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     requests = [_submit(bench.stores, number) for number in range(3)]
     bench.spoil_entry(bench.stores.audit.get_chain(requests[1].chain)[0])
     assert [each.entry.chain for each in _due(bench.stores)] == [requests[0].chain, requests[2].chain]
     assert requests[1].chain in caplog.text
 
 
-def test_more_than_one_read_of_deliveries_is_told_in_one_round(bench: Bench) -> None:
+def test_deliveries_beyond_one_read_are_made_in_one_round(bench: Bench) -> None:
     bench.exempt("moto", "it copies every table for each transaction, so that 500 of them take minutes")
     bench.exempt("dynamodb_local", "a page of DynamoDB is 1 MB; the suite of lists walks over its pages")
     chains = [_submit(bench.stores, number).chain for number in range(510)]
@@ -304,7 +300,7 @@ class _SharedSink:
             self.told.append(entry)
 
 
-def test_two_instances_at_once_tell_each_entry_once_and_in_order(bench: Bench) -> None:
+def test_two_instances_deliver_each_entry_once_and_in_order(bench: Bench) -> None:
     instances = [bench.stores, bench.open()]
     requests = [_submit(bench.stores, number) for number in range(8)]
     for request in requests:

@@ -212,7 +212,7 @@ def test_flush_with_nothing_noted_is_done_at_once(log: BackgroundRefusalLog) -> 
     _in_time(log.flush)
 
 
-def test_entries_that_no_store_can_take_do_not_block_the_later_ones(
+def test_entries_that_no_store_takes_do_not_block_later_ones(
     audit: _TroubledAudit, log: BackgroundRefusalLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     audit.troubles.append(TypeError("a float cannot be stored exactly"))
@@ -256,7 +256,7 @@ def test_closing_tries_once_and_says_what_is_lost(
     assert "7 refused attempts could not be written" in caplog.text
 
 
-def test_after_closing_nothing_hangs_and_what_comes_too_late_is_logged(
+def test_closed_log_leaves_nothing_waiting_and_logs_what_is_late(
     audit: _TroubledAudit, log: BackgroundRefusalLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     log.note(a_refusal())

@@ -36,7 +36,7 @@ def _declare(stores: Stores, event: BreakGlassEvent, request: Request) -> BreakG
     return stores.break_glass.create(event, a_draft(AuditAction.BREAK_GLASS_INVOKED), ledgers, replacing=replacing)
 
 
-def test_the_request_is_cancelled_with_the_event_that_replaces_it(stores: Stores, request_: Request) -> None:
+def test_request_is_cancelled_with_the_event_that_replaces_it(stores: Stores, request_: Request) -> None:
     event = an_event(instead_of=request_.id)
     assert _declare(stores, event, request_) == stores.break_glass.get(EventId(event.id))
     cancelled = stores.requests.get(RequestId(request_.id))
@@ -132,7 +132,7 @@ def test_a_wrong_code_is_written_alone_under_its_own_version(stores: Stores) -> 
     assert len(_codes(stores).wrong_at) == 2
 
 
-def test_the_version_of_codes_moves_on_though_the_clock_stands_still(stores: Stores) -> None:
+def test_code_ledger_version_moves_on_a_clock_standing_still(stores: Stores) -> None:
     stores.break_glass.put_codes(_codes(stores).count_wrong(A_MOMENT))
     stores.break_glass.put_codes(_codes(stores).count_wrong(A_MOMENT))
     assert _codes(stores).updated_at == A_MOMENT + TICK

@@ -51,7 +51,7 @@ def test_an_event_waits_from_its_end_until_its_review(stores: Stores) -> None:
     assert stores.break_glass.get(EventId(event.id)) == reviewed
 
 
-def test_the_list_pages_newest_first_over_what_waits_and_nothing_else(stores: Stores) -> None:
+def test_list_pages_newest_first_over_waiting_events_only(stores: Stores) -> None:
     ended = [_closed(stores, number) for number in range(5)]
     _live(stores, 7)
     first = stores.break_glass.list_waiting_for_review(limit=3)
@@ -77,7 +77,7 @@ def test_a_deleted_event_waits_no_longer(stores: Stores) -> None:
     assert _waiting(stores) == []
 
 
-def test_sqlite_finds_what_waits_by_an_index_so_that_history_costs_nothing(tmp_path: Path, clock: FrozenClock) -> None:
+def test_sqlite_finds_what_waits_by_an_index(tmp_path: Path, clock: FrozenClock) -> None:
     bench = SqliteBench(tmp_path / "countersign.db", clock)
     bench.close()
     with closing(sqlite3.connect(bench.path)) as connection:

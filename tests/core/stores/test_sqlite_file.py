@@ -105,7 +105,7 @@ def _writing_without_wal(bench: SqliteBench) -> Iterator[sqlite3.Connection]:
         yield other
 
 
-def test_what_is_committed_is_on_disk_before_the_call_returns(bench: SqliteBench) -> None:
+def test_commit_is_on_disk_before_the_call_returns(bench: SqliteBench) -> None:
     assert bench.ask("PRAGMA journal_mode") == [("wal",)]
     stores = database.Database(str(bench.path))
     with stores.read() as connection:
@@ -155,9 +155,7 @@ def test_the_switch_to_wal_waits_for_another_writer(bench: SqliteBench) -> None:
     assert bench.ask("PRAGMA journal_mode") == [("wal",)]
 
 
-def test_a_writer_that_keeps_the_switch_to_wal_waiting_is_an_outage(
-    bench: SqliteBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_writer_that_blocks_the_switch_to_wal_is_an_outage(bench: SqliteBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
     pauses: list[float] = []
 
@@ -196,7 +194,7 @@ def test_a_commit_that_failed_leaves_no_trace_and_blocks_nobody(tmp_path: Path) 
     assert together == "3"
 
 
-def test_a_lock_that_another_process_keeps_is_an_outage_and_not_a_conflict(
+def test_lock_of_another_process_is_an_outage_and_not_a_conflict(
     bench: SqliteBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
@@ -212,7 +210,7 @@ def test_a_lock_that_another_process_keeps_is_an_outage_and_not_a_conflict(
     stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
 
 
-def test_a_turn_that_does_not_come_is_an_outage(bench: SqliteBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writer_whose_turn_does_not_come_is_an_outage(bench: SqliteBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     store = database.Database(str(bench.path))
     with store.write(), ThreadPoolExecutor(1) as pool, pytest.raises(StoreUnavailable, match="busy"):
@@ -220,7 +218,7 @@ def test_a_turn_that_does_not_come_is_an_outage(bench: SqliteBench, monkeypatch:
     store.close()
 
 
-def test_a_transaction_that_raises_is_undone_and_its_connection_goes_on(bench: SqliteBench) -> None:
+def test_transaction_that_raises_is_undone_on_its_connection(bench: SqliteBench) -> None:
     store = database.Database(str(bench.path))
 
     def fail_half_way() -> None:
@@ -237,7 +235,7 @@ def test_a_transaction_that_raises_is_undone_and_its_connection_goes_on(bench: S
     store.close()
 
 
-def test_a_connection_in_use_is_closed_when_it_comes_back_after_the_close(bench: SqliteBench) -> None:
+def test_connection_in_use_at_the_close_is_closed_on_return(bench: SqliteBench) -> None:
     store = database.Database(str(bench.path))
     with store.read() as connection:
         store.close()
@@ -257,7 +255,7 @@ def test_a_body_that_is_no_object_is_malformed(bench: SqliteBench, body: str) ->
         bench.stores.audit.get_chain(request.chain)
 
 
-def test_progress_that_cannot_be_read_keeps_no_other_entry_from_being_told(
+def test_unreadable_progress_keeps_no_other_entry_from_delivery(
     bench: SqliteBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = (bench.stores.requests.create(a_request(), a_draft()) for _ in range(2))

@@ -67,14 +67,14 @@ def test_durations_are_int_nanoseconds_and_times_have_one_width(bench: Bench) ->
         assert [name for name, value in times.items() if not FIXED_WIDTH.fullmatch(value)] == []
 
 
-def test_a_moment_without_microseconds_has_them_written_all_the_same(bench: Bench) -> None:
+def test_moment_without_microseconds_is_written_with_them(bench: Bench) -> None:
     request = bench.stores.requests.create(a_request(now=datetime(2026, 3, 1, tzinfo=UTC)), a_draft())
     stored = bench.stored(request)
     assert stored is not None
     assert stored["created_at"] == "2026-03-01T00:00:00.000000Z"
 
 
-def test_an_entry_names_what_the_record_became_and_until_when_it_is_kept(stores: Stores) -> None:
+def test_entry_names_what_the_record_became_and_its_retention(stores: Stores) -> None:
     request = stores.requests.create(a_request(), a_draft())
     approved = stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
     event = stores.break_glass.create(an_event(), a_draft())
@@ -102,7 +102,7 @@ def test_ttl_is_the_end_of_the_records_life_and_the_retention(dynamo: DynamoBenc
     assert _ttl(dynamo, approved) == (A_MOMENT + 2 * HOUR + DEFAULT_RETENTION).replace(microsecond=0)
 
 
-def test_an_event_that_still_waits_for_its_review_is_never_deleted(dynamo: DynamoBench) -> None:
+def test_event_that_waits_for_its_review_is_never_deleted(dynamo: DynamoBench) -> None:
     stores = dynamo.stores
     event = stores.break_glass.create(an_event(), a_draft())
     assert _ttl(dynamo, event) is None
@@ -112,7 +112,7 @@ def test_an_event_that_still_waits_for_its_review_is_never_deleted(dynamo: Dynam
     assert _ttl(dynamo, reviewed) == (A_MOMENT + HOUR + DEFAULT_RETENTION).replace(microsecond=0)
 
 
-def test_ledgers_outlive_every_limit_and_audit_entries_have_no_ttl(dynamo: DynamoBench) -> None:
+def test_ledgers_outlive_every_limit_and_entries_have_no_ttl(dynamo: DynamoBench) -> None:
     event = an_event()
     by_invoker, by_profile = dynamo.stores.break_glass.get_ledgers(event.invoker, event.profile)
     dynamo.stores.break_glass.create(event, a_draft(), [by_invoker.add(event), by_profile.add(event)])

@@ -94,7 +94,7 @@ def moto(moto_url: str) -> Iterator[Client]:
         yield Aws(client)
 
 
-def test_what_is_made_is_what_the_design_says(client: Client, table_prefix: str) -> None:
+def test_created_tables_are_those_of_the_design(client: Client, table_prefix: str) -> None:
     create_tables(Connection(client), table_prefix)
 
     for suffix, (key, indexes) in _DESIGNED.items():
@@ -129,7 +129,7 @@ def test_report_names_what_was_made_and_finds_no_difference(client: Client, tabl
     assert report.differences == check_tables(Connection(client), table_prefix).differences == ()
 
 
-def test_a_second_run_makes_and_mends_nothing(client: Client, table_prefix: str) -> None:
+def test_second_run_makes_and_fixes_nothing(client: Client, table_prefix: str) -> None:
     create_tables(Connection(client), table_prefix)
     before = _everything(client, table_prefix)
 
@@ -157,7 +157,7 @@ def test_two_runs_at_once_end_with_the_same_tables(client: Client, table_prefix:
 
 
 @pytest.mark.engine
-def test_what_an_old_engine_does_not_tell_is_no_difference(dynamodb_local_url: str, table_prefix: str) -> None:
+def test_what_an_old_engine_does_not_report_is_no_difference(dynamodb_local_url: str, table_prefix: str) -> None:
     with dynamodb_client(dynamodb_local_url) as client:
         report = create_tables(Connection(client), table_prefix)
 
@@ -178,7 +178,7 @@ def test_missing_tables_are_named_and_not_made_by_a_check(client: Client, table_
     assert not set(_names(table_prefix)) & set(client.list_tables()["TableNames"])
 
 
-def test_a_half_made_table_is_named_then_mended_and_keeps_its_items(client: Client, table_prefix: str) -> None:
+def test_half_made_table_is_named_then_fixed_and_keeps_its_items(client: Client, table_prefix: str) -> None:
     name = REQUESTS.name(table_prefix)
     _make(client, name, REQUESTS, BillingMode="PROVISIONED", indexes=("gsi-status", "gsi-profile"))
     client.put_item(TableName=name, Item={"id": {"S": "kept"}})
@@ -229,7 +229,7 @@ def test_a_check_changes_nothing(client: Client, table_prefix: str) -> None:
     assert _everything(client, table_prefix) == before
 
 
-def test_a_table_with_another_key_is_named_and_left_exactly_as_it_is(client: Client, table_prefix: str) -> None:
+def test_table_with_another_key_is_named_and_left_as_it_is(client: Client, table_prefix: str) -> None:
     name = AUDIT.name(table_prefix)
     client.create_table(
         TableName=name,
@@ -304,7 +304,7 @@ def test_a_named_kms_key_replaces_another_one(moto: Client, table_prefix: str) -
         assert moto.describe_table(TableName=name)["Table"]["SSEDescription"]["KMSMasterKeyArn"] == key
 
 
-def test_an_alias_is_said_to_be_untold_rather_than_compared(moto: Client, table_prefix: str) -> None:
+def test_alias_is_reported_as_unknown_rather_than_compared(moto: Client, table_prefix: str) -> None:
     create_tables(Connection(moto), table_prefix)
 
     report = check_tables(Connection(moto), table_prefix, kms_key="alias/countersign")
@@ -331,7 +331,7 @@ def test_waiting_ends_at_the_deadline_with_a_difference(moto: Client, table_pref
     ] * len(TABLES)
 
 
-def test_what_aws_is_not_ready_for_is_asked_again(moto: Client, table_prefix: str) -> None:
+def test_call_that_aws_is_not_ready_for_is_retried(moto: Client, table_prefix: str) -> None:
     aws = Aws(
         moto,
         update_continuous_backups=("ContinuousBackupsUnavailableException",) * 2,
@@ -352,7 +352,7 @@ def test_a_table_that_somebody_else_made_first_is_taken_as_it_is(moto: Client, t
     assert report.is_fine
 
 
-def test_what_aws_refuses_for_good_is_told_in_its_words(moto: Client, table_prefix: str) -> None:
+def test_final_refusal_of_aws_is_reported_in_its_words(moto: Client, table_prefix: str) -> None:
     name = REQUESTS.name(table_prefix)
     create_tables(Connection(moto), table_prefix)
     moto.update_table(TableName=name, DeletionProtectionEnabled=False)
