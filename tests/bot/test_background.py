@@ -264,7 +264,7 @@ def test_long_list_is_read_with_rests_only_in_the_background(
 
 
 @pytest.mark.usefixtures("_quick")
-def test_a_loop_that_fails_again_and_again_stops_no_other_one(
+def test_loop_that_fails_again_and_again_stops_no_other_one(
     stores: Stores, clock: FrozenClock, break_glass: BreakGlassService, sweepers: list[Sweeper],
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -286,7 +286,7 @@ def test_a_loop_that_fails_again_and_again_stops_no_other_one(
 
 
 @pytest.mark.usefixtures("_quick")
-def test_a_store_that_was_away_is_used_again_once_it_is_back(
+def test_store_that_was_away_is_used_again_once_it_is_back(
     stores: Stores, clock: FrozenClock, requests: RequestService, sweepers: list[Sweeper],
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
@@ -358,7 +358,7 @@ def test_stop_does_not_wait_for_ever(
     assert sweeper.stop()
 
 
-def test_a_sweeper_that_was_never_started_can_be_stopped(stores: Stores, clock: FrozenClock) -> None:
+def test_sweeper_that_was_never_started_can_be_stopped(stores: Stores, clock: FrozenClock) -> None:
     assert _sweeper(stores, clock).stop()
 
 

@@ -57,7 +57,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.keyring.is_keyed
 
 
-def test_the_newest_key_seals_and_the_older_one_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newest_key_seals_and_the_older_one_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", f"{KEY}, {OLDER}")
     ring = read_settings().keyring
 
@@ -79,7 +79,7 @@ def test_the_newest_key_seals_and_the_older_one_verifies(monkeypatch: pytest.Mon
         ("RETENTION", "-1d", "Write it like 2h, 90m or 1h30m."),
     ],
 )
-def test_a_bad_setting_gets_one_line_with_its_name_and_the_fix(
+def test_bad_setting_gets_one_line_with_its_name_and_the_fix(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, fix: str
 ) -> None:
     monkeypatch.setenv(f"COUNTERSIGN_{name}", value)
@@ -92,7 +92,7 @@ def test_a_bad_setting_gets_one_line_with_its_name_and_the_fix(
     assert "\n" not in str(caught.value)
 
 
-def test_a_secret_is_in_no_message_and_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_is_in_no_message_and_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", f"{KEY},tooshort")
     with pytest.raises(InvalidInput) as caught:
         read_settings()
@@ -104,13 +104,13 @@ def test_a_secret_is_in_no_message_and_no_repr(monkeypatch: pytest.MonkeyPatch) 
     assert KEY not in shown
 
 
-def test_the_command_line_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_line_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COUNTERSIGN_STORE", "nonsense")
 
     assert read_settings(store="sqlite:///other.db").store == "sqlite:///other.db"
 
 
-def test_a_store_on_the_command_line_is_called_by_its_own_name() -> None:
+def test_store_on_the_command_line_is_called_by_its_own_name() -> None:
     with pytest.raises(InvalidInput) as caught:
         read_settings(store="nonsense")
 
@@ -133,7 +133,7 @@ def test_settings_cannot_be_changed() -> None:
         ("[::1]:3000", Address("::1", 3000)),
     ],
 )
-def test_an_address_to_listen_on_is_a_host_and_a_port(
+def test_address_to_listen_on_is_a_host_and_a_port(
     monkeypatch: pytest.MonkeyPatch, written: str, address: Address
 ) -> None:
     monkeypatch.setenv("COUNTERSIGN_LISTEN", written)
@@ -155,7 +155,7 @@ def test_an_address_to_listen_on_is_a_host_and_a_port(
         ("COUNTERSIGN_WEBHOOK_SECRET", "whsec_short", "Make one with: python3 -c"),
     ],
 )
-def test_a_bad_setting_of_serve_names_its_variable_and_the_fix(
+def test_bad_setting_of_serve_names_its_variable_and_the_fix(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, fix: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -165,7 +165,7 @@ def test_a_bad_setting_of_serve_names_its_variable_and_the_fix(
     assert fix in error.value.fix
 
 
-def test_a_webhook_is_never_sent_unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webhook_is_never_sent_unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COUNTERSIGN_WEBHOOK_URL", "https://hooks.example.com/countersign")
     with pytest.raises(InvalidInput, match="COUNTERSIGN_WEBHOOK_SECRET"):
         read_settings()
@@ -182,7 +182,7 @@ def test_a_webhook_is_never_sent_unsigned(monkeypatch: pytest.MonkeyPatch) -> No
         ("SLACK_API_URL", "slack.com"),
     ],
 )
-def test_a_mixed_up_secret_is_refused_and_not_said_back(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_mixed_up_secret_is_refused_and_not_said_back(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(InvalidInput) as error:
         read_slack_settings()

@@ -14,7 +14,7 @@ import pytest
 from bot.settings import read_settings, read_slack_settings
 from bot.wiring import Instance, open_instance
 from localslack.faults import Refuse
-from tests.end_to_end.stage import ACCESS, MIRA, WHY
+from tests.end_to_end.harness import ACCESS, MIRA, WHY
 from tests.harness.served_bot import environment, free_port, new_slack
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ def shown(request: pytest.FixtureRequest, welcome: Screens) -> Screens:
     return welcome
 
 
-def test_the_page_with_the_tour_and_cards(shown: Screens) -> None:
+def test_page_with_the_tour_and_cards(shown: Screens) -> None:
     shown.ask()
     assert not _objections(shown), "\n".join(_objections(shown))
     shown.press(RIGHT, "Approve")
@@ -63,7 +63,7 @@ def test_home_panels_and_menus(shown: Screens) -> None:
         shown.page.keyboard.press("Escape")
 
 
-def test_a_narrow_screen(shown: Screens) -> None:
+def test_narrow_screen(shown: Screens) -> None:
     shown.ask()
     shown.page.set_viewport_size({"width": NARROW["width"], "height": NARROW["height"]})
     assert not _objections(shown), "\n".join(_objections(shown))

@@ -63,7 +63,7 @@ def test_event_is_declared_closed_and_reviewed_by_somebody_else(screens: Screens
     assert told.reviewer == "U0JON"
 
 
-def test_the_clock_ends_it_and_asks_its_invoker_before(screens: Screens) -> None:
+def test_clock_ends_it_and_asks_its_invoker_before(screens: Screens) -> None:
     event = break_the_glass(screens)
     screens.page.get_by_role("button", name="Move it forward").click()
     screens.dialog("Move the clock forward").get_by_role("button", name="+ 1 day").click()

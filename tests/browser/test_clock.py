@@ -11,7 +11,7 @@ from tests.browser.screens import LEFT, RIGHT, Screens
 pytestmark = pytest.mark.browser
 
 
-def test_a_request_expires_when_the_clock_passes_its_deadline(screens: Screens) -> None:
+def test_request_expires_when_the_clock_passes_its_deadline(screens: Screens) -> None:
     request = screens.ask()
     screens.page.get_by_role("button", name="Move it forward").click()
     panel = screens.dialog("Move the clock forward")
@@ -43,7 +43,7 @@ def test_details_show_who_ended_it_and_the_sealed_history(screens: Screens) -> N
     expect(hood).to_contain_text('"command": "/access"')
 
 
-def test_the_clock_stays_where_it_was_moved_to(screens: Screens) -> None:
+def test_clock_stays_where_it_was_moved_to(screens: Screens) -> None:
     before = screens.playground.clock.ahead
     screens.page.get_by_role("button", name="Move it forward").click()
     screens.dialog("Move the clock forward").get_by_role("button", name="+ 1 hour").click()

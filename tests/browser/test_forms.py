@@ -93,7 +93,7 @@ def test_escape_closes_a_form_and_gives_the_keyboard_back(screens: Screens) -> N
     expect(screens.composer(LEFT)).to_be_focused()
 
 
-def test_a_guest_is_refused_in_words(screens: Screens) -> None:
+def test_guest_is_refused_in_words(screens: Screens) -> None:
     screens.be(RIGHT, "Gia Moreau")
     screens.write(RIGHT, "/access prod 1h Let me in please, just once")
     expect(screens.messages(RIGHT, "Only visible to you")).to_contain_text("Nothing was changed")

@@ -28,7 +28,7 @@ def _tab_to(screens: Screens, name: str, most: int = 60) -> None:
     raise AssertionError(f"no Tab leads to {name}")
 
 
-def test_a_request_is_asked_for_and_approved_without_a_mouse(screens: Screens) -> None:
+def test_request_is_asked_for_and_approved_without_a_mouse(screens: Screens) -> None:
     keyboard = screens.page.keyboard
     keyboard.press("F6")
     while not screens.composer(LEFT).evaluate("field => field === document.activeElement"):

@@ -231,7 +231,7 @@ def test_ephemeral_message_is_seen_by_its_recipient_alone(screens: Screens) -> N
     expect(told).to_have_count(0)
 
 
-def test_a_thread_is_opened_read_and_answered(screens: Screens) -> None:
+def test_thread_is_opened_read_and_answered(screens: Screens) -> None:
     request = screens.ask("/access prod-db 2h Deploy the fix for INC-12")
     screens.press(RIGHT, "Approve")
     screens.card(LEFT).get_by_role("button", name=re.compile("1 reply")).click()

@@ -50,7 +50,7 @@ def test_tour_leads_from_a_request_and_approval_to_break_glass(welcome: Screens)
     assert (event.status, event.invoker) == (EventStatus.ACTIVE, "U0SAM")
 
 
-def test_a_dismissed_tour_stays_away_until_it_is_asked_for(screens: Screens) -> None:
+def test_dismissed_tour_stays_away_until_it_is_asked_for(screens: Screens) -> None:
     tour = screens.page.get_by_role("region", name="Guided tour")
     expect(tour).to_be_hidden()
     screens.page.reload()

@@ -27,7 +27,7 @@ class Decision(BaseModel):
 
 
 @pytest.mark.parametrize("text", ["U0AB12CD3", "W0AB12CD3", "U01", "U" + "A" * 31])
-def test_a_slack_user_id_is_taken_as_it_is(text: str) -> None:
+def test_slack_user_id_is_taken_as_it_is(text: str) -> None:
     assert check_user_id(text) == text
     assert Actor(id=UserId(text)).id == text
     assert is_person(text)
@@ -68,7 +68,7 @@ def test_nobody_else_is_an_actor_or_a_person(text: str) -> None:
     assert not is_person(text)
 
 
-def test_an_actor_is_frozen_and_has_no_other_fields() -> None:
+def test_actor_is_frozen_and_has_no_other_fields() -> None:
     actor = Actor(id=UserId("U0AB12CD3"))
     with pytest.raises(ValidationError, match="frozen"):
         actor.id = UserId("U0OTHER")  # type: ignore[misc]
@@ -77,7 +77,7 @@ def test_an_actor_is_frozen_and_has_no_other_fields() -> None:
 
 
 @pytest.mark.parametrize("text", ["prod", "p", "prod-db", "aws/prod", "team@prod", "a.b_c+d", "0", "x" * 80])
-def test_a_profile_s_name_is_taken(text: str) -> None:
+def test_profile_s_name_is_taken(text: str) -> None:
     assert check_profile_name(text) == text
 
 
@@ -91,7 +91,7 @@ def test_what_is_no_profile_s_name_is_refused(text: object) -> None:
     assert refusal.value.field == "profile"
 
 
-def test_a_user_group_id_begins_with_s() -> None:
+def test_user_group_id_begins_with_s() -> None:
     assert check_user_group_id("S0ENGINEERS") == "S0ENGINEERS"
     for text in ("U0AB12CD3", "s0engineers", "S0", None):
         with pytest.raises(InvalidInput, match="S0ENGINEERS"):
@@ -109,14 +109,14 @@ def test_nobody_else_decides(decider: str) -> None:
         Decision(by=DeciderId(decider))
 
 
-def test_a_rule_and_the_clock_are_no_people() -> None:
+def test_rule_and_the_clock_are_no_people() -> None:
     assert not is_person(by_policy("U0AB12CD3"))
     assert not is_person(CLOCK)
 
 
 @pytest.mark.parametrize("check", [check_user_id, check_user_group_id, check_profile_name])
 @given(text=st.text(min_size=100, max_size=5000))
-def test_a_long_text_is_not_repeated_whole_in_the_refusal(check: Callable[[object], object], text: str) -> None:
+def test_long_text_is_not_repeated_whole_in_the_refusal(check: Callable[[object], object], text: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         check(text)
     assert len(str(refusal.value)) < 250

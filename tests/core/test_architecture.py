@@ -75,7 +75,7 @@ def test_importing_core_does_no_io_and_reads_no_environment() -> None:
         "import os; FILES = os.listdir('/')",
     ],
 )
-def test_the_guard_notices_a_module_that_does(tmp_path: Path, sin: str) -> None:
+def test_guard_notices_a_module_that_does(tmp_path: Path, sin: str) -> None:
     package = tmp_path / "sinful"
     package.mkdir()
     (package / "__init__.py").write_text(f"{sin}\n")
@@ -99,7 +99,7 @@ def _subclasses(kind: type[CountersignError]) -> set[type[CountersignError]]:
     return {kind}.union(*(_subclasses(each) for each in kind.__subclasses__()))
 
 
-def test_the_tree_of_errors_that_is_drawn_is_the_tree_there_is() -> None:
+def test_tree_of_errors_that_is_drawn_is_the_tree_there_is() -> None:
     for name in MODULES:
         importlib.import_module(name)
     real: dict[str, str | None] = {}

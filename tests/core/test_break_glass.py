@@ -137,7 +137,7 @@ ENDED: Final[dict[str, tuple[str | None, datetime | None]]] = {
 }
 
 
-def test_the_table_has_every_state_with_every_event() -> None:
+def test_table_has_every_state_with_every_event() -> None:
     assert {(state, event) for state, row in TABLE.items() for event in row} == {
         (state, event) for state in STATES for event in EVENTS
     }
@@ -183,7 +183,7 @@ def _changes(before: BreakGlassEvent, after: BreakGlassEvent) -> dict[str, objec
     return {name: value for name, value in after if value != getattr(before, name)}
 
 
-def test_a_close_says_who_when_and_why_and_changes_nothing_else() -> None:
+def test_close_says_who_when_and_why_and_changes_nothing_else() -> None:
     assert _changes(LIVE, SHUT) == {
         "status": CLOSED,
         "closed_by": APPROVER,
@@ -196,7 +196,7 @@ def test_expiry_changes_the_status_alone() -> None:
     assert _changes(LIVE, LIVE.expire(LATE)) == {"status": EXPIRED}
 
 
-def test_a_review_says_who_when_and_what_was_found() -> None:
+def test_review_says_who_when_and_what_was_found() -> None:
     reviewed = SHUT.add_review(REVIEWER, LATE, Verdict.PARTLY_JUSTIFIED, NOTES, "https://example.com/INC-12")
     assert reviewed.review == Review(
         reviewer=REVIEWER,
@@ -258,7 +258,7 @@ def test_each_end_replaces_only_an_active_event() -> None:
     }
 
 
-def test_an_event_waits_for_its_review_from_its_recorded_end_on() -> None:
+def test_event_waits_for_its_review_from_its_recorded_end_on() -> None:
     waiting = {"closed", "expired", "closed and reminded", "expired and reminded"}
     assert {state for state, (record, _) in STATES.items() if record.is_waiting_for_review} == waiting
 
@@ -317,7 +317,7 @@ def test_invoker_reviews_their_own_event_in_no_state(state: str) -> None:
 # Records
 
 
-def test_a_record_is_frozen_and_so_is_its_review() -> None:
+def test_record_is_frozen_and_so_is_its_review() -> None:
     record, _ = STATES["closed and reviewed"]
     with pytest.raises(ValidationError, match="frozen"):
         record.closed_by = INVOKER  # type: ignore[misc]
@@ -351,7 +351,7 @@ def test_every_consistency_rule_has_a_violation_here() -> None:
 
 
 @pytest.mark.parametrize(("rule", "state", "changes"), BROKEN)
-def test_a_record_that_breaks_a_rule_cannot_be_made_or_read(rule: str, state: str, changes: dict[str, object]) -> None:
+def test_record_that_breaks_a_rule_cannot_be_made_or_read(rule: str, state: str, changes: dict[str, object]) -> None:
     record, _ = STATES[state]
     with pytest.raises(ValidationError, match=rule):
         record.replace(**changes)

@@ -137,12 +137,12 @@ def test_parsed_duration_is_positive_whole_seconds_up_to_a_year(text: str) -> No
         (-90 * MINUTE, "-1h30m"),
     ],
 )
-def test_a_duration_is_written_as_people_write_it(duration: timedelta, written: str) -> None:
+def test_duration_is_written_as_people_write_it(duration: timedelta, written: str) -> None:
     assert format_duration(duration) == written
 
 
 @given(duration=st.timedeltas(min_value=-MAX_WRITTEN_DURATION, max_value=MAX_WRITTEN_DURATION))
-def test_the_stored_form_is_exact_to_the_microsecond(duration: timedelta) -> None:
+def test_stored_form_is_exact_to_the_microsecond(duration: timedelta) -> None:
     assert Window.model_validate(Window(lasts=duration).model_dump(mode="json")).lasts == duration
     assert to_nanoseconds(duration) == round(duration / timedelta(microseconds=1)) * 1000
 

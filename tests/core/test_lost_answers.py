@@ -114,7 +114,7 @@ def test_fault_that_passes_in_time_ends_in_one_change(network: Network, change: 
     assert returned == change.read()
 
 
-def test_a_reply_that_comes_too_late_changes_nothing_twice(network: Network, change: Change) -> None:
+def test_reply_that_comes_too_late_changes_nothing_twice(network: Network, change: Change) -> None:
     hold = HoldReply()
     network.proxy.next(hold, only=_WRITE)
     returned = change.make(network.hasty)

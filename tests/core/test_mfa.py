@@ -26,7 +26,7 @@ def after_wrong(count: int, step: timedelta = MINUTE) -> CodeLedger:
     return ledger
 
 
-def test_a_code_counts_once_and_an_earlier_one_never_again() -> None:
+def test_code_counts_once_and_an_earlier_one_never_again() -> None:
     used = EMPTY.accept(100)
     for step in (100, 99, 0):
         with pytest.raises(CodeRefused) as refusal:
@@ -57,7 +57,7 @@ def test_after_the_lock_the_count_begins_anew() -> None:
     ledger.refuse_locked(A_MOMENT + 4 * MINUTE + LOCK)
 
 
-def test_a_right_code_forgives_the_wrong_ones_before_it() -> None:
+def test_right_code_forgives_the_wrong_ones_before_it() -> None:
     assert after_wrong(4).accept(1).tries_left == MAX_WRONG_CODES
 
 
@@ -79,7 +79,7 @@ def test_sixth_wrong_code_is_never_judged_within_a_lock(gaps: list[int]) -> None
     assert all(sixth - first >= LOCK for first, sixth in zip(heard, heard[MAX_WRONG_CODES:], strict=False))
 
 
-def test_a_clock_that_goes_back_opens_no_lock() -> None:
+def test_clock_that_goes_back_opens_no_lock() -> None:
     with pytest.raises(LimitReached):
         after_wrong(5).refuse_locked(A_MOMENT - timedelta(hours=1))
 

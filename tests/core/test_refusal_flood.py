@@ -23,7 +23,7 @@ from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.sqlite import SqliteStores
 from core.stores.sqlite.audit import SqliteAudit
 from core.stores.sqlite.database import Database
-from tests.core.races.presses import APPROVERS, BEGIN, HOUR, Act, Press, Told, carry_out, submit
+from tests.core.races.attempts import APPROVERS, BEGIN, HOUR, Act, Attempt, AttemptResult, carry_out, submit
 from tests.harness.aws import REGION
 from tests.harness.clock import FrozenClock
 from tests.harness.faults import HoldRequest
@@ -73,7 +73,7 @@ def test_on_dynamodb_an_approver_decides_while_refusals_wait(proxy: TcpProxy, st
     _flood(stores, request.id)
     proxy.reset_counts()
 
-    told = carry_out(stores, Press(Act.APPROVE, APPROVERS[0], BEGIN, request.id))
+    told = carry_out(stores, Attempt(Act.APPROVE, APPROVERS[0], BEGIN, request.id))
 
     # One reading and one write: nothing was in conflict, so nothing was done again.
     assert proxy.counts == {"GetItem": 1, _WRITE: 1}
@@ -96,7 +96,7 @@ def test_on_sqlite_an_approver_decides_while_refusals_wait(tmp_path: Path) -> No
         assert audit.is_reached.wait(_PATIENCE_SECONDS)
         _flood(stores, request.id)
 
-        told = carry_out(stores, Press(Act.APPROVE, APPROVERS[0], BEGIN, request.id))
+        told = carry_out(stores, Attempt(Act.APPROVE, APPROVERS[0], BEGIN, request.id))
 
         _check_decided(stores, told)
         assert _noted(stores) == 0
@@ -112,16 +112,16 @@ def test_written_refusals_do_not_outdate_an_approvers_reading(stores: Stores) ->
     stores.refusals.flush()
     assert _noted(stores) == len(_STRANGERS)
     assert stores.requests.get(RequestId(read.id)) == read
-    assert carry_out(stores, Press(Act.OVERWRITE, APPROVERS[0], BEGIN, read.id, read=read)).is_yes
+    assert carry_out(stores, Attempt(Act.OVERWRITE, APPROVERS[0], BEGIN, read.id, read=read)).is_yes
 
 
 def _flood(stores: Stores, request_id: str) -> None:
     """Everybody presses who may not; each gets an answer, whatever becomes of the noting."""
     for stranger in _STRANGERS:
-        assert carry_out(stores, Press(Act.APPROVE, stranger, BEGIN, request_id)).error == "NotAllowed"
+        assert carry_out(stores, Attempt(Act.APPROVE, stranger, BEGIN, request_id)).error == "NotAllowed"
 
 
-def _check_decided(stores: Stores, told: Told) -> None:
+def _check_decided(stores: Stores, told: AttemptResult) -> None:
     (approved,) = told.records
     stored = stores.requests.get(RequestId(approved.id))
     assert stored == approved

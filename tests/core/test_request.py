@@ -104,7 +104,7 @@ DECIDED: Final[dict[str, tuple[str | None, datetime | None]]] = {
 }
 
 
-def test_the_table_has_every_state_with_every_event() -> None:
+def test_table_has_every_state_with_every_event() -> None:
     assert {(state, event) for state, row in TABLE.items() for event in row} == {
         (state, event) for state in STATES for event in EVENTS
     }
@@ -153,7 +153,7 @@ def test_last_vote_decides_and_opens_the_window_at_that_moment() -> None:
     }
 
 
-def test_the_policy_approves_in_its_rule_s_name_without_any_vote() -> None:
+def test_policy_approves_in_its_rule_s_name_without_any_vote() -> None:
     request = a_request(rule="prod", required_approvals=3)
     assert _changes(request, request.approve_by_policy(EARLY)) == {
         "status": APPROVED,
@@ -163,7 +163,7 @@ def test_the_policy_approves_in_its_rule_s_name_without_any_vote() -> None:
     }
 
 
-def test_a_denial_keeps_the_votes_that_were_given() -> None:
+def test_denial_keeps_the_votes_that_were_given() -> None:
     assert _changes(ONE_VOTE, ONE_VOTE.deny(THIRD, EARLY, "no")) == {
         "status": DENIED,
         "approver": THIRD,
@@ -191,7 +191,7 @@ def test_expiry_changes_the_status_alone() -> None:
     assert _changes(ONE_VOTE, ONE_VOTE.expire(LATE)) == {"status": EXPIRED}
 
 
-def test_a_reminder_is_noted_and_nothing_else_changes() -> None:
+def test_reminder_is_noted_and_nothing_else_changes() -> None:
     assert _changes(ONE_VOTE, ONE_VOTE.remind(EARLY)) == {"reminded_at": EARLY}
 
 
@@ -298,7 +298,7 @@ def test_exactly_the_quorum_of_different_people_approves(needed: int) -> None:
 # Records
 
 
-def test_a_record_is_frozen() -> None:
+def test_record_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         ONE_VOTE.status = APPROVED  # type: ignore[misc]
     with pytest.raises(ValidationError, match="frozen"):
@@ -346,7 +346,7 @@ def test_every_consistency_rule_has_a_violation_here() -> None:
     ("rule", "state", "changes"),
     [*((rule, state, changes) for rule, (state, changes) in BROKEN.items()), *ALSO_BROKEN],
 )
-def test_a_record_that_breaks_a_rule_cannot_be_made_or_read(rule: str, state: str, changes: dict[str, object]) -> None:
+def test_record_that_breaks_a_rule_cannot_be_made_or_read(rule: str, state: str, changes: dict[str, object]) -> None:
     request, _ = STATES[state]
     with pytest.raises(ValidationError, match=rule):
         request.replace(**changes)
@@ -425,7 +425,7 @@ def test_empty_or_deceptive_justification_is_refused(text: str, problem: str) ->
     assert problem in refusal.value.problem
 
 
-def test_the_ids_and_texts_of_those_who_decide_are_checked_too() -> None:
+def test_ids_and_texts_of_those_who_decide_are_checked_too() -> None:
     with pytest.raises(InvalidInput, match="not a Slack user id"):
         ONE_VOTE.approve(UserId("bob"), EARLY)
     with pytest.raises(InvalidInput, match="comment"):
@@ -464,7 +464,7 @@ def test_from_item_reads_back_exactly_what_to_item_wrote(
     assert Request.from_item(item).to_item() == item
 
 
-def test_the_stored_form_is_plain_and_leaves_out_what_is_empty() -> None:
+def test_stored_form_is_plain_and_leaves_out_what_is_empty() -> None:
     request = a_request(request_id=RequestId("0123456789abcdef"))
     assert request.to_item() == {
         "id": "0123456789abcdef",

@@ -26,14 +26,14 @@ def counted(request: pytest.FixtureRequest) -> Iterator[tuple[ServiceHarness, Ca
 
 
 @pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.name)
-def test_a_use_case_makes_the_round_trips_of_its_goal(
+def test_use_case_makes_the_round_trips_of_its_goal(
     counted: tuple[ServiceHarness, CallCounter], use_case: UseCase
 ) -> None:
     harness, counter = counted
     assert count(use_case, harness, counter) == use_case.goal
 
 
-def test_the_counter_counts_every_http_request(counted: tuple[ServiceHarness, CallCounter]) -> None:
+def test_counter_counts_every_http_request(counted: tuple[ServiceHarness, CallCounter]) -> None:
     harness, counter = counted
     counter.start()
     request = harness.ask()

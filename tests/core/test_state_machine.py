@@ -36,7 +36,7 @@ LISTED = {
 
 @pytest.mark.parametrize("source", Light)
 @pytest.mark.parametrize("target", Light)
-def test_a_move_is_legal_if_and_only_if_the_table_lists_it(source: Light, target: Light) -> None:
+def test_move_is_legal_if_and_only_if_the_table_lists_it(source: Light, target: Light) -> None:
     assert LIGHTS.may_move(source, target) == ((source, target) in LISTED)
     assert (source in LIGHTS.sources(target)) == ((source, target) in LISTED)
 

@@ -82,7 +82,7 @@ def test_close_ends_the_block_at_once() -> None:
     assert used.invoker.end(an_event()) == used.invoker, "a close of an event that the ledger forgot changes nothing"
 
 
-def test_the_live_usage_is_the_one_of_that_profile() -> None:
+def test_live_usage_is_the_one_of_that_profile() -> None:
     staging, prod = an_event(profile=STAGING), an_event()
     ledger = ledgers_of(staging, prod).invoker
     assert ledger.live(PROD, A_MOMENT) == Usage.of(prod)
@@ -130,7 +130,7 @@ def test_cooldown_counts_the_last_end_and_not_the_last_beginning() -> None:
     assert hit.ends_at == A_MOMENT + 5 * HOUR
 
 
-def test_a_cooldown_is_of_one_person_for_one_profile() -> None:
+def test_cooldown_is_of_one_person_for_one_profile() -> None:
     limits, now = UsageLimits(cooldown=THIRTY_DAYS), A_MOMENT + HOUR
     assert hit_of(ledgers_of(an_event(profile=STAGING)), limits, now) is None
     assert hit_of(ledgers_of(an_event(invoker=OTHER)), limits, now) is None
@@ -148,7 +148,7 @@ def test_quota_per_person_counts_every_profile_in_its_window() -> None:
     assert hit_of(used, limits, A_MOMENT + DAY) is None
 
 
-def test_a_quota_per_profile_counts_every_person() -> None:
+def test_quota_per_profile_counts_every_person() -> None:
     limits = UsageLimits(max_per_profile=2, quota_window=DAY)
     used = ledgers_of(an_event(invoker=OTHER), an_event(invoker=UserId("U0THIRD"), now=A_MOMENT + HOUR))
     hit = hit_of(used, limits, A_MOMENT + 2 * HOUR)
@@ -284,7 +284,7 @@ def test_later_event_elsewhere_keeps_the_longest_cooldown() -> None:
     assert hit_of(used, UsageLimits(cooldown=THIRTY_DAYS), over) is None
 
 
-def test_a_ledger_forgets_what_ended_a_horizon_ago() -> None:
+def test_ledger_forgets_what_ended_a_horizon_ago() -> None:
     old = an_event()
     kept = UsageLedger.of_invoker(INVOKER).add(old).add(an_event(now=A_MOMENT + HOUR + HORIZON - TICK))
     assert kept.has(old.id)
@@ -332,7 +332,7 @@ def test_full_ledger_drops_the_oldest_usage_on_any_clock() -> None:
     assert len(ledger.usages) == MAX_USAGES
 
 
-def test_a_full_ledger_fits_into_an_item_of_dynamodb() -> None:
+def test_full_ledger_fits_into_an_item_of_dynamodb() -> None:
     ledger = _crowded(MAX_USAGES)
     assert sum(len(str(usage)) for usage in ledger.to_item()["usages"]) < 300_000  # type: ignore[misc, union-attr]
 
@@ -380,7 +380,7 @@ def test_ledgers_of_a_person_and_a_profile_of_one_name_are_two() -> None:
     assert UsageLedger.of_invoker(UserId("U0X")).owner != UsageLedger.of_profile(ProfileName("U0X")).owner
 
 
-def test_a_ledger_is_kept_for_as_long_as_a_limit_can_ask_for_it() -> None:
+def test_ledger_is_kept_for_as_long_as_a_limit_can_ask_for_it() -> None:
     assert ledgers_of(an_event(), an_event(profile=STAGING, duration=MAX_DURATION)).invoker.kept_until() == (
         A_MOMENT + MAX_DURATION + HORIZON
     )
@@ -388,7 +388,7 @@ def test_a_ledger_is_kept_for_as_long_as_a_limit_can_ask_for_it() -> None:
 
 
 @pytest.mark.parametrize("quota", [0, -1, MAX_PER_QUOTA + 1])
-def test_a_quota_that_a_ledger_could_not_judge_cannot_be_set(quota: int) -> None:
+def test_quota_that_a_ledger_could_not_judge_cannot_be_set(quota: int) -> None:
     for name in ("max_per_user", "max_per_profile", "escalation_threshold"):
         with pytest.raises(ValidationError):
             UsageLimits.model_validate({name: quota})

@@ -1,4 +1,4 @@
-"""The stage, on each store in turn where that matters."""
+"""The harness, on each store in turn where that matters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection
 from core.stores.sqlite import SqliteStores
-from tests.end_to_end.stage import Harness
+from tests.end_to_end.harness import Harness
 from tests.harness.aws import dynamodb_client
 from tests.harness.tables import make_tables
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def stage(stores: Stores, clock: FrozenClock) -> Iterator[Harness]:
-    with Harness(stores, clock) as stage:
-        yield stage
+def harness(stores: Stores, clock: FrozenClock) -> Iterator[Harness]:
+    with Harness(stores, clock) as harness:
+        yield harness
 
 
 @pytest.fixture(params=["sqlite", pytest.param("dynamodb_local", marks=pytest.mark.engine)])

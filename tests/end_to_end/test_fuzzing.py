@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bot.views.request.card import APPROVE, DENY, MORE
 from core.actor import is_person
 from core.request import RequestStatus
-from tests.end_to_end.stage import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Harness
+from tests.end_to_end.harness import AIKO, GUEST, JON, MIRA, ROBOT, SAM, STRANGER, Harness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,23 +58,23 @@ ODD: Final = st.one_of(
 
 
 class Theatre:
-    """A stage with one payload of each kind, as the real client sent it."""
+    """A harness with one payload of each kind, as the real client sent it."""
 
-    def __init__(self, stage: Harness) -> None:
-        self.stage = stage
-        slack = stage.slack
-        request = stage.ask()
-        card = stage.card(request)
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
+        slack = harness.slack
+        request = harness.ask()
+        card = harness.card(request)
         self.samples = [
-            ("slash_commands", stage.access(JON, "vault 1h to see what is in there").payload),
-            ("slash_commands", stage.access(JON, "").payload),
-            ("interactive", slack.submit(JON, stage.modal(JON), _filled_in()).payload),
+            ("slash_commands", harness.access(JON, "vault 1h to see what is in there").payload),
+            ("slash_commands", harness.access(JON, "").payload),
+            ("interactive", slack.submit(JON, harness.modal(JON), _filled_in()).payload),
             ("interactive", slack.press(GUEST, card, APPROVE).payload),
             ("interactive", slack.press(AIKO, card, DENY).payload),
-            ("interactive", slack.submit(AIKO, stage.modal(AIKO), {"reason": {"answer": "no, not now"}}).payload),
+            ("interactive", slack.submit(AIKO, harness.modal(AIKO), {"reason": {"answer": "no, not now"}}).payload),
             ("interactive", slack.shortcut(SAM, "request_access").payload),
             ("interactive", slack.press(SAM, card, MORE, f"comment:{request.id}").payload),
-            ("interactive", slack.press(JON, stage.home(JON), "home:ask").payload),
+            ("interactive", slack.press(JON, harness.home(JON), "home:ask").payload),
             ("events_api", slack.open_home(SAM).payload),
             ("events_api", slack.send_event({"type": "user_change", "user": {"id": SAM}}).payload),
             ("events_api", slack.send_event({"type": "subteam_updated", "subteam": {"id": "S0ENG"}}).payload),
@@ -98,8 +98,8 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
     path: Path = tmp_path_factory.mktemp("fuzzing") / "countersign.db"
     clock = FrozenClock()
     stores = SqliteStores(str(path), StoreSettings(clock=clock))
-    with Harness(stores, clock) as stage:
-        yield Theatre(stage)
+    with Harness(stores, clock) as harness:
+        yield Theatre(harness)
     stores.close()
 
 
@@ -143,16 +143,16 @@ def test_payload_of_any_shape_is_answered_and_does_no_harm(
             spoil(payload, found[place % len(found)], value, is_gone=is_gone)
     caplog.clear()
 
-    answer = theatre.stage.slack.send_forged(kind, payload)  # type: ignore[arg-type]
+    answer = theatre.harness.slack.send_forged(kind, payload)  # type: ignore[arg-type]
 
     assert answer.status in {200, 400, 404}, (answer.status, answer.body)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
-    assert_policy_holds(theatre.stage)
+    assert_policy_holds(theatre.harness)
 
 
-def assert_policy_holds(stage: Harness) -> None:
+def assert_policy_holds(harness: Harness) -> None:
     """Nobody asked or decided whom the policy does not let."""
-    for request in stage.stores.requests.iterate():
+    for request in harness.stores.requests.iterate():
         assert request.requester in MAY_ASK[request.profile]
         deciders = {vote.approver for vote in request.approvals}
         if request.status in {RequestStatus.APPROVED, RequestStatus.DENIED} and is_person(request.approver or ""):
@@ -169,10 +169,10 @@ NO_PAYLOADS: Final = [
 
 @pytest.mark.parametrize("body", NO_PAYLOADS)
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "application/json", "text/plain", ""])
-def test_a_body_that_is_no_payload_is_refused_without_an_error(
+def test_body_that_is_no_payload_is_refused_without_an_error(
     theatre: Theatre, caplog: pytest.LogCaptureFixture, body: bytes, content_type: str
 ) -> None:
-    slack = theatre.stage.slack
+    slack = theatre.harness.slack
     caplog.clear()
     now = int(time.time())
     reply = slack.post_raw(body, {**slack.sign_body(body, now), "content-type": content_type})

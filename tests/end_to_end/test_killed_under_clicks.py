@@ -27,7 +27,7 @@ from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
 from tests.builders import HOUR
-from tests.end_to_end.stage import ACCESS, AIKO, JON, MIRA, POLICY
+from tests.end_to_end.harness import ACCESS, AIKO, JON, MIRA, POLICY
 from tests.harness.served_bot import Serving, environment, free_port, new_slack
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from bot.views.request.card import APPROVE, DENY
 from core.request import RequestStatus
 from core.stores.base import Stores
 from localslack.faults import HangUp, Refuse, Stall
-from tests.end_to_end.stage import JON, MIRA, SAM, WHY, Harness, text_of, walk_text
+from tests.end_to_end.harness import JON, MIRA, SAM, WHY, Harness, text_of, walk_text
 from tests.harness.clock import FrozenClock
 
 
@@ -32,87 +32,87 @@ def store_of(tmp_path: Path) -> Path:
     return tmp_path / "countersign.db"
 
 
-def test_acknowledgement_does_not_wait_for_slack(stage: Harness) -> None:
-    request = stage.ask()
-    card = stage.card(request)
+def test_acknowledgement_does_not_wait_for_slack(harness: Harness) -> None:
+    request = harness.ask()
+    card = harness.card(request)
     # Everybody was looked up once; from now on Slack answers nothing.
-    stage.access(JON, "mine")
-    stage.told(JON)
-    stage.slack.faults.next(stall := Stall(), times=None)
+    harness.access(JON, "mine")
+    harness.told(JON)
+    harness.slack.faults.next(stall := Stall(), times=None)
 
-    press = stage.slack.press(JON, card, APPROVE)
-    command = stage.access(MIRA, f"staging 2h {WHY}")
-    opening = stage.slack.press(JON, card, DENY)
+    press = harness.slack.press(JON, card, APPROVE)
+    command = harness.access(MIRA, f"staging 2h {WHY}")
+    opening = harness.slack.press(JON, card, DENY)
 
     assert [each.failure for each in (press, command, opening)] == [None, None, None]
-    assert stage.status(request) is RequestStatus.APPROVED
-    assert len(list(stage.stores.requests.iterate())) == 2
-    stage.slack.faults.clear()
+    assert harness.status(request) is RequestStatus.APPROVED
+    assert len(list(harness.stores.requests.iterate())) == 2
+    harness.slack.faults.clear()
     stall.release()
-    assert "Approved." in stage.told(JON)
+    assert "Approved." in harness.told(JON)
 
 
-def test_action_on_a_stalled_store_is_reported_once_known(stage: Harness, tmp_path: Path) -> None:
-    request = stage.ask()
-    card = stage.card(request)
+def test_action_on_a_stalled_store_is_reported_once_known(harness: Harness, tmp_path: Path) -> None:
+    request = harness.ask()
+    card = harness.card(request)
     with a_stalled_store(store_of(tmp_path)):
-        answer = stage.slack.press(JON, card, APPROVE)
+        answer = harness.slack.press(JON, card, APPROVE)
         assert answer.failure is None
-        assert "This isn't recorded yet" in stage.told(JON)
-        assert stage.status(request) is RequestStatus.PENDING
+        assert "This isn't recorded yet" in harness.told(JON)
+        assert harness.status(request) is RequestStatus.PENDING
 
-    assert "Approved." in stage.told(JON)
-    assert stage.status(request) is RequestStatus.APPROVED
+    assert "Approved." in harness.told(JON)
+    assert harness.status(request) is RequestStatus.APPROVED
 
 
-def test_command_on_a_stalled_store_says_so_and_reports_later(stage: Harness, tmp_path: Path) -> None:
-    stage.access(MIRA, "mine")
+def test_command_on_a_stalled_store_says_so_and_reports_later(harness: Harness, tmp_path: Path) -> None:
+    harness.access(MIRA, "mine")
     with a_stalled_store(store_of(tmp_path)):
-        answer = stage.access(MIRA, f"prod 2h {WHY}")
+        answer = harness.access(MIRA, f"prod 2h {WHY}")
         assert answer.message is not None
         assert "This isn't recorded yet" in text_of(answer.message)
-        told = len(stage.slack.ephemerals(MIRA))
+        told = len(harness.slack.ephemerals(MIRA))
 
-    stage.slack.wait_until(lambda: len(stage.slack.ephemerals(MIRA)) > told)
-    assert "You requested `prod`" in text_of(stage.slack.ephemerals(MIRA)[-1])
-    assert len(list(stage.stores.requests.iterate())) == 1
+    harness.slack.wait_until(lambda: len(harness.slack.ephemerals(MIRA)) > told)
+    assert "You requested `prod`" in text_of(harness.slack.ephemerals(MIRA)[-1])
+    assert len(list(harness.stores.requests.iterate())) == 1
 
 
-def test_form_on_a_stalled_store_says_so_and_then_the_outcome(stage: Harness, tmp_path: Path) -> None:
-    request = stage.ask()
-    stage.slack.press(JON, stage.card(request), DENY)
-    form = stage.modal(JON)
+def test_form_on_a_stalled_store_says_so_and_then_the_outcome(harness: Harness, tmp_path: Path) -> None:
+    request = harness.ask()
+    harness.slack.press(JON, harness.card(request), DENY)
+    form = harness.modal(JON)
     with a_stalled_store(store_of(tmp_path)):
-        answer = stage.slack.submit(JON, form, {"reason": {"answer": "Not during the freeze"}})
+        answer = harness.slack.submit(JON, form, {"reason": {"answer": "Not during the freeze"}})
         assert answer.view is not None
         assert "This isn't recorded yet" in " ".join(walk_text(answer.view.blocks))
 
-    stage.slack.wait_until(lambda: "Denied." in " ".join(walk_text(stage.modal(JON).blocks)))
-    assert stage.status(request) is RequestStatus.DENIED
+    harness.slack.wait_until(lambda: "Denied." in " ".join(walk_text(harness.modal(JON).blocks)))
+    assert harness.status(request) is RequestStatus.DENIED
 
 
-def test_outcome_of_a_closed_form_comes_as_a_direct_message(stage: Harness, tmp_path: Path) -> None:
-    request = stage.ask()
-    stage.slack.press(JON, stage.card(request), DENY)
-    form = stage.modal(JON)
+def test_outcome_of_a_closed_form_comes_as_a_direct_message(harness: Harness, tmp_path: Path) -> None:
+    request = harness.ask()
+    harness.slack.press(JON, harness.card(request), DENY)
+    form = harness.modal(JON)
     with a_stalled_store(store_of(tmp_path)):
-        stage.slack.submit(JON, form, {"reason": {"answer": "Not during the freeze"}})
-        stage.slack.close(JON, stage.modal(JON))
+        harness.slack.submit(JON, form, {"reason": {"answer": "Not during the freeze"}})
+        harness.slack.close(JON, harness.modal(JON))
 
-    stage.slack.wait_until(lambda: stage.slack.dm(JON))
-    assert "Denied." in text_of(stage.slack.dm(JON)[-1])
+    harness.slack.wait_until(lambda: harness.slack.dm(JON))
+    assert "Denied." in text_of(harness.slack.dm(JON)[-1])
 
 
 def test_damaged_record_is_reported_to_the_person_and_operators(
-    stage: Harness, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    harness: Harness, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request = stage.ask()
-    card = stage.card(request)
+    request = harness.ask()
+    card = harness.card(request)
     with closing(sqlite3.connect(store_of(tmp_path))) as connection, connection:
         connection.execute("UPDATE requests SET body = '{}'")
-    stage.slack.press(JON, card, APPROVE)
+    harness.slack.press(JON, card, APPROVE)
 
-    assert "tell the people who run Countersign" in stage.told(JON)
+    assert "tell the people who run Countersign" in harness.told(JON)
     assert "a click could not be decided: MalformedRecord" in caplog.text
     assert request.chain in caplog.text
 
@@ -120,31 +120,31 @@ def test_damaged_record_is_reported_to_the_person_and_operators(
 def test_overload_tells_the_person_that_nothing_was_recorded(
     stores: Stores, clock: FrozenClock, tmp_path: Path
 ) -> None:
-    with Harness(stores, clock, max_waiting=1) as stage:
-        request, other = stage.ask(), stage.ask(SAM, "staging", "2h")
-        first, second = stage.card(request), stage.card(other)
+    with Harness(stores, clock, max_waiting=1) as harness:
+        request, other = harness.ask(), harness.ask(SAM, "staging", "2h")
+        first, second = harness.card(request), harness.card(other)
         with a_stalled_store(store_of(tmp_path)):
-            stage.slack.press(JON, first, APPROVE)
-            assert "isn't recorded yet" in stage.told(JON)
-            assert stage.slack.press(JON, second, APPROVE).failure is None
-            assert "Countersign is overloaded. Nothing was recorded; try again in a moment." in stage.told(JON)
+            harness.slack.press(JON, first, APPROVE)
+            assert "isn't recorded yet" in harness.told(JON)
+            assert harness.slack.press(JON, second, APPROVE).failure is None
+            assert "Countersign is overloaded. Nothing was recorded; try again in a moment." in harness.told(JON)
 
-        assert "Approved." in stage.told(JON)
-        assert stage.status(other) is RequestStatus.PENDING
-
-
-def test_form_that_does_not_open_is_reported(stage: Harness) -> None:
-    card = stage.card(stage.ask())
-    stage.slack.faults.next(Refuse("internal_error"), "views.open")
-    stage.slack.press(JON, card, DENY)
-
-    assert "The form didn't open" in stage.told(JON)
+        assert "Approved." in harness.told(JON)
+        assert harness.status(other) is RequestStatus.PENDING
 
 
-def test_answer_that_slack_refused_comes_as_a_direct_message(stage: Harness) -> None:
-    card = stage.card(stage.ask())
-    stage.slack.faults.next(HangUp(), "response_url")
-    stage.slack.press(JON, card, APPROVE)
+def test_form_that_does_not_open_is_reported(harness: Harness) -> None:
+    card = harness.card(harness.ask())
+    harness.slack.faults.next(Refuse("internal_error"), "views.open")
+    harness.slack.press(JON, card, DENY)
 
-    stage.slack.wait_until(lambda: stage.slack.dm(JON))
-    assert "Approved." in text_of(stage.slack.dm(JON)[-1])
+    assert "The form didn't open" in harness.told(JON)
+
+
+def test_answer_that_slack_refused_comes_as_a_direct_message(harness: Harness) -> None:
+    card = harness.card(harness.ask())
+    harness.slack.faults.next(HangUp(), "response_url")
+    harness.slack.press(JON, card, APPROVE)
+
+    harness.slack.wait_until(lambda: harness.slack.dm(JON))
+    assert "Approved." in text_of(harness.slack.dm(JON)[-1])

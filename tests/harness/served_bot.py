@@ -20,7 +20,7 @@ from core.stores import open_stores
 from core.stores.base import Stores
 from localslack.records import Channel, Person, UserGroup
 from localslack.server import LocalSlack
-from tests.end_to_end.stage import ACCESS, AIKO, JON, MIRA, PAIRS, POLICY, ROOT, SAM
+from tests.end_to_end.harness import ACCESS, AIKO, JON, MIRA, PAIRS, POLICY, ROOT, SAM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ PATIENCE: Final = 120.0
 
 
 def new_slack() -> LocalSlack:
-    """A local Slack with the people and channels of the stage's policy."""
+    """A local Slack with the people and channels of the end-to-end policy."""
     manifest: dict[str, Any] = YAML(typ="safe").load(ROOT / "manifest.yml")
     slack = LocalSlack(manifest=manifest, timeout_seconds=10.0)
     everybody = (MIRA, JON, AIKO, SAM, slack.backend.app.bot_user)

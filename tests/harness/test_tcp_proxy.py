@@ -73,7 +73,7 @@ def test_passes_everything_on_and_counts_by_operation(
 
 
 @pytest.mark.parametrize("after_bytes", [0, 10, -1])
-def test_a_cut_reply_has_taken_effect(
+def test_cut_reply_has_taken_effect(
     proxy: TcpProxy,
     put: Callable[[str], object],
     stored: Callable[[], set[str]],
@@ -87,7 +87,7 @@ def test_a_cut_reply_has_taken_effect(
     assert stored() == {"a", "b"}
 
 
-def test_a_cut_request_has_not(
+def test_cut_request_has_not(
     proxy: TcpProxy,
     put: Callable[[str], object],
     stored: Callable[[], set[str]],
@@ -99,7 +99,7 @@ def test_a_cut_request_has_not(
     assert proxy.counts == {"PutItem": 1}
 
 
-def test_a_swapped_reply_has_taken_effect(
+def test_swapped_reply_has_taken_effect(
     proxy: TcpProxy,
     put: Callable[[str], object],
     stored: Callable[[], set[str]],
@@ -112,7 +112,7 @@ def test_a_swapped_reply_has_taken_effect(
     assert stored() == {"a", "b"}
 
 
-def test_a_held_reply_outlasts_the_client_and_has_taken_effect(
+def test_held_reply_outlasts_the_client_and_has_taken_effect(
     proxy: TcpProxy,
     put: Callable[[str], object],
     stored: Callable[[], set[str]],
@@ -147,7 +147,7 @@ def test_held_request_takes_effect_after_the_client_has_given_up(
     assert stored() == {"a"}
 
 
-def test_a_patient_client_gets_the_held_reply(proxy: TcpProxy, put: Callable[[str], object]) -> None:
+def test_patient_client_gets_the_held_reply(proxy: TcpProxy, put: Callable[[str], object]) -> None:
     hold = faults.HoldReply()
     proxy.next(hold)
     with ThreadPoolExecutor(1) as other:
@@ -170,7 +170,7 @@ def test_a_patient_client_gets_the_held_reply(proxy: TcpProxy, put: Callable[[st
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_canned_answer_reads_as_dynamodbs_own(
+def test_canned_answer_reads_as_dynamodbs_own(
     proxy: TcpProxy,
     put: Callable[[str], object],
     stored: Callable[[], set[str]],
@@ -186,7 +186,7 @@ def test_a_canned_answer_reads_as_dynamodbs_own(
     assert stored() == set()
 
 
-def test_a_canceled_transaction_says_why_for_each_action(
+def test_canceled_transaction_says_why_for_each_action(
     proxy: TcpProxy,
     client: DynamoDBClient,
     table_prefix: str,
@@ -200,7 +200,7 @@ def test_a_canceled_transaction_says_why_for_each_action(
     assert [reason["Code"] for reason in reasons] == ["None", "TransactionConflict"]
 
 
-def test_a_fault_for_one_operation_lets_the_others_pass(
+def test_fault_for_one_operation_lets_the_others_pass(
     proxy: TcpProxy,
     client: DynamoDBClient,
     put: Callable[[str], object],
@@ -225,7 +225,7 @@ def test_faults_come_in_order_and_as_often_as_asked(proxy: TcpProxy, put: Callab
     put("a")
 
 
-def test_an_outage_lasts_until_it_is_cleared(proxy: TcpProxy, put: Callable[[str], object]) -> None:
+def test_outage_lasts_until_it_is_cleared(proxy: TcpProxy, put: Callable[[str], object]) -> None:
     proxy.next(faults.CutRequest(), times=None)
     for _ in range(5):
         with pytest.raises(_HANGS_UP):
@@ -278,7 +278,7 @@ def test_chunked_bodies_pass_both_ways_on_one_connection() -> None:
         assert upstream.seen().count(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n") == 2
 
 
-def test_a_reply_without_a_length_ends_with_its_connection() -> None:
+def test_reply_without_a_length_ends_with_its_connection() -> None:
     with _Recorder([b"HTTP/1.0 200 OK\r\n\r\nuntil the end"]) as upstream, TcpProxy(upstream.url) as proxy:
         connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=30)
         connection.request("GET", "/")

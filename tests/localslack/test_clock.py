@@ -18,5 +18,5 @@ def test_times_are_written_in_utc_at_one_width(moment: datetime, written: str) -
     assert format_time(moment) == written
 
 
-def test_the_system_clock_gives_aware_utc() -> None:
+def test_system_clock_gives_aware_utc() -> None:
     assert SystemClock().now().utcoffset() == timedelta()

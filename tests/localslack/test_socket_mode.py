@@ -96,7 +96,7 @@ def test_app_without_a_listener_stays_silent(slack: LocalSlack, app: App) -> Non
     assert slack.run_command(ANN, ACCESS, "/nobody").was_late
 
 
-def test_a_dropped_connection_is_opened_anew(slack: LocalSlack, app: App) -> None:
+def test_dropped_connection_is_opened_anew(slack: LocalSlack, app: App) -> None:
     @app.command("/access")
     def access(ack: Ack) -> None:
         ack("Still here.")
@@ -108,7 +108,7 @@ def test_a_dropped_connection_is_opened_anew(slack: LocalSlack, app: App) -> Non
     assert slack.wait_until(lambda: slack.run_command(ANN, ACCESS, "/access").text) == "Still here."
 
 
-def test_a_refresh_gives_way_to_a_new_connection(slack: LocalSlack, app: App) -> None:
+def test_refresh_gives_way_to_a_new_connection(slack: LocalSlack, app: App) -> None:
     @app.command("/access")
     def access(ack: Ack) -> None:
         ack("Still here.")
@@ -120,7 +120,7 @@ def test_a_refresh_gives_way_to_a_new_connection(slack: LocalSlack, app: App) ->
     assert slack.wait_until(lambda: slack.run_command(ANN, ACCESS, "/access").text) == "Still here."
 
 
-def test_a_ticket_opens_one_connection(slack: LocalSlack) -> None:
+def test_ticket_opens_one_connection(slack: LocalSlack) -> None:
     url = open_socket_url(slack)
     with connect(url) as first, connect(url) as second:
         hello = json.loads(first.recv())

@@ -29,7 +29,7 @@ def test_runtime_lock_holds_each_dependency() -> None:
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-runtime.lock"])
-def test_a_lock_names_no_host_and_a_digest_for_each(lock: str) -> None:
+def test_lock_names_no_host_and_a_digest_for_each(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert "://" not in text
     assert re.findall(r"^\w.*(?<!\\)$|==.*\n(?!    --hash=sha256:)", text, re.MULTILINE) == []

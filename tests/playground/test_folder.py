@@ -26,7 +26,7 @@ def test_second_playground_in_a_folder_waits_for_the_first(tmp_path: Path) -> No
     Folder(tmp_path).close()
 
 
-def test_a_folder_with_other_files_is_left_alone_even_by_a_reset(tmp_path: Path) -> None:
+def test_folder_with_other_files_is_left_alone_even_by_a_reset(tmp_path: Path) -> None:
     precious = tmp_path / "thesis.txt"
     precious.write_text("years of work")
     with pytest.raises(InvalidInput, match="holds other files"):
@@ -40,7 +40,7 @@ def test_file_in_the_place_of_the_folder_is_reported(tmp_path: Path) -> None:
         Folder(tmp_path / "taken")
 
 
-def test_a_reset_makes_another_playground(tmp_path: Path) -> None:
+def test_reset_makes_another_playground(tmp_path: Path) -> None:
     with Folder(tmp_path) as folder:
         first = folder.load_state()
         folder.workspace.write_text("{}")
@@ -72,7 +72,7 @@ def test_records_of_another_version_name_the_way_out(tmp_path: Path) -> None:
             open_playground(folder, port=0)
 
 
-def test_the_audit_key_is_in_no_repr() -> None:
+def test_audit_key_is_in_no_repr() -> None:
     remembered = PlaygroundState()
     assert remembered.audit_key not in repr(remembered)
 
@@ -94,7 +94,7 @@ def test_everything_is_there_again_after_a_restart_the_clock_too(tmp_path: Path)
             assert second.stores.requests.get(request.id).status is RequestStatus.APPROVED  # type: ignore[arg-type]
 
 
-def test_the_clock_goes_ahead_of_the_machines_and_never_back(clock: FrozenClock) -> None:
+def test_clock_goes_ahead_of_the_machines_and_never_back(clock: FrozenClock) -> None:
     ahead = ClockAhead(timedelta(hours=1), clock)
     assert ahead.now() - clock.now() == timedelta(hours=1)
     ahead.advance(timedelta(minutes=30))

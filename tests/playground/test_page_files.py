@@ -35,7 +35,7 @@ def test_what_others_made_is_as_published_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_file_loads_nothing_but_files_that_are_there(path: Path) -> None:
+def test_file_loads_nothing_but_files_that_are_there(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     named = re.findall(r'from "([^"]+)"|(?:src|href)="([^"$]+)"|url\("([^"]+)"\)', text)
     for target in ("".join(each) for each in named):
@@ -46,6 +46,6 @@ def test_a_file_loads_nothing_but_files_that_are_there(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_module_is_short_enough_to_be_read(path: Path) -> None:
+def test_module_is_short_enough_to_be_read(path: Path) -> None:
     if path.suffix == ".js":
         assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE

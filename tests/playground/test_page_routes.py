@@ -82,7 +82,7 @@ def test_no_other_page_can_look(playground: Playground, path: str, headers: dict
     assert _ask(playground, path, None, body=None, **headers)[0] == 403
 
 
-def test_a_form_of_another_site_cannot_pass_for_json(playground: Playground) -> None:
+def test_form_of_another_site_cannot_pass_for_json(playground: Playground) -> None:
     before = _count(playground)
     body = json.dumps(ASK).encode()
     assert _ask(playground, "/page/acts", body=body, Content_Type="text/plain")[0] == 415
@@ -129,7 +129,7 @@ def test_missing_path_is_reported(playground: Playground, asked: object) -> None
 
 
 @pytest.mark.parametrize("seconds", [-1, 0, 10**9, "soon", None, float("nan"), float("inf")])
-def test_the_clock_takes_only_a_step_forward(playground: Playground, seconds: object) -> None:
+def test_clock_takes_only_a_step_forward(playground: Playground, seconds: object) -> None:
     before = playground.clock.ahead
     assert _ask(playground, "/page/clock", {"seconds": seconds})[0] in {400, 409}
     assert playground.clock.ahead == before

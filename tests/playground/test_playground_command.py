@@ -111,7 +111,7 @@ def test_every_emoji_that_the_bot_writes_is_known_to_the_page() -> None:
     assert written - known == set()
 
 
-def test_the_playground_starts_without_the_sdk_of_aws() -> None:
+def test_playground_starts_without_the_sdk_of_aws() -> None:
     # It takes half a second to import, and the playground's own store does not need it.
     look = (
         "import sys, bot.cli, playground.cli, playground.playground; print(*{'boto3', 'botocore'} & sys.modules.keys())"

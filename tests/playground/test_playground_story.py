@@ -69,7 +69,7 @@ def test_every_line_fits_into_a_hundred_columns(shown: list[str]) -> None:
     assert [line for line in shown if len(line) > 100] == []
 
 
-def test_the_columns_of_the_trail_line_up(shown: list[str]) -> None:
+def test_columns_of_the_trail_line_up(shown: list[str]) -> None:
     first = next(number for number, line in enumerate(shown) if line.split()[:2] == ["time", "who"])
     rows = shown[first : first + 14]
     begin = rows[0].index("outcome")
@@ -104,13 +104,13 @@ def test_colour_is_for_a_terminal_whose_user_wants_it(no_color: str | None, is_c
     assert b"Countersign" in output
 
 
-def test_a_pipe_gets_no_colour() -> None:
+def test_pipe_gets_no_colour() -> None:
     done = subprocess.run(_command(), capture_output=True, check=True)  # noqa: S603 - ours
 
     assert b"\x1b[" not in done.stdout
 
 
-def test_a_terminal_without_the_marks_gets_others() -> None:
+def test_terminal_without_the_marks_gets_others() -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(_command(), capture_output=True, check=True, env=environment, text=True)  # noqa: S603 - ours
 
@@ -118,7 +118,7 @@ def test_a_terminal_without_the_marks_gets_others() -> None:
     assert "+ verified" in done.stdout
 
 
-def test_the_story_happens_in_the_store(tmp_path: Path) -> None:
+def test_story_happens_in_the_store(tmp_path: Path) -> None:
     clock = MovableClock()
     with closing(open_stores(f"sqlite:///{tmp_path / 'story.db'}", clock=clock)) as stores:
         lines = list(Story(stores, clock).play())

@@ -89,7 +89,7 @@ class TestVerify:
 
         assert run("verify").exit_code == 1
 
-    def test_an_older_key_still_verifies_after_a_rotation(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_older_key_still_verifies_after_a_rotation(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", f"{KEY[::-1]},{KEY}")
 
         assert run("verify").exit_code == 0
@@ -127,7 +127,7 @@ class TestExport:
         assert times == sorted(times)
         assert entries[0]["event"] == "request_submitted"
 
-    def test_a_line_is_all_that_was_sealed(self) -> None:
+    def test_line_is_all_that_was_sealed(self) -> None:
         ring = AuditKeyring.from_text(KEY)
 
         assert all(ring.is_genuine(AuditEntry.from_item(each)) for each in exported())
@@ -138,7 +138,7 @@ class TestExport:
 
         assert exported("--since", first, "--until", last) == entries[3:7]
 
-    def test_a_day_means_its_beginning_in_utc(self) -> None:
+    def test_day_means_its_beginning_in_utc(self) -> None:
         friday = format_time(MORNING + timedelta(days=1))[:10]
 
         assert exported("--until", friday) == [each for each in exported() if each["at"] < friday]
@@ -148,7 +148,7 @@ class TestExport:
         assert {each["profile"] for each in exported("--profile", "staging")} == {"staging"}
         assert len(exported("--profile", "staging")) == 3
 
-    def test_a_person_is_found_as_actor_and_as_subject(self) -> None:
+    def test_person_is_found_as_actor_and_as_subject(self) -> None:
         found = exported("--person", "U0MIRA")
 
         assert all("U0MIRA" in (each["actor"], each.get("subject")) for each in found)
@@ -210,7 +210,7 @@ class TestSelectEntries:
 
         assert list(select_entries(entries)) == entries
 
-    def test_a_line_has_no_line_end_and_no_letter_outside_ascii(self) -> None:
+    def test_line_has_no_line_end_and_no_letter_outside_ascii(self) -> None:
         line = write_line(_entry(1, "U0SAM", reason="über\nzwei Zeilen"))
 
         assert line.isascii()

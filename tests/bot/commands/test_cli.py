@@ -71,9 +71,7 @@ def test_help_works_whatever_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
         (StoreUnavailable("time"), 3, "countersign: The store did not answer: time. Nothing was changed.\n"),
     ],
 )
-def test_an_error_of_core_is_one_plain_line_and_an_exit_code(
-    error: CountersignError, exit_code: int, said: str
-) -> None:
+def test_error_of_core_is_one_plain_line_and_an_exit_code(error: CountersignError, exit_code: int, said: str) -> None:
     result = CliRunner().invoke(_raising(error))
 
     assert result.exit_code == exit_code

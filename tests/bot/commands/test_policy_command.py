@@ -49,7 +49,7 @@ class TestCheck:
         ]
         assert result.exit_code == 1
 
-    def test_a_missing_file_is_a_line_and_not_a_traceback(self, tmp_path: Path) -> None:
+    def test_missing_file_is_a_line_and_not_a_traceback(self, tmp_path: Path) -> None:
         result = run("check", str(tmp_path / "none.yml"))
         assert result.exit_code == 1
         assert "none.yml:1: file: it cannot be read: no such file or directory." in result.output
@@ -80,7 +80,7 @@ class TestExplainRequests:
         assert result.output.splitlines()[-1] == f"policy: {load_policy(EXAMPLE).digest[:12]}"
         assert result.exit_code == 0
 
-    def test_a_refused_request_shows_what_is_unmet_and_exits_with_1(self) -> None:
+    def test_refused_request_shows_what_is_unmet_and_exits_with_1(self) -> None:
         result = explain("--duration", "5h")
         assert "request prod: refused" in result.output
         assert "  ✗ 5h is longer than the 4h that are allowed" in result.output
@@ -94,7 +94,7 @@ class TestExplainRequests:
         assert "approved automatically: no" in on_weekend
         assert "  ✗ it is outside mon, tue, wed, thu, fri 09:00-17:00 Europe/Berlin" in on_weekend
 
-    def test_a_terminal_without_the_two_marks_gets_words(self) -> None:
+    def test_terminal_without_the_two_marks_gets_words(self) -> None:
         result = CliRunner(charset="ascii").invoke(
             policy, ["explain", "--policy", str(EXAMPLE), "--user", "U0AB12CD3", "--profile", "prod"]
         )
@@ -103,13 +103,13 @@ class TestExplainRequests:
 
 
 class TestExplainBreakGlass:
-    def test_an_allowed_event_shows_its_limits(self) -> None:
+    def test_allowed_event_shows_its_limits(self) -> None:
         result = explain("--break-glass", "incident", "--mfa")
         assert "break glass prod: allowed" in result.output
         assert "cooldown 30m, 3 per person in 1d, 10 per profile in 1d" in result.output
         assert result.exit_code == 0
 
-    def test_a_refused_event_shows_why(self) -> None:
+    def test_refused_event_shows_why(self) -> None:
         result = explain("--break-glass", "other")
         assert "  ✗ an MFA code is required and was not verified" in result.output
         assert "  ✗ Reason `other` isn't allowed. Allowed: incident, security, recovery" in result.output
@@ -127,7 +127,7 @@ class TestExplainApprovers:
         assert "  ✗ U0AB12CD3 is the requester, and nobody decides on their own request" in result.output
         assert result.exit_code == 1
 
-    def test_the_requesters_user_groups_count(self) -> None:
+    def test_requesters_user_groups_count(self) -> None:
         stranger = explain("--as-approver-of", "U0NEW")
         assert stranger.exit_code == 2
         assert (
@@ -163,7 +163,7 @@ def test_explain_on_a_broken_policy_lists_its_mistakes(broken: Path) -> None:
     assert result.output.startswith(f"{broken}:2: profiles.prod.chanel: ")
 
 
-def test_the_schema_is_printed_for_editors() -> None:
+def test_schema_is_printed_for_editors() -> None:
     assert run("schema").output == write_schema()
 
 

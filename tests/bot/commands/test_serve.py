@@ -16,7 +16,7 @@ from bot.cli import countersign
 from bot.views.request.card import APPROVE
 from core.request import RequestStatus
 from localslack.faults import Refuse, Stall
-from tests.end_to_end.stage import ACCESS, JON, MIRA, WHY
+from tests.end_to_end.harness import ACCESS, JON, MIRA, WHY
 from tests.harness.served_bot import AUDIT_KEY, PATIENCE, Serving, environment, free_port, new_slack
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def test_interaction_in_flight_is_finished_when_the_signal_comes(
         assert len(list(stores.requests.iterate())) == int(asked_for)
 
 
-def test_a_second_signal_ends_it_at_once(over_http: Serving, slack: LocalSlack) -> None:
+def test_second_signal_ends_it_at_once(over_http: Serving, slack: LocalSlack) -> None:
     stall = Stall()
     slack.faults.next(stall, "views.open", times=None)
     assert slack.run_command(JON, ACCESS, "/access").failure is None

@@ -117,7 +117,7 @@ class TestTokens:
         (only,) = _wrong(installation)
         assert only.startswith(f"bot token: Slack answered {code}. Set SLACK_BOT_TOKEN to the token under OAuth")
 
-    def test_a_wrong_bot_token_is_not_shown(self, installation: Installation) -> None:
+    def test_wrong_bot_token_is_not_shown(self, installation: Installation) -> None:
         installation.set("SLACK_BOT_TOKEN", "xoxb-wrong-one")
         (only,) = _wrong(installation)
         assert only.startswith("bot token: Slack answered invalid_auth.")
@@ -139,7 +139,7 @@ class TestTokens:
         (only,) = _wrong(installation)
         assert only.startswith(said)
 
-    def test_an_address_where_nobody_answers_is_named(self, installation: Installation) -> None:
+    def test_address_where_nobody_answers_is_named(self, installation: Installation) -> None:
         with closing(socket.create_server(("127.0.0.1", 0))) as free:
             url = f"http://127.0.0.1:{free.getsockname()[1]}/api/"
         installation.set("SLACK_API_URL", url)
@@ -154,7 +154,7 @@ class TestTokens:
             "app token: Slack answered invalid_auth. Generate a token with the scope connections:write"
         )
 
-    def test_a_slack_that_asks_for_a_pause_gets_it(self, installation: Installation) -> None:
+    def test_slack_that_asks_for_a_pause_gets_it(self, installation: Installation) -> None:
         installation.slack.faults.next(RateLimited(retry_after=0), "conversations.info", times=2)
         assert _lines(installation, code=0)[-1] == "no problems found"
 
@@ -178,7 +178,7 @@ class TestScopes:
         (only,) = _notes(installation)
         assert only == "scopes: the bot token also has channels:history, which Countersign doesn't use"
 
-    def test_a_policy_that_names_people_by_e_mail_asks_for_one_more(self, installation: Installation) -> None:
+    def test_policy_that_names_people_by_e_mail_asks_for_one_more(self, installation: Installation) -> None:
         policy = (installation.folder / "policy.yml").read_text(encoding="utf-8")
         installation.write_policy(f"{policy}\nidentity: {{trust_email: true}}\n")
         (only,) = _wrong(installation)
@@ -193,7 +193,7 @@ class TestPolicy:
         assert first.startswith(f"policy: {path}:2: profiles.prod.channel: 'access' is not a Slack channel id. Copy")
         assert second == f"policy: {path}:3: group: there is no key 'group' here. Did you mean groups?"
 
-    def test_a_user_group_that_slack_does_not_have_is_named(self, installation: Installation) -> None:
+    def test_user_group_that_slack_does_not_have_is_named(self, installation: Installation) -> None:
         policy = (installation.folder / "policy.yml").read_text(encoding="utf-8")
         installation.write_policy(policy.replace("S0SRE", "S0GONE"))
         (only,) = _wrong(installation)
@@ -206,7 +206,7 @@ class TestPolicy:
             (UserGroup(id="S0SRE", handle="sre", users=("U0BOB",), is_disabled=True), "(@sre): it is disabled"),
         ],
     )
-    def test_a_user_group_of_which_nobody_can_act_is_named(
+    def test_user_group_of_which_nobody_can_act_is_named(
         self, installation: Installation, group: UserGroup, said: str
     ) -> None:
         installation.slack.workspace.add(group)
@@ -224,7 +224,7 @@ class TestPolicy:
             ),
         ],
     )
-    def test_a_channel_in_which_the_bot_cannot_post_is_named(
+    def test_channel_in_which_the_bot_cannot_post_is_named(
         self, installation: Installation, change: dict[str, Any], said: str
     ) -> None:
         channel = installation.slack.workspace.channel(ACCESS)
@@ -232,7 +232,7 @@ class TestPolicy:
         (only,) = _wrong(installation)
         assert only.startswith(said)
 
-    def test_a_channel_that_another_company_reads_is_worth_knowing(self, installation: Installation) -> None:
+    def test_channel_that_another_company_reads_is_worth_knowing(self, installation: Installation) -> None:
         bot = installation.slack.backend.app.bot_user
         installation.slack.workspace.add(Channel(id=ACCESS, name="access", members=(bot,), is_ext_shared=True))
         (only,) = _notes(installation)
@@ -261,14 +261,14 @@ class TestClock:
 
 
 class TestStore:
-    def test_a_file_that_is_missing_stays_missing(self, installation: Installation) -> None:
+    def test_file_that_is_missing_stays_missing(self, installation: Installation) -> None:
         path = installation.folder / "other.db"
         installation.set("COUNTERSIGN_STORE", f"sqlite:///{path}")
         (only,) = _wrong(installation)
         assert only.startswith(f"store: {path}: there is no database. Run `countersign tables create`.")
         assert not path.exists()
 
-    def test_a_file_of_something_else_is_named(self, installation: Installation) -> None:
+    def test_file_of_something_else_is_named(self, installation: Installation) -> None:
         (installation.folder / "countersign.db").write_text("not a database, but long enough to look like one" * 9)
         (only,) = _wrong(installation)
         assert "cannot be used" in only

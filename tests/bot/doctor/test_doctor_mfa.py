@@ -44,7 +44,7 @@ def test_person_without_a_secret_is_named_with_the_way_to_enrol(installation: In
     assert said(installation, "MFA") == [f"✓ MFA: the secrets in {place} can be read"]
 
 
-def test_a_file_that_others_may_read_is_wrong(installation: Installation, place: Path) -> None:
+def test_file_that_others_may_read_is_wrong(installation: Installation, place: Path) -> None:
     open_secrets(str(place)).put(ANN.id, new_secret(), is_replacing=False)
     place.chmod(0o644)
     (line,) = said(installation, "MFA")
@@ -58,7 +58,7 @@ def test_mfa_is_not_checked_where_no_rule_asks_for_a_code(installation: Installa
     assert said(installation, "MFA") == []
 
 
-def test_a_security_channel_that_slack_does_not_have_is_wrong(installation: Installation, place: Path) -> None:
+def test_security_channel_that_slack_does_not_have_is_wrong(installation: Installation, place: Path) -> None:
     del place
     (line,) = said(installation, "C0NOWHERE1 (security)")
     assert line.startswith("✗")

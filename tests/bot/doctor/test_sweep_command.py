@@ -55,7 +55,7 @@ def test_sweep_expires_reminds_delivers_and_says_what_it_did(installation: Insta
     assert installation.slack.dm(RITA.id)
 
 
-def test_a_second_run_finds_nothing_left(installation: Installation) -> None:
+def test_second_run_finds_nothing_left(installation: Installation) -> None:
     installation.submit()
     installation.run("sweep")
     assert installation.run("sweep").output == NOTHING

@@ -35,7 +35,7 @@ WHY = "deploy the fix for INC-12"
         ("pending 10", ShowList(ListKind.PENDING, 10)),
     ],
 )
-def test_a_word_or_none(text: str | None, command: AccessCommand) -> None:
+def test_word_or_none(text: str | None, command: AccessCommand) -> None:
     assert parse_access(text) == command
 
 
@@ -43,28 +43,28 @@ def test_a_word_or_none(text: str | None, command: AccessCommand) -> None:
     ("duration", "minutes"),
     [("2h", 120), ("90m", 90), ("1h30m", 90), ("2H", 120), ("for 2h", 120), ("2 h", 120), ("for 90 m", 90)],
 )
-def test_a_request_in_one_line(duration: str, minutes: int) -> None:
+def test_request_in_one_line(duration: str, minutes: int) -> None:
     assert parse_access(f" prod  {duration}\t{WHY} ") == RequestDraft("prod", timedelta(minutes=minutes), WHY)
 
 
-def test_the_example_that_is_shown_to_people_is_right() -> None:
+def test_example_that_is_shown_to_people_is_right() -> None:
     assert parse_access(f"prod 2h {WHY}") == RequestDraft("prod", timedelta(hours=2), WHY)
 
 
-def test_a_reason_stays_as_it_was_typed() -> None:
+def test_reason_stays_as_it_was_typed() -> None:
     asked = parse_access("prod 2h   first  line\n  and *second* line  ")
 
     assert asked == RequestDraft("prod", timedelta(hours=2), "first  line\n  and *second* line")
 
 
-def test_a_reason_may_begin_with_for_and_a_time() -> None:
+def test_reason_may_begin_with_for_and_a_time() -> None:
     """Only a time that stands directly behind the duration could belong to it."""
     asked = parse_access("prod 2h for 30m of downtime")
 
     assert asked == RequestDraft("prod", timedelta(hours=2), "for 30m of downtime")
 
 
-def test_a_profile_may_have_the_name_of_a_command() -> None:
+def test_profile_may_have_the_name_of_a_command() -> None:
     assert parse_access(f"mine 2h {WHY}") == RequestDraft("mine", timedelta(hours=2), WHY)
 
 
@@ -104,7 +104,7 @@ def test_a_mistake_names_the_problem_and_the_line_to_send(text: str, field: str,
 
 
 @pytest.mark.parametrize("text", ["prod -1h why it is so", "prod 3 hours deploy the fix", "2h prod deploy the fix"])
-def test_the_advice_can_be_followed(text: str) -> None:
+def test_advice_can_be_followed(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_access(text)
     advice = caught.value.fix.partition("`/access ")[2].removesuffix("`")
@@ -112,7 +112,7 @@ def test_the_advice_can_be_followed(text: str) -> None:
     assert isinstance(parse_access(advice), RequestDraft)
 
 
-def test_a_long_mistake_is_answered_briefly() -> None:
+def test_long_mistake_is_answered_briefly() -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_access("x" * 5_000)
 
@@ -144,7 +144,7 @@ def test_escaped_text_reads_as_it_was_typed(sent: str, typed: str) -> None:
     assert unescape(sent) == typed
 
 
-def test_a_profile_that_slack_made_a_link_of_is_read() -> None:
+def test_profile_that_slack_made_a_link_of_is_read() -> None:
     asked = parse_access(f"<http://prod.example.com|prod.example.com> 2h {WHY}")
 
     assert asked == RequestDraft("prod.example.com", timedelta(hours=2), WHY)

@@ -19,7 +19,7 @@ from core.policy import parse_policy
 from core.services import BreakGlassService
 from core.stores.base import DEFAULT_LIMIT
 from tests.builders import HOUR
-from tests.end_to_end.stage import walk_text
+from tests.end_to_end.harness import walk_text
 
 if TYPE_CHECKING:
     from core.stores import Stores
@@ -89,7 +89,7 @@ def test_every_live_event_stands_on_one_page(
     assert ids_on_all_pages(lists, ACTIVE, STRANGER) == []
 
 
-def test_a_full_page_with_nothing_behind_it_has_no_more(
+def test_full_page_with_nothing_behind_it_has_no_more(
     lists: BreakGlassQueries, service: BreakGlassService, clock: FrozenClock
 ) -> None:
     for invoker in INVOKERS[:PER_PAGE]:

@@ -12,7 +12,7 @@ from bot.interactions.interaction import TRIGGER_SECONDS, Interaction
 from bot.interactions.reply_sender import ReplySender
 from bot.views.replies import reply
 from localslack.server import LocalSlack
-from tests.end_to_end.stage import JON, new_slack, text_of
+from tests.end_to_end.harness import JON, new_slack, text_of
 from tests.harness.clock import FrozenClock
 
 

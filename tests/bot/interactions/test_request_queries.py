@@ -17,7 +17,7 @@ from core.request import RequestId
 from core.services import RequestService
 from core.stores.base import DEFAULT_LIMIT
 from tests.builders import HOUR
-from tests.end_to_end.stage import walk_text
+from tests.end_to_end.harness import walk_text
 
 if TYPE_CHECKING:
     from core.stores import Stores

@@ -40,7 +40,7 @@ def test_enrolment_shows_the_secret_as_uri_and_qr_code(place: str) -> None:
     assert "█" not in run(place, "enrol", "U0BOB", "--no-qr").stdout
 
 
-def test_a_code_can_be_tried_without_being_used(place: str) -> None:
+def test_code_can_be_tried_without_being_used(place: str) -> None:
     secret = secret_of(run(place, "enrol", ANN))
     code = pyotp.TOTP(secret).now()
     for _ in range(2):
@@ -74,7 +74,7 @@ def test_wrong_use_is_reported_in_one_line(place: str, arguments: tuple[str, ...
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_a_file_that_others_may_read_is_refused(place: str) -> None:
+def test_file_that_others_may_read_is_refused(place: str) -> None:
     run(place, "enrol", ANN)
     Path(place).chmod(0o644)
     result = run(place, "list")

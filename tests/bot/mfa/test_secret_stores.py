@@ -90,7 +90,7 @@ def test_more_people_than_fit_on_one_page_are_all_named(secrets: Secrets) -> Non
 # The file
 
 
-def test_the_file_is_readable_by_its_owner_alone(file: Path) -> None:
+def test_file_is_readable_by_its_owner_alone(file: Path) -> None:
     open_secrets(str(file)).put(ANN, FIRST, is_replacing=False)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == [file.name]
@@ -98,7 +98,7 @@ def test_the_file_is_readable_by_its_owner_alone(file: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o622])
 @pytest.mark.parametrize("use", [lambda secrets: secrets.find(ANN), lambda secrets: secrets.remove(ANN)])
-def test_a_file_that_others_may_touch_is_not_read(file: Path, mode: int, use: Callable[[Secrets], object]) -> None:
+def test_file_that_others_may_touch_is_not_read(file: Path, mode: int, use: Callable[[Secrets], object]) -> None:
     secrets = open_secrets(str(file))
     secrets.put(ANN, FIRST, is_replacing=False)
     file.chmod(mode)
@@ -107,14 +107,14 @@ def test_a_file_that_others_may_touch_is_not_read(file: Path, mode: int, use: Ca
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"secrets": {"ann": "A"}}', '{"secrets": {"U0ANN": 1}}', "\udcff"])
-def test_a_file_of_something_else_is_refused_and_not_shown(file: Path, content: str) -> None:
+def test_file_of_something_else_is_refused_and_not_shown(file: Path, content: str) -> None:
     file.write_bytes(content.encode(errors="surrogateescape"))
     file.chmod(0o600)
     with pytest.raises(StoreMisconfigured, match="is not a file of MFA secrets"):
         open_secrets(str(file)).find(ANN)
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(StoreMisconfigured, match="cannot be used"):
         open_secrets(str(tmp_path)).find(ANN)
 
@@ -141,7 +141,7 @@ def test_operators_who_enrol_people_at_once_lose_nobody(file: Path) -> None:
     assert open_secrets(str(file)).people() == people
 
 
-def test_a_write_that_fails_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_that_fails_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = open_secrets(str(file))
     secrets.put(ANN, FIRST, is_replacing=False)
 
@@ -159,7 +159,7 @@ def test_a_write_that_fails_leaves_the_old_file(file: Path, monkeypatch: pytest.
 # AWS
 
 
-def test_a_parameter_is_a_secure_string(aws_environment: None, moto_url: str) -> None:
+def test_parameter_is_a_secure_string(aws_environment: None, moto_url: str) -> None:
     del aws_environment
     client = boto3.client("ssm", region_name=REGION, endpoint_url=moto_url)
     SecretParameters(client, f"/countersign/{new_id()}").put(ANN, FIRST, is_replacing=False)
@@ -168,7 +168,7 @@ def test_a_parameter_is_a_secure_string(aws_environment: None, moto_url: str) ->
     assert kinds == {"SecureString"}
 
 
-def test_a_place_at_aws_opens_the_parameters_of_its_region(aws_environment: None) -> None:
+def test_place_at_aws_opens_the_parameters_of_its_region(aws_environment: None) -> None:
     del aws_environment
     assert isinstance(open_secrets(f"ssm://{REGION}/countersign/mfa"), SecretParameters)
 
@@ -197,7 +197,7 @@ def test_unreachable_store_lets_nobody_in(aws_environment: None) -> None:
         ),
     ],
 )
-def test_a_place_is_a_path_or_parameters(text: str, location: object) -> None:
+def test_place_is_a_path_or_parameters(text: str, location: object) -> None:
     assert read_location(text) == location
 
 
@@ -219,6 +219,6 @@ def test_a_place_is_a_path_or_parameters(text: str, location: object) -> None:
         "ssm://[",
     ],
 )
-def test_a_place_that_is_not_understood_opens_nothing(text: str) -> None:
+def test_place_that_is_not_understood_opens_nothing(text: str) -> None:
     with pytest.raises(InvalidInput, match="Write a path such as"):
         open_secrets(text)

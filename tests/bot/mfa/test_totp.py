@@ -54,7 +54,7 @@ def totp() -> Totp:
         (20_000_000_000, "353130"),
     ],
 )
-def test_the_vectors_of_the_rfc(totp: Totp, seconds: int, code: str) -> None:
+def test_vectors_of_the_rfc(totp: Totp, seconds: int, code: str) -> None:
     """The last six of its eight digits, which is what six digits are by the RFC's own arithmetic."""
     assert totp.find_step(ANN, code, datetime.fromtimestamp(seconds, UTC)) == seconds // 30
 
@@ -71,7 +71,7 @@ def test_another_persons_code_is_wrong(totp: Totp) -> None:
 
 
 @pytest.mark.parametrize("typed", ["005 924", " 005924\n", "00 59 24"])
-def test_the_spaces_that_apps_show_do_not_matter(typed: str) -> None:
+def test_spaces_that_apps_show_do_not_matter(typed: str) -> None:
     assert check_code(typed) == "005924"
 
 
@@ -96,13 +96,13 @@ def test_spoilt_secret_is_reported_by_owner_and_not_shown() -> None:
     assert "not!base32" not in str(refusal.value)
 
 
-def test_a_new_secret_is_another_each_time_and_has_160_bits() -> None:
+def test_new_secret_is_another_each_time_and_has_160_bits() -> None:
     secrets = {new_secret().get_secret_value() for _ in range(20)}
     assert len(secrets) == 20
     assert all(len(secret) * 5 == 160 for secret in secrets)
 
 
-def test_an_app_reads_the_address() -> None:
+def test_app_reads_the_address() -> None:
     assert enrolment_uri(ANN, RFC_SECRET) == (
         f"otpauth://totp/Countersign:U0ANN?secret={RFC_SECRET.get_secret_value()}&issuer=Countersign"
     )

@@ -239,7 +239,7 @@ def test_refusal_without_a_security_channel_is_only_audited(tower: Tower) -> Non
     assert tower.office.slack.calls_of("chat.postMessage") == []
 
 
-def test_a_request_that_was_replaced_names_the_event_on_its_card(tower: Tower) -> None:
+def test_request_that_was_replaced_names_the_event_on_its_card(tower: Tower) -> None:
     request = tower.office.submit(who=ANN)
     tower.office.deliver()
     event = tower.declare(channel=None, instead_of=request.id)

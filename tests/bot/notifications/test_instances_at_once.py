@@ -82,7 +82,7 @@ def test_old_card_that_is_written_last_is_fixed_by_its_writer(office: Office) ->
     assert "*Denied*" in says(office.card())
 
 
-def test_a_change_during_a_delivery_is_shown_by_that_delivery(office: Office) -> None:
+def test_change_during_a_delivery_is_shown_by_that_delivery(office: Office) -> None:
     """Whoever committed it may die before anybody tells it; the card is right all the same."""
     request = office.submit()
     late = Stall()
@@ -112,7 +112,7 @@ def test_refresh_rewrites_the_card_and_the_message_acted_on(office: Office) -> N
     assert len(office.slack.messages(CHANNEL)) == 2
 
 
-def test_a_refresh_of_the_one_card_is_one_call(office: Office) -> None:
+def test_refresh_of_the_one_card_is_one_call(office: Office) -> None:
     request = office.submit()
     office.deliver()
     card = office.card()
@@ -133,7 +133,7 @@ def test_refresh_before_the_card_is_known_posts_nothing(office: Office) -> None:
 
 
 @pytest.mark.parametrize("fault", [Refuse("message_not_found"), Refuse("token_revoked"), HangUp()], ids=str)
-def test_a_refresh_that_fails_raises_nothing_and_posts_nothing(
+def test_refresh_that_fails_raises_nothing_and_posts_nothing(
     office: Office, fault: Refuse | HangUp, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = office.submit()
@@ -207,7 +207,7 @@ def test_reposted_card_replaces_the_missing_one_even_late() -> None:
     assert posted.of("REQUEST#1") == {"card": THERE}
 
 
-def test_a_store_that_fails_is_a_delivery_that_is_tried_again(office: Office) -> None:
+def test_store_that_fails_is_a_delivery_that_is_tried_again(office: Office) -> None:
     request = office.submit()
     (entry,) = office.entries(request)
     office.stores.close()

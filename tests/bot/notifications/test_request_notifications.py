@@ -121,7 +121,7 @@ def test_request_approved_by_policy_is_one_card_without_buttons(office: Office) 
     assert len(office.directs(EVE.id)) == 1
 
 
-def test_a_reminder_mentions_those_who_may_still_decide(office: Office) -> None:
+def test_reminder_mentions_those_who_may_still_decide(office: Office) -> None:
     request = office.approve(office.submit(), ANN)
     office.remind(request)
     office.deliver()

@@ -164,7 +164,7 @@ def test_delivery_is_not_parked_while_one_part_may_succeed(office: Office) -> No
     assert "user_disabled" in (office.parked()[0].problem or "")
 
 
-def test_a_rate_limit_is_waited_out_as_slack_says(office: Office) -> None:
+def test_rate_limit_is_waited_out_as_slack_says(office: Office) -> None:
     office.submit()
     office.slack.faults.next(RateLimited(retry_after=30), POST)
     assert office.deliver() == DeliveryCounts(postponed=1)
@@ -173,7 +173,7 @@ def test_a_rate_limit_is_waited_out_as_slack_says(office: Office) -> None:
     assert office.deliver() == DeliveryCounts(delivered=1)
 
 
-def test_a_rate_limit_on_one_part_repeats_none_of_the_others(office: Office) -> None:
+def test_rate_limit_on_one_part_repeats_none_of_the_others(office: Office) -> None:
     request = office.submit()
     office.deny(request, ANN)
     office.deliver()
@@ -215,7 +215,7 @@ def test_flood_in_one_channel_waits_as_asked_and_loses_nothing(office: Office) -
     assert [office.replies(card) for card in office.cards()] == [[f"Denied by <@{ANN.id}>."]] * 12
 
 
-def test_an_outage_of_slack_costs_one_call_for_each_delivery(office: Office) -> None:
+def test_outage_of_slack_costs_one_call_for_each_delivery(office: Office) -> None:
     request = office.submit()
     office.deliver()
     office.deny(request, ANN)

@@ -60,7 +60,7 @@ def _arrived(sqs: Any, queue: str) -> list[dict[str, Any]]:  # noqa: ANN401
     return [json.loads(message["Body"]) for message in messages]
 
 
-def test_an_entry_arrives_with_what_subscriptions_filter_by(clients: Callable[[str], Any]) -> None:
+def test_entry_arrives_with_what_subscriptions_filter_by(clients: Callable[[str], Any]) -> None:
     topic, queue, sns, sqs = _subscribed(clients, f"t-{new_id()}")
     entry = _entry()
     SnsSink(topic, sns).deliver(entry)
@@ -102,7 +102,7 @@ def test_entry_without_a_profile_is_published_without_one(clients: Callable[[str
     assert set(_arrived(sqs, queue)[0]["MessageAttributes"]) == {"event"}
 
 
-def test_a_topic_that_is_not_there_is_named_and_tried_again(clients: Callable[[str], Any]) -> None:
+def test_topic_that_is_not_there_is_named_and_tried_again(clients: Callable[[str], Any]) -> None:
     with pytest.raises(DeliveryFailed, match=f"{TOPIC}: NotFound. Create the topic") as caught:
         SnsSink(TOPIC, clients("sns")).deliver(_entry())
     assert (caught.value.is_final, caught.value.retry_after) == (False, FIX_PAUSE)
@@ -140,7 +140,7 @@ def test_missing_answer_is_retried() -> None:
 
 
 @pytest.mark.usefixtures("aws_environment")
-def test_the_client_is_of_the_topics_region_and_repeats_nothing() -> None:
+def test_client_is_of_the_topics_region_and_repeats_nothing() -> None:
     with closing(open_client("arn:aws:sns:ap-southeast-2:123456789012:countersign")) as client:
         assert client.meta.region_name == "ap-southeast-2"
         assert client.meta.config.retries["total_max_attempts"] == 1

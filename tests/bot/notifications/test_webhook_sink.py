@@ -101,7 +101,7 @@ def test_gone_is_final(receiver: Receiver, sink: WebhookSink, entry: AuditEntry)
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_receiver_that_asks_for_a_pause_gets_it(
+def test_receiver_that_asks_for_a_pause_gets_it(
     receiver: Receiver, sink: WebhookSink, entry: AuditEntry, status: int
 ) -> None:
     receiver.script = [(status, {"Retry-After": "90"}), (status, {})]
@@ -130,7 +130,7 @@ def test_no_redirect_is_followed(receiver: Receiver, sink: WebhookSink, entry: A
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_signature_points_to_the_secret(
+def test_refused_signature_points_to_the_secret(
     receiver: Receiver, sink: WebhookSink, entry: AuditEntry, status: int
 ) -> None:
     receiver.script = [(status, {})]
@@ -139,7 +139,7 @@ def test_a_refused_signature_points_to_the_secret(
     assert failure.retry_after == FIX_PAUSE
 
 
-def test_a_connection_that_breaks_is_tried_again(receiver: Receiver, sink: WebhookSink, entry: AuditEntry) -> None:
+def test_connection_that_breaks_is_tried_again(receiver: Receiver, sink: WebhookSink, entry: AuditEntry) -> None:
     receiver.script = [None]
     failure = _failure(sink, entry)
     assert (failure.retry_after, failure.is_final) == (None, False)
@@ -155,7 +155,7 @@ def test_receiver_that_never_answers_times_out_and_is_retried(
     assert "didn't answer: TimeoutError" in failure.problem
 
 
-def test_a_host_that_is_not_there_is_tried_again(entry: AuditEntry, clock: FrozenClock) -> None:
+def test_host_that_is_not_there_is_tried_again(entry: AuditEntry, clock: FrozenClock) -> None:
     failure = _failure(WebhookSink("http://127.0.0.1:9/hook?t=of-the-receiver", SecretStr(SECRET), clock), entry)
     assert not failure.is_final
 
@@ -190,7 +190,7 @@ def test_retry_after_is_read_as_seconds_or_date_within_bounds(header: str | None
     assert read_retry_after(header, A_MOMENT) == pause
 
 
-def test_the_body_is_ascii_json_in_one_line(receiver: Receiver, sink: WebhookSink, entry: AuditEntry) -> None:
+def test_body_is_ascii_json_in_one_line(receiver: Receiver, sink: WebhookSink, entry: AuditEntry) -> None:
     sink.deliver(entry)
     body = receiver.received[0].body
     assert body.isascii()

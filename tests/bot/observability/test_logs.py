@@ -84,7 +84,7 @@ class TestForms:
         assert len(stream.getvalue().splitlines()) == 1
         assert stream.getvalue().rstrip("\n").isprintable()
 
-    def test_a_terminal_gets_text_and_everything_else_json(self) -> None:
+    def test_terminal_gets_text_and_everything_else_json(self) -> None:
         class Terminal(io.StringIO):
             def isatty(self) -> bool:
                 return True
@@ -103,7 +103,7 @@ class TestForms:
         (line,) = lines(stream)
         assert line["message"].startswith("%d of %d")
 
-    def test_the_record_is_named_inside_and_not_outside(self) -> None:
+    def test_record_is_named_inside_and_not_outside(self) -> None:
         stream = start()
         with about("REQUEST#0123456789abcdef"):
             LOG.info("inside")
@@ -113,7 +113,7 @@ class TestForms:
         assert inside["record"] == "REQUEST#0123456789abcdef"
         assert "record" not in outside
 
-    def test_an_exception_and_a_stack_are_in_the_same_line(self) -> None:
+    def test_exception_and_a_stack_are_in_the_same_line(self) -> None:
         stream = start()
         try:
             fail_with("no")

@@ -130,7 +130,7 @@ _PAYLOADS = st.dictionaries(
 
 
 @given(body=_PAYLOADS)
-def test_a_payload_of_any_shape_has_one_of_a_few_kinds(body: dict[str, object]) -> None:
+def test_payload_of_any_shape_has_one_of_a_few_kinds(body: dict[str, object]) -> None:
     assert kind_of(body) in PayloadKind
 
 

@@ -149,7 +149,7 @@ def test_age_counts_from_the_lookup_not_from_the_answer(
     assert ask(lookup) == "a 2"
 
 
-def test_a_clock_that_was_set_back_makes_nothing_young(lookup: CoalescingCache[str], clock: FrozenClock) -> None:
+def test_clock_that_was_set_back_makes_nothing_young(lookup: CoalescingCache[str], clock: FrozenClock) -> None:
     ask(lookup)
     clock.advance(timedelta(hours=-5))
 

@@ -103,7 +103,7 @@ def test_member_becomes_an_actor_with_the_groups_of_the_policy(directory: SlackD
         ({"team_id": ELSEWHERE, "enterprise_id": ORGANISATION}, membership.STRANGER),
     ],
 )
-def test_an_outsider_is_refused_with_a_reason(
+def test_outsider_is_refused_with_a_reason(
     slack: LocalSlack, directory: SlackDirectory, person: dict[str, Any], reason: str
 ) -> None:
     slack.workspace.add(Person(id="U0OUT", name="out", **person))
@@ -124,7 +124,7 @@ def test_nobody_is_refused(directory: SlackDirectory, user: str) -> None:
     assert directory.known(user) is None
 
 
-def test_a_payload_from_elsewhere_is_refused_without_a_question(slack: LocalSlack, directory: SlackDirectory) -> None:
+def test_payload_from_elsewhere_is_refused_without_a_question(slack: LocalSlack, directory: SlackDirectory) -> None:
     assert why_not(directory, ANN, ELSEWHERE) == slack_directory.ELSEWHERE
     assert slack.calls == []
 
@@ -136,7 +136,7 @@ def test_known_person_is_refused_when_coming_from_elsewhere(directory: SlackDire
 
 
 @pytest.mark.parametrize("scopes", [None, {"users:read", "usergroups:read"}])
-def test_an_address_is_display_data_that_slack_may_keep(clock: FrozenClock, scopes: set[str] | None) -> None:
+def test_address_is_display_data_that_slack_may_keep(clock: FrozenClock, scopes: set[str] | None) -> None:
     app = AppSettings() if scopes is None else AppSettings(scopes=frozenset(scopes))
     with LocalSlack(clock, app=app) as slack:
         slack.workspace.add(Person(id=ANN, name="ann", email="ann@example.com"))
@@ -168,7 +168,7 @@ def read(user: object, enterprise_id: str | None = None) -> membership.Member | 
     return membership.read_membership(user, ANN, TEAM, enterprise_id)
 
 
-def test_a_member_has_a_name_and_a_confirmed_address() -> None:
+def test_member_has_a_name_and_a_confirmed_address() -> None:
     member = read(a_user())
 
     assert isinstance(member, membership.Member)
@@ -176,7 +176,7 @@ def test_a_member_has_a_name_and_a_confirmed_address() -> None:
 
 
 @pytest.mark.parametrize("confirmed", [False, ...])
-def test_an_address_that_nobody_confirmed_is_none(confirmed: object) -> None:
+def test_address_that_nobody_confirmed_is_none(confirmed: object) -> None:
     """A policy may trust addresses, and then one that was only typed would be a key to somebody else's rights."""
     member = read(a_user(is_email_confirmed=confirmed))
 
@@ -184,11 +184,11 @@ def test_an_address_that_nobody_confirmed_is_none(confirmed: object) -> None:
     assert member.actor.email is None
 
 
-def test_a_person_who_has_authorised_the_app_is_no_bot() -> None:
+def test_person_who_has_authorised_the_app_is_no_bot() -> None:
     assert isinstance(read(a_user(is_app_user=True)), membership.Member)
 
 
-def test_a_workflow_is_a_bot() -> None:
+def test_workflow_is_a_bot() -> None:
     assert read(a_user(is_workflow_bot=True)) == membership.Outsider(membership.BOT)
 
 
@@ -212,7 +212,7 @@ def test_a_workflow_is_a_bot() -> None:
         a_user(enterprise_user={"enterprise_id": 1}),
     ],
 )
-def test_an_answer_that_leaves_something_open_makes_no_member(answer: object) -> None:
+def test_answer_that_leaves_something_open_makes_no_member(answer: object) -> None:
     with pytest.raises(ValueError, match=r"the answer|validation error"):
         read(answer)
 
@@ -253,7 +253,7 @@ def test_payload_on_grid_may_name_only_the_persons_workspaces(slack: LocalSlack,
 
 @pytest.mark.parametrize("method", [USERS, GROUPS])
 @pytest.mark.parametrize("fault", [Refuse("internal_error"), ServerError(503), ServerError(200), HangUp()])
-def test_a_slack_that_fails_means_no_and_is_asked_again(
+def test_slack_that_fails_means_no_and_is_asked_again(
     slack: LocalSlack, directory: SlackDirectory, named: set[UserGroupId], method: str, fault: Fault
 ) -> None:
     named.remove(DEV)
@@ -264,7 +264,7 @@ def test_a_slack_that_fails_means_no_and_is_asked_again(
 
 
 @pytest.mark.parametrize("error", ["missing_scope", "token_revoked", "account_inactive", "accesslimited"])
-def test_a_token_that_is_not_good_enough_is_the_operators_task(
+def test_token_that_is_not_good_enough_is_the_operators_task(
     slack: LocalSlack, directory: SlackDirectory, caplog: pytest.LogCaptureFixture, error: str
 ) -> None:
     slack.faults.next(Refuse(error), USERS)
@@ -310,7 +310,7 @@ def test_slack_is_left_alone_for_as_long_as_it_wants(
     assert directory.actor(ANN, TEAM).user_groups == {SRE}
 
 
-def test_a_pause_that_cannot_be_meant_is_not_believed(
+def test_pause_that_cannot_be_meant_is_not_believed(
     slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock
 ) -> None:
     slack.faults.next(RateLimited(10**8), USERS)
@@ -324,7 +324,7 @@ def test_a_pause_that_cannot_be_meant_is_not_believed(
     "body",
     [b"", b"null", b"[]", b"7", b"{", b"\xff", b'{"ok":true}', b'{"ok":true,"user":[]}', b'{"ok":"yes","user":null}'],
 )
-def test_an_answer_that_cannot_be_read_means_no(clock: FrozenClock, body: bytes) -> None:
+def test_answer_that_cannot_be_read_means_no(clock: FrozenClock, body: bytes) -> None:
     with odd_slack(lambda _: body) as url:
         directory = SlackDirectory(WebClient("xoxb-1", base_url=url), TEAM, clock, frozenset)
         assert why_not(directory, ANN) == slack_directory.UNREACHABLE
@@ -332,7 +332,7 @@ def test_an_answer_that_cannot_be_read_means_no(clock: FrozenClock, body: bytes)
 
 
 @pytest.mark.parametrize("members", [None, "U0ANN", {"U0ANN": 1}, [1], ["U0ANN", None]])
-def test_a_group_that_cannot_be_read_means_no(clock: FrozenClock, members: object) -> None:
+def test_group_that_cannot_be_read_means_no(clock: FrozenClock, members: object) -> None:
     def answer(method: str) -> bytes:
         return json.dumps(
             {"ok": True, "user": a_user()} if method == USERS else {"ok": True, "users": members}
@@ -356,7 +356,7 @@ def test_profile_of_a_person_is_not_logged(clock: FrozenClock, caplog: pytest.Lo
     assert "secret" not in caplog.text
 
 
-def test_a_slack_that_is_not_there_means_no(clock: FrozenClock) -> None:
+def test_slack_that_is_not_there_means_no(clock: FrozenClock) -> None:
     with odd_slack(lambda _: b"") as url:
         pass
     directory = SlackDirectory(WebClient("xoxb-1", base_url=url), TEAM, clock, frozenset)
@@ -368,7 +368,7 @@ def test_a_slack_that_is_not_there_means_no(clock: FrozenClock) -> None:
 # Groups --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_group_that_slack_does_not_have_has_no_members(
+def test_group_that_slack_does_not_have_has_no_members(
     slack: LocalSlack, directory: SlackDirectory, caplog: pytest.LogCaptureFixture
 ) -> None:
     slack.workspace.add(UserGroup(id=SRE, handle="sre", users=(ANN,), is_disabled=True))
@@ -377,7 +377,7 @@ def test_a_group_that_slack_does_not_have_has_no_members(
     assert f"the policy names the user group {SRE}, which Slack does not have" in caplog.text
 
 
-def test_a_group_that_the_policy_names_from_now_on_is_looked_up(
+def test_group_that_the_policy_names_from_now_on_is_looked_up(
     directory: SlackDirectory, named: set[UserGroupId]
 ) -> None:
     named.clear()
@@ -483,7 +483,7 @@ def test_form_is_opened_from_cached_lookups(slack: LocalSlack, directory: SlackD
     assert known == directory.actor(ANN, TEAM)
 
 
-def test_a_directory_that_was_closed_says_no(directory: SlackDirectory) -> None:
+def test_directory_that_was_closed_says_no(directory: SlackDirectory) -> None:
     directory.actor(ANN, TEAM)
     directory.close()
 
@@ -491,7 +491,7 @@ def test_a_directory_that_was_closed_says_no(directory: SlackDirectory) -> None:
     assert why_not(directory, BEN) == slack_directory.BUSY
 
 
-def test_the_clients_own_retries_and_time_limit_are_not_used(slack: LocalSlack, clock: FrozenClock) -> None:
+def test_clients_own_retries_and_time_limit_are_not_used(slack: LocalSlack, clock: FrozenClock) -> None:
     """Bolt's client sleeps through Retry-After and waits for half a minute, on a thread that others need."""
     client = WebClient(slack.bot_token, base_url=slack.api_url, timeout=30)
     directory = SlackDirectory(client, TEAM, clock, frozenset)

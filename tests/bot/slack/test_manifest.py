@@ -171,7 +171,7 @@ def test_scopes_are_those_that_the_surface_asks_for(manifest: dict[str, Any]) ->
     assert set(manifest["oauth_config"]["scopes"]["bot"]) == app_surface.SCOPES
 
 
-def test_the_docs_give_the_reason_for_each_scope_and_event(manifest: dict[str, Any]) -> None:
+def test_docs_give_the_reason_for_each_scope_and_event(manifest: dict[str, Any]) -> None:
     docs = (ROOT / "docs" / "slack.md").read_text(encoding="utf-8")
     listed = [line.split("|")[1].strip(" `") for line in docs.splitlines() if line.startswith("| `")]
     scopes = manifest["oauth_config"]["scopes"]["bot"]
@@ -197,7 +197,7 @@ def test_listeners_are_those_of_the_surface(kind: str) -> None:
     assert registered_listeners()[kind] == LISTENER_KINDS[kind]
 
 
-def test_the_scan_sees_what_it_should() -> None:
+def test_scan_sees_what_it_should() -> None:
     """Methods by attribute and by name, listeners by constant and by text; and nothing of another `.command()`."""
     tree = ast.parse(
         "client.users_info(user=1)\n"

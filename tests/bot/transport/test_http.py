@@ -216,7 +216,7 @@ class TestEnding:
         transport.stop()
         assert "web-server" not in {thread.name for thread in threading.enumerate()}
 
-    def test_a_closed_dispatcher_turns_away(
+    def test_closed_dispatcher_turns_away(
         self, slack: LocalSlack, small_app: SmallApp, transport: HttpTransport
     ) -> None:
         del transport
@@ -224,7 +224,7 @@ class TestEnding:
         assert slack.run_command(ANN, ACCESS, "/access").status == 503
 
 
-def test_an_address_that_is_taken_is_named_by_its_setting(
+def test_address_that_is_taken_is_named_by_its_setting(
     slack: LocalSlack, small_app: SmallApp, metrics: Metrics
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

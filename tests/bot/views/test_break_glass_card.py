@@ -192,7 +192,7 @@ def test_store_outage_never_reports_access() -> None:
     assert "until" not in declared(shut()).text
 
 
-def test_a_refusal_says_which_limit_its_value_and_until_when() -> None:
+def test_refusal_says_which_limit_its_value_and_until_when() -> None:
     (context,) = [block for block in refused(refusals()[0]).blocks if "cooldown" in str(block)]
     until = int((A_MOMENT + HOUR).timestamp())
     assert context["elements"][0]["text"] == "limit reached: cooldown (30m)"

@@ -55,7 +55,7 @@ def test_slack_takes_the_form_at_the_longest_inputs(count: int, *, needs_code: b
     assert set(fields_of(form)) <= set(FIELDS)
 
 
-def test_the_form_offers_what_some_profile_allows() -> None:
+def test_form_offers_what_some_profile_allows() -> None:
     offers = [
         an_offer("prod", ReasonCode.INCIDENT, longest=HOUR),
         an_offer("db", ReasonCode.RECOVERY, longest=2 * HOUR),
@@ -66,7 +66,7 @@ def test_the_form_offers_what_some_profile_allows() -> None:
     assert values_of(fields["duration"]) == ["15m", "30m", "1h", "2h"]
 
 
-def test_a_code_is_asked_for_where_it_is_needed() -> None:
+def test_code_is_asked_for_where_it_is_needed() -> None:
     assert "code" not in fields_of(break_glass_form([an_offer()], NOWHERE))
     some = fields_of(break_glass_form([an_offer(), an_offer("db", needs_code=True)], NOWHERE))["code"]
     assert some["optional"] is True
@@ -83,7 +83,7 @@ def test_form_is_filled_with_what_was_typed_already() -> None:
     assert fields["justification"]["element"]["initial_value"] == WHY
 
 
-def test_a_length_that_nobody_may_have_gives_way_to_the_longest() -> None:
+def test_length_that_nobody_may_have_gives_way_to_the_longest() -> None:
     begun = BreakGlassDraft("prod", ReasonCode.INCIDENT, 4 * HOUR, WHY)
     fields = fields_of(break_glass_form([an_offer(longest=timedelta(minutes=10))], NOWHERE, begun=begun))
     assert values_of(fields["duration"]) == ["10m"]

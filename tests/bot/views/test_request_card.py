@@ -98,7 +98,7 @@ def test_typed_text_mentions_nobody_and_formats_nothing(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_card_offers_buttons_only_while_they_can_work(state: str) -> None:
+def test_card_offers_buttons_only_while_they_can_work(state: str) -> None:
     buttons = pressable(request_card(STATES[state](), A_MOMENT))
 
     assert buttons == ([APPROVE, DENY, CANCEL, MORE] if state in {"pending", "voted"} else [])
@@ -112,7 +112,7 @@ def test_card_past_the_deadline_has_no_buttons_before_a_sweep() -> None:
     assert "Expired" in formatted(card)
 
 
-def test_a_button_carries_the_id_and_nothing_else() -> None:
+def test_button_carries_the_id_and_nothing_else() -> None:
     request = pending()
     (row,) = (block for block in request_card(request, A_MOMENT).blocks if block["type"] == "actions")
 
@@ -135,13 +135,13 @@ def test_slack_takes_the_forms_of_a_decision(form: Callable[[RequestId], dict[st
 
 
 @pytest.mark.parametrize("field", [REASON, COMMENT])
-def test_a_decision_form_is_read_back(field: str) -> None:
+def test_decision_form_is_read_back(field: str) -> None:
     view = {"private_metadata": "0" * 16, "state": {"values": {field: {"answer": {"value": "not today"}}}}}
 
     assert read_decision_form(view, field) == ("0" * 16, "not today")
 
 
-def test_a_forged_form_without_an_id_is_refused() -> None:
+def test_forged_form_without_an_id_is_refused() -> None:
     with pytest.raises(InvalidInput):
         read_decision_form({"private_metadata": "../etc"}, REASON)
 

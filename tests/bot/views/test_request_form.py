@@ -53,7 +53,7 @@ def test_durations_beyond_what_any_offer_allows_are_not_offered() -> None:
     assert menu["initial_option"]["value"] == "1h"
 
 
-def test_a_single_profile_is_chosen_already() -> None:
+def test_single_profile_is_chosen_already() -> None:
     assert request_form([an_offer()])["blocks"][0]["element"]["initial_option"]["value"] == "prod"
 
 

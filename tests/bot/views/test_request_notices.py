@@ -87,7 +87,7 @@ def test_handful_is_mentioned_groups_first_and_others_counted() -> None:
     assert said.count("<") == MAX_MENTIONED
 
 
-def test_an_address_is_counted_and_not_shown() -> None:
+def test_address_is_counted_and_not_shown() -> None:
     assert mention_deciders([user("U0ANN"), email("ann@example.com")], leave_out=()) == "<@U0ANN> and 1 more"
     assert mention_deciders([email("ann@example.com")], leave_out=()) == ""
 

@@ -77,14 +77,14 @@ def test_every_field_of_an_entry_is_edited_below() -> None:
 
 @pytest.mark.parametrize("keyring", KEYRINGS.values(), ids=KEYRINGS)
 @pytest.mark.parametrize("field", EDITS)
-def test_an_entry_that_was_edited_in_any_field_is_not_genuine(keyring: AuditKeyring, field: str) -> None:
+def test_entry_that_was_edited_in_any_field_is_not_genuine(keyring: AuditKeyring, field: str) -> None:
     assert not keyring.is_genuine(sealed(keyring).model_copy(update={field: EDITS[field]}))
 
 
 @pytest.mark.parametrize(
     "field", ["subject", "profile", "record", "record_digest", "kept_until", "previous", "details"]
 )
-def test_an_entry_that_lost_a_field_is_not_genuine(field: str) -> None:
+def test_entry_that_lost_a_field_is_not_genuine(field: str) -> None:
     keyring = KEYRINGS["keyed"]
     item = sealed(keyring).to_item()
     del item[field]
@@ -99,7 +99,7 @@ def test_digest_is_an_hmac_that_anybody_with_the_key_can_compute() -> None:
     assert content["previous"] == "ab" * 32
 
 
-def test_a_forger_without_the_key_cannot_reseal() -> None:
+def test_forger_without_the_key_cannot_reseal() -> None:
     forged = sealed(AuditKeyring())
     assert not KEYRINGS["keyed"].is_genuine(forged)
     named = forged.model_copy(update={"key_id": KEYRINGS["keyed"].key_id})
@@ -131,7 +131,7 @@ def test_empty_ring_says_it_has_no_key_and_knows_only_itself() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "short", "x" * 31, f"{NEW},", f"{NEW},short", f",{NEW}", " " * 40])
-def test_a_short_key_is_refused_without_being_shown(text: str) -> None:
+def test_short_key_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         AuditKeyring.from_text(text)
     assert refusal.value.field == "COUNTERSIGN_AUDIT_KEY"
@@ -191,7 +191,7 @@ def test_entry_with_any_details_stays_genuine_in_its_stored_form(
 # Entries
 
 
-def test_the_stored_form_leaves_out_what_is_empty() -> None:
+def test_stored_form_leaves_out_what_is_empty() -> None:
     entry = seal(a_draft(), AuditKeyring(), chain=CHAIN, seq=1, previous="", at=A_MOMENT)
     assert set(entry.to_item()) == {"id", "event", "actor", "outcome", "chain", "seq", "at", "key_id", "digest"}
 
@@ -223,7 +223,7 @@ def test_unreadable_entry_is_named_with_its_fault_on_one_line(name: str, value: 
     assert "\n" not in str(error.value)
 
 
-def test_an_entry_that_says_nothing_is_named_by_question_marks() -> None:
+def test_entry_that_says_nothing_is_named_by_question_marks() -> None:
     with pytest.raises(MalformedRecord, match=r"audit entry \?/\? cannot be read"):
         AuditEntry.from_item({})
 

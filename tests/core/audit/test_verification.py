@@ -110,7 +110,7 @@ def office(tmp_path: Path, clock: FrozenClock, request: pytest.FixtureRequest) -
     opened.stores.close()
 
 
-def test_an_untouched_trail_has_no_findings_and_is_counted(office: Office) -> None:
+def test_untouched_trail_has_no_findings_and_is_counted(office: Office) -> None:
     office.refusals()
     tally = Tally()
     assert list(verify_trail(office.stores, office.keyring, office.clock.now(), tally)) == []
@@ -137,7 +137,7 @@ EDITS: Final[dict[str, object]] = {
 
 @pytest.mark.parametrize("seq", [1, 2, 3])
 @pytest.mark.parametrize("field", EDITS)
-def test_an_edited_entry_is_found_where_it_stands(office: Office, field: str, seq: int) -> None:
+def test_edited_entry_is_found_where_it_stands(office: Office, field: str, seq: int) -> None:
     request = office.a_history()
     body = next(entry for entry in office.stores.audit.get_chain(request.chain) if entry.seq == seq).to_item()
     assert office.tamper(
@@ -152,7 +152,7 @@ def test_an_edited_entry_is_found_where_it_stands(office: Office, field: str, se
     assert {finding.chain for finding in found} == {request.chain}
 
 
-def test_an_entry_that_claims_another_key_is_found(office: Office) -> None:
+def test_entry_that_claims_another_key_is_found(office: Office) -> None:
     request = office.a_history()
     body = office.stores.audit.get_chain(request.chain)[1].to_item()
     office.tamper(
@@ -188,7 +188,7 @@ def test_entries_that_changed_places_are_found(office: Office) -> None:
 
 
 @pytest.mark.parametrize("has_key", [True, False], ids=["with the key", "without the key"])
-def test_an_appended_entry_is_found_whoever_sealed_it(office: Office, *, has_key: bool) -> None:
+def test_appended_entry_is_found_whoever_sealed_it(office: Office, *, has_key: bool) -> None:
     request = office.a_history()
     forged = seal(
         a_draft(outcome="approved"),
@@ -269,13 +269,13 @@ def test_record_that_was_changed_behind_the_bots_back_is_found(office: Office, c
         ({"audit_head": "ef" * 32}, FindingKind.EDITED),
     ],
 )
-def test_a_record_whose_head_was_changed_is_found(office: Office, change: dict[str, object], kind: FindingKind) -> None:
+def test_record_whose_head_was_changed_is_found(office: Office, change: dict[str, object], kind: FindingKind) -> None:
     request = office.a_history()
     office.edit("requests", "id", request.id, change)
     assert office.kinds(request.chain) == [kind]
 
 
-def test_an_event_that_was_made_active_again_is_found(office: Office) -> None:
+def test_event_that_was_made_active_again_is_found(office: Office) -> None:
     event = office.an_ended_event()
     body = office.read_body("break_glass", "id", event.id)
     for name in ("closed_by", "closed_reason", "closed_at"):
@@ -284,7 +284,7 @@ def test_an_event_that_was_made_active_again_is_found(office: Office) -> None:
     assert office.kinds(event.chain) == [FindingKind.RECORD_CHANGED]
 
 
-def test_a_record_that_was_removed_too_early_is_found(office: Office) -> None:
+def test_record_that_was_removed_too_early_is_found(office: Office) -> None:
     request, event = office.a_history(), office.an_ended_event()
     office.tamper("DELETE FROM requests WHERE id = ?", request.id)
     office.tamper("DELETE FROM break_glass WHERE id = ?", event.id)
@@ -294,7 +294,7 @@ def test_a_record_that_was_removed_too_early_is_found(office: Office) -> None:
     }
 
 
-def test_a_record_that_was_restored_to_an_earlier_state_is_found(office: Office) -> None:
+def test_record_that_was_restored_to_an_earlier_state_is_found(office: Office) -> None:
     made = office.stores.requests.create(a_request(), a_draft())
     before = json.dumps(office.read_body("requests", "id", made.id))
     office.stores.requests.update(
@@ -323,7 +323,7 @@ def test_deletion_by_the_bot_is_no_finding_but_a_return_is_one(office: Office) -
     assert office.kinds(request.chain) == [FindingKind.APPENDED]
 
 
-def test_a_record_whose_time_to_be_kept_is_over_may_be_gone(office: Office) -> None:
+def test_record_whose_time_to_be_kept_is_over_may_be_gone(office: Office) -> None:
     request = office.a_history()
     office.tamper("DELETE FROM requests WHERE id = ?", request.id)
     kept_until = request.life_ends_at() + RETENTION
@@ -333,7 +333,7 @@ def test_a_record_whose_time_to_be_kept_is_over_may_be_gone(office: Office) -> N
     assert office.findings() == []
 
 
-def test_an_event_that_was_not_reviewed_may_never_be_gone(office: Office) -> None:
+def test_event_that_was_not_reviewed_may_never_be_gone(office: Office) -> None:
     ended, reviewed = office.an_ended_event(), office.an_ended_event()
     office.stores.break_glass.update(
         a_reviewed_event(reviewed), a_draft(AuditAction.BREAK_GLASS_REVIEWED, actor=APPROVER)
@@ -390,14 +390,14 @@ def test_unreadable_entry_is_a_finding_and_others_are_verified(office: Office, b
 
 
 @pytest.mark.parametrize("body", ["not json", "[]", "{}", json.dumps({"duration": 10**400})])
-def test_a_record_that_cannot_be_read_is_a_finding(office: Office, body: str) -> None:
+def test_record_that_cannot_be_read_is_a_finding(office: Office, body: str) -> None:
     request = office.a_history()
     office.tamper("UPDATE requests SET body = ? WHERE id = ?", body, request.id)
     assert office.kinds(request.chain) == [FindingKind.UNREADABLE]
 
 
 @pytest.mark.parametrize("chain", ["LEDGER#0123456789abcdef", "nonsense", ""])
-def test_a_chain_of_no_kind_of_record_is_a_finding(office: Office, chain: str) -> None:
+def test_chain_of_no_kind_of_record_is_a_finding(office: Office, chain: str) -> None:
     _insert(office, seal(a_draft(), office.keyring, chain=chain or "none", seq=1, previous="", at=A_MOMENT))
     assert office.kinds(chain or "none") == [FindingKind.UNREADABLE]
 
@@ -423,7 +423,7 @@ class Working:
         return getattr(self._stores, name)
 
 
-def test_a_vote_between_the_readings_is_no_finding(office: Office) -> None:
+def test_vote_between_the_readings_is_no_finding(office: Office) -> None:
     made = office.stores.requests.create(a_request(required_approvals=2), a_draft())
     records = [made]
 
@@ -486,7 +486,7 @@ def test_new_key_verifies_with_the_old_one_and_alone_names_it(tmp_path: Path, cl
     office.stores.close()
 
 
-def test_an_unreadable_chain_reads_as_what_is_wrong_with_it(office: Office) -> None:
+def test_unreadable_chain_reads_as_what_is_wrong_with_it(office: Office) -> None:
     request = office.a_history()
     office.tamper("UPDATE audit SET body = '{' WHERE chain = ? AND seq = 1", request.chain)
     with pytest.raises(MalformedRecord):

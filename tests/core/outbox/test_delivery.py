@@ -93,7 +93,7 @@ def test_receiver_that_names_its_time_is_tried_no_earlier(stores: Stores, clock:
     assert waiting.due_at == clock.now() + 3 * HOUR
 
 
-def test_a_short_retry_after_does_not_shorten_the_pause(stores: Stores, clock: FrozenClock) -> None:
+def test_short_retry_after_does_not_shorten_the_pause(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     deliver_due(stores.outbox, [RecordingSink("slack", a_failure(retry_after=timedelta(milliseconds=1)))], clock)
     (waiting,) = stores.outbox.iterate_due(clock.now() + HOUR)
@@ -115,7 +115,7 @@ def test_sink_that_has_it_gets_it_once_while_another_fails(stores: Stores, clock
     assert deliver_due(stores.outbox, [slack, sns, webhook], clock) == DeliveryCounts()
 
 
-def test_a_failure_says_who_and_why(stores: Stores, clock: FrozenClock) -> None:
+def test_failure_says_who_and_why(stores: Stores, clock: FrozenClock) -> None:
     _submit(stores, clock)
     sinks = [RecordingSink("slack", a_failure()), RecordingSink("sns"), RecordingSink("webhook", KeyError("secret"))]
     deliver_due(stores.outbox, sinks, clock)
@@ -124,7 +124,7 @@ def test_a_failure_says_who_and_why(stores: Stores, clock: FrozenClock) -> None:
     assert (waiting.attempts, waiting.delivered_to) == (1, ("sns",))
 
 
-def test_a_sinks_bug_stops_neither_the_others_nor_the_round(
+def test_sinks_bug_stops_neither_the_others_nor_the_round(
     stores: Stores, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     _submit(stores, clock)

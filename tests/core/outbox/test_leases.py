@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SECOND = timedelta(seconds=1)
 
 
-def test_the_lease_is_renewed_before_a_sink_could_outlast_it(stores: Stores, clock: FrozenClock) -> None:
+def test_lease_is_renewed_before_a_sink_could_outlast_it(stores: Stores, clock: FrozenClock) -> None:
     submit(stores, clock)
     other = RecordingSink("second")
 

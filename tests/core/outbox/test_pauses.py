@@ -102,7 +102,7 @@ def test_pause_that_ended_is_probed_by_one_thread(stores: Stores, clock: FrozenC
     assert sink.max_waiting == 2
 
 
-def test_a_pause_of_one_sink_is_none_of_the_others(stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox) -> None:
+def test_pause_of_one_sink_is_none_of_the_others(stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox) -> None:
     requests = [submit(stores, clock) for _ in range(6)]
     slack = PickySink("slack", lambda _: a_failure(retry_after=30 * SECOND))
     webhook = RecordingSink("webhook")
@@ -135,7 +135,7 @@ def test_long_pause_is_about_one_entry_and_delays_no_other(
     assert sink.told == [(other.chain, 1), (later.chain, 1)]
 
 
-def test_a_clock_that_is_set_back_does_not_prolong_a_pause(
+def test_clock_that_is_set_back_does_not_prolong_a_pause(
     stores: Stores, clock: FrozenClock, open_outbox: OpenOutbox
 ) -> None:
     submit(stores, clock)

@@ -57,7 +57,7 @@ class TestRequests:
         assert (decision.required_approvals, decision.max_duration) == (0, timedelta())
         assert decision.auto_approval is None
 
-    def test_a_rule_for_other_people_is_named_in_the_refusal(self) -> None:
+    def test_rule_for_other_people_is_named_in_the_refusal(self) -> None:
         decision = policy(rule(requesters=["S0ENG"])).judge_request(actor(ALICE), "prod", HOUR, NOW)
         assert decision.rule is None
         assert decision.unmet == (
@@ -65,7 +65,7 @@ class TestRequests:
             "U0ALICE is not among the requesters of rule main: S0ENG",
         )
 
-    def test_a_rule_without_requesters_covers_every_verified_person(self) -> None:
+    def test_rule_without_requesters_covers_every_verified_person(self) -> None:
         decision = policy(rule(required_approvals=2, decide_within="3h")).judge_request(
             actor(MALLORY), "prod", HOUR, NOW
         )
@@ -76,7 +76,7 @@ class TestRequests:
         assert decision.decide_within == timedelta(hours=3)
         assert [each.is_met for each in decision.conditions] == [True, True]
 
-    def test_a_request_waits_a_day_unless_the_rule_says_otherwise(self) -> None:
+    def test_request_waits_a_day_unless_the_rule_says_otherwise(self) -> None:
         assert policy(rule()).judge_request(actor(ALICE), "prod", HOUR, NOW).decide_within == timedelta(hours=24)
 
     def test_first_rule_that_covers_profile_and_requester_decides(self) -> None:
@@ -102,12 +102,10 @@ class TestRequests:
             (timedelta(microseconds=1), True),
         ],
     )
-    def test_the_longest_duration_is_allowed_and_nothing_beyond_it(
-        self, duration: timedelta, *, is_allowed: bool
-    ) -> None:
+    def test_longest_duration_is_allowed_and_nothing_beyond_it(self, duration: timedelta, *, is_allowed: bool) -> None:
         assert policy(rule()).judge_request(actor(ALICE), "prod", duration, NOW).is_allowed == is_allowed
 
-    def test_an_unknown_profile_is_refused_with_the_nearest_name(self) -> None:
+    def test_unknown_profile_is_refused_with_the_nearest_name(self) -> None:
         with pytest.raises(InvalidInput, match="Did you mean prod") as caught:
             policy(rule()).judge_request(actor(ALICE), "prdo", HOUR, NOW)
         assert caught.value.field == "profile"
@@ -117,7 +115,7 @@ class TestRequests:
             policy(rule()).profile("x")
         assert caught.value.fix == "Known here: prod."
 
-    def test_a_pattern_covers_whole_names_with_regard_to_case(self) -> None:
+    def test_pattern_covers_whole_names_with_regard_to_case(self) -> None:
         names = ("prod-a", "prod-bb", "PROD-a", "my-prod-a", "prod-")
         profiles: JsonValue = dict.fromkeys(names, CHANNEL)
         judged = policy(rule(profiles=["prod-?"]), profiles=profiles)
@@ -159,7 +157,7 @@ class TestAutoApproval:
             assert [each.name for each in refused.conditions if not each.is_met] == [name]
             assert not refused.is_allowed
 
-    def test_a_condition_that_raises_counts_as_unmet(self) -> None:
+    def test_condition_that_raises_counts_as_unmet(self) -> None:
         refused = self.judge({"time": self.WINDOW}, actor(ALICE), now=NOW.replace(tzinfo=None))
         assert refused is not None
         assert not refused.is_allowed
@@ -171,7 +169,7 @@ class TestAutoApproval:
 
 class TestDeciders:
     @pytest.mark.parametrize("action", ["approve", "deny"])
-    def test_an_approver_of_the_rule_may_approve_and_deny(self, action: str) -> None:
+    def test_approver_of_the_rule_may_approve_and_deny(self, action: str) -> None:
         decision = policy(rule()).judge_decider(
             "deny" if action == "deny" else "approve", actor(BOB), profile="prod", rule="main", requester=ALICE
         )
@@ -208,7 +206,7 @@ class TestDeciders:
         decision = judge_vote(policy(rule(profiles=["*"])), BOB, profile="db")
         assert decision.unmet == ("the profile db is not in the policy any more; cancel the request and ask again",)
 
-    def test_a_break_glass_rule_of_that_name_gives_no_vote(self) -> None:
+    def test_break_glass_rule_of_that_name_gives_no_vote(self) -> None:
         judged = policy(rule(name="other"), break_glass=[glass(name="main", users=[BOB])])
         assert not judge_vote(judged, BOB).is_allowed
 
@@ -226,7 +224,7 @@ class TestBreakGlass:
     ) -> Decision:
         return judged.judge_break_glass(who or actor(ALICE), "prod", reason, duration, now, has_mfa=has_mfa)
 
-    def test_the_rule_brings_its_limits(self) -> None:
+    def test_rule_brings_its_limits(self) -> None:
         judged = policy(
             rule(),
             break_glass=[glass(cooldown="30m", max_per_user=3, max_per_profile=10, escalation_threshold=2)],
@@ -244,7 +242,7 @@ class TestBreakGlass:
         assert (decision.is_allowed, decision.rule) == (False, None)
         assert decision.requires_mfa
 
-    def test_a_person_whom_no_rule_names_is_refused(self) -> None:
+    def test_person_whom_no_rule_names_is_refused(self) -> None:
         assert not self.judge(policy(rule(), break_glass=[glass()]), actor(BOB)).is_allowed
 
     def test_each_condition_is_reported_separately(self) -> None:
@@ -270,13 +268,13 @@ class TestBreakGlass:
         assert self.judge(judged, has_mfa=True).is_allowed
         assert not self.judge(judged, has_mfa=False).is_allowed
 
-    def test_an_unknown_profile_is_refused(self) -> None:
+    def test_unknown_profile_is_refused(self) -> None:
         with pytest.raises(InvalidInput, match="no profile"):
             policy(rule()).judge_break_glass(actor(ALICE), "x", ReasonCode.OTHER, HOUR, NOW, has_mfa=True)
 
 
 class TestCloseAndReview:
-    def test_the_invoker_may_close_even_when_the_profile_is_gone(self) -> None:
+    def test_invoker_may_close_even_when_the_profile_is_gone(self) -> None:
         assert policy().judge_close(actor(ALICE), profile="gone", invoker=ALICE).is_allowed
 
     def test_approver_for_the_profile_may_close(self) -> None:
@@ -285,12 +283,12 @@ class TestCloseAndReview:
         assert (decision.is_allowed, decision.rule) == (True, "two")
         assert judged.judge_close(actor(BOB), profile="prod", invoker=ALICE).rule == "one"
 
-    def test_a_stranger_may_neither_close_nor_review(self) -> None:
+    def test_stranger_may_neither_close_nor_review(self) -> None:
         judged = policy(rule())
         assert not judged.judge_close(actor(MALLORY), profile="prod", invoker=ALICE).is_allowed
         assert not judged.judge_review(actor(MALLORY), profile="prod", invoker=ALICE).is_allowed
 
-    def test_an_approver_of_another_profile_may_not_close(self) -> None:
+    def test_approver_of_another_profile_may_not_close(self) -> None:
         judged = policy(rule(), profiles={"prod": CHANNEL, "db": CHANNEL})
         assert not judged.judge_close(actor(BOB), profile="db", invoker=ALICE).is_allowed
 
@@ -328,7 +326,7 @@ class TestWhatIsOffered:
         who=st.sampled_from([ALICE, BOB, CAROL, MALLORY]),
         is_engineer=st.booleans(),
     )
-    def test_the_form_and_the_enforcement_never_disagree(
+    def test_form_and_the_enforcement_never_disagree(
         self, requesters: list[JsonValue], who: str, *, is_engineer: bool
     ) -> None:
         judged = policy(rule(requesters=requesters))
@@ -344,11 +342,11 @@ class TestPeople:
         judged = policy(rule(requesters=list(selectors)), **varied)
         return judged.judge_request(who, "prod", HOUR, NOW).is_allowed
 
-    def test_a_user_matches_by_id_only(self) -> None:
+    def test_user_matches_by_id_only(self) -> None:
         assert self.may_ask(actor(ALICE), ALICE)
         assert not self.may_ask(Actor(id=BOB, name=ALICE, email=ALICE), ALICE)
 
-    def test_a_user_group_of_slack_matches_its_members(self) -> None:
+    def test_user_group_of_slack_matches_its_members(self) -> None:
         assert self.may_ask(actor(ALICE, "S0ENG"), "S0ENG")
         assert not self.may_ask(actor(ALICE, "S0OPS"), "S0ENG")
 
@@ -387,7 +385,7 @@ class TestDecisions:
             with pytest.raises(ValidationError):
                 self.decision(*conditions, is_allowed=True)
 
-    def test_a_no_without_an_unmet_condition_cannot_be_made(self) -> None:
+    def test_no_without_an_unmet_condition_cannot_be_made(self) -> None:
         with pytest.raises(ValidationError):
             self.decision(self.MET, is_allowed=False)
 
@@ -411,7 +409,7 @@ class TestDecisions:
             "unmet": ["no rule covers prod"],
         }
 
-    def test_a_policy_is_its_own_source(self) -> None:
+    def test_policy_is_its_own_source(self) -> None:
         judged: PolicySource = policy(rule())
         assert judged.current() is judged
 

@@ -50,17 +50,17 @@ def file(path: Path, clock: FrozenClock) -> PolicyFile:
     return PolicyFile(path, clock=clock, check_interval_seconds=INTERVAL.total_seconds())
 
 
-def test_the_digest_is_the_sha_256_of_the_files_bytes(path: Path) -> None:
+def test_digest_is_the_sha_256_of_the_files_bytes(path: Path) -> None:
     assert load_policy(path).digest == sha256(path.read_bytes()).hexdigest()
     assert load_policy(str(path)) == load_policy(path)
 
 
-def test_a_policy_file_is_a_source_of_policies(file: PolicyFile) -> None:
+def test_policy_file_is_a_source_of_policies(file: PolicyFile) -> None:
     source: PolicySource = file
     assert source.current().digest == file.current().digest
 
 
-def test_the_first_load_raises(tmp_path: Path) -> None:
+def test_first_load_raises(tmp_path: Path) -> None:
     with pytest.raises(InvalidPolicy) as caught:
         PolicyFile(tmp_path / "none.yml")
     (problem,) = caught.value.problems
@@ -69,12 +69,12 @@ def test_the_first_load_raises(tmp_path: Path) -> None:
     assert problem.fix.startswith("Create it (start from policy.example.yml)")
 
 
-def test_a_directory_is_no_policy_file(tmp_path: Path) -> None:
+def test_directory_is_no_policy_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidPolicy, match="is a directory"):
         load_policy(tmp_path)
 
 
-def test_a_change_is_seen_after_the_interval_and_not_before(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
+def test_change_is_seen_after_the_interval_and_not_before(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
     write(path, "changed")
     clock.advance(INTERVAL - timedelta(microseconds=1))
     assert rule_of(file) == "main"
@@ -83,7 +83,7 @@ def test_a_change_is_seen_after_the_interval_and_not_before(path: Path, file: Po
     assert file.problem is None
 
 
-def test_a_change_of_the_same_size_is_seen_by_its_time(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
+def test_change_of_the_same_size_is_seen_by_its_time(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
     write(path, "niam", at=LONG_AGO + timedelta(seconds=1))
     clock.advance(INTERVAL)
     assert rule_of(file) == "niam"
@@ -111,13 +111,13 @@ def test_two_writes_within_one_file_system_tick_are_both_seen(
     assert rule_of(file) == "niam"
 
 
-def test_a_file_that_did_not_change_stays_the_same_policy(file: PolicyFile, clock: FrozenClock) -> None:
+def test_file_that_did_not_change_stays_the_same_policy(file: PolicyFile, clock: FrozenClock) -> None:
     first = file.current()
     clock.advance(INTERVAL)
     assert file.current() is first
 
 
-def test_a_link_that_is_moved_to_another_file_is_seen(path: Path, clock: FrozenClock) -> None:
+def test_link_that_is_moved_to_another_file_is_seen(path: Path, clock: FrozenClock) -> None:
     # This is how Kubernetes changes a file of a ConfigMap.
     link, other = path.with_name("link.yml"), path.with_name("other.yml")
     write(other, "niam")

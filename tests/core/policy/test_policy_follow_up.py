@@ -52,7 +52,7 @@ def test_reviewers_are_the_approvers_of_all_the_profiles_rules(policy: Policy) -
     assert {str(each) for each in policy.notifications.reviewers_of("staging")} == {"U0CLEO"}
 
 
-def test_the_security_channel_is_the_one_that_the_file_names(policy: Policy) -> None:
+def test_security_channel_is_the_one_that_the_file_names(policy: Policy) -> None:
     assert policy.notifications.security_channel is None
     named = parse_policy((TEXT % "mfa: required" + "security_channel: C0SECURITY\n").encode())
     assert named.notifications.security_channel == "C0SECURITY"
@@ -63,7 +63,7 @@ def test_profile_may_need_a_code_when_one_of_its_rules_does() -> None:
     assert [policy.may_need_code(name) for name in ("prod", "staging", "vault")] == [True, False, False]
 
 
-def test_a_rule_says_what_to_do_without_countersign() -> None:
+def test_rule_says_what_to_do_without_countersign() -> None:
     policy = parse_policy((TEXT % "fallback: ' Call the duty manager '").encode())
     assert policy.fallbacks_for("prod") == ("Call the duty manager",)
     assert policy.fallbacks_for("staging") == ()

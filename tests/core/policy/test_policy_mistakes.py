@@ -47,7 +47,7 @@ def with_glass(varied: str) -> str:
     return f"{ALL}break_glass: [{{name: on-call, profiles: [prod], users: [U0BOB], {varied}}}]\n"
 
 
-def test_a_file_without_mistakes_is_taken() -> None:
+def test_file_without_mistakes_is_taken() -> None:
     assert parse_policy(ALL.encode()).document.approval[0].name == "main"
 
 
@@ -134,7 +134,7 @@ UNREADABLE = [
 @pytest.mark.parametrize(
     ("text", "line", "path", "problem", "fix"), UNREADABLE, ids=[f"{each[3][:40]}-{each[1]}" for each in UNREADABLE]
 )
-def test_a_file_that_cannot_be_read_is_refused_with_its_line(
+def test_file_that_cannot_be_read_is_refused_with_its_line(
     text: str | bytes, line: int, path: str, problem: str, fix: str
 ) -> None:
     assert mistake(text) == (line, path, problem, fix)
@@ -308,7 +308,7 @@ def test_missing_key_is_reported_at_the_line_of_its_rule() -> None:
     assert mistake(text)[:2] == (7, "approval[0].max_duration")
 
 
-def test_the_error_lists_every_mistake_on_its_own_line() -> None:
+def test_error_lists_every_mistake_on_its_own_line() -> None:
     with pytest.raises(InvalidPolicy) as caught:
         parse_policy(b"version: 2\nx: 1\n", "some/policy.yml")
     lines = str(caught.value).splitlines()
@@ -326,13 +326,13 @@ class TestUnreachableRules:
             return [each.path for each in error.problems if "can never decide" in each.problem]
         return []
 
-    def test_a_rule_below_a_wider_one_for_everybody_is_dead(self) -> None:
+    def test_rule_below_a_wider_one_for_everybody_is_dead(self) -> None:
         assert self.dead("profiles: ['*']", "profiles: [prod], requesters: [U0BOB]") == ["approval[1]"]
 
-    def test_a_rule_below_one_for_some_people_lives(self) -> None:
+    def test_rule_below_one_for_some_people_lives(self) -> None:
         assert self.dead("profiles: ['*'], requesters: [U0BOB]", "profiles: [prod]") == []
 
-    def test_a_rule_with_one_profile_left_lives(self) -> None:
+    def test_rule_with_one_profile_left_lives(self) -> None:
         assert self.dead("profiles: [prod]", "profiles: ['*']") == []
 
     def test_rule_is_dead_when_several_above_take_all_its_profiles(self) -> None:
@@ -355,15 +355,15 @@ class TestCountableApprovers:
             return [each.problem for each in error.problems]
         return []
 
-    def test_a_person_who_is_named_twice_counts_once(self) -> None:
+    def test_person_who_is_named_twice_counts_once(self) -> None:
         assert self.find_missing("[group:sre, U0BOB]") == self.TOO_FEW
         assert self.find_missing("[U0BOB, U0BOB, U0CAROL]") == self.TOO_FEW
         assert self.find_missing("[group:sre, U0DAVE]") == []
 
-    def test_a_user_group_of_slack_may_hold_any_number_of_people(self) -> None:
+    def test_user_group_of_slack_may_hold_any_number_of_people(self) -> None:
         assert self.find_missing("[S0ENG]") == []
 
-    def test_a_trusted_email_address_counts_as_a_person(self) -> None:
+    def test_trusted_email_address_counts_as_a_person(self) -> None:
         assert self.find_missing("[group:sre, a@example.com]") == []
         assert self.find_missing("[U0BOB, a@example.com, A@example.com]") == self.TOO_FEW
 
@@ -376,16 +376,16 @@ class TestValues:
     def test_numbers_and_booleans_are_read_as_such(self) -> None:
         assert read_values(b"{a: 12, b: -3, c: true, d: False}").values == {"a": 12, "b": -3, "c": True, "d": False}
 
-    def test_a_number_too_long_for_a_number_stays_text(self) -> None:
+    def test_number_too_long_for_a_number_stays_text(self) -> None:
         assert read_values(b"a: " + b"9" * 5000).values == {"a": "9" * 5000}
 
     def test_byte_order_mark_at_the_beginning_is_ignored(self) -> None:
         assert read_values(b"\xef\xbb\xbfversion: 1").values == {"version": 1}
 
-    def test_a_profile_may_have_a_number_as_its_name(self) -> None:
+    def test_profile_may_have_a_number_as_its_name(self) -> None:
         assert "2024" in parse_policy(ALL.replace("  db:", "  2024:").encode()).document.profiles
 
-    def test_a_profile_may_be_called_like_a_key_of_the_file(self) -> None:
+    def test_profile_may_be_called_like_a_key_of_the_file(self) -> None:
         found = mistakes(ALL.replace("  db: {", "  time: {x: 1, "))
         assert found[0].fix == "Known here: description, channel."
 

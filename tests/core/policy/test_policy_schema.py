@@ -35,27 +35,27 @@ def is_valid(content: bytes) -> bool:
     return bool(VALIDATOR.is_valid(read_values(content).values))
 
 
-def test_the_file_is_what_the_models_give() -> None:
+def test_file_is_what_the_models_give() -> None:
     """When this fails: `countersign policy schema > core/policy/policy.schema.json`."""
     assert (ROOT / "core" / "policy" / "policy.schema.json").read_text(encoding="utf-8") == write_schema()
 
 
-def test_the_schema_is_a_schema() -> None:
+def test_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(policy_schema())
 
 
-def test_the_example_has_no_mistakes_and_passes_the_schema() -> None:
+def test_example_has_no_mistakes_and_passes_the_schema() -> None:
     load_policy(EXAMPLE)
     assert is_valid(EXAMPLE.read_bytes())
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
-def test_the_reference_names_every_key(part: type[BaseModel]) -> None:
+def test_reference_names_every_key(part: type[BaseModel]) -> None:
     text = REFERENCE.read_text(encoding="utf-8")
     assert [key for key in part.model_fields if f"`{key}`" not in text] == []
 
 
-def test_the_policy_of_the_reference_has_no_mistakes() -> None:
+def test_policy_of_the_reference_has_no_mistakes() -> None:
     blocks = REFERENCE.read_text(encoding="utf-8").split("```yaml\n")[1:]
     for block in blocks:
         parse_policy(block.split("```")[0].encode())

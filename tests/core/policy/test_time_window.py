@@ -28,7 +28,7 @@ def open_minutes(checked: TimeWindow, since: datetime, hours: int) -> int:
     return sum(checked.is_open(since + timedelta(minutes=minute)) for minute in range(hours * 60))
 
 
-def test_the_start_is_inside_and_the_end_is_outside() -> None:
+def test_start_is_inside_and_the_end_is_outside() -> None:
     office = window("09:00-17:00", timezone="UTC")
     assert office.is_open(at("2026-01-15T09:00:00Z"))
     assert office.is_open(at("2026-01-15T16:59:59.999999Z"))
@@ -36,7 +36,7 @@ def test_the_start_is_inside_and_the_end_is_outside() -> None:
     assert not office.is_open(at("2026-01-15T08:59:59.999999Z"))
 
 
-def test_the_day_is_the_day_in_the_windows_zone() -> None:
+def test_day_is_the_day_in_the_windows_zone() -> None:
     friday = window("00:00-24:00", days=(Day.FRI,), timezone="Asia/Tokyo")
     assert friday.is_open(at("2026-01-15T15:00:00Z"))  # Thursday in London, Friday in Tokyo.
     assert not friday.is_open(at("2026-01-16T15:00:00Z"))
@@ -88,7 +88,7 @@ def test_night_shift_lasts_the_whole_night_of_a_clock_change(opens: str, minutes
     assert saturday_night.is_open(at(opens))
 
 
-def test_a_zone_with_half_an_hour_is_judged_to_the_minute() -> None:
+def test_zone_with_half_an_hour_is_judged_to_the_minute() -> None:
     office = window("09:00-17:00", timezone="Asia/Kolkata")  # UTC+5:30
     assert office.is_open(at("2026-01-15T03:30:00Z"))
     assert not office.is_open(at("2026-01-15T03:29:00Z"))
@@ -100,23 +100,23 @@ def test_zone_that_changes_by_half_an_hour_repeats_half_an_hour() -> None:
     assert open_minutes(window("01:30-02:00", timezone="Australia/Lord_Howe"), midnight, 12) == 60
 
 
-def test_a_whole_day_is_open_through_the_change_of_the_clock() -> None:
+def test_whole_day_is_open_through_the_change_of_the_clock() -> None:
     sunday = window("00:00-24:00", days=(Day.SUN,))
     assert open_minutes(sunday, at("2026-03-28T00:00:00+01:00"), 72) == 23 * 60
     assert open_minutes(sunday, at("2026-10-24T00:00:00+02:00"), 72) == 25 * 60
 
 
-def test_a_time_without_a_zone_is_refused_rather_than_guessed() -> None:
+def test_time_without_a_zone_is_refused_rather_than_guessed() -> None:
     with pytest.raises(ValueError, match="needs a zone"):
         window("09:00-17:00").is_open(at("2026-01-15T10:00:00"))
 
 
-def test_a_window_that_is_always_open_is_a_mistake() -> None:
+def test_window_that_is_always_open_is_a_mistake() -> None:
     with pytest.raises(ValidationError, match="always open"):
         window("00:00-24:00")
 
 
-def test_a_window_is_written_in_one_line() -> None:
+def test_window_is_written_in_one_line() -> None:
     assert str(window("09:00-17:00", days=(Day.MON, Day.FRI))) == "mon, fri 09:00-17:00 Europe/Berlin"
     assert str(window("22:00-06:00")) == "every day 22:00-06:00 Europe/Berlin"
 

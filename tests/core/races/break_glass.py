@@ -14,7 +14,7 @@ from core.clock import TICK
 from core.request import DEFAULT_DECIDE_WITHIN
 from core.stores import Stores
 from core.usage import Usage
-from tests.core.races.presses import (
+from tests.core.races.attempts import (
     APPROVERS,
     COOLDOWN,
     EACH,
@@ -23,7 +23,7 @@ from tests.core.races.presses import (
     QUOTA,
     REQUESTER,
     Act,
-    Press,
+    Attempt,
     carry_out,
     invoke,
     submit,
@@ -34,8 +34,8 @@ _SOME_TIME: Final = timedelta(minutes=10)
 _ONE: Final = INVOKERS[0]
 
 
-def _invoke_at_once(_: Stores, at: datetime) -> list[Press]:
-    return [Press(Act.INVOKE, _ONE, at, "rare")] * 4
+def _invoke_at_once(_: Stores, at: datetime) -> list[Attempt]:
+    return [Attempt(Act.INVOKE, _ONE, at, "rare")] * 4
 
 
 def _check_one_live_event(done: Round, trail: Trail) -> None:
@@ -44,29 +44,29 @@ def _check_one_live_event(done: Round, trail: Trail) -> None:
     assert _used(done) == {Usage.of(event)}
 
 
-def _invoke_around_the_cooldown(stores: Stores, at: datetime) -> list[Press]:
+def _invoke_around_the_cooldown(stores: Stores, at: datetime) -> list[Attempt]:
     """For half of the instances the cooldown ends in a microsecond, and for half it has ended just now."""
     event = invoke(stores, "rare", at)
     closed_at = at + _SOME_TIME
-    carry_out(stores, Press(Act.CLOSE, _ONE, closed_at, event.id))
+    carry_out(stores, Attempt(Act.CLOSE, _ONE, closed_at, event.id))
     over = closed_at + COOLDOWN
-    return [Press(Act.INVOKE, _ONE, moment, "rare") for moment in (over - TICK, over) for _ in range(2)]
+    return [Attempt(Act.INVOKE, _ONE, moment, "rare") for moment in (over - TICK, over) for _ in range(2)]
 
 
 def _check_cooldown(done: Round, trail: Trail) -> None:
     (event,) = _events(done, trail)
-    assert event.created_at == max(each.press.at for each in done.told)
+    assert event.created_at == max(each.attempt.at for each in done.told)
     assert _limits(done) <= {("cooldown", event.created_at), ("live event", event.expires_at)}
     assert len(_used(done)) == 2
     assert Usage.of(event) in _used(done)
 
 
-def _invoke_four_profiles(_: Stores, at: datetime) -> list[Press]:
-    return [Press(Act.INVOKE, _ONE, at, profile) for profile in EACH]
+def _invoke_four_profiles(_: Stores, at: datetime) -> list[Attempt]:
+    return [Attempt(Act.INVOKE, _ONE, at, profile) for profile in EACH]
 
 
-def _invoke_by_four_people(_: Stores, at: datetime) -> list[Press]:
-    return [Press(Act.INVOKE, who, at, "shared") for who in INVOKERS[:4]]
+def _invoke_by_four_people(_: Stores, at: datetime) -> list[Attempt]:
+    return [Attempt(Act.INVOKE, who, at, "shared") for who in INVOKERS[:4]]
 
 
 def _check_quota(done: Round, trail: Trail) -> None:
@@ -79,14 +79,14 @@ def _check_quota(done: Round, trail: Trail) -> None:
     assert set((by_invoker if is_per_user else by_profile).usages) == {Usage.of(event) for event in events}
 
 
-def _end_it_both_ways(stores: Stores, at: datetime) -> list[Press]:
+def _end_it_both_ways(stores: Stores, at: datetime) -> list[Attempt]:
     event = invoke(stores, "rare", at)
     late = at + HOUR
     return [
-        Press(Act.CLOSE, _ONE, at, event.id),
-        *(Press(Act.CLOSE, who, at, event.id) for who in APPROVERS[:2]),
-        *(Press(Act.EXPIRE_EVENTS, REQUESTER, late) for _ in range(2)),
-        Press(Act.CLOSE, APPROVERS[3], late, event.id),
+        Attempt(Act.CLOSE, _ONE, at, event.id),
+        *(Attempt(Act.CLOSE, who, at, event.id) for who in APPROVERS[:2]),
+        *(Attempt(Act.EXPIRE_EVENTS, REQUESTER, late) for _ in range(2)),
+        Attempt(Act.CLOSE, APPROVERS[3], late, event.id),
     ]
 
 
@@ -103,21 +103,21 @@ def _check_one_end(done: Round, trail: Trail) -> None:
         assert trail.story(event) == [begin, expired_line(AuditAction.BREAK_GLASS_EXPIRED)]
     else:
         (winner,) = winners
-        assert winner.press.at < event.expires_at
+        assert winner.attempt.at < event.expires_at
         assert not recorded
-        assert (event.status, event.closed_by) == (EventStatus.CLOSED, winner.press.who)
-        assert trail.story(event) == [begin, (AuditAction.BREAK_GLASS_CLOSED, winner.press.who, "closed")]
+        assert (event.status, event.closed_by) == (EventStatus.CLOSED, winner.attempt.who)
+        assert trail.story(event) == [begin, (AuditAction.BREAK_GLASS_CLOSED, winner.attempt.who, "closed")]
     # A close is in the invoker's ledger, by which cooldowns are judged; a quota counts an event however it ended.
     assert _used(done) == {Usage.of(event)}
 
 
-def _invoke_while_closing(stores: Stores, at: datetime) -> list[Press]:
+def _invoke_while_closing(stores: Stores, at: datetime) -> list[Attempt]:
     event = invoke(stores, "rare", at)
     again = at + _SOME_TIME
-    invocation = Press(Act.INVOKE, _ONE, again, "rare")
+    invocation = Attempt(Act.INVOKE, _ONE, again, "rare")
     # Read at once, a ledger is nearly always the one from before the close; so one of them looks for the close first.
-    after = Press(Act.INVOKE_ONCE_CLOSED, _ONE, again, "rare", key=event.id)
-    return [Press(Act.CLOSE, _ONE, again, event.id), invocation, invocation, after]
+    after = Attempt(Act.INVOKE_ONCE_CLOSED, _ONE, again, "rare", key=event.id)
+    return [Attempt(Act.CLOSE, _ONE, again, event.id), invocation, invocation, after]
 
 
 def _check_no_gap(done: Round, trail: Trail) -> None:
@@ -125,18 +125,18 @@ def _check_no_gap(done: Round, trail: Trail) -> None:
     (close,) = done.yes
     event = trail.event(close)
     assert close.records == (event,)
-    cooldown = ("cooldown", close.press.at + COOLDOWN)
+    cooldown = ("cooldown", close.attempt.at + COOLDOWN)
     assert {cooldown} <= _limits(done) <= {cooldown, ("live event", event.expires_at)}
     assert _used(done) == {Usage.of(event)}
 
 
-def _sweep_at_once(stores: Stores, at: datetime) -> list[Press]:
+def _sweep_at_once(stores: Stores, at: datetime) -> list[Attempt]:
     """Three requests and one event are overdue, and two instances sweep."""
     for _ in range(3):
         submit(stores, "one", at)
     invoke(stores, "rare", at)
     late = at + DEFAULT_DECIDE_WITHIN
-    return [Press(act, REQUESTER, late) for act in (Act.EXPIRE_REQUESTS, Act.EXPIRE_EVENTS) for _ in range(2)]
+    return [Attempt(act, REQUESTER, late) for act in (Act.EXPIRE_REQUESTS, Act.EXPIRE_EVENTS) for _ in range(2)]
 
 
 def _check_swept_once(done: Round, trail: Trail) -> None:
@@ -148,8 +148,8 @@ def _check_swept_once(done: Round, trail: Trail) -> None:
         assert [line[1:] for line in trail.story(record)[1:]] == [("clock", "expired")]
 
 
-def _invoke_again_and_again(_: Stores, at: datetime) -> list[Press]:
-    return [Press(Act.INVOKE, _ONE, at, "rare", key=f"view {at}")] * 4
+def _invoke_again_and_again(_: Stores, at: datetime) -> list[Attempt]:
+    return [Attempt(Act.INVOKE, _ONE, at, "rare", key=f"view {at}")] * 4
 
 
 def _check_one_event(done: Round, trail: Trail) -> None:

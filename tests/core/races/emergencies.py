@@ -13,16 +13,16 @@ from core.break_glass import BreakGlassEvent
 from core.mfa import LOCK, MAX_WRONG_CODES
 from core.request import Request, RequestStatus
 from core.stores import Stores
-from tests.core.races.presses import APPROVERS, EACH, HOUR, INVOKERS, REQUESTER, Act, Press, carry_out, invoke
+from tests.core.races.attempts import APPROVERS, EACH, HOUR, INVOKERS, REQUESTER, Act, Attempt, carry_out, invoke
 from tests.core.races.scenario import Round, Scenario, Trail
 from tests.harness.mfa import code_at
 
 _ONE: Final = INVOKERS[0]
 
 
-def _use_one_code_for_two_profiles(_: Stores, at: datetime) -> list[Press]:
+def _use_one_code_for_two_profiles(_: Stores, at: datetime) -> list[Attempt]:
     code = code_at(_ONE, at)
-    return [Press(Act.TRY_CODE, _ONE, at, profile, key=code) for profile in EACH[:2] for _ in range(2)]
+    return [Attempt(Act.TRY_CODE, _ONE, at, profile, key=code) for profile in EACH[:2] for _ in range(2)]
 
 
 def _check_one_code_one_event(done: Round, trail: Trail) -> None:
@@ -34,12 +34,12 @@ def _check_one_code_one_event(done: Round, trail: Trail) -> None:
     for each in done.told:
         if each is not winner:
             # For the same profile the event is live, too; DynamoDB may have read that ledger a moment earlier.
-            is_same = each.press.on == winner.press.on
+            is_same = each.attempt.on == winner.attempt.on
             assert each.error in ({"LimitReached", "CodeRefused"} if is_same else {"CodeRefused"})
 
 
-def _submit_one_form_twice(_: Stores, at: datetime) -> list[Press]:
-    return [Press(Act.TRY_CODE, _ONE, at, "rare", key=code_at(_ONE, at), form=f"view {at}")] * 4
+def _submit_one_form_twice(_: Stores, at: datetime) -> list[Attempt]:
+    return [Attempt(Act.TRY_CODE, _ONE, at, "rare", key=code_at(_ONE, at), form=f"view {at}")] * 4
 
 
 def _check_one_event(done: Round, trail: Trail) -> None:
@@ -48,9 +48,9 @@ def _check_one_event(done: Round, trail: Trail) -> None:
     assert trail.records[event.chain] == event
 
 
-def _guess_codes(stores: Stores, at: datetime) -> list[Press]:
+def _guess_codes(stores: Stores, at: datetime) -> list[Attempt]:
     invoke(stores, "shared", at)
-    return [Press(Act.TRY_CODE, _ONE, at, "rare", key="000000")] * 8
+    return [Attempt(Act.TRY_CODE, _ONE, at, "rare", key="000000")] * 8
 
 
 def _check_five_guesses(done: Round, _: Trail) -> None:
@@ -58,16 +58,16 @@ def _check_five_guesses(done: Round, _: Trail) -> None:
     locked = [each for each in done.told if each.error == "LimitReached"]
     assert len(guesses) == MAX_WRONG_CODES - 1, "the fifth one is told of the lock at once"
     assert len({each.said for each in guesses}) == len(guesses), "each is told another number of tries that are left"
-    assert {(each.limit, each.ends_at) for each in locked} == {("wrong codes", done.told[0].press.at + LOCK)}
+    assert {(each.limit, each.ends_at) for each in locked} == {("wrong codes", done.told[0].attempt.at + LOCK)}
     assert len(guesses) + len(locked) == len(done.told)
 
 
-def _declare_instead_while_it_is_decided(stores: Stores, at: datetime) -> list[Press]:
-    (request,) = carry_out(stores, Press(Act.SUBMIT, _ONE, at, "rare")).records
+def _declare_instead_while_it_is_decided(stores: Stores, at: datetime) -> list[Attempt]:
+    (request,) = carry_out(stores, Attempt(Act.SUBMIT, _ONE, at, "rare")).records
     return [
-        *[Press(Act.DECLARE_INSTEAD, _ONE, at, "rare", key=request.id)] * 2,
-        Press(Act.APPROVE, APPROVERS[0], at, request.id),
-        Press(Act.DENY, APPROVERS[1], at, request.id),
+        *[Attempt(Act.DECLARE_INSTEAD, _ONE, at, "rare", key=request.id)] * 2,
+        Attempt(Act.APPROVE, APPROVERS[0], at, request.id),
+        Attempt(Act.DENY, APPROVERS[1], at, request.id),
     ]
 
 
@@ -93,14 +93,14 @@ def _check_one_way_out(done: Round, trail: Trail) -> None:
     assert trail.records[request.chain] == request
 
 
-def _ask_and_remind_at_once(stores: Stores, at: datetime) -> list[Press]:
+def _ask_and_remind_at_once(stores: Stores, at: datetime) -> list[Attempt]:
     """One event ends in some minutes, one ended long ago, and two instances sweep."""
     long_ago = at - timedelta(days=5)
     ended = invoke(stores, "rare", long_ago)
-    carry_out(stores, Press(Act.CLOSE, _ONE, long_ago, ended.id))
+    carry_out(stores, Attempt(Act.CLOSE, _ONE, long_ago, ended.id))
     invoke(stores, "rare", at)
     soon = at + HOUR - timedelta(minutes=5)
-    return [Press(act, REQUESTER, soon) for act in (Act.ASK_INVOKERS, Act.REMIND_REVIEWERS) for _ in range(2)]
+    return [Attempt(act, REQUESTER, soon) for act in (Act.ASK_INVOKERS, Act.REMIND_REVIEWERS) for _ in range(2)]
 
 
 def _check_asked_once(done: Round, trail: Trail) -> None:

@@ -1,6 +1,6 @@
 """Who presses at once: threads on one set of stores, or processes that each opened their own.
 
-Invariant: nobody of a crowd begins before all of it is ready. An error that no press should ever meet ends the run.
+Invariant: no contestant begins before all are ready. An error that no attempt should meet ends the run.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from multiprocessing.synchronize import Barrier
 from typing import Final, Protocol, Self
 
 from core.stores import Stores, open_stores
-from tests.core.races.presses import BEGIN, Press, Told, carry_out
+from tests.core.races.attempts import BEGIN, Attempt, AttemptResult, carry_out
 from tests.harness.clock import FrozenClock
 
 MOST_AT_ONCE: Final = 16
 PROCESSES: Final = 4
 _PATIENCE_SECONDS: Final = 120.0
-"""How long a crowd waits for its slowest member before it calls that a failure."""
+"""How long the contestants wait for the slowest before that is a failure."""
 
 
-class Crowd(Protocol):
+class Contestants(Protocol):
     """Several who press at once."""
 
-    def press(self, presses: Sequence[Press]) -> list[Told]:
+    def attempt(self, attempts: Sequence[Attempt]) -> list[AttemptResult]:
         """Carry out all of these at once."""
         ...
 
 
 class Threads:
-    """A crowd of threads that share one set of stores."""
+    """Threads that share one set of stores."""
 
     def __init__(self, stores: Stores, threads: ThreadPoolExecutor) -> None:
         self._stores = stores
@@ -46,15 +46,15 @@ class Threads:
         with closing(open_stores(url, clock=FrozenClock(BEGIN))) as stores, ThreadPoolExecutor(MOST_AT_ONCE) as threads:
             yield cls(stores, threads)
 
-    def press(self, presses: Sequence[Press], also: Barrier | None = None) -> list[Told]:
+    def attempt(self, attempts: Sequence[Attempt], also: Barrier | None = None) -> list[AttemptResult]:
         """Carry out all of these at once; with `also`, at once with those who wait at that barrier."""
-        ready = threading.Barrier(len(presses) + 1)
+        ready = threading.Barrier(len(attempts) + 1)
 
-        def carry_out_when_ready(press: Press) -> Told:
+        def carry_out_when_ready(attempt: Attempt) -> AttemptResult:
             ready.wait(_PATIENCE_SECONDS)
-            return carry_out(self._stores, press)
+            return carry_out(self._stores, attempt)
 
-        answers = [self._threads.submit(carry_out_when_ready, press) for press in presses]
+        answers = [self._threads.submit(carry_out_when_ready, attempt) for attempt in attempts]
         if also is not None:
             also.wait(_PATIENCE_SECONDS)
         ready.wait(_PATIENCE_SECONDS)
@@ -62,7 +62,7 @@ class Threads:
 
 
 class Processes:
-    """A crowd in four processes, which live as long as it does, for they take seconds to start."""
+    """Four processes, which live as long as this object, as they take seconds to start."""
 
     def __init__(self) -> None:
         # Not fork: the process of the tests has threads, and SQLite's connections cannot be carried over.
@@ -90,10 +90,10 @@ class Processes:
         for pipe in self._pipes:
             assert pipe.recv() is None
 
-    def press(self, presses: Sequence[Press]) -> list[Told]:
+    def attempt(self, attempts: Sequence[Attempt]) -> list[AttemptResult]:
         """Deal these out to the processes, and carry out all of them at once."""
         for number, pipe in enumerate(self._pipes):
-            pipe.send(presses[number::PROCESSES])
+            pipe.send(attempts[number::PROCESSES])
         return [told for pipe in self._pipes for told in pipe.recv()]
 
     def close(self) -> None:
@@ -113,6 +113,6 @@ def _serve(pipe: Connection, barrier: Barrier) -> None:
     with closing(pipe), suppress(EOFError):
         while True:
             with Threads.on(pipe.recv()) as threads:
-                while (presses := pipe.recv()) is not None:
-                    pipe.send(threads.press(presses, also=barrier))
+                while (attempts := pipe.recv()) is not None:
+                    pipe.send(threads.attempt(attempts, also=barrier))
             pipe.send(None)

@@ -12,66 +12,66 @@ from core.actor import CLOCK
 from core.audit.trail import AuditAction
 from core.request import DEFAULT_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.stores import Stores
-from tests.core.races.presses import APPROVERS, REMIND_AFTER, REQUESTER, Act, Press, carry_out, submit
+from tests.core.races.attempts import APPROVERS, REMIND_AFTER, REQUESTER, Act, Attempt, carry_out, submit
 from tests.core.races.scenario import Line, Round, Scenario, Trail, expired_line, told_no
 
 _SUBMITTED: Final[Line] = (AuditAction.REQUEST_SUBMITTED, REQUESTER, "pending")
 
 
-def _approve_at_once(stores: Stores, at: datetime) -> list[Press]:
+def _approve_at_once(stores: Stores, at: datetime) -> list[Attempt]:
     request = submit(stores, "one", at)
-    return [Press(Act.APPROVE, who, at, request.id) for who in APPROVERS[:4]]
+    return [Attempt(Act.APPROVE, who, at, request.id) for who in APPROVERS[:4]]
 
 
 def _check_one_winner(done: Round, trail: Trail) -> None:
     request = trail.request(done.told[0])
     (winner,) = done.yes
     assert winner.records == (request,)
-    assert _decided_by(request) == (RequestStatus.APPROVED, winner.press.who, f"approved by {winner.press.who}")
-    assert [approval.approver for approval in request.approvals] == [winner.press.who]
+    assert _decided_by(request) == (RequestStatus.APPROVED, winner.attempt.who, f"approved by {winner.attempt.who}")
+    assert [approval.approver for approval in request.approvals] == [winner.attempt.who]
     assert all(told_no(each, request) for each in done.told if each is not winner)
     assert trail.story(request) == [_SUBMITTED, _approved_line(request)]
 
 
-def _overwrite_at_once(stores: Stores, at: datetime) -> list[Press]:
+def _overwrite_at_once(stores: Stores, at: datetime) -> list[Attempt]:
     """Everybody has read already: three a pending request, two one that somebody approved before."""
     pending, approved = submit(stores, "one", at), submit(stores, "one", at)
-    carry_out(stores, Press(Act.APPROVE, APPROVERS[-1], at, approved.id))
+    carry_out(stores, Attempt(Act.APPROVE, APPROVERS[-1], at, approved.id))
     approved = stores.requests.get(RequestId(approved.id))
     return [
-        *(Press(Act.OVERWRITE, who, at, pending.id, read=pending) for who in APPROVERS[:3]),
-        *(Press(Act.OVERWRITE, who, at, approved.id, read=approved) for who in APPROVERS[3:5]),
+        *(Attempt(Act.OVERWRITE, who, at, pending.id, read=pending) for who in APPROVERS[:3]),
+        *(Attempt(Act.OVERWRITE, who, at, approved.id, read=approved) for who in APPROVERS[3:5]),
     ]
 
 
 def _check_nobody_overwrites(done: Round, trail: Trail) -> None:
-    for_pending = [each for each in done.told if each.press.who in APPROVERS[:3]]
+    for_pending = [each for each in done.told if each.attempt.who in APPROVERS[:3]]
     request = trail.request(for_pending[0])
     (winner,) = done.yes
     assert winner in for_pending
     assert winner.records == (request,)
-    assert str(request.approver) == winner.press.who
+    assert str(request.approver) == winner.attempt.who
     assert all(told_no(each, request) for each in for_pending if each is not winner)
     assert trail.story(request) == [_SUBMITTED, _approved_line(request)]
 
     for_approved = [each for each in done.told if each not in for_pending]
     request = trail.request(for_approved[0])
-    assert request == for_approved[0].press.read
+    assert request == for_approved[0].attempt.read
     assert _decided_by(request) == (RequestStatus.APPROVED, APPROVERS[-1], f"approved by {APPROVERS[-1]}")
     assert all(told_no(each, request) for each in for_approved)
     assert trail.story(request) == [_SUBMITTED, _approved_line(request)]
 
 
-def _end_it_every_way(stores: Stores, at: datetime) -> list[Press]:
+def _end_it_every_way(stores: Stores, at: datetime) -> list[Attempt]:
     """For some instances the deadline is a moment ahead, and for some it has passed."""
     request = submit(stores, "one", at)
     late = at + DEFAULT_DECIDE_WITHIN
     return [
-        *(Press(Act.APPROVE, who, at, request.id) for who in APPROVERS[:2]),
-        Press(Act.DENY, APPROVERS[2], at, request.id),
-        Press(Act.CANCEL, REQUESTER, at, request.id),
-        Press(Act.EXPIRE_REQUESTS, REQUESTER, late),
-        Press(Act.APPROVE, APPROVERS[3], late, request.id),
+        *(Attempt(Act.APPROVE, who, at, request.id) for who in APPROVERS[:2]),
+        Attempt(Act.DENY, APPROVERS[2], at, request.id),
+        Attempt(Act.CANCEL, REQUESTER, at, request.id),
+        Attempt(Act.EXPIRE_REQUESTS, REQUESTER, late),
+        Attempt(Act.APPROVE, APPROVERS[3], late, request.id),
     ]
 
 
@@ -90,17 +90,17 @@ def _check_one_outcome(done: Round, trail: Trail) -> None:
         assert trail.story(request) == [_SUBMITTED, expired_line(AuditAction.REQUEST_EXPIRED)]
         return
     (winner,) = winners
-    assert winner.press.at < request.expires_at
+    assert winner.attempt.at < request.expires_at
     assert not sweep.records
-    outcome = {Act.APPROVE: "approved", Act.DENY: "denied", Act.CANCEL: "cancelled"}[winner.press.act]
-    assert (request.status, request.ended_by[0]) == (outcome, winner.press.who)
-    assert trail.story(request) == [_SUBMITTED, (AuditAction(f"request_{outcome}"), winner.press.who, outcome)]
+    outcome = {Act.APPROVE: "approved", Act.DENY: "denied", Act.CANCEL: "cancelled"}[winner.attempt.act]
+    assert (request.status, request.ended_by[0]) == (outcome, winner.attempt.who)
+    assert trail.story(request) == [_SUBMITTED, (AuditAction(f"request_{outcome}"), winner.attempt.who, outcome)]
 
 
-def _vote_at_once(stores: Stores, at: datetime) -> list[Press]:
+def _vote_at_once(stores: Stores, at: datetime) -> list[Attempt]:
     """Ten approvers, of whom three press twice, and three are needed."""
     request = submit(stores, "three", at)
-    return [Press(Act.APPROVE, who, at, request.id) for who in (*APPROVERS, *APPROVERS[:3])]
+    return [Attempt(Act.APPROVE, who, at, request.id) for who in (*APPROVERS, *APPROVERS[:3])]
 
 
 def _check_quorum(done: Round, trail: Trail) -> None:
@@ -110,19 +110,19 @@ def _check_quorum(done: Round, trail: Trail) -> None:
     assert str(request.approver) == voters[-1]
     for each in done.told:
         # Whoever pressed twice is told the same twice: a press that counts, counts once and is no mistake.
-        assert each.is_yes if each.press.who in voters else told_no(each, request)
-        assert all(isinstance(record, Request) and record.has_approval_by(each.press.who) for record in each.records)
+        assert each.is_yes if each.attempt.who in voters else told_no(each, request)
+        assert all(isinstance(record, Request) and record.has_approval_by(each.attempt.who) for record in each.records)
     added = [(AuditAction.APPROVAL_ADDED, who, "pending") for who in voters[:2]]
     assert trail.story(request) == [_SUBMITTED, *added, _approved_line(request)]
 
 
-def _deliver_clicks_again(stores: Stores, at: datetime) -> list[Press]:
+def _deliver_clicks_again(stores: Stores, at: datetime) -> list[Attempt]:
     """Three clicks, each on its own request and delivered three times."""
     approved, denied, cancelled = (submit(stores, "one", at) for _ in range(3))
     clicks = [
-        Press(Act.APPROVE, APPROVERS[0], at, approved.id),
-        Press(Act.DENY, APPROVERS[0], at, denied.id),
-        Press(Act.CANCEL, REQUESTER, at, cancelled.id),
+        Attempt(Act.APPROVE, APPROVERS[0], at, approved.id),
+        Attempt(Act.DENY, APPROVERS[0], at, denied.id),
+        Attempt(Act.CANCEL, REQUESTER, at, cancelled.id),
     ]
     return clicks * 3
 
@@ -134,8 +134,8 @@ def _check_deliveries_agree(done: Round, trail: Trail) -> None:
         assert len(trail.story(request)) == 2
 
 
-def _submit_again_and_again(_: Stores, at: datetime) -> list[Press]:
-    return [Press(Act.SUBMIT, REQUESTER, at, "one", key=f"view {at}")] * 4
+def _submit_again_and_again(_: Stores, at: datetime) -> list[Attempt]:
+    return [Attempt(Act.SUBMIT, REQUESTER, at, "one", key=f"view {at}")] * 4
 
 
 def _check_one_request(done: Round, trail: Trail) -> None:
@@ -145,13 +145,13 @@ def _check_one_request(done: Round, trail: Trail) -> None:
     assert trail.story(request) == [_SUBMITTED]
 
 
-def _remind_while_voting(stores: Stores, at: datetime) -> list[Press]:
+def _remind_while_voting(stores: Stores, at: datetime) -> list[Attempt]:
     """Three instances remind: of a request that nobody looks at, and of one that gets its votes meanwhile."""
     submit(stores, "slow", at)
     voted = submit(stores, "slow", at)
     late = at + REMIND_AFTER
-    votes = [Press(Act.APPROVE, who, late, voted.id) for who in APPROVERS[:2]]
-    return [*votes, *[Press(Act.REMIND, REQUESTER, late)] * 3]
+    votes = [Attempt(Act.APPROVE, who, late, voted.id) for who in APPROVERS[:2]]
+    return [*votes, *[Attempt(Act.REMIND, REQUESTER, late)] * 3]
 
 
 def _check_reminded_once(done: Round, trail: Trail) -> None:

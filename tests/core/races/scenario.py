@@ -24,8 +24,8 @@ from core.record import Record
 from core.request import Request
 from core.stores import Stores, open_stores
 from core.usage import UsageLedger
-from tests.core.races.people import Crowd
-from tests.core.races.presses import BEGIN, Act, Press, Told
+from tests.core.races.attempts import BEGIN, Act, Attempt, AttemptResult
+from tests.core.races.people import Contestants
 from tests.harness.clock import FrozenClock
 
 BETWEEN_ROUNDS: Final = timedelta(days=32)
@@ -49,17 +49,17 @@ Line = tuple[AuditAction, str, str]
 class Round:
     """What each one was told, and the ledgers of the scenario's pair as they were right after it."""
 
-    told: tuple[Told, ...]
+    told: tuple[AttemptResult, ...]
     ledgers: tuple[UsageLedger, ...] = ()
 
     @property
-    def yes(self) -> list[Told]:
+    def yes(self) -> list[AttemptResult]:
         """Those who got what they wanted."""
         return [each for each in self.told if each.is_yes]
 
-    def of(self, *acts: Act) -> list[Told]:
+    def of(self, *acts: Act) -> list[AttemptResult]:
         """Those who pressed one of these."""
-        return [each for each in self.told if each.press.act in acts]
+        return [each for each in self.told if each.attempt.act in acts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,15 @@ class Trail:
             stories[chain] = [(entry.event, str(entry.actor), entry.outcome) for entry in entries]
         return cls({record.chain: record for record in everything}, stories)
 
-    def request(self, told: Told) -> Request:
-        """The request that was pressed on."""
-        request = self.records[f"{Request.KIND}#{told.press.on}"]
+    def request(self, told: AttemptResult) -> Request:
+        """The request that was acted on."""
+        request = self.records[f"{Request.KIND}#{told.attempt.on}"]
         assert isinstance(request, Request)
         return request
 
-    def event(self, told: Told) -> BreakGlassEvent:
-        """The event that was pressed on."""
-        event = self.records[f"{BreakGlassEvent.KIND}#{told.press.on}"]
+    def event(self, told: AttemptResult) -> BreakGlassEvent:
+        """The event that was acted on."""
+        event = self.records[f"{BreakGlassEvent.KIND}#{told.attempt.on}"]
         assert isinstance(event, BreakGlassEvent)
         return event
 
@@ -104,7 +104,7 @@ class Scenario:
     """What is raced for: `set_up` prepares a round and says who presses what; `check` looks at how it ended."""
 
     name: str
-    set_up: Callable[[Stores, datetime], list[Press]]
+    set_up: Callable[[Stores, datetime], list[Attempt]]
     check: Callable[[Round, Trail], None]
     ledgers_of: tuple[UserId, str] | None = None
     share: int = 1
@@ -112,13 +112,13 @@ class Scenario:
 
 
 def run_rounds(
-    url: str, crowd_on: Callable[[str], AbstractContextManager[Crowd]], scenario: Scenario, rounds: int
+    url: str, contestants_on: Callable[[str], AbstractContextManager[Contestants]], scenario: Scenario, rounds: int
 ) -> None:
     """Run so many rounds, then check each of them, and the whole trail."""
     with closing(open_stores(url, clock=FrozenClock(BEGIN))) as stores:
-        with crowd_on(url) as crowd:
-            done = list(_run(stores, crowd, scenario, rounds))
-        # The crowd has gone home, and with it the refusals that were waiting to be written.
+        with contestants_on(url) as contestants:
+            done = list(_run(stores, contestants, scenario, rounds))
+        # The contestants have finished, and with them the refusals that were waiting to be written.
         trail = Trail.read(stores)
         for number, each in enumerate(done):
             _check_round(scenario, number, each, trail)
@@ -129,7 +129,7 @@ def run_rounds(
         assert tally.records == len(trail.records) >= rounds
 
 
-def told_no(told: Told, record: Record) -> bool:
+def told_no(told: AttemptResult, record: Record) -> bool:
     """True when this press was refused, and told how the record ended, through whom and when."""
     by, at = record.ended_by
     if str(record.state) == "expired":
@@ -144,13 +144,13 @@ def expired_line(event: AuditAction) -> Line:
     return event, CLOCK, "expired"
 
 
-def _run(stores: Stores, crowd: Crowd, scenario: Scenario, rounds: int) -> Iterator[Round]:
+def _run(stores: Stores, contestants: Contestants, scenario: Scenario, rounds: int) -> Iterator[Round]:
     order = Random(scenario.name)  # noqa: S311 - so that each run deals the same cards
     for number in range(rounds):
-        presses = scenario.set_up(stores, BEGIN + number * BETWEEN_ROUNDS)
-        order.shuffle(presses)
-        told = tuple(crowd.press(presses))
-        assert len(told) == len(presses)
+        attempts = scenario.set_up(stores, BEGIN + number * BETWEEN_ROUNDS)
+        order.shuffle(attempts)
+        told = tuple(contestants.attempt(attempts))
+        assert len(told) == len(attempts)
         pair = scenario.ledgers_of
         yield Round(told, stores.break_glass.get_ledgers(pair[0], ProfileName(pair[1])) if pair else ())
 
@@ -162,17 +162,17 @@ def _check_round(scenario: Scenario, number: int, done: Round, trail: Trail) -> 
         failure.add_note(f"round {number} of {scenario.name!r}; what each was told:")
         for each in done.told:
             got = ", ".join(f"{record.chain} {record.state}" for record in each.records)
-            failure.add_note(f"  {each.press.who} {each.press.act}: {each.error or 'yes'} {each.said}{got}")
+            failure.add_note(f"  {each.attempt.who} {each.attempt.act}: {each.error or 'yes'} {each.said}{got}")
         raise
 
 
 def _refusals_told(rounds: Sequence[Round]) -> Counter[tuple[AuditAction, str]]:
     return Counter(
-        (_NOTED_AS[each.press.act], each.press.who)
+        (_NOTED_AS[each.attempt.act], each.attempt.who)
         for done in rounds
         for each in done.told
         if each.error in {"CodeRefused", "InvalidStateTransition", "LimitReached", "NotAllowed"}
-        and each.press.act in _NOTED_AS
+        and each.attempt.act in _NOTED_AS
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.tables import create_tables
 from tests.core.races import break_glass, emergencies, requests
-from tests.core.races.people import Crowd, Processes, Threads
+from tests.core.races.people import Contestants, Processes, Threads
 from tests.core.races.scenario import Scenario, run_rounds
 from tests.harness.aws import REGION, dynamodb_client
 
@@ -25,7 +25,7 @@ ROUNDS = ASKED_FOR or 200
 ROUNDS_ON_DYNAMODB_LOCAL = ASKED_FOR or 40
 SCENARIOS = (*requests.SCENARIOS, *break_glass.SCENARIOS, *emergencies.SCENARIOS)
 EVERY_SCENARIO = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-"))
-CrowdOn = Callable[[str], AbstractContextManager[Crowd]]
+ContestantsOn = Callable[[str], AbstractContextManager[Contestants]]
 
 pytestmark = [pytest.mark.race, pytest.mark.usefixtures("aws_environment")]
 
@@ -37,7 +37,7 @@ def processes() -> Iterator[Processes]:
 
 
 @pytest.fixture(params=["threads", "processes"])
-def crowd_on(request: pytest.FixtureRequest) -> CrowdOn:
+def contestants_on(request: pytest.FixtureRequest) -> ContestantsOn:
     if request.param == "threads":
         return Threads.on
     # Asked for here, so that a run of threads alone starts no process.
@@ -46,16 +46,18 @@ def crowd_on(request: pytest.FixtureRequest) -> CrowdOn:
 
 
 @EVERY_SCENARIO
-def test_on_sqlite(tmp_path: Path, crowd_on: CrowdOn, scenario: Scenario) -> None:
+def test_on_sqlite(tmp_path: Path, contestants_on: ContestantsOn, scenario: Scenario) -> None:
     url = f"sqlite:///{tmp_path}/races.db"
-    run_rounds(url, crowd_on, scenario, max(1, ROUNDS // scenario.share))
+    run_rounds(url, contestants_on, scenario, max(1, ROUNDS // scenario.share))
 
 
 @pytest.mark.engine
 @EVERY_SCENARIO
-def test_on_dynamodb_local(dynamodb_local_url: str, table_prefix: str, crowd_on: CrowdOn, scenario: Scenario) -> None:
+def test_on_dynamodb_local(
+    dynamodb_local_url: str, table_prefix: str, contestants_on: ContestantsOn, scenario: Scenario
+) -> None:
     url = _make_tables(dynamodb_local_url, table_prefix)
-    run_rounds(url, crowd_on, scenario, max(1, ROUNDS_ON_DYNAMODB_LOCAL // scenario.share))
+    run_rounds(url, contestants_on, scenario, max(1, ROUNDS_ON_DYNAMODB_LOCAL // scenario.share))
 
 
 @EVERY_SCENARIO

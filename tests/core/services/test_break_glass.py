@@ -53,7 +53,7 @@ def test_its_invoker_and_an_approver_may_close(
     assert noted(stores) == []
 
 
-def test_a_stranger_may_not_close(break_glass: BreakGlassService, stores: Stores, live: BreakGlassEvent) -> None:
+def test_stranger_may_not_close(break_glass: BreakGlassService, stores: Stores, live: BreakGlassEvent) -> None:
     with pytest.raises(NotAllowed, match="not among the approvers"):
         break_glass.close(event_id_of(live), STRANGER, "because I can")
     assert stores.break_glass.get(event_id_of(live)) == live
@@ -69,7 +69,7 @@ def test_its_invoker_may_close_even_when_the_policy_forgot_them(
     assert break_glass.close(event_id_of(live), ANN, "it is up again").status is EventStatus.CLOSED
 
 
-def test_a_second_close_by_another_learns_who_closed(break_glass: BreakGlassService, live: BreakGlassEvent) -> None:
+def test_second_close_by_another_learns_who_closed(break_glass: BreakGlassService, live: BreakGlassEvent) -> None:
     break_glass.close(event_id_of(live), BOB, "enough of it")
     for late in (ANN, STRANGER):
         with pytest.raises(InvalidStateTransition) as refusal:
@@ -105,7 +105,7 @@ def test_two_closes_of_one_person_at_once_get_the_same_answer(
     assert noted(stores) == []
 
 
-def test_a_close_while_the_ledger_moves_is_decided_again(
+def test_close_while_the_ledger_moves_is_decided_again(
     break_glass: BreakGlassService,
     disturbed_break_glass: BreakGlassService,
     disturbance: Disturbance,
@@ -119,7 +119,7 @@ def test_a_close_while_the_ledger_moves_is_decided_again(
     assert by_invoker.live(STAGING, A_MOMENT) is not None
 
 
-def test_an_event_that_its_ledger_forgot_can_still_be_closed(
+def test_event_that_its_ledger_forgot_can_still_be_closed(
     break_glass: BreakGlassService, stores: Stores, live: BreakGlassEvent
 ) -> None:
     by_invoker, by_profile = stores.break_glass.get_ledgers(ANN.id, PROD)

@@ -146,7 +146,7 @@ def test_sweeper_that_slept_reminds_once_for_all_it_missed(
     assert break_glass.remind_due() == ()
 
 
-def test_a_review_ends_the_reminders(
+def test_review_ends_the_reminders(
     break_glass: BreakGlassService, clock: FrozenClock, expired: BreakGlassEvent
 ) -> None:
     clock.set(DUE_AT)
@@ -173,7 +173,7 @@ def test_review_before_the_reminder_leaves_nothing_to_remind_of(
     assert trail(stores, expired)[-1] == ("break_glass_reviewed", BOB.id)
 
 
-def test_a_rule_says_how_soon_a_review_has_to_be_there(
+def test_rule_says_how_soon_a_review_has_to_be_there(
     break_glass: BreakGlassService, clock: FrozenClock, policy: ChangingPolicy, expired: BreakGlassEvent
 ) -> None:
     policy.edit({"    escalation_threshold: 2\n": "    escalation_threshold: 2\n    review_within: 1d\n"})
@@ -181,7 +181,7 @@ def test_a_rule_says_how_soon_a_review_has_to_be_there(
     assert [event.id for event in break_glass.remind_due()] == [expired.id]
 
 
-def test_an_event_whose_rule_is_gone_is_still_followed_up(
+def test_event_whose_rule_is_gone_is_still_followed_up(
     break_glass: BreakGlassService, clock: FrozenClock, policy: ChangingPolicy, expired: BreakGlassEvent
 ) -> None:
     policy.edit({"name: on-call": "name: another"})

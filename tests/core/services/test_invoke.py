@@ -134,9 +134,7 @@ def test_cooldown_runs_from_the_close(
     assert invoke(break_glass).status is EventStatus.ACTIVE
 
 
-def test_a_quota_per_user_is_free_again_exactly_when_it_says(
-    break_glass: BreakGlassService, clock: FrozenClock
-) -> None:
+def test_quota_per_user_is_free_again_exactly_when_it_says(break_glass: BreakGlassService, clock: FrozenClock) -> None:
     for _ in range(3):
         invoke(break_glass)
         clock.advance(2 * HOUR)
@@ -186,12 +184,12 @@ def test_same_key_of_the_same_person_gives_the_first_event(
     assert len(noted(stores)) == 1
 
 
-def test_the_same_key_from_another_person_is_another_event(break_glass: BreakGlassService) -> None:
+def test_same_key_from_another_person_is_another_event(break_glass: BreakGlassService) -> None:
     assert break_glass.invoke(ANN, "prod", INCIDENT, OUTAGE, HOUR, idempotency_key="view-1").invoker == ANN.id
     assert break_glass.invoke(BOB, "prod", INCIDENT, OUTAGE, HOUR, idempotency_key="view-1").invoker == BOB.id
 
 
-def test_a_key_never_gives_somebody_else_s_event(
+def test_key_never_gives_somebody_else_s_event(
     break_glass: BreakGlassService, stores: Stores, policy: ChangingPolicy, clock: FrozenClock
 ) -> None:
     first = break_glass.invoke(ANN, "prod", INCIDENT, OUTAGE, HOUR, idempotency_key="view-1")
@@ -220,7 +218,7 @@ def test_two_deliveries_of_one_invocation_at_once_are_one_event(
     assert noted(stores) == []
 
 
-def test_a_key_works_even_when_the_ledger_forgot_its_event(break_glass: BreakGlassService, clock: FrozenClock) -> None:
+def test_key_works_even_when_the_ledger_forgot_its_event(break_glass: BreakGlassService, clock: FrozenClock) -> None:
     first = break_glass.invoke(ANN, "prod", INCIDENT, OUTAGE, HOUR, idempotency_key="view-1")
     clock.advance(timedelta(days=40))
     invoke(break_glass)
@@ -268,7 +266,7 @@ def test_bad_input_is_refused_before_anything_is_read(
     assert error.value.field == field
 
 
-def test_an_unknown_profile_is_bad_input_and_no_refusal(break_glass: BreakGlassService, stores: Stores) -> None:
+def test_unknown_profile_is_bad_input_and_no_refusal(break_glass: BreakGlassService, stores: Stores) -> None:
     with pytest.raises(InvalidInput, match="Did you mean prod"):
         invoke(break_glass, profile="prd")
     assert noted(stores) == []
@@ -281,7 +279,7 @@ def test_an_unknown_profile_is_bad_input_and_no_refusal(break_glass: BreakGlassS
         lambda service, event_id: service.review(event_id, BOB, Verdict.JUSTIFIED, NOTES),
     ],
 )
-def test_an_event_that_is_not_there_is_not_found(
+def test_event_that_is_not_there_is_not_found(
     break_glass: BreakGlassService, use: Callable[[BreakGlassService, EventId], object]
 ) -> None:
     with pytest.raises(EventNotFound):

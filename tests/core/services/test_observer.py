@@ -89,7 +89,7 @@ def test_each_change_of_a_request_is_observed_once(observed: RequestService, dia
     assert (diary.refusals, diary.conflicts) == ([], [])
 
 
-def test_an_approval_by_the_policy_is_two_changes(observed: RequestService, diary: Diary) -> None:
+def test_approval_by_the_policy_is_two_changes(observed: RequestService, diary: Diary) -> None:
     observed.submit(EVE, "staging", HOUR, WHY)
 
     assert diary.heard == [

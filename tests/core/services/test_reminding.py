@@ -67,7 +67,7 @@ def test_reminder_names_rule_and_time_in_trail_and_outbox(
     assert entry in [due.entry for due in stores.outbox.iterate_due(clock.now())]
 
 
-def test_a_rule_without_the_key_reminds_nobody(requests: RequestService, clock: FrozenClock) -> None:
+def test_rule_without_the_key_reminds_nobody(requests: RequestService, clock: FrozenClock) -> None:
     requests.submit(RITA, "staging", HOUR, WHY)
     clock.advance(2 * HOUR - TICK)
     assert requests.remind_due() == ()
@@ -121,7 +121,7 @@ def test_undecidable_request_is_not_reminded_of(
     assert requests.remind_due() == ()
 
 
-def test_a_vote_in_between_does_not_lose_the_reminder(
+def test_vote_in_between_does_not_lose_the_reminder(
     requests: RequestService,
     disturbed_requests: RequestService,
     disturbance: Disturbance,
@@ -150,7 +150,7 @@ def test_another_instance_in_between_leaves_one_reminder(
     assert trail(stores, pending) == [SUBMITTED, REMINDED]
 
 
-def test_a_decision_in_between_leaves_no_reminder(
+def test_decision_in_between_leaves_no_reminder(
     requests: RequestService,
     disturbed_requests: RequestService,
     disturbance: Disturbance,

@@ -42,7 +42,7 @@ def stored(stores: Stores, request: Request) -> Request:
     return stores.requests.get(RequestId(request.id))
 
 
-def test_the_event_and_the_cancelled_request_name_each_other(
+def test_event_and_the_cancelled_request_name_each_other(
     break_glass: BreakGlassService, stores: Stores, asked: Request
 ) -> None:
     event = declare(break_glass, asked)
@@ -55,9 +55,7 @@ def test_the_event_and_the_cancelled_request_name_each_other(
     assert last.details == {"replaced_by": event.id}
 
 
-def test_the_same_declaration_again_changes_nothing(
-    break_glass: BreakGlassService, stores: Stores, asked: Request
-) -> None:
+def test_same_declaration_again_changes_nothing(break_glass: BreakGlassService, stores: Stores, asked: Request) -> None:
     event = declare(break_glass, asked, key="V1")
     assert declare(break_glass, asked, key="V1") == event
     assert len(trail(stores, asked)) == 2

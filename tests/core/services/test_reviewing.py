@@ -34,7 +34,7 @@ def ended(break_glass: BreakGlassService, live: BreakGlassEvent) -> BreakGlassEv
     return break_glass.close(event_id_of(live), ANN, "it is up again")
 
 
-def test_an_approver_answers_for_an_ended_event_once(
+def test_approver_answers_for_an_ended_event_once(
     break_glass: BreakGlassService, stores: Stores, ended: BreakGlassEvent, policy: ChangingPolicy
 ) -> None:
     link = "https://example.com/INC-12"
@@ -59,7 +59,7 @@ def test_an_approver_answers_for_an_ended_event_once(
     assert [entry.event for entry in noted(stores)] == [AuditAction.REVIEW_REFUSED]
 
 
-def test_a_blank_link_is_no_link(break_glass: BreakGlassService, ended: BreakGlassEvent, stores: Stores) -> None:
+def test_blank_link_is_no_link(break_glass: BreakGlassService, ended: BreakGlassEvent, stores: Stores) -> None:
     reviewed = break_glass.review(event_id_of(ended), BOB, Verdict.JUSTIFIED, NOTES, "  ")
     assert reviewed.review is not None
     assert reviewed.review.follow_up is None
@@ -83,7 +83,7 @@ def test_neither_the_invoker_nor_a_stranger_may_review(
     assert (entry.event, entry.record, entry.subject) == (AuditAction.REVIEW_REFUSED, ended.chain, ANN.id)
 
 
-def test_a_live_event_cannot_be_reviewed_yet(
+def test_live_event_cannot_be_reviewed_yet(
     break_glass: BreakGlassService, stores: Stores, live: BreakGlassEvent
 ) -> None:
     with pytest.raises(InvalidStateTransition, match="it has not ended"):
@@ -116,7 +116,7 @@ def test_two_reviewers_at_once_make_one_review_and_learn_whose(
     assert refusal.value.decided_by == BOB.id
 
 
-def test_a_review_that_a_sweep_overtakes_is_made_all_the_same(
+def test_review_that_a_sweep_overtakes_is_made_all_the_same(
     break_glass: BreakGlassService,
     disturbed_break_glass: BreakGlassService,
     disturbance: Disturbance,

@@ -71,7 +71,7 @@ def test_one_code_opens_one_event(service: BreakGlassService, stores: Stores, cl
     assert declare(service, code_at(ANN.id, clock.now()), profile="prod").mfa_verified
 
 
-def test_a_code_is_not_used_up_by_an_event_that_came_to_nothing(
+def test_code_is_not_used_up_by_an_event_that_came_to_nothing(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock, codes: WrittenCodes, disturbance: Disturbance
 ) -> None:
     def fail() -> None:
@@ -93,7 +93,7 @@ def test_same_declaration_gets_its_event_though_its_code_is_used(
     assert declare(service, code, key="V1") == event
 
 
-def test_the_code_of_another_person_is_wrong(service: BreakGlassService, stores: Stores, clock: FrozenClock) -> None:
+def test_code_of_another_person_is_wrong(service: BreakGlassService, stores: Stores, clock: FrozenClock) -> None:
     with pytest.raises(CodeRefused) as refusal:
         declare(service, code_at(BOB.id, clock.now()))
     assert (refusal.value.problem, refusal.value.tries_left) == ("wrong", 4)
@@ -139,7 +139,7 @@ def test_person_without_mfa_is_refused_and_told_so(stores: Stores, policy: Chang
         declare(service, "000000")
 
 
-def test_a_code_that_is_given_without_need_has_to_be_right(service: BreakGlassService, clock: FrozenClock) -> None:
+def test_code_that_is_given_without_need_has_to_be_right(service: BreakGlassService, clock: FrozenClock) -> None:
     with pytest.raises(CodeRefused):
         declare(service, "000000", profile="prod")
     assert declare(service, code_at(ANN.id, clock.now()), profile="prod").mfa_verified

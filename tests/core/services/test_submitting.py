@@ -50,7 +50,7 @@ def test_submit_stores_a_pending_request_by_its_rule(pending: Request, stores: S
     }
 
 
-def test_the_deadline_is_the_rule_s(single: Request) -> None:
+def test_deadline_is_the_rule_s(single: Request) -> None:
     assert single.expires_at == A_MOMENT + 2 * HOUR
 
 
@@ -96,7 +96,7 @@ def test_request_that_no_rule_allows_is_refused_and_noted(
     assert unmet in str(entry.details["unmet"])
 
 
-def test_a_stranger_may_not_ask_for_prod(requests: RequestService, stores: Stores) -> None:
+def test_stranger_may_not_ask_for_prod(requests: RequestService, stores: Stores) -> None:
     with pytest.raises(NotAllowed, match="U0STRANGER"):
         requests.submit(STRANGER, "prod", HOUR, DEPLOY)
     assert [entry.actor for entry in noted(stores)] == [by(STRANGER)]
@@ -130,12 +130,12 @@ def test_same_key_gives_the_first_request_after_a_policy_change(
     assert len(noted(stores)) == 1
 
 
-def test_the_same_key_from_another_person_is_another_request(requests: RequestService) -> None:
+def test_same_key_from_another_person_is_another_request(requests: RequestService) -> None:
     assert requests.submit(RITA, "prod", HOUR, DEPLOY, idempotency_key="view-1").requester == RITA.id
     assert requests.submit(ANN, "prod", HOUR, DEPLOY, idempotency_key="view-1").requester == ANN.id
 
 
-def test_a_key_never_gives_somebody_else_s_request(
+def test_key_never_gives_somebody_else_s_request(
     requests: RequestService, stores: Stores, policy: ChangingPolicy
 ) -> None:
     first = requests.submit(RITA, "prod", HOUR, DEPLOY, idempotency_key="view-1")
@@ -185,7 +185,7 @@ def test_bad_input_is_refused_before_anything_is_read(
         lambda service, request_id: service.cancel(request_id, RITA),
     ],
 )
-def test_a_request_that_is_not_there_is_not_found(
+def test_request_that_is_not_there_is_not_found(
     requests: RequestService, use: Callable[[RequestService, RequestId], object]
 ) -> None:
     with pytest.raises(RequestNotFound):

@@ -42,14 +42,14 @@ class Notebook:
         """Nothing waits here."""
 
 
-def test_a_use_case_without_a_conflict_runs_once() -> None:
+def test_use_case_without_a_conflict_runs_once() -> None:
     runs = iter(["done"])
     assert retry_on_conflict(lambda: next(runs), Unobserved()) == "done"
     assert list(runs) == []
 
 
 @pytest.mark.parametrize("conflicts", [1, 2, MAX_TRIES - 1])
-def test_a_use_case_runs_again_after_each_conflict(conflicts: int) -> None:
+def test_use_case_runs_again_after_each_conflict(conflicts: int) -> None:
     runs: list[int] = []
 
     def use_case() -> str:
@@ -126,7 +126,7 @@ REQUEST = a_request()
         (Refused("for another reason"), {"why": "for another reason"}),
     ],
 )
-def test_a_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, details: dict[str, object]) -> None:
+def test_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, details: dict[str, object]) -> None:
     notebook = Notebook()
 
     def approve() -> None:
@@ -144,7 +144,7 @@ def test_a_refusal_is_noted_with_all_its_facts_and_passes(error: Refused, detail
     assert draft.details == details
 
 
-def test_an_attempt_without_a_record_is_about_the_one_who_tries() -> None:
+def test_attempt_without_a_record_is_about_the_one_who_tries() -> None:
     notebook = Notebook()
 
     def submit() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.clock import new_id
-from tests.core.stores.harness import Bench, DynamoBench, SqliteBench
+from tests.core.stores.harness import DynamoHarness, SqliteHarness, StoreHarness
 from tests.harness.aws import dynamodb_client
 from tests.harness.tables import make_tables
 
@@ -44,27 +44,27 @@ def made_tables(request: pytest.FixtureRequest) -> Iterator[Callable[[str], tupl
 
 
 @pytest.fixture(params=["sqlite", "moto", _LOCAL])
-def bench(request: pytest.FixtureRequest, clock: FrozenClock, tmp_path: Path) -> Iterator[Bench]:
+def harness(request: pytest.FixtureRequest, clock: FrozenClock, tmp_path: Path) -> Iterator[StoreHarness]:
     """Each engine in turn, empty."""
     if request.param == "sqlite":
-        bench: Bench = SqliteBench(tmp_path / "countersign.db", clock)
+        harness: StoreHarness = SqliteHarness(tmp_path / "countersign.db", clock)
     else:
         url, client, prefix = request.getfixturevalue("made_tables")(request.param)
-        bench = DynamoBench(request.param, url, client, prefix, clock)
-    yield bench
-    bench.close()
+        harness = DynamoHarness(request.param, url, client, prefix, clock)
+    yield harness
+    harness.close()
 
 
 @pytest.fixture(params=["moto", _LOCAL])
-def dynamo(request: pytest.FixtureRequest, clock: FrozenClock) -> Iterator[DynamoBench]:
+def dynamo(request: pytest.FixtureRequest, clock: FrozenClock) -> Iterator[DynamoHarness]:
     """Each DynamoDB in turn, empty: for what is true of DynamoDB only."""
     url, client, prefix = request.getfixturevalue("made_tables")(request.param)
-    bench = DynamoBench(request.param, url, client, prefix, clock)
-    yield bench
-    bench.close()
+    harness = DynamoHarness(request.param, url, client, prefix, clock)
+    yield harness
+    harness.close()
 
 
 @pytest.fixture
-def stores(bench: Bench) -> Stores:
+def stores(harness: StoreHarness) -> Stores:
     """The stores of one running bot, on each engine in turn."""
-    return bench.stores
+    return harness.stores

@@ -33,7 +33,7 @@ KEYRING: Final = AuditKeyring.from_text("k" * 64)
 Stored = dict[str, Any]
 
 
-class Bench(ABC):
+class StoreHarness(ABC):
     """An engine, empty at the beginning of a test. `stores` is one instance on it, as one running bot has it."""
 
     def __init__(self, name: str, clock: FrozenClock) -> None:
@@ -95,7 +95,7 @@ class Bench(ABC):
         """Every ledger as it is stored, by its owner."""
 
 
-class SqliteBench(Bench):
+class SqliteHarness(StoreHarness):
     """A file of its own for each test."""
 
     def __init__(self, path: Path, clock: FrozenClock) -> None:
@@ -144,7 +144,7 @@ class SqliteBench(Bench):
         self.ask(f"UPDATE {_sqlite_table(record)} SET body = ? WHERE id = ?", body, record.id)  # noqa: S608
 
 
-class DynamoBench(Bench):
+class DynamoHarness(StoreHarness):
     """Tables that many tests use one after the other, emptied before each."""
 
     def __init__(self, name: str, url: str, client: Any, prefix: str, clock: FrozenClock) -> None:  # noqa: ANN401

@@ -17,7 +17,7 @@ from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.stores.base import Stores
-    from tests.core.stores.harness import Bench
+    from tests.core.stores.harness import StoreHarness
 
 BATCH = 24
 """DynamoDB Local takes 25 writes in one transaction; AWS takes 100."""
@@ -37,7 +37,7 @@ def _refusals(
     return entries
 
 
-def test_a_chain_that_nobody_wrote_is_empty(stores: Stores) -> None:
+def test_chain_that_nobody_wrote_is_empty(stores: Stores) -> None:
     assert stores.audit.get_chain(f"REQUEST#{new_id()}") == ()
     assert stores.audit.get_refusals_head(f"{REFUSALS_KIND}#{new_id()}") == (0, "")
 
@@ -53,23 +53,23 @@ def test_refusals_are_added_in_order_and_move_the_head(stores: Stores) -> None:
     assert stores.audit.get_refusals_head(chain) == (5, more[-1].digest)
 
 
-def test_a_full_batch_is_one_transaction(bench: Bench) -> None:
-    bench.exempt("dynamodb_local", "it is of 2020 and takes 25 writes in one transaction; AWS takes 100 since 2022")
+def test_full_batch_is_one_transaction(harness: StoreHarness) -> None:
+    harness.exempt("dynamodb_local", "it is of 2020 and takes 25 writes in one transaction; AWS takes 100 since 2022")
     batch = _refusals(99)
-    bench.stores.audit.append_refusals(batch)
-    assert bench.stores.audit.get_chain(batch[0].chain) == tuple(batch)
+    harness.stores.audit.append_refusals(batch)
+    assert harness.stores.audit.get_chain(batch[0].chain) == tuple(batch)
 
 
-def test_the_same_refusals_again_are_recognised(bench: Bench) -> None:
+def test_same_refusals_again_are_recognised(harness: StoreHarness) -> None:
     first = _refusals(3)
-    bench.stores.audit.append_refusals(first)
-    before = sorted(bench.stored_entries())
-    bench.stores.audit.append_refusals(first)
+    harness.stores.audit.append_refusals(first)
+    before = sorted(harness.stored_entries())
+    harness.stores.audit.append_refusals(first)
     more = _refusals(2, after=first[-1])
-    bench.stores.audit.append_refusals(more)
-    bench.stores.audit.append_refusals(more)
-    assert bench.stores.audit.get_chain(first[0].chain) == (*first, *more)
-    assert len(bench.stored_entries()) == len(before) + 2
+    harness.stores.audit.append_refusals(more)
+    harness.stores.audit.append_refusals(more)
+    assert harness.stores.audit.get_chain(first[0].chain) == (*first, *more)
+    assert len(harness.stored_entries()) == len(before) + 2
 
 
 def test_refusals_that_do_not_follow_the_head_are_refused(stores: Stores) -> None:
@@ -88,13 +88,13 @@ def test_refusals_that_do_not_follow_the_head_are_refused(stores: Stores) -> Non
     assert stores.audit.get_refusals_head(chain) == (3, first[-1].digest)
 
 
-def test_a_place_that_is_taken_leaves_the_whole_batch_out(bench: Bench) -> None:
+def test_place_that_is_taken_leaves_the_whole_batch_out(harness: StoreHarness) -> None:
     batch = _refusals(3)
-    bench.add_entry(batch[1].model_copy(update={"id": new_id()}))
+    harness.add_entry(batch[1].model_copy(update={"id": new_id()}))
     with pytest.raises(ConcurrentModification):
-        bench.stores.audit.append_refusals(batch)
-    assert bench.stores.audit.get_refusals_head(batch[0].chain) == (0, "")
-    assert bench.stored_entries() == [(batch[0].chain, 2)]
+        harness.stores.audit.append_refusals(batch)
+    assert harness.stores.audit.get_refusals_head(batch[0].chain) == (0, "")
+    assert harness.stored_entries() == [(batch[0].chain, 2)]
 
 
 def test_every_chain_is_read_whole_and_in_order(stores: Stores) -> None:
@@ -112,12 +112,12 @@ def test_every_chain_is_read_whole_and_in_order(stores: Stores) -> None:
     assert len(chains) == 3
 
 
-def test_chain_with_an_unreadable_entry_hides_no_other(bench: Bench) -> None:
-    stores = bench.stores
+def test_chain_with_an_unreadable_entry_hides_no_other(harness: StoreHarness) -> None:
+    stores = harness.stores
     requests = [stores.requests.create(a_request(), a_draft()) for _ in range(4)]
     requests[2] = stores.requests.update(requests[2].cancel(requests[2].requester, A_MOMENT), a_draft())
     first, _ = stores.audit.get_chain(requests[2].chain)
-    bench.spoil_entry(first)
+    harness.spoil_entry(first)
     found = dict(stores.audit.iterate_chains())
     assert len(found) == 4
     assert [chain for chain, entries in found.items() if isinstance(entries, MalformedRecord)] == [requests[2].chain]
@@ -128,9 +128,9 @@ def test_chain_with_an_unreadable_entry_hides_no_other(bench: Bench) -> None:
         stores.audit.get_chain(requests[2].chain)
 
 
-def test_more_chains_and_entries_than_one_read_are_all_read(bench: Bench) -> None:
-    bench.exempt("moto", "it copies every table for each transaction, so that 500 entries take a minute")
-    stores = bench.stores
+def test_more_chains_and_entries_than_one_read_are_all_read(harness: StoreHarness) -> None:
+    harness.exempt("moto", "it copies every table for each transaction, so that 500 entries take a minute")
+    stores = harness.stores
     first = last = _refusals(BATCH)
     stores.audit.append_refusals(first)
     for _ in range(21):
@@ -146,8 +146,8 @@ def test_more_chains_and_entries_than_one_read_are_all_read(bench: Bench) -> Non
     assert len(exported) == len(set(exported)) == 22 * BATCH + 1
 
 
-def test_written_chains_verify(bench: Bench) -> None:
-    stores = bench.stores
+def test_written_chains_verify(harness: StoreHarness) -> None:
+    stores = harness.stores
     request = stores.requests.create(a_request(), a_draft(), a_draft())
     stores.requests.update(request.cancel(request.requester, A_MOMENT), a_draft())
     stores.requests.delete(stores.requests.create(a_request(), a_draft()), a_draft(AuditAction.RECORD_DELETED))
@@ -155,18 +155,18 @@ def test_written_chains_verify(bench: Bench) -> None:
     stores.break_glass.update(event.expire(A_MOMENT + HOUR), a_draft())
     stores.audit.append_refusals(_refusals(3))
     assert list(verify_trail(stores, KEYRING, A_MOMENT)) == []
-    bench.spoil(event, {"justification": "Something else altogether"})
+    harness.spoil(event, {"justification": "Something else altogether"})
     assert [finding.chain for finding in verify_trail(stores, KEYRING, A_MOMENT)] == [event.chain]
 
 
 # --- export
 
 
-def test_the_export_has_since_and_not_until(bench: Bench) -> None:
-    stores = bench.stores
+def test_export_has_since_and_not_until(harness: StoreHarness) -> None:
+    stores = harness.stores
     for minutes in (0, 10, 20, 30):
         stores.requests.create(a_request(now=A_MOMENT + timedelta(minutes=minutes)), a_draft())
-    bench.clock.set(A_MOMENT + HOUR)
+    harness.clock.set(A_MOMENT + HOUR)
     since, until = A_MOMENT + timedelta(minutes=10), A_MOMENT + timedelta(minutes=30)
 
     def minutes_of(**window: datetime) -> list[int]:
@@ -182,8 +182,8 @@ def test_the_export_has_since_and_not_until(bench: Bench) -> None:
     assert minutes_of(until=datetime(2024, 1, 1, tzinfo=UTC)) == []
 
 
-def test_export_is_oldest_first_across_chains_months_and_years(bench: Bench) -> None:
-    stores = bench.stores
+def test_export_is_oldest_first_across_chains_months_and_years(harness: StoreHarness) -> None:
+    stores = harness.stores
     moments = [
         datetime(2025, 11, 30, 23, 59, 59, 999_999, tzinfo=UTC),
         datetime(2025, 12, 1, tzinfo=UTC),
@@ -193,23 +193,23 @@ def test_export_is_oldest_first_across_chains_months_and_years(bench: Bench) -> 
     ]
     for moment in (moments[3], moments[0], moments[4], moments[2], moments[1]):
         stores.requests.create(a_request(now=moment), a_draft())
-    bench.clock.set(moments[-1])
+    harness.clock.set(moments[-1])
     assert [entry.at for entry in stores.audit.export()] == moments
     assert [entry.at for entry in stores.audit.export(since=moments[1], until=moments[3])] == moments[1:3]
     assert [entry.at for entry in stores.audit.export(since=moments[2])] == moments[2:]
 
 
-def test_export_has_what_an_instance_with_a_fast_clock_wrote(bench: Bench) -> None:
-    bench.clock.set(datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC))
+def test_export_has_what_an_instance_with_a_fast_clock_wrote(harness: StoreHarness) -> None:
+    harness.clock.set(datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC))
     ahead = datetime(2026, 2, 1, 0, 0, 1, tzinfo=UTC)
-    bench.stores.requests.create(a_request(now=ahead), a_draft())
-    assert [entry.at for entry in bench.stores.audit.export()] == [ahead]
+    harness.stores.requests.create(a_request(now=ahead), a_draft())
+    assert [entry.at for entry in harness.stores.audit.export()] == [ahead]
 
 
-def test_the_export_skips_and_logs_what_cannot_be_read(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    stores = bench.stores
+def test_export_skips_and_logs_what_cannot_be_read(harness: StoreHarness, caplog: pytest.LogCaptureFixture) -> None:
+    stores = harness.stores
     requests = [stores.requests.create(a_request(now=A_MOMENT + number * TICK), a_draft()) for number in range(3)]
-    bench.spoil_entry(stores.audit.get_chain(requests[1].chain)[0])
-    bench.clock.set(A_MOMENT + HOUR)
+    harness.spoil_entry(stores.audit.get_chain(requests[1].chain)[0])
+    harness.clock.set(A_MOMENT + HOUR)
     assert [entry.chain for entry in stores.audit.export()] == [requests[0].chain, requests[2].chain]
     assert requests[1].chain in caplog.text

@@ -34,7 +34,7 @@ from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.stores.base import Stores
-    from tests.core.stores.harness import Bench
+    from tests.core.stores.harness import StoreHarness
 
 
 def test_created_record_is_read_back_equal(stores: Stores) -> None:
@@ -44,7 +44,7 @@ def test_created_record_is_read_back_equal(stores: Stores) -> None:
     assert stores.break_glass.get(EventId(event.id)) == event
 
 
-def test_a_record_with_every_attribute_is_read_back_equal(stores: Stores) -> None:
+def test_record_with_every_attribute_is_read_back_equal(stores: Stores) -> None:
     request = an_approved_request(comment="Looks right to me")
     event = a_reviewed_event(a_closed_event(), notes="Nothing else would have helped")
     assert stores.requests.create(request, a_draft()).approvals == request.approvals
@@ -71,33 +71,33 @@ def test_creating_with_two_entries_writes_both_in_order(stores: Stores) -> None:
     assert stores.requests.get(RequestId(created.id)) == created
 
 
-def test_creating_without_an_entry_is_impossible(bench: Bench) -> None:
+def test_creating_without_an_entry_is_impossible(harness: StoreHarness) -> None:
     request = a_request()
     with pytest.raises(ValueError, match="audit entry"):
-        bench.stores.requests.create(request)
-    assert bench.stored(request) is None
+        harness.stores.requests.create(request)
+    assert harness.stored(request) is None
 
 
-def test_second_request_with_the_same_id_leaves_the_first(bench: Bench) -> None:
-    first = bench.stores.requests.create(a_request(), a_draft())
+def test_second_request_with_the_same_id_leaves_the_first(harness: StoreHarness) -> None:
+    first = harness.stores.requests.create(a_request(), a_draft())
     other = a_request(request_id=RequestId(first.id), requester=APPROVER, justification="Something else altogether")
     with pytest.raises(RequestExists) as caught:
-        bench.stores.requests.create(other, a_draft(actor=APPROVER))
+        harness.stores.requests.create(other, a_draft(actor=APPROVER))
     assert caught.value.record_id == first.id
-    assert bench.stores.requests.get(RequestId(first.id)) == first
-    assert len(bench.stored_entries()) == 1
+    assert harness.stores.requests.get(RequestId(first.id)) == first
+    assert len(harness.stored_entries()) == 1
 
 
-def test_second_event_with_the_same_id_leaves_the_first(bench: Bench) -> None:
-    first = bench.stores.break_glass.create(an_event(), a_draft())
+def test_second_event_with_the_same_id_leaves_the_first(harness: StoreHarness) -> None:
+    first = harness.stores.break_glass.create(an_event(), a_draft())
     with pytest.raises(EventExists) as caught:
-        bench.stores.break_glass.create(an_event(event_id=EventId(first.id), invoker=APPROVER), a_draft())
+        harness.stores.break_glass.create(an_event(event_id=EventId(first.id), invoker=APPROVER), a_draft())
     assert caught.value.record_id == first.id
-    assert bench.stores.break_glass.get(EventId(first.id)) == first
-    assert len(bench.stored_entries()) == 1
+    assert harness.stores.break_glass.get(EventId(first.id)) == first
+    assert len(harness.stored_entries()) == 1
 
 
-def test_a_request_and_an_event_may_have_the_same_id(stores: Stores) -> None:
+def test_request_and_an_event_may_have_the_same_id(stores: Stores) -> None:
     request_id = new_id()
     request = stores.requests.create(a_request(request_id=RequestId(request_id)), a_draft())
     event = stores.break_glass.create(an_event(event_id=EventId(request_id)), a_draft())
@@ -122,21 +122,21 @@ def test_malformed_id_is_refused(stores: Stores, text: str) -> None:
         stores.break_glass.get(EventId(text))
 
 
-def test_change_of_a_missing_record_says_so_and_creates_nothing(bench: Bench) -> None:
+def test_change_of_a_missing_record_says_so_and_creates_nothing(harness: StoreHarness) -> None:
     request, event = an_approved_request(), a_closed_event()
     with pytest.raises(RequestNotFound):
-        bench.stores.requests.update(request, a_draft())
+        harness.stores.requests.update(request, a_draft())
     with pytest.raises(EventNotFound):
-        bench.stores.break_glass.update(event, a_draft())
+        harness.stores.break_glass.update(event, a_draft())
     with pytest.raises(RequestNotFound):
-        bench.stores.requests.delete(request, a_draft())
+        harness.stores.requests.delete(request, a_draft())
     with pytest.raises(EventNotFound):
-        bench.stores.break_glass.delete(event, a_draft())
-    assert bench.stored(request) is bench.stored(event) is None
-    assert bench.stored_entries() == []
+        harness.stores.break_glass.delete(event, a_draft())
+    assert harness.stored(request) is harness.stored(event) is None
+    assert harness.stored_entries() == []
 
 
-def test_a_deleted_record_is_gone_and_its_chain_says_so(stores: Stores) -> None:
+def test_deleted_record_is_gone_and_its_chain_says_so(stores: Stores) -> None:
     request = stores.requests.create(a_request(), a_draft())
     event = stores.break_glass.create(an_event(), a_draft(actor=INVOKER))
     removal = a_draft(AuditAction.RECORD_DELETED, actor=REQUESTER, outcome="deleted")
@@ -153,43 +153,43 @@ def test_a_deleted_record_is_gone_and_its_chain_says_so(stores: Stores) -> None:
     assert len(stores.audit.get_chain(event.chain)) == 2
 
 
-def test_a_record_that_changed_since_it_was_read_is_not_deleted(bench: Bench) -> None:
-    stores = bench.stores
+def test_record_that_changed_since_it_was_read_is_not_deleted(harness: StoreHarness) -> None:
+    stores = harness.stores
     request = stores.requests.create(a_request(), a_draft())
     approved = stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
     with pytest.raises(ConcurrentModification):
         stores.requests.delete(request, a_draft(AuditAction.RECORD_DELETED))
     assert stores.requests.get(RequestId(request.id)) == approved
-    assert len(bench.stored_entries()) == 2
+    assert len(harness.stored_entries()) == 2
 
 
-def test_the_id_of_a_deleted_record_is_not_given_out_again(bench: Bench) -> None:
-    request = bench.stores.requests.create(a_request(), a_draft())
-    bench.stores.requests.delete(request, a_draft(AuditAction.RECORD_DELETED))
+def test_id_of_a_deleted_record_is_not_given_out_again(harness: StoreHarness) -> None:
+    request = harness.stores.requests.create(a_request(), a_draft())
+    harness.stores.requests.delete(request, a_draft(AuditAction.RECORD_DELETED))
     with pytest.raises(RequestExists):
-        bench.stores.requests.create(a_request(request_id=RequestId(request.id)), a_draft())
-    assert bench.stored(request) is None
-    assert len(bench.stored_entries()) == 2
+        harness.stores.requests.create(a_request(request_id=RequestId(request.id)), a_draft())
+    assert harness.stored(request) is None
+    assert len(harness.stored_entries()) == 2
 
 
-def test_a_record_that_cannot_be_read_is_named(bench: Bench) -> None:
-    request = bench.stores.requests.create(a_request(), a_draft())
-    event = bench.stores.break_glass.create(an_event(), a_draft())
-    bench.make_unreadable(request)
-    bench.make_unreadable(event)
+def test_record_that_cannot_be_read_is_named(harness: StoreHarness) -> None:
+    request = harness.stores.requests.create(a_request(), a_draft())
+    event = harness.stores.break_glass.create(an_event(), a_draft())
+    harness.make_unreadable(request)
+    harness.make_unreadable(event)
     with pytest.raises(MalformedRecord) as of_request:
-        bench.stores.requests.get(RequestId(request.id))
+        harness.stores.requests.get(RequestId(request.id))
     with pytest.raises(MalformedRecord) as of_event:
-        bench.stores.break_glass.get(EventId(event.id))
+        harness.stores.break_glass.get(EventId(event.id))
     assert (of_request.value.record, of_event.value.record) == (request.chain, event.chain)
 
 
-def test_two_instances_see_each_other_at_once(bench: Bench) -> None:
-    other = bench.open()
-    request = bench.stores.requests.create(a_request(), a_draft())
+def test_two_instances_see_each_other_at_once(harness: StoreHarness) -> None:
+    other = harness.open()
+    request = harness.stores.requests.create(a_request(), a_draft())
     assert other.requests.get(RequestId(request.id)) == request
     approved = other.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
-    assert bench.stores.requests.get(RequestId(request.id)) == approved
+    assert harness.stores.requests.get(RequestId(request.id)) == approved
 
 
 def test_iteration_gives_every_record_of_its_kind_only(stores: Stores) -> None:
@@ -203,8 +203,8 @@ def test_iteration_gives_every_record_of_its_kind_only(stores: Stores) -> None:
     assert sorted(each.id for each in stores.break_glass.iterate()) == sorted(events)
 
 
-def test_iterating_skips_and_logs_what_cannot_be_read(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    good, bad = (bench.stores.requests.create(a_request(), a_draft()) for _ in range(2))
-    bench.make_unreadable(bad)
-    assert [each.id for each in bench.stores.requests.iterate()] == [good.id]
+def test_iterating_skips_and_logs_what_cannot_be_read(harness: StoreHarness, caplog: pytest.LogCaptureFixture) -> None:
+    good, bad = (harness.stores.requests.create(a_request(), a_draft()) for _ in range(2))
+    harness.make_unreadable(bad)
+    assert [each.id for each in harness.stores.requests.iterate()] == [good.id]
     assert bad.id in caplog.text

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from core.request import Request
     from core.stores.base import Stores
-    from tests.core.stores.harness import DynamoBench
+    from tests.core.stores.harness import DynamoHarness
 
 
 def ask_get(stores: Stores, request: Request) -> str:
@@ -42,7 +42,7 @@ ASK: dict[str, Callable[[Stores, Request], str]] = {"GetItem": ask_get, "Query":
 
 
 @contextmanager
-def through(proxy: TcpProxy, dynamo: DynamoBench, *, deadline_seconds: float) -> Iterator[Stores]:
+def through(proxy: TcpProxy, dynamo: DynamoHarness, *, deadline_seconds: float) -> Iterator[Stores]:
     with dynamodb_client(proxy.url) as client:
         stores = DynamoStores(
             Connection(client, Timing(deadline_seconds=deadline_seconds)), dynamo.prefix, StoreSettings()
@@ -52,7 +52,7 @@ def through(proxy: TcpProxy, dynamo: DynamoBench, *, deadline_seconds: float) ->
 
 
 @pytest.mark.parametrize("operation", ASK)
-def test_a_reply_cut_anywhere_is_asked_for_again(dynamo: DynamoBench, operation: str) -> None:
+def test_reply_cut_anywhere_is_asked_for_again(dynamo: DynamoHarness, operation: str) -> None:
     request = dynamo.stores.requests.create(a_request(), a_draft())
     with TcpProxy(dynamo.url) as proxy, through(proxy, dynamo, deadline_seconds=30) as stores:
         for after_bytes in (0, 1, 16, 40, 80, 120, 180, 240, 400, -200, -60, -5, -1):
@@ -61,7 +61,7 @@ def test_a_reply_cut_anywhere_is_asked_for_again(dynamo: DynamoBench, operation:
             assert ASK[operation](stores, request) == request.id
 
 
-def test_a_ledger_whose_reply_was_cut_is_not_an_empty_one(dynamo: DynamoBench) -> None:
+def test_ledger_whose_reply_was_cut_is_not_an_empty_one(dynamo: DynamoHarness) -> None:
     event = an_event()
     ledger = UsageLedger.of_invoker(event.invoker).add(event)
     dynamo.stores.break_glass.create(event, a_draft(), (ledger,))
@@ -73,7 +73,7 @@ def test_a_ledger_whose_reply_was_cut_is_not_an_empty_one(dynamo: DynamoBench) -
 
 
 @pytest.mark.parametrize("after_bytes", [40, 120, 240, -60, -1])
-def test_store_is_unavailable_when_every_reply_is_cut(dynamo: DynamoBench, after_bytes: int) -> None:
+def test_store_is_unavailable_when_every_reply_is_cut(dynamo: DynamoHarness, after_bytes: int) -> None:
     request = dynamo.stores.requests.create(a_request(), a_draft())
     with TcpProxy(dynamo.url) as proxy, through(proxy, dynamo, deadline_seconds=0.2) as stores:
         proxy.next(faults.CutReply(after_bytes), only="GetItem", times=None)

@@ -40,13 +40,13 @@ _WRITES = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Co
         ("iam-policy.operator.json", iam_policy(Role.OPERATOR), "countersign tables iam --role operator"),
     ],
 )
-def test_the_committed_file_is_what_the_schema_makes(file: str, document: dict[str, Any], command: str) -> None:
+def test_committed_file_is_what_the_schema_makes(file: str, document: dict[str, Any], command: str) -> None:
     committed = (_DEPLOY / file).read_text(encoding="utf-8")
 
     assert committed == json.dumps(document, indent=2) + "\n", f"run: {command} > deploy/{file}"
 
 
-def test_the_template_makes_the_tables_of_the_schema(moto_url: str, table_prefix: str) -> None:
+def test_template_makes_the_tables_of_the_schema(moto_url: str, table_prefix: str) -> None:
     template = cloudformation(table_prefix)
     cloud = boto3.client(
         "cloudformation",

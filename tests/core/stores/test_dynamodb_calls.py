@@ -26,14 +26,14 @@ from tests.builders import (
 from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
-    from tests.core.stores.harness import DynamoBench
+    from tests.core.stores.harness import DynamoHarness
 
 
 def _operations(calls: list[tuple[str, dict[str, Any]]]) -> list[str]:
     return [operation for operation, _ in calls]
 
 
-def test_a_change_is_one_round_trip(dynamo: DynamoBench) -> None:
+def test_change_is_one_round_trip(dynamo: DynamoHarness) -> None:
     stores = dynamo.stores
     with dynamo.calls() as calls:
         request = stores.requests.create(a_request(), a_draft())
@@ -46,7 +46,7 @@ def test_a_change_is_one_round_trip(dynamo: DynamoBench) -> None:
     assert _operations(calls) == [write, write, "BatchGetItem", write, write]
 
 
-def test_a_refusal_needs_no_further_round_trip_to_say_why(dynamo: DynamoBench) -> None:
+def test_refusal_needs_no_further_round_trip_to_say_why(dynamo: DynamoHarness) -> None:
     stores = dynamo.stores
     request = stores.requests.create(a_request(required_approvals=2), a_draft())
     voted = stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
@@ -60,7 +60,7 @@ def test_a_refusal_needs_no_further_round_trip_to_say_why(dynamo: DynamoBench) -
     assert _operations(calls) == ["TransactWriteItems"] * 2
 
 
-def test_reads_for_a_decision_are_consistent_and_never_a_scan(dynamo: DynamoBench) -> None:
+def test_reads_for_a_decision_are_consistent_and_never_a_scan(dynamo: DynamoHarness) -> None:
     stores = dynamo.stores
     request = stores.requests.create(a_request(), a_draft())
     event = stores.break_glass.create(an_event(), a_draft())
@@ -76,7 +76,7 @@ def test_reads_for_a_decision_are_consistent_and_never_a_scan(dynamo: DynamoBenc
     assert [table["ConsistentRead"] for table in tables.values()] == [True]
 
 
-def test_lists_and_lookups_are_index_queries_without_a_filter(dynamo: DynamoBench) -> None:
+def test_lists_and_lookups_are_index_queries_without_a_filter(dynamo: DynamoHarness) -> None:
     stores = dynamo.stores
     stores.requests.create(a_request(), a_draft())
     stores.break_glass.create(an_event(), a_draft())
@@ -105,7 +105,7 @@ class _Sink:
         """Take it."""
 
 
-def test_no_use_of_the_outbox_scans(dynamo: DynamoBench) -> None:
+def test_no_use_of_the_outbox_scans(dynamo: DynamoHarness) -> None:
     request = dynamo.stores.requests.create(a_request(), a_draft())
     dynamo.stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
     dynamo.clock.set(A_MOMENT + HOUR)
@@ -115,7 +115,7 @@ def test_no_use_of_the_outbox_scans(dynamo: DynamoBench) -> None:
     assert _operations(calls) == ["Query", *one, *one]
 
 
-def test_a_whole_life_passes_the_judge_of_expressions(dynamo: DynamoBench) -> None:
+def test_whole_life_passes_the_judge_of_expressions(dynamo: DynamoHarness) -> None:
     """DynamoDB Local refuses reserved words, filters on keys and empty values as AWS does; moto does not."""
     stores = dynamo.stores
     event = stores.break_glass.create(an_event(mfa_method="totp"), a_draft(details={"duration": 1, "status": "x"}))
@@ -126,13 +126,13 @@ def test_a_whole_life_passes_the_judge_of_expressions(dynamo: DynamoBench) -> No
     assert list(stores.break_glass.iterate()) == []
 
 
-def test_a_forked_process_is_told_to_open_the_store_again(dynamo: DynamoBench) -> None:
+def test_forked_process_is_told_to_open_the_store_again(dynamo: DynamoHarness) -> None:
     forked = Connection(dynamo.client, owner=1)
     with pytest.raises(StoreUnavailable, match="forked"):
         forked.get("table", {"id": {"S": "x"}})
 
 
-def test_two_pages_of_dynamodb_are_one_page_of_a_list(dynamo: DynamoBench) -> None:
+def test_two_pages_of_dynamodb_are_one_page_of_a_list(dynamo: DynamoHarness) -> None:
     """DynamoDB ends a page after 1 MB, however many rows were asked for."""
     stores = dynamo.stores
     requests = [stores.requests.create(a_request(), a_draft()) for _ in range(8)]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from core.record import Record
     from core.stores.base import Stores
-    from tests.core.stores.harness import Bench
+    from tests.core.stores.harness import StoreHarness
 
 SECOND = timedelta(seconds=1)
 
@@ -84,10 +84,10 @@ def _invoke(stores: Stores, now: datetime = A_MOMENT, **facts: Any) -> BreakGlas
     return stores.break_glass.create(an_event(now=now, **facts), a_draft())
 
 
-def _fill_beyond_a_page(bench: Bench, add: Callable[..., Record], **facts: Any) -> None:  # noqa: ANN401
-    bench.exempt("moto", "it copies every table for each transaction, so that a hundred of them take half a minute")
+def _fill_beyond_a_page(harness: StoreHarness, add: Callable[..., Record], **facts: Any) -> None:  # noqa: ANN401
+    harness.exempt("moto", "it copies every table for each transaction, so that a hundred of them take half a minute")
     for number in range(DEFAULT_LIMIT + 1):
-        add(bench.stores, A_MOMENT + number * SECOND, **facts)
+        add(harness.stores, A_MOMENT + number * SECOND, **facts)
 
 
 def _walk(listing: Listing, limit: int, since: datetime | None = None) -> Iterator[Page[Any]]:
@@ -104,7 +104,7 @@ def _ids(records: tuple[Record, ...]) -> list[str]:
     return [record.id for record in records]
 
 
-def test_a_list_is_newest_first_and_holds_whole_records(listing: Listing) -> None:
+def test_list_is_newest_first_and_holds_whole_records(listing: Listing) -> None:
     listing.fill(5)
     page = listing()
     assert [record.created_at for record in page.items] == [A_MOMENT + number * SECOND for number in (4, 3, 2, 1, 0)]
@@ -112,11 +112,11 @@ def test_a_list_is_newest_first_and_holds_whole_records(listing: Listing) -> Non
     assert all(record.audit_length == 1 for record in page.items)
 
 
-def test_a_list_of_nothing_is_empty(listing: Listing) -> None:
+def test_list_of_nothing_is_empty(listing: Listing) -> None:
     assert listing() == Page(())
 
 
-def test_a_list_holds_only_what_was_asked_for(stores: Stores) -> None:
+def test_list_holds_only_what_was_asked_for(stores: Stores) -> None:
     mine = _ask(stores)
     theirs = _ask(stores, requester=UserId("U0SOMEBODY"), profile=STAGING)
     decided = stores.requests.update(theirs.approve(APPROVER, A_MOMENT), a_draft())
@@ -133,9 +133,9 @@ def test_a_list_holds_only_what_was_asked_for(stores: Stores) -> None:
     assert stores.break_glass.list_by_status(EventStatus.CLOSED).items == (closed,)
 
 
-def test_a_page_has_a_hundred_rows_unless_told_otherwise(bench: Bench) -> None:
-    stores = bench.stores
-    _fill_beyond_a_page(bench, _ask)
+def test_page_has_a_hundred_rows_unless_told_otherwise(harness: StoreHarness) -> None:
+    stores = harness.stores
+    _fill_beyond_a_page(harness, _ask)
     first = stores.requests.list_by_requester(REQUESTER)
     assert len(first.items) == DEFAULT_LIMIT
     rest = stores.requests.list_by_requester(REQUESTER, cursor=first.cursor)
@@ -144,14 +144,14 @@ def test_a_page_has_a_hundred_rows_unless_told_otherwise(bench: Bench) -> None:
     assert len(stores.requests.list_by_requester(REQUESTER, limit=MAX_PER_PAGE).items) == DEFAULT_LIMIT + 1
 
 
-def test_a_limit_out_of_bounds_is_refused(listing: Listing) -> None:
+def test_limit_out_of_bounds_is_refused(listing: Listing) -> None:
     for limit in (0, -1, MAX_PER_PAGE + 1):
         with pytest.raises(InvalidInput) as caught:
             listing(limit=limit)
         assert caught.value.field == "limit"
 
 
-def test_the_cursor_walks_over_every_row_exactly_once(listing: Listing) -> None:
+def test_cursor_walks_over_every_row_exactly_once(listing: Listing) -> None:
     # From the newest on: three a second apart, three a microsecond apart, and six of one moment.
     for step in (timedelta(), TICK, SECOND):
         listing.fill(4, step)
@@ -175,7 +175,7 @@ def test_rows_that_are_added_meanwhile_disturb_no_walk(listing: Listing) -> None
     assert seen == before
 
 
-def test_a_walk_goes_on_after_a_row_that_is_gone(stores: Stores) -> None:
+def test_walk_goes_on_after_a_row_that_is_gone(stores: Stores) -> None:
     requests = [_ask(stores, A_MOMENT + number * SECOND) for number in range(4)]
     first = stores.requests.list_by_status(RequestStatus.PENDING, limit=2)
     stores.requests.update(requests[2].cancel(REQUESTER, A_MOMENT + HOUR), a_draft())
@@ -193,14 +193,14 @@ def test_since_leaves_out_what_is_older_and_keeps_its_own_moment(listing: Listin
     assert [len(page.items) for page in _walk(listing, 2, since)] == [2, 1]
 
 
-def test_a_cursor_that_lies_before_since_is_at_the_end(listing: Listing) -> None:
+def test_cursor_that_lies_before_since_is_at_the_end(listing: Listing) -> None:
     listing.fill(4)
     cursor = listing(limit=3).cursor
     assert cursor is not None
     assert listing(limit=3, cursor=cursor, since=A_MOMENT + 3 * SECOND) == Page(())
 
 
-def test_a_cursor_that_was_not_made_here_is_refused(stores: Stores) -> None:
+def test_cursor_that_was_not_made_here_is_refused(stores: Stores) -> None:
     for cursor in (
         "",
         "page 2",
@@ -228,10 +228,10 @@ def test_reserved_words_are_ordinary_values_and_names(stores: Stores, word: str)
 # --- what is looked for among many
 
 
-def test_access_is_found_behind_more_than_a_page_of_requests(bench: Bench) -> None:
-    stores = bench.stores
+def test_access_is_found_behind_more_than_a_page_of_requests(harness: StoreHarness) -> None:
+    stores = harness.stores
     granting = stores.requests.create(an_approved_request(now=A_MOMENT, duration=8 * HOUR), a_draft())
-    _fill_beyond_a_page(bench, _ask, profile=STAGING)
+    _fill_beyond_a_page(harness, _ask, profile=STAGING)
     now = A_MOMENT + 7 * HOUR
     assert stores.requests.find_granting(REQUESTER, PROD, now) == granting
     assert stores.requests.find_granting(REQUESTER, STAGING, now) is None
@@ -259,17 +259,17 @@ def test_access_is_found_however_long_the_request_had_waited(stores: Stores) -> 
     assert stores.requests.find_granting(REQUESTER, PROD, decided_at + 8 * HOUR - TICK) == approved
 
 
-def test_a_request_that_gives_nothing_is_not_found(stores: Stores) -> None:
+def test_request_that_gives_nothing_is_not_found(stores: Stores) -> None:
     request = _ask(stores)
     assert stores.requests.find_granting(REQUESTER, PROD, A_MOMENT) is None
     stores.requests.update(request.deny(APPROVER, A_MOMENT, "Not on a Friday"), a_draft())
     assert stores.requests.find_granting(REQUESTER, PROD, A_MOMENT) is None
 
 
-def test_active_event_is_found_behind_more_than_a_page_of_others(bench: Bench) -> None:
-    stores = bench.stores
+def test_active_event_is_found_behind_more_than_a_page_of_others(harness: StoreHarness) -> None:
+    stores = harness.stores
     live = _invoke(stores, duration=4 * HOUR)
-    _fill_beyond_a_page(bench, _invoke, profile=STAGING)
+    _fill_beyond_a_page(harness, _invoke, profile=STAGING)
     find = stores.break_glass.find_active_by_invoker_and_profile
     assert find(INVOKER, PROD, A_MOMENT + 4 * HOUR - TICK) == live
     assert find(INVOKER, PROD, A_MOMENT + 4 * HOUR) is None
@@ -278,9 +278,9 @@ def test_active_event_is_found_behind_more_than_a_page_of_others(bench: Bench) -
     assert find(INVOKER, PROD, A_MOMENT + HOUR) is None
 
 
-def test_events_are_counted_beyond_a_page_and_from_the_moment_on(bench: Bench) -> None:
-    stores = bench.stores
-    _fill_beyond_a_page(bench, _invoke)
+def test_events_are_counted_beyond_a_page_and_from_the_moment_on(harness: StoreHarness) -> None:
+    stores = harness.stores
+    _fill_beyond_a_page(harness, _invoke)
     _invoke(stores, A_MOMENT, invoker=APPROVER)
     _invoke(stores, A_MOMENT, profile=STAGING)
     count, by_profile = stores.break_glass.count_by_invoker_since, stores.break_glass.count_by_profile_since
@@ -291,12 +291,12 @@ def test_events_are_counted_beyond_a_page_and_from_the_moment_on(bench: Bench) -
     assert by_profile(PROD, A_MOMENT + DAY) == 0
 
 
-def test_last_event_is_the_newest_of_the_person_and_profile(bench: Bench) -> None:
-    stores = bench.stores
+def test_last_event_is_the_newest_of_the_person_and_profile(harness: StoreHarness) -> None:
+    stores = harness.stores
     assert stores.break_glass.get_last_by_invoker_and_profile(INVOKER, PROD) is None
     _invoke(stores, A_MOMENT - 100 * DAY)
     last = _invoke(stores, A_MOMENT - 99 * DAY)
-    _fill_beyond_a_page(bench, _invoke, profile=STAGING)
+    _fill_beyond_a_page(harness, _invoke, profile=STAGING)
     _invoke(stores, A_MOMENT, invoker=APPROVER)
     assert stores.break_glass.get_last_by_invoker_and_profile(INVOKER, PROD) == last
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.stores.base import Stores
-    from tests.core.stores.harness import Bench, DynamoBench
+    from tests.core.stores.harness import DynamoHarness, StoreHarness
 
 CARD = MessageRef(channel="C0ACCESS1", ts="1768449225.120000")
 REPLY = MessageRef(channel="C0ACCESS1", ts="1768449226.000100")
@@ -39,8 +39,8 @@ def test_chain_without_messages_has_no_message_refs(stores: Stores) -> None:
     assert stores.messages.get_messages("REQUEST#nobody") == {}
 
 
-def test_each_name_keeps_the_last_message_saved(bench: Bench) -> None:
-    stores, other = bench.stores, bench.open()
+def test_each_name_keeps_the_last_message_saved(harness: StoreHarness) -> None:
+    stores, other = harness.stores, harness.open()
     request, another = (stores.requests.create(a_request(), a_draft()) for _ in range(2))
     stores.messages.save_message(request.chain, "card", CARD)
     other.messages.save_message(request.chain, "thread:2", REPLY)
@@ -51,17 +51,17 @@ def test_each_name_keeps_the_last_message_saved(bench: Bench) -> None:
     assert stores.messages.get_messages(another.chain) == {"card": REPLY}
 
 
-def test_messages_saved_at_once_are_all_kept(bench: Bench) -> None:
-    request = bench.stores.requests.create(a_request(), a_draft())
-    instances = [bench.stores, bench.open()]
+def test_messages_saved_at_once_are_all_kept(harness: StoreHarness) -> None:
+    request = harness.stores.requests.create(a_request(), a_draft())
+    instances = [harness.stores, harness.open()]
     names = [f"thread:{number}" for number in range(16)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: instances[len(name) % 2].messages.save_message(request.chain, name, CARD), names))
-    assert bench.open().messages.get_messages(request.chain) == dict.fromkeys(names, CARD)
+    assert harness.open().messages.get_messages(request.chain) == dict.fromkeys(names, CARD)
 
 
-def test_messages_change_nothing_of_the_trail(bench: Bench) -> None:
-    stores = bench.stores
+def test_messages_change_nothing_of_the_trail(harness: StoreHarness) -> None:
+    stores = harness.stores
     request = stores.requests.create(a_request(), a_draft())
     stores.requests.update(request.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED))
     chain, exported = stores.audit.get_chain(request.chain), list(stores.audit.export(until=SOON))
@@ -76,11 +76,11 @@ def test_messages_change_nothing_of_the_trail(bench: Bench) -> None:
     assert list(stores.outbox.iterate_due(SOON)) == due
 
 
-def test_messages_hide_no_entry_that_was_removed(bench: Bench) -> None:
-    request = bench.stores.requests.create(a_request(), a_draft())
-    bench.stores.messages.save_message(request.chain, "card", CARD)
-    bench.remove_entry(bench.stores.audit.get_chain(request.chain)[0])
-    assert {each.kind for each in verify_trail(bench.stores, KEYRING, SOON)} == {FindingKind.REMOVED}
+def test_messages_hide_no_entry_that_was_removed(harness: StoreHarness) -> None:
+    request = harness.stores.requests.create(a_request(), a_draft())
+    harness.stores.messages.save_message(request.chain, "card", CARD)
+    harness.remove_entry(harness.stores.audit.get_chain(request.chain)[0])
+    assert {each.kind for each in verify_trail(harness.stores, KEYRING, SOON)} == {FindingKind.REMOVED}
 
 
 def test_entry_in_delivery_can_save_its_messages(stores: Stores) -> None:
@@ -123,7 +123,7 @@ def test_message_ref_names_a_message(channel: str, ts: str) -> None:
         MessageRef(channel=channel, ts=ts)
 
 
-def test_a_save_is_one_write_and_a_look_is_one_read_of_dynamodb(dynamo: DynamoBench) -> None:
+def test_save_is_one_write_and_a_look_is_one_read_of_dynamodb(dynamo: DynamoHarness) -> None:
     with dynamo.calls() as calls:
         dynamo.stores.messages.save_message("REQUEST#1", "card", CARD)
         dynamo.stores.messages.get_messages("REQUEST#1")
@@ -131,7 +131,7 @@ def test_a_save_is_one_write_and_a_look_is_one_read_of_dynamodb(dynamo: DynamoBe
     assert calls[1][1]["ConsistentRead"] is True
 
 
-def test_unreadable_message_ref_is_named_on_dynamodb(dynamo: DynamoBench) -> None:
+def test_unreadable_message_ref_is_named_on_dynamodb(dynamo: DynamoHarness) -> None:
     request = dynamo.stores.requests.create(a_request(), a_draft())
     for junk in ({"S": "C0ACCESS1"}, {"B": b"\x00"}):
         dynamo.spoil_places(request, {"place:card": junk})

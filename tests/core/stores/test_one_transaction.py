@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from core.break_glass import BreakGlassEvent
     from core.record import Record
     from core.stores.base import Stores
-    from tests.core.stores.harness import Bench
+    from tests.core.stores.harness import StoreHarness
 
 
 def _invoke(stores: Stores, event: BreakGlassEvent) -> BreakGlassEvent:
@@ -43,8 +43,8 @@ def _squatter(record: Record, seq: int) -> AuditEntry:
     return seal(a_draft(), KEYRING, chain=record.chain, seq=seq, previous="", at=A_MOMENT)
 
 
-def test_every_change_has_its_entry_and_every_entry_its_change(bench: Bench) -> None:
-    stores = bench.stores
+def test_every_change_has_its_entry_and_every_entry_its_change(harness: StoreHarness) -> None:
+    stores = harness.stores
     request = stores.requests.create(a_request(required_approvals=2), a_draft())
     voted = stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
     denied = stores.requests.update(voted.deny(INVOKER, A_MOMENT, "Not on a Friday"), a_draft())
@@ -52,92 +52,92 @@ def test_every_change_has_its_entry_and_every_entry_its_change(bench: Bench) -> 
     assert [entry.record_digest for entry in entries] == [each.content_digest() for each in (request, voted, denied)]
     assert [entry.previous for entry in entries] == ["", request.audit_head, voted.audit_head]
     assert all(KEYRING.is_genuine(entry) for entry in entries)
-    assert len(bench.stored_entries()) == denied.audit_length == 3
+    assert len(harness.stored_entries()) == denied.audit_length == 3
 
 
 @pytest.mark.parametrize("place", [1, 2], ids=["the first entry", "the second entry"])
-def test_taken_entry_key_keeps_a_record_from_being_created(bench: Bench, place: int) -> None:
+def test_taken_entry_key_keeps_a_record_from_being_created(harness: StoreHarness, place: int) -> None:
     request = an_approved_request()
-    bench.add_entry(_squatter(request, place))
+    harness.add_entry(_squatter(request, place))
     with pytest.raises(RequestExists):
-        bench.stores.requests.create(request, a_draft(), a_draft(AuditAction.REQUEST_APPROVED))
-    assert bench.stored(request) is None
-    assert bench.stored_entries() == [(request.chain, place)]
+        harness.stores.requests.create(request, a_draft(), a_draft(AuditAction.REQUEST_APPROVED))
+    assert harness.stored(request) is None
+    assert harness.stored_entries() == [(request.chain, place)]
 
 
-def test_taken_entry_key_keeps_an_event_and_its_ledgers_out(bench: Bench) -> None:
+def test_taken_entry_key_keeps_an_event_and_its_ledgers_out(harness: StoreHarness) -> None:
     event = an_event()
-    bench.add_entry(_squatter(event, 1))
+    harness.add_entry(_squatter(event, 1))
     with pytest.raises(EventExists):
-        _invoke(bench.stores, event)
-    assert bench.stored(event) is None
-    assert bench.stored_ledgers() == {}
+        _invoke(harness.stores, event)
+    assert harness.stored(event) is None
+    assert harness.stored_ledgers() == {}
 
 
-def test_taken_entry_key_leaves_the_record_as_it_was(bench: Bench) -> None:
-    stores = bench.stores
+def test_taken_entry_key_leaves_the_record_as_it_was(harness: StoreHarness) -> None:
+    stores = harness.stores
     request = stores.requests.create(a_request(), a_draft())
-    before = bench.stored(request)
-    bench.add_entry(_squatter(request, 2))
+    before = harness.stored(request)
+    harness.add_entry(_squatter(request, 2))
     with pytest.raises(BrokenChain, match="audit verify"):
         stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
     with pytest.raises(BrokenChain, match="audit verify"):
         stores.requests.delete(request, a_draft(AuditAction.RECORD_DELETED))
-    assert bench.stored(request) == before
-    assert len(bench.stored_entries()) == 2
+    assert harness.stored(request) == before
+    assert len(harness.stored_entries()) == 2
 
 
-def test_a_ledger_that_changed_leaves_no_event_and_no_entry(bench: Bench) -> None:
-    stores = bench.stores
+def test_ledger_that_changed_leaves_no_event_and_no_entry(harness: StoreHarness) -> None:
+    stores = harness.stores
     event, other = an_event(), an_event()
     by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
     _invoke(stores, other)
-    ledgers, entries = bench.stored_ledgers(), bench.stored_entries()
+    ledgers, entries = harness.stored_ledgers(), harness.stored_entries()
     with pytest.raises(ConcurrentModification):
         stores.break_glass.create(event, a_draft(), [by_invoker.add(event), by_profile.add(event)])
-    assert bench.stored(event) is None
-    assert (bench.stored_ledgers(), bench.stored_entries()) == (ledgers, entries)
+    assert harness.stored(event) is None
+    assert (harness.stored_ledgers(), harness.stored_entries()) == (ledgers, entries)
 
 
-def test_one_of_two_ledgers_that_changed_is_enough(bench: Bench) -> None:
-    stores = bench.stores
+def test_one_of_two_ledgers_that_changed_is_enough(harness: StoreHarness) -> None:
+    stores = harness.stores
     event = an_event()
     by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
     _invoke(stores, an_event(invoker=APPROVER))
-    ledgers = bench.stored_ledgers()
+    ledgers = harness.stored_ledgers()
     with pytest.raises(ConcurrentModification):
         stores.break_glass.create(event, a_draft(), [by_invoker.add(event), by_profile.add(event)])
-    assert bench.stored_ledgers() == ledgers
+    assert harness.stored_ledgers() == ledgers
     _invoke(stores, an_event(profile=STAGING))
     by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)[1]
     with pytest.raises(ConcurrentModification):
         stores.break_glass.create(event, a_draft(), [by_invoker.add(event), by_profile.add(event)])
-    assert bench.stored(event) is None
+    assert harness.stored(event) is None
 
 
-def test_a_ledger_that_changed_leaves_the_event_open(bench: Bench) -> None:
-    stores = bench.stores
+def test_ledger_that_changed_leaves_the_event_open(harness: StoreHarness) -> None:
+    stores = harness.stores
     event = _invoke(stores, an_event())
     by_invoker, _ = stores.break_glass.get_ledgers(INVOKER, PROD)
     _invoke(stores, an_event(profile=STAGING))
-    before = bench.stored(event)
+    before = harness.stored(event)
     closed = event.close(INVOKER, A_MOMENT, "All is well again")
     with pytest.raises(ConcurrentModification):
         stores.break_glass.update(closed, a_draft(), [by_invoker.end(closed)])
-    assert bench.stored(event) == before
+    assert harness.stored(event) == before
     assert len(stores.audit.get_chain(event.chain)) == 1
 
 
-def test_a_refused_change_of_an_event_leaves_its_ledger(bench: Bench) -> None:
-    stores = bench.stores
+def test_refused_change_of_an_event_leaves_its_ledger(harness: StoreHarness) -> None:
+    stores = harness.stores
     event = _invoke(stores, an_event())
     stores.break_glass.update(event.expire(A_MOMENT + HOUR), a_draft())
-    ledgers = bench.stored_ledgers()
+    ledgers = harness.stored_ledgers()
     by_invoker, _ = stores.break_glass.get_ledgers(INVOKER, PROD)
     closed = event.close(INVOKER, A_MOMENT, "All is well again")
     with pytest.raises(Exception, match="expired"):
         stores.break_glass.update(closed, a_draft(), [by_invoker.end(closed)])
-    assert bench.stored_ledgers() == ledgers
+    assert harness.stored_ledgers() == ledgers
 
 
 def test_close_moves_the_event_its_entry_and_its_ledger_together(stores: Stores) -> None:
@@ -208,7 +208,7 @@ def test_invoker_and_profile_of_the_same_name_have_two_ledgers(stores: Stores) -
     assert by_profile.usages == ()
 
 
-def test_a_request_is_stored_without_any_ledger(bench: Bench) -> None:
-    request = bench.stores.requests.create(a_request(), a_draft())
-    assert bench.stores.requests.get(RequestId(request.id)) == request
-    assert bench.stored_ledgers() == {}
+def test_request_is_stored_without_any_ledger(harness: StoreHarness) -> None:
+    request = harness.stores.requests.create(a_request(), a_draft())
+    assert harness.stores.requests.get(RequestId(request.id)) == request
+    assert harness.stored_ledgers() == {}

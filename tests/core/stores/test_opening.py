@@ -85,7 +85,7 @@ def test_url_that_is_not_understood_names_its_fault(url: str, problem: str) -> N
 # --- a file
 
 
-def test_a_sqlite_url_makes_a_file_that_only_its_owner_may_read(tmp_path: Path) -> None:
+def test_sqlite_url_makes_a_file_that_only_its_owner_may_read(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     before = os.umask(0)
     try:
@@ -115,7 +115,7 @@ def test_stored_records_are_there_when_the_file_is_opened_again(tmp_path: Path, 
     again.close()
 
 
-def test_a_store_that_was_closed_says_so(tmp_path: Path) -> None:
+def test_store_that_was_closed_says_so(tmp_path: Path) -> None:
     stores = open_stores(f"sqlite:///{tmp_path / 'x.db'}")
     stores.close()
     with pytest.raises(StoreUnavailable, match="closed"):
@@ -124,7 +124,7 @@ def test_a_store_that_was_closed_says_so(tmp_path: Path) -> None:
         stores.requests.create(a_request(), a_draft())
 
 
-def test_a_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path: Path) -> None:
+def test_file_that_is_no_database_is_named_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("These are notes, and no database at all. " * 100)
     before = path.read_bytes()
@@ -175,7 +175,7 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_or_a_file_that_may_not_be_written_is_named(tmp_path: Path) -> None:
+def test_folder_or_a_file_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreMisconfigured, match="Permission denied"):
         open_stores(f"sqlite:///{tmp_path / 'x.db'}")
@@ -196,7 +196,7 @@ def engine_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.usefixtures("aws_environment")
-def test_a_dynamodb_url_opens_the_tables_of_its_prefix(engine_url: str, table_prefix: str, clock: FrozenClock) -> None:
+def test_dynamodb_url_opens_the_tables_of_its_prefix(engine_url: str, table_prefix: str, clock: FrozenClock) -> None:
     with dynamodb_client(engine_url) as client:
         make_tables(client, table_prefix)
     stores = open_stores(f"dynamodb://eu-west-1/{table_prefix}?endpoint_url={engine_url}", clock=clock)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.request import Request
     from core.stores.base import Stores
     from core.stores.outbox import Delivery
-    from tests.core.stores.harness import Bench
+    from tests.core.stores.harness import StoreHarness
 
 SECOND = timedelta(seconds=1)
 SOON = A_MOMENT + HOUR
@@ -71,8 +71,8 @@ def test_refused_break_glass_is_due_and_other_refusals_are_not(stores: Stores) -
     assert _due(stores) == []
 
 
-def test_leased_delivery_belongs_to_its_holder(bench: Bench) -> None:
-    stores, other = bench.stores, bench.open()
+def test_leased_delivery_belongs_to_its_holder(harness: StoreHarness) -> None:
+    stores, other = harness.stores, harness.open()
     _submit(stores)
     (due,) = _due(stores)
     _lease(stores, due)
@@ -80,7 +80,7 @@ def test_leased_delivery_belongs_to_its_holder(bench: Bench) -> None:
     assert other.outbox.lease(due, "b", SOON, SOON + LEASE) is None
 
 
-def test_a_holder_may_lease_again(stores: Stores) -> None:
+def test_holder_may_lease_again(stores: Stores) -> None:
     _submit(stores)
     (due,) = _due(stores)
     _lease(stores, due)
@@ -90,7 +90,7 @@ def test_a_holder_may_lease_again(stores: Stores) -> None:
     assert stores.outbox.lease(due, "b", SOON + LEASE, SOON + 2 * LEASE) is None
 
 
-def test_a_lease_runs_out_to_the_microsecond(stores: Stores) -> None:
+def test_lease_runs_out_to_the_microsecond(stores: Stores) -> None:
     _submit(stores)
     (due,) = _due(stores)
     _lease(stores, due)
@@ -155,13 +155,13 @@ def test_parked_entry_delays_nobody_and_is_shown(stores: Stores) -> None:
     _lease(stores, second)
 
 
-def test_retried_entry_is_due_at_once_for_the_missing_sinks(bench: Bench) -> None:
-    stores = bench.stores
+def test_retried_entry_is_due_at_once_for_the_missing_sinks(harness: StoreHarness) -> None:
+    stores = harness.stores
     _submit(stores)
     (due,) = _due(stores)
     given_up = {"attempts": 101, "delivered_to": ("slack",), "problem": "webhook: gone"}
     stores.outbox.park(_lease(stores, due).model_copy(update=given_up))
-    (parked,) = bench.open().outbox.iterate_parked()
+    (parked,) = harness.open().outbox.iterate_parked()
     later = SOON + HOUR
     assert stores.outbox.unpark(parked, later)
     assert list(stores.outbox.iterate_parked()) == _due(stores) == []
@@ -219,15 +219,15 @@ def test_finished_entry_is_gone_from_the_outbox_and_in_the_trail(stores: Stores)
     assert [entry.chain for entry in stores.audit.export(until=SOON)] == [request.chain]
 
 
-def test_progress_survives_a_postponement(bench: Bench) -> None:
-    stores = bench.stores
+def test_progress_survives_a_postponement(harness: StoreHarness) -> None:
+    stores = harness.stores
     _submit(stores)
     (due,) = _due(stores)
     assert (due.attempts, due.delivered_to, due.problem) == (0, (), None)
     progress = {"attempts": 3, "delivered_to": ("slack", "sns"), "problem": "webhook: 503", "due_at": SOON + SECOND}
     stores.outbox.postpone(_lease(stores, due).model_copy(update=progress))
     assert _due(stores) == []
-    (again,) = bench.open().outbox.iterate_due(SOON + SECOND)
+    (again,) = harness.open().outbox.iterate_due(SOON + SECOND)
     assert (again.attempts, again.delivered_to, again.problem) == (3, ("slack", "sns"), "webhook: 503")
     assert (again.lease, again.leased_until, again.due_at) == (None, None, SOON + SECOND)
     leased = stores.outbox.lease(again, "b", SOON + SECOND, SOON + LEASE)
@@ -267,22 +267,24 @@ def test_only_the_holder_records_the_outcome(stores: Stores, outcome: str) -> No
     assert list(stores.outbox.iterate_due(end + LEASE)) == []
 
 
-def test_unreadable_entry_keeps_no_other_one_from_delivery(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    requests = [_submit(bench.stores, number) for number in range(3)]
-    bench.spoil_entry(bench.stores.audit.get_chain(requests[1].chain)[0])
-    assert [each.entry.chain for each in _due(bench.stores)] == [requests[0].chain, requests[2].chain]
+def test_unreadable_entry_keeps_no_other_one_from_delivery(
+    harness: StoreHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests = [_submit(harness.stores, number) for number in range(3)]
+    harness.spoil_entry(harness.stores.audit.get_chain(requests[1].chain)[0])
+    assert [each.entry.chain for each in _due(harness.stores)] == [requests[0].chain, requests[2].chain]
     assert requests[1].chain in caplog.text
 
 
-def test_deliveries_beyond_one_read_are_made_in_one_round(bench: Bench) -> None:
-    bench.exempt("moto", "it copies every table for each transaction, so that 500 of them take minutes")
-    bench.exempt("dynamodb_local", "a page of DynamoDB is 1 MB; the suite of lists walks over its pages")
-    chains = [_submit(bench.stores, number).chain for number in range(510)]
+def test_deliveries_beyond_one_read_are_made_in_one_round(harness: StoreHarness) -> None:
+    harness.exempt("moto", "it copies every table for each transaction, so that 500 of them take minutes")
+    harness.exempt("dynamodb_local", "a page of DynamoDB is 1 MB; the suite of lists walks over its pages")
+    chains = [_submit(harness.stores, number).chain for number in range(510)]
     seen = []
-    for delivery in bench.stores.outbox.iterate_due(SOON):
+    for delivery in harness.stores.outbox.iterate_due(SOON):
         seen.append(delivery.entry.chain)
-        leased = _lease(bench.stores, delivery)
-        bench.stores.outbox.finish(leased)
+        leased = _lease(harness.stores, delivery)
+        harness.stores.outbox.finish(leased)
     assert seen == chains
 
 
@@ -300,24 +302,24 @@ class _SharedSink:
             self.told.append(entry)
 
 
-def test_two_instances_deliver_each_entry_once_and_in_order(bench: Bench) -> None:
-    instances = [bench.stores, bench.open()]
-    requests = [_submit(bench.stores, number) for number in range(8)]
+def test_two_instances_deliver_each_entry_once_and_in_order(harness: StoreHarness) -> None:
+    instances = [harness.stores, harness.open()]
+    requests = [_submit(harness.stores, number) for number in range(8)]
     for request in requests:
         voted = request.cancel(REQUESTER, A_MOMENT + SECOND)
-        bench.stores.requests.update(voted, a_draft(AuditAction.REQUEST_CANCELLED, actor=APPROVER))
-    bench.clock.set(SOON)
+        harness.stores.requests.update(voted, a_draft(AuditAction.REQUEST_CANCELLED, actor=APPROVER))
+    harness.clock.set(SOON)
     sink, start = _SharedSink(), threading.Barrier(2)
 
     def run(stores: Stores) -> int:
         start.wait(timeout=30)
-        return sum(deliver_due(stores.outbox, [sink], bench.clock).delivered for _ in range(3))
+        return sum(deliver_due(stores.outbox, [sink], harness.clock).delivered for _ in range(3))
 
     with ThreadPoolExecutor(2) as pool:
         told = sum(pool.map(run, instances))
     # An entry whose turn came while the other instance held the one before it waits for the next round.
-    bench.clock.advance(FIRST_PAUSE)
-    told += deliver_due(bench.stores.outbox, [sink], bench.clock).delivered
+    harness.clock.advance(FIRST_PAUSE)
+    told += deliver_due(harness.stores.outbox, [sink], harness.clock).delivered
     assert told == len(sink.told) == len({entry.id for entry in sink.told}) == 16
     for request in requests:
         assert [entry.seq for entry in sink.told if entry.chain == request.chain] == [1, 2]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.stores.base import Stores
-    from tests.core.stores.harness import Bench
+    from tests.core.stores.harness import StoreHarness
     from tests.harness.clock import FrozenClock
 
 PATIENCE = 30.0
@@ -103,11 +103,13 @@ def test_refusals_become_a_chain_that_verifies(stores: Stores) -> None:
     assert list(verify_trail(stores, KEYRING, A_MOMENT)) == []
 
 
-def test_each_instance_has_a_chain_of_its_own(bench: Bench) -> None:
-    for stores in (bench.stores, bench.open()):
+def test_each_instance_has_a_chain_of_its_own(harness: StoreHarness) -> None:
+    for stores in (harness.stores, harness.open()):
         stores.refusals.note(a_refusal())
         stores.refusals.flush()
-    assert sorted(len(entries) for _, entries in bench.stores.audit.iterate_chains() if isinstance(entries, tuple)) == [
+    assert sorted(
+        len(entries) for _, entries in harness.stores.audit.iterate_chains() if isinstance(entries, tuple)
+    ) == [
         1,
         1,
     ]
@@ -138,7 +140,7 @@ def test_equal_refusals_become_one_that_says_how_many(
     assert other_reason.details == {"unmet": ["something else"]}
 
 
-def test_a_single_refusal_says_nothing_of_times(audit: _TroubledAudit, log: BackgroundRefusalLog) -> None:
+def test_single_refusal_says_nothing_of_times(audit: _TroubledAudit, log: BackgroundRefusalLog) -> None:
     log.note(a_refusal(details={"why": "no"}))
     log.flush()
     (entry,) = audit.written()
@@ -146,7 +148,7 @@ def test_a_single_refusal_says_nothing_of_times(audit: _TroubledAudit, log: Back
     assert entry.details == {"why": "no"}
 
 
-def test_a_flood_is_bounded_and_what_is_beyond_is_counted(audit: _TroubledAudit, log: BackgroundRefusalLog) -> None:
+def test_flood_is_bounded_and_what_is_beyond_is_counted(audit: _TroubledAudit, log: BackgroundRefusalLog) -> None:
     audit.is_open.clear()
     log.note(a_refusal(record="REQUEST#first"))
     assert audit.reached.wait(PATIENCE)
@@ -185,7 +187,7 @@ def test_noting_raises_nothing_though_the_store_fails(audit: _TroubledAudit, log
 
 
 @pytest.mark.parametrize("loses_answers", [False, True], ids=["nothing was written", "only the answer was lost"])
-def test_a_store_that_failed_is_offered_the_same_entries_again(
+def test_store_that_failed_is_offered_the_same_entries_again(
     audit: _TroubledAudit, log: BackgroundRefusalLog, *, loses_answers: bool
 ) -> None:
     audit.loses_answers = loses_answers
@@ -280,9 +282,7 @@ def test_closing_a_log_that_was_never_used_starts_no_thread(
     assert "after the audit trail was closed" in caplog.text
 
 
-def test_a_chain_that_somebody_else_moved_is_never_written_over(
-    audit: _TroubledAudit, log: BackgroundRefusalLog
-) -> None:
+def test_chain_that_somebody_else_moved_is_never_written_over(audit: _TroubledAudit, log: BackgroundRefusalLog) -> None:
     # More than the log can try before it is closed: while somebody flushes, it tries without a pause.
     audit.troubles += [ConcurrentModification("REFUSALS#x")] * 100_000
     log.note(a_refusal())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.break_glass import BreakGlassEvent
     from core.request import Request
     from core.stores.base import Stores
-    from tests.core.stores.harness import Bench
+    from tests.core.stores.harness import StoreHarness
 
 
 @pytest.fixture
@@ -45,47 +45,47 @@ def test_request_is_cancelled_with_the_event_that_replaces_it(stores: Stores, re
     assert stores.audit.get_chain(cancelled.chain)[-1].record_digest == cancelled.content_digest()
 
 
-def test_a_request_that_was_decided_meanwhile_leaves_no_event(bench: Bench, request_: Request) -> None:
-    stores = bench.stores
+def test_request_that_was_decided_meanwhile_leaves_no_event(harness: StoreHarness, request_: Request) -> None:
+    stores = harness.stores
     approved = stores.requests.update(request_.approve(APPROVER, A_MOMENT), a_draft())
-    before = bench.stored_entries()
+    before = harness.stored_entries()
     event = an_event()
     with pytest.raises(InvalidStateTransition) as refusal:
         _declare(stores, event, request_)
     assert (refusal.value.record, refusal.value.decided_by) == (request_.chain, APPROVER)
-    assert bench.stored(event) is None
-    assert bench.stored_ledgers() == {}
-    assert bench.stored_entries() == before
+    assert harness.stored(event) is None
+    assert harness.stored_ledgers() == {}
+    assert harness.stored_entries() == before
     assert stores.requests.get(RequestId(request_.id)) == approved
 
 
-def test_a_request_that_gained_a_vote_meanwhile_leaves_no_event(bench: Bench) -> None:
-    stores = bench.stores
+def test_request_that_gained_a_vote_meanwhile_leaves_no_event(harness: StoreHarness) -> None:
+    stores = harness.stores
     request = stores.requests.create(a_request(requester=INVOKER, required_approvals=2), a_draft())
     stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
     event = an_event()
     with pytest.raises(ConcurrentModification):
         _declare(stores, event, request)
-    assert bench.stored(event) is None
-    assert bench.stored_ledgers() == {}
+    assert harness.stored(event) is None
+    assert harness.stored_ledgers() == {}
 
 
-def test_a_request_that_is_gone_leaves_no_event(bench: Bench, request_: Request) -> None:
-    bench.stores.requests.delete(request_, a_draft(AuditAction.RECORD_DELETED))
+def test_request_that_is_gone_leaves_no_event(harness: StoreHarness, request_: Request) -> None:
+    harness.stores.requests.delete(request_, a_draft(AuditAction.RECORD_DELETED))
     event = an_event()
     with pytest.raises(RequestNotFound):
-        _declare(bench.stores, event, request_)
-    assert bench.stored(event) is None
+        _declare(harness.stores, event, request_)
+    assert harness.stored(event) is None
 
 
-def test_an_event_that_exists_leaves_the_request_as_it_was(stores: Stores, request_: Request) -> None:
+def test_event_that_exists_leaves_the_request_as_it_was(stores: Stores, request_: Request) -> None:
     event = stores.break_glass.create(an_event(), a_draft())
     with pytest.raises(EventExists):
         _declare(stores, event, request_)
     assert stores.requests.get(RequestId(request_.id)) == request_
 
 
-def test_a_ledger_that_changed_leaves_the_request_as_it_was(stores: Stores, request_: Request) -> None:
+def test_ledger_that_changed_leaves_the_request_as_it_was(stores: Stores, request_: Request) -> None:
     event, other = an_event(), an_event()
     ledgers = [ledger.add(event) for ledger in stores.break_glass.get_ledgers(event.invoker, event.profile)]
     stores.break_glass.create(
@@ -97,13 +97,13 @@ def test_a_ledger_that_changed_leaves_the_request_as_it_was(stores: Stores, requ
     assert stores.requests.get(RequestId(request_.id)) == request_
 
 
-def test_a_taken_place_in_the_requests_chain_leaves_no_event(bench: Bench, request_: Request) -> None:
-    bench.add_entry(seal(a_draft(), KEYRING, chain=request_.chain, seq=2, previous="", at=A_MOMENT))
+def test_taken_place_in_the_requests_chain_leaves_no_event(harness: StoreHarness, request_: Request) -> None:
+    harness.add_entry(seal(a_draft(), KEYRING, chain=request_.chain, seq=2, previous="", at=A_MOMENT))
     event = an_event()
     with pytest.raises(BrokenChain, match="audit verify"):
-        _declare(bench.stores, event, request_)
-    assert bench.stored(event) is None
-    assert bench.stores.requests.get(RequestId(request_.id)) == request_
+        _declare(harness.stores, event, request_)
+    assert harness.stored(event) is None
+    assert harness.stores.requests.get(RequestId(request_.id)) == request_
 
 
 # Codes
@@ -119,7 +119,7 @@ def test_codes_are_read_with_both_ledgers_and_begin_empty(stores: Stores) -> Non
     assert codes == CodeLedger.of(INVOKER)
 
 
-def test_a_wrong_code_is_written_alone_under_its_own_version(stores: Stores) -> None:
+def test_wrong_code_is_written_alone_under_its_own_version(stores: Stores) -> None:
     empty = _codes(stores)
     stores.break_glass.put_codes(empty.count_wrong(A_MOMENT))
     once = _codes(stores)
@@ -138,14 +138,14 @@ def test_code_ledger_version_moves_on_a_clock_standing_still(stores: Stores) -> 
     assert _codes(stores).updated_at == A_MOMENT + TICK
 
 
-def test_a_code_is_used_with_its_event_or_not_at_all(bench: Bench) -> None:
-    stores = bench.stores
+def test_code_is_used_with_its_event_or_not_at_all(harness: StoreHarness) -> None:
+    stores = harness.stores
     unused = _codes(stores)
     first, second = an_event(mfa_method="totp"), an_event(mfa_method="totp", profile=type(PROD)("staging"))
     stores.break_glass.create(first, a_draft(), [unused.accept(7)])
     with pytest.raises(ConcurrentModification):
         stores.break_glass.create(second, a_draft(), [unused.accept(7)])
-    assert bench.stored(second) is None
+    assert harness.stored(second) is None
     assert _codes(stores).last_step == 7
 
 

@@ -11,14 +11,14 @@ from core.actor import UserId
 from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, EventId
 from tests.builders import HOUR, INVOKER, a_draft, a_reviewed_event, an_event
-from tests.core.stores.harness import SqliteBench
+from tests.core.stores.harness import SqliteHarness
 from tests.harness.clock import A_MOMENT, FrozenClock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from core.stores.base import Stores
-    from tests.core.stores.harness import Bench
+    from tests.core.stores.harness import StoreHarness
 
 MINUTE = timedelta(minutes=1)
 
@@ -38,7 +38,7 @@ def _waiting(stores: Stores) -> list[str]:
     return [event.id for event in stores.break_glass.list_waiting_for_review().items]
 
 
-def test_an_event_waits_from_its_end_until_its_review(stores: Stores) -> None:
+def test_event_waits_from_its_end_until_its_review(stores: Stores) -> None:
     event = _live(stores)
     asked = stores.break_glass.update(event.ask(A_MOMENT), a_draft(AuditAction.BREAK_GLASS_ENDING_SOON))
     assert _waiting(stores) == [], "a live event waits for nothing"
@@ -62,25 +62,25 @@ def test_list_pages_newest_first_over_waiting_events_only(stores: Stores) -> Non
     assert since.items == (ended[4], ended[3])
 
 
-def test_a_malformed_event_is_named_and_hides_no_other(bench: Bench) -> None:
-    stores = bench.stores
+def test_malformed_event_is_named_and_hides_no_other(harness: StoreHarness) -> None:
+    stores = harness.stores
     sound, broken = _closed(stores, 0), _closed(stores, 1)
-    bench.make_unreadable(broken)
+    harness.make_unreadable(broken)
     page = stores.break_glass.list_waiting_for_review()
     assert page.items == (sound,)
     assert page.malformed == (broken.id,)
 
 
-def test_a_deleted_event_waits_no_longer(stores: Stores) -> None:
+def test_deleted_event_waits_no_longer(stores: Stores) -> None:
     event = _closed(stores)
     stores.break_glass.delete(event, a_draft(AuditAction.RECORD_DELETED))
     assert _waiting(stores) == []
 
 
 def test_sqlite_finds_what_waits_by_an_index(tmp_path: Path, clock: FrozenClock) -> None:
-    bench = SqliteBench(tmp_path / "countersign.db", clock)
-    bench.close()
-    with closing(sqlite3.connect(bench.path)) as connection:
+    harness = SqliteHarness(tmp_path / "countersign.db", clock)
+    harness.close()
+    with closing(sqlite3.connect(harness.path)) as connection:
         plan = connection.execute(
             "EXPLAIN QUERY PLAN SELECT id, created_at, body FROM break_glass"
             " WHERE awaits = ? AND created_at >= ? AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC",
@@ -90,7 +90,7 @@ def test_sqlite_finds_what_waits_by_an_index(tmp_path: Path, clock: FrozenClock)
     assert "TEMP B-TREE" not in str(plan)
 
 
-def test_an_event_keeps_when_people_were_asked(stores: Stores) -> None:
+def test_event_keeps_when_people_were_asked(stores: Stores) -> None:
     event = _live(stores)
     asked = stores.break_glass.update(event.ask(A_MOMENT + MINUTE), a_draft(AuditAction.BREAK_GLASS_ENDING_SOON))
     closed = stores.break_glass.update(

@@ -20,7 +20,7 @@ from core.request import RequestId
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores, database
 from tests.builders import APPROVER, REQUESTER, a_draft, a_request
-from tests.core.stores.harness import SqliteBench
+from tests.core.stores.harness import SqliteHarness
 from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ print(len(list(other.requests.iterate())))
 
 
 @pytest.fixture
-def bench(tmp_path: Path, clock: FrozenClock) -> Iterator[SqliteBench]:
-    bench = SqliteBench(tmp_path / "countersign.db", clock)
-    yield bench
-    bench.close()
+def harness(tmp_path: Path, clock: FrozenClock) -> Iterator[SqliteHarness]:
+    harness = SqliteHarness(tmp_path / "countersign.db", clock)
+    yield harness
+    harness.close()
 
 
 def _run(script: str, *arguments: str) -> list[str]:
@@ -96,32 +96,32 @@ def _run(script: str, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def _writing_without_wal(bench: SqliteBench) -> Iterator[sqlite3.Connection]:
+def _writing_without_wal(harness: SqliteHarness) -> Iterator[sqlite3.Connection]:
     """Another connection's open write transaction, on a file that has its tables and is not in WAL mode yet."""
-    bench.close()
-    with closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
+    harness.close()
+    with closing(sqlite3.connect(harness.path, isolation_level=None)) as other:
         assert other.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
         other.execute("BEGIN IMMEDIATE")
         yield other
 
 
-def test_commit_is_on_disk_before_the_call_returns(bench: SqliteBench) -> None:
-    assert bench.ask("PRAGMA journal_mode") == [("wal",)]
-    stores = database.Database(str(bench.path))
+def test_commit_is_on_disk_before_the_call_returns(harness: SqliteHarness) -> None:
+    assert harness.ask("PRAGMA journal_mode") == [("wal",)]
+    stores = database.Database(str(harness.path))
     with stores.read() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     stores.close()
 
 
-def test_opening_twice_in_one_process_keeps_what_others_see(bench: SqliteBench) -> None:
+def test_opening_twice_in_one_process_keeps_what_others_see(harness: SqliteHarness) -> None:
     """POSIX: closing any descriptor of a file drops all of the process's locks on it."""
-    bench.stores.requests.create(a_request(), a_draft())
-    bench.open().requests.create(a_request(), a_draft())
-    assert _run(_OPEN_AND_CLOSE, str(bench.path)) == ["2"]
+    harness.stores.requests.create(a_request(), a_draft())
+    harness.open().requests.create(a_request(), a_draft())
+    assert _run(_OPEN_AND_CLOSE, str(harness.path)) == ["2"]
     # Were the locks gone, the other process would have taken itself for the last one, and removed the log.
-    assert bench.path.with_name("countersign.db-wal").exists()
-    bench.stores.requests.create(a_request(), a_draft())
-    assert _run(_OPEN_AND_CLOSE, str(bench.path)) == ["3"]
+    assert harness.path.with_name("countersign.db-wal").exists()
+    harness.stores.requests.create(a_request(), a_draft())
+    assert _run(_OPEN_AND_CLOSE, str(harness.path)) == ["3"]
 
 
 @pytest.mark.parametrize("_", range(5))
@@ -141,8 +141,8 @@ def test_many_open_a_new_file_at_once(tmp_path: Path, clock: FrozenClock, _: int
         assert {len(stores.requests.list_by_requester(REQUESTER).items) for stores in all_stores} == {8}
 
 
-def test_the_switch_to_wal_waits_for_another_writer(bench: SqliteBench) -> None:
-    with _writing_without_wal(bench) as other:
+def test_switch_to_wal_waits_for_another_writer(harness: SqliteHarness) -> None:
+    with _writing_without_wal(harness) as other:
         pauses: list[float] = []
 
         def end_third_pause(seconds: float) -> None:
@@ -150,12 +150,14 @@ def test_the_switch_to_wal_waits_for_another_writer(bench: SqliteBench) -> None:
             if len(pauses) == 3:
                 other.execute("ROLLBACK")
 
-        database.Database(str(bench.path), sleep=end_third_pause).close()
+        database.Database(str(harness.path), sleep=end_third_pause).close()
     assert len(pauses) == 3
-    assert bench.ask("PRAGMA journal_mode") == [("wal",)]
+    assert harness.ask("PRAGMA journal_mode") == [("wal",)]
 
 
-def test_writer_that_blocks_the_switch_to_wal_is_an_outage(bench: SqliteBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writer_that_blocks_the_switch_to_wal_is_an_outage(
+    harness: SqliteHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
     pauses: list[float] = []
 
@@ -163,31 +165,31 @@ def test_writer_that_blocks_the_switch_to_wal_is_an_outage(bench: SqliteBench, m
         pauses.append(seconds)
         time.sleep(seconds)
 
-    with _writing_without_wal(bench), pytest.raises(StoreUnavailable, match="locked"):
-        database.Database(str(bench.path), sleep=sleep)
+    with _writing_without_wal(harness), pytest.raises(StoreUnavailable, match="locked"):
+        database.Database(str(harness.path), sleep=sleep)
     # All tries lie before one deadline, and no two of them follow each other at once.
     assert sum(pauses) < 0.2
     assert min(pauses, default=1) > 0.001
 
 
-def test_a_file_that_is_refused_is_closed_again(bench: SqliteBench) -> None:
-    bench.close()
-    bench.ask("PRAGMA user_version=2")
+def test_file_that_is_refused_is_closed_again(harness: SqliteHarness) -> None:
+    harness.close()
+    harness.ask("PRAGMA user_version=2")
     with pytest.raises(StoreMisconfigured) as caught:
-        database.Database(str(bench.path))
+        database.Database(str(harness.path))
     # SQLite removes the log with the last connection, and the traceback still holds all that the opening left behind.
     assert caught.tb is not None
-    assert [each.name for each in bench.path.parent.iterdir()] == [bench.path.name]
+    assert [each.name for each in harness.path.parent.iterdir()] == [harness.path.name]
 
 
-def test_a_forked_process_is_told_to_open_the_store_again(bench: SqliteBench) -> None:
-    request = bench.stores.requests.create(a_request(), a_draft())
-    child, parent = _run(_FORK, str(bench.path), request.id)
+def test_forked_process_is_told_to_open_the_store_again(harness: SqliteHarness) -> None:
+    request = harness.stores.requests.create(a_request(), a_draft())
+    child, parent = _run(_FORK, str(harness.path), request.id)
     assert child.startswith("child The store did not answer: the store was opened before this process was forked")
     assert parent == "parent reads"
 
 
-def test_a_commit_that_failed_leaves_no_trace_and_blocks_nobody(tmp_path: Path) -> None:
+def test_commit_that_failed_leaves_no_trace_and_blocks_nobody(tmp_path: Path) -> None:
     failure, after, together = _run(_FULL_DISK, str(tmp_path / "full.db"))
     assert failure.startswith("StoreUnavailable")
     assert after == "1 True"
@@ -195,12 +197,12 @@ def test_a_commit_that_failed_leaves_no_trace_and_blocks_nobody(tmp_path: Path) 
 
 
 def test_lock_of_another_process_is_an_outage_and_not_a_conflict(
-    bench: SqliteBench, monkeypatch: pytest.MonkeyPatch
+    harness: SqliteHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
-    stores = bench.open()
+    stores = harness.open()
     request = stores.requests.create(a_request(), a_draft())
-    with closing(sqlite3.connect(bench.path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(harness.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="locked") as caught:
             stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
@@ -210,16 +212,16 @@ def test_lock_of_another_process_is_an_outage_and_not_a_conflict(
     stores.requests.update(request.approve(APPROVER, A_MOMENT), a_draft())
 
 
-def test_writer_whose_turn_does_not_come_is_an_outage(bench: SqliteBench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writer_whose_turn_does_not_come_is_an_outage(harness: SqliteHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
-    store = database.Database(str(bench.path))
+    store = database.Database(str(harness.path))
     with store.write(), ThreadPoolExecutor(1) as pool, pytest.raises(StoreUnavailable, match="busy"):
         pool.submit(lambda: store.write().__enter__()).result(timeout=30)
     store.close()
 
 
-def test_transaction_that_raises_is_undone_on_its_connection(bench: SqliteBench) -> None:
-    store = database.Database(str(bench.path))
+def test_transaction_that_raises_is_undone_on_its_connection(harness: SqliteHarness) -> None:
+    store = database.Database(str(harness.path))
 
     def fail_half_way() -> None:
         with store.write() as connection:
@@ -228,15 +230,15 @@ def test_transaction_that_raises_is_undone_on_its_connection(bench: SqliteBench)
 
     with pytest.raises(KeyError):
         fail_half_way()
-    assert bench.ask("SELECT count(*) FROM refusal_heads") == [(0,)]
+    assert harness.ask("SELECT count(*) FROM refusal_heads") == [(0,)]
     with store.write() as connection:
         connection.execute("INSERT INTO refusal_heads VALUES ('x', 1, 'y')")
-    assert bench.ask("SELECT count(*) FROM refusal_heads") == [(1,)]
+    assert harness.ask("SELECT count(*) FROM refusal_heads") == [(1,)]
     store.close()
 
 
-def test_connection_in_use_at_the_close_is_closed_on_return(bench: SqliteBench) -> None:
-    store = database.Database(str(bench.path))
+def test_connection_in_use_at_the_close_is_closed_on_return(harness: SqliteHarness) -> None:
+    store = database.Database(str(harness.path))
     with store.read() as connection:
         store.close()
         assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -245,25 +247,25 @@ def test_connection_in_use_at_the_close_is_closed_on_return(bench: SqliteBench) 
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "17", '"text"', "", "\x00"])
-def test_a_body_that_is_no_object_is_malformed(bench: SqliteBench, body: str) -> None:
-    request = bench.stores.requests.create(a_request(), a_draft())
-    bench.ask("UPDATE requests SET body = ?", body)
-    bench.ask("UPDATE audit SET body = ?", body)
+def test_body_that_is_no_object_is_malformed(harness: SqliteHarness, body: str) -> None:
+    request = harness.stores.requests.create(a_request(), a_draft())
+    harness.ask("UPDATE requests SET body = ?", body)
+    harness.ask("UPDATE audit SET body = ?", body)
     with pytest.raises(MalformedRecord, match=request.id):
-        bench.stores.requests.get(RequestId(request.id))
+        harness.stores.requests.get(RequestId(request.id))
     with pytest.raises(MalformedRecord, match=request.id):
-        bench.stores.audit.get_chain(request.chain)
+        harness.stores.audit.get_chain(request.chain)
 
 
 def test_unreadable_progress_keeps_no_other_entry_from_delivery(
-    bench: SqliteBench, caplog: pytest.LogCaptureFixture
+    harness: SqliteHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bad, good = (bench.stores.requests.create(a_request(), a_draft()) for _ in range(2))
-    bench.ask("UPDATE audit SET delivered_to = '{' WHERE chain = ?", bad.chain)
-    assert [each.entry.chain for each in bench.stores.outbox.iterate_due(A_MOMENT)] == [good.chain]
+    bad, good = (harness.stores.requests.create(a_request(), a_draft()) for _ in range(2))
+    harness.ask("UPDATE audit SET delivered_to = '{' WHERE chain = ?", bad.chain)
+    assert [each.entry.chain for each in harness.stores.outbox.iterate_due(A_MOMENT)] == [good.chain]
     assert bad.chain in caplog.text
 
 
-def test_more_records_than_one_read_are_all_iterated(bench: SqliteBench) -> None:
-    made = {bench.stores.requests.create(a_request(), a_draft()).id for _ in range(510)}
-    assert {each.id for each in bench.stores.requests.iterate()} == made
+def test_more_records_than_one_read_are_all_iterated(harness: SqliteHarness) -> None:
+    made = {harness.stores.requests.create(a_request(), a_draft()).id for _ in range(510)}
+    assert {each.id for each in harness.stores.requests.iterate()} == made

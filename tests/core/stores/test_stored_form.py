@@ -27,7 +27,7 @@ from tests.harness.clock import A_MOMENT
 if TYPE_CHECKING:
     from core.record import Record
     from core.stores.base import Stores
-    from tests.core.stores.harness import Bench, DynamoBench
+    from tests.core.stores.harness import DynamoHarness, StoreHarness
 
 FIXED_WIDTH = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 OPTIONAL = {
@@ -44,21 +44,21 @@ OPTIONAL = {
 }
 
 
-def test_optional_attributes_that_are_empty_are_left_out(bench: Bench) -> None:
-    request = bench.stores.requests.create(a_request(), a_draft())
-    event = bench.stores.break_glass.create(an_event(), a_draft())
+def test_optional_attributes_that_are_empty_are_left_out(harness: StoreHarness) -> None:
+    request = harness.stores.requests.create(a_request(), a_draft())
+    event = harness.stores.break_glass.create(an_event(), a_draft())
     for record in (request, event):
-        stored = bench.stored(record)
+        stored = harness.stored(record)
         assert stored is not None
         assert not OPTIONAL & stored.keys()
         assert not [name for name, value in stored.items() if value in ("", None, [], {})]
 
 
-def test_durations_are_int_nanoseconds_and_times_have_one_width(bench: Bench) -> None:
-    request = bench.stores.requests.create(an_approved_request(duration=HOUR), a_draft())
-    event = bench.stores.break_glass.create(a_reviewed_event(a_closed_event()), a_draft())
+def test_durations_are_int_nanoseconds_and_times_have_one_width(harness: StoreHarness) -> None:
+    request = harness.stores.requests.create(an_approved_request(duration=HOUR), a_draft())
+    event = harness.stores.break_glass.create(a_reviewed_event(a_closed_event()), a_draft())
     for record in (request, event):
-        stored = bench.stored(record)
+        stored = harness.stored(record)
         assert stored is not None
         assert stored["duration"] == 3_600_000_000_000
         assert type(stored["duration"]) is int
@@ -67,9 +67,9 @@ def test_durations_are_int_nanoseconds_and_times_have_one_width(bench: Bench) ->
         assert [name for name, value in times.items() if not FIXED_WIDTH.fullmatch(value)] == []
 
 
-def test_moment_without_microseconds_is_written_with_them(bench: Bench) -> None:
-    request = bench.stores.requests.create(a_request(now=datetime(2026, 3, 1, tzinfo=UTC)), a_draft())
-    stored = bench.stored(request)
+def test_moment_without_microseconds_is_written_with_them(harness: StoreHarness) -> None:
+    request = harness.stores.requests.create(a_request(now=datetime(2026, 3, 1, tzinfo=UTC)), a_draft())
+    stored = harness.stored(request)
     assert stored is not None
     assert stored["created_at"] == "2026-03-01T00:00:00.000000Z"
 
@@ -85,7 +85,7 @@ def test_entry_names_what_the_record_became_and_its_retention(stores: Stores) ->
     assert stores.audit.get_chain(event.chain)[0].kept_until is None
 
 
-def _ttl(dynamo: DynamoBench, record: Record) -> datetime | None:
+def _ttl(dynamo: DynamoHarness, record: Record) -> datetime | None:
     stored = dynamo.stored(record)
     assert stored is not None
     if "ttl" not in stored:
@@ -94,7 +94,7 @@ def _ttl(dynamo: DynamoBench, record: Record) -> datetime | None:
     return datetime.fromtimestamp(stored["ttl"], UTC)
 
 
-def test_ttl_is_the_end_of_the_records_life_and_the_retention(dynamo: DynamoBench) -> None:
+def test_ttl_is_the_end_of_the_records_life_and_the_retention(dynamo: DynamoHarness) -> None:
     stores = dynamo.stores
     request = stores.requests.create(a_request(), a_draft())
     assert _ttl(dynamo, request) == (request.expires_at + DEFAULT_RETENTION).replace(microsecond=0)
@@ -102,7 +102,7 @@ def test_ttl_is_the_end_of_the_records_life_and_the_retention(dynamo: DynamoBenc
     assert _ttl(dynamo, approved) == (A_MOMENT + 2 * HOUR + DEFAULT_RETENTION).replace(microsecond=0)
 
 
-def test_event_that_waits_for_its_review_is_never_deleted(dynamo: DynamoBench) -> None:
+def test_event_that_waits_for_its_review_is_never_deleted(dynamo: DynamoHarness) -> None:
     stores = dynamo.stores
     event = stores.break_glass.create(an_event(), a_draft())
     assert _ttl(dynamo, event) is None
@@ -112,7 +112,7 @@ def test_event_that_waits_for_its_review_is_never_deleted(dynamo: DynamoBench) -
     assert _ttl(dynamo, reviewed) == (A_MOMENT + HOUR + DEFAULT_RETENTION).replace(microsecond=0)
 
 
-def test_ledgers_outlive_every_limit_and_entries_have_no_ttl(dynamo: DynamoBench) -> None:
+def test_ledgers_outlive_every_limit_and_entries_have_no_ttl(dynamo: DynamoHarness) -> None:
     event = an_event()
     by_invoker, by_profile = dynamo.stores.break_glass.get_ledgers(event.invoker, event.profile)
     dynamo.stores.break_glass.create(event, a_draft(), [by_invoker.add(event), by_profile.add(event)])
@@ -125,7 +125,7 @@ def test_ledgers_outlive_every_limit_and_entries_have_no_ttl(dynamo: DynamoBench
     assert ["ttl" in item for item in items] == [False]
 
 
-def test_an_entry_is_stored_as_it_is_exported(stores: Stores) -> None:
+def test_entry_is_stored_as_it_is_exported(stores: Stores) -> None:
     details = {"rule": "prod", "votes": 2, "is_final": True, "met": ["a", "b"], "nested": {"deep": [1, {"x": "y"}]}}
     draft = a_draft(AuditAction.REQUEST_SUBMITTED, details=details)  # type: ignore[arg-type]
     request = stores.requests.create(a_request(), draft)

@@ -220,7 +220,7 @@ def test_encryption_recovery_and_protection_are_switched_on(moto: Client, table_
     assert check_tables(Connection(moto), table_prefix).is_fine
 
 
-def test_a_check_changes_nothing(client: Client, table_prefix: str) -> None:
+def test_check_changes_nothing(client: Client, table_prefix: str) -> None:
     for table in TABLES:
         _make(client, table.name(table_prefix), table, indexes=())
     before = _everything(client, table_prefix)
@@ -264,7 +264,7 @@ def test_table_with_another_key_is_named_and_left_as_it_is(client: Client, table
         ),
     ],
 )
-def test_an_index_that_differs_is_named_and_left_to_a_person(
+def test_index_that_differs_is_named_and_left_to_a_person(
     client: Client, table_prefix: str, change: dict[str, Any], problem: str
 ) -> None:
     name = REQUESTS.name(table_prefix)
@@ -291,7 +291,7 @@ def test_ttl_on_another_attribute_is_named_and_left_to_a_person(client: Client, 
     assert ttl["AttributeName"] == "expires_at"
 
 
-def test_a_named_kms_key_replaces_another_one(moto: Client, table_prefix: str) -> None:
+def test_named_kms_key_replaces_another_one(moto: Client, table_prefix: str) -> None:
     create_tables(Connection(moto), table_prefix)
     key = "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-0000-0000-0000-000000000000"
 
@@ -315,7 +315,7 @@ def test_alias_is_reported_as_unknown_rather_than_compared(moto: Client, table_p
     )
 
 
-def test_a_table_that_aws_is_still_making_is_waited_for(moto: Client, table_prefix: str) -> None:
+def test_table_that_aws_is_still_making_is_waited_for(moto: Client, table_prefix: str) -> None:
     aws = Aws(moto, statuses=("CREATING", "CREATING", "UPDATING"))
 
     assert create_tables(Connection(aws), table_prefix).is_fine
@@ -341,7 +341,7 @@ def test_call_that_aws_is_not_ready_for_is_retried(moto: Client, table_prefix: s
     assert create_tables(Connection(aws), table_prefix).is_fine
 
 
-def test_a_table_that_somebody_else_made_first_is_taken_as_it_is(moto: Client, table_prefix: str) -> None:
+def test_table_that_somebody_else_made_first_is_taken_as_it_is(moto: Client, table_prefix: str) -> None:
     create_tables(Connection(moto), table_prefix)
     # The first reading of each comes from before the other run.
     aws = Aws(moto, describe_table=("ResourceNotFoundException",))
@@ -366,7 +366,7 @@ def test_final_refusal_of_aws_is_reported_in_its_words(moto: Client, table_prefi
     assert report.repaired == ()
 
 
-def test_a_limit_of_aws_that_passes_is_waited_out(moto: Client, table_prefix: str) -> None:
+def test_limit_of_aws_that_passes_is_waited_out(moto: Client, table_prefix: str) -> None:
     name = REQUESTS.name(table_prefix)
     create_tables(Connection(moto), table_prefix)
     moto.update_table(TableName=name, DeletionProtectionEnabled=False)
@@ -378,7 +378,7 @@ def test_a_limit_of_aws_that_passes_is_waited_out(moto: Client, table_prefix: st
     assert report.is_fine
 
 
-def test_a_table_that_cannot_be_made_says_what_to_check(moto: Client, table_prefix: str) -> None:
+def test_table_that_cannot_be_made_says_what_to_check(moto: Client, table_prefix: str) -> None:
     aws = Aws(moto, create_table=("ValidationException",))
 
     with pytest.raises(StoreMisconfigured, match=r"cannot be made: AWS says ValidationException\. Check the prefix"):
@@ -393,7 +393,7 @@ def test_a_table_that_cannot_be_made_says_what_to_check(moto: Client, table_pref
         ("INACCESSIBLE_ENCRYPTION_CREDENTIALS", "DynamoDB may not use its KMS key", "Switch the key on again"),
     ],
 )
-def test_a_table_in_trouble_is_named_and_nothing_else_is_judged(
+def test_table_in_trouble_is_named_and_nothing_else_is_judged(
     moto: Client, table_prefix: str, status: str, problem: str, fix: str
 ) -> None:
     name = REQUESTS.name(table_prefix)
@@ -407,7 +407,7 @@ def test_a_table_in_trouble_is_named_and_nothing_else_is_judged(
     assert difference.repair is None
 
 
-def test_an_index_under_construction_is_a_difference_for_a_check(moto: Client, table_prefix: str) -> None:
+def test_index_under_construction_is_a_difference_for_a_check(moto: Client, table_prefix: str) -> None:
     create_tables(Connection(moto), table_prefix)
     table = moto.describe_table(TableName=REQUESTS.name(table_prefix))["Table"]
     table["GlobalSecondaryIndexes"][0]["IndexStatus"] = "CREATING"

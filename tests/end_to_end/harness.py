@@ -1,4 +1,4 @@
-"""The stage of end-to-end tests: a local Slack with a few people, the real bot behind a real door, real stores.
+"""The harness of end-to-end tests: a local Slack with a few people, the real bot behind a real transport, real stores.
 
 Invariant: nothing between Slack's wire and the store's file is replaced; only the clock stands still until it is moved.
 """
@@ -123,7 +123,7 @@ class DeliveryOnDemand:
 class Harness:
     """The bot at work. `slack` is what people see and do; `stores` is what is true.
 
-    With the `slack` of another stage it is a second instance, which gets every click from then on.
+    With the `slack` of another harness it is a second instance, which gets every click from then on.
     """
 
     def __init__(

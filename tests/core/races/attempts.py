@@ -1,7 +1,7 @@
-"""One press of a button, as a value that can be sent to another process, and what whoever pressed was told.
+"""One attempt of a person, as a value that can be sent to another process, and what they were answered.
 
-Invariant: a press goes through the services, as in production. Each has its own idea of the time, as the clocks of two
-machines differ. What is told is what was returned or raised, with nothing left out that a check may need.
+Invariant: an attempt goes through the services, as in production. Each has its own idea of the time, as the clocks of
+two machines differ. What is told is what was returned or raised, with nothing left out that a check may need.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class Attempt:
     """Who pressed what, and when by their instance's clock. `on` is a record's id, or the profile that is wanted.
 
     `key` is the idempotency key; of DECLARE_INSTEAD it is the request that is replaced, and of INVOKE_ONCE_CLOSED the
@@ -99,10 +99,10 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The answer to a press: the records that came back, or the name of the error and its facts."""
+class AttemptResult:
+    """The answer to an attempt: the records that came back, or the name of the error and its facts."""
 
-    press: Press
+    attempt: Attempt
     records: tuple[Record, ...] = ()
     error: str = ""
     said: str = ""
@@ -113,140 +113,142 @@ class Told:
     ends_at: datetime | None = None
 
     @classmethod
-    def of_error(cls, press: Press, error: CountersignError) -> Self:
+    def of_error(cls, attempt: Attempt, error: CountersignError) -> Self:
         """What an error tells. An error itself does not travel between processes."""
         name = type(error).__name__
         if isinstance(error, InvalidStateTransition):
             by, at = error.decided_by, error.decided_at
-            return cls(press, (), name, str(error), status=str(error.status), decided_by=by, decided_at=at)
+            return cls(attempt, (), name, str(error), status=str(error.status), decided_by=by, decided_at=at)
         if isinstance(error, LimitReached):
-            return cls(press, (), name, str(error), limit=error.limit, ends_at=error.ends_at)
-        return cls(press, (), name, str(error))
+            return cls(attempt, (), name, str(error), limit=error.limit, ends_at=error.ends_at)
+        return cls(attempt, (), name, str(error))
 
     @property
     def is_yes(self) -> bool:
-        """True when the press did what it says."""
+        """True when the attempt did what it says."""
         return not self.error
 
 
-def carry_out(stores: Stores, press: Press) -> Told:
+def carry_out(stores: Stores, attempt: Attempt) -> AttemptResult:
     """Press it."""
     try:
-        return Told(press, _ACTS[press.act](stores, press))
+        return AttemptResult(attempt, _ACTS[attempt.act](stores, attempt))
     except CountersignError as error:
-        return Told.of_error(press, error)
+        return AttemptResult.of_error(attempt, error)
 
 
 def submit(stores: Stores, profile: str, at: datetime) -> Request:
     """A pending request, to be raced for."""
-    request = _submit(stores, Press(Act.SUBMIT, REQUESTER, at, profile))[0]
+    request = _submit(stores, Attempt(Act.SUBMIT, REQUESTER, at, profile))[0]
     assert isinstance(request, Request)
     return request
 
 
 def invoke(stores: Stores, profile: str, at: datetime) -> BreakGlassEvent:
     """A live event, to be raced for."""
-    event = _invoke(stores, Press(Act.INVOKE, INVOKERS[0], at, profile))[0]
+    event = _invoke(stores, Attempt(Act.INVOKE, INVOKERS[0], at, profile))[0]
     assert isinstance(event, BreakGlassEvent)
     return event
 
 
-def _requests(stores: Stores, press: Press) -> RequestService:
-    return RequestService(stores, POLICY, FrozenClock(press.at))
+def _requests(stores: Stores, attempt: Attempt) -> RequestService:
+    return RequestService(stores, POLICY, FrozenClock(attempt.at))
 
 
-def _events(stores: Stores, press: Press) -> BreakGlassService:
-    return BreakGlassService(stores, POLICY, FrozenClock(press.at), mfa=WrittenCodes())
+def _events(stores: Stores, attempt: Attempt) -> BreakGlassService:
+    return BreakGlassService(stores, POLICY, FrozenClock(attempt.at), mfa=WrittenCodes())
 
 
-def _person(press: Press) -> Actor:
-    groups = frozenset({UserGroupId("S0ONCALL")}) if press.who in INVOKERS else frozenset[UserGroupId]()
-    return Actor(id=press.who, user_groups=groups)
+def _person(attempt: Attempt) -> Actor:
+    groups = frozenset({UserGroupId("S0ONCALL")}) if attempt.who in INVOKERS else frozenset[UserGroupId]()
+    return Actor(id=attempt.who, user_groups=groups)
 
 
-def _submit(stores: Stores, press: Press) -> tuple[Record, ...]:
+def _submit(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
     why = "to see who is first"
-    return (_requests(stores, press).submit(_person(press), press.on, HOUR, why, idempotency_key=press.key),)
+    return (_requests(stores, attempt).submit(_person(attempt), attempt.on, HOUR, why, idempotency_key=attempt.key),)
 
 
-def _approve(stores: Stores, press: Press) -> tuple[Record, ...]:
-    comment = f"approved by {press.who}"
-    return (_requests(stores, press).approve(RequestId(press.on), _person(press), comment),)
+def _approve(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    comment = f"approved by {attempt.who}"
+    return (_requests(stores, attempt).approve(RequestId(attempt.on), _person(attempt), comment),)
 
 
-def _deny(stores: Stores, press: Press) -> tuple[Record, ...]:
-    return (_requests(stores, press).deny(RequestId(press.on), _person(press), f"denied by {press.who}"),)
+def _deny(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    return (_requests(stores, attempt).deny(RequestId(attempt.on), _person(attempt), f"denied by {attempt.who}"),)
 
 
-def _cancel(stores: Stores, press: Press) -> tuple[Record, ...]:
-    return (_requests(stores, press).cancel(RequestId(press.on), _person(press)),)
+def _cancel(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    return (_requests(stores, attempt).cancel(RequestId(attempt.on), _person(attempt)),)
 
 
-def _overwrite(stores: Stores, press: Press) -> tuple[Record, ...]:
-    assert press.read is not None
-    if press.read.status is RequestStatus.PENDING:
-        approved = press.read.approve(press.who, press.at)
+def _overwrite(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    assert attempt.read is not None
+    if attempt.read.status is RequestStatus.PENDING:
+        approved = attempt.read.approve(attempt.who, attempt.at)
     else:
         # It was read approved already, which no service would approve again: only the store stands in the way here.
-        vote = Approval(approver=press.who, at=press.at)
-        approved = press.read.replace(approver=press.who, approver_comment=None, approvals=(vote,))
+        vote = Approval(approver=attempt.who, at=attempt.at)
+        approved = attempt.read.replace(approver=attempt.who, approver_comment=None, approvals=(vote,))
     event = AuditAction.REQUEST_APPROVED
-    draft = EntryDraft(event=event, actor=DeciderId(press.who), outcome=approved.status, subject=approved.requester)
+    draft = EntryDraft(event=event, actor=DeciderId(attempt.who), outcome=approved.status, subject=approved.requester)
     return (stores.requests.update(approved, draft),)
 
 
-def _expire_requests(stores: Stores, press: Press) -> tuple[Record, ...]:
-    return _requests(stores, press).expire_due()
+def _expire_requests(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    return _requests(stores, attempt).expire_due()
 
 
-def _remind(stores: Stores, press: Press) -> tuple[Record, ...]:
-    return _requests(stores, press).remind_due()
+def _remind(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    return _requests(stores, attempt).remind_due()
 
 
-def _invoke(stores: Stores, press: Press) -> tuple[Record, ...]:
+def _invoke(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
     why = "the site is down and nobody else is awake"
-    service, person = _events(stores, press), _person(press)
-    return (service.invoke(person, press.on, ReasonCode.INCIDENT, why, HOUR, idempotency_key=press.key),)
+    service, person = _events(stores, attempt), _person(attempt)
+    return (service.invoke(person, attempt.on, ReasonCode.INCIDENT, why, HOUR, idempotency_key=attempt.key),)
 
 
-def _invoke_once_closed(stores: Stores, press: Press) -> tuple[Record, ...]:
+def _invoke_once_closed(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
     for _ in range(_MAX_READS):
-        if stores.break_glass.get(EventId(press.key or "")).status is not EventStatus.ACTIVE:
-            return _invoke(stores, replace(press, key=None))
+        if stores.break_glass.get(EventId(attempt.key or "")).status is not EventStatus.ACTIVE:
+            return _invoke(stores, replace(attempt, key=None))
     raise AssertionError("nobody closed it")
 
 
-def _declare_instead(stores: Stores, press: Press) -> tuple[Record, ...]:
-    why, request = "the site is down and nobody else is awake", RequestId(press.key or "")
-    service, person = _events(stores, press), _person(press)
-    return (service.invoke(person, press.on, ReasonCode.INCIDENT, why, HOUR, instead_of=request),)
+def _declare_instead(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    why, request = "the site is down and nobody else is awake", RequestId(attempt.key or "")
+    service, person = _events(stores, attempt), _person(attempt)
+    return (service.invoke(person, attempt.on, ReasonCode.INCIDENT, why, HOUR, instead_of=request),)
 
 
-def _try_code(stores: Stores, press: Press) -> tuple[Record, ...]:
+def _try_code(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
     why = "the site is down and nobody else is awake"
-    service, person = _events(stores, press), _person(press)
+    service, person = _events(stores, attempt), _person(attempt)
     return (
-        service.invoke(person, press.on, ReasonCode.INCIDENT, why, HOUR, code=press.key, idempotency_key=press.form),
+        service.invoke(
+            person, attempt.on, ReasonCode.INCIDENT, why, HOUR, code=attempt.key, idempotency_key=attempt.form
+        ),
     )
 
 
-def _ask_invokers(stores: Stores, press: Press) -> tuple[Record, ...]:
-    return _events(stores, press).ask_due()
+def _ask_invokers(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    return _events(stores, attempt).ask_due()
 
 
-def _remind_reviewers(stores: Stores, press: Press) -> tuple[Record, ...]:
-    return _events(stores, press).remind_due()
+def _remind_reviewers(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    return _events(stores, attempt).remind_due()
 
 
-def _close(stores: Stores, press: Press) -> tuple[Record, ...]:
-    return (_events(stores, press).close(EventId(press.on), _person(press), f"closed by {press.who}"),)
+def _close(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    return (_events(stores, attempt).close(EventId(attempt.on), _person(attempt), f"closed by {attempt.who}"),)
 
 
-def _expire_events(stores: Stores, press: Press) -> tuple[Record, ...]:
-    return _events(stores, press).expire_due()
+def _expire_events(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
+    return _events(stores, attempt).expire_due()
 
 
-_ACTS: Final[dict[Act, Callable[[Stores, Press], tuple[Record, ...]]]] = {
+_ACTS: Final[dict[Act, Callable[[Stores, Attempt], tuple[Record, ...]]]] = {
     Act.SUBMIT: _submit,
     Act.APPROVE: _approve,
     Act.DENY: _deny,
