@@ -41,7 +41,7 @@ def test_page_with_the_tour_and_cards(shown: Screens) -> None:
 def test_forms_with_mistakes_and_open_lists(shown: Screens) -> None:
     shown.write(LEFT, "/access")
     form = shown.dialog("Request access")
-    form.get_by_role("button", name="Ask").click()
+    form.get_by_role("button", name="Request").click()
     expect(form.get_by_text("Please complete this required field.").first).to_be_visible()
     assert not _objections(shown), "\n".join(_objections(shown))
     form.get_by_role("combobox", name="What do you need?").click()

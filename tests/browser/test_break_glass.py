@@ -47,14 +47,14 @@ def test_event_is_declared_closed_and_reviewed_by_somebody_else(screens: Screens
     closing.get_by_role("textbox").fill("The replica took over")
     closing.get_by_role("button", name="Close", exact=True).last.click()
     expect(screens.card(RIGHT, WHY)).to_contain_text("The replica took over")
-    expect(screens.card(RIGHT, WHY)).to_contain_text("Waits for a review")
+    expect(screens.card(RIGHT, WHY)).to_contain_text("Needs a review")
 
     screens.press(RIGHT, "Review…", WHY)
     review = screens.dialog("Review break-glass")
     review.get_by_role("combobox").click()
     screens.page.get_by_role("option", name="Justified").first.click()
     review.get_by_role("textbox").first.fill("The runbook was followed; INC-13 has the details.")
-    review.get_by_role("button", name="Record the review").click()
+    review.get_by_role("button", name="Submit review").click()
     for index in (LEFT, RIGHT):
         expect(screens.card(index, WHY)).to_contain_text("Reviewed: justified")
 

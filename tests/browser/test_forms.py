@@ -17,10 +17,10 @@ def test_mistake_is_shown_in_its_field_and_input_stays(screens: Screens) -> None
     form = screens.dialog("Request access")
     why = form.get_by_role("textbox", name="Why?")
     why.fill("too short")
-    form.get_by_role("button", name="Ask").click()
+    form.get_by_role("button", name="Request").click()
 
     expect(why).to_have_attribute("aria-invalid", "true")
-    expect(why).to_have_accessible_description("Please enter at least 10 characters. Approvers and auditors read this.")
+    expect(why).to_have_accessible_description("Please enter at least 10 characters. Approvers and auditors see this.")
     profile = form.get_by_role("combobox", name="What do you need?")
     expect(profile).to_have_accessible_description("Please complete this required field.")
     expect(profile).to_be_focused()
@@ -33,7 +33,7 @@ def test_mistake_is_shown_in_its_field_and_input_stays(screens: Screens) -> None
     form.get_by_role("combobox", name="For how long?").click()
     form.get_by_role("option", name="8h").click()
     why.fill("Try the new index on real rows")
-    form.get_by_role("button", name="Ask").click()
+    form.get_by_role("button", name="Request").click()
     expect(form).to_be_hidden()
     (request,) = screens.playground.stores.requests.iterate()
     assert (request.profile, request.justification) == ("staging", "Try the new index on real rows")
@@ -48,7 +48,7 @@ def test_limit_that_only_the_policy_knows_is_shown_in_the_field(screens: Screens
     duration.click()
     form.get_by_role("option", name="8h").click()
     form.get_by_role("textbox", name="Why?").fill("Look at the slow query of INC-14")
-    form.get_by_role("button", name="Ask").click()
+    form.get_by_role("button", name="Request").click()
 
     expect(duration).to_have_attribute("aria-invalid", "true")
     expect(duration).to_be_focused()
@@ -61,10 +61,10 @@ def test_denying_needs_a_reason_which_the_requester_reads(screens: Screens) -> N
     screens.press(RIGHT, "Deny…")
     form = screens.dialog("Deny request")
     form.get_by_role("button", name="Deny").click()
-    expect(form.get_by_role("textbox", name="Why not?")).to_have_accessible_description(
+    expect(form.get_by_role("textbox", name="Why are you denying this request?")).to_have_accessible_description(
         "Please complete this required field."
     )
-    form.get_by_role("textbox", name="Why not?").fill(WHY_NOT)
+    form.get_by_role("textbox", name="Why are you denying this request?").fill(WHY_NOT)
     form.get_by_role("button", name="Deny").click()
 
     expect(screens.card(LEFT)).to_contain_text("Denied")

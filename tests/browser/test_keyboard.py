@@ -71,7 +71,7 @@ def test_form_is_filled_in_without_a_mouse_and_keeps_focus(screens: Screens) -> 
     for _ in range(8):
         keyboard.press("Tab")
         assert form.evaluate("form => form.contains(document.activeElement)")
-    form.get_by_role("button", name="Ask").focus()
+    form.get_by_role("button", name="Request").focus()
     keyboard.press("Enter")
     expect(form).to_be_hidden()
     assert [request.profile for request in screens.playground.stores.requests.iterate()] == ["staging"]

@@ -22,7 +22,7 @@ function steps(ws) {
     {
       key: "ask",
       title: "Ask for access",
-      text: `${first(asks)} has a fix to deploy. She asks for prod, for an hour, and says why. The line is a slash command; /access alone opens a form.`,
+      text: `${first(asks)} has a fix to deploy. She requests prod for an hour and says why. The line is a slash command; /access alone opens a form.`,
       label: "Write it for her",
       run: (stage) => write(stage, 0, asks, access, LINE),
       after: "Now press Enter.",
