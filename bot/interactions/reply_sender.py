@@ -130,7 +130,9 @@ class ReplySender:
             call()
         except UNREACHABLE as error:
             failure = read_error(error)
-            level = logging.ERROR if failure.kind is ErrorKind.OPERATOR else logging.WARNING
+            # What only this person or channel meets is no alarm: a payload can name any id.
+            is_alarm = failure.kind is ErrorKind.OPERATOR and failure.is_general
+            level = logging.ERROR if is_alarm else logging.WARNING
             _log.log(level, "Slack did not take a reply: %s. %s", failure.label, failure.fix)
             return True
         return False

@@ -1,7 +1,7 @@
-"""Codes that an authenticator app shows: TOTP (RFC 6238) with six digits, SHA-1 and 30 seconds, as all apps do it.
+"""Codes from an authenticator app: TOTP (RFC 6238) with six digits, SHA-1 and 30 seconds, as all apps implement it.
 
-Invariant: every code that is valid now is compared, in constant time each, so that how long the answer takes tells
-nothing. Whether a code was used before is not judged here: see `core.mfa`.
+Invariant: every code that is valid now is compared, each in constant time, so that timing reveals nothing. Whether a
+code was used before is not checked here: see `core.mfa`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CODE = re.compile(rf"[0-9]{{{DIGITS}}}")
 
 
 class Totp:
-    """The MfaVerifier of those who have a secret. Safe for threads."""
+    """The MfaVerifier for people with a secret. Safe for threads."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
@@ -46,7 +46,7 @@ class Totp:
         if secret is None:
             raise NotAllowed(
                 "break glass",
-                (f"{person} is not enrolled in MFA: ask an operator to run countersign mfa enrol {person}",),
+                (f"{person} is not enrolled for MFA; ask an operator to run `countersign mfa enrol`",),
             )
         current = int(now.timestamp()) // STEP_SECONDS
         steps = range(current - STEPS_AROUND, current + STEPS_AROUND + 1)
@@ -55,17 +55,17 @@ class Totp:
             matching = [step for step in steps if hmac.compare_digest(codes.generate_otp(step), typed)]
         except binascii.Error as error:
             raise StoreMisconfigured(
-                f"the MFA secret of {person} is not base32", f"Run countersign mfa enrol {person} --replace"
+                f"The MFA secret of {person} isn't valid base32", f"Run `countersign mfa enrol {person} --replace`"
             ) from error
         return max(matching, default=None)
 
 
 def check_code(text: str) -> str:
-    """The code without the spaces that apps show in it. Raises InvalidInput for what cannot be one; that is no try."""
+    """The code without the spaces that apps show. Raises InvalidInput for anything else, which is not an attempt."""
     typed = "".join(text.split())
     if not _CODE.fullmatch(typed):
         raise InvalidInput(
-            "code", f"this is not a code of {DIGITS} digits", "Type the code that your authenticator app shows now."
+            "code", f"this isn't a {DIGITS}-digit code", "Type the code your authenticator app shows now."
         )
     return typed
 
@@ -76,7 +76,7 @@ def new_secret() -> SecretStr:
 
 
 def enrolment_uri(person: UserId, secret: SecretStr) -> str:
-    """What an authenticator app reads, as text or as a QR code. It holds the secret."""
+    """The URI that an authenticator app reads, as text or as a QR code. It contains the secret."""
     return pyotp.TOTP(secret.get_secret_value(), digits=DIGITS, interval=STEP_SECONDS).provisioning_uri(
         name=person, issuer_name=ISSUER
     )

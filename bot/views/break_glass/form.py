@@ -83,8 +83,7 @@ def break_glass_form(
     longest = max((offer.max_duration for offer in offers), default=DEFAULT_DURATION)
     wanted = begun.duration if begun is not None else DEFAULT_DURATION
     blocks = [
-        mrkdwn(_NOTICE),
-        *([_replaces(replaced)] if replaced is not None else []),
+        *_introduction(replaced),
         field("profile", "What do you need?", _profile_menu(offers, begun.profile if begun is not None else None)),
         field(
             "reason",
@@ -110,6 +109,10 @@ def break_glass_form(
         "private_metadata": _write_origin(origin),
         "blocks": blocks,
     }
+
+
+def _introduction(replaced: Request | None) -> list[Block]:
+    return [mrkdwn(_NOTICE), *([_replaces(replaced)] if replaced is not None else [])]
 
 
 def read_break_glass_form(view: Payload) -> tuple[BreakGlassDraft, str | None, Origin]:
