@@ -274,7 +274,7 @@ def test_token_that_is_not_good_enough_is_the_operators_task(
     assert f"({error})" in reason
     assert "countersign doctor" in reason
     (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
-    assert record.getMessage() == f"users.info is refused: {error}. {ERRORS[error].fix}"
+    assert record.getMessage() == f"Slack refuses users.info: {error}. {ERRORS[error].fix}"
 
 
 @pytest.mark.parametrize("method", [USERS, GROUPS])
