@@ -96,7 +96,7 @@ class Cards:
             else:
                 return ref
         posted = calls.post(copy_in or self._channel_of(record), card, "the card")
-        self._posted.note(record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=ref)
+        self._posted.save(record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=ref)
         return posted
 
     def _is_lost(self, record: Record, ref: MessageRef, failure: SlackFailed, copy_in: str | None) -> bool:

@@ -41,7 +41,7 @@ class PostedMessages:
                 self._unsaved.pop((chain, name), None)
         return refs
 
-    def note(self, chain: str, name: str, ref: MessageRef, *, instead_of: MessageRef | None = None) -> None:
+    def save(self, chain: str, name: str, ref: MessageRef, *, instead_of: MessageRef | None = None) -> None:
         """Save what was just posted, in place of the earlier message. Raises StoreError."""
         with self._lock:
             self._unsaved[chain, name] = _Unsaved(ref, instead_of)

@@ -173,7 +173,7 @@ class _Steps:
     def run_once(self, name: str, step: Callable[[], MessageRef]) -> None:
         """Run a step unless it was done before, and save that it was done."""
         if name not in self.done and (posted := self.run(step)) is not None:
-            self._posted.note(self._chain, name, posted)
+            self._posted.save(self._chain, name, posted)
 
     def send(self, calls: SlackCalls, directs: Sequence[DirectMessage]) -> None:
         """Send each direct message that wasn't sent before."""

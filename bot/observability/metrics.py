@@ -145,9 +145,9 @@ class Metrics:
         """Count an acknowledgement, by the seconds from the payload's arrival until it was sent."""
         self._acknowledgements.labels(transport.value, payload.value).observe(max(seconds, 0.0))
 
-    def turned_away(self, transport: Transport, why: TurnedAway) -> None:
+    def turned_away(self, transport: Transport, reason: TurnedAway) -> None:
         """Count a payload that was not acknowledged: Slack shows a failure."""
-        self._turned_away.labels(transport.value, why.value).inc()
+        self._turned_away.labels(transport.value, reason.value).inc()
 
     def answered(self, kind: AnswerKind) -> None:
         """Count which answer a click was acknowledged with."""

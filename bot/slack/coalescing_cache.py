@@ -77,7 +77,7 @@ class CoalescingCache(Generic[Answer]):
         dated, age, _ = self._look(key)
         return dated.answer if dated is not None and age < SHOWN_FOR else None
 
-    def warm(self, key: str) -> None:
+    def refresh(self, key: str) -> None:
         """Refresh in the background, unless the cached answer is fresh."""
         self.get_stale(key)
 

@@ -112,10 +112,10 @@ class SlackDirectory:
             members[group] = found
         return _in_groups(member, members) if isinstance(member, Member) else None
 
-    def warm(self) -> None:
+    def refresh_groups(self) -> None:
         """Refresh every stale user group in the background, so that no click has to wait for one."""
         for group in self._user_groups():
-            self._groups.warm(group)
+            self._groups.refresh(group)
 
     def forget(self, user_id: str) -> None:
         """A user_change event arrived: this person's next action is judged on a new answer."""

@@ -45,9 +45,9 @@ class App(Protocol):
 class NotTaken(CountersignError):
     """A payload was not accepted. Nothing was started."""
 
-    def __init__(self, why: TurnedAway) -> None:
-        super().__init__(f"a payload was turned away: {why.value}")
-        self.why = why
+    def __init__(self, reason: TurnedAway) -> None:
+        super().__init__(f"a payload was turned away: {reason.value}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +132,12 @@ class Dispatcher:
             _log.exception("a payload could not be answered")
             return self._count(transport, TurnedAway.FAILED)
 
-    def _turn_away(self, transport: Transport, why: TurnedAway) -> NotTaken:
-        return NotTaken(self._count(transport, why))
+    def _turn_away(self, transport: Transport, reason: TurnedAway) -> NotTaken:
+        return NotTaken(self._count(transport, reason))
 
-    def _count(self, transport: Transport, why: TurnedAway) -> TurnedAway:
-        self._metrics.turned_away(transport, why)
-        return why
+    def _count(self, transport: Transport, reason: TurnedAway) -> TurnedAway:
+        self._metrics.turned_away(transport, reason)
+        return reason
 
 
 def kind_of(body: dict[str, object]) -> PayloadKind:

@@ -82,7 +82,7 @@ class HttpTransport:
             self._verify(body, request)
             answered = await self._dispatch(request, body.decode(), received_at)
         except NotTaken as error:
-            return _turn_away(error.why)
+            return _turn_away(error.reason)
         except ClientDisconnect:
             return _turn_away(self._count(TurnedAway.TOO_SLOW))
         self._metrics.acknowledged(Transport.HTTP, answered.kind, time.monotonic() - received_at)
@@ -129,12 +129,12 @@ class HttpTransport:
         match await answered:
             case Answered() as known:
                 return known
-            case why:
-                raise NotTaken(why)
+            case reason:
+                raise NotTaken(reason)
 
-    def _count(self, why: TurnedAway) -> TurnedAway:
-        self._metrics.turned_away(Transport.HTTP, why)
-        return why
+    def _count(self, reason: TurnedAway) -> TurnedAway:
+        self._metrics.turned_away(Transport.HTTP, reason)
+        return reason
 
 
 def _settle(future: asyncio.Future[Answered | TurnedAway], what: Answered | TurnedAway) -> None:
@@ -143,9 +143,9 @@ def _settle(future: asyncio.Future[Answered | TurnedAway], what: Answered | Turn
         future.set_result(what)
 
 
-def _turn_away(why: TurnedAway) -> Response:
+def _turn_away(reason: TurnedAway) -> Response:
     # On a kept connection, the unread rest of a body would be parsed as the next request.
-    return JSONResponse({"error": why.value}, _STATUSES[why], headers={"Connection": "close"})
+    return JSONResponse({"error": reason.value}, _STATUSES[reason], headers={"Connection": "close"})
 
 
 def _to_response(answer: BoltResponse) -> Response:

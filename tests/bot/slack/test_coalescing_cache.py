@@ -258,11 +258,11 @@ def test_refresh_looks_up_only_what_is_not_fresh(
     lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
 ) -> None:
     for _ in range(2):
-        lookup.warm("a")
+        lookup.refresh("a")
         settle(lookup, "a")
     assert oracle.asked == ["a"]
 
     clock.advance(FRESH_FOR)
-    lookup.warm("a")
+    lookup.refresh("a")
     settle(lookup, "a")
     assert oracle.asked == ["a", "a"]

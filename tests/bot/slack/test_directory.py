@@ -395,10 +395,10 @@ def test_one_look_at_a_group_serves_everybody(slack: LocalSlack, directory: Slac
 
 
 def test_groups_can_be_looked_up_before_any_interaction(slack: LocalSlack, directory: SlackDirectory) -> None:
-    directory.warm()
+    directory.refresh_groups()
     slack.wait_until(lambda: len(slack.calls_of(GROUPS)) == 2)
     directory.actor(ANN, TEAM)
-    directory.warm()
+    directory.refresh_groups()
 
     assert len(slack.calls_of(GROUPS)) == 2
 
