@@ -48,7 +48,7 @@ def test_kill_during_a_slack_call_posts_nothing_twice(
 
     office.slack.faults.next(stall, method, where=is_it)
     with _telling(office, tmp_path / "countersign.db") as process:
-        assert stall.reached.wait(timeout=60)
+        assert stall.reached.wait(timeout=120)
         process.kill()
         process.join()
     _tell_the_rest(office)

@@ -40,7 +40,7 @@ def test_two_instances_post_no_card_reply_or_message_twice(office: Office, tmp_p
         start = threading.Barrier(4)
 
         def run(instance: Office) -> None:
-            start.wait(timeout=30)
+            start.wait(timeout=120)
             for _ in range(MOST_ROUNDS):
                 # A database that is too busy for five seconds leaves its lease to run out.
                 with suppress(StoreUnavailable):
@@ -71,12 +71,12 @@ def test_old_card_that_is_written_last_is_fixed_by_its_writer(office: Office) ->
     office.slack.faults.next(late, REWRITE)
     with ThreadPoolExecutor(1) as pool:
         refreshed = pool.submit(office.sink.refresh, request.chain)
-        assert late.reached.wait(timeout=30)
+        assert late.reached.wait(timeout=120)
         office.deny(request, ANN)
         office.deliver()
         assert buttons(office.card()) == []
         late.release()
-        refreshed.result(timeout=30)
+        refreshed.result(timeout=120)
 
     assert buttons(office.card()) == []
     assert "*Denied*" in says(office.card())
@@ -90,10 +90,10 @@ def test_change_during_a_delivery_is_shown_by_that_delivery(office: Office) -> N
     with ThreadPoolExecutor(1) as pool:
         (entry,) = office.entries(request)
         told = pool.submit(office.sink.deliver, entry)
-        assert late.reached.wait(timeout=30)
+        assert late.reached.wait(timeout=120)
         office.cancel(request)
         late.release()
-        told.result(timeout=30)
+        told.result(timeout=120)
 
     assert buttons(office.card()) == []
 
