@@ -181,7 +181,7 @@ def test_message_ref_that_could_not_be_saved_is_saved_later() -> None:
     posted = PostedMessages(store)
     store.failures = 2
     with pytest.raises(StoreUnavailable):
-        posted.note("REQUEST#1", "card", HERE)
+        posted.save("REQUEST#1", "card", HERE)
     with pytest.raises(StoreUnavailable):
         posted.of("REQUEST#1")
     assert posted.of("REQUEST#1") == store.saved == {"card": HERE}
@@ -192,7 +192,7 @@ def test_message_saved_by_another_instance_is_used() -> None:
     posted = PostedMessages(store)
     store.failures = 1
     with pytest.raises(StoreUnavailable):
-        posted.note("REQUEST#1", "card", HERE)
+        posted.save("REQUEST#1", "card", HERE)
     store.saved["card"] = THERE
     assert posted.of("REQUEST#1") == {"card": THERE}
 
@@ -200,10 +200,10 @@ def test_message_saved_by_another_instance_is_used() -> None:
 def test_reposted_card_replaces_the_missing_one_even_late() -> None:
     store = _FailingPlaces()
     posted = PostedMessages(store)
-    posted.note("REQUEST#1", "card", HERE)
+    posted.save("REQUEST#1", "card", HERE)
     store.failures = 1
     with pytest.raises(StoreUnavailable):
-        posted.note("REQUEST#1", "card", THERE, instead_of=HERE)
+        posted.save("REQUEST#1", "card", THERE, instead_of=HERE)
     assert posted.of("REQUEST#1") == {"card": THERE}
 
 

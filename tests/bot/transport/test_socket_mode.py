@@ -1,4 +1,4 @@
-"""The Socket Mode door against a local Slack's websockets: refreshes, losses, outages, and an end in good order."""
+"""The Socket Mode transport against a local Slack's websockets: refreshes, losses, outages and a clean stop."""
 
 from __future__ import annotations
 
