@@ -45,7 +45,7 @@ def test_tour_leads_from_a_request_and_approval_to_break_glass(welcome: Screens)
     screens.page.keyboard.press("Enter")
     expect(screens.messages(LEFT, "Break-glass: prod").last).to_be_visible()
     expect(screens.messages(RIGHT, "Break-glass: prod").last).to_be_visible()
-    expect(tour.get_by_role("heading")).to_have_text("That is it")
+    expect(tour.get_by_role("heading")).to_have_text("That's it")
     (event,) = screens.playground.stores.break_glass.iterate()
     assert (event.status, event.invoker) == (EventStatus.ACTIVE, "U0SAM")
 
