@@ -1,4 +1,4 @@
-"""The keyboard alone: ask by command and by form, approve, change person, and always know where one is."""
+"""Keyboard only: request by command and by form, approve, change person, and always have a visible focus."""
 
 from __future__ import annotations
 

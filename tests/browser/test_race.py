@@ -1,4 +1,4 @@
-"""Two approvers at the same moment: one decides, the other is told, and the page says who was who."""
+"""Two approvers at the same moment: one decides, the other learns who was first, and the page shows which was which."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first minute: the tour goes from a request to a broken glass, stays away when dismissed, and all survives."""
+"""The guided tour: it goes from a request to break-glass, stays away when dismissed, and survives a restart."""
 
 from __future__ import annotations
 

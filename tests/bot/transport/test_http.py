@@ -1,4 +1,6 @@
-"""The HTTP door through signed requests: who gets in, who does not, and what happens when there are too many."""
+"""The HTTP transport with signed requests: which are accepted, which are refused, and what happens when there are too
+many.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Socket Mode door against a local Slack's websockets: refreshes, losses, outages, and an end in good order."""
+"""The Socket Mode transport with a local Slack: refreshes, lost connections, outages, and an orderly stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of mistake in a policy file: where it stands, what is wrong, and how to mend it."""
+"""Every kind of mistake in a policy file: where it is, what is wrong, and how to fix it."""
 # ruff: noqa: E501 - in the two long tables, each mistake and its answer are one line.
 
 from __future__ import annotations
