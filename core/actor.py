@@ -1,7 +1,7 @@
 """Who acts: the ids of people, user groups and profiles, and the Actor whom policy judges.
 
-Invariant: an Actor stands for somebody whose identity was verified before it was made. `core/` never sees anybody
-else, and never takes an identity from the text of a message.
+Invariant: an Actor is a person whose identity was verified before it was made. `core/` never sees anybody else, and
+never takes an identity from the text of a message.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ AWAITS_REVIEW: Final = "review"
 
 
 class EventStatus(StrEnum):
-    """Where a break-glass event stands."""
+    """The status of a break-glass event."""
 
     ACTIVE = "active"
     CLOSED = "closed"
@@ -45,7 +45,7 @@ class EventStatus(StrEnum):
 
 
 class ReasonCode(StrEnum):
-    """Why the glass was broken, in one word that can be counted."""
+    """The kind of emergency, in one word that can be counted."""
 
     INCIDENT = "incident"
     MAINTENANCE = "maintenance"
@@ -66,9 +66,9 @@ EVENT_MACHINE: Final = StateMachine[EventStatus](
 class BreakGlassEvent(Record):
     """One emergency access. `request_id` marks it in CloudTrail; `rule` is the policy rule that allowed it.
 
-    `declared_in` is the Slack channel where somebody declared it, as far as there is one; `instead_of` is the pending
-    request that it replaced; `asked_at` is when the invoker was asked whether it is over,
-    `reminded_at` when reviewers were reminded last.
+    `declared_in` is the Slack channel where it was declared, if any; `instead_of` is the pending request that it
+    replaced; `asked_at` is when the invoker was asked whether it is over, `reminded_at` when reviewers were reminded
+    last.
     """
 
     KIND: ClassVar[str] = "BREAKGLASS"
@@ -244,14 +244,14 @@ class BreakGlassEvent(Record):
         facts = {name: stored.get(name) for name in _FIXED_WHEN_INVOKED}
         if self.review is not None or self.reminded_at is not None:
             return facts | {name: stored.get(name) for name in _FIXED_WHEN_ENDED} | {"review": None}
-        # Nobody is asked twice, and what ends keeps the moment of the question.
+        # Nobody is asked twice, and an event that ends keeps the time of the question.
         return facts | {"asked_at": None if self.status is EventStatus.ACTIVE else stored.get("asked_at")}
 
     def _check(self, target: EventStatus, now: datetime) -> None:
         status = EventStatus.EXPIRED if self.is_overdue(now) else self.status
         by, at = self.closed_by, self.ended_at(now)
         if status is target:
-            # The table's diagonal is for what says so by its own name: a question, a reminder, a review.
+            # Only a question, a reminder and a review, each with its own method, may keep the status.
             raise InvalidStateTransition(self.chain, status, target, decided_by=by, decided_at=at)
         EVENT_MACHINE.check(self.chain, status, target, decided_by=by, decided_at=at)
 

@@ -66,7 +66,7 @@ def check_duration(field: str, duration: object, at_most: timedelta) -> None:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write a duration the way people write it: `1h30m`. What is below a second is left out."""
+    """Write a duration the way people write it: `1h30m`. Fractions of a second are left out."""
     if duration < timedelta():
         return f"-{format_duration(-duration)}"
     seconds = int(duration.total_seconds())

@@ -9,7 +9,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     ├── Refused                      understood, and the answer is no
     │   ├── NotAllowed               no rule of the policy allows it
     │   ├── CodeRefused              the code of a second factor is wrong, or was used already
-    │   ├── LimitReached             a live event, a cooldown, a quota or a lock stands in the way
+    │   ├── LimitReached             a live event, a cooldown, a quota or a lock prevents it
     │   └── InvalidStateTransition   the record's status does not lead there (any more)
     ├── NotFound
     │   ├── RequestNotFound
@@ -40,7 +40,7 @@ from pydantic import ValidationError
 
 
 class CountersignError(Exception):
-    """The root: catch it to catch everything that Countersign raises on purpose."""
+    """The base class: catch it to catch everything that Countersign raises on purpose."""
 
 
 class InvalidInput(CountersignError):
@@ -55,7 +55,7 @@ class InvalidInput(CountersignError):
 
 @dataclass(frozen=True, slots=True)
 class PolicyProblem:
-    """One mistake in a policy file: where it stands, what is wrong, and how to fix it."""
+    """One mistake in a policy file: where it is, what is wrong, and how to fix it."""
 
     line: int
     path: str
@@ -94,7 +94,7 @@ class NotAllowed(Refused):
 
 
 class LimitReached(Refused):
-    """A limit stands in the way. `ends_at` is when it ends, in UTC."""
+    """A limit prevents this. `ends_at` is when the limit ends, in UTC."""
 
     def __init__(self, limit: str, value: str, ends_at: datetime) -> None:
         super().__init__(f"{limit} ({value}) until {ends_at.isoformat()}")
@@ -104,7 +104,7 @@ class LimitReached(Refused):
 
 
 class CodeRefused(Refused):
-    """The code of a second factor does not count: it is `wrong`, or was `used`. Nothing but the count was changed."""
+    """The MFA code was refused: it is `wrong`, or was `used` before. Only the count of wrong codes changed."""
 
     def __init__(self, problem: Literal["wrong", "used"], tries_left: int) -> None:
         what = "Wrong code" if problem == "wrong" else "This code was already used"
@@ -183,7 +183,7 @@ class ConcurrentModification(StoreError):
 
 
 class BrokenChain(StoreError):
-    """An audit entry stands where the record's next one belongs, though no change of it wrote it."""
+    """The place of the record's next audit entry is taken by an entry that no change of this record wrote."""
 
     def __init__(self, record: str) -> None:
         super().__init__(

@@ -18,7 +18,7 @@ from core.errors import InvalidInput, MalformedRecord
 
 
 class Ledger(BaseModel, ABC):
-    """Whose it is, and its version: `updated_at`, which only a store moves; None: not stored yet."""
+    """Its owner and its version: `updated_at`, which only a store sets. None if it isn't stored yet."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,7 +27,7 @@ class Ledger(BaseModel, ABC):
 
     @abstractmethod
     def kept_until(self) -> datetime:
-        """When nobody can ask for anything in this ledger any more."""
+        """When nothing in this ledger is needed any more."""
 
     def to_item(self) -> dict[str, JsonValue]:
         """The ledger as plain JSON values: the stored form."""

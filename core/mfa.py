@@ -1,8 +1,9 @@
-"""The second factor: one code works once, and after five wrong codes nobody may try for a while.
+"""MFA: a code works once, and after five wrong codes the person is locked out for a while.
 
-Invariant: which codes were used, and how many were wrong, stands in a ledger of the person that moves under its own
-version: with the event that a right code opens, or alone for a wrong one, and then before anybody hears that it was
-wrong. So however many try at once, on however many instances, five guesses are five, and one code opens one event.
+Invariant: a ledger of the person, with a version of its own, holds which codes were used and how many were wrong. It is
+written together with the event that a correct code opens. For a wrong code it is written alone, before anybody learns
+that the code was wrong. So five guesses count as five, and one code opens one event, no matter how many attempts run at
+once on how many instances.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ LOCK: Final = timedelta(minutes=15)
 """Five guesses at a million codes, of which three are right at any time, every 15 minutes: one chance in 690 a day."""
 CODES_LEDGER: Final = "CODES"
 LIMIT: Final = "wrong codes"
-"""How LimitReached calls the lock."""
+"""The name of the lock in LimitReached."""
 FIELD: Final = "code"
-"""How a form, and an error about it, calls the code."""
+"""The name of the code field in a form and in its errors."""
 _KEPT: Final = timedelta(days=1)
-"""Far longer than a code is valid and than a lock lasts."""
+"""Much longer than a code is valid or a lock lasts."""
 
 
 class MfaVerifier(Protocol):
@@ -33,20 +34,20 @@ class MfaVerifier(Protocol):
 
     @property
     def method(self) -> str:
-        """What an event says of how its invoker was verified, such as `totp`."""
+        """How the invoker was verified, as the event records it, such as `totp`."""
         ...
 
     def find_step(self, person: UserId, code: str, now: datetime) -> int | None:
-        """The number of the time step whose code of this person this is, of those that are valid now; None: wrong.
+        """The time step, among those valid now, for which this is the person's code; None for a wrong code.
 
-        Compared in constant time. Raises InvalidInput for what cannot be a code, NotAllowed for somebody who has no
-        second factor, StoreUnavailable and StoreMisconfigured when their secret cannot be read.
+        Compared in constant time. Raises InvalidInput for text that can't be a code, NotAllowed for somebody who isn't
+        enrolled in MFA, StoreUnavailable and StoreMisconfigured when their secret cannot be read.
         """
         ...
 
 
 class CodeLedger(Ledger):
-    """What one person did with codes lately: the step of the last right one, and when wrong ones followed it."""
+    """One person's recent codes: the time step of the last correct one, and the times of the wrong ones after it."""
 
     last_step: int | None = None
     wrong_at: tuple[UtcTime, ...] = ()
@@ -58,21 +59,21 @@ class CodeLedger(Ledger):
 
     @property
     def tries_left(self) -> int:
-        """How many more codes may be wrong before the lock."""
+        """How many more wrong codes are possible before the lock."""
         return max(0, MAX_WRONG_CODES - len(self.wrong_at))
 
     def kept_until(self) -> datetime:
-        """When it is as good as an empty one."""
+        """When it no longer differs from an empty ledger."""
         return (self.updated_at or datetime.min.replace(tzinfo=UTC)) + _KEPT
 
     def refuse_locked(self, now: datetime) -> None:
-        """Raises LimitReached, which says until when, after five wrong codes."""
+        """Raises LimitReached, with the end of the lock, after five wrong codes."""
         if len(self.wrong_at) >= MAX_WRONG_CODES and now < self.wrong_at[-1] + LOCK:
             limit = f"{MAX_WRONG_CODES} in {format_duration(LOCK)}"
             raise LimitReached(LIMIT, limit, self.wrong_at[-1] + LOCK)
 
     def accept(self, step: int) -> Self:
-        """The ledger after a right code. Raises CodeRefused when this one, or a later one, was used already."""
+        """The ledger after a correct code. Raises CodeRefused when this one, or a later one, was used already."""
         if self.last_step is not None and step <= self.last_step:
             raise CodeRefused("used", self.tries_left)
         return self.model_copy(update={"last_step": step, "wrong_at": ()})
@@ -82,5 +83,6 @@ class CodeLedger(Ledger):
         return self.model_copy(update={"wrong_at": (*self._wrong_lately(now), now)})
 
     def _wrong_lately(self, now: datetime) -> tuple[datetime, ...]:
-        # The five that locked leave together when the lock ends, because the newest of them is as old as the lock.
+        # The five wrong codes that caused the lock expire together with it, because the newest of them is as old as the
+        # lock.
         return tuple(at for at in self.wrong_at if at > now - LOCK)

@@ -40,7 +40,10 @@ RuleName = Annotated[str, text_rule("rule", at_least=1, at_most=100)]
 
 
 class Record(BaseModel, ABC):
-    """One thing that is decided about. `audit_head` is the last digest of its audit chain, `audit_length` its count."""
+    """Something to be decided.
+
+    `audit_head` is the last digest of its audit chain, `audit_length` the number of entries.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,26 +73,26 @@ class Record(BaseModel, ABC):
     @property
     @abstractmethod
     def ended_by(self) -> tuple[str | None, datetime | None]:
-        """Who ended it and when, as far as somebody did."""
+        """Who ended it and when, if somebody did."""
 
     @property
     def awaits(self) -> str | None:
-        """What somebody still owes this record after its end, in one word that a list can be asked for."""
+        """What is still due on this record after its end, in one word by which records can be listed."""
         return None
 
     @abstractmethod
     def life_ends_at(self) -> datetime | None:
-        """When nobody needs the record for a decision any more; None while somebody still owes it one."""
+        """When the record is no longer needed for a decision; None while a decision is still due."""
 
     @abstractmethod
     def legal_sources(self) -> frozenset[str]:
-        """Every stored status that may be replaced by this record."""
+        """Every stored status that this record may replace."""
 
     @abstractmethod
     def facts_to_keep(self, item: Mapping[str, JsonValue] | None = None) -> Mapping[str, JsonValue]:
-        """What the stored record must say for this one to replace it, as attributes; None stands for absent.
+        """The attributes that the stored record must have for this one to replace it; None means absent.
 
-        `item` is this record's stored form, where the caller has it already.
+        `item` is this record's stored form, if the caller already has it.
         """
 
     @property
@@ -117,7 +120,7 @@ class Record(BaseModel, ABC):
     def content_digest(self, item: Mapping[str, JsonValue] | None = None) -> str:
         """SHA-256 over the stored form without its chain fields: what an audit entry says the record became.
 
-        `item` is the stored form, where the caller has it already.
+        `item` is the stored form, if the caller already has it.
         """
         stored = item if item is not None else self.to_item()
         content = {name: value for name, value in stored.items() if name not in _CHAIN_FIELDS}

@@ -1,4 +1,4 @@
-"""A request for access to a profile, from the asking to the one decision that ends it.
+"""A request for access to a profile, from its submission to the one decision that ends it.
 
     from / to    pending          approved   denied   expired   cancelled
     pending      vote, reminder    quorum     yes      yes       yes
@@ -7,9 +7,9 @@
     expired       -                                    final
     cancelled     -                                              final
 
-Invariant: one decision, made once. A transition of a final request either changes nothing at all (the same person
-said the same thing again) or raises InvalidStateTransition; it never touches who decided, the comment, the window or
-the duration. The deadline is a fact of the clock: after `expires_at` a pending request can only become expired.
+Invariant: one decision, made once. A transition of a final request either changes nothing at all (the same person made
+the same decision again) or raises InvalidStateTransition; it never touches who decided, the comment, the window or the
+duration. The deadline is a fact of the clock: after `expires_at` a pending request can only become expired.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ MAX_DURATION: Final = timedelta(hours=8)
 DEFAULT_DURATION: Final = timedelta(hours=1)
 DEFAULT_DECIDE_WITHIN: Final = timedelta(hours=24)
 MAX_DECIDE_WITHIN: Final = timedelta(days=7)
-"""The longest wait that a policy may set; it bounds how far back a look-up of access must go."""
+"""The longest wait that a policy may set. It bounds how far back a look-up of access must go."""
 MAX_APPROVALS: Final = 10
 JUSTIFICATION_LENGTH: Final = (10, 500)
 COMMENT_LENGTH: Final = (1, 500)
 
 
 class RequestStatus(StrEnum):
-    """Where a request stands."""
+    """The status of a request."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -74,7 +74,7 @@ class Approval(BaseModel):
 
 
 class Request(Record):
-    """One person's wish for access, made under the policy rule `rule`. `replaced_by` is the event declared instead."""
+    """A person's request for access, under the policy rule `rule`. `replaced_by` is the event declared instead."""
 
     KIND: ClassVar[str] = "REQUEST"
 
@@ -143,7 +143,7 @@ class Request(Record):
         return self._approved(by_policy(self.rule), now, None, self.approvals)
 
     def deny(self, approver: UserId, now: datetime, reason: str) -> Self:
-        """End the request with a no. The person who denied it already gets the same request back.
+        """Deny the request. The person who denied it already gets the same request back.
 
         Raises NotAllowed for the requester, InvalidStateTransition when the request is decided or its time has passed.
         """
@@ -156,7 +156,7 @@ class Request(Record):
         )
 
     def cancel(self, requester: UserId, now: datetime, replaced_by: str | None = None) -> Self:
-        """Take the request back, perhaps for a break-glass event; only its requester may. A second time is the same."""
+        """Take the request back, perhaps for a break-glass event; only its requester may. Idempotent."""
         if requester != self.requester:
             raise NotAllowed("cancel", ("only the requester can cancel a request",))
         if self.status is RequestStatus.CANCELLED:
@@ -183,7 +183,7 @@ class Request(Record):
         return self if self.reminded_at is not None else self.replace(reminded_at=now)
 
     def is_overdue(self, now: datetime) -> bool:
-        """True when nobody decided in time, whether or not anything has recorded that yet."""
+        """True when nobody decided in time, whether or not that is recorded yet."""
         return self.status is RequestStatus.PENDING and now >= self.expires_at
 
     def is_granting(self, now: datetime) -> bool:
@@ -215,11 +215,11 @@ class Request(Record):
         return self.access_ends_at or self.decided_at or self.expires_at
 
     def legal_sources(self) -> frozenset[str]:
-        """The statuses from which the table leads to this one."""
+        """The statuses from which the table allows a move to this one."""
         return REQUEST_MACHINE.sources(self.status)
 
     def facts_to_keep(self, item: Mapping[str, JsonValue] | None = None) -> Mapping[str, JsonValue]:
-        """What was fixed when the request was made: nobody decides on something else than what was asked."""
+        """What was fixed when the request was made, so that people decide on exactly what was requested."""
         stored = item if item is not None else self.to_item()
         return {name: stored[name] for name in _FIXED_WHEN_MADE}
 
@@ -246,7 +246,7 @@ class Request(Record):
         REQUEST_MACHINE.check(self.chain, status, target, decided_by=by, decided_at=at)
 
     def _refuse_requester(self, approver: UserId, action: str) -> None:
-        # The policy says so too; here it holds even if a policy were wrong.
+        # The policy refuses this too; here it holds even if a policy is wrong.
         if approver == self.requester:
             raise NotAllowed(action, ("nobody decides on their own request",))
 

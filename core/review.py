@@ -1,6 +1,6 @@
-"""A review: what somebody else found about a break-glass event, after it had ended.
+"""A review: what somebody other than the invoker found about a break-glass event after its end.
 
-Invariant: a review says who found what, when and why. Whether it may be given, the event decides.
+Invariant: a review says who found what, when and why. The event decides whether a review is allowed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
 
 class Review(BaseModel):
-    """What somebody else found afterwards."""
+    """What the reviewer found."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -17,7 +17,7 @@ Status = TypeVar("Status", bound=StrEnum)
 
 
 class StateMachine(Generic[Status]):
-    """The legal moves from each status. A status that leads to no other one is final."""
+    """The legal moves from each status. A status without a move to another one is final."""
 
     def __init__(self, moves: Mapping[Status, frozenset[Status]]) -> None:
         self._moves = dict(moves)

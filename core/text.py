@@ -1,7 +1,7 @@
 """Text from people: stripped, bounded, and free of characters that could deceive a reader.
 
 Invariant: text that reached a record has visible characters, no control characters and no marks that reverse the
-reading direction; it is otherwise what the person typed. It is data: `quoted` makes it safe for one log line.
+reading direction; it is otherwise what the person typed. It is untrusted: `quoted` makes it safe for one log line.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozen
 def clean_text(field: str, text: object, *, at_least: int, at_most: int) -> str:
     """Return the text without surrounding white space.
 
-    Lengths are in characters, after stripping; invisible characters do not count towards `at_least`.
-    Raises InvalidInput, naming `field`, when the text is no text, too short, too long, or holds a control character.
+    Lengths are in characters, after stripping; invisible characters do not count towards `at_least`. Raises
+    InvalidInput, naming `field`, when the value is not text, too short, too long, or contains a control character.
     """
     if not isinstance(text, str):
         raise InvalidInput(field, "this is not text", f"Write {at_least} to {at_most} characters.")
     stripped = text.replace("\r\n", "\n").strip()
     if stripped.isascii() and stripped.isprintable() and max(at_least, 1) <= len(stripped) <= at_most:
-        # The usual case: nothing in printable ASCII is invisible, controls anything, or turns the reading around.
+        # The usual case: printable ASCII has no invisible, control or direction characters.
         return stripped
     for character in stripped:
         if _is_forbidden(character):
@@ -55,20 +55,20 @@ def clean_text(field: str, text: object, *, at_least: int, at_most: int) -> str:
 
 
 def clean_optional_text(field: str, text: str | None, *, at_least: int, at_most: int) -> str | None:
-    """The same for text that may be left out; None when it is, or is only white space."""
+    """The same for optional text; None when it is missing or only white space."""
     if text is None or not text.strip():
         return None
     return clean_text(field, text, at_least=at_least, at_most=at_most)
 
 
 def text_rule(field: str, *, at_least: int, at_most: int) -> AfterValidator:
-    """A pydantic rule for a model field that holds text from a person; see `clean_text`."""
+    """A pydantic validator for a model field that holds text from a person; see `clean_text`."""
     check: Callable[[str], str] = lambda text: clean_text(field, text, at_least=at_least, at_most=at_most)  # noqa: E731
     return AfterValidator(check)
 
 
 def quoted(text: str) -> str:
-    """The text in double quotes and pure ASCII, on one line: what a person typed can never forge a log line."""
+    """The text in double quotes and pure ASCII, on one line: so what a person typed can never forge a log line."""
     return json.dumps(text, ensure_ascii=True)
 
 

@@ -1,4 +1,4 @@
-"""Usage ledgers: who broke the glass how often, so that limits are exact even when many try at once.
+"""Usage ledgers: who broke the glass and how often, so that limits are exact even when many try at once.
 
 Invariant: a ledger is read consistently, judged by `find_limit`, and written back under its own `updated_at` in the
 transaction that creates the event. Two invocations that were judged on the same ledger cannot both be written, so an
@@ -32,7 +32,7 @@ PROFILE_LEDGER: Final = "PROFILE"
 
 
 class UsageLimits(BaseModel):
-    """What a break-glass rule limits. None means: no such limit. A cooldown runs from the end of the last event."""
+    """The limits of a break-glass rule. None means no such limit. A cooldown runs from the end of the last event."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,7 +44,7 @@ class UsageLimits(BaseModel):
 
 
 class Usage(BaseModel):
-    """One event as a ledger remembers it. `ends_at` is its deadline until somebody closes it."""
+    """One event as recorded in a ledger. `ends_at` is its deadline until somebody closes it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class Usage(BaseModel):
 
     @classmethod
     def of(cls, event: BreakGlassEvent) -> Self:
-        """The usage that an event makes."""
+        """The usage of an event."""
         return cls(
             event_id=event.id,
             invoker=event.invoker,
@@ -82,29 +82,29 @@ class UsageLedger(Ledger):
         return cls(owner=f"{PROFILE_LEDGER}#{profile}")
 
     def kept_until(self) -> datetime:
-        """When no limit can ask for anything in this ledger any more."""
+        """When no limit needs anything in this ledger any more."""
         return max((usage.ends_at for usage in self.usages), default=datetime.min.replace(tzinfo=UTC)) + HORIZON
 
     def add(self, event: BreakGlassEvent) -> Self:
-        """The ledger with this event in it, and without what no limit can ask for any more."""
+        """The ledger with this event, and without usages that no limit needs any more."""
         recent = [usage for usage in self.usages if usage.ends_at > event.created_at - HORIZON]
         return self.model_copy(update={"usages": _most_needed([*recent, Usage.of(event)])})
 
     def end(self, event: BreakGlassEvent) -> Self:
-        """The ledger after a close: the event is not live any more, and its cooldown runs from now."""
+        """The ledger after a close: the event is no longer live, and its cooldown runs from now."""
         usages = tuple(Usage.of(event) if usage.event_id == event.id else usage for usage in self.usages)
         return self.model_copy(update={"usages": usages})
 
     def has(self, event_id: str) -> bool:
-        """True when the ledger remembers this event."""
+        """True when the ledger holds this event."""
         return any(usage.event_id == event_id for usage in self.usages)
 
     def since(self, moment: datetime) -> tuple[Usage, ...]:
-        """The usages after a moment, oldest first. One at exactly that moment has left the window."""
+        """The usages after a moment, oldest first. A usage at exactly that moment is outside of the window."""
         return tuple(sorted((usage for usage in self.usages if usage.at > moment), key=lambda usage: usage.at))
 
     def live(self, profile: ProfileName, now: datetime) -> Usage | None:
-        """The event that gives access to this profile now, and for longest; None when there is none."""
+        """The event that gives access to this profile now; of several, the longest-lasting. None if there is none."""
         live = (usage for usage in self.usages if usage.profile == profile and usage.ends_at > now)
         return max(live, key=lambda usage: usage.ends_at, default=None)
 
@@ -114,7 +114,7 @@ class UsageLedger(Ledger):
 
 
 class LimitHit(BaseModel):
-    """A limit that stands in the way: its name, its value as people read it, and when it ends."""
+    """A limit that has been reached: its name, its value as people read it, and when it ends."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -123,14 +123,17 @@ class LimitHit(BaseModel):
     ends_at: UtcTime
 
     def to_details(self) -> dict[str, JsonValue]:
-        """What an audit entry says of it."""
+        """The details for the audit entry."""
         return dict(self.model_dump(mode="json"))
 
 
 def find_limit(
     invoker: UsageLedger, profile: UsageLedger, name: ProfileName, limits: UsageLimits, now: datetime
 ) -> LimitHit | None:
-    """The limit that stops a new event now, or None. Of several, the one that ends last: what it says stays true."""
+    """The limit that prevents a new event now, or None.
+
+    Of several, the one that ends last, because its answer stays true.
+    """
     hits = [_live_event(invoker, name, now), _cooldown(invoker, name, limits, now)]
     window = format_duration(limits.quota_window)
     for ledger, quota, whose in (
@@ -155,7 +158,7 @@ def is_escalated(profile: UsageLedger, limits: UsageLimits, now: datetime) -> bo
 
 
 def _most_needed(usages: Sequence[Usage]) -> tuple[Usage, ...]:
-    """At most MAX_USAGES, oldest first: for its cooldown the last one of each profile, for quotas the newest ones."""
+    """At most MAX_USAGES, oldest first: the last one of each profile for its cooldown, the newest ones for quotas."""
     last_by_profile = {usage.profile: usage for usage in sorted(usages, key=lambda usage: usage.ends_at)}
     last = {usage.event_id for usage in last_by_profile.values()}
     by_need = sorted(usages, key=lambda usage: (usage.event_id in last, usage.at), reverse=True)

@@ -1,7 +1,7 @@
 """Records and drafts that are valid as they stand, so that a test shows only what it is about.
 
 Invariant: what is built depends on nothing but the arguments, save for fresh ids; it is made at `A_MOMENT`, where a
-FrozenClock starts, unless told otherwise.
+FrozenClock starts, unless the caller says otherwise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rules of the house that no linter holds: names, lengths, docstrings, rooms, and where a command is parsed."""
+"""The project's rules that no linter checks: names, lengths, docstrings, rooms, and where a command is parsed."""
 
 from __future__ import annotations
 

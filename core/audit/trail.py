@@ -61,7 +61,7 @@ class AuditAction(StrEnum):
 
 
 class Auditable(Protocol):
-    """What a record says of itself in each entry about it."""
+    """What each audit entry says about its record."""
 
     @property
     def state(self) -> StrEnum:
@@ -83,8 +83,8 @@ class EntryDraft(BaseModel):
     """What a service wants written down. The store seals it when the change is committed.
 
     `actor` did it; `subject` is the person whose access it is about; `record` names what a refused attempt was about,
-    which for a change the chain says already. `id` marks the attempt: a store that finds it in the table after a lost
-    answer knows that the change took effect.
+    which a change doesn't need, because its chain says so. `id` marks the attempt: a store that finds it in the table
+    after a lost answer knows that the change took effect.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,7 +102,7 @@ class EntryDraft(BaseModel):
     def of(
         cls, record: Auditable, event: AuditAction, actor: str, details: Mapping[str, JsonValue] | None = None
     ) -> Self:
-        """What a change made of a record: `record` as it becomes, so that its status is the outcome."""
+        """A draft for a change: `record` is the new version, so its status is the outcome."""
         return cls(
             event=event,
             actor=DeciderId(actor),
@@ -168,7 +168,8 @@ class AuditKeyring(BaseModel):
                 f"a key has fewer than {MIN_KEY_LENGTH} characters",
                 "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
             )
-        # An environment may hold bytes that are no text; surrogateescape, by which they were read, gives them back.
+        # An environment variable may hold bytes that aren't text. They were read with surrogateescape, which restores
+        # them.
         return cls(keys=tuple(SecretBytes(part.encode(errors="surrogateescape")) for part in parts))
 
     @property

@@ -1,7 +1,7 @@
 """Find what was done to the audit trail, or to the records, behind the bot's back.
 
-Invariant: for every chain, one of two things is true: each entry is genuine, stands in its place after the one before
-it, and the record is what the last entry says it became; or there is a finding that says where this stops being so.
+Invariant: for every chain, one of two things is true. Either each entry is genuine and follows the one before it, and
+the record is what the last entry says; or a finding says where the chain breaks.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a chain has to end: its length and its last digest, as the record or the refusal head says."""
+    """Where a chain has to end: its length and its last digest, according to the record or the refusal head."""
 
     length: int
     digest: str
@@ -53,7 +53,7 @@ class Head:
 
 @dataclass(slots=True)
 class Tally:
-    """How much was looked at."""
+    """How much was checked."""
 
     chains: int = 0
     entries: int = 0
@@ -67,7 +67,7 @@ _MAX_READS: Final = 3
 def verify_entries(
     chain: str, entries: Sequence[AuditEntry], head: Head | None, keyring: AuditKeyring
 ) -> Iterator[Finding]:
-    """Check one chain against its head; None stands for a head that nobody has any more."""
+    """Check one chain against its head. `head` is None if the head no longer exists."""
     previous, expected = "", 1
     for entry in entries:
         where = f"entry {entry.seq} ({entry.event})"
@@ -100,9 +100,9 @@ def verify_record(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Fin
 
 
 def verify_trail(stores: Stores, keyring: AuditKeyring, now: datetime, tally: Tally | None = None) -> Iterator[Finding]:
-    """Check every chain and every record; count in `tally` what was looked at.
+    """Check every chain and every record; count in `tally` what was checked.
 
-    It may run while the bot works: what looks broken is read again, and reported only if it stays so.
+    It may run while the bot runs: what looks broken is read again, and reported only if it is still broken.
     """
     tally = tally or Tally()
     seen: set[str] = set()

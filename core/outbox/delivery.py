@@ -19,11 +19,11 @@ from core.errors import DeliveryFailed
 from core.stores.outbox import Delivery, DeliveryStore
 
 LEASE: Final = timedelta(seconds=60)
-"""Longer than a sink may take, twice over; when a process dies with a lease, its delivery is late by this much."""
+"""More than twice as long as a sink may take. If a process dies with a lease, its delivery is late by this much."""
 FIRST_PAUSE: Final = timedelta(seconds=1)
 MAX_PAUSE: Final = timedelta(minutes=10)
 MAX_ATTEMPTS: Final = 100
-"""With the pauses above, about 15 hours: longer than most outages, short enough that somebody looks."""
+"""With the pauses above, about 15 hours: longer than most outages, short enough that somebody notices."""
 MAX_RATE_LIMIT_PAUSE: Final = timedelta(minutes=1)
 """Slack asks for this much at most. A sink that names a longer pause means one entry, such as for a missing channel."""
 _MAX_DOUBLINGS: Final = 20
@@ -45,12 +45,12 @@ class Sink(Protocol):
 
 
 class DeliveryOutcome(Enum):
-    """What became of one entry."""
+    """The outcome for one entry."""
 
     DELIVERED = "every sink has it"
     PARKED = "trying again cannot help, or did not help often enough"
-    POSTPONED = "a sink could not take it, and is asked again"
-    WAITING = "a sink that has not got it yet was not asked: it is another one's turn, or it wants a pause"
+    POSTPONED = "a sink could not take it, and is tried again later"
+    WAITING = "a sink was not tried yet: it needs an earlier entry first, or asked for a pause"
 
 
 class RateLimitPauses:
@@ -61,18 +61,18 @@ class RateLimitPauses:
         self._until: dict[tuple[str, str | None], datetime] = {}
 
     def begin(self, sink: Sink, entry: AuditEntry, pause: timedelta) -> None:
-        """Ask this sink for nothing about the entry's profile until the pause is over."""
+        """Don't call this sink for the entry's profile until the pause is over."""
         self._until[sink.name, entry.profile] = self._clock.now() + pause
 
     def until(self, sink: Sink, entry: AuditEntry) -> datetime | None:
-        """When the sink may be asked; None: now. A clock that was set back delays nobody for long."""
+        """When the sink may be called; None for now. A clock that was set back causes no long delay."""
         until, now = self._until.get((sink.name, entry.profile)), self._clock.now()
         return until if until is not None and now < until <= now + MAX_RATE_LIMIT_PAUSE else None
 
 
 @dataclass(slots=True)
 class _Try:
-    """How one try goes: who has the entry, who failed in what way, and until when others wait."""
+    """The progress of one attempt: which sinks have the entry, which failed and how, and until when others wait."""
 
     delivered: list[str]
     problems: list[str] = field(default_factory=list)
@@ -92,9 +92,10 @@ def find_missing(delivery: Delivery, sinks: Sequence[Sink]) -> tuple[Sink, ...]:
 def deliver_entry(
     store: DeliveryStore, leased: Delivery, sinks: Sequence[Sink], clock: Clock, pauses: RateLimitPauses
 ) -> tuple[Delivery, DeliveryOutcome] | None:
-    """Deliver a leased entry; how far it came, for the store, and what became of it.
+    """Deliver a leased entry.
 
-    None when the lease was lost to somebody else meanwhile: it is theirs to say. Raises StoreError.
+    Returns its progress, for the store, and its outcome; None when another instance took the lease in the meantime, and
+    so reports instead. Raises StoreError.
     """
     attempt = _Try(list(leased.delivered_to))
     for sink in find_missing(leased, sinks):
@@ -117,7 +118,7 @@ def deliver_entry(
 
 
 def _find_wait(sink: Sink, delivery: Delivery, pauses: RateLimitPauses) -> datetime | None:
-    """Until when the sink must not be asked; None: it may be asked now."""
+    """Until when the sink must not be called; None if it may be called now."""
     earlier = delivery.earlier
     if earlier is not None and sink.name not in earlier.delivered_to:
         return earlier.due_at
@@ -125,7 +126,7 @@ def _find_wait(sink: Sink, delivery: Delivery, pauses: RateLimitPauses) -> datet
 
 
 def _renew(store: DeliveryStore, leased: Delivery, clock: Clock) -> Delivery | None:
-    """The lease with at least half of its time ahead, so that no sink outlasts it."""
+    """The lease, renewed if less than half of its time is left, so that no sink outlasts it."""
     now = clock.now()
     if leased.leased_until is None or leased.lease is None or leased.leased_until - now >= LEASE / 2:
         return leased
@@ -145,7 +146,7 @@ def _deliver(sink: Sink, entry: AuditEntry) -> DeliveryFailed | None:
 
 def _conclude(leased: Delivery, attempt: _Try, now: datetime) -> tuple[Delivery, DeliveryOutcome]:
     attempts = leased.attempts + bool(attempt.failures)
-    # While one sink may still take it, the others are asked again too: they know the entry by its id.
+    # While one sink may still take it, the others are tried again too: they recognise the entry by its id.
     is_hopeless = all(failure.is_final for failure in attempt.failures) or attempts > MAX_ATTEMPTS
     if not attempt.failures and not attempt.waits:
         outcome, due_at = DeliveryOutcome.DELIVERED, leased.due_at

@@ -5,7 +5,7 @@ its chain; it is leased meanwhile, so that two live instances do not both delive
 when every sink took it, or is parked where an operator sees it.
 
 Records are delivered side by side, by a few threads. Those of one profile, which share a channel, get at most half of
-the threads, and a single one while that channel asks for pauses: so a slow channel keeps nobody else waiting.
+the threads, and a single one while that channel asks for pauses: so a slow channel delays no other.
 """
 
 from __future__ import annotations
@@ -41,20 +41,22 @@ __all__ = [
 ]  # fmt: skip
 
 THREADS: Final = 8
-"""Each waits for a sink most of its time; Slack takes about one message a second for each channel anyway."""
+"""Each thread mostly waits for a sink; Slack takes only about one message per second and channel anyway."""
 MAX_IN_HAND: Final = 512
 MAX_IN_HAND_PER_PROFILE: Final = 64
 """How many deliveries are taken from the list before they are delivered; the others stay on it."""
 MAX_PASSED_OVER: Final = 500
 _REST_SECONDS: Final = 1.0
-"""After so many that were passed over, the walk along the list rests: a long list costs no more than a short one."""
+"""After this many skipped deliveries, the walk along the list pauses, so that a long list costs no more than a short
+one.
+"""
 
 _log = logging.getLogger("countersign.outbox")
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCounts:
-    """What was done: how many entries were delivered, put off, and parked."""
+    """The result: how many entries were delivered, postponed and parked."""
 
     delivered: int = 0
     postponed: int = 0
@@ -72,7 +74,7 @@ class DeliveryCounts:
 
 @dataclass(slots=True)
 class _Lane:
-    """One profile's records: those that wait for a thread, how many have one, and how many may."""
+    """One profile's records: which wait for a thread, how many have one, and how many may have one."""
 
     limit: int
     ready: deque[_Chain] = field(default_factory=deque)
@@ -82,7 +84,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class _Chain:
-    """One record's entries that are in hand, oldest first. While one is delivered, it stays at the front."""
+    """One record's entries in progress, oldest first. An entry stays at the front while it is delivered."""
 
     name: str
     lane: _Lane
@@ -93,7 +95,7 @@ class _Chain:
 
 
 class Outbox:
-    """Delivers what is due to every sink, on threads of its own. Any number of instances may do so at once."""
+    """Delivers every due entry to every sink, on its own threads. Any number of instances may do so at once."""
 
     def __init__(self, store: DeliveryStore, sinks: Sequence[Sink], clock: Clock, *, threads: int = THREADS) -> None:
         self._store = store
@@ -113,7 +115,7 @@ class Outbox:
         self._is_closing = False
 
     def deliver_due(self) -> DeliveryCounts:
-        """Deliver what is due now, and wait until all of that was tried once. For one caller at a time.
+        """Deliver every entry that is due now, and wait until each was tried once. For one caller at a time.
 
         Raises StoreError when the store fails; what was delivered until then stays delivered.
         """
@@ -128,7 +130,9 @@ class Outbox:
         return self._done
 
     def hand_out(self) -> None:
-        """Give what is due now to the threads, and return when all of it was looked at, without waiting for them.
+        """Hand every entry that is due now to the threads.
+
+        Returns when the whole list was read, without waiting for the threads.
 
         Raises StoreError when the store fails, here or in a thread since the last time.
         """
@@ -136,7 +140,7 @@ class Outbox:
         self._walk(self._clock.now())
 
     def finish(self, patience_seconds: float) -> bool:
-        """Begin nothing more and wait for what is being delivered; False when that takes longer. The rest stays due."""
+        """Start nothing new, and wait for the deliveries in progress; False if they take longer. The rest stays due."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
@@ -145,7 +149,7 @@ class Outbox:
             return self._changed.wait_for(lambda: self._delivering == 0, patience_seconds)
 
     def _walk(self, now: datetime) -> bool:
-        """Walk once along what is due; True when some of it had to be passed over, because its profile has enough."""
+        """Walk once along the due entries; True if some were skipped because their profile has enough in progress."""
         passed_over = 0
         for delivery in self._store.iterate_due(now):
             with self._changed:
@@ -164,7 +168,7 @@ class Outbox:
         return bool(missing) and all(self._pauses.until(sink, delivery.entry) is not None for sink in missing)
 
     def _take(self, delivery: Delivery) -> bool:
-        """Take a delivery in hand, unless its profile has enough there already. One that is in hand stays so."""
+        """Take on a delivery, unless its profile has enough in progress. One that is already in progress stays."""
         entry = delivery.entry
         chain = self._chains.get(entry.chain)
         if chain is not None and chain.has(delivery):
@@ -206,18 +210,19 @@ class Outbox:
         with self._changed:
             if chain.queue and not self._is_closing and self._failure is None:
                 self._delivering += 1
-                # What was put off with the one before it is due at the same moment, and an index may give it first.
+                # An entry that was postponed with the one before it is due at the same moment, and an index may return
+                # it first.
                 chain.queue.sort(key=lambda each: each.entry.seq)
                 return chain.queue[0]
-            # Under the same lock as the look at its queue: nothing is added to a chain that nobody works on.
+            # Under the same lock as the check of its queue, so nothing is added to a chain that no thread works on.
             del self._chains[chain.name]
             self._count(chain.lane, -len(chain.queue))
             return None
 
     def _deliver(self, delivery: Delivery) -> DeliveryOutcome | None:
-        """Lease, deliver, and write down how far it came; None when somebody else has it, or its turn is later."""
+        """Lease, deliver, and record the progress; None when another instance has it, or it isn't due yet."""
         if self._is_paused(delivery):
-            # The pause began after it was taken in hand.
+            # The pause began after it was taken on.
             return None
         now = self._clock.now()
         leased = self._store.lease(delivery, new_id(), now, now + LEASE)
@@ -268,7 +273,9 @@ class Outbox:
 
 
 def deliver_due(store: DeliveryStore, sinks: Sequence[Sink], clock: Clock, *, threads: int = THREADS) -> DeliveryCounts:
-    """Deliver what is due now to every sink, once, and wait for it. Any number of instances may do this at once.
+    """Deliver every entry that is due now to every sink, once, and wait for the end.
+
+    Any number of instances may do this at once.
 
     Raises StoreError when the store fails; what was delivered until then stays delivered.
     """

@@ -1,4 +1,4 @@
-"""The policy: who may ask for what, who decides, who may break the glass.
+"""The policy: who may request what, who decides, who may break the glass.
 
 Invariant: no rule, no access; and a decision is a value that names its rule, its reasons and the policy's digest.
 """

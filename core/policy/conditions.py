@@ -1,7 +1,7 @@
 """The conditions of a decision: each is evaluated on its own, and says in one sentence whether it is met.
 
 Invariant: a condition that raises counts as unmet. In the search for the first matching rule it also ends the search,
-because a rule that could not be judged must not hand the wish on to a more generous one below it.
+because a rule that could not be judged must not pass the request on to a more generous rule below it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def judge(name: str, check: Callable[[], Finding]) -> Condition:
 def find_rule(
     rules: Iterable[AnyRule], actor: Actor, profile: str, *, role: str, match: Callable[[AnyRule], Finding]
 ) -> tuple[AnyRule | None, tuple[Condition, ...]]:
-    """The first rule that covers the profile and has the actor in the role, with the condition that says so.
+    """The first rule that covers the profile and gives the actor the role, with the condition that says so.
 
-    Without such a rule: None, and unmet conditions that say why each rule for the profile passed the actor by.
+    Without such a rule: None, and unmet conditions that say why each rule for the profile doesn't apply to the actor.
     """
     missed: list[Condition] = []
     for rule in rules:
@@ -65,14 +65,14 @@ def is_among(people: People, actor: Actor, selectors: Selectors, role: str) -> F
 
 
 def may_request(people: People, actor: Actor, rule: ApprovalRule) -> Finding:
-    """Is this person one whom the rule lets ask?"""
+    """Does the rule let this person make a request?"""
     if rule.requesters is None:
         return True, f"every verified person may ask under rule {rule.name}"
     return is_among(people, actor, rule.requesters, f"the requesters of rule {rule.name}")
 
 
 def is_short_enough(duration: timedelta, longest: timedelta) -> Finding:
-    """Is the duration more than nothing and at most the longest?"""
+    """Is the duration more than zero and at most the maximum?"""
     written, limit = format_duration(duration), format_duration(longest)
     if duration <= timedelta():
         return False, f"{written} is no time at all"
@@ -89,7 +89,7 @@ def is_open(window: TimeWindow, now: datetime) -> Finding:
 
 
 def is_someone_else(actor: Actor, other: UserId, *, act: str, role: str) -> Finding:
-    """Is this person another one than who has the role? Nobody decides about themselves."""
+    """Is this person somebody other than the one in the role? Nobody decides about themselves."""
     if actor.id == other:
         return False, f"{actor.id} is {role}, and nobody {act}"
     return True, f"{actor.id} is not {role}"
@@ -103,13 +103,13 @@ def is_reason_allowed(reason_code: ReasonCode, allowed: tuple[ReasonCode, ...]) 
 
 
 def is_mfa_given(*, has_mfa: bool) -> Finding:
-    """Was a second factor verified?"""
+    """Was an MFA code verified?"""
     return has_mfa, "an MFA code was verified" if has_mfa else "an MFA code is required and was not verified"
 
 
 def _attempt(name: str, check: Callable[[], Finding]) -> tuple[bool | None, str]:
     try:
         return check()
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong while judging, the answer has to be no.
+    except Exception as error:  # noqa: BLE001 - any error while judging has to become a no.
         reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_LENGTH]
         return None, f"the {name} could not be judged ({reason})"

@@ -1,7 +1,7 @@
-"""What the policy says to one wish: yes or no, the rule, and every reason.
+"""What the policy decides about one request: yes or no, the rule, and every reason.
 
-Invariant: a decision is allowed if and only if it has at least one condition and all of them are met. One that was
-put together in any other way cannot be made, so a missing reason can never turn into a yes.
+Invariant: a decision is allowed if and only if it has at least one condition and all of them are met. Any other
+combination fails validation, so a missing reason can never turn into a yes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Decision(BaseModel):
 
     @property
     def unmet(self) -> tuple[str, ...]:
-        """The sentences of the conditions that do not hold."""
+        """The sentences of the unmet conditions."""
         return tuple(condition.text for condition in self.conditions if not condition.is_met)
 
     def require(self) -> None:
@@ -49,7 +49,7 @@ class Decision(BaseModel):
             raise NotAllowed(self.action, self.unmet, self.rule, names)
 
     def to_details(self) -> dict[str, JsonValue]:
-        """What the audit entry says of it: the rule, the policy's digest, and why not, where the answer is no."""
+        """What the audit entry records: the rule, the policy's digest, and the reasons if the answer is no."""
         details: dict[str, JsonValue] = {"policy_digest": self.policy_digest}
         if self.rule is not None:
             details["rule"] = self.rule
@@ -65,7 +65,7 @@ class Decision(BaseModel):
 
 
 class RequestDecision(Decision):
-    """The answer to a wish to ask for access. What no rule allows needs 0 approvals and lasts no time at all."""
+    """The answer to a request for access. Without a rule, it needs 0 approvals and its duration is 0."""
 
     required_approvals: int = 0
     max_duration: Duration = timedelta()
@@ -74,7 +74,10 @@ class RequestDecision(Decision):
 
 
 class BreakGlassDecision(Decision):
-    """The answer to a wish to break the glass. The limits are judged later, together with the usage ledgers."""
+    """The answer to a declaration of a break-glass event.
+
+    The limits are judged later, together with the usage ledgers.
+    """
 
     limits: UsageLimits = UsageLimits()
     max_duration: Duration = timedelta()
@@ -82,5 +85,5 @@ class BreakGlassDecision(Decision):
 
 
 def are_all_met(conditions: tuple[Condition, ...]) -> bool:
-    """True when there is something to be met, and all of it is."""
+    """True when there are conditions and all of them are met."""
     return bool(conditions) and all(condition.is_met for condition in conditions)

@@ -1,7 +1,7 @@
 """The base of everything that is read from a policy file, and how a mistake in it carries its fix.
 
-Invariant: a value that was accepted is the value that was written; nothing is guessed, rounded or converted in
-silence, and an unknown key is never ignored.
+Invariant: a value that was accepted is the value that was written; nothing is guessed, rounded or silently converted,
+and an unknown key is never ignored.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _check_name(text: str) -> str:
 
 
 def _check_pattern(text: str) -> str:
-    # Without the stars it has to look like a profile's name. In particular it has no [, which fnmatch would read.
+    # Without the stars it has to look like a profile's name. In particular it has no [, which fnmatch would interpret.
     try:
         check_profile_name(re.sub(r"[*?]", "x", text))
     except InvalidInput as error:
@@ -75,7 +75,7 @@ def _check_pattern(text: str) -> str:
 
 def _bounded(longest: timedelta) -> Callable[[object], timedelta]:
     def read(value: object) -> timedelta:
-        # A bare number reaches parse_duration as text, because its answer asks which unit was meant.
+        # A bare number reaches parse_duration as text, because its error asks which unit was meant.
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         try:
             duration = parse_duration(text)

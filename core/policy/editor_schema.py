@@ -1,4 +1,4 @@
-"""The JSON Schema of the policy file, with which editors complete keys and underline mistakes while one types.
+"""The JSON Schema of the policy file, with which editors complete keys and underline mistakes while you type.
 
 Invariant: it is made from the models that the file is checked against, so it never promises another format. A file
 that passes it may still have the mistakes that only `lint` finds.
@@ -35,7 +35,7 @@ def _tidy(node: JsonValue) -> JsonValue:
         return [_tidy(each) for each in node]
     if not isinstance(node, dict):
         return node
-    # A key of the file may be left out but never be empty: in Python None says that it was left out.
+    # A key of the file may be left out but may not be empty: in Python, None means that it was left out.
     choices = node.get("anyOf")
     if isinstance(choices, list) and _NULL in choices:
         present = next(each for each in choices if each != _NULL)
@@ -47,5 +47,6 @@ def _tidy(node: JsonValue) -> JsonValue:
 
 
 def _is_noise(key: str, value: JsonValue) -> bool:
-    # Titles repeat the keys, and defaults are values of Python here; the descriptions say them as the file has them.
+    # Titles only repeat the keys, and defaults are Python values here; the descriptions give them as the file writes
+    # them.
     return (key == "title" and isinstance(value, str)) or (key == "default" and not isinstance(value, dict))

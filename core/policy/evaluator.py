@@ -1,4 +1,4 @@
-"""Judging: what one version of the policy says to a wish, a vote, a break-glass event, a close or a review.
+"""The evaluator: what one version of the policy says about a request, a vote, a break-glass event, a close or a review.
 
 Invariant: no rule, no access. An answer is yes only when a rule says so and each of its conditions is met; nobody
 decides on their own request or reviews their own event. Preview, form and enforcement all ask here.
@@ -53,7 +53,7 @@ class Policy(BaseModel):
         return self.document.profile(name)
 
     def judge_request(self, requester: Actor, profile: str, duration: timedelta, now: datetime) -> RequestDecision:
-        """May this person ask for this profile for so long, and what does that take?
+        """May this person request this profile for this long, and what approvals does it need?
 
         Raises InvalidInput when there is no such profile.
         """
@@ -108,7 +108,7 @@ class Policy(BaseModel):
         *,
         has_mfa: bool,
     ) -> BreakGlassDecision:
-        """May this person break the glass now? The limits that come along are judged on the usage ledgers.
+        """May this person break the glass now? The limits in the answer are judged on the usage ledgers.
 
         Raises InvalidInput when there is no such profile.
         """
@@ -142,7 +142,7 @@ class Policy(BaseModel):
     def judge_close(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
         """May this person end a live event? Its invoker may, and anyone who may approve for the profile.
 
-        Holds for a profile that the policy does not know any more too: ending access is always the safe direction.
+        This also holds for a profile that is no longer in the policy: ending access is always the safe direction.
         """
         if actor.id == invoker:
             return self._decide(
@@ -163,7 +163,7 @@ class Policy(BaseModel):
         return self._decide("review", rule.name if rule else None, (*found, other))
 
     def requestable_profiles(self, actor: Actor) -> tuple[Profile, ...]:
-        """The profiles that this person may ask for, in the order of the file."""
+        """The profiles that this person may request, in the order of the file."""
         names = (name for name in self.document.profiles if self._find_approval(actor, name)[0] is not None)
         return tuple(self.document.profile(name) for name in names)
 
@@ -173,44 +173,44 @@ class Policy(BaseModel):
         return tuple(self.document.profile(name) for name in names)
 
     def approvers_for(self, profile: str, requester: Actor) -> tuple[str, ...]:
-        """Who would have to approve, as the rule names them. Empty when this person may not ask for the profile."""
+        """Who would have to approve, as the rule names them. Empty when this person may not request the profile."""
         rule = self.terms_for(profile, requester)
         return tuple(str(each) for each in rule.approvers) if rule else ()
 
     def terms_for(self, profile: str, requester: Actor) -> ApprovalRule | None:
-        """The rule under which this person may ask for the profile, for a form to show; None: they may not."""
+        """The rule under which this person may request the profile, for a form to show; None if they may not."""
         return self._find_approval(requester, profile)[0]
 
     def break_glass_terms_for(self, profile: str, invoker: Actor) -> BreakGlassRule | None:
-        """The rule under which this person may break the glass, for a form to show; None: they may not."""
+        """The rule under which this person may break the glass, for a form to show; None if they may not."""
         return self._find_break_glass(invoker, profile)[0]
 
     def remind_after(self, rule: str, profile: str) -> timedelta | None:
-        """How long a request that was made under this rule waits before its approvers are reminded; None: never.
+        """How long a request that was made under this rule waits before its approvers are reminded; None for never.
 
-        Never, too, when the rule is not in force for the profile any more: then nobody could decide.
+        Also None when the rule no longer covers the profile, because then nobody could decide.
         """
         made_under = self.document.approval_rule(rule)
         is_in_force, _ = self._is_in_force(made_under, rule, profile)
         return made_under.remind_after if made_under is not None and is_in_force else None
 
     def may_need_code(self, profile: str) -> bool:
-        """True when a break-glass rule for this profile asks for a second factor: of everybody, or of some."""
+        """True when a break-glass rule for this profile asks for MFA, from everybody or from some."""
         return any(rule.needs_code for rule in self.document.break_glass_rules(profile))
 
     def named_for_codes(self) -> frozenset[UserId]:
-        """Everybody whom a rule that asks for a second factor names by their id."""
+        """Everybody whom a rule with MFA names by their id."""
         users = (rule.users for rule in self.document.break_glass if rule.needs_code)
         leaves = self._people.leaves(tuple(each for named in users for each in named))
         return frozenset(UserId(each.value) for each in leaves if each.kind is PrincipalKind.USER)
 
     def fallbacks_for(self, profile: str) -> tuple[str, ...]:
-        """What to do when Countersign cannot record a declaration for this profile, as its rules say it."""
+        """What to do when Countersign cannot record a declaration for this profile, according to its rules."""
         said = (rule.fallback for rule in self.document.break_glass_rules(profile))
         return tuple(dict.fromkeys(each for each in said if each is not None))
 
     def user_groups(self) -> frozenset[UserGroupId]:
-        """Every Slack user group that somebody may have a right from; everyone who is judged is looked up in each."""
+        """Every Slack user group that can give somebody a right; each person who is judged is looked up in all."""
         return self._user_groups
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The mistakes that only the whole file can show: names that lead nowhere, and rules that can never be used.
+"""The mistakes that only the whole file can show: names that don't exist, and rules that can never be used.
 
 Invariant: a policy that passed has no rule that is silently dead. Each group and profile that a rule names exists,
 each rule can decide about somebody, each quorum can be reached, and each event can be reviewed.
@@ -21,7 +21,7 @@ MAX_MENTIONS: Final = 50
 
 
 class Mistake(NamedTuple):
-    """A mistake and where it stands; the line is looked up by a caller that knows the file."""
+    """A mistake and where it is; a caller that knows the file looks up the line."""
 
     path: Path
     problem: str
@@ -29,7 +29,7 @@ class Mistake(NamedTuple):
 
 
 def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
-    """All the mistakes that the file's parts have with each other, in the order of the file's sections."""
+    """Every mistake between the parts of the file, in the order of the file's sections."""
     return (
         *_in_groups(document),
         *_in_selectors(document),
@@ -61,7 +61,7 @@ def _in_selectors(document: PolicyDocument) -> Iterator[Mistake]:
                 f"{selector} is an e-mail address, and those are not trusted here",
                 "Write the Slack user id instead, or set identity.trust_email to true.",
             )
-        # A group inside a group has been complained about already, whether or not it exists.
+        # A group inside a group has been reported already, whether or not it exists.
         if selector.kind is PrincipalKind.GROUP and selector.value not in document.groups and path[0] != "groups":
             yield Mistake(
                 path, f"there is no group {selector.value!r:.60}", suggest(selector.value, tuple(document.groups))
@@ -109,7 +109,7 @@ def _dead_patterns(
     is_used = any(rule.covers(name) for name in document.profiles)
     for position, pattern in enumerate(rule.profiles):
         is_name = not set(pattern) & set("*?")
-        # In a rule that decides about something, a pattern may wait for profiles that are still to come.
+        # In a rule that decides about something, a pattern may be meant for profiles that don't exist yet.
         if any(is_covered(name, pattern) for name in document.profiles) or (is_used and not is_name):
             continue
         problem = f"there is no profile {pattern!r}" if is_name else f"{pattern!r} covers no profile"
@@ -150,7 +150,7 @@ def _in_quorums(document: PolicyDocument) -> Iterator[Mistake]:
     people = People(groups=document.groups, is_email_trusted=document.identity.trust_email)
     for index, rule in enumerate(document.approval):
         leaves = people.leaves(rule.approvers)
-        # How many people a user group of Slack has is not known here, and an unknown group is another mistake.
+        # The number of people in a Slack user group is not known here, and an unknown group is another mistake.
         is_countable = leaves and all(leaf.kind in {PrincipalKind.USER, PrincipalKind.EMAIL} for leaf in leaves)
         if is_countable and len(leaves) < rule.required_approvals:
             yield Mistake(

@@ -1,6 +1,6 @@
-"""Getting the policy from its file: once, or again whenever the file changes.
+"""Load the policy from its file: once, or again whenever the file changes.
 
-Invariant: what is in force is always one whole version that passed every check. A version with a mistake is refused
+Invariant: the policy in force is always one whole version that passed every check. A version with a mistake is refused
 loudly and changes nothing; so is a file that went missing.
 """
 
@@ -25,11 +25,11 @@ from core.text import quoted
 _LOG = logging.getLogger("countersign.policy")
 _SETTLED_AFTER: Final = timedelta(seconds=2)
 Signature = tuple[int, int, int]
-"""What the file system says of a file: when it was written, how large it is, and which one it is."""
+"""What the file system says about a file: when it was written, how large it is, and which file it is."""
 
 
 def parse_policy(content: bytes, source: str = "policy.yml") -> Policy:
-    """The policy that the bytes spell. Raises InvalidPolicy, with every mistake found, when they spell none."""
+    """Parse the policy from these bytes. Raises InvalidPolicy, with every mistake found."""
     reading = read_values(content)
     document, problems = validate_values(reading) if reading.lines else (None, ())
     problems = (*reading.problems, *problems)
@@ -70,8 +70,8 @@ class PolicyFile:
         self.problem: InvalidPolicy | None = None
 
     def current(self) -> Policy:
-        """The policy in force. Looks at the file first, but not more often than the interval says. Never raises."""
-        # A caller that finds another one looking does not wait: what is in force now is right for them too.
+        """The policy in force. Checks the file first, at most once per interval. Never raises."""
+        # A caller doesn't wait while another one checks the file: the policy in force is right for both.
         if self._lock.acquire(blocking=False):
             try:
                 self._look()
@@ -81,7 +81,7 @@ class PolicyFile:
 
     def _look(self) -> None:
         now = self._clock.now()
-        # A clock that was set back must not stop the looking until it has caught up.
+        # A clock that was set back must not stop the checks until it has caught up.
         if self._checked_at <= now < self._checked_at + self._interval:
             return
         self._checked_at = now
@@ -130,7 +130,7 @@ class PolicyFile:
 def _read(path: Path) -> tuple[bytes, Signature]:
     try:
         with path.open("rb") as file:
-            # The signature is older than the bytes: a write in between shows at the next look.
+            # The signature is older than the bytes: a write in between shows at the next check.
             status = os.fstat(file.fileno())
             return file.read(MAX_BYTES + 1), (status.st_mtime_ns, status.st_size, status.st_ino)
     except OSError as error:

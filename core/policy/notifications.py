@@ -1,6 +1,6 @@
 """What a policy says about notifications: who is notified and asked, when, and where.
 
-Invariant: nothing here gives anybody a right. A person who was notified is judged all over again when they act on it.
+Invariant: nothing here gives anybody a right. A person who was notified is judged again when they act.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from core.policy.rules import EventTimes, PolicyDocument
 
 @dataclass(frozen=True, slots=True)
 class NotificationRules:
-    """One version of the policy, as far as it is about notifications. Groups are resolved in every answer."""
+    """The part of one policy version that is about notifications. Groups are resolved in every answer."""
 
     document: PolicyDocument
     people: People
 
     @property
     def security_channel(self) -> str | None:
-        """The Slack channel that hears of refusals, escalations and overdue reviews, where there is one."""
+        """The Slack channel for refusals, escalations and overdue reviews, if there is one."""
         return self.document.security_channel
 
     def deciders_of(self, rule: str) -> frozenset[PrincipalSelector]:
-        """Who may decide what was asked under this rule: user ids, user groups and e-mail addresses.
+        """Who may decide on a request that was made under this rule: user ids, user groups and e-mail addresses.
 
-        Empty when the rule is not in the policy any more.
+        Empty when the rule is no longer in the policy.
         """
         made_under = self.document.approval_rule(rule)
         return self.people.leaves(made_under.approvers) if made_under is not None else frozenset()
 
     def reviewers_of(self, profile: str) -> frozenset[PrincipalSelector]:
-        """Who may review an event for this profile, save its invoker."""
+        """Who may review an event for this profile, except its invoker."""
         covering = (rule.approvers for rule in self.document.approval if rule.covers(profile))
         return self.people.leaves(tuple(each for approvers in covering for each in approvers))
 

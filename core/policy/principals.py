@@ -1,7 +1,7 @@
-"""Who: the ways in which a policy names people, and whether a person is among them.
+"""Principals: the ways in which a policy names people, and whether a person is among them.
 
-Invariant: a person matches by what Slack vouches for, their id or a user group. An e-mail address matches nobody
-unless the operator trusts e-mail, and then only as a whole, without regard to case.
+Invariant: a person matches by what Slack confirms: their id or a user group. An e-mail address matches nobody unless
+the operator trusts e-mail, and then only as a whole, ignoring case.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class People(BaseModel):
         return frozenset(found)
 
     def _is_among(self, actor: Actor, selector: PrincipalSelector) -> bool:
-        # Groups do not nest, and a file in which they do is refused: so a group's members are looked at directly.
+        # Groups do not nest, and a file in which they do is refused, so a group's members are checked directly.
         members = self.groups.get(selector.value, ()) if selector.kind is PrincipalKind.GROUP else (selector,)
         return any(self._is_named(actor, member) for member in members)
 

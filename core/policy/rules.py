@@ -1,7 +1,7 @@
 """The policy file as values: profiles, groups, approval rules and break-glass rules.
 
-Invariant: each part is checked on its own here: types, bounds, spelling. What only the whole file can show, such as a
-group that nobody defined, is checked in `lint`; a Policy is made of parts that passed both.
+Invariant: each part is checked on its own here: types, bounds, spelling. `lint` checks what only the whole file can
+show, such as an undefined group. A Policy consists of parts that passed both.
 """
 
 from __future__ import annotations
@@ -77,21 +77,21 @@ LimitWindow = Annotated[timedelta, *duration_rule(MAX_WINDOW)]
 
 
 def is_covered(profile: str, pattern: str) -> bool:
-    """True when the pattern matches the profile's whole name, with regard to case."""
+    """True when the pattern matches the profile's whole name. Case matters."""
     return fnmatchcase(profile, pattern)
 
 
 class Mfa(StrEnum):
-    """Whether a break-glass rule asks for a second factor."""
+    """Whether a break-glass rule asks for an MFA code."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
 
 
 class EventTimes(NamedTuple):
-    """How long before its end the invoker of an event is asked whether it is over, and how soon it is to be reviewed.
+    """How long before the end of an event its invoker is asked whether it is over, and how soon it must be reviewed.
 
-    Three days reach over a weekend, while the people who were there still remember.
+    Three days span a weekend, and the people involved still remember.
     """
 
     ask_before_end: timedelta = timedelta(minutes=10)
@@ -102,7 +102,7 @@ _TIMES: Final = EventTimes()
 
 
 class ProfileModel(PolicyModel):
-    """What the file says of a profile."""
+    """What the file says about a profile."""
 
     description: StrictStr = Field(
         default="", max_length=_MAX_DESCRIPTION_LENGTH, description="One line for people who choose a profile."
@@ -111,7 +111,7 @@ class ProfileModel(PolicyModel):
 
 
 class Profile(ProfileModel):
-    """A profile that people can ask for."""
+    """A profile that people can request."""
 
     name: ProfileName
 
@@ -125,7 +125,7 @@ class Identity(PolicyModel):
 
 
 class AutoApproval(PolicyModel):
-    """When a request needs no person to approve it: all that is given here has to hold."""
+    """When a request needs no person's approval: everything given here has to hold."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -144,20 +144,22 @@ class AutoApproval(PolicyModel):
 
 
 class Rule(PolicyModel):
-    """What all rules have: a name, and the profiles that they cover."""
+    """What all rules have: a name, and the profiles they cover."""
 
     name: Name = Field(description="Shown in decisions and in the audit trail. Unique among the rules of its list.")
     profiles: Patterns = Field(description="Names of profiles, or patterns with * and ?.")
 
     def covers(self, profile: str) -> bool:
-        """True when one of the patterns matches the profile's whole name, with regard to case."""
+        """True when one of the patterns matches the profile's whole name. Case matters."""
         return any(is_covered(profile, pattern) for pattern in self.profiles)
 
 
 class ApprovalRule(Rule):
-    """Who may ask for which profiles, for how long, and who has to approve."""
+    """Who may request which profiles, for how long, and who has to approve."""
 
-    requesters: Selectors | None = Field(default=None, description="Who may ask. Left out: every verified person.")
+    requesters: Selectors | None = Field(
+        default=None, description="Who may request it. Left out: every verified person."
+    )
     approvers: Selectors = Field(description="Who may approve and deny.")
     required_approvals: StrictInt = Field(
         default=1,
@@ -165,13 +167,13 @@ class ApprovalRule(Rule):
         le=request.MAX_APPROVALS,
         description="How many people have to approve; 1 if left out.",
     )
-    max_duration: RequestDuration = Field(description="The longest access that may be asked for, such as 4h.")
+    max_duration: RequestDuration = Field(description="The longest access that may be requested, such as 4h.")
     decide_within: DecisionTime = Field(
         default=request.DEFAULT_DECIDE_WITHIN,
         description="How long a request waits for its approvals; 24h if left out.",
     )
     remind_after: DecisionTime | None = Field(
-        default=None, description="After how long of waiting the approvers are reminded, once. Left out: never."
+        default=None, description="How long a request waits before the approvers are reminded, once. Left out: never."
     )
     auto_approve: AutoApproval | None = Field(default=None, description="When no person has to approve.")
 
@@ -181,17 +183,17 @@ class BreakGlassRule(Rule):
 
     users: Selectors = Field(description="Who may break the glass.")
     allowed_reason_codes: tuple[ReasonCode, ...] = Field(
-        default=tuple(ReasonCode), min_length=1, description="The reasons that count. Left out: all of them."
+        default=tuple(ReasonCode), min_length=1, description="The reason codes that are allowed. Left out: all of them."
     )
     max_duration: EventDuration = Field(description="The longest access, such as 2h.")
-    cooldown: LimitWindow | None = Field(default=None, description="The pause after one person's last event.")
+    cooldown: LimitWindow | None = Field(default=None, description="The pause after a person's last event.")
     max_per_user: Quota | None = Field(default=None, description="How many events one person may have in the window.")
     max_per_profile: Quota | None = Field(default=None, description="How many events one profile may have in it.")
     quota_window: LimitWindow = Field(default=timedelta(hours=24), description="Window of the quotas; 24h if left out.")
     escalation_threshold: Quota | None = Field(
-        default=None, description="At how many events in the window the security channel is told."
+        default=None, description="The number of events in the window at which the security channel is notified."
     )
-    mfa: Mfa = Field(default=Mfa.OPTIONAL, description="Is a second factor needed? Optional if left out.")
+    mfa: Mfa = Field(default=Mfa.OPTIONAL, description="Whether an MFA code is needed; optional if left out.")
     time: TimeWindow | None = Field(default=None, description="Only in these hours. Left out: always.")
     notify: Selectors | None = Field(default=None, description="Who is mentioned when it happens.")
     ask_before_end: EventDuration = Field(
@@ -200,7 +202,7 @@ class BreakGlassRule(Rule):
     )
     review_within: LimitWindow = Field(
         default=_TIMES.review_within,
-        description="How long after its end an event has to be reviewed, and how often reviewers are reminded; "
+        description="How soon after its end an event has to be reviewed, and how often reviewers are reminded; "
         "3d if left out.",
     )
 
@@ -212,7 +214,7 @@ class BreakGlassRule(Rule):
 
     @property
     def needs_code(self) -> bool:
-        """True when a second factor has to be verified."""
+        """True when an MFA code has to be verified."""
         return self.mfa is Mfa.REQUIRED
 
     def times(self) -> EventTimes:
@@ -235,7 +237,7 @@ class PolicyDocument(PolicyModel):
 
     version: Annotated[Literal[1], BeforeValidator(_check_version)] = Field(description="The version of this format.")
     groups: dict[Name, Selectors] = Field(default={}, description="Names for people, used in rules as group:name.")
-    profiles: dict[Name, ProfileModel] = Field(min_length=1, description="What people can ask for, by name.")
+    profiles: dict[Name, ProfileModel] = Field(min_length=1, description="What people can request, by name.")
     approval: tuple[ApprovalRule, ...] = Field(
         default=(), description="The first rule that covers the profile and the requester decides."
     )
@@ -243,16 +245,16 @@ class PolicyDocument(PolicyModel):
         default=(), description="The first rule that covers the profile and the person decides."
     )
     security_channel: ChannelId | None = Field(
-        default=None, description="The Slack channel that hears of refusals, escalations and overdue reviews."
+        default=None, description="The Slack channel for refusals, escalations and overdue reviews."
     )
     identity: Identity = Field(default=Identity(), description="How people are recognised.")
 
     def approval_rule(self, name: str) -> ApprovalRule | None:
-        """The approval rule of this name; None when there is none (any more)."""
+        """The approval rule of this name; None if there is none, or no longer."""
         return next((each for each in self.approval if each.name == name), None)
 
     def break_glass_rule(self, name: str) -> BreakGlassRule | None:
-        """The break-glass rule of this name; None when there is none (any more)."""
+        """The break-glass rule of this name; None if there is none, or no longer."""
         return next((each for each in self.break_glass if each.name == name), None)
 
     def break_glass_rules(self, profile: str) -> tuple[BreakGlassRule, ...]:

@@ -47,13 +47,13 @@ _PLAIN: Final[dict[str, tuple[str, str]]] = {
 
 
 def validate_values(reading: Reading) -> tuple[PolicyDocument | None, tuple[PolicyProblem, ...]]:
-    """The policy that the values spell, or None and the mistakes. What reading complained about is not said twice."""
+    """The policy that the values describe, or None and the mistakes. What the reader reported is not repeated."""
     try:
         return PolicyDocument.model_validate(reading.values), ()
     except ValidationError as error:
         said = {problem.path for problem in reading.problems}
         errors = error.errors(include_url=False)
-        # Pydantic does not count a list's wrong entries, and then calls the list empty as well.
+        # Pydantic does not count a list's invalid entries, and then reports the list as empty too.
         inner = {each["loc"][:-1] for each in errors}
         found = (
             _to_problem(each, reading.lines)
@@ -71,7 +71,7 @@ def line_of(path: Path, lines: dict[Path, int]) -> int:
 
 
 def _to_problem(error: ErrorDetails, lines: dict[Path, int]) -> PolicyProblem:
-    # Pydantic marks a complaint about a key, as opposed to its value, by this last part.
+    # Pydantic marks an error about a key, as opposed to its value, by this last part.
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
     problem, fix = _say(error, path)
     return PolicyProblem(line_of(path, lines), write_path(path), problem, fix)
@@ -104,6 +104,6 @@ def _keys_beside(path: Path) -> tuple[str, ...]:
     names = [part for part in path[:-1] if isinstance(part, str)]
     if not names:
         return tuple(PolicyDocument.model_fields)
-    # Below `profiles` stand names that people chose; one of them may be called "time".
+    # Below `profiles` are names that people chose; one of them may be "time".
     model = ProfileModel if names[0] == "profiles" else _MODELS[names[-1]]
     return tuple(model.model_fields)

@@ -1,7 +1,7 @@
-"""When: the hours of the week in which a rule holds.
+"""Time windows: the hours of the week in which a rule holds.
 
-Invariant: a window is judged by the clock on the wall of its own zone. When that clock jumps forward, the hour that
-it leaves out never happens; when it goes back, the hour that comes twice counts both times.
+Invariant: a window is judged by the local time of its own zone. When the clocks go forward, the skipped hour never
+happens; when they go back, the repeated hour counts both times.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _zones() -> tuple[str, ...]:
 
 
 def _check_zone(text: str) -> str:
-    # Only what is in the list: ZoneInfo would also open other files that lie among the zones.
+    # Only names in the list: ZoneInfo would also open other files in the zone folder.
     if text not in _zones():
         fix = suggest(text, _zones()) if text else ""
         raise mistake(
@@ -85,7 +85,7 @@ def _check_zone(text: str) -> str:
 
 
 class TimeWindow(PolicyModel):
-    """The days and hours in which something holds. Hours across midnight belong to the day on which they begin."""
+    """The days and hours during which something holds. Hours across midnight belong to the day on which they begin."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 2})
 

@@ -1,7 +1,7 @@
-"""From the bytes of a policy file to plain values, with the line of each.
+"""Reads the bytes of a policy file into plain values, with the line of each.
 
-Invariant: what is read is what a person sees in the file. There are no anchors, tags, second documents, repeated
-keys or empty values, and no file is large or deep enough to keep the reader busy.
+Invariant: what is read is what a person sees in the file. There are no anchors, tags, second documents, repeated keys
+or empty values, and a file that is too large or too deep is refused.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ruamel.yaml.reader import ReaderError
 from core.errors import PolicyProblem
 
 Value = str | int | bool | list["Value"] | dict[str, "Value"]
-"""A value as the file has it."""
+"""A value as the file writes it."""
 Path = tuple[str | int, ...]
-"""Where a value stands: keys and positions from the top of the file."""
+"""Where a value is: keys and positions from the top of the file."""
 MAX_BYTES: Final = 1024 * 1024
 MAX_LEVELS: Final = 12
 _WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,18}")
@@ -88,7 +88,7 @@ def _say_syntax(error: MarkedYAMLError) -> tuple[str, str]:
 
 
 class _Stop(Exception):
-    """Reading on makes no sense."""
+    """There is no point in reading on."""
 
     def __init__(self, line: int, path: Path, problem: str, fix: str) -> None:
         super().__init__(problem)
@@ -105,7 +105,7 @@ class _Builder:
         self.problems = problems
 
     def read(self) -> Reading:
-        """The top of the file has to be a mapping, and the only one."""
+        """The file has to be one mapping."""
         event = self._skip_to_content()
         if not isinstance(event, events.MappingStartEvent):
             raise _Stop(_line(event), (), "the file does not begin with keys", "Begin it with version: 1.")
@@ -152,7 +152,7 @@ class _Builder:
             is_repeated = here in self.lines
             if is_repeated:
                 first = self.lines[here]
-                self._note(_line(event), here, f"this key stands in line {first} already", "Keep one of the two.")
+                self._note(_line(event), here, f"this key is already in line {first}", "Keep one of the two.")
             else:
                 self.lines[here] = _line(event)
             value = self._value(next(self._events), here)
@@ -168,7 +168,7 @@ class _Builder:
             here = (*path, len(values))
             self.lines[here] = _line(event)
             value = self._value(event, here)
-            # What stands in the place of an empty entry keeps the positions of the ones after it.
+            # A placeholder for an empty entry keeps the positions of the entries after it.
             values.append("" if value is None else value)
         return values
 

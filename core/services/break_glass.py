@@ -1,7 +1,7 @@
 """The use cases of a break-glass event: load, decide by a pure function, commit.
 
-Invariant: what a click means is decided from the stored event and the policy of the moment, and is committed only if
-that event is still the one it was decided on. Nothing here ever says that access was given before the store said so.
+Invariant: a click is decided from the stored event and the policy in force, and committed only if that event has not
+changed since. Nothing here says that access was given before the store said so.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from core.usage import Usage
 
 
 class BreakGlassService:
-    """Break the glass, close it, answer for it. Safe for threads, and for any number of processes."""
+    """Invoke, close and review a break-glass event. Safe for threads, and for any number of processes."""
 
     def __init__(
         self,
@@ -71,10 +71,10 @@ class BreakGlassService:
     ) -> BreakGlassEvent:
         """Take access at once.
 
-        `code` is of the invoker's second factor; `instead_of` is their request to be replaced; `declared_in` is the
-        Slack channel in which they declare it. The same `idempotency_key` from the same person gives the event that it
-        gave the first time. Raises InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit
-        ends), RequestNotFound, InvalidStateTransition (the request to be replaced gives access by now), StoreError.
+        `code` is the invoker's MFA code; `instead_of` is their request to be replaced; `declared_in` is the Slack
+        channel in which they declare it. The same `idempotency_key` from the same person gives the event that it gave
+        the first time. Raises InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit ends),
+        RequestNotFound, InvalidStateTransition (the request to be replaced gives access by now), StoreError.
         """
         declaration = Declaration(
             invoker=invoker,
@@ -114,7 +114,7 @@ class BreakGlassService:
     def review(
         self, event_id: EventId, reviewer: Actor, verdict: Verdict, notes: str, follow_up: str | None = None
     ) -> BreakGlassEvent:
-        """Answer for an ended event, once. Raises like `close`."""
+        """Review an ended event, once. Raises like `close`."""
         found = clean_text("notes", notes, at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])
         link = clean_optional_text("follow-up link", follow_up, at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])
 
@@ -131,7 +131,7 @@ class BreakGlassService:
         return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
-        """Record the end of every event whose time passed; the ones that this call recorded.
+        """Record the end of every event whose time has passed. Returns those that this call recorded.
 
         Any number of instances may do this at once: each event is expired once. `rest` is taken
         between the pages of what is read. Raises StoreUnavailable.
@@ -139,10 +139,10 @@ class BreakGlassService:
         return expire_overdue(self._read_active, self._changes.expire, self._clock, rest)
 
     def ask_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
-        """Record, of every live event that ends soon, that its invoker is asked whether it is over; those of this call.
+        """Record for every live event that ends soon that its invoker is asked whether it is over.
 
-        The outbox delivers the question, as every change. Any number of instances may do this at once: about each event
-        people are asked once. Raises StoreUnavailable.
+        Returns those that this call recorded. The outbox delivers the question, like every change. Any number of
+        instances may do this at once: people are asked about each event once. Raises StoreUnavailable.
         """
         return change_due(self._read_active, self._ask_if_due, self._clock, rest)
 
@@ -161,7 +161,7 @@ class BreakGlassService:
     def _update_closed(self, closed: BreakGlassEvent, entry: EntryDraft) -> BreakGlassEvent:
         by_invoker, _ = self._stores.break_glass.get_ledgers(closed.invoker, closed.profile)
         ended = by_invoker.end(closed)
-        # An event so old that its ledger forgot it can still be closed.
+        # An event that is too old for its ledger can still be closed.
         ledgers = (ended,) if ended != by_invoker else ()
         return self._stores.break_glass.update(closed, entry, ledgers)
 

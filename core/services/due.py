@@ -1,7 +1,7 @@
-"""Change what the clock made due, one record after the other: end what is overdue, remind of what waits.
+"""Make the changes that are due by the clock, one record after the other: expire overdue records, send reminders.
 
-Invariant: each record that is due is changed once, however many instances do this at the same time, and one that
-cannot be changed never keeps the others waiting.
+Invariant: each record that is due is changed once, however many instances do this at the same time, and one that cannot
+be changed never holds up the others.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from core.stores.base import Page, iterate_pages
 
 R = TypeVar("R", Request, BreakGlassEvent)
 PER_PAGE: Final = 100
-"""Few enough to be read in some milliseconds, between two rests."""
+"""Few enough to be read in a few milliseconds, between two rests."""
 Rest = Callable[[], object]
-"""What is done between two pages of a list: in the background a pause, so that the clicks of people come first."""
+"""What happens between two pages of a list: in the background a pause, so that people's clicks come first."""
 _log = logging.getLogger("countersign.expiring")
 
 
 def no_rest() -> None:
-    """For callers who wait for the end of the list."""
+    """For callers that wait for the end of the list."""
 
 
 def expire_overdue(
     read_page: Callable[[str | None], Page[R]], expire: Callable[[R, datetime], R], clock: Clock, rest: Rest = no_rest
 ) -> tuple[R, ...]:
-    """Expire every overdue record of a list that is read page by page; the ones that this call expired.
+    """Expire every overdue record of a list that is read page by page. Returns those that this call expired.
 
     Raises StoreUnavailable.
     """
@@ -49,7 +49,9 @@ def change_due(
     clock: Clock,
     rest: Rest = no_rest,
 ) -> tuple[R, ...]:
-    """Offer every record of a list to `change`, which gives None for one that is not due; what this call changed.
+    """Pass every record of a list to `change`, which returns None if it isn't due.
+
+    Returns those that this call changed.
 
     Raises StoreUnavailable.
     """
@@ -60,7 +62,8 @@ def change_due(
             try:
                 stored = change(record, now)
             except (ConcurrentModification, NotFound):
-                # Somebody else changed it, or the list was older than the table: either way it is not ours to change.
+                # Somebody else changed it, or the list was older than the table. Either way, there is nothing to change
+                # here.
                 continue
             except (BrokenChain, MalformedRecord):
                 _log.exception("%s is due and cannot be changed", record.chain)

@@ -1,7 +1,8 @@
-"""Break the glass: judge the declaration, the limits and the code, and commit the event with all that moves with it.
+"""Break the glass: judge the declaration, the limits and the code, and commit the event with what changes with it.
 
-Invariant: one read and one write. The limits and the code are judged on ledgers that move in the same transaction as
-the event, and so does the request that it replaces. A wrong code is counted before anybody hears that it was wrong.
+Invariant: one read and one write. The ledgers on which the limits and the code are judged change in the same
+transaction as the event, and so does the request that it replaces. A wrong code is counted before anybody learns that
+it was wrong.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from core.usage import UsageLedger, find_limit, is_escalated
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What somebody wants to break the glass for, with its text checked."""
+    """A declaration of a break-glass event, with its text checked."""
 
     invoker: Actor
     profile: ProfileName
@@ -50,7 +51,7 @@ class _Ledgers(NamedTuple):
 
 
 class Invoking:
-    """Decides on one declaration at a time. Safe for threads."""
+    """Decides on declarations. Safe for threads."""
 
     def __init__(
         self,
@@ -67,9 +68,9 @@ class Invoking:
         self._second_factor = mfa
 
     def decide(self, declaration: Declaration, code: str | None) -> BreakGlassEvent:
-        """Judge the declaration as things are now, and commit the event.
+        """Judge the declaration on what is stored now, and commit the event.
 
-        Raises ConcurrentModification: then judge again. Raises what BreakGlassService.invoke says.
+        Raises ConcurrentModification, after which the caller judges again, and what BreakGlassService.invoke raises.
         """
         now = self._clock.now()
         decision = self._policy.current().judge_break_glass(
@@ -78,18 +79,18 @@ class Invoking:
             declaration.reason_code,
             declaration.duration,
             now,
-            # Whether it is the right one is judged below, on the ledger of codes.
+            # Whether it is correct is judged below, on the ledger of codes.
             has_mfa=code is not None and self._second_factor is not None,
         )
         if not decision.is_allowed and (known := self._find_known(declaration)) is not None:
-            # The same invocation, delivered again: what the policy says by now does not undo it.
+            # The same invocation, delivered again: a policy that changed since then does not undo it.
             return known
         decision.require()
         try:
             return self._decide_on_ledgers(declaration, code, decision, now)
         except (CodeRefused, LimitReached):
-            # The ledgers are each read consistently, but not all at one moment: what stands in the way may be this very
-            # invocation, delivered twice at once.
+            # Each ledger is read consistently, but not all at one moment: the obstacle may be this very invocation,
+            # delivered twice at once.
             if (known := self._find_known(declaration)) is not None:
                 return known
             raise
@@ -118,7 +119,7 @@ class Invoking:
     def _verify(
         self, declaration: Declaration, code: str | None, codes: CodeLedger | None, now: datetime
     ) -> CodeLedger | None:
-        """The ledger with this code used; None where no code was given. Raises CodeRefused, LimitReached."""
+        """The ledger with this code used; None if no code was given. Raises CodeRefused, LimitReached."""
         if codes is None or code is None or self._second_factor is None:
             return None
         codes.refuse_locked(now)

@@ -1,7 +1,7 @@
-"""Who watches what the services do, for metrics: a port without which they work the same.
+"""A port to watch what the services do, for metrics. They work the same without it.
 
-Invariant: an observer hears of a change after it was committed, and of a refusal after it was noted. It neither waits
-nor raises, and nothing that it does can alter a decision.
+Invariant: an observer is called for a change after its commit, and for a refusal after it was noted. It neither waits
+nor raises, and cannot alter a decision.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from core.record import Record
 
 
 class Observer(Protocol):
-    """Hears what became of each use case. Safe for threads."""
+    """Is called with the outcome of each use case. Safe for threads."""
 
     def committed(self, record: Record, event: AuditAction) -> None:
         """A change of this service is in the store; `record` is what it became."""
         ...
 
     def refused(self, event: AuditAction) -> None:
-        """An attempt was understood, and the answer was no."""
+        """A valid attempt was refused."""
         ...
 
     def conflicted(self, record: str) -> None:
@@ -29,7 +29,7 @@ class Observer(Protocol):
 
 
 class Unobserved:
-    """The observer where nobody watches."""
+    """The observer that does nothing."""
 
     def committed(self, record: Record, event: AuditAction) -> None:
         """Nobody wants to know."""

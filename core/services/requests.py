@@ -1,7 +1,7 @@
 """The use cases of a request: load, decide by a pure function, commit.
 
-Invariant: what a click means is decided from the stored record and the policy of the moment, and is committed only if
-that record is still the one it was decided on.
+Invariant: a click is decided from the stored record and the policy in force, and committed only if that record has not
+changed since.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from core.stores.base import Page, Stores
 from core.text import clean_optional_text, clean_text
 
 REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
-"""A denial needs a reason that the requester can understand: three characters are the least, such as "dup"."""
+"""A denial needs a reason that the requester can understand: at least three characters, such as "dup"."""
 
 
 class RequestService:
-    """Ask for access, and decide on it. Safe for threads, and for any number of processes."""
+    """Make requests and decide on them. Safe for threads, and for any number of processes."""
 
     def __init__(self, stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> None:
         self._stores = stores
@@ -50,7 +50,7 @@ class RequestService:
         *,
         idempotency_key: str | None = None,
     ) -> Request:
-        """Ask for access. The request is pending, or approved at once where the policy approves it automatically.
+        """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
         The same `idempotency_key` from the same person gives the request that it gave the first time. Raises
         InvalidInput, NotAllowed, StoreError.
@@ -66,7 +66,7 @@ class RequestService:
             decision = self._policy.current().judge_request(requester, name, duration, now)
             known = None if decision.is_allowed else find_own(self._stores.requests.get, request_id, requester.id)
             if known is not None:
-                # The same wish, delivered again: what the policy says by now does not undo it.
+                # The same request, delivered again: a policy that changed since then does not undo it.
                 return known
             decision.require()
             request = Request.submit(
@@ -83,7 +83,7 @@ class RequestService:
             return self._create(request, decision, now)
 
     def approve(self, request_id: RequestId, approver: Actor, comment: str | None = None) -> Request:
-        """Count this approver's vote; the last one needed approves. A second vote of the same person changes nothing.
+        """Count this approver's vote; the last one needed approves. A second vote by the same person changes nothing.
 
         Raises RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided), InvalidInput, StoreError.
         """
@@ -97,7 +97,7 @@ class RequestService:
         return self._change(request_id, approver, AuditAction.APPROVE_REFUSED, judge)
 
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
-        """End the request with a no. Raises like `approve`."""
+        """Deny the request. Raises like `approve`."""
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
@@ -108,17 +108,17 @@ class RequestService:
         return self._change(request_id, approver, AuditAction.DENY_REFUSED, judge)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
-        """Take your own request back. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
+        """Cancel your own request. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
-            # No policy is asked: the requester may take it back, even if the rule is gone by now.
+            # The policy is not asked: the requester may cancel it even if the rule no longer exists.
             cancelled = request.cancel(requester.id, now)
             return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, requester.id)
 
         return self._change(request_id, requester, AuditAction.CANCEL_REFUSED, judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
-        """Record the end of every request whose deadline passed; the ones that this call recorded.
+        """Record the end of every request whose deadline has passed. Returns those that this call recorded.
 
         Any number of instances may do this at once: each request is expired once. `rest` is taken
         between the pages of what is read. Raises StoreUnavailable.
@@ -126,10 +126,10 @@ class RequestService:
         return expire_overdue(self._read_pending, self._changes.expire, self._clock, rest)
 
     def remind_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
-        """Record a reminder of every pending request that has waited for its rule's `remind_after`; those of this call.
+        """Record a reminder for every pending request that has waited for its rule's `remind_after`.
 
-        The outbox delivers the reminder, as every change. Any number of instances may do this at once: of each request,
-        people are reminded once. Raises StoreUnavailable.
+        Returns those that this call recorded. The outbox delivers the reminder, like every change. Any number of
+        instances may do this at once: people are reminded of each request once. Raises StoreUnavailable.
         """
         return change_due(self._read_pending, self._remind_if_due, self._clock, rest)
 
@@ -157,7 +157,7 @@ class RequestService:
         return retry_on_conflict(decide, self._observer)
 
     def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
-        """How long the request was to wait before its reminder, when it has; None when nobody is to be reminded."""
+        """The wait before its reminder, if the request has waited that long; None when nobody has to be reminded."""
         if request.status is not RequestStatus.PENDING or request.is_overdue(now) or request.reminded_at is not None:
             return None
         wait = self._policy.current().remind_after(request.rule, request.profile)
@@ -202,7 +202,7 @@ class RequestService:
         return self._changes.run(AuditedAttempt(refused, actor), lambda: self._stores.requests.get(request_id), judge)
 
     def _judge(self, action: Literal["approve", "deny"], request: Request, approver: Actor) -> dict[str, JsonValue]:
-        """Ask the policy, unless the request is decided: then what was decided is the answer, to everybody."""
+        """Ask the policy, unless the request is decided: then everybody gets that decision as the answer."""
         if request.status is not RequestStatus.PENDING:
             return {}
         decision = self._policy.current().judge_decider(

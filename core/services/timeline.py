@@ -1,4 +1,4 @@
-"""The timeline of a break-glass event, for its reviewers: what happened, who was notified, and what was asked for.
+"""The timeline of a break-glass event, for its reviewers: what happened, who was notified, what else was requested.
 
 Invariant: it is read from the audit trail and the records, and is shown only to those who may act on the event.
 """
@@ -19,13 +19,13 @@ from core.stores.base import Stores
 from core.stores.messages import MessageRef
 
 BEFORE: Final = timedelta(hours=24)
-"""How long before the event a request of the same person still has to do with it."""
+"""How long before the event a request by the same person still counts as related."""
 MAX_REQUESTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`entries` are the event's and its requests' own, oldest first; `places` say where its messages are."""
+    """`entries` are those of the event and of its requests, oldest first; `places` say where its messages are."""
 
     event: BreakGlassEvent
     entries: tuple[AuditEntry, ...]
@@ -39,7 +39,7 @@ def read_timeline(stores: Stores, policy: PolicySource, event_id: EventId, reade
     Raises EventNotFound, NotAllowed, StoreError.
     """
     event = stores.break_glass.get(event_id)
-    # Who may close an event may see it: the same people, before its end and after.
+    # Those who may close an event may see it, before its end and after.
     policy.current().judge_close(reader, profile=event.profile, invoker=event.invoker).require()
     requests = _linked(stores, event)
     chains = [event.chain, *(request.chain for request in requests)]
@@ -48,7 +48,7 @@ def read_timeline(stores: Stores, policy: PolicySource, event_id: EventId, reade
 
 
 def _linked(stores: Stores, event: BreakGlassEvent) -> tuple[Request, ...]:
-    """What the invoker asked for the profile from a day before until the end; the replaced request, however old."""
+    """The invoker's requests for the profile, from a day before the event to its end; the replaced one at any age."""
     page = stores.requests.list_by_requester(event.invoker, since=event.created_at - MAX_DECIDE_WITHIN)
     earliest = event.created_at - BEFORE
     ended_at = event.closed_at or event.expires_at

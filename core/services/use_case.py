@@ -1,8 +1,8 @@
 """What every use case does: load, judge, commit; judge again after a conflict, and note a refusal in the audit trail.
 
-Invariant: a decision is made on what was read last. When the store says that this changed, the whole use case runs
-again, from the reading on; it is never the write alone that is repeated. So what people hear, and what is noted, is
-always about the record as it is, and a person who clicks twice at once gets the same answer twice.
+Invariant: a decision is made on what was read last. When the store says that the record has changed, the whole use case
+runs again, beginning with the read; the write is never repeated alone. So answers and audit entries are always about
+the current record, and a person who clicks twice at once gets the same answer twice.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ T = TypeVar("T")
 Id = TypeVar("Id", RequestId, EventId)
 R = TypeVar("R", Request, BreakGlassEvent)
 MAX_TRIES: Final = 50
-"""Each conflict means that somebody else's change went through, so this many can only lose to a stampede."""
+"""Each conflict means that somebody else's change succeeded, so only a stampede can use up this many."""
 
 
 def retry_on_conflict(use_case: Callable[[], T], observer: Observer) -> T:
-    """Run a use case; when the record changed in between, run it again, from its reading on.
+    """Run a use case; when the record changed in between, run it again, beginning with the read.
 
-    Raises StoreUnavailable when others were quicker fifty times in a row.
+    Raises StoreUnavailable when others were faster fifty times in a row.
     """
     tries = 0
     while True:
@@ -58,14 +58,14 @@ def retry_on_conflict(use_case: Callable[[], T], observer: Observer) -> T:
 
 
 def id_from(kind: Callable[[str], T], person: UserId, idempotency_key: str | None) -> T | None:
-    """The id that every delivery of one request of one person gets; None without a key."""
+    """The same id for every delivery of one person's request; None without a key."""
     if idempotency_key is None:
         return None
     return kind(sha256(f"{person}\0{idempotency_key}".encode()).hexdigest()[:16])
 
 
 def find_own(get: Callable[[Id], R], record_id: Id | None, person: UserId) -> R | None:
-    """The record that an earlier delivery of the same request made; None where there is none, or somebody else's."""
+    """The record that an earlier delivery of the same request made; None if there is none or it is somebody else's."""
     if record_id is not None:
         with suppress(NotFound):
             found = get(record_id)
@@ -75,7 +75,7 @@ def find_own(get: Callable[[Id], R], record_id: Id | None, person: UserId) -> R 
 
 @contextmanager
 def reading_again_if_decided(record: Record) -> Iterator[None]:
-    """Turn the store's "it was decided in the meantime" into a conflict: reading again finds out what that means."""
+    """Turn the store's "it was decided in the meantime" into a conflict, so the use case reads again and learns how."""
     try:
         yield
     except InvalidStateTransition as decided:
@@ -84,9 +84,10 @@ def reading_again_if_decided(record: Record) -> Iterator[None]:
 
 @dataclass(slots=True)
 class AuditedAttempt:
-    """One person's attempt at something, for the audit trail: `refused` is what that says if the answer is no.
+    """One person's attempt at something.
 
-    It is about `record` once that was read, and before that, or without one, for `profile`.
+    `refused` is the audit action if the answer is no. The attempt is about `record` once that was read; before that, or
+    without a record, it is for `profile`.
     """
 
     refused: AuditAction
@@ -95,7 +96,7 @@ class AuditedAttempt:
     record: Record | None = None
 
     def to_draft(self, error: Refused) -> EntryDraft:
-        """What the audit trail says of the refusal."""
+        """The audit entry of the refusal."""
         draft = EntryDraft(
             event=self.refused,
             actor=DeciderId(self.actor.id),
@@ -112,7 +113,7 @@ class AuditedAttempt:
 
 @contextmanager
 def audit_refusals(attempt: AuditedAttempt, refusals: RefusalLog, observer: Observer) -> Iterator[None]:
-    """Note it when the block ends with a refusal, and let the refusal pass."""
+    """Note a refusal that ends the block, and raise it again."""
     try:
         yield
     except Refused as error:
@@ -124,7 +125,7 @@ def audit_refusals(attempt: AuditedAttempt, refusals: RefusalLog, observer: Obse
 class ChangeRunner(Generic[R]):
     """Runs the changes of the records of one store. Safe for threads.
 
-    `update` is the store's; `expired` is what the audit trail says when a record's time passed.
+    `update` is the store's; `expired` is the audit action for a record whose time has passed.
     """
 
     def __init__(
@@ -148,10 +149,10 @@ class ChangeRunner(Generic[R]):
         judge: Callable[[R, datetime], tuple[R, EntryDraft]],
         update: Callable[[R, EntryDraft], R] | None = None,
     ) -> R:
-        """Load the record, judge, and commit what `judge` makes of it, with its entry; again after each conflict.
+        """Load the record, judge it, commit the record that `judge` returns, with its entry; again after each conflict.
 
-        Where `judge` gives back the same record, there is nothing to commit. `update` replaces the store's own. Raises
-        what these three raise, having noted a refusal; StoreUnavailable when others were quicker fifty times in a row.
+        If `judge` returns the same record, there is nothing to commit. `update` replaces the store's own. Raises what
+        these three raise, having noted a refusal; StoreUnavailable when others were faster fifty times in a row.
         """
 
         def use_case() -> R:

@@ -27,8 +27,8 @@ class AuditStore(Protocol):
     def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
         """Add sealed entries to a chain of refused attempts, and move its head with them.
 
-        What is offered again, because an answer was lost, is added once. Raises ConcurrentModification,
-        StoreUnavailable: then a beginning of the entries may have been added.
+        Entries that are passed again, because an answer was lost, are added once. Raises ConcurrentModification,
+        StoreUnavailable: the first of the entries may then have been added.
         """
         ...
 

@@ -1,6 +1,6 @@
 """What every store promises, whichever engine is behind it.
 
-Invariant: one change, one transaction. A record, its audit entries and any ledger move together or not at all, and
+Invariant: one change, one transaction. A record, its audit entries and any ledger change together or not at all, and
 only while the stored record is still the one that was read: `updated_at` is its version. The contract suite in
 `tests/core/stores` holds every store to these words.
 """
@@ -39,8 +39,8 @@ _FEW: Final = 10
 class Page(Generic[R]):
     """One page of a list, newest first.
 
-    `cursor` asks for the next page; None: there is none. `malformed` names the items that could not be read as
-    records: they are reported here and in the log, and hide no other one.
+    `cursor` asks for the next page; None: there is none. `malformed` names the items that could not be read as records:
+    they are reported here and in the log, and hide no others.
     """
 
     items: tuple[R, ...]
@@ -51,7 +51,7 @@ class Page(Generic[R]):
 class RecordStore(Protocol[R, Status_contra]):
     """What the stores of both kinds of record have in common.
 
-    An engine gives `list_page`; every other list is made of it here, and so is the same on every engine.
+    An engine provides `list_page`; every other list is built from it here, so lists are the same on every engine.
     """
 
     def delete(self, record: R, entry: EntryDraft) -> None:
@@ -121,7 +121,7 @@ class RequestStore(RecordStore[Request, RequestStatus], Protocol):
 
     def find_granting(self, requester: UserId, profile: ProfileName, now: datetime) -> Request | None:
         """The approved request that gives this person access to the profile now; of several, the longest-lasting."""
-        # Older ones cannot grant any more: they waited and lasted for as long as is possible at all.
+        # Older ones cannot grant access any more: even the longest wait and the longest access are over.
         since = now - MAX_DECIDE_WITHIN - MAX_REQUEST_DURATION
         granting = [
             request
@@ -133,7 +133,7 @@ class RequestStore(RecordStore[Request, RequestStatus], Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A request that an event replaces: as it becomes, still with the `updated_at` that it was read with."""
+    """A request that an event replaces: its new version, still with the `updated_at` of the version that was read."""
 
     request: Request
     entry: EntryDraft
@@ -142,8 +142,8 @@ class Replaced:
 class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Protocol):
     """The break-glass events, and the ledgers that move with them.
 
-    The ledgers decide. What the methods after `list_waiting_for_review` say comes from an index, which may be a moment
-    behind, and is for display alone.
+    The ledgers decide. The methods after `list_waiting_for_review` read an index, which may be a moment behind; they
+    are for display only.
     """
 
     def create(
@@ -154,10 +154,10 @@ class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Pr
         *,
         replacing: Replaced | None = None,
     ) -> BreakGlassEvent:
-        """Store a new event with its audit entry and its ledgers, and with the request that it replaces, as it becomes.
+        """Store a new event with its audit entry, its ledgers, and the new version of the request that it replaces.
 
         Each ledger, and the request, replaces the one that was read with its `updated_at`. Raises EventExists,
-        ConcurrentModification when one of these changed, StoreUnavailable; of the request also what `update` raises.
+        ConcurrentModification when one of these changed, StoreUnavailable; for the request also what `update` raises.
         """
         ...
 
@@ -178,7 +178,10 @@ class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Pr
     def list_waiting_for_review(
         self, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, since: datetime | None = None
     ) -> Page[BreakGlassEvent]:
-        """The ended events that nobody has reviewed, newest first. It costs what it gives, however long the history."""
+        """The ended events that nobody has reviewed, newest first.
+
+        Its cost depends on the number of results, not on the length of the history.
+        """
         return self.list_page("awaits", AWAITS_REVIEW, limit=limit, cursor=cursor, since=since)
 
     def find_active_by_invoker_and_profile(
@@ -198,7 +201,7 @@ class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Pr
 
     def get_last_by_invoker_and_profile(self, invoker: UserId, profile: ProfileName) -> BreakGlassEvent | None:
         """The newest event of one person for one profile."""
-        # Most often it is among the newest few; the pages grow for those who broke the glass elsewhere since.
+        # It is usually among the newest few; the pages grow for people who have broken the glass elsewhere since.
         events = iterate_newest_first(self, "invoker", invoker, None, page_size=_FEW)
         return next((event for event in events if event.profile == profile), None)
 
@@ -211,7 +214,7 @@ def iterate_newest_first(
     *,
     page_size: int = DEFAULT_LIMIT,
 ) -> Iterator[R]:
-    """A whole list, read page by page; each page is twice as long as the one before it, up to the longest."""
+    """A whole list, read page by page; each page is twice as long as the one before it, up to the maximum."""
     sizes = (min(page_size * 2**number, MAX_PER_PAGE) for number in count())
 
     def read_page(cursor: str | None) -> Page[R]:
@@ -264,5 +267,5 @@ class Stores(Protocol):
         ...
 
     def close(self) -> None:
-        """Write down what was noted, and let go of every connection. Idempotent."""
+        """Write what was noted, and close every connection. Idempotent."""
         ...

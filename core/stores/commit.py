@@ -1,4 +1,4 @@
-"""Prepare a change for a store, and judge whether the stored record still allows it: the rules all engines share.
+"""Prepare a change for a store, and judge whether the stored record still allows it: the rules that all engines share.
 
 Invariant: `updated_at` moves strictly forward with each change, and each change seals its audit entries to the
 record's chain. An engine only has to make "still allowed" and "written" one atomic step.
@@ -61,7 +61,7 @@ class Commit(Generic[R]):
 
 
 def prepare_create(record: R, drafts: Sequence[EntryDraft], settings: StoreSettings) -> Commit[R]:
-    """A commit that creates a record. Its first entry bears the time at which the record says it was created."""
+    """A commit that creates a record. Its first entry has the record's creation time."""
     if not drafts:
         raise ValueError("there is no change without its audit entry")
     return _prepare(record, drafts, settings, as_read=None, first_at=record.updated_at)
@@ -88,7 +88,7 @@ def prepare_delete(record: Record, draft: EntryDraft, settings: StoreSettings) -
 def explain_refusal(stored: R | None, proposed: R) -> CountersignError | None:
     """Why `proposed` may not replace `stored`; None when it may. `proposed.updated_at` is the version it was read with.
 
-    An illegal status comes before a changed version: it is the answer that reading again would give.
+    An illegal status takes precedence over a changed version: it is the answer that reading again would give.
     """
     if stored is None:
         return missing(type(proposed), proposed.id)
@@ -103,19 +103,19 @@ def explain_refusal(stored: R | None, proposed: R) -> CountersignError | None:
 
 
 def is_allowed(stored: Mapping[str, JsonValue], commit: Commit[R]) -> bool:
-    """True when the stored form, as it is, shows nothing that `explain_refusal` would refuse: DynamoDB's conditions."""
+    """True when `explain_refusal` would find no reason in this stored form: the same conditions as DynamoDB's."""
     has_legal_status = stored.get("status") in tuple(commit.record.legal_sources())
     return has_legal_status and all(stored.get(name) == value for name, value in must_be_stored(commit).items())
 
 
 def must_be_stored(commit: Commit[R]) -> dict[str, JsonValue]:
-    """The attributes that the stored record must have for this update to replace it; None stands for absent."""
+    """The attributes that the stored record must have for this update to replace it; None means absent."""
     as_read = format_time(commit.as_read) if commit.as_read is not None else None
     return {"id": commit.record.id, "updated_at": as_read, **commit.record.facts_to_keep(commit.item)}
 
 
 def read_record(kind: type[R], record_id: str, item: Mapping[str, object]) -> R:
-    """The record that stands under a key. Raises MalformedRecord, naming the key, unless it is that record, whole."""
+    """The record stored under a key. Raises MalformedRecord, naming the key, unless it is that record, complete."""
     name = f"{kind.KIND}#{record_id}"
     try:
         record = kind.from_item(item)
@@ -137,7 +137,7 @@ def existing(record: Record) -> AlreadyExists:
 
 
 def stamp_ledger(ledger: L, at: datetime) -> L:
-    """The ledger as it will be stored: its version moves strictly forward, with the change that it belongs to."""
+    """The ledger as it will be stored: its version moves strictly forward, together with its change."""
     later = at if ledger.updated_at is None else max(at, ledger.updated_at + TICK)
     return ledger.model_copy(update={"updated_at": later})
 

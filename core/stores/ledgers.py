@@ -1,4 +1,4 @@
-"""What a store knows of how often somebody broke the glass, and of the codes that somebody tried.
+"""The ledgers in a store: how often people broke the glass, and which MFA codes they tried.
 
 Invariant: limits are judged on the ledgers alone. A ledger is read consistently, and replaces only the version that
 was read.
@@ -14,7 +14,7 @@ from core.usage import UsageLedger
 
 
 class LedgerStore(Protocol):
-    """The ledgers: how often people broke the glass, and the codes that they tried."""
+    """How often people broke the glass, and the codes they tried."""
 
     def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
         """The invoker's and the profile's ledger, read consistently, in one read."""
@@ -27,7 +27,7 @@ class LedgerStore(Protocol):
         ...
 
     def put_codes(self, codes: CodeLedger) -> None:
-        """Replace the ledger of codes that was read with `codes.updated_at`, with nothing else.
+        """Replace only the ledger of codes, if it still has the version `codes.updated_at`.
 
         Raises ConcurrentModification, StoreUnavailable.
         """

@@ -1,7 +1,7 @@
 """Read records, and pages of them, from the rows that an engine finds.
 
-Invariant: a list tells the whole truth. It pages until its limit is met, and a row that cannot be read is reported and
-takes no other row's place.
+Invariant: a list is complete. It pages until its limit is reached; a row that cannot be read is reported, and takes no
+other row's place.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _log = logging.getLogger("countersign.store")
 
 @dataclass(frozen=True, slots=True)
 class StoredRow(Generic[Raw]):
-    """A record as an engine found it, not read yet."""
+    """A record as the engine found it, not parsed yet."""
 
     position: Position
     raw: Raw
 
 
 def read_each(raws: Iterable[Raw], read: Callable[[Raw], T]) -> Iterator[T]:
-    """What `read` makes of each of these. What is malformed is logged and skipped, and hides no other one."""
+    """The records that `read` makes of these rows. A malformed one is logged and skipped, and hides no others."""
     for raw in raws:
         try:
             found = read(raw)
@@ -59,11 +59,11 @@ def read_page(
     check_limit(limit)
     position, items, malformed = read_cursor(cursor), list[R](), list[str]()
     if position is not None and since is not None and position.created_at < format_time(since):
-        # What follows is older still. DynamoDB would refuse a beginning that lies outside of what is asked for.
+        # All further rows are older. DynamoDB would refuse a start position outside of the range of the query.
         return Page(())
     while True:
         wanted = limit - len(items)
-        # One more than wanted tells whether there is a next page.
+        # One row more than the limit shows whether there is a next page.
         rows = find_rows(position, wanted + 1)
         for row in rows[:wanted]:
             position = row.position
@@ -71,7 +71,7 @@ def read_page(
                 items.append(read(row.raw))
             except MalformedRecord as error:
                 _log.warning("skipped: %s", error)
-                # Where a key has a prefix, it ends with #.
+                # A key's prefix, if it has one, ends with #.
                 malformed.append(row.position.id.rpartition("#")[2])
         has_more = len(rows) > wanted
         if not has_more or len(items) == limit:

@@ -1,7 +1,7 @@
-"""Where the messages about a record stand, kept beside its audit chain.
+"""Where the messages about a record are, stored beside its audit chain.
 
-Invariant: a place is no part of the trail. No digest covers it, no export shows it, and verification finds the same
-with it as without it: someone who changes one can misplace a message, and prove nothing.
+Invariant: a place is not part of the trail. No digest covers it, no export shows it, and verification gives the same
+result with and without it. Somebody who changes a place can misdirect a message, but proves nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class MessageStore(Protocol):
         ...
 
     def save_message(self, chain: str, name: str, place: MessageRef) -> None:
-        """Remember a place. The last one saved under a name counts, and saves of other names are kept. One write.
+        """Save a place. The last one saved under a name counts; places under other names are kept. One write.
 
         Raises StoreUnavailable.
         """

@@ -21,7 +21,7 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]{3,200}")
 _ENDPOINT = re.compile(r"https?://[^\s/?#]+/?")
 _NO_FILE = frozenset({"", ":memory:"})
-"""Each connection would open a memory of its own."""
+"""Each connection would open a separate in-memory database."""
 _FIX = "Write sqlite:///countersign.db or dynamodb://eu-west-1/countersign."
 
 
@@ -34,7 +34,7 @@ class SqliteLocation:
 
 @dataclass(frozen=True, slots=True)
 class DynamoLocation:
-    """A region, the prefix of the tables' names, and for tests the address of another DynamoDB."""
+    """A region, the prefix of the tables' names, and, for tests, the address of another DynamoDB."""
 
     region: str
     prefix: str
@@ -85,7 +85,7 @@ def open_stores(
     retention: timedelta = DEFAULT_RETENTION,
     clock: Clock | None = None,
 ) -> Stores:
-    """Open the stores that a URL names. A SQLite file is made when it is not there; DynamoDB tables are not.
+    """Open the stores that a URL names. A missing SQLite file is created; missing DynamoDB tables are not.
 
     Raises InvalidInput for a URL that is not understood, and StoreMisconfigured for a file that cannot be used.
     """

@@ -1,7 +1,7 @@
-"""The outbox as a store promises it: which committed entries still have to be delivered, and how far that is.
+"""What every store promises about the outbox: which committed entries still have to be delivered, and how far each is.
 
-Invariant: an entry is waiting, parked or delivered. Only the holder of its lease says how the delivery went, and what a
-sink took stays taken.
+Invariant: an entry is waiting, parked or delivered. Only the holder of its lease records the result of a delivery, and
+a sink that took an entry keeps counting as delivered.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Earlier(BaseModel):
 
 
 class Delivery(BaseModel):
-    """A committed entry that still has to be delivered, and how far that is.
+    """A committed entry that still has to be delivered, and its progress.
 
-    `due_at` is when to try (again); `attempts` counts the tries that failed; `delivered_to` names the sinks that
-    took it already; `problem` is the last failure in words. `earlier` is known once the delivery is leased, and None
-    when the entry before was delivered, or there is none, or it is parked.
+    `due_at` is when to try (again); `attempts` counts the failed attempts; `delivered_to` names the sinks that took it
+    already; `problem` describes the last failure. `earlier` is known once the delivery is leased, and None when the
+    entry before was delivered, or there is none, or it is parked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,7 +48,7 @@ class Delivery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How much waits to be delivered, when the oldest of it was committed, and how much is parked."""
+    """How many deliveries wait, when the oldest was committed, and how many are parked."""
 
     waiting: int = 0
     oldest_at: datetime | None = None
@@ -59,19 +59,20 @@ class DeliveryStore(Protocol):
     """Which entries of the audit trail still have to be delivered."""
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-        """What is due to be delivered now and not leased, oldest first."""
+        """The deliveries that are due now and not leased, oldest first."""
         ...
 
     def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
-        """Take a delivery for a while, so that no other instance delivers it too; with its `earlier`, as it is now.
+        """Lease a delivery, so that no other instance delivers it too.
 
-        None when somebody else has it, delivered it or tried to since it was read, or is delivering the entry before
-        it. A sink that is not among `earlier.delivered_to` must not get it yet: a chain's entries come in their order.
+        The result has the current `earlier`. None when another instance has it, has delivered or tried it since it was
+        read, or is delivering the entry before it. A sink that is not among `earlier.delivered_to` must not get it yet:
+        a chain's entries come in their order.
         """
         ...
 
     def finish(self, delivery: Delivery) -> None:
-        """Every sink has it."""
+        """Remove a delivery: every sink has the entry."""
         ...
 
     def postpone(self, delivery: Delivery) -> None:
@@ -79,23 +80,23 @@ class DeliveryStore(Protocol):
         ...
 
     def park(self, delivery: Delivery) -> None:
-        """Stop trying, keep it with its problem where `iterate_parked` shows it, and let the later entries go on."""
+        """Stop trying, keep the delivery and its problem for `iterate_parked`, and let later entries continue."""
         ...
 
     def unpark(self, delivery: Delivery, now: datetime) -> bool:
-        """Make a parked delivery due now, with all its attempts before it; False when it is not parked any more.
+        """Make a parked delivery due now, with all its attempts available again; False when it is no longer parked.
 
         A sink that took it already does not get it again.
         """
         ...
 
     def iterate_parked(self) -> Iterator[Delivery]:
-        """What could not be delivered, oldest first."""
+        """The parked deliveries, oldest first."""
         ...
 
     def measure_backlog(self, most: int) -> Backlog:
-        """How much waits and how much is parked, each counted up to `most`, so that the asking stays cheap.
+        """The number of waiting and of parked deliveries, each counted up to `most` so that the query stays cheap.
 
-        Beyond `most`, `oldest_at` is that of the ones which are due first. Not read consistently.
+        Beyond `most`, `oldest_at` is that of the deliveries which are due first. Not read consistently.
         """
         ...

@@ -1,7 +1,7 @@
 """Cursors: where the next page of a list begins.
 
 Invariant: a cursor says only "after the row created then, with this id"; it is opaque to the caller, works on every
-engine, and one that was not made here is refused.
+engine, and a cursor that was not made here is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from core.errors import InvalidInput
 from core.stores.base import MAX_PER_PAGE
 
 _WRITTEN = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ((?:[A-Z]+#)?[0-9a-f]{16})")
-"""When the last row of a page was created, and its id, which in some tables stands behind its kind."""
+"""The creation time of a page's last row, and its id, which in some tables follows its kind."""
 
 
 @dataclass(frozen=True, slots=True)

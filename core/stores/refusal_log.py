@@ -1,10 +1,10 @@
-"""Refused attempts, noted without ever standing in the way of a decision.
+"""Refused attempts, noted without ever delaying a decision.
 
 Invariant: noting a refusal neither waits for the store, nor touches a record or a record's chain, so a flood of
 refused clicks can neither delay an approver nor make a decision conflict. Each running process seals its refusals
 into a chain of its own. Equal refusals within one batch become one entry that says how many there were.
 
-The price, paid knowingly: a process that is killed loses the refusals of its last half second.
+The accepted price: a process that is killed loses the refusals of its last half second.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Noted:
 
 
 class BackgroundRefusalLog:
-    """A RefusalLog that writes from one thread of its own, which starts with the first refusal."""
+    """A RefusalLog that writes on one thread of its own, which starts with the first refusal."""
 
     def __init__(self, audit: AuditStore, settings: StoreSettings) -> None:
         self._audit = audit
@@ -78,7 +78,7 @@ class BackgroundRefusalLog:
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Wait until all that was noted is in the store, or until the store failed to take it."""
+        """Wait until everything that was noted is in the store, or the store failed to take it."""
         with self._changed:
             failures = self._failures
             self._flushing += 1
@@ -87,7 +87,7 @@ class BackgroundRefusalLog:
             self._flushing -= 1
 
     def close(self) -> None:
-        """Write what is left, trying once, and stop. Says in the log how many refusals could not be written."""
+        """Try once to write what is left, and stop. Logs how many refusals could not be written."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
@@ -106,7 +106,7 @@ class BackgroundRefusalLog:
         try:
             writer.start()
         except RuntimeError:
-            # No thread can be had at the moment: the next refusal tries again, and this one waits for it.
+            # No thread can be started at the moment: the next refusal tries again, and this one waits for it.
             _log.exception("refused attempts are waiting for a thread")
         else:
             self._writer = writer
@@ -128,13 +128,13 @@ class BackgroundRefusalLog:
     def _write(self, batch: Sequence[_Noted]) -> None:
         try:
             entries = self._seal(batch)
-            # The same sealed entries are offered again until the store has them: it recognises its own.
+            # The same sealed entries are passed again until the store has them: it recognises entries that it has.
             while not self._is_written(entries):
                 if self._pause():
                     _log.error("%d refused attempts could not be written to the audit trail", len(batch))
                     return
         except Exception:  # noqa: BLE001 - see the next line
-            # A bug, or entries that no store can take: they must not keep all later ones from being written.
+            # A bug, or entries that no store can take: they must not keep later ones from being written.
             _log.exception("%d refused attempts could not be written to the audit trail", len(batch))
             with self._changed:
                 self._not_itemised += len(batch)
@@ -148,7 +148,7 @@ class BackgroundRefusalLog:
             return [self._waiting.pop(key) for key in list(self._waiting)[:MAX_PER_BATCH]]
 
     def _pause(self) -> bool:
-        """Wait a while, unless somebody waits for this log. True when it is being closed."""
+        """Pause, unless somebody waits for this log. True when it is being closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_closing or self._flushing, timeout=PAUSE_SECONDS)
             return self._is_closing

@@ -1,6 +1,6 @@
 """The DynamoDB tables: the one source for the code, the command line, CloudFormation and the docs.
 
-Invariant: what is written here is what `countersign tables create` makes and `countersign tables check` demands.
+Invariant: `countersign tables create` makes, and `countersign tables check` demands, exactly what is written here.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ TTL_ATTRIBUTE: Final = "ttl"
 """A Number of Unix seconds, after which DynamoDB may delete the item (within a few days, says AWS)."""
 
 AWAITS_ATTRIBUTE: Final = "awaits"
-"""What somebody still owes the record after its end, such as a review."""
+"""What is still due on the record after its end, such as a review."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A partition key, and where there is one a sort key: names of attributes."""
+    """A partition key and, if there is one, a sort key: names of attributes."""
 
     partition: str
     sort: str | None = None
@@ -29,7 +29,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: its name behind the prefix, its key, and its global secondary indexes, which project everything."""
+    """One table: its name after the prefix, its key, and its global secondary indexes, which project everything."""
 
     suffix: str
     key: Key
@@ -71,8 +71,8 @@ AUDIT: Final = Table(
     suffix="audit",
     key=Key("chain", "seq"),
     indexes={
-        # By month, because a partition key is needed to read in the order of time; one partition takes 1,000 writes
-        # a second, and DynamoDB splits a busy one.
+        # By month, because reading in order of time needs a partition key. One partition takes 1,000 writes a second,
+        # and DynamoDB splits a busy one.
         "gsi-month": Key("month", "at"),
         # Sparse: only entries that still have to be delivered have the attribute `delivery`.
         "gsi-delivery": Key("delivery", "due_at"),

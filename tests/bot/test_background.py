@@ -76,7 +76,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the first look, none comes by itself."""
+    """After the first pass, no other one starts on its own."""
     monkeypatch.setattr("bot.background.MIN_PAUSE_SECONDS", 0.0)
     for name in ("LOOK_SECONDS", "WATCH_SECONDS", "MEASURE_SECONDS"):
         monkeypatch.setattr(f"bot.background.{name}", NEVER_SECONDS)

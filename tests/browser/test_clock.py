@@ -1,4 +1,4 @@
-"""The clock: moved forward, it makes due what was due, on both screens at once."""
+"""The clock: moving it forward makes deadlines due, on both screens at once."""
 
 from __future__ import annotations
 

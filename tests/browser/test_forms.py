@@ -1,4 +1,4 @@
-"""Forms: mistakes are told in their fields, what was typed stays, and what is sent reaches whom it concerns."""
+"""Forms: mistakes are shown in their fields, what was typed stays, and what is sent reaches the right people."""
 
 from __future__ import annotations
 

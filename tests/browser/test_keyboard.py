@@ -1,4 +1,4 @@
-"""The keyboard alone: ask by command and by form, approve, change person, and always know where one is."""
+"""Keyboard only: request by command and by form, approve, change person, and always have a visible focus."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_person_is_changed_and_menu_used_without_a_mouse(screens: Screens) -> No
 
 def test_line_that_is_no_command_is_kept_and_explained(screens: Screens) -> None:
     screens.write(LEFT, "/acess prod")
-    expect(screens.pane(LEFT).get_by_role("alert")).to_contain_text("/acess is no command here")
+    expect(screens.pane(LEFT).get_by_role("alert")).to_contain_text("/acess isn't a command here")
     expect(screens.composer(LEFT)).to_have_value("/acess prod")
 
 

@@ -1,6 +1,6 @@
 """How it looks: nothing sticks out on a phone, dark is dark, and motion stays away where it is not wanted.
 
-The screenshots are left in .cache/screenshots, for whoever wants to see them.
+The screenshots are left in .cache/screenshots, for anybody who wants to see them.
 """
 
 from __future__ import annotations

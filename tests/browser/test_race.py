@@ -1,4 +1,4 @@
-"""Two approvers at the same moment: one decides, the other is told, and the page says who was who."""
+"""Two approvers at the same moment: one decides, the other learns who was first, and the page shows which was which."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_approve_by_both_at_once_has_one_winner_on_the_page(screens: Screens) ->
     stored = screens.stored(request)
     winner, loser = ("Jon Bauer", "Aiko Tanaka") if stored.approver == "U0JON" else ("Aiko Tanaka", "Jon Bauer")
     expect(lanes.nth(0)).to_contain_text(f"{winner} approved it")
-    expect(lanes.nth(1)).to_contain_text(f"{loser} came second and was told so")
+    expect(lanes.nth(1)).to_contain_text(f"{loser} came second and was told who was first")
 
     assert stored.status is RequestStatus.APPROVED
     chain = [entry.event for entry in screens.playground.stores.audit.get_chain(stored.chain)]
@@ -50,5 +50,5 @@ def test_race_panel_offers_to_request_first_when_nothing_waits(screens: Screens)
     screens.page.get_by_role("button", name="Race").click()
     panel = screens.dialog("Press Approve as both at once")
     expect(panel).to_contain_text("Nothing waits for approval")
-    panel.get_by_role("button", name="Ask for prod as Mira").click()
+    panel.get_by_role("button", name="Request prod as Mira").click()
     expect(panel.get_by_role("button", name="Press Approve as both at once")).to_be_visible()

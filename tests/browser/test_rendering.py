@@ -1,4 +1,4 @@
-"""What the bot sends is what is seen: text as text, every kind of element at work, and nobody's word as markup."""
+"""What the bot sends is what people see: text as text, every kind of element working, and no input as markup."""
 
 from __future__ import annotations
 

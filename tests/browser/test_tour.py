@@ -1,4 +1,4 @@
-"""The first minute: the tour goes from a request to a broken glass, stays away when dismissed, and all survives."""
+"""The guided tour: it goes from a request to break-glass, stays away when dismissed, and survives a restart."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_tour_leads_from_a_request_and_approval_to_break_glass(welcome: Screens)
     screens.page.keyboard.press("Enter")
     expect(screens.messages(LEFT, "Break-glass: prod").last).to_be_visible()
     expect(screens.messages(RIGHT, "Break-glass: prod").last).to_be_visible()
-    expect(tour.get_by_role("heading")).to_have_text("That is it")
+    expect(tour.get_by_role("heading")).to_have_text("That's it")
     (event,) = screens.playground.stores.break_glass.iterate()
     assert (event.status, event.invoker) == (EventStatus.ACTIVE, "U0SAM")
 

@@ -1,4 +1,4 @@
-"""Sinks that remember what they were told, and fail or wait as a test wants them to.
+"""Sinks that record what was delivered, and fail or wait as a test wants.
 
 Invariant: a sink is called by several threads at once and loses nothing of what it saw.
 """

@@ -36,7 +36,7 @@ def test_kill_9_loses_nothing_acknowledged_or_half_done(tmp_path: Path) -> None:
             found = {record.chain: record for record in (*stores.requests.iterate(), *stores.break_glass.iterate())}
             assert [chain for chain, status in acknowledged.items() if not _has_reached(found.get(chain), status)] == []
             _check_nothing_is_half_done(stores, path, found)
-        # Each thread had at most one commit under way that nobody was told of.
+        # Each thread had at most one commit in progress that was not acknowledged yet.
         done = sum(_STEPS[str(record.state)] for record in found.values())
         assert commits <= done <= commits + kill * THREADS
 

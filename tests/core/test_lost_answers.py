@@ -1,4 +1,4 @@
-"""Bad days on DynamoDB: what the caller is told is what is in the table, or that nobody knows."""
+"""Bad days on DynamoDB: the answer to the caller is what is in the table, or that the outcome is unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flood of refused clicks does not stand in an approver's way: not for a moment, and not with a conflict."""
+"""A flood of refused clicks neither delays an approver nor causes a conflict."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_written_refusals_do_not_outdate_an_approvers_reading(stores: Stores) ->
 
 
 def _flood(stores: Stores, request_id: str) -> None:
-    """Everybody presses who may not; each gets an answer, whatever becomes of the noting."""
+    """Everybody who may not approve tries; each gets an answer, whether or not the refusal is noted."""
     for stranger in _STRANGERS:
         assert carry_out(stores, Attempt(Act.APPROVE, stranger, BEGIN, request_id)).error == "NotAllowed"
 

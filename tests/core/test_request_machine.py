@@ -117,7 +117,7 @@ class RequestMachine(RuleBasedStateMachine):
         self.end, self.ended = (status, by, self.now), self.request
 
     def _must_refuse(self, event: Callable[[], object], first: type[Exception] | None) -> bool:
-        """Whoever may not is refused in any state; else an end, written down or not, refuses everybody."""
+        """A person without the right is refused in any state; after its end, recorded or not, everybody is refused."""
         expected = first or (InvalidStateTransition if self.end is not None or self._is_too_late() else None)
         if expected is not None:
             assert self._refusal(event) is expected

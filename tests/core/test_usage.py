@@ -176,7 +176,7 @@ def test_limit_that_ends_last_is_reported_of_several() -> None:
     assert hit.to_details() == {"limit": "quota per user", "value": "1 in 1d", "ends_at": "2026-01-16T03:53:45.120000Z"}
 
 
-# The time that is told is true, whatever happened before
+# The time in the refusal is right, whatever happened before
 
 OFFSETS: Final = st.integers(0, 400).map(lambda number: number * timedelta(minutes=15))
 
@@ -222,7 +222,7 @@ def test_limit_is_over_at_the_time_given_and_not_one_tick_before(
 
 
 def _standing(used: Ledgers, limits: UsageLimits, now: datetime) -> set[str]:
-    """Every limit that would stand in the way, each judged by itself."""
+    """Every limit that would refuse, each judged separately."""
     window = limits.quota_window
     hits = (
         hit_of(used, UsageLimits(cooldown=limits.cooldown), now),

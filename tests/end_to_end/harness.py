@@ -94,7 +94,7 @@ def new_slack(clock: FrozenClock) -> LocalSlack:
 
 
 class DeliveryOnDemand:
-    """Background work that only delivers, and only what was just committed: nothing expires by itself."""
+    """Background work that only delivers, and only what was just committed: nothing expires on its own."""
 
     def __init__(self, services: Services, sinks: Sequence[Sink], clock: FrozenClock) -> None:
         self._services = services
@@ -221,7 +221,7 @@ class Harness:
         return cards[-1] if cards else None
 
     def told(self, user: str) -> str:
-        """What this person alone was told since the last time that this was asked, as soon as it is there."""
+        """The next text that only this person sees, new since the last call, as soon as it is there."""
         seen = self._seen.get(user, 0)
         self.slack.wait_until(lambda: len(self.slack.ephemerals(user)) > seen)
         self._seen[user] = len(self.slack.ephemerals(user))

@@ -1,4 +1,4 @@
-"""Asking for access: by the form and in one line; a mistake keeps what was typed and says how to say it right."""
+"""Requesting access, by form and in one line: a mistake keeps what was typed and says how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The glass broken in Slack: at once or by the form, within its limits, with and without a store."""
+"""Breaking the glass in Slack: at once or by the form, within its limits, with and without a store."""
 
 from __future__ import annotations
 

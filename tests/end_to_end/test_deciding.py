@@ -1,4 +1,4 @@
-"""Deciding: whatever is pressed, by whom and how often, there is one right state and one plain answer."""
+"""Deciding: whatever is clicked, by whom and how often, there is one right state and one clear answer."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def _shown_at_home(harness: Harness, before: str) -> str:
 def test_environment_of_another_slack_app_changes_nothing(
     stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Bolt reads these by itself, and takes an app with the first two for one that is installed by OAuth.
+    # Bolt reads these on its own, and assumes an OAuth app if the first two are set.
     for name in ("CLIENT_ID", "CLIENT_SECRET", "BOT_TOKEN", "SIGNING_SECRET", "VERIFICATION_TOKEN"):
         monkeypatch.setenv(f"SLACK_{name}", "of-another-app")
     with Harness(stores, clock) as harness:

@@ -1,4 +1,4 @@
-"""Broken glass in Slack afterwards: seen, closed and reviewed by those who may, each click judged anew."""
+"""Break-glass follow-up in Slack: listed, closed and reviewed by those who may, each click judged again."""
 
 from __future__ import annotations
 

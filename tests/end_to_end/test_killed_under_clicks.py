@@ -45,7 +45,7 @@ MOST_BEFORE_THE_KILL: Final = 30
 
 @dataclass
 class Recorded:
-    """What people were told is recorded. Safe for threads."""
+    """What the answers to people called recorded. Safe for threads."""
 
     reasons: set[str] = field(default_factory=set)
     emergencies: set[str] = field(default_factory=set)
@@ -209,7 +209,7 @@ def test_acknowledged_change_is_stored_after_a_kill_at_any_time(
 
 
 def assert_all_is_there(stores: Stores, recorded: Recorded) -> None:
-    """What was told to be recorded is recorded, as it was told."""
+    """What an answer called recorded is recorded, as the answer said."""
     reasons = {request.justification for request in stores.requests.iterate()}
     assert recorded.reasons <= reasons
     for request_id, status in recorded.decisions.items():

@@ -1,4 +1,4 @@
-"""When Slack's API or the store stands still: clicks are acknowledged, truly, and each outcome is told."""
+"""When Slack's API or the store stalls: clicks are acknowledged truthfully, and each person learns the outcome."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from core.clock import require_utc
 
 A_MOMENT = datetime(2026, 1, 15, 3, 53, 45, 120_000, tzinfo=UTC)
-"""Where a FrozenClock starts unless told otherwise. Its microseconds end in zeros, which a careless format drops."""
+"""Where a FrozenClock starts by default. Its microseconds end in zeros, which a careless format drops."""
 
 
 class FrozenClock:

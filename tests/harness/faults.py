@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class CutRequest:
-    """Hang up on the client. The upstream never hears of the request."""
+    """Hang up on the client. The upstream never gets the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class HoldReply(Hold):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer in the upstream's place; it never hears of the request."""
+    """Answer instead of the upstream, which never gets the request."""
 
     status: int
     body: bytes
@@ -138,7 +138,7 @@ def transaction_canceled(*codes: str) -> Answer:
 
 
 def expired_credentials() -> Answer:
-    """The caller's session ended; no repetition can mend that."""
+    """The caller's session ended; no retry can fix that."""
     return _dynamodb_error("ExpiredTokenException", "The security token included in the request is expired")
 
 

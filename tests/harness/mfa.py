@@ -1,4 +1,4 @@
-"""A second factor whose codes a test can write down beforehand.
+"""MFA whose codes a test knows in advance.
 
 Invariant: like a real one it gives each person a code of their own for each time step, and one step to either side
 counts too.

@@ -43,7 +43,7 @@ class _QuietRequestHandler(MotoRequestHandler):
     """Moto's handler, without a line on stderr for each request."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing. Errors are still told."""
+        """Log nothing. Errors are still reported."""
 
 
 class MotoServer:

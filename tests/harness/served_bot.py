@@ -52,7 +52,7 @@ def free_port() -> int:
 
 
 def environment(slack: LocalSlack, folder: Path, **more: str) -> dict[str, str]:
-    """All that `serve` is told, for HTTP on `port`, or for Socket Mode without COUNTERSIGN_LISTEN."""
+    """The environment of `serve`, for HTTP on `port`, or for Socket Mode without COUNTERSIGN_LISTEN."""
     policy = folder / "policy.yml"
     policy.write_bytes(POLICY)
     return {

@@ -66,7 +66,7 @@ class _Upstream:
 
 
 class TcpProxy:
-    """Stands in front of the engine at `upstream_url`; clients are given `url` instead."""
+    """A proxy before the engine at `upstream_url`; clients are given `url` instead."""
 
     def __init__(self, upstream_url: str) -> None:
         parts = urlsplit(upstream_url)

@@ -1,4 +1,4 @@
-"""What an interaction entitles to, and for how long."""
+"""What an interaction permits, and for how long."""
 
 from __future__ import annotations
 

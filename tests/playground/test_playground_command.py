@@ -1,4 +1,4 @@
-"""`countersign playground` as a process: it says where it is, ends in good order, and says what stands in its way."""
+"""`countersign playground` as a process: it says where it is, stops in good order, and says what prevents a start."""
 
 from __future__ import annotations
 

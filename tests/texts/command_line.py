@@ -56,7 +56,7 @@ _MISTAKEN: Final = _POLICY.replace("max_duration: 4h", "max_duration: 9h, requir
 
 
 def command_line(folder: Path, moto_url: str) -> Iterator[Text]:
-    """All commands, run in this empty folder; `moto_url` stands in for DynamoDB."""
+    """All commands, run in this empty folder; `moto_url` replaces DynamoDB."""
     yield from _help(countersign, ("countersign",))
     with LocalSlack(manifest=YAML(typ="safe").load(_ROOT / "manifest.yml")) as slack:
         operator = _Operator(slack, folder)

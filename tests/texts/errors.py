@@ -1,4 +1,4 @@
-"""Every error class with sample fields, and what its sentence is: in a terminal, in a log, in Slack, under a field.
+"""Every error class with sample fields, and its sentence in a terminal, in a log, in Slack, and under a field.
 
 Invariant: `SAMPLES` has an error of each class that can be raised; `test_texts.py` looks for those that are missing.
 """

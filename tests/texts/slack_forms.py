@@ -1,4 +1,4 @@
-"""Slack: forms, what stands under their fields when they are sent back, and the notices in their place.
+"""Slack: forms, the errors under their fields, and the notices shown instead of them.
 
 Invariant: each form is drawn from offers and records of the snapshot, and read back with a mistake in every field.
 """

@@ -16,7 +16,7 @@ from core.stores.refusal_log import BackgroundRefusalLog
 
 
 class DynamoStores:
-    """The stores of one deployment: three tables with a common prefix, which exist already."""
+    """The stores of one deployment: three existing tables with a common prefix."""
 
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
         self._connection = connection
@@ -28,7 +28,7 @@ class DynamoStores:
         self.refusals = BackgroundRefusalLog(self.audit, settings)
 
     def close(self) -> None:
-        """Write down what was noted, and let go of every connection. Idempotent."""
+        """Write what was noted, and close every connection. Idempotent."""
         self.refusals.close()
         self._connection.close()
 

@@ -1,7 +1,7 @@
 """The audit trail in DynamoDB.
 
-Invariant: an entry is only ever put where none was. What changes beside it says where it still has to be
-delivered; see `outbox`.
+Invariant: an entry is only ever put where there was none. The attributes beside it, which do change, say where it still
+has to be delivered; see `outbox`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DECEMBER: Final = 12
 _MAX_APPENDED: Final = 9
 """DynamoDB Local of 2020 takes ten items in one transaction, where AWS takes a hundred; one is the chain's head."""
 _FIRST_DAY: Final = datetime(2025, 1, 1, tzinfo=UTC)
-"""Nothing was ever written before: Countersign is younger."""
+"""Nothing was written earlier: Countersign did not exist."""
 _AHEAD: Final = timedelta(days=1)
 
 
@@ -62,7 +62,7 @@ class DynamoAudit:
         return (int(item["length"]["N"]), item["digest"]["S"]) if item is not None and "length" in item else (0, "")
 
     def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
-        """Add sealed entries to a chain of refused attempts, in transactions that each move its head."""
+        """Add sealed entries to a chain of refused attempts, in transactions that each move the head."""
         # Cut in the same places each time, so that what was written before an answer was lost is recognised.
         for start in range(0, len(entries), _MAX_APPENDED):
             self._append(entries[start : start + _MAX_APPENDED])
@@ -91,7 +91,7 @@ class DynamoAudit:
                 raise ConcurrentModification(last.chain) from failure
 
     def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
-        """Every chain with its entries, oldest entry first; a scan gives each partition whole and in order."""
+        """Every chain with its entries, oldest entry first; a scan returns each partition complete and in order."""
         items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
         for chain, of_chain in groupby(items, key=lambda item: str(item["chain"]["S"])):
             try:
@@ -101,11 +101,11 @@ class DynamoAudit:
 
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
         """The entries of all chains with `since <= at < until`, oldest first, streamed."""
-        # Another instance's clock may be ahead by a little, across the end of a month.
+        # Another instance's clock may be slightly ahead, across the end of a month.
         last = until if until is not None else self._clock.now() + _AHEAD
         first, end = format_time(since) if since is not None else "0", format_time(until) if until is not None else "~"
         if first >= end:
-            # AWS refuses a BETWEEN whose ends are the wrong way round.
+            # AWS refuses a BETWEEN whose bounds are reversed.
             return
         for month in _months(since, last):
             items = self._connection.query_all(

@@ -78,7 +78,7 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         return read_ledger(by_invoker, found), read_ledger(by_profile, found), read_ledger(codes, found)
 
     def put_codes(self, codes: CodeLedger) -> None:
-        """Replace the ledger of codes that was read with `codes.updated_at`."""
+        """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
         try:
             self._connection.write("put_item", **put_ledger(self._table, codes, self._settings.clock.now()))
         except ConditionFailed as failure:

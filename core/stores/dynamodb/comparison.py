@@ -1,7 +1,7 @@
-"""How a table differs from the schema, and the call that fixes it where there is one.
+"""How a table differs from the schema, and the call that fixes it, if there is one.
 
-Invariant: pure. What is compared is what DynamoDB described; what an engine does not describe is named as untold and is
-never called right or wrong. No fixing call deletes anything, or gives an index or a key another meaning.
+Invariant: pure. What is compared is what DynamoDB described; what an engine does not describe is reported as such, and
+never called right or wrong. No fix deletes anything, or changes the meaning of an index or a key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 from core.stores.schema import TTL_ATTRIBUTE, Key, Table
 
 Description = Mapping[str, Any]
-"""What boto3 gives for a table or an index."""
+"""boto3's description of a table or an index."""
 
 RUN_CREATE: Final = "Run `countersign tables create`: it fixes this and keeps what is in the table"
 LATER: Final = "Wait, then run it again"
@@ -31,7 +31,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One way in which a table is not what the schema says, and how to put it right. `repair` is None for a person."""
+    """One difference between a table and the schema, and how to fix it. `repair` is None if a person has to do it."""
 
     table: str
     problem: str
@@ -69,12 +69,12 @@ class Described:
 
 
 def compare(schema: Table, name: str, found: Described, kms_key: str | None = None) -> Iterator[Difference]:
-    """Every difference, those that can be fixed in the order in which DynamoDB takes them."""
+    """Every difference; those that can be fixed are in the order in which DynamoDB accepts the fixes."""
     wrong_keys = tuple(_compare_keys(schema, name, found.table))
     yield from wrong_keys
     yield from _compare_state(name, found.table)
     if wrong_keys or found.table["TableStatus"] != "ACTIVE":
-        # A table with other keys is another table: nothing of it may be changed.
+        # A table with other keys is a different table: nothing in it may be changed.
         return
     if found.tells_protection and not found.table["DeletionProtectionEnabled"]:
         repair = Repair("update_table", {"DeletionProtectionEnabled": True})
@@ -92,12 +92,12 @@ def compare(schema: Table, name: str, found: Described, kms_key: str | None = No
 
 
 def missing(name: str) -> Difference:
-    """The difference of a table that is not there."""
+    """The difference for a missing table."""
     return Difference(name, "this table is missing", "Run `countersign tables create`")
 
 
 def find_untold(found: Described, kms_key: str | None = None) -> Iterator[str]:
-    """What the engine does not describe, in words that go after "cannot tell"."""
+    """What the engine does not describe, in words that follow "cannot tell"."""
     if not found.tells_protection:
         yield "whether the tables are encrypted with KMS"
         yield "whether deletion protection is on"

@@ -1,6 +1,6 @@
 """Conditions of writes, as DynamoDB reads them.
 
-Invariant: every name and every value stands behind an alias: `status`, `duration` and many others are reserved words.
+Invariant: every name and every value has an alias: `status`, `duration` and many others are reserved words.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Calls to DynamoDB: the one place where AWS's errors become ours, and where a call is tried again.
+"""Calls to DynamoDB: the one place where AWS's errors become ours, and where calls are retried.
 
-Invariant: a call ends in its result, in what DynamoDB's conditions said, or in one of `core.errors`; nothing of
-botocore leaves this module. Retries end at a deadline, with StoreUnavailable, which says whether a write may have
-taken effect.
+Invariant: a call ends in its result, in the outcome of DynamoDB's conditions, or in one of `core.errors`; no botocore
+type leaves this module. Retries end at a deadline, with StoreUnavailable, which says whether a write may have taken
+effect.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from core.stores.dynamodb.replies import refuse_cut_reply
 T = TypeVar("T")
 CONNECT_SECONDS: Final = 1.0
 REPLY_SECONDS: Final = 2.0
-"""AWS answers a transaction in tens of milliseconds; a reply this late is lost, and asking again is quicker."""
+"""AWS answers a transaction in tens of milliseconds; a reply this late is lost, and asking again is faster."""
 DEADLINE_SECONDS: Final = 8.0
 _FIRST_PAUSE_SECONDS: Final = 0.02
 _MAX_PAUSE_SECONDS: Final = 0.5
@@ -57,13 +57,13 @@ _PASSING: Final = frozenset(
 _PASSING_REASONS: Final = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
 _BEFORE_SENDING: Final = (ConnectTimeoutError, EndpointConnectionError)
 _NEVER_SENT: Final = (NoCredentialsError, PartialCredentialsError, NoRegionError, ParamValidationError)
-"""What no retry can fix."""
+"""Errors that no retry can fix."""
 
 
 class ConditionFailed(Exception):
-    """What the conditions of a write said: for each of its items whether it failed, and then the item as stored.
+    """The outcome of a write's conditions: for each item, whether its condition failed, and then the stored item.
 
-    `is_retry` is true when an earlier try of the same call may have taken effect. It never leaves this package.
+    `is_retry` is true when an earlier attempt of the same call may have taken effect. It never leaves this package.
     """
 
     def __init__(self, failed: tuple[bool, ...], stored: tuple[Item | None, ...], *, is_retry: bool) -> None:
@@ -78,7 +78,7 @@ class ConditionFailed(Exception):
 
 
 class CallRefused(Exception):
-    """DynamoDB said no with a code that the caller asked to hear of. It never leaves this package."""
+    """DynamoDB refused the call with a code that the caller expects. It never leaves this package."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -95,7 +95,7 @@ class _Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long to wait, in seconds: for a connection, for a reply, and for everything together."""
+    """How long to wait, in seconds: for a connection, for a reply, and in total."""
 
     connect_seconds: float = CONNECT_SECONDS
     reply_seconds: float = REPLY_SECONDS
@@ -112,7 +112,7 @@ class Connection:
     """The process that opened it: two processes that write to one socket would read each other's answers."""
 
     def __post_init__(self) -> None:
-        """See to it that this client takes no half reply for a whole one."""
+        """Make this client treat a partial reply as a lost one."""
         self.client.meta.events.register("before-parse.dynamodb", refuse_cut_reply, unique_id="countersign")
 
     @classmethod
@@ -132,11 +132,11 @@ class Connection:
         return cls(client, timing)
 
     def close(self) -> None:
-        """Let go of every connection. Idempotent."""
+        """Close every connection. Idempotent."""
         self.client.close()
 
     def transact(self, items: Sequence[dict[str, Any]], token: str) -> None:
-        """All of these writes, or none. `token` makes AWS recognise a repetition for ten minutes.
+        """All of these writes, or none. With `token`, AWS recognises a repetition for ten minutes.
 
         Raises ConditionFailed, StoreUnavailable, StoreMisconfigured.
         """
@@ -175,7 +175,7 @@ class Connection:
         return self._call(once, is_write=not operation.startswith("describe_"))
 
     def get(self, table: str, key: Item) -> Item | None:
-        """One item, read consistently; None: there is none."""
+        """One item, read consistently; None if there is none."""
         answer = self._call(lambda: self.client.get_item(TableName=table, Key=key, ConsistentRead=True))
         item: Item | None = answer.get("Item")
         return item
@@ -238,14 +238,14 @@ class Connection:
 
 
 def _honest(hard: StoreMisconfigured, attempts: _Attempts, *, is_write: bool) -> StoreMisconfigured | StoreUnavailable:
-    """The error as it is, unless an earlier try of the same write may have taken effect: then nobody knows."""
+    """The error unchanged; but if an earlier attempt of this write may have taken effect, the outcome is unknown."""
     if is_write and attempts.may_have_taken_effect:
         return StoreUnavailable(f"{hard.problem}. {hard.fix}", is_outcome_unknown=True)
     return hard
 
 
 def _passing_problem(error: ClientError, attempts: _Attempts) -> str:
-    """The name of a problem that may pass; every other answer is raised as what it means."""
+    """The name of a problem that may be temporary; every other error is raised as the matching one of ours."""
     code = error.response["Error"]["Code"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "TransactionCanceledException":
@@ -280,7 +280,7 @@ def _misconfigured(code: str, error: ClientError) -> StoreMisconfigured:
 
 
 def _has_time_for_another(attempts: _Attempts) -> bool:
-    # Full jitter: many callers that were refused together must not come back together.
+    # Full jitter: callers that were refused together must not retry together.
     pause = random.uniform(0, attempts.pause)  # noqa: S311 - not a secret
     attempts.pause = min(2 * attempts.pause, _MAX_PAUSE_SECONDS)
     if time.monotonic() + pause >= attempts.deadline:

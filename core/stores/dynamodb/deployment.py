@@ -1,4 +1,4 @@
-"""The tables as a CloudFormation template, and the least that IAM has to allow, both made from the schema.
+"""The tables as a CloudFormation template, and the least privileges in IAM, both made from the schema.
 
 Invariant: pure. The files in `deploy/` are what these functions make; a test compares them. The bot may not delete
 anything, may not change a table, and may not scan one.
@@ -14,7 +14,7 @@ from core.stores.schema import AUDIT, BREAK_GLASS, REQUESTS, TABLES, TTL_ATTRIBU
 
 DEFAULT_PREFIX: Final = "countersign"
 Document = dict[str, Any]
-"""JSON, in the order in which a person reads it."""
+"""JSON, in the order in which people read it."""
 
 
 class Role(StrEnum):
@@ -30,7 +30,7 @@ _OF_THE_BOT: Final = (
     (REQUESTS, ("GetItem", "PutItem", "Query")),
     # Ledgers are read two at a time.
     (BREAK_GLASS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
-    # An entry is put once; what is updated beside it says whether it still has to be delivered.
+    # An entry is put once; the updates beside it say whether it still has to be delivered.
     (AUDIT, ("ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")),
 )
 _TO_READ_THE_TRAIL: Final = ("BatchGetItem", "GetItem", "Query", "Scan")
@@ -39,7 +39,7 @@ _TO_MAKE_TABLES: Final = ("CreateTable", "UpdateContinuousBackups", "UpdateTable
 
 
 def cloudformation(prefix: str = DEFAULT_PREFIX) -> Document:
-    """A template that makes what `countersign tables create` makes, for those who make tables with CloudFormation.
+    """A template for the tables that `countersign tables create` makes, for people who use CloudFormation.
 
     Its tables outlive the stack. Its one parameter is a KMS key; without it, the account's own key encrypts.
     """
@@ -59,7 +59,7 @@ def cloudformation(prefix: str = DEFAULT_PREFIX) -> Document:
 
 
 def iam_policy(role: Role, prefix: str = DEFAULT_PREFIX) -> Document:
-    """The least that IAM has to allow in this role. Your own KMS key needs more: see docs/operators.md."""
+    """The least privileges for this role. Your own KMS key needs more: see docs/operators.md."""
     statements = _bot_statements(prefix) if role is Role.BOT else _operator_statements(prefix)
     return {"Version": "2012-10-17", "Statement": statements}
 

@@ -13,11 +13,11 @@ from pydantic import JsonValue
 from core.errors import MalformedRecord
 
 Item = dict[str, Any]
-"""An item as boto3's client takes and gives it: attribute name to a dict with one type letter."""
+"""An item as boto3's client accepts and returns it: attribute name to a dict with one type letter."""
 
 
 def to_attributes(item: Mapping[str, JsonValue]) -> Item:
-    """Plain values to typed attributes, leaving out what is None: DynamoDB Local of 2020 refuses some empties."""
+    """Plain values to typed attributes, leaving out None: DynamoDB Local of 2020 refuses some empty values."""
     return {name: to_attribute(value) for name, value in item.items() if value is not None}
 
 

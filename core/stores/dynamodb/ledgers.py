@@ -1,7 +1,7 @@
-"""Ledgers in DynamoDB: items beside the break-glass events, under their own prefix.
+"""Ledgers in DynamoDB: items in the table of break-glass events, with a key prefix of their own.
 
-Invariant: a ledger is written only over the version that was read, in the transaction of the change that it belongs to
-or alone.
+Invariant: a ledger is written only over the version that was read, alone or in the transaction of the change it belongs
+to.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _NOT_PART_OF_A_LEDGER: Final = frozenset({"pk", TTL_ATTRIBUTE})
 
 
 def ledger_key(ledger: Ledger) -> Item:
-    """The key under which a ledger stands."""
+    """The key under which a ledger is stored."""
     return {"pk": {"S": f"{LEDGER_PREFIX}{ledger.owner}"}}
 
 
 def put_ledger(table: str, ledger: Ledger, at: datetime) -> dict[str, Any]:
-    """The arguments of the write that replaces the ledger that was read with its `updated_at`."""
+    """The arguments of the write that replaces the ledger, if it still has the version that was read."""
     stamped = stamp_ledger(ledger, at)
     as_read = format_time(ledger.updated_at) if ledger.updated_at is not None else None
     item = {
@@ -40,7 +40,7 @@ def put_ledger(table: str, ledger: Ledger, at: datetime) -> dict[str, Any]:
 
 
 def read_ledger(empty: L, found: Mapping[str, Item]) -> L:
-    """The ledger among the items by their key, or the empty one. Raises MalformedRecord."""
+    """The ledger with this key among the items, or an empty one. Raises MalformedRecord."""
     key = ledger_key(empty)["pk"]["S"]
     if key not in found:
         return empty

@@ -1,7 +1,7 @@
-"""The places of messages in DynamoDB, on an item before the first entry of their chain.
+"""The places of messages in DynamoDB, in an item before the first entry of their chain.
 
-Invariant: that item is no entry. It has the number zero, which no reader of entries asks for, and none of the
-attributes by which an index would show it. Each place is an attribute of its own, so two saves never undo each other.
+Invariant: that item is not an entry. It has the number zero, which no reader of entries asks for, and no attribute that
+would put it into an index. Each place is an attribute of its own, so two saves never undo each other.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class DynamoMessages:
             raise MalformedRecord.from_error(f"the places of {chain}", error) from error
 
     def save_message(self, chain: str, name: str, place: MessageRef) -> None:
-        """Remember a place."""
+        """Save a place."""
         self._connection.write(
             "update_item",
             TableName=self._table,

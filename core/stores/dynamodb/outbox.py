@@ -1,6 +1,6 @@
 """The outbox in DynamoDB: attributes beside each audit entry that say where it still has to be delivered.
 
-Invariant: they are no part of the entry, and no digest covers them. Every change of them is conditional on the lease.
+Invariant: they are not part of the entry, and no digest covers them. Every change to them is conditional on the lease.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _OUTBOX_ATTRIBUTES: Final = _PROGRESS | {"month", "delivery"}
 
 
 def entry_key(entry: AuditEntry) -> Item:
-    """The key under which an entry stands."""
+    """The key under which an entry is stored."""
     return {"chain": {"S": entry.chain}, "seq": {"N": str(entry.seq)}}
 
 
 def waiting_attributes(due_at: str) -> Item:
-    """What marks an entry as one that has to be delivered."""
+    """The attributes that mark an entry as one that has to be delivered."""
     return {"delivery": {"S": _DUE}, "due_at": {"S": due_at}}
 
 
@@ -46,7 +46,7 @@ class DynamoDeliveries:
         self._table = AUDIT.name(prefix)
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-        """What is due to be delivered now and not leased, oldest first."""
+        """The deliveries that are due now and not leased, oldest first."""
         return self._deliveries(
             _DUE,
             KeyConditionExpression="delivery = :delivery AND due_at <= :now",
@@ -55,11 +55,11 @@ class DynamoDeliveries:
         )
 
     def iterate_parked(self) -> Iterator[Delivery]:
-        """What could not be delivered, oldest first."""
+        """The parked deliveries, oldest first."""
         return self._deliveries(_PARKED, KeyConditionExpression="delivery = :delivery", values={})
 
     def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
-        """Take a delivery for a while, with the entry before it as it is now; None when it is not to be had."""
+        """Lease a delivery, with the current state of the entry before it; None when it cannot be leased."""
         entry = delivery.entry
         take = self._take(delivery, holder, now, until)
         taken = delivery.model_copy(update={"lease": holder, "leased_until": until, "earlier": None})
@@ -81,7 +81,7 @@ class DynamoDeliveries:
         return taken.model_copy(update={"earlier": earlier})
 
     def finish(self, delivery: Delivery) -> None:
-        """Every sink has it."""
+        """Remove a delivery: every sink has the entry."""
         self._change(delivery, sets={}, removes=("delivery", "due_at"))
 
     def postpone(self, delivery: Delivery) -> None:
@@ -93,7 +93,7 @@ class DynamoDeliveries:
         self._change(delivery, sets={"delivery": _PARKED})
 
     def unpark(self, delivery: Delivery, now: datetime) -> bool:
-        """Make a parked delivery due now, with all its attempts before it."""
+        """Make a parked delivery due now, with all its attempts available again."""
         try:
             self._connection.write(
                 "update_item",
@@ -110,7 +110,7 @@ class DynamoDeliveries:
         return True
 
     def measure_backlog(self, most: int) -> Backlog:
-        """How much waits and how much is parked, each counted up to `most`: a page or two of an index each."""
+        """The numbers of waiting and parked deliveries, each counted up to `most`: a page or two of an index each."""
         times = [item["at"]["S"] for item in self._first(_DUE, most)]
         parked = sum(1 for _ in self._first(_PARKED, most))
         return Backlog(len(times), parse_time(min(times)) if times else None, parked)
@@ -123,7 +123,7 @@ class DynamoDeliveries:
             ProjectionExpression="#at",
             ExpressionAttributeNames={"#at": "at"},
             ExpressionAttributeValues={":delivery": {"S": delivery}},
-            # Of a page, not of the query: without it, the last page would be read to its end.
+            # A limit of the page, not of the query: without it, the last page would be read to its end.
             Limit=most,
         )
         return islice(items, most)
@@ -142,7 +142,7 @@ class DynamoDeliveries:
                         ":until": format_time(until),
                         ":now": format_time(now),
                         ":due": _DUE,
-                        # Unless somebody tried in the meantime: then what was read of the progress is out of date.
+                        # Unless another instance tried in the meantime: then the progress that was read is out of date.
                         ":due_at": format_time(delivery.due_at),
                     }
                 ),
@@ -160,7 +160,7 @@ class DynamoDeliveries:
         }
 
     def _find_earlier(self, entry: AuditEntry, now: datetime) -> tuple[Earlier | None, bool]:
-        """The entry before this one, while it still has to be delivered, and whether that is being done."""
+        """The entry before this one, while it still has to be delivered, and whether it is being delivered."""
         item = self._connection.get(self._table, _key_before(entry)) or {}
         if item.get("delivery") != {"S": _DUE}:
             return None, False
@@ -187,7 +187,7 @@ class DynamoDeliveries:
                 TableName=self._table,
                 Key=entry_key(delivery.entry),
                 UpdateExpression=f"SET {changes} REMOVE {', '.join((*removes, 'lease', 'leased_until'))}",
-                # Only the holder may say how it went: another instance may have taken over when a lease ran out.
+                # Only the holder may record the result: another instance may have taken over when a lease ran out.
                 ConditionExpression="lease = :lease",
                 ExpressionAttributeValues=to_attributes(
                     {":lease": delivery.lease, **{f":{name}": value for name, value in progress.items()}}

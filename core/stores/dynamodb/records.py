@@ -1,8 +1,8 @@
-"""Records in DynamoDB, and of the two kinds the requests.
+"""Records in DynamoDB: what both kinds share, and the requests.
 
-Invariant: a change is one TransactWriteItems of the record, its audit entries and what moves with them, under
-conditions that say all that `explain_refusal` demands. No read comes before the write; when a condition fails, what
-DynamoDB returns says why.
+Invariant: a change is one TransactWriteItems of the record, its audit entries and what changes with them, under
+conditions that express everything `explain_refusal` demands. No read comes before the write; when a condition fails,
+the item that DynamoDB returns shows why.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class DynamoRecords(Generic[R]):
         return [put, *(put_entry(self._audit_table, entry) for entry in commit.entries)]
 
     def explain(self, commit: Commit[R], failure: ConditionFailed) -> CountersignError | None:
-        """What the first conditions of a transaction say, which are this change's own; None: that it may be made."""
+        """The outcome of a transaction's first conditions, those of this change; None if the change is allowed."""
         if commit.as_read is None:
             return existing(commit.record) if any(failure.failed[: 1 + len(commit.entries)]) else None
         if failure.failed[0]:
@@ -112,7 +112,7 @@ class DynamoRecords(Generic[R]):
         beside: Sequence[dict[str, Any]] = (),
         explain_beside: Callable[[ConditionFailed], CountersignError | None] = lambda _: None,
     ) -> R:
-        """Write the change and what moves beside it; a failed condition is raised as what it means."""
+        """Write the change and what changes with it; a failed condition is raised as the matching error."""
         own = self.to_writes(commit)
         try:
             self._connection.transact([*own, *beside], commit.entries[0].id)
@@ -120,14 +120,15 @@ class DynamoRecords(Generic[R]):
             if self._has_taken_effect(commit.entries[0], failure):
                 return commit.record
             of_beside = explain_beside(failure.part(slice(len(own), None))) if beside else None
-            # Of a new record, what changed beside it comes first: who reads again finds the same invocation there.
+            # For a new record, conflicts on other items come first: a caller that reads again finds the same invocation
+            # there.
             found = (self.explain(commit, failure), of_beside)
             reasons = filter(None, reversed(found) if commit.as_read is None else found)
             raise next(reasons, ConcurrentModification(commit.record.chain)) from failure
         return commit.record
 
     def _has_taken_effect(self, entry: AuditEntry, failure: ConditionFailed) -> bool:
-        """True when the entry in the table is this very attempt's: it took effect, and only its answer was lost."""
+        """True when the entry in the table is from this very attempt: it took effect, and only its answer was lost."""
         stored = failure.stored[1]
         if stored is None and failure.is_retry:
             stored = self._connection.get(self._audit_table, entry_key(entry))
@@ -198,7 +199,7 @@ class DynamoRecords(Generic[R]):
         return rows
 
     def _row(self, item: Item) -> StoredRow[Item]:
-        # The position holds the table's own key, so that a malformed item is a position to continue from, too.
+        # The position holds the table's own key, so that reading can continue from a malformed item too.
         return StoredRow(Position(item["created_at"]["S"], item[self._schema.key.partition]["S"]), item)
 
 

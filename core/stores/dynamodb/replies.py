@@ -1,7 +1,7 @@
-"""Refuse a reply that did not arrive whole.
+"""Refuse a reply that did not arrive complete.
 
-Invariant: a reply that was cut is a lost one, never an empty one. botocore's parser reads half a body as `{}`: without
-this check a cut GetItem would say "there is no such record", and a cut list would be an empty one.
+Invariant: a truncated reply counts as lost, never as empty. botocore's parser reads half a body as `{}`: without this
+check a truncated GetItem would mean "there is no such record", and a truncated list would be empty.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 from botocore.exceptions import ChecksumError
 
 _CHECKSUM: Final = "x-amz-crc32"
-"""DynamoDB sends it with every success; botocore looks at it only in its legacy retry mode."""
+"""DynamoDB sends it with every success; botocore checks it only in its legacy retry mode."""
 _LENGTH: Final = "content-length"
 _FIRST_FAILURE: Final = 300
 
@@ -24,7 +24,7 @@ def refuse_cut_reply(response_dict: dict[str, Any], **_: object) -> None:
     if response_dict["status_code"] < _FIRST_FAILURE:
         kind, expected, actual = _CHECKSUM, headers.get(_CHECKSUM), str(zlib.crc32(body))
     else:
-        # Errors come without a checksum; what cuts their headers short takes the length away too.
+        # Errors come without a checksum; if their headers are truncated, the length is missing too.
         kind, expected, actual = _LENGTH, headers.get(_LENGTH), str(len(body))
     if expected != actual:
         raise ChecksumError(checksum_type=kind, expected_checksum=expected or "none", actual_checksum=actual)

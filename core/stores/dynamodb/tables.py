@@ -30,16 +30,16 @@ from core.stores.dynamodb.connection import CallRefused, Connection
 from core.stores.schema import TABLES, Table
 
 DEADLINE_SECONDS: Final = 600.0
-"""How long to wait for all of them. AWS makes one in some seconds; a new index on a big table takes minutes."""
+"""How long to wait for all of them. AWS makes one in a few seconds; a new index on a big table takes minutes."""
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _MAX_PAUSE_SECONDS: Final = 2.0
 _MAX_TRIES: Final = 5
 _NOT_NOW: Final = frozenset({"ResourceInUseException", "ContinuousBackupsUnavailableException"})
-"""Somebody else is changing the table, or AWS is not ready with it: wait, and look again."""
+"""Somebody else is changing the table, or AWS is not done with it: wait, and check again."""
 _INVALID: Final = "ValidationException"
 _UNKNOWN: Final = "UnknownOperationException"
 _NO: Final = frozenset({"LimitExceededException", _INVALID, _UNKNOWN})
-"""AWS does not make this change. A limit may pass, so it is tried a few times before it is reported."""
+"""AWS refuses this change. A limit may be temporary, so the change is tried a few times before it is reported."""
 _ABSENT: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException"})
 
 
@@ -47,7 +47,7 @@ _ABSENT: Final = frozenset({"ResourceNotFoundException", "TableNotFoundException
 class TablesReport:
     """The names of the tables that were made, what was fixed, what still differs, and what the engine does not report.
 
-    Everything but the names is in words for a person.
+    Everything but the names is text for people.
     """
 
     made: tuple[str, ...] = ()
@@ -64,14 +64,14 @@ class TablesReport:
 def create_tables(
     connection: Connection, prefix: str, *, kms_key: str | None = None, deadline_seconds: float = DEADLINE_SECONDS
 ) -> TablesReport:
-    """Make each table that is missing, and fix the others as far as that loses nothing.
+    """Make each missing table, and fix the others as far as that loses nothing.
 
     `kms_key` is a KMS key's id, ARN or alias; without it, the account's own key for DynamoDB encrypts. Tables that
     are not ready after `deadline_seconds` are differences in the report. Raises StoreUnavailable, StoreMisconfigured.
     """
     deadline = time.monotonic() + deadline_seconds
     tables = [_TableSetup(connection, table, table.name(prefix), kms_key, _Pauses(deadline)) for table in TABLES]
-    # All are made before one is waited for: AWS makes them side by side.
+    # All calls are made before waiting for any: AWS makes the tables in parallel.
     for table in tables:
         table.make_if_missing()
     return _join([table.settle() for table in tables])
@@ -90,7 +90,7 @@ class _Pauses:
     next_seconds: float = _FIRST_PAUSE_SECONDS
 
     def take(self) -> bool:
-        """Pause; False, at once, when the time is over."""
+        """Pause. Returns False at once when the time is over."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             return False
@@ -122,7 +122,7 @@ class _TableSetup:
         while True:
             found = _describe(self.connection, self.name)
             if found is None:
-                # Just made, and not yet seen by this reading; or somebody removed it in the meantime.
+                # Just made, and not yet visible to this read; or somebody removed it in the meantime.
                 self._make()
             elif not found.is_under_way(self.schema):
                 repairs = self._find_repairs(found)
@@ -141,7 +141,7 @@ class _TableSetup:
             if refusal.code == _INVALID:
                 problem = f"{self.name} cannot be made: {refusal.message}"
                 raise StoreMisconfigured(problem, "Check the prefix, and --kms-key where it was given") from refusal
-            # Another run was quicker, or the answer to an earlier try was lost: settle() looks at what is there.
+            # Another run was faster, or the answer to an earlier attempt was lost: settle() checks what is there.
             return
         self.made = True
 
@@ -154,7 +154,7 @@ class _TableSetup:
         ]
 
     def _fix(self, problem: str, repair: Repair) -> bool:
-        """Make the call. True when it is worth looking at once: it was taken, and for the first time."""
+        """Make the call. True when to check the table at once: the first call for this problem was accepted."""
         try:
             self.connection.call(repair.operation, expecting=_NOT_NOW | _NO, TableName=self.name, **repair.arguments)
         except CallRefused as refusal:
@@ -172,7 +172,7 @@ class _TableSetup:
             return TablesReport(made, differences=(missing(self.name),))
         left = tuple(compare(self.schema, self.name, found, self.kms_key))
         problems = {each.problem for each in left}
-        # What belongs to the making of a table is no repair of it.
+        # Steps that are part of making a table don't count as fixes.
         fixed = [] if made else [each for each in dict.fromkeys(self.fixed) if each not in problems]
         return TablesReport(
             made,
@@ -195,7 +195,7 @@ def _check(connection: Connection, schema: Table, name: str, kms_key: str | None
 
 
 def _describe(connection: Connection, name: str) -> Described | None:
-    """The table as it is; None: there is none."""
+    """The table as it is; None if there is none."""
     try:
         table = connection.call("describe_table", expecting=_ABSENT, TableName=name)["Table"]
         ttl = _ask(connection, "describe_time_to_live", name)
@@ -210,7 +210,7 @@ def _describe(connection: Connection, name: str) -> Described | None:
 
 
 def _ask(connection: Connection, operation: str, name: str) -> dict[str, Any] | None:
-    """The answer; None from an engine that does not know the operation."""
+    """The answer; None if the engine does not know the operation."""
     try:
         return connection.call(operation, expecting=_ABSENT | {_UNKNOWN}, TableName=name)
     except CallRefused as refusal:
@@ -241,6 +241,6 @@ def _join(reports: Sequence[TablesReport]) -> TablesReport:
         tuple(chain.from_iterable(each.made for each in reports)),
         tuple(chain.from_iterable(each.repaired for each in reports)),
         tuple(chain.from_iterable(each.differences for each in reports)),
-        # What one table does not report, the others do not report either: once is enough.
+        # What is not reported for one table is not reported for the others either: once is enough.
         tuple(dict.fromkeys(chain.from_iterable(each.untold for each in reports))),
     )

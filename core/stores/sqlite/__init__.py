@@ -1,4 +1,4 @@
-"""The embedded stores: one SQLite file, the same promises as DynamoDB.
+"""The embedded stores: one SQLite file, with the same promises as DynamoDB.
 
 Invariant: WAL with `synchronous=FULL` and IMMEDIATE transactions, so that any number of threads and processes may
 share the file and kill -9 loses nothing that was acknowledged.
@@ -16,7 +16,7 @@ from core.stores.sqlite.records import SqliteBreakGlass, SqliteRequests
 
 
 class SqliteStores:
-    """The stores of one SQLite file, which is made when it is not there."""
+    """The stores of one SQLite file, which is created if it is missing."""
 
     def __init__(self, path: str, settings: StoreSettings) -> None:
         self._database = Database(path)
@@ -28,7 +28,7 @@ class SqliteStores:
         self.refusals = BackgroundRefusalLog(self.audit, settings)
 
     def close(self) -> None:
-        """Write down what was noted, and close every connection. Idempotent."""
+        """Write what was noted, and close every connection. Idempotent."""
         self.refusals.close()
         self._database.close()
 

@@ -1,6 +1,7 @@
 """The audit trail in SQLite.
 
-Invariant: an entry is only ever inserted. What changes beside it says where it still has to be delivered; see `outbox`.
+Invariant: an entry is only ever inserted. The columns beside it, which do change, say where it still has to be
+delivered; see `outbox`.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class SqliteAudit:
             emptied = connection.execute(
                 "SELECT chain FROM refusal_heads WHERE chain NOT IN (SELECT chain FROM audit)"
             ).fetchall()
-        # A head without entries is a chain, too: somebody removed them all.
+        # A head without entries is a chain too: somebody removed them all.
         yield from ((chain, ()) for (chain,) in emptied)
 
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:

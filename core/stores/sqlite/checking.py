@@ -1,6 +1,6 @@
-"""Says what is wrong with a SQLite file.
+"""Checks a SQLite file.
 
-Invariant: looking changes nothing: a file that is missing stays missing, and an older one stays as it is.
+Invariant: a check changes nothing: a missing file stays missing, and an older one stays as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from core.stores.sqlite.database import Database
 
 
 def find_problem(path: str) -> str:
-    """What is wrong with a SQLite file, and what fixes it; empty when nothing is."""
+    """The problems of a SQLite file and their fixes; empty if there are none."""
     # Opening a file that is missing or empty would make the tables in it, and a check changes nothing.
     if not Path(path).is_file() or not Path(path).stat().st_size:
         return f"{path}: there is no database. Run `countersign tables create`."

@@ -61,15 +61,15 @@ _creating: Final = threading.Lock()
 class Database:
     """Connections to one file, shared by threads; each one is used by one thread at a time.
 
-    `is_upgraded` adds what a file of an older version lacks; without it, `find_differences` names that. `sleep` pauses
-    for seconds between two tries.
+    With `is_upgraded`, what a file of an older version lacks is added; without it, `find_differences` names that.
+    `sleep` pauses between two attempts, in seconds.
     """
 
     def __init__(self, path: str, *, is_upgraded: bool = True, sleep: Callable[[float], None] = time.sleep) -> None:
         self.path = path
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        # Within one process, waiting for a lock is fair and quick; SQLite's own waiting sleeps in steps up to 100 ms.
+        # Within one process, waiting for a lock is fair and fast; SQLite's own waiting sleeps in steps of up to 100 ms.
         self._writing = threading.Lock()
         self._owner = os.getpid()
         self._is_closed = False
@@ -80,7 +80,7 @@ class Database:
             with self.read() as connection:
                 switch_to_wal(connection, BUSY_SECONDS, sleep=sleep)
         except BaseException:
-            # Nobody else could close what was opened for these.
+            # No one else could close the connections opened for these.
             self.close()
             raise
 
@@ -127,8 +127,8 @@ class Database:
         try:
             yield connection
         except (sqlite3.Error, StoreUnavailable):
-            # Nobody knows the state of a connection after an error of the engine; a fresh one costs a millisecond.
-            # One whose COMMIT failed may still hold its transaction, and with it the lock of the whole file.
+            # The state of a connection is unknown after an error of the engine; a fresh one costs a millisecond. One
+            # whose COMMIT failed may still hold its transaction, and with it the lock of the whole file.
             is_sound = False
             raise
         finally:

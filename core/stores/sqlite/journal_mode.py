@@ -1,6 +1,6 @@
 """The switch of a SQLite file to its write-ahead log, which the file then keeps.
 
-Invariant: another writer at that moment is waited for, with jitter and within one deadline, never in a hot loop.
+Invariant: it waits for another writer with jitter and within one deadline, never in a hot loop.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _PRIMARY_CODE: Final = 0xFF
 def switch_to_wal(
     connection: sqlite3.Connection, timeout_seconds: float, *, sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Switch the file to WAL, unless it has it already; `timeout_seconds` is the connection's busy timeout afterwards.
+    """Switch the file to WAL, unless it uses it already; `timeout_seconds` is the connection's busy timeout afterwards.
 
-    Raises sqlite3.OperationalError: the one of the last try, when others held the file until the deadline.
+    Raises the sqlite3.OperationalError of the last attempt when others held the file until the deadline.
     """
     deadline = time.monotonic() + timeout_seconds
     left, pause = timeout_seconds, _FIRST_PAUSE_SECONDS
@@ -35,7 +35,7 @@ def switch_to_wal(
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
                 raise
-            # Half of it is jitter: many that were refused together must not come back together, nor at once.
+            # Half of it is jitter: writers that were refused together must not retry together, nor at once.
             chosen = random.uniform(pause / 2, pause)  # noqa: S311 - not a secret
             left = deadline - time.monotonic() - chosen
             if left <= 0:

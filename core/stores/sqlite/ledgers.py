@@ -21,7 +21,7 @@ L = TypeVar("L", bound=Ledger)
 
 
 def find_ledgers(connection: sqlite3.Connection, *empty: Ledger) -> dict[str, str]:
-    """The stored bodies of those ledgers that are stored, by their owner, from one moment."""
+    """The stored bodies of those ledgers that exist, by their owner, from one moment."""
     places = ", ".join("?" for _ in empty)
     rows = connection.execute(
         f"SELECT owner, body FROM ledgers WHERE owner IN ({places})",  # noqa: S608 - question marks
@@ -31,13 +31,13 @@ def find_ledgers(connection: sqlite3.Connection, *empty: Ledger) -> dict[str, st
 
 
 def read_ledger(empty: L, found: dict[str, str]) -> L:
-    """The ledger as it was found, or the empty one. Raises MalformedRecord."""
+    """The ledger as it was found, or an empty one. Raises MalformedRecord."""
     body = found.get(empty.owner)
     return empty if body is None else type(empty).from_item(read_body(f"LEDGER#{empty.owner}", body))
 
 
 def write_ledgers(connection: sqlite3.Connection, ledgers: Sequence[Ledger], at: datetime) -> None:
-    """Replace each ledger that was read with its `updated_at`. Raises ConcurrentModification."""
+    """Replace each ledger, if it still has the version that was read. Raises ConcurrentModification."""
     for ledger in ledgers:
         item = stamp_ledger(ledger, at).to_item()
         values = (json.dumps(item), item["updated_at"], ledger.owner)

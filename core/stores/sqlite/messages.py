@@ -30,7 +30,7 @@ class SqliteMessages:
             raise MalformedRecord.from_error(f"the places of {chain}", error) from error
 
     def save_message(self, chain: str, name: str, place: MessageRef) -> None:
-        """Remember a place."""
+        """Save a place."""
         with self._database.write() as connection:
             connection.execute(
                 "INSERT INTO places VALUES (?, ?, ?, ?)"

@@ -1,6 +1,6 @@
 """The outbox in SQLite: columns beside each audit entry that say where it still has to be delivered.
 
-Invariant: every change of them is one transaction that looks at the lease first.
+Invariant: every change to them is one transaction that checks the lease first.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ class SqliteDeliveries:
         self._database = database
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
-        """What is due to be delivered now and not leased, oldest first."""
+        """The deliveries that are due now and not leased, oldest first."""
         moment = format_time(now)
         return self._deliveries(
             "is_parked = 0 AND due_at <= ? AND (leased_until IS NULL OR leased_until <= ?)", (moment, moment)
         )
 
     def iterate_parked(self) -> Iterator[Delivery]:
-        """What could not be delivered, oldest first."""
+        """The parked deliveries, oldest first."""
         return self._deliveries("is_parked = 1 AND due_at IS NOT NULL", ())
 
     def lease(self, delivery: Delivery, holder: str, now: datetime, until: datetime) -> Delivery | None:
-        """Take a delivery for a while, with the entry before it as it is now; None when it is not to be had."""
+        """Lease a delivery, with the current state of the entry before it; None when it cannot be leased."""
         entry = delivery.entry
         with self._database.write() as connection:
             earlier, is_being_delivered = _find_earlier(connection, entry, now)
@@ -49,7 +49,8 @@ class SqliteDeliveries:
             taken = connection.execute(
                 "UPDATE audit SET lease = ?, leased_until = ? WHERE chain = ? AND seq = ?"
                 " AND due_at = ? AND is_parked = 0 AND (leased_until IS NULL OR leased_until <= ? OR lease = ?)",
-                # Its due_at changed if somebody tried in the meantime: then what was read of the progress is old.
+                # Its due_at changed if another instance tried in the meantime: then the progress that was read is out
+                # of date.
                 (
                     holder,
                     format_time(until),
@@ -65,7 +66,7 @@ class SqliteDeliveries:
         return delivery.model_copy(update={"lease": holder, "leased_until": until, "earlier": earlier})
 
     def finish(self, delivery: Delivery) -> None:
-        """Every sink has it."""
+        """Remove a delivery: every sink has the entry."""
         self._change(delivery, "due_at = NULL", ())
 
     def postpone(self, delivery: Delivery) -> None:
@@ -77,7 +78,7 @@ class SqliteDeliveries:
         self._change(delivery, "is_parked = 1", ())
 
     def unpark(self, delivery: Delivery, now: datetime) -> bool:
-        """Make a parked delivery due now, with all its attempts before it."""
+        """Make a parked delivery due now, with all its attempts available again."""
         entry = delivery.entry
         with self._database.write() as connection:
             changed = connection.execute(
@@ -88,7 +89,7 @@ class SqliteDeliveries:
             return changed.rowcount == 1
 
     def measure_backlog(self, most: int) -> Backlog:
-        """How much waits and how much is parked, each counted up to `most`: two short walks along one index."""
+        """The numbers of waiting and parked deliveries, each counted up to `most`: two short walks along one index."""
         with self._database.read() as connection:
             waiting, oldest_at = connection.execute(
                 "SELECT count(*), min(at) FROM (SELECT at FROM audit INDEXED BY audit_due"
@@ -106,7 +107,7 @@ class SqliteDeliveries:
         entry = delivery.entry
         progress = (delivery.attempts, json.dumps(delivery.delivered_to), delivery.problem)
         with self._database.write() as connection:
-            # Only the holder may say how it went: another instance may have taken over when a lease ran out.
+            # Only the holder may record the result: another instance may have taken over when a lease ran out.
             connection.execute(
                 f"UPDATE audit SET {assignment}, attempts = ?, delivered_to = ?, problem = ?,"  # noqa: S608 - a constant
                 " lease = NULL, leased_until = NULL WHERE chain = ? AND seq = ? AND lease = ?",
@@ -138,7 +139,7 @@ def read_entry(chain: str, seq: int, body: str) -> AuditEntry:
 
 
 def _find_earlier(connection: sqlite3.Connection, entry: AuditEntry, now: datetime) -> tuple[Earlier | None, bool]:
-    """The entry before this one, while it still has to be delivered, and whether that is being done."""
+    """The entry before this one, while it still has to be delivered, and whether it is being delivered."""
     row = connection.execute(
         "SELECT due_at, delivered_to, leased_until > ? FROM audit"
         " WHERE chain = ? AND seq = ? AND due_at IS NOT NULL AND is_parked = 0",

@@ -1,6 +1,6 @@
 """Read tables of SQLite page by page, and the JSON in their rows.
 
-Invariant: no read keeps its transaction open while a caller works on what it found.
+Invariant: no read keeps its transaction open while the caller works on the result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def iterate_rows(
 ) -> Iterator[Any]:
     """The rows after `start` in the order of `key`: first the key's own columns, then `columns`.
 
-    All but `start` and `values` are constants of the caller, never somebody's text.
+    All but `start` and `values` are constants of the caller, never anybody's input.
     """
     names, marks = ", ".join(key), ", ".join("?" for _ in key)
     select = (

@@ -1,7 +1,7 @@
 """Requests and break-glass events in SQLite.
 
-Invariant: the judgement of a change and its writing stand in one IMMEDIATE transaction, together with the audit
-entries and the ledgers that move with it.
+Invariant: a change is judged and written in one IMMEDIATE transaction, together with the audit entries and the ledgers
+that change with it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_
 
 
 class _SqliteRecords(Generic[R]):
-    """What both kinds of record have in common. `_table` is a constant of this module, never a caller's text."""
+    """What both kinds of record have in common. `_table` is a constant of this module, never a caller's input."""
 
     def __init__(self, database: Database, settings: StoreSettings, table: str, kind: type[R]) -> None:
         self._database = database
@@ -123,7 +123,7 @@ class _SqliteRecords(Generic[R]):
 
     def _refuse_unless_allowed(self, connection: sqlite3.Connection, record: R, commit: Commit[R]) -> None:
         item = self._find_item(connection, record.id)
-        # The usual case: what a change rests on stands in the stored form, and the record need not be built again.
+        # The usual case: the stored form shows all that the change depends on, so the record need not be built again.
         if item is not None and is_allowed(item, commit):
             return
         refusal = explain_refusal(None if item is None else read_record(self._kind, record.id, item), record)
@@ -236,7 +236,7 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
             return updated
 
     def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
-        """The invoker's and the profile's ledger, from one moment."""
+        """The invoker's and the profile's ledger, from the same moment."""
         by_invoker, by_profile, _ = self.get_ledgers_and_codes(invoker, profile)
         return by_invoker, by_profile
 
@@ -251,7 +251,7 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
         return read_ledger(by_invoker, found), read_ledger(by_profile, found), read_ledger(codes, found)
 
     def put_codes(self, codes: CodeLedger) -> None:
-        """Replace the ledger of codes that was read with `codes.updated_at`."""
+        """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
         with self._database.write() as connection:
             write_ledgers(connection, (codes,), self._settings.clock.now())
 

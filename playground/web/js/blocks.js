@@ -1,4 +1,4 @@
-// Block Kit, as the bot sent it and the workspace keeps it.
+// Renders Block Kit as the bot sent it.
 //
 // `surface` = {ws, person, id, press({block, element, value}), valueFor(block, element), setValue, errors, isBusy}
 
@@ -78,7 +78,7 @@ function Input({ block, surface }) {
   const name = html`${textObject(block.label)}${block.optional && html` <span class="optional">optional</span>`}`;
   const change = (value) => {
     surface.setValue(block, element, value);
-    // Selects act at once; text only when somebody presses Enter.
+    // Selects act at once; text fields only on Enter.
     if (block.dispatch_action && !element.type.endsWith("_input")) surface.press({ block, element, value });
   };
   const onEnter = (event) => {
@@ -115,7 +115,7 @@ function Element({ block, element, surface }) {
   return html`<${Chooser} block=${block} element=${element} surface=${surface} />`;
 }
 
-/** Presses, and asks first where the app wants that. */
+/** Presses the button, after a confirmation if the app wants one. */
 function usePress({ block, element, surface }) {
   const [asking, setAsking] = useState(null);
   const press = (value) => {

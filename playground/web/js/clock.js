@@ -48,7 +48,7 @@ export function Clock({ ws }) {
           ${STEPS.map(([seconds, name]) => html`<button key=${name} type="button" class="button" disabled=${isBusy} onClick=${() => move(seconds)}>+ ${name}</button>`)}
         </div>
         ${deadlines.length > 0 && html`
-          <p class="panel-about">Or right to where something ends by itself:</p>
+          <p class="panel-about">Or jump to the next deadline:</p>
           <ul class="deadlines">
             ${deadlines.map((deadline) => html`
               <li key="${deadline.kind} ${deadline.at}">

@@ -1,4 +1,4 @@
-// Where people write: a line to everybody, or a command of the app's with completion from its manifest.
+// Where people write: a message, or a slash command with completion from the app's manifest.
 
 import { html, useLayoutEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Floating } from "./floating.js";
@@ -6,14 +6,14 @@ import { Icon } from "./icons.js";
 import { Menu } from "./menu.js";
 import { tryAct } from "./pressing.js";
 
-/** The words that a command's usage hint offers as they are, such as `mine` in "[profile 2h why] · mine · help". */
+/** The literal words in a command's usage hint, such as `mine` in "[profile 2h why] · mine · help". */
 export const subcommands = (command) =>
   command.usage_hint
     .split(" · ")
     .map((part) => part.match(/^[a-z][a-z-]*/)?.[0])
     .filter(Boolean);
 
-/** What could be meant by the line so far: `{text, label, about}`, the best first. */
+/** Completions of the line so far: `{text, label, about}`, the best first. */
 export function complete(line, commands) {
   if (/^\/\S*$/.test(line)) {
     return commands
@@ -47,7 +47,7 @@ export function Composer({ ws, person, channel, id, notify, thread, draft, setDr
   const write = (text) => {
     setDraft(text);
     setHidden(false);
-    // The first command is what Enter takes, until the line says a whole one.
+    // Enter takes the first command, unless the line already is a complete one.
     const isName = /^\/\S+$/.test(text) && !commands.some((command) => command.name === text);
     setActive(isName && complete(text, commands).length ? 0 : -1);
   };
@@ -58,9 +58,9 @@ export function Composer({ ws, person, channel, id, notify, thread, draft, setDr
   const send = async () => {
     const text = draft.trim();
     if (!text || isBusy) return;
-    if (text.startsWith("/") && thread) return notify("Slack takes no commands in threads.");
+    if (text.startsWith("/") && thread) return notify("Slack doesn't accept commands in threads.");
     if (text.startsWith("/") && !commands.some((command) => text.split(/\s/)[0] === command.name)) {
-      return notify(`${text.split(/\s/)[0]} is no command here. Countersign has: ${commands.map((c) => c.name).join(", ")}.`);
+      return notify(`${text.split(/\s/)[0]} isn't a command here. Countersign has: ${commands.map((c) => c.name).join(", ")}.`);
     }
     history.current.push(text);
     setDraft("");
@@ -68,7 +68,7 @@ export function Composer({ ws, person, channel, id, notify, thread, draft, setDr
     const asked = text.startsWith("/") ? { act: "command", text } : { act: "say", text, thread_ts: thread ?? null };
     const answer = await tryAct({ person, channel: channel.id, ...asked }, notify);
     setBusy(false);
-    // What did not arrive is not lost.
+    // Keep the text if it didn't arrive.
     if (answer === null || answer.failure) setDraft(text);
   };
   const onKeyDown = (event) => {

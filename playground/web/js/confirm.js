@@ -1,10 +1,10 @@
-// The question that an app lets Slack ask before a press counts.
+// The confirmation dialog that an app can put before an action.
 
 import { createContext, html, useContext, useEffect, useRef } from "../vendor/htm-preact-3.1.1.js";
 import { keepFocus } from "./focus.js";
 import { textObject } from "./mrkdwn.js";
 
-/** Where a pane shows what lies above its conversation. */
+/** Where a pane shows dialogs above its conversation. */
 export const Overlay = createContext(null);
 
 export function Confirm({ confirm, surface, onYes, onNo }) {

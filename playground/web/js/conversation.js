@@ -1,4 +1,4 @@
-// A conversation: its messages by day, always at the newest unless somebody reads further up.
+// A conversation: its messages by day, scrolled to the newest unless somebody has scrolled up.
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { dayName, isSameDay } from "./dates.js";
@@ -23,7 +23,7 @@ function isCompact(message, before) {
   );
 }
 
-/** Keeps a list at its end; `isAway` when somebody reads further up while there is something new. */
+/** Keeps a list scrolled to its end; `isAway` when somebody has scrolled up and there is something new. */
 function usePinned(list, key, count) {
   const isPinned = useRef(true);
   const [isAway, setAway] = useState(false);
@@ -51,7 +51,7 @@ function usePinned(list, key, count) {
   return { isAway, down, onScroll };
 }
 
-/** Says to a screen reader which message was rewritten; new ones the log says by itself. */
+/** Announces rewritten messages to a screen reader; new ones are announced by the log role. */
 function useRewritten(ws, channel, isLive) {
   const [text, setText] = useState("");
   useEffect(

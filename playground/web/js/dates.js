@@ -1,4 +1,4 @@
-// Moments in the reader's own zone, as Slack's date format writes them.
+// Times in the reader's own zone, as Slack's date format writes them.
 
 const LOCALE = navigator.language.startsWith("en") ? navigator.language : "en-GB";
 const DAY = 86_400_000;
@@ -26,13 +26,13 @@ export const timeWithSeconds = (at) => format({ hour: "numeric", minute: "2-digi
 export const dayAndTime = (at) => `${format({ weekday: "short", ...SHORT }).format(at)}, ${timeOf(at)}`;
 export const isSameDay = (a, b) => startOfDay(a) === startOfDay(b);
 
-/** The line between two days of a conversation. */
+/** The text of the divider between two days. */
 export function dayName(at, now) {
   const name = pretty(at, now, { weekday: "long", month: "long", day: "numeric" });
   return name[0].toUpperCase() + name.slice(1);
 }
 
-/** `<!date^seconds^pattern>`: the pattern with its tokens filled in; undefined for a token that there is not. */
+/** `<!date^seconds^pattern>`: the pattern with its tokens filled in; undefined for an unknown token. */
 export function fill(pattern, at, now) {
   const tokens = {
     date: () => format(MIDDLE).format(at),
@@ -54,7 +54,7 @@ export function fill(pattern, at, now) {
   return isKnown ? text : undefined;
 }
 
-/** How far a moment is from now, in its two largest units. */
+/** The time between a moment and now, in its two largest units. */
 export function relative(at, now) {
   const seconds = Math.round((at - now) / 1000);
   const left = length(Math.abs(seconds));

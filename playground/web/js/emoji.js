@@ -1,4 +1,4 @@
-// The emoji that Countersign writes, and a few that people type. Each is shown as its picture, vendor/emoji/NAME.svg, so
+// The emoji that Countersign uses, and a few that people type. Each is shown as a picture, vendor/emoji/NAME.svg, so
 // that a machine without an emoji font shows it too. A name that isn't here stays text, as an unknown name does in Slack.
 
 import { html } from "../vendor/htm-preact-3.1.1.js";
@@ -16,14 +16,14 @@ const withoutSelector = (character) => character.replace("\uFE0F", "");
 const NAMES = new Map(Object.entries(KNOWN).map(([name, character]) => [withoutSelector(character), name]));
 const CHARACTER = new RegExp(`((?:${[...NAMES.keys()].join("|")})\uFE0F?)`, "u");
 
-/** Text with the name of each known emoji, `:tada:`, made into its character: for what is heard, and for attributes. */
+/** Text with each known emoji name, `:tada:`, replaced by its character: for screen readers and attributes. */
 export const withCharacters = (text) =>
   text.replace(/:([a-z0-9_+-]+):/g, (whole, name) => {
     const known = Object.hasOwn(ALIASES, name) ? ALIASES[name] : name;
     return Object.hasOwn(KNOWN, known) ? KNOWN[known] : whole;
   });
 
-/** Text in parts, with the character of each known emoji made into its picture: for what is seen. */
+/** Text in parts, with the character of each known emoji replaced by its picture: for display. */
 export const withPictures = (text) =>
   text.split(CHARACTER).map((part, index) => (index % 2 ? picture(NAMES.get(withoutSelector(part))) : part));
 

@@ -1,4 +1,4 @@
-// What the last act led to, asked of the server again whenever something may have come to it.
+// What the last action led to, fetched again whenever it may have changed.
 
 import { get } from "./server.js";
 
@@ -7,7 +7,7 @@ const CHANGING = new Set(["snapshot", "interaction", "api_call", "message", "mes
 
 export class Evidence {
   last = null;
-  /** Every kind of audit entry that was seen since the page opened. */
+  /** Every kind of audit entry seen since the page opened. */
   seen = new Set();
   #listeners = new Set();
   #timer = null;
@@ -36,7 +36,7 @@ export class Evidence {
     try {
       this.last = await get("/page/acts/last");
     } catch {
-      // The stream says when the server is there again, and then this is asked anew.
+      // When the stream reconnects, this is fetched again.
       return;
     }
     for (const entry of this.last.entries ?? []) this.seen.add(entry.event);

@@ -1,4 +1,4 @@
-// The elements of Block Kit that hold a value: what they show, and which value they hand on when somebody changes them.
+// The Block Kit elements that hold a value: what they show, and which value they report on a change.
 
 import { html } from "../vendor/htm-preact-3.1.1.js";
 import { withPictures } from "./emoji.js";
@@ -27,7 +27,7 @@ function choices(element, ws) {
   }));
 }
 
-/** What a state of Slack's says of an element, as `typed` names it: options by their values. */
+/** An element's value in a Slack state, in the form of `typed`: options by their values. */
 export function valueOf(state) {
   if (!state) return null;
   if (state.selected_option !== undefined) return state.selected_option?.value ?? null;
@@ -36,7 +36,7 @@ export function valueOf(state) {
   return key === undefined ? null : state[key];
 }
 
-/** What the app filled in before anybody typed, for elements outside of a view. */
+/** The initial value of an element outside of a view. */
 export function initialOf(element) {
   if (element.initial_option) return element.initial_option.value;
   if (element.initial_options) return element.initial_options.map((option) => option.value);
@@ -52,7 +52,7 @@ const NATIVE = {
   timepicker: { type: "time" },
 };
 
-/** One element with a value. `change(value)` hands on a new one; `aria` describes it to those who do not see it. */
+/** One element with a value. `change(value)` reports a new one; `aria` describes it to screen readers. */
 export function Field({ id, element, value, change, context, aria = {}, isOptional = false, onEnter }) {
   const placeholder = element.placeholder ? textOnly(element.placeholder) : "";
   const shared = { id, element, value, change, context, aria, placeholder, isOptional, onEnter };

@@ -1,4 +1,4 @@
-// What floats above everything beside its anchor: menus, lists of choices, small panels.
+// Floating surfaces beside an anchor: menus, lists of choices, small panels.
 
 import { html, useLayoutEffect, useRef } from "../vendor/htm-preact-3.1.1.js";
 
@@ -19,7 +19,7 @@ function place(box, anchor, { align, isWide }) {
   box.style.top = `${isBelow ? at.bottom + GAP : Math.max(GAP, at.top - GAP - height)}px`;
 }
 
-/** Its children, above everything, at `anchor` (a ref). `onLeave` is called for a press anywhere else. */
+/** Shows its children above everything, at `anchor` (a ref). Calls `onLeave` on a press anywhere else. */
 export function Floating({ anchor, onLeave, align = "start", isWide = false, class: name = "", children, ...rest }) {
   const box = useRef(null);
   useLayoutEffect(() => {

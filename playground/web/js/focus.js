@@ -1,4 +1,4 @@
-// Where the keyboard is: kept inside of what lies on top, and given back afterwards.
+// Keyboard focus: kept inside the top layer, and restored afterwards.
 
 const FOCUSABLE = 'button:not([disabled]):not([tabindex="-1"]), [href], input, textarea, select, [tabindex="0"]';
 
@@ -6,7 +6,7 @@ export const focusable = (root) =>
   [...root.querySelectorAll(FOCUSABLE)].filter((each) => each.getClientRects().length > 0);
 
 /**
- * Put the focus into `root`, let Tab go round in it, and give the focus back when the returned function is called.
+ * Move the focus into `root` and keep Tab inside it. The returned function restores the focus.
  */
 export function keepFocus(root, { first, onEscape, mayTake = true }) {
   const before = document.activeElement;

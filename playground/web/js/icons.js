@@ -1,4 +1,4 @@
-// Small line drawings, all of one weight.
+// Line icons, all with the same stroke width.
 
 import { html } from "../vendor/htm-preact-3.1.1.js";
 
@@ -42,7 +42,7 @@ export const Mark = () => html`
   </svg>
 `;
 
-/** Initials on the person's own colour; the bot has its mark. */
+/** Initials on the person's own colour; the bot has its logo. */
 export function Avatar({ ws, id, size = "" }) {
   if (id === ws.app.bot_user) return html`<span class="avatar ${size} is-bot" aria-hidden="true"><${Mark} /></span>`;
   const names = ws.nameOf(id).split(/\s+/);

@@ -1,4 +1,4 @@
-// JSON as it is, with its kinds of value told apart by colour.
+// Unmodified JSON, with a colour for each type of value.
 
 import { html } from "../vendor/htm-preact-3.1.1.js";
 

@@ -1,4 +1,4 @@
-// Opens the page: the workspace, two people beside each other, and the playground's own controls around them.
+// Starts the page: the workspace, two people side by side, and the playground's own controls.
 
 import { html, render, useEffect, useMemo, useReducer, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Evidence } from "./evidence.js";
@@ -15,7 +15,7 @@ const WIDE_PX = 1500;
 const ws = new Workspace();
 const evidence = new Evidence(ws);
 
-/** Who stands where, as the address says: `?people=U0MIRA,U0JON`, with `:place` behind a person. */
+/** The panes from the URL: `?people=U0MIRA,U0JON`, with an optional `:place` after a person. */
 function panesFromAddress() {
   const asked = new URLSearchParams(location.search).get("people");
   const named = (asked ?? "").split(",").filter(Boolean);
@@ -27,7 +27,7 @@ function panesFromAddress() {
   return known.length ? known : ws.cast.slice(0, 2).map((part) => settle({ person: part.id }));
 }
 
-/** A person can only be where they may be. */
+/** A person can only open places they have access to. */
 function settle(pane) {
   const channels = ws.channelsOf(pane.person);
   const isApp = pane.place === "messages" || (pane.place === "home" && ws.app.has_home_tab);
@@ -49,7 +49,7 @@ function App() {
     return () => clearInterval(timer);
   }, []);
   if (!ws.isReady) return html`<p class="loading">Opening the workspace…</p>`;
-  // A playground that was started anew is another one: nothing of the old page fits it.
+  // After a reset it's a different playground: nothing on the old page matches it.
   return html`<${Page} key=${ws.playground.id} />`;
 }
 
@@ -110,7 +110,7 @@ function Page() {
   `;
 }
 
-/** F6 goes round the parts of the page, as in Slack. */
+/** F6 cycles through the parts of the page, as in Slack. */
 function useSectionKeys() {
   useEffect(() => {
     const onKeyDown = (event) => {

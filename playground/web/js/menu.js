@@ -1,4 +1,4 @@
-// A button that opens a menu of things to do.
+// A button that opens a menu of actions.
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { withPictures } from "./emoji.js";
@@ -45,7 +45,7 @@ export function Menu({ label, items, class: name = "icon-button", align = "start
 function Items({ label, items, role, close, leave }) {
   const list = useRef(null);
   const entries = () => [...list.current.querySelectorAll("[role^=menuitem]")];
-  // Not earlier: what is not shown yet takes no focus.
+  // Not earlier: an element that isn't shown yet can't take the focus.
   useEffect(() => (entries().find((e) => e.getAttribute("aria-checked") === "true") ?? entries()[0])?.focus(), []);
   const onKeyDown = (event) => {
     const all = entries();

@@ -7,7 +7,7 @@ import { Avatar, Icon } from "./icons.js";
 import { mrkdwn, spoken } from "./mrkdwn.js";
 import { tryAct, usePresses } from "./pressing.js";
 
-/** Keep the keyboard on a message whose button went away under it. */
+/** Keep the focus on a message whose focused button was removed. */
 function useKeptFocus(root) {
   const wasInside = useRef(false);
   const onFocusIn = () => {
@@ -15,7 +15,7 @@ function useKeptFocus(root) {
   };
   const onFocusOut = (event) => {
     const left = event.target;
-    // What is taken off the page loses the focus to nothing, and is found to be gone a moment later.
+    // A removed element loses the focus to the body; that is noticed a moment later.
     queueMicrotask(() => {
       if (left.isConnected && !root.current?.contains(document.activeElement)) wasInside.current = false;
     });
@@ -25,7 +25,7 @@ function useKeptFocus(root) {
       root.current.focus({ preventScroll: true });
     }
   });
-  // In lower case, as this Preact hands on a name that no element has as a property.
+  // In lower case, because Preact passes names that aren't element properties unchanged.
   return { onfocusin: onFocusIn, onfocusout: onFocusOut };
 }
 
@@ -94,5 +94,5 @@ export function Message({ ws, person, message, id, isCompact, notify, replies = 
   `;
 }
 
-/** What a screen reader is told of a message that was rewritten. */
+/** What a screen reader announces for a rewritten message. */
 export const heard = (ws, message) => `${ws.nameOf(message.user)}: ${spoken(message.text, { ws })}`;

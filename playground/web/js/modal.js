@@ -1,4 +1,4 @@
-// Modals, up to three on top of each other: the top one is shown, those below keep what was typed.
+// Modals, up to three on top of each other: the top one is shown, and those below keep what was typed.
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Blocks } from "./blocks.js";
@@ -35,7 +35,7 @@ function Modal({ ws, person, view, id, depth, isTop, isActive }) {
   const latest = useRef(close);
   latest.current = close;
 
-  // A modal that comes up on its own must not take the keyboard away from the other pane.
+  // A modal that the app opens must not take the focus away from the other pane.
   useEffect(() => {
     if (!isTop) return undefined;
     const first = view.content.blocks.map((b) => b.element).find((e) => e?.focus_on_load)?.action_id;

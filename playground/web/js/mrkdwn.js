@@ -1,4 +1,4 @@
-// Slack's mrkdwn, made into elements one by one: no text of anybody ever becomes HTML.
+// Slack's mrkdwn, turned into elements one by one: nobody's text ever becomes HTML.
 
 import { html } from "../vendor/htm-preact-3.1.1.js";
 import { fill, relative } from "./dates.js";
@@ -7,7 +7,7 @@ import { withCharacters, withPictures } from "./emoji.js";
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
 const plain = (text) => text.replace(/&(?:amp|lt|gt);/g, (entity) => ENTITIES[entity]);
 
-// In the order of precedence: what stands in <…> or `…` is not looked into for anything else.
+// In order of precedence: nothing is parsed inside <…> or `…`.
 const INLINE = new RegExp(
   [
     String.raw`<(?<angle>[^<>\n]+)>`,
@@ -19,7 +19,7 @@ const INLINE = new RegExp(
   "g",
 );
 
-/** Our own words, for `context` = `{ws, person}`: who reads them. */
+/** Mrkdwn as elements. `context` = `{ws, person}`, where `person` is the reader. */
 export function mrkdwn(text, context) {
   const parts = text.split(/```\n?([\s\S]+?)\n?```/);
   return parts.map((part, index) =>
@@ -27,14 +27,14 @@ export function mrkdwn(text, context) {
   );
 }
 
-/** A text object of Block Kit, as it is seen. */
+/** A Block Kit text object as elements. */
 export const textObject = (object, context) =>
   object.type === "mrkdwn" ? mrkdwn(object.text, context) : withPictures(textOnly(object));
 
-/** A plain text object as a string: for attributes, and for what is searched. */
+/** A plain text object as a string, for attributes and for search. */
 export const textOnly = (object) => (object.emoji === false ? object.text : withCharacters(object.text));
 
-/** What a line of mrkdwn says to somebody who only hears it. */
+/** Mrkdwn as plain text, for screen readers. */
 export function spoken(text, { ws }) {
   const named = text.replace(/<([^<>\n]+)>/g, (_, inner) => spokenAngle(inner, ws));
   return withCharacters(plain(named)).replace(/[*_~`]/g, "");
@@ -108,7 +108,7 @@ function special(inner, { ws, person }) {
   return plain(label ?? target);
 }
 
-/** `!date^seconds^pattern`: the moment and its text, which is undefined where Slack would show the fallback. */
+/** `!date^seconds^pattern`: the time and its text; undefined where Slack would show the fallback. */
 function dateIn(target, ws) {
   const [, seconds, pattern] = target.split("^");
   const at = new Date(Number(seconds) * 1000);

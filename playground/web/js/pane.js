@@ -1,4 +1,4 @@
-// One person's Slack: where they can go, what they see there, and what lies on top of it.
+// One person's Slack: their sidebar, the conversation they see, and the modals above it.
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Blocks } from "./blocks.js";
@@ -83,7 +83,7 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
                     isLive=${isLive}
                     thread=${thread}
                     openThread=${(ts) => change({ thread: ts })}
-                    empty=${html`<p class="empty">${isApp ? "Countersign writes to you here when something of yours is decided." : "Nobody has said anything yet."}</p>`}
+                    empty=${html`<p class="empty">${isApp ? "Countersign writes to you here when your requests are decided." : "No messages yet."}</p>`}
                   />
                   ${isApp && !ws.app.reads_messages
                     ? html`<p class="composer-off">Countersign only writes here. Its commands work in any channel.</p>`

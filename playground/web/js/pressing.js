@@ -1,9 +1,9 @@
-// Presses of buttons and choices in menus, from a message or a view, and what goes wrong with them.
+// Button presses and menu choices in a message or a view, and their errors.
 
 import { useState } from "../vendor/htm-preact-3.1.1.js";
 import { act, explainFailure, Problem } from "./server.js";
 
-/** Do an act for a person; `notify(text)` says what went wrong. Gives the answer, or null. */
+/** Perform an action as a person. `notify(text)` reports a failure. Returns the answer, or null. */
 export async function tryAct(asked, notify) {
   try {
     const answer = await act(asked);
@@ -18,7 +18,7 @@ export async function tryAct(asked, notify) {
 
 export const keyOf = (block, element) => `${block.block_id} ${element.action_id} ${element.value ?? ""}`;
 
-/** `busy` is what waits for its answer; `press` sends one press, with `where` as the server names it. */
+/** `busy` is the element that waits for an answer; `press` sends one press, with `where` as the server expects it. */
 export function usePresses({ person, where, notify, typed }) {
   const [busy, setBusy] = useState(null);
   const press = async ({ block, element, value }) => {

@@ -1,4 +1,4 @@
-// "Press Approve as both at once": two true presses of one button, and who won.
+// "Press Approve as both at once": two real presses of one button, and who won.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Avatar, Icon } from "./icons.js";
@@ -49,7 +49,7 @@ export function Race({ ws }) {
     });
   const target = approvable(ws);
   const names = people.map((id) => ws.nameOf(id).split(" ")[0]);
-  const askFirst = html`<button type="button" class="button" disabled=${isBusy} onClick=${ask}>Ask for prod as ${ws.nameOf(ws.cast[0].id).split(" ")[0]}</button>`;
+  const askFirst = html`<button type="button" class="button" disabled=${isBusy} onClick=${ask}>Request prod as ${ws.nameOf(ws.cast[0].id).split(" ")[0]}</button>`;
   return html`
     <${ToolPanel} icon="bolt" text="Race" title="Press Approve as both at once" onOpen=${() => setResult(null)}>
       ${() => html`
@@ -66,7 +66,7 @@ export function Race({ ws }) {
                 <p class="panel-about">Two threads wait at a barrier, then each sends its own signed request. The store decides.</p>
               `
             : html`
-                <p class="panel-about">Nothing waits for approval right now. With a request on the table, ${names.join(" and ")} can press Approve at the very same moment.</p>
+                <p class="panel-about">Nothing waits for approval right now. When a request is pending, ${names.join(" and ")} can press Approve at the same moment.</p>
                 <div class="panel-foot">${askFirst}</div>
               `}
         ${problem && html`<p class="dialog-problem" role="alert">${problem}</p>`}
@@ -87,7 +87,7 @@ function Lane({ ws, lane, slowest }) {
   const said = {
     request_approved: "approved it",
     approval_added: "gave one of the approvals",
-    approve_refused: "came second and was told so",
+    approve_refused: "came second and was told who was first",
   };
   const what = lane.failure ? `got no answer (${lane.failure})` : (said[lane.event] ?? "changed nothing");
   return html`

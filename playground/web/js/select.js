@@ -1,4 +1,4 @@
-// A menu of choices, by the pattern of a select-only combobox: the focus stays on the field, the arrows walk the list.
+// A menu of choices, as a select-only combobox: the focus stays on the field, and the arrow keys move through the list.
 
 import { html, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { withPictures } from "./emoji.js";
@@ -25,7 +25,7 @@ function step(key, now, count) {
 }
 
 /**
- * `options` are `{value, text, about, group}`, all text; `value` is the chosen one's or null.
+ * `options` are `{value, text, about, group}`, all text; `value` is that of the chosen option, or null.
  */
 export function Select({ id, options, value, placeholder, onChange, isOptional, ...aria }) {
   const [isOpen, setOpen] = useState(false);

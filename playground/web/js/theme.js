@@ -4,6 +4,6 @@
     const chosen = localStorage.getItem("countersign:theme");
     if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
   } catch {
-    // A browser that keeps nothing follows the system.
+    // A browser without storage follows the system.
   }
 })();

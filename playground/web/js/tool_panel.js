@@ -1,4 +1,4 @@
-// A button of the top bar with a small panel under it.
+// A button in the top bar with a small panel under it.
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Floating } from "./floating.js";
@@ -35,7 +35,7 @@ export function ToolPanel({ icon, text, label, title, children, onOpen, class: n
 
 function Held({ label, close, children }) {
   const box = useRef(null);
-  // Not earlier: what is not shown yet takes no focus.
+  // Not earlier: an element that isn't shown yet can't take the focus.
   useEffect(() => keepFocus(box.current, { onEscape: close }), []);
   return html`<div ref=${box} role="dialog" aria-label=${label} class="panel-inner" tabindex="-1">${children}</div>`;
 }

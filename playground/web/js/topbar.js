@@ -1,4 +1,4 @@
-// The playground's own controls: time, a race, what is under the hood, the tour, light and dark.
+// The playground's own controls: clock, race, Under the hood, tour, light and dark.
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Clock } from "./clock.js";
@@ -44,7 +44,7 @@ function Theme() {
     try {
       localStorage.setItem("countersign:theme", theme);
     } catch {
-      // Then it lasts until the page is left.
+      // Without storage, the choice lasts until the page is closed.
     }
     setDark(theme === "dark");
   };

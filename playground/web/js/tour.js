@@ -1,4 +1,4 @@
-// The first minute: ask, approve, break the glass. Each step knows from the audit trail that it was done.
+// The guided tour: request, approve, break the glass. Each step is done once the audit trail says so.
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Icon } from "./icons.js";
@@ -21,8 +21,8 @@ function steps(ws) {
   return [
     {
       key: "ask",
-      title: "Ask for access",
-      text: `${first(asks)} has a fix to deploy. She requests prod for an hour and says why. The line is a slash command; /access alone opens a form.`,
+      title: "Request access",
+      text: `${first(asks)} has a fix to deploy. She requests prod for an hour and says why. This line is a slash command; /access alone opens a form.`,
       label: "Write it for her",
       run: (stage) => write(stage, 0, asks, access, LINE),
       after: "Now press Enter.",
@@ -31,7 +31,7 @@ function steps(ws) {
     {
       key: "approve",
       title: "Approve it",
-      text: `The card is in #access-prod, on both screens. ${first(approves)} may approve it; ${first(asks)} may not, as it is her own. Press Approve as ${first(approves)}.`,
+      text: `The card is in #access-prod, on both screens. ${first(approves)} may approve it; ${first(asks)} may not, because it's her own. Press Approve as ${first(approves)}.`,
       label: `Show me ${first(approves)}'s button`,
       run: (stage, panes) => {
         const index = panes > 1 ? 1 : 0;
@@ -46,7 +46,7 @@ function steps(ws) {
           {
             key: "break",
             title: "Break the glass",
-            text: `At night nobody approves. ${first(onCall)} is on call, and gets access at once, loudly: everybody sees it, and somebody else has to review it.`,
+            text: `At night, nobody is there to approve. ${first(onCall)} is on call and gets access at once. Everybody sees it, and somebody else has to review it.`,
             label: `Write it for ${first(onCall)}`,
             run: (stage) => write(stage, 0, onCall, incidents, GLASS),
             after: "Now press Enter.",
@@ -57,7 +57,7 @@ function steps(ws) {
   ];
 }
 
-/** Bring the button that is meant before the eyes and under the keyboard. */
+/** Scroll to the button of this step and focus it. */
 function point(ws, index) {
   const found = approvable(ws);
   if (!found) return;
@@ -82,7 +82,7 @@ export function useTour(ws, evidence, stage) {
     try {
       localStorage.setItem(key, JSON.stringify(next));
     } catch {
-      // Then the tour greets again after a reload.
+      // Without storage, the tour opens again after a reload.
     }
   };
   const all = steps(ws);
@@ -90,11 +90,11 @@ export function useTour(ws, evidence, stage) {
   useEffect(() => {
     if (fresh.length) save({ ...state, done: [...state.done, ...fresh] });
   }, [fresh.join()]);
-  // Who did a later step by themselves needs no word of an earlier one.
+  // If a later step is done, the earlier ones aren't needed.
   const last = all.findLastIndex((step) => state.done.includes(step.key));
   const done = all.slice(0, last + 1).map((step) => step.key);
   const toggle = () => {
-    // Who opens it again when everything is done wants to go once more.
+    // Opening it when everything is done starts it again.
     const isAgain = !state.isOpen && done.length === all.length;
     if (isAgain) evidence.seen.clear();
     save({ done: isAgain ? [] : done, isOpen: !state.isOpen });
@@ -121,8 +121,8 @@ export function Tour({ tour }) {
       <div role="status">
         ${now
           ? html`<h2 class="tour-title">${now.title}</h2><p>${now.text}</p>`
-          : html`<h2 class="tour-title">That is it</h2>
-              <p>Now try what must not happen: press <strong>Race</strong> to approve as two people at once, or move the <strong>clock</strong> past a deadline. <strong>Under the hood</strong> shows what was sent and sealed.</p>`}
+          : html`<h2 class="tour-title">That's it</h2>
+              <p>Now try to break it: press <strong>Race</strong> to approve as two people at once, or move the <strong>clock</strong> past a deadline. <strong>Under the hood</strong> shows what was sent and sealed.</p>`}
       </div>
       <div class="tour-do">
         ${now && tried === now.key && now.after && html`<span class="tour-after">${now.after}</span>`}

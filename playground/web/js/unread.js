@@ -1,4 +1,4 @@
-// What each person has read, kept by the browser.
+// What each person has read, stored in the browser.
 
 const key = (ws) => `countersign:${ws.playground.id}:read`;
 let read = null;
@@ -16,7 +16,7 @@ function load(ws) {
 
 const lastOf = (ws, person, channel) => Number(ws.messagesFor(person, channel).at(-1)?.ts ?? 0);
 
-/** Note that this person sees the conversation now. True when something was new. */
+/** Mark the conversation as read by this person. True if something was new. */
 export function markRead(ws, person, channel) {
   load(ws);
   const last = lastOf(ws, person, channel);
@@ -27,12 +27,12 @@ export function markRead(ws, person, channel) {
   try {
     localStorage.setItem(key(ws), JSON.stringify(read));
   } catch {
-    // A browser that keeps nothing shows everything as new after a reload.
+    // Without storage, everything is new again after a reload.
   }
   return wasNew;
 }
 
-/** How many messages are new to this person, and how many of them call for them by name. */
+/** How many messages are new to this person, and how many of them mention them. */
 export function unread(ws, person, channel) {
   load(ws);
   const seen = read[`${person} ${channel.id}`] ?? 0;

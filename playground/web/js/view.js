@@ -1,4 +1,4 @@
-// A view's fields while somebody fills them in: what was typed stays, whatever the app does to the view meanwhile.
+// A view's fields while somebody fills them in: what was typed stays, even if the app updates the view meanwhile.
 
 import { useState } from "../vendor/htm-preact-3.1.1.js";
 import { valueOf } from "./fields.js";
@@ -12,7 +12,7 @@ function* fieldsOf(blocks) {
   }
 }
 
-/** Everything that `Blocks` needs to show a view of this person's. */
+/** Everything that `Blocks` needs to show a view to this person. */
 export function useView({ ws, person, view, notify, id }) {
   const [typed, setTyped] = useState({});
   const [errors, setErrors] = useState({});

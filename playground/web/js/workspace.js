@@ -1,4 +1,4 @@
-// A mirror of the workspace: what the server said first, and every change since. It decides nothing.
+// A mirror of the workspace: the server's snapshot, and every change since. It decides nothing.
 
 const byTs = (a, b) => Number(a.ts) - Number(b.ts);
 
@@ -13,7 +13,7 @@ export class Workspace {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The playground's time, in milliseconds: the machine's, and as far ahead as the clock was moved. */
+  /** The playground's time in milliseconds: the machine's plus the offset of the clock. */
   now() {
     return Date.now() + this.#ahead;
   }

@@ -76,7 +76,7 @@ class Installation:
         self.slack.backend.app = replace(self.slack.backend.app, scopes=frozenset(scopes))
 
     def open(self, clock: Clock | None = None) -> Stores:
-        """The store, which whoever opened it closes."""
+        """The store. The caller closes it."""
         keyring = AuditKeyring.from_text(KEY)
         return open_stores(f"sqlite:///{self.folder}/countersign.db", keyring=keyring, clock=clock or SystemClock())
 

@@ -1,4 +1,4 @@
-"""`countersign doctor`: what is wrong, and how to mend it, one line each."""
+"""`countersign doctor`: what is wrong and how to fix it, one line each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people type after /access: every reading, every mistake with its mending, and nothing but InvalidInput."""
+"""What people type after /access: every form, every mistake with its fix, and no error but InvalidInput."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one person sees of break-glass: all of it that is theirs to act on, page by page, and nothing else."""
+"""The break-glass events one person may see: all they can act on, page by page, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one person sees of requests: all that is theirs or waits for them, page by page, and nothing else."""
+"""The requests one person may see: their own and those that wait for them, page by page, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes as RFC 6238 makes them: its own test vectors, the steps around, and what is no code at all."""
+"""Codes according to RFC 6238: its test vectors, the neighbouring time steps, and text that isn't a code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of telling share: a workspace of their own, a file of their own, and a clock that stands still."""
+"""Fixtures of the notification tests: a workspace, a SQLite file, and a clock that stands still."""
 
 from __future__ import annotations
 

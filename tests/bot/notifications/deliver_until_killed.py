@@ -1,4 +1,4 @@
-"""A process that tells what is due until it is killed.
+"""A process that delivers what is due until it is killed.
 
 Invariant: it dies by SIGKILL, from outside or by its own hand, so nothing of it is tidied up.
 """
@@ -22,7 +22,7 @@ from tests.harness.clock import FrozenClock
 
 
 class _DyingSink:
-    """Dies when an entry was told, before anybody could note that."""
+    """Dies when an entry was delivered, before that is recorded."""
 
     name = "slack"
 

@@ -1,4 +1,4 @@
-"""A channel, people, a store and the real sink, for the tests of what is told where.
+"""A channel, people, a store and the real sink, for the tests of what is posted where.
 
 Invariant: everything is real: slack_sdk's client speaks HTTP to the local Slack, which refuses what Slack refuses.
 """
@@ -109,7 +109,7 @@ class Office:
             self.clock.advance(timedelta(minutes=10))
 
     def waiting(self) -> list[Delivery]:
-        """What somebody still has to be told of, the problem with it."""
+        """The deliveries that are still due."""
         return list(self.stores.outbox.iterate_due(self.clock.now() + LATER))
 
     def parked(self) -> list[Delivery]:
@@ -135,7 +135,7 @@ class Office:
         return [each.text for each in self.slack.messages(CHANNEL) if each.thread_ts == thread]
 
     def directs(self, user: str = RITA.id) -> list[str]:
-        """What somebody was told directly."""
+        """The direct messages to somebody."""
         return [each.text for each in self.slack.dm(user)]
 
 

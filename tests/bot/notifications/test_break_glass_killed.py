@@ -1,4 +1,4 @@
-"""kill -9 at every call to Slack for an event with an escalation and a close: all of it is told, nothing in silence."""
+"""kill -9 at every call to Slack for an event that escalates and closes: all is delivered, nothing lost silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Break-glass as it is seen in Slack: a loud card in both channels, its thread, its invoker, the security channel."""
+"""Break-glass in Slack: a loud card in both channels, its thread, direct messages, and the security channel."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Tower:
     def declare(
         self, who: Actor = ANN, channel: str | None = ELSEWHERE, *, instead_of: str | None = None
     ) -> BreakGlassEvent:
-        """Somebody breaks the glass, and it is told."""
+        """Somebody breaks the glass, and the notifications are delivered."""
         event = self.service.invoke(
             who,
             "prod",
@@ -63,7 +63,7 @@ class Tower:
         return event
 
     def close(self, event: BreakGlassEvent, who: Actor = ANN) -> None:
-        """Somebody closes it, and it is told."""
+        """Somebody closes it, and the notifications are delivered."""
         self.service.close(EventId(event.id), who, "it is up again")
         self.tell()
 
@@ -75,7 +75,7 @@ class Tower:
         assert self.office.waiting() == []
 
     def security(self) -> list[str]:
-        """What the security channel was told."""
+        """The posts in the security channel."""
         return [each.text for each in self.office.slack.messages(SECURITY)]
 
 

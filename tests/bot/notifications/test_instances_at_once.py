@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 POST, REWRITE = "chat.postMessage", "chat.update"
 SECOND = timedelta(seconds=1)
 MOST_ROUNDS = 50
-"""The clock stands still: what is leased by nobody who lives stays so, and is told at the end."""
+"""The clock stands still: a dead instance's lease stays, and its entry is delivered at the end."""
 
 
 def test_two_instances_post_no_card_reply_or_message_twice(office: Office, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_old_card_that_is_written_last_is_fixed_by_its_writer(office: Office) ->
 
 
 def test_change_during_a_delivery_is_shown_by_that_delivery(office: Office) -> None:
-    """Whoever committed it may die before anybody tells it; the card is right all the same."""
+    """The process that committed it may die before the delivery; the card is right all the same."""
     request = office.submit()
     late = Stall()
     office.slack.faults.next(late, POST)

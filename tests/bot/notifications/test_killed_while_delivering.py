@@ -1,4 +1,4 @@
-"""kill -9 at every step between a commit and the end of its delivery: all that was due is told, in order.
+"""kill -9 at every step between a commit and the end of its delivery: everything that was due is delivered, in order.
 
 A message is posted twice in one case only: the process died after Slack had posted it, and before it could note where.
 """

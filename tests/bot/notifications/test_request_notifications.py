@@ -1,4 +1,4 @@
-"""A request from submission to its end, as it is seen in Slack: one card, its thread, and the requester's outcome."""
+"""A request in Slack, from submission to its end: one card, its thread, and the outcome for the requester."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way in which Slack can fail to take a message, and what becomes of what was to be told."""
+"""Every way in which Slack can fail to take a message, and what happens to the notification."""
 
 from __future__ import annotations
 

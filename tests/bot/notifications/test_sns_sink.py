@@ -1,4 +1,4 @@
-"""SNS: what arrives in a queue behind the topic, and what each of AWS's errors comes to."""
+"""SNS: what arrives in a queue behind the topic, and the result of each AWS error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks: signed as an independent implementation verifies, sent once each, and every answer with its end."""
+"""Webhooks: signed as an independent implementation verifies, sent once each, and the result of every answer."""
 
 from __future__ import annotations
 

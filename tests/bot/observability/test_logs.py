@@ -1,4 +1,4 @@
-"""The log: one event a line, nothing forged, the record named, and no secret, whoever tries to write one."""
+"""The log: one event a line, nothing forged, the record named, and no secret, even if a library tries to write one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lookup: one question for all who wait, an answer for a while, and nothing that was forgotten comes back."""
+"""CoalescingCache: one call for all who wait, an answer kept for a while, and no forgotten answer comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may act: a full member by Slack's own word, and nobody of whom Slack cannot say so."""
+"""Who may act: a full member according to Slack, and nobody whom Slack cannot confirm."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """manifest.yml: what Slack would refuse, and whether it says what the code does, no more and no less.
 
-Invariant: a command, shortcut, event or scope that stands in only one of the manifest, bot/slack/app_surface.py, the
+Invariant: a command, shortcut, event or scope that is in only one of the manifest, bot/slack/app_surface.py, the
 code and the docs fails.
 """
 

@@ -1,4 +1,4 @@
-"""A local Slack, and a tiny real Bolt app behind real doors.
+"""A local Slack, and a tiny real Bolt app behind real transports.
 
 Invariant: each test has its own Slack, its own app and its own metrics; the machine's clock runs, as signatures need.
 """

@@ -1,4 +1,4 @@
-"""The card, the forms, the lists, the news and the timeline of an event: true of the record, within Slack's limits."""
+"""The card, forms, lists, notices and timeline of an event: true to the record, within Slack's limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Home tab at its fullest: Slack takes it, whatever somebody has to do with."""
+"""The Home tab at its fullest: Slack accepts it, however much somebody can act on."""
 
 from __future__ import annotations
 

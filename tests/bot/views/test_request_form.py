@@ -1,4 +1,4 @@
-"""The form to ask for access obeys Slack's limits at the longest inputs, and reads back what it offered."""
+"""The form to request access obeys Slack's limits at the longest inputs, and reads back what it offered."""
 
 from __future__ import annotations
 

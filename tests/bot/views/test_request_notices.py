@@ -1,4 +1,4 @@
-"""What is said of a request: who may decide, votes, reminders and outcomes, within Slack's limits."""
+"""The notices about a request: who may decide, votes, reminders and outcomes, within Slack's limits."""
 
 from __future__ import annotations
 

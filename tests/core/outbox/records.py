@@ -1,4 +1,4 @@
-"""Requests that wait to be told of.
+"""Requests that wait to be delivered.
 
 Invariant: each is made by the test's clock, under the profile that the test says.
 """

@@ -1,4 +1,4 @@
-"""What is committed is told to every sink: at least once, in order, and with patience."""
+"""What is committed is delivered to every sink: at least once, in order, and with retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody tells what somebody else tells, and nothing is lost with a process or a store."""
+"""No entry is delivered by two instances at once, and nothing is lost with a process or a store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A channel that asks for a pause gets it, and keeps nobody else waiting."""
+"""A channel that asks for a pause gets it, and delays no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No sink waits for another one, and each hears a record's story in its order."""
+"""No sink waits for another, and each gets a record's entries in order."""
 
 from __future__ import annotations
 

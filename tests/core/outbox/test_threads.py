@@ -1,4 +1,4 @@
-"""Records are told side by side: nobody waits for a slow channel."""
+"""Records are delivered in parallel: none waits for a slow channel."""
 
 from __future__ import annotations
 

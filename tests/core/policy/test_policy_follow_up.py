@@ -1,4 +1,4 @@
-"""What the policy says of those who are told and asked about an event, as opposed to those who may do something."""
+"""Who is notified and asked about an event according to the policy, as opposed to who may act on it."""
 
 from __future__ import annotations
 

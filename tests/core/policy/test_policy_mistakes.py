@@ -1,4 +1,4 @@
-"""Every kind of mistake in a policy file: where it stands, what is wrong, and how to mend it."""
+"""Every kind of mistake in a policy file: where it is, what is wrong, and how to fix it."""
 # ruff: noqa: E501 - in the two long tables, each mistake and its answer are one line.
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ MISSHAPED = [
     (f"{ALL}break_glass: {{}}\n", 7, "break_glass", *LIST),
     (f"{ALL}break_glass: [7]\n", 7, "break_glass[0]", *BLOCK),
     (f"{ALL}identity:\n", 7, "identity", *EMPTY_VALUE),
-    (f"{ALL}version: 1\n", 7, "version", "this key stands in line 1 already", "Keep one of the two."),
+    (f"{ALL}version: 1\n", 7, "version", "this key is already in line 1", "Keep one of the two."),
     # Groups and profiles.
     (ALL.replace("U0BOB", "bob"), 2, "groups.sre[0]", "'bob' is not a user, a user group, a group or an e-mail address", SELECTOR_FIX),
     (ALL.replace("U0BOB", "'*'"), 2, "groups.sre[0]", "'*' is not a user, a user group, a group or an e-mail address", SELECTOR_FIX),
@@ -175,7 +175,7 @@ MISSHAPED = [
     (ALL.replace("[U0BOB, U0CAROL]", "[U0BOB, ~]"), 2, "groups.sre[1]", *EMPTY_VALUE),
     (ALL.replace("sre: [U0BOB", "the sre: [U0BOB").replace("group:sre", "U0BOB"), 2, "groups.the sre", "'the sre' cannot be a name here", NAME_FIX),
     (ALL.replace("  db:", "  '*':"), 5, "profiles.*", "'*' cannot be a name here", NAME_FIX),
-    (ALL.replace("  db:", "  prod:"), 5, "profiles.prod", "this key stands in line 4 already", "Keep one of the two."),
+    (ALL.replace("  db:", "  prod:"), 5, "profiles.prod", "this key is already in line 4", "Keep one of the two."),
     (ALL.replace("  db: {channel: C0ACCESS1}", "  db: C0ACCESS1"), 5, "profiles.db", *BLOCK),
     (ALL.replace("  db: {channel: C0ACCESS1}", "  db: {}"), 5, "profiles.db.channel", "channel is missing", "Add channel; see policy.example.yml."),
     (ALL.replace("  db: {channel: C0ACCESS1}", "  db: {channel: '#general'}"), 5, "profiles.db.channel", "'#general' is not a Slack channel id", "Copy the id from the channel's details in Slack; it looks like C0ACCESS1."),

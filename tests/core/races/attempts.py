@@ -1,7 +1,7 @@
 """One attempt of a person, as a value that can be sent to another process, and what they were answered.
 
 Invariant: an attempt goes through the services, as in production. Each has its own idea of the time, as the clocks of
-two machines differ. What is told is what was returned or raised, with nothing left out that a check may need.
+two machines differ. The result is what was returned or raised, with nothing left out that a check may need.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Races for the glass: one live event, exact cooldowns and quotas, one end of an event.
+"""Break-glass races: one live event, exact cooldowns and quotas, one end of an event.
 
 Invariant: each check looks at a ledger too, for it is they that the next limit is judged by.
 """

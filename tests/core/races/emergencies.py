@@ -1,6 +1,6 @@
 """Races for a code, for a request that an emergency replaces, and for who asks and reminds.
 
-Invariant: what one of them is told is what the records and the trail say afterwards.
+Invariant: what each contestant is answered is what the records and the trail say afterwards.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who presses at once: threads on one set of stores, or processes that each opened their own.
+"""The contestants: threads on one set of stores, or processes that each opened their own.
 
 Invariant: no contestant begins before all are ready. An error that no attempt should meet ends the run.
 """

@@ -1,6 +1,6 @@
 """Races for a request: who approves it, how it ends, how many votes count.
 
-Invariant: each check compares three stories, of the record, of the audit trail, and of what each one was told.
+Invariant: each check compares three stories, of the record, of the audit trail, and of the answer to each contestant.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A scenario, its rounds, and the end of the story that holds for every scenario.
 
 Invariant: after the last round every chain verifies, and the refusals in the audit trail are exactly those that
-somebody was told.
+somebody received.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tests of the services stand on: a policy that can change, people, and SQLite stores that can be disturbed.
+"""What the tests of the services use: a policy that can change, people, and SQLite stores that can be disturbed.
 
 Invariant: everything here is real. A DisturbedStores gives the real answer of a real store; it only lets somebody
 else in first, or says that somebody was.

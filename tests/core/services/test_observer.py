@@ -1,4 +1,4 @@
-"""What an observer hears: each committed change once, each refusal, each conflict, and nothing before it is true."""
+"""An observer is called for each committed change once, each refusal and each conflict, and never too early."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Breaking the glass with a second factor: one code, one event; five guesses; and nobody learns more than they may."""
+"""Breaking the glass with MFA: one code, one event; five guesses; and nobody learns more than they may."""
 
 from __future__ import annotations
 

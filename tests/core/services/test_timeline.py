@@ -1,4 +1,4 @@
-"""The timeline of an event: the trail of what has to do with it, for those who may act on it."""
+"""The timeline of an event: the related audit entries, for those who may act on it."""
 
 from __future__ import annotations
 

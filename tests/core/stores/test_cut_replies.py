@@ -1,4 +1,4 @@
-"""A reply that was cut anywhere is a lost one: it is asked for again, and never read as an empty one."""
+"""A truncated reply counts as lost: the call is repeated, and the reply is never read as empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list is newest first, pages exactly once over every row, and is hidden from by nothing."""
+"""A list is newest first, returns every row exactly once, and hides none."""
 
 from __future__ import annotations
 

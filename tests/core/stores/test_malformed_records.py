@@ -1,4 +1,4 @@
-"""One item that cannot be read is reported and skipped, and hides no other one."""
+"""One item that cannot be read is reported and skipped, and hides no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the messages about a record stand: kept beside its chain, and seen by nobody who reads the trail."""
+"""The places of the messages about a record: stored beside its chain, and invisible in the trail."""
 
 from __future__ import annotations
 

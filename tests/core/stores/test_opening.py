@@ -1,4 +1,4 @@
-"""A URL opens exactly the stores that it names, or says what is wrong and how to mend it."""
+"""A URL opens exactly the stores that it names, or says what is wrong and how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What still has to be told: in order, by one holder at a time, and with nothing forgotten that was told already."""
+"""What still has to be delivered: in order, by one holder at a time, and remembering what each sink has."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_backlog_is_counted_with_its_oldest_up_to_a_number(stores: Stores) -> No
     told, parked, put_off, leased, _ = _due(stores)
     stores.outbox.finish(_lease(stores, told))
     stores.outbox.park(_lease(stores, parked))
-    # What was put off, and what is being told, waits too.
+    # What was postponed, and what is being delivered, waits too.
     stores.outbox.postpone(_lease(stores, put_off).model_copy(update={"due_at": SOON + HOUR}))
     _lease(stores, leased)
     assert len(set(chains)) == 5
@@ -237,7 +237,7 @@ def test_progress_survives_a_postponement(harness: StoreHarness) -> None:
 
 
 def test_outdated_reading_cannot_be_leased(stores: Stores) -> None:
-    """Otherwise the backoff would be skipped, and whoever was told already would be told again."""
+    """Otherwise the backoff would be skipped, and a sink that has the entry would get it again."""
     _submit(stores)
     (read_before,) = _due(stores)
     (due,) = _due(stores)

@@ -1,4 +1,4 @@
-"""Refused attempts are noted without ever standing in the way, and none goes missing without a word."""
+"""Refused attempts are noted without delaying anything, and none goes missing silently."""
 
 from __future__ import annotations
 

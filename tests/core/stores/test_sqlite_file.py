@@ -82,7 +82,7 @@ def harness(tmp_path: Path, clock: FrozenClock) -> Iterator[SqliteHarness]:
 
 def _run(script: str, *arguments: str) -> list[str]:
     """Run it in a process of its own and return the lines that it printed."""
-    run = subprocess.run(  # noqa: S603  Every word of the script stands in this file.
+    run = subprocess.run(  # noqa: S603  The whole script is in this file.
         [sys.executable, "-c", script, *arguments],
         cwd=_ROOT,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},

@@ -1,4 +1,4 @@
-"""What stands in the tables: other tools read it, and DynamoDB's TTL acts on it."""
+"""The stored form: other tools read it, and DynamoDB's TTL acts on it."""
 
 from __future__ import annotations
 

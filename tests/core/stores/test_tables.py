@@ -1,4 +1,4 @@
-"""The tables: made, mended and checked, on moto and on AWS's DynamoDB Local."""
+"""The tables: made, fixed and checked, on moto and on AWS's DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Client: TypeAlias = Any
-"""boto3's client, or what stands in front of it."""
+"""boto3's client, or a wrapper around it."""
 Answer: TypeAlias = Any
 _LOCAL = pytest.param("dynamodb_local_url", marks=pytest.mark.engine)
 _DESIGNED = {
