@@ -116,7 +116,11 @@ def build_services(ports: Ports, observer: Observer | None = None) -> Services:
 
 
 def build_sinks(ports: Ports) -> tuple[Sink, ...]:
-    """Slack, and whatever else has to be told of each change."""
+    """Slack, and every other receiver of each change.
+
+    A sink that is new gets what is not delivered yet, and nothing older. Every instance, and every `countersign sweep`,
+    has to have the same ones: an entry is done with when the sinks of the instance that delivers it have it.
+    """
     client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
     return (SlackSink(client, ports.stores, ports.policy, ports.clock), *ports.more_sinks)
 
