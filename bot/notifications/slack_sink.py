@@ -74,7 +74,7 @@ class SlackSink:
     def deliver(self, entry: AuditEntry) -> None:
         """Bring the card up to date, and add what the entry has to tell. Raises DeliveryFailed.
 
-        An event that has no telling is told to nobody.
+        An event without a plan notifies nobody.
         """
         kind, _, record_id = entry.chain.partition("#")
         if kind == REFUSALS_KIND:

@@ -139,7 +139,7 @@ class Metrics:
         """Count a decision that was made again because somebody else's change came first."""
         self._conflicts.labels(_KINDS.get(record.partition("#")[0], "other")).inc()
 
-    # The doors -------------------------------------------------------------------------------------------------------
+    # The transports --------------------------------------------------------------------------------------------------
 
     def acknowledged(self, transport: Transport, payload: PayloadKind, seconds: float) -> None:
         """Count an acknowledgement, by how long after the payload came it was on its way."""

@@ -1,7 +1,8 @@
 """Hands each payload to the app on a thread of its own, at most so many at once, and measures the answers.
 
 Invariant: every payload is either taken, and then answered exactly once through its `answer`, or turned away at once
-with NotTaken. Nothing waits here for more than the app's own two seconds, so a stalled store holds threads and no door.
+with NotTaken. Nothing waits here for more than the app's own two seconds, so a stalled store holds threads and no
+transport.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _log = logging.getLogger("countersign.transport")
 
 
 class App(Protocol):
-    """The part of a Bolt app that a door needs."""
+    """The part of a Bolt app that a transport needs."""
 
     def dispatch(self, req: BoltRequest) -> BoltResponse:
         """Answer one payload."""
@@ -62,7 +63,7 @@ Answer: TypeAlias = Callable[[Answered | TurnedAway], None]
 
 
 class Dispatcher:
-    """Runs the app for the doors. Safe for threads."""
+    """Runs the app for the transports. Safe for threads."""
 
     def __init__(
         self, app: App, metrics: Metrics, *, threads: int = THREADS, max_in_flight: int = MAX_IN_FLIGHT

@@ -25,7 +25,7 @@ _THREADS = 4
 
 
 class HealthPages:
-    """The pages, to be served by a door or by a HealthServer."""
+    """The pages, to be served by an HttpTransport or by a HealthServer."""
 
     def __init__(self, metrics: Metrics, readiness: Readiness) -> None:
         self._metrics = metrics

@@ -1,4 +1,4 @@
-"""The door for Slack's HTTP requests: POST /slack/events, signed.
+"""The transport for Slack's HTTP requests: POST /slack/events, signed.
 
 Invariant: nothing that Slack did not sign within the last five minutes reaches the app, takes one of its threads, or
 is written into a log. Every request gets an answer, 503 when there are too many.

@@ -1,6 +1,6 @@
 """One websocket to Slack: what comes in over it, and acknowledgements back over the same one.
 
-Invariant: an envelope is acknowledged over the connection that it came in on, or not at all. A link never opens
+Invariant: an envelope is acknowledged over the connection that it came in on, or not at all. A connection never opens
 another one: it says when it needs a successor, and lives on beside it until it is closed.
 """
 
@@ -28,7 +28,7 @@ _log = logging.getLogger("countersign.socket_mode")
 
 
 class OnEnvelope(Protocol):
-    """Takes an envelope, and the link to acknowledge it over. Must not wait, and must not raise."""
+    """Takes an envelope, and the connection to acknowledge it over. Must not wait, and must not raise."""
 
     def __call__(self, connection: SocketConnection, envelope: dict[str, Any]) -> None:
         """Take it."""
@@ -63,7 +63,7 @@ class SocketConnection:
         return self._is_greeted and not self._ended.is_set()
 
     def wait_for_end(self, seconds: float | None = None) -> bool:
-        """Wait until this link needs a successor; False when it does not within these seconds."""
+        """Wait until this connection needs a successor; False when it does not within these seconds."""
         return self._needs_successor.wait(seconds)
 
     def release(self) -> None:

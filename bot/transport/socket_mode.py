@@ -1,4 +1,4 @@
-"""The door for Socket Mode: a websocket to Slack that is always open, or being opened.
+"""The transport for Socket Mode: a websocket to Slack that is always open, or being opened.
 
 Invariant: when Slack announces the end of a connection, the next one is open before the old one is let go, and what
 came over the old one is acknowledged over it. A connection that is lost is opened anew, at once and then ever more
@@ -158,7 +158,7 @@ class SocketModeTransport:
         connection = SocketConnection(url, self._client, self._on_envelope)
         with self._lock:
             self._connections.append(connection)
-        # Whoever stops the door before this hangs up a link that is not there yet; whoever does it after, this one.
+        # A `stop` that came before it was in the list could not close it; one that comes later does.
         if self._stopping.is_set() or not connection.open():
             connection.close()
             return None
