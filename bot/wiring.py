@@ -94,14 +94,17 @@ class Instance:
         return self.services.policy.current().digest
 
 
-def open_ports(settings: Settings, slack: SlackSettings, stores: Stores | None = None) -> Ports:
-    """The ports that the settings name; on `stores`, where these are open already.
+def open_ports(
+    settings: Settings, slack: SlackSettings, stores: Stores | None = None, *, needs_mfa: bool = True
+) -> Ports:
+    """The ports that the settings name; on `stores`, where these are open already. A sweep verifies no code.
 
     Raises InvalidInput, InvalidPolicy or StoreError. The stores are opened last, so then nothing is left open.
     """
     clock, policy = SystemClock(), PolicyFile(settings.policy)
     client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
-    mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(_more_sinks(settings, clock))
+    mfa = Totp(open_secrets(settings.mfa_secrets)) if needs_mfa else None
+    sinks = tuple(_more_sinks(settings, clock))
     if stores is None:
         stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
     return Ports(stores, policy, clock, client, sinks, mfa)

@@ -33,7 +33,7 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
     settings = read_settings(store=store).require_audit_key()
     slack_settings = read_slack_settings().require_bot_token()
     with opened(settings) as stores:
-        ports = open_ports(settings, slack_settings, stores)
+        ports = open_ports(settings, slack_settings, stores, needs_mfa=False)
         sweeper = build_sweeper(build_services(ports), build_sinks(ports))
         if retry_parked:
             click.echo(f"retrying {count_of(sweeper.retry_parked(), 'failed notification')}")
