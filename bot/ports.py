@@ -14,6 +14,7 @@ from slack_sdk import WebClient
 
 from bot.background import OutboxState
 from bot.settings import Address
+from bot.slack.installation import Installation
 from bot.transport.socket_mode import LINGER_SECONDS
 from core.clock import Clock
 from core.mfa import MfaVerifier
@@ -27,7 +28,7 @@ class Ports:
     """What the bot depends on. `open_ports` opens the ports that the settings name.
 
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
-    change, and every instance must have the same sinks.
+    change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it.
     """
 
     stores: Stores
@@ -36,6 +37,7 @@ class Ports:
     client: WebClient
     more_sinks: Sequence[Sink] = ()
     mfa: MfaVerifier | None = None
+    installation: Installation | None = None
 
 
 @dataclass(frozen=True, slots=True)

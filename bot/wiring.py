@@ -94,17 +94,28 @@ class Instance:
         return self.services.policy.current().digest
 
 
-def open_ports(settings: Settings, slack: SlackSettings, stores: Stores | None = None) -> Ports:
-    """The ports that the settings name; with `stores`, if those are already open.
+def open_ports(settings: Settings, slack: SlackSettings) -> Ports:
+    """The ports of `serve`, as the settings say. Asks Slack whom the token belongs to.
 
-    Raises InvalidInput, InvalidPolicy or StoreError. The stores are opened last, so an error leaves nothing open.
+    Raises InvalidInput, InvalidPolicy, SlackUnreachable or StoreError. The stores are opened last, so an error leaves
+    nothing open, and a wrong token no new file.
     """
     clock, policy = SystemClock(), PolicyFile(settings.policy)
     client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
     mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(_open_more_sinks(settings, clock))
-    if stores is None:
-        stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
-    return Ports(stores, policy, clock, client, sinks, mfa)
+    installation = find_installation(client)
+    stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
+    return Ports(stores, policy, clock, client, sinks, mfa, installation)
+
+
+def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -> Ports:
+    """The ports of `sweep` on open stores. It verifies no code and answers no click, so it needs neither.
+
+    Raises InvalidInput or InvalidPolicy.
+    """
+    clock, policy = SystemClock(), PolicyFile(settings.policy)
+    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
+    return Ports(stores, policy, clock, client, tuple(_open_more_sinks(settings, clock)))
 
 
 def build_services(ports: Ports, observer: Observer | None = None) -> Services:
@@ -116,7 +127,11 @@ def build_services(ports: Ports, observer: Observer | None = None) -> Services:
 
 
 def build_sinks(ports: Ports) -> tuple[Sink, ...]:
-    """Slack, and every other sink that changes are delivered to."""
+    """Slack, and every other sink that changes are delivered to.
+
+    A new sink gets what is not delivered yet, and nothing older. Every instance and every `countersign sweep` must have
+    the same sinks: an entry is done when the sinks of the instance that delivers it have it.
+    """
     client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
     return (SlackSink(client, ports.stores, ports.policy, ports.clock), *ports.more_sinks)
 
@@ -141,7 +156,7 @@ def wire(
     may wait for the store. Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics = Metrics()
-    installation = find_installation(ports.client)
+    installation = ports.installation or find_installation(ports.client)
     services, sinks = build_services(ports, Watcher(metrics)), build_sinks(ports)
     background = build_background(services, sinks)
     queue = DecisionQueue(max_waiting=max_waiting, on_answer=metrics.answered)

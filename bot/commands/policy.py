@@ -48,11 +48,11 @@ def policy() -> None:
 def check(path: str | None, policy_path: str) -> None:
     """List every mistake in a policy file, with its line and how to fix it."""
     loaded = _load(path or policy_path)
-    shape = loaded.document
+    document = loaded.document
     counts = (
-        count_of(len(shape.profiles), "profile"),
-        count_of(len(shape.approval), "approval rule"),
-        count_of(len(shape.break_glass), "break-glass rule"),
+        count_of(len(document.profiles), "profile"),
+        count_of(len(document.approval), "approval rule"),
+        count_of(len(document.break_glass), "break-glass rule"),
     )
     click.echo(f"{path or policy_path} is valid: {', '.join(counts)}; digest {loaded.digest[:_DIGITS_SHOWN]}")
 

@@ -28,12 +28,12 @@ _PARKED: Final = 1
 def sweep(store: str | None, *, retry_parked: bool) -> None:
     """Run one background pass: expire, send reminders, deliver pending notifications."""
     # Slack's SDK is slow to load, and the other commands don't need it.
-    from bot.wiring import build_services, build_sinks, build_sweeper, open_ports  # noqa: PLC0415 - see above
+    from bot.wiring import build_services, build_sinks, build_sweeper, open_sweep_ports  # noqa: PLC0415 - see above
 
     settings = read_settings(store=store).require_audit_key()
     slack_settings = read_slack_settings().require_bot_token()
     with opened(settings) as stores:
-        ports = open_ports(settings, slack_settings, stores)
+        ports = open_sweep_ports(settings, slack_settings, stores)
         sweeper = build_sweeper(build_services(ports), build_sinks(ports))
         if retry_parked:
             click.echo(f"retrying {count_of(sweeper.retry_parked(), 'failed notification')}")

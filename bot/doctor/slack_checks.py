@@ -25,7 +25,6 @@ CALL_TIMEOUT_SECONDS: Final = 10
 EMAIL_SCOPE: Final = "users:read.email"
 MAX_SKEW: Final = timedelta(seconds=30)
 """Slack's signatures are valid for five minutes; deadlines and MFA codes tolerate less."""
-_INVITE: Final = "Type /invite @Countersign in the channel."
 
 
 class Unanswered(Exception):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 
-from bot.interactions.list_pages import cut_page, home_section, iterate_pages
+from bot.interactions.list_pages import cut_page, home_section, iterate_records
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import Block, Message
 from bot.views.break_glass.form import BreakGlassDraft, BreakGlassOffer, Origin, break_glass_form
@@ -97,7 +97,7 @@ class BreakGlassQueries:
 
     def _live(self, person: Actor) -> Iterator[EventRow]:
         policy, now = self._policy.current(), self._clock.now()
-        for event in iterate_pages(lambda cursor: self._store.list_by_status(EventStatus.ACTIVE, cursor=cursor)):
+        for event in iterate_records(lambda cursor: self._store.list_by_status(EventStatus.ACTIVE, cursor=cursor)):
             if not event.is_granting(now):
                 continue
             if policy.judge_close(person, profile=event.profile, invoker=event.invoker).is_allowed:
@@ -105,7 +105,7 @@ class BreakGlassQueries:
 
     def _to_review(self, person: Actor) -> Iterator[EventRow]:
         policy = self._policy.current()
-        for event in iterate_pages(lambda cursor: self._store.list_waiting_for_review(cursor=cursor)):
+        for event in iterate_records(lambda cursor: self._store.list_waiting_for_review(cursor=cursor)):
             if policy.judge_review(person, profile=event.profile, invoker=event.invoker).is_allowed:
                 yield EventRow(event, self._due(event), may_review=True)
 

@@ -13,20 +13,15 @@ from bot.views.block_kit import Block
 from bot.views.home import MAX_ROWS, HomeSection
 from bot.views.pagination import PER_PAGE
 from core.record import Record
-from core.stores.base import Page
+from core.stores.base import Page, iterate_pages
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 Row = TypeVar("Row")
 
 
-def iterate_pages(read: Callable[[str | None], Page[AnyRecord]]) -> Iterator[AnyRecord]:
+def iterate_records(read: Callable[[str | None], Page[AnyRecord]]) -> Iterator[AnyRecord]:
     """All records of a store's list, page after page; `read` takes the cursor of a page, None for the first."""
-    cursor: str | None = None
-    while True:
-        page = read(cursor)
-        yield from page.items
-        if (cursor := page.cursor) is None:
-            return
+    return (record for page in iterate_pages(read) for record in page.items)
 
 
 def cut_page(rows: Iterator[Row], number: int) -> tuple[list[Row], bool]:

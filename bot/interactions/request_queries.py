@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from bot.interactions.list_pages import cut_page, home_section, iterate_pages
+from bot.interactions.list_pages import cut_page, home_section, iterate_records
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message
 from bot.views.home import MAX_ROWS, HomeSection
@@ -79,11 +79,11 @@ class RequestQueries:
                 )
 
     def _mine(self, person: Actor) -> Iterator[RequestRow]:
-        for request in iterate_pages(lambda cursor: self._store.list_by_requester(person.id, cursor=cursor)):
+        for request in iterate_records(lambda cursor: self._store.list_by_requester(person.id, cursor=cursor)):
             yield RequestRow(request, may_cancel=True, may_declare=self.may_declare(person, request.profile))
 
     def _waiting_for(self, person: Actor) -> Iterator[RequestRow]:
-        for request in iterate_pages(lambda cursor: self._store.list_by_status(RequestStatus.PENDING, cursor=cursor)):
+        for request in iterate_records(lambda cursor: self._store.list_by_status(RequestStatus.PENDING, cursor=cursor)):
             if self._waits_for(request, person):
                 yield RequestRow(request, may_decide=True)
 

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
 from slack_sdk import WebClient
@@ -42,8 +43,11 @@ class BotTokenCheck:
         with self._lock:
             is_due = time.monotonic() - self._asked_at >= self._interval_seconds
             if is_due and not self._is_asking and not self._is_closed:
-                self._is_asking = True
-                self._pool.submit(self._ask)
+                self._asked_at = time.monotonic()
+                # The mark comes second: when the machine has no thread to give, the next look tries again.
+                with suppress(RuntimeError):
+                    self._pool.submit(self._ask)
+                    self._is_asking = True
             return self._is_accepted
 
     def close(self) -> None:

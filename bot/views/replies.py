@@ -80,16 +80,8 @@ def explain(error: CountersignError, now: datetime, reader: str = "") -> Message
 
 def explain_in_field(error: CountersignError, reader: str = "") -> str:
     """The same for the line under a form's field, which Slack shows as it is: no mentions, no times of the reader's."""
-    match error:
-        case InvalidInput():
-            return f"{_capital(error.problem)}. {error.fix}"
-        case NotAllowed():
-            return f"{_capital('; '.join(_to_reader(reason, reader) for reason in error.reasons))}."
-        case LimitReached():
-            return _limit(error, f"{error.ends_at:%Y-%m-%d %H:%M} UTC").replace("`", "")
-        case CodeRefused():
-            return _code_refused(error)
-    return f"The store can't be reached. {_UNCHANGED} What you typed is still here: try again in a minute."
+    # Nor code: its backticks would be read as they are.
+    return _field_sentence(error, reader).replace("`", "")
 
 
 def voted(request: Request) -> Message:
@@ -170,6 +162,19 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
                 "Countersign."
             )
     return text
+
+
+def _field_sentence(error: CountersignError, reader: str) -> str:
+    match error:
+        case InvalidInput():
+            return f"{_capital(error.problem)}. {error.fix}"
+        case NotAllowed():
+            return f"{_capital('; '.join(_to_reader(reason, reader) for reason in error.reasons))}."
+        case LimitReached():
+            return _limit(error, f"{error.ends_at:%Y-%m-%d %H:%M} UTC")
+        case CodeRefused():
+            return _code_refused(error)
+    return f"The store can't be reached. {_UNCHANGED} What you typed is still here: try again in a minute."
 
 
 def _limit(error: LimitReached, until: str) -> str:

@@ -98,8 +98,8 @@ def is_someone_else(actor: Actor, other: UserId, *, act: str, role: str) -> Find
 def is_reason_allowed(reason_code: ReasonCode, allowed: tuple[ReasonCode, ...]) -> Finding:
     """Is the reason code one that the rule allows?"""
     if reason_code in allowed:
-        return True, f"reason `{reason_code}` is allowed"
-    return False, f"Reason `{reason_code}` isn't allowed. Allowed: {', '.join(allowed)}"
+        return True, f"reason code {reason_code} is allowed"
+    return False, f"reason code {reason_code} isn't allowed (allowed: {', '.join(allowed)})"
 
 
 def is_mfa_given(*, has_mfa: bool) -> Finding:

@@ -111,7 +111,9 @@ def refused(entry: AuditEntry) -> Message:
 
 
 def _why(entry: AuditEntry) -> Block:
-    block: Block = {"type": "context", "elements": [plain(_reason(entry), _MAX_JUSTIFICATION)]}
+    # Plain text shows the backticks of a policy's sentence as they are.
+    reason = _reason(entry).replace("`", "")
+    block: Block = {"type": "context", "elements": [plain(reason, _MAX_JUSTIFICATION)]}
     with suppress(ValueError):
         ends_at = parse_time(str(entry.details.get("ends_at")))
         block["elements"] += context(f"until {moment(ends_at)}")["elements"]

@@ -34,7 +34,7 @@ def declared(event: BreakGlassEvent) -> Message:
         )
     line = (
         f":rotating_light: You have {code(event.profile)} *until {moment(event.expires_at)}* "
-        f"({countdown(event.expires_at)}). The channel and the security team have been notified."
+        f"({countdown(event.expires_at)}). The channel is being notified."
     )
     after = f"Press Close on the card as soon as you're done. Event {code(event.id)}"
     return Message(text=line, blocks=(mrkdwn(line), context(after)))

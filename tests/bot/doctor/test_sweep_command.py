@@ -62,6 +62,14 @@ def test_second_run_finds_nothing_left(installation: Installation) -> None:
     assert len(installation.slack.messages(ACCESS)) == 1
 
 
+def test_sweep_needs_no_access_to_mfa_secrets(installation: Installation) -> None:
+    installation.set("COUNTERSIGN_MFA_SECRETS", "ssm://eu-west-1/countersign/mfa")
+    installation.set("AWS_PROFILE", "nobody-has-this-one")
+    result = installation.run("sweep")
+    assert result.output == NOTHING
+    assert result.exit_code == 0
+
+
 def test_undelivered_notifications_are_left_to_the_next_run(installation: Installation) -> None:
     installation.submit()
     installation.slack.faults.next(ServerError(503), times=None)

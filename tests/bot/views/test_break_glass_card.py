@@ -39,6 +39,7 @@ from core.errors import (
     InvalidInput,
     InvalidStateTransition,
     LimitReached,
+    NotAllowed,
     StoreUnavailable,
 )
 from core.policy.lint import MAX_MENTIONS
@@ -142,6 +143,7 @@ def refusals() -> list[AuditEntry]:
         {"why": "the code is wrong; 3 more may be wrong"},
         {"status": "approved", "wanted": "cancelled"},
         {},
+        {"unmet": ["U0SAM is not enrolled for MFA; ask an operator to run `countersign mfa enrol`"]},
     ]
     drafts = [a_refusal(AuditAction.INVOKE_REFUSED, details=each) for each in details]  # type: ignore[arg-type]
     return [_sealed(draft.model_copy(update={"profile": ProfileName("p" * 80)})) for draft in drafts]
@@ -162,7 +164,7 @@ MESSAGES: dict[str, Callable[[], Message]] = {
     "reviewed, to the invoker": lambda: review_for_invoker(answered(shut()), "C0ACCESS1"),
     "overdue": lambda: review_overdue(shut(), MENTIONS, DUE),
     "escalated": lambda: escalated(live(), "C0ACCESS1"),
-    **{f"refused {number}": lambda number=number: refused(refusals()[number]) for number in range(8)},  # type: ignore[misc]
+    **{f"refused {number}": lambda number=number: refused(refusals()[number]) for number in range(9)},  # type: ignore[misc]
     "declared": lambda: declared(live()),
     "declared, and over by now": lambda: declared(shut()),
     "closed": lambda: closed(shut()),
@@ -207,6 +209,14 @@ def test_refusal_shows_the_persons_name_and_mentions_nobody_else() -> None:
     told = str(refused(refusals()[2]).blocks)
     assert "they are not among the users: S0ONCALL" in told
     assert "subteam" not in told
+
+
+def test_refusal_and_form_field_show_no_backticks_of_a_sentence() -> None:
+    reason = "U0SAM is not enrolled for MFA; ask an operator to run `countersign mfa enrol`"
+    (context,) = [block for block in refused(refusals()[8]).blocks if "enrolled" in str(block)]
+    assert context["elements"][0]["text"] == reason.replace("`", "")
+    assert explain_in_field(NotAllowed("break glass", (reason,))) == f"{reason}.".replace("`", "")
+    assert "`countersign mfa enrol`" in explain(NotAllowed("break glass", (reason,)), A_MOMENT).text
 
 
 # Forms

@@ -257,7 +257,7 @@ class TestBreakGlass:
             ("code", False),
         ]
         assert decision.unmet == (
-            "Reason `other` isn't allowed. Allowed: security",
+            "reason code other isn't allowed (allowed: security)",
             "3h is longer than the 2h that are allowed",
             "it is outside sat, sun 00:00-24:00 UTC",
             "an MFA code is required and was not verified",

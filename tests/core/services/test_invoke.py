@@ -64,7 +64,7 @@ def test_invoke_gives_access_at_once_and_the_trail_says_what_for(
 @pytest.mark.parametrize(
     ("profile", "reason_code", "duration", "unmet"),
     [
-        ("prod", ReasonCode.SECURITY, HOUR, "isn't allowed. Allowed"),
+        ("prod", ReasonCode.SECURITY, HOUR, "isn't allowed"),
         ("prod", INCIDENT, 2 * HOUR + TICK, "longer than the 2h"),
         ("prod", INCIDENT, timedelta(), "no time at all"),
         ("vault", INCIDENT, HOUR, "an MFA code is required"),
