@@ -1,6 +1,4 @@
-"""The HTTP transport with signed requests: which are accepted, which are refused, and what happens when there are too
-many.
-"""
+"""The HTTP transport with signed requests: which are accepted or refused, and what happens with too many."""
 
 from __future__ import annotations
 
@@ -184,7 +182,7 @@ def test_other_paths_and_methods_are_not_served(transport: HttpTransport) -> Non
     assert statuses == [405, 405, 404, 404]
 
 
-class TestCrowds:
+class TestOverload:
     def test_are_turned_away_at_once_and_those_inside_are_answered(
         self, slack: LocalSlack, small_app: SmallApp, transport: HttpTransport, metrics: Metrics
     ) -> None:
