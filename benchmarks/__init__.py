@@ -1,1 +1,1 @@
-"""What Countersign costs, as counts and as ratios to the bare engine, measured side by side in one run."""
+"""Benchmarks: Countersign's costs as counts, and as ratios to the bare engine measured in the same run."""

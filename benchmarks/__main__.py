@@ -1,6 +1,6 @@
-"""`python -m benchmarks`: measure all, or what is named, and write RESULTS.md.
+"""`python -m benchmarks`: run all benchmarks, or the named ones, and write RESULTS.md.
 
-Invariant: a quick run shows its results and writes nothing; what RESULTS.md says was measured in full.
+Invariant: a quick run prints its results and writes nothing; RESULTS.md contains only results of full runs.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(tuple(BENCHMARKS)))
-@click.option("--quick", is_flag=True, help="Measure a little, to see that it works; RESULTS.md stays as it is.")
+@click.option(
+    "--quick", is_flag=True, help="Run briefly, to check that the benchmarks work; RESULTS.md stays unchanged."
+)
 def main(names: tuple[str, ...], *, quick: bool) -> None:
-    """Measure all benchmarks, or those that are NAMED, and write benchmarks/RESULTS.md."""
+    """Run all benchmarks, or only NAMES, and write benchmarks/RESULTS.md."""
     sections = []
     for name in names or tuple(BENCHMARKS):
         started = time.monotonic()

@@ -1,7 +1,7 @@
-"""How long a click waits for its acknowledgement: in the good case, without Slack's API, and without the store.
+"""How long a click waits for its acknowledgement: normally, without Slack's API, and without the store.
 
-Invariant: what is compared ran in the same process of the bot, over the same transport, interleaved. A click that was
-answered with a failure, or never got its outcome, is counted as such and misses a goal.
+Invariant: the compared clicks ran interleaved in the same bot process, over the same transport. A click that failed, or
+never got its outcome, is counted as a failure and misses a goal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SMALL_QUEUE: Final = 60
 _REPLIES_TIMEOUT_SECONDS: Final = 30.0
 _APPROVED: Final = "Approved."
 _UNREACHABLE: Final = "The store can't be reached"
-"""What bot.views.replies says when the store gave up by itself: nothing was changed."""
+"""What bot.views.replies says when the store timed out: nothing was changed."""
 _HEADINGS: Final = ("over", "click", "clicks", "p50", "p99", "longest", "p50 / empty listener", "failed")
 _STALLED_HEADINGS: Final = (
     *("over", "case", "clicks", "longest", "failed"),
@@ -54,15 +54,15 @@ def measure(size: Size) -> Section:
             ResultTable(
                 _STALLED_HEADINGS,
                 tuple(stalled),
-                f"The store stalled for {STALL_SECONDS:g} s by somebody else's transaction: how many were told that it "
-                "is not recorded yet, what all were told in the end, and what the store says:",
+                f"Another transaction stalls the store for {STALL_SECONDS:g} s: how many people were notified that "
+                "their click is not recorded yet, which outcome each click had, and what the store contains:",
             ),
         ),
         goals=tuple(goals),
         note=(
             "The bot runs in one process, a local Slack and the people who click in another, on the same two cores; "
-            "SQLite, wired as `countersign serve` does. A click is timed from when it was due, not from when it was "
-            "sent. The empty listener stands in the same Bolt app, over the same transport."
+            "on SQLite, wired as by `countersign serve`. A click is timed from when it was due, not from when it was "
+            "sent. The empty listener is in the same Bolt app, over the same transport."
         ),
     )
 
@@ -111,7 +111,7 @@ def _measure_without_slack(harness: ClickHarness, name: str, rows: list[tuple[st
 
 @dataclass(frozen=True, slots=True)
 class _Stalled:
-    """What came of clicks while the store stalled: which replies the approver got, and what the store says."""
+    """The outcomes of clicks while the store stalled: the approver's replies, and what the store contains."""
 
     timed: list[TimedClick]
     approved: int
@@ -150,8 +150,8 @@ def _measure_without_store(harness: ClickHarness, name: str, rows: list[tuple[st
             longest < _SLACK_TIMEOUT_SECONDS and not _failed(found.timed),
         ),
         Goal(
-            f"{name}: and each outcome is told, and true",
-            f"{found.approved_replies} told as approved, {found.approved} approved",
+            f"{name}: and each click gets one reply with its true outcome",
+            f"{found.approved_replies} replies say approved, {found.approved} are approved",
             found.is_true,
         ),
     ]
@@ -163,8 +163,8 @@ def _measure_full_queue(harness: ClickHarness, name: str, rows: list[tuple[str, 
     goals.append(
         Goal(
             f"{name}: a full queue says so, and loses nothing",
-            f"{found.busy_replies} told to try again, {found.approved_replies} told as approved, "
-            f"{found.approved} approved",
+            f"{found.busy_replies} replies say try again, {found.approved_replies} say approved, "
+            f"{found.approved} are approved",
             found.busy_replies > 0 and found.is_true,
         )
     )
@@ -186,7 +186,7 @@ def _click_without_store(harness: ClickHarness) -> _Stalled:
         return [harness.count_replies(text) - count for text, count in zip(texts, before, strict=True)]
 
     with suppress(TimeoutError):
-        # What is missing after this is missing: the table shows it, and the goal is missed.
+        # Replies that don't arrive in time are missing from the table, and the goal is missed.
         harness.slack.wait_until(lambda: sum(new_replies()[:3]) >= len(asked), _REPLIES_TIMEOUT_SECONDS)
     approved, busy, unreachable, later = new_replies()
     return _Stalled(timed, harness.approved(asked), approved, busy, unreachable, later)
@@ -200,7 +200,7 @@ def _row(name: str, click: str, timed: Sequence[TimedClick], floor: float) -> tu
 
 
 def _quantile(timed: Sequence[TimedClick], part: float) -> float:
-    """The least time within which this part of all clicks was acknowledged."""
+    """The shortest time within which this fraction of all clicks was acknowledged."""
     times = sorted(each.seconds for each in timed)
     return times[max(math.ceil(part * len(times)) - 1, 0)]
 

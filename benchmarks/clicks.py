@@ -1,9 +1,9 @@
 """Fifty clicks a second against a served bot: a local Slack, requests that wait, and people who click.
 
-Invariant: a click is sent when it is due, whether or not the ones before it were answered, and is timed from then; so
-a bot that keeps one waiting is charged for those behind it too. The bot runs in a process of its own
-(`python -m benchmarks.clicks`), wired as `countersign serve` wires it, from the same settings; the empty listener, with
-which it is compared, goes through the same transport, threads and Bolt app.
+Invariant: a click is sent when it is due, whether or not earlier ones were answered, and is timed from then; so if the
+bot delays one click, the delay of those behind it counts too. The bot runs in its own process
+(`python -m benchmarks.clicks`), wired as by `countersign serve`, from the same settings. The empty listener that it is
+compared with uses the same transport, threads and Bolt app.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class ClickHarness:
         self._service = RequestService(stores, load_policy(database.with_name("policy.yml")), SystemClock())
 
     def ask(self, count: int) -> list[Request]:
-        """So many new requests, straight into the store."""
+        """Submit this many new requests, directly to the store."""
         requester = Actor(id=UserId(_REQUESTER), name="Mira")
         return [
             self._service.submit(requester, "prod", timedelta(hours=1), f"Deploy the fix for INC-{n}")
@@ -85,21 +85,21 @@ class ClickHarness:
         return self.slack.run_command(_APPROVER, _CHANNEL, EMPTY)
 
     def approval_of(self, request: Request) -> Callable[[], Answer]:
-        """A click on Approve on this request's card."""
-        said = request_card(request, SystemClock().now())
+        """A click on Approve on this request's card, to be called later."""
+        message = request_card(request, SystemClock().now())
         card = self.slack.workspace.post_message(
             SlackMessage(
                 ts=self.slack.workspace.new_ts(),
                 channel=_CHANNEL,
                 user=self.slack.backend.app.bot_user,
-                text=said.text,
-                blocks=tuple(said.blocks),
+                text=message.text,
+                blocks=tuple(message.blocks),
             )
         )
         return lambda: self.slack.press(_APPROVER, card, APPROVE)
 
     def click_all(self, clicks: Sequence[Callable[[], Answer]], per_second: float = PER_SECOND) -> list[TimedClick]:
-        """Click them all, each when it is due."""
+        """Send all clicks, each when it is due."""
         with ThreadPoolExecutor(max(len(clicks), 1)) as people:
             begin = time.monotonic() + 0.1
 
@@ -112,7 +112,7 @@ class ClickHarness:
             return list(people.map(click, range(len(clicks))))
 
     def approved(self, requests: Sequence[Request]) -> int:
-        """How many of them are approved by now."""
+        """How many of them are approved."""
         ids = {request.id for request in requests}
         return sum(each.status is RequestStatus.APPROVED for each in self.stores.requests.iterate() if each.id in ids)
 
@@ -137,7 +137,7 @@ class ClickHarness:
 
     @contextmanager
     def stalled_store(self) -> Iterator[None]:
-        """Somebody else's transaction keeps the database busy until the block ends."""
+        """Another transaction locks the database until the block ends."""
         with closing(sqlite3.connect(self._database, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -148,8 +148,8 @@ class ClickHarness:
 
 @contextmanager
 def click_harness(*, over_http: bool, max_waiting: int = 1000) -> Iterator[ClickHarness]:
-    """A harness whose bot is up, and knows the approver."""
-    # Beside the package and not in /tmp, which may be memory: a commit has to reach a disk.
+    """A harness with a running bot that already knows the approver."""
+    # Next to the package and not in /tmp, which may be in memory: a commit has to reach a disk.
     with (
         tempfile.TemporaryDirectory(dir=Path(__file__).parent, prefix="scratch-") as name,
         LocalSlack(timeout_seconds=10.0) as slack,

@@ -1,8 +1,7 @@
-"""The time of a decision against one raw boto3 TransactWriteItems of the very same items.
+"""The time of a decision, compared with one raw boto3 TransactWriteItems of exactly the same items.
 
-Invariant: the raw side sends, over the same client, exactly the arguments that Countersign would have sent for a
-record of its own: the same items, conditions and token. They were written down beforehand, so building them costs the
-raw side nothing.
+Invariant: the raw side sends, over the same client, exactly the arguments that Countersign would send for such a
+record: the same items, conditions and token. They are recorded beforehand, so building them costs the raw side nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ DECISION: Final = "whole decision"
 
 
 class _Decisions:
-    """Two decisions, each as four ways. Every way of every round gets a record of its own."""
+    """Two decisions, each made in four ways. Each way gets a new record in each round."""
 
     def __init__(self, harness: ServiceHarness, client: DynamoDBClient, prefix: str) -> None:
         self._harness = harness
@@ -75,7 +74,7 @@ class _Decisions:
         }
 
     def invoke(self) -> dict[str, Prepare]:
-        """A break-glass event, which moves two ledgers. No two ways of a round share a profile, and so a ledger."""
+        """A break-glass event, which updates two ledgers. No two ways of a round share a profile or its ledger."""
 
         def raw(profile: str, *, with_read: bool) -> Call:
             event, entry, ledgers = self._dry.invoke(profile)
@@ -133,8 +132,8 @@ def measure(size: Size) -> Section:
         (ResultTable(headings, tuple(rows)),),
         tuple(goals),
         f"{rounds} rounds; each does all four ways, one after the other, in rotating order. A decision also reads "
-        "(GetItem, or BatchGetItem of the two ledgers). The third column counts that read as overhead, and the last "
-        "one shows what of it no code could avoid: the raw read by itself.",
+        "(GetItem, or BatchGetItem of the two ledgers). The third column counts that read as overhead; the last one "
+        "shows the part of it that no code can avoid: the raw read alone.",
     )
 
 

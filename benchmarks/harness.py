@@ -1,7 +1,7 @@
-"""The deployment that every benchmark works on: a policy, people, the two services over some stores, and dry runs.
+"""The set-up of every benchmark: a policy, people, the two services over given stores, and dry runs.
 
-Invariant: the policy allows what a benchmark does, with every kind of limit in force, so that what is measured is a
-yes that had to be earned. A dry run reads and judges like the real thing, and changes nothing in the stores.
+Invariant: the policy allows what a benchmark does, with every kind of limit in force, so the measured decision includes
+all checks. A dry run reads and decides like a real one, and changes nothing in the stores.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Call = Callable[[], object]
-"""Something to be measured, with all that it needs made ready."""
+"""The call to measure, with everything that it needs prepared."""
 
 HOUR: Final = timedelta(hours=1)
 JUSTIFICATION: Final = "The checkout is down since the last deployment, see INC-12"
@@ -67,7 +67,7 @@ KEYRING: Final = AuditKeyring.from_text("0123456789abcdef" * 4)
 
 
 def new_person(*groups: str) -> Actor:
-    """Somebody whom no other benchmark knows."""
+    """A new person, whom no other benchmark uses."""
     return Actor(
         id=UserId(f"U{new_id().upper()}"), name="Somebody", user_groups=frozenset(UserGroupId(each) for each in groups)
     )
@@ -78,34 +78,34 @@ SECOND_APPROVER: Final = new_person("S0APPROVERS")
 
 
 class _AnyCode:
-    """Multi-factor authentication by any code, each time a later one: what it costs is not the database's."""
+    """MFA that accepts any code, each time for a later step: the cost of checking one is not the database's."""
 
     @property
     def method(self) -> str:
-        """As a real one calls itself."""
+        """The name of the real method."""
         return "totp"
 
     def find_step(self, person: UserId, code: str, now: datetime) -> int:
-        """A step that is later each time."""
+        """A step that is later at each call."""
         del person, code
         return int(now.timestamp() * 1_000_000)
 
 
 @dataclass(frozen=True)
 class ServiceHarness:
-    """The stores, the services over them, and the shortest way to what a benchmark begins with."""
+    """The stores, the services over them, and shortcuts to what a benchmark starts with."""
 
     stores: Stores
     clock: Clock
 
     @property
     def requests(self) -> RequestService:
-        """Ask for access, and decide on it."""
+        """The service for requests."""
         return RequestService(self.stores, POLICY, self.clock)
 
     @property
     def break_glass(self) -> BreakGlassService:
-        """Break the glass, close it, answer for it."""
+        """The service for break-glass events."""
         return BreakGlassService(self.stores, POLICY, self.clock, mfa=_AnyCode())
 
     def ask(self, profile: str = PROFILES[0], requester: Actor | None = None) -> Request:
@@ -120,7 +120,7 @@ class ServiceHarness:
 
 @contextmanager
 def dynamodb_harness(url: str, clock: Clock) -> Iterator[tuple[ServiceHarness, DynamoDBClient, str]]:
-    """A harness on tables of its own at a DynamoDB, with the client that it calls through and the tables' prefix."""
+    """A harness on new tables of a DynamoDB, with its client and the tables' prefix."""
     prefix = f"b-{new_id()}"
     with dynamodb_client(url) as client:
         create_tables(Connection(client), prefix)
@@ -133,14 +133,14 @@ def dynamodb_harness(url: str, clock: Clock) -> Iterator[tuple[ServiceHarness, D
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
-    """The address of a DynamoDB Local that lives as long as the block."""
+    """The URL of a DynamoDB Local that runs until the block ends."""
     with DynamoDbLocal() as server:
         wait_until_ready(server.url, server.log)
         yield server.url
 
 
 class Recorder:
-    """Passes calls on to its target, save those of some names: these it only writes down."""
+    """Forwards calls to its target, except those with the given names: these are only recorded."""
 
     def __init__(self, target: object, *names: str) -> None:
         self._target = target
@@ -155,12 +155,12 @@ class Recorder:
         return arguments[0] if arguments else {}
 
     def take(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The last call that was written down."""
+        """Remove and return the last recorded call."""
         return self.calls.pop()
 
 
 class DryRun:
-    """The services over stores that take no change."""
+    """The services over stores that are never changed."""
 
     def __init__(self, harness: ServiceHarness) -> None:
         stores = harness.stores
@@ -178,7 +178,7 @@ class DryRun:
         return approved, entry
 
     def invoke(self, profile: str) -> tuple[BreakGlassEvent, EntryDraft, tuple[UsageLedger, ...]]:
-        """What breaking the glass would have the store write."""
+        """What invoking break-glass would have the store write."""
         self._harness.invoke(profile)
         (event, entry, ledgers), _ = self._creations.take()
         return event, entry, ledgers

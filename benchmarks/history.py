@@ -1,8 +1,8 @@
 """What each list and the check of the limits cost after a short and after a very long history.
 
-Invariant: all lengths of the history are asked the same questions, on SQLite in rotating order, and have to give the
-same answer. On DynamoDB reads are counted, at the HTTP client and in the engine's own capacity units; no time plays a
-part there.
+Invariant: every length of the history gets the same questions, on SQLite in rotating order, and must give the same
+answers. On DynamoDB, reads are counted, at the HTTP client and in the engine's own capacity units; times aren't
+measured there.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 SHORTEST: Final = 100
 MAX_GROWTH: Final = 1.5
-"""A tree that holds ten thousand times as much is some levels higher."""
+"""A B-tree with ten thousand times as many rows is a few levels deeper."""
 USAGES: Final = 20
 _LEDGER_SIZES: Final = (1, 10, 100, MAX_USAGES)
 _ROWS_AT_ONCE: Final = 10_000
 _COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
 NEVER_USED: Final = ProfileName("never-used")
 _MAX_BATCH: Final = 25
-"""What BatchWriteItem takes."""
+"""The limit of BatchWriteItem."""
 Write = tuple[str, dict[str, Any]]
 """A table's name and an item for it."""
 
@@ -70,13 +70,13 @@ def measure_on_sqlite(size: Size) -> Section:
             ResultTable(
                 ("usages in both ledgers", "the limits' check"),
                 ledgers,
-                f"A ledger remembers {MAX_USAGES} usages at most; as multiples of the time with one usage:",
+                f"A ledger keeps {MAX_USAGES} usages at most; as multiples of the time with one usage:",
             ),
             ResultTable(("question that walks one person's own history", "after 10,000 records"), (walk,)),
         ),
         (Goal(f"each is flat (at most {MAX_GROWTH} times)", f"at most {worst:.2f}", worst <= MAX_GROWTH),),
         f"{rounds} rounds, all lengths interleaved, everything in the operating system's cache. A quarter of all "
-        "records is one person's, half are one profile's, and it is these that are asked for.",
+        "records belong to one person, half to one profile; the questions are about these two.",
     )
 
 
@@ -97,7 +97,7 @@ def _asking(ask: Ask, stores: Stores, now: datetime) -> Prepare:
 
 
 def _compare_walk(stores: dict[int, Stores], rounds: int, now: datetime) -> tuple[str, ...]:
-    """Not a goal: what it costs to find that there is nothing. The longest history would take seconds each time."""
+    """Not a goal: the cost of finding nothing. With the longest history, this would take seconds each time."""
     walk: Ask = lambda each, _: each.break_glass.get_last_by_invoker_and_profile(BUSY, NEVER_USED)  # noqa: E731
     ratios = _compare({str(length): _asking(walk, stores[length], now) for length in (SHORTEST, 10_000)}, rounds)
     return ("break_glass.get_last_by_invoker_and_profile, a profile never used", *map(str, ratios))
@@ -123,7 +123,7 @@ def _stores_with_history(path: Path, length: int, now: datetime) -> Iterator[Sto
     settings = StoreSettings(keyring=KEYRING)
     SqliteStores(str(path), settings).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        # Only while the history is made up: nothing is lost if it has to be made again.
+        # Only while the history is generated: after a crash, it can be generated again.
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-500000"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("BEGIN")
@@ -202,7 +202,7 @@ def measure_reads(size: Size) -> Section:
         "The cost of a long history on DynamoDB",
         (ResultTable(("question", *columns), rows),),
         (Goal(goal, "; ".join(grown) or "for every question", not grown),),
-        "Counted on DynamoDB Local, on the history and with the questions of the section before.",
+        "Counted on DynamoDB Local, with the history and the questions of the previous section.",
     )
 
 

@@ -1,7 +1,7 @@
-"""A long history, made up: records that were decided and reviewed long ago, and what is asked of them.
+"""A long generated history: records that were decided and reviewed long ago, and questions about them.
 
-Invariant: the newest records are the same at every length of the history, so that every question has the same answer,
-and only what lies behind it grows. Each record is one that the stores read without complaint.
+Invariant: the newest records are the same at every length of the history, so every question has the same answer, and
+only the older part grows. The stores can read every record.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from core.stores.base import Stores
 from core.usage import Usage, UsageLedger, find_limit
 
 BUSY: Final = UserId("U0BUSY")
-"""Whom the questions are about: every fourth record is theirs."""
+"""The person whom the questions are about: every fourth record is theirs."""
 PROD: Final = ProfileName(PROFILES[0])
-"""What the questions are about: every second record is for it."""
+"""The profile that the questions are about: every second record is for it."""
 _OTHERS: Final = 1000
 _NEWEST: Final = 50
 """How many records of each kind are the same at every length."""
-_APART_LATELY: Final = timedelta(hours=4)
-_APART_BEFORE: Final = timedelta(minutes=2)
+_RECENT_INTERVAL: Final = timedelta(hours=4)
+_OLD_INTERVAL: Final = timedelta(minutes=2)
 _OPEN: Final = 12
-"""How many records of each kind nobody has ended, and how many entries wait to be delivered, however long it is."""
-_FIRST_AGO: Final = timedelta(minutes=10)
+"""How many records of each kind are open, and how many entries are undelivered, at every length of the history."""
+_NEWEST_AGE: Final = timedelta(minutes=10)
 _SOON: Final = timedelta(minutes=5)
 
 _AT: Final = datetime.fromisoformat("2026-01-15T03:53:45.120000+00:00")
@@ -47,14 +47,14 @@ _PERSON: Final = UserId("U0TEMPLATE")
 _PROFILE: Final = ProfileName("template")
 _SLOT: Final = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{6}}Z|(?<=[\"#]){_ID}|{_PERSON}|\b{_PROFILE}\b")
 PAGE: Final = 10
-"""The length of a page: at the shortest history, each list still has more than this."""
+"""The length of a page: each list is longer than this, even with the shortest history."""
 LIMITS: Final = POLICY.document.break_glass[0].limits()
 _DAY: Final = timedelta(days=1)
 Ask = Callable[[Stores, datetime], object]
 
 
 class _Template:
-    """A stored form with places for what differs: the id, the person, the profile and the times."""
+    """A stored record with placeholders for what differs: the id, the person, the profile and the times."""
 
     def __init__(self, item: Mapping[str, JsonValue]) -> None:
         text = json.dumps(item).replace("%", "%%")
@@ -63,7 +63,7 @@ class _Template:
         self._offsets = {slot: datetime.fromisoformat(slot) - _AT for slot in set(self._slots) if slot.endswith("Z")}
 
     def fill(self, names: Mapping[str, str], at: datetime) -> str:
-        """The stored form as it would be if it had been made at that time."""
+        """The stored record as if it had been created at that time."""
         known = {**names, **{slot: format_time(at + offset) for slot, offset in self._offsets.items()}}
         return self._text % tuple(known[slot] for slot in self._slots)
 
@@ -103,7 +103,7 @@ class HistoryRecord:
 def make_history(count: int, now: datetime) -> Iterator[HistoryRecord]:
     """The history up to `now`, oldest record first: requests and events, half and half."""
     for number in reversed(range(count // 2)):
-        at = now - _FIRST_AGO - min(number, _NEWEST) * _APART_LATELY - max(0, number - _NEWEST) * _APART_BEFORE
+        at = now - _NEWEST_AGE - min(number, _NEWEST) * _RECENT_INTERVAL - max(0, number - _NEWEST) * _OLD_INTERVAL
         person = BUSY if number % 4 == 0 else f"U0OTHER{number % _OTHERS}"
         profile = PROD if number % 4 in {0, 1} else PROFILES[1 + number % 50]
         for kind in (_request_kind(number), _EVENTS[number < _OPEN]):
@@ -123,7 +123,7 @@ def make_history(count: int, now: datetime) -> Iterator[HistoryRecord]:
 
 
 def newest_id(number: int) -> str:
-    """The id of the newest record of a kind, or of the one so many before it."""
+    """The id of the record that is this many before the newest one of its kind."""
     return f"{2**62 - number:016x}"
 
 
@@ -176,7 +176,7 @@ def _make_requests() -> dict[str, _Kind]:
 
 
 def _make_events() -> dict[bool, _Kind]:
-    """Live ones under True, ended and reviewed ones under False."""
+    """Active events under True, closed and reviewed ones under False."""
     invoked = BreakGlassEvent.invoke(
         invoker=_PERSON,
         profile=_PROFILE,
@@ -207,13 +207,13 @@ class Question:
 
 
 def check_limits(stores: Stores, person: UserId, profile: ProfileName, now: datetime) -> object:
-    """What breaking the glass does before it writes: read both ledgers, judge them."""
+    """What invoking break-glass does before it writes: read both ledgers, check the limits."""
     by_invoker, by_profile = stores.break_glass.get_ledgers(person, profile)
     return find_limit(by_invoker, by_profile, profile, LIMITS, now)
 
 
 def make_ledgers(person: UserId, profile: ProfileName, count: int, now: datetime) -> tuple[UsageLedger, ...]:
-    """The ledgers of the person and of the profile, with so many usages spread over the last weeks."""
+    """The ledgers of the person and of the profile, with this many usages spread over the last weeks."""
     by_invoker, by_profile = UsageLedger.of_invoker(person), UsageLedger.of_profile(profile)
     usages = []
     for number in reversed(range(count)):
@@ -223,7 +223,7 @@ def make_ledgers(person: UserId, profile: ProfileName, count: int, now: datetime
     return by_invoker.model_copy(update=changes), by_profile.model_copy(update=changes)
 
 
-def _some(values: Iterable[object]) -> object:
+def _first_page(values: Iterable[object]) -> object:
     return list(islice(values, PAGE))
 
 
@@ -266,7 +266,7 @@ QUESTIONS: Final = (
         "break_glass.get_last_by_invoker_and_profile",
         lambda stores, _: stores.break_glass.get_last_by_invoker_and_profile(BUSY, PROD),
     ),
-    Question("the outbox: outbox.iterate_due", lambda stores, now: _some(stores.outbox.iterate_due(now))),
-    Question("audit.export, the last day", lambda stores, now: _some(stores.audit.export(since=now - _DAY))),
+    Question("the outbox: outbox.iterate_due", lambda stores, now: _first_page(stores.outbox.iterate_due(now))),
+    Question("audit.export, the last day", lambda stores, now: _first_page(stores.audit.export(since=now - _DAY))),
     Question("one chain: audit.get_chain", lambda stores, _: stores.audit.get_chain(f"REQUEST#{newest_id(0)}")),
 )

@@ -1,8 +1,8 @@
-"""What a benchmark found: times compared, goals, tables, and the file that keeps them.
+"""The results of benchmarks: compared times, goals, tables, and the file that stores them.
 
-Invariant: a section of RESULTS.md is written whole, by the command that it names; sections that were not measured now
-stay as they were. It names no host, person or path. A ratio compares two calls that ran right after each other, and
-each way goes first equally often; so what else the machine does at the time meets all of them alike.
+Invariant: the command that a section of RESULTS.md names writes the whole section; sections that were not measured stay
+unchanged. The file names no host, person or path. A ratio compares two calls that ran right after each other, and each
+way goes first equally often; so other load on the machine affects all of them equally.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 _PREAMBLE: Final = """\
 # Results
 
-Written by `make bench`; what each measures, and why, stands in [README.md](README.md). Times are given as ratios
+Written by `make bench`; [README.md](README.md) says what each one measures, and why. Times are given as ratios
 to the bare engine in the same run, so they can be compared between machines; "median (quartiles)".
 """
 _MARK: Final = re.compile(r"^<!-- ([a-z-]+) -->$", re.MULTILINE)
 WARM_UP: Final = 10
-"""Rounds before it counts: connections open, caches fill, Java compiles."""
+"""Rounds that don't count: connections open, caches fill, Java compiles."""
 Prepare = Callable[[int], Call]
-"""Makes everything ready for the round of this number, and gives what is to be timed."""
+"""Prepares the round of this number, and returns the call to time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Size:
     is_quick: bool = False
 
     def pick(self, full: int, quick: int) -> int:
-        """One number or the other."""
+        """The number for this size."""
         return quick if self.is_quick else full
 
 
@@ -66,7 +66,7 @@ class ResultTable:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Something that was wished for, what was found, and whether that is good enough."""
+    """A goal, what was measured, and whether it meets the goal."""
 
     text: str
     found: str
@@ -78,7 +78,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """All that one benchmark found."""
+    """All results of one benchmark."""
 
     name: str
     title: str
@@ -122,7 +122,7 @@ def describe_machine() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """How many times as long: the median over all rounds, and the quartiles."""
+    """How many times as long one way takes as another: the median over all rounds, and the quartiles."""
 
     median: float
     lower: float
@@ -130,7 +130,7 @@ class Ratio:
 
     @classmethod
     def of(cls, times: Sequence[float], to: Sequence[float]) -> Ratio:
-        """One way's times to another's, round by round."""
+        """The ratio of one way's times to another's, round by round."""
         lower, median, upper = statistics.quantiles([a / b for a, b in zip(times, to, strict=True)], n=4)
         return cls(median, lower, upper)
 
@@ -139,7 +139,7 @@ class Ratio:
 
 
 def time_interleaved(ways: Mapping[str, Prepare], rounds: int, warm_up: int = WARM_UP) -> dict[str, list[float]]:
-    """Seconds of each way in each round. All are made ready before the first is timed; the order rotates."""
+    """Seconds of each way in each round. All are prepared before the first one is timed; the order rotates."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     names = list(ways)
     for number in range(warm_up + rounds):

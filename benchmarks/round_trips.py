@@ -1,8 +1,8 @@
-"""Database round trips of each use case, counted at the HTTP client, and what the engine says it consumed.
+"""Database round trips of each use case, counted at the HTTP client, and the capacity that the engine reports.
 
-Invariant: each HTTP request is counted when it is sent, tries again included; what a call looks like to its caller
-plays no part. A use case's goal stands here once: the benchmark shows it, and `tests/core/test_round_trips.py` holds
-every engine to it.
+Invariant: each HTTP request is counted when it is sent, retries included, however many calls the caller makes. A use
+case's goal is defined only here: the benchmark prints it, and `tests/core/test_round_trips.py` checks that every engine
+meets it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Cost:
     writes: int = 0
     others: int = 0
     units: float = field(default=0.0, compare=False)
-    """Read and write capacity units, as far as the engine says."""
+    """Read and write capacity units, if the engine reports them."""
 
     def __str__(self) -> str:
         counted = ((self.reads, "read"), (self.writes, "write"), (self.others, "other call"))
@@ -58,19 +58,19 @@ class Cost:
 
 
 class CallCounter:
-    """Counts the HTTP requests of one client from its making on."""
+    """Counts the HTTP requests of one client."""
 
     def __init__(self, client: DynamoDBClient) -> None:
         self._operations: Counter[str] = Counter()
         self._units = 0.0
         events = client.meta.events
-        # This event takes the arguments that its handler returns; the stubs know of no handler that returns any.
+        # This event uses the arguments that its handler returns; the stubs don't allow a handler to return any.
         events.register("provide-client-params.dynamodb", self._ask_for_capacity)  # type: ignore[arg-type]
         events.register("before-send.dynamodb", self._count)
         events.register("after-call.dynamodb", self._add_capacity)
 
     def start(self) -> None:
-        """Count anew."""
+        """Start counting from zero."""
         self._operations.clear()
         self._units = 0.0
 
@@ -96,7 +96,7 @@ class CallCounter:
 
 @dataclass(frozen=True, slots=True)
 class UseCase:
-    """One use case: what it may cost, and how to make everything ready for it."""
+    """One use case: its goal, and how to prepare it."""
 
     name: str
     goal: Cost
@@ -209,9 +209,9 @@ USE_CASES: Final = (
 
 
 def count(use_case: UseCase, harness: ServiceHarness, counter: CallCounter) -> Cost:
-    """What the use case costs, once everything is ready for it."""
+    """The cost of the use case, without its preparation."""
     call = use_case.prepare(harness)
-    # A refusal is noted in the background, at most twice a second however many there are: not part of any use case.
+    # Refusals are recorded in the background, at most twice a second, however many there are: not part of a use case.
     harness.stores.refusals.flush()
     counter.start()
     call()
@@ -247,7 +247,7 @@ def _closed(harness: ServiceHarness) -> BreakGlassEvent:
 
 def _found(answer: object) -> None:
     if answer is None:
-        raise AssertionError("the access that was given was not found")
+        raise AssertionError("the granted access was not found")
 
 
 def _refused(call: Call) -> None:
@@ -255,4 +255,4 @@ def _refused(call: Call) -> None:
         call()
     except Refused:
         return
-    raise AssertionError("what had to be refused was not")
+    raise AssertionError("a call that had to be refused was not")

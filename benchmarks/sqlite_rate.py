@@ -1,8 +1,8 @@
-"""Decisions per second on SQLite against raw sqlite3 transactions of the same rows.
+"""Decisions per second on SQLite, compared with raw sqlite3 transactions of the same rows.
 
 Invariant: both sides start from copies of one file on one disk, with the same pragmas, and end with the same rows.
-The raw side knows what to write; it reads the record, updates it and inserts the audit entry in one IMMEDIATE
-transaction, which is the least that a decision takes.
+The raw side knows what to write: it reads the record, updates it and inserts the audit entry in one IMMEDIATE
+transaction, which is the minimum for a decision.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from core.stores.sqlite import SqliteStores
 MAX_RATIO: Final = 1.5
 THREADS: Final = (1, 2, 4, 8)
 _BLOCK: Final = 40
-"""How many decisions one side makes before the other does, where many threads work."""
+"""With several threads: how many decisions one side makes before it is the other side's turn."""
 RAW: Final = "raw"
 STORE: Final = "store"
 DECISION: Final = "decision"
@@ -39,12 +39,12 @@ Way = Callable[[str, int], object]
 
 
 class _Raw:
-    """The least that does the same, written straight against sqlite3."""
+    """The minimal equivalent, written directly against sqlite3."""
 
     def __init__(self, path: Path, rows: dict[str, Rows]) -> None:
         self._path = path
         self._rows = rows
-        # As in Countersign, threads of one process wait for each other here: SQLite's own waiting sleeps too long.
+        # As in Countersign, threads of one process wait for this lock: SQLite's own busy handler sleeps too long.
         self._lock = Lock()
 
     def connect(self) -> sqlite3.Connection:
@@ -63,7 +63,7 @@ class _Raw:
 
 
 class _Files:
-    """Copies of one file in which requests wait, and the rows that approving them writes."""
+    """Copies of one file with pending requests, and the rows that approving them writes."""
 
     def __init__(self, folder: Path, count: int) -> None:
         self._folder = folder
@@ -79,12 +79,12 @@ class _Files:
 
     @contextmanager
     def harness(self, name: str) -> Iterator[ServiceHarness]:
-        """Stores over a copy of their own."""
+        """A harness on a new copy."""
         with self._open(self._copy(name)) as harness:
             yield harness
 
     def raw(self, name: str) -> _Raw:
-        """The raw side over a copy of its own."""
+        """The raw side on a new copy."""
         return _Raw(self._copy(name), self.rows)
 
     def _copy(self, name: str) -> Path:
@@ -99,7 +99,7 @@ class _Files:
 def measure(size: Size) -> Section:
     """One by one, and with many threads."""
     rounds = size.pick(2000, 100)
-    # Beside the package and not in /tmp, which may be memory: a commit has to reach a disk.
+    # Next to the package and not in /tmp, which may be in memory: a commit has to reach a disk.
     with tempfile.TemporaryDirectory(dir=Path(__file__).parent, prefix="scratch-") as folder:
         single = _one_by_one(_Files(Path(folder), rounds + rounds // 10), rounds)
         with_threads = _with_threads(_Files(Path(folder), size.pick(6400, 320)))
@@ -112,7 +112,7 @@ def measure(size: Size) -> Section:
     many = ResultTable(
         ("threads", "time of as many decisions, as a multiple of raw", "raw rate", "decisions' rate"),
         _thread_rows(with_threads),
-        "From threads, each side with as many; the rates are multiples of the raw rate of one thread:",
+        "From several threads, the same number on each side; the rates are multiples of the raw rate of one thread:",
     )
     goals = [
         Goal(f"a decision takes at most {MAX_RATIO} times as long", f"{whole.median:.2f}", whole.median <= MAX_RATIO)
@@ -148,7 +148,7 @@ def _one_by_one(files: _Files, rounds: int) -> dict[str, list[float]]:
 
 
 def _with_threads(files: _Files) -> dict[int, dict[str, float]]:
-    """Seconds of each side, by the number of threads. All come within each round of blocks."""
+    """Seconds of each side, by the number of threads. Each round of blocks covers every number."""
     raw = files.raw("raw-threads")
     times = {threads: {RAW: 0.0, DECISION: 0.0} for threads in THREADS}
     blocks = [files.ids[start : start + _BLOCK] for start in range(0, len(files.ids), _BLOCK)]

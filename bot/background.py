@@ -1,8 +1,8 @@
-"""The sweeper: what nobody has to press a button for. It ends what is overdue, reminds of what waits, and tells.
+"""The sweeper: the background work. It expires requests and events, sends reminders and delivers notifications.
 
-Invariant: any number of sweepers may run at once, and nothing is done twice: the store decides. An error ends no loop,
-and a store that is away is asked less and less often until it is back. No loop waits for another: a slow channel keeps
-no request from expiring.
+Invariant: any number of sweepers may run at once, and nothing is done twice: the store decides. No error ends a loop,
+and an unavailable store is asked less and less often until it is back. No loop waits for another: a slow channel
+doesn't stop requests from expiring.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from core.stores.base import Stores
 from core.stores.outbox import Backlog
 
 MIN_PAUSE_SECONDS: Final = 0.1
-"""Between two looks at the outbox, however many changes are committed meanwhile."""
+"""The least time between two checks of the outbox, however many changes are committed meanwhile."""
 LOOK_SECONDS: Final = 1.0
-"""How often the outbox is looked at for what other processes committed, and for what was put off."""
+"""How often the outbox is checked for what other processes committed, and for deferred deliveries."""
 WATCH_SECONDS: Final = 30.0
-"""How often deadlines and reminders are looked at. A decision does not wait for this: the clock refuses by itself."""
+"""How often deadlines and reminders are checked. Decisions don't depend on this: they check the clock themselves."""
 REST_SECONDS: Final = 0.02
-"""Between two pages of a hundred records: reading them takes the interpreter from the clicks of people."""
+"""The pause between two pages of a hundred records: reading them keeps the interpreter from answering clicks."""
 MEASURE_SECONDS: Final = 10.0
 MAX_PAUSE_SECONDS: Final = 30.0
-"""Between two looks while the store is away."""
+"""The longest pause between two checks while the store is unavailable."""
 FINISH_TIMEOUT_SECONDS: Final = 10.0
-"""What `stop` waits for. Slack answers within a second; a call that is stalled is told again by another instance."""
+"""How long `stop` waits. Slack answers within a second; another instance repeats the delivery of a stalled call."""
 MAX_COUNTED: Final = 1_000
-"""Above this, "very many" is all that an operator needs to know."""
+"""Above this, an operator doesn't need the exact number."""
 _JITTER: Final = 0.2
 _MAX_DOUBLINGS: Final = 6
 
@@ -48,7 +48,7 @@ _log = logging.getLogger("countersign.sweeper")
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep did, in numbers."""
+    """What one sweep did, as counts."""
 
     expired_requests: int
     expired_events: int
@@ -60,7 +60,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """How many entries wait to be told and how many are parked, each counted up to MAX_COUNTED; the oldest's age."""
+    """How many entries are pending and how many are parked, each counted up to MAX_COUNTED; the age of the oldest."""
 
     depth: int = 0
     oldest_age_seconds: float = 0.0
@@ -90,8 +90,8 @@ class Sweeper:
         self._backlog: Backlog | None = None
 
     def sweep(self) -> Swept:
-        """Do once all that is due, and wait for it. Raises StoreError; what was done until then stays done."""
-        # First what has ended: nobody is reminded of that.
+        """Do everything that is due, once, and wait for it. Raises StoreError; what was done before it stays done."""
+        # Expire first, so that nobody is reminded of something that is over.
         requests, events = self._requests.expire_due(), self._break_glass.expire_due()
         reminded = self._requests.remind_due()
         asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
@@ -99,20 +99,20 @@ class Sweeper:
         return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered)
 
     def retry_parked(self) -> int:
-        """Make everything that is parked due again; how much that was. Raises StoreError."""
+        """Make every parked entry due again. Returns how many there were. Raises StoreError."""
         now, total = self._clock.now(), 0
         while batch := tuple(islice(self._stores.outbox.iterate_parked(), MAX_COUNTED)):
             changed = sum(self._stores.outbox.unpark(each, now) for each in batch)
             total += changed
             if not changed:
-                # An index may still show what is parked no more.
+                # An index may still list entries that are no longer parked.
                 break
         return total
 
     def outbox_state(self) -> OutboxState | None:
-        """The outbox as it was seen some seconds ago; None when it was not, or not since the store is away.
+        """The outbox as measured some seconds ago; None before the first measurement, or if the last one failed.
 
-        Never waits. Seen only while the sweeper runs in the background.
+        Never waits. The outbox is measured only while the sweeper runs in the background.
         """
         backlog = self._backlog
         if backlog is None:
@@ -121,18 +121,18 @@ class Sweeper:
         return OutboxState(backlog.waiting, max(age, 0.0), backlog.parked)
 
     def start(self) -> None:
-        """Sweep in the background from now on. Once started, it can be stopped, and not started again."""
+        """Sweep in the background from now on. After `stop`, it can't be started again."""
         outbox = self._outbox = Outbox(self._stores.outbox, self._sinks, self._clock)
-        # Each by itself: one that fails again and again keeps no other one from its work.
+        # A loop for each: one that keeps failing doesn't block the others.
         watched: dict[str, Callable[[Rest], Sequence[object]]] = {
             "end overdue requests": self._requests.expire_due,
             "end overdue events": self._break_glass.expire_due,
-            "remind of requests": self._requests.remind_due,
-            "ask before the end": self._break_glass.ask_due,
-            "remind of reviews": self._break_glass.remind_due,
+            "send reminders of requests": self._requests.remind_due,
+            "ask whether events are over": self._break_glass.ask_due,
+            "send reminders of reviews": self._break_glass.remind_due,
         }
         loops: list[tuple[str, Callable[[], object], float, Callable[[float], object]]] = [
-            ("tell what was committed", outbox.hand_out, LOOK_SECONDS, self._wait_for_nudge),
+            ("deliver notifications", outbox.hand_out, LOOK_SECONDS, self._wait_for_nudge),
             ("measure the outbox", self._measure, MEASURE_SECONDS, self._stopping.wait),
             *(
                 (name, partial(self._change_due, change), WATCH_SECONDS, self._stopping.wait)
@@ -140,20 +140,19 @@ class Sweeper:
             ),
         ]
         self._threads = tuple(
-            threading.Thread(target=self._keep_going, args=loop, name=f"sweeper: {loop[0]}", daemon=True)
-            for loop in loops
+            threading.Thread(target=self._repeat, args=loop, name=f"sweeper: {loop[0]}", daemon=True) for loop in loops
         )
         for thread in self._threads:
             thread.start()
 
     def nudge(self) -> None:
-        """Something was committed in this process: tell it now instead of at the next look. Never waits."""
+        """Something was committed in this process: deliver it now instead of at the next check. Never waits."""
         self._nudged.set()
 
     def stop(self) -> bool:
-        """Begin nothing more, and finish what is being told; False when that takes too long. Then it is told again.
+        """Start nothing more, and finish deliveries in progress. False when that takes too long: they are repeated.
 
-        What was not begun stays due, for the other instances or the next start.
+        Everything else stays due, for the other instances or the next start.
         """
         deadline = time.monotonic() + FINISH_TIMEOUT_SECONDS
         self._stopping.set()
@@ -174,43 +173,41 @@ class Sweeper:
         try:
             self._backlog = self._stores.outbox.measure_backlog(MAX_COUNTED)
         except StoreError:
-            # An old number would look as if all were well.
+            # An old number would look as if everything were fine.
             self._backlog = None
             raise
 
     def _wait_for_nudge(self, seconds: float) -> None:
-        # Whatever is committed in this moment is looked at together.
+        # Changes that are committed within this pause are handled together.
         self._stopping.wait(MIN_PAUSE_SECONDS)
         if self._nudged.wait(seconds):
             self._nudged.clear()
 
-    def _keep_going(
-        self, task: str, work: Callable[[], object], seconds: float, rest: Callable[[float], object]
-    ) -> None:
-        """Do the work again and again, with a rest of so many seconds, until the sweeper is stopped."""
+    def _repeat(self, task: str, work: Callable[[], object], seconds: float, rest: Callable[[float], object]) -> None:
+        """Repeat the work, with a pause of this many seconds, until the sweeper is stopped."""
         failures = 0
         while not self._stopping.is_set():
             try:
                 work()
-            except Exception as error:  # noqa: BLE001 - a loop that ended would leave everything undone
+            except Exception as error:  # noqa: BLE001 - if the loop ended, its work would never be done
                 failures += 1
-                _tell_failure(task, error, failures)
-                # No nudge brings a store back.
+                _log_failure(task, error, failures)
+                # Nudges don't shorten this pause: they don't bring a store back.
                 pause = min(seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), MAX_PAUSE_SECONDS)
-                self._stopping.wait(_spread(pause))
+                self._stopping.wait(_with_jitter(pause))
                 continue
             if failures:
-                _log.info("it works again to %s", task)
+                _log.info("recovered: can %s again", task)
             failures = 0
-            rest(_spread(seconds))
+            rest(_with_jitter(seconds))
 
 
-def _spread(seconds: float) -> float:
-    """About so long: instances that were started together do not all ask at once."""
+def _with_jitter(seconds: float) -> float:
+    """This long, with jitter: instances that were started together don't all query at once."""
     return seconds * SystemRandom().uniform(1 - _JITTER, 1 + _JITTER)
 
 
-def _tell_failure(task: str, error: Exception, failures: int) -> None:
+def _log_failure(task: str, error: Exception, failures: int) -> None:
     if isinstance(error, StoreError):
         _log.warning("could not %s, %d in a row: %s", task, failures, error)
     else:

@@ -1,7 +1,7 @@
-"""One running instance: its parts, started in order and stopped in the opposite one.
+"""The lifecycle of one instance: its components are started in order and stopped in reverse order.
 
-Invariant: what was started is stopped, whatever failed in between; a part is stopped after those that need it. So what
-was acknowledged is finished while the stores are still open.
+Invariant: what was started is stopped, whatever failed in between. A component is stopped after those that need it, so
+acknowledged work is finished while the stores are still open.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _log = logging.getLogger("countersign.serve")
 
 
 def _nothing() -> None:
-    """A part that needs no start, or no stop."""
+    """The default for a component that needs no start or no stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """Something that runs. `start` may raise CountersignError; `stop` waits no longer than it has to."""
+    """A part of the process. `start` may raise CountersignError; `stop` doesn't wait longer than necessary."""
 
     name: str
     start: Callable[[], object] = _nothing
@@ -27,17 +27,17 @@ class Component:
 
 
 class Lifecycle:
-    """The parts of this process, in the order in which one needs the other."""
+    """The components of this process, each one after those that it depends on."""
 
     def __init__(self, components: Sequence[Component]) -> None:
         self._components = tuple(components)
         self._started: list[Component] = []
 
     def start(self) -> None:
-        """Start every part. When one cannot be started, stop those that were, and raise what it raised."""
+        """Start every component. If one fails, stop those that were started, and raise its error."""
         try:
             for component in self._components:
-                # Before it has started: a part that got halfway has something to let go of.
+                # Before it starts: a component that fails halfway has resources to release.
                 self._started.append(component)
                 component.start()
         except BaseException:
@@ -50,5 +50,5 @@ class Lifecycle:
             component = self._started.pop()
             try:
                 component.stop()
-            except Exception:  # noqa: BLE001 - the others are stopped all the same
-                _log.exception("%s did not stop in good order", component.name)
+            except Exception:  # noqa: BLE001 - the others are still stopped
+                _log.exception("%s did not stop cleanly", component.name)

@@ -1,6 +1,6 @@
-"""The ports: what the bot stands on, and what an entry point, a demo or a test may bring of its own.
+"""The ports: what the bot depends on, and what an entry point, a demo or a test may replace.
 
-Invariant: nothing here opens, asks or starts anything; bot/wiring.py builds the rest between these.
+Invariant: nothing here opens, calls or starts anything; bot/wiring.py builds the rest between the ports.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from core.stores.base import Stores
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the bot stands on. `open_ports` opens them as the settings say.
+    """What the bot depends on. `open_ports` opens the ports that the settings name.
 
-    `more_sinks` are told of every change, beside Slack. They have names that the outbox remembers, so these never
-    change, and every instance has to have the same ones.
+    Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
+    change, and every instance must have the same sinks.
     """
 
     stores: Stores
@@ -55,24 +55,24 @@ class OverSocketMode:
 
 
 class Background(Protocol):
-    """What happens without anybody pressing a button."""
+    """The work in the background, such as Sweeper."""
 
     def nudge(self) -> None:
         """Something was committed: deliver it soon. Never waits."""
         ...
 
     def outbox_state(self) -> OutboxState | None:
-        """What waits in the outbox; None when that is not known."""
+        """How much is pending in the outbox; None if unknown."""
         ...
 
     def sweep(self) -> object:
-        """Do once all that is due, and wait for it."""
+        """Do everything that is due, once, and wait for it."""
         ...
 
     def start(self) -> None:
-        """Begin."""
+        """Start working in the background."""
         ...
 
     def stop(self) -> object:
-        """Finish what was begun."""
+        """Stop, and finish the work in progress."""
         ...

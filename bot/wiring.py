@@ -1,8 +1,8 @@
 """The composition root: `serve`, `sweep`, the playground, benchmarks and tests all build the bot here.
 
-Invariant: building starts nothing, and asks Slack one thing: whom the token belongs to. The ports can be replaced, and
-nothing between them. Components stop in the opposite order of their start: what was acknowledged is finished while the
-stores are open.
+Invariant: building starts nothing, and makes one call to Slack: which installation the token belongs to. The ports can
+be replaced; everything between them can't. Components stop in reverse order, so acknowledged work is finished while the
+stores are still open.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
 
 API_TIMEOUT_SECONDS: Final = 10
-"""How long a call of Slack's Web API may take."""
+"""How long a call to Slack's Web API may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The use cases, and what they are decided on."""
+    """The use cases, and what their decisions are based on."""
 
     stores: Stores
     policy: PolicySource
@@ -85,30 +85,30 @@ class Instance:
 
     @property
     def transport_name(self) -> str:
-        """How Slack reaches it, in words."""
+        """The transport's name, for people."""
         return "http" if isinstance(self.transport, HttpTransport) else "socket mode"
 
     @property
     def policy_digest(self) -> str:
-        """Which version of the policy is in force."""
+        """The digest of the policy in force."""
         return self.services.policy.current().digest
 
 
 def open_ports(settings: Settings, slack: SlackSettings, stores: Stores | None = None) -> Ports:
-    """The ports that the settings name; on `stores`, where these are open already.
+    """The ports that the settings name; with `stores`, if those are already open.
 
-    Raises InvalidInput, InvalidPolicy or StoreError. The stores are opened last, so then nothing is left open.
+    Raises InvalidInput, InvalidPolicy or StoreError. The stores are opened last, so an error leaves nothing open.
     """
     clock, policy = SystemClock(), PolicyFile(settings.policy)
     client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
-    mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(_more_sinks(settings, clock))
+    mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(_open_more_sinks(settings, clock))
     if stores is None:
         stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
     return Ports(stores, policy, clock, client, sinks, mfa)
 
 
 def build_services(ports: Ports, observer: Observer | None = None) -> Services:
-    """The use cases. `observer` hears what becomes of each."""
+    """The use cases. `observer` is notified of their outcomes."""
     stores, policy, clock = ports.stores, ports.policy, ports.clock
     requests = RequestService(stores, policy, clock, observer)
     break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa)
@@ -116,13 +116,13 @@ def build_services(ports: Ports, observer: Observer | None = None) -> Services:
 
 
 def build_sinks(ports: Ports) -> tuple[Sink, ...]:
-    """Slack, and whatever else has to be told of each change."""
+    """Slack, and every other sink that changes are delivered to."""
     client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
     return (SlackSink(client, ports.stores, ports.policy, ports.clock), *ports.more_sinks)
 
 
 def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
-    """What `serve` does in the background, and `sweep` once."""
+    """The work that `serve` does in the background, and `sweep` once."""
     return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock)
 
 
@@ -135,10 +135,10 @@ def wire(
     max_waiting: int = MAX_WAITING,
     closes_stores: bool = False,
 ) -> Instance:
-    """Put one instance together. Unless it `closes_stores` when it stops, they stay the caller's.
+    """Build one instance. With `closes_stores` it closes the stores when it stops; otherwise the caller does.
 
-    `metrics_address` is where metrics and health are shown apart from Slack's requests; `max_waiting` bounds the
-    decisions that may wait for the store. Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
+    `metrics_address` serves metrics and health apart from Slack's requests; `max_waiting` limits the decisions that
+    may wait for the store. Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics = Metrics()
     installation = find_installation(ports.client)
@@ -154,8 +154,8 @@ def wire(
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
     components.append(Component("the health pages", stop=pages.close))
     if metrics_address is not None:
-        apart = HealthServer(pages, metrics_address)
-        components.append(Component("the address for metrics", apart.start, apart.stop))
+        health_server = HealthServer(pages, metrics_address)
+        components.append(Component("the health server", health_server.start, health_server.stop))
     components += [
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
@@ -168,7 +168,7 @@ def wire(
 
 
 def open_instance(settings: Settings, slack: SlackSettings, *, max_waiting: int = MAX_WAITING) -> Instance:
-    """What `serve` runs. Raises like `open_ports` and `wire`: then nothing is left open."""
+    """The instance that `serve` runs. Raises the errors of `open_ports` and `wire`, and then leaves nothing open."""
     transport, ports = transport_of(settings, slack), open_ports(settings, slack)
     try:
         return wire(ports, transport, metrics_address=settings.metrics, max_waiting=max_waiting, closes_stores=True)
@@ -178,7 +178,7 @@ def open_instance(settings: Settings, slack: SlackSettings, *, max_waiting: int 
 
 
 def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSocketMode:
-    """How Slack reaches the bot, by the settings. Raises InvalidInput when a secret for it is missing."""
+    """The transport that the settings choose. Raises InvalidInput when a secret for it is missing."""
     slack.require_transport(settings.listen)
     if settings.listen is not None and slack.signing_secret is not None:
         return OverHttp(slack.signing_secret, settings.listen)
@@ -198,7 +198,7 @@ class _Hooks:
         self.background.nudge()
 
     def found_stale(self, record: str, message: MessageRef | None) -> None:
-        """Show the card anew, on the threads of the replies."""
+        """Refresh the card, on the reply sender's threads."""
         self.replies.run(lambda: self._refresh(record, message))
 
     def acted_at_home(self, user_id: str, message: Message) -> None:
@@ -210,11 +210,11 @@ class _Hooks:
                 sink.refresh(record, clicked=clicked)
 
 
-def _more_sinks(settings: Settings, clock: Clock) -> Iterator[Sink]:
+def _open_more_sinks(settings: Settings, clock: Clock) -> Iterator[Sink]:
     if settings.webhook_url is not None and settings.webhook_secret is not None:
         yield WebhookSink(settings.webhook_url, settings.webhook_secret, clock)
     if settings.sns_topic is not None:
-        # The SDK of AWS takes half a second to load, and most installations do without it.
+        # The AWS SDK takes half a second to load, and most installations don't need it.
         from bot.notifications import sns_sink  # noqa: PLC0415 - see above
 
         yield sns_sink.SnsSink(settings.sns_topic, sns_sink.open_client(settings.sns_topic))
@@ -259,13 +259,13 @@ def _build_transport(
     if isinstance(transport, OverSocketMode):
         token, linger = transport.app_token.get_secret_value(), transport.linger_seconds
         socket = SocketModeTransport(dispatcher, metrics, ports.client, token, linger_seconds=linger)
-        # Not over HTTP: a balancer would take every instance out at once, and people would read Slack's own failure
-        # instead of ours. In Socket Mode nothing is routed by this.
+        # Not over HTTP: a load balancer would remove every instance at once, and people would see Slack's own error
+        # instead of ours. In Socket Mode, no traffic is routed by this.
         readiness = Readiness({**checks, "slack token": token_check.is_accepted, "slack": socket.is_connected})
         return socket, readiness, HealthPages(metrics, readiness)
     readiness = Readiness(checks)
     pages = HealthPages(metrics, readiness)
-    # Metrics with an address of their own aren't shown on the one that Slack, and so the world, can reach.
+    # Metrics with their own address aren't served on the public one that Slack uses.
     routes = pages.pages(metrics=metrics_address is None)
     secret = transport.signing_secret.get_secret_value()
     return HttpTransport(dispatcher, metrics, secret, transport.address, pages=routes), readiness, pages
@@ -274,10 +274,10 @@ def _build_transport(
 def _watch(metrics: Metrics, background: Background, dispatcher: Dispatcher, policy: PolicySource) -> None:
     metrics.watch_outbox(background.outbox_state)
     metrics.watch(
-        "countersign_payloads_in_flight", "Payloads taken and not yet answered.", lambda: dispatcher.in_flight
+        "countersign_payloads_in_flight", "Payloads accepted and not yet answered.", lambda: dispatcher.in_flight
     )
     metrics.watch(
         "countersign_policy_refused",
-        "1 while the policy file has a mistake, so that the version before it stays in force.",
+        "1 while the policy file has a mistake, so that the previous version stays in force.",
         lambda: float(isinstance(policy, PolicyFile) and policy.problem is not None),
     )

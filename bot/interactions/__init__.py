@@ -1,1 +1,1 @@
-"""Where Slack's payloads come in, grouped by feature: acknowledge, parse, one service call."""
+"""The listeners for Slack's payloads, grouped by feature: parse, call one service, acknowledge."""

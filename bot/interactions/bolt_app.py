@@ -39,7 +39,7 @@ class Bot:
 
     def warm(self) -> None:
         """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
-        self.directory.warm()
+        self.directory.refresh_groups()
 
     def close(self) -> None:
         """Finish what was acknowledged, send its outcomes, then stop. Idempotent."""

@@ -1,4 +1,4 @@
 """MFA for break-glass: TOTP codes, and where people's secrets are stored.
 
-Invariant: a secret is in no log, no error and no `repr`, and in no store of records.
+Invariant: no log, error, `repr` or record store ever contains a secret.
 """

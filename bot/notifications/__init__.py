@@ -1,1 +1,1 @@
-"""How what was decided is told in Slack: cards, threads and direct messages, each once."""
+"""Notifications of committed changes: cards, threads and direct messages in Slack; webhooks; SNS."""

@@ -29,8 +29,8 @@ from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.policy.evaluator import Policy
 from core.stores.base import BreakGlassStore
 
-_CONVERSATION: Final = "D"
-"""How the id of a direct conversation begins: nobody else would see a card there."""
+_DIRECT_PREFIX: Final = "D"
+"""The prefix of a direct message channel's id: nobody else would see a card there."""
 
 
 def break_glass_notifier(events: BreakGlassStore) -> Notifier[BreakGlassEvent]:
@@ -41,7 +41,7 @@ def break_glass_notifier(events: BreakGlassStore) -> Notifier[BreakGlassEvent]:
 
 
 def plan_refusal(entry: AuditEntry, policy: Policy) -> Post | None:
-    """The post to the security channel about a refused attempt; None: no post."""
+    """The post to the security channel about a refused attempt, or None for no post."""
     if entry.event is not AuditAction.INVOKE_REFUSED or policy.notifications.security_channel is None:
         return None
     return Post("refused", policy.notifications.security_channel, refused(entry))
@@ -53,8 +53,8 @@ def _draw(event: BreakGlassEvent, policy: Policy, now: datetime) -> Message:
 
 
 def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:
-    where = event.declared_in
-    return (where,) if where is not None and not where.startswith(_CONVERSATION) else ()
+    channel = event.declared_in
+    return (channel,) if channel is not None and not channel.startswith(_DIRECT_PREFIX) else ()
 
 
 def _invoked(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:

@@ -1,9 +1,9 @@
-"""Cards: one message for each record, or one in each of its channels, rewritten until it shows the record as it is.
+"""Cards: one message for each record, or one in each of its channels, updated until it shows the current record.
 
-Invariant: whoever writes last shows the truth. Each writer reads the record, writes the card, reads the record again,
-and writes again if it changed meanwhile. So after the last write that reaches Slack nobody found a newer record; and a
-change that comes later has an entry of its own in the outbox, which rewrites the card once more. Whatever two instances
-do at once, the card comes to rest on the record.
+Invariant: the last writer shows the current state. Each writer reads the record, writes the card, reads the record
+again, and writes again if it changed meanwhile. So after the last write that reaches Slack, no writer found a newer
+record; and a later change has its own entry in the outbox, which updates the card once more. Whatever two instances do
+at the same time, the card ends up showing the record.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from core.record import Record
 from core.stores.messages import MessageRef
 
 CARD: Final = "card"
-"""The name under which a card's place is kept."""
+"""The name under which a card's MessageRef is stored."""
 _log = logging.getLogger("countersign.slack")
 
 
@@ -46,9 +46,9 @@ class Cards:
         *,
         copy_in: str | None = None,
     ) -> MessageRef:
-        """Rewrite the record's card where it stands, or post it where none stands; its place.
+        """Update the record's card at `ref`, or post it if there is none. Returns the card's MessageRef.
 
-        `copy_in` asks for a copy in that channel, of which `place` is. Raises DeliveryFailed, NotFound, StoreError.
+        With `copy_in`, the copy in that channel, and `ref` is the copy's. Raises DeliveryFailed, NotFound, StoreError.
         """
         while True:
             ref = self._put(calls, notifier, record, ref, copy_in)
@@ -58,9 +58,9 @@ class Cards:
             record = newer
 
     def refresh(self, calls: SlackCalls, notifier: Notifier[Any], record: Record, clicked: MessageRef | None) -> None:
-        """Rewrite the record's card, and the message that was clicked if that is another one. Posts nothing.
+        """Update the record's card, and the clicked message if that is a different one. Posts nothing.
 
-        A message that is gone is passed over. Raises SlackFailed, NotFound, StoreError.
+        A message that is gone is skipped. Raises SlackFailed, NotFound, StoreError.
         """
         known = [ref for name, ref in self._posted.of(record.chain).items() if _is_card(name)]
         refs = list(dict.fromkeys(each for each in (*known, clicked) if each is not None))
@@ -96,13 +96,13 @@ class Cards:
             else:
                 return ref
         posted = calls.post(copy_in or self._channel_of(record), card, "the card")
-        self._posted.note(record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=ref)
+        self._posted.save(record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=ref)
         return posted
 
     def _is_lost(self, record: Record, ref: MessageRef, failure: SlackFailed, copy_in: str | None) -> bool:
         if failure.code in MESSAGE_GONE:
             return True
-        # Where the policy names another channel by now, the card moves there.
+        # If the policy names another channel by now, the card moves there.
         return failure.code in CHANNEL_CLOSED and copy_in is None and self._channel_of(record) != ref.channel
 
     def _channel_of(self, record: Record) -> str:
@@ -114,7 +114,7 @@ class Cards:
 
 
 def copy_name(channel: str) -> str:
-    """The name under which the place of a copy of a card is kept."""
+    """The name under which the MessageRef of a card's copy is stored."""
     return f"{CARD}:{channel}"
 
 

@@ -1,7 +1,7 @@
-"""A committed entry as other programs are told of it: one JSON form for webhooks and SNS.
+"""A committed entry as JSON for other programs: one format for webhooks and SNS.
 
-Invariant: the same entry gives the same bytes however often it is told, so a receiver may compare them. It holds what
-the trail holds, and no secret.
+Invariant: the same entry gives the same bytes at every delivery, so receivers may compare them. The message contains
+what the audit trail contains, and no secret.
 """
 
 from __future__ import annotations

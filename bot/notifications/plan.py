@@ -21,7 +21,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class DirectMessage:
-    """A direct message to one person, sent once for each record and name."""
+    """A direct message to one person, sent once per record and name."""
 
     name: str
     user: UserId
@@ -30,7 +30,7 @@ class DirectMessage:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A message of its own in a channel, posted once for each record and name."""
+    """A separate message in a channel, posted once per record and name."""
 
     name: str
     channel: str
@@ -55,9 +55,9 @@ class NotificationPlan:
 class Notifier(Generic[R]):
     """How a kind of record is shown and announced.
 
-    `load` reads a record by its id; it raises NotFound and StoreError. `draw` makes its card as it stands at a moment.
-    `plans` says for each event what it adds: a function of the entry, and of the record and the policy as they are
-    now, which may be later than the entry. `copies_in` names channels in which the card stands too.
+    `load` reads a record by its id; it raises NotFound and StoreError. `draw` renders its card for a moment in time.
+    `plans` has a function for each event that adds something. It gets the entry, and the current record and policy,
+    which may be newer than the entry. `copies_in` names the other channels that get a copy of the card.
     """
 
     load: Callable[[str], R]

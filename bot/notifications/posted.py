@@ -1,7 +1,7 @@
-"""What was posted already, so that a delivery that is tried again goes on where it stopped.
+"""What was already posted, so that a retried delivery continues where it stopped.
 
-Invariant: what this process posted is never posted again by it, even where the store could not note it at once; what
-another process posted is known as soon as it was noted.
+Invariant: this process never posts the same message twice, even if the store couldn't save it at once; it knows what
+another process posted as soon as that was saved.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class _Unsaved:
 
 
 class PostedMessages:
-    """The places of what was posted. Safe for threads."""
+    """The MessageRefs of what was posted. Thread-safe."""
 
     def __init__(self, store: MessageStore) -> None:
         self._store = store
@@ -28,12 +28,12 @@ class PostedMessages:
         self._unsaved: dict[tuple[str, str], _Unsaved] = {}
 
     def of(self, chain: str) -> Mapping[str, MessageRef]:
-        """Every place of a chain, by its name. Raises StoreError."""
+        """Every MessageRef of a chain, by its name. Raises StoreError."""
         refs = dict(self._store.get_messages(chain))
         with self._lock:
             unsaved = {name: each for (of_chain, name), each in self._unsaved.items() if of_chain == chain}
         for name, each in unsaved.items():
-            # Another instance may have posted and noted one of its own meanwhile. Then that one goes on.
+            # Another instance may have posted and saved a message of its own meanwhile. Then that one counts.
             if refs.get(name) == each.instead_of:
                 self._store.save_message(chain, name, each.ref)
                 refs[name] = each.ref
@@ -41,8 +41,8 @@ class PostedMessages:
                 self._unsaved.pop((chain, name), None)
         return refs
 
-    def note(self, chain: str, name: str, ref: MessageRef, *, instead_of: MessageRef | None = None) -> None:
-        """Remember what was just posted, in the place of what stood there before. Raises StoreError."""
+    def save(self, chain: str, name: str, ref: MessageRef, *, instead_of: MessageRef | None = None) -> None:
+        """Save what was just posted, in place of the earlier message. Raises StoreError."""
         with self._lock:
             self._unsaved[chain, name] = _Unsaved(ref, instead_of)
         self._store.save_message(chain, name, ref)

@@ -1,8 +1,8 @@
-"""The calls to Slack of one delivery: post, rewrite, and open a direct conversation.
+"""The calls to Slack of one delivery: post a message, update it, and open a direct message.
 
-Invariant: a call is sent once, and ends in its result or in SlackFailed; nothing of slack_sdk leaves this module. No
-call begins after a failure that every other one would meet too, or when the time of the delivery is used up: a delivery
-ends before its lease does.
+Invariant: a call is sent once, and ends with its result or with SlackFailed; no slack_sdk type or error leaves this
+module. No call starts after a general failure, or when the delivery's time is used up: a delivery ends before its lease
+does.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from core.clock import Clock
 from core.stores.messages import MessageRef
 
 CALL_TIMEOUT_SECONDS: Final = 10
-"""How long one call may take. Slack answers within a second; one that is this late is as good as lost."""
+"""How long one call may take. Slack usually answers within a second; a call this slow has most likely failed."""
 DELIVERY_TIMEOUT_SECONDS: Final = 15.0
-"""After this no new call begins: with the last one, less than half of the outbox's lease."""
+"""After this, no new call starts. With the last call, this is less than half of the outbox's lease."""
 
 
 def open_client(token: SecretStr, api_url: str) -> WebClient:
-    """A client for the sink alone. It repeats nothing: the outbox does that, and knows what was posted already."""
+    """A client for the sink alone. It never retries: the outbox does, and knows what was already posted."""
     return slack_client.open_client(token, api_url, CALL_TIMEOUT_SECONDS)
 
 
 class SlackCalls:
-    """What one delivery may ask of Slack. `chain` names in every problem what could not be told."""
+    """The calls that one delivery makes. `chain` names the record in every problem."""
 
     def __init__(self, client: WebClient, clock: Clock, chain: str, seconds: float = DELIVERY_TIMEOUT_SECONDS) -> None:
         self._client = client
         self._clock = clock
         self._chain = chain
         self._ends_at = time.monotonic() + seconds
-        self._hopeless: SlackFailed | None = None
+        self._general_failure: SlackFailed | None = None
 
     def post(self, channel: str, message: Message, what: str, *, thread: MessageRef | None = None) -> MessageRef:
-        """Post a message, in a thread if one is given; its place. Raises SlackFailed."""
+        """Post a message, in a thread if one is given. Returns its MessageRef. Raises SlackFailed."""
         with self._calling(f"{what} cannot be posted in {channel}"):
             answer = self._client.chat_postMessage(
                 channel=channel,
@@ -58,12 +58,12 @@ class SlackCalls:
             return MessageRef(channel=str(answer["channel"]), ts=str(answer["ts"]))
 
     def rewrite(self, ref: MessageRef, message: Message, what: str) -> None:
-        """Replace what a message says. Raises SlackFailed."""
+        """Replace the content of a message. Raises SlackFailed."""
         with self._calling(f"{what} cannot be rewritten in {ref.channel}"):
             self._client.chat_update(channel=ref.channel, ts=ref.ts, text=message.text, blocks=list(message.blocks))
 
     def open_direct(self, user: UserId, what: str) -> str:
-        """The direct conversation with a person: the same one each time. Raises SlackFailed."""
+        """The id of the direct message channel with a person: the same one each time. Raises SlackFailed."""
         with self._calling(f"{what} cannot be sent to {user}"):
             answer = self._client.conversations_open(users=user)
             return MessageRef(channel=str(answer["channel"]["id"]), ts="0").channel
@@ -72,14 +72,14 @@ class SlackCalls:
     def _calling(self, doing: str) -> Iterator[None]:
         doing = f"{self._chain}: {doing}"
         try:
-            if self._hopeless is not None:
-                raise self._hopeless
+            if self._general_failure is not None:
+                raise self._general_failure
             if time.monotonic() >= self._ends_at:
                 raise out_of_time(doing)
             with _translating(doing, self._clock):
                 yield
         except SlackFailed as failure:
-            self._hopeless = failure if failure.is_general else None
+            self._general_failure = failure if failure.is_general else None
             raise
 
 

@@ -1,8 +1,9 @@
-"""What becomes of a notification that Slack did not take.
+"""What happens to a notification that Slack didn't accept.
 
-Invariant: what passes is retried with the outbox's growing pauses, or when Slack says; what an operator must fix is
-retried every ten minutes, so that it resumes on its own; what can't be helped by retrying is parked at once. After a
-hundred tries, everything is parked. Nothing is dropped, and each problem names what was not delivered and the fix.
+Invariant: a temporary error is retried with the outbox's growing pauses, or when Slack says. An error that an operator
+must fix is retried every ten minutes, so that delivery resumes automatically. If retrying can't help, the entry is
+parked at once; after a hundred attempts, any entry is parked. Nothing is dropped, and each problem names what was not
+delivered and the fix.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _OUT_OF_TIME: Final = SlackError(
 
 
 class SlackFailed(DeliveryFailed):
-    """Slack did not do it. The sink reposts a card that is gone, and stops calling after a general error."""
+    """A call to Slack failed. The sink reposts a card that is gone, and stops calling after a general error."""
 
     def __init__(self, doing: str, error: SlackError) -> None:
         pause = FIX_PAUSE if error.kind is ErrorKind.OPERATOR else error.retry_after
@@ -31,10 +32,10 @@ class SlackFailed(DeliveryFailed):
 
 
 def refused(doing: str, error: Exception, now: datetime) -> SlackFailed:
-    """One of the UNREADABLE as a failed delivery. `doing` says what was not delivered, and where."""
+    """An UNREADABLE error as a failed delivery. `doing` says what was not delivered, and where."""
     return SlackFailed(doing, read_error(error, now))
 
 
 def out_of_time(doing: str) -> SlackFailed:
-    """The time of one delivery was used up before this call."""
+    """The failure for a call that didn't start because the delivery's time was used up."""
     return SlackFailed(doing, _OUT_OF_TIME)

@@ -1,9 +1,9 @@
 """The Slack sink: cards, replies in their threads and direct messages, from committed audit entries.
 
-Invariant: a step that was noted as done is never done again, and a step that failed keeps no other one from being
-done. What is shown is the record as it is now; delivery/cards.py says why two instances cannot leave an old card
-behind. Slack has no idempotency key: a message is posted twice only when its answer, or this process, was lost between
-Slack and our store.
+Invariant: a step that was saved as done is never repeated, and a failed step doesn't block the others. Cards show the
+current record; bot/notifications/cards.py says why two instances can't leave an outdated card behind. Slack has no
+idempotency key: a message is posted twice only if Slack's answer was lost, or this process died before it saved the
+message in our store.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _log = logging.getLogger("countersign.slack")
 
 
 class SlackSink:
-    """Tells in Slack what happened to a record. Safe for threads and for any number of instances.
+    """Delivers what happened to a record to Slack. Safe for threads and for any number of instances.
 
-    `client` must not repeat calls by itself; see `slack_calls.open_client`. No call begins later than `seconds` after
-    its delivery began.
+    `client` must not retry calls; see `slack_calls.open_client`. No call starts later than `seconds` after its delivery
+    started.
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class SlackSink:
         return NAME
 
     def deliver(self, entry: AuditEntry) -> None:
-        """Bring the card up to date, and add what the entry has to tell. Raises DeliveryFailed.
+        """Update the card, and send the notifications that the entry adds. Raises DeliveryFailed.
 
-        An event that has no telling is told to nobody.
+        An event without a plan notifies nobody.
         """
         kind, _, record_id = entry.chain.partition("#")
         if kind == REFUSALS_KIND:
@@ -83,64 +83,68 @@ class SlackSink:
         notifier = self._notifiers.get(kind)
         if notifier is None or entry.event not in notifier.plans:
             return
-        with _explaining(entry.chain):
-            self._tell(entry, notifier, notifier.load(record_id))
+        with _translating_errors(entry.chain):
+            self._notify(entry, notifier, notifier.load(record_id))
 
     def refresh(self, record_chain: str, *, clicked: MessageRef | None = None) -> None:
-        """Rewrite a record's card after a click on one that was out of date, and the clicked one if it is another.
+        """Update a record's card after a click on an outdated one, and the clicked message if it is a different one.
 
-        Posts nothing and raises nothing: what goes wrong is logged, and the next such click comes here again.
+        Posts nothing and raises nothing: a failure is logged, and the next such click tries again.
         """
         kind, _, record_id = record_chain.partition("#")
         notifier = self._notifiers.get(kind)
         if notifier is None:
             return
         try:
-            with _explaining(record_chain):
+            with _translating_errors(record_chain):
                 self._cards.refresh(self._calls(record_chain), notifier, notifier.load(record_id), clicked)
         except DeliveryFailed as failure:
-            _log.warning("a card was not refreshed: %s", failure.problem)
+            _log.warning("a card could not be refreshed: %s", failure.problem)
 
-    def _tell(self, entry: AuditEntry, notifier: Notifier[Any], record: Record) -> None:
+    def _notify(self, entry: AuditEntry, notifier: Notifier[Any], record: Record) -> None:
         calls, steps = self._calls(entry.chain), _Steps(self._posted, entry.chain)
         plan = notifier.plans[entry.event](entry, record, self._policy.current())
-        ref = self._show(calls, steps, notifier, record)
+        ref = self._update_cards(calls, steps, notifier, record)
         reply = plan.reply
         if reply is not None and ref is not None:
-            steps.take_once(f"thread:{entry.seq}", lambda: calls.post(ref.channel, reply, "a reply", thread=ref))
+            steps.run_once(f"thread:{entry.seq}", lambda: calls.post(ref.channel, reply, "a reply", thread=ref))
         steps.send(calls, plan.directs)
         for post in plan.posts:
-            steps.take_once(f"post:{post.name}:{post.channel}", partial(_post, calls, post))
+            steps.run_once(f"post:{post.name}:{post.channel}", partial(_post, calls, post))
         if not steps.failures:
             return
-        failure = _together(steps.failures)
-        # If this fails, the entry that owes it says so.
+        failure = _combine(steps.failures)
+        # If this fails, the later entry that it belongs to reports it.
         steps.send(calls, plan.ahead)
         raise failure
 
-    def _show(self, calls: SlackCalls, steps: _Steps, notifier: Notifier[Any], record: Record) -> MessageRef | None:
-        """Bring the card up to date, and its copies; the place of the card, as far as it has one."""
+    def _update_cards(
+        self, calls: SlackCalls, steps: _Steps, notifier: Notifier[Any], record: Record
+    ) -> MessageRef | None:
+        """Update the card and its copies. Returns the card's MessageRef, or None if it has none."""
         known = steps.done.get(CARD)
-        ref = steps.take(lambda: self._cards.show(calls, notifier, record, known)) or known
+        ref = steps.run(lambda: self._cards.show(calls, notifier, record, known)) or known
         for channel in notifier.copies_in(record):
             if ref is None or channel != ref.channel:
-                steps.take(partial(self._copy, calls, notifier, record, steps.done.get(copy_name(channel)), channel))
+                steps.run(partial(self._copy, calls, notifier, record, steps.done.get(copy_name(channel)), channel))
         return ref
 
     def _copy(
         self, calls: SlackCalls, notifier: Notifier[Any], record: Record, ref: MessageRef | None, channel: str
     ) -> MessageRef | None:
-        """A copy of the card. Where the bot was not invited there is none: the profile's channel has the card."""
+        """Update a copy of the card. A channel without the bot gets none: the profile's channel has the card."""
         try:
             return self._cards.show(calls, notifier, record, ref, copy_in=channel)
         except SlackFailed as failure:
             if failure.code not in CHANNEL_CLOSED:
                 raise
-            _log.info("%s: no card in %s, where it was declared: %s", record.chain, channel, failure.code)
+            _log.info(
+                "%s: no copy of the card in %s, where the event was declared: %s", record.chain, channel, failure.code
+            )
             return None
 
     def _post_refusal(self, entry: AuditEntry) -> None:
-        # One step, and nothing to note about it: that it was done, the outbox notes.
+        # A single step: the outbox records that it was done, so nothing else has to.
         post = plan_refusal(entry, self._policy.current())
         if post is not None:
             _post(self._calls(entry.chain), post)
@@ -150,7 +154,7 @@ class SlackSink:
 
 
 class _Steps:
-    """The steps of one delivery: what was done before, and what failed. A failed step keeps no other one back."""
+    """The steps of one delivery: what was done before, and what failed. A failed step doesn't block the others."""
 
     def __init__(self, posted: PostedMessages, chain: str) -> None:
         self._posted = posted
@@ -158,23 +162,23 @@ class _Steps:
         self.done = posted.of(chain)
         self.failures: list[DeliveryFailed] = []
 
-    def take(self, step: Callable[[], MessageRef | None]) -> MessageRef | None:
-        """Take a step that may be taken again; what it posted."""
+    def run(self, step: Callable[[], MessageRef | None]) -> MessageRef | None:
+        """Run a step that may be repeated. Returns what it posted."""
         try:
             return step()
         except DeliveryFailed as failure:
             self.failures.append(failure)
             return None
 
-    def take_once(self, name: str, step: Callable[[], MessageRef]) -> None:
-        """Take a step unless it was taken, and note that it was."""
-        if name not in self.done and (posted := self.take(step)) is not None:
-            self._posted.note(self._chain, name, posted)
+    def run_once(self, name: str, step: Callable[[], MessageRef]) -> None:
+        """Run a step unless it was done before, and save that it was done."""
+        if name not in self.done and (posted := self.run(step)) is not None:
+            self._posted.save(self._chain, name, posted)
 
     def send(self, calls: SlackCalls, directs: Sequence[DirectMessage]) -> None:
-        """Send each direct message that was not sent."""
+        """Send each direct message that wasn't sent before."""
         for direct in directs:
-            self.take_once(f"dm:{direct.name}:{direct.user}", partial(_send, calls, direct))
+            self.run_once(f"dm:{direct.name}:{direct.user}", partial(_send, calls, direct))
 
 
 def _send(calls: SlackCalls, direct: DirectMessage) -> MessageRef:
@@ -186,8 +190,8 @@ def _post(calls: SlackCalls, post: Post) -> MessageRef:
     return calls.post(post.channel, post.message, "a post")
 
 
-def _together(failures: Sequence[DeliveryFailed]) -> DeliveryFailed:
-    """One failure for all: final only if each of them is, and no earlier than the last one wants to be asked again."""
+def _combine(failures: Sequence[DeliveryFailed]) -> DeliveryFailed:
+    """One failure for all: final only if each of them is, retried after the longest of their pauses."""
     problems = dict.fromkeys(failure.problem for failure in failures)
     pauses = [failure.retry_after or timedelta() for failure in failures]
     return DeliveryFailed(
@@ -196,8 +200,8 @@ def _together(failures: Sequence[DeliveryFailed]) -> DeliveryFailed:
 
 
 @contextmanager
-def _explaining(chain: str) -> Iterator[None]:
-    """Turns what the store says into DeliveryFailed."""
+def _translating_errors(chain: str) -> Iterator[None]:
+    """Turns the store's errors into DeliveryFailed."""
     try:
         yield
     except (NotFound, InvalidInput) as error:

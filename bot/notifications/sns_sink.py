@@ -1,7 +1,8 @@
 """The SNS sink: each entry as a message on a topic of Amazon SNS.
 
-Invariant: nothing of botocore leaves this module. On a FIFO topic the entries of one record keep their order, and one
-that is published twice within five minutes arrives once; on a standard topic, `data.id` tells receivers what they have.
+Invariant: no botocore error leaves this module. On a FIFO topic, the entries of one record keep their order, and an
+entry that is published twice within five minutes arrives once. On a standard topic, receivers recognise duplicates by
+`data.id`.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ _NEVER: Final = frozenset(
 
 
 def open_client(topic_arn: str) -> Any:  # noqa: ANN401 - boto3's client
-    """A client for the topic's region, which repeats nothing: the outbox does. boto3 finds the credentials."""
+    """A client for the topic's region. It never retries: the outbox does. boto3 finds the credentials."""
     region = topic_arn.split(":")[3]
-    # https://docs.aws.amazon.com/general/latest/gr/sns.html: a topic is reached in its own region only.
+    # https://docs.aws.amazon.com/general/latest/gr/sns.html: a topic is only reachable in its own region.
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=REPLY_TIMEOUT_SECONDS,
@@ -62,7 +63,7 @@ def open_client(topic_arn: str) -> Any:  # noqa: ANN401 - boto3's client
 
 
 class SnsSink:
-    """Publishes every entry to a topic. Safe for threads, as boto3's clients are."""
+    """Publishes every entry to a topic. Thread-safe, as boto3's clients are."""
 
     def __init__(self, topic_arn: str, client: Any) -> None:  # noqa: ANN401 - boto3's client
         self._topic_arn = topic_arn
@@ -121,6 +122,6 @@ class SnsSink:
 
 
 def _attributes(entry: AuditEntry) -> dict[str, dict[str, str]]:
-    """What subscriptions may filter by."""
+    """The attributes that subscriptions can filter by."""
     named = {"event": str(entry.event), "profile": entry.profile}
     return {name: {"DataType": "String", "StringValue": value} for name, value in named.items() if value}

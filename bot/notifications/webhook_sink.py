@@ -1,8 +1,8 @@
 """The webhook sink: each entry as a signed HTTP POST, as Standard Webhooks 1.0 defines it.
 
-Invariant: `webhook-id` is the entry's id, the same at each try, by which a receiver knows what it has already. The
-address may carry a token of the receiver's, so it is in no log and no problem; its host is. No redirect is followed:
-what is signed goes to the address that was set, and nowhere else.
+Invariant: `webhook-id` is the entry's id, the same at each attempt, so receivers can recognise duplicates. The URL may
+contain a token of the receiver, so logs and problems contain only its host. Redirects aren't followed: a signed message
+goes to the configured URL, and nowhere else.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _UNAUTHORISED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """Leaves a redirect as the answer that it is."""
+    """Returns a redirect as the response."""
 
     def redirect_request(self, *_: object, **__: object) -> None:
-        """None: do not follow."""
+        """None: don't follow."""
 
 
 class WebhookSink:
-    """Sends every entry to one receiver. Safe for threads.
+    """Sends every entry to one receiver. Thread-safe.
 
-    `secret` is `whsec_` and 24 to 64 bytes in base64; `seconds` is how long one step of a call may take.
+    `secret` is `whsec_` and 24 to 64 bytes in base64; `seconds` limits each step of a call, such as connecting.
     """
 
     def __init__(self, url: str, secret: SecretStr, clock: Clock, *, seconds: float = CALL_TIMEOUT_SECONDS) -> None:
@@ -63,7 +63,7 @@ class WebhookSink:
     def deliver(self, entry: AuditEntry) -> None:
         """Post one entry. Raises DeliveryFailed unless the receiver answers with 2xx."""
         body = write_entry(entry).encode()
-        request = Request(self._url, data=body, headers=self._headers(entry, body), method="POST")  # noqa: S310 - settings take web addresses only
+        request = Request(self._url, data=body, headers=self._headers(entry, body), method="POST")  # noqa: S310 - settings accept only web addresses
         try:
             with self._opener.open(request, timeout=self._seconds):
                 return
@@ -71,7 +71,7 @@ class WebhookSink:
             with error:
                 raise self._refused(error.code, error.headers) from error
         except (OSError, HTTPException, ValueError) as error:
-            # Only the kind of error: its text may quote the address.
+            # Only the type of the error: its text may quote the URL.
             problem = f"{self._receiver} didn't answer: {type(error).__name__}. It will be retried automatically."
             raise DeliveryFailed(problem) from error
 

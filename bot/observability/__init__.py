@@ -1,1 +1,1 @@
-"""What operators see: logs without secrets, and metrics without people."""
+"""What operators see: logs without secrets, and metrics without personal data."""

@@ -1,8 +1,8 @@
-"""How the log is written: JSON lines for machines, or lines for people; one format for ours and the libraries'.
+"""Logging: JSON lines for machines or text lines for people, in one format for our code and for libraries.
 
-Invariant: one event is one line of JSON, or begins with one line of text; what people typed can forge neither. No
-secret is in it: each line passes through `redaction.py`, whoever wrote it. Libraries that log what they are sent are
-kept to warnings.
+Invariant: each event is one line of JSON, or starts with one line of text; text that people typed can forge neither.
+The log contains no secrets: every line passes through `redaction.py`, including those of libraries. Libraries that log
+the payloads they receive are limited to warnings.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _QUIET: Final = (
     "asyncio", "boto3", "botocore", "httpcore", "prometheus_client", "slack_bolt", "slack_sdk",
     "urllib3", "uvicorn", "websockets",
 )  # fmt: skip
-"""Loggers of libraries, some of which write all that they are sent at INFO."""
+"""Loggers of libraries, some of which log everything that they receive at INFO."""
 _INDENT: Final = "    | "
 
 
 @contextmanager
 def about(record: str) -> Iterator[None]:
-    """Let every line that is logged inside say which record it is about, such as `REQUEST#0123456789abcdef`."""
+    """Add a record, such as `REQUEST#0123456789abcdef`, to every line that is logged inside the block."""
     token = _record.set(record)
     try:
         yield
@@ -41,7 +41,7 @@ def about(record: str) -> Iterator[None]:
 def configure_logging(form: LogForm | None, stream: TextIO, *, secrets: Iterable[str] = ()) -> None:
     """Write the log of this process to `stream` from now on. `form` None: text on a terminal, JSON elsewhere.
 
-    `secrets` are values that must not appear, whatever they look like. Warnings of Python and exceptions that end a
+    `secrets` are values that must never appear, whatever they look like. Python's warnings and exceptions that end a
     thread are logged too.
     """
     if form is None:
@@ -49,20 +49,20 @@ def configure_logging(form: LogForm | None, stream: TextIO, *, secrets: Iterable
     redaction = Redaction(secrets)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter(redaction) if form is LogForm.JSON else TextFormatter(redaction))
-    handler.addFilter(_note_record)
+    handler.addFilter(_add_record)
     handler.addFilter(_is_wanted)
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # A log that cannot be written must not end what it is about, and a traceback on stderr would pass by the redaction.
+    # A failure to log must not stop the work, and a traceback on stderr would bypass the redaction.
     logging.raiseExceptions = False
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_uncaught
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, in ASCII."""
+    """One JSON object per line, in ASCII."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
@@ -87,14 +87,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people; a traceback follows, each of its lines marked as such."""
+    """A line for people, followed by the traceback, if any, with each of its lines marked."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
         self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and what belongs to it."""
+        """The line, its traceback and its stack."""
         about_record = getattr(record, "about", None)
         where = f" [{about_record}]" if about_record is not None else ""
         head = f"{_time_of(record)} {record.levelname:<7} {record.name}{where}: {_message_of(record)}"
@@ -107,7 +107,7 @@ class TextFormatter(logging.Formatter):
 def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception as error:  # noqa: BLE001 - a line whose arguments do not fit is better than none
+    except Exception as error:  # noqa: BLE001 - a line with mismatched arguments is better than none
         return f"{record.msg} ({type(error).__name__} in the arguments of this line)"
 
 
@@ -117,18 +117,18 @@ def _time_of(record: logging.LogRecord) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text on one line, with nothing in it that moves a cursor or turns the reading around."""
+    """The text on one line, without characters that move the cursor or reverse the reading direction."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def _note_record(record: logging.LogRecord) -> bool:
+def _add_record(record: logging.LogRecord) -> bool:
     if not hasattr(record, "about"):
         record.about = _record.get()
     return True
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:
-    # Bolt sets the level of its loggers from the root's when an app is built, whatever was set before.
+    # When an app is built, Bolt overwrites the level of its loggers with the root's.
     return record.levelno >= logging.WARNING or record.name.partition(".")[0] not in _QUIET
 
 

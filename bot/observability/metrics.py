@@ -1,7 +1,7 @@
-"""What Prometheus is told: decisions, acknowledgements, refusals, conflicts, and what waits in the outbox.
+"""The Prometheus metrics: decisions, acknowledgements, refusals, conflicts and the outbox.
 
-Invariant: every label has a fixed, small set of values, whatever people type and whatever Slack sends; no id, no name
-and no text is one. There is one registry per Metrics, and nothing global.
+Invariant: every label has a small, fixed set of values, whatever people type and Slack sends; none is an id, a name or
+free text. Each Metrics has its own registry; nothing is global.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _DECISIONS: Final = {
 _BY_APPROVERS: Final = frozenset({AuditAction.REQUEST_APPROVED, AuditAction.REQUEST_DENIED})
 _KINDS: Final = {"REQUEST": "request", "BREAKGLASS": "break_glass"}
 _DECISION_BUCKETS: Final = (10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400)
-"""Seconds, from a colleague who is looking to the day after which a request expires by default."""
+"""Seconds: from an approver who is watching, to the day after which a request expires by default."""
 _ACKNOWLEDGEMENT_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 2.5, 3)
 """Seconds; Slack gives up after three."""
 _log = logging.getLogger("countersign.metrics")
 
 
 class Transport(StrEnum):
-    """The way by which a payload came."""
+    """How a payload arrived."""
 
     HTTP = "http"
     SOCKET_MODE = "socket_mode"
@@ -62,7 +62,7 @@ class PayloadKind(StrEnum):
 
 
 class AnswerKind(StrEnum):
-    """What a person could be told within Slack's three seconds."""
+    """Which answer a person got within Slack's three seconds."""
 
     OUTCOME = "outcome"
     NOT_RECORDED_YET = "not_recorded_yet"
@@ -82,47 +82,47 @@ class TurnedAway(StrEnum):
 
 
 class OutboxReading(Protocol):
-    """What still has to be told to somebody: how many entries, since when the oldest waits, how many were parked."""
+    """The outbox: how many entries are pending, how old the oldest is, and how many are parked."""
 
     @property
     def depth(self) -> int:
-        """How many wait."""
+        """How many are pending."""
         ...
 
     @property
     def oldest_age_seconds(self) -> float:
-        """For how long the oldest has waited."""
+        """How long the oldest has been pending."""
         ...
 
     @property
     def parked(self) -> int:
-        """How many could not be told."""
+        """How many could not be delivered."""
         ...
 
 
 class Metrics:
-    """The metrics of one process, and the services' observer that counts."""
+    """The metrics of one process. It is also an observer of the services."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
-        build = Gauge("countersign_build", "The version that runs.", ["version"], registry=self.registry)
+        build = Gauge("countersign_build", "The running version.", ["version"], registry=self.registry)
         build.labels(_version()).set(1)
         self._count_decisions()
         self._count_payloads()
 
     def watch_outbox(self, read: Callable[[], OutboxReading | None]) -> None:
-        """Show the outbox at each scrape. `read` must be quick; where it fails or gives None, the gauges are absent."""
+        """Export the outbox at each scrape. `read` must be fast; if it fails or returns None, the gauges are absent."""
         self.registry.register(_OutboxCollector(read))
 
     def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
-        """Show one number at each scrape. `read` neither waits nor raises."""
+        """Export one number at each scrape. `read` must neither wait nor raise."""
         Gauge(name, what, registry=self.registry).set_function(read)
 
     # The services' observer ------------------------------------------------------------------------------------------
 
     def committed(self, record: Record, event: AuditAction) -> None:
-        """Count a change that is in the store, and for an approver's decision how long it took."""
+        """Count a committed change and, for an approver's decision, record how long it took."""
         self._changes.labels(event.value).inc()
         if event in _DECISIONS:
             self._decisions.labels(*_DECISIONS[event]).inc()
@@ -136,31 +136,31 @@ class Metrics:
         self._refusals.labels(event.value).inc()
 
     def conflicted(self, record: str) -> None:
-        """Count a decision that was made again because somebody else's change came first."""
+        """Count a decision that was repeated because another change came first."""
         self._conflicts.labels(_KINDS.get(record.partition("#")[0], "other")).inc()
 
-    # The doors -------------------------------------------------------------------------------------------------------
+    # The transports --------------------------------------------------------------------------------------------------
 
     def acknowledged(self, transport: Transport, payload: PayloadKind, seconds: float) -> None:
-        """Count an acknowledgement, by how long after the payload came it was on its way."""
+        """Count an acknowledgement, by the seconds from the payload's arrival until it was sent."""
         self._acknowledgements.labels(transport.value, payload.value).observe(max(seconds, 0.0))
 
-    def turned_away(self, transport: Transport, why: TurnedAway) -> None:
-        """Count a payload that got no acknowledgement, so that Slack shows a failure."""
-        self._turned_away.labels(transport.value, why.value).inc()
+    def turned_away(self, transport: Transport, reason: TurnedAway) -> None:
+        """Count a payload that was not acknowledged: Slack shows a failure."""
+        self._turned_away.labels(transport.value, reason.value).inc()
 
     def answered(self, kind: AnswerKind) -> None:
-        """Count what the acknowledgement of a click could say."""
+        """Count which answer a click was acknowledged with."""
         self._answers.labels(kind.value).inc()
 
     def write(self, accept: str) -> tuple[bytes, str]:
-        """All metrics in the form that a scraper's Accept header asks for, and its content type."""
+        """All metrics in the format that a scraper's Accept header asks for, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
     def _count_decisions(self) -> None:
         self._changes = _counter(
-            self.registry, "countersign_changes_total", "Committed changes, by what happened.", {"event": AuditAction}
+            self.registry, "countersign_changes_total", "Committed changes, by audit event.", {"event": AuditAction}
         )
         self._decisions = Counter(
             "countersign_decisions_total", "Decisions, by outcome.", ["kind", "outcome"], registry=self.registry
@@ -170,18 +170,18 @@ class Metrics:
         self._refusals = _counter(
             self.registry,
             "countersign_refusals_total",
-            "Attempts that were understood and refused.",
+            "Valid attempts that were refused.",
             {"event": [each for each in AuditAction if each.value.endswith("_refused")]},
         )
         self._conflicts = _counter(
             self.registry,
             "countersign_conflicts_total",
-            "Decisions made again, because somebody else's change came first.",
+            "Decisions that were repeated because another change came first.",
             {"kind": [*_KINDS.values(), "other"]},
         )
         self._time_to_decision = Histogram(
             "countersign_time_to_decision_seconds",
-            "From the request to the approver's decision.",
+            "Seconds from the request to the approver's decision.",
             ["outcome"],
             registry=self.registry,
             buckets=_DECISION_BUCKETS,
@@ -192,7 +192,7 @@ class Metrics:
     def _count_payloads(self) -> None:
         self._acknowledgements = Histogram(
             "countersign_acknowledgement_seconds",
-            "From a payload's arrival to its acknowledgement.",
+            "Seconds from a payload's arrival to its acknowledgement.",
             ["transport", "payload"],
             registry=self.registry,
             buckets=_ACKNOWLEDGEMENT_BUCKETS,
@@ -206,7 +206,7 @@ class Metrics:
         self._answers = _counter(
             self.registry,
             "countersign_answers_total",
-            "What the acknowledgements of clicks could say.",
+            "Answers that clicks were acknowledged with.",
             {"answer": [each.value for each in AnswerKind]},
         )
 
@@ -221,13 +221,19 @@ class _OutboxCollector(Collector):
         except CountersignError:
             _log.warning("the outbox could not be counted", exc_info=True)
             state = None
-        yield _gauge("countersign_outbox_readable", "1 when the outbox could be counted.", float(state is not None))
+        yield _gauge(
+            "countersign_outbox_readable", "1 if the outbox could be counted, otherwise 0.", float(state is not None)
+        )
         if state is not None:
-            yield _gauge("countersign_outbox_depth", "Entries that somebody still has to be told of.", state.depth)
+            yield _gauge("countersign_outbox_depth", "Notifications that are pending.", state.depth)
             yield _gauge(
-                "countersign_outbox_oldest_age_seconds", "How long the oldest of them waits.", state.oldest_age_seconds
+                "countersign_outbox_oldest_age_seconds",
+                "Seconds that the oldest of them has been pending.",
+                state.oldest_age_seconds,
             )
-            yield _gauge("countersign_outbox_parked", "Entries that could not be told, see doctor.", state.parked)
+            yield _gauge(
+                "countersign_outbox_parked", "Notifications that could not be delivered; see doctor.", state.parked
+            )
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:
@@ -235,7 +241,7 @@ def _gauge(name: str, what: str, value: float) -> Metric:
 
 
 def _counter(registry: CollectorRegistry, name: str, what: str, labels: dict[str, Iterable[str]]) -> Counter:
-    """A counter that shows 0 for each of its label values from the start, so that a rate sees the first one too."""
+    """A counter that exports 0 for all its label values from the start, so that `rate` counts the first event too."""
     counter = Counter(name, what, list(labels), registry=registry)
     combinations: list[tuple[str, ...]] = [()]
     for values in labels.values():
@@ -248,5 +254,5 @@ def _counter(registry: CollectorRegistry, name: str, what: str, labels: dict[str
 def _version() -> str:
     try:
         return version("countersign")
-    except PackageNotFoundError:  # pragma: no cover - only where the package was never installed
+    except PackageNotFoundError:  # pragma: no cover - only if the package was never installed
         return "unknown"

@@ -1,7 +1,7 @@
-"""Takes secrets out of text that goes into a log, by what they look like and by what they are.
+"""Redacts secrets from log text: by their format, and by their value.
 
 Invariant: no Slack token, response_url, trigger_id, websocket ticket or webhook secret passes, however a library wrote
-it: as a repr, as JSON, as JSON in JSON, or encoded for a URL; nor does a secret of this process that was named.
+it: as a repr, as JSON, as JSON in JSON, or URL-encoded. No secret that this process was given by name passes either.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Final
 from urllib.parse import quote
 
 HIDDEN: Final = "[hidden]"
-_LEAST_LENGTH: Final = 8
-"""What is shorter is no secret of ours, and hiding it would tear holes into every line."""
+_MIN_LENGTH: Final = 8
+"""A shorter text is never one of our secrets, and redacting it would garble every line."""
 
 _END: Final = r"(?:(?!%22|%26|%2C|%7D|&quot;)[^\s\"'&,<>{}\[\]()])"
-"""A character of a value: up to the quote, comma, ampersand or bracket that ends it, encoded or not."""
+"""One character of a value, which ends at a quote, comma, ampersand or bracket, encoded or not."""
 _BETWEEN: Final = r"(?:[\\\"'\s]|%22|%5C|%20|\+|&quot;)*(?:=|:|%3A|%3D)(?:[\\\"'\s]|%22|%5C|%20|\+|&quot;)*u?"
 _KEYS: Final = (
     r"response_url|trigger_id|(?:bot|app|access|refresh|bot_access|app_level)?_?token|(?:signing|client|webhook)_secret"
@@ -25,11 +25,11 @@ _KEYS: Final = (
 _PATTERNS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        # Slack's tokens: xoxb-, xoxp-, xoxe.xoxp-, xapp-, xwfp- and what else there may come.
+        # Slack's tokens: xoxb-, xoxp-, xoxe.xoxp-, xapp-, xwfp- and future ones.
         r"x(?:ox[a-z]|app|wfp)(?:\.xox[a-z])?(?:-|%2D)(?:[\w.-]|%2D)+",
-        # Addresses that answer a person, or start a workflow, for whoever has them.
+        # URLs that let anyone who has them reply to a person or start a workflow.
         rf"https?(?::|%3A)(?:\\|/|%2F|%5C){{2,40}}hooks\.slack(?:-gov)?\.com{_END}*",
-        # trigger_ids, wherever they stand.
+        # trigger_ids, anywhere in the text.
         r"\d{6,}\.\d{6,}\.[0-9a-f]{16,}",
         r"whsec_(?:[A-Za-z0-9+/=]|%2B|%2F|%3D)+",
         r"v0(?:=|%3D)[0-9a-f]{64}",
@@ -40,13 +40,11 @@ _BY_KEY: Final = re.compile(rf"(?P<key>(?:{_KEYS}){_BETWEEN})(?P<value>{_END}+)"
 
 
 class Redaction:
-    """Hides what looks like a secret, and `secrets`, which are known."""
+    """Redacts what looks like a secret, and the known `secrets`."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {
-            form for secret in secrets if len(secret) >= _LEAST_LENGTH for form in (secret, quote(secret, safe=""))
-        }
-        # The longest first, so that no part of one is left beside another.
+        known = {form for secret in secrets if len(secret) >= _MIN_LENGTH for form in (secret, quote(secret, safe=""))}
+        # The longest first: a secret that contains another one is replaced whole.
         self._known = sorted(known, key=len, reverse=True)
 
     def hide(self, text: str) -> str:

@@ -1,1 +1,1 @@
-"""Slack itself: its client, its errors, its people, and what our app is there."""
+"""Slack's side: the Web API client, errors, the directory of people, and our app's manifest."""

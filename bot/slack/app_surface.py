@@ -1,7 +1,7 @@
-"""The surface of the bot in Slack: its commands, shortcuts and events, and the scope that each thing it does asks for.
+"""The bot's surface in Slack: its commands, shortcuts, events and Web API methods, and the scope that each one needs.
 
-Invariant: manifest.yml says exactly this, and the code uses exactly this; tests/bot/slack/test_manifest.py holds the
-three together. A method of the Web API that is not here is not called.
+Invariant: manifest.yml declares exactly this, and the code uses exactly this; tests/bot/slack/test_manifest.py checks
+all three. The bot calls no Web API method that isn't listed here.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ SHORTCUTS: Final = frozenset({REQUEST_ACCESS})
 """Callback ids of the global shortcuts."""
 
 COMMANDS_SCOPE: Final = "commands"
-"""Asked for by slash commands and shortcuts."""
+"""Needed by slash commands and shortcuts."""
 
 EVENTS: Final[Mapping[str, str | None]] = {
     HOME_OPENED: None,
-    # These two let a right end in seconds where it would otherwise end with what is remembered of the person.
+    # With these two, a permission ends within seconds. Otherwise it would last as long as the cached answer.
     USER_CHANGED: "users:read",
     GROUP_UPDATED: "usergroups:read",
 }
-"""The events, each with the scope it asks for: https://docs.slack.dev/reference/events."""
+"""The events, each with the scope it needs: https://docs.slack.dev/reference/events."""
 
 METHODS: Final[Mapping[str, str | None]] = {
     "auth_test": None,
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",
-    # For `countersign doctor`: whether the bot is in a channel, before a request is lost there.
+    # For `countersign doctor`: whether the bot is in a channel, before a request for it gets lost.
     "conversations_info": "channels:read",
     "conversations_open": "im:write",
     "usergroups_list": "usergroups:read",
@@ -45,10 +45,10 @@ METHODS: Final[Mapping[str, str | None]] = {
     "views_publish": None,
     "views_update": None,
 }
-"""The Web API as slack_sdk names it, each method with the bot scope it asks for: https://docs.slack.dev/reference/methods."""
+"""Web API methods by their slack_sdk names, each with its bot scope: https://docs.slack.dev/reference/methods."""
 
 PRIVATE_CHANNELS_SCOPE: Final = "groups:read"
-"""What conversations.info asks for where the channel is private."""
+"""What conversations.info needs for a private channel."""
 
 SCOPES: Final = frozenset(
     scope
@@ -58,4 +58,4 @@ SCOPES: Final = frozenset(
 """Every scope of the bot token."""
 
 APP_METHODS: Final = frozenset({"apps_connections_open"})
-"""Called with the app-level token; its one scope, connections:write, is given where that token is made."""
+"""Called with the app-level token; its one scope, connections:write, is granted when that token is generated."""

@@ -1,6 +1,6 @@
-"""Clients of Slack's Web API that fit where they are used: how long a call may take, and that it is made once.
+"""Clients of Slack's Web API, with a time limit that suits their use and without retries.
 
-Invariant: no client made here repeats a call. slack_sdk would, after a lost connection, and so might post twice; it
+Invariant: no client made here retries a call. slack_sdk would retry after a lost connection, and might post twice; it
 would also sleep on a thread that others wait for.
 """
 
@@ -11,12 +11,12 @@ from slack_sdk import WebClient
 
 
 def open_client(token: SecretStr, api_url: str, seconds: int) -> WebClient:
-    """A client of its own, whose calls take at most so many seconds."""
+    """A new client, whose calls take at most this many seconds."""
     return WebClient(token.get_secret_value(), base_url=api_url, timeout=seconds, retry_handlers=[])
 
 
 def like(client: WebClient, seconds: int) -> WebClient:
-    """A client that reaches Slack the same way as this one, with calls of at most so many seconds."""
+    """A client with the same connection settings as this one, whose calls take at most this many seconds."""
     return WebClient(
         client.token,
         base_url=client.base_url,

@@ -1,7 +1,7 @@
-"""A lookup: questions to a slow service, each asked once for all who wait, its answer remembered for a while.
+"""A cache in front of a slow service: equal look-ups share one call, and its answer is kept for a while.
 
-Invariant: no answer is served as current beyond `SERVED_FOR`, and what was forgotten never comes back from a question
-that was asked before the forgetting. A failure is never remembered, and never replaces an answer.
+Invariant: no answer older than `SERVED_FOR` is served as current. After `forget`, an answer to an earlier look-up is
+never cached. A failure is never cached, and never replaces an answer.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from core.errors import CountersignError
 
 Answer = TypeVar("Answer")
 FRESH_FOR: Final = timedelta(minutes=5)
-"""Served without asking again: the longest that a change in Slack goes unseen by the second click, events or none."""
+"""Served without a new look-up. The second click sees a change in Slack within this time, even without events."""
 SERVED_FOR: Final = timedelta(minutes=10)
-"""Served while it is asked again, so that no click waits; beyond, nobody keeps a right because Slack is unreachable."""
+"""Served during a new look-up, so no click waits. After it, nobody keeps a permission because Slack is unreachable."""
 SHOWN_FOR: Final = timedelta(days=1)
-"""Good enough to fill a form, which grants nothing: whatever comes back from it is judged on a current answer."""
+"""Good enough to fill a form, which grants nothing: its submission is judged on a current answer."""
 MAX_ANSWERS: Final = 5_000
-"""The longest unused answer goes first; ten thousand people at work cost one question each now and then."""
+"""The least recently used answer is evicted first; ten thousand active people cost one look-up each now and then."""
 MAX_LOOKUPS: Final = 500
-"""How many questions may be open at once; the next ones are refused instead of queued for minutes."""
+"""How many look-ups may be in flight; further ones are refused instead of queued for minutes."""
 
 _LOG = logging.getLogger("countersign.directory")
 
 
 class TooManyLookups(CountersignError):
-    """Too much is being asked already, or the lookup was closed. Nothing was asked."""
+    """Too many look-ups are in flight, or the cache was closed. Nothing was looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class _Dated(Generic[Answer]):
 
 
 class CoalescingCache(Generic[Answer]):
-    """Answers by key. Safe for threads.
+    """Answers by key. Thread-safe.
 
-    `ask` gives the answer, or raises a CountersignError, which goes to whoever waits for it. It runs on the executor.
+    `ask` returns the answer, or raises a CountersignError, which goes to every waiting caller. It runs on the executor.
     """
 
     def __init__(
@@ -61,84 +61,84 @@ class CoalescingCache(Generic[Answer]):
         self._ask = ask
         self._executor = executor
         self._clock = clock
-        self._most_answers = max_answers
-        self._most_questions = max_lookups
+        self._max_answers = max_answers
+        self._max_lookups = max_lookups
         self._lock = Lock()
         self._answers: OrderedDict[str, _Dated[Answer]] = OrderedDict()
-        self._open: dict[str, Future[Answer]] = {}
+        self._in_flight: dict[str, Future[Answer]] = {}
 
     def find(self, key: str) -> Future[Answer]:
-        """The current answer: known already where one is at hand, otherwise the one question that is on its way."""
-        dated, age, question = self._look(key)
-        return _known(dated.answer) if dated is not None and age < SERVED_FOR else question
+        """The current answer: from the cache if there is one, otherwise from the one look-up that is in flight."""
+        dated, age, lookup = self._look(key)
+        return _completed(dated.answer) if dated is not None and age < SERVED_FOR else lookup
 
     def get_stale(self, key: str) -> Answer | None:
-        """What is known without waiting, up to a day old, or None. Asks on the side where that is not fresh."""
+        """The cached answer, up to a day old, or None. Never waits; refreshes a stale answer in the background."""
         dated, age, _ = self._look(key)
         return dated.answer if dated is not None and age < SHOWN_FOR else None
 
-    def warm(self, key: str) -> None:
-        """Ask on the side, unless a fresh answer is at hand."""
+    def refresh(self, key: str) -> None:
+        """Refresh in the background, unless the cached answer is fresh."""
         self.get_stale(key)
 
     def forget(self, key: str) -> None:
-        """Something changed: the answer is asked anew, and one that is on its way is not remembered."""
+        """Drop the answer because something changed, and don't cache one that is in flight."""
         with self._lock:
             self._answers.pop(key, None)
-            self._open.pop(key, None)
+            self._in_flight.pop(key, None)
 
     def _look(self, key: str) -> tuple[_Dated[Answer] | None, timedelta, Future[Answer]]:
-        """What is known, its age, and what will be: the same if that is fresh, otherwise the question now open."""
+        """The cached answer, its age, and a future: the same answer if it is fresh, otherwise the look-up in flight."""
         now = self._clock.now()
         with self._lock:
-            dated, age = self._recall(key, now)
+            dated, age = self._get_dated(key, now)
             if dated is not None and age < FRESH_FOR:
-                return dated, age, _known(dated.answer)
-            if (question := self._open.get(key)) is not None:
-                return dated, age, question
-            question = self._open[key] = self._send(key)
-        # Outside the lock: a question that is settled already calls back at once.
-        question.add_done_callback(lambda settled: self._settle(key, settled, now))
-        return dated, age, question
+                return dated, age, _completed(dated.answer)
+            if (lookup := self._in_flight.get(key)) is not None:
+                return dated, age, lookup
+            lookup = self._in_flight[key] = self._start(key)
+        # Outside the lock: a look-up that is already done calls back at once.
+        lookup.add_done_callback(lambda done: self._store(key, done, now))
+        return dated, age, lookup
 
-    def _recall(self, key: str, now: datetime) -> tuple[_Dated[Answer] | None, timedelta]:
+    def _get_dated(self, key: str, now: datetime) -> tuple[_Dated[Answer] | None, timedelta]:
         dated = self._answers.get(key)
-        # A clock that was set back says nothing about age, and must not make an answer young for hours.
+        # After the clock was set back, the age is unknown; the answer must not look fresh for hours.
         if dated is None or now < dated.asked_at:
             return None, timedelta()
         self._answers.move_to_end(key)
         return dated, now - dated.asked_at
 
-    def _send(self, key: str) -> Future[Answer]:
+    def _start(self, key: str) -> Future[Answer]:
         refused: Future[Answer] = Future()
-        if len(self._open) >= self._most_questions:
-            refused.set_exception(TooManyLookups(f"{len(self._open)} questions are open"))
+        if len(self._in_flight) >= self._max_lookups:
+            refused.set_exception(TooManyLookups(f"{len(self._in_flight)} look-ups are in flight"))
             return refused
         try:
             return self._executor.submit(self._ask, key)
         except RuntimeError as error:
-            # The executor was shut down, or the machine has no thread to give.
+            # The executor was shut down, or the system can't create another thread.
             refused.set_exception(TooManyLookups(str(error)))
             return refused
 
-    def _settle(self, key: str, question: Future[Answer], asked_at: datetime) -> None:
-        error = None if question.cancelled() else question.exception()
+    def _store(self, key: str, lookup: Future[Answer], asked_at: datetime) -> None:
+        error = None if lookup.cancelled() else lookup.exception()
         with self._lock:
-            # Whoever forgot the key, or asked anew since, does not want this answer any more.
-            if self._open.get(key) is not question:
+            # After `forget` or a newer look-up, this answer is out of date.
+            if self._in_flight.get(key) is not lookup:
                 return
-            del self._open[key]
-            if error is None and not question.cancelled():
-                self._answers[key] = _Dated(question.result(), asked_at)
+            del self._in_flight[key]
+            if error is None and not lookup.cancelled():
+                self._answers[key] = _Dated(lookup.result(), asked_at)
                 self._answers.move_to_end(key)
-                while len(self._answers) > self._most_answers:
+                while len(self._answers) > self._max_answers:
                     self._answers.popitem(last=False)
         if error is not None and not isinstance(error, CountersignError):
-            # On the side, nobody else would ever see this bug.
+            # In a background refresh, nobody else would see this bug.
             _LOG.error("a lookup failed", exc_info=error)
 
 
-def _known(answer: Answer) -> Future[Answer]:
-    known: Future[Answer] = Future()
-    known.set_result(answer)
-    return known
+def _completed(answer: Answer) -> Future[Answer]:
+    completed: Future[Answer] = Future()
+    completed.set_result(answer)
+    return completed

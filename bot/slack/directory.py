@@ -1,7 +1,7 @@
-"""People: a verified Slack user becomes an Actor.
+"""The directory: turns a verified Slack user into an Actor.
 
-Invariant: an Actor is an active full member of this workspace, by Slack's own word of at most ten minutes ago, with
-every user group that the policy names looked up. When Slack cannot say any of this, the answer is no.
+Invariant: an Actor is an active full member of this workspace, confirmed by Slack at most ten minutes ago, and every
+user group that the policy names was looked up. If Slack can't confirm any of this, the person is refused.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from core.errors import InvalidInput, NotAllowed
 
 Found = TypeVar("Found")
 ANSWER_TIMEOUT_SECONDS: Final = 1.0
-"""How long a click waits for Slack. The store gets two of Slack's three seconds."""
+"""How long a click waits for Slack. The other two of Slack's three seconds are for the store."""
 CALL_TIMEOUT_SECONDS: Final = 4
-"""How long a call may take all the same: an answer that is late for this click is at hand for the next."""
+"""How long a call may take: an answer too late for this click is cached for the next one."""
 WORKERS: Final = 8
 
-TOO_SLOW: Final = "Slack did not say in time who you are; please try again in a moment"
-UNREACHABLE: Final = "Slack could not say who you are; please try again in a minute"
-BUSY: Final = "too much is going on at once; please try again in a moment"
-UNKNOWN: Final = "Slack knows no such person here; only members of this workspace can act"
+TOO_SLOW: Final = "Slack didn't confirm who you are in time; please try again in a moment"
+UNREACHABLE: Final = "Slack couldn't confirm who you are; please try again in a minute"
+BUSY: Final = "Countersign is overloaded; please try again in a moment"
+UNKNOWN: Final = "Slack doesn't know this account; only members of this workspace can act"
 ELSEWHERE: Final = "only members of this workspace can act here; ask one of them to do it"
 _OPERATOR: Final = "Slack doesn't let Countersign look people up ({}); ask its operator to run `countersign doctor`"
 _PAUSED: Final = "Slack is rate-limiting user lookups; please try again in {} seconds"
@@ -53,9 +53,9 @@ _LOG = logging.getLogger("countersign.directory")
 
 
 class SlackDirectory:
-    """Knows who people are. Safe for threads; asks Slack on threads of its own, with a client of its own.
+    """Looks people up in Slack. Thread-safe; calls Slack on its own threads, with its own client.
 
-    `user_groups` gives the ids of all user groups that the policy of the moment names. `enterprise_id` is the
+    `user_groups` returns the ids of all user groups that the current policy names. `enterprise_id` is the
     organisation on Enterprise Grid, as auth.test gives it.
     """
 
@@ -74,33 +74,33 @@ class SlackDirectory:
         self._user_groups = user_groups
         self._paused_until: dict[str, datetime] = {}
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="slack-directory")
-        self._people = CoalescingCache[Member | Outsider](self._ask_person, self._workers, clock)
-        self._groups = CoalescingCache[frozenset[str]](self._ask_group, self._workers, clock)
+        self._people = CoalescingCache[Member | Outsider](self._fetch_person, self._workers, clock)
+        self._groups = CoalescingCache[frozenset[str]](self._fetch_group, self._workers, clock)
 
     def actor(self, user_id: str, team_id: str | None) -> Actor:
-        """The person of a payload, `team_id` being what the payload says, if it does.
+        """The person of a payload; `team_id` is the payload's, if it has one.
 
-        Waits for Slack at most a second. Raises NotAllowed with one reason that the person understands.
+        Waits for Slack a second at most. Raises NotAllowed with one reason, written for the person.
         """
         person_id = _checked(user_id)
-        # Away from Grid this needs no question, so strangers cannot use up what Slack lets us ask.
+        # Outside Grid this needs no look-up, so strangers can't use up our rate limit.
         if self._enterprise_id is None and team_id not in {None, self._team_id}:
             raise _refused(ELSEWHERE)
         person = self._people.find(person_id)
         groups = {group: self._groups.find(group) for group in self._user_groups()}
-        questions: list[Future[Any]] = [person, *groups.values()]
-        wait(questions, timeout=ANSWER_TIMEOUT_SECONDS)
-        member = _settled(person)
+        lookups: list[Future[Any]] = [person, *groups.values()]
+        wait(lookups, timeout=ANSWER_TIMEOUT_SECONDS)
+        member = _result_of(person)
         if isinstance(member, Outsider):
             raise _refused(member.reason)
         if team_id is not None and team_id not in member.teams:
             raise _refused(ELSEWHERE)
-        # A group that is not known refuses the person altogether. To count as no member of it would not be safe:
+        # If a group can't be looked up, the person is refused. Treating them as a non-member would not be safe:
         # the first rule that covers somebody decides, and a later one may allow more.
-        return _in_groups(member, {group: _settled(members) for group, members in groups.items()})
+        return _in_groups(member, {group: _result_of(members) for group, members in groups.items()})
 
     def known(self, user_id: str) -> Actor | None:
-        """The same from what is at hand, up to a day old, or None; never waits. For opening forms, not for deciding."""
+        """The same from the cache, up to a day old, or None; never waits. For opening forms, not for deciding."""
         try:
             member = self._people.get_stale(_checked(user_id))
         except NotAllowed:
@@ -112,47 +112,47 @@ class SlackDirectory:
             members[group] = found
         return _in_groups(member, members) if isinstance(member, Member) else None
 
-    def warm(self) -> None:
-        """Ask on the side for every user group that is not fresh, so that no click has to wait for one."""
+    def refresh_groups(self) -> None:
+        """Refresh every stale user group in the background, so that no click has to wait for one."""
         for group in self._user_groups():
-            self._groups.warm(group)
+            self._groups.refresh(group)
 
     def forget(self, user_id: str) -> None:
-        """A user_change event came: the next act of this person is judged on a new answer."""
+        """A user_change event arrived: this person's next action is judged on a new answer."""
         self._people.forget(user_id)
 
     def forget_group(self, group_id: str) -> None:
-        """A subteam_updated event came: the members are looked up again."""
+        """A subteam_updated event arrived: the members are looked up again."""
         self._groups.forget(group_id)
 
     def close(self) -> None:
-        """Ask nothing more. A call that is under way is waited for, which its time limit bounds."""
+        """Make no more calls. Waits for calls in flight, which their time limit bounds."""
         self._workers.shutdown(cancel_futures=True)
 
-    def _ask_person(self, user_id: str) -> Member | Outsider:
-        with self._asking("users.info"):
+    def _fetch_person(self, user_id: str) -> Member | Outsider:
+        with self._calling("users.info"):
             answer = self._client.users_info(user=user_id)
             return read_membership(answer.get("user"), UserId(user_id), self._team_id, self._enterprise_id)
 
-    def _ask_group(self, group_id: str) -> frozenset[str]:
-        # Only a token of a whole organisation has to say which workspace it means.
+    def _fetch_group(self, group_id: str) -> frozenset[str]:
+        # Only calls with an organisation-wide token have to name the workspace.
         where = self._team_id if self._enterprise_id is not None else None
-        with self._asking("usergroups.users.list"):
+        with self._calling("usergroups.users.list"):
             try:
                 members = self._client.usergroups_users_list(usergroup=group_id, team_id=where).get("users")
             except SlackApiError as error:
                 if read_error(error).code != NO_SUCH_GROUP:
                     raise
-                # Slack does know: the group was disabled or never was, so it has no members.
+                # This is an answer: the group was disabled or never existed, so it has no members.
                 _LOG.error("the policy names the user group %s, which Slack does not have", group_id)
                 return frozenset()
             if not isinstance(members, list) or not all(isinstance(each, str) for each in members):
-                raise ValueError("users is no list of ids")
+                raise ValueError("users is not a list of ids")
             return frozenset(members)
 
     @contextmanager
-    def _asking(self, method: str) -> Iterator[None]:
-        """Turns every way in which Slack can fail to answer into NotAllowed."""
+    def _calling(self, method: str) -> Iterator[None]:
+        """Turns every failure of a call to Slack into NotAllowed."""
         pause = self._paused_until.get(method, self._clock.now()) - self._clock.now()
         if timedelta() < pause <= MAX_PAUSE:
             raise _refused(_PAUSED.format(max(1, round(pause.total_seconds()))))
@@ -170,7 +170,7 @@ class SlackDirectory:
         if error.code in NO_SUCH_PERSON:
             return _refused(UNKNOWN)
         if error.kind is ErrorKind.OPERATOR:
-            _LOG.error("%s is refused: %s. %s", method, error.label, error.fix)
+            _LOG.error("Slack refuses %s: %s. %s", method, error.label, error.fix)
             return _refused(_OPERATOR.format(error.label))
         _LOG.warning("%s failed: %s", method, error.label)
         return _refused(UNREACHABLE)
@@ -188,13 +188,13 @@ def _in_groups(member: Member, members: dict[UserGroupId, frozenset[str]]) -> Ac
     return member.actor.model_copy(update={"user_groups": groups})
 
 
-def _settled(question: Future[Found]) -> Found:
-    if not question.done():
+def _result_of(lookup: Future[Found]) -> Found:
+    if not lookup.done():
         raise _refused(TOO_SLOW)
     try:
-        return question.result()
+        return lookup.result()
     except NotAllowed as error:
-        # Everybody who waited gets an error of their own: threads that raise one together mix up their tracebacks.
+        # Every waiting caller gets a separate error: threads that raise the same one mix up its tracebacks.
         raise NotAllowed(error.action, error.reasons) from error
     except (TooManyLookups, CancelledError) as error:
         raise _refused(BUSY) from error

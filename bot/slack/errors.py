@@ -1,7 +1,7 @@
-"""Slack's errors: the one table of what each code means, how it ends, and what fixes it.
+"""Slack's errors: one table of what each code means, how it ends, and how to fix it.
 
-Invariant: every failed call is read here, and ends in one SlackError of exactly one kind. Only a code that looks like
-one of Slack's is quoted: whatever else answers in Slack's place gets none of its text into a log or a message.
+Invariant: every failed call becomes one SlackError of exactly one kind here. A code is quoted only if it looks
+like one of Slack's: if a proxy answers instead of Slack, none of its text gets into a log or a message.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from bot.slack.retry_after import read_retry_after
 from core.errors import InvalidInput
 
 UNREACHABLE: Final = (SlackClientError, OSError, HTTPException, ValueError)
-"""All that a call through slack_sdk raises: its own errors, the network's, and an answer that is not JSON."""
+"""All that a slack_sdk call raises: its own errors, network errors, and ValueError for an answer that isn't JSON."""
 UNREADABLE: Final = (*UNREACHABLE, LookupError, TypeError, AttributeError)
-"""The same, and what reading an answer raises that doesn't look like Slack's. For a block that makes a call and reads
-its answer, and does nothing else."""
+"""The same, plus what reading a malformed answer raises. For a block that makes a call and reads its answer, and does
+nothing else."""
 MAX_PAUSE: Final = timedelta(minutes=5)
-"""Slack asks for a minute at most; a longer Retry-After is not believed."""
+"""Slack asks for a minute at most; a longer Retry-After is cut to this."""
 _CODE = re.compile(r"[a-z][a-z0-9_.:]{0,79}")
 
 
@@ -47,9 +47,9 @@ class SlackToken(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SlackError:
-    """What an error means. `is_general`: every other call with the same token would meet it too.
+    """What an error means. `is_general`: every other call with the same token would fail with it too.
 
-    `scope` is the missing one, and `retry_after` the pause that Slack asks for, where it names them.
+    `scope` is the missing one, and `retry_after` the pause that Slack asks for, if it names them.
     """
 
     code: str
@@ -124,7 +124,7 @@ _OPERATOR, _FINAL = ErrorKind.OPERATOR, ErrorKind.FINAL
 _TEMPORARY, _PERSON = ErrorKind.TEMPORARY, ErrorKind.PERSON
 
 ERRORS: Final[dict[str, SlackError]] = {
-    # https://docs.slack.dev/reference/methods, for all that app_surface.py lists: first what every method may answer.
+    # https://docs.slack.dev/reference/methods, for the methods in app_surface.py: first the errors of every method.
     **_rows(" ".join(TOKEN_CODES), _OPERATOR, _NEW_BOT, is_general=True),
     **_rows(
         "access_denied ekm_access_denied enterprise_is_restricted forbidden_team no_permission",
@@ -177,13 +177,13 @@ ERRORS: Final[dict[str, SlackError]] = {
 }  # fmt: skip
 
 _APP_TOKEN_ERRORS: Final = {
-    # The same codes, where the fix is another one for the app-level token: it has one scope, given where it is made.
+    # The same codes with another fix for the app-level token: its one scope is granted when it is generated.
     **_rows(" ".join(TOKEN_CODES), _OPERATOR, _NEW_APP, is_general=True),
     **_rows("missing_args missing_scope no_permission", _OPERATOR, _NEW_APP, is_general=True),
 }
 
 _DISCONNECTS: Final = {
-    # https://docs.slack.dev/apis/events-api/using-socket-mode: why Slack ends a websocket.
+    # https://docs.slack.dev/apis/events-api/using-socket-mode: why Slack closes a websocket.
     **_rows("warning refresh_requested", _TEMPORARY, _REFRESH),
     **_rows("link_disabled", _OPERATOR, _SOCKET_MODE),
     **_rows("too_many_websockets", _OPERATOR, _TOO_MANY),
@@ -191,9 +191,9 @@ _DISCONNECTS: Final = {
 
 
 def read_error(error: Exception, now: datetime | None = None, token: SlackToken = SlackToken.BOT) -> SlackError:
-    """What one of the UNREADABLE means. Without `now`, a Retry-After that is a date is not read."""
+    """What an UNREADABLE error means. Without `now`, a Retry-After date is ignored."""
     if not isinstance(error, SlackApiError):
-        # Only its kind: its text may quote what was answered, or the address.
+        # Only its type: its text may quote the answer or the URL.
         return SlackError(type(error).__name__, _TEMPORARY, _NO_ANSWER, is_general=True)
     answer, status = error.response.data, error.response.status_code
     code = str(answer.get("error", "")) if isinstance(answer, dict) else ""
@@ -212,17 +212,17 @@ def read_error(error: Exception, now: datetime | None = None, token: SlackToken 
 
 
 def read_disconnect(reason: str) -> SlackError:
-    """What the reason means for which Slack ends a websocket."""
+    """What Slack's reason for closing a websocket means."""
     known = reason if _CODE.fullmatch(reason) else "no reason"
     return _DISCONNECTS.get(known) or SlackError(known, _TEMPORARY, _REFRESH)
 
 
 def refuse_token(error: SlackError, token: SlackToken) -> InvalidInput:
-    """Why nothing can be started with this token: the setting's name, Slack's code, and the fix."""
+    """The error that stops the start because of this token: the setting's name, Slack's code, and the fix."""
     return InvalidInput(token.value, f"Slack refuses it ({error.label})", error.fix)
 
 
 def _header(error: SlackApiError, name: str) -> str | None:
-    # A proxy may spell the header's name in its own way.
+    # A proxy may change the case of the header's name.
     found = (str(value) for key, value in error.response.headers.items() if str(key).lower() == name)
     return next(found, None)

@@ -1,6 +1,6 @@
-"""Whom the bot's token belongs to, asked of Slack once, before anything is started.
+"""The installation: which workspace and bot the token belongs to, looked up once before anything starts.
 
-Invariant: a token that Slack refuses is told apart from a Slack that cannot be asked, and the token is in no message.
+Invariant: a refused token and an unreachable Slack are different errors, and neither message contains the token.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from core.errors import CountersignError, InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Whom the bot's token belongs to, as auth.test says."""
+    """The workspace and bot that the token belongs to, according to auth.test."""
 
     team_id: str
     bot_id: str
@@ -24,7 +24,7 @@ class Installation:
 
 
 class SlackUnreachable(CountersignError):
-    """Slack did not answer. Nothing was started; trying again may help."""
+    """Slack didn't answer. Nothing was started; trying again may help."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(
@@ -34,15 +34,15 @@ class SlackUnreachable(CountersignError):
 
 
 def find_installation(client: WebClient) -> Installation:
-    """Ask auth.test. Raises InvalidInput for a token that Slack refuses, SlackUnreachable when Slack does not say."""
+    """Ask auth.test. Raises InvalidInput if Slack refuses the token, SlackUnreachable if there is no usable answer."""
     try:
-        told = client.auth_test()
+        answer = client.auth_test()
     except UNREACHABLE as error:
         failure = read_error(error)
         if failure.kind is ErrorKind.OPERATOR:
             raise refuse_token(failure, SlackToken.BOT) from error
         raise SlackUnreachable(failure.label) from error
-    team_id, bot_id, user_id = told.get("team_id"), told.get("bot_id"), told.get("user_id")
+    team_id, bot_id, user_id = answer.get("team_id"), answer.get("bot_id"), answer.get("user_id")
     if not (isinstance(team_id, str) and isinstance(user_id, str)):
         raise SlackUnreachable("auth.test named no workspace")
     if not isinstance(bot_id, str):
@@ -51,5 +51,5 @@ def find_installation(client: WebClient) -> Installation:
             "it doesn't belong to a bot",
             "Copy the one that begins with xoxb- from OAuth & Permissions.",
         )
-    enterprise_id = told.get("enterprise_id")
+    enterprise_id = answer.get("enterprise_id")
     return Installation(team_id, bot_id, user_id, enterprise_id if isinstance(enterprise_id, str) else None)

@@ -1,7 +1,7 @@
-"""The app's manifest: what somebody pastes into Slack to create the app.
+"""The app's manifest, which an operator pastes into Slack to create the app.
 
-Invariant: it is part of the package, so that an installed Countersign has it too; tests/packaging holds it equal to
-manifest.yml at the root of the repository, which is the source.
+Invariant: the manifest is part of the package, so an installed Countersign has it too. tests/packaging checks that it
+equals its source, manifest.yml at the root of the repository.
 """
 
 from __future__ import annotations
@@ -10,5 +10,5 @@ from importlib.resources import files
 
 
 def read_manifest() -> bytes:
-    """The manifest as YAML, byte for byte as it is in the repository."""
+    """The manifest as YAML, byte for byte as in the repository."""
     return files("bot.slack").joinpath("manifest.yml").read_bytes()

@@ -1,6 +1,6 @@
-"""Membership: what Slack's users.info says of a person, read as member or outsider.
+"""Membership: decides from Slack's users.info whether a person is a member or an outsider.
 
-Invariant: a member is somebody of whom Slack says each thing that makes one; a flag that is missing is not a no.
+Invariant: a member is a person for whom Slack confirms every condition; a missing flag never counts as false.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ BOT: Final = "bots and apps cannot act here; a person has to do it"
 GUEST: Final = "guests cannot act here; ask a full member of this workspace to do it"
 STRANGER: Final = "people from outside cannot act here; ask a member of this workspace to do it"
 SLACKBOT: Final = "USLACKBOT"
-"""Slack's own bot, of which users.info says `is_bot: false`."""
-_LONGEST_NAME: Final = 80
+"""Slack's own bot, for which users.info returns `is_bot: false`."""
+_MAX_NAME_LENGTH: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An active full member. `teams` are the ids by which a payload may name where they come from."""
+    """An active full member. `teams` are the team ids that their payloads may contain."""
 
     actor: Actor
     teams: frozenset[str]
@@ -31,7 +31,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Outsider:
-    """Somebody who may not act, and why, in words for them."""
+    """A person who may not act, and the reason, written for them."""
 
     reason: str
 
@@ -52,9 +52,9 @@ class _EnterpriseUser(_Part):
 
 
 class _User(_Part):
-    """https://docs.slack.dev/reference/objects/user-object. None means that Slack did not say.
+    """https://docs.slack.dev/reference/objects/user-object. None means that Slack didn't say.
 
-    `is_app_user` is not read: it says that a person has authorised this app, and nothing against them.
+    `is_app_user` is ignored: it only says that a person has authorised this app.
     """
 
     id: str
@@ -72,7 +72,7 @@ class _User(_Part):
 
 
 def read_membership(answer: object, user_id: UserId, team_id: str, enterprise_id: str | None) -> Member | Outsider:
-    """Judge the `user` of an answer to users.info about `user_id`. Raises ValueError for one that cannot be read."""
+    """Classify the `user` in an answer to users.info about `user_id`. Raises ValueError for a malformed one."""
     user = _User.model_validate(answer)
     if user.id != user_id:
         raise ValueError("the answer is about somebody else")
@@ -91,7 +91,7 @@ def read_membership(answer: object, user_id: UserId, team_id: str, enterprise_id
 
 
 def _teams(user: _User, enterprise_id: str | None) -> frozenset[str]:
-    """Where this person belongs; on Grid, to every workspace of the organisation that Slack lists, and to itself."""
+    """The teams of a person. On Grid: the organisation, and each of its workspaces that Slack lists."""
     grid = user.enterprise_user
     if enterprise_id is None or grid is None:
         return frozenset({user.team_id})
@@ -101,9 +101,9 @@ def _teams(user: _User, enterprise_id: str | None) -> frozenset[str]:
 
 
 def _name(user: _User) -> str:
-    return (user.profile.display_name or user.profile.real_name or user.name)[:_LONGEST_NAME]
+    return (user.profile.display_name or user.profile.real_name or user.name)[:_MAX_NAME_LENGTH]
 
 
 def _email(user: _User) -> str | None:
-    # An operator may trust e-mail. An address that nobody confirmed is only what somebody typed about themselves.
+    # Operators may rely on the e-mail address, and anybody can type an unconfirmed one into their profile.
     return (user.profile.email or None) if user.is_email_confirmed else None

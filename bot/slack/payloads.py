@@ -1,6 +1,6 @@
-"""Reading Slack's JSON: what is looked for, of the type that it must have, or nothing.
+"""Typed access to Slack's JSON.
 
-Invariant: a payload of any shape at all is read without an error; what is missing or of another type is not there.
+Invariant: reading never raises, whatever the payload contains; a value of another type counts as missing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Payload = Mapping[str, Any]
-"""What Slack sends, before anything in it is believed."""
+"""What Slack sends, before it is validated."""
 
 
 def get_str(payload: object, *path: str) -> str | None:
@@ -20,13 +20,13 @@ def get_str(payload: object, *path: str) -> str | None:
 
 
 def get_dict(payload: object, *path: str) -> Payload:
-    """The object at this path of keys; an empty one where there is none."""
+    """The object at this path of keys, or an empty one."""
     found = _find(payload, path)
     return found if isinstance(found, Mapping) else {}
 
 
 def is_true(payload: object, *path: str) -> bool:
-    """True when there is a true at this path of keys."""
+    """True if the value at this path of keys is true."""
     return _find(payload, path) is True
 
 
@@ -39,7 +39,7 @@ def _find(payload: object, path: tuple[str, ...]) -> object:
 
 
 def is_raised_by_bolt(error: Exception) -> bool:
-    """True when Bolt itself tripped over a payload of another shape than Slack's, such as a press without a button."""
+    """True if Bolt itself failed on a payload that doesn't have Slack's format, such as a click without an action."""
     if not isinstance(error, AttributeError | LookupError | TypeError | ValueError):
         return False
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)

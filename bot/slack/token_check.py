@@ -1,7 +1,7 @@
-"""Whether Slack still accepts the bot token, while the bot runs.
+"""Checks that Slack still accepts the bot token while the bot runs.
 
-Invariant: nobody waits for Slack here. A Slack that doesn't answer changes nothing: only a token that Slack refuses
-counts as refused, until Slack accepts it again.
+Invariant: no caller waits for Slack. If Slack doesn't answer, nothing changes: the token counts as refused only after
+Slack refused it, until Slack accepts it again.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from bot.slack.errors import UNREACHABLE, ErrorKind, SlackToken, read_error
 
 CALL_TIMEOUT_SECONDS: Final = 10
 INTERVAL_SECONDS: Final = 60.0
-"""Soon enough for whoever routes to this process, and seldom enough for a log while the token is refused."""
+"""Often enough for load balancers, and rarely enough not to fill the log while the token is refused."""
 _log = logging.getLogger("countersign.readiness")
 
 
 class BotTokenCheck:
-    """Asks auth.test when it is looked at, at most once in so many seconds (INTERVAL_SECONDS). Safe for threads."""
+    """Calls auth.test in the background when it is queried, at most once per interval. Thread-safe."""
 
     def __init__(self, client: WebClient, *, interval_seconds: float | None = None) -> None:
         self._client = slack_client.like(client, CALL_TIMEOUT_SECONDS)
         self._interval_seconds = INTERVAL_SECONDS if interval_seconds is None else interval_seconds
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="bot-token")
         self._lock = threading.Lock()
-        # Nothing starts without a token that Slack has just accepted.
+        # The bot only starts with a token that Slack has just accepted.
         self._asked_at = time.monotonic()
         self._is_asking = False
         self._is_closed = False
         self._is_accepted = True
 
     def is_accepted(self) -> bool:
-        """What Slack said last. Never waits."""
+        """Slack's last answer. Never waits."""
         with self._lock:
             is_due = time.monotonic() - self._asked_at >= self._interval_seconds
             if is_due and not self._is_asking and not self._is_closed:
@@ -47,7 +47,7 @@ class BotTokenCheck:
             return self._is_accepted
 
     def close(self) -> None:
-        """Ask nothing more. Idempotent; doesn't wait."""
+        """Make no more calls. Idempotent; doesn't wait."""
         with self._lock:
             self._is_closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)

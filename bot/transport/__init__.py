@@ -1,1 +1,1 @@
-"""The ways by which Slack reaches the bot: HTTP and Socket Mode, and the pages for whoever operates it."""
+"""How Slack reaches the bot: the HTTP and Socket Mode transports, and the health pages for operators."""

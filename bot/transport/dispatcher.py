@@ -1,7 +1,8 @@
-"""Hands each payload to the app on a thread of its own, at most so many at once, and measures the answers.
+"""Runs the app for each payload on a pool thread, limits how many run at once, and counts those it turns away.
 
-Invariant: every payload is either taken, and then answered exactly once through its `answer`, or turned away at once
-with NotTaken. Nothing waits here for more than the app's own two seconds, so a stalled store holds threads and no door.
+Invariant: every payload is either accepted, and then answered exactly once through its `answer`, or turned away at once
+with NotTaken. Nothing waits here longer than the app's own two seconds: a stalled store blocks threads, never a
+transport.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bot.slack.payloads import is_raised_by_bolt
 from core.errors import CountersignError
 
 THREADS: Final = 256
-"""At 50 clicks a second, a stalled store holds each for 2 s: 100 at once, and as many again in reserve."""
+"""At 50 clicks a second, a stalled store holds each for 2 s: 100 at once, plus as many in reserve."""
 MAX_IN_FLIGHT: Final = 1000
 _KINDS: Final = {
     "block_actions": PayloadKind.BUTTON,
@@ -34,7 +35,7 @@ _log = logging.getLogger("countersign.transport")
 
 
 class App(Protocol):
-    """The part of a Bolt app that a door needs."""
+    """The part of a Bolt app that a transport needs."""
 
     def dispatch(self, req: BoltRequest) -> BoltResponse:
         """Answer one payload."""
@@ -42,27 +43,27 @@ class App(Protocol):
 
 
 class NotTaken(CountersignError):
-    """A payload was not taken in. Nothing was begun."""
+    """A payload was not accepted. Nothing was started."""
 
-    def __init__(self, why: TurnedAway) -> None:
-        super().__init__(f"a payload was turned away: {why.value}")
-        self.why = why
+    def __init__(self, reason: TurnedAway) -> None:
+        super().__init__(f"a payload was turned away: {reason.value}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the app said, and to what kind of payload."""
+    """The app's response, and the kind of payload that it answers."""
 
     response: BoltResponse
     kind: PayloadKind
 
 
 Answer: TypeAlias = Callable[[Answered | TurnedAway], None]
-"""Takes the app's answer, or why there is none: MALFORMED, or FAILED for a bug. Does not raise."""
+"""Receives the app's answer, or why there is none: MALFORMED, or FAILED for a bug. Doesn't raise."""
 
 
 class Dispatcher:
-    """Runs the app for the doors. Safe for threads."""
+    """Runs the app for the transports. Thread-safe."""
 
     def __init__(
         self, app: App, metrics: Metrics, *, threads: int = THREADS, max_in_flight: int = MAX_IN_FLIGHT
@@ -70,77 +71,77 @@ class Dispatcher:
         self._app = app
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dispatch")
-        self._most = max_in_flight
+        self._max_in_flight = max_in_flight
         self._changed = threading.Condition()
         self._in_flight = 0
         self._is_closed = False
 
     @property
     def in_flight(self) -> int:
-        """How many payloads were taken and not yet answered."""
+        """How many payloads were accepted and not yet answered."""
         return self._in_flight
 
     def take(self, transport: Transport, build: Callable[[], BoltRequest], answer: Answer) -> None:
-        """Let the app answer what `build` gives. Returns at once; `answer` is called on the thread that did it.
+        """Have the app answer the payload that `build` returns. Returns at once; a pool thread calls `answer`.
 
-        Raises NotTaken when too much is in flight, and after `close`.
+        Raises NotTaken when too many payloads are in flight, and after `close`.
         """
         with self._changed:
             if self._is_closed:
                 raise self._turn_away(transport, TurnedAway.STOPPING)
-            if self._in_flight >= self._most:
+            if self._in_flight >= self._max_in_flight:
                 raise self._turn_away(transport, TurnedAway.TOO_BUSY)
             self._in_flight += 1
             self._pool.submit(self._serve, transport, build, answer)
 
     def wait_until_idle(self, seconds: float) -> bool:
-        """Wait until everything that was taken is answered; False when that takes longer."""
+        """Wait until every accepted payload is answered; False when that takes longer."""
         with self._changed:
             return self._changed.wait_for(lambda: self._in_flight == 0, seconds)
 
     def close(self) -> None:
-        """Take nothing more. What was taken is still answered, and not waited for. Idempotent."""
+        """Accept nothing more. Accepted payloads are still answered; this doesn't wait for them. Idempotent."""
         with self._changed:
             self._is_closed = True
         self._pool.shutdown(wait=False)
 
     def _serve(self, transport: Transport, build: Callable[[], BoltRequest], answer: Answer) -> None:
         try:
-            answered = self._ask(transport, build)
+            answered = self._run_app(transport, build)
             answer(answered)
-        except Exception:  # noqa: BLE001 - an answer that cannot be given must not count as in flight for ever
-            _log.exception("an acknowledgement could not be given")
+        except Exception:  # noqa: BLE001 - an answer that can't be sent must not count as in flight forever
+            _log.exception("an acknowledgement could not be sent")
         finally:
             with self._changed:
                 self._in_flight -= 1
                 self._changed.notify_all()
 
-    def _ask(self, transport: Transport, build: Callable[[], BoltRequest]) -> Answered | TurnedAway:
+    def _run_app(self, transport: Transport, build: Callable[[], BoltRequest]) -> Answered | TurnedAway:
         try:
             request = build()
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-            # Bolt reads Slack's JSON while it builds the request, and trusts its shape.
+            # Bolt parses Slack's JSON while it builds the request, and relies on its structure.
             _log.warning("a payload could not be read: %s", type(error).__name__)
             return self._count(transport, TurnedAway.MALFORMED)
         try:
             return Answered(self._app.dispatch(request), kind_of(request.body))
-        except Exception as error:  # noqa: BLE001 - the app's own error handler failed, or what comes before it
+        except Exception as error:  # noqa: BLE001 - the app's own error handler failed, or code that runs before it
             if is_raised_by_bolt(error):
-                _log.warning("a payload has not Slack's shape: %s", type(error).__name__)
+                _log.warning("a payload doesn't have Slack's format: %s", type(error).__name__)
                 return self._count(transport, TurnedAway.MALFORMED)
             _log.exception("a payload could not be answered")
             return self._count(transport, TurnedAway.FAILED)
 
-    def _turn_away(self, transport: Transport, why: TurnedAway) -> NotTaken:
-        return NotTaken(self._count(transport, why))
+    def _turn_away(self, transport: Transport, reason: TurnedAway) -> NotTaken:
+        return NotTaken(self._count(transport, reason))
 
-    def _count(self, transport: Transport, why: TurnedAway) -> TurnedAway:
-        self._metrics.turned_away(transport, why)
-        return why
+    def _count(self, transport: Transport, reason: TurnedAway) -> TurnedAway:
+        self._metrics.turned_away(transport, reason)
+        return reason
 
 
 def kind_of(body: dict[str, object]) -> PayloadKind:
-    """What kind of payload this is, one of a few whatever it says."""
+    """The kind of a payload: always one of a fixed few, whatever it contains."""
     kind = body.get("type")
     if isinstance(kind, str) and kind in _KINDS:
         return _KINDS[kind]

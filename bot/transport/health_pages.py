@@ -1,7 +1,7 @@
-"""The pages for whoever operates the bot: /healthz, /readyz and /metrics.
+"""The pages for operators: /healthz, /readyz and /metrics.
 
-Invariant: no page waits for more than the checks' two seconds, none takes a thread from Slack's payloads, and none
-shows more than names and numbers.
+Invariant: no page waits longer than the checks' two seconds, no page uses a thread meant for Slack's payloads, and no
+page shows more than names and numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _THREADS = 4
 
 
 class HealthPages:
-    """The pages, to be served by a door or by a HealthServer."""
+    """The pages, served by the HTTP transport or by a HealthServer."""
 
     def __init__(self, metrics: Metrics, readiness: Readiness) -> None:
         self._metrics = metrics
@@ -33,12 +33,12 @@ class HealthPages:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="monitoring")
 
     def pages(self, *, metrics: bool = True) -> Sequence[BaseRoute]:
-        """The routes; without `metrics` those that a balancer needs, where the metrics have their own address."""
+        """The routes; without `metrics`, only those a load balancer needs: the metrics have their own address."""
         routes: list[BaseRoute] = [Route("/healthz", _show_health), Route("/readyz", self._show_readiness)]
         return [*routes, Route("/metrics", self._show_metrics)] if metrics else routes
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """Release the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _show_readiness(self, _request: Request) -> Response:
@@ -55,18 +55,18 @@ class HealthPages:
 
 
 class HealthServer:
-    """Serves the pages on an address of their own: COUNTERSIGN_METRICS."""
+    """Serves the pages on a separate address: COUNTERSIGN_METRICS."""
 
     def __init__(self, monitoring: HealthPages, address: Address) -> None:
         self._server = WebServer(Starlette(routes=list(monitoring.pages())), address, "COUNTERSIGN_METRICS")
 
     @property
     def url(self) -> str:
-        """Where the pages are, once it listens."""
+        """The base URL of the pages, once the server listens."""
         return self._server.url
 
     def start(self) -> None:
-        """Listen. Raises InvalidInput when the address cannot be listened on."""
+        """Listen. Raises InvalidInput when it can't listen on the address."""
         self._server.start()
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
-"""The door for Slack's HTTP requests: POST /slack/events, signed.
+"""The HTTP transport: Slack sends signed requests to POST /slack/events.
 
-Invariant: nothing that Slack did not sign within the last five minutes reaches the app, takes one of its threads, or
-is written into a log. Every request gets an answer, 503 when there are too many.
+Invariant: a request that Slack didn't sign within the last five minutes never reaches the app, uses one of its threads,
+or gets into a log. Every request gets an answer; it is 503 when there are too many.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bot.transport.web_server import WebServer
 
 PATH: Final = "/slack/events"
 MAX_BYTES: Final = 1_048_576
-"""Slack's largest payload carries a view of 250 KB and what was typed into it."""
+"""Slack's largest payload contains a view of 250 KB and the text that was typed into it."""
 BODY_TIMEOUT_SECONDS: Final = 10.0
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _STATUSES: Final = {
@@ -43,7 +43,7 @@ _STATUSES: Final = {
 
 
 class HttpTransport:
-    """Serves Slack, and `pages` beside it, such as those of bot.transport.health_pages."""
+    """Serves Slack's requests, and `pages` on the same address, such as those of bot.transport.health_pages."""
 
     def __init__(
         self,
@@ -64,15 +64,15 @@ class HttpTransport:
 
     @property
     def url(self) -> str:
-        """Where Slack's requests go, once it listens."""
+        """The URL for Slack's requests, once the server listens."""
         return f"{self._server.url}{PATH}"
 
     def start(self) -> None:
-        """Listen. Raises InvalidInput when the address cannot be listened on."""
+        """Listen. Raises InvalidInput when it can't listen on the address."""
         self._server.start()
 
     def stop(self) -> None:
-        """Take in nothing more, and answer what came in. Idempotent."""
+        """Accept nothing more, and answer the requests that were received. Idempotent."""
         self._server.stop()
 
     async def _serve(self, request: Request) -> Response:
@@ -80,16 +80,16 @@ class HttpTransport:
         try:
             body = await self._read(request)
             self._verify(body, request)
-            answered = await self._ask(request, body.decode(), received_at)
+            answered = await self._dispatch(request, body.decode(), received_at)
         except NotTaken as error:
-            return _turn_away(error.why)
+            return _turn_away(error.reason)
         except ClientDisconnect:
             return _turn_away(self._count(TurnedAway.TOO_SLOW))
         self._metrics.acknowledged(Transport.HTTP, answered.kind, time.monotonic() - received_at)
         return _to_response(answered.response)
 
     async def _read(self, request: Request) -> bytes:
-        """The body, unless it is larger or slower than Slack's ever is."""
+        """The body. Turns away one that is larger or slower than Slack's ever are."""
         body = bytearray()
         try:
             async with asyncio.timeout(self._body_seconds):
@@ -102,18 +102,18 @@ class HttpTransport:
         return bytes(body)
 
     def _verify(self, body: bytes, request: Request) -> None:
-        """Bolt does this too, but answers 500 to a timestamp that is no number, and 200 to an unsigned ssl_check."""
+        """Bolt does this too, but answers 500 to a non-numeric timestamp, and 200 to an unsigned ssl_check."""
         timestamp = request.headers.get("x-slack-request-timestamp", "")
         signature = request.headers.get("x-slack-signature", "")
         try:
             is_slacks = _TIMESTAMP.fullmatch(timestamp) and self._verifier.is_valid(body, timestamp, signature)
         except (UnicodeDecodeError, TypeError):
-            # Slack writes UTF-8, and a signature in ASCII.
+            # Slack's bodies are UTF-8 and its signatures ASCII.
             is_slacks = False
         if not is_slacks:
             raise NotTaken(self._count(TurnedAway.SIGNATURE))
 
-    async def _ask(self, request: Request, body: str, received_at: float) -> Answered:
+    async def _dispatch(self, request: Request, body: str, received_at: float) -> Answered:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Answered | TurnedAway] = loop.create_future()
 
@@ -129,23 +129,23 @@ class HttpTransport:
         match await answered:
             case Answered() as known:
                 return known
-            case why:
-                raise NotTaken(why)
+            case reason:
+                raise NotTaken(reason)
 
-    def _count(self, why: TurnedAway) -> TurnedAway:
-        self._metrics.turned_away(Transport.HTTP, why)
-        return why
+    def _count(self, reason: TurnedAway) -> TurnedAway:
+        self._metrics.turned_away(Transport.HTTP, reason)
+        return reason
 
 
 def _settle(future: asyncio.Future[Answered | TurnedAway], what: Answered | TurnedAway) -> None:
-    # The server may have given the request up already, at the end of its patience.
+    # The server may have timed the request out already.
     if not future.done():
         future.set_result(what)
 
 
-def _turn_away(why: TurnedAway) -> Response:
-    # What is left of a body that was not read would be taken for the next request.
-    return JSONResponse({"error": why.value}, _STATUSES[why], headers={"Connection": "close"})
+def _turn_away(reason: TurnedAway) -> Response:
+    # On a kept connection, the unread rest of a body would be parsed as the next request.
+    return JSONResponse({"error": reason.value}, _STATUSES[reason], headers={"Connection": "close"})
 
 
 def _to_response(answer: BoltResponse) -> Response:

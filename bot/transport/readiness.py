@@ -1,7 +1,7 @@
-"""Whether this process can do its work now, for whoever routes to it.
+"""Readiness: whether this process can do its work now, for load balancers and orchestrators.
 
-Invariant: a check that does not answer in time counts as failed, and no second one is begun beside it. However often
-somebody asks, the checks run once a second at most.
+Invariant: a check that doesn't answer in time counts as failed, and isn't started a second time while it runs. However
+often the page is requested, the checks run once a second at most.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import TimeoutError as CheckTimeout
 from typing import Final
 
 from core.errors import RequestNotFound, StoreError
@@ -26,7 +26,7 @@ _log = logging.getLogger("countersign.readiness")
 
 
 class Readiness:
-    """Asks `checks`, each by its name. A check gives False, or raises StoreError, when it fails."""
+    """Runs the named `checks`. A check that fails returns False or raises StoreError."""
 
     def __init__(
         self,
@@ -42,25 +42,25 @@ class Readiness:
         self._lock = threading.Lock()
         self._open: dict[str, Future[bool]] = {}
         self._missing: tuple[str, ...] = ()
-        self._asked_at: float | None = None
+        self._checked_at: float | None = None
         self._is_stopping = False
 
     def find_missing(self) -> tuple[str, ...]:
-        """The names of the checks that fail; empty when this process is ready. Waits for two seconds at most."""
+        """The names of the checks that fail; empty when this process is ready. Waits two seconds at most."""
         with self._lock:
             if self._is_stopping:
                 return (STOPPING,)
-            if self._asked_at is None or time.monotonic() - self._asked_at >= self._fresh_seconds:
-                self._missing = self._ask()
-                self._asked_at = time.monotonic()
+            if self._checked_at is None or time.monotonic() - self._checked_at >= self._fresh_seconds:
+                self._missing = self._run_checks()
+                self._checked_at = time.monotonic()
             return self._missing
 
     def stop(self) -> None:
-        """From now on the process is not ready, whatever the checks say. Idempotent."""
+        """Report not ready from now on, whatever the checks return. Idempotent."""
         self._is_stopping = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self) -> tuple[str, ...]:
+    def _run_checks(self) -> tuple[str, ...]:
         for name, check in self._checks.items():
             if name not in self._open:
                 self._open[name] = self._pool.submit(check)
@@ -70,8 +70,8 @@ class Readiness:
     def _passes(self, name: str, end: float) -> bool:
         try:
             passes = self._open[name].result(max(0.0, end - time.monotonic()))
-        except NotYet:
-            # It stays open: a store that hangs is not asked again until it has answered.
+        except CheckTimeout:
+            # It stays in `_open`: a store that hangs isn't asked again until it has answered.
             return False
         except StoreError as error:
             _log.warning("not ready: %s: %s", name, error)
@@ -81,7 +81,7 @@ class Readiness:
 
 
 def store_answers(stores: Stores) -> bool:
-    """Read one request that does not exist: one consistent read, on every engine. Raises StoreError."""
+    """Read one request that doesn't exist: one consistent read on every engine. Raises StoreError."""
     try:
         stores.requests.get(_NO_REQUEST)
     except RequestNotFound:

@@ -1,7 +1,7 @@
-"""One websocket to Slack: what comes in over it, and acknowledgements back over the same one.
+"""One websocket to Slack: it receives envelopes and sends their acknowledgements.
 
-Invariant: an envelope is acknowledged over the connection that it came in on, or not at all. A link never opens
-another one: it says when it needs a successor, and lives on beside it until it is closed.
+Invariant: an envelope is acknowledged over the connection that it arrived on, or not at all. A connection never opens
+another one: it signals that it needs a successor, and stays open beside it until it is closed.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from bot.slack.payloads import get_str
 
 OPEN_TIMEOUT_SECONDS: Final = 10.0
 PING_SECONDS: Final = 10.0
-"""A connection that does not answer a ping for as long again is given up: a dead one is found within 20 s."""
+"""A connection that doesn't answer a ping within the same time is dropped: a dead one is detected within 20 s."""
 CLOSE_TIMEOUT_SECONDS: Final = 1.0
 _MAX_BYTES: Final = 4 * 1_048_576
-"""Slack's payloads are far smaller; one that is larger ends the connection."""
+"""Slack's payloads are far smaller; a larger one ends the connection."""
 _log = logging.getLogger("countersign.socket_mode")
 
 
 class OnEnvelope(Protocol):
-    """Takes an envelope, and the link to acknowledge it over. Must not wait, and must not raise."""
+    """Receives an envelope and the connection to acknowledge it over. Must not wait, and must not raise."""
 
     def __call__(self, connection: SocketConnection, envelope: dict[str, Any]) -> None:
-        """Take it."""
+        """Handle one envelope."""
         ...
 
 
 class SocketConnection:
-    """A connection in a thread of its own. Safe for threads."""
+    """A connection with its own thread. Thread-safe."""
 
     def __init__(self, url: str, client: WebClient, on_envelope: OnEnvelope) -> None:
         self._url = url
@@ -52,7 +52,7 @@ class SocketConnection:
         self._thread = threading.Thread(target=self._run, name="socket-connection", daemon=True)
 
     def open(self) -> bool:
-        """Connect. True when Slack said hello, and sends payloads from now on."""
+        """Connect. True when Slack said hello: it sends payloads from now on."""
         self._thread.start()
         self._settled.wait(2 * OPEN_TIMEOUT_SECONDS)
         return self._is_greeted
@@ -63,29 +63,29 @@ class SocketConnection:
         return self._is_greeted and not self._ended.is_set()
 
     def wait_for_end(self, seconds: float | None = None) -> bool:
-        """Wait until this link needs a successor; False when it does not within these seconds."""
+        """Wait until this connection needs a successor; False when it doesn't within these seconds."""
         return self._needs_successor.wait(seconds)
 
     def release(self) -> None:
-        """End `wait_for_end` for whoever waits there."""
+        """Wake every thread that is in `wait_for_end`."""
         self._needs_successor.set()
 
     def acknowledge(self, envelope_id: str, payload: dict[str, Any] | None) -> bool:
         """Acknowledge an envelope. False when the connection was lost with it, so that Slack shows a failure."""
-        told: dict[str, Any] = {"envelope_id": envelope_id}
+        reply: dict[str, Any] = {"envelope_id": envelope_id}
         if payload is not None:
-            told["payload"] = payload
+            reply["payload"] = payload
         websocket = self._websocket
         try:
             if websocket is None:
                 return False
-            websocket.send(json.dumps(told))
+            websocket.send(json.dumps(reply))
         except (ConnectionClosed, OSError):
             return False
         return True
 
     def close(self) -> None:
-        """Hang up, and wait for Slack to do so too, at most a second. Idempotent."""
+        """Close the connection, and wait at most a second for Slack to close it too. Idempotent."""
         with self._lock:
             self._is_closing = True
             websocket = self._websocket
@@ -97,7 +97,7 @@ class SocketConnection:
         try:
             with connect(
                 self._url,
-                # The same way out as the Web API takes: a proxy that the environment names, or none.
+                # The same route as the Web API's: the proxy that the environment names, or none.
                 proxy=self._client.proxy,
                 ssl=self._client.ssl if self._url.startswith("wss:") else None,
                 open_timeout=OPEN_TIMEOUT_SECONDS,
@@ -112,7 +112,7 @@ class SocketConnection:
                 if is_wanted:
                     self._listen(websocket)
         except (WebSocketException, OSError, ValueError) as error:
-            # The text of these may hold the URL, and with it the ticket.
+            # The text of these errors may contain the URL, and with it the ticket.
             _log.warning("a connection to Slack was lost: %s", type(error).__name__)
         finally:
             self._ended.set()
@@ -126,11 +126,11 @@ class SocketConnection:
             except (ValueError, RecursionError):
                 message = None
             if not isinstance(message, dict):
-                _log.warning("something came over the connection that is no JSON object")
+                _log.warning("Slack sent a message that isn't a JSON object")
                 continue
-            self._hear(message)
+            self._handle(message)
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _handle(self, message: dict[str, Any]) -> None:
         match message.get("type"):
             case "hello":
                 self._is_greeted = True
@@ -138,9 +138,9 @@ class SocketConnection:
             case "disconnect":
                 reason = read_disconnect(get_str(message, "reason") or "")
                 level = logging.ERROR if reason.kind is ErrorKind.OPERATOR else logging.INFO
-                _log.log(level, "Slack ends the connection: %s. %s", reason.code, reason.fix)
+                _log.log(level, "Slack is closing the connection: %s. %s", reason.code, reason.fix)
                 self._needs_successor.set()
             case _ if get_str(message, "envelope_id"):
                 self._on_envelope(self, message)
             case other:
-                _log.info("Slack sent what this version does not know: %.60r", other)
+                _log.info("Slack sent a message of a type that this version doesn't know: %.60r", other)

@@ -1,12 +1,13 @@
-"""The door for Socket Mode: a websocket to Slack that is always open, or being opened.
+"""The Socket Mode transport: it keeps a websocket to Slack open.
 
-Invariant: when Slack announces the end of a connection, the next one is open before the old one is let go, and what
-came over the old one is acknowledged over it. A connection that is lost is opened anew, at once and then ever more
-patiently. `stop()` answers what came in, and returns within its bound.
+Invariant: when Slack announces the end of a connection, the next one is open before the old one is closed, and what
+arrived over the old one is acknowledged over it. A lost connection is reopened: at once, then with growing pauses.
+`stop()` answers what was received, and returns within its time limit.
 
-slack_sdk brings two clients for this. The built-in one acknowledges the first envelope after a reconnect three seconds
-late; the one on websocket-client takes ten seconds to close, and may leave a connection open that it does not read.
-Both acknowledge over whichever connection is the newest. So only its Web API is used here, under a loop of our own.
+slack_sdk has two clients for Socket Mode. The built-in one acknowledges the first envelope after a reconnect three
+seconds late. The one based on websocket-client takes ten seconds to close, and may leave a connection open without
+reading from it. Both acknowledge over the newest connection, whichever one the envelope arrived on. So we use only
+slack_sdk's Web API here, and run our own loop.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ from bot.transport.dispatcher import Answered, Dispatcher, NotTaken
 from bot.transport.socket_connection import SocketConnection
 
 API_TIMEOUT_SECONDS: Final = 10
-"""How long Slack may take to say where to connect."""
+"""How long Slack may take to return the URL to connect to."""
 ANSWER_TIMEOUT_SECONDS: Final = 4.0
-"""How long `stop()` waits for answers: the two seconds of a decision, and as much again for the way."""
+"""How long `stop()` waits for answers: two seconds for a decision, and two for the network."""
 LINGER_SECONDS: Final = 15.0
 """How long an old connection is kept beside the new one; Slack closes it about ten seconds after its warning."""
 FIX_PAUSE_SECONDS: Final = 60.0
-"""Before the next try while Slack refuses the token: nothing comes in until somebody fixes it, and Slack lets us ask
-about once a minute."""
+"""The pause while Slack refuses the token: nothing arrives until somebody fixes it, and Slack allows about one attempt
+a minute."""
 _MAX_PAUSE_SECONDS: Final = 30.0
 _STEADY_SECONDS: Final = 10.0
-"""A connection that lasted longer was a good one: the next is opened at once. Slack lets us ask about once a minute."""
+"""A connection that lasted longer was healthy: the next one opens at once. Slack allows about one attempt a minute."""
 _JOIN_TIMEOUT_SECONDS: Final = 2.0
 _OK: Final = 200
 _log = logging.getLogger("countersign.socket_mode")
 
 
 class SocketModeTransport:
-    """Stays connected to Slack. `client` says where Slack is; its token is not used."""
+    """Stays connected to Slack. `client` provides Slack's address; its token isn't used."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class SocketModeTransport:
         self._lock = threading.Lock()
         self._connections: list[SocketConnection] = []
         self._first: SocketConnection | None = None
-        self._keeper = threading.Thread(target=self._keep, name="socket-mode", daemon=True)
+        self._thread = threading.Thread(target=self._stay_connected, name="socket-mode", daemon=True)
         metrics.watch(
             "countersign_socket_connections", "Open connections to Slack.", lambda: float(self.connection_count)
         )
@@ -88,7 +89,7 @@ class SocketModeTransport:
     def start(self) -> None:
         """Connect, and stay connected. Raises InvalidInput when Slack refuses the token.
 
-        What passes is retried in the background.
+        Temporary errors are retried in the background.
         """
         try:
             url = self._ask_for_url()
@@ -99,10 +100,10 @@ class SocketModeTransport:
             _log.warning("Socket Mode isn't connected yet: %s. %s", failure.label, failure.fix)
         else:
             self._first = self._open(url)
-        self._keeper.start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Answer what came in, then hang up. Idempotent."""
+        """Answer what was received, then disconnect. Idempotent."""
         self._stopping.set()
         self._dispatcher.wait_until_idle(ANSWER_TIMEOUT_SECONDS)
         with self._lock:
@@ -110,24 +111,24 @@ class SocketModeTransport:
         for connection in connections:
             connection.release()
             connection.close()
-        if self._keeper.is_alive():
-            self._keeper.join(_JOIN_TIMEOUT_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_TIMEOUT_SECONDS)
 
     # Staying connected -----------------------------------------------------------------------------------------------
 
-    def _keep(self) -> None:
-        pauses, connection, least = _pauses(), self._first, 0.0
+    def _stay_connected(self) -> None:
+        pauses, connection, min_pause = _pauses(), self._first, 0.0
         while not self._stopping.is_set():
             if connection is not None:
                 began = time.monotonic()
-                self._let_old_ones_go(connection)
+                self._close_old(connection)
                 connection.wait_for_end()
                 if time.monotonic() - began > _STEADY_SECONDS:
                     pauses = _pauses()
-            if not self._stopping.wait(max(least, next(pauses))):
-                connection, least = self._connect()
+            if not self._stopping.wait(max(min_pause, next(pauses))):
+                connection, min_pause = self._connect()
 
-    def _let_old_ones_go(self, newest: SocketConnection) -> None:
+    def _close_old(self, newest: SocketConnection) -> None:
         with self._lock:
             self._connections = [connection for connection in self._connections if connection.is_open]
             old = [connection for connection in self._connections if connection is not newest]
@@ -136,7 +137,7 @@ class SocketModeTransport:
                 connection.close()
 
     def _connect(self) -> tuple[SocketConnection | None, float]:
-        """One more connection, or none, and how many seconds to wait at least before the next try."""
+        """A new connection, or None, and the least number of seconds to wait before the next try."""
         try:
             url = self._ask_for_url()
         except UNREACHABLE as error:
@@ -151,18 +152,18 @@ class SocketModeTransport:
     def _ask_for_url(self) -> str:
         url = self._client.apps_connections_open(app_token=self._app_token).get("url")
         if not isinstance(url, str):
-            raise ValueError("Slack's answer holds no address")  # noqa: TRY004 - what came is wrong, not its type
+            raise ValueError("Slack's answer contains no URL")  # noqa: TRY004 - Slack's answer is wrong, not a caller's type
         return url
 
     def _open(self, url: str) -> SocketConnection | None:
         connection = SocketConnection(url, self._client, self._on_envelope)
         with self._lock:
             self._connections.append(connection)
-        # Whoever stops the door before this hangs up a link that is not there yet; whoever does it after, this one.
+        # An earlier `stop()` did not see this connection, so it is closed here; a later `stop()` closes it itself.
         if self._stopping.is_set() or not connection.open():
             connection.close()
             return None
-        _log.info("connected to Slack by Socket Mode")
+        _log.info("connected to Slack over Socket Mode")
         return connection
 
     # Envelopes -------------------------------------------------------------------------------------------------------
@@ -179,14 +180,14 @@ class SocketModeTransport:
             )
 
         def answer(what: Answered | TurnedAway) -> None:
-            # Where there is nothing to acknowledge, silence makes Slack show a failure, and send events again.
+            # Without an acknowledgement, Slack shows a failure, and sends events again.
             if not isinstance(what, Answered) or what.response.status != _OK:
                 return
             if connection.acknowledge(envelope["envelope_id"], _to_payload(what.response)):
                 self._metrics.acknowledged(Transport.SOCKET_MODE, what.kind, time.monotonic() - received_at)
             else:
                 self._metrics.turned_away(Transport.SOCKET_MODE, TurnedAway.FAILED)
-                _log.warning("an acknowledgement was lost with its connection")
+                _log.warning("an acknowledgement could not be sent: its connection was lost")
 
         try:
             self._dispatcher.take(Transport.SOCKET_MODE, build, answer)
@@ -198,21 +199,21 @@ def _to_payload(response: BoltResponse) -> dict[str, Any] | None:
     if not response.body:
         return None
     if response.headers.get("content-type", [""])[0].startswith("application/json"):
-        told = json.loads(response.body)
-        return told if isinstance(told, dict) else None
+        body = json.loads(response.body)
+        return body if isinstance(body, dict) else None
     return {"text": response.body}
 
 
 def _retry_headers(envelope: dict[str, Any]) -> dict[str, str | Sequence[str]]:
-    """Over HTTP these two come as headers, so listeners find them in one place."""
+    """Over HTTP these two are headers, so that is where listeners look for them."""
     named = {"x-slack-retry-num": envelope.get("retry_attempt"), "x-slack-retry-reason": envelope.get("retry_reason")}
     return {name: str(value) for name, value in named.items() if value}
 
 
 def _pauses() -> Iterator[float]:
-    """Seconds between tries: none first, as most losses are a moment's; then twice as long each time, with jitter."""
+    """Seconds between tries: none first, because most losses are brief; then doubling each time, with jitter."""
     yield 0.0
     pause = 1.0
     while True:
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that many instances do not all come at once
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that instances don't all reconnect at once
         pause = min(2 * pause, _MAX_PAUSE_SECONDS)

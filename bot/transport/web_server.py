@@ -1,7 +1,7 @@
-"""A web server in a thread: uvicorn, started and stopped by whoever owns it.
+"""A web server in a thread: uvicorn, started and stopped by its owner.
 
-Invariant: `start()` returns when it listens, or raises; `stop()` takes in nothing more, finishes what is being
-answered, and returns within its bound. It touches no signal and no log of the process.
+Invariant: `start()` returns once the server listens, or raises. `stop()` accepts nothing more, finishes the answers in
+progress, and returns within its time limit. The server changes no signal handler and no logging of the process.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from bot.settings import Address
 from core.errors import InvalidInput
 
 ANSWER_TIMEOUT_SECONDS: Final = 4
-"""How long `stop()` waits for answers: the two seconds of a decision, and as much again for the way."""
+"""How long `stop()` waits for answers: two seconds for a decision, and two for the network."""
 _KEEP_ALIVE_SECONDS: Final = 75
-"""Longer than a balancer keeps an idle connection (60 s at AWS), so that none is closed while it is being used."""
+"""Longer than a load balancer keeps an idle connection (60 s on AWS), so that none is closed while it is in use."""
 _JOIN_TIMEOUT_SECONDS: Final = 3
 
 
 class WebServer:
-    """Serves an ASGI app. `setting` is what the address came from, to be named when it cannot be listened on."""
+    """Serves an ASGI app. `setting` is where the address came from; the error names it when the server can't listen."""
 
     def __init__(self, app: ASGIApp, address: Address, setting: str) -> None:
         self._app = app
@@ -35,13 +35,13 @@ class WebServer:
 
     @property
     def url(self) -> str:
-        """Where it listens, once it does: with the port that it got where it was started on port 0."""
+        """The server's base URL, with the actual port once it listens (port 0 lets the system choose one)."""
         port = self._listener.getsockname()[1] if self._listener is not None else self._address.port
         host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
         return f"http://{host}:{port}"
 
     def start(self) -> None:
-        """Listen. Raises InvalidInput, naming the setting, when the address is taken or not this machine's."""
+        """Listen. Raises InvalidInput, naming the setting, when the address is in use or isn't this machine's."""
         family = socket.AF_INET6 if ":" in self._address.host else socket.AF_INET
         try:
             self._listener = socket.create_server((self._address.host, self._address.port), family=family, backlog=1024)
@@ -66,7 +66,7 @@ class WebServer:
         self._server.start()
 
     def stop(self) -> None:
-        """Answer what came in, and stop. Idempotent."""
+        """Answer what was received, and stop. Idempotent."""
         if self._server is not None:
             self._server.stop()
         if self._listener is not None:

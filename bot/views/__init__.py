@@ -1,1 +1,1 @@
-"""From records to Block Kit: pure functions, and beside each form the function that reads it back."""
+"""Block Kit views of records: pure functions, and next to each form, the function that parses its submission."""

@@ -52,4 +52,4 @@ def test_failed_stop_keeps_no_other_component_from_stopping(caplog: pytest.LogCa
     lifecycle.stop()
 
     assert diary[-2:] == ["stop bot", "stop stores"]
-    assert "bot did not stop in good order" in caplog.text
+    assert "bot did not stop cleanly" in caplog.text

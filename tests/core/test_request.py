@@ -432,7 +432,7 @@ def test_ids_and_texts_of_those_who_decide_are_checked_too() -> None:
         ONE_VOTE.approve(THIRD, EARLY, "x" * 501)
     with pytest.raises(InvalidInput, match="comment"):
         ONE_VOTE.deny(THIRD, EARLY, "\u200b")
-    with pytest.raises(InvalidInput, match="nobody"):
+    with pytest.raises(InvalidInput, match="is not a user, a policy rule or the clock"):
         ONE_VOTE.deny(UserId("U0lower"), EARLY, "no")
 
 
@@ -498,7 +498,7 @@ def test_stored_form_is_plain_and_leaves_out_what_is_empty() -> None:
         ("approvals", [{"approver": "bob", "at": "2026-01-15T03:53:45.120000Z"}], "user"),
         ("approvals", [{"approver": "U0BOB"}], r"approvals\.0\.at"),
         ("required_approvals", None, "required_approvals"),
-        ("approver", "somebody", "nobody"),
+        ("approver", "somebody", "is not a user, a policy rule or the clock"),
         ("mood", "good", "mood: Extra"),
     ],
 )

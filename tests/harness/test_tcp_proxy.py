@@ -155,7 +155,7 @@ def test_patient_client_gets_the_held_reply(proxy: TcpProxy, put: Callable[[str]
         hold.wait_until_reached()
         assert not pending.done()
         hold.release()
-        pending.result(timeout=30)
+        pending.result(timeout=120)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_many_clients_at_once_are_kept_apart(
     keys = {f"key-{number}" for number in range(40)}
     with ThreadPoolExecutor(8) as others:
         for pending in [others.submit(put, key) for key in keys]:
-            pending.result(timeout=30)
+            pending.result(timeout=120)
     assert stored() == keys
     assert proxy.counts == {"PutItem": 40}
 
@@ -261,7 +261,7 @@ def test_closing_releases_what_is_held_and_passes_nothing_on(
         hold.wait_until_reached()
         proxy.close()
         with pytest.raises(_HANGS_UP):
-            pending.result(timeout=30)
+            pending.result(timeout=120)
     assert stored() == set()
     assert not [thread for thread in threading.enumerate() if thread.name == "proxy connection"], moto_url
 
@@ -269,7 +269,7 @@ def test_closing_releases_what_is_held_and_passes_nothing_on(
 def test_chunked_bodies_pass_both_ways_on_one_connection() -> None:
     answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n"
     with _Recorder([answer, answer]) as upstream, TcpProxy(upstream.url) as proxy:
-        connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=120)
         for _ in range(2):
             connection.request("POST", "/x", body=iter([b"one", b"two"]), encode_chunked=True)
             assert connection.getresponse().read() == b"abcde"
@@ -280,7 +280,7 @@ def test_chunked_bodies_pass_both_ways_on_one_connection() -> None:
 
 def test_reply_without_a_length_ends_with_its_connection() -> None:
     with _Recorder([b"HTTP/1.0 200 OK\r\n\r\nuntil the end"]) as upstream, TcpProxy(upstream.url) as proxy:
-        connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=120)
         connection.request("GET", "/")
         assert connection.getresponse().read() == b"until the end"
         connection.close()
@@ -291,7 +291,7 @@ def test_upstream_that_hangs_up_ends_only_that_connection(proxy: TcpProxy) -> No
         _Recorder([b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"]) as upstream,
         TcpProxy(upstream.url) as broken,
     ):
-        connection = http.client.HTTPConnection(urlsplit(broken.url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(broken.url).netloc, timeout=120)
         connection.request("GET", "/")
         with pytest.raises(http.client.RemoteDisconnected):
             connection.getresponse()
@@ -327,5 +327,5 @@ class _Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=120)
         self._listener.close()

@@ -40,7 +40,7 @@ def _ask(
     }
     changed = {name.replace("_", "-"): value for name, value in headers.items()}
     sent = {name: value for name, value in {**sent, **changed}.items() if value is not None}
-    connection = http.client.HTTPConnection(where, timeout=30)
+    connection = http.client.HTTPConnection(where, timeout=120)
     try:
         content = body if body is not None else None if asked is None else json.dumps(asked).encode()
         connection.request("GET" if content is None else "POST", path, content, sent)

@@ -55,10 +55,10 @@ def _running(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_playground_says_its_address_and_serves_the_page(tmp_path: Path, how: signal.Signals) -> None:
     with _running(tmp_path / "play") as (process, url):
-        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310  It is our own loopback address.
+        with urllib.request.urlopen(url, timeout=120) as answer:  # noqa: S310  It is our own loopback address.
             assert b"Countersign playground" in answer.read()
         process.send_signal(how)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
         assert (process.returncode, errors) == (0, "")
     assert (tmp_path / "play" / "slack.json").exists()
 
@@ -66,7 +66,7 @@ def test_playground_says_its_address_and_serves_the_page(tmp_path: Path, how: si
 def test_taken_port_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = _start(tmp_path / "play", "--port", str(taken.getsockname()[1]))
-        shown, errors = process.communicate(timeout=60)
+        shown, errors = process.communicate(timeout=120)
     assert process.returncode == 2
     assert shown == ""
     assert re.fullmatch(r"countersign: .*--port.*can't listen on port \d+.*\n", errors)
@@ -74,7 +74,7 @@ def test_taken_port_is_reported_in_one_line(tmp_path: Path) -> None:
 
 def test_invalid_store_is_reported_and_nothing_is_left_running(tmp_path: Path) -> None:
     process = _start(tmp_path / "play", "--store", "mysql://somewhere")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "is not a kind of store" in errors
 

@@ -1,4 +1,4 @@
-"""Slack: the reply to one person after an action: it is done, it isn't known yet, or what is wrong with a line.
+"""Slack: the reply to one person after an action: it is done, not known yet, or a line has a mistake.
 
 Invariant: a sentence that a module has as a constant is found by looking, so that a new one can't be forgotten.
 """

@@ -290,7 +290,7 @@ def test_two_instances_at_once_post_no_card_copy_or_post_twice(tower: Tower, tmp
         start = threading.Barrier(4)
 
         def run(instance: Office) -> None:
-            start.wait(timeout=30)
+            start.wait(timeout=120)
             for _ in range(50):
                 # A database that is too busy for five seconds leaves its lease to run out.
                 with suppress(StoreUnavailable):

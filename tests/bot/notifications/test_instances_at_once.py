@@ -40,7 +40,7 @@ def test_two_instances_post_no_card_reply_or_message_twice(office: Office, tmp_p
         start = threading.Barrier(4)
 
         def run(instance: Office) -> None:
-            start.wait(timeout=30)
+            start.wait(timeout=120)
             for _ in range(MOST_ROUNDS):
                 # A database that is too busy for five seconds leaves its lease to run out.
                 with suppress(StoreUnavailable):
@@ -71,12 +71,12 @@ def test_old_card_that_is_written_last_is_fixed_by_its_writer(office: Office) ->
     office.slack.faults.next(late, REWRITE)
     with ThreadPoolExecutor(1) as pool:
         refreshed = pool.submit(office.sink.refresh, request.chain)
-        assert late.reached.wait(timeout=30)
+        assert late.reached.wait(timeout=120)
         office.deny(request, ANN)
         office.deliver()
         assert buttons(office.card()) == []
         late.release()
-        refreshed.result(timeout=30)
+        refreshed.result(timeout=120)
 
     assert buttons(office.card()) == []
     assert "*Denied*" in says(office.card())
@@ -90,10 +90,10 @@ def test_change_during_a_delivery_is_shown_by_that_delivery(office: Office) -> N
     with ThreadPoolExecutor(1) as pool:
         (entry,) = office.entries(request)
         told = pool.submit(office.sink.deliver, entry)
-        assert late.reached.wait(timeout=30)
+        assert late.reached.wait(timeout=120)
         office.cancel(request)
         late.release()
-        told.result(timeout=30)
+        told.result(timeout=120)
 
     assert buttons(office.card()) == []
 
@@ -181,7 +181,7 @@ def test_message_ref_that_could_not_be_saved_is_saved_later() -> None:
     posted = PostedMessages(store)
     store.failures = 2
     with pytest.raises(StoreUnavailable):
-        posted.note("REQUEST#1", "card", HERE)
+        posted.save("REQUEST#1", "card", HERE)
     with pytest.raises(StoreUnavailable):
         posted.of("REQUEST#1")
     assert posted.of("REQUEST#1") == store.saved == {"card": HERE}
@@ -192,7 +192,7 @@ def test_message_saved_by_another_instance_is_used() -> None:
     posted = PostedMessages(store)
     store.failures = 1
     with pytest.raises(StoreUnavailable):
-        posted.note("REQUEST#1", "card", HERE)
+        posted.save("REQUEST#1", "card", HERE)
     store.saved["card"] = THERE
     assert posted.of("REQUEST#1") == {"card": THERE}
 
@@ -200,10 +200,10 @@ def test_message_saved_by_another_instance_is_used() -> None:
 def test_reposted_card_replaces_the_missing_one_even_late() -> None:
     store = _FailingPlaces()
     posted = PostedMessages(store)
-    posted.note("REQUEST#1", "card", HERE)
+    posted.save("REQUEST#1", "card", HERE)
     store.failures = 1
     with pytest.raises(StoreUnavailable):
-        posted.note("REQUEST#1", "card", THERE, instead_of=HERE)
+        posted.save("REQUEST#1", "card", THERE, instead_of=HERE)
     assert posted.of("REQUEST#1") == {"card": THERE}
 
 

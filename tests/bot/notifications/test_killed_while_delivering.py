@@ -56,7 +56,7 @@ def test_kill_during_a_slack_call_loses_nothing(
 
     office.slack.faults.next(stall, method, where=is_it)
     with _delivering(office, database) as process:
-        assert stall.reached.wait(timeout=60)
+        assert stall.reached.wait(timeout=120)
         process.kill()
         process.join()
     _deliver_the_rest(office)
@@ -69,7 +69,7 @@ def test_kill_during_a_slack_call_loses_nothing(
 def test_kill_after_posting_and_before_saving_posts_nothing_lost(office: Office, database: Path, seq: int) -> None:
     _decide(office)
     with _delivering(office, database, dies_at=seq) as process:
-        process.join(timeout=60)
+        process.join(timeout=120)
         assert process.exitcode == -9
     _deliver_the_rest(office)
 

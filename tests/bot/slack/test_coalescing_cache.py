@@ -59,7 +59,7 @@ def lookup(oracle: Oracle, workers: ThreadPoolExecutor, clock: FrozenClock) -> C
 
 def settle(lookup: CoalescingCache[str], key: str) -> None:
     """Wait until the question that is open, if there is one, is answered and remembered."""
-    if (question := lookup._open.get(key)) is not None:  # noqa: SLF001  The side effect has no other end.
+    if (question := lookup._in_flight.get(key)) is not None:  # noqa: SLF001  The side effect has no other end.
         settled = threading.Event()
         question.add_done_callback(lambda _: settled.set())
         assert settled.wait(SECONDS)
@@ -258,11 +258,11 @@ def test_refresh_looks_up_only_what_is_not_fresh(
     lookup: CoalescingCache[str], oracle: Oracle, clock: FrozenClock
 ) -> None:
     for _ in range(2):
-        lookup.warm("a")
+        lookup.refresh("a")
         settle(lookup, "a")
     assert oracle.asked == ["a"]
 
     clock.advance(FRESH_FOR)
-    lookup.warm("a")
+    lookup.refresh("a")
     settle(lookup, "a")
     assert oracle.asked == ["a", "a"]

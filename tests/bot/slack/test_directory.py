@@ -274,7 +274,7 @@ def test_token_that_is_not_good_enough_is_the_operators_task(
     assert f"({error})" in reason
     assert "countersign doctor" in reason
     (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
-    assert record.getMessage() == f"users.info is refused: {error}. {ERRORS[error].fix}"
+    assert record.getMessage() == f"Slack refuses users.info: {error}. {ERRORS[error].fix}"
 
 
 @pytest.mark.parametrize("method", [USERS, GROUPS])
@@ -395,10 +395,10 @@ def test_one_look_at_a_group_serves_everybody(slack: LocalSlack, directory: Slac
 
 
 def test_groups_can_be_looked_up_before_any_interaction(slack: LocalSlack, directory: SlackDirectory) -> None:
-    directory.warm()
+    directory.refresh_groups()
     slack.wait_until(lambda: len(slack.calls_of(GROUPS)) == 2)
     directory.actor(ANN, TEAM)
-    directory.warm()
+    directory.refresh_groups()
 
     assert len(slack.calls_of(GROUPS)) == 2
 

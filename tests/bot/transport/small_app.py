@@ -18,7 +18,7 @@ from localslack.server import LocalSlack
 
 ANN: Final = "U0ANN"
 ACCESS: Final = "C0ACCESS"
-PATIENCE: Final = 10.0
+PATIENCE: Final = 60.0
 """Seconds after which a test is broken, not slow."""
 
 

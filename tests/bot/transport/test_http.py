@@ -1,4 +1,4 @@
-"""The HTTP transport with signed requests: which are accepted or refused, and what happens with too many."""
+"""The HTTP transport with signed requests: who gets in, who does not, and what happens when there are too many."""
 
 from __future__ import annotations
 

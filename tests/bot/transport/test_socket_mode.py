@@ -1,4 +1,4 @@
-"""The Socket Mode transport with a local Slack: refreshes, lost connections, outages, and an orderly stop."""
+"""The Socket Mode transport against a local Slack's websockets: refreshes, losses, outages and a clean stop."""
 
 from __future__ import annotations
 

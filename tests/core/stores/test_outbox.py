@@ -312,7 +312,7 @@ def test_two_instances_deliver_each_entry_once_and_in_order(harness: StoreHarnes
     sink, start = _SharedSink(), threading.Barrier(2)
 
     def run(stores: Stores) -> int:
-        start.wait(timeout=30)
+        start.wait(timeout=120)
         return sum(deliver_due(stores.outbox, [sink], harness.clock).delivered for _ in range(3))
 
     with ThreadPoolExecutor(2) as pool:

@@ -129,7 +129,7 @@ def test_many_open_a_new_file_at_once(tmp_path: Path, clock: FrozenClock, _: int
     path, start = str(tmp_path / "new.db"), threading.Barrier(8)
 
     def open_and_write(_: int) -> SqliteStores:
-        start.wait(timeout=30)
+        start.wait(timeout=120)
         stores = SqliteStores(path, StoreSettings(clock=clock))
         opened.callback(stores.close)
         stores.requests.create(a_request(), a_draft())
@@ -216,7 +216,7 @@ def test_writer_whose_turn_does_not_come_is_an_outage(harness: SqliteHarness, mo
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     store = database.Database(str(harness.path))
     with store.write(), ThreadPoolExecutor(1) as pool, pytest.raises(StoreUnavailable, match="busy"):
-        pool.submit(lambda: store.write().__enter__()).result(timeout=30)
+        pool.submit(lambda: store.write().__enter__()).result(timeout=120)
     store.close()
 
 
