@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time. Pass your own to control message times, trigger lifetimes and rate limits."""
+    """Returns the current time. Pass your own to control message times, trigger lifetimes and rate limits."""
 
     def now(self) -> datetime:
         """The current time, aware and in UTC."""

@@ -198,7 +198,7 @@ class Outbox:
             outcome: DeliveryOutcome | None = None
             try:
                 outcome = self._deliver(delivery)
-            except Exception as error:  # noqa: BLE001 - the next caller that hands out hears of it
+            except Exception as error:  # noqa: BLE001 - the next caller that hands out work raises it
                 with self._changed:
                     self._failure = self._failure or error
             self._settle(chain, delivery, outcome)

@@ -164,7 +164,7 @@ def test_parked_entry_is_delivered_after_a_retry(stores: Stores, clock: FrozenCl
     assert sweeper.retry_parked() == 3
     assert sweeper.retry_parked() == 0
     assert sweeper.sweep().delivered == DeliveryCounts(delivered=3)
-    assert {chain for chain, _ in sink.told} == {request.chain for request in made}
+    assert {chain for chain, _ in sink.delivered} == {request.chain for request in made}
 
 
 # In the background
@@ -182,9 +182,9 @@ def test_background_does_everything_unasked(
     sweepers.append(sweeper := _sweeper(stores, clock, sink))
     sweeper.start()
     overdue, reminded, event = _submit(requests), _submit(requests, "prod"), _invoke(break_glass)
-    sink.wait_for(lambda: len(sink.told) == 3)
+    sink.wait_for(lambda: len(sink.delivered) == 3)
     clock.advance(3 * HOUR)
-    sink.wait_for(lambda: len(sink.told) == 6)
+    sink.wait_for(lambda: len(sink.delivered) == 6)
     assert [sink.seqs(each.chain) for each in (overdue, reminded, event)] == [[1, 2]] * 3
     assert trail(stores, reminded)[-1] == ("request_reminded", "clock")
 
@@ -199,7 +199,7 @@ def test_nudge_delivers_at_once(
     for number in range(1, 4):
         _submit(requests)
         sweeper.nudge()
-        sink.wait_for(lambda number=number: len(sink.told) == number)  # type: ignore[misc]  # bound at once
+        sink.wait_for(lambda number=number: len(sink.delivered) == number)  # type: ignore[misc]  # bound at once
 
 
 @pytest.mark.usefixtures("_at_rest")
@@ -225,7 +225,7 @@ def test_any_number_of_sweepers_do_nothing_twice(url: str, clock: FrozenClock, s
     for stores in instances:
         sweepers.append(_sweeper(stores, clock, sink))
         sweepers[-1].start()
-    sink.wait_for(lambda: len(sink.told) >= 20)
+    sink.wait_for(lambda: len(sink.delivered) >= 20)
     for sweeper in sweepers:
         assert sweeper.stop()
     assert [sink.seqs(request.chain) for request in (*overdue, *reminded)] == [[1, 2]] * 10
@@ -339,7 +339,7 @@ def test_stop_finishes_running_deliveries(stores: Stores, clock: FrozenClock, re
     _submit(requests)
     sweeper.nudge()
     assert sweeper.stop()
-    assert len(sink.told) == 1
+    assert len(sink.delivered) == 1
 
 
 @pytest.mark.usefixtures("_quick")

@@ -24,23 +24,25 @@ def a_part(name: str, diary: list[str], start_fails: Exception | None = None, st
 
 def test_components_are_stopped_once_in_reverse_order() -> None:
     diary: list[str] = []
-    lifecycle = Lifecycle([a_part("stores", diary), a_part("bot", diary), a_part("door", diary)])
+    lifecycle = Lifecycle([a_part("stores", diary), a_part("bot", diary), a_part("transport", diary)])
     lifecycle.start()
     lifecycle.stop()
     lifecycle.stop()
 
-    assert diary == ["start stores", "start bot", "start door", "stop door", "stop bot", "stop stores"]
+    assert diary == ["start stores", "start bot", "start transport", "stop transport", "stop bot", "stop stores"]
 
 
 def test_failed_start_stops_the_other_components_and_says_why() -> None:
     diary: list[str] = []
     taken = InvalidInput("COUNTERSIGN_LISTEN", "it is taken", "Choose another.")
-    lifecycle = Lifecycle([a_part("stores", diary), a_part("door", diary, start_fails=taken), a_part("page", diary)])
+    lifecycle = Lifecycle(
+        [a_part("stores", diary), a_part("transport", diary, start_fails=taken), a_part("page", diary)]
+    )
     with pytest.raises(InvalidInput) as error:
         lifecycle.start()
 
     assert error.value is taken
-    assert diary == ["start stores", "start door", "stop door", "stop stores"]
+    assert diary == ["start stores", "start transport", "stop transport", "stop stores"]
 
 
 def test_failed_stop_keeps_no_other_component_from_stopping(caplog: pytest.LogCaptureFixture) -> None:

@@ -47,11 +47,11 @@ class Change(ABC):
     def has_happened(self) -> bool:
         """True when the change is in the table, and False when no trace of it is."""
         ids = [entry.id for entry in self._direct.audit.get_chain(self.record.chain)]
-        is_told = self.draft.id in ids
-        assert ids.count(self.draft.id) == is_told
-        assert self._is_in_record() == is_told
+        is_committed = self.draft.id in ids
+        assert ids.count(self.draft.id) == is_committed
+        assert self._is_in_record() == is_committed
         assert list(verify_chain(self._direct, self.record.chain, AuditKeyring(), NOW)) == []
-        return is_told
+        return is_committed
 
     @abstractmethod
     def _is_in_record(self) -> bool: ...

@@ -20,12 +20,12 @@ PATIENCE_SECONDS = 30.0
 
 
 class RecordingSink:
-    """A sink that remembers what it was told, and has troubles in the order in which a test wants them."""
+    """A sink that records what was delivered, and fails in the order that a test scripts."""
 
     def __init__(self, name: str, *troubles: Exception | None) -> None:
         self.name = name
         self.troubles = list(troubles)
-        self.told: list[tuple[str, int]] = []
+        self.delivered: list[tuple[str, int]] = []
         self.asked: list[str] = []
 
     def deliver(self, entry: AuditEntry) -> None:
@@ -33,11 +33,11 @@ class RecordingSink:
         trouble = self.troubles.pop(0) if self.troubles else None
         if trouble is not None:
             raise trouble
-        self.told.append((entry.chain, entry.seq))
+        self.delivered.append((entry.chain, entry.seq))
 
     def seqs(self, chain: str) -> list[int]:
-        """The numbers of one chain's entries, in the order in which they were told."""
-        return [seq for told, seq in self.told if told == chain]
+        """The numbers of one chain's entries, in the order of delivery."""
+        return [seq for each, seq in self.delivered if each == chain]
 
 
 class PickySink(RecordingSink):
@@ -52,7 +52,7 @@ class PickySink(RecordingSink):
         trouble = self.find_trouble(entry)
         if trouble is not None:
             raise trouble
-        self.told.append((entry.chain, entry.seq))
+        self.delivered.append((entry.chain, entry.seq))
 
 
 class StalledSink(RecordingSink):

@@ -220,7 +220,7 @@ class Harness:
         cards = [each for each in self.slack.messages(channel) if request.id in str(each.blocks) and not each.thread_ts]
         return cards[-1] if cards else None
 
-    def told(self, user: str) -> str:
+    def next_reply(self, user: str) -> str:
         """The next text that only this person sees, new since the last call, as soon as it is there."""
         seen = self._seen.get(user, 0)
         self.slack.wait_until(lambda: len(self.slack.ephemerals(user)) > seen)

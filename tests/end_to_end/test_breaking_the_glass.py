@@ -210,6 +210,6 @@ def test_request_of_somebody_else_is_not_replaced(harness: Harness) -> None:
     payload = {**pressed.payload, "user": {**pressed.payload["user"], "id": SAM}, "trigger_id": trigger}
     harness.slack.send_forged("interactive", payload)
 
-    assert "nly the requester can replace a request" in harness.told(MIRA)
+    assert "nly the requester can replace a request" in harness.next_reply(MIRA)
     assert harness.slack.modal(SAM) is None
     assert harness.status(request) is RequestStatus.PENDING

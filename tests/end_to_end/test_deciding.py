@@ -27,7 +27,7 @@ def test_approve_opens_the_window_and_says_until_when(harness: Harness) -> None:
     harness.slack.press(JON, harness.card(request), APPROVE)
 
     assert harness.status(request) is APPROVED
-    assert f"Approved. <@{MIRA}> has `prod` until" in harness.told(JON)
+    assert f"Approved. <@{MIRA}> has `prod` until" in harness.next_reply(JON)
 
 
 def test_two_approvers_at_once_decide_once_and_both_learn_who(harness: Harness) -> None:
@@ -43,8 +43,8 @@ def test_two_approvers_at_once_decide_once_and_both_learn_who(harness: Harness) 
 
     winner = harness.stored(request).approver
     loser = {JON, AIKO} - {winner}
-    assert f"This was already approved by <@{winner}> just now" in harness.told(*loser)
-    assert "Approved." in harness.told(str(winner))
+    assert f"This was already approved by <@{winner}> just now" in harness.next_reply(*loser)
+    assert "Approved." in harness.next_reply(str(winner))
 
 
 def test_action_in_another_instance_is_judged_by_the_record(harness: Harness, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_action_in_another_instance_is_judged_by_the_record(harness: Harness, tm
         Harness(stores, harness.clock, slack=harness.slack) as second,
     ):
         second.slack.press(AIKO, card, APPROVE)
-        assert f"already approved by <@{JON}>" in harness.told(AIKO)
+        assert f"already approved by <@{JON}>" in harness.next_reply(AIKO)
         second.slack.press(AIKO, other, APPROVE)
 
     assert harness.stored(request).approver == JON
@@ -67,10 +67,10 @@ def test_double_click_counts_once_and_says_the_same_twice(harness: Harness) -> N
     request = harness.ask(SAM, "vault", "1h")
     card = harness.card(request)
     harness.slack.press(JON, card, APPROVE)
-    first = harness.told(JON)
+    first = harness.next_reply(JON)
     harness.slack.press(JON, card, APPROVE)
 
-    assert first == harness.told(JON) == "Your approval counts. 1 more is needed."
+    assert first == harness.next_reply(JON) == "Your approval counts. 1 more is needed."
     assert len(harness.stored(request).approvals) == 1
 
 
@@ -90,7 +90,7 @@ def test_action_after_the_deadline_expires_the_request(harness: Harness) -> None
     harness.slack.press(JON, card, APPROVE)
 
     assert harness.status(request) is RequestStatus.EXPIRED
-    assert "This expired just now. Nothing was changed." in harness.told(JON)
+    assert "This expired just now. Nothing was changed." in harness.next_reply(JON)
 
 
 def test_action_on_a_cancelled_request_says_who_cancelled_it(harness: Harness) -> None:
@@ -101,8 +101,8 @@ def test_action_on_a_cancelled_request_says_who_cancelled_it(harness: Harness) -
     harness.slack.press(JON, card, APPROVE)
 
     assert harness.status(request) is RequestStatus.CANCELLED
-    assert harness.told(MIRA) == "Your request for `prod` is cancelled."
-    assert f"This was already cancelled by <@{MIRA}> 2 minutes ago. Nothing was changed." in harness.told(JON)
+    assert harness.next_reply(MIRA) == "Your request for `prod` is cancelled."
+    assert f"This was already cancelled by <@{MIRA}> 2 minutes ago. Nothing was changed." in harness.next_reply(JON)
 
 
 def test_requester_never_decides_though_the_policy_names_them(harness: Harness) -> None:
@@ -110,7 +110,7 @@ def test_requester_never_decides_though_the_policy_names_them(harness: Harness) 
     harness.slack.press(MIRA, harness.card(request), APPROVE)
 
     assert harness.status(request) is PENDING
-    assert "you are the requester, and nobody decides on their own request" in harness.told(MIRA)
+    assert "you are the requester, and nobody decides on their own request" in harness.next_reply(MIRA)
 
 
 @pytest.mark.parametrize("user", [SAM, GUEST, ROBOT, STRANGER])
@@ -120,7 +120,7 @@ def test_person_without_the_right_changes_nothing_and_reads_why(harness: Harness
     harness.slack.press(user, harness.card(request), button)
 
     assert harness.status(request) is PENDING
-    assert "Nothing was changed." in harness.told(user)
+    assert "Nothing was changed." in harness.next_reply(user)
 
 
 def test_denial_asks_why_and_ends_the_request(harness: Harness) -> None:
@@ -174,9 +174,9 @@ def test_pending_request_can_be_decided_from_home_and_the_list(harness: Harness,
     else:
         harness.access(JON, "pending")
         (shown,) = harness.slack.ephemerals(JON)
-        harness.told(JON)
+        harness.next_reply(JON)
         harness.slack.press(JON, shown, APPROVE)
-        told = harness.told(JON)
+        told = harness.next_reply(JON)
 
     assert harness.status(request) is APPROVED
     assert f"Approved. <@{MIRA}> has `prod` until" in told
@@ -217,24 +217,24 @@ def test_record_decides_and_not_the_message_acted_on(harness: Harness) -> None:
 def test_button_that_leads_to_no_request_is_answered_in_words(harness: Harness, value: str) -> None:
     request = harness.ask()
     harness.slack.press(SAM, harness.card(request), APPROVE)
-    harness.told(SAM)
+    harness.next_reply(SAM)
     payload = harness.slack.press(SAM, harness.card(request), APPROVE).payload
-    harness.told(SAM)
+    harness.next_reply(SAM)
     answer = harness.slack.send_forged(
         "interactive", {**payload, "actions": [{**payload["actions"][0], "value": value}]}
     )
 
     assert answer.status == 200
-    assert "Nothing was changed." in harness.told(SAM)
+    assert "Nothing was changed." in harness.next_reply(SAM)
 
 
 def test_button_of_an_older_version_is_answered_in_words(harness: Harness) -> None:
     payload = harness.slack.press(SAM, harness.card(harness.ask()), APPROVE).payload
-    harness.told(SAM)
+    harness.next_reply(SAM)
     old = {**payload, "actions": [{**payload["actions"][0], "action_id": "approve_v0"}]}
 
     assert harness.slack.send_forged("interactive", old).status == 200
-    assert "another version of Countersign" in harness.told(SAM)
+    assert "another version of Countersign" in harness.next_reply(SAM)
 
 
 def _shown_at_home(harness: Harness, before: str) -> str:
@@ -253,4 +253,4 @@ def test_environment_of_another_slack_app_changes_nothing(
         harness.slack.press(JON, harness.card(request), APPROVE)
 
         assert harness.status(request) is RequestStatus.APPROVED
-        assert "Approved." in harness.told(JON)
+        assert "Approved." in harness.next_reply(JON)

@@ -41,7 +41,7 @@ def press_in_list(harness: Harness, user: str, which: str, button: str) -> None:
     """Press a button of the event that a list shows."""
     harness.break_glass(user, which)
     harness.slack.press(user, harness.slack.ephemerals(user)[-1], button)
-    harness.told(user)
+    harness.next_reply(user)
 
 
 @pytest.mark.parametrize("user", [SAM, JON])
@@ -132,9 +132,9 @@ def test_timeline_is_for_those_who_may_act_on_the_event(harness: Harness) -> Non
     event = harness.declare(MIRA)
     harness.break_glass(JON, "active")
     shown = harness.slack.ephemerals(JON)[-1]
-    harness.told(JON)
+    harness.next_reply(JON)
     pressed = harness.slack.press(JON, shown, TIMELINE)
-    assert event.request_id in harness.told(JON)
+    assert event.request_id in harness.next_reply(JON)
     forged = {**pressed.payload, "user": {**pressed.payload["user"], "id": SAM}}
     told = len(harness.slack.ephemerals(JON)) + len(harness.slack.ephemerals(SAM))
     harness.slack.send_forged("interactive", forged)
@@ -162,7 +162,7 @@ def test_person_who_became_a_guest_turns_no_page(harness: Harness) -> None:
     event = harness.declare()
     harness.break_glass(JON, "active")
     pressed = harness.slack.press(JON, harness.slack.ephemerals(JON)[-1], TIMELINE).payload
-    harness.told(JON)
+    harness.next_reply(JON)
     _make_guest(harness, JON)
     turn = {**pressed["actions"][0], "action_id": OLDER, "value": "active:1"}
     harness.slack.send_forged("interactive", {**pressed, "actions": [turn]})

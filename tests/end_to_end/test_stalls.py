@@ -37,7 +37,7 @@ def test_acknowledgement_does_not_wait_for_slack(harness: Harness) -> None:
     card = harness.card(request)
     # Everybody was looked up once; from now on Slack answers nothing.
     harness.access(JON, "mine")
-    harness.told(JON)
+    harness.next_reply(JON)
     harness.slack.faults.next(stall := Stall(), times=None)
 
     press = harness.slack.press(JON, card, APPROVE)
@@ -49,7 +49,7 @@ def test_acknowledgement_does_not_wait_for_slack(harness: Harness) -> None:
     assert len(list(harness.stores.requests.iterate())) == 2
     harness.slack.faults.clear()
     stall.release()
-    assert "Approved." in harness.told(JON)
+    assert "Approved." in harness.next_reply(JON)
 
 
 def test_action_on_a_stalled_store_is_reported_once_known(harness: Harness, tmp_path: Path) -> None:
@@ -58,10 +58,10 @@ def test_action_on_a_stalled_store_is_reported_once_known(harness: Harness, tmp_
     with a_stalled_store(store_of(tmp_path)):
         answer = harness.slack.press(JON, card, APPROVE)
         assert answer.failure is None
-        assert "This isn't recorded yet" in harness.told(JON)
+        assert "This isn't recorded yet" in harness.next_reply(JON)
         assert harness.status(request) is RequestStatus.PENDING
 
-    assert "Approved." in harness.told(JON)
+    assert "Approved." in harness.next_reply(JON)
     assert harness.status(request) is RequestStatus.APPROVED
 
 
@@ -112,7 +112,7 @@ def test_damaged_record_is_reported_to_the_person_and_operators(
         connection.execute("UPDATE requests SET body = '{}'")
     harness.slack.press(JON, card, APPROVE)
 
-    assert "tell the people who run Countersign" in harness.told(JON)
+    assert "tell the people who run Countersign" in harness.next_reply(JON)
     assert "a click could not be decided: MalformedRecord" in caplog.text
     assert request.chain in caplog.text
 
@@ -125,11 +125,11 @@ def test_overload_tells_the_person_that_nothing_was_recorded(
         first, second = harness.card(request), harness.card(other)
         with a_stalled_store(store_of(tmp_path)):
             harness.slack.press(JON, first, APPROVE)
-            assert "isn't recorded yet" in harness.told(JON)
+            assert "isn't recorded yet" in harness.next_reply(JON)
             assert harness.slack.press(JON, second, APPROVE).failure is None
-            assert "Countersign is overloaded. Nothing was recorded; try again in a moment." in harness.told(JON)
+            assert "Countersign is overloaded. Nothing was recorded; try again in a moment." in harness.next_reply(JON)
 
-        assert "Approved." in harness.told(JON)
+        assert "Approved." in harness.next_reply(JON)
         assert harness.status(other) is RequestStatus.PENDING
 
 
@@ -138,7 +138,7 @@ def test_form_that_does_not_open_is_reported(harness: Harness) -> None:
     harness.slack.faults.next(Refuse("internal_error"), "views.open")
     harness.slack.press(JON, card, DENY)
 
-    assert "The form didn't open" in harness.told(JON)
+    assert "The form didn't open" in harness.next_reply(JON)
 
 
 def test_answer_that_slack_refused_comes_as_a_direct_message(harness: Harness) -> None:

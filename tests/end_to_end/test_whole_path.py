@@ -56,7 +56,7 @@ def test_request_is_submitted_approved_and_notified(harness: Harness) -> None:
     assert approved.ts == card.ts
     assert not {APPROVE, DENY, CANCEL} & set(walk_ids(approved))
     assert f"<@{JON}>" in text_of(approved)
-    assert "Approved." in harness.told(JON)
+    assert "Approved." in harness.next_reply(JON)
     harness.slack.wait_until(lambda: harness.slack.dm(MIRA))
     assert "prod" in text_of(harness.slack.dm(MIRA)[-1])
 
@@ -86,7 +86,7 @@ def test_action_on_a_stale_card_refreshes_it(harness: Harness) -> None:
     rewritten = len(harness.slack.calls_of("chat.update"))
     harness.slack.press(AIKO, card, APPROVE)
 
-    assert f"already approved by <@{JON}>" in harness.told(AIKO)
+    assert f"already approved by <@{JON}>" in harness.next_reply(AIKO)
     harness.slack.wait_until(lambda: len(harness.slack.calls_of("chat.update")) > rewritten)
     assert "Approved" in text_of(harness.card(request))
 
@@ -95,7 +95,7 @@ def test_quorum_shows_each_vote_and_the_last_opens_the_window(harness: Harness) 
     request = harness.ask(MIRA, "vault", "1h")
     card = harness.card(request)
     harness.slack.press(JON, card, APPROVE)
-    assert "1 more is needed" in harness.told(JON)
+    assert "1 more is needed" in harness.next_reply(JON)
     harness.slack.wait_until(lambda: f"<@{JON}>" in text_of(harness.card(request)))
     harness.clock.advance(timedelta(minutes=30))
     harness.slack.press(SAM, card, APPROVE)

@@ -96,7 +96,7 @@ def missing(name: str) -> Difference:
     return Difference(name, "this table is missing", "Run `countersign tables create`")
 
 
-def find_untold(found: Described, kms_key: str | None = None) -> Iterator[str]:
+def find_undescribed(found: Described, kms_key: str | None = None) -> Iterator[str]:
     """What the engine does not describe, in words that follow "cannot tell"."""
     if not found.tells_protection:
         yield "whether the tables are encrypted with KMS"

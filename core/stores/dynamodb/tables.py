@@ -21,7 +21,7 @@ from core.stores.dynamodb.comparison import (
     attribute_definitions,
     compare,
     encryption,
-    find_untold,
+    find_undescribed,
     index_definition,
     key_schema,
     missing,
@@ -178,7 +178,7 @@ class _TableSetup:
             made,
             tuple(f"{self.name}: {each}" for each in fixed),
             tuple(self._explain(each) for each in left),
-            tuple(find_untold(found, self.kms_key)),
+            tuple(find_undescribed(found, self.kms_key)),
         )
 
     def _explain(self, difference: Difference) -> Difference:
@@ -191,7 +191,7 @@ def _check(connection: Connection, schema: Table, name: str, kms_key: str | None
     if found is None:
         return TablesReport(differences=(missing(name),))
     differences = tuple(compare(schema, name, found, kms_key))
-    return TablesReport(differences=differences, untold=tuple(find_untold(found, kms_key)))
+    return TablesReport(differences=differences, untold=tuple(find_undescribed(found, kms_key)))
 
 
 def _describe(connection: Connection, name: str) -> Described | None:

@@ -130,14 +130,16 @@ class TestRefusals:
     """What keeps it from starting, each in one line."""
 
     @pytest.fixture
-    def told(self, slack: LocalSlack, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-        told = environment(slack, tmp_path, COUNTERSIGN_LISTEN=f"127.0.0.1:{port}")
-        for name, value in told.items():
+    def variables(
+        self, slack: LocalSlack, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+    ) -> dict[str, str]:
+        variables = environment(slack, tmp_path, COUNTERSIGN_LISTEN=f"127.0.0.1:{port}")
+        for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        return told
+        return variables
 
-    def run(self, folder: Path, told: dict[str, str]) -> tuple[int, list[str]]:
-        with Serving(told, folder) as serving:
+    def run(self, folder: Path, variables: dict[str, str]) -> tuple[int, list[str]]:
+        with Serving(variables, folder) as serving:
             code = serving.wait()
             return code, [line for line in serving.log.splitlines() if not line.startswith("{")]
 
@@ -151,9 +153,9 @@ class TestRefusals:
         ],
     )
     def test_name_the_setting_and_the_fix(
-        self, told: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, fix: str
+        self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, fix: str
     ) -> None:
-        del told
+        del variables
         if value is None:
             monkeypatch.delenv(name)
         else:
@@ -167,10 +169,10 @@ class TestRefusals:
 
     @pytest.mark.parametrize("error", ["invalid_auth", "two_factor_setup_required"])
     def test_of_a_token_say_what_slack_said(
-        self, slack: LocalSlack, tmp_path: Path, told: dict[str, str], error: str
+        self, slack: LocalSlack, tmp_path: Path, variables: dict[str, str], error: str
     ) -> None:
         slack.faults.next(Refuse(error), "auth.test")
-        code, (line,) = self.run(tmp_path, told)
+        code, (line,) = self.run(tmp_path, variables)
 
         assert code == 2
         assert line.startswith(f"countersign: SLACK_BOT_TOKEN: Slack refuses it ({error}).")
@@ -186,33 +188,33 @@ class TestRefusals:
         ],
     )
     def test_of_an_app_token_say_what_slack_said_and_the_fix(
-        self, slack: LocalSlack, tmp_path: Path, told: dict[str, str], error: str, fix: str
+        self, slack: LocalSlack, tmp_path: Path, variables: dict[str, str], error: str, fix: str
     ) -> None:
         slack.faults.next(Refuse(error), "apps.connections.open", times=None)
-        del told["COUNTERSIGN_LISTEN"]
-        code, (line,) = self.run(tmp_path, told)
+        del variables["COUNTERSIGN_LISTEN"]
+        code, (line,) = self.run(tmp_path, variables)
 
         assert code == 2
         assert line.startswith(f"countersign: SLACK_APP_TOKEN: Slack refuses it ({error}).")
         assert fix in line
 
-    def test_of_a_slack_that_does_not_answer_say_so(self, tmp_path: Path, told: dict[str, str]) -> None:
-        told["SLACK_API_URL"] = f"http://127.0.0.1:{free_port()}/api/"
-        code, (line,) = self.run(tmp_path, told)
+    def test_of_a_slack_that_does_not_answer_say_so(self, tmp_path: Path, variables: dict[str, str]) -> None:
+        variables["SLACK_API_URL"] = f"http://127.0.0.1:{free_port()}/api/"
+        code, (line,) = self.run(tmp_path, variables)
 
         assert code == 1
         assert line.startswith("countersign: Slack did not answer: ")
 
-    def test_of_a_policy_list_its_mistakes(self, tmp_path: Path, told: dict[str, str]) -> None:
+    def test_of_a_policy_list_its_mistakes(self, tmp_path: Path, variables: dict[str, str]) -> None:
         (tmp_path / "policy.yml").write_text("version: 2\n")
-        code, lines = self.run(tmp_path, told)
+        code, lines = self.run(tmp_path, variables)
 
         assert code == 2
         assert "2 mistakes" in lines[0]
 
-    def test_of_an_address_name_the_setting(self, tmp_path: Path, told: dict[str, str], port: int) -> None:
+    def test_of_an_address_name_the_setting(self, tmp_path: Path, variables: dict[str, str], port: int) -> None:
         with socket.create_server(("127.0.0.1", port)):
-            code, (line,) = self.run(tmp_path, told)
+            code, (line,) = self.run(tmp_path, variables)
 
         assert code == 2
         assert line.startswith("countersign: COUNTERSIGN_LISTEN: nothing can listen on 127.0.0.1:")

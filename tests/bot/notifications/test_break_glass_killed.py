@@ -14,7 +14,7 @@ from core.services import BreakGlassService
 from localslack.faults import Stall
 from localslack.records import Channel
 from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons
-from tests.bot.notifications.test_killed_while_delivering import _tell_the_rest, _telling
+from tests.bot.notifications.test_killed_while_delivering import _deliver_the_rest, _delivering
 from tests.core.services.harness import ANN, BOB
 
 POST, REWRITE, OPEN = "chat.postMessage", "chat.update", "conversations.open"
@@ -47,11 +47,11 @@ def test_kill_during_a_slack_call_posts_nothing_twice(
         return len(passed) > earlier
 
     office.slack.faults.next(stall, method, where=is_it)
-    with _telling(office, tmp_path / "countersign.db") as process:
+    with _delivering(office, tmp_path / "countersign.db") as process:
         assert stall.reached.wait(timeout=120)
         process.kill()
         process.join()
-    _tell_the_rest(office)
+    _deliver_the_rest(office)
 
     assert (office.waiting(), office.parked()) == ([], [])
     twice = part if after_effect and method == POST else None

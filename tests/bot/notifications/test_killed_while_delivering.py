@@ -55,25 +55,25 @@ def test_kill_during_a_slack_call_loses_nothing(
         return len(passed) > earlier
 
     office.slack.faults.next(stall, method, where=is_it)
-    with _telling(office, database) as process:
+    with _delivering(office, database) as process:
         assert stall.reached.wait(timeout=120)
         process.kill()
         process.join()
-    _tell_the_rest(office)
+    _deliver_the_rest(office)
 
     is_repeated = after_effect and method == "chat.postMessage"
-    _assert_all_is_told(office, twice=part if is_repeated else None)
+    _assert_all_is_delivered(office, twice=part if is_repeated else None)
 
 
 @pytest.mark.parametrize("seq", [1, 2, 3])
 def test_kill_after_posting_and_before_saving_posts_nothing_lost(office: Office, database: Path, seq: int) -> None:
     _decide(office)
-    with _telling(office, database, dies_at=seq) as process:
+    with _delivering(office, database, dies_at=seq) as process:
         process.join(timeout=120)
         assert process.exitcode == -9
-    _tell_the_rest(office)
+    _deliver_the_rest(office)
 
-    _assert_all_is_told(office, twice=None)
+    _assert_all_is_delivered(office, twice=None)
 
 
 def _decide(office: Office) -> None:
@@ -83,7 +83,7 @@ def _decide(office: Office) -> None:
 
 
 @contextmanager
-def _telling(office: Office, database: Path, dies_at: int = 0) -> Iterator[ForkServerProcess]:
+def _delivering(office: Office, database: Path, dies_at: int = 0) -> Iterator[ForkServerProcess]:
     # The server is forked before any thread starts, and forks quickly.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.bot.notifications.deliver_until_killed"])
@@ -99,7 +99,7 @@ def _telling(office: Office, database: Path, dies_at: int = 0) -> Iterator[ForkS
         process.close()
 
 
-def _tell_the_rest(office: Office) -> None:
+def _deliver_the_rest(office: Office) -> None:
     """What another instance does: it finds the lease of the dead one, and waits until it has run out."""
     office.slack.faults.clear()
     office.deliver()
@@ -108,7 +108,7 @@ def _tell_the_rest(office: Office) -> None:
     office.deliver_all()
 
 
-def _assert_all_is_told(office: Office, twice: str | None) -> None:
+def _assert_all_is_delivered(office: Office, twice: str | None) -> None:
     assert (office.waiting(), office.parked()) == ([], [])
     *orphans, card = office.cards()
     assert len(orphans) == (twice == "card")

@@ -182,7 +182,7 @@ def test_other_paths_and_methods_are_not_served(transport: HttpTransport) -> Non
     assert statuses == [405, 405, 404, 404]
 
 
-class TestCrowds:
+class TestOverload:
     def test_are_turned_away_at_once_and_those_inside_are_answered(
         self, slack: LocalSlack, small_app: SmallApp, transport: HttpTransport, metrics: Metrics
     ) -> None:

@@ -31,7 +31,7 @@ _AT_ONCE = 0.05
 _OPERATORS_TASK = sorted(code for code in COMMON | BY_METHOD[_OPEN] if ERRORS[code].kind is ErrorKind.OPERATOR)
 
 
-def new_door(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> SocketModeTransport:
+def new_transport(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> SocketModeTransport:
     return SocketModeTransport(
         small_app.dispatcher, metrics, small_app.client, slack.app_token, linger_seconds=_AT_ONCE
     )
@@ -39,7 +39,7 @@ def new_door(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> Socket
 
 @pytest.fixture
 def transport(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> Iterator[SocketModeTransport]:
-    transport = new_door(slack, small_app, metrics)
+    transport = new_transport(slack, small_app, metrics)
     yield transport
     small_app.let_go.set()
     transport.stop()
@@ -290,7 +290,7 @@ class TestEnding:
     def test_twice_or_before_the_beginning_is_harmless(
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics
     ) -> None:
-        transport = new_door(slack, small_app, metrics)
+        transport = new_transport(slack, small_app, metrics)
         transport.stop()
         transport.stop()
 

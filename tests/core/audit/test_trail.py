@@ -197,11 +197,11 @@ def test_stored_form_leaves_out_what_is_empty() -> None:
 
 
 def test_changes_are_notified_and_of_refusals_only_break_glass() -> None:
-    def is_told(draft: EntryDraft) -> bool:
+    def is_delivered(draft: EntryDraft) -> bool:
         return seal(draft, AuditKeyring(), chain=CHAIN, seq=1, previous="", at=A_MOMENT).must_be_delivered
 
-    assert all(is_told(a_draft(event)) for event in AuditAction)
-    assert [event for event in AuditAction if is_told(a_refusal(event))] == [AuditAction.INVOKE_REFUSED]
+    assert all(is_delivered(a_draft(event)) for event in AuditAction)
+    assert [event for event in AuditAction if is_delivered(a_refusal(event))] == [AuditAction.INVOKE_REFUSED]
 
 
 @pytest.mark.parametrize(

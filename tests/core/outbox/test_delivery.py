@@ -45,7 +45,7 @@ def test_every_sink_gets_every_entry_once_in_the_records_order(stores: Stores, c
     assert deliver_due(stores.outbox, sinks, clock) == DeliveryCounts()
     for sink in sinks:
         for request in (first, second):
-            assert [seq for chain, seq in sink.told if chain == request.chain] == [1, 2]
+            assert [seq for chain, seq in sink.delivered if chain == request.chain] == [1, 2]
 
 
 def test_entries_without_a_sink_count_as_delivered(stores: Stores, clock: FrozenClock) -> None:
@@ -57,12 +57,12 @@ def test_failure_delays_its_own_record_only(stores: Stores, clock: FrozenClock) 
     stuck, other = _cancelled(stores, clock), _cancelled(stores, clock)
     sink = RecordingSink("slack", a_failure())
     assert deliver_due(stores.outbox, [sink], clock, threads=1) == DeliveryCounts(delivered=2, postponed=1)
-    assert sink.told == [(other.chain, 1), (other.chain, 2)]
+    assert sink.delivered == [(other.chain, 1), (other.chain, 2)]
     # Its next entry waits with it, and is not even looked at until then.
     assert list(stores.outbox.iterate_due(clock.now())) == []
     clock.advance(FIRST_PAUSE)
     assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=2)
-    assert sink.told[2:] == [(stuck.chain, 1), (stuck.chain, 2)]
+    assert sink.delivered[2:] == [(stuck.chain, 1), (stuck.chain, 2)]
 
 
 def test_each_failure_doubles_the_pause_up_to_the_longest(stores: Stores, clock: FrozenClock) -> None:
@@ -131,8 +131,8 @@ def test_sinks_bug_stops_neither_the_others_nor_the_round(
     other = _submit(stores, clock)
     buggy, sound = RecordingSink("buggy", ZeroDivisionError()), RecordingSink("sound")
     assert deliver_due(stores.outbox, [buggy, sound], clock) == DeliveryCounts(delivered=1, postponed=1)
-    assert len(sound.told) == 2
-    assert (other.chain, 1) in sound.told
+    assert len(sound.delivered) == 2
+    assert (other.chain, 1) in sound.delivered
     assert "the sink buggy failed" in caplog.text
 
 
@@ -140,7 +140,7 @@ def test_undeliverable_entry_is_parked_and_the_record_goes_on(stores: Stores, cl
     request = _cancelled(stores, clock)
     sink = RecordingSink("slack", a_final_failure())
     assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=1, parked=1)
-    assert sink.told == [(request.chain, 2)]
+    assert sink.delivered == [(request.chain, 2)]
     (parked,) = stores.outbox.iterate_parked()
     assert (parked.entry.seq, parked.problem) == (1, "slack: the channel is gone")
     assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts()
@@ -152,7 +152,7 @@ def test_entry_is_not_parked_while_one_sink_may_take_it(stores: Stores, clock: F
     assert deliver_due(stores.outbox, [gone, slow], clock) == DeliveryCounts(postponed=1)
     clock.advance(HOUR)
     assert deliver_due(stores.outbox, [gone, slow], clock) == DeliveryCounts(parked=1)
-    assert len(slow.told) == 1
+    assert len(slow.delivered) == 1
     (parked,) = stores.outbox.iterate_parked()
     assert parked.delivered_to == ("slow",)
 
@@ -189,7 +189,7 @@ def test_sink_that_outlasts_its_lease_undoes_nothing_of_the_next(stores: Stores,
             assert deliver_due(stores.outbox, [quick], clock).delivered == 1
             super().deliver(entry)
 
-    # The entry was told twice, with one id: at least once. It is gone from the outbox, and stays so.
+    # The entry was delivered twice, with one id: at least once. It is gone from the outbox, and stays so.
     slow = _Slow("slack", a_failure())
     deliver_due(stores.outbox, [slow], clock)
     assert slow.asked == quick.asked
@@ -209,4 +209,4 @@ def test_entry_committed_during_a_round_is_delivered_in_the_next(stores: Stores,
     sink = _Approving("slack")
     deliver_due(stores.outbox, [sink], clock)
     deliver_due(stores.outbox, [sink], clock)
-    assert sink.told == [(request.chain, 1), (request.chain, 2)]
+    assert sink.delivered == [(request.chain, 1), (request.chain, 2)]

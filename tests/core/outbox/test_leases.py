@@ -41,7 +41,7 @@ def test_lease_is_renewed_before_a_sink_could_outlast_it(stores: Stores, clock: 
 
     sinks = [_Slow("first"), _Slow("second")]
     assert deliver_due(stores.outbox, sinks, clock) == DeliveryCounts(delivered=1)
-    assert [len(sink.told) for sink in sinks] == [1, 1]
+    assert [len(sink.delivered) for sink in sinks] == [1, 1]
     assert other.asked == []
 
 
@@ -135,11 +135,11 @@ def test_finishing_waits_for_running_deliveries_only(stores: Stores, clock: Froz
     sink.release()
     finisher.join()
     assert finished == [True]
-    assert len(sink.told) == THREADS // 2
+    assert len(sink.delivered) == THREADS // 2
     # They were not even leased: another instance tells them at once.
     assert deliver_due(stores.outbox, [sink], clock).delivered == 2 * THREADS - THREADS // 2
     outbox.hand_out()
-    assert len(sink.told) == 2 * THREADS
+    assert len(sink.delivered) == 2 * THREADS
 
 
 def test_finishing_does_not_begin_with_a_records_next_entry(stores: Stores, clock: FrozenClock) -> None:

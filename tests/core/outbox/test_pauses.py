@@ -98,7 +98,7 @@ def test_pause_that_ended_is_probed_by_one_thread(stores: Stores, clock: FrozenC
     # It was handed out last: were there more threads for the others, they would be here too.
     sink.wait_for(lambda: sorted(str(each) for each in sink.stalled) == [PROD, STAGING])
     sink.release()
-    sink.wait_for(lambda: len(sink.told) == THREADS + 2)
+    sink.wait_for(lambda: len(sink.delivered) == THREADS + 2)
     assert sink.max_waiting == 2
 
 
@@ -108,7 +108,7 @@ def test_pause_of_one_sink_is_none_of_the_others(stores: Stores, clock: FrozenCl
     webhook = RecordingSink("webhook")
     outbox = open_outbox(slack, webhook)
     outbox.deliver_due()
-    assert {chain for chain, _ in webhook.told} == {request.chain for request in requests}
+    assert {chain for chain, _ in webhook.delivered} == {request.chain for request in requests}
     assert len(slack.asked) <= THREADS // 2
     asked = len(slack.asked)
     waiting = list(stores.outbox.iterate_due(clock.now() + HOUR))
@@ -132,7 +132,7 @@ def test_long_pause_is_about_one_entry_and_delays_no_other(
     clock.advance(2 * SECOND)
     later = submit(stores, clock)
     assert outbox.deliver_due() == DeliveryCounts(delivered=1)
-    assert sink.told == [(other.chain, 1), (later.chain, 1)]
+    assert sink.delivered == [(other.chain, 1), (later.chain, 1)]
 
 
 def test_clock_that_is_set_back_does_not_prolong_a_pause(
@@ -146,4 +146,4 @@ def test_clock_that_is_set_back_does_not_prolong_a_pause(
     later = submit(stores, clock)
     sink.find_trouble = lambda _: None
     assert outbox.deliver_due() == DeliveryCounts(delivered=1)
-    assert sink.told == [(later.chain, 1)]
+    assert sink.delivered == [(later.chain, 1)]

@@ -28,10 +28,10 @@ def test_channel_that_does_not_answer_delays_no_other_profile(
     others = {submit(stores, clock, STAGING).chain for _ in range(3)}
     sink = StalledSink("slack", profile=PROD)
     open_outbox(sink).hand_out()
-    sink.wait_for(lambda: {chain for chain, _ in sink.told} == others and sink.waiting == THREADS // 2)
+    sink.wait_for(lambda: {chain for chain, _ in sink.delivered} == others and sink.waiting == THREADS // 2)
     assert sink.max_waiting == THREADS // 2
     sink.release()
-    sink.wait_for(lambda: len(sink.told) == 2 * THREADS + 3)
+    sink.wait_for(lambda: len(sink.delivered) == 2 * THREADS + 3)
 
 
 def test_deliveries_at_once_are_no_more_than_the_threads(
@@ -43,7 +43,7 @@ def test_deliveries_at_once_are_no_more_than_the_threads(
     open_outbox(sink).hand_out()
     sink.wait_for(lambda: sink.waiting == THREADS)
     sink.release()
-    sink.wait_for(lambda: len(sink.told) == 3 * THREADS)
+    sink.wait_for(lambda: len(sink.delivered) == 3 * THREADS)
     assert sink.max_waiting == THREADS
 
 
@@ -63,7 +63,7 @@ def test_entry_in_hand_is_not_taken_again(stores: Stores, clock: FrozenClock, op
         outbox.hand_out()
     sink.wait_for(lambda: sink.waiting == THREADS // 2)
     sink.release()
-    sink.wait_for(lambda: len(sink.told) == 3 * THREADS)
+    sink.wait_for(lambda: len(sink.delivered) == 3 * THREADS)
     assert [sink.seqs(request.chain) for request in requests] == [[1, 2, 3]] * THREADS
 
 
@@ -77,4 +77,4 @@ def test_list_longer_than_the_queue_is_delivered_whole(
         submit(stores, clock, STAGING)
     sink = RecordingSink("slack")
     assert deliver_due(stores.outbox, [sink], clock) == DeliveryCounts(delivered=16)
-    assert len(set(sink.told)) == 16
+    assert len(set(sink.delivered)) == 16

@@ -28,7 +28,7 @@ from tests.core.races.attempts import (
     invoke,
     submit,
 )
-from tests.core.races.scenario import Round, Scenario, Trail, expired_line, told_no
+from tests.core.races.scenario import Round, Scenario, Trail, expired_line, was_refused
 
 _SOME_TIME: Final = timedelta(minutes=10)
 _ONE: Final = INVOKERS[0]
@@ -55,7 +55,7 @@ def _invoke_around_the_cooldown(stores: Stores, at: datetime) -> list[Attempt]:
 
 def _check_cooldown(done: Round, trail: Trail) -> None:
     (event,) = _events(done, trail)
-    assert event.created_at == max(each.attempt.at for each in done.told)
+    assert event.created_at == max(each.attempt.at for each in done.results)
     assert _limits(done) <= {("cooldown", event.created_at), ("live event", event.expires_at)}
     assert len(_used(done)) == 2
     assert Usage.of(event) in _used(done)
@@ -96,7 +96,7 @@ def _check_one_end(done: Round, trail: Trail) -> None:
     recorded = [each for each in done.of(Act.EXPIRE_EVENTS) if each.records]
     winners = [each for each in closers if each.is_yes]
     assert all(each.records == (event,) for each in [*winners, *recorded])
-    assert all(told_no(each, event) for each in closers if each not in winners)
+    assert all(was_refused(each, event) for each in closers if each not in winners)
     begin = (AuditAction.BREAK_GLASS_INVOKED, event.invoker, "active")
     if event.status is EventStatus.EXPIRED:
         assert (len(winners), len(recorded)) in {(0, 1), (0, 0)}
@@ -140,8 +140,8 @@ def _sweep_at_once(stores: Stores, at: datetime) -> list[Attempt]:
 
 
 def _check_swept_once(done: Round, trail: Trail) -> None:
-    assert len(done.yes) == len(done.told)
-    swept = [record for each in done.told for record in each.records]
+    assert len(done.yes) == len(done.results)
+    swept = [record for each in done.results for record in each.records]
     assert len({record.chain for record in swept}) == len(swept) == 4
     for record in swept:
         assert trail.records[record.chain] == record
@@ -154,14 +154,14 @@ def _invoke_again_and_again(_: Stores, at: datetime) -> list[Attempt]:
 
 def _check_one_event(done: Round, trail: Trail) -> None:
     (event,) = set(_events(done, trail))
-    assert len(done.yes) == len(done.told)
+    assert len(done.yes) == len(done.results)
     assert _used(done) == {Usage.of(event)}
 
 
 def _events(done: Round, trail: Trail) -> list[BreakGlassEvent]:
     """The events that somebody got, each as the table and the trail have it; the others met a limit."""
     events: list[BreakGlassEvent] = []
-    for each in done.told:
+    for each in done.results:
         assert each.error in {"", "LimitReached"}
         for event in each.records:
             assert isinstance(event, BreakGlassEvent)

@@ -31,7 +31,7 @@ def _check_one_code_one_event(done: Round, trail: Trail) -> None:
     assert isinstance(event, BreakGlassEvent)
     assert trail.records[event.chain] == event
     assert event.mfa_method == "totp"
-    for each in done.told:
+    for each in done.results:
         if each is not winner:
             # For the same profile the event is live, too; DynamoDB may have read that ledger a moment earlier.
             is_same = each.attempt.on == winner.attempt.on
@@ -43,8 +43,8 @@ def _submit_one_form_twice(_: Stores, at: datetime) -> list[Attempt]:
 
 
 def _check_one_event(done: Round, trail: Trail) -> None:
-    assert len(done.yes) == len(done.told)
-    (event,) = {record for each in done.told for record in each.records}
+    assert len(done.yes) == len(done.results)
+    (event,) = {record for each in done.results for record in each.records}
     assert trail.records[event.chain] == event
 
 
@@ -54,12 +54,12 @@ def _guess_codes(stores: Stores, at: datetime) -> list[Attempt]:
 
 
 def _check_five_guesses(done: Round, _: Trail) -> None:
-    guesses = [each for each in done.told if each.error == "CodeRefused"]
-    locked = [each for each in done.told if each.error == "LimitReached"]
-    assert len(guesses) == MAX_WRONG_CODES - 1, "the fifth one is told of the lock at once"
-    assert len({each.said for each in guesses}) == len(guesses), "each is told another number of tries that are left"
-    assert {(each.limit, each.ends_at) for each in locked} == {("wrong codes", done.told[0].attempt.at + LOCK)}
-    assert len(guesses) + len(locked) == len(done.told)
+    guesses = [each for each in done.results if each.error == "CodeRefused"]
+    locked = [each for each in done.results if each.error == "LimitReached"]
+    assert len(guesses) == MAX_WRONG_CODES - 1, "the fifth one learns of the lock at once"
+    assert len({each.said for each in guesses}) == len(guesses), "each reads a different number of attempts left"
+    assert {(each.limit, each.ends_at) for each in locked} == {("wrong codes", done.results[0].attempt.at + LOCK)}
+    assert len(guesses) + len(locked) == len(done.results)
 
 
 def _declare_instead_while_it_is_decided(stores: Stores, at: datetime) -> list[Attempt]:
@@ -104,7 +104,7 @@ def _ask_and_remind_at_once(stores: Stores, at: datetime) -> list[Attempt]:
 
 
 def _check_asked_once(done: Round, trail: Trail) -> None:
-    assert len(done.yes) == len(done.told)
+    assert len(done.yes) == len(done.results)
     for act, event in (
         (Act.ASK_INVOKERS, AuditAction.BREAK_GLASS_ENDING_SOON),
         (Act.REMIND_REVIEWERS, AuditAction.REVIEW_REMINDED),

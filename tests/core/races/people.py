@@ -94,7 +94,7 @@ class Processes:
         """Deal these out to the processes, and carry out all of them at once."""
         for number, pipe in enumerate(self._pipes):
             pipe.send(attempts[number::PROCESSES])
-        return [told for pipe in self._pipes for told in pipe.recv()]
+        return [result for pipe in self._pipes for result in pipe.recv()]
 
     def close(self) -> None:
         """Let the processes end. One that does not is killed."""

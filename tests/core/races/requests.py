@@ -13,7 +13,7 @@ from core.audit.trail import AuditAction
 from core.request import DEFAULT_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.stores import Stores
 from tests.core.races.attempts import APPROVERS, REMIND_AFTER, REQUESTER, Act, Attempt, carry_out, submit
-from tests.core.races.scenario import Line, Round, Scenario, Trail, expired_line, told_no
+from tests.core.races.scenario import Line, Round, Scenario, Trail, expired_line, was_refused
 
 _SUBMITTED: Final[Line] = (AuditAction.REQUEST_SUBMITTED, REQUESTER, "pending")
 
@@ -24,12 +24,12 @@ def _approve_at_once(stores: Stores, at: datetime) -> list[Attempt]:
 
 
 def _check_one_winner(done: Round, trail: Trail) -> None:
-    request = trail.request(done.told[0])
+    request = trail.request(done.results[0])
     (winner,) = done.yes
     assert winner.records == (request,)
     assert _decided_by(request) == (RequestStatus.APPROVED, winner.attempt.who, f"approved by {winner.attempt.who}")
     assert [approval.approver for approval in request.approvals] == [winner.attempt.who]
-    assert all(told_no(each, request) for each in done.told if each is not winner)
+    assert all(was_refused(each, request) for each in done.results if each is not winner)
     assert trail.story(request) == [_SUBMITTED, _approved_line(request)]
 
 
@@ -45,20 +45,20 @@ def _overwrite_at_once(stores: Stores, at: datetime) -> list[Attempt]:
 
 
 def _check_nobody_overwrites(done: Round, trail: Trail) -> None:
-    for_pending = [each for each in done.told if each.attempt.who in APPROVERS[:3]]
+    for_pending = [each for each in done.results if each.attempt.who in APPROVERS[:3]]
     request = trail.request(for_pending[0])
     (winner,) = done.yes
     assert winner in for_pending
     assert winner.records == (request,)
     assert str(request.approver) == winner.attempt.who
-    assert all(told_no(each, request) for each in for_pending if each is not winner)
+    assert all(was_refused(each, request) for each in for_pending if each is not winner)
     assert trail.story(request) == [_SUBMITTED, _approved_line(request)]
 
-    for_approved = [each for each in done.told if each not in for_pending]
+    for_approved = [each for each in done.results if each not in for_pending]
     request = trail.request(for_approved[0])
     assert request == for_approved[0].attempt.read
     assert _decided_by(request) == (RequestStatus.APPROVED, APPROVERS[-1], f"approved by {APPROVERS[-1]}")
-    assert all(told_no(each, request) for each in for_approved)
+    assert all(was_refused(each, request) for each in for_approved)
     assert trail.story(request) == [_SUBMITTED, _approved_line(request)]
 
 
@@ -83,7 +83,7 @@ def _check_one_outcome(done: Round, trail: Trail) -> None:
     assert sweep.is_yes
     assert sweep.records in {(), (request,)}
     assert all(each.records == (request,) for each in winners)
-    assert all(told_no(each, request) for each in pressed if each not in winners)
+    assert all(was_refused(each, request) for each in pressed if each not in winners)
     if request.status is RequestStatus.EXPIRED:
         # The sweep recorded it, or the approver who came too late did.
         assert not winners
@@ -104,13 +104,13 @@ def _vote_at_once(stores: Stores, at: datetime) -> list[Attempt]:
 
 
 def _check_quorum(done: Round, trail: Trail) -> None:
-    request = trail.request(done.told[0])
+    request = trail.request(done.results[0])
     voters = [approval.approver for approval in request.approvals]
     assert (request.status, len(voters), len(set(voters))) == (RequestStatus.APPROVED, 3, 3)
     assert str(request.approver) == voters[-1]
-    for each in done.told:
-        # Whoever pressed twice is told the same twice: a press that counts, counts once and is no mistake.
-        assert each.is_yes if each.attempt.who in voters else told_no(each, request)
+    for each in done.results:
+        # Two attempts by one person get the same answer: a vote counts once, and repeating it is no mistake.
+        assert each.is_yes if each.attempt.who in voters else was_refused(each, request)
         assert all(isinstance(record, Request) and record.has_approval_by(each.attempt.who) for record in each.records)
     added = [(AuditAction.APPROVAL_ADDED, who, "pending") for who in voters[:2]]
     assert trail.story(request) == [_SUBMITTED, *added, _approved_line(request)]
@@ -128,7 +128,7 @@ def _deliver_clicks_again(stores: Stores, at: datetime) -> list[Attempt]:
 
 
 def _check_deliveries_agree(done: Round, trail: Trail) -> None:
-    for each in done.told:
+    for each in done.results:
         request = trail.request(each)
         assert each.records == (request,)
         assert len(trail.story(request)) == 2
@@ -139,8 +139,8 @@ def _submit_again_and_again(_: Stores, at: datetime) -> list[Attempt]:
 
 
 def _check_one_request(done: Round, trail: Trail) -> None:
-    (request,) = done.told[0].records
-    assert all(each.records == (request,) for each in done.told)
+    (request,) = done.results[0].records
+    assert all(each.records == (request,) for each in done.results)
     assert trail.records[request.chain] == request
     assert trail.story(request) == [_SUBMITTED]
 
@@ -155,7 +155,7 @@ def _remind_while_voting(stores: Stores, at: datetime) -> list[Attempt]:
 
 
 def _check_reminded_once(done: Round, trail: Trail) -> None:
-    assert len(done.yes) == len(done.told)
+    assert len(done.yes) == len(done.results)
     reminded = [record for each in done.of(Act.REMIND) for record in each.records]
     voted = trail.request(done.of(Act.APPROVE)[0])
     (alone,) = {record.chain for record in reminded} - {voted.chain}

@@ -47,19 +47,19 @@ Line = tuple[AuditAction, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What each one was told, and the ledgers of the scenario's pair as they were right after it."""
+    """The result of each attempt, and the ledgers of the scenario's pair as they were right after it."""
 
-    told: tuple[AttemptResult, ...]
+    results: tuple[AttemptResult, ...]
     ledgers: tuple[UsageLedger, ...] = ()
 
     @property
     def yes(self) -> list[AttemptResult]:
         """Those who got what they wanted."""
-        return [each for each in self.told if each.is_yes]
+        return [each for each in self.results if each.is_yes]
 
     def of(self, *acts: Act) -> list[AttemptResult]:
         """Those who pressed one of these."""
-        return [each for each in self.told if each.attempt.act in acts]
+        return [each for each in self.results if each.attempt.act in acts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,15 @@ class Trail:
             stories[chain] = [(entry.event, str(entry.actor), entry.outcome) for entry in entries]
         return cls({record.chain: record for record in everything}, stories)
 
-    def request(self, told: AttemptResult) -> Request:
+    def request(self, result: AttemptResult) -> Request:
         """The request that was acted on."""
-        request = self.records[f"{Request.KIND}#{told.attempt.on}"]
+        request = self.records[f"{Request.KIND}#{result.attempt.on}"]
         assert isinstance(request, Request)
         return request
 
-    def event(self, told: AttemptResult) -> BreakGlassEvent:
+    def event(self, result: AttemptResult) -> BreakGlassEvent:
         """The event that was acted on."""
-        event = self.records[f"{BreakGlassEvent.KIND}#{told.attempt.on}"]
+        event = self.records[f"{BreakGlassEvent.KIND}#{result.attempt.on}"]
         assert isinstance(event, BreakGlassEvent)
         return event
 
@@ -122,21 +122,21 @@ def run_rounds(
         trail = Trail.read(stores)
         for number, each in enumerate(done):
             _check_round(scenario, number, each, trail)
-        _check_refusals(stores, _refusals_told(done))
+        _check_refusals(stores, _refusals_received(done))
         tally = Tally()
         end = BEGIN + rounds * BETWEEN_ROUNDS
         assert list(verify_trail(stores, AuditKeyring(), end, tally)) == []
         assert tally.records == len(trail.records) >= rounds
 
 
-def told_no(told: AttemptResult, record: Record) -> bool:
-    """True when this press was refused, and told how the record ended, through whom and when."""
+def was_refused(result: AttemptResult, record: Record) -> bool:
+    """True when this attempt was refused, saying how the record ended, through whom and when."""
     by, at = record.ended_by
     if str(record.state) == "expired":
         at = record.expires_at
-    facts = (told.status, told.decided_by, told.decided_at)
-    is_named = by is None or by in told.said
-    return told.error == "InvalidStateTransition" and facts == (record.state, by, at) and is_named
+    facts = (result.status, result.decided_by, result.decided_at)
+    is_named = by is None or by in result.said
+    return result.error == "InvalidStateTransition" and facts == (record.state, by, at) and is_named
 
 
 def expired_line(event: AuditAction) -> Line:
@@ -149,35 +149,38 @@ def _run(stores: Stores, contestants: Contestants, scenario: Scenario, rounds: i
     for number in range(rounds):
         attempts = scenario.set_up(stores, BEGIN + number * BETWEEN_ROUNDS)
         order.shuffle(attempts)
-        told = tuple(contestants.attempt(attempts))
-        assert len(told) == len(attempts)
+        results = tuple(contestants.attempt(attempts))
+        assert len(results) == len(attempts)
         pair = scenario.ledgers_of
-        yield Round(told, stores.break_glass.get_ledgers(pair[0], ProfileName(pair[1])) if pair else ())
+        yield Round(results, stores.break_glass.get_ledgers(pair[0], ProfileName(pair[1])) if pair else ())
 
 
 def _check_round(scenario: Scenario, number: int, done: Round, trail: Trail) -> None:
     try:
         scenario.check(done, trail)
     except Exception as failure:
-        failure.add_note(f"round {number} of {scenario.name!r}; what each was told:")
-        for each in done.told:
+        failure.add_note(f"round {number} of {scenario.name!r}; what each was answered:")
+        for each in done.results:
             got = ", ".join(f"{record.chain} {record.state}" for record in each.records)
             failure.add_note(f"  {each.attempt.who} {each.attempt.act}: {each.error or 'yes'} {each.said}{got}")
         raise
 
 
-def _refusals_told(rounds: Sequence[Round]) -> Counter[tuple[AuditAction, str]]:
+def _refusals_received(rounds: Sequence[Round]) -> Counter[tuple[AuditAction, str]]:
     return Counter(
         (_NOTED_AS[each.attempt.act], each.attempt.who)
         for done in rounds
-        for each in done.told
+        for each in done.results
         if each.error in {"CodeRefused", "InvalidStateTransition", "LimitReached", "NotAllowed"}
         and each.attempt.act in _NOTED_AS
     )
 
 
-def _check_refusals(stores: Stores, told: Counter[tuple[AuditAction, str]]) -> None:
-    """What was told is noted. What came faster than a log can write is at least counted in it; CI is not that fast."""
+def _check_refusals(stores: Stores, received: Counter[tuple[AuditAction, str]]) -> None:
+    """Every refusal that was received is noted.
+
+    If refusals came faster than the log can write, they are at least counted in it.
+    """
     noted: Counter[tuple[AuditAction, str]] = Counter()
     counted = 0
     # The stores' own clock, which stamps refusals, stands still.
@@ -185,8 +188,8 @@ def _check_refusals(stores: Stores, told: Counter[tuple[AuditAction, str]]) -> N
         if entry.outcome == REFUSED:
             noted[entry.event, entry.actor] += _number(entry.details.get("times", 1))
             counted += _number(entry.details.get("further_refusals_not_itemised", 0))
-    assert noted <= told
-    assert noted.total() + counted == told.total()
+    assert noted <= received
+    assert noted.total() + counted == received.total()
 
 
 def _number(value: object) -> int:

@@ -80,7 +80,7 @@ def test_iam_allows_the_bot_what_it_does_and_nothing_more(moto_url: str, table_p
         with closing(_open(client, table_prefix)) as stores:
             for _ in Story(stores, MovableClock()).play():
                 pass
-            _tell_everybody(stores, MovableClock().now())
+            _deliver_all(stores, MovableClock().now())
 
     assert done == _allowed(Role.BOT, table_prefix)
 
@@ -107,7 +107,7 @@ def _open(client: Any, prefix: str) -> DynamoStores:  # noqa: ANN401
     return DynamoStores(Connection(client), prefix, StoreSettings(clock=MovableClock()))
 
 
-def _tell_everybody(stores: Stores, now: datetime) -> None:
+def _deliver_all(stores: Stores, now: datetime) -> None:
     """What the bot does besides deciding: it lists, tells what is committed, and looks again after a lost answer."""
     stores.requests.list_by_status(RequestStatus.PENDING)
     stores.break_glass.list_by_status(EventStatus.ACTIVE)

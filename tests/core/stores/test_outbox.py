@@ -294,12 +294,12 @@ class _SharedSink:
     name = "channel"
 
     def __init__(self) -> None:
-        self.told: list[AuditEntry] = []
+        self.delivered: list[AuditEntry] = []
         self._lock = threading.Lock()
 
     def deliver(self, entry: AuditEntry) -> None:
         with self._lock:
-            self.told.append(entry)
+            self.delivered.append(entry)
 
 
 def test_two_instances_deliver_each_entry_once_and_in_order(harness: StoreHarness) -> None:
@@ -320,6 +320,6 @@ def test_two_instances_deliver_each_entry_once_and_in_order(harness: StoreHarnes
     # An entry whose turn came while the other instance held the one before it waits for the next round.
     harness.clock.advance(FIRST_PAUSE)
     told += deliver_due(harness.stores.outbox, [sink], harness.clock).delivered
-    assert told == len(sink.told) == len({entry.id for entry in sink.told}) == 16
+    assert told == len(sink.delivered) == len({entry.id for entry in sink.delivered}) == 16
     for request in requests:
-        assert [entry.seq for entry in sink.told if entry.chain == request.chain] == [1, 2]
+        assert [entry.seq for entry in sink.delivered if entry.chain == request.chain] == [1, 2]
