@@ -1,7 +1,7 @@
 """Break-glass in Slack: the command, the forms, and the buttons of cards and lists.
 
 Invariant: each listener reads an interaction and makes one service call, through the responder. What a button means is
-decided from the record; and nobody is told that they have access unless the store has said so.
+decided from the record; and nobody reads that they have access before the store has confirmed it.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class SecretFile:
         self._path = path
 
     def find(self, person: UserId) -> SecretStr | None:
-        """One person's secret. The file is read each time, so that whoever is removed is refused at once."""
+        """One person's secret. The file is read each time, so that a removed person is refused at once."""
         return self._read().get(person)
 
     def put(self, person: UserId, secret: SecretStr, *, is_replacing: bool) -> None:

@@ -1,7 +1,7 @@
 """Where people's secrets are kept: a file of one host, or the SSM Parameter Store of AWS.
 
-Invariant: whoever can read these secrets can make anybody's codes; so they are kept apart from the records, and only
-one of them is read at a time. A place that is not understood opens nothing.
+Invariant: a reader of these secrets can generate anybody's codes. So they are stored apart from the records, and only
+one is read at a time. A location that isn't understood opens nothing.
 """
 
 from __future__ import annotations

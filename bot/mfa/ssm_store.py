@@ -1,7 +1,7 @@
 """Secrets in the SSM Parameter Store of AWS, each a SecureString under one path.
 
-Invariant: what goes wrong at AWS is told as one of `core.errors`, without any value; and it is told in time for an
-answer within Slack's three seconds.
+Invariant: an error from AWS becomes one of `core.errors`, without any value, and in time for an answer within Slack's
+three seconds.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SecretParameters:
         return cls(client, location.path)
 
     def find(self, person: UserId) -> SecretStr | None:
-        """One person's secret. It is asked for each time, so that whoever is removed is refused at once."""
+        """One person's secret. It is asked for each time, so that a removed person is refused at once."""
         answer = self._call("get_parameter", "ParameterNotFound", Name=self._name(person), WithDecryption=True)
         return None if answer is None else SecretStr(str(answer["Parameter"]["Value"]))
 

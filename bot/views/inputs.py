@@ -61,7 +61,7 @@ def durations(longest: timedelta, chosen: timedelta) -> Block:
 def text_box(
     bounds: tuple[int, int], *, typed: str = "", example: str = "", is_long: bool = True, checks_least: bool = True
 ) -> Block:
-    """A field for text of this many characters; `typed` stands in it already."""
+    """A field for text of this many characters; `typed` fills it in."""
     least, most = bounds
     made: Block = {
         "type": "plain_text_input",

@@ -22,7 +22,7 @@ from tests.harness.clock import FrozenClock
 THREADS: Final = 2
 
 
-class Notifier:
+class Reporter:
     """Acknowledges what was committed: the record's chain, and its status."""
 
     def __init__(self, pipe: Connection) -> None:
@@ -37,21 +37,21 @@ class Notifier:
 
 def commit_until_killed(path: str, pipe: Connection) -> None:
     """Make requests and approve them, break the glass and close it, in two threads, for ever."""
-    teller = Notifier(pipe)
+    reporter = Reporter(pipe)
     with closing(open_stores(f"sqlite:///{path}", clock=FrozenClock(NOW))) as stores, ThreadPoolExecutor() as threads:
-        wait([threads.submit(_commit, stores, teller) for _ in range(THREADS)], return_when=FIRST_COMPLETED)
+        wait([threads.submit(_commit, stores, reporter) for _ in range(THREADS)], return_when=FIRST_COMPLETED)
         # A commit failed, which the test sees as the end of the pipe.
         os._exit(1)
 
 
-def _commit(stores: Stores, teller: Notifier) -> None:
+def _commit(stores: Stores, reporter: Reporter) -> None:
     while True:
         request = stores.requests.create(a_request(now=NOW), a_draft())
-        teller.acknowledge(request)
+        reporter.acknowledge(request)
         draft = a_draft(AuditAction.REQUEST_APPROVED, outcome="approved")
-        teller.acknowledge(stores.requests.update(request.approve(APPROVER, NOW), draft))
+        reporter.acknowledge(stores.requests.update(request.approve(APPROVER, NOW), draft))
         event = an_event(invoker=a_user(), profile=a_profile(), now=NOW)
         ledgers = [ledger.add(event) for ledger in stores.break_glass.get_ledgers(event.invoker, event.profile)]
         event = stores.break_glass.create(event, a_draft(AuditAction.BREAK_GLASS_INVOKED), ledgers)
-        teller.acknowledge(event)
-        teller.acknowledge(close_event(stores, event, a_draft(AuditAction.BREAK_GLASS_CLOSED)))
+        reporter.acknowledge(event)
+        reporter.acknowledge(close_event(stores, event, a_draft(AuditAction.BREAK_GLASS_CLOSED)))

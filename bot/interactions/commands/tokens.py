@@ -53,7 +53,7 @@ class ShowList(Generic[Kind]):
 
 
 def parse_once(parse: Callable[[object], Command], text: object) -> Command | InvalidInput:
-    """The command that was typed, or the mistake in it as a value, which whoever answers the command raises."""
+    """The command that was typed, or the mistake in it as a value, for the one who answers the command to raise."""
     try:
         return parse(text)
     except InvalidInput as mistake:
