@@ -13,6 +13,7 @@ import pytest
 
 from bot.settings import read_settings, read_slack_settings
 from bot.wiring import Instance, open_instance
+from core.errors import InvalidInput
 from localslack.faults import Refuse
 from tests.end_to_end.harness import ACCESS, MIRA, WHY
 from tests.harness.served_bot import environment, free_port, new_slack
@@ -98,3 +99,12 @@ def test_readiness_names_a_bot_token_that_was_revoked(
 
     slack.wait_until(is_named)
     instance.lifecycle.stop()
+
+
+def test_refused_token_leaves_no_store_behind(
+    slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slack.faults.next(Refuse("invalid_auth"), "auth.test")
+    with pytest.raises(InvalidInput, match="SLACK_BOT_TOKEN"):
+        new_instance(slack, tmp_path, monkeypatch)
+    assert not list(tmp_path.glob("*.db*"))
