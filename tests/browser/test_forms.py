@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 from playwright.sync_api import expect
 
@@ -91,6 +93,21 @@ def test_escape_closes_a_form_and_gives_the_keyboard_back(screens: Screens) -> N
     screens.page.keyboard.press("Escape")
     expect(form).to_be_hidden()
     expect(screens.composer(LEFT)).to_be_focused()
+
+
+_WATCH_INERT: Final = """() => {
+    window.hadFocus = [];
+    const look = () => window.hadFocus.push(document.activeElement.closest("[role=dialog]") !== null);
+    new MutationObserver(look).observe(document.body, { attributeFilter: ["inert"], subtree: true });
+}"""
+"""Notes, whenever something is covered or uncovered and before the browser paints, whether a dialog has the focus."""
+
+
+def test_form_has_the_focus_before_what_it_covers_loses_it(screens: Screens) -> None:
+    screens.page.evaluate(_WATCH_INERT)
+    screens.write(LEFT, "/access")
+    expect(screens.dialog("Request access")).to_be_visible()
+    assert screens.page.evaluate("() => window.hadFocus[0]") is True
 
 
 def test_guest_is_refused_in_words(screens: Screens) -> None:

@@ -239,7 +239,7 @@ def test_thread_is_opened_read_and_answered(screens: Screens) -> None:
     screens.write(LEFT, "thanks & <b>cheers</b>")
     expect(screens.messages(LEFT, "thanks & <b>cheers</b>")).to_be_visible()
     screens.write(LEFT, "/access mine")
-    expect(screens.pane(LEFT).get_by_role("alert")).to_contain_text("no commands in threads")
+    expect(screens.pane(LEFT).get_by_role("alert")).to_contain_text("accept commands in threads")
     screens.pane(LEFT).get_by_role("button", name="Back to #access-prod").click()
     expect(screens.card(LEFT)).to_contain_text("2 replies")
     assert screens.stored(request).approvals[0].approver == "U0JON"

@@ -1,6 +1,6 @@
 // The confirmation dialog that an app can put before an action.
 
-import { createContext, html, useContext, useEffect, useRef } from "../vendor/htm-preact-3.1.1.js";
+import { createContext, html, useContext, useEffect, useLayoutEffect, useRef } from "../vendor/htm-preact-3.1.1.js";
 import { keepFocus } from "./focus.js";
 import { textObject } from "./mrkdwn.js";
 
@@ -19,7 +19,8 @@ export function Confirm({ confirm, surface, onYes, onNo }) {
 
 function Asking({ confirm, surface, onYes, onNo }) {
   const box = useRef(null);
-  useEffect(() => keepFocus(box.current, { first: ".confirm-yes", onEscape: onNo }), []);
+  // Before the browser paints, as in modal.js.
+  useLayoutEffect(() => keepFocus(box.current, { first: ".confirm-yes", onEscape: onNo }), []);
   const isDanger = confirm.style === "danger";
   return html`
     <div class="veil is-question">

@@ -1,6 +1,6 @@
 // Modals, up to three on top of each other: the top one is shown, and those below keep what was typed.
 
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
+import { html, useLayoutEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Blocks } from "./blocks.js";
 import { keepFocus } from "./focus.js";
 import { Icon, Mark } from "./icons.js";
@@ -35,8 +35,9 @@ function Modal({ ws, person, view, id, depth, isTop, isActive }) {
   const latest = useRef(close);
   latest.current = close;
 
-  // A modal that the app opens must not take the focus away from the other pane.
-  useEffect(() => {
+  // A modal that the app opens must not take the focus away from the other pane. Before the browser paints: then it takes
+  // the focus away from what the modal covers, and nothing is left to give it back to.
+  useLayoutEffect(() => {
     if (!isTop) return undefined;
     const first = view.content.blocks.map((b) => b.element).find((e) => e?.focus_on_load)?.action_id;
     return keepFocus(box.current, {
