@@ -109,7 +109,7 @@ def declare(harness: Harness, code: str, form: View | None = None) -> BreakGlass
 
 def test_break_glass_goes_from_declaration_to_review(harness: Harness, code: Callable[[], str]) -> None:
     form = open_form(harness)
-    assert EMERGENCY in str(form.blocks), "what was typed stands in the form that asks for the code"
+    assert EMERGENCY in str(form.blocks), "the form that asks for the code keeps what was typed"
     wrong = f"{(int(code()) + 1) % 10**6:06d}"
     refused = harness.slack.submit(SAM, form, filled_in(wrong))
     assert refused.errors == {"code": "Wrong code; 4 attempts left."}

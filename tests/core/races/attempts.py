@@ -187,7 +187,7 @@ def _overwrite(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:
     if attempt.read.status is RequestStatus.PENDING:
         approved = attempt.read.approve(attempt.who, attempt.at)
     else:
-        # It was read approved already, which no service would approve again: only the store stands in the way here.
+        # It was read approved already, which no service would approve again: only the store can refuse it here.
         vote = Approval(approver=attempt.who, at=attempt.at)
         approved = attempt.read.replace(approver=attempt.who, approver_comment=None, approvals=(vote,))
     event = AuditAction.REQUEST_APPROVED
