@@ -7,13 +7,13 @@ the item that DynamoDB returns shows why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
-from core.errors import BrokenChain, ConcurrentModification, CountersignError
+from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
 from core.stores.base import Page, RequestStore
@@ -35,7 +35,7 @@ from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
 from core.stores.dynamodb.outbox import entry_key
-from core.stores.listing import StoredRow, read_each, read_page
+from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table
 
@@ -60,6 +60,20 @@ class DynamoRecords(Generic[R]):
         """Every record, in no order; malformed ones are logged and skipped."""
         items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
         return read_each(filter(self._is_record, items), self._read)
+
+    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
+        """Every record with the name of its chain, or with what is wrong."""
+        items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
+        return (
+            (f"{self._kind.KIND}#{self._id_of(item)}", read_or_explain(item, self._read))
+            for item in items
+            if self._is_record(item)
+        )
+
+    def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
+        """The records with these ids that exist, in one read."""
+        items = self._connection.get_many(self._table, [self._key(each) for each in record_ids]) if record_ids else ()
+        return {self._id_of(item): read_or_explain(item, self._read) for item in items}
 
     def list_page(
         self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
@@ -151,6 +165,9 @@ class DynamoRecords(Generic[R]):
         partition = str(item[self._schema.key.partition].get("S", ""))
         return not partition.startswith(LEDGER_PREFIX)
 
+    def _id_of(self, item: Item) -> str:
+        return str(item[self._schema.key.partition]["S"]).removeprefix(f"{self._kind.KIND}#")
+
     def _item(self, commit: Commit[R]) -> Item:
         item = to_attributes(commit.item) | self._key(commit.record.id)
         if commit.kept_until is not None:
@@ -160,7 +177,7 @@ class DynamoRecords(Generic[R]):
         return item
 
     def _read(self, raw: Item) -> R:
-        record_id = str(raw[self._schema.key.partition]["S"]).removeprefix(f"{self._kind.KIND}#")
+        record_id = self._id_of(raw)
         plain = from_attributes(raw, f"{self._kind.KIND}#{record_id}")
         return read_record(
             self._kind,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
@@ -18,7 +18,7 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
-from core.errors import BrokenChain, ConcurrentModification
+from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.record import Record, check_record_id
@@ -36,7 +36,7 @@ from core.stores.commit import (
     prepare_update,
     read_record,
 )
-from core.stores.listing import StoredRow, read_each, read_page
+from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.sqlite.audit import insert_entry
@@ -63,6 +63,21 @@ class _SqliteRecords(Generic[R]):
         """Every record, in the order of the ids; malformed ones are logged and skipped."""
         rows = iterate_rows(self._database, self._table, ("id",), "body", start=("",))
         return read_each(rows, self._read)
+
+    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
+        """Every record with the name of its chain, or with what is wrong."""
+        rows = iterate_rows(self._database, self._table, ("id",), "body", start=("",))
+        return ((f"{self._kind.KIND}#{row[0]}", read_or_explain(row, self._read)) for row in rows)
+
+    def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
+        """The records with these ids that exist, in one read."""
+        marks = ", ".join("?" for _ in record_ids)
+        with self._database.read() as connection:
+            rows: list[_Raw] = connection.execute(
+                f"SELECT id, body FROM {self._table} WHERE id IN ({marks})",  # noqa: S608 - constants
+                tuple(record_ids),
+            ).fetchall()
+        return {row[0]: read_or_explain(row, self._read) for row in rows}
 
     def list_page(
         self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
