@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.mfa.secret_store import read_location
-from core.audit.keyring import AuditKeyring
+from core.audit.keyring import KEY_FIX, AuditKeyring
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.stores.base import DEFAULT_RETENTION
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
             raise InvalidInput(
                 f"{_PREFIX}AUDIT_KEY",
                 "it is not set, and without it anyone could forge the audit trail",
-                "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+                KEY_FIX,
             )
         return self
 

@@ -19,7 +19,8 @@ from bot.commands.terminal import count_of
 from bot.settings import read_settings
 from core.actor import check_profile_name, check_user_id
 from core.audit.export import select_entries, write_line
-from core.audit.verification import Tally, verify_trail
+from core.audit.findings import Tally
+from core.audit.verification import verify_trail
 from core.clock import SystemClock, require_utc
 from core.errors import InvalidInput
 

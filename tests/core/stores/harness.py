@@ -22,6 +22,7 @@ from core.stores.dynamodb.items import from_attributes, to_attributes
 from core.stores.schema import AUDIT, BREAK_GLASS, REQUESTS, TABLES, Table
 from core.stores.sqlite import SqliteStores
 from tests.harness.clock import FrozenClock
+from tests.harness.keys import AUDIT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from core.record import Record
     from core.stores.base import Stores
 
-KEYRING: Final = AuditKeyring.from_text("k" * 64)
+KEYRING: Final = AuditKeyring.from_text(AUDIT_KEY)
 Stored = dict[str, Any]
 
 
