@@ -20,7 +20,7 @@ from core.audit.canonical import canonical_json
 from core.audit.chain_check import SealCheck
 from core.audit.keyring import AuditKeyring
 from core.audit.merkle import merkle_root
-from core.audit.places import find_length, read_places
+from core.audit.places import BATCH, find_length, read_places
 from core.audit.retirement import find_retirements
 from core.audit.trail import CHECKPOINTS, AuditAction, AuditEntry, EntryDraft, EntryId
 from core.clock import Clock, UtcTime, parse_time
@@ -166,6 +166,22 @@ def find_last_checkpoint(audit: AuditStore, keyring: AuditKeyring) -> tuple[int,
                 except MalformedRecord:
                     continue
     return length, None
+
+
+def find_checkpoint_before(audit: AuditStore, keyring: AuditKeyring, moment: datetime) -> AuditEntry | None:
+    """The last genuine checkpoint that ends at this moment or earlier; None if there is none."""
+    for end in range(find_length(audit, CHECKPOINTS), 0, -BATCH):
+        for _, entry in reversed(list(read_places(audit, CHECKPOINTS, max(1, end - BATCH + 1), end))):
+            if isinstance(entry, AuditEntry) and keyring.is_genuine(entry) and _ends_by(entry, moment):
+                return entry
+    return None
+
+
+def _ends_by(entry: AuditEntry, moment: datetime) -> bool:
+    try:
+        return Checkpoint.of(entry).until <= moment
+    except MalformedRecord:
+        return False
 
 
 def known_retirements(

@@ -62,8 +62,8 @@ class IntervalCheck:
         self.tally.checkpoints += 1
         last, self._last = self._last, checkpoint
         is_next = checkpoint.since == (last.until if last is not None else None)
+        found = cover(list(self._take(digests, checkpoint.until)))
         if is_next:
-            found = cover(list(self._take(digests, checkpoint.until)))
             sealed = checkpoint.total_entries - (last.total_entries if last is not None else 0)
             if sealed != checkpoint.entries:
                 text = f"checkpoint {entry.seq} seals {checkpoint.entries} entries, but its total grew by {sealed}"
@@ -75,6 +75,7 @@ class IntervalCheck:
             yield from self._explain(entry, checkpoint)
 
     def _take(self, digests: Iterator[PlacedDigest], until: datetime) -> Iterator[PlacedDigest]:
+        """The next entries up to a moment, not including it."""
         end = format_time(until)
         each = self._ahead if self._ahead is not None else next(digests, None)
         while each is not None and each.at < end:

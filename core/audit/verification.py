@@ -14,17 +14,19 @@ from datetime import datetime
 from typing import Final
 
 from core.audit.chain_check import Head, SealCheck, verify_entries
-from core.audit.checkpoint import read_seal_check
+from core.audit.checkpoint import find_last_checkpoint, read_seal_check
 from core.audit.findings import Finding, FindingKind, Tally
 from core.audit.intervals import IntervalCheck
 from core.audit.keyring import AuditKeyring
 from core.audit.places import in_batches, read_places
 from core.audit.seen_chains import SeenChains
-from core.audit.trail import REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
+from core.audit.trail import CHECKPOINTS, REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent
+from core.clock import format_time
 from core.errors import MalformedRecord
 from core.record import Record
 from core.request import Request
+from core.stores.audit import PlacedDigest
 from core.stores.base import Stores
 
 Entries = tuple[AuditEntry, ...] | MalformedRecord
@@ -66,6 +68,38 @@ def verify_chain(stores: Stores, chain: str, keyring: AuditKeyring, now: datetim
     yield from TrailVerification.prepare(stores, keyring, now, Tally()).verify_chain(chain)
 
 
+@dataclass(slots=True)
+class _Counts:
+    """Whether the order of time shows every entry of the chains: what is kept out of it is in no interval.
+
+    It counts what is older than `until`, the end of the last checkpoint.
+    """
+
+    until: datetime | None
+    in_chains: int = 0
+    by_time: int = 0
+    has_unreadable: bool = False
+
+    def add(self, chains: Iterable[Entries]) -> None:
+        for entries in chains:
+            if isinstance(entries, MalformedRecord):
+                self.has_unreadable = True
+            elif self.until is not None:
+                self.in_chains += sum(entry.at < self.until for entry in entries)
+
+    def note(self, digest: PlacedDigest) -> None:
+        self.by_time += self.until is not None and digest.at < format_time(self.until)
+
+    def compare(self) -> Iterator[Finding]:
+        # An entry that can't be read is a finding already, and its time isn't known.
+        if self.until is not None and not self.has_unreadable and self.in_chains != self.by_time:
+            text = (
+                f"the chains have {self.in_chains} entries from before {format_time(self.until)}, and "
+                f"{self.by_time} are listed by time: some were added later and kept out of the list"
+            )
+            yield Finding(CHECKPOINTS, FindingKind.BACKDATED, text)
+
+
 @dataclass(frozen=True, slots=True)
 class TrailVerification:
     """One run of the verification. `tally` counts what was checked."""
@@ -90,13 +124,18 @@ class TrailVerification:
 
     def verify_all(self) -> Iterator[Finding]:
         """Check everything."""
+        # Until the end: what is committed meanwhile is later.
+        _, last = find_last_checkpoint(self.stores.audit, self.seals.keyring)
+        counts = _Counts(last[1].until if last is not None else None)
         seen = SeenChains()
         for batch in in_batches(self.stores.audit.iterate_chains()):
             for chain, _ in batch:
                 seen.add(chain)
+            counts.add(entries for _, entries in batch)
             yield from self.verify_batch(batch)
         yield from self._verify_records(seen)
-        yield from IntervalCheck(self.stores.audit, self.seals, self.tally).run()
+        yield from IntervalCheck(self.stores.audit, self.seals, self.tally, on_digest=counts.note).run()
+        yield from counts.compare()
         for check in STORE_CHECKS:
             yield from check(self.stores, self.seals.keyring)
 

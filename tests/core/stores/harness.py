@@ -93,6 +93,14 @@ class StoreHarness(ABC):
         """Put an audit entry behind the store's back."""
 
     @abstractmethod
+    def hide_entry(self, entry: AuditEntry) -> None:
+        """Keep one audit entry out of the order of time."""
+
+    @abstractmethod
+    def remove(self, record: Record) -> None:
+        """Remove a record behind the store's back."""
+
+    @abstractmethod
     def stored_ledgers(self) -> dict[str, Stored]:
         """Every ledger as it is stored, by its owner."""
 
@@ -138,6 +146,14 @@ class SqliteHarness(StoreHarness):
         item = entry.to_item()
         values = (item["chain"], item["seq"], item["id"], item["at"], json.dumps(item))
         self.ask("INSERT INTO audit (chain, seq, id, at, body) VALUES (?, ?, ?, ?, ?)", *values)
+
+    def hide_entry(self, entry: AuditEntry) -> None:
+        self.ask(
+            "UPDATE audit SET at = '2099-01-01T00:00:00.000000Z' WHERE (chain, seq) = (?, ?)", entry.chain, entry.seq
+        )
+
+    def remove(self, record: Record) -> None:
+        self.ask(f"DELETE FROM {_sqlite_table(record)} WHERE id = ?", record.id)  # noqa: S608
 
     def stored_ledgers(self) -> dict[str, Stored]:
         return {owner: json.loads(body) for owner, body in self.ask("SELECT owner, body FROM ledgers")}
@@ -215,8 +231,19 @@ class DynamoHarness(StoreHarness):
         self.client.put_item(TableName=AUDIT.name(self.prefix), Item=item)
 
     def add_entry(self, entry: AuditEntry) -> None:
-        item = to_attributes(entry.to_item()) | {"month": {"S": entry.to_item()["at"]}}
+        item = to_attributes(entry.to_item()) | {"month": {"S": str(entry.to_item()["at"])[:7]}}
         self.client.put_item(TableName=AUDIT.name(self.prefix), Item=item)
+
+    def hide_entry(self, entry: AuditEntry) -> None:
+        self.client.update_item(
+            TableName=AUDIT.name(self.prefix),
+            Key={"chain": {"S": entry.chain}, "seq": {"N": str(entry.seq)}},
+            UpdateExpression="REMOVE #month",
+            ExpressionAttributeNames={"#month": "month"},
+        )
+
+    def remove(self, record: Record) -> None:
+        self.client.delete_item(**self._place(record))
 
     def stored_ledgers(self) -> dict[str, Stored]:
         items = self.client.scan(TableName=BREAK_GLASS.name(self.prefix), ConsistentRead=True)["Items"]
