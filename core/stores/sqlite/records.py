@@ -18,6 +18,7 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
+from core.directory import DirectoryNotes
 from core.errors import BrokenChain, ConcurrentModification
 from core.ledger import Ledger
 from core.mfa import CodeLedger
@@ -36,11 +37,13 @@ from core.stores.commit import (
     prepare_update,
     read_record,
 )
+from core.stores.ledgers import InvokerLedgers
 from core.stores.listing import StoredRow, read_each, read_page
 from core.stores.paging import Position
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.sqlite.audit import insert_entry
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import find_notes, notes_among
 from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
 from core.stores.sqlite.reading import iterate_rows, read_body
 from core.usage import UsageLedger
@@ -121,6 +124,19 @@ class _SqliteRecords(Generic[R]):
             raise missing(self._kind, record_id)
         return found
 
+    def _get_with_notes(self, record_id: str) -> tuple[R, DirectoryNotes]:
+        check_record_id(record_id)
+        with self._database.read() as connection:
+            # One transaction: the record and the notes are from the same moment.
+            connection.execute("BEGIN")
+            try:
+                found, notes = self._find(connection, record_id), find_notes(connection, self._settings)
+            finally:
+                connection.execute("COMMIT")
+        if found is None:
+            raise missing(self._kind, record_id)
+        return found, notes
+
     def _refuse_unless_allowed(self, connection: sqlite3.Connection, record: R, commit: Commit[R]) -> None:
         item = self._find_item(connection, record.id)
         # The usual case: the stored form shows all that the change depends on, so the record need not be built again.
@@ -194,6 +210,10 @@ class SqliteRequests(_SqliteRecords[Request], RequestStore):
         """Read one request."""
         return self._get(request_id)
 
+    def get_with_notes(self, request_id: RequestId) -> tuple[Request, DirectoryNotes]:
+        """Read one request and the notes of changes in the directory, from the same moment."""
+        return self._get_with_notes(request_id)
+
     def update(self, request: Request, entry: EntryDraft) -> Request:
         """Replace the request that was read with `request.updated_at`."""
         with self._database.write() as connection:
@@ -227,6 +247,10 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
         """Read one event."""
         return self._get(event_id)
 
+    def get_with_notes(self, event_id: EventId) -> tuple[BreakGlassEvent, DirectoryNotes]:
+        """Read one event and the notes of changes in the directory, from the same moment."""
+        return self._get_with_notes(event_id)
+
     def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`."""
         with self._database.write() as connection:
@@ -249,6 +273,20 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
         with self._database.read() as connection:
             found = find_ledgers(connection, by_invoker, by_profile, codes)
         return read_ledger(by_invoker, found), read_ledger(by_profile, found), read_ledger(codes, found)
+
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+        """All that a declaration is judged on, from the same moment."""
+        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        codes = CodeLedger.of(invoker)
+        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
+        with self._database.read() as connection:
+            found = find_ledgers(connection, *wanted)
+        return InvokerLedgers(
+            read_ledger(by_invoker, found),
+            read_ledger(by_profile, found),
+            read_ledger(codes, found) if with_codes else None,
+            notes_among(found, self._settings),
+        )
 
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
