@@ -7,7 +7,8 @@ never takes an identity from the text of a message.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, NewType
+from collections.abc import Mapping
+from typing import Annotated, Final, NewType, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -22,10 +23,12 @@ ProfileName = NewType("ProfileName", str)
 ChannelId = NewType("ChannelId", str)
 """A Slack channel id, such as C0ACCESS1; D… is a conversation of two people."""
 DeciderId = NewType("DeciderId", str)
-"""Who caused a change: a user id, `policy:<rule>` or `clock`."""
+"""Who caused a change: a user id, `policy:<rule>`, `clock` or `slack`."""
 
 CLOCK: Final = DeciderId("clock")
 """The decider of what only the passing of time did."""
+SLACK: Final = DeciderId("slack")
+"""The decider of what somebody did in Slack itself, where Slack doesn't say who."""
 
 _POLICY: Final = "policy:"
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
@@ -82,7 +85,7 @@ def check_profile_name(text: object, field: str = "profile") -> ProfileName:
 
 
 def _check_decider(text: str) -> str:
-    if is_person(text) or text == CLOCK or (text.startswith(_POLICY) and text != _POLICY):
+    if is_person(text) or text in {CLOCK, SLACK} or (text.startswith(_POLICY) and text != _POLICY):
         return text
     raise InvalidInput("decider", f"{text!r:.60} is not a user, a policy rule or the clock", "Use a Slack user id.")
 
@@ -102,3 +105,8 @@ class Actor(BaseModel):
     name: str = ""
     email: str | None = None
     user_groups: frozenset[UserGroupId] = frozenset()
+
+    def with_memberships(self, answers: Mapping[UserGroupId, bool]) -> Self:
+        """The same person, about whom more is known."""
+        groups = self.user_groups | {group for group, is_in in answers.items() if is_in}
+        return self.model_copy(update={"user_groups": groups})

@@ -49,7 +49,8 @@ class UserGroupMembers(Ledger):
     """The members of one user group at `asked_at`.
 
     `known_change` is the last change in the directory's notes that the asker knew of. `slack_version` is Slack's own
-    time of the group's last change, in Unix seconds. `unreported` is a change that is not in the audit trail yet.
+    time of the group's last change, in Unix seconds, and `updated_by` whom Slack names for it. `unreported` is a
+    change that is not in the audit trail yet.
     """
 
     group: UserGroupId
@@ -57,6 +58,7 @@ class UserGroupMembers(Ledger):
     asked_at: UtcTime
     known_change: UtcTime | None = None
     slack_version: int = 0
+    updated_by: str | None = None
     unreported: GroupChange | None = None
 
     @classmethod
@@ -78,6 +80,7 @@ class UserGroupMembers(Ledger):
         *,
         known_change: datetime | None = None,
         slack_version: int = 0,
+        updated_by: str | None = None,
     ) -> Self:
         """An answer of Slack, not stored yet."""
         return cls(
@@ -87,11 +90,22 @@ class UserGroupMembers(Ledger):
             asked_at=asked_at,
             known_change=known_change,
             slack_version=slack_version,
+            updated_by=updated_by,
         )
 
     def is_newer_than(self, other: UserGroupMembers) -> bool:
-        """True when this answer replaces the other one: Slack's own time decides, then when it was asked for."""
-        return (self.slack_version, self.asked_at) > (other.slack_version, other.asked_at)
+        """True when this answer replaces the other one, which came earlier.
+
+        Slack's own time decides where both have one, because Slack may answer from an outdated copy; else, when it was
+        asked for.
+        """
+        if self.slack_version and other.slack_version and self.slack_version != other.slack_version:
+            return self.slack_version > other.slack_version
+        return self.asked_at >= other.asked_at
+
+    def has_same_answer(self, answer: UserGroupMembers) -> bool:
+        """True when a newer answer says nothing else, and knew of no later change."""
+        return self.users == answer.users and self.known_change == answer.known_change
 
     def replace(self, stored: UserGroupMembers | None, *, is_change_certain: bool) -> Self:
         """This answer as the next version of what is stored, with the change that has to be reported.
