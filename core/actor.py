@@ -1,13 +1,14 @@
 """Who acts: the ids of people, user groups and profiles, and the Actor whom policy judges.
 
 Invariant: an Actor is a person whose identity was verified before it was made. `core/` never sees anybody else, and
-never takes an identity from the text of a message.
+never takes an identity from the text of a message. A user group about which nobody answered is neither a yes nor a no.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, NewType
+from collections.abc import Mapping
+from typing import Annotated, Final, NewType, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -94,11 +95,22 @@ ValidDeciderId = Annotated[DeciderId, AfterValidator(_check_decider)]
 
 
 class Actor(BaseModel):
-    """A verified person, as policy judges them. `name` and `email` are for display unless an operator trusts e-mail."""
+    """A verified person, as policy judges them. `name` and `email` are for display unless an operator trusts e-mail.
+
+    `memberships` has the user groups about which Slack answered, and whether the person is in them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: ValidUserId
     name: str = ""
     email: str | None = None
-    user_groups: frozenset[UserGroupId] = frozenset()
+    memberships: Mapping[UserGroupId, bool] = {}
+
+    def is_in(self, group: UserGroupId) -> bool | None:
+        """Whether the person is in this user group; None when that is not known."""
+        return self.memberships.get(group)
+
+    def with_memberships(self, answers: Mapping[UserGroupId, bool]) -> Self:
+        """The same person, about whom more is known."""
+        return self.model_copy(update={"memberships": {**self.memberships, **answers}})

@@ -184,8 +184,7 @@ def _checked(user_id: str) -> UserId:
 
 
 def _in_groups(member: Member, members: dict[UserGroupId, frozenset[str]]) -> Actor:
-    groups = frozenset(group for group, ids in members.items() if member.actor.id in ids)
-    return member.actor.model_copy(update={"user_groups": groups})
+    return member.actor.with_memberships({group: member.actor.id in ids for group, ids in members.items()})
 
 
 def _result_of(lookup: Future[Found]) -> Found:
