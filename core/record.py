@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError
 
 from core.actor import ValidProfileName
-from core.audit.trail import canonical_json
+from core.audit.canonical import canonical_json
 from core.clock import ID_PATTERN, UtcTime
 from core.duration import Duration
 from core.errors import InvalidInput, MalformedRecord

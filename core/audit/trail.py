@@ -11,23 +11,19 @@ matters.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, NewType, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretBytes, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId
+from core.audit.keyring import AuditKeyring
 from core.clock import ID_PATTERN, UtcTime, new_id
 from core.errors import InvalidInput, MalformedRecord
 
 EntryId = NewType("EntryId", str)
-MIN_KEY_LENGTH: Final = 32
-"""Characters: 128 bits written as hex, the least that NIST SP 800-107 advises for an HMAC key."""
 REFUSED: Final = "refused"
 """The outcome of an attempt that changed nothing."""
 REFUSALS_KIND: Final = "REFUSALS"
@@ -147,60 +143,6 @@ class AuditEntry(EntryDraft):
             raise MalformedRecord.from_error(name, error) from error
 
 
-class AuditKeyring(BaseModel):
-    """The secrets that seal the trail: the first one seals, every one verifies, so that a key can be replaced.
-
-    An empty ring seals with a public constant. That still finds accidents, but a forger could reseal: use it only
-    where nobody relies on the trail.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    keys: tuple[SecretBytes, ...] = ()
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Read `key` or `newest,older,oldest`. Raises InvalidInput when a key has fewer than 32 characters."""
-        parts = [part.strip() for part in text.split(",")]
-        if any(len(part) < MIN_KEY_LENGTH for part in parts):
-            raise InvalidInput(
-                "COUNTERSIGN_AUDIT_KEY",
-                f"a key has fewer than {MIN_KEY_LENGTH} characters",
-                "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
-            )
-        # An environment variable may hold bytes that aren't text. They were read with surrogateescape, which restores
-        # them.
-        return cls(keys=tuple(SecretBytes(part.encode(errors="surrogateescape")) for part in parts))
-
-    @property
-    def is_keyed(self) -> bool:
-        """True when the seal is a secret one."""
-        return bool(self.keys)
-
-    @property
-    def key_id(self) -> str:
-        """The name of the key that seals, safe to show: eight hex digits that do not reveal the key."""
-        return _key_id(self._secrets()[0])
-
-    def knows(self, key_id: str) -> bool:
-        """True when the ring holds the key of this name."""
-        return any(_key_id(secret) == key_id for secret in self._secrets())
-
-    def sign(self, entry: AuditEntry) -> str:
-        """The digest of an entry, under the key that seals."""
-        return _digest(self._secrets()[0], entry)
-
-    def is_genuine(self, entry: AuditEntry) -> bool:
-        """True when one of the keys made this entry's digest. Compared in constant time."""
-        return any(
-            _key_id(secret) == entry.key_id and hmac.compare_digest(_digest(secret, entry), entry.digest)
-            for secret in self._secrets()
-        )
-
-    def _secrets(self) -> tuple[bytes, ...]:
-        return tuple(key.get_secret_value() for key in self.keys) or (b"countersign: no audit key was set",)
-
-
 def seal(
     draft: EntryDraft,
     keyring: AuditKeyring,
@@ -225,20 +167,3 @@ def seal(
         key_id=keyring.key_id,
     )
     return entry.model_copy(update={"digest": keyring.sign(entry)})
-
-
-_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-
-
-def canonical_json(value: object) -> bytes:
-    """One spelling for one value: sorted keys, no spaces, pure ASCII. The input of every digest."""
-    return _CANONICAL.encode(value).encode()
-
-
-def _digest(secret: bytes, entry: AuditEntry) -> str:
-    content = {name: value for name, value in entry.to_item().items() if name != "digest"}
-    return hmac.digest(secret, canonical_json(content), "sha256").hex()
-
-
-def _key_id(secret: bytes) -> str:
-    return hashlib.sha256(b"countersign key id\0" + secret).hexdigest()[:8]

@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, AuditKeyring
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import MalformedRecord, NotFound
 from core.record import Record

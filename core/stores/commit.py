@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 
 from pydantic import JsonValue
 
-from core.audit.trail import AuditEntry, AuditKeyring, EntryDraft, seal
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditEntry, EntryDraft, seal
 from core.clock import TICK, Clock, SystemClock, format_time
 from core.errors import (
     AlreadyExists,

@@ -11,7 +11,8 @@ from typing import Final
 import pytest
 
 from core.actor import UserId
-from core.audit.trail import REFUSED, AuditAction, AuditEntry, AuditKeyring
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import REFUSED, AuditAction, AuditEntry
 from core.audit.verification import verify_trail
 from core.request import RequestId, RequestStatus
 from core.stores import Stores
