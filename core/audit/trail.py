@@ -29,6 +29,9 @@ REFUSED: Final = "refused"
 REFUSALS_KIND: Final = "REFUSALS"
 """The prefix of the chains that hold refused attempts, one chain for each running process."""
 
+SYSTEM_CHAINS: Final = frozenset({"CHECKPOINTS", "DIRECTORY", "KEYS", "LEDGERS", "MFA", "POLICY"})
+"""The chains that belong to no record and to no process."""
+
 
 class AuditAction(StrEnum):
     """What happened."""
