@@ -20,8 +20,8 @@ def policy_in_force(entry: AuditEntry) -> Message:
         line = f":lock: Countersign uses policy {version}."
         return Message(text=line, blocks=(mrkdwn(line),))
     line = (
-        f":lock: The policy changed: {version} is in force now, "
-        f"with {details.get('added_lines', 0)} lines added and {details.get('removed_lines', 0)} removed."
+        f":lock: The policy changed: {version} is in force now. "
+        f"Lines added: {details.get('added_lines', 0)}, removed: {details.get('removed_lines', 0)}."
     )
     diff = details.get("diff")
     changed = (user_text(diff),) if isinstance(diff, str) and diff else ()
