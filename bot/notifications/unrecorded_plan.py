@@ -12,6 +12,7 @@ from typing import Final
 from bot.notifications.plan import NotificationPlan, Post
 from bot.views.block_kit import Message
 from bot.views.break_glass.notices import refused
+from bot.views.policy_notices import policy_in_force, policy_refused
 from core.audit.trail import AuditAction, AuditEntry
 from core.policy.evaluator import Policy
 
@@ -32,6 +33,16 @@ def _break_glass_refused(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     return to_security(policy, refused(entry))
 
 
+def _policy_in_force(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, policy_in_force(entry))
+
+
+def _policy_refused(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, policy_refused(entry))
+
+
 _PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, Policy], NotificationPlan]]] = {
     AuditAction.INVOKE_REFUSED: _break_glass_refused,
+    AuditAction.POLICY_IN_FORCE: _policy_in_force,
+    AuditAction.POLICY_REFUSED: _policy_refused,
 }

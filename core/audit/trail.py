@@ -50,6 +50,8 @@ class AuditAction(StrEnum):
     BREAK_GLASS_ENDING_SOON = "break_glass_ending_soon"
     REVIEW_REMINDED = "review_reminded"
     RECORD_DELETED = "record_deleted"
+    POLICY_IN_FORCE = "policy_in_force"
+    POLICY_REFUSED = "policy_refused"
     SUBMIT_REFUSED = "submit_refused"
     APPROVE_REFUSED = "approve_refused"
     DENY_REFUSED = "deny_refused"
