@@ -77,6 +77,11 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         found = self._find_ledgers(by_invoker, by_profile, codes)
         return read_ledger(by_invoker, found), read_ledger(by_profile, found), read_ledger(codes, found)
 
+    def get_codes(self, person: UserId) -> CodeLedger:
+        """The ledger of one person's codes, read consistently."""
+        codes = CodeLedger.of(person)
+        return read_ledger(codes, self._find_ledgers(codes))
+
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
         try:
