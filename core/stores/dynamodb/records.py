@@ -24,20 +24,21 @@ from core.stores.commit import (
     explain_refusal,
     missing,
     must_be_stored,
+    must_be_stored_to_delete,
     prepare_create,
     prepare_delete,
     prepare_update,
-    read_record,
 )
 from core.stores.dynamodb.audit import put_entry
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
-from core.stores.dynamodb.outbox import entry_key
+from core.stores.dynamodb.outbox import entry_key, read_entry
 from core.stores.listing import StoredRow, read_each, read_page
 from core.stores.paging import Position
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table
+from core.stores.seals import read_sealed_record
 
 R = TypeVar("R", bound=Record)
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
@@ -73,8 +74,9 @@ class DynamoRecords(Generic[R]):
 
     def delete(self, record: R, entry: EntryDraft) -> None:
         """Remove the record as it was read; its audit chain stays and ends with this entry."""
+        record = self.prove(record)
         last = prepare_delete(record, entry, self._settings)
-        condition = all_equal({"updated_at": format_time(record.updated_at)})
+        condition = all_equal(must_be_stored_to_delete(record))
         removal = {"Delete": {"TableName": self._table, "Key": self._key(record.id), **condition}}
         try:
             self._connection.transact([removal, put_entry(self._audit_table, last)], last.id)
@@ -88,7 +90,7 @@ class DynamoRecords(Generic[R]):
 
     def to_writes(self, commit: Commit[R]) -> list[dict[str, Any]]:
         """The record and its entries as the writes of a transaction, under all the conditions of the change."""
-        if commit.as_read is None:
+        if commit.is_new:
             condition: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({self._schema.key.partition})"}
         else:
             condition = all_equal(must_be_stored(commit), statuses=commit.record.legal_sources())
@@ -97,12 +99,11 @@ class DynamoRecords(Generic[R]):
 
     def explain(self, commit: Commit[R], failure: ConditionFailed) -> CountersignError | None:
         """The outcome of a transaction's first conditions, those of this change; None if the change is allowed."""
-        if commit.as_read is None:
+        if commit.is_new:
             return existing(commit.record) if any(failure.failed[: 1 + len(commit.entries)]) else None
         if failure.failed[0]:
             stored = failure.stored[0]
-            proposed = commit.record.model_copy(update={"updated_at": commit.as_read})
-            refusal = explain_refusal(self._read(stored) if stored is not None else None, proposed)
+            refusal = explain_refusal(self._read(stored) if stored is not None else None, commit.proposed)
             return refusal or ConcurrentModification(commit.record.chain)
         return BrokenChain(commit.record.chain) if failure.failed[1] else None
 
@@ -123,7 +124,7 @@ class DynamoRecords(Generic[R]):
             # For a new record, conflicts on other items come first: a caller that reads again finds the same invocation
             # there.
             found = (self.explain(commit, failure), of_beside)
-            reasons = filter(None, reversed(found) if commit.as_read is None else found)
+            reasons = filter(None, reversed(found) if commit.is_new else found)
             raise next(reasons, ConcurrentModification(commit.record.chain)) from failure
         return commit.record
 
@@ -133,6 +134,16 @@ class DynamoRecords(Generic[R]):
         if stored is None and failure.is_retry:
             stored = self._connection.get(self._audit_table, entry_key(entry))
         return stored is not None and stored.get("id") == {"S": entry.id}
+
+    def prove(self, record: R) -> R:
+        """The record with the proof of what it replaces. One that a caller built has none: it is read for it."""
+        if record.as_read.digest:
+            return record
+        return record.model_copy(update={"as_read": self._get(record.id).as_read})
+
+    def _find_entry(self, chain: str, seq: int) -> AuditEntry | None:
+        item = self._connection.get(self._audit_table, {"chain": {"S": chain}, "seq": {"N": str(seq)}})
+        return None if item is None else read_entry(item)
 
     def _get(self, record_id: str) -> R:
         check_record_id(record_id)
@@ -162,11 +173,8 @@ class DynamoRecords(Generic[R]):
     def _read(self, raw: Item) -> R:
         record_id = str(raw[self._schema.key.partition]["S"]).removeprefix(f"{self._kind.KIND}#")
         plain = from_attributes(raw, f"{self._kind.KIND}#{record_id}")
-        return read_record(
-            self._kind,
-            record_id,
-            {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD},
-        )
+        stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
+        return read_sealed_record(self._kind, record_id, stored, self._settings.keyring, self._find_entry)
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
@@ -219,4 +227,4 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
 
     def update(self, request: Request, entry: EntryDraft) -> Request:
         """Replace the request that was read with `request.updated_at`."""
-        return self._commit(prepare_update(request, (entry,), self._settings))
+        return self._commit(prepare_update(self.prove(request), (entry,), self._settings))
