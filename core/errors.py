@@ -8,6 +8,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   └── InvalidPolicy            the policy file has mistakes, each with line, path and fix
     ├── Refused                      understood, and the answer is no
     │   ├── NotAllowed               no rule of the policy allows it
+    │   │   └── NotKnown             Slack couldn't say who somebody is or where they belong: try again
     │   ├── CodeRefused              the code of a second factor is wrong, or was used already
     │   ├── LimitReached             a live event, a cooldown, a quota or a lock prevents it
     │   └── InvalidStateTransition   the record's status does not lead there (any more)
@@ -92,6 +93,16 @@ class NotAllowed(Refused):
         self.reasons = reasons
         self.rule = rule
         self.unmet = unmet
+
+
+class NotKnown(NotAllowed):
+    """Slack couldn't say who somebody is, or whether they are in one of `groups`. Nothing was changed; try again."""
+
+    def __init__(
+        self, action: str, reasons: tuple[str, ...], rule: str | None = None, groups: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(action, reasons, rule)
+        self.groups = groups
 
 
 class LimitReached(Refused):

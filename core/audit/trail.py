@@ -30,6 +30,9 @@ REFUSED: Final = "refused"
 REFUSALS_KIND: Final = "REFUSALS"
 """The prefix of the chains that hold refused attempts, one chain for each running process."""
 
+SYSTEM_CHAINS: Final = frozenset({"CHECKPOINTS", "DIRECTORY", "KEYS", "LEDGERS", "MFA", "POLICY"})
+"""The chains that belong to no record and to no process."""
+
 
 class AuditAction(StrEnum):
     """What happened."""
@@ -48,6 +51,8 @@ class AuditAction(StrEnum):
     BREAK_GLASS_ENDING_SOON = "break_glass_ending_soon"
     REVIEW_REMINDED = "review_reminded"
     RECORD_DELETED = "record_deleted"
+    POLICY_IN_FORCE = "policy_in_force"
+    POLICY_REFUSED = "policy_refused"
     SUBMIT_REFUSED = "submit_refused"
     APPROVE_REFUSED = "approve_refused"
     DENY_REFUSED = "deny_refused"

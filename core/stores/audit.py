@@ -13,7 +13,23 @@ from core.audit.trail import AuditEntry, EntryDraft
 from core.errors import MalformedRecord
 
 
-class AuditStore(Protocol):
+class SystemTrail(Protocol):
+    """The chains that belong to no record: SYSTEM_CHAINS."""
+
+    def append(self, chain: str, draft: EntryDraft) -> AuditEntry:
+        """Seal the draft as the next entry of a chain, with its delivery; return it as stored.
+
+        Two that append at once both succeed, one after the other. A draft that is passed again, because an answer was
+        lost, is added once. Raises StoreUnavailable; ValueError for a chain that isn't in SYSTEM_CHAINS.
+        """
+        ...
+
+    def get_last(self, chain: str) -> AuditEntry | None:
+        """The last entry of a chain, read consistently; None if there is none. Raises MalformedRecord."""
+        ...
+
+
+class AuditStore(SystemTrail, Protocol):
     """The audit chains."""
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 
-from core.audit.trail import AuditEntry
+from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
+from core.stores.commit import StoreSettings
 from core.stores.listing import read_each
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.outbox import read_entry
-from core.stores.sqlite.reading import iterate_rows
+from core.stores.sqlite.reading import iterate_rows, read_body
+from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_chain, seal_next
 
 
 def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
@@ -46,8 +48,34 @@ def find_entry(connection: sqlite3.Connection, chain: str, seq: int) -> AuditEnt
 class SqliteAudit:
     """The AuditStore in SQLite."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: StoreSettings) -> None:
         self._database = database
+        self._settings = settings
+
+    def append(self, chain: str, draft: EntryDraft) -> AuditEntry:
+        """Seal the draft as the next entry of a chain, in one transaction that reads and writes."""
+        check_system_chain(chain)
+        with self._database.write() as connection:
+            rows: list[tuple[str, int, str]] = connection.execute(
+                "SELECT chain, seq, body FROM audit WHERE chain = ? ORDER BY seq DESC LIMIT ?",
+                (chain, ENTRIES_LOOKED_AT),
+            ).fetchall()
+            ends = [(row, _read_loosely(row[2])) for row in rows]
+            for row, item in ends:
+                if item.get("id") == draft.id:
+                    return read_entry(*row)
+            end = ChainEnd.of(ends[0][0][1], ends[0][1]) if ends else ChainEnd()
+            entry = seal_next(chain, draft, end, self._settings)
+            insert_entry(connection, entry)
+            return entry
+
+    def get_last(self, chain: str) -> AuditEntry | None:
+        """The last entry of a chain."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT chain, seq, body FROM audit WHERE chain = ? ORDER BY seq DESC LIMIT 1", (chain,)
+            ).fetchone()
+        return None if row is None else read_entry(*row)
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first."""
@@ -114,3 +142,11 @@ class SqliteAudit:
     def _head(connection: sqlite3.Connection, chain: str) -> tuple[int, str]:
         row = connection.execute("SELECT length, digest FROM refusal_heads WHERE chain = ?", (chain,)).fetchone()
         return (row[0], row[1]) if row is not None else (0, "")
+
+
+def _read_loosely(body: str) -> Mapping[str, object]:
+    """What a row holds; nothing if it can't be read."""
+    try:
+        return read_body("the last entry", body)
+    except MalformedRecord:
+        return {}
