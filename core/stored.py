@@ -31,12 +31,15 @@ class AsRead:
     """How a value stood in the store when it was read: its seal, the digest of its content, and the content.
 
     It is no part of what the value says, so any two are equal. `digest` is empty until a seal, or a record's chain,
-    has proved the content.
+    has proved the content. Verification finds in `problems` what contradicts the value, and in `ttl` when, in Unix
+    seconds, its table may forget it.
     """
 
     seal: str | None = None
     digest: str = ""
     item: Mapping[str, JsonValue] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    ttl: JsonValue = None
 
     def __eq__(self, other: object) -> bool:
         """Any two are equal."""

@@ -7,13 +7,13 @@ the item that DynamoDB returns shows why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
-from core.errors import BrokenChain, ConcurrentModification, CountersignError
+from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
 from core.stores.base import Page, RequestStore
@@ -35,10 +35,10 @@ from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
 from core.stores.dynamodb.outbox import entry_key, read_entry
-from core.stores.listing import StoredRow, read_each, read_page
+from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table
-from core.stores.seals import read_sealed_record
+from core.stores.seals import compare_beside, inspect_record, read_sealed_record
 
 R = TypeVar("R", bound=Record)
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
@@ -61,6 +61,20 @@ class DynamoRecords(Generic[R]):
         """Every record, in no order; malformed ones are logged and skipped."""
         items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
         return read_each(filter(self._is_record, items), self._read)
+
+    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
+        """Every record with the name of its chain, or with what is wrong."""
+        items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
+        return (
+            (f"{self._kind.KIND}#{self._id_of(item)}", read_or_explain(item, self._inspect))
+            for item in items
+            if self._is_record(item)
+        )
+
+    def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
+        """The records with these ids that exist, in one read."""
+        items = self._connection.get_many(self._table, [self._key(each) for each in record_ids]) if record_ids else ()
+        return {self._id_of(item): read_or_explain(item, self._inspect) for item in items}
 
     def list_page(
         self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
@@ -162,6 +176,9 @@ class DynamoRecords(Generic[R]):
         partition = str(item[self._schema.key.partition].get("S", ""))
         return not partition.startswith(LEDGER_PREFIX)
 
+    def _id_of(self, item: Item) -> str:
+        return str(item[self._schema.key.partition]["S"]).removeprefix(f"{self._kind.KIND}#")
+
     def _item(self, commit: Commit[R]) -> Item:
         item = to_attributes(commit.item) | self._key(commit.record.id)
         if commit.kept_until is not None:
@@ -170,8 +187,15 @@ class DynamoRecords(Generic[R]):
             item[AWAITS_ATTRIBUTE] = {"S": commit.record.awaits}
         return item
 
+    def _inspect(self, raw: Item) -> R:
+        plain = from_attributes(raw, f"{self._kind.KIND}#{self._id_of(raw)}")
+        stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
+        record = inspect_record(self._kind, self._id_of(raw), stored, self._settings.keyring)
+        expected = {AWAITS_ATTRIBUTE: record.awaits, "pk": self._key(record.id).get("pk", {}).get("S")}
+        return compare_beside(record, plain, expected, ttl=plain.get(TTL_ATTRIBUTE))
+
     def _read(self, raw: Item) -> R:
-        record_id = str(raw[self._schema.key.partition]["S"]).removeprefix(f"{self._kind.KIND}#")
+        record_id = self._id_of(raw)
         plain = from_attributes(raw, f"{self._kind.KIND}#{record_id}")
         stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
         return read_sealed_record(self._kind, record_id, stored, self._settings.keyring, self._find_entry)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
 
 from pydantic import JsonValue
 
@@ -19,7 +19,7 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
-from core.errors import BrokenChain, ConcurrentModification
+from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.record import Record, check_record_id
@@ -37,10 +37,10 @@ from core.stores.commit import (
     prepare_delete,
     prepare_update,
 )
-from core.stores.listing import StoredRow, read_each, read_page
+from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AWAITS_ATTRIBUTE
-from core.stores.seals import read_sealed_record, seal_ledger
+from core.stores.seals import compare_beside, inspect_record, read_sealed_record, seal_ledger
 from core.stores.sqlite.audit import find_entry, insert_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
@@ -49,22 +49,42 @@ from core.usage import UsageLedger
 
 R = TypeVar("R", bound=Record)
 _Raw = tuple[str, str]
+_COPIED: Final = ("profile", "status", "created_at", "updated_at", "expires_at")
+"""The columns that repeat what stands in the body, so that records can be found by it."""
 _COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
 
 
 class _SqliteRecords(Generic[R]):
     """What both kinds of record have in common. `_table` is a constant of this module, never a caller's input."""
 
+    _further_columns: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, database: Database, settings: StoreSettings, table: str, kind: type[R]) -> None:
         self._database = database
         self._settings = settings
         self._table = table
         self._kind = kind
+        self._beside = ", ".join(("body", "person", *_COPIED, *self._further_columns))
 
     def iterate(self) -> Iterator[R]:
         """Every record, in the order of the ids; malformed ones are logged and skipped."""
         rows = iterate_rows(self._database, self._table, ("id",), "body", start=("",))
         return read_each(rows, self._read)
+
+    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
+        """Every record with the name of its chain, or with what is wrong."""
+        rows = iterate_rows(self._database, self._table, ("id",), self._beside, start=("",))
+        return ((f"{self._kind.KIND}#{row[0]}", read_or_explain(row, self._inspect)) for row in rows)
+
+    def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
+        """The records with these ids that exist, in one read."""
+        marks = ", ".join("?" for _ in record_ids)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT id, {self._beside} FROM {self._table} WHERE id IN ({marks})",  # noqa: S608 - constants
+                tuple(record_ids),
+            ).fetchall()
+        return {row[0]: read_or_explain(row, self._inspect) for row in rows}
 
     def list_page(
         self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
@@ -168,6 +188,15 @@ class _SqliteRecords(Generic[R]):
         ).fetchone()
         return None if row is None else self._read_item((record_id, row[0]))
 
+    def _inspect(self, row: tuple[str, ...]) -> R:
+        record_id, body, *columns = row
+        item = self._read_item((record_id, body))
+        record = inspect_record(self._kind, record_id, item, self._settings.keyring)
+        stored = record.to_item()
+        expected = {name: stored[name] for name in _COPIED} | {"person": record.person, AWAITS_ATTRIBUTE: record.awaits}
+        names = self._beside.split(", ")[1:]
+        return compare_beside(record, dict(zip(names, columns, strict=True)), {each: expected[each] for each in names})
+
     def _read(self, raw: _Raw) -> R:
         with self._database.read() as connection:
             return self._read_item_of(connection, raw[0], self._read_item(raw))
@@ -230,6 +259,8 @@ class SqliteRequests(_SqliteRecords[Request], RequestStore):
 
 class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
     """The BreakGlassStore in SQLite."""
+
+    _further_columns = (AWAITS_ATTRIBUTE,)
 
     def __init__(self, database: Database, settings: StoreSettings) -> None:
         super().__init__(database, settings, "break_glass", BreakGlassEvent)
