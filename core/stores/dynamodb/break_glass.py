@@ -83,7 +83,7 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
     def get_codes(self, person: UserId) -> CodeLedger:
         """The ledger of one person's codes, read consistently."""
         codes = CodeLedger.of(person)
-        return read_ledger(codes, self._find_ledgers(codes))
+        return self._read_ledger(codes, self._find_ledgers(codes))
 
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""

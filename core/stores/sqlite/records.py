@@ -313,7 +313,7 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
         """The ledger of one person's codes."""
         codes = CodeLedger.of(person)
         with self._database.read() as connection:
-            return read_ledger(codes, find_ledgers(connection, codes))
+            return read_ledger(codes, find_ledgers(connection, codes), self._settings.keyring)
 
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
