@@ -43,6 +43,10 @@ class LedgerStore(Protocol):
         """
         ...
 
+    def get_codes(self, person: UserId) -> CodeLedger:
+        """The ledger of one person's codes, read consistently."""
+        ...
+
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace only the ledger of codes, if it still has the version `codes.updated_at`.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -17,12 +17,13 @@ from typing import Any, Final
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time, new_id
 from core.errors import ConcurrentModification, MalformedRecord, StoreUnavailable
+from core.stores.audit import Place, PlacedDigest
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb.connection import DEADLINE_SECONDS, ConditionFailed, Connection
 from core.stores.dynamodb.items import Item, to_attributes
 from core.stores.dynamodb.messages import HEAD_SEQ
 from core.stores.dynamodb.outbox import entry_key, read_entry, waiting_attributes
-from core.stores.listing import read_each
+from core.stores.listing import read_each, read_or_explain
 from core.stores.schema import AUDIT
 from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_chain, seal_next
 
@@ -137,8 +138,37 @@ class DynamoAudit:
             except MalformedRecord as error:
                 yield chain, error
 
+    def get_entries(self, places: Sequence[Place]) -> Mapping[Place, AuditEntry | MalformedRecord]:
+        """The entries at these places that exist, in one read."""
+        keys: list[Item] = [{"chain": {"S": chain}, "seq": {"N": str(seq)}} for chain, seq in places]
+        items = self._connection.get_many(self._table, keys) if keys else ()
+        return {
+            (item["chain"]["S"], int(item["seq"]["N"])): read_or_explain(item, read_entry)
+            for item in items
+            if item["seq"] != {"N": str(HEAD_SEQ)}
+        }
+
+    def read_chain_from(self, chain: str, seq: int) -> Iterator[AuditEntry]:
+        """The entries of one chain from this number on, streamed."""
+        items = self._connection.query_all(
+            TableName=self._table,
+            ConsistentRead=True,
+            KeyConditionExpression="chain = :chain AND seq >= :first",
+            ExpressionAttributeValues={":chain": {"S": chain}, ":first": {"N": str(max(seq, HEAD_SEQ + 1))}},
+        )
+        return (read_entry(item) for item in items)
+
+    def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
+        """The entries with `since <= at < until` by their digests, oldest first, streamed."""
+        for item in self._by_time(since, until, ProjectionExpression="#at, chain, seq, digest"):
+            digest = item.get("digest", {}).get("S", "")
+            yield PlacedDigest(item["at"]["S"], item["chain"]["S"], int(item["seq"]["N"]), str(digest))
+
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
         """The entries of all chains with `since <= at < until`, oldest first, streamed."""
+        return read_each(self._by_time(since, until), read_entry)
+
+    def _by_time(self, since: datetime | None, until: datetime | None, **projection: str) -> Iterator[Item]:
         # Another instance's clock may be slightly ahead, across the end of a month.
         last = until if until is not None else self._settings.clock.now() + _AHEAD
         first, end = format_time(since) if since is not None else "0", format_time(until) if until is not None else "~"
@@ -152,9 +182,10 @@ class DynamoAudit:
                 KeyConditionExpression="#month = :month AND #at BETWEEN :first AND :end",
                 ExpressionAttributeNames={"#month": "month", "#at": "at"},
                 ExpressionAttributeValues={":month": {"S": month}, ":first": {"S": first}, ":end": {"S": end}},
+                **projection,
             )
             # BETWEEN includes its upper end.
-            yield from read_each((item for item in items if item["at"]["S"] < end), read_entry)
+            yield from (item for item in items if item["at"]["S"] < end)
 
 
 def _read_end(last: Sequence[Item]) -> ChainEnd:

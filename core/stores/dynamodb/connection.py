@@ -77,6 +77,10 @@ class ConditionFailed(Exception):
         return ConditionFailed(self.failed[items], self.stored[items], is_retry=self.is_retry)
 
 
+class _Unfinished(Exception):
+    """DynamoDB did a part of the call, because it is busy: the rest may be asked for after a pause."""
+
+
 class CallRefused(Exception):
     """DynamoDB refused the call with a code that the caller expects. It never leaves this package."""
 
@@ -185,18 +189,26 @@ class Connection:
         return self.get_batch({table: keys})[table]
 
     def get_batch(self, keys: Mapping[str, Sequence[Item]]) -> dict[str, list[Item]]:
-        """The same for several tables, by the table's name. A table of `keys` without items has an empty list."""
+        """The same for several tables, by the table's name. A table without such items has an empty list.
+
+        What DynamoDB leaves unread is asked for again, with pauses, until the deadline of this one call.
+        """
         found: dict[str, list[Item]] = {table: [] for table in keys}
         wanted: dict[str, Any] = {
             table: {"Keys": list(of_table), "ConsistentRead": True} for table, of_table in keys.items()
         }
-        while wanted:
-            request = wanted
-            answer = self._call(lambda: self.client.batch_get_item(RequestItems=request))  # noqa: B023 - called at once
+
+        def read_the_rest() -> dict[str, list[Item]]:
+            nonlocal wanted
+            answer = self.client.batch_get_item(RequestItems=wanted)
             for table, items in answer["Responses"].items():
                 found[table].extend(items)
             wanted = answer.get("UnprocessedKeys") or {}
-        return found
+            if wanted:
+                raise _Unfinished
+            return found
+
+        return self._call(read_the_rest)
 
     def query(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - boto3's own arguments
         """One page of a query."""
@@ -233,6 +245,8 @@ class Connection:
                 except StoreMisconfigured as hard:
                     raise _honest(hard, attempts, is_write=is_write) from error
                 cause: Exception = error
+            except _Unfinished as error:
+                problem, cause = "UnprocessedKeys", error
             except _NEVER_SENT as error:
                 refusal = StoreMisconfigured(f"AWS cannot be called: {error}", "Check region and credentials")
                 raise _honest(refusal, attempts, is_write=is_write) from error

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from core.actor import UserGroupId
 from core.directory import DirectoryNotes
 from core.errors import ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
-from core.stores.commit import StoreSettings, stamp_ledger
-from core.stores.directory import read_group, read_notes, write_notes
+from core.stores.commit import StoreSettings
+from core.stores.directory import as_written, read_group, read_notes, write_notes
 from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item
-from core.stores.dynamodb.ledgers import ledger_key, put_ledger, read_ledger
+from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger, read_ledger
 from core.stores.schema import BREAK_GLASS
+from core.stores.seals import SealedLedger, seal_ledger
 from core.user_group import UserGroupMembers
 
 L = TypeVar("L", bound=Ledger)
@@ -34,7 +36,7 @@ def notes_key() -> Item:
 def find_notes(items: Iterable[Item], settings: StoreSettings) -> DirectoryNotes:
     """The notes among these items, or empty ones; if they can't be read, everything changed just now."""
     found = {item["pk"]["S"]: item for item in items}
-    return read_notes(lambda: read_ledger(DirectoryNotes(), found), settings.clock.now())
+    return read_notes(lambda: read_ledger(DirectoryNotes(), found, settings.keyring), settings.clock.now())
 
 
 class DynamoDirectory:
@@ -58,13 +60,10 @@ class DynamoDirectory:
             item = self._connection.get(self._table, notes_key())
             found = {item["pk"]["S"]: item} if item is not None else {}
             try:
-                notes = read_ledger(DirectoryNotes(), found)
+                notes = read_ledger(DirectoryNotes(), found, self._settings.keyring)
             except MalformedRecord:
                 # There is no version to write over, and "everything changed" hides nothing that was noted meanwhile.
-                notes = DirectoryNotes.everything_changed(at).add_all(changed, at)
-                arguments = put_ledger(self._table, notes, at)
-                self._connection.write("put_item", TableName=self._table, Item=arguments["Item"])
-                return stamp_ledger(notes, at)
+                return self._put_over(DirectoryNotes.everything_changed(at).add_all(changed, at))
             return self._put(notes.add_all(changed, at))
 
         return write_notes(change)
@@ -78,17 +77,32 @@ class DynamoDirectory:
             found = {item["pk"]["S"]: item for item in items}
             for group, ledger in empty.items():
                 if ledger_key(ledger)["pk"]["S"] in found:
-                    answers[group] = read_group(lambda: read_ledger(ledger, found), group)  # noqa: B023 - called at once
+                    answers[group] = read_group(partial(read_ledger, ledger, found, self._settings.keyring), group)
         return {group: answer for group, answer in answers.items() if answer is not None}
 
     def put_group(self, members: UserGroupMembers) -> UserGroupMembers:
         """Replace the answer that was read with `members.updated_at`."""
-        return self._put(members)
+        try:
+            return self._put(members)
+        except ConcurrentModification:
+            if members.updated_at is not None or self.get_groups([members.group]):
+                raise
+            # What is there can't be read.
+            return self._put_over(members)
 
     def _put(self, ledger: L) -> L:
-        now = self._settings.clock.now()
+        sealed = self._seal(ledger)
         try:
-            self._connection.write("put_item", **put_ledger(self._table, ledger, now))
+            self._connection.write("put_item", **put_ledger(self._table, sealed))
         except ConditionFailed as failure:
-            raise ConcurrentModification(f"LEDGER#{ledger.owner}") from failure
-        return stamp_ledger(ledger, now)
+            raise ConcurrentModification(f"{LEDGER_PREFIX}{ledger.owner}") from failure
+        return as_written(ledger, sealed)
+
+    def _put_over(self, ledger: L) -> L:
+        sealed = self._seal(ledger)
+        arguments = put_ledger(self._table, sealed)
+        self._connection.write("put_item", TableName=self._table, Item=arguments["Item"])
+        return as_written(ledger, sealed)
+
+    def _seal(self, ledger: Ledger) -> SealedLedger:
+        return seal_ledger(ledger, self._settings.clock.now(), self._settings.keyring)

@@ -6,16 +6,18 @@ Invariant: notes that can't be read are replaced by notes that everything change
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from core.actor import UserGroupId
 from core.directory import DirectoryNotes
 from core.errors import MalformedRecord
 from core.ledger import Ledger
-from core.stores.commit import StoreSettings, stamp_ledger
-from core.stores.directory import read_group, read_notes, write_notes
+from core.stores.commit import StoreSettings
+from core.stores.directory import as_written, read_group, read_notes, write_notes
+from core.stores.seals import seal_ledger
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
 from core.user_group import UserGroupMembers
@@ -26,7 +28,7 @@ _ROWS_PER_READ = 500
 
 def notes_among(found: dict[str, str], settings: StoreSettings) -> DirectoryNotes:
     """The notes among these bodies, or empty ones; if they can't be read, everything changed just now."""
-    return read_notes(lambda: read_ledger(DirectoryNotes(), found), settings.clock.now())
+    return read_notes(lambda: read_ledger(DirectoryNotes(), found, settings.keyring), settings.clock.now())
 
 
 def find_notes(connection: sqlite3.Connection, settings: StoreSettings) -> DirectoryNotes:
@@ -54,32 +56,48 @@ class SqliteDirectory:
             with self._database.write() as connection:
                 found = find_ledgers(connection, DirectoryNotes())
                 try:
-                    notes = read_ledger(DirectoryNotes(), found)
+                    notes = read_ledger(DirectoryNotes(), found, self._settings.keyring)
                 except MalformedRecord:
                     notes = DirectoryNotes.everything_changed(at)
-                    connection.execute("DELETE FROM ledgers WHERE owner = ?", (notes.owner,))
+                    _remove(connection, notes)
                 return self._write(connection, notes.add_all(changed, at))
 
         return write_notes(change)
 
     def get_groups(self, groups: Iterable[UserGroupId]) -> Mapping[UserGroupId, UserGroupMembers]:
         """The last answers about these user groups."""
-        wanted, answers = sorted(set(groups)), {}
+        wanted = sorted(set(groups))
+        answers: dict[UserGroupId, UserGroupMembers] = {}
         for start in range(0, len(wanted), _ROWS_PER_READ):
-            empty = {each: UserGroupMembers.unknown(each) for each in wanted[start : start + _ROWS_PER_READ]}
             with self._database.read() as connection:
-                found = find_ledgers(connection, *empty.values())
-            for group, ledger in empty.items():
-                if ledger.owner in found:
-                    answers[group] = read_group(lambda: read_ledger(ledger, found), group)  # noqa: B023 - called at once
-        return {group: answer for group, answer in answers.items() if answer is not None}
+                answers |= self._find_groups(connection, wanted[start : start + _ROWS_PER_READ])
+        return answers
 
     def put_group(self, members: UserGroupMembers) -> UserGroupMembers:
         """Replace the answer that was read with `members.updated_at`."""
         with self._database.write() as connection:
+            if members.updated_at is None and not self._find_groups(connection, [members.group]):
+                # Nothing is there, or nothing that can be read.
+                _remove(connection, members)
             return self._write(connection, members)
 
     def _write(self, connection: sqlite3.Connection, ledger: L) -> L:
-        now = self._settings.clock.now()
-        write_ledgers(connection, (ledger,), now)
-        return stamp_ledger(ledger, now)
+        sealed = seal_ledger(ledger, self._settings.clock.now(), self._settings.keyring)
+        write_ledgers(connection, (sealed,))
+        return as_written(ledger, sealed)
+
+    def _find_groups(
+        self, connection: sqlite3.Connection, groups: Sequence[UserGroupId]
+    ) -> dict[UserGroupId, UserGroupMembers]:
+        empty = {each: UserGroupMembers.unknown(each) for each in groups}
+        found = find_ledgers(connection, *empty.values())
+        read = {
+            group: read_group(partial(read_ledger, ledger, found, self._settings.keyring), group)
+            for group, ledger in empty.items()
+            if ledger.owner in found
+        }
+        return {group: answer for group, answer in read.items() if answer is not None}
+
+
+def _remove(connection: sqlite3.Connection, ledger: Ledger) -> None:
+    connection.execute("DELETE FROM ledgers WHERE owner = ?", (ledger.owner,))

@@ -81,7 +81,7 @@ break_glass:
 
 def person(user_id: str, *user_groups: str) -> Actor:
     """A verified person."""
-    return Actor(id=UserId(user_id), user_groups=frozenset(UserGroupId(each) for each in user_groups))
+    return Actor(id=UserId(user_id), memberships={UserGroupId(each): True for each in user_groups})
 
 
 def by(actor: Actor) -> DeciderId:
