@@ -14,12 +14,14 @@ from typing import Final, TypeAlias
 from pydantic import SecretStr
 
 from bot.background import Sweeper
+from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
-from bot.interactions.decision_queue import MAX_WAITING, DecisionQueue
+from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.directory_events import DirectoryEvents
 from bot.interactions.home import HomeInteractions
+from bot.interactions.lanes import MAX_WAITING, Lanes
 from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
@@ -44,7 +46,6 @@ from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers
 from bot.transport.socket_mode import SocketModeTransport
-from bot.views.block_kit import Message
 from core.clock import Clock, SystemClock
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
@@ -163,13 +164,14 @@ def wire(
     installation = ports.installation or find_installation(ports.client)
     services, sinks = build_services(ports, Watcher(metrics)), build_sinks(ports)
     background = build_background(services, sinks)
-    queue = DecisionQueue(max_waiting=max_waiting, on_answer=metrics.answered)
+    lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
+    queue = DecisionQueue(lanes, on_answer=metrics.answered)
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
-    bot = _build_bot(ports, services, installation, signing_secret, queue, background, sinks)
+    bot = _build_bot(ports, services, installation, signing_secret, lanes, queue, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
-    watch_instance(metrics, background, dispatcher, ports.policy)
+    watch_instance(metrics, background, dispatcher, lanes, ports.policy)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
     components.append(Component("the health pages", stop=pages.close))
     if metrics_address is not None:
@@ -204,31 +206,6 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
     return OverSocketMode(slack.app_token or SecretStr(""))
 
 
-@dataclass(frozen=True, slots=True)
-class _Hooks:
-    """See bot.interactions.responder.CommitHooks."""
-
-    background: Background
-    sinks: Sequence[Sink]
-    home: HomeInteractions
-    replies: ReplySender
-
-    def committed(self) -> None:
-        self.background.nudge()
-
-    def found_stale(self, record: str, message: MessageRef | None) -> None:
-        """Refresh the card, on the reply sender's threads."""
-        self.replies.run(lambda: self._refresh(record, message))
-
-    def acted_at_home(self, user_id: str, message: Message) -> None:
-        self.home.draw(user_id, message)
-
-    def _refresh(self, record: str, clicked: MessageRef | None) -> None:
-        for sink in self.sinks:
-            if isinstance(sink, SlackSink):
-                sink.refresh(record, clicked=clicked)
-
-
 def _open_more_sinks(settings: Settings, clock: Clock) -> Iterator[Sink]:
     if settings.webhook_url is not None and settings.webhook_secret is not None:
         yield WebhookSink(settings.webhook_url, settings.webhook_secret, clock)
@@ -244,24 +221,31 @@ def _build_bot(
     services: Services,
     installation: Installation,
     signing_secret: str | None,
+    lanes: Lanes,
     queue: DecisionQueue,
     background: Background,
     sinks: Sequence[Sink],
 ) -> Bot:
     stores, policy, clock = ports.stores, ports.policy, ports.clock
     directory, changes = open_directory(ports.client, installation, stores, policy, clock)
-    replies = ReplySender(ports.client)
+    replies = ReplySender(ports.client, lanes)
     lists = RequestQueries(stores.requests, policy, clock)
     events = BreakGlassQueries(stores.break_glass, policy, clock)
     home = HomeInteractions(replies, lists, events, directory, clock)
-    responder = Responder(queue, replies, _Hooks(background, sinks, home, replies), clock)
+
+    def refresh(record: str, clicked: MessageRef | None) -> None:
+        for sink in sinks:
+            if isinstance(sink, SlackSink):
+                sink.refresh(record, clicked=clicked)
+
+    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home, lanes), clock)
     app = build_app(ports.client, installation, signing_secret)
     RequestInteractions(responder, services.requests, lists, directory).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
     DirectoryEvents(directory, changes, policy, clock).register(app)
     answer_unknown(app, replies)
-    return Bot(app, directory, queue, replies, changes)
+    return Bot(app, directory, changes, lanes)
 
 
 def _build_transport(

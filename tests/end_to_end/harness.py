@@ -15,7 +15,7 @@ from slack_sdk import WebClient
 
 from bot.background import OutboxState
 from bot.interactions.bolt_app import Bot
-from bot.interactions.decision_queue import MAX_WAITING
+from bot.interactions.lanes import MAX_WAITING
 from bot.observability.metrics import Transport
 from bot.ports import OverHttp, OverSocketMode, Ports
 from bot.settings import Address
