@@ -10,14 +10,14 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bot.environment.addresses import DEFAULT_METRICS, Address, read_address, read_metrics
 from bot.mfa.secret_store import read_location
 from core.audit.trail import AuditKeyring
 from core.duration import parse_duration
@@ -27,8 +27,6 @@ from core.stores.opening import read_store_url
 
 _PREFIX: Final = "COUNTERSIGN_"
 _SLACK: Final = "SLACK_"
-_LISTEN = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
-_MAX_PORT: Final = 65_535
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]{1,256}")
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how every such secret begins
@@ -43,26 +41,8 @@ class LogForm(StrEnum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A host and a port to listen on."""
-
-    host: str
-    port: int
-
-
 def _read_retention(value: object) -> timedelta:
     return value if isinstance(value, timedelta) else parse_duration(value, f"{_PREFIX}RETENTION")
-
-
-def _read_address(value: object, setting: ValidationInfo) -> Address | None:
-    if value is None or isinstance(value, Address):
-        return value
-    name = f"{_PREFIX}{(setting.field_name or '').upper()}"
-    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not 0 < int(found["port"]) <= _MAX_PORT:
-        raise InvalidInput(name, f"{str(value)!r:.60} is not a host:port address", "Write it like 0.0.0.0:3000.")
-    return Address(found["host"].strip("[]"), int(found["port"]))
 
 
 def _read_log_form(value: object) -> LogForm | None:
@@ -77,8 +57,8 @@ class Settings(BaseSettings):
 
     `store` is a URL, `policy` a path, `mfa_secrets` a path or a URL. `audit_key` holds the keys that seal the trail,
     newest first. `retention` is how long a record is kept after its life has ended. `listen` selects HTTP instead of
-    Socket Mode; `metrics` is a separate address for metrics and health. `webhook_url` and `sns_topic` receive every
-    change, as Slack does. Without `log`, the log is text on a terminal and JSON elsewhere.
+    Socket Mode; `metrics` is a separate address for metrics and health, or "off". `webhook_url` and `sns_topic` receive
+    every change, as Slack does. Without `log`, the log is text on a terminal and JSON elsewhere.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -87,13 +67,20 @@ class Settings(BaseSettings):
     policy: str = "policy.yml"
     audit_key: SecretStr | None = None
     retention: Annotated[timedelta, BeforeValidator(_read_retention)] = DEFAULT_RETENTION
-    listen: Annotated[Address | None, BeforeValidator(_read_address)] = None
-    metrics: Annotated[Address | None, BeforeValidator(_read_address)] = None
+    listen: Annotated[Address | None, BeforeValidator(read_address)] = None
+    metrics: Annotated[Address | Literal["off"] | None, BeforeValidator(read_metrics)] = None
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
     sns_topic: str | None = None
     mfa_secrets: str = "countersign-mfa.json"
     log: Annotated[LogForm | None, BeforeValidator(_read_log_form)] = None
+
+    @property
+    def metrics_address(self) -> Address | None:
+        """Where metrics and readiness are served: with HTTP, on this machine unless set; None for nowhere."""
+        if self.metrics is None:
+            return DEFAULT_METRICS if self.listen is not None else None
+        return self.metrics if isinstance(self.metrics, Address) else None
 
     @property
     def keyring(self) -> AuditKeyring:
