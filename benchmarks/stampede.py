@@ -30,6 +30,7 @@ USAGES: Final = 300
 PROFILE: Final = ProfileName(PROFILES[0])
 MAX_SECONDS: Final = 3.0
 _PROCESSES: Final = (1, 3)
+_HOUR: Final = timedelta(hours=1)
 
 
 def measure(size: Size) -> Section:
@@ -94,7 +95,7 @@ def _declare(url: str, prefix: str, start: float, people: int) -> list[float]:
             time.sleep(max(0.0, start - time.time()))
             began = time.monotonic()
             service.invoke(
-                new_person("S0ONCALL"), PROFILE, ReasonCode.INCIDENT, "All of us at the same moment", timedelta(hours=1), code="1"
+                new_person("S0ONCALL"), PROFILE, ReasonCode.INCIDENT, "All of us at the same moment", _HOUR, code="1"
             )
             return time.monotonic() - began
 

@@ -21,6 +21,7 @@ from core.clock import UtcTime
 from core.duration import Duration, format_duration
 from core.ledger import Ledger
 from core.record import RecordId
+from core.stored import StoredModel
 from core.usage_archive import PackedUsages, PastUsage, is_packed, pack_usages, unpack_usages
 
 HORIZON: Final = timedelta(days=31)
@@ -48,14 +49,12 @@ class UsageLimits(BaseModel):
     escalation_threshold: int | None = Field(default=None, ge=1, le=MAX_PER_QUOTA)
 
 
-class Usage(BaseModel):
+class Usage(StoredModel):
     """One event as recorded in a ledger. `ends_at` is its deadline until its close was looked up.
 
     A usage that somebody else than its invoker closed is waived: it starts no cooldown and counts against no quota, or
     one stolen session of an approver could keep the responders from their access.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     event_id: RecordId
     invoker: ValidUserId

@@ -39,7 +39,7 @@ class GatedAudit(SqliteAudit):
     """The real audit trail, behind a gate that the test opens: a store that takes its time for refusals."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        super().__init__(database, StoreSettings())
         self.is_reached, self.gate = threading.Event(), threading.Event()
 
     def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
