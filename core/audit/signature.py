@@ -1,6 +1,7 @@
 """Ed25519 signatures: an auditor who has the public key can verify the trail, and can't forge it.
 
-Invariant: the private key stays in here; no repr and no message shows it. The library is loaded only when there is a key.
+Invariant: the private key stays in here; no repr and no message shows it. The library is
+loaded only when there is a key.
 """
 
 from __future__ import annotations
@@ -57,18 +58,11 @@ class PublicKey:
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Read a public key in PEM, as `audit key public` prints it. Raises InvalidInput."""
-        lines = [line.strip() for line in text.strip().splitlines()]
-        try:
-            if lines[:1] != [_BEGIN] or lines[-1:] != [_END]:
-                raise ValueError
-            der = base64.b64decode("".join(lines[1:-1]), validate=True)
-            if len(der) != len(_DER_PREFIX) + SEED_BYTES or not der.startswith(_DER_PREFIX):
-                raise ValueError
-            return cls(der.removeprefix(_DER_PREFIX))
-        except (ValueError, binascii.Error) as error:
-            raise InvalidInput(
-                "public key", "it is not an Ed25519 public key in PEM", "Print it with: countersign audit key public"
-            ) from error
+        raw = _read_pem(text)
+        if raw is None:
+            problem, fix = "it is not an Ed25519 public key in PEM", "Print it with: countersign audit key public"
+            raise InvalidInput("public key", problem, fix)
+        return cls(raw)
 
     @property
     def key_id(self) -> str:
@@ -94,6 +88,18 @@ _BEGIN: Final = "-----BEGIN PUBLIC KEY-----"
 _END: Final = "-----END PUBLIC KEY-----"
 _DER_PREFIX: Final = bytes.fromhex("302a300506032b6570032100")
 """RFC 8410: what comes before the 32 bytes of every Ed25519 public key."""
+
+
+def _read_pem(text: str) -> bytes | None:
+    lines = [line.strip() for line in text.strip().splitlines()]
+    if lines[:1] != [_BEGIN] or lines[-1:] != [_END]:
+        return None
+    try:
+        der = base64.b64decode("".join(lines[1:-1]), validate=True)
+    except (ValueError, binascii.Error):
+        return None
+    raw = der.removeprefix(_DER_PREFIX)
+    return raw if der.startswith(_DER_PREFIX) and len(raw) == SEED_BYTES else None
 
 
 def _load_ed25519() -> ModuleType:

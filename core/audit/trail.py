@@ -15,12 +15,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, NewType, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId
 from core.audit.keyring import AuditKeyring, signed_content
 from core.clock import ID_PATTERN, UtcTime, new_id
 from core.errors import InvalidInput, MalformedRecord
+from core.stored import StoredModel
 
 EntryId = NewType("EntryId", str)
 REFUSED: Final = "refused"
@@ -50,7 +51,14 @@ class AuditAction(StrEnum):
     BREAK_GLASS_REVIEWED = "break_glass_reviewed"
     BREAK_GLASS_ENDING_SOON = "break_glass_ending_soon"
     REVIEW_REMINDED = "review_reminded"
+    USER_GROUP_CHANGED = "user_group_changed"
     RECORD_DELETED = "record_deleted"
+    MFA_ENROLLED = "mfa_enrolled"
+    MFA_REPLACED = "mfa_replaced"
+    MFA_REMOVED = "mfa_removed"
+    MFA_UNLOCKED = "mfa_unlocked"
+    POLICY_IN_FORCE = "policy_in_force"
+    POLICY_REFUSED = "policy_refused"
     SUBMIT_REFUSED = "submit_refused"
     APPROVE_REFUSED = "approve_refused"
     DENY_REFUSED = "deny_refused"
@@ -81,15 +89,13 @@ class Auditable(Protocol):
         ...
 
 
-class EntryDraft(BaseModel):
+class EntryDraft(StoredModel):
     """What a service wants written down. The store seals it when the change is committed.
 
     `actor` did it; `subject` is the person whose access it is about; `record` names what a refused attempt was about,
     which a change doesn't need, because its chain says so. `id` marks the attempt: a store that finds it in the table
     after a lost answer knows that the change took effect.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[EntryId, Field(pattern=ID_PATTERN)] = Field(default_factory=lambda: EntryId(new_id()))
     event: AuditAction
@@ -118,17 +124,17 @@ class EntryDraft(BaseModel):
 class AuditEntry(EntryDraft):
     """One line of the trail: an EntryDraft with its place in a chain and its seal.
 
-    `record_digest` is what the record's content became; `kept_until` is when the table may forget the record.
+    `record_digest` is what the record's content became, `previous_record_digest` what it was before; `ledgers` has the
+    same of the ledgers that moved with it, by their owner. `kept_until` is when the table may forget the record.
     `signature` is there when the deployment signs its entries; then `signing_key_id` names the key.
-    Fields that a newer version wrote are kept: the seal covers them.
     """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     chain: str
     seq: int = Field(ge=1)
     at: UtcTime
     record_digest: str | None = None
+    previous_record_digest: str | None = None
+    ledgers: dict[str, str] = Field(default_factory=dict)
     kept_until: UtcTime | None = None
     previous: str = ""
     key_id: str
@@ -149,7 +155,7 @@ class AuditEntry(EntryDraft):
     def from_item(cls, item: Mapping[str, object]) -> Self:
         """Read what `to_item` wrote. Raises MalformedRecord."""
         try:
-            return cls.model_validate(item)
+            return cls.read_stored(item)
         except (ValidationError, InvalidInput) as error:
             name = f"audit entry {item.get('chain', '?')}/{item.get('seq', '?')}"
             raise MalformedRecord.from_error(name, error) from error
@@ -164,6 +170,8 @@ def seal(
     previous: str,
     at: datetime,
     record_digest: str | None = None,
+    previous_record_digest: str | None = None,
+    ledgers: Mapping[str, str] | None = None,
     kept_until: datetime | None = None,
 ) -> AuditEntry:
     """Give a draft its place in a chain and its digest."""
@@ -175,6 +183,8 @@ def seal(
         previous=previous,
         at=at,
         record_digest=record_digest,
+        previous_record_digest=previous_record_digest,
+        ledgers=dict(ledgers or {}),
         kept_until=kept_until,
         key_id=keyring.key_id,
         signing_key_id=keyring.signer.key_id if keyring.signer is not None else None,

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
+from core.directory import DirectoryNotes
 from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
@@ -24,20 +25,22 @@ from core.stores.commit import (
     explain_refusal,
     missing,
     must_be_stored,
+    must_be_stored_to_delete,
     prepare_create,
     prepare_delete,
     prepare_update,
-    read_record,
 )
 from core.stores.dynamodb.audit import put_entry
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
-from core.stores.dynamodb.outbox import entry_key
+from core.stores.dynamodb.outbox import entry_key, read_entry
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
-from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table
+from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, REQUESTS, TTL_ATTRIBUTE, Table
+from core.stores.seals import compare_beside, inspect_record, read_sealed_record
 
 R = TypeVar("R", bound=Record)
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
@@ -54,6 +57,7 @@ class DynamoRecords(Generic[R]):
         self._schema = table
         self._table = table.name(prefix)
         self._audit_table = AUDIT.name(prefix)
+        self._ledger_table = BREAK_GLASS.name(prefix)
         self._kind = kind
 
     def iterate(self) -> Iterator[R]:
@@ -65,7 +69,7 @@ class DynamoRecords(Generic[R]):
         """Every record with the name of its chain, or with what is wrong."""
         items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
         return (
-            (f"{self._kind.KIND}#{self._id_of(item)}", read_or_explain(item, self._read))
+            (f"{self._kind.KIND}#{self._id_of(item)}", read_or_explain(item, self._inspect))
             for item in items
             if self._is_record(item)
         )
@@ -73,7 +77,7 @@ class DynamoRecords(Generic[R]):
     def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
         """The records with these ids that exist, in one read."""
         items = self._connection.get_many(self._table, [self._key(each) for each in record_ids]) if record_ids else ()
-        return {self._id_of(item): read_or_explain(item, self._read) for item in items}
+        return {self._id_of(item): read_or_explain(item, self._inspect) for item in items}
 
     def list_page(
         self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
@@ -87,8 +91,9 @@ class DynamoRecords(Generic[R]):
 
     def delete(self, record: R, entry: EntryDraft) -> None:
         """Remove the record as it was read; its audit chain stays and ends with this entry."""
+        record = self.prove(record)
         last = prepare_delete(record, entry, self._settings)
-        condition = all_equal({"updated_at": format_time(record.updated_at)})
+        condition = all_equal(must_be_stored_to_delete(record))
         removal = {"Delete": {"TableName": self._table, "Key": self._key(record.id), **condition}}
         try:
             self._connection.transact([removal, put_entry(self._audit_table, last)], last.id)
@@ -102,7 +107,7 @@ class DynamoRecords(Generic[R]):
 
     def to_writes(self, commit: Commit[R]) -> list[dict[str, Any]]:
         """The record and its entries as the writes of a transaction, under all the conditions of the change."""
-        if commit.as_read is None:
+        if commit.is_new:
             condition: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({self._schema.key.partition})"}
         else:
             condition = all_equal(must_be_stored(commit), statuses=commit.record.legal_sources())
@@ -111,12 +116,11 @@ class DynamoRecords(Generic[R]):
 
     def explain(self, commit: Commit[R], failure: ConditionFailed) -> CountersignError | None:
         """The outcome of a transaction's first conditions, those of this change; None if the change is allowed."""
-        if commit.as_read is None:
+        if commit.is_new:
             return existing(commit.record) if any(failure.failed[: 1 + len(commit.entries)]) else None
         if failure.failed[0]:
             stored = failure.stored[0]
-            proposed = commit.record.model_copy(update={"updated_at": commit.as_read})
-            refusal = explain_refusal(self._read(stored) if stored is not None else None, proposed)
+            refusal = explain_refusal(self._read(stored) if stored is not None else None, commit.proposed)
             return refusal or ConcurrentModification(commit.record.chain)
         return BrokenChain(commit.record.chain) if failure.failed[1] else None
 
@@ -137,7 +141,7 @@ class DynamoRecords(Generic[R]):
             # For a new record, conflicts on other items come first: a caller that reads again finds the same invocation
             # there.
             found = (self.explain(commit, failure), of_beside)
-            reasons = filter(None, reversed(found) if commit.as_read is None else found)
+            reasons = filter(None, reversed(found) if commit.is_new else found)
             raise next(reasons, ConcurrentModification(commit.record.chain)) from failure
         return commit.record
 
@@ -148,12 +152,33 @@ class DynamoRecords(Generic[R]):
             stored = self._connection.get(self._audit_table, entry_key(entry))
         return stored is not None and stored.get("id") == {"S": entry.id}
 
+    def prove(self, record: R) -> R:
+        """The record with the proof of what it replaces. One that a caller built has none: it is read for it."""
+        if record.as_read.digest:
+            return record
+        return record.model_copy(update={"as_read": self._get(record.id).as_read})
+
+    def _find_entry(self, chain: str, seq: int) -> AuditEntry | None:
+        item = self._connection.get(self._audit_table, {"chain": {"S": chain}, "seq": {"N": str(seq)}})
+        return None if item is None else read_entry(item)
+
     def _get(self, record_id: str) -> R:
         check_record_id(record_id)
         item = self._connection.get(self._table, self._key(record_id))
         if item is None:
             raise missing(self._kind, record_id)
         return self._read(item)
+
+    def _get_with_notes(self, record_id: str) -> tuple[R, DirectoryNotes]:
+        check_record_id(record_id)
+        key = self._key(record_id)
+        wanted: dict[str, list[Item]] = {self._table: [key]}
+        wanted.setdefault(self._ledger_table, []).append(notes_key())
+        found = self._connection.get_batch(wanted)
+        item = next((each for each in found[self._table] if key.items() <= each.items()), None)
+        if item is None:
+            raise missing(self._kind, record_id)
+        return self._read(item), find_notes(found[self._ledger_table], self._settings)
 
     def _key(self, record_id: str) -> Item:
         return {self._schema.key.partition: {"S": self._partition(record_id)}}
@@ -176,14 +201,18 @@ class DynamoRecords(Generic[R]):
             item[AWAITS_ATTRIBUTE] = {"S": commit.record.awaits}
         return item
 
+    def _inspect(self, raw: Item) -> R:
+        plain = from_attributes(raw, f"{self._kind.KIND}#{self._id_of(raw)}")
+        stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
+        record = inspect_record(self._kind, self._id_of(raw), stored, self._settings.keyring)
+        expected = {AWAITS_ATTRIBUTE: record.awaits, "pk": self._key(record.id).get("pk", {}).get("S")}
+        return compare_beside(record, plain, expected, ttl=plain.get(TTL_ATTRIBUTE))
+
     def _read(self, raw: Item) -> R:
         record_id = self._id_of(raw)
         plain = from_attributes(raw, f"{self._kind.KIND}#{record_id}")
-        return read_record(
-            self._kind,
-            record_id,
-            {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD},
-        )
+        stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
+        return read_sealed_record(self._kind, record_id, stored, self._settings.keyring, self._find_entry)
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
@@ -234,6 +263,10 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
         """Read one request, consistently."""
         return self._get(request_id)
 
+    def get_with_notes(self, request_id: RequestId) -> tuple[Request, DirectoryNotes]:
+        """Read one request and the notes of changes in the directory, in one round trip."""
+        return self._get_with_notes(request_id)
+
     def update(self, request: Request, entry: EntryDraft) -> Request:
         """Replace the request that was read with `request.updated_at`."""
-        return self._commit(prepare_update(request, (entry,), self._settings))
+        return self._commit(prepare_update(self.prove(request), (entry,), self._settings))

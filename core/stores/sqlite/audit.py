@@ -41,6 +41,12 @@ def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
     )
 
 
+def find_entry(connection: sqlite3.Connection, chain: str, seq: int) -> AuditEntry | None:
+    """The entry at a place of a chain; None if there is none. Raises MalformedRecord."""
+    row = connection.execute("SELECT body FROM audit WHERE chain = ? AND seq = ?", (chain, seq)).fetchone()
+    return None if row is None else read_entry(chain, seq, row[0])
+
+
 class SqliteAudit:
     """The AuditStore in SQLite."""
 

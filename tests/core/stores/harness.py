@@ -101,6 +101,10 @@ class StoreHarness(ABC):
         """Remove a record behind the store's back."""
 
     @abstractmethod
+    def damage_ledger(self, owner: str) -> None:
+        """Make one ledger unreadable, in its place."""
+
+    @abstractmethod
     def stored_ledgers(self) -> dict[str, Stored]:
         """Every ledger as it is stored, by its owner."""
 
@@ -154,6 +158,9 @@ class SqliteHarness(StoreHarness):
 
     def remove(self, record: Record) -> None:
         self.ask(f"DELETE FROM {_sqlite_table(record)} WHERE id = ?", record.id)  # noqa: S608
+
+    def damage_ledger(self, owner: str) -> None:
+        self.ask("UPDATE ledgers SET body = '{' WHERE owner = ?", owner)
 
     def stored_ledgers(self) -> dict[str, Stored]:
         return {owner: json.loads(body) for owner, body in self.ask("SELECT owner, body FROM ledgers")}
@@ -244,6 +251,15 @@ class DynamoHarness(StoreHarness):
 
     def remove(self, record: Record) -> None:
         self.client.delete_item(**self._place(record))
+
+    def damage_ledger(self, owner: str) -> None:
+        self.client.update_item(
+            TableName=BREAK_GLASS.name(self.prefix),
+            Key={"pk": {"S": f"LEDGER#{owner}"}},
+            UpdateExpression="SET #owner = :junk",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={":junk": {"B": b"\x00"}},
+        )
 
     def stored_ledgers(self) -> dict[str, Stored]:
         items = self.client.scan(TableName=BREAK_GLASS.name(self.prefix), ConsistentRead=True)["Items"]
