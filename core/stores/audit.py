@@ -68,10 +68,6 @@ class AuditStore(SystemTrail, Protocol):
         """Up to 100 entries by their places, each read consistently, in one read; those that exist."""
         ...
 
-    def read_chain_from(self, chain: str, seq: int) -> Iterator[AuditEntry]:
-        """The entries of one chain from this number on, in their order, streamed. Raises MalformedRecord."""
-        ...
-
     def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
         """The entries with `since <= at < until` by their digests, oldest first, streamed.
 

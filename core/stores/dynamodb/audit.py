@@ -148,16 +148,6 @@ class DynamoAudit:
             if item["seq"] != {"N": str(HEAD_SEQ)}
         }
 
-    def read_chain_from(self, chain: str, seq: int) -> Iterator[AuditEntry]:
-        """The entries of one chain from this number on, streamed."""
-        items = self._connection.query_all(
-            TableName=self._table,
-            ConsistentRead=True,
-            KeyConditionExpression="chain = :chain AND seq >= :first",
-            ExpressionAttributeValues={":chain": {"S": chain}, ":first": {"N": str(max(seq, HEAD_SEQ + 1))}},
-        )
-        return (read_entry(item) for item in items)
-
     def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
         """The entries with `since <= at < until` by their digests, oldest first, streamed."""
         for item in self._by_time(since, until, ProjectionExpression="#at, chain, seq, digest"):

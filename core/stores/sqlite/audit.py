@@ -137,13 +137,6 @@ class SqliteAudit:
             ).fetchall()
         return {(row[0], row[1]): read_or_explain(row, lambda row: read_entry(*row)) for row in rows}
 
-    def read_chain_from(self, chain: str, seq: int) -> Iterator[AuditEntry]:
-        """The entries of one chain from this number on, streamed."""
-        rows = iterate_rows(
-            self._database, "audit", ("seq",), "body", start=(seq - 1,), condition="chain = ?", values=(chain,)
-        )
-        return (read_entry(chain, *row) for row in rows)
-
     def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
         """The entries with `since <= at < until` by their digests, oldest first, streamed."""
         digest = "CASE WHEN json_valid(body) THEN json_extract(body, '$.digest') END"
