@@ -36,8 +36,8 @@ from bot.observability.watcher import Watcher
 from bot.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.settings import Address, Settings, SlackSettings
 from bot.slack import client as slack_client
-from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation, find_installation
+from bot.slack.opening import open_directory
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
 from bot.transport.health_pages import HealthPages, HealthServer
@@ -249,9 +249,7 @@ def _build_bot(
     sinks: Sequence[Sink],
 ) -> Bot:
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    directory = SlackDirectory(
-        ports.client, installation.team_id, clock, lambda: policy.current().user_groups(), installation.enterprise_id
-    )
+    directory, changes = open_directory(ports.client, installation, stores, policy, clock)
     replies = ReplySender(ports.client)
     lists = RequestQueries(stores.requests, policy, clock)
     events = BreakGlassQueries(stores.break_glass, policy, clock)
@@ -261,9 +259,9 @@ def _build_bot(
     RequestInteractions(responder, services.requests, lists, directory).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
-    DirectoryEvents(directory).register(app)
+    DirectoryEvents(directory, changes, policy, clock).register(app)
     answer_unknown(app, replies)
-    return Bot(app, directory, queue, replies)
+    return Bot(app, directory, queue, replies, changes)
 
 
 def _build_transport(

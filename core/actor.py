@@ -23,12 +23,14 @@ ProfileName = NewType("ProfileName", str)
 ChannelId = NewType("ChannelId", str)
 """A Slack channel id, such as C0ACCESS1; D… is a conversation of two people."""
 DeciderId = NewType("DeciderId", str)
-"""Who caused a change: a user id, `policy:<rule>` or `clock`."""
+"""Who caused a change: a user id, `policy:<rule>`, `clock` or `slack`."""
 
 CLOCK: Final = DeciderId("clock")
 """The decider of what only the passing of time did."""
 OPERATOR: Final = DeciderId("operator")
 """The decider of what was done on the host: a file was changed, or a command was run. Nobody knows by whom."""
+SLACK: Final = DeciderId("slack")
+"""The decider of what somebody did in Slack itself, where Slack doesn't say who."""
 
 _POLICY: Final = "policy:"
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
@@ -85,7 +87,7 @@ def check_profile_name(text: object, field: str = "profile") -> ProfileName:
 
 
 def _check_decider(text: str) -> str:
-    if is_person(text) or text in {CLOCK, OPERATOR} or (text.startswith(_POLICY) and text != _POLICY):
+    if is_person(text) or text in {CLOCK, OPERATOR, SLACK} or (text.startswith(_POLICY) and text != _POLICY):
         return text
     raise InvalidInput("decider", f"{text!r:.60} is not a user, a policy rule or the clock", "Use a Slack user id.")
 

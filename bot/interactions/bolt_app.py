@@ -17,6 +17,7 @@ from slack_sdk import WebClient
 from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.interaction import read_interaction
 from bot.interactions.reply_sender import ReplySender
+from bot.slack.change_writer import ChangeWriter
 from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation
 from bot.slack.payloads import Payload, is_raised_by_bolt
@@ -36,6 +37,7 @@ class Bot:
     directory: SlackDirectory
     queue: DecisionQueue
     replies: ReplySender
+    changes: ChangeWriter
 
     def warm(self) -> None:
         """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
@@ -46,6 +48,7 @@ class Bot:
         self.queue.close()
         self.replies.close()
         self.directory.close()
+        self.changes.close()
 
 
 def build_app(client: WebClient, installation: Installation, signing_secret: str | None) -> App:

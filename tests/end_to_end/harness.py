@@ -175,7 +175,7 @@ class Harness:
 
     def actor(self, user: str) -> Actor:
         """This person, as Slack knows them."""
-        return self.bot.directory.actor(user, None)
+        return self.bot.directory.actor_in_groups(user, None)
 
     def break_glass(self, user: str, text: str, channel: str = ACCESS) -> Answer:
         """Type `/breakglass text`."""
