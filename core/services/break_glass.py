@@ -112,17 +112,19 @@ class BreakGlassService:
         def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:
             details: dict[str, JsonValue] = {"reason": why}
             if event.status is EventStatus.ACTIVE:
-                decision = people.judge(
-                    closer,
-                    lambda known: people.policy.judge_close(known, profile=event.profile, invoker=event.invoker),
-                )
+                decision = people.judge_close(event, closer)
                 decision.require()
                 details |= decision.to_details()
             closed = event.close(closer.id, now, why)
             return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, closer.id, details)
 
         attempt = AuditedAttempt(AuditAction.CLOSE_REFUSED, closer)
-        return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge, self._update_closed)
+        return self._changes.run(
+            attempt,
+            lambda: people.noting(self._stores.break_glass.get_with_notes(event_id)),
+            judge,
+            self._update_closed,
+        )
 
     def review(
         self, event_id: EventId, reviewer: Actor, verdict: Verdict, notes: str, follow_up: str | None = None
@@ -133,10 +135,7 @@ class BreakGlassService:
         people = self._judging()
 
         def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:
-            decision = people.judge(
-                reviewer,
-                lambda known: people.policy.judge_review(known, profile=event.profile, invoker=event.invoker),
-            )
+            decision = people.judge_review(event, reviewer)
             decision.require()
             reviewed = event.add_review(reviewer.id, now, verdict, found, link)
             details: dict[str, JsonValue] = {**decision.to_details(), "verdict": verdict, "notes": found}
@@ -145,7 +144,9 @@ class BreakGlassService:
             return reviewed, EntryDraft.of(reviewed, AuditAction.BREAK_GLASS_REVIEWED, reviewer.id, details)
 
         attempt = AuditedAttempt(AuditAction.REVIEW_REFUSED, reviewer)
-        return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge)
+        return self._changes.run(
+            attempt, lambda: people.noting(self._stores.break_glass.get_with_notes(event_id)), judge
+        )
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record the end of every event whose time has passed. Returns those that this call recorded.
@@ -183,6 +184,9 @@ class BreakGlassService:
         # An event that is too old for its ledger can still be closed.
         ledgers = (ended,) if ended != by_invoker else ()
         return self._stores.break_glass.update(closed, entry, ledgers)
+
+    def _get(self, event_id: EventId, people: Judging) -> BreakGlassEvent:
+        return people.noting(self._stores.break_glass.get_with_notes(event_id))
 
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -28,7 +27,8 @@ from core.services.membership import Judging
 from core.services.observer import Observer
 from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
-from core.usage import UsageLedger, find_limit, is_escalated
+from core.stores.ledgers import InvokerLedgers
+from core.usage import find_limit, is_escalated
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,6 @@ class Declaration:
     def ledger_owner(self) -> UserId:
         """The id that stands for all ids of this person, so that a limit counts the person."""
         return self.counted_as or self.invoker.id
-
-
-class _Ledgers(NamedTuple):
-    by_invoker: UsageLedger
-    by_profile: UsageLedger
-    codes: CodeLedger | None
 
 
 class Invoking:
@@ -78,7 +72,11 @@ class Invoking:
         `people` keeps the policy version of this use case when it runs again. Raises ConcurrentModification, after
         which the caller judges again, and what BreakGlassService.invoke raises.
         """
-        now = self._clock.now()
+        now, has_code = self._clock.now(), code is not None and self._second_factor is not None
+        ledgers = self._stores.break_glass.read_ledgers(
+            declaration.ledger_owner, declaration.profile, with_codes=has_code
+        )
+        people.noting((ledgers, ledgers.notes))
         decision = people.judge(
             declaration.invoker,
             lambda known: people.policy.judge_break_glass(
@@ -88,7 +86,7 @@ class Invoking:
                 declaration.duration,
                 now,
                 # Whether it is correct is judged below, on the ledger of codes.
-                has_mfa=code is not None and self._second_factor is not None,
+                has_mfa=has_code,
             ),
         )
         if not decision.is_allowed and (known := self._find_known(declaration)) is not None:
@@ -96,7 +94,7 @@ class Invoking:
             return known
         decision.require()
         try:
-            return self._decide_on_ledgers(declaration, code, decision, now)
+            return self._decide_on_ledgers(declaration, code, decision, ledgers, now)
         except (CodeRefused, LimitReached):
             # Each ledger is read consistently, but not all at one moment: the obstacle may be this very invocation,
             # delivered twice at once.
@@ -105,9 +103,13 @@ class Invoking:
             raise
 
     def _decide_on_ledgers(
-        self, declaration: Declaration, code: str | None, decision: BreakGlassDecision, now: datetime
+        self,
+        declaration: Declaration,
+        code: str | None,
+        decision: BreakGlassDecision,
+        ledgers: InvokerLedgers,
+        now: datetime,
     ) -> BreakGlassEvent:
-        ledgers = self._read_ledgers(declaration, code)
         if declaration.event_id is not None and ledgers.by_invoker.has(declaration.event_id):
             # The same invocation, delivered again.
             return self._stores.break_glass.get(declaration.event_id)
@@ -118,12 +120,6 @@ class Invoking:
         replaced = self._find_replaced(declaration, now)
         event = self._make_event(declaration, decision, now, codes, replaced)
         return self._create(event, decision, ledgers._replace(codes=codes), replaced)
-
-    def _read_ledgers(self, declaration: Declaration, code: str | None) -> _Ledgers:
-        store = self._stores.break_glass
-        if code is not None and self._second_factor is not None:
-            return _Ledgers(*store.get_ledgers_and_codes(declaration.ledger_owner, declaration.profile))
-        return _Ledgers(*store.get_ledgers(declaration.ledger_owner, declaration.profile), None)
 
     def _verify(
         self, declaration: Declaration, code: str | None, codes: CodeLedger | None, now: datetime
@@ -181,7 +177,7 @@ class Invoking:
         )
 
     def _create(
-        self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: _Ledgers, replaced: Request | None
+        self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: InvokerLedgers, replaced: Request | None
     ) -> BreakGlassEvent:
         is_escalation = is_escalated(ledgers.by_profile, decision.limits, event.created_at)
         entry = EntryDraft.of(

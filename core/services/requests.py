@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from core.actor import CLOCK, Actor, ProfileName, UserId, by_policy, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
-from core.directory import Directory, UnknownDirectory
+from core.directory import Directory, DirectoryNotes, UnknownDirectory
 from core.duration import to_nanoseconds
 from core.errors import RequestExists
 from core.policy import PolicySource, RequestDecision
@@ -77,7 +77,7 @@ class RequestService:
         with audit_refusals(attempt, self._stores.refusals, self._observer):
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
-            people = self._judging()
+            people = self._judging(self._stores.directory.notes())
             decision = people.judge(requester, lambda known: people.policy.judge_request(known, name, duration, now))
             known = None if decision.is_allowed else find_own(self._stores.requests.get, request_id, requester.id)
             if known is not None:
@@ -117,7 +117,7 @@ class RequestService:
             voted = _count_vote(people, request, approver, now, said)
             return voted, _vote_entry(request, voted, approver, said, decision.to_details())
 
-        return self._change(request_id, approver, AuditAction.APPROVE_REFUSED, judge)
+        return self._decide(request_id, approver, AuditAction.APPROVE_REFUSED, people, judge)
 
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
         """Deny the request. Raises like `approve`."""
@@ -134,7 +134,7 @@ class RequestService:
             denied = request.deny(approver.id, now, why)
             return denied, EntryDraft.of(denied, AuditAction.REQUEST_DENIED, approver.id, {**details, "reason": why})
 
-        return self._change(request_id, approver, AuditAction.DENY_REFUSED, judge)
+        return self._decide(request_id, approver, AuditAction.DENY_REFUSED, people, judge)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
         """Cancel your own request. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
@@ -145,7 +145,8 @@ class RequestService:
             cancelled = request.cancel(request.requester if request.requester in ids else requester.id, now)
             return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, requester.id)
 
-        return self._change(request_id, requester, AuditAction.CANCEL_REFUSED, judge)
+        attempt = AuditedAttempt(AuditAction.CANCEL_REFUSED, requester)
+        return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record the end of every request whose deadline has passed. Returns those that this call recorded.
@@ -222,17 +223,21 @@ class RequestService:
             self._observer.committed(created, entry.event)
         return created
 
-    def _change(
+    def _decide(
         self,
         request_id: RequestId,
-        actor: Actor,
+        approver: Actor,
         refused: AuditAction,
+        people: Judging,
         judge: Callable[[Request, datetime], tuple[Request, EntryDraft]],
     ) -> Request:
-        return self._changes.run(AuditedAttempt(refused, actor), lambda: self._stores.requests.get(request_id), judge)
+        def get() -> Request:
+            return people.noting(self._stores.requests.get_with_notes(request_id))
 
-    def _judging(self) -> Judging:
-        return Judging(self._policy.current(), self._directory)
+        return self._changes.run(AuditedAttempt(refused, approver), get, judge)
+
+    def _judging(self, notes: DirectoryNotes | None = None) -> Judging:
+        return Judging(self._policy.current(), self._directory, notes)
 
 
 def _count_vote(people: Judging, request: Request, approver: Actor, now: datetime, comment: str | None) -> Request:

@@ -12,8 +12,9 @@ from core.request import Request
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores
 from tests.builders import HOUR
-from tests.core.services.harness import DEPLOY, RITA, ChangingPolicy, Disturbance, DisturbedStores, invoke
+from tests.core.services.harness import DEPLOY, EVE, RITA, ChangingPolicy, Disturbance, DisturbedStores, invoke
 from tests.harness.clock import FrozenClock
+from tests.harness.directory import OfficeDirectory
 
 
 @pytest.fixture
@@ -23,15 +24,23 @@ def policy() -> ChangingPolicy:
 
 
 @pytest.fixture
-def requests(stores: Stores, policy: ChangingPolicy, clock: FrozenClock) -> RequestService:
-    """The service of one instance."""
-    return RequestService(stores, policy, clock)
+def directory() -> OfficeDirectory:
+    """Who is in which user group."""
+    return OfficeDirectory({"S0ENGINEERS": [EVE.id]})
 
 
 @pytest.fixture
-def break_glass(stores: Stores, policy: ChangingPolicy, clock: FrozenClock) -> BreakGlassService:
+def requests(stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory) -> RequestService:
     """The service of one instance."""
-    return BreakGlassService(stores, policy, clock)
+    return RequestService(stores, policy, clock, directory=directory)
+
+
+@pytest.fixture
+def break_glass(
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory
+) -> BreakGlassService:
+    """The service of one instance."""
+    return BreakGlassService(stores, policy, clock, directory=directory)
 
 
 @pytest.fixture
@@ -42,18 +51,18 @@ def disturbance() -> Disturbance:
 
 @pytest.fixture
 def disturbed_requests(
-    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory, disturbance: Disturbance
 ) -> RequestService:
     """The service of an instance on which others are quicker."""
-    return RequestService(DisturbedStores(stores, disturbance), policy, clock)
+    return RequestService(DisturbedStores(stores, disturbance), policy, clock, directory=directory)
 
 
 @pytest.fixture
 def disturbed_break_glass(
-    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory, disturbance: Disturbance
 ) -> BreakGlassService:
     """The service of an instance on which others are quicker."""
-    return BreakGlassService(DisturbedStores(stores, disturbance), policy, clock)
+    return BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, directory=directory)
 
 
 @pytest.fixture
