@@ -23,6 +23,7 @@ from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestI
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
+from core.services.pacing import PACING, Pacing
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, find_own, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_optional_text, clean_text
@@ -45,14 +46,16 @@ class RequestService:
         observer: Observer | None = None,
         *,
         directory: Directory | None = None,
+        pacing: Pacing = PACING,
     ) -> None:
+        self._pacing = pacing
         self._stores = stores
         self._directory: Directory = directory or UnknownDirectory()
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
         self._changes = ChangeRunner(
-            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer
+            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer, pacing
         )
 
     def submit(
@@ -185,7 +188,7 @@ class RequestService:
             reminded = request.remind(now)
             return self._changes.commit(reminded, EntryDraft.of(reminded, AuditAction.REQUEST_REMINDED, CLOCK, details))
 
-        return retry_on_conflict(decide, self._observer)
+        return retry_on_conflict(decide, self._observer, self._pacing)
 
     def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
         """The wait before its reminder, if the request has waited that long; None when nobody has to be reminded."""
