@@ -13,6 +13,7 @@ from bot.notifications.plan import NotificationPlan, Post
 from bot.views.block_kit import Message
 from bot.views.break_glass.notices import refused
 from bot.views.policy_notices import policy_in_force, policy_refused
+from bot.views.seal_notices import seal_broken
 from core.audit.trail import AuditAction, AuditEntry
 from core.policy.evaluator import Policy
 
@@ -41,8 +42,13 @@ def _policy_refused(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     return to_security(policy, policy_refused(entry))
 
 
+def _seal_broken(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, seal_broken(entry))
+
+
 _PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, Policy], NotificationPlan]]] = {
     AuditAction.INVOKE_REFUSED: _break_glass_refused,
     AuditAction.POLICY_IN_FORCE: _policy_in_force,
     AuditAction.POLICY_REFUSED: _policy_refused,
+    AuditAction.SEAL_BROKEN: _seal_broken,
 }

@@ -7,18 +7,19 @@ the record is what the last entry says; or a finding says where the chain breaks
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from core.audit.keyring import AuditKeyring
+from core.audit.replay import find_beside, find_contradictions
 from core.audit.trail import REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
-from core.break_glass import BreakGlassEvent, EventId
-from core.errors import MalformedRecord, NotFound
+from core.break_glass import BreakGlassEvent
+from core.errors import MalformedRecord
 from core.record import Record
-from core.request import Request, RequestId
+from core.request import Request
 from core.stores.base import Stores
 
 
@@ -93,11 +94,15 @@ def verify_entries(
 
 
 def verify_record(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Finding]:
-    """Check that a record is what the last entry of its chain says it became."""
+    """Check that a record is what its chain says it became, and that what stands beside it agrees with it."""
     if not entries:
         yield Finding(record.chain, FindingKind.REMOVED, f"all {record.audit_length} entries are missing")
-    elif entries[-1].record_digest != record.content_digest():
-        yield Finding(record.chain, FindingKind.RECORD_CHANGED, "it is not what its last entry says it became")
+        return
+    is_same = entries[-1].record_digest == record.content_digest()
+    differs = [] if is_same else ["it is not what its last entry says it became"]
+    differs += [*find_contradictions(record, entries), *find_beside(record, entries)]
+    if differs:
+        yield Finding(record.chain, FindingKind.RECORD_CHANGED, "; ".join(differs))
 
 
 def verify_trail(stores: Stores, keyring: AuditKeyring, now: datetime, tally: Tally | None = None) -> Iterator[Finding]:
@@ -113,10 +118,15 @@ def verify_trail(stores: Stores, keyring: AuditKeyring, now: datetime, tally: Ta
         tally.entries += 0 if isinstance(entries, MalformedRecord) else len(entries)
         if any(True for _ in _verify_reading(stores, chain, entries, keyring, now)):
             yield from verify_chain(stores, chain, keyring, now)
-    for record in itertools.chain[Record](stores.requests.iterate(), stores.break_glass.iterate()):
+    for chain, record in itertools.chain[tuple[str, Record | MalformedRecord]](
+        stores.requests.scan(), stores.break_glass.scan()
+    ):
         tally.records += 1
-        if record.chain not in seen and not stores.audit.get_chain(record.chain):
-            yield from verify_record(record, ())
+        if chain not in seen and not stores.audit.get_chain(chain):
+            if isinstance(record, MalformedRecord):
+                yield Finding(chain, FindingKind.UNREADABLE, f"{record}; and its chain is missing")
+            else:
+                yield from verify_record(record, ())
 
 
 def verify_chain(stores: Stores, chain: str, keyring: AuditKeyring, now: datetime) -> Iterator[Finding]:
@@ -165,14 +175,17 @@ def _verify_reading(
 
 def _read_record(stores: Stores, chain: str) -> Record | None:
     kind, _, record_id = chain.partition("#")
-    try:
-        if kind == Request.KIND:
-            return stores.requests.get(RequestId(record_id))
-        if kind == BreakGlassEvent.KIND:
-            return stores.break_glass.get(EventId(record_id))
-    except NotFound:
-        return None
-    raise MalformedRecord(chain, "no kind of record has such a chain")
+    found: Mapping[str, Record | MalformedRecord]
+    if kind == Request.KIND:
+        found = stores.requests.find_many([record_id])
+    elif kind == BreakGlassEvent.KIND:
+        found = stores.break_glass.find_many([record_id])
+    else:
+        raise MalformedRecord(chain, "no kind of record has such a chain")
+    record = found.get(record_id)
+    if isinstance(record, MalformedRecord):
+        raise record
+    return record
 
 
 def _may_be_gone(entries: Sequence[AuditEntry], now: datetime) -> bool:

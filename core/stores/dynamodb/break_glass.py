@@ -21,7 +21,7 @@ from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger, read_ledger
 from core.stores.dynamodb.records import DynamoRecords, DynamoRequests
 from core.stores.schema import BREAK_GLASS
-from core.stores.seals import seal_ledger
+from core.stores.seals import SealAlarm, seal_ledger
 from core.usage import UsageLedger
 
 L = TypeVar("L", bound=Ledger)
@@ -30,9 +30,9 @@ L = TypeVar("L", bound=Ledger)
 class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
     """The BreakGlassStore in DynamoDB."""
 
-    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
-        super().__init__(connection, prefix, settings, BREAK_GLASS, BreakGlassEvent)
-        self._requests = DynamoRequests(connection, prefix, settings)
+    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(connection, prefix, settings, alarm, table=BREAK_GLASS, kind=BreakGlassEvent)
+        self._requests = DynamoRequests(connection, prefix, settings, alarm)
 
     def create(
         self,
@@ -96,7 +96,8 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         return [{"Put": put_ledger(self._table, ledger)} for ledger in commit.ledgers]
 
     def _read_ledger(self, empty: L, found: Mapping[str, Item]) -> L:
-        return read_ledger(empty, found, self._settings.keyring)
+        with self._alarm.watch():
+            return read_ledger(empty, found, self._settings.keyring)
 
 
 def _ledger_changed(failure: ConditionFailed) -> CountersignError | None:
