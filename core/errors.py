@@ -116,12 +116,19 @@ class LimitReached(Refused):
 
 
 class CodeRefused(Refused):
-    """The MFA code was refused: it is `wrong`, or was `used` before. Only the count of wrong codes changed."""
+    """The MFA code was refused: it is `wrong`, was `used` before, or the person is `blocked` until an operator acts.
 
-    def __init__(self, problem: Literal["wrong", "used"], tries_left: int) -> None:
-        what = "Wrong code" if problem == "wrong" else "This code was already used"
+    Only the count of wrong codes changed.
+    """
+
+    def __init__(self, problem: Literal["wrong", "used", "blocked"], tries_left: int) -> None:
         left = "1 attempt" if tries_left == 1 else f"{tries_left} attempts"
-        super().__init__(f"{what}; {left} left")
+        sentences = {
+            "wrong": f"Wrong code; {left} left",
+            "used": f"This code was already used; {left} left",
+            "blocked": "Too many wrong codes within a week; an operator has to unlock this person",
+        }
+        super().__init__(sentences[problem])
         self.problem = problem
         self.tries_left = tries_left
 

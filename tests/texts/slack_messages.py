@@ -16,6 +16,7 @@ from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_
 from bot.views.break_glass.timeline import timeline
 from bot.views.home import home_notice, home_tab
 from bot.views.mentions import mention_all, mention_deciders
+from bot.views.mfa_notices import mfa_changed, your_mfa_changed
 from bot.views.policy_notices import policy_in_force, policy_refused
 from bot.views.replies import reply
 from bot.views.request import notices as request_notices
@@ -126,6 +127,10 @@ def _security_posts() -> Iterator[tuple[str, Message]]:
     for title, event, details in _POLICY_VERSIONS:
         notice = policy_in_force if event is AuditAction.POLICY_IN_FORCE else policy_refused
         yield f"policy: {title}", notice(records.an_entry(event, OPERATOR, "POLICY", details=details))
+    for event in _MFA_CHANGES:
+        entry = records.an_entry(event, OPERATOR, "MFA").model_copy(update={"subject": INVOKER})
+        yield f"MFA: {event.value}", mfa_changed(entry)
+        yield f"MFA: {event.value}, to the person", your_mfa_changed(entry)
 
 
 _REFUSALS: Final[dict[str, dict[str, JsonValue]]] = {
@@ -138,6 +143,12 @@ _REFUSALS: Final[dict[str, dict[str, JsonValue]]] = {
 }
 
 
+_MFA_CHANGES: Final = (
+    AuditAction.MFA_ENROLLED,
+    AuditAction.MFA_REPLACED,
+    AuditAction.MFA_REMOVED,
+    AuditAction.MFA_UNLOCKED,
+)
 _POLICY_VERSIONS: Final[tuple[tuple[str, AuditAction, dict[str, JsonValue]], ...]] = (
     ("the first", AuditAction.POLICY_IN_FORCE, {"digest": "c1" * 32, "added_lines": 9, "removed_lines": 0}),
     (

@@ -80,6 +80,11 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         usages = (self._read_ledger(by_invoker, found), self._read_ledger(by_profile, found))
         return *usages, self._read_ledger(codes, found)
 
+    def get_codes(self, person: UserId) -> CodeLedger:
+        """The ledger of one person's codes, read consistently."""
+        codes = CodeLedger.of(person)
+        return self._read_ledger(codes, self._find_ledgers(codes))
+
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
         sealed = seal_ledger(codes, self._settings.clock.now(), self._settings.keyring)

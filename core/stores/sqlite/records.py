@@ -313,6 +313,12 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
         usages = (self._read_ledger(by_invoker, found), self._read_ledger(by_profile, found))
         return *usages, self._read_ledger(codes, found)
 
+    def get_codes(self, person: UserId) -> CodeLedger:
+        """The ledger of one person's codes."""
+        codes = CodeLedger.of(person)
+        with self._database.read() as connection:
+            return read_ledger(codes, find_ledgers(connection, codes), self._settings.keyring)
+
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
         with self._database.write() as connection:

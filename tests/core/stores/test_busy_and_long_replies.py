@@ -37,7 +37,9 @@ def through(proxy: TcpProxy, dynamo: DynamoHarness, *, deadline_seconds: float =
 
 
 def _nothing_read(dynamo: DynamoHarness) -> faults.Answer:
-    keys = ({"pk": {"S": f"LEDGER#{owner}"}} for owner in (f"INVOKER#{INVOKER}", f"PROFILE#{PROD}"))
+    keys: Iterator[dict[str, object]] = (
+        {"pk": {"S": f"LEDGER#{owner}"}} for owner in (f"INVOKER#{INVOKER}", f"PROFILE#{PROD}")
+    )
     return faults.unprocessed_keys(f"{dynamo.prefix}-break-glass", *keys)
 
 
