@@ -225,7 +225,7 @@ class RequestService:
 def _vote_entry(request: Request, approver: Actor, comment: str | None, details: dict[str, JsonValue]) -> EntryDraft:
     said: dict[str, JsonValue] = {"comment": comment} if comment is not None else {}
     votes: dict[str, JsonValue] = {
-        "approvals": len(request.approvals),
+        "approvals": len(request.counting_approvals),
         "required_approvals": request.required_approvals,
     }
     if request.status is RequestStatus.PENDING:

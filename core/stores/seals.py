@@ -8,21 +8,24 @@ a seal away gains nothing. A ledger has no chain: without a seal it counts as br
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 
 from pydantic import JsonValue
 
+from core.actor import CLOCK
 from core.audit.canonical import canonical_json
 from core.audit.keyring import AuditKeyring
-from core.audit.trail import AuditEntry
+from core.audit.trail import REFUSED, AuditAction, AuditEntry, EntryDraft
 from core.clock import TICK, format_time
 from core.errors import BrokenSeal, MalformedRecord
 from core.ledger import Ledger
 from core.record import Record, digest_content
 from core.stored import AsRead
+from core.stores.audit import RefusalLog
 
 R = TypeVar("R", bound=Record)
 L = TypeVar("L", bound=Ledger)
@@ -134,6 +137,30 @@ def read_sealed_ledger(empty: L, stored: Mapping[str, JsonValue], keyring: Audit
     _check_seal(name, seal, _LEDGER, [empty.owner, digest], keyring)
     ledger = type(empty).from_item(item)
     return ledger.model_copy(update={"as_read": AsRead(str(seal), digest, item)})
+
+
+class SealAlarm:
+    """Raises the alarm for each broken seal that is met: whoever meets it, the security team hears of it."""
+
+    def __init__(self, refusals: RefusalLog) -> None:
+        self._refusals = refusals
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Notes a BrokenSeal that ends the block, and raises it again. Neither waits nor adds a failure of its own."""
+        try:
+            yield
+        except BrokenSeal as broken:
+            self._refusals.note(
+                EntryDraft(
+                    event=AuditAction.SEAL_BROKEN,
+                    actor=CLOCK,
+                    outcome=REFUSED,
+                    record=broken.record,
+                    details={"problem": broken.problem},
+                )
+            )
+            raise
 
 
 def _check_by_chain(

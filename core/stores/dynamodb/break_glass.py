@@ -26,7 +26,7 @@ from core.stores.dynamodb.records import DynamoRecords, DynamoRequests
 from core.stores.ledgers import InvokerLedgers
 from core.stores.listing import read_each
 from core.stores.schema import BREAK_GLASS
-from core.stores.seals import seal_ledger
+from core.stores.seals import SealAlarm, seal_ledger
 from core.usage import UsageLedger
 
 L = TypeVar("L", bound=Ledger)
@@ -37,9 +37,9 @@ _MAX_KEYS: Final = 100
 class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
     """The BreakGlassStore in DynamoDB."""
 
-    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
-        super().__init__(connection, prefix, settings, BREAK_GLASS, BreakGlassEvent)
-        self._requests = DynamoRequests(connection, prefix, settings)
+    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(connection, prefix, settings, alarm, table=BREAK_GLASS, kind=BreakGlassEvent)
+        self._requests = DynamoRequests(connection, prefix, settings, alarm)
 
     def create(
         self,
@@ -133,7 +133,8 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         return [{"Put": put_ledger(self._table, ledger)} for ledger in commit.ledgers]
 
     def _read_ledger(self, empty: L, found: Mapping[str, Item]) -> L:
-        return read_ledger(empty, found, self._settings.keyring)
+        with self._alarm.watch():
+            return read_ledger(empty, found, self._settings.keyring)
 
 
 def _ledger_changed(failure: ConditionFailed) -> CountersignError | None:

@@ -40,7 +40,7 @@ from core.stores.dynamodb.outbox import entry_key, read_entry
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, REQUESTS, TTL_ATTRIBUTE, Table
-from core.stores.seals import compare_beside, inspect_record, read_sealed_record
+from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
 
 R = TypeVar("R", bound=Record)
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
@@ -50,10 +50,18 @@ class DynamoRecords(Generic[R]):
     """What both kinds of record have in common."""
 
     def __init__(
-        self, connection: Connection, prefix: str, settings: StoreSettings, table: Table, kind: type[R]
+        self,
+        connection: Connection,
+        prefix: str,
+        settings: StoreSettings,
+        alarm: SealAlarm,
+        *,
+        table: Table,
+        kind: type[R],
     ) -> None:
         self._connection = connection
         self._settings = settings
+        self._alarm = alarm
         self._schema = table
         self._table = table.name(prefix)
         self._audit_table = AUDIT.name(prefix)
@@ -212,7 +220,8 @@ class DynamoRecords(Generic[R]):
         record_id = self._id_of(raw)
         plain = from_attributes(raw, f"{self._kind.KIND}#{record_id}")
         stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
-        return read_sealed_record(self._kind, record_id, stored, self._settings.keyring, self._find_entry)
+        with self._alarm.watch():
+            return read_sealed_record(self._kind, record_id, stored, self._settings.keyring, self._find_entry)
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
@@ -252,8 +261,8 @@ class DynamoRecords(Generic[R]):
 class DynamoRequests(DynamoRecords[Request], RequestStore):
     """The RequestStore in DynamoDB."""
 
-    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
-        super().__init__(connection, prefix, settings, REQUESTS, Request)
+    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(connection, prefix, settings, alarm, table=REQUESTS, kind=Request)
 
     def create(self, request: Request, *entries: EntryDraft) -> Request:
         """Store a new request with its first audit entries."""

@@ -42,7 +42,7 @@ from core.stores.ledgers import InvokerLedgers
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AWAITS_ATTRIBUTE
-from core.stores.seals import compare_beside, inspect_record, read_sealed_record, seal_ledger
+from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record, seal_ledger
 from core.stores.sqlite.audit import find_entry, insert_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import find_notes, notes_among
@@ -51,6 +51,7 @@ from core.stores.sqlite.reading import iterate_rows, read_body
 from core.usage import UsageLedger
 
 R = TypeVar("R", bound=Record)
+L = TypeVar("L", bound=Ledger)
 _Raw = tuple[str, str]
 _COPIED: Final = ("profile", "status", "created_at", "updated_at", "expires_at")
 """The columns that repeat what stands in the body, so that records can be found by it."""
@@ -62,9 +63,12 @@ class _SqliteRecords(Generic[R]):
 
     _further_columns: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, database: Database, settings: StoreSettings, table: str, kind: type[R]) -> None:
+    def __init__(
+        self, database: Database, settings: StoreSettings, alarm: SealAlarm, table: str, kind: type[R]
+    ) -> None:
         self._database = database
         self._settings = settings
+        self._alarm = alarm
         self._table = table
         self._kind = kind
         self._beside = ", ".join(("body", "person", *_COPIED, *self._further_columns))
@@ -195,7 +199,8 @@ class _SqliteRecords(Generic[R]):
 
     def _read_item_of(self, connection: sqlite3.Connection, record_id: str, item: dict[str, JsonValue]) -> R:
         find = partial(find_entry, connection)
-        return read_sealed_record(self._kind, record_id, item, self._settings.keyring, find)
+        with self._alarm.watch():
+            return read_sealed_record(self._kind, record_id, item, self._settings.keyring, find)
 
     def _find_item(self, connection: sqlite3.Connection, record_id: str) -> dict[str, JsonValue] | None:
         row = connection.execute(
@@ -255,8 +260,8 @@ class _SqliteRecords(Generic[R]):
 class SqliteRequests(_SqliteRecords[Request], RequestStore):
     """The RequestStore in SQLite."""
 
-    def __init__(self, database: Database, settings: StoreSettings) -> None:
-        super().__init__(database, settings, "requests", Request)
+    def __init__(self, database: Database, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(database, settings, alarm, "requests", Request)
 
     def create(self, request: Request, *entries: EntryDraft) -> Request:
         """Store a new request with its first audit entries."""
@@ -282,9 +287,9 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
 
     _further_columns = (AWAITS_ATTRIBUTE,)
 
-    def __init__(self, database: Database, settings: StoreSettings) -> None:
-        super().__init__(database, settings, "break_glass", BreakGlassEvent)
-        self._requests = SqliteRequests(database, settings)
+    def __init__(self, database: Database, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(database, settings, alarm, "break_glass", BreakGlassEvent)
+        self._requests = SqliteRequests(database, settings, alarm)
 
     def create(
         self,
@@ -339,9 +344,8 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
         codes = CodeLedger.of(invoker)
         with self._database.read() as connection:
             found = find_ledgers(connection, by_invoker, by_profile, codes)
-        keyring = self._settings.keyring
-        usages = (read_ledger(by_invoker, found, keyring), read_ledger(by_profile, found, keyring))
-        return *usages, read_ledger(codes, found, keyring)
+        usages = (self._read_ledger(by_invoker, found), self._read_ledger(by_profile, found))
+        return *usages, self._read_ledger(codes, found)
 
     def get_codes(self, person: UserId) -> CodeLedger:
         """The ledger of one person's codes."""
@@ -368,6 +372,10 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
         with self._database.write() as connection:
             write_ledgers(connection, (seal_ledger(codes, self._settings.clock.now(), self._settings.keyring),))
+
+    def _read_ledger(self, empty: L, found: dict[str, str]) -> L:
+        with self._alarm.watch():
+            return read_ledger(empty, found, self._settings.keyring)
 
 
 def _write_entries(connection: sqlite3.Connection, commit: Commit[R]) -> None:
