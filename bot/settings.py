@@ -90,10 +90,7 @@ class Settings(EnvironmentSettings):
 
     @property
     def keyring(self) -> AuditKeyring:
-        """The keys of the audit trail; an empty keyring if none is set.
-
-        Raises InvalidInput for a signing key when the library that signs is not installed.
-        """
+        """The keys of the audit trail; an empty keyring if none is set."""
         ring = AuditKeyring() if self.audit_key is None else AuditKeyring.from_text(self.audit_key.get_secret_value())
         if self.audit_signing_key is None:
             return ring
@@ -139,20 +136,15 @@ class Settings(EnvironmentSettings):
             check_endpoint(location.endpoint_url, f"{_PREFIX}MFA_SECRETS", others.data["plain_http_hosts"])
         return place
 
-    @field_validator("audit_key")
+    @field_validator("audit_key", "audit_signing_key")
     @classmethod
-    def _is_a_keyring(cls, keys: SecretStr | None) -> SecretStr | None:
+    def _is_a_key(cls, keys: SecretStr | None, setting: ValidationInfo) -> SecretStr | None:
         # An empty variable means that a secret did not arrive, not that the trail should go unsealed.
-        if keys is not None:
+        if keys is not None and setting.field_name == "audit_key":
             AuditKeyring.from_text(keys.get_secret_value())
+        elif keys is not None:
+            SigningKey.from_text(keys.get_secret_value())
         return keys
-
-    @field_validator("audit_signing_key")
-    @classmethod
-    def _is_a_signing_key(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None:
-            SigningKey.from_text(key.get_secret_value())
-        return key
 
     @field_validator("webhook_url")
     @classmethod

@@ -15,9 +15,11 @@ import click
 
 from bot.commands.opening import opened, store_option
 from bot.settings import read_settings
+from core.audit.checkpoint import find_last_checkpoint, known_retirements
 from core.audit.key_retirement import retire_key
-from core.audit.signature import SEED_BYTES
-from core.clock import SystemClock
+from core.audit.signature import SEED_BYTES, SETTING, SigningKey
+from core.clock import SystemClock, format_time
+from core.errors import InvalidInput
 
 _KEY_BYTES: Final = 32
 
@@ -50,3 +52,26 @@ def retire(key_id: str, store: str | None) -> None:
         entry = retire_key(stores.audit, settings.keyring, SystemClock(), key_id)
     click.echo(f"retired {key_id}, which was in use until {entry.details['until']}")
     click.echo(f"{entry.chain} {entry.seq}:{entry.digest}")
+
+
+@key.command(name="list")
+@store_option
+def list_keys(store: str | None) -> None:
+    """List the keys of COUNTERSIGN_AUDIT_KEY by their names, and which are retired."""
+    settings = read_settings(store=store).require_audit_key()
+    with opened(settings) as stores:
+        _, last = find_last_checkpoint(stores.audit, settings.keyring)
+        retired = known_retirements(stores.audit, settings.keyring, last)
+    for key_id in settings.keyring.key_ids:
+        until = retired.get(key_id)
+        state = "seals" if key_id == settings.keyring.key_id else "verifies"
+        click.echo(f"{key_id}  {state if until is None else f'retired, in use until {format_time(until)}'}")
+
+
+@key.command()
+def public() -> None:
+    """Print the public key of COUNTERSIGN_AUDIT_SIGNING_KEY, for `audit verify --public-key`."""
+    secret = read_settings().audit_signing_key
+    if secret is None:
+        raise InvalidInput(SETTING, "it is not set", "Make one with: countersign audit key new --signing")
+    click.echo(SigningKey.from_text(secret.get_secret_value()).public.to_pem(), nl=False)

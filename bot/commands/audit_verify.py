@@ -59,7 +59,7 @@ def verify(
     settings, tally, found = read_settings(store=store), Tally(), 0
     keyring = _with_public_key(settings.keyring, public_key)
     known = [_read_pinned(text) for text in pinned]
-    with opened(settings) as stores, _Progress() as progress:
+    with opened(settings, keyring) as stores, _Progress() as progress:
         run = TrailVerification.prepare(stores, keyring, SystemClock().now(), tally, progress.show)
         for finding in _verify(run, since, known, against):
             found += 1

@@ -8,6 +8,7 @@ the past, change what a checkpoint sealed. Sealing one costs what is new, at any
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,8 @@ MAX_ENTRIES: Final = 10_000
 """What one checkpoint covers at most: a finding names an interval, which should be narrow."""
 SEALED: Final = "sealed"
 _LOOKED_BACK: Final = 10
+
+_log = logging.getLogger("countersign.audit")
 
 
 class Checkpoint(BaseModel):
@@ -86,15 +89,20 @@ class Checkpointer:
     `policy_digest` gives the digest of the policy in force.
     """
 
-    def __init__(
-        self, audit: AuditStore, keyring: AuditKeyring, clock: Clock, policy_digest: Callable[[], str] = lambda: ""
-    ) -> None:
+    def __init__(self, audit: AuditStore, clock: Clock, policy_digest: Callable[[], str] = lambda: "") -> None:
         self._audit = audit
-        self._keyring = keyring
+        self._keyring = audit.keyring
         self._clock = clock
         self._policy_digest = policy_digest
 
-    def seal_due(self, rest: Callable[[], None] = lambda: None, *, is_forced: bool = False) -> tuple[AuditEntry, ...]:
+    def refresh_keys(self) -> None:
+        """Let the keyring know which of its keys are retired. Raises StoreUnavailable."""
+        _, last = find_last_checkpoint(self._audit, self._keyring)
+        self._keyring.retire(known_retirements(self._audit, self._keyring, last))
+        if self._keyring.key_id in self._keyring.retired:
+            _log.error("COUNTERSIGN_AUDIT_KEY begins with a retired key: what this instance seals is not accepted")
+
+    def seal_due(self, rest: Callable[[], object] = lambda: None, *, is_forced: bool = False) -> tuple[AuditEntry, ...]:
         """Seal what is due, and return it; pause with `rest` after each. With `is_forced`, whatever is old enough.
 
         Raises StoreError; what was sealed stays sealed.

@@ -53,7 +53,7 @@ def check_retirable(audit: AuditStore, keyring: AuditKeyring, clock: Clock, key_
 def retire_key(audit: AuditStore, keyring: AuditKeyring, clock: Clock, key_id: str) -> AuditEntry:
     """Retire this key, and return the entry that does. Raises InvalidInput, as `check_retirable`; StoreUnavailable."""
     check_retirable(audit, keyring, clock, key_id)
-    Checkpointer(audit, keyring, clock).seal_due(is_forced=True)
+    Checkpointer(audit, clock).seal_due(is_forced=True)
     _, last = find_last_checkpoint(audit, keyring)
     if last is None:
         raise InvalidInput(

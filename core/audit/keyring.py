@@ -114,6 +114,11 @@ class AuditKeyring(BaseModel):
         """The name of the key that seals, safe to show: eight hex digits that do not reveal the key."""
         return _key_id(self._secrets()[0])
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The names of all keys, newest first."""
+        return tuple(map(_key_id, self._secrets()))
+
     def knows(self, key_id: str) -> bool:
         """True when the ring holds the key of this name."""
         return any(_key_id(secret) == key_id for secret in self._secrets())
@@ -121,7 +126,7 @@ class AuditKeyring(BaseModel):
     @property
     def judges_by_signature_only(self) -> bool:
         """True for an auditor's ring: a public key, and no secret."""
-        return self.signature_check is not None and not self.keys
+        return self.signature_check is not None and self.signer is None and not self.keys
 
     @property
     def retired(self) -> frozenset[str]:
@@ -134,7 +139,7 @@ class AuditKeyring(BaseModel):
 
     def is_newer(self, key_id: str, than: str) -> bool:
         """True when the first of these keys was taken into use after the second one, by their order in the ring."""
-        names = [_key_id(secret) for secret in self._secrets()]
+        names = self.key_ids
         if key_id not in names:
             return self.judges_by_signature_only
         return than not in names or names.index(key_id) < names.index(than)

@@ -68,6 +68,7 @@ class AuditAction(StrEnum):
     REVIEW_REFUSED = "review_refused"
     CHECKPOINT_SEALED = "checkpoint_sealed"
     AUDIT_KEY_RETIRED = "audit_key_retired"
+    SEAL_BROKEN = "seal_broken"
 
 
 class Auditable(Protocol):
@@ -144,8 +145,8 @@ class AuditEntry(EntryDraft):
 
     @property
     def must_be_delivered(self) -> bool:
-        """True when the outbox has to deliver it: every change, and every break-glass that was refused."""
-        return self.outcome != REFUSED or self.event is AuditAction.INVOKE_REFUSED
+        """True when the outbox has to deliver it: every change, and of what was refused the emergencies and alarms."""
+        return self.outcome != REFUSED or self.event in {AuditAction.INVOKE_REFUSED, AuditAction.SEAL_BROKEN}
 
     def to_item(self) -> dict[str, JsonValue]:
         """The entry as plain JSON values, without attributes that are empty: the stored and the exported form."""

@@ -19,6 +19,7 @@ from core.audit.findings import Finding, FindingKind, Tally
 from core.audit.intervals import IntervalCheck
 from core.audit.keyring import AuditKeyring
 from core.audit.places import in_batches, read_places
+from core.audit.replay import find_beside, find_contradictions
 from core.audit.seen_chains import SeenChains
 from core.audit.trail import CHECKPOINTS, REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent
@@ -37,9 +38,12 @@ _MAX_READS: Final = 3
 
 
 def check_content(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Finding]:
-    """Check that a record is what the last entry of its chain says it became."""
-    if entries[-1].record_digest != record.content_digest():
-        yield Finding(record.chain, FindingKind.RECORD_CHANGED, "it is not what its last entry says it became")
+    """Check that a record is what its chain says it became, and that what stands beside it agrees with it."""
+    is_same = entries[-1].record_digest == record.content_digest()
+    differs = [] if is_same else ["it is not what its last entry says it became"]
+    differs += [*find_contradictions(record, entries), *find_beside(record, entries)]
+    if differs:
+        yield Finding(record.chain, FindingKind.RECORD_CHANGED, "; ".join(differs))
 
 
 RECORD_CHECKS: Final[tuple[Callable[[Record, Sequence[AuditEntry]], Iterator[Finding]], ...]] = (check_content,)
@@ -231,7 +235,7 @@ def find_records(stores: Stores, chains: Iterable[str]) -> Mapping[str, Record |
 
 def _verify_without_chain(chain: str, record: Found) -> Iterator[Finding]:
     if isinstance(record, MalformedRecord):
-        yield Finding(chain, FindingKind.UNREADABLE, str(record))
+        yield Finding(chain, FindingKind.UNREADABLE, f"{record}; and its chain is missing")
     elif record is not None:
         yield Finding(chain, FindingKind.REMOVED, f"all {record.audit_length} entries are missing")
 

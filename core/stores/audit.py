@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft
 from core.errors import MalformedRecord
 
@@ -43,6 +44,11 @@ class SystemTrail(Protocol):
 
 class AuditStore(SystemTrail, Protocol):
     """The audit chains."""
+
+    @property
+    def keyring(self) -> AuditKeyring:
+        """The keys that seal what is appended here."""
+        ...
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first, read consistently."""

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time, new_id
 from core.errors import ConcurrentModification, MalformedRecord, StoreUnavailable
@@ -53,6 +54,11 @@ class DynamoAudit:
         self._connection = connection
         self._table = AUDIT.name(prefix)
         self._settings = settings
+
+    @property
+    def keyring(self) -> AuditKeyring:
+        """The keys that seal what is appended here."""
+        return self._settings.keyring
 
     def append(self, chain: str, draft: EntryDraft) -> AuditEntry:
         """Seal the draft as the next entry of a chain, under the condition that its place is still free."""

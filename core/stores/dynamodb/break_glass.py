@@ -5,7 +5,7 @@ Invariant: an event, its ledgers and the request that it replaces are one transa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Final, TypeVar
 
@@ -21,13 +21,13 @@ from core.stores.commit import StoreSettings, prepare_create, prepare_update
 from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.directory import find_notes
 from core.stores.dynamodb.items import Item
-from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_changed, ledger_key, put_ledger, put_ledgers, read_ledger
+from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_changed, ledger_key, put_ledger, put_ledgers
 from core.stores.dynamodb.records import DynamoRecords
 from core.stores.dynamodb.requests import DynamoRequests
 from core.stores.ledgers import InvokerLedgers
 from core.stores.listing import read_each
 from core.stores.schema import BREAK_GLASS
-from core.stores.seals import seal_ledger
+from core.stores.seals import SealAlarm, seal_ledger
 from core.usage import UsageLedger
 
 L = TypeVar("L", bound=Ledger)
@@ -38,9 +38,9 @@ _MAX_KEYS: Final = 100
 class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
     """The BreakGlassStore in DynamoDB."""
 
-    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
-        super().__init__(connection, prefix, settings, BREAK_GLASS, BreakGlassEvent)
-        self._requests = DynamoRequests(connection, prefix, settings)
+    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(connection, prefix, settings, alarm, table=BREAK_GLASS, kind=BreakGlassEvent)
+        self._requests = DynamoRequests(connection, prefix, settings, alarm)
 
     def create(
         self,
@@ -129,6 +129,3 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
     def _find_ledgers(self, *empty: Ledger) -> dict[str, Item]:
         items = self._connection.get_many(self._table, [ledger_key(each) for each in empty])
         return {item["pk"]["S"]: item for item in items}
-
-    def _read_ledger(self, empty: L, found: Mapping[str, Item]) -> L:
-        return read_ledger(empty, found, self._settings.keyring)

@@ -20,17 +20,18 @@ from core.stores.commit import (
 )
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes, notes_key
-from core.stores.dynamodb.ledgers import ledger_changed, ledger_key, put_ledgers, read_ledger
+from core.stores.dynamodb.ledgers import ledger_changed, ledger_key, put_ledgers
 from core.stores.dynamodb.records import DynamoRecords
 from core.stores.listing import read_each
 from core.stores.schema import REQUESTS
+from core.stores.seals import SealAlarm
 
 
 class DynamoRequests(DynamoRecords[Request], RequestStore):
     """The RequestStore in DynamoDB."""
 
-    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
-        super().__init__(connection, prefix, settings, REQUESTS, Request)
+    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(connection, prefix, settings, alarm, table=REQUESTS, kind=Request)
 
     def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
         """Store a new request with its first audit entries and the ledger that lists it."""
@@ -50,7 +51,7 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
         empty = OpenRequests.of(person, profile)
         items = self._connection.get_many(self._ledger_table, [ledger_key(empty), notes_key()])
         found = {item["pk"]["S"]: item for item in items}
-        return read_ledger(empty, found, self._settings.keyring), find_notes(items, self._settings)
+        return self._read_ledger(empty, found), find_notes(items, self._settings)
 
     def get_each(self, request_ids: Sequence[str]) -> tuple[Request, ...]:
         """Read these requests, consistently, in one read."""

@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
@@ -53,6 +54,11 @@ class SqliteAudit:
     def __init__(self, database: Database, settings: StoreSettings) -> None:
         self._database = database
         self._settings = settings
+
+    @property
+    def keyring(self) -> AuditKeyring:
+        """The keys that seal what is appended here."""
+        return self._settings.keyring
 
     def append(self, chain: str, draft: EntryDraft) -> AuditEntry:
         """Seal the draft as the next entry of a chain, in one transaction that reads and writes."""

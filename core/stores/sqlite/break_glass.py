@@ -19,10 +19,10 @@ from core.stores.commit import (
 )
 from core.stores.ledgers import InvokerLedgers
 from core.stores.schema import AWAITS_ATTRIBUTE
-from core.stores.seals import seal_ledger
+from core.stores.seals import SealAlarm, seal_ledger
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among
-from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
+from core.stores.sqlite.ledgers import find_ledgers, write_ledgers
 from core.stores.sqlite.records import SqliteRecords
 from core.stores.sqlite.requests import SqliteRequests
 from core.usage import UsageLedger
@@ -33,9 +33,9 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
 
     _further_columns = (AWAITS_ATTRIBUTE,)
 
-    def __init__(self, database: Database, settings: StoreSettings) -> None:
-        super().__init__(database, settings, "break_glass", BreakGlassEvent)
-        self._requests = SqliteRequests(database, settings)
+    def __init__(self, database: Database, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(database, settings, alarm, "break_glass", BreakGlassEvent)
+        self._requests = SqliteRequests(database, settings, alarm)
 
     def create(
         self,
@@ -84,15 +84,14 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         codes = CodeLedger.of(invoker)
         with self._database.read() as connection:
             found = find_ledgers(connection, by_invoker, by_profile, codes)
-        keyring = self._settings.keyring
-        usages = (read_ledger(by_invoker, found, keyring), read_ledger(by_profile, found, keyring))
-        return *usages, read_ledger(codes, found, keyring)
+        usages = (self._read_ledger(by_invoker, found), self._read_ledger(by_profile, found))
+        return *usages, self._read_ledger(codes, found)
 
     def get_codes(self, person: UserId) -> CodeLedger:
         """The ledger of one person's codes."""
         codes = CodeLedger.of(person)
         with self._database.read() as connection:
-            return read_ledger(codes, find_ledgers(connection, codes), self._settings.keyring)
+            return self._read_ledger(codes, find_ledgers(connection, codes))
 
     def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
         """All that a declaration is judged on, from the same moment."""
@@ -101,11 +100,10 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
         with self._database.read() as connection:
             found = find_ledgers(connection, *wanted)
-        keyring = self._settings.keyring
         return InvokerLedgers(
-            read_ledger(by_invoker, found, keyring),
-            read_ledger(by_profile, found, keyring),
-            read_ledger(codes, found, keyring) if with_codes else None,
+            self._read_ledger(by_invoker, found),
+            self._read_ledger(by_profile, found),
+            self._read_ledger(codes, found) if with_codes else None,
             notes_among(found, self._settings),
         )
 

@@ -37,14 +37,15 @@ from core.stores.commit import (
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AWAITS_ATTRIBUTE
-from core.stores.seals import compare_beside, inspect_record, read_sealed_record
+from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
 from core.stores.sqlite.audit import find_entry, insert_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import find_notes
-from core.stores.sqlite.ledgers import write_ledgers
+from core.stores.sqlite.ledgers import read_ledger, write_ledgers
 from core.stores.sqlite.reading import iterate_rows, read_body
 
 R = TypeVar("R", bound=Record)
+L = TypeVar("L", bound=Ledger)
 _Raw = tuple[str, str]
 _COPIED: Final = ("profile", "status", "created_at", "updated_at", "expires_at")
 """The columns that repeat what stands in the body, so that records can be found by it."""
@@ -56,9 +57,12 @@ class SqliteRecords(Generic[R]):
 
     _further_columns: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, database: Database, settings: StoreSettings, table: str, kind: type[R]) -> None:
+    def __init__(
+        self, database: Database, settings: StoreSettings, alarm: SealAlarm, table: str, kind: type[R]
+    ) -> None:
         self._database = database
         self._settings = settings
+        self._alarm = alarm
         self._table = table
         self._kind = kind
         self._beside = ", ".join(("body", "person", *_COPIED, *self._further_columns))
@@ -199,7 +203,8 @@ class SqliteRecords(Generic[R]):
 
     def _read_item_of(self, connection: sqlite3.Connection, record_id: str, item: dict[str, JsonValue]) -> R:
         find = partial(find_entry, connection)
-        return read_sealed_record(self._kind, record_id, item, self._settings.keyring, find)
+        with self._alarm.watch():
+            return read_sealed_record(self._kind, record_id, item, self._settings.keyring, find)
 
     def _find_item(self, connection: sqlite3.Connection, record_id: str) -> dict[str, JsonValue] | None:
         row = connection.execute(
@@ -254,6 +259,10 @@ class SqliteRecords(Generic[R]):
                 (value, format_time(since) if since is not None else "", *before, count),
             ).fetchall()
         return [StoredRow(Position(created_at, record_id), (record_id, body)) for record_id, created_at, body in rows]
+
+    def _read_ledger(self, empty: L, found: dict[str, str]) -> L:
+        with self._alarm.watch():
+            return read_ledger(empty, found, self._settings.keyring)
 
 
 def _write_entries(connection: sqlite3.Connection, commit: Commit[R]) -> None:

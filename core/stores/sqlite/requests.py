@@ -16,17 +16,18 @@ from core.stores.base import RequestStore
 from core.stores.commit import (
     StoreSettings,
 )
+from core.stores.seals import SealAlarm
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among
-from core.stores.sqlite.ledgers import find_ledgers, read_ledger
+from core.stores.sqlite.ledgers import find_ledgers
 from core.stores.sqlite.records import SqliteRecords
 
 
 class SqliteRequests(SqliteRecords[Request], RequestStore):
     """The RequestStore in SQLite."""
 
-    def __init__(self, database: Database, settings: StoreSettings) -> None:
-        super().__init__(database, settings, "requests", Request)
+    def __init__(self, database: Database, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(database, settings, alarm, "requests", Request)
 
     def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
         """Store a new request with its first audit entries and the ledger that lists it."""
@@ -46,7 +47,7 @@ class SqliteRequests(SqliteRecords[Request], RequestStore):
         empty = OpenRequests.of(person, profile)
         with self._database.read() as connection:
             found = find_ledgers(connection, empty, DirectoryNotes())
-        return read_ledger(empty, found, self._settings.keyring), notes_among(found, self._settings)
+        return self._read_ledger(empty, found), notes_among(found, self._settings)
 
     def get_each(self, request_ids: Sequence[str]) -> tuple[Request, ...]:
         """Read these requests, from one moment."""

@@ -66,6 +66,9 @@ EDITS: Final[dict[str, object]] = {
     "seq": 3,
     "at": A_MOMENT + TICK,
     "record_digest": "ef" * 32,
+    "previous_record_digest": "ef" * 32,
+    "ledgers": {"INVOKER#U0FORGER": "ef" * 32},
+    "newer": '{"mood": "good"}',
     "kept_until": A_MOMENT,
     "previous": "ef" * 32,
     "key_id": "00000000",
@@ -203,12 +206,15 @@ def test_stored_form_leaves_out_what_is_empty() -> None:
     assert set(entry.to_item()) == {"id", "event", "actor", "outcome", "chain", "seq", "at", "key_id", "digest"}
 
 
-def test_changes_are_notified_and_of_refusals_only_break_glass() -> None:
+def test_changes_emergencies_and_alarms_are_notified() -> None:
     def is_delivered(draft: EntryDraft) -> bool:
         return seal(draft, AuditKeyring(), chain=CHAIN, seq=1, previous="", at=A_MOMENT).must_be_delivered
 
     assert all(is_delivered(a_draft(event)) for event in AuditAction)
-    assert [event for event in AuditAction if is_delivered(a_refusal(event))] == [AuditAction.INVOKE_REFUSED]
+    assert [event for event in AuditAction if is_delivered(a_refusal(event))] == [
+        AuditAction.INVOKE_REFUSED,
+        AuditAction.SEAL_BROKEN,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -80,9 +80,12 @@ class Office:
 
     def an_ended_event(self) -> BreakGlassEvent:
         """An event with a chain of two entries: invoked, closed."""
-        made = self.stores.break_glass.create(an_event(), a_draft(AuditAction.BREAK_GLASS_INVOKED, actor=INVOKER))
+        made = self.stores.break_glass.create(
+            an_event(), a_draft(AuditAction.BREAK_GLASS_INVOKED, actor=INVOKER, outcome="active")
+        )
         return self.stores.break_glass.update(
-            made.close(INVOKER, A_MOMENT, "it is up again"), a_draft(AuditAction.BREAK_GLASS_CLOSED, actor=INVOKER)
+            made.close(INVOKER, A_MOMENT, "it is up again"),
+            a_draft(AuditAction.BREAK_GLASS_CLOSED, actor=INVOKER, outcome="closed"),
         )
 
     def refusals(self, count: int = 3) -> str:
@@ -223,7 +226,7 @@ def _insert(office: Office, entry: AuditEntry) -> None:
 def test_last_entry_replaced_by_another_genuine_one_is_found(office: Office) -> None:
     request = office.a_history()
     _replace(office, office.stores.audit.get_chain(request.chain)[-1])
-    assert office.kinds(request.chain) == [FindingKind.EDITED]
+    assert office.kinds(request.chain) == [FindingKind.EDITED, FindingKind.RECORD_CHANGED]
 
 
 def _replace(office: Office, entry: AuditEntry) -> None:
@@ -245,9 +248,11 @@ def test_middle_entry_replaced_by_another_genuine_one_is_found(office: Office) -
     request = office.a_history()
     middle = office.stores.audit.get_chain(request.chain)[1]
     _replace(office, middle)
-    (finding,) = office.findings()
+    finding, of_record = office.findings()
     assert (finding.chain, finding.kind) == (request.chain, FindingKind.REORDERED)
     assert finding.text == "entry 3 (request_approved) does not follow the one before it"
+    assert of_record.kind is FindingKind.RECORD_CHANGED
+    assert "no entry has the vote of" in of_record.text
 
 
 @pytest.mark.parametrize(
@@ -266,17 +271,20 @@ def test_record_that_was_changed_behind_the_bots_back_is_found(office: Office, c
 
 
 @pytest.mark.parametrize(
-    ("change", "kind"),
+    ("change", "kinds"),
     [
-        ({"audit_length": 2}, FindingKind.APPENDED),
-        ({"audit_length": 4}, FindingKind.REMOVED),
-        ({"audit_head": "ef" * 32}, FindingKind.EDITED),
+        ({"audit_length": 2}, [FindingKind.APPENDED]),
+        ({"audit_length": 4}, [FindingKind.REMOVED]),
+        # The chain has the length that the record says, so the record is compared with it, and its seal is broken.
+        ({"audit_head": "ef" * 32}, [FindingKind.EDITED, FindingKind.RECORD_CHANGED]),
     ],
 )
-def test_record_whose_head_was_changed_is_found(office: Office, change: dict[str, object], kind: FindingKind) -> None:
+def test_record_whose_head_was_changed_is_found(
+    office: Office, change: dict[str, object], kinds: list[FindingKind]
+) -> None:
     request = office.a_history()
     office.edit("requests", "id", request.id, change)
-    assert office.kinds(request.chain) == [kind]
+    assert office.kinds(request.chain) == kinds
 
 
 def test_event_that_was_made_active_again_is_found(office: Office) -> None:
@@ -437,7 +445,9 @@ def test_vote_between_the_readings_is_no_finding(office: Office) -> None:
 
     def cancel() -> None:
         cancelled = records[-1].cancel(REQUESTER, A_MOMENT)
-        records.append(office.stores.requests.update(cancelled, a_draft(AuditAction.REQUEST_CANCELLED)))
+        records.append(
+            office.stores.requests.update(cancelled, a_draft(AuditAction.REQUEST_CANCELLED, outcome="cancelled"))
+        )
 
     working = Working(office.stores, [vote, cancel])
     assert list(verify_chain(working, made.chain, office.keyring, A_MOMENT)) == []
@@ -479,7 +489,9 @@ def test_new_key_verifies_with_the_old_one_and_alone_names_it(tmp_path: Path, cl
     new_text, old_text = OTHER_AUDIT_KEY, AUDIT_KEY
     office = Office(tmp_path / "countersign.db", AuditKeyring.from_text(f"{new_text},{old_text}"), clock)
     assert isinstance(record, Request)
-    office.stores.requests.update(record.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED))
+    office.stores.requests.update(
+        record.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED, outcome="cancelled")
+    )
     assert office.findings() == []
     office.keyring = AuditKeyring.from_text(new_text)
     (finding,) = office.findings()

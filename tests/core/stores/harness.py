@@ -105,6 +105,18 @@ class StoreHarness(ABC):
         """Make one ledger unreadable, in its place."""
 
     @abstractmethod
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        """Change attributes of a stored ledger behind the store's back; None removes one."""
+
+    @abstractmethod
+    def remove_ledger(self, owner: str) -> None:
+        """Remove a ledger behind the store's back."""
+
+    @abstractmethod
+    def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
+        """Change what stands beside a record, and no seal covers, behind the store's back."""
+
+    @abstractmethod
     def stored_ledgers(self) -> dict[str, Stored]:
         """Every ledger as it is stored, by its owner."""
 
@@ -164,6 +176,17 @@ class SqliteHarness(StoreHarness):
 
     def stored_ledgers(self) -> dict[str, Stored]:
         return {owner: json.loads(body) for owner, body in self.ask("SELECT owner, body FROM ledgers")}
+
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        ledger = {name: each for name, each in {**self.stored_ledgers()[owner], **changes}.items() if each is not None}
+        self.ask("UPDATE ledgers SET body = ? WHERE owner = ?", json.dumps(ledger), owner)
+
+    def remove_ledger(self, owner: str) -> None:
+        self.ask("DELETE FROM ledgers WHERE owner = ?", owner)
+
+    def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
+        for column, value in changes.items():
+            self.ask(f"UPDATE {_sqlite_table(record)} SET {column} = ? WHERE id = ?", value, record.id)  # noqa: S608
 
     def _write(self, record: Record, body: str) -> None:
         self.ask(f"UPDATE {_sqlite_table(record)} SET body = ? WHERE id = ?", body, record.id)  # noqa: S608
@@ -265,6 +288,20 @@ class DynamoHarness(StoreHarness):
         items = self.client.scan(TableName=BREAK_GLASS.name(self.prefix), ConsistentRead=True)["Items"]
         return {item["owner"]["S"]: dict(from_attributes(item, "item")) for item in items if "owner" in item}
 
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        table, key = BREAK_GLASS.name(self.prefix), {"pk": {"S": f"LEDGER#{owner}"}}
+        stored = self.client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+        changed = stored | {name: _typed(value) for name, value in changes.items() if value is not None}
+        removed = {name for name, value in changes.items() if value is None}
+        item = {name: value for name, value in changed.items() if name not in removed}
+        self.client.put_item(TableName=table, Item=item)
+
+    def remove_ledger(self, owner: str) -> None:
+        self.client.delete_item(TableName=BREAK_GLASS.name(self.prefix), Key={"pk": {"S": f"LEDGER#{owner}"}})
+
+    def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
+        self.spoil(record, changes)
+
     def _place(self, record: Record) -> Stored:
         table = _dynamo_table(record)
         partition = record.id if table is REQUESTS else record.chain
@@ -282,7 +319,7 @@ def _dynamo_table(record: Record) -> Table:
 def _typed(value: object) -> Stored:
     if isinstance(value, float):
         return {"N": str(value)}
-    assert isinstance(value, str | int)
+    assert isinstance(value, str | int | list | dict)
     return to_attributes({"value": value})["value"]  # type: ignore[no-any-return]
 
 
