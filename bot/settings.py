@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.mfa.secret_store import read_location
-from core.audit.trail import AuditKeyring
+from core.audit.keyring import AuditKeyring
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.stores.base import DEFAULT_RETENTION

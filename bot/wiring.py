@@ -32,6 +32,7 @@ from bot.mfa.totp import Totp
 from bot.notifications import slack_calls
 from bot.notifications.slack_sink import SlackSink
 from bot.notifications.webhook_sink import WebhookSink
+from bot.observability.gauges import watch_instance
 from bot.observability.metrics import Metrics
 from bot.observability.watcher import Watcher
 from bot.ports import Background, OverHttp, OverSocketMode, Ports
@@ -50,6 +51,7 @@ from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
 from core.services import BreakGlassService, RequestService
 from core.services.observer import Observer
+from core.services.policy_trail import PolicyTrail
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
@@ -139,7 +141,9 @@ def build_sinks(ports: Ports) -> tuple[Sink, ...]:
 
 def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     """The work that `serve` does in the background, and `sweep` once."""
-    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock)
+    policy = services.policy
+    trail = PolicyTrail(policy, services.stores.audit) if isinstance(policy, PolicyFile) else None
+    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock, trail)
 
 
 def wire(
@@ -167,7 +171,7 @@ def wire(
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
-    _watch(metrics, background, dispatcher, lanes, ports.policy)
+    watch_instance(metrics, background, dispatcher, lanes, ports.policy)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
     components.append(Component("the health pages", stop=pages.close))
     if metrics_address is not None:
@@ -268,18 +272,3 @@ def _build_transport(
     routes = pages.pages(metrics=metrics_address is None)
     secret = transport.signing_secret.get_secret_value()
     return HttpTransport(dispatcher, metrics, secret, transport.address, pages=routes), readiness, pages
-
-
-def _watch(
-    metrics: Metrics, background: Background, dispatcher: Dispatcher, lanes: Lanes, policy: PolicySource
-) -> None:
-    metrics.watch_outbox(background.outbox_state)
-    metrics.watch_lanes(lanes.waiting)
-    metrics.watch(
-        "countersign_payloads_in_flight", "Payloads accepted and not yet answered.", lambda: dispatcher.in_flight
-    )
-    metrics.watch(
-        "countersign_policy_refused",
-        "1 while the policy file has a mistake, so that the previous version stays in force.",
-        lambda: float(isinstance(policy, PolicyFile) and policy.problem is not None),
-    )

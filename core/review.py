@@ -9,11 +9,10 @@ from enum import StrEnum
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict
-
 from core.actor import ValidUserId
 from core.clock import UtcTime
 from core.errors import InvalidInput
+from core.stored import StoredModel
 from core.text import clean_optional_text, text_rule
 
 NOTES_LENGTH: Final = (10, 2000)
@@ -28,10 +27,8 @@ class Verdict(StrEnum):
     NOT_JUSTIFIED = "not_justified"
 
 
-class Review(BaseModel):
+class Review(StoredModel):
     """What the reviewer found."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reviewer: ValidUserId
     at: UtcTime
