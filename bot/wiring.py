@@ -240,7 +240,7 @@ def _build_bot(
             if isinstance(sink, SlackSink):
                 sink.refresh(record, clicked=clicked)
 
-    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home, lanes), clock)
+    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     app = build_app(ports.client, installation, signing_secret)
     RequestInteractions(responder, services.requests, lists, directory).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)

@@ -63,6 +63,7 @@ def clean(text: object, at_least: int = 3, at_most: int = 20) -> str:
         ("x" * 19 + "\u200b\u200bx", "x" * 20),
         ("prod" + tagged("delete it"), "prod"),
         ("a\ufe00\ufe01\ufe02bc\U000e0100", "abc"),
+        ("🔥🔥🔥\ufe0f\ufe0f\ufe01", "🔥🔥🔥\ufe0f"),
         (ENGLAND + " wins", ENGLAND + " wins"),
         ("\U0001f3f4" + tagged("ustx") + "\U000e007f flag", "\U0001f3f4 flag"),
         ("\u0645\u06cc\u200c\u062e\u0645", "\u0645\u06cc\u200c\u062e\u0645"),

@@ -215,7 +215,7 @@ def test_review_is_posted_in_the_thread_and_ends_the_buttons(tower: Tower) -> No
         (card,) = tower.office.cards(channel)
         assert buttons(card) == [TIMELINE]
         assert "*Reviewed: partly justified*" in says(card)
-        assert "see INC-12" in says(card)
+        assert "https://incidents.example/12" in says(card)
     assert tower.office.replies()[-1] == f"Reviewed by <@{BOB.id}>: partly justified."
     assert "*partly justified*" in tower.office.directs(ANN.id)[-1]
 
