@@ -205,6 +205,11 @@ class BreakGlassEvent(Record):
         return (self.closed_at or self.expires_at) + review_within
 
     @property
+    def is_closed_by_other(self) -> bool:
+        """True when somebody else than its invoker closed it."""
+        return self.closed_by is not None and self.closed_by != self.invoker
+
+    @property
     def is_waiting_for_review(self) -> bool:
         """True from its end until its review, as far as its end is recorded."""
         return self.status is not EventStatus.ACTIVE and self.review is None

@@ -17,6 +17,7 @@ from slack_sdk import WebClient
 from bot.interactions.interaction import read_interaction
 from bot.interactions.lanes import Lanes
 from bot.interactions.reply_sender import ReplySender
+from bot.slack.change_writer import ChangeWriter
 from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation
 from bot.slack.payloads import Payload, is_raised_by_bolt
@@ -34,6 +35,7 @@ class Bot:
 
     app: App
     directory: SlackDirectory
+    changes: ChangeWriter
     lanes: Lanes
 
     def warm(self) -> None:
@@ -44,6 +46,7 @@ class Bot:
         """Finish what was acknowledged, send its outcomes, then stop. Idempotent."""
         self.lanes.close()
         self.directory.close()
+        self.changes.close()
 
 
 def build_app(client: WebClient, installation: Installation, signing_secret: str | None) -> App:

@@ -260,7 +260,7 @@ class BreakGlassInteractions:
         return self._directory.known(interaction.user_id) or self._actor(interaction)
 
     def _actor(self, interaction: Interaction) -> Actor:
-        return self._directory.actor(interaction.user_id, interaction.team_id)
+        return self._directory.actor_in_groups(interaction.user_id, interaction.team_id)
 
 
 def _read_channel(body: Payload) -> ChannelId | None:

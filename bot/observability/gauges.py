@@ -20,6 +20,14 @@ class _Busy(Protocol):
         ...
 
 
+class _Queued(Protocol):
+    """What runs tasks in lanes, such as Lanes."""
+
+    def waiting(self, lane: Lane) -> int:
+        """How many tasks of a lane have not started yet."""
+        ...
+
+
 class _Backlogged(Protocol):
     """What delivers, such as a Sweeper."""
 
@@ -28,14 +36,8 @@ class _Backlogged(Protocol):
         ...
 
 
-class _Laned(Protocol):
-    def waiting(self, lane: Lane) -> int:
-        """How many tasks of a lane have not started yet."""
-        ...
-
-
 def watch_instance(
-    metrics: Metrics, background: _Backlogged, dispatcher: _Busy, lanes: _Laned, policy: PolicySource
+    metrics: Metrics, background: _Backlogged, dispatcher: _Busy, lanes: _Queued, policy: PolicySource
 ) -> None:
     """Register the gauges of one instance."""
     metrics.watch_outbox(background.outbox_state)

@@ -10,6 +10,7 @@ from core.stores.commit import StoreSettings
 from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.sqlite.audit import SqliteAudit
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import SqliteDirectory
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
 from core.stores.sqlite.records import SqliteBreakGlass, SqliteRequests
@@ -23,6 +24,7 @@ class SqliteStores:
         self.requests = SqliteRequests(self._database, settings)
         self.break_glass = SqliteBreakGlass(self._database, settings)
         self.audit = SqliteAudit(self._database, settings)
+        self.directory = SqliteDirectory(self._database, settings)
         self.outbox = SqliteDeliveries(self._database)
         self.messages = SqliteMessages(self._database)
         self.refusals = BackgroundRefusalLog(self.audit, settings)
