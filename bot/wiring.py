@@ -239,7 +239,7 @@ def _build_bot(
             if isinstance(sink, SlackSink):
                 sink.refresh(record, clicked=clicked)
 
-    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home, lanes), clock)
+    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     RequestInteractions(responder, services.requests, lists, directory).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
