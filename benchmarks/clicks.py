@@ -27,7 +27,7 @@ from bot.settings import read_settings, read_slack_settings, secrets_of
 from bot.views.request.card import APPROVE, request_card
 from bot.wiring import open_instance
 from core.actor import Actor, UserId
-from core.audit.trail import AuditKeyring
+from core.audit.keyring import AuditKeyring
 from core.clock import SystemClock
 from core.policy import load_policy
 from core.request import Request, RequestStatus

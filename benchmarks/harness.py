@@ -14,7 +14,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from core.actor import Actor, UserGroupId, UserId
-from core.audit.trail import AuditKeyring, EntryDraft
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.clock import Clock, new_id
 from core.policy.loader import parse_policy

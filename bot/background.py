@@ -22,6 +22,7 @@ from core.errors import StoreError
 from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
 from core.services import BreakGlassService, RequestService
 from core.services.due import Rest
+from core.services.policy_trail import PolicyTrail
 from core.stores.base import Stores
 from core.stores.outbox import Backlog
 
@@ -29,6 +30,8 @@ MIN_PAUSE_SECONDS: Final = 0.1
 """The least time between two checks of the outbox, however many changes are committed meanwhile."""
 LOOK_SECONDS: Final = 1.0
 """How often the outbox is checked for what other processes committed, and for deferred deliveries."""
+POLICY_SECONDS: Final = 1.0
+"""How often the policy file is checked while nobody clicks."""
 WATCH_SECONDS: Final = 30.0
 """How often deadlines and reminders are checked. Decisions don't depend on this: they check the clock themselves."""
 REST_SECONDS: Final = 0.02
@@ -77,12 +80,14 @@ class Sweeper:
         stores: Stores,
         sinks: Sequence[Sink],
         clock: Clock,
+        policy_trail: PolicyTrail | None = None,
     ) -> None:
         self._requests = requests
         self._break_glass = break_glass
         self._stores = stores
         self._sinks = tuple(sinks)
         self._clock = clock
+        self._policy_trail = policy_trail
         self._outbox: Outbox | None = None
         self._threads: tuple[threading.Thread, ...] = ()
         self._stopping = threading.Event()
@@ -91,6 +96,7 @@ class Sweeper:
 
     def sweep(self) -> Swept:
         """Do everything that is due, once, and wait for it. Raises StoreError; what was done before it stays done."""
+        self._record_policy()
         # Expire first, so that nobody is reminded of something that is over.
         requests, events = self._requests.expire_due(), self._break_glass.expire_due()
         reminded = self._requests.remind_due()
@@ -134,6 +140,7 @@ class Sweeper:
         loops: list[tuple[str, Callable[[], object], float, Callable[[float], object]]] = [
             ("deliver notifications", outbox.hand_out, LOOK_SECONDS, self._wait_for_nudge),
             ("measure the outbox", self._measure, MEASURE_SECONDS, self._stopping.wait),
+            ("record the policy", self._record_policy, POLICY_SECONDS, self._stopping.wait),
             *(
                 (name, partial(self._change_due, change), WATCH_SECONDS, self._stopping.wait)
                 for name, change in watched.items()
@@ -167,6 +174,10 @@ class Sweeper:
 
     def _change_due(self, change: Callable[[Rest], Sequence[object]]) -> None:
         if change(self._rest):
+            self.nudge()
+
+    def _record_policy(self) -> None:
+        if self._policy_trail is not None and self._policy_trail.record():
             self.nudge()
 
     def _measure(self) -> None:

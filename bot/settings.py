@@ -21,7 +21,7 @@ from bot.environment.addresses import DEFAULT_METRICS, Address, read_address, re
 from bot.environment.variables import EnvironmentSettings, find_unknown, variables_of
 from bot.environment.web_addresses import PlainHttpHosts, check_endpoint, check_web_address
 from bot.mfa.secret_store import ParameterLocation, read_location
-from core.audit.trail import AuditKeyring
+from core.audit.keyring import AuditKeyring
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.stores.base import DEFAULT_RETENTION

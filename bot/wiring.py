@@ -31,13 +31,16 @@ from bot.mfa.totp import Totp
 from bot.notifications import slack_calls
 from bot.notifications.opening import open_more_sinks
 from bot.notifications.slack_sink import SlackSink
+from bot.observability.clock_check import ComparedClock
+from bot.observability.gauges import watch_instance
 from bot.observability.metrics import Metrics
 from bot.observability.watcher import Watcher
 from bot.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.settings import Settings, SlackSettings
 from bot.slack import client as slack_client
+from bot.slack.clock_watch import ClockWatch
 from bot.slack.directory import SlackDirectory
-from bot.slack.installation import Installation, find_installation
+from bot.slack.installation import find_installation
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
 from bot.transport.health_pages import HealthPages, HealthServer, public_pages
@@ -45,11 +48,12 @@ from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers
 from bot.transport.socket_mode import SocketModeTransport
 from bot.views.block_kit import Message
-from core.clock import Clock, SystemClock
+from core.clock import Clock
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
 from core.services import BreakGlassService, RequestService
 from core.services.observer import Observer
+from core.services.policy_trail import PolicyTrail
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
@@ -101,8 +105,8 @@ def open_ports(settings: Settings, slack: SlackSettings) -> Ports:
     Raises InvalidInput, InvalidPolicy, SlackUnreachable or StoreError. The stores are opened last, so an error leaves
     nothing open, and a wrong token no new file.
     """
-    clock, policy = SystemClock(), PolicyFile(settings.policy)
-    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
+    clock, policy = ComparedClock(), PolicyFile(settings.policy)
+    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS, compared_clock=clock)
     mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(open_more_sinks(settings, clock))
     installation = find_installation(client)
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
@@ -114,8 +118,8 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
 
     Raises InvalidInput or InvalidPolicy.
     """
-    clock, policy = SystemClock(), PolicyFile(settings.policy)
-    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
+    clock, policy = ComparedClock(), PolicyFile(settings.policy)
+    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS, compared_clock=clock)
     return Ports(stores, policy, clock, client, tuple(open_more_sinks(settings, clock)))
 
 
@@ -139,7 +143,9 @@ def build_sinks(ports: Ports) -> tuple[Sink, ...]:
 
 def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     """The work that `serve` does in the background, and `sweep` once."""
-    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock)
+    policy = services.policy
+    trail = PolicyTrail(policy, services.stores.audit) if isinstance(policy, PolicyFile) else None
+    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock, trail)
 
 
 def wire(
@@ -158,22 +164,22 @@ def wire(
     InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics = Metrics()
-    installation = ports.installation or find_installation(ports.client)
     services, sinks = build_services(ports, Watcher(metrics)), build_sinks(ports)
     background = build_background(services, sinks)
     queue = DecisionQueue(max_waiting=max_waiting, on_answer=metrics.answered)
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
-    bot = _build_bot(ports, services, installation, signing_secret, queue, background, sinks)
+    bot = _build_bot(ports, services, signing_secret, queue, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
-    _watch(metrics, background, dispatcher, ports.policy)
+    watch_instance(metrics, background, dispatcher, ports.policy, ports.clock)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
     components.append(Component("the health pages", stop=pages.close))
     if metrics_address is not None and not _is_shared(transport, metrics_address):
-        health_server = HealthServer(pages, metrics_address)
-        components.append(Component("the health server", health_server.start, health_server.stop))
+        server = HealthServer(pages, metrics_address)
+        components.append(Component("the health server", server.start, server.stop))
     components += [
+        *_clock_watch(ports),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
@@ -231,13 +237,13 @@ class _Hooks:
 def _build_bot(
     ports: Ports,
     services: Services,
-    installation: Installation,
     signing_secret: str | None,
     queue: DecisionQueue,
     background: Background,
     sinks: Sequence[Sink],
 ) -> Bot:
     stores, policy, clock = ports.stores, ports.policy, ports.clock
+    installation = ports.installation or find_installation(ports.client)
     directory = SlackDirectory(
         ports.client, installation.team_id, clock, lambda: policy.current().user_groups(), installation.enterprise_id
     )
@@ -283,13 +289,8 @@ def _is_shared(transport: OverHttp | OverSocketMode, metrics_address: Address | 
     return isinstance(transport, OverHttp) and transport.address == metrics_address
 
 
-def _watch(metrics: Metrics, background: Background, dispatcher: Dispatcher, policy: PolicySource) -> None:
-    metrics.watch_outbox(background.outbox_state)
-    metrics.watch(
-        "countersign_payloads_in_flight", "Payloads accepted and not yet answered.", lambda: dispatcher.in_flight
-    )
-    metrics.watch(
-        "countersign_policy_refused",
-        "1 while the policy file has a mistake, so that the previous version stays in force.",
-        lambda: float(isinstance(policy, PolicyFile) and policy.problem is not None),
-    )
+def _clock_watch(ports: Ports) -> list[Component]:
+    if not isinstance(ports.clock, ComparedClock):
+        return []
+    watch = ClockWatch(ports.client, ports.clock)
+    return [Component("the clock watch", watch.start, watch.stop)]

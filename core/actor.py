@@ -26,6 +26,8 @@ DeciderId = NewType("DeciderId", str)
 
 CLOCK: Final = DeciderId("clock")
 """The decider of what only the passing of time did."""
+OPERATOR: Final = DeciderId("operator")
+"""The decider of what was done on the host: a file was changed, or a command was run. Nobody knows by whom."""
 
 _POLICY: Final = "policy:"
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
@@ -82,7 +84,7 @@ def check_profile_name(text: object, field: str = "profile") -> ProfileName:
 
 
 def _check_decider(text: str) -> str:
-    if is_person(text) or text == CLOCK or (text.startswith(_POLICY) and text != _POLICY):
+    if is_person(text) or text in {CLOCK, OPERATOR} or (text.startswith(_POLICY) and text != _POLICY):
         return text
     raise InvalidInput("decider", f"{text!r:.60} is not a user, a policy rule or the clock", "Use a Slack user id.")
 

@@ -19,14 +19,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, NewType, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic import JsonValue, model_validator
 
 from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidUserId, by_policy, is_person
-from core.clock import UtcTime, new_id
+from core.clock import UtcTime, format_time, new_id
 from core.duration import check_duration
 from core.errors import InvalidInput, InvalidStateTransition, NotAllowed
 from core.record import Record, RecordId, RuleName
 from core.state_machine import StateMachine
+from core.stored import StoredModel
 from core.text import text_rule
 
 RequestId = NewType("RequestId", str)
@@ -63,20 +64,37 @@ REQUEST_MACHINE: Final = StateMachine[RequestStatus](
 Comment = Annotated[str, text_rule("comment", at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])]
 
 
-class Approval(BaseModel):
-    """One approver's vote."""
+LapsedReason = Annotated[str, text_rule("reason", at_least=1, at_most=COMMENT_LENGTH[1])]
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Approval(StoredModel):
+    """One approver's vote. `lapsed_at` and `lapsed_reason` say since when it no longer counts, and why."""
 
     approver: ValidUserId
     at: UtcTime
     comment: Comment | None = None
+    lapsed_at: UtcTime | None = None
+    lapsed_reason: LapsedReason | None = None
+
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"lapsed_at", "lapsed_reason"})
+
+    @property
+    def counts(self) -> bool:
+        """True until it lapses."""
+        return self.lapsed_at is None
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if (self.lapsed_at is None) != (self.lapsed_reason is None):
+            raise ValueError("a vote that lapsed says when and why")
+        return self
 
 
 class Request(Record):
     """A person's request for access, under the policy rule `rule`. `replaced_by` is the event declared instead."""
 
     KIND: ClassVar[str] = "REQUEST"
+    GAINING: ClassVar[tuple[str, ...]] = ("approvals", "reminded_at")
 
     requester: ValidUserId
     justification: Annotated[
@@ -133,7 +151,7 @@ class Request(Record):
             return self
         self._check(RequestStatus.APPROVED, now)
         approvals = (*self.approvals, Approval(approver=approver, at=now, comment=comment))
-        if len(approvals) < self.required_approvals:
+        if len(_counting(approvals)) < self.required_approvals:
             return self.replace(approvals=approvals)
         return self._approved(DeciderId(approver), now, comment, approvals)
 
@@ -192,7 +210,12 @@ class Request(Record):
 
     def has_approval_by(self, approver: str) -> bool:
         """True when this person's vote counts already."""
-        return any(approval.approver == approver for approval in self.approvals)
+        return any(approval.approver == approver for approval in self.counting_approvals)
+
+    @property
+    def counting_approvals(self) -> tuple[Approval, ...]:
+        """The votes that have not lapsed, in their order."""
+        return _counting(self.approvals)
 
     @property
     def state(self) -> RequestStatus:
@@ -222,6 +245,14 @@ class Request(Record):
         """What was fixed when the request was made, so that people decide on exactly what was requested."""
         stored = item if item is not None else self.to_item()
         return {name: stored[name] for name in _FIXED_WHEN_MADE}
+
+    def find_lost(self, stored: Mapping[str, JsonValue]) -> tuple[str, ...]:
+        """Votes are only ever added, and a reminder stays: a vote may lapse, once, and changes in nothing else."""
+        lost = [] if _keeps_votes(stored.get("approvals"), self.approvals) else ["approvals"]
+        reminded_at = stored.get("reminded_at")
+        if reminded_at is not None and (self.reminded_at is None or reminded_at != format_time(self.reminded_at)):
+            lost.append("reminded_at")
+        return tuple(lost)
 
     def _approved(
         self, approver: DeciderId, now: datetime, comment: str | None, approvals: tuple[Approval, ...]
@@ -269,17 +300,18 @@ class Request(Record):
 
     def _consistency(self) -> tuple[tuple[bool, str], ...]:
         approvers = {approval.approver for approval in self.approvals}
+        counting = self.counting_approvals
         is_approved = self.status is RequestStatus.APPROVED
         is_decided = self.status in {RequestStatus.APPROVED, RequestStatus.DENIED}
-        is_quorate = len(self.approvals) >= self.required_approvals
+        is_quorate = len(counting) >= self.required_approvals
         by_person = self.approver is not None and is_person(self.approver)
         return (
-            (len(approvers) == len(self.approvals), "an approver counts once"),
+            (len({each.approver for each in counting}) == len(counting), "an approver counts once"),
             (self.requester not in approvers | {self.approver}, "nobody decides on their own request"),
             (is_decided == (self.approver is not None), "a decided request, and only it, says who decided"),
             (not is_approved or is_quorate == by_person, "people approve by quorum, the policy without one"),
             (is_approved or not is_quorate, "a quorum approves"),
-            (len(self.approvals) <= self.required_approvals, "no vote is counted beyond the quorum"),
+            (len(counting) <= self.required_approvals, "no vote is counted beyond the quorum"),
             (self.status is not RequestStatus.DENIED or self.approver_comment is not None, "a denial has a reason"),
             (is_approved == (self.access_ends_at is not None), "an approved request, and only it, has a window"),
             (
@@ -293,6 +325,28 @@ class Request(Record):
             ),
             (self.reminded_at is None or self.reminded_at < self.expires_at, "nobody is reminded after the deadline"),
         )
+
+
+def _counting(approvals: tuple[Approval, ...]) -> tuple[Approval, ...]:
+    return tuple(approval for approval in approvals if approval.counts)
+
+
+def _keeps_votes(stored: JsonValue, approvals: tuple[Approval, ...]) -> bool:
+    if stored is None:
+        return True
+    if not isinstance(stored, list) or len(stored) > len(approvals):
+        return False
+    kept = [vote.model_dump(mode="json") for vote in approvals[: len(stored)]]
+    return all(_is_same_vote(before, after) for before, after in zip(stored, kept, strict=True))
+
+
+def _is_same_vote(before: JsonValue, after: dict[str, JsonValue]) -> bool:
+    if not isinstance(before, dict):
+        return False
+    has_lapsed = before.get("lapsed_at") is not None
+    lapse = set() if has_lapsed else {"lapsed_at", "lapsed_reason"}
+    names = (before.keys() | after.keys()) - lapse
+    return all(before.get(name) == after.get(name) for name in names)
 
 
 _FIXED_WHEN_MADE: Final = (

@@ -19,6 +19,7 @@ from core.clock import UtcTime
 from core.duration import Duration, format_duration
 from core.ledger import Ledger
 from core.record import RecordId
+from core.stored import StoredModel
 
 HORIZON: Final = timedelta(days=31)
 """How long a ledger remembers. The policy takes no quota window and no cooldown longer than 30 days."""
@@ -43,10 +44,8 @@ class UsageLimits(BaseModel):
     escalation_threshold: int | None = Field(default=None, ge=1, le=MAX_PER_QUOTA)
 
 
-class Usage(BaseModel):
+class Usage(StoredModel):
     """One event as recorded in a ledger. `ends_at` is its deadline until somebody closes it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     event_id: RecordId
     invoker: ValidUserId

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from bot.ports import Background
 from bot.slack.manifest import read_manifest
-from core.audit.trail import AuditKeyring
+from core.audit.keyring import AuditKeyring
 from core.errors import InvalidInput, StoreMisconfigured
 from core.policy import PolicyFile
 from core.request import RequestStatus

@@ -16,7 +16,8 @@ from typing import Final
 import click
 
 from bot.commands.terminal import Cell, Ink
-from core.audit.trail import REFUSED, AuditEntry, AuditKeyring
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import REFUSED, AuditEntry
 from core.audit.verification import Tally, verify_trail
 from core.clock import new_id
 from core.record import Record

@@ -16,14 +16,18 @@ from typing import Final
 
 import click
 
+from bot.commands.opening import opened, store_option
 from bot.commands.terminal import Ink, count_of
+from bot.settings import read_settings
 from core.actor import Actor, UserId, check_user_group_id, check_user_id
+from core.audit.trail import AuditAction
 from core.break_glass import ReasonCode
 from core.clock import SystemClock, format_time, require_utc
 from core.duration import format_duration, parse_duration
 from core.errors import InvalidInput, InvalidPolicy
 from core.policy import BreakGlassDecision, Condition, Decision, Policy, RequestDecision, load_policy
 from core.policy.editor_schema import write_schema
+from core.services.policy_trail import CHAIN, find_version, iterate_versions
 
 _DIGITS_SHOWN: Final = 12
 _REFUSED: Final = 1
@@ -68,6 +72,27 @@ def example() -> None:
     """Print a commented example policy to start from."""
     # As bytes, so that a redirected file is the same on every system, whatever the terminal's encoding.
     click.echo(files("core.policy").joinpath("example.yml").read_bytes(), nl=False)
+
+
+@policy.command()
+@store_option
+def history(store: str | None) -> None:
+    """List the versions of the policy that this deployment used or refused, newest first."""
+    with opened(read_settings(store=store)) as stores:
+        for entry in iterate_versions(stores.audit.get_chain(CHAIN)):
+            digest = str(entry.details.get("digest", "unreadable"))[:_DIGITS_SHOWN]
+            lines = f"+{entry.details.get('added_lines', 0)} -{entry.details.get('removed_lines', 0)} lines"
+            what = f"in force, {lines}" if entry.event is AuditAction.POLICY_IN_FORCE else "refused"
+            click.echo(f"{format_time(entry.at)}  {digest}  {what}")
+
+
+@policy.command()
+@click.argument("digest")
+@store_option
+def show(digest: str, store: str | None) -> None:
+    """Print a version of the policy that was in force, by the first digits of its digest."""
+    with opened(read_settings(store=store)) as stores, _plain_errors():
+        click.echo(find_version(stores.audit.get_chain(CHAIN), digest), nl=False)
 
 
 @policy.command()

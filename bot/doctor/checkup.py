@@ -16,6 +16,7 @@ from bot.settings import Settings, SlackSettings, read_settings, read_slack_sett
 from core.clock import Clock
 from core.errors import InvalidInput, InvalidPolicy
 from core.policy import Policy, load_policy
+from core.policy.file_access import find_writers
 
 
 def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
@@ -40,6 +41,9 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
             yield from _explain_policy(error)
         else:
             yield fine(f"policy: {settings.policy}, digest {policy.digest[:12]}")
+            for writer in find_writers(settings.policy):
+                what, _, fix = writer.partition(" Run: ")
+                yield wrong(f"policy: {what}", f"Run: {fix}")
             yield from check_mfa(policy, settings.mfa_secrets)
     if slack is not None:
         yield from _check_slack(settings, slack, policy, clock)

@@ -18,7 +18,6 @@ from bot.views.break_glass.notices import (
     ended_for_invoker,
     escalated,
     is_it_over,
-    refused,
     review_for_invoker,
     review_overdue,
     reviewed,
@@ -38,13 +37,6 @@ def break_glass_notifier(events: BreakGlassStore) -> Notifier[BreakGlassEvent]:
     return Notifier(
         load=lambda record_id: events.get(EventId(record_id)), draw=_draw, plans=_PLANS, copies_in=_copies_in
     )
-
-
-def plan_refusal(entry: AuditEntry, policy: Policy) -> Post | None:
-    """The post to the security channel about a refused attempt, or None for no post."""
-    if entry.event is not AuditAction.INVOKE_REFUSED or policy.notifications.security_channel is None:
-        return None
-    return Post("refused", policy.notifications.security_channel, refused(entry))
 
 
 def _draw(event: BreakGlassEvent, policy: Policy, now: datetime) -> Message:

@@ -6,7 +6,8 @@ what the audit trail contains, and no secret.
 
 from __future__ import annotations
 
-from core.audit.trail import AuditEntry, canonical_json
+from core.audit.canonical import canonical_json
+from core.audit.trail import AuditEntry
 from core.clock import format_time
 
 

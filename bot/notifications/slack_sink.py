@@ -17,15 +17,16 @@ from typing import Any, Final
 
 from slack_sdk import WebClient
 
-from bot.notifications.break_glass_plan import break_glass_notifier, plan_refusal
+from bot.notifications.break_glass_plan import break_glass_notifier
 from bot.notifications.cards import CARD, Cards, copy_name
 from bot.notifications.plan import DirectMessage, Notifier, Post
 from bot.notifications.posted import PostedMessages
 from bot.notifications.request_plan import request_notifier
 from bot.notifications.slack_calls import DELIVERY_TIMEOUT_SECONDS, SlackCalls
 from bot.notifications.slack_failed import SlackFailed
+from bot.notifications.unrecorded_plan import plan_unrecorded
 from bot.slack.errors import CHANNEL_CLOSED
-from core.audit.trail import REFUSALS_KIND, AuditEntry
+from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput, NotFound, StoreError
@@ -77,14 +78,12 @@ class SlackSink:
         An event without a plan notifies nobody.
         """
         kind, _, record_id = entry.chain.partition("#")
-        if kind == REFUSALS_KIND:
-            self._post_refusal(entry)
-            return
         notifier = self._notifiers.get(kind)
-        if notifier is None or entry.event not in notifier.plans:
-            return
         with _translating_errors(entry.chain):
-            self._notify(entry, notifier, notifier.load(record_id))
+            if notifier is None:
+                self._announce(entry)
+            elif entry.event in notifier.plans:
+                self._notify(entry, notifier, notifier.load(record_id))
 
     def refresh(self, record_chain: str, *, clicked: MessageRef | None = None) -> None:
         """Update a record's card after a click on an outdated one, and the clicked message if it is a different one.
@@ -143,11 +142,21 @@ class SlackSink:
             )
             return None
 
-    def _post_refusal(self, entry: AuditEntry) -> None:
-        # A single step: the outbox records that it was done, so nothing else has to.
-        post = plan_refusal(entry, self._policy.current())
-        if post is not None:
-            _post(self._calls(entry.chain), post)
+    def _announce(self, entry: AuditEntry) -> None:
+        plan = plan_unrecorded(entry, self._policy.current())
+        calls = self._calls(entry.chain)
+        if not plan.directs and len(plan.posts) <= 1:
+            # A single step: the outbox records that it was done, so nothing else has to.
+            for post in plan.posts:
+                _post(calls, post)
+            return
+        # The messages are saved for each entry, because these chains never end.
+        steps = _Steps(self._posted, f"{entry.chain}#{entry.seq}")
+        steps.send(calls, plan.directs)
+        for post in plan.posts:
+            steps.run_once(f"post:{post.name}:{post.channel}", partial(_post, calls, post))
+        if steps.failures:
+            raise _combine(steps.failures)
 
     def _calls(self, chain: str) -> SlackCalls:
         return SlackCalls(self._client, self._clock, chain, self._seconds)

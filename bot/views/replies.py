@@ -187,6 +187,8 @@ def _limit(error: LimitReached, until: str) -> str:
 def _code_refused(error: CodeRefused) -> str:
     if error.problem == "used":
         return "This code was already used. Wait until your app shows the next one."
+    if error.problem == "blocked":
+        return "Too many wrong codes within a week. Ask an operator to run `countersign mfa unlock` for you."
     return f"Wrong code; {error.tries_left} {'attempt' if error.tries_left == 1 else 'attempts'} left."
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from core.actor import ProfileName, UserId
-from core.audit.trail import AuditEntry, canonical_json
+from core.audit.canonical import canonical_json
+from core.audit.trail import AuditEntry
 
 
 def select_entries(

@@ -11,27 +11,27 @@ matters.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, NewType, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretBytes, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId
+from core.audit.keyring import AuditKeyring
 from core.clock import ID_PATTERN, UtcTime, new_id
 from core.errors import InvalidInput, MalformedRecord
+from core.stored import StoredModel
 
 EntryId = NewType("EntryId", str)
-MIN_KEY_LENGTH: Final = 32
-"""Characters: 128 bits written as hex, the least that NIST SP 800-107 advises for an HMAC key."""
 REFUSED: Final = "refused"
 """The outcome of an attempt that changed nothing."""
 REFUSALS_KIND: Final = "REFUSALS"
 """The prefix of the chains that hold refused attempts, one chain for each running process."""
+
+SYSTEM_CHAINS: Final = frozenset({"CHECKPOINTS", "DIRECTORY", "KEYS", "LEDGERS", "MFA", "POLICY"})
+"""The chains that belong to no record and to no process."""
 
 
 class AuditAction(StrEnum):
@@ -51,6 +51,12 @@ class AuditAction(StrEnum):
     BREAK_GLASS_ENDING_SOON = "break_glass_ending_soon"
     REVIEW_REMINDED = "review_reminded"
     RECORD_DELETED = "record_deleted"
+    MFA_ENROLLED = "mfa_enrolled"
+    MFA_REPLACED = "mfa_replaced"
+    MFA_REMOVED = "mfa_removed"
+    MFA_UNLOCKED = "mfa_unlocked"
+    POLICY_IN_FORCE = "policy_in_force"
+    POLICY_REFUSED = "policy_refused"
     SUBMIT_REFUSED = "submit_refused"
     APPROVE_REFUSED = "approve_refused"
     DENY_REFUSED = "deny_refused"
@@ -79,15 +85,13 @@ class Auditable(Protocol):
         ...
 
 
-class EntryDraft(BaseModel):
+class EntryDraft(StoredModel):
     """What a service wants written down. The store seals it when the change is committed.
 
     `actor` did it; `subject` is the person whose access it is about; `record` names what a refused attempt was about,
     which a change doesn't need, because its chain says so. `id` marks the attempt: a store that finds it in the table
     after a lost answer knows that the change took effect.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[EntryId, Field(pattern=ID_PATTERN)] = Field(default_factory=lambda: EntryId(new_id()))
     event: AuditAction
@@ -116,13 +120,16 @@ class EntryDraft(BaseModel):
 class AuditEntry(EntryDraft):
     """One line of the trail: an EntryDraft with its place in a chain and its seal.
 
-    `record_digest` is what the record's content became; `kept_until` is when the table may forget the record.
+    `record_digest` is what the record's content became, `previous_record_digest` what it was before; `ledgers` has the
+    same of the ledgers that moved with it, by their owner. `kept_until` is when the table may forget the record.
     """
 
     chain: str
     seq: int = Field(ge=1)
     at: UtcTime
     record_digest: str | None = None
+    previous_record_digest: str | None = None
+    ledgers: dict[str, str] = Field(default_factory=dict)
     kept_until: UtcTime | None = None
     previous: str = ""
     key_id: str
@@ -141,64 +148,10 @@ class AuditEntry(EntryDraft):
     def from_item(cls, item: Mapping[str, object]) -> Self:
         """Read what `to_item` wrote. Raises MalformedRecord."""
         try:
-            return cls.model_validate(item)
+            return cls.read_stored(item)
         except (ValidationError, InvalidInput) as error:
             name = f"audit entry {item.get('chain', '?')}/{item.get('seq', '?')}"
             raise MalformedRecord.from_error(name, error) from error
-
-
-class AuditKeyring(BaseModel):
-    """The secrets that seal the trail: the first one seals, every one verifies, so that a key can be replaced.
-
-    An empty ring seals with a public constant. That still finds accidents, but a forger could reseal: use it only
-    where nobody relies on the trail.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    keys: tuple[SecretBytes, ...] = ()
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Read `key` or `newest,older,oldest`. Raises InvalidInput when a key has fewer than 32 characters."""
-        parts = [part.strip() for part in text.split(",")]
-        if any(len(part) < MIN_KEY_LENGTH for part in parts):
-            raise InvalidInput(
-                "COUNTERSIGN_AUDIT_KEY",
-                f"a key has fewer than {MIN_KEY_LENGTH} characters",
-                "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
-            )
-        # An environment variable may hold bytes that aren't text. They were read with surrogateescape, which restores
-        # them.
-        return cls(keys=tuple(SecretBytes(part.encode(errors="surrogateescape")) for part in parts))
-
-    @property
-    def is_keyed(self) -> bool:
-        """True when the seal is a secret one."""
-        return bool(self.keys)
-
-    @property
-    def key_id(self) -> str:
-        """The name of the key that seals, safe to show: eight hex digits that do not reveal the key."""
-        return _key_id(self._secrets()[0])
-
-    def knows(self, key_id: str) -> bool:
-        """True when the ring holds the key of this name."""
-        return any(_key_id(secret) == key_id for secret in self._secrets())
-
-    def sign(self, entry: AuditEntry) -> str:
-        """The digest of an entry, under the key that seals."""
-        return _digest(self._secrets()[0], entry)
-
-    def is_genuine(self, entry: AuditEntry) -> bool:
-        """True when one of the keys made this entry's digest. Compared in constant time."""
-        return any(
-            _key_id(secret) == entry.key_id and hmac.compare_digest(_digest(secret, entry), entry.digest)
-            for secret in self._secrets()
-        )
-
-    def _secrets(self) -> tuple[bytes, ...]:
-        return tuple(key.get_secret_value() for key in self.keys) or (b"countersign: no audit key was set",)
 
 
 def seal(
@@ -210,6 +163,8 @@ def seal(
     previous: str,
     at: datetime,
     record_digest: str | None = None,
+    previous_record_digest: str | None = None,
+    ledgers: Mapping[str, str] | None = None,
     kept_until: datetime | None = None,
 ) -> AuditEntry:
     """Give a draft its place in a chain and its digest."""
@@ -221,24 +176,9 @@ def seal(
         previous=previous,
         at=at,
         record_digest=record_digest,
+        previous_record_digest=previous_record_digest,
+        ledgers=dict(ledgers or {}),
         kept_until=kept_until,
         key_id=keyring.key_id,
     )
     return entry.model_copy(update={"digest": keyring.sign(entry)})
-
-
-_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-
-
-def canonical_json(value: object) -> bytes:
-    """One spelling for one value: sorted keys, no spaces, pure ASCII. The input of every digest."""
-    return _CANONICAL.encode(value).encode()
-
-
-def _digest(secret: bytes, entry: AuditEntry) -> str:
-    content = {name: value for name, value in entry.to_item().items() if name != "digest"}
-    return hmac.digest(secret, canonical_json(content), "sha256").hex()
-
-
-def _key_id(secret: bytes) -> str:
-    return hashlib.sha256(b"countersign key id\0" + secret).hexdigest()[:8]

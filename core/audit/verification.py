@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, AuditKeyring
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import MalformedRecord, NotFound
 from core.record import Record
@@ -145,6 +146,9 @@ def _verify_reading(
     if kind == REFUSALS_KIND:
         length, digest = stores.audit.get_refusals_head(chain)
         yield from verify_entries(chain, entries, Head(length, digest), keyring)
+        return
+    if chain in SYSTEM_CHAINS:
+        yield from verify_entries(chain, entries, None, keyring)
         return
     try:
         record = _read_record(stores, chain)

@@ -54,7 +54,7 @@ def _in_groups(document: PolicyDocument) -> Iterator[Mistake]:
 
 
 def _in_selectors(document: PolicyDocument) -> Iterator[Mistake]:
-    for path, selector in _all_selectors(document):
+    for path, selector in all_selectors(document):
         if selector.kind is PrincipalKind.EMAIL and not document.identity.trust_email:
             yield Mistake(
                 path,
@@ -68,7 +68,8 @@ def _in_selectors(document: PolicyDocument) -> Iterator[Mistake]:
             )
 
 
-def _all_selectors(document: PolicyDocument) -> Iterator[tuple[Path, PrincipalSelector]]:
+def all_selectors(document: PolicyDocument) -> Iterator[tuple[Path, PrincipalSelector]]:
+    """Everybody whom the policy names, and where in the file."""
     lists: list[tuple[Path, tuple[PrincipalSelector, ...] | None]] = [
         (("groups", name), members) for name, members in document.groups.items()
     ]

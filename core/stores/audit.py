@@ -5,15 +5,43 @@ Invariant: entries are only ever added. `get_chain` sees every entry that was co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.errors import MalformedRecord
 
+Place = tuple[str, int]
+"""Where an entry stands: its chain and its number."""
 
-class AuditStore(Protocol):
+
+class PlacedDigest(NamedTuple):
+    """An entry, by its time, its place and its digest as they are stored. Nothing of it was checked."""
+
+    at: str
+    chain: str
+    seq: int
+    digest: str
+
+
+class SystemTrail(Protocol):
+    """The chains that belong to no record: SYSTEM_CHAINS."""
+
+    def append(self, chain: str, draft: EntryDraft) -> AuditEntry:
+        """Seal the draft as the next entry of a chain, with its delivery; return it as stored.
+
+        Two that append at once both succeed, one after the other. A draft that is passed again, because an answer was
+        lost, is added once. Raises StoreUnavailable; ValueError for a chain that isn't in SYSTEM_CHAINS.
+        """
+        ...
+
+    def get_last(self, chain: str) -> AuditEntry | None:
+        """The last entry of a chain, read consistently; None if there is none. Raises MalformedRecord."""
+        ...
+
+
+class AuditStore(SystemTrail, Protocol):
     """The audit chains."""
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
@@ -34,6 +62,21 @@ class AuditStore(Protocol):
 
     def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
         """Every chain with its entries, oldest entry first, or with what is wrong; the chains in no order."""
+        ...
+
+    def get_entries(self, places: Sequence[Place]) -> Mapping[Place, AuditEntry | MalformedRecord]:
+        """Up to 100 entries by their places, each read consistently, in one read; those that exist."""
+        ...
+
+    def read_chain_from(self, chain: str, seq: int) -> Iterator[AuditEntry]:
+        """The entries of one chain from this number on, in their order, streamed. Raises MalformedRecord."""
+        ...
+
+    def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
+        """The entries with `since <= at < until` by their digests, oldest first, streamed.
+
+        Entries of one time come in no order. Entries that this version can't read are among them.
+        """
         ...
 
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:

@@ -7,7 +7,7 @@ only while the stored record is still the one that was read: `updated_at` is its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,6 +18,7 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import AWAITS_REVIEW, BreakGlassEvent, EventId, EventStatus
 from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
+from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
@@ -60,6 +61,17 @@ class RecordStore(Protocol[R, Status_contra]):
 
     def iterate(self) -> Iterator[R]:
         """Every record, in no order: for verification and export, not for a decision. Logs and skips malformed ones."""
+        ...
+
+    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
+        """Every record with the name of its chain, in no order; for one that can't be read, what is wrong with it."""
+        ...
+
+    def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
+        """Up to 100 records by their ids, each read consistently, in one read; those that exist.
+
+        For verification: what is wrong with a record is in its place, and hides no others. Raises StoreUnavailable.
+        """
         ...
 
     def list_page(

@@ -26,6 +26,10 @@ class LedgerStore(Protocol):
         """The same, with the ledger of the invoker's codes, in one read."""
         ...
 
+    def get_codes(self, person: UserId) -> CodeLedger:
+        """The ledger of one person's codes, read consistently."""
+        ...
+
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace only the ledger of codes, if it still has the version `codes.updated_at`.
 

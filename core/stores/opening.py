@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from core.audit.trail import AuditKeyring
+from core.audit.keyring import AuditKeyring
 from core.clock import Clock, SystemClock
 from core.errors import InvalidInput
 from core.stores.base import DEFAULT_RETENTION, Stores

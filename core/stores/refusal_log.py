@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from core.audit.trail import REFUSALS_KIND, AuditEntry, EntryDraft, canonical_json, seal
+from core.audit.canonical import canonical_json
+from core.audit.trail import REFUSALS_KIND, AuditEntry, EntryDraft, seal
 from core.clock import format_time, new_id
 from core.errors import StoreError
 from core.stores.audit import AuditStore

@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import Final
 
-from core.audit.trail import AuditAction, AuditKeyring, EntryDraft
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditAction, EntryDraft
 from core.audit.verification import verify_chain
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.errors import NotFound

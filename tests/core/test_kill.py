@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from core.audit.trail import AuditKeyring
+from core.audit.keyring import AuditKeyring
 from core.audit.verification import Tally, verify_trail
 from core.record import Record
 from core.stores import Stores, open_stores

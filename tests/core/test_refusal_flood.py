@@ -11,7 +11,8 @@ from typing import Final
 import pytest
 
 from core.actor import UserId
-from core.audit.trail import REFUSED, AuditAction, AuditEntry, AuditKeyring
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import REFUSED, AuditAction, AuditEntry
 from core.audit.verification import verify_trail
 from core.request import RequestId, RequestStatus
 from core.stores import Stores
@@ -38,7 +39,7 @@ class GatedAudit(SqliteAudit):
     """The real audit trail, behind a gate that the test opens: a store that takes its time for refusals."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        super().__init__(database, StoreSettings())
         self.is_reached, self.gate = threading.Event(), threading.Event()
 
     def append_refusals(self, entries: Sequence[AuditEntry]) -> None:

@@ -13,7 +13,7 @@ from bot.mfa.totp import Totp, new_secret
 from bot.observability.metrics import Transport
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
 from core.actor import UserId
-from core.audit.trail import AuditKeyring
+from core.audit.keyring import AuditKeyring
 from core.audit.verification import verify_trail
 from core.break_glass import BreakGlassEvent, EventStatus
 from tests.end_to_end.harness import ACCESS, AIKO, EMERGENCY, JON, MIRA, PAIRS, SAM, Harness, text_of, walk_text

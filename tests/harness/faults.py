@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import threading
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeAlias
@@ -75,21 +77,38 @@ class HoldReply(Hold):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer instead of the upstream, which never gets the request."""
+    """Answer instead of the upstream, which never gets the request.
+
+    With `chunk_bytes`, the body goes in chunks of this size, without a length. `cut_at` bytes of the whole answer reach
+    the client before the connection ends; -1 is all but one.
+    """
 
     status: int
     body: bytes
     content_type: str = "application/x-amz-json-1.0"
+    chunk_bytes: int | None = None
+    cut_at: int | None = None
+    checksum: bool = False
 
     def as_bytes(self) -> bytes:
         """The answer as it goes over the wire."""
+        is_chunked = self.chunk_bytes is not None
         lines = (
             f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
             f"Content-Type: {self.content_type}",
-            f"Content-Length: {len(self.body)}",
+            "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(self.body)}",
             "x-amzn-RequestId: 00000000-0000-4000-8000-000000000000",
+            *((f"x-amz-crc32: {zlib.crc32(self.body)}",) if self.checksum else ()),
         )
-        return "\r\n".join([*lines, "", ""]).encode("ascii") + self.body
+        body = b"".join(self._chunks(self.chunk_bytes)) if self.chunk_bytes is not None else self.body
+        whole = "\r\n".join([*lines, "", ""]).encode("ascii") + body
+        return whole if self.cut_at is None else whole[: self.cut_at]
+
+    def _chunks(self, size: int) -> Iterator[bytes]:
+        for start in range(0, len(self.body), size):
+            chunk = self.body[start : start + size]
+            yield f"{len(chunk):x}".encode() + b"\r\n" + chunk + b"\r\n"
+        yield b"0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +124,12 @@ Fault: TypeAlias = CutRequest | CutReply | HoldRequest | HoldReply | SwapReply |
 def throttling() -> Answer:
     """The account as a whole asks too much."""
     return _dynamodb_error("ThrottlingException", "Rate of requests exceeds the allowed throughput.")
+
+
+def unprocessed_keys(table: str, *keys: dict[str, object]) -> Answer:
+    """A busy table read none of the keys; it asks for them to be asked for again."""
+    body = json.dumps({"Responses": {}, "UnprocessedKeys": {table: {"Keys": keys, "ConsistentRead": True}}}).encode()
+    return Answer(200, body, checksum=True)
 
 
 def throughput_exceeded() -> Answer:

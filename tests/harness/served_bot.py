@@ -55,6 +55,8 @@ def environment(slack: LocalSlack, folder: Path, **more: str) -> dict[str, str]:
     """The environment of `serve`, for HTTP on `port`, or for Socket Mode without COUNTERSIGN_LISTEN."""
     policy = folder / "policy.yml"
     policy.write_bytes(POLICY)
+    # A start waits for a file that was just written.
+    os.utime(policy, (0, 0))
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),

@@ -186,7 +186,7 @@ class TcpProxy:
                 return False
             if isinstance(fault, Answer):
                 client.sendall(fault.as_bytes())
-                return not request.ends_connection
+                return fault.cut_at is None and not request.ends_connection
             if isinstance(fault, HoldRequest):
                 fault.pause()
                 if self._is_closed:

@@ -22,7 +22,7 @@ class DynamoStores:
         self._connection = connection
         self.requests = DynamoRequests(connection, prefix, settings)
         self.break_glass = DynamoBreakGlass(connection, prefix, settings)
-        self.audit = DynamoAudit(connection, prefix, settings.clock)
+        self.audit = DynamoAudit(connection, prefix, settings)
         self.outbox = DynamoDeliveries(connection, prefix)
         self.messages = DynamoMessages(connection, prefix)
         self.refusals = BackgroundRefusalLog(self.audit, settings)

@@ -6,20 +6,26 @@ has to be delivered; see `outbox`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
-from core.audit.trail import AuditEntry
-from core.clock import Clock, format_time
-from core.errors import ConcurrentModification, MalformedRecord
-from core.stores.dynamodb.connection import ConditionFailed, Connection
-from core.stores.dynamodb.items import to_attributes
+from core.audit.trail import AuditEntry, EntryDraft
+from core.clock import format_time, new_id
+from core.errors import ConcurrentModification, MalformedRecord, StoreUnavailable
+from core.stores.audit import Place, PlacedDigest
+from core.stores.commit import StoreSettings
+from core.stores.dynamodb.connection import DEADLINE_SECONDS, ConditionFailed, Connection
+from core.stores.dynamodb.items import Item, to_attributes
 from core.stores.dynamodb.messages import HEAD_SEQ
 from core.stores.dynamodb.outbox import entry_key, read_entry, waiting_attributes
-from core.stores.listing import read_each
+from core.stores.listing import read_each, read_or_explain
 from core.stores.schema import AUDIT
+from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_chain, seal_next
 
 _DECEMBER: Final = 12
 _MAX_APPENDED: Final = 9
@@ -27,6 +33,8 @@ _MAX_APPENDED: Final = 9
 _FIRST_DAY: Final = datetime(2025, 1, 1, tzinfo=UTC)
 """Nothing was written earlier: Countersign did not exist."""
 _AHEAD: Final = timedelta(days=1)
+_FIRST_PAUSE_SECONDS: Final = 0.01
+_MAX_PAUSE_SECONDS: Final = 0.2
 
 
 def put_entry(table: str, entry: AuditEntry) -> dict[str, Any]:
@@ -41,20 +49,51 @@ def put_entry(table: str, entry: AuditEntry) -> dict[str, Any]:
 class DynamoAudit:
     """The AuditStore in DynamoDB."""
 
-    def __init__(self, connection: Connection, prefix: str, clock: Clock) -> None:
+    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
         self._connection = connection
         self._table = AUDIT.name(prefix)
-        self._clock = clock
+        self._settings = settings
+
+    def append(self, chain: str, draft: EntryDraft) -> AuditEntry:
+        """Seal the draft as the next entry of a chain, under the condition that its place is still free."""
+        check_system_chain(chain)
+        pauses = _AppendPauses()
+        while True:
+            last = self._find_last(chain, ENTRIES_LOOKED_AT)
+            for item in last:
+                if item.get("id") == {"S": draft.id}:
+                    # Written by an earlier attempt, whose answer was lost.
+                    return read_entry(item)
+            entry = seal_next(chain, draft, _read_end(last), self._settings)
+            try:
+                self._connection.transact([put_entry(self._table, entry)], new_id())
+            except ConditionFailed:
+                # Another instance was faster, or this was written and its answer was lost: the next reading shows it.
+                pauses.take(chain)
+            else:
+                return entry
+
+    def get_last(self, chain: str) -> AuditEntry | None:
+        """The last entry of a chain, read consistently."""
+        last = self._find_last(chain, 1)
+        return read_entry(last[0]) if last else None
+
+    def _find_last(self, chain: str, most: int) -> list[Item]:
+        """The last entries of a chain, newest first, in one read."""
+        items: list[Item] = self._connection.query(**self._of_chain(chain), ScanIndexForward=False, Limit=most)["Items"]
+        return items
+
+    def _of_chain(self, chain: str) -> dict[str, Any]:
+        return {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "chain = :chain AND seq > :head",
+            "ExpressionAttributeValues": {":chain": {"S": chain}, ":head": {"N": str(HEAD_SEQ)}},
+        }
 
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first, read consistently."""
-        items = self._connection.query_all(
-            TableName=self._table,
-            ConsistentRead=True,
-            KeyConditionExpression="chain = :chain AND seq > :head",
-            ExpressionAttributeValues={":chain": {"S": chain}, ":head": {"N": str(HEAD_SEQ)}},
-        )
-        return tuple(read_entry(item) for item in items)
+        return tuple(read_entry(item) for item in self._connection.query_all(**self._of_chain(chain)))
 
     def get_refusals_head(self, chain: str) -> tuple[int, str]:
         """The length and the last digest of a chain of refused attempts."""
@@ -99,10 +138,39 @@ class DynamoAudit:
             except MalformedRecord as error:
                 yield chain, error
 
+    def get_entries(self, places: Sequence[Place]) -> Mapping[Place, AuditEntry | MalformedRecord]:
+        """The entries at these places that exist, in one read."""
+        keys: list[Item] = [{"chain": {"S": chain}, "seq": {"N": str(seq)}} for chain, seq in places]
+        items = self._connection.get_many(self._table, keys) if keys else ()
+        return {
+            (item["chain"]["S"], int(item["seq"]["N"])): read_or_explain(item, read_entry)
+            for item in items
+            if item["seq"] != {"N": str(HEAD_SEQ)}
+        }
+
+    def read_chain_from(self, chain: str, seq: int) -> Iterator[AuditEntry]:
+        """The entries of one chain from this number on, streamed."""
+        items = self._connection.query_all(
+            TableName=self._table,
+            ConsistentRead=True,
+            KeyConditionExpression="chain = :chain AND seq >= :first",
+            ExpressionAttributeValues={":chain": {"S": chain}, ":first": {"N": str(max(seq, HEAD_SEQ + 1))}},
+        )
+        return (read_entry(item) for item in items)
+
+    def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
+        """The entries with `since <= at < until` by their digests, oldest first, streamed."""
+        for item in self._by_time(since, until, ProjectionExpression="#at, chain, seq, digest"):
+            digest = item.get("digest", {}).get("S", "")
+            yield PlacedDigest(item["at"]["S"], item["chain"]["S"], int(item["seq"]["N"]), str(digest))
+
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
         """The entries of all chains with `since <= at < until`, oldest first, streamed."""
+        return read_each(self._by_time(since, until), read_entry)
+
+    def _by_time(self, since: datetime | None, until: datetime | None, **projection: str) -> Iterator[Item]:
         # Another instance's clock may be slightly ahead, across the end of a month.
-        last = until if until is not None else self._clock.now() + _AHEAD
+        last = until if until is not None else self._settings.clock.now() + _AHEAD
         first, end = format_time(since) if since is not None else "0", format_time(until) if until is not None else "~"
         if first >= end:
             # AWS refuses a BETWEEN whose bounds are reversed.
@@ -114,9 +182,33 @@ class DynamoAudit:
                 KeyConditionExpression="#month = :month AND #at BETWEEN :first AND :end",
                 ExpressionAttributeNames={"#month": "month", "#at": "at"},
                 ExpressionAttributeValues={":month": {"S": month}, ":first": {"S": first}, ":end": {"S": end}},
+                **projection,
             )
             # BETWEEN includes its upper end.
-            yield from read_each((item for item in items if item["at"]["S"] < end), read_entry)
+            yield from (item for item in items if item["at"]["S"] < end)
+
+
+def _read_end(last: Sequence[Item]) -> ChainEnd:
+    if not last:
+        return ChainEnd()
+    item = {name: value["S"] for name, value in last[0].items() if "S" in value}
+    return ChainEnd.of(int(last[0]["seq"]["N"]), item)
+
+
+@dataclass(slots=True)
+class _AppendPauses:
+    """Ever longer pauses between attempts to add to a busy chain, within one deadline."""
+
+    deadline: float = field(default_factory=lambda: time.monotonic() + DEADLINE_SECONDS)
+    longest_seconds: float = _FIRST_PAUSE_SECONDS
+
+    def take(self, chain: str) -> None:
+        """Pause. Raises StoreUnavailable when the time is over."""
+        if time.monotonic() >= self.deadline:
+            raise StoreUnavailable(f"others added to the audit chain {chain} all the time")
+        # Full jitter: those who lost together must not try again together.
+        time.sleep(random.uniform(0, self.longest_seconds))  # noqa: S311 - not a secret
+        self.longest_seconds = min(2 * self.longest_seconds, _MAX_PAUSE_SECONDS)
 
 
 def _months(since: datetime | None, until: datetime) -> Iterator[str]:

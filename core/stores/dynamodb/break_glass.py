@@ -5,9 +5,8 @@ Invariant: an event, its ledgers and the request that it replaces are one transa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
@@ -16,13 +15,16 @@ from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.base import BreakGlassStore, Replaced
-from core.stores.commit import StoreSettings, prepare_create, prepare_update
+from core.stores.commit import Commit, StoreSettings, prepare_create, prepare_update
 from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger, read_ledger
 from core.stores.dynamodb.records import DynamoRecords, DynamoRequests
 from core.stores.schema import BREAK_GLASS
+from core.stores.seals import seal_ledger
 from core.usage import UsageLedger
+
+L = TypeVar("L", bound=Ledger)
 
 
 class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
@@ -41,11 +43,11 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         replacing: Replaced | None = None,
     ) -> BreakGlassEvent:
         """Store a new event with its audit entry and its ledgers, and with the request that it replaces."""
-        commit = prepare_create(event, (entry,), self._settings)
-        puts = self._put_ledgers(ledgers, commit.record.updated_at)
+        commit = prepare_create(event, (entry,), self._settings, ledgers)
+        puts = self._put_ledgers(commit)
         if replacing is None:
             return self._commit(commit, puts, _ledger_changed)
-        replaced = prepare_update(replacing.request, (replacing.entry,), self._settings)
+        replaced = prepare_update(self._requests.prove(replacing.request), (replacing.entry,), self._settings)
 
         def explain_beside(failure: ConditionFailed) -> CountersignError | None:
             changed = _ledger_changed(failure.part(slice(len(puts))))
@@ -59,14 +61,14 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
 
     def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`."""
-        commit = prepare_update(event, (entry,), self._settings)
-        return self._commit(commit, self._put_ledgers(ledgers, commit.record.updated_at), _ledger_changed)
+        commit = prepare_update(self.prove(event), (entry,), self._settings, ledgers)
+        return self._commit(commit, self._put_ledgers(commit), _ledger_changed)
 
     def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
         """The invoker's and the profile's ledger, each read consistently, in one read."""
         by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
         found = self._find_ledgers(by_invoker, by_profile)
-        return read_ledger(by_invoker, found), read_ledger(by_profile, found)
+        return self._read_ledger(by_invoker, found), self._read_ledger(by_profile, found)
 
     def get_ledgers_and_codes(
         self, invoker: UserId, profile: ProfileName
@@ -75,12 +77,19 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
         codes = CodeLedger.of(invoker)
         found = self._find_ledgers(by_invoker, by_profile, codes)
-        return read_ledger(by_invoker, found), read_ledger(by_profile, found), read_ledger(codes, found)
+        usages = (self._read_ledger(by_invoker, found), self._read_ledger(by_profile, found))
+        return *usages, self._read_ledger(codes, found)
+
+    def get_codes(self, person: UserId) -> CodeLedger:
+        """The ledger of one person's codes, read consistently."""
+        codes = CodeLedger.of(person)
+        return self._read_ledger(codes, self._find_ledgers(codes))
 
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
+        sealed = seal_ledger(codes, self._settings.clock.now(), self._settings.keyring)
         try:
-            self._connection.write("put_item", **put_ledger(self._table, codes, self._settings.clock.now()))
+            self._connection.write("put_item", **put_ledger(self._table, sealed))
         except ConditionFailed as failure:
             raise ConcurrentModification(f"{LEDGER_PREFIX}{codes.owner}") from failure
 
@@ -88,8 +97,11 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         items = self._connection.get_many(self._table, [ledger_key(each) for each in empty])
         return {item["pk"]["S"]: item for item in items}
 
-    def _put_ledgers(self, ledgers: Sequence[Ledger], at: datetime) -> list[dict[str, Any]]:
-        return [{"Put": put_ledger(self._table, ledger, at)} for ledger in ledgers]
+    def _put_ledgers(self, commit: Commit[BreakGlassEvent]) -> list[dict[str, Any]]:
+        return [{"Put": put_ledger(self._table, ledger)} for ledger in commit.ledgers]
+
+    def _read_ledger(self, empty: L, found: Mapping[str, Item]) -> L:
+        return read_ledger(empty, found, self._settings.keyring)
 
 
 def _ledger_changed(failure: ConditionFailed) -> CountersignError | None:

@@ -77,6 +77,10 @@ class ConditionFailed(Exception):
         return ConditionFailed(self.failed[items], self.stored[items], is_retry=self.is_retry)
 
 
+class _Unfinished(Exception):
+    """DynamoDB did a part of the call, because it is busy: the rest may be asked for after a pause."""
+
+
 class CallRefused(Exception):
     """DynamoDB refused the call with a code that the caller expects. It never leaves this package."""
 
@@ -181,15 +185,23 @@ class Connection:
         return item
 
     def get_many(self, table: str, keys: Sequence[Item]) -> list[Item]:
-        """Up to 100 items, each read consistently, in one read; those that exist."""
+        """Up to 100 items, each read consistently, in one read; those that exist.
+
+        What DynamoDB leaves unread is asked for again, with pauses, until the deadline of this one call.
+        """
         found: list[Item] = []
-        wanted = {table: {"Keys": list(keys), "ConsistentRead": True}}
-        while wanted:
-            request = wanted
-            answer = self._call(lambda: self.client.batch_get_item(RequestItems=request))  # noqa: B023 - called at once
+        wanted: dict[str, Any] = {table: {"Keys": list(keys), "ConsistentRead": True}}
+
+        def read_the_rest() -> list[Item]:
+            nonlocal wanted
+            answer = self.client.batch_get_item(RequestItems=wanted)
             found.extend(answer["Responses"].get(table, ()))
             wanted = answer.get("UnprocessedKeys") or {}
-        return found
+            if wanted:
+                raise _Unfinished
+            return found
+
+        return self._call(read_the_rest)
 
     def query(self, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - boto3's own arguments
         """One page of a query."""
@@ -226,6 +238,8 @@ class Connection:
                 except StoreMisconfigured as hard:
                     raise _honest(hard, attempts, is_write=is_write) from error
                 cause: Exception = error
+            except _Unfinished as error:
+                problem, cause = "UnprocessedKeys", error
             except _NEVER_SENT as error:
                 refusal = StoreMisconfigured(f"AWS cannot be called: {error}", "Check region and credentials")
                 raise _honest(refusal, attempts, is_write=is_write) from error

@@ -22,7 +22,7 @@ class SqliteStores:
         self._database = Database(path)
         self.requests = SqliteRequests(self._database, settings)
         self.break_glass = SqliteBreakGlass(self._database, settings)
-        self.audit = SqliteAudit(self._database)
+        self.audit = SqliteAudit(self._database, settings)
         self.outbox = SqliteDeliveries(self._database)
         self.messages = SqliteMessages(self._database)
         self.refusals = BackgroundRefusalLog(self.audit, settings)

@@ -18,7 +18,8 @@ from click.testing import CliRunner, Result
 from bot.cli import countersign
 from core.actor import ProfileName, UserId
 from core.audit.export import select_entries, write_line
-from core.audit.trail import AuditEntry, AuditKeyring
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditEntry
 from core.clock import format_time
 from core.stores import open_stores
 from playground.story import MORNING, MovableClock, Story

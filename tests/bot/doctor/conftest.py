@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
 from bot.cli import countersign
-from core.audit.trail import AuditKeyring
+from core.audit.keyring import AuditKeyring
 from core.clock import SystemClock
 from core.policy import load_policy
 from core.services import RequestService

@@ -193,6 +193,12 @@ class TestPolicy:
         assert first.startswith(f"policy: {path}:2: profiles.prod.channel: 'access' is not a Slack channel id. Copy")
         assert second == f"policy: {path}:3: group: there is no key 'group' here. Did you mean groups?"
 
+    def test_file_that_others_may_write_is_named(self, installation: Installation) -> None:
+        path = installation.folder / "policy.yml"
+        path.chmod(0o666)
+        (only,) = _wrong(installation)
+        assert only.startswith(f"policy: everyone on this host may write {path}, and so decide who gets access. Run:")
+
     def test_user_group_that_slack_does_not_have_is_named(self, installation: Installation) -> None:
         policy = (installation.folder / "policy.yml").read_text(encoding="utf-8")
         installation.write_policy(policy.replace("S0SRE", "S0GONE"))

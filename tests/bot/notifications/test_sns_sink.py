@@ -13,7 +13,8 @@ from botocore.stub import Stubber
 
 from bot.notifications.sns_sink import SnsSink, open_client
 from bot.slack.retry_after import FIX_PAUSE
-from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, AuditKeyring, seal
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, seal
 from core.clock import new_id
 from core.errors import DeliveryFailed
 from tests.builders import PROD, REQUESTER, a_draft, a_refusal

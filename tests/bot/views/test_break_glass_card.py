@@ -31,7 +31,8 @@ from bot.views.break_glass.timeline import MAX_LINES, timeline
 from bot.views.pagination import MAX_PAGES, PER_PAGE, read_page_button
 from bot.views.replies import explain, explain_in_field, reply
 from core.actor import ProfileName
-from core.audit.trail import AuditAction, AuditEntry, AuditKeyring, EntryDraft, seal
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditAction, AuditEntry, EntryDraft, seal
 from core.break_glass import JUSTIFICATION_LENGTH, REASON_LENGTH, BreakGlassEvent, EventId
 from core.errors import (
     BrokenChain,

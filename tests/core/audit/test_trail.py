@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, SecretBytes, ValidationError
 
 from core.actor import DeciderId
-from core.audit.trail import AuditAction, AuditEntry, AuditKeyring, EntryDraft, EntryId, canonical_json, seal
+from core.audit.canonical import canonical_json
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditAction, AuditEntry, EntryDraft, EntryId, seal
 from core.clock import TICK
 from core.errors import InvalidInput, MalformedRecord
 from tests.builders import APPROVER, PROD, REQUESTER, a_draft, a_refusal

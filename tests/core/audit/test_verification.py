@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from core.audit.trail import AuditAction, AuditEntry, AuditKeyring, seal
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditAction, AuditEntry, seal
 from core.audit.verification import Finding, FindingKind, Head, Tally, verify_chain, verify_entries, verify_trail
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from core.actor import Actor
-from core.audit.trail import AuditKeyring
+from core.audit.keyring import AuditKeyring
 from core.audit.verification import verify_trail
 from core.break_glass import EventId, ReasonCode
 from core.errors import Refused

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from core.audit.trail import AuditEntry, AuditKeyring
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditEntry
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from core.audit.trail import AuditKeyring
+from core.audit.keyring import AuditKeyring
 from core.audit.verification import verify_trail
 from core.break_glass import EventStatus
 from core.request import RequestStatus

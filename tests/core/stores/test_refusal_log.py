@@ -37,7 +37,7 @@ class _TroubledAudit(SqliteAudit):
     """A real store whose disk has a bad day: it holds writers back, or fails them, as long as the test wants."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        super().__init__(database, StoreSettings())
         self.offered: list[list[str]] = []
         self.reached = threading.Event()
         self.is_open = threading.Event()

@@ -1,0 +1,59 @@
+"""The notifications of entries that belong to no record: refused attempts, the policy, the directory, keys and seals.
+
+Invariant: pure. An entry is announced from what it says itself, because no record stands behind it; an entry without a
+plan here notifies nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from bot.notifications.plan import DirectMessage, NotificationPlan, Post
+from bot.views.block_kit import Message
+from bot.views.break_glass.notices import refused
+from bot.views.mfa_notices import mfa_changed, your_mfa_changed
+from bot.views.policy_notices import policy_in_force, policy_refused
+from core.actor import UserId
+from core.audit.trail import AuditAction, AuditEntry
+from core.policy.evaluator import Policy
+
+
+def plan_unrecorded(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    """Whom an entry without a record notifies; an empty plan for nobody."""
+    plan = _PLANS.get(entry.event)
+    return plan(entry, policy) if plan is not None else NotificationPlan()
+
+
+def to_security(policy: Policy, message: Message) -> NotificationPlan:
+    """One post in the security channel; an empty plan when the policy names no such channel."""
+    channel = policy.notifications.security_channel
+    return NotificationPlan(posts=(Post("security", channel, message),) if channel is not None else ())
+
+
+def _break_glass_refused(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, refused(entry))
+
+
+def _policy_in_force(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, policy_in_force(entry))
+
+
+def _policy_refused(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, policy_refused(entry))
+
+
+def _mfa_changed(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    direct = DirectMessage("mfa", UserId(str(entry.subject)), your_mfa_changed(entry))
+    return NotificationPlan(directs=(direct,), posts=to_security(policy, mfa_changed(entry)).posts)
+
+
+_PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, Policy], NotificationPlan]]] = {
+    AuditAction.INVOKE_REFUSED: _break_glass_refused,
+    AuditAction.MFA_ENROLLED: _mfa_changed,
+    AuditAction.MFA_REPLACED: _mfa_changed,
+    AuditAction.MFA_REMOVED: _mfa_changed,
+    AuditAction.MFA_UNLOCKED: _mfa_changed,
+    AuditAction.POLICY_IN_FORCE: _policy_in_force,
+    AuditAction.POLICY_REFUSED: _policy_refused,
+}

@@ -1,0 +1,32 @@
+"""Seals over content that is no audit entry."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from core.audit.keyring import AuditKeyring
+
+OLD: Final = "0123456789abcdef" * 2
+NEW: Final = "fedcba9876543210" * 2
+RING: Final = AuditKeyring.from_text(f"{NEW},{OLD}")
+
+
+def test_mac_is_genuine_for_its_content_and_purpose_only() -> None:
+    mac = RING.mac(b"record", b"content")
+    assert RING.is_genuine_mac(RING.key_id, b"record", b"content", mac)
+    assert not RING.is_genuine_mac(RING.key_id, b"ledger", b"content", mac)
+    assert not RING.is_genuine_mac(RING.key_id, b"record", b"other content", mac)
+    assert not RING.is_genuine_mac(AuditKeyring.from_text(OLD).key_id, b"record", b"content", mac)
+
+
+def test_mac_of_an_older_key_stays_genuine_under_its_name() -> None:
+    old = AuditKeyring.from_text(OLD)
+    assert RING.is_genuine_mac(old.key_id, b"record", b"content", old.mac(b"record", b"content"))
+    assert RING.mac(b"record", b"content") == AuditKeyring.from_text(NEW).mac(b"record", b"content")
+
+
+@pytest.mark.parametrize("forged", ["", "ab" * 32, "ü" * 64, "\ud800"])
+def test_forged_mac_is_refused_whatever_it_holds(forged: str) -> None:
+    assert not RING.is_genuine_mac(RING.key_id, b"record", b"content", forged)
