@@ -157,12 +157,14 @@ class ChangeRunner(Generic[R]):
 
         def use_case() -> R:
             record, now = get(), self._clock.now()
-            is_expiry_certain = is_trusted(self._clock)
+            may_be_stored = not record.is_overdue(now) or is_trusted(self._clock)
             if record.is_overdue(now):
-                # Overdue by a clock that is off: nobody may approve it, and it doesn't end for good either.
-                record = self.expire(record, now) if is_expiry_certain else record.expire(now)
+                # By a clock that is off, nobody may approve it, and it doesn't end for good either.
+                record = self.expire(record, now) if may_be_stored else record.expire(now)
             attempt.record = record
             changed, entry = judge(record, now)
+            if changed is not record and not may_be_stored:
+                raise StoreUnavailable("this instance's clock is off; nothing was recorded")
             return record if changed is record else self.commit(changed, entry, update)
 
         with audit_refusals(attempt, self._refusals, self._observer):
