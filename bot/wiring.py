@@ -167,9 +167,8 @@ def wire(
     services, sinks = build_services(ports, Watcher(metrics)), build_sinks(ports)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
-    queue = DecisionQueue(lanes, on_answer=metrics.answered)
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
-    bot = _build_bot(ports, services, installation, signing_secret, lanes, queue, background, sinks)
+    bot = _build_bot(ports, services, installation, signing_secret, lanes, metrics, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
@@ -215,7 +214,7 @@ def _build_bot(
     installation: Installation,
     signing_secret: str | None,
     lanes: Lanes,
-    queue: DecisionQueue,
+    metrics: Metrics,
     background: Background,
     sinks: Sequence[Sink],
 ) -> Bot:
@@ -231,6 +230,7 @@ def _build_bot(
             if isinstance(sink, SlackSink):
                 sink.refresh(record, clicked=clicked)
 
+    queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     app = build_app(ports.client, installation, signing_secret)
     RequestInteractions(responder, services.requests, lists, directory).register(app)
