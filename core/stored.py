@@ -80,7 +80,8 @@ class StoredModel(BaseModel):
         if value.keys() <= known:
             return value
         newer = {name: each for name, each in value.items() if name not in known}
-        return {name: each for name, each in value.items() if name in known} | {"newer": json.dumps(newer, sort_keys=True)}
+        kept = {name: each for name, each in value.items() if name in known}
+        return kept | {"newer": json.dumps(newer, sort_keys=True)}
 
     @model_serializer(mode="wrap")
     def _write_newer(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.invoke import Declaration, Invoking
 from core.services.observer import Observer, Unobserved
+from core.services.pacing import PACING, Pacing, Turns
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_optional_text, clean_text
@@ -46,14 +47,17 @@ class BreakGlassService:
         observer: Observer | None = None,
         *,
         mfa: MfaVerifier | None = None,
+        pacing: Pacing = PACING,
     ) -> None:
         self._stores = stores
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
         self._changes = ChangeRunner(
-            stores.break_glass.update, AuditAction.BREAK_GLASS_EXPIRED, stores.refusals, clock, self._observer
+            stores.break_glass.update, AuditAction.BREAK_GLASS_EXPIRED, stores.refusals, clock, self._observer, pacing
         )
+        self._pacing = pacing
+        self._turns = Turns()
         self._invoking = Invoking(stores, policy, clock, self._observer, mfa)
 
     def invoke(
@@ -89,8 +93,14 @@ class BreakGlassService:
             event_id=id_from(EventId, invoker.id, idempotency_key),
         )
         attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
-        with audit_refusals(attempt, self._stores.refusals, self._observer):
-            return retry_on_conflict(lambda: self._invoking.decide(declaration, code or None), self._observer)
+        # All who declare for one profile write its ledger.
+        with (
+            audit_refusals(attempt, self._stores.refusals, self._observer),
+            self._turns.take(declaration.profile),
+        ):
+            return retry_on_conflict(
+                lambda: self._invoking.decide(declaration, code or None), self._observer, self._pacing
+            )
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
         """End the access before its time. The person who closed it already gets the same event back.
@@ -109,7 +119,7 @@ class BreakGlassService:
             return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, closer.id, details)
 
         attempt = AuditedAttempt(AuditAction.CLOSE_REFUSED, closer)
-        return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge, self._update_closed)
+        return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge)
 
     def review(
         self, event_id: EventId, reviewer: Actor, verdict: Verdict, notes: str, follow_up: str | None = None
@@ -154,16 +164,11 @@ class BreakGlassService:
         return change_due(self._read_waiting, self._remind_if_due, self._clock, rest)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Usage | None:
-        """The live event that gives this person access to the profile now. One consistent read."""
+        """The live event that gives this person this access now. Consistent: one read, or two if there is one."""
         by_invoker, _ = self._stores.break_glass.get_ledgers(person, profile)
-        return by_invoker.live(profile, self._clock.now())
-
-    def _update_closed(self, closed: BreakGlassEvent, entry: EntryDraft) -> BreakGlassEvent:
-        by_invoker, _ = self._stores.break_glass.get_ledgers(closed.invoker, closed.profile)
-        ended = by_invoker.end(closed)
-        # An event that is too old for its ledger can still be closed.
-        ledgers = (ended,) if ended != by_invoker else ()
-        return self._stores.break_glass.update(closed, entry, ledgers)
+        now = self._clock.now()
+        live = [usage.event_id for usage in by_invoker.usages if usage.profile == profile and usage.ends_at > now]
+        return by_invoker.settle(*self._stores.break_glass.get_each(live)).live(profile, now) if live else None
 
     def _read_active(self, cursor: str | None) -> Page[BreakGlassEvent]:
         return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=PER_PAGE, cursor=cursor)

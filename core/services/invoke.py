@@ -1,6 +1,7 @@
 """Break the glass: judge the declaration, the limits and the code, and commit the event with what changes with it.
 
-Invariant: one read and one write. The ledgers on which the limits and the code are judged change in the same
+Invariant: one read and one write; one read more before a limit refuses anybody, for the ends of the events that it
+counts. The ledgers on which the limits and the code are judged change in the same
 transaction as the event, and so does the request that it replaces. A wrong code is counted before anybody learns that
 it was wrong.
 """
@@ -27,7 +28,7 @@ from core.request import Request, RequestId, RequestStatus
 from core.services.observer import Observer
 from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
-from core.usage import UsageLedger, find_limit, is_escalated
+from core.usage import UsageLedger, UsageLimits, find_decisive, find_limit, is_escalated
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +103,26 @@ class Invoking:
         if declaration.event_id is not None and ledgers.by_invoker.has(declaration.event_id):
             # The same invocation, delivered again.
             return self._stores.break_glass.get(declaration.event_id)
-        hit = find_limit(ledgers.by_invoker, ledgers.by_profile, declaration.profile, decision.limits, now)
-        if hit is not None:
-            raise LimitReached(hit.limit, hit.value, hit.ends_at)
+        ledgers = self._judge_limits(declaration, ledgers, decision.limits, now)
         codes = self._verify(declaration, code, ledgers.codes, now)
         replaced = self._find_replaced(declaration, now)
         event = self._make_event(declaration, decision, now, codes, replaced)
         return self._create(event, decision, ledgers._replace(codes=codes), replaced)
+
+    def _judge_limits(
+        self, declaration: Declaration, ledgers: _Ledgers, limits: UsageLimits, now: datetime
+    ) -> _Ledgers:
+        """The ledgers, settled if a limit would have refused otherwise. Raises LimitReached."""
+        judged = ledgers.by_invoker, ledgers.by_profile
+        if find_limit(*judged, declaration.profile, limits, now) is None:
+            return ledgers
+        # A ledger doesn't know of a close. An event that ended never changes again, so what is read here stays true.
+        events = self._stores.break_glass.get_each(find_decisive(*judged, declaration.profile, limits, now))
+        by_invoker, by_profile = (ledger.settle(*events) for ledger in judged)
+        hit = find_limit(by_invoker, by_profile, declaration.profile, limits, now)
+        if hit is not None:
+            raise LimitReached(hit.limit, hit.value, hit.ends_at)
+        return ledgers._replace(by_invoker=by_invoker, by_profile=by_profile)
 
     def _read_ledgers(self, declaration: Declaration, code: str | None) -> _Ledgers:
         store = self._stores.break_glass

@@ -21,6 +21,7 @@ from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.observer import Observer, Unobserved
+from core.services.pacing import PACING, Pacing
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, find_own, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_optional_text, clean_text
@@ -32,13 +33,22 @@ REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
 class RequestService:
     """Make requests and decide on them. Safe for threads, and for any number of processes."""
 
-    def __init__(self, stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        policy: PolicySource,
+        clock: Clock,
+        observer: Observer | None = None,
+        *,
+        pacing: Pacing = PACING,
+    ) -> None:
+        self._pacing = pacing
         self._stores = stores
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
         self._changes = ChangeRunner(
-            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer
+            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer, pacing
         )
 
     def submit(
@@ -154,7 +164,7 @@ class RequestService:
             reminded = request.remind(now)
             return self._changes.commit(reminded, EntryDraft.of(reminded, AuditAction.REQUEST_REMINDED, CLOCK, details))
 
-        return retry_on_conflict(decide, self._observer)
+        return retry_on_conflict(decide, self._observer, self._pacing)
 
     def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
         """The wait before its reminder, if the request has waited that long; None when nobody has to be reminded."""

@@ -120,6 +120,7 @@ def _event_notices() -> Iterator[tuple[str, Message]]:
 
 def _security_posts() -> Iterator[tuple[str, Message]]:
     yield "escalation", break_glass_notices.escalated(records.active(), CHANNEL)
+    yield "closed by another", break_glass_notices.closed_by_other(records.closed(REVIEWER), CHANNEL)
     yield "review overdue", break_glass_notices.review_overdue(records.closed(), "", _DUE)
     for title, details in _REFUSALS.items():
         entry = records.an_entry(AuditAction.INVOKE_REFUSED, INVOKER, f"REFUSALS#{INVOKER}", details=details)

@@ -9,6 +9,7 @@ from core.stores.commit import StoreSettings
 from core.stores.dynamodb.audit import DynamoAudit
 from core.stores.dynamodb.break_glass import DynamoBreakGlass
 from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.directory import DynamoDirectory
 from core.stores.dynamodb.messages import DynamoMessages
 from core.stores.dynamodb.outbox import DynamoDeliveries
 from core.stores.dynamodb.records import DynamoRequests
@@ -26,6 +27,7 @@ class DynamoStores:
         alarm = SealAlarm(self.refusals)
         self.requests = DynamoRequests(connection, prefix, settings, alarm)
         self.break_glass = DynamoBreakGlass(connection, prefix, settings, alarm)
+        self.directory = DynamoDirectory(connection, prefix, settings)
         self.outbox = DynamoDeliveries(connection, prefix)
         self.messages = DynamoMessages(connection, prefix)
 

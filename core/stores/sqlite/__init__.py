@@ -11,6 +11,7 @@ from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.seals import SealAlarm
 from core.stores.sqlite.audit import SqliteAudit
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import SqliteDirectory
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
 from core.stores.sqlite.records import SqliteBreakGlass, SqliteRequests
@@ -26,6 +27,7 @@ class SqliteStores:
         alarm = SealAlarm(self.refusals)
         self.requests = SqliteRequests(self._database, settings, alarm)
         self.break_glass = SqliteBreakGlass(self._database, settings, alarm)
+        self.directory = SqliteDirectory(self._database, settings)
         self.outbox = SqliteDeliveries(self._database)
         self.messages = SqliteMessages(self._database)
 

@@ -19,6 +19,7 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
+from core.directory import DirectoryNotes
 from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
@@ -37,12 +38,14 @@ from core.stores.commit import (
     prepare_delete,
     prepare_update,
 )
+from core.stores.ledgers import InvokerLedgers
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record, seal_ledger
 from core.stores.sqlite.audit import find_entry, insert_entry
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import find_notes, notes_among
 from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
 from core.stores.sqlite.reading import iterate_rows, read_body
 from core.usage import UsageLedger
@@ -160,6 +163,19 @@ class _SqliteRecords(Generic[R]):
             raise missing(self._kind, record_id)
         return found
 
+    def _get_with_notes(self, record_id: str) -> tuple[R, DirectoryNotes]:
+        check_record_id(record_id)
+        with self._database.read() as connection:
+            # One transaction: the record and the notes are from the same moment.
+            connection.execute("BEGIN")
+            try:
+                found, notes = self._find(connection, record_id), find_notes(connection, self._settings)
+            finally:
+                connection.execute("COMMIT")
+        if found is None:
+            raise missing(self._kind, record_id)
+        return found, notes
+
     def _refuse_unless_allowed(self, connection: sqlite3.Connection, record: R, commit: Commit[R]) -> None:
         item = self._find_item(connection, record.id)
         # The usual case: the stored form shows all that the change depends on, so the record need not be built again.
@@ -256,6 +272,10 @@ class SqliteRequests(_SqliteRecords[Request], RequestStore):
         """Read one request."""
         return self._get(request_id)
 
+    def get_with_notes(self, request_id: RequestId) -> tuple[Request, DirectoryNotes]:
+        """Read one request and the notes of changes in the directory, from the same moment."""
+        return self._get_with_notes(request_id)
+
     def update(self, request: Request, entry: EntryDraft) -> Request:
         """Replace the request that was read with `request.updated_at`."""
         with self._database.write() as connection:
@@ -290,6 +310,20 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
         """Read one event."""
         return self._get(event_id)
 
+    def get_with_notes(self, event_id: EventId) -> tuple[BreakGlassEvent, DirectoryNotes]:
+        """Read one event and the notes of changes in the directory, from the same moment."""
+        return self._get_with_notes(event_id)
+
+    def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
+        """Read these events, from one moment."""
+        places = ", ".join("?" for _ in event_ids)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT id, body FROM break_glass WHERE id IN ({places})",  # noqa: S608 - question marks
+                tuple(event_ids),
+            ).fetchall()
+        return tuple(read_each(rows, self._read))
+
     def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`."""
         with self._database.write() as connection:
@@ -318,6 +352,21 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
         codes = CodeLedger.of(person)
         with self._database.read() as connection:
             return read_ledger(codes, find_ledgers(connection, codes), self._settings.keyring)
+
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+        """All that a declaration is judged on, from the same moment."""
+        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        codes = CodeLedger.of(invoker)
+        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
+        with self._database.read() as connection:
+            found = find_ledgers(connection, *wanted)
+        keyring = self._settings.keyring
+        return InvokerLedgers(
+            read_ledger(by_invoker, found, keyring),
+            read_ledger(by_profile, found, keyring),
+            read_ledger(codes, found, keyring) if with_codes else None,
+            notes_among(found, self._settings),
+        )
 
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""

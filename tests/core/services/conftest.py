@@ -10,10 +10,12 @@ import pytest
 from core.break_glass import BreakGlassEvent
 from core.request import Request
 from core.services import BreakGlassService, RequestService
+from core.services.pacing import RETRY_SECONDS
 from core.stores import Stores
 from tests.builders import HOUR
 from tests.core.services.harness import DEPLOY, RITA, ChangingPolicy, Disturbance, DisturbedStores, invoke
 from tests.harness.clock import FrozenClock
+from tests.harness.pacing import PacedTime
 
 
 @pytest.fixture
@@ -41,19 +43,27 @@ def disturbance() -> Disturbance:
 
 
 @pytest.fixture
+def paced_time() -> PacedTime:
+    """The time by which disturbed services try again."""
+    return PacedTime()
+
+
+@pytest.fixture
 def disturbed_requests(
-    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance, paced_time: PacedTime
 ) -> RequestService:
     """The service of an instance on which others are quicker."""
-    return RequestService(DisturbedStores(stores, disturbance), policy, clock)
+    return RequestService(DisturbedStores(stores, disturbance), policy, clock, pacing=paced_time.pacing(RETRY_SECONDS))
 
 
 @pytest.fixture
 def disturbed_break_glass(
-    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance, paced_time: PacedTime
 ) -> BreakGlassService:
     """The service of an instance on which others are quicker."""
-    return BreakGlassService(DisturbedStores(stores, disturbance), policy, clock)
+    return BreakGlassService(
+        DisturbedStores(stores, disturbance), policy, clock, pacing=paced_time.pacing(RETRY_SECONDS)
+    )
 
 
 @pytest.fixture

@@ -62,6 +62,16 @@ class Broken:
     reminded_at: datetime | None = None
     entries: int = 1
 
+    @property
+    def is_waived(self) -> bool:
+        """True when somebody else closed it: then no limit counts it."""
+        return self.ended_by is not None and self.ended_by != self.invoker.id
+
+    @property
+    def cooldown(self) -> timedelta:
+        """How long after its end its invoker may not break the glass for its profile again."""
+        return timedelta() if self.is_waived else HOUR / 2
+
 
 class ServicesMachine(RuleBasedStateMachine):
     """The clock only goes forward here; the machines of the records let it go back."""
@@ -144,9 +154,9 @@ class ServicesMachine(RuleBasedStateMachine):
         here = [each for each in self.all_broken if each.profile == profile]
         day = now - 24 * HOUR
         is_allowed = (
-            all(now >= each.ends_at + HOUR / 2 for each in mine if each.profile == profile)
-            and sum(each.at > day for each in mine) < 3
-            and sum(each.at > day for each in here) < 4
+            all(now >= each.ends_at + each.cooldown for each in mine if each.profile == profile)
+            and sum(each.at > day and not each.is_waived for each in mine) < 3
+            and sum(each.at > day and not each.is_waived for each in here) < 4
         )
         results: list[Broken] = []
 

@@ -36,9 +36,8 @@ def through(proxy: TcpProxy, dynamo: DynamoHarness, *, deadline_seconds: float =
 
 
 def _nothing_read(dynamo: DynamoHarness) -> faults.Answer:
-    keys: Iterator[dict[str, object]] = (
-        {"pk": {"S": f"LEDGER#{owner}"}} for owner in (f"INVOKER#{INVOKER}", f"PROFILE#{PROD}")
-    )
+    owners = (f"INVOKER#{INVOKER}", f"PROFILE#{PROD}")
+    keys: list[dict[str, object]] = [{"pk": {"S": f"LEDGER#{owner}"}} for owner in owners]
     return faults.unprocessed_keys(f"{dynamo.prefix}-break-glass", *keys)
 
 
