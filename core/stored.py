@@ -90,3 +90,9 @@ class StoredModel(BaseModel):
             if item.get(name) is None:
                 item.pop(name, None)
         return {**json.loads(self.newer), **item} if self.newer else item
+
+
+class StoredValue(StoredModel):
+    """What is stored under a key of its own: a record or a ledger."""
+
+    as_read: AsRead = Field(default=NOT_READ, exclude=True, repr=False)

@@ -37,10 +37,11 @@ from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
 from core.stores.dynamodb.outbox import entry_key, read_entry
+from core.stores.inspection import compare_beside, inspect_record
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, REQUESTS, TTL_ATTRIBUTE, Table
-from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
+from core.stores.seals import SealAlarm, read_sealed_record
 
 R = TypeVar("R", bound=Record)
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
