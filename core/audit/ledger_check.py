@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.audit.findings import Finding, FindingKind
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditAction, AuditEntry
 from core.errors import BrokenSeal, MalformedRecord
@@ -60,24 +61,28 @@ class LedgerExpectations:
         if entry.at > self.now - WINDOW and _has_wrong_code(entry):
             self.codes.add(f"{CODES_LEDGER}#{entry.actor}")
 
-    def compare(self, found: Found) -> Iterator[tuple[str, str]]:
-        """The owners of ledgers that are not what the entries say, each with a sentence."""
+    def compare(self, found: Found) -> Iterator[Finding]:
+        """The ledgers that are not what the entries say."""
         for owner in sorted({*found, *self.events, *self.newest, *self.codes}):
             ledger = found.get(owner)
             if isinstance(ledger, MalformedRecord):
-                problem = ledger.problem if isinstance(ledger, BrokenSeal) else f"it cannot be read: {ledger.problem}"
-                yield owner, problem
+                kind = FindingKind.LEDGER_CHANGED if isinstance(ledger, BrokenSeal) else FindingKind.UNREADABLE
+                yield _finding(owner, kind, ledger.problem)
             elif ledger is None:
                 yield from self._explain_missing(owner)
             else:
-                yield from ((owner, text) for text in self._compare_one(owner, ledger))
+                problems = "; ".join(self._compare_one(owner, ledger))
+                if problems:
+                    yield _finding(owner, FindingKind.LEDGER_CHANGED, problems)
 
-    def _explain_missing(self, owner: str) -> Iterator[tuple[str, str]]:
+    def _explain_missing(self, owner: str) -> Iterator[Finding]:
         if events := self.events.get(owner):
             count = "an event" if len(events) == 1 else f"{len(events)} events"
-            yield owner, f"it is missing, and {count} of the last {HORIZON.days} days must be in it"
+            text = f"it is missing, and {count} of the last {HORIZON.days} days must be in it"
+            yield _finding(owner, FindingKind.LEDGER_REMOVED, text)
         elif owner in self.codes:
-            yield owner, "it is missing, and wrong codes of this person must be in it"
+            text = "it is missing, and wrong codes of this person must be in it"
+            yield _finding(owner, FindingKind.LEDGER_REMOVED, text)
 
     def _compare_one(self, owner: str, ledger: Ledger) -> Iterator[str]:
         yield from ledger.as_read.problems
@@ -95,19 +100,23 @@ class LedgerExpectations:
             yield "it is not what the last entry that moved it says it became"
 
 
-def check_ledgers(stores: Stores, keyring: AuditKeyring, now: datetime) -> Iterator[tuple[str, str]]:
-    """The ledgers that are not what the trail says, as the name of each and a sentence. Raises StoreUnavailable."""
-    since, problems = now - HORIZON - _CLOCK_DIFFERENCE, list[tuple[str, str]]()
+def check_ledgers(stores: Stores, keyring: AuditKeyring, now: datetime) -> Iterator[Finding]:
+    """The ledgers that are not what the trail says. Raises StoreUnavailable."""
+    since, findings = now - HORIZON - _CLOCK_DIFFERENCE, list[Finding]()
     for _ in range(_MAX_READS):
         # Entries first: what moves in between is then only ahead of them, and the next reading sees its entry too.
         expected = LedgerExpectations(now)
         for entry in stores.audit.export(since=since):
             if keyring.is_genuine(entry):
                 expected.note(entry)
-        problems = list(expected.compare(dict(stores.break_glass.scan_ledgers())))
-        if not problems:
+        findings = list(expected.compare(dict(stores.break_glass.scan_ledgers())))
+        if not findings:
             break
-    yield from ((f"LEDGER#{owner}", text) for owner, text in problems)
+    yield from findings
+
+
+def _finding(owner: str, kind: FindingKind, text: str) -> Finding:
+    return Finding(f"LEDGER#{owner}", kind, text)
 
 
 def _has_wrong_code(entry: AuditEntry) -> bool:

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import pytest
 
+from core.audit.chain_check import Head, SealCheck, verify_entries
+from core.audit.findings import Finding, FindingKind, Tally
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditAction, AuditEntry, seal
-from core.audit.verification import Finding, FindingKind, Head, Tally, verify_chain, verify_entries, verify_trail
+from core.audit.verification import verify_chain, verify_trail
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time
 from core.errors import MalformedRecord
@@ -33,8 +35,9 @@ from tests.builders import (
     an_event,
 )
 from tests.harness.clock import A_MOMENT, FrozenClock
+from tests.harness.keys import AUDIT_KEY, OTHER_AUDIT_KEY
 
-KEYED: Final = AuditKeyring.from_text("0123456789abcdef" * 2)
+KEYED: Final = AuditKeyring.from_text(AUDIT_KEY)
 UNKEYED: Final = AuditKeyring()
 RETENTION: Final = timedelta(days=90)
 
@@ -196,7 +199,7 @@ def test_appended_entry_is_found_whoever_sealed_it(office: Office, *, has_key: b
     request = office.a_history()
     forged = seal(
         a_draft(outcome="approved"),
-        office.keyring if has_key else AuditKeyring.from_text("f" * 32),
+        office.keyring if has_key else AuditKeyring.from_text(OTHER_AUDIT_KEY),
         chain=request.chain,
         seq=4,
         previous=request.audit_head,
@@ -468,24 +471,22 @@ def test_records_that_come_and_go_meanwhile_are_no_findings(office: Office) -> N
 
 def test_chain_without_a_known_head_is_checked_as_far_as_it_goes(office: Office) -> None:
     request = office.a_history()
-    entries = office.stores.audit.get_chain(request.chain)
-    assert list(verify_entries(request.chain, entries, None, office.keyring)) == []
-    assert list(verify_entries(request.chain, entries[:2], None, office.keyring)) == []
-    assert [finding.kind for finding in verify_entries(request.chain, entries[1:], None, office.keyring)] == [
+    entries, seals = office.stores.audit.get_chain(request.chain), SealCheck(office.keyring)
+    assert list(verify_entries(request.chain, entries, None, seals)) == []
+    assert list(verify_entries(request.chain, entries[:2], None, seals)) == []
+    assert [finding.kind for finding in verify_entries(request.chain, entries[1:], None, seals)] == [
         FindingKind.REMOVED
     ]
     twice = [entries[0], entries[0], *entries[1:]]
     head = Head(3, request.audit_head)
-    assert [finding.kind for finding in verify_entries(request.chain, twice, head, office.keyring)] == [
-        FindingKind.REORDERED
-    ]
+    assert [finding.kind for finding in verify_entries(request.chain, twice, head, seals)] == [FindingKind.REORDERED]
 
 
 def test_new_key_verifies_with_the_old_one_and_alone_names_it(tmp_path: Path, clock: FrozenClock) -> None:
     old = Office(tmp_path / "countersign.db", KEYED, clock)
     record: Record = old.stores.requests.create(a_request(), a_draft())
     old.stores.close()
-    new_text, old_text = "f" * 64, "0123456789abcdef" * 2
+    new_text, old_text = OTHER_AUDIT_KEY, AUDIT_KEY
     office = Office(tmp_path / "countersign.db", AuditKeyring.from_text(f"{new_text},{old_text}"), clock)
     assert isinstance(record, Request)
     office.stores.requests.update(

@@ -22,6 +22,7 @@ from core.stores.dynamodb.items import from_attributes, to_attributes
 from core.stores.schema import AUDIT, BREAK_GLASS, REQUESTS, TABLES, Table
 from core.stores.sqlite import SqliteStores
 from tests.harness.clock import FrozenClock
+from tests.harness.keys import AUDIT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from core.record import Record
     from core.stores.base import Stores
 
-KEYRING: Final = AuditKeyring.from_text("k" * 64)
+KEYRING: Final = AuditKeyring.from_text(AUDIT_KEY)
 Stored = dict[str, Any]
 
 
@@ -92,6 +93,18 @@ class StoreHarness(ABC):
         """Put an audit entry behind the store's back."""
 
     @abstractmethod
+    def hide_entry(self, entry: AuditEntry) -> None:
+        """Keep one audit entry out of the order of time."""
+
+    @abstractmethod
+    def remove(self, record: Record) -> None:
+        """Remove a record behind the store's back."""
+
+    @abstractmethod
+    def damage_ledger(self, owner: str) -> None:
+        """Make one ledger unreadable, in its place."""
+
+    @abstractmethod
     def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
         """Change attributes of a stored ledger behind the store's back; None removes one."""
 
@@ -102,10 +115,6 @@ class StoreHarness(ABC):
     @abstractmethod
     def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
         """Change what stands beside a record, and no seal covers, behind the store's back."""
-
-    @abstractmethod
-    def damage_ledger(self, owner: str) -> None:
-        """Make one ledger unreadable, in its place."""
 
     @abstractmethod
     def stored_ledgers(self) -> dict[str, Stored]:
@@ -153,6 +162,14 @@ class SqliteHarness(StoreHarness):
         item = entry.to_item()
         values = (item["chain"], item["seq"], item["id"], item["at"], json.dumps(item))
         self.ask("INSERT INTO audit (chain, seq, id, at, body) VALUES (?, ?, ?, ?, ?)", *values)
+
+    def hide_entry(self, entry: AuditEntry) -> None:
+        self.ask(
+            "UPDATE audit SET at = '2099-01-01T00:00:00.000000Z' WHERE (chain, seq) = (?, ?)", entry.chain, entry.seq
+        )
+
+    def remove(self, record: Record) -> None:
+        self.ask(f"DELETE FROM {_sqlite_table(record)} WHERE id = ?", record.id)  # noqa: S608
 
     def damage_ledger(self, owner: str) -> None:
         self.ask("UPDATE ledgers SET body = '{' WHERE owner = ?", owner)
@@ -244,8 +261,19 @@ class DynamoHarness(StoreHarness):
         self.client.put_item(TableName=AUDIT.name(self.prefix), Item=item)
 
     def add_entry(self, entry: AuditEntry) -> None:
-        item = to_attributes(entry.to_item()) | {"month": {"S": entry.to_item()["at"]}}
+        item = to_attributes(entry.to_item()) | {"month": {"S": str(entry.to_item()["at"])[:7]}}
         self.client.put_item(TableName=AUDIT.name(self.prefix), Item=item)
+
+    def hide_entry(self, entry: AuditEntry) -> None:
+        self.client.update_item(
+            TableName=AUDIT.name(self.prefix),
+            Key={"chain": {"S": entry.chain}, "seq": {"N": str(entry.seq)}},
+            UpdateExpression="REMOVE #month",
+            ExpressionAttributeNames={"#month": "month"},
+        )
+
+    def remove(self, record: Record) -> None:
+        self.client.delete_item(**self._place(record))
 
     def damage_ledger(self, owner: str) -> None:
         self.client.update_item(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from core.actor import UserId
+from core.audit.findings import Finding, FindingKind
 from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry
-from core.audit.verification import Finding, FindingKind, verify_trail
+from core.audit.verification import verify_trail
 from core.break_glass import EventId
 from core.clock import format_time
 from core.duration import to_nanoseconds
