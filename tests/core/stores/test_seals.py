@@ -241,3 +241,26 @@ def test_refused_attempt_is_not_a_broken_seal(harness: StoreHarness, requests: R
         requests.approve(RequestId(pending.id), RITA)
     assert [each.event for each in _refusals(harness)] == [AuditAction.APPROVE_REFUSED]
     assert UserId(pending.requester) == RITA.id
+
+
+@pytest.mark.parametrize("name", ["awaits", "ttl", "person", "profile", "status", "created_at", "updated_at"])
+def test_what_stands_beside_a_record_is_compared(
+    harness: StoreHarness, break_glass: BreakGlassService, name: str
+) -> None:
+    if (name == "ttl") == (harness.name == "sqlite") or (name not in {"awaits", "ttl"} and harness.name != "sqlite"):
+        pytest.skip("this engine has no such attribute beside the record")
+    event = invoke(break_glass, ANN)
+    closed = break_glass.close(EventId(event.id), ANN, "it is up again")
+    assert _findings(harness) == []
+    harness.spoil_beside(closed, {name: 1 if name == "ttl" else "elsewhere"})
+    (finding,) = _findings(harness)
+    assert (finding.chain, finding.kind) == (event.chain, FindingKind.RECORD_CHANGED)
+    assert f"beside it, {name}" in finding.text
+
+
+def test_unreadable_record_without_a_chain_is_a_finding(harness: StoreHarness, requests: RequestService) -> None:
+    pending = _submit(requests)
+    harness.remove_entry(harness.stores.audit.get_chain(pending.chain)[0])
+    harness.make_unreadable(pending)
+    (finding,) = _findings(harness)
+    assert (finding.chain, finding.kind) == (pending.chain, FindingKind.UNREADABLE)
