@@ -14,6 +14,7 @@ from typing import Final
 from core.audit.findings import Finding, FindingKind
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditAction, AuditEntry
+from core.clock import format_time
 from core.errors import BrokenSeal, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CODES_LEDGER, WINDOW, CodeLedger
@@ -47,11 +48,14 @@ class LedgerExpectations:
     events: dict[str, list[str]] = field(default_factory=dict)
     newest: dict[str, _Newest] = field(default_factory=dict)
     codes: set[str] = field(default_factory=set)
+    waiting: set[str] = field(default_factory=set)
 
     def note(self, entry: AuditEntry) -> None:
         """Add what a genuine entry says."""
         for owner, digest in entry.ledgers.items():
             self.newest.setdefault(owner, _Newest()).add(entry.at, digest)
+        if entry.event is AuditAction.REQUEST_SUBMITTED and _expires_at(entry) > format_time(self.now):
+            self.waiting.update(entry.ledgers)
         if entry.at <= self.now - HORIZON:
             return
         if entry.event is AuditAction.BREAK_GLASS_INVOKED and entry.subject is not None and entry.profile is not None:
@@ -80,6 +84,8 @@ class LedgerExpectations:
             count = "an event" if len(events) == 1 else f"{len(events)} events"
             text = f"it is missing, and {count} of the last {HORIZON.days} days must be in it"
             yield _finding(owner, FindingKind.LEDGER_REMOVED, text)
+        elif owner in self.waiting:
+            yield _finding(owner, FindingKind.LEDGER_REMOVED, "it is missing, and a request must be in it")
         elif owner in self.codes:
             text = "it is missing, and wrong codes of this person must be in it"
             yield _finding(owner, FindingKind.LEDGER_REMOVED, text)
@@ -117,6 +123,10 @@ def check_ledgers(stores: Stores, keyring: AuditKeyring, now: datetime) -> Itera
 
 def _finding(owner: str, kind: FindingKind, text: str) -> Finding:
     return Finding(f"LEDGER#{owner}", kind, text)
+
+
+def _expires_at(entry: AuditEntry) -> str:
+    return str(entry.details.get("expires_at", ""))
 
 
 def _has_wrong_code(entry: AuditEntry) -> bool:

@@ -6,13 +6,15 @@ to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from core.audit.keyring import AuditKeyring
+from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.dynamodb.conditions import all_equal
+from core.stores.dynamodb.connection import ConditionFailed
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.inspection import compare_beside, inspect_ledger
 from core.stores.schema import TTL_ATTRIBUTE
@@ -58,3 +60,13 @@ def inspect_stored_ledger(raw: Item, keyring: AuditKeyring) -> Ledger:
     if not isinstance(ledger, UsageLedger | CodeLedger):
         return ledger
     return compare_beside(ledger, plain, {TTL_ATTRIBUTE: int(ledger.kept_until().timestamp())})
+
+
+def put_ledgers(table: str, ledgers: Sequence[SealedLedger]) -> list[dict[str, Any]]:
+    """The writes that replace the ledgers, for the caller's transaction."""
+    return [{"Put": put_ledger(table, each)} for each in ledgers]
+
+
+def ledger_changed(failure: ConditionFailed) -> CountersignError | None:
+    """What it means that one of these writes failed: somebody else's change of a ledger came first."""
+    return ConcurrentModification("a ledger") if any(failure.failed) else None

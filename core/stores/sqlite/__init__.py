@@ -15,7 +15,7 @@ from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import SqliteDirectory
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
-from core.stores.sqlite.records import SqliteRequests
+from core.stores.sqlite.requests import SqliteRequests
 
 
 class SqliteStores:

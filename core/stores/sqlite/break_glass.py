@@ -6,7 +6,7 @@ Invariant: an event, its ledgers and the request that it replaces are one transa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from functools import partial
 
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
@@ -19,19 +19,17 @@ from core.stores.base import BreakGlassStore, Replaced
 from core.stores.commit import (
     StoreSettings,
 )
-from core.stores.inspection import compare_beside, inspect_ledger
 from core.stores.ledgers import InvokerLedgers
-from core.stores.listing import read_each, read_or_explain
+from core.stores.listing import read_or_explain
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import SealAlarm, seal_ledger
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among
-from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
-from core.stores.sqlite.reading import iterate_rows, read_body
-from core.stores.sqlite.records import SqliteRecords, SqliteRequests
+from core.stores.sqlite.ledgers import find_ledgers, inspect_stored_ledger, write_ledgers
+from core.stores.sqlite.reading import iterate_rows
+from core.stores.sqlite.records import SqliteRecords
+from core.stores.sqlite.requests import SqliteRequests
 from core.usage import UsageLedger
-
-L = TypeVar("L", bound=Ledger)
 
 
 class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
@@ -68,13 +66,7 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
 
     def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
         """Read these events, from one moment."""
-        places = ", ".join("?" for _ in event_ids)
-        with self._database.read() as connection:
-            rows = connection.execute(
-                f"SELECT id, body FROM break_glass WHERE id IN ({places})",  # noqa: S608 - question marks
-                tuple(event_ids),
-            ).fetchall()
-        return tuple(read_each(rows, self._read))
+        return self._get_each(event_ids)
 
     def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`."""
@@ -103,7 +95,7 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         """The ledger of one person's codes."""
         codes = CodeLedger.of(person)
         with self._database.read() as connection:
-            return read_ledger(codes, find_ledgers(connection, codes), self._settings.keyring)
+            return self._read_ledger(codes, find_ledgers(connection, codes))
 
     def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
         """All that a declaration is judged on, from the same moment."""
@@ -112,30 +104,20 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
         with self._database.read() as connection:
             found = find_ledgers(connection, *wanted)
-        keyring = self._settings.keyring
         return InvokerLedgers(
-            read_ledger(by_invoker, found, keyring),
-            read_ledger(by_profile, found, keyring),
-            read_ledger(codes, found, keyring) if with_codes else None,
+            self._read_ledger(by_invoker, found),
+            self._read_ledger(by_profile, found),
+            self._read_ledger(codes, found) if with_codes else None,
             notes_among(found, self._settings),
         )
 
     def scan_ledgers(self) -> Iterator[tuple[str, Ledger | MalformedRecord]]:
         """Every stored ledger by its owner, or what is wrong with it."""
         rows = iterate_rows(self._database, "ledgers", ("owner",), "updated_at, body", start=("",))
-        return ((row[0], read_or_explain(row, self._inspect_ledger)) for row in rows)
-
-    def _inspect_ledger(self, row: tuple[str, str, str]) -> Ledger:
-        owner, updated_at, body = row
-        item = read_body(f"LEDGER#{owner}", body)
-        ledger = inspect_ledger(owner, item, self._settings.keyring)
-        return compare_beside(ledger, {"updated_at": updated_at}, {"updated_at": item.get("updated_at")})
+        inspect = partial(inspect_stored_ledger, keyring=self._settings.keyring)
+        return ((row[0], read_or_explain(row, inspect)) for row in rows)
 
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
         with self._database.write() as connection:
             write_ledgers(connection, (seal_ledger(codes, self._settings.clock.now(), self._settings.keyring),))
-
-    def _read_ledger(self, empty: L, found: dict[str, str]) -> L:
-        with self._alarm.watch():
-            return read_ledger(empty, found, self._settings.keyring)

@@ -1,4 +1,4 @@
-"""Requests and break-glass events in SQLite.
+"""Records in SQLite: what requests and break-glass events share.
 
 Invariant: a change is judged and written in one IMMEDIATE transaction, together with the audit entries and the ledgers
 that change with it.
@@ -21,8 +21,7 @@ from core.directory import DirectoryNotes
 from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.record import Record, check_record_id
-from core.request import Request, RequestId
-from core.stores.base import Page, RequestStore
+from core.stores.base import Page
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -43,7 +42,7 @@ from core.stores.seals import SealAlarm, read_sealed_record
 from core.stores.sqlite.audit import find_entry, insert_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import find_notes
-from core.stores.sqlite.ledgers import write_ledgers
+from core.stores.sqlite.ledgers import read_ledger, write_ledgers
 from core.stores.sqlite.reading import iterate_rows, read_body
 
 R = TypeVar("R", bound=Record)
@@ -151,6 +150,16 @@ class SqliteRecords(Generic[R]):
             except sqlite3.IntegrityError as error:
                 raise BrokenChain(record.chain) from error
 
+    def _get_each(self, record_ids: Sequence[str]) -> tuple[R, ...]:
+        """Those of the records that exist and can be read, from one moment."""
+        marks = ", ".join("?" for _ in record_ids)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT id, body FROM {self._table} WHERE id IN ({marks})",  # noqa: S608 - constants
+                tuple(record_ids),
+            ).fetchall()
+        return tuple(read_each(rows, self._read))
+
     def _get(self, record_id: str) -> R:
         check_record_id(record_id)
         with self._database.read() as connection:
@@ -252,30 +261,9 @@ class SqliteRecords(Generic[R]):
             ).fetchall()
         return [StoredRow(Position(created_at, record_id), (record_id, body)) for record_id, created_at, body in rows]
 
-
-class SqliteRequests(SqliteRecords[Request], RequestStore):
-    """The RequestStore in SQLite."""
-
-    def __init__(self, database: Database, settings: StoreSettings, alarm: SealAlarm) -> None:
-        super().__init__(database, settings, alarm, "requests", Request)
-
-    def create(self, request: Request, *entries: EntryDraft) -> Request:
-        """Store a new request with its first audit entries."""
-        with self._database.write() as connection:
-            return self.insert(connection, request, entries)
-
-    def get(self, request_id: RequestId) -> Request:
-        """Read one request."""
-        return self._get(request_id)
-
-    def get_with_notes(self, request_id: RequestId) -> tuple[Request, DirectoryNotes]:
-        """Read one request and the notes of changes in the directory, from the same moment."""
-        return self._get_with_notes(request_id)
-
-    def update(self, request: Request, entry: EntryDraft) -> Request:
-        """Replace the request that was read with `request.updated_at`."""
-        with self._database.write() as connection:
-            return self.replace(connection, request, entry)
+    def _read_ledger(self, empty: L, found: dict[str, str]) -> L:
+        with self._alarm.watch():
+            return read_ledger(empty, found, self._settings.keyring)
 
 
 def _write_entries(connection: sqlite3.Connection, commit: Commit[R]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
 from core.actor import ChannelId
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
+from core.directory import FixedDirectory
 from core.errors import LimitReached, NotAllowed, StoreUnavailable
 from core.outbox.outbox import LEASE
 from core.request import RequestId
@@ -44,7 +45,7 @@ class Tower:
         office.policy.edit(
             {"    escalation_threshold: 2\n": "    escalation_threshold: 2\n    notify: [S0ENGINEERS, U0BOB]\n"}
         )
-        self.service = BreakGlassService(office.stores, office.policy, office.clock)
+        self.service = BreakGlassService(office.stores, office.policy, office.clock, directory=FixedDirectory())
 
     def declare(
         self, who: Actor = ANN, channel: str | None = ELSEWHERE, *, instead_of: str | None = None

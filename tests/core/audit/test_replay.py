@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from core.actor import UserId
+from core.approval import Approval
 from core.audit.keyring import AuditKeyring
 from core.audit.replay import find_beside, find_contradictions
 from core.audit.trail import AuditAction, AuditEntry, EntryDraft, seal
 from core.break_glass import BreakGlassEvent
-from core.request import Approval, Request
+from core.directory import FixedDirectory
+from core.request import Request
 from core.review import Verdict
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores
@@ -33,13 +35,13 @@ _REVIEW: Final = (Verdict.JUSTIFIED, NOTES)
 @pytest.fixture
 def requests(stores: Stores, clock: FrozenClock) -> RequestService:
     """The service of one instance."""
-    return RequestService(stores, ChangingPolicy(), clock)
+    return RequestService(stores, ChangingPolicy(), clock, directory=FixedDirectory())
 
 
 @pytest.fixture
 def break_glass(stores: Stores, clock: FrozenClock) -> BreakGlassService:
     """The service of one instance."""
-    return BreakGlassService(stores, ChangingPolicy(), clock)
+    return BreakGlassService(stores, ChangingPolicy(), clock, directory=FixedDirectory())
 
 
 def _told(record: Record, entries: Sequence[AuditEntry]) -> str:

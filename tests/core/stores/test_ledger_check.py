@@ -11,6 +11,7 @@ from core.audit.findings import Finding, FindingKind
 from core.audit.ledger_check import check_ledgers
 from core.audit.trail import AuditAction
 from core.break_glass import EventId
+from core.directory import FixedDirectory
 from core.errors import CodeRefused
 from core.services import BreakGlassService
 from core.usage import HORIZON
@@ -29,7 +30,9 @@ ANNS: Final = f"INVOKER#{ANN.id}"
 @pytest.fixture
 def break_glass(harness: StoreHarness) -> BreakGlassService:
     """The service of one instance, on each engine in turn."""
-    return BreakGlassService(harness.stores, ChangingPolicy(), harness.clock, mfa=WrittenCodes())
+    return BreakGlassService(
+        harness.stores, ChangingPolicy(), harness.clock, mfa=WrittenCodes(), directory=FixedDirectory()
+    )
 
 
 def _findings(harness: StoreHarness) -> list[tuple[str, FindingKind]]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
+from core.approval import Approval
 from core.audit.trail import AuditAction, EntryDraft
 from core.audit.verification import verify_trail
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import BrokenSeal, MalformedRecord
-from core.request import Approval, Request, RequestId, RequestStatus
+from core.request import Request, RequestId, RequestStatus
 from core.review import Review, Verdict
 from core.usage import Usage, UsageLedger
 from tests.builders import (

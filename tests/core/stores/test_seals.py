@@ -12,6 +12,7 @@ from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry
 from core.audit.verification import verify_trail
 from core.break_glass import EventId
 from core.clock import format_time
+from core.directory import FixedDirectory
 from core.duration import to_nanoseconds
 from core.errors import BrokenSeal, ConcurrentModification, MalformedRecord, NotAllowed
 from core.request import RequestId, RequestStatus
@@ -41,13 +42,13 @@ ATTACKS: Final[dict[str, Stored]] = {
 @pytest.fixture
 def requests(harness: StoreHarness) -> RequestService:
     """The service of one instance, on each engine in turn."""
-    return RequestService(harness.stores, ChangingPolicy(), harness.clock)
+    return RequestService(harness.stores, ChangingPolicy(), harness.clock, directory=FixedDirectory())
 
 
 @pytest.fixture
 def break_glass(harness: StoreHarness) -> BreakGlassService:
     """The service of one instance, on each engine in turn."""
-    return BreakGlassService(harness.stores, ChangingPolicy(), harness.clock)
+    return BreakGlassService(harness.stores, ChangingPolicy(), harness.clock, directory=FixedDirectory())
 
 
 def _findings(harness: StoreHarness) -> list[Finding]:
