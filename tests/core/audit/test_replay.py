@@ -11,9 +11,9 @@ from core.approval import Approval
 from core.audit.keyring import AuditKeyring
 from core.audit.replay import find_beside, find_contradictions
 from core.audit.trail import AuditAction, AuditEntry, EntryDraft, seal
-from core.break_glass import BreakGlassEvent
+from core.break_glass import BreakGlassEvent, EventId
 from core.directory import FixedDirectory
-from core.request import Request
+from core.request import Request, RequestId
 from core.review import Verdict
 from core.services import BreakGlassService, RequestService
 from core.stores import Stores
@@ -23,6 +23,8 @@ from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from pydantic import JsonValue
 
     from core.record import Record
     from tests.harness.clock import FrozenClock
@@ -70,23 +72,23 @@ def _launder(record: Record, entries: Sequence[AuditEntry], *, keeps_digest: boo
 def approved(requests: RequestService, clock: FrozenClock) -> Request:
     """Asked for, reminded of, and approved by two."""
     asked = requests.submit(RITA, "prod", HOUR, DEPLOY)
-    requests.approve(asked.id, ANN, "Go ahead")  # type: ignore[arg-type]
+    requests.approve(RequestId(asked.id), ANN, "Go ahead")
     clock.advance(3 * HOUR)
     requests.remind_due()
-    return requests.approve(asked.id, BOB)  # type: ignore[arg-type]
+    return requests.approve(RequestId(asked.id), BOB)
 
 
 def test_honest_histories_have_no_contradictions(
     requests: RequestService, break_glass: BreakGlassService, stores: Stores, clock: FrozenClock, approved: Request
 ) -> None:
     denied = requests.submit(RITA, "prod", HOUR, DEPLOY)
-    requests.deny(denied.id, ANN, "Not on a Friday")  # type: ignore[arg-type]
+    requests.deny(RequestId(denied.id), ANN, "Not on a Friday")
     cancelled = requests.submit(RITA, "prod", HOUR, DEPLOY)
-    requests.cancel(cancelled.id, RITA)  # type: ignore[arg-type]
+    requests.cancel(RequestId(cancelled.id), RITA)
     replaced = requests.submit(ANN, "prod", HOUR, DEPLOY)
-    event = break_glass.invoke(ANN, "prod", *_EMERGENCY, instead_of=replaced.id)  # type: ignore[arg-type]
-    break_glass.close(event.id, BOB, "it is up again")  # type: ignore[arg-type]
-    break_glass.review(event.id, BOB, *_REVIEW)  # type: ignore[arg-type]
+    event = break_glass.invoke(ANN, "prod", *_EMERGENCY, instead_of=RequestId(replaced.id))
+    break_glass.close(EventId(event.id), BOB, "it is up again")
+    break_glass.review(EventId(event.id), BOB, *_REVIEW)
     requests.submit(RITA, "prod", HOUR, DEPLOY)
     ended = invoke(break_glass, CLEO, "staging")
     clock.advance(2 * DAY)
@@ -135,6 +137,28 @@ def test_laundered_request_contradicts_its_chain(stores: Stores, approved: Reque
     assert told in _told(forged, entries)
 
 
+LAPSE: Final[dict[str, object]] = {"lapsed_at": A_MOMENT + HOUR, "lapsed_reason": "no longer in group:sre"}
+
+
+def test_lapse_that_no_entry_has_is_named(requests: RequestService, stores: Stores) -> None:
+    pending = requests.submit(RITA, "prod", HOUR, DEPLOY)
+    voted = requests.approve(RequestId(pending.id), ANN)
+    lapsed = voted.replace(approvals=(voted.approvals[0].model_copy(update=LAPSE),))
+    entries = stores.audit.get_chain(pending.chain)
+    assert _told(lapsed, entries) == "the votes that lapsed are not those of its entries"
+    said: dict[str, JsonValue] = {"lapsed": [{"approver": ANN.id, "reason": "no longer in group:sre"}]}
+    honest = entries[1].model_copy(update={"details": {**entries[1].details, **said}})
+    assert _told(lapsed, [entries[0], honest]) == ""
+    assert _told(voted, [entries[0], honest]) == "the votes that lapsed are not those of its entries"
+
+
+def test_raised_quorum_that_no_entry_has_is_named(requests: RequestService, stores: Stores) -> None:
+    pending = requests.submit(RITA, "prod", HOUR, DEPLOY)
+    raised = pending.replace(raised_approvals=3)
+    told = _told(raised, stores.audit.get_chain(pending.chain))
+    assert told == "its raised approvals are not those of its entries"
+
+
 def test_change_between_two_entries_is_named(stores: Stores, approved: Request) -> None:
     entries = _launder(approved, stores.audit.get_chain(approved.chain), keeps_digest=False)
     assert _told(approved, entries) == "it was changed between entry 3 and entry 4 (request_approved), by no entry"
@@ -172,8 +196,8 @@ EVENT_CHANGES: Final[dict[str, tuple[dict[str, object], str]]] = {
 def reviewed(break_glass: BreakGlassService) -> BreakGlassEvent:
     """Declared, closed and reviewed."""
     event = invoke(break_glass, ANN)
-    break_glass.close(event.id, ANN, "it is up again")  # type: ignore[arg-type]
-    return break_glass.review(event.id, BOB, *_REVIEW)  # type: ignore[arg-type]
+    break_glass.close(EventId(event.id), ANN, "it is up again")
+    return break_glass.review(EventId(event.id), BOB, *_REVIEW)
 
 
 @pytest.mark.parametrize("change", EVENT_CHANGES)

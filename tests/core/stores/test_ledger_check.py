@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from core.audit.findings import Finding, FindingKind
-from core.audit.ledger_check import check_ledgers
-from core.audit.trail import AuditAction
+from core.audit.ledger_check import LedgerExpectations, check_ledgers
+from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import EventId
+from core.clock import format_time
 from core.directory import FixedDirectory
 from core.errors import CodeRefused
+from core.open_requests import OpenRequests, RequestLimits
 from core.services import BreakGlassService
 from core.usage import HORIZON
-from tests.builders import HOUR
-from tests.core.services.harness import ANN, BOB, INCIDENT, OUTAGE, ChangingPolicy, invoke
+from tests.builders import HOUR, a_request
+from tests.core.services.harness import ANN, BOB, INCIDENT, OUTAGE, RITA, ChangingPolicy, invoke
 from tests.core.stores.harness import KEYRING, SqliteHarness
 from tests.harness.clock import A_MOMENT
 from tests.harness.mfa import WrittenCodes
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from tests.core.stores.harness import Stored, StoreHarness
 
 ANNS: Final = f"INVOKER#{ANN.id}"
@@ -114,6 +118,32 @@ def test_removed_ledger_of_wrong_codes_is_named(harness: StoreHarness, break_gla
     assert _findings(harness) == []
     harness.remove_ledger(f"CODES#{ANN.id}")
     assert _findings(harness) == [(f"LEDGER#CODES#{ANN.id}", FindingKind.LEDGER_REMOVED)]
+
+
+def test_removed_ledger_of_an_open_request_is_named(harness: StoreHarness) -> None:
+    request = a_request(requester=RITA.id)
+    ledger = OpenRequests.of(RITA.id, request.profile)
+    details: dict[str, JsonValue] = {"expires_at": format_time(request.expires_at)}
+    draft = EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, RITA.id, details)
+    moved = ledger.add(request, (), RequestLimits(), A_MOMENT)
+    pending = harness.stores.requests.create(request, draft, ledgers=(moved,))
+    assert _findings(harness) == []
+    harness.remove_ledger(ledger.owner)
+    assert _findings(harness) == [(f"LEDGER#{ledger.owner}", FindingKind.LEDGER_REMOVED)]
+    harness.clock.advance(pending.expires_at - harness.clock.now() + HOUR)
+    assert _findings(harness) == []
+
+
+def test_rebuilt_ledger_may_say_what_no_entry_says(harness: StoreHarness, break_glass: BreakGlassService) -> None:
+    invoke(break_glass, ANN)
+    (entry,) = [each for each in harness.stores.audit.export() if each.ledgers]
+    expected = LedgerExpectations(harness.clock.now())
+    expected.note(entry.model_copy(update={"ledgers": {ANNS: "ef" * 32}}))
+    found = dict(harness.stores.break_glass.scan_ledgers())
+    assert [each.chain for each in expected.compare(found)] == [f"LEDGER#{ANNS}"]
+    rebuilt = entry.model_copy(update={"event": "ledger_rebuilt", "ledgers": {}, "details": {"ledger": ANNS}})
+    expected.note(rebuilt)
+    assert list(expected.compare(found)) == []
 
 
 def test_what_stands_beside_a_ledger_is_compared(harness: StoreHarness, break_glass: BreakGlassService) -> None:
