@@ -126,7 +126,7 @@ def test_removed_ledger_of_an_open_request_is_named(harness: StoreHarness) -> No
     details: dict[str, JsonValue] = {"expires_at": format_time(request.expires_at)}
     draft = EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, RITA.id, details)
     moved = ledger.add(request, (), RequestLimits(), A_MOMENT)
-    pending = harness.stores.requests.create(request, draft, ledgers=(moved,))
+    pending = harness.stores.requests.create(request, draft, ledger=moved)
     assert _findings(harness) == []
     harness.remove_ledger(ledger.owner)
     assert _findings(harness) == [(f"LEDGER#{ledger.owner}", FindingKind.LEDGER_REMOVED)]
