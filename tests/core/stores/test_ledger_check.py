@@ -10,6 +10,7 @@ import pytest
 from core.audit.findings import Finding, FindingKind
 from core.audit.ledger_check import LedgerExpectations, check_ledgers
 from core.audit.trail import AuditAction, EntryDraft
+from core.audit.verification import verify_trail
 from core.break_glass import EventId
 from core.clock import format_time
 from core.directory import FixedDirectory
@@ -71,6 +72,16 @@ def test_removed_ledger_is_named(harness: StoreHarness, break_glass: BreakGlassS
     (finding,) = _found(harness)
     assert (finding.chain, finding.kind) == (f"LEDGER#{owner}", FindingKind.LEDGER_REMOVED)
     assert "an event of the last 31 days" in finding.text
+
+
+def test_verification_of_the_trail_names_a_removed_ledger(
+    harness: StoreHarness, break_glass: BreakGlassService
+) -> None:
+    invoke(break_glass, ANN)
+    assert list(verify_trail(harness.stores, KEYRING, harness.clock.now())) == []
+    harness.remove_ledger(ANNS)
+    (finding,) = verify_trail(harness.stores, KEYRING, harness.clock.now())
+    assert (finding.chain, finding.kind) == (f"LEDGER#{ANNS}", FindingKind.LEDGER_REMOVED)
 
 
 def test_ledger_that_nobody_needs_may_be_gone(harness: StoreHarness, break_glass: BreakGlassService) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -17,16 +18,20 @@ from core.duration import to_nanoseconds
 from core.errors import BrokenSeal, ConcurrentModification, MalformedRecord, NotAllowed
 from core.request import RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
+from core.stores.commit import StoreSettings
+from core.stores.sqlite import SqliteStores
 from tests.builders import APPROVER, DAY, HOUR, INVOKER, PROD, REQUESTER, a_draft, a_request, an_event
 from tests.core.services.harness import ANN, BOB, DEPLOY, RITA, ChangingPolicy, by, invoke
-from tests.core.stores.harness import KEYRING
+from tests.core.stores.harness import KEYRING, SqliteHarness
 from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from core.request import Request
     from tests.core.stores.harness import Stored, StoreHarness
+    from tests.harness.clock import FrozenClock
 
 PLANTED: Final = {"approver": "U0CLEO", "at": format_time(A_MOMENT)}
 ATTACKS: Final[dict[str, Stored]] = {
@@ -92,6 +97,33 @@ def test_changed_request_is_refused_and_not_laundered(
     requests.expire_due()
     assert harness.stored(pending) == before
     assert FindingKind.RECORD_CHANGED in {each.kind for each in _findings(harness) if each.chain == pending.chain}
+
+
+def test_every_instance_refuses_what_was_changed(harness: StoreHarness, requests: RequestService) -> None:
+    pending = _submit(requests)
+    requests.approve(RequestId(pending.id), ANN)
+    second = RequestService(harness.open(), ChangingPolicy(), harness.clock, directory=FixedDirectory())
+    harness.spoil(pending, ATTACKS["the quorum"])
+    for instance in (requests, second):
+        with pytest.raises(BrokenSeal):
+            instance.approve(RequestId(pending.id), BOB)
+    stored = harness.stored(pending)
+    assert stored is not None
+    assert (stored["status"], len(stored["approvals"])) == ("pending", 1)
+
+
+def test_public_seal_finds_accidents_without_a_key(tmp_path: Path, clock: FrozenClock) -> None:
+    harness = SqliteHarness(tmp_path / "unkeyed.db", clock)
+    with closing(SqliteStores(str(harness.path), StoreSettings(clock=clock))) as unkeyed:
+        made = unkeyed.requests.create(a_request(), a_draft())
+        assert unkeyed.requests.get(RequestId(made.id)) == made
+        # A key that is set later does not make the public seal of before a genuine one.
+        with pytest.raises(BrokenSeal, match="COUNTERSIGN_AUDIT_KEY does not hold"):
+            harness.stores.requests.get(RequestId(made.id))
+        harness.spoil(made, {"required_approvals": 2})
+        with pytest.raises(BrokenSeal):
+            unkeyed.requests.get(RequestId(made.id))
+    harness.close()
 
 
 def test_changed_event_is_refused_and_found(harness: StoreHarness, break_glass: BreakGlassService) -> None:
