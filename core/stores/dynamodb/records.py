@@ -34,11 +34,12 @@ from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX, read_ledger
 from core.stores.dynamodb.outbox import entry_key, read_entry
+from core.stores.inspection import compare_beside, inspect_record
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.record_store import Page
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, TTL_ATTRIBUTE, Table
-from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
+from core.stores.seals import SealAlarm, read_sealed_record
 
 R = TypeVar("R", bound=Record)
 L = TypeVar("L", bound=Ledger)

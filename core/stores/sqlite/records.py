@@ -33,11 +33,12 @@ from core.stores.commit import (
     prepare_delete,
     prepare_update,
 )
+from core.stores.inspection import compare_beside, inspect_record
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.record_store import Page
 from core.stores.schema import AWAITS_ATTRIBUTE
-from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
+from core.stores.seals import SealAlarm, read_sealed_record
 from core.stores.sqlite.audit import find_entry, insert_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among

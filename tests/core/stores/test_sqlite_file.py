@@ -34,7 +34,8 @@ import sys
 from core.stores import open_stores
 from core.request import RequestId
 from core.errors import StoreError
-stores = open_stores("sqlite:///" + sys.argv[1])
+from tests.core.stores.harness import KEYRING
+stores = open_stores("sqlite:///" + sys.argv[1], keyring=KEYRING)
 """
 _OPEN_AND_CLOSE = f"""{_OPENING}
 print(len(list(stores.requests.iterate())))
@@ -66,7 +67,7 @@ except StoreError as error:
     print(type(error).__name__, error.is_outcome_unknown)
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 print(len(list(stores.requests.iterate())), stores.requests.get(kept.id) == kept)
-other = open_stores("sqlite:///" + sys.argv[1])
+other = open_stores("sqlite:///" + sys.argv[1], keyring=KEYRING)
 other.requests.create(a_request(), a_draft())
 stores.requests.create(a_request(), a_draft())
 print(len(list(other.requests.iterate())))
