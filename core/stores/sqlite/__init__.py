@@ -15,6 +15,7 @@ from core.stores.sqlite.directory import SqliteDirectory
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
 from core.stores.sqlite.records import SqliteBreakGlass, SqliteRequests
+from core.stores.sqlite.resealing import reseal_all
 
 
 class SqliteStores:
@@ -22,6 +23,7 @@ class SqliteStores:
 
     def __init__(self, path: str, settings: StoreSettings) -> None:
         self._database = Database(path)
+        self._settings = settings
         self.audit = SqliteAudit(self._database, settings)
         self.refusals = BackgroundRefusalLog(self.audit, settings)
         alarm = SealAlarm(self.refusals)
@@ -30,6 +32,10 @@ class SqliteStores:
         self.directory = SqliteDirectory(self._database, settings)
         self.outbox = SqliteDeliveries(self._database)
         self.messages = SqliteMessages(self._database)
+
+    def reseal(self) -> int:
+        """Seal every record and ledger with the key that seals now; how many weren't."""
+        return reseal_all(self._database, self._settings)
 
     def close(self) -> None:
         """Write what was noted, and close every connection. Idempotent."""

@@ -185,6 +185,10 @@ class DisturbedStores:
         """The refused attempts."""
         return self._stores.refusals
 
+    def reseal(self) -> int:
+        """See Stores."""
+        return self._stores.reseal()
+
     def close(self) -> None:
         """Close the stores."""
         self._stores.close()

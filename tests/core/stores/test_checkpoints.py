@@ -140,7 +140,7 @@ def test_damaged_last_checkpoint_keeps_no_later_one_away(harness: StoreHarness, 
     details: dict[str, JsonValue] = {
         "until": "9999-01-01T00:00:00.000000Z",
         "entries": 0,
-        "root": "",
+        "root": "00",
         "total_entries": 0,
         "total_chains": 0,
     }
@@ -312,7 +312,7 @@ def _with_new_key(harness: StoreHarness) -> Stores:
 
 def _retire(harness: StoreHarness) -> Stores:
     stores = _with_new_key(harness)
-    retire_key(stores.audit, stores.audit.keyring, harness.clock, KEYRING.key_id)
+    retire_key(stores, harness.clock, KEYRING.key_id)
     return stores
 
 
@@ -389,21 +389,57 @@ def test_seal_of_a_retired_key_is_refused_where_it_decides(harness: StoreHarness
         read_sealed_ledger(ledger, forged, ring)
 
 
+def test_records_and_ledgers_stay_usable_when_their_key_is_retired(harness: StoreHarness) -> None:
+    pending = _a_pending(harness)
+    codes = harness.stores.break_glass.get_codes(INVOKER)
+    harness.stores.break_glass.put_codes(codes)
+    stores = _retire(harness)
+    Checkpointer(stores.audit, harness.clock).refresh_keys()
+    assert _a_vote(stores, stores.requests.get(RequestId(pending.id))).approvals
+    stores.break_glass.put_codes(stores.break_glass.get_codes(INVOKER))
+    assert stores.reseal() == 0
+    assert _findings(harness, NEW_RING) == []
+
+
+def test_record_forged_with_a_retired_key_is_refused(harness: StoreHarness) -> None:
+    pending = _a_pending(harness)
+    sealed_before = harness.stored(pending) or {}
+    stores = _retire(harness)
+    Checkpointer(stores.audit, harness.clock).refresh_keys()
+    stores.requests.get(RequestId(pending.id))
+    for forged in (sealed_before, {**sealed_before, "seal": None}):
+        harness.put_back(pending, forged)
+        with pytest.raises(BrokenSeal):
+            stores.requests.get(RequestId(pending.id))
+
+
+def test_forged_record_is_not_sealed_anew(harness: StoreHarness) -> None:
+    pending = _a_pending(harness)
+    _seal(harness)
+    harness.spoil(pending, {"justification": "Something else entirely"})
+    stores = _with_new_key(harness)
+    with pytest.raises(InvalidInput, match="the trail has findings"):
+        retire_key(stores, harness.clock, KEYRING.key_id)
+    with pytest.raises(BrokenSeal):
+        stores.reseal()
+    assert stores.audit.get_chain(KEYS) == ()
+
+
 def test_key_in_use_is_not_retired(harness: StoreHarness) -> None:
     old = harness.stores
     stores = _with_new_key(harness)
     ring = stores.audit.keyring
     with pytest.raises(InvalidInput, match="is the key that seals"):
-        retire_key(stores.audit, ring, harness.clock, ring.key_id)
+        retire_key(stores, harness.clock, ring.key_id)
     with pytest.raises(InvalidInput, match="is not the name of a key"):
-        retire_key(stores.audit, ring, harness.clock, "00000000")
+        retire_key(stores, harness.clock, "00000000")
     old.audit.append("POLICY", a_draft())
     with pytest.raises(InvalidInput, match="sealed an entry in the last 10 minutes"):
-        retire_key(stores.audit, ring, harness.clock, KEYRING.key_id)
+        retire_key(stores, harness.clock, KEYRING.key_id)
     harness.clock.advance(QUIET_TIME + timedelta(seconds=1))
-    retire_key(stores.audit, ring, harness.clock, KEYRING.key_id)
+    retire_key(stores, harness.clock, KEYRING.key_id)
     with pytest.raises(InvalidInput, match="is retired already"):
-        retire_key(stores.audit, ring, harness.clock, KEYRING.key_id)
+        retire_key(stores, harness.clock, KEYRING.key_id)
 
 
 def test_checkpoint_is_delivered_to_the_sinks(harness: StoreHarness) -> None:
