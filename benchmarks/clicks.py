@@ -30,6 +30,7 @@ from bot.wiring import open_instance
 from core.actor import Actor, UserId
 from core.audit.keyring import AuditKeyring
 from core.clock import SystemClock
+from core.directory import FixedDirectory
 from core.policy import load_policy
 from core.request import Request, RequestStatus
 from core.services import RequestService
@@ -74,7 +75,8 @@ class ClickHarness:
         self.stores = stores
         self._database = database
         self._approvers = cycle(_APPROVERS)
-        self._service = RequestService(stores, load_policy(database.with_name("policy.yml")), SystemClock())
+        policy = load_policy(database.with_name("policy.yml"))
+        self._service = RequestService(stores, policy, SystemClock(), directory=FixedDirectory())
 
     def ask(self, count: int) -> list[Request]:
         """Submit this many new requests, directly to the store."""

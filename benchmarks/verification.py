@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.harness import APPROVER, HOUR, JUSTIFICATION, KEYRING, dynamodb_harness, dynamodb_local, new_person
 from benchmarks.results import Goal, ResultTable, Section, Size
@@ -36,7 +36,8 @@ from tests.harness.clock import FrozenClock
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-MIN_SPEED_UP: Final = 10
+MIN_FEWER_CALLS: Final = 10
+"""Against one read for each chain. Reading ahead by the hundred is what makes it fast; the rest is the CPU's."""
 _AGE: Final = timedelta(days=2)
 _NEW: Final = 100
 """How many records are made after the last checkpoint."""
@@ -58,11 +59,12 @@ def measure(size: Size) -> Section:
     with dynamodb_local() as url, dynamodb_harness(url, clock) as (harness, client, prefix):
         found = _measure(harness.stores, clock, count, lambda commits: _put(client, prefix, commits))
         rows.append(("DynamoDB Local", *found.row()))
+        calls = _count_calls(harness.stores, client)
     goals.append(
         Goal(
-            f"on DynamoDB, at least {MIN_SPEED_UP} times as fast as one read per chain",
-            f"{found.speed_up:.1f}",
-            found.speed_up >= MIN_SPEED_UP,
+            f"on DynamoDB, at most a call for each {MIN_FEWER_CALLS} chains",
+            f"one for each {count / calls:.0f}",
+            calls * MIN_FEWER_CALLS <= count,
         )
     )
     headings = ("engine", "against one read per chain", "entries a second", "since the last checkpoint, against all")
@@ -75,6 +77,18 @@ def measure(size: Size) -> Section:
         "machine's, to extrapolate from: at this rate, ten million records of two entries take the seconds that twenty "
         "million entries take, and a verification since a checkpoint takes what is new.",
     )
+
+
+def _count_calls(stores: Stores, client: DynamoDBClient) -> int:
+    """How often a whole verification asks DynamoDB."""
+    calls: list[str] = []
+
+    def note(model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's OperationModel
+        calls.append(model.name)
+
+    client.meta.events.register("before-call.dynamodb", note)
+    _time(TrailVerification.prepare(stores, KEYRING, SystemClock().now(), Tally()).verify_all())
+    return len(calls)
 
 
 class _Found:
@@ -99,8 +113,9 @@ def _measure(stores: Stores, clock: FrozenClock, count: int, write: Callable[[li
         raise AssertionError("nothing was sealed")
     write(list(_make(_NEW, settings)))
     clock.set(SystemClock().now())
-    tally = Tally()
-    run = TrailVerification.prepare(stores, KEYRING, clock.now(), tally)
+    run = TrailVerification.prepare(stores, KEYRING, clock.now(), Tally())
+    # Connections open, caches fill, Java compiles.
+    _time(run.verify_all())
     everything = _time(run.verify_all())
     since = _time(verify_since(run, last))
     chains = [each for number, each in enumerate(stores.audit.iterate_chains()) if number % _EVERY == 0]
@@ -141,8 +156,9 @@ def _insert(path: str, commits: list[Commit[Request]]) -> None:
         for commit in commits:
             item = commit.item
             connection.execute(
-                "INSERT OR REPLACE INTO requests (id, person, profile, status, created_at, updated_at, expires_at, body) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO requests"
+                " (id, person, profile, status, created_at, updated_at, expires_at, body)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     item["id"],
                     commit.record.person,

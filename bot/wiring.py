@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pydantic import SecretStr
+from slack_bolt import App
 
 from bot.background import Sweeper
 from bot.environment.addresses import Address
@@ -33,13 +34,17 @@ from bot.mfa.totp import Totp
 from bot.notifications import slack_calls
 from bot.notifications.opening import open_more_sinks
 from bot.notifications.slack_sink import SlackSink
+from bot.observability.clock_check import ComparedClock
 from bot.observability.gauges import watch_instance
 from bot.observability.metrics import Metrics
 from bot.observability.watcher import Watcher
 from bot.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.settings import Settings, SlackSettings
 from bot.slack import client as slack_client
-from bot.slack.installation import Installation, find_installation
+from bot.slack.change_writer import ChangeWriter
+from bot.slack.clock_watch import ClockWatch
+from bot.slack.directory import SlackDirectory
+from bot.slack.installation import find_installation
 from bot.slack.opening import open_directory
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
@@ -48,7 +53,8 @@ from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers
 from bot.transport.socket_mode import SocketModeTransport
 from core.audit.checkpoint import Checkpointer
-from core.clock import Clock, SystemClock
+from core.clock import Clock
+from core.directory import Directory
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
 from core.services import BreakGlassService, RequestService
@@ -105,8 +111,8 @@ def open_ports(settings: Settings, slack: SlackSettings) -> Ports:
     Raises InvalidInput, InvalidPolicy, SlackUnreachable or StoreError. The stores are opened last, so an error leaves
     nothing open, and a wrong token no new file.
     """
-    clock, policy = SystemClock(), PolicyFile(settings.policy)
-    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
+    clock, policy = ComparedClock(), PolicyFile(settings.policy)
+    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS, compared_clock=clock)
     mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(open_more_sinks(settings, clock))
     installation = find_installation(client)
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
@@ -118,16 +124,16 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
 
     Raises InvalidInput or InvalidPolicy.
     """
-    clock, policy = SystemClock(), PolicyFile(settings.policy)
-    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
+    clock, policy = ComparedClock(), PolicyFile(settings.policy)
+    client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS, compared_clock=clock)
     return Ports(stores, policy, clock, client, tuple(open_more_sinks(settings, clock)))
 
 
-def build_services(ports: Ports, observer: Observer | None = None) -> Services:
-    """The use cases. `observer` is notified of their outcomes."""
+def build_services(ports: Ports, observer: Observer | None = None, directory: Directory | None = None) -> Services:
+    """The use cases. `observer` is notified of their outcomes. Without a directory, they only do what is due."""
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    requests = RequestService(stores, policy, clock, observer)
-    break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa)
+    requests = RequestService(stores, policy, clock, observer, directory=directory)
+    break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa, directory=directory)
     return Services(stores, policy, clock, requests, break_glass)
 
 
@@ -166,22 +172,25 @@ def wire(
     """
     metrics = Metrics()
     installation = ports.installation or find_installation(ports.client)
-    services, sinks = build_services(ports, Watcher(metrics)), build_sinks(ports)
+    directory, changes = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
+    services, sinks = build_services(ports, Watcher(metrics), directory), build_sinks(ports)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
-    bot = _build_bot(ports, services, installation, signing_secret, lanes, queue, background, sinks)
+    app = build_app(ports.client, installation, signing_secret)
+    bot = _build_bot(app, ports, services, (directory, changes), lanes, queue, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
-    watch_instance(metrics, background, dispatcher, lanes, ports.policy)
+    watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
     components.append(Component("the health pages", stop=pages.close))
     if metrics_address is not None and not _is_shared(transport, metrics_address):
-        health_server = HealthServer(pages, metrics_address)
-        components.append(Component("the health server", health_server.start, health_server.stop))
+        server = HealthServer(pages, metrics_address)
+        components.append(Component("the health server", server.start, server.stop))
     components += [
+        *_clock_watch(ports),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
@@ -212,20 +221,20 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
 
 
 def _build_bot(
+    app: App,
     ports: Ports,
     services: Services,
-    installation: Installation,
-    signing_secret: str | None,
+    opened: tuple[SlackDirectory, ChangeWriter],
     lanes: Lanes,
     queue: DecisionQueue,
     background: Background,
     sinks: Sequence[Sink],
 ) -> Bot:
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    directory, changes = open_directory(ports.client, installation, stores, policy, clock)
+    directory, changes = opened
     replies = ReplySender(ports.client, lanes)
-    lists = RequestQueries(stores.requests, policy, clock)
-    events = BreakGlassQueries(stores.break_glass, policy, clock)
+    lists = RequestQueries(stores.requests, policy, clock, directory)
+    events = BreakGlassQueries(stores.break_glass, policy, clock, directory)
     home = HomeInteractions(replies, lists, events, directory, clock)
 
     def refresh(record: str, clicked: MessageRef | None) -> None:
@@ -233,8 +242,7 @@ def _build_bot(
             if isinstance(sink, SlackSink):
                 sink.refresh(record, clicked=clicked)
 
-    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home, lanes), clock)
-    app = build_app(ports.client, installation, signing_secret)
+    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     RequestInteractions(responder, services.requests, lists, directory).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
@@ -269,3 +277,10 @@ def _build_transport(
 
 def _is_shared(transport: OverHttp | OverSocketMode, metrics_address: Address | None) -> bool:
     return isinstance(transport, OverHttp) and transport.address == metrics_address
+
+
+def _clock_watch(ports: Ports) -> list[Component]:
+    if not isinstance(ports.clock, ComparedClock):
+        return []
+    watch = ClockWatch(ports.client, ports.clock)
+    return [Component("the clock watch", watch.start, watch.stop)]

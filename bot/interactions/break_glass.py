@@ -172,7 +172,9 @@ class BreakGlassInteractions:
         interaction = read_interaction(body, context)
 
         def show() -> Message:
-            return timeline(read_timeline(self._stores, self._policy, _event_of(action), self._actor(interaction)))
+            return timeline(
+                read_timeline(self._stores, self._policy, _event_of(action), self._actor(interaction), self._directory)
+            )
 
         self._responder.respond_to_action(ack, interaction, show)
 
@@ -260,7 +262,7 @@ class BreakGlassInteractions:
         return self._directory.known(interaction.user_id) or self._actor(interaction)
 
     def _actor(self, interaction: Interaction) -> Actor:
-        return self._directory.actor_in_groups(interaction.user_id, interaction.team_id)
+        return self._directory.actor(interaction.user_id, interaction.team_id)
 
 
 def _read_channel(body: Payload) -> ChannelId | None:

@@ -26,6 +26,7 @@ from bot.views.request.list import ListKind, RequestRow, list_page
 from core.actor import OPERATOR
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
+from core.directory import FixedDirectory
 from core.request import RequestStatus
 from core.review import Verdict
 from core.services.timeline import Timeline
@@ -210,8 +211,8 @@ def _lists() -> Iterator[tuple[str, Message]]:
 def _home(stores: Stores) -> Iterator[Text]:
     clock = FrozenClock(NOW)
     invoker = records.person(INVOKER)
-    requests = RequestQueries(stores.requests, POLICY, clock).sections(invoker)
-    events = BreakGlassQueries(stores.break_glass, POLICY, clock).sections(invoker)
+    requests = RequestQueries(stores.requests, POLICY, clock, FixedDirectory()).sections(invoker)
+    events = BreakGlassQueries(stores.break_glass, POLICY, clock, FixedDirectory()).sections(invoker)
     surface = "Slack: Home"
     yield Text(surface, "nothing yet", write_view(home_tab((*events, *requests), NOW, may_break=True)))
     outcome = reply("Closed.")

@@ -12,7 +12,7 @@ from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import DynamoDirectory
 from core.stores.dynamodb.messages import DynamoMessages
 from core.stores.dynamodb.outbox import DynamoDeliveries
-from core.stores.dynamodb.records import DynamoRequests
+from core.stores.dynamodb.requests import DynamoRequests
 from core.stores.dynamodb.resealing import reseal_all
 from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.seals import SealAlarm

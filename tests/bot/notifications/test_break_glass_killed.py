@@ -10,6 +10,7 @@ import pytest
 
 from bot.views.break_glass.card import REVIEW, TIMELINE
 from core.break_glass import EventId, ReasonCode
+from core.directory import FixedDirectory
 from core.services import BreakGlassService
 from localslack.faults import Stall
 from localslack.records import Channel, SlackMessage
@@ -33,7 +34,7 @@ def test_kill_during_a_slack_call_posts_nothing_twice(
 ) -> None:
     office.slack.workspace.add(Channel(id="C0SECURITY", name="security", members=(office.slack.backend.app.bot_user,)))
     office.policy.edit({"escalation_threshold: 2": "escalation_threshold: 1"})
-    service = BreakGlassService(office.stores, office.policy, office.clock)
+    service = BreakGlassService(office.stores, office.policy, office.clock, directory=FixedDirectory())
     event = service.invoke(
         ANN, "prod", ReasonCode.INCIDENT, "The checkout is down, INC-12", timedelta(hours=1), declared_in=ELSEWHERE
     )

@@ -13,6 +13,7 @@ import pytest
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
 from core.actor import ChannelId
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
+from core.directory import FixedDirectory
 from core.errors import LimitReached, NotAllowed, StoreUnavailable
 from core.outbox.outbox import LEASE
 from core.request import RequestId
@@ -44,7 +45,7 @@ class Tower:
         office.policy.edit(
             {"    escalation_threshold: 2\n": "    escalation_threshold: 2\n    notify: [S0ENGINEERS, U0BOB]\n"}
         )
-        self.service = BreakGlassService(office.stores, office.policy, office.clock)
+        self.service = BreakGlassService(office.stores, office.policy, office.clock, directory=FixedDirectory())
 
     def declare(
         self, who: Actor = ANN, channel: str | None = ELSEWHERE, *, instead_of: str | None = None
@@ -218,13 +219,15 @@ def test_late_question_is_not_asked(tower: Tower) -> None:
 def test_review_is_posted_in_the_thread_and_ends_the_buttons(tower: Tower) -> None:
     event = tower.declare()
     tower.close(event)
-    tower.service.review(EventId(event.id), BOB, Verdict.PARTLY_JUSTIFIED, "A request would have done", "see INC-12")
+    tower.service.review(
+        EventId(event.id), BOB, Verdict.PARTLY_JUSTIFIED, "A request would have done", "https://incidents.example/12"
+    )
     tower.tell()
     for channel in (CHANNEL, ELSEWHERE):
         (card,) = tower.office.cards(channel)
         assert buttons(card) == [TIMELINE]
         assert "*Reviewed: partly justified*" in says(card)
-        assert "see INC-12" in says(card)
+        assert "https://incidents.example/12" in says(card)
     assert tower.office.replies()[-1] == f"Reviewed by <@{BOB.id}>: partly justified."
     assert "*partly justified*" in tower.office.directs(ANN.id)[-1]
 

@@ -16,6 +16,7 @@ from core.actor import Actor
 from core.audit.keyring import AuditKeyring
 from core.audit.verification import verify_trail
 from core.break_glass import EventId, ReasonCode
+from core.directory import FixedDirectory
 from core.errors import Refused
 from core.request import RequestId
 from core.review import Verdict
@@ -87,8 +88,8 @@ class ServicesMachine(RuleBasedStateMachine):
         self.keyring = AuditKeyring.from_text(AUDIT_KEY)
         url = f"sqlite:///{Path(self._folder.name)}/countersign.db"
         self.stores = open_stores(url, keyring=self.keyring, clock=self.clock)
-        self.requests = RequestService(self.stores, ChangingPolicy(), self.clock)
-        self.break_glass = BreakGlassService(self.stores, ChangingPolicy(), self.clock)
+        self.requests = RequestService(self.stores, ChangingPolicy(), self.clock, directory=FixedDirectory())
+        self.break_glass = BreakGlassService(self.stores, ChangingPolicy(), self.clock, directory=FixedDirectory())
         self.all_asked: list[RequestDraft] = []
         self.all_broken: list[Broken] = []
 
