@@ -73,14 +73,13 @@ class DynamoRecords(Generic[R]):
         items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
         return read_each(filter(self._is_record, items), self._read)
 
-    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
-        """Every record with the name of its chain, or with what is wrong."""
-        items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
-        return (
-            (f"{self._kind.KIND}#{self._id_of(item)}", read_or_explain(item, self._inspect))
-            for item in items
-            if self._is_record(item)
+    def iterate_ids(self) -> Iterator[str]:
+        """The id of every record, in no order."""
+        names = {"#key": self._schema.key.partition}
+        keys = self._connection.scan_all(
+            TableName=self._table, ConsistentRead=True, ProjectionExpression="#key", ExpressionAttributeNames=names
         )
+        return (self._id_of(item) for item in keys if self._is_record(item))
 
     def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
         """The records with these ids that exist, in one read."""

@@ -135,6 +135,8 @@ class SqliteAudit:
 
     def get_entries(self, places: Sequence[Place]) -> Mapping[Place, AuditEntry | MalformedRecord]:
         """The entries at these places that exist, in one read."""
+        if not places:
+            return {}
         marks = ", ".join("(?, ?)" for _ in places)
         with self._database.read() as connection:
             rows = connection.execute(

@@ -101,6 +101,14 @@ class StoreHarness(ABC):
         """Remove a record behind the store's back."""
 
     @abstractmethod
+    def put_back(self, record: Record, stored: Stored) -> None:
+        """Store what was stored of a record earlier, with what stood beside it."""
+
+    @abstractmethod
+    def remove_refusals(self, chain: str) -> None:
+        """Remove a chain of refused attempts together with its head."""
+
+    @abstractmethod
     def damage_ledger(self, owner: str) -> None:
         """Make one ledger unreadable, in its place."""
 
@@ -167,6 +175,21 @@ class SqliteHarness(StoreHarness):
         self.ask(
             "UPDATE audit SET at = '2099-01-01T00:00:00.000000Z' WHERE (chain, seq) = (?, ?)", entry.chain, entry.seq
         )
+
+    def put_back(self, record: Record, stored: Stored) -> None:
+        body = {name: each for name, each in stored.items() if each is not None}
+        self._write(record, json.dumps(body))
+        table = _sqlite_table(record)
+        self.ask(
+            f"UPDATE {table} SET status = ?, updated_at = ? WHERE id = ?",  # noqa: S608
+            body["status"],
+            body["updated_at"],
+            record.id,
+        )
+
+    def remove_refusals(self, chain: str) -> None:
+        self.ask("DELETE FROM audit WHERE chain = ?", chain)
+        self.ask("DELETE FROM refusal_heads WHERE chain = ?", chain)
 
     def remove(self, record: Record) -> None:
         self.ask(f"DELETE FROM {_sqlite_table(record)} WHERE id = ?", record.id)  # noqa: S608
@@ -271,6 +294,17 @@ class DynamoHarness(StoreHarness):
             UpdateExpression="REMOVE #month",
             ExpressionAttributeNames={"#month": "month"},
         )
+
+    def put_back(self, record: Record, stored: Stored) -> None:
+        item = to_attributes({name: each for name, each in stored.items() if each is not None})
+        self.client.put_item(TableName=_dynamo_table(record).name(self.prefix), Item=item)
+
+    def remove_refusals(self, chain: str) -> None:
+        table = AUDIT.name(self.prefix)
+        items = self.client.scan(TableName=table, ConsistentRead=True)["Items"]
+        for item in items:
+            if item["chain"] == {"S": chain}:
+                self.client.delete_item(TableName=table, Key={"chain": item["chain"], "seq": item["seq"]})
 
     def remove(self, record: Record) -> None:
         self.client.delete_item(**self._place(record))
