@@ -92,9 +92,7 @@ class BreakGlassService:
             invoker=invoker,
             profile=check_profile_name(profile),
             reason_code=reason_code,
-            justification=clean_text(
-                "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
-            ),
+            justification=_clean(justification),
             duration=duration,
             declared_in=check_channel_id(declared_in) if declared_in is not None else None,
             instead_of=instead_of,
@@ -103,9 +101,8 @@ class BreakGlassService:
         )
         attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
-            # Before the turn, so that nobody waits for another person's answer from Slack.
+            # All who declare for one profile write its ledger, but nobody waits for what Slack says of another.
             self._invoking.ask_ahead(declaration, people)
-            # All who declare for one profile write its ledger.
             with self._turns.take(declaration.profile):
                 return retry_on_conflict(
                     lambda: self._invoking.decide(declaration, code or None, people), self._observer, self._pacing
@@ -211,3 +208,8 @@ class BreakGlassService:
         return self._changes.commit(
             event.remind(now), EntryDraft.of(event, AuditAction.REVIEW_REMINDED, CLOCK, details)
         )
+
+
+def _clean(justification: str) -> str:
+    least, most = JUSTIFICATION_LENGTH
+    return clean_text("justification", justification, at_least=least, at_most=most)

@@ -73,9 +73,8 @@ class RequestService:
         InvalidInput, NotAllowed, StoreError.
         """
         name = check_profile_name(profile)
-        reason = clean_text(
-            "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
-        )
+        least, most = JUSTIFICATION_LENGTH
+        reason = clean_text("justification", justification, at_least=least, at_most=most)
         attempt = AuditedAttempt(AuditAction.SUBMIT_REFUSED, requester, name)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
             now = self._clock.now()
