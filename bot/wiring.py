@@ -50,6 +50,7 @@ from bot.transport.health_pages import HealthPages, HealthServer, public_pages
 from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers
 from bot.transport.socket_mode import SocketModeTransport
+from core.audit.checkpoint import Checkpointer
 from core.clock import Clock, SystemClock
 from core.directory import Directory
 from core.outbox.outbox import Sink
@@ -148,7 +149,8 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     """The work that `serve` does in the background, and `sweep` once."""
     policy = services.policy
     trail = PolicyTrail(policy, services.stores.audit) if isinstance(policy, PolicyFile) else None
-    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock, trail)
+    checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
+    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer)
 
 
 def wire(

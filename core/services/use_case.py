@@ -21,6 +21,7 @@ from core.audit.trail import REFUSED, AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import Clock, format_time
 from core.errors import (
+    BrokenSeal,
     ConcurrentModification,
     InvalidStateTransition,
     LimitReached,
@@ -95,7 +96,7 @@ class AuditedAttempt:
     profile: ProfileName | None = None
     record: Record | None = None
 
-    def to_draft(self, error: Refused) -> EntryDraft:
+    def to_draft(self, error: Refused | BrokenSeal) -> EntryDraft:
         """The audit entry of the refusal."""
         draft = EntryDraft(
             event=self.refused,
@@ -116,7 +117,7 @@ def audit_refusals(attempt: AuditedAttempt, refusals: RefusalLog, observer: Obse
     """Note a refusal that ends the block, and raise it again."""
     try:
         yield
-    except Refused as error:
+    except (Refused, BrokenSeal) as error:
         refusals.note(attempt.to_draft(error))
         observer.refused(attempt.refused)
         raise
@@ -180,7 +181,7 @@ class ChangeRunner(Generic[R]):
         return updated
 
 
-def _explain(error: Refused) -> dict[str, JsonValue]:
+def _explain(error: Refused | BrokenSeal) -> dict[str, JsonValue]:
     match error:
         case NotAllowed():
             rule: dict[str, JsonValue] = {"rule": error.rule} if error.rule is not None else {}
