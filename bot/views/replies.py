@@ -92,7 +92,8 @@ def voted(request: Request) -> Message:
     if request.status is RequestStatus.APPROVED:
         until = moment(request.life_ends_at())
         return reply(f"Approved. {mention(request.requester)} has {code(request.profile)} until {until}.")
-    missing, lapsed = count_missing(request), lapsed_votes(request, request.approvals[-1].at)
+    missing = count_missing(request)
+    lapsed = lapsed_votes(request, request.approvals[-1].at) if request.approvals else ""
     line = f"Your approval counts. {missing} more {'is' if missing == 1 else 'are'} needed."
     return reply(f"{line}\n{lapsed}" if lapsed else line)
 

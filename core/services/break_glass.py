@@ -32,7 +32,7 @@ from core.services.invoke import Declaration, Invoking
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing, Turns
-from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
+from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_optional_text, clean_text
 from core.usage import Usage
@@ -122,8 +122,11 @@ class BreakGlassService:
                 decision = people.judge_close(event, closer)
                 decision.require()
                 details |= decision.to_details()
-            closed = event.close(closer.id, now, why)
-            return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, closer.id, details)
+            # The other id of the invoker closes as the invoker, or it would close without a cooldown.
+            own = event.invoker in people.policy.ids_of(closer.id)
+            by, using = (event.invoker, acting_as(closer.id, event.invoker)) if own else (closer.id, {})
+            closed = event.close(by, now, why)
+            return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, by, details | using)
 
         attempt = AuditedAttempt(AuditAction.CLOSE_REFUSED, closer)
         return self._changes.run(attempt, lambda: self._get(event_id, people), judge)

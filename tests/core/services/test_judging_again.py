@@ -202,7 +202,8 @@ def test_second_id_of_the_requester_cancels_and_can_not_approve(
     with pytest.raises(NotAllowed, match="are one person"):
         requests.approve(request_id_of(pending), ANN)
     assert requests.cancel(request_id_of(pending), ANN).status is RequestStatus.CANCELLED
-    assert trail(stores, pending)[-1] == ("request_cancelled", ANN.id)
+    assert trail(stores, pending)[-1] == ("request_cancelled", RITA.id)
+    assert stores.audit.get_chain(pending.chain)[-1].details == {"acted_with": ANN.id}
 
 
 # Two instances, and what changes while Slack is asked -----------------------------------------------------------------
