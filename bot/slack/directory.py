@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from slack_sdk import WebClient
 
 from bot.slack.coalescing_cache import CoalescingCache, TooManyLookups
-from bot.slack.membership import Member, Outsider
+from bot.slack.membership import Member, Outsider, read_membership
 from bot.slack.pace import Pace
 from bot.slack.questions import UNKNOWN, SlackQuestions, not_known, refused
 from bot.slack.user_groups import BUSY, SharedAnswers, UserGroups
@@ -112,10 +112,10 @@ class SlackDirectory:
             known, _ = self._groups.find(groups, notes.changed_at)
         return _memberships(user_id, known)
 
-    def known(self, user_id: str) -> Actor | None:
+    def known(self, user_id: str, needed: Callable[[Actor], Collection[UserGroupId]] = lambda _: ()) -> Actor | None:
         """The same from the cache, up to a day old, or None; never waits. For opening forms, not for deciding.
 
-        User groups about which nothing is known are left out.
+        User groups about which nothing is known are left out; None if one of them is `needed` about this person.
         """
         try:
             member = self._people.get_stale(_checked(user_id))
@@ -123,7 +123,8 @@ class SlackDirectory:
             return None
         if not isinstance(member, Member):
             return None
-        return member.actor.with_memberships(_memberships(member.actor.id, self._groups.get_stale()))
+        known = member.actor.with_memberships(_memberships(member.actor.id, self._groups.get_stale()))
+        return None if needed(known) else known
 
     def refresh_groups(self) -> None:
         """Look at every stale user group in the background, so that no click has to wait for it."""
@@ -140,6 +141,14 @@ class SlackDirectory:
     def reflects(self, group: UserGroupId, version: int, added: frozenset[str], removed: frozenset[str]) -> bool:
         """True when the answer about a user group is from after this change: see UserGroups.reflects."""
         return self._groups.reflects(group, version, added, removed)
+
+    def is_member(self, user_id: str, user: object) -> bool:
+        """True when this user object of Slack's is an active full member's. False if it can't be read."""
+        try:
+            read = read_membership(user, UserId(user_id), self._team_id, self._enterprise_id)
+        except ValueError:
+            return False
+        return isinstance(read, Member)
 
     def get_email(self, user_id: str) -> str | None:
         """The e-mail address in the cached answer about a person, however old; None if there is none."""
