@@ -172,7 +172,9 @@ class BreakGlassInteractions:
         interaction = read_interaction(body, context)
 
         def show() -> Message:
-            return timeline(read_timeline(self._stores, self._policy, _event_of(action), self._actor(interaction)))
+            return timeline(
+                read_timeline(self._stores, self._policy, _event_of(action), self._actor(interaction), self._directory)
+            )
 
         self._responder.respond_to_action(ack, interaction, show)
 

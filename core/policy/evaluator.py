@@ -170,7 +170,7 @@ class Policy(BaseModel):
 
         This also holds for a profile that is no longer in the policy: ending access is always the safe direction.
         """
-        if actor.id == invoker:
+        if invoker in self.ids_of(actor.id):
             return self._decide(
                 "close", None, (Condition(name="closer", is_met=True, text=f"{actor.id} broke the glass"),)
             )

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from core.actor import Actor, ChannelId, ProfileName
+from core.actor import Actor, ChannelId, ProfileName, UserId
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
@@ -22,8 +22,9 @@ from core.duration import to_nanoseconds
 from core.errors import CodeRefused, EventExists, InvalidStateTransition, LimitReached, NotAllowed
 from core.ledger import Ledger
 from core.mfa import CodeLedger, MfaVerifier
-from core.policy import BreakGlassDecision, PolicySource
+from core.policy import BreakGlassDecision
 from core.request import Request, RequestId, RequestStatus
+from core.services.membership import Judging
 from core.services.observer import Observer
 from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
@@ -42,6 +43,12 @@ class Declaration:
     declared_in: ChannelId | None = None
     instead_of: RequestId | None = None
     event_id: EventId | None = None
+    counted_as: UserId | None = None
+
+    @property
+    def ledger_owner(self) -> UserId:
+        """The id that stands for all ids of this person, so that a limit counts the person."""
+        return self.counted_as or self.invoker.id
 
 
 class _Ledgers(NamedTuple):
@@ -56,31 +63,33 @@ class Invoking:
     def __init__(
         self,
         stores: Stores,
-        policy: PolicySource,
         clock: Clock,
         observer: Observer,
         mfa: MfaVerifier | None = None,
     ) -> None:
         self._stores = stores
-        self._policy = policy
         self._clock = clock
         self._observer = observer
         self._second_factor = mfa
 
-    def decide(self, declaration: Declaration, code: str | None) -> BreakGlassEvent:
+    def decide(self, declaration: Declaration, code: str | None, people: Judging) -> BreakGlassEvent:
         """Judge the declaration on what is stored now, and commit the event.
 
-        Raises ConcurrentModification, after which the caller judges again, and what BreakGlassService.invoke raises.
+        `people` keeps the policy version of this use case when it runs again. Raises ConcurrentModification, after
+        which the caller judges again, and what BreakGlassService.invoke raises.
         """
         now = self._clock.now()
-        decision = self._policy.current().judge_break_glass(
+        decision = people.judge(
             declaration.invoker,
-            declaration.profile,
-            declaration.reason_code,
-            declaration.duration,
-            now,
-            # Whether it is correct is judged below, on the ledger of codes.
-            has_mfa=code is not None and self._second_factor is not None,
+            lambda known: people.policy.judge_break_glass(
+                known,
+                declaration.profile,
+                declaration.reason_code,
+                declaration.duration,
+                now,
+                # Whether it is correct is judged below, on the ledger of codes.
+                has_mfa=code is not None and self._second_factor is not None,
+            ),
         )
         if not decision.is_allowed and (known := self._find_known(declaration)) is not None:
             # The same invocation, delivered again: a policy that changed since then does not undo it.
@@ -113,8 +122,8 @@ class Invoking:
     def _read_ledgers(self, declaration: Declaration, code: str | None) -> _Ledgers:
         store = self._stores.break_glass
         if code is not None and self._second_factor is not None:
-            return _Ledgers(*store.get_ledgers_and_codes(declaration.invoker.id, declaration.profile))
-        return _Ledgers(*store.get_ledgers(declaration.invoker.id, declaration.profile), None)
+            return _Ledgers(*store.get_ledgers_and_codes(declaration.ledger_owner, declaration.profile))
+        return _Ledgers(*store.get_ledgers(declaration.ledger_owner, declaration.profile), None)
 
     def _verify(
         self, declaration: Declaration, code: str | None, codes: CodeLedger | None, now: datetime

@@ -7,7 +7,7 @@ about only when the version needs it to decide. What stays not known decides not
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from core.actor import Actor, UserGroupId, UserId
 from core.directory import Directory, DirectoryNotes
@@ -17,21 +17,21 @@ from core.request import Request
 
 D = TypeVar("D", bound=Decision)
 T = TypeVar("T")
-NOT_CONFIRMED = "Slack couldn't confirm that {who} is still a member; try again in a minute"
-_GONE = "{who} can't act here any more: {reason}"
-_NO_MEMBER = "no longer an active member"
-_NO_APPROVER = "no longer an approver of rule {rule}"
-_REQUESTER = "the same person as the requester"
-_TWICE = "the same person as {other}, who approved too"
+_NOT_CONFIRMED: Final = "Slack couldn't confirm that {who} is still a member; please try again in a minute"
+_GONE: Final = "{who} can't act here any more: {reason}"
+_NO_MEMBER: Final = "no longer an active member of the workspace"
+_NO_APPROVER: Final = "no longer an approver of rule {rule}"
+_REQUESTER: Final = "the same person as the requester"
+_TWICE: Final = "the same person as {other}, who approved too"
 
 
 class Judging:
     """The people of one use case. Not safe for threads: each use case has its own."""
 
-    def __init__(self, policy: Policy, directory: Directory, notes: DirectoryNotes | None = None) -> None:
+    def __init__(self, policy: Policy, directory: Directory) -> None:
         self.policy = policy
         self._directory = directory
-        self._notes = notes or DirectoryNotes()
+        self._notes = DirectoryNotes()
 
     def noting(self, read: tuple[T, DirectoryNotes]) -> T:
         """What was read; from now on, answers that are older than the changes noted beside it don't count."""
@@ -43,17 +43,10 @@ class Judging:
 
         Raises NotAllowed and NotKnown when they have changed since, and can't be confirmed again.
         """
-        person, asked = self._confirm(person), frozenset[UserGroupId]()
-        decision = judge(person)
-        while needs := decision.needs - asked:
-            asked |= needs
-            answers = self._directory.memberships(person.id, needs, self._notes)
-            person = person.with_memberships({group: answers[group] for group in needs & answers.keys()})
-            decision = judge(person)
-        return decision
+        return judge(self.ask(self._confirm(person), lambda known: judge(known).needs))
 
-    def complete(self, person: Actor, find_needed: Callable[[Actor], frozenset[UserGroupId]]) -> Actor:
-        """The person with all that is needed and known: for showing what they may do, not for deciding."""
+    def ask(self, person: Actor, find_needed: Callable[[Actor], frozenset[UserGroupId]]) -> Actor:
+        """The person with every answer that is needed and that the directory knows. Never raises."""
         asked = frozenset[UserGroupId]()
         while needs := find_needed(person) - asked:
             asked |= needs
@@ -75,16 +68,15 @@ class Judging:
 
         Raises NotAllowed when they are no longer a member, NotKnown when nobody could say.
         """
-        requester = self._find(request.requester, "approve")
         return self.judge(
-            requester,
+            self._find(request.requester, "approve"),
             lambda known: self.policy.judge_waiting(
                 known, profile=request.profile, rule=request.rule, duration=request.duration
             ),
         )
 
     def find_lapsed(self, request: Request, voter: UserId) -> dict[UserId, str]:
-        """Of the earlier votes, those that no longer count beside this voter's, each with the reason.
+        """Those whose earlier votes no longer count beside this voter's, each with the reason.
 
         Raises NotKnown when nobody could say.
         """
@@ -92,17 +84,21 @@ class Judging:
         counted = dict.fromkeys(self.policy.ids_of(voter), voter)
         for vote in request.counting_approvals:
             reason = self._why_lapsed(request, vote.approver)
-            if reason is None and (other := counted.get(vote.approver)) is not None:
-                reason = _TWICE.format(other=other)
+            if reason is None and vote.approver in counted:
+                reason = _TWICE.format(other=counted[vote.approver])
             if reason is not None:
                 lapsed[vote.approver] = reason
-            counted |= dict.fromkeys(self.policy.ids_of(vote.approver), vote.approver)
+            else:
+                counted |= dict.fromkeys(self.policy.ids_of(vote.approver), vote.approver)
         return lapsed
+
+    def find_vote(self, request: Request, voter: UserId) -> UserId:
+        """The id under which this person's vote counts already; their own if there is none."""
+        return next((each for each in self.policy.ids_of(voter) if request.has_approval_by(each)), voter)
 
     def _why_lapsed(self, request: Request, voter: UserId) -> str | None:
         try:
-            decision = self.judge_decider("approve", request, self._find(voter, "approve"))
-            decision.require()
+            self.judge_decider("approve", request, self._find(voter, "approve")).require()
         except NotKnown:
             raise
         except NotAllowed as refusal:
@@ -116,15 +112,13 @@ class Judging:
         try:
             return self._directory.person(user_id, self._notes)
         except NotKnown as unknown:
-            raise NotKnown(action, (NOT_CONFIRMED.format(who=user_id),)) from unknown
+            raise NotKnown(action, (_NOT_CONFIRMED.format(who=user_id),)) from unknown
         except NotAllowed as refusal:
-            reason = "; ".join(refusal.reasons)
-            raise NotAllowed(action, (_GONE.format(who=user_id, reason=reason),)) from refusal
+            raise NotAllowed(action, (_GONE.format(who=user_id, reason="; ".join(refusal.reasons)),)) from refusal
 
     def _confirm(self, person: Actor) -> Actor:
         """The same person, confirmed after their last change, and without answers about groups that changed."""
-        if self._notes.changed_at(person.id) is not None:
-            known = person.memberships
-            person = self._directory.person(person.id, self._notes).with_memberships(known)
         current = {group: is_in for group, is_in in person.memberships.items() if not self._notes.changed_at(group)}
-        return person if len(current) == len(person.memberships) else person.model_copy(update={"memberships": current})
+        if self._notes.changed_at(person.id) is not None:
+            person = self._directory.person(person.id, self._notes)
+        return person.model_copy(update={"memberships": current})
