@@ -239,7 +239,7 @@ class BreakGlassInteractions:
 
     def _needs_code(self, interaction: Interaction, profile: str) -> bool:
         """True when this person has to enter a code; for a person not looked up yet, when anybody has to."""
-        person = self._directory.known(interaction.user_id, self._lists.needed_for_form)
+        person = self._directory.known(interaction.user_id)
         if person is None:
             return self._policy.current().may_need_code(profile)
         return self._lists.needs_code(person, profile)
@@ -259,7 +259,7 @@ class BreakGlassInteractions:
 
     def _known(self, interaction: Interaction) -> Actor:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
-        return self._directory.known(interaction.user_id, self._lists.needed_for_form) or self._actor(interaction)
+        return self._directory.known(interaction.user_id) or self._actor(interaction)
 
     def _actor(self, interaction: Interaction) -> Actor:
         return self._directory.actor_in_groups(interaction.user_id, interaction.team_id)

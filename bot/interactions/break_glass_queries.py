@@ -17,7 +17,7 @@ from bot.views.break_glass.list import NOTHING, BreakGlassListKind, EventRow, ev
 from bot.views.break_glass.replies import NOTHING_TO_DECLARE
 from bot.views.home import MAX_ROWS, HomeSection
 from bot.views.replies import notice, reply
-from core.actor import Actor, UserGroupId
+from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import Clock
 from core.policy import PolicySource
@@ -64,10 +64,6 @@ class BreakGlassQueries:
         """True when this person has to enter an MFA code, for which only the form has a field."""
         terms = self._policy.current().break_glass_terms_for(profile, person)
         return terms is not None and terms.mfa is Mfa.REQUIRED
-
-    def needed_for_form(self, person: Actor) -> frozenset[UserGroupId]:
-        """The user groups that have to be known, so that the form offers all that this person may declare."""
-        return self._policy.current().needed_to_declare(person)
 
     def form(
         self, person: Actor, origin: Origin, *, begun: BreakGlassDraft | None = None, replaced: Request | None = None

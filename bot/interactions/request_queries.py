@@ -16,7 +16,7 @@ from bot.views.inputs import MAX_OPTIONS
 from bot.views.replies import NOTHING_TO_REQUEST, notice, reply
 from bot.views.request.form import Offer, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
-from core.actor import Actor, UserGroupId
+from core.actor import Actor
 from core.clock import Clock
 from core.policy import PolicySource
 from core.policy.principals import PrincipalSelector
@@ -59,10 +59,6 @@ class RequestQueries:
     def may_declare(self, person: Actor, profile: str) -> bool:
         """True when this person can break the glass instead of waiting."""
         return self._policy.current().break_glass_terms_for(profile, person) is not None
-
-    def needed_for_form(self, person: Actor) -> frozenset[UserGroupId]:
-        """The user groups that have to be known, so that the form offers all that this person may request."""
-        return self._policy.current().needed_to_request(person)
 
     def form(self, person: Actor) -> Block:
         """The form to request access, with the profiles this person can request, or a notice that there are none."""

@@ -179,7 +179,7 @@ class RequestInteractions:
 
     def _form_for(self, interaction: Interaction) -> Block:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
-        person = self._directory.known(interaction.user_id, self._lists.needed_for_form) or self._actor(interaction)
+        person = self._directory.known(interaction.user_id) or self._actor(interaction)
         return self._lists.form(person)
 
     def _actor(self, interaction: Interaction) -> Actor:

@@ -112,10 +112,10 @@ class SlackDirectory:
             known, _ = self._groups.find(groups, notes.changed_at)
         return _memberships(user_id, known)
 
-    def known(self, user_id: str, needed: Callable[[Actor], Collection[UserGroupId]] = lambda _: ()) -> Actor | None:
+    def known(self, user_id: str) -> Actor | None:
         """The same from the cache, up to a day old, or None; never waits. For opening forms, not for deciding.
 
-        User groups about which nothing is known are left out; None if one of them is `needed` about this person.
+        User groups about which nothing is known are left out.
         """
         try:
             member = self._people.get_stale(_checked(user_id))
@@ -123,8 +123,7 @@ class SlackDirectory:
             return None
         if not isinstance(member, Member):
             return None
-        known = member.actor.with_memberships(_memberships(member.actor.id, self._groups.get_stale()))
-        return None if needed(known) else known
+        return member.actor.with_memberships(_memberships(member.actor.id, self._groups.get_stale()))
 
     def refresh_groups(self) -> None:
         """Look at every stale user group in the background, so that no click has to wait for it."""
