@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.doctor.finding import CheckResult, fine, wrong
 from bot.doctor.directory_checks import check_deciding_groups
+from bot.doctor.finding import CheckResult, fine, wrong
 from bot.doctor.mfa_checks import check_mfa
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store
