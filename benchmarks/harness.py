@@ -18,6 +18,7 @@ from core.audit.keyring import AuditKeyring
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.clock import Clock, new_id
+from core.directory import FixedDirectory
 from core.policy.loader import parse_policy
 from core.request import Request, RequestId
 from core.services import BreakGlassService, RequestService
@@ -75,6 +76,7 @@ def new_person(*groups: str) -> Actor:
 
 APPROVER: Final = new_person("S0APPROVERS")
 SECOND_APPROVER: Final = new_person("S0APPROVERS")
+DIRECTORY: Final = FixedDirectory({UserGroupId("S0APPROVERS"): [APPROVER.id, SECOND_APPROVER.id]})
 
 
 class _AnyCode:
@@ -101,12 +103,12 @@ class ServiceHarness:
     @property
     def requests(self) -> RequestService:
         """The service for requests."""
-        return RequestService(self.stores, POLICY, self.clock)
+        return RequestService(self.stores, POLICY, self.clock, directory=DIRECTORY)
 
     @property
     def break_glass(self) -> BreakGlassService:
         """The service for break-glass events."""
-        return BreakGlassService(self.stores, POLICY, self.clock, mfa=_AnyCode())
+        return BreakGlassService(self.stores, POLICY, self.clock, mfa=_AnyCode(), directory=DIRECTORY)
 
     def ask(self, profile: str = PROFILES[0], requester: Actor | None = None) -> Request:
         """A new request."""

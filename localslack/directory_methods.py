@@ -125,6 +125,7 @@ def _channel_json(backend: Backend, channel: Channel) -> Json:
         "is_mpim": False,
         "is_private": channel.is_private,
         "is_ext_shared": channel.is_ext_shared,
+        "is_pending_ext_shared": channel.is_pending_ext_shared,
         "is_shared": channel.is_ext_shared,
         "is_member": backend.app.bot_user in channel.members,
     }

@@ -63,6 +63,7 @@ class Channel(_Record):
     is_private: bool = False
     is_archived: bool = False
     is_ext_shared: bool = False
+    is_pending_ext_shared: bool = False
     im_user: str | None = None
 
     @property

@@ -14,8 +14,8 @@ from slack_bolt import Ack, App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
-from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.interaction import read_interaction
+from bot.interactions.lanes import Lanes
 from bot.interactions.reply_sender import ReplySender
 from bot.slack.change_writer import ChangeWriter
 from bot.slack.directory import SlackDirectory
@@ -35,9 +35,8 @@ class Bot:
 
     app: App
     directory: SlackDirectory
-    queue: DecisionQueue
-    replies: ReplySender
     changes: ChangeWriter
+    lanes: Lanes
 
     def warm(self) -> None:
         """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
@@ -45,8 +44,7 @@ class Bot:
 
     def close(self) -> None:
         """Finish what was acknowledged, send its outcomes, then stop. Idempotent."""
-        self.queue.close()
-        self.replies.close()
+        self.lanes.close()
         self.directory.close()
         self.changes.close()
 

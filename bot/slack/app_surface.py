@@ -40,7 +40,8 @@ METHODS: Final[Mapping[str, str | None]] = {
     "auth_test": None,
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",
-    # For `countersign doctor`: whether the bot is in a channel, before a request for it gets lost.
+    # For `countersign doctor`: whether the bot is in a channel, before a request for it gets lost. And for break-glass:
+    # whether another organization sees the channel where it was declared.
     "conversations_info": "channels:read",
     "conversations_open": "im:write",
     "usergroups_list": "usergroups:read",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Literal, TypeVar
 
 from core.actor import Actor, UserGroupId, UserId
+from core.break_glass import BreakGlassEvent
 from core.directory import Directory, DirectoryNotes
 from core.errors import NotAllowed, NotKnown
 from core.policy import Decision, Policy, RequestDecision
@@ -17,6 +18,7 @@ from core.request import Request
 
 D = TypeVar("D", bound=Decision)
 T = TypeVar("T")
+_NO_ANSWER: Final = "Slack couldn't say whether {who} is in {groups}"
 _NOT_CONFIRMED: Final = "Slack couldn't confirm that {who} is still a member; please try again in a minute"
 _GONE: Final = "{who} can't act here any more: {reason}"
 _NO_MEMBER: Final = "no longer an active member of the workspace"
@@ -28,14 +30,17 @@ _TWICE: Final = "the same person as {other}, who approved too"
 class Judging:
     """The people of one use case. Not safe for threads: each use case has its own."""
 
-    def __init__(self, policy: Policy, directory: Directory) -> None:
+    def __init__(self, policy: Policy, directory: Directory, notes: DirectoryNotes | None = None) -> None:
         self.policy = policy
         self._directory = directory
-        self._notes = DirectoryNotes()
+        self._notes = notes or DirectoryNotes()
+        self._answers: dict[UserId, dict[UserGroupId, bool]] = {}
+        self._asked: dict[UserId, frozenset[UserGroupId]] = {}
 
     def noting(self, read: tuple[T, DirectoryNotes]) -> T:
         """What was read; from now on, answers that are older than the changes noted beside it don't count."""
         found, self._notes = read
+        self._answers, self._asked = {}, {}
         return found
 
     def judge(self, person: Actor, judge: Callable[[Actor], D]) -> D:
@@ -46,12 +51,17 @@ class Judging:
         return judge(self.ask(self._confirm(person), lambda known: judge(known).needs))
 
     def ask(self, person: Actor, find_needed: Callable[[Actor], frozenset[UserGroupId]]) -> Actor:
-        """The person with every answer that is needed and that the directory knows. Never raises."""
-        asked = frozenset[UserGroupId]()
-        while needs := find_needed(person) - asked:
-            asked |= needs
+        """The person with every answer that is needed and that the directory knows. Never raises.
+
+        Each question is asked once, however many records of one use case it is about.
+        """
+        known = self._answers.setdefault(person.id, {})
+        person = person.with_memberships(known)
+        while needs := find_needed(person) - self._asked.get(person.id, frozenset()):
+            self._asked[person.id] = self._asked.get(person.id, frozenset()) | needs
             answers = self._directory.memberships(person.id, needs, self._notes)
-            person = person.with_memberships({group: answers[group] for group in needs & answers.keys()})
+            known |= {group: answers[group] for group in needs & answers.keys()}
+            person = person.with_memberships(known)
         return person
 
     def judge_decider(self, action: Literal["approve", "deny"], request: Request, person: Actor) -> Decision:
@@ -62,6 +72,24 @@ class Judging:
                 action, known, profile=request.profile, rule=request.rule, requester=request.requester
             ),
         )
+
+    def judge_close(self, event: BreakGlassEvent, person: Actor) -> Decision:
+        """May this person close this event, and see its timeline?"""
+        return self.judge(
+            person, lambda known: self.policy.judge_close(known, profile=event.profile, invoker=event.invoker)
+        )
+
+    def judge_review(self, event: BreakGlassEvent, person: Actor) -> Decision:
+        """May this person review this event?"""
+        return self.judge(
+            person, lambda known: self.policy.judge_review(known, profile=event.profile, invoker=event.invoker)
+        )
+
+    def require_known(self, person: Actor, needed: frozenset[UserGroupId]) -> None:
+        """Raises NotKnown when these user groups are needed, although they were asked about."""
+        if needed:
+            groups = tuple(sorted(needed))
+            raise NotKnown("act", (_NO_ANSWER.format(who=person.id, groups=" or ".join(groups)),), groups=groups)
 
     def judge_waiting(self, request: Request) -> RequestDecision:
         """May the requester still have what they requested?

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from core.actor import CLOCK, Actor, ProfileName, UserId, by_policy, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
-from core.directory import Directory, UnknownDirectory
+from core.directory import Directory, DirectoryNotes, UnknownDirectory
 from core.duration import to_nanoseconds
 from core.errors import RequestExists
 from core.policy import PolicySource, RequestDecision
@@ -23,6 +23,7 @@ from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestI
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
+from core.services.pacing import PACING, Pacing
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, find_own, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_optional_text, clean_text
@@ -45,14 +46,16 @@ class RequestService:
         observer: Observer | None = None,
         *,
         directory: Directory | None = None,
+        pacing: Pacing = PACING,
     ) -> None:
+        self._pacing = pacing
         self._stores = stores
         self._directory: Directory = directory or UnknownDirectory()
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
         self._changes = ChangeRunner(
-            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer
+            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer, pacing
         )
 
     def submit(
@@ -77,7 +80,7 @@ class RequestService:
         with audit_refusals(attempt, self._stores.refusals, self._observer):
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
-            people = self._judging()
+            people = self._judging(self._stores.directory.notes())
             decision = people.judge(requester, lambda known: people.policy.judge_request(known, name, duration, now))
             known = None if decision.is_allowed else find_own(self._stores.requests.get, request_id, requester.id)
             if known is not None:
@@ -117,7 +120,7 @@ class RequestService:
             voted = _count_vote(people, request, approver, now, said)
             return voted, _vote_entry(request, voted, approver, said, decision.to_details())
 
-        return self._change(request_id, approver, AuditAction.APPROVE_REFUSED, judge)
+        return self._decide(request_id, approver, AuditAction.APPROVE_REFUSED, people, judge)
 
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
         """Deny the request. Raises like `approve`."""
@@ -134,7 +137,7 @@ class RequestService:
             denied = request.deny(approver.id, now, why)
             return denied, EntryDraft.of(denied, AuditAction.REQUEST_DENIED, approver.id, {**details, "reason": why})
 
-        return self._change(request_id, approver, AuditAction.DENY_REFUSED, judge)
+        return self._decide(request_id, approver, AuditAction.DENY_REFUSED, people, judge)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
         """Cancel your own request. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
@@ -145,7 +148,8 @@ class RequestService:
             cancelled = request.cancel(request.requester if request.requester in ids else requester.id, now)
             return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, requester.id)
 
-        return self._change(request_id, requester, AuditAction.CANCEL_REFUSED, judge)
+        attempt = AuditedAttempt(AuditAction.CANCEL_REFUSED, requester)
+        return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record the end of every request whose deadline has passed. Returns those that this call recorded.
@@ -184,7 +188,7 @@ class RequestService:
             reminded = request.remind(now)
             return self._changes.commit(reminded, EntryDraft.of(reminded, AuditAction.REQUEST_REMINDED, CLOCK, details))
 
-        return retry_on_conflict(decide, self._observer)
+        return retry_on_conflict(decide, self._observer, self._pacing)
 
     def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
         """The wait before its reminder, if the request has waited that long; None when nobody has to be reminded."""
@@ -222,17 +226,21 @@ class RequestService:
             self._observer.committed(created, entry.event)
         return created
 
-    def _change(
+    def _decide(
         self,
         request_id: RequestId,
-        actor: Actor,
+        approver: Actor,
         refused: AuditAction,
+        people: Judging,
         judge: Callable[[Request, datetime], tuple[Request, EntryDraft]],
     ) -> Request:
-        return self._changes.run(AuditedAttempt(refused, actor), lambda: self._stores.requests.get(request_id), judge)
+        def get() -> Request:
+            return people.noting(self._stores.requests.get_with_notes(request_id))
 
-    def _judging(self) -> Judging:
-        return Judging(self._policy.current(), self._directory)
+        return self._changes.run(AuditedAttempt(refused, approver), get, judge)
+
+    def _judging(self, notes: DirectoryNotes | None = None) -> Judging:
+        return Judging(self._policy.current(), self._directory, notes)
 
 
 def _count_vote(people: Judging, request: Request, approver: Actor, now: datetime, comment: str | None) -> Request:

@@ -190,6 +190,13 @@ class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Pr
         """The same, with the notes of changes in the directory; see RequestStore.get_with_notes."""
         ...
 
+    def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
+        """Read these events, consistently, a hundred in one read; in no order.
+
+        Leaves out those that don't exist, and, logged, those that can't be read. Raises StoreUnavailable.
+        """
+        ...
+
     def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`; see RequestStore.update."""
         ...

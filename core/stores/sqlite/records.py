@@ -309,6 +309,16 @@ class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
         """Read one event and the notes of changes in the directory, from the same moment."""
         return self._get_with_notes(event_id)
 
+    def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
+        """Read these events, from one moment."""
+        places = ", ".join("?" for _ in event_ids)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT id, body FROM break_glass WHERE id IN ({places})",  # noqa: S608 - question marks
+                tuple(event_ids),
+            ).fetchall()
+        return tuple(read_each(rows, self._read))
+
     def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`."""
         with self._database.write() as connection:

@@ -28,6 +28,10 @@ from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
 from tests.builders import HOUR
 
+ENDLESS: Final = 10_000
+"""More conflicts than a use case has the time to lose."""
+MIN_TRIES: Final = 30
+"""Fewer than any use case has the time for: its pauses double up to 250 ms, and it has 8 s."""
 INCIDENT: Final = ReasonCode.INCIDENT
 DEPLOY: Final = "Deploy the fix for INC-12"
 OUTAGE: Final = "The checkout is down, INC-12"
