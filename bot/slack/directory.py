@@ -60,7 +60,6 @@ class SlackDirectory:
         questions = SlackQuestions(client, team_id, enterprise_id, clock)
         self._team_id = team_id
         self._enterprise_id = enterprise_id
-        self._named = user_groups
         self._repair = repair
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="slack-directory")
         self._people = CoalescingCache[Member | Outsider](questions.ask_person, self._workers, clock)
@@ -87,11 +86,6 @@ class SlackDirectory:
         if team_id is not None and team_id not in member.teams:
             raise refused(ELSEWHERE)
         return member.actor
-
-    def actor_in_groups(self, user_id: str, team_id: str | None) -> Actor:
-        """The same, with what is known about the user groups of the policy. A group that isn't known is left out."""
-        actor = self.actor(user_id, team_id)
-        return actor.with_memberships(self.memberships(actor.id, self._named(), DirectoryNotes()))
 
     def person(self, user_id: UserId, notes: DirectoryNotes) -> Actor:
         """This person, confirmed later than `notes` says they changed. See core.directory."""

@@ -504,13 +504,15 @@ def test_group_that_slack_does_not_have_has_no_members(
 
 
 def test_group_that_the_policy_names_from_now_on_is_looked_up(
-    directory: SlackDirectory, named: set[UserGroupId]
+    slack: LocalSlack, directory: SlackDirectory, named: set[UserGroupId]
 ) -> None:
     named.clear()
-    assert directory.actor_in_groups(ANN, TEAM).memberships == {}
+    directory.refresh_groups()
     named.add(SRE)
+    directory.refresh_groups()
+    slack.wait_until(lambda: slack.calls_of(GROUPS))
 
-    assert directory.actor_in_groups(ANN, TEAM).memberships == {SRE: True}
+    assert groups_of(directory, ANN)[SRE]
 
 
 def test_one_call_answers_for_all_groups_and_everybody(slack: LocalSlack, directory: SlackDirectory) -> None:
@@ -688,7 +690,7 @@ def test_form_is_opened_from_cached_lookups(slack: LocalSlack, directory: SlackD
     assert directory.known(ANN) is None
     stall.release()
 
-    expected = directory.actor_in_groups(ANN, TEAM)
+    expected = directory.actor(ANN, TEAM).with_memberships(groups_of(directory, ANN))
     assert slack.wait_until(lambda: directory.known(ANN)) == expected
 
 
