@@ -162,7 +162,7 @@ class TestTokens:
         assert _lines(installation, code=0)[-1] == "no problems found"
 
 
-def test_user_group_that_decides_is_named_with_how_to_see_who_may_edit_it(installation: Installation) -> None:
+def test_group_that_decides_is_named_with_where_to_look(installation: Installation) -> None:
     (line,) = [line for line in _lines(installation, code=0) if line.startswith("· user group")]
     assert line.startswith("· user group S0SRE: whoever may edit it in Slack decides (approvers of staging).")
     assert '"Create and edit user groups"' in line

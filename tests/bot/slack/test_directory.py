@@ -99,7 +99,7 @@ def test_member_becomes_an_actor(directory: SlackDirectory) -> None:
     assert directory.actor(BEN, None) == Actor(id=BEN, name="ben")
 
 
-def test_membership_is_answered_for_each_group_that_is_asked_for(directory: SlackDirectory) -> None:
+def test_membership_is_answered_for_each_group_asked_for(directory: SlackDirectory) -> None:
     assert groups_of(directory, ANN) == {SRE: True, DEV: True}
     assert groups_of(directory, BEN) == {SRE: False, DEV: True}
     assert directory.memberships(BEN, [SRE], DirectoryNotes()) == {SRE: False}
@@ -283,7 +283,7 @@ def test_slack_that_fails_means_not_known_and_is_asked_again(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_group_that_slack_cannot_list_is_left_out_and_asked_for_again(
+def test_group_that_slack_cannot_list_is_asked_for_again(
     slack: LocalSlack, directory: SlackDirectory, fault: Fault
 ) -> None:
     directory.actor(ANN, TEAM)
@@ -324,7 +324,7 @@ def test_late_answer_about_a_person_is_used_afterwards(slack: LocalSlack, direct
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_groups_that_are_late_are_left_out_and_used_afterwards(slack: LocalSlack, directory: SlackDirectory) -> None:
+def test_late_groups_are_left_out_and_used_afterwards(slack: LocalSlack, directory: SlackDirectory) -> None:
     stall = Stall()
     slack.faults.next(stall, GROUPS, times=None)
 
@@ -641,9 +641,7 @@ def test_clock_that_is_behind_keeps_nobodys_rights(
     assert directory.memberships(ANN, [SRE], notes) == {SRE: False}
 
 
-def test_notes_that_cannot_be_read_are_repaired_and_everybody_is_asked_for(
-    slack: LocalSlack, clock: FrozenClock
-) -> None:
+def test_unreadable_notes_are_repaired_and_all_are_asked_for(slack: LocalSlack, clock: FrozenClock) -> None:
     repairs: list[bool] = []
     directory = SlackDirectory(
         WebClient(slack.bot_token, base_url=slack.api_url),

@@ -332,7 +332,7 @@ def test_what_another_instance_heard_needs_no_call(
     assert len(slack.calls) == 1
 
 
-def test_store_that_is_down_does_not_keep_slack_from_answering(groups: UserGroups, shared: Shared) -> None:
+def test_store_that_is_down_keeps_nobody_from_asking_slack(groups: UserGroups, shared: Shared) -> None:
     shared.is_down = True
     assert members(groups, SRE) == {SRE: {ANN}}
 

@@ -89,7 +89,7 @@ def test_first_answer_about_a_group_is_no_change(service: UserGroupService, stor
     assert reported(stores) == ()
 
 
-def test_event_about_a_group_nobody_knew_is_reported_as_far_as_known(service: UserGroupService, stores: Stores) -> None:
+def test_event_about_an_unknown_group_says_what_is_known(service: UserGroupService, stores: Stores) -> None:
     service.keep(an_answer(ANN), is_change_certain=True)
     (entry,) = reported(stores)
     assert entry.details["is_complete"] is False
@@ -126,7 +126,7 @@ def test_group_that_decides_nothing_is_not_reported(service: UserGroupService, s
     assert stores.directory.get_groups([CHAT])[CHAT].unreported is None
 
 
-def test_change_survives_an_instance_that_died_before_reporting(stores: Stores, clock: FrozenClock) -> None:
+def test_change_survives_an_instance_that_died(stores: Stores, clock: FrozenClock) -> None:
     dying = UserGroupService(stores.directory, _NoTrail(stores), POLICY, clock)
     dying.keep(an_answer(ANN, BEN))
     with pytest.raises(StoreUnavailable):
@@ -154,7 +154,7 @@ def test_change_after_an_unreported_one_loses_neither(stores: Stores, clock: Fro
     assert (entry.details["added"], entry.details["removed"]) == ([CLEO], [ANN, BEN])
 
 
-def test_member_who_left_and_came_back_before_the_report_is_no_change() -> None:
+def test_member_who_left_and_came_back_is_no_change() -> None:
     left = GroupChange(removed=(ANN,), noticed_at=A_MOMENT)
     merged = left.merge(GroupChange(added=(ANN, BEN), noticed_at=A_MOMENT + SECOND))
     assert (merged.added, merged.removed) == ((BEN,), ())
