@@ -30,6 +30,7 @@ from core.stores.dynamodb.tables import create_tables
 from core.usage import UsageLedger
 from tests.harness.aws import dynamodb_client
 from tests.harness.dynamodb_local import DynamoDbLocal, wait_until_ready
+from tests.harness.keys import AUDIT_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -65,7 +66,7 @@ break_glass:
     mfa: required
 """.encode()
 )
-KEYRING: Final = AuditKeyring.from_text("0123456789abcdef" * 4)
+KEYRING: Final = AuditKeyring.from_text(AUDIT_KEY)
 
 
 def new_person(*groups: str) -> Actor:

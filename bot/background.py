@@ -17,13 +17,14 @@ from itertools import islice
 from random import SystemRandom
 from typing import Final
 
-from core.clock import Clock
+from core.audit.checkpoint import Checkpointer
+from core.clock import Clock, is_trusted
 from core.errors import StoreError
 from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
 from core.services import BreakGlassService, RequestService
 from core.services.due import Rest
 from core.services.policy_trail import PolicyTrail
-from core.stores.base import Stores
+from core.stores.base import PurgedStores, Stores
 from core.stores.outbox import Backlog
 
 MIN_PAUSE_SECONDS: Final = 0.1
@@ -32,10 +33,14 @@ LOOK_SECONDS: Final = 1.0
 """How often the outbox is checked for what other processes committed, and for deferred deliveries."""
 POLICY_SECONDS: Final = 1.0
 """How often the policy file is checked while nobody clicks."""
+CHECKPOINT_SECONDS: Final = 60.0
+"""How often it is checked whether a checkpoint of the audit trail is due, and whether a key was retired."""
 WATCH_SECONDS: Final = 30.0
 """How often deadlines and reminders are checked. Decisions don't depend on this: they check the clock themselves."""
 REST_SECONDS: Final = 0.02
 """The pause between two pages of a hundred records: reading them keeps the interpreter from answering clicks."""
+PURGE_SECONDS: Final = 3600.0
+"""Retention is counted in days."""
 MEASURE_SECONDS: Final = 10.0
 MAX_PAUSE_SECONDS: Final = 30.0
 """The longest pause between two checks while the store is unavailable."""
@@ -81,6 +86,7 @@ class Sweeper:
         sinks: Sequence[Sink],
         clock: Clock,
         policy_trail: PolicyTrail | None = None,
+        checkpointer: Checkpointer | None = None,
     ) -> None:
         self._requests = requests
         self._break_glass = break_glass
@@ -88,6 +94,7 @@ class Sweeper:
         self._sinks = tuple(sinks)
         self._clock = clock
         self._policy_trail = policy_trail
+        self._checkpointer = checkpointer
         self._outbox: Outbox | None = None
         self._threads: tuple[threading.Thread, ...] = ()
         self._stopping = threading.Event()
@@ -101,6 +108,8 @@ class Sweeper:
         requests, events = self._requests.expire_due(), self._break_glass.expire_due()
         reminded = self._requests.remind_due()
         asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
+        self._seal_checkpoints(lambda: None)
+        self._purge()
         delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
         return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered)
 
@@ -140,7 +149,9 @@ class Sweeper:
         loops: list[tuple[str, Callable[[], object], float, Callable[[float], object]]] = [
             ("deliver notifications", outbox.hand_out, LOOK_SECONDS, self._wait_for_nudge),
             ("measure the outbox", self._measure, MEASURE_SECONDS, self._stopping.wait),
+            ("delete what is kept no longer", self._purge, PURGE_SECONDS, self._stopping.wait),
             ("record the policy", self._record_policy, POLICY_SECONDS, self._stopping.wait),
+            ("seal checkpoints", partial(self._seal_checkpoints, self._rest), CHECKPOINT_SECONDS, self._stopping.wait),
             *(
                 (name, partial(self._change_due, change), WATCH_SECONDS, self._stopping.wait)
                 for name, change in watched.items()
@@ -169,6 +180,10 @@ class Sweeper:
             thread.join(max(0.0, deadline - time.monotonic()))
         return is_finished and not any(thread.is_alive() for thread in self._threads)
 
+    def _purge(self) -> None:
+        if isinstance(self._stores, PurgedStores) and is_trusted(self._clock):
+            self._stores.purge(self._clock.now())
+
     def _rest(self) -> None:
         self._stopping.wait(REST_SECONDS)
 
@@ -179,6 +194,12 @@ class Sweeper:
     def _record_policy(self) -> None:
         if self._policy_trail is not None and self._policy_trail.record():
             self.nudge()
+
+    def _seal_checkpoints(self, rest: Rest) -> None:
+        if self._checkpointer is not None:
+            self._checkpointer.refresh_keys()
+            if self._checkpointer.seal_due(rest):
+                self.nudge()
 
     def _measure(self) -> None:
         try:

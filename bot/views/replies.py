@@ -90,7 +90,7 @@ def voted(request: Request) -> Message:
     if request.status is RequestStatus.APPROVED:
         until = moment(request.life_ends_at())
         return reply(f"Approved. {mention(request.requester)} has {code(request.profile)} until {until}.")
-    missing = request.required_approvals - len(request.approvals)
+    missing = request.required_approvals - len(request.counting_approvals)
     return reply(f"Your approval counts. {missing} more {'is' if missing == 1 else 'are'} needed.")
 
 

@@ -7,7 +7,7 @@ for a rule that names a user group which isn't known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
@@ -15,9 +15,9 @@ from typing import Final, NamedTuple, TypeVar
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.duration import format_duration
-from core.policy.decision import Condition
+from core.policy.decision import Condition, GivenWithVote
 from core.policy.principals import People, PrincipalSelector
-from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument
+from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Commented, PolicyDocument
 from core.policy.time_window import TimeWindow
 
 AnyRule = TypeVar("AnyRule", ApprovalRule, BreakGlassRule)
@@ -155,6 +155,41 @@ def is_reason_allowed(reason_code: ReasonCode, allowed: tuple[ReasonCode, ...]) 
 def is_mfa_given(*, has_mfa: bool) -> Judgment:
     """Was an MFA code verified?"""
     return _yes("an MFA code was verified") if has_mfa else _no("an MFA code is required and was not verified")
+
+
+def are_automatic(
+    people: People, name: str, automatic: AutoApproval, requester: Actor, duration: timedelta, now: datetime
+) -> Iterator[Condition]:
+    """What the rule of this name wants of a request that it approves automatically."""
+    if (who := automatic.requesters) is not None:
+        role = f"the people rule {name} approves automatically"
+        yield judge("requester", lambda: is_among(people, requester, who, role))
+    if (longest := automatic.max_duration) is not None:
+        yield judge("duration", lambda: is_short_enough(duration, longest))
+    if (window := automatic.time) is not None:
+        yield judge("time", lambda: is_open(window, now))
+
+
+def are_given(rule: ApprovalRule, given: GivenWithVote) -> Iterator[Condition]:
+    """What the rule wants with an approval. Whether a code is correct is judged later, on the ledger of codes."""
+    if rule.confirm:
+        yield judge("form", lambda: is_form_given(has_form=given.has_form))
+    if rule.comment is Commented.REQUIRED:
+        yield judge("comment", lambda: is_comment_given(has_comment=given.has_comment))
+    if rule.needs_code:
+        yield judge("code", lambda: is_mfa_given(has_mfa=given.has_code))
+
+
+def is_form_given(*, has_form: bool) -> Judgment:
+    """Did the approver see the request as it is recorded?"""
+    if has_form:
+        return _yes("the request was shown as it is recorded")
+    return _no("the request has to be confirmed in the form that Approve opens")
+
+
+def is_comment_given(*, has_comment: bool) -> Judgment:
+    """Does the approval have a comment?"""
+    return _yes("the approval has a comment") if has_comment else _no("a comment is required")
 
 
 def _attempt(name: str, check: Callable[[], Judgment]) -> tuple[Condition, bool]:

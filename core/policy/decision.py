@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 from core.actor import UserGroupId
 from core.duration import Duration
 from core.errors import NotAllowed, NotKnown
+from core.open_requests import RequestLimits
 from core.usage import UsageLimits
 
 
@@ -91,12 +92,26 @@ class Decision(BaseModel):
         return self
 
 
+class GivenWithVote(BaseModel):
+    """What came with an approval: a form that showed the request, a comment, a code that is still to be verified."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    has_form: bool = False
+    has_comment: bool = False
+    has_code: bool = False
+
+
 class RequestDecision(Decision):
-    """The answer to a request for access. Without a rule, it needs 0 approvals and its duration is 0."""
+    """The answer to a request for access; the limits are judged later, on the ledger of open requests.
+
+    Without a rule, it needs 0 approvals and its duration is 0.
+    """
 
     required_approvals: int = 0
     max_duration: Duration = timedelta()
     decide_within: Duration = timedelta()
+    limits: RequestLimits = RequestLimits()
     auto_approval: Decision | None = None
 
     @property

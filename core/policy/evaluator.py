@@ -18,7 +18,7 @@ from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy import conditions
 from core.policy.conditions import judge
-from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision, are_all_met
+from core.policy.decision import BreakGlassDecision, Condition, Decision, GivenWithVote, RequestDecision, are_all_met
 from core.policy.document import suggest
 from core.policy.notifications import NotificationRules
 from core.policy.principals import People, PrincipalKind
@@ -76,6 +76,7 @@ class Policy(BaseModel):
             required_approvals=rule.required_approvals,
             max_duration=rule.max_duration,
             decide_within=rule.decide_within,
+            limits=rule.limits(),
             auto_approval=self._judge_auto_approval(rule, requester, duration, now) if is_allowed else None,
         )
 
@@ -104,9 +105,19 @@ class Policy(BaseModel):
         )
 
     def judge_decider(
-        self, action: Literal["approve", "deny"], approver: Actor, *, profile: str, rule: str, requester: UserId
+        self,
+        action: Literal["approve", "deny"],
+        approver: Actor,
+        *,
+        profile: str,
+        rule: str,
+        requester: UserId,
+        given: GivenWithVote | None = None,
     ) -> Decision:
-        """May this person decide on a request that was made under this rule? Approve and deny need the same right."""
+        """May this person decide on a request that was made under this rule? Approve and deny need the same right.
+
+        `given` is what came with an approval; without it, only the person is judged.
+        """
         made_under = self.document.approval_rule(rule)
         found = [judge("rule", lambda: conditions.is_in_force(self.document, rule, profile))]
         if made_under is not None:
@@ -122,6 +133,8 @@ class Policy(BaseModel):
                 ),
             )
         )
+        if made_under is not None and given is not None:
+            found += conditions.are_given(made_under, given)
         return self._decide(action, rule if made_under else None, tuple(found))
 
     def judge_break_glass(
@@ -237,9 +250,10 @@ class Policy(BaseModel):
         return any(rule.needs_code for rule in self.document.break_glass_rules(profile))
 
     def named_for_codes(self) -> frozenset[UserId]:
-        """Everybody whom a rule with MFA names by their id."""
-        users = (rule.users for rule in self.document.break_glass if rule.needs_code)
-        leaves = self._people.leaves(tuple(each for named in users for each in named))
+        """Everybody whom a rule with MFA names by their id, to break the glass or to approve."""
+        users = [rule.users for rule in self.document.break_glass if rule.needs_code]
+        approvers = [rule.approvers for rule in self.document.approval if rule.needs_code]
+        leaves = self._people.leaves(tuple(each for named in (*users, *approvers) for each in named))
         return frozenset(UserId(each.value) for each in leaves if each.kind is PrincipalKind.USER)
 
     def fallbacks_for(self, profile: str) -> tuple[str, ...]:
@@ -270,14 +284,7 @@ class Policy(BaseModel):
         automatic = rule.auto_approve
         if automatic is None:
             return None
-        found: list[Condition] = []
-        if (who := automatic.requesters) is not None:
-            role = f"the people rule {rule.name} approves automatically"
-            found.append(judge("requester", lambda: conditions.is_among(self._people, requester, who, role)))
-        if (longest := automatic.max_duration) is not None:
-            found.append(judge("duration", lambda: conditions.is_short_enough(duration, longest)))
-        if (window := automatic.time) is not None:
-            found.append(judge("time", lambda: conditions.is_open(window, now)))
+        found = conditions.are_automatic(self._people, rule.name, automatic, requester, duration, now)
         return self._decide("auto-approve", rule.name, tuple(found))
 
     def _decide(self, action: str, rule: str | None, found: tuple[Condition, ...]) -> Decision:

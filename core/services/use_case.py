@@ -19,8 +19,9 @@ from pydantic import JsonValue
 from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId
 from core.audit.trail import REFUSED, AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
-from core.clock import Clock, format_time
+from core.clock import Clock, format_time, is_trusted
 from core.errors import (
+    BrokenSeal,
     ConcurrentModification,
     InvalidStateTransition,
     LimitReached,
@@ -95,7 +96,7 @@ class AuditedAttempt:
     profile: ProfileName | None = None
     record: Record | None = None
 
-    def to_draft(self, error: Refused) -> EntryDraft:
+    def to_draft(self, error: Refused | BrokenSeal) -> EntryDraft:
         """The audit entry of the refusal."""
         draft = EntryDraft(
             event=self.refused,
@@ -116,7 +117,7 @@ def audit_refusals(attempt: AuditedAttempt, refusals: RefusalLog, observer: Obse
     """Note a refusal that ends the block, and raise it again."""
     try:
         yield
-    except Refused as error:
+    except (Refused, BrokenSeal) as error:
         refusals.note(attempt.to_draft(error))
         observer.refused(attempt.refused)
         raise
@@ -158,10 +159,14 @@ class ChangeRunner(Generic[R]):
 
         def use_case() -> R:
             record, now = get(), self._clock.now()
+            may_be_stored = not record.is_overdue(now) or is_trusted(self._clock)
             if record.is_overdue(now):
-                record = self.expire(record, now)
+                # By a clock that is off, nobody may approve it, and it doesn't end for good either.
+                record = self.expire(record, now) if may_be_stored else record.expire(now)
             attempt.record = record
             changed, entry = judge(record, now)
+            if changed is not record and not may_be_stored:
+                raise StoreUnavailable("this instance's clock is off; nothing was recorded")
             return record if changed is record else self.commit(changed, entry)
 
         with audit_refusals(attempt, self._refusals, self._observer):
@@ -180,7 +185,7 @@ class ChangeRunner(Generic[R]):
         return updated
 
 
-def _explain(error: Refused) -> dict[str, JsonValue]:
+def _explain(error: Refused | BrokenSeal) -> dict[str, JsonValue]:
     match error:
         case NotAllowed():
             rule: dict[str, JsonValue] = {"rule": error.rule} if error.rule is not None else {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import count
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
@@ -21,6 +21,7 @@ from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
 from core.directory import DirectoryNotes
 from core.errors import MalformedRecord
 from core.ledger import Ledger
+from core.open_requests import OpenRequests
 from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.request import MAX_DURATION as MAX_REQUEST_DURATION
@@ -111,8 +112,12 @@ class RecordStore(Protocol[R, Status_contra]):
 class RequestStore(RecordStore[Request, RequestStatus], Protocol):
     """The requests."""
 
-    def create(self, request: Request, *entries: EntryDraft) -> Request:
-        """Store a new request with its first audit entries. Raises RequestExists, StoreUnavailable."""
+    def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
+        """Store a new request with its first audit entries, and the ledger that lists it.
+
+        The ledger replaces the one that was read with its `updated_at`. Raises RequestExists, StoreUnavailable;
+        ConcurrentModification when the ledger changed.
+        """
         ...
 
     def get(self, request_id: RequestId) -> Request:
@@ -123,6 +128,20 @@ class RequestStore(RecordStore[Request, RequestStatus], Protocol):
         """The same, with the notes of changes in the directory, in one read.
 
         Notes that can't be read mean that everything changed just now.
+        """
+        ...
+
+    def get_open(self, person: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+        """The ledger of a person's requests for a profile, with the notes of changes in the directory, in one read.
+
+        Raises MalformedRecord, StoreUnavailable. Notes that can't be read mean that everything changed just now.
+        """
+        ...
+
+    def get_each(self, request_ids: Sequence[str]) -> tuple[Request, ...]:
+        """Read these requests, consistently, in one read, in no order; at most a hundred.
+
+        Leaves out those that don't exist, and, logged, those that can't be read. Raises StoreUnavailable.
         """
         ...
 
@@ -263,6 +282,15 @@ def iterate_pages(read_page: Callable[[str | None], Page[R]]) -> Iterator[Page[R
         yield page
         if (cursor := page.cursor) is None:
             return
+
+
+@runtime_checkable
+class PurgedStores(Protocol):
+    """Stores that don't delete records themselves when their retention has ended; DynamoDB does."""
+
+    def purge(self, now: datetime) -> int:
+        """Delete those records. Returns how many. Raises StoreUnavailable."""
+        ...
 
 
 class Stores(Protocol):

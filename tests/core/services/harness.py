@@ -17,6 +17,7 @@ from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.errors import ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
+from core.open_requests import OpenRequests
 from core.policy import Policy, parse_policy
 from core.record import Record
 from core.request import Request, RequestId
@@ -204,9 +205,9 @@ class _Delegate:
 class _Requests(_Delegate):
     _store: RequestStore
 
-    def create(self, request: Request, *entries: EntryDraft) -> Request:
+    def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
         self._disturbance.happen()
-        return self._store.create(request, *entries)
+        return self._store.create(request, *entries, ledger=ledger)
 
     def update(self, request: Request, entry: EntryDraft) -> Request:
         self._disturbance.happen()

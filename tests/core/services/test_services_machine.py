@@ -25,6 +25,7 @@ from core.stores import open_stores
 from tests.builders import HOUR, PROD, STAGING
 from tests.core.services.harness import ANN, BOB, CLEO, EVE, RITA, STRANGER, ChangingPolicy
 from tests.harness.clock import FrozenClock
+from tests.harness.keys import AUDIT_KEY
 
 WHY = "The checkout is down, INC-12"
 APPROVERS = (ANN, BOB, CLEO)
@@ -84,7 +85,7 @@ class ServicesMachine(RuleBasedStateMachine):
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
         self.clock = FrozenClock()
-        self.keyring = AuditKeyring.from_text("0123456789abcdef" * 2)
+        self.keyring = AuditKeyring.from_text(AUDIT_KEY)
         url = f"sqlite:///{Path(self._folder.name)}/countersign.db"
         self.stores = open_stores(url, keyring=self.keyring, clock=self.clock)
         self.requests = RequestService(self.stores, ChangingPolicy(), self.clock, directory=FixedDirectory())
