@@ -336,11 +336,11 @@ def test_late_groups_are_left_out_and_used_afterwards(slack: LocalSlack, directo
     assert len(slack.calls_of(GROUPS)) == 1
 
 
-@pytest.mark.usefixtures("_impatient")
 def test_click_waits_for_slack_only_once(
     slack: LocalSlack, directory: SlackDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory.actor(ANN, TEAM)
+    monkeypatch.setattr(slack_directory, "ANSWER_TIMEOUT_SECONDS", 0.1)
     slack.faults.next(Stall(), times=None)
     waits: list[float | None] = []
 

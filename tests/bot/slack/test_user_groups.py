@@ -273,7 +273,17 @@ def test_flood_of_edits_shuts_nobody_out_where_it_is_heard(
 
 def test_looks_take_turns_at_the_pace(make: Callable[..., UserGroups], slack: Slack, clock: FrozenClock) -> None:
     monotonic = [0.0]
-    groups = make(Pace(BURST, SECONDS_BETWEEN_LOOKS, monotonic=lambda: monotonic[0]))
+    turns: list[float] = []
+    has_to_wait = threading.Event()
+
+    class NotedPace(Pace):
+        def take_turn(self) -> float:
+            turns.append(super().take_turn())
+            if turns[-1]:
+                has_to_wait.set()
+            return turns[-1]
+
+    groups = make(NotedPace(BURST, SECONDS_BETWEEN_LOOKS, monotonic=lambda: monotonic[0]))
     notes = DirectoryNotes()
     for number in range(BURST):
         notes = notes.add(SRE, clock.advance(SECOND))
@@ -282,6 +292,7 @@ def test_looks_take_turns_at_the_pace(make: Callable[..., UserGroups], slack: Sl
     # The next one has to wait for its turn: longer than this test, unless it is closed.
     notes = notes.add(SRE, clock.advance(SECOND))
     _, look = groups.find([SRE], notes.changed_at)
+    assert has_to_wait.wait(SECONDS)
     groups.close()
     assert look is not None
     assert isinstance(look.exception(SECONDS), NotKnown)
