@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import sqlite3
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from tests.end_to_end.harness import ACCESS, AIKO, JON, MIRA, PAIRS, SAM, Harnes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from core.request import Request
     from core.stores.base import Stores
@@ -159,3 +161,21 @@ def test_person_named_by_an_unknown_group_is_refused(stores: Stores, clock: Froz
         harness.break_glass(MIRA, "prod incident 1h the checkout does not answer")
         assert list(stores.break_glass.iterate()) == []
     slack.stop()
+
+
+def test_damaged_notes_stop_no_emergency_and_are_repaired(stores: Stores, clock: FrozenClock, tmp_path: Path) -> None:
+    with Harness(stores, clock, policy=POLICY) as harness:
+        stores.directory.note([JON], clock.now())
+        with closing(sqlite3.connect(tmp_path / "countersign.db")) as connection, connection:
+            connection.execute("UPDATE ledgers SET body = '{' WHERE owner = 'DIRECTORY'")
+        assert stores.directory.notes().updated_at is None
+
+        harness.break_glass(SAM, "prod incident 1h the checkout does not answer")
+        harness.bot.changes.flush()
+
+        (event,) = stores.break_glass.iterate()
+        assert event.invoker == SAM
+        # Whoever changed before the damage is still noted: everybody is.
+        repaired = stores.directory.notes()
+        assert repaired.updated_at is not None
+        assert repaired.changed_at(JON) is not None
