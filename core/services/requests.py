@@ -24,7 +24,15 @@ from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_res
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing
-from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, find_own, id_from, retry_on_conflict
+from core.services.use_case import (
+    AuditedAttempt,
+    ChangeRunner,
+    acting_as,
+    audit_refusals,
+    find_own,
+    id_from,
+    retry_on_conflict,
+)
 from core.stores.base import Page, Stores
 from core.text import clean_optional_text, clean_text
 
@@ -73,9 +81,8 @@ class RequestService:
         InvalidInput, NotAllowed, StoreError.
         """
         name = check_profile_name(profile)
-        reason = clean_text(
-            "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
-        )
+        least, most = JUSTIFICATION_LENGTH
+        reason = clean_text("justification", justification, at_least=least, at_most=most)
         attempt = AuditedAttempt(AuditAction.SUBMIT_REFUSED, requester, name)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
             now = self._clock.now()
@@ -145,8 +152,9 @@ class RequestService:
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             # No rule is asked: the requester may cancel it even if the rule no longer exists.
-            cancelled = request.cancel(request.requester if request.requester in ids else requester.id, now)
-            return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, requester.id)
+            by = request.requester if request.requester in ids else requester.id
+            cancelled, using = request.cancel(by, now), acting_as(requester.id, by)
+            return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, by, using)
 
         attempt = AuditedAttempt(AuditAction.CANCEL_REFUSED, requester)
         return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge)

@@ -32,7 +32,7 @@ from core.request import RequestStatus
 from core.review import Verdict
 from core.services.timeline import Timeline
 from core.stores.messages import MessageRef
-from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, REVIEWER
+from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, REVIEWER, SECOND_APPROVER
 from tests.harness.clock import FrozenClock
 from tests.texts import records
 from tests.texts.records import AFTER, CHANNEL, EVENT, LATER, NOW, POLICY, REQUEST, SECURITY
@@ -69,6 +69,7 @@ def _on(surface: str, messages: Iterator[tuple[str, Message]] | list[tuple[str, 
 def _request_cards() -> Iterator[tuple[str, Message]]:
     deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
     yield "pending", request_card(records.pending(), NOW, deciders)
+    yield "pending, a vote lapsed", request_card(records.half_approved_again(), NOW, deciders)
     yield "pending, with one of two votes", request_card(records.half_approved(), LATER, deciders)
     yield "approved by one", request_card(records.approved_by_one(), LATER)
     yield "approved by two", request_card(records.approved(), LATER)
@@ -90,6 +91,7 @@ def _event_cards() -> Iterator[tuple[str, Message]]:
 
 def _request_notices() -> Iterator[tuple[str, Message]]:
     yield "one vote of two", request_notices.approval_added(APPROVER, records.half_approved())
+    yield "a vote, and one that lapsed", request_notices.approval_added(SECOND_APPROVER, records.half_approved_again())
     yield "a reminder", request_notices.still_waiting(records.pending(), "")
     deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
     yield "a reminder to those who may decide", request_notices.still_waiting(records.pending(2), deciders)
