@@ -45,7 +45,9 @@ def _wrong(installation: Installation) -> list[str]:
 
 
 def _notes(installation: Installation, *, code: int = 0) -> list[str]:
-    return [line.removeprefix("· ") for line in _lines(installation, code=code) if line.startswith("· ")]
+    """What is worth knowing, except that the policy's user group decides, which always is."""
+    notes = [line.removeprefix("· ") for line in _lines(installation, code=code) if line.startswith("· ")]
+    return [line for line in notes if not line.startswith("user group S0SRE: whoever may edit it")]
 
 
 def test_every_check_has_its_line_where_all_is_well(installation: Installation) -> None:
@@ -58,6 +60,7 @@ def test_every_check_has_its_line_where_all_is_well(installation: Installation) 
         "✓ clock",
         "✓ app token",
         "✓ user groups",
+        "· user group S0SRE",
         f"✓ channel {ACCESS} (prod, staging) #access",
         f"✓ channel {VAULT} (vault) #vault",
         "✓ store",
@@ -157,6 +160,12 @@ class TestTokens:
     def test_slack_that_asks_for_a_pause_gets_it(self, installation: Installation) -> None:
         installation.slack.faults.next(RateLimited(retry_after=0), "conversations.info", times=2)
         assert _lines(installation, code=0)[-1] == "no problems found"
+
+
+def test_group_that_decides_is_named_with_where_to_look(installation: Installation) -> None:
+    (line,) = [line for line in _lines(installation, code=0) if line.startswith("· user group")]
+    assert line.startswith("· user group S0SRE: whoever may edit it in Slack decides (approvers of staging).")
+    assert '"Create and edit user groups"' in line
 
 
 class TestScopes:
