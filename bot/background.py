@@ -17,6 +17,7 @@ from itertools import islice
 from random import SystemRandom
 from typing import Final
 
+from core.audit.checkpoint import Checkpointer
 from core.clock import Clock, is_trusted
 from core.errors import StoreError
 from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
@@ -32,6 +33,8 @@ LOOK_SECONDS: Final = 1.0
 """How often the outbox is checked for what other processes committed, and for deferred deliveries."""
 POLICY_SECONDS: Final = 1.0
 """How often the policy file is checked while nobody clicks."""
+CHECKPOINT_SECONDS: Final = 60.0
+"""How often it is checked whether a checkpoint of the audit trail is due, and whether a key was retired."""
 WATCH_SECONDS: Final = 30.0
 """How often deadlines and reminders are checked. Decisions don't depend on this: they check the clock themselves."""
 REST_SECONDS: Final = 0.02
@@ -83,6 +86,7 @@ class Sweeper:
         sinks: Sequence[Sink],
         clock: Clock,
         policy_trail: PolicyTrail | None = None,
+        checkpointer: Checkpointer | None = None,
     ) -> None:
         self._requests = requests
         self._break_glass = break_glass
@@ -90,6 +94,7 @@ class Sweeper:
         self._sinks = tuple(sinks)
         self._clock = clock
         self._policy_trail = policy_trail
+        self._checkpointer = checkpointer
         self._outbox: Outbox | None = None
         self._threads: tuple[threading.Thread, ...] = ()
         self._stopping = threading.Event()
@@ -103,6 +108,7 @@ class Sweeper:
         requests, events = self._requests.expire_due(), self._break_glass.expire_due()
         reminded = self._requests.remind_due()
         asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
+        self._seal_checkpoints(lambda: None)
         self._purge()
         delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
         return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered)
@@ -145,6 +151,7 @@ class Sweeper:
             ("measure the outbox", self._measure, MEASURE_SECONDS, self._stopping.wait),
             ("delete what is kept no longer", self._purge, PURGE_SECONDS, self._stopping.wait),
             ("record the policy", self._record_policy, POLICY_SECONDS, self._stopping.wait),
+            ("seal checkpoints", partial(self._seal_checkpoints, self._rest), CHECKPOINT_SECONDS, self._stopping.wait),
             *(
                 (name, partial(self._change_due, change), WATCH_SECONDS, self._stopping.wait)
                 for name, change in watched.items()
@@ -187,6 +194,12 @@ class Sweeper:
     def _record_policy(self) -> None:
         if self._policy_trail is not None and self._policy_trail.record():
             self.nudge()
+
+    def _seal_checkpoints(self, rest: Rest) -> None:
+        if self._checkpointer is not None:
+            self._checkpointer.refresh_keys()
+            if self._checkpointer.seal_due(rest):
+                self.nudge()
 
     def _measure(self) -> None:
         try:

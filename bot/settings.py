@@ -21,7 +21,8 @@ from bot.environment.addresses import DEFAULT_METRICS, Address, read_address, re
 from bot.environment.variables import EnvironmentSettings, find_unknown, variables_of
 from bot.environment.web_addresses import PlainHttpHosts, check_endpoint, check_web_address
 from bot.mfa.secret_store import ParameterLocation, read_location
-from core.audit.keyring import AuditKeyring
+from core.audit.keyring import KEY_FIX, AuditKeyring
+from core.audit.signature import SigningKey
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.stores.base import DEFAULT_RETENTION
@@ -57,9 +58,9 @@ class Settings(EnvironmentSettings):
     """The settings of the environment, validated.
 
     `store` is a URL, `policy` a path, `mfa_secrets` a path or a URL. `audit_key` holds the keys that seal the trail,
-    newest first. `retention` is how long a record is kept after its life has ended. `listen` selects HTTP instead of
-    Socket Mode; `metrics` is a separate address for metrics and health, or "off". `webhook_url` and `sns_topic` receive
-    every change, as Slack does. Without `log`, the log is text on a terminal and JSON elsewhere.
+    newest first; with `audit_signing_key`, entries are signed as well. `retention` is how long a record is kept after
+    its life has ended. `listen` selects HTTP instead of Socket Mode; `metrics` is the address for metrics and health,
+    or "off". `webhook_url` and `sns_topic` receive every change. Without `log`, a terminal gets text, others JSON.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -69,6 +70,7 @@ class Settings(EnvironmentSettings):
     store: str = "sqlite:///countersign.db"
     policy: str = "policy.yml"
     audit_key: SecretStr | None = None
+    audit_signing_key: SecretStr | None = None
     retention: Annotated[timedelta, BeforeValidator(_read_retention)] = DEFAULT_RETENTION
     listen: Annotated[Address | None, BeforeValidator(read_address)] = None
     metrics: Annotated[Address | Literal["off"] | None, BeforeValidator(read_metrics)] = None
@@ -88,7 +90,11 @@ class Settings(EnvironmentSettings):
     @property
     def keyring(self) -> AuditKeyring:
         """The keys of the audit trail; an empty keyring if none is set."""
-        return AuditKeyring() if self.audit_key is None else AuditKeyring.from_text(self.audit_key.get_secret_value())
+        ring = AuditKeyring() if self.audit_key is None else AuditKeyring.from_text(self.audit_key.get_secret_value())
+        if self.audit_signing_key is None:
+            return ring
+        signer = SigningKey.from_text(self.audit_signing_key.get_secret_value())
+        return ring.model_copy(update={"signer": signer, "signature_check": signer.public})
 
     def require_audit_key(self) -> Self:
         """Raises InvalidInput unless an audit key is set. Every command that writes to the trail needs one."""
@@ -96,7 +102,7 @@ class Settings(EnvironmentSettings):
             raise InvalidInput(
                 f"{_PREFIX}AUDIT_KEY",
                 "it is not set, and without it anyone could forge the audit trail",
-                "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+                KEY_FIX,
             )
         return self
 
@@ -129,12 +135,14 @@ class Settings(EnvironmentSettings):
             check_endpoint(location.endpoint_url, f"{_PREFIX}MFA_SECRETS", others.data["plain_http_hosts"])
         return place
 
-    @field_validator("audit_key")
+    @field_validator("audit_key", "audit_signing_key")
     @classmethod
-    def _is_a_keyring(cls, keys: SecretStr | None) -> SecretStr | None:
+    def _is_a_key(cls, keys: SecretStr | None, setting: ValidationInfo) -> SecretStr | None:
         # An empty variable means that a secret did not arrive, not that the trail should go unsealed.
-        if keys is not None:
+        if keys is not None and setting.field_name == "audit_key":
             AuditKeyring.from_text(keys.get_secret_value())
+        elif keys is not None:
+            SigningKey.from_text(keys.get_secret_value())
         return keys
 
     @field_validator("webhook_url")
@@ -263,7 +271,7 @@ def _is_webhook_key(secret: str) -> bool:
 def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
     """Everything that must not appear in a log."""
     kept = (slack.bot_token, slack.app_token, slack.signing_secret, settings.audit_key, settings.webhook_secret)
-    values = [secret.get_secret_value() for secret in kept if secret is not None]
+    values = [secret.get_secret_value() for secret in (*kept, settings.audit_signing_key) if secret is not None]
     # The webhook's URL may contain its receiver's token; the audit key is a list of keys.
     values += [settings.webhook_url or ""]
     return [part.strip() for value in values for part in (value, *value.split(","))]

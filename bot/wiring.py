@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pydantic import SecretStr
+from slack_bolt import App
 
 from bot.background import Sweeper
 from bot.environment.addresses import Address
+from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
-from bot.interactions.decision_queue import MAX_WAITING, DecisionQueue
+from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.directory_events import DirectoryEvents
 from bot.interactions.home import HomeInteractions
+from bot.interactions.lanes import MAX_WAITING, Lanes
 from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
@@ -38,17 +41,20 @@ from bot.observability.watcher import Watcher
 from bot.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.settings import Settings, SlackSettings
 from bot.slack import client as slack_client
+from bot.slack.change_writer import ChangeWriter
 from bot.slack.clock_watch import ClockWatch
 from bot.slack.directory import SlackDirectory
 from bot.slack.installation import find_installation
+from bot.slack.opening import open_directory
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
 from bot.transport.health_pages import HealthPages, HealthServer, public_pages
 from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers
 from bot.transport.socket_mode import SocketModeTransport
-from bot.views.block_kit import Message
+from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
+from core.directory import Directory
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
 from core.services import BreakGlassService, RequestService
@@ -123,11 +129,11 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
     return Ports(stores, policy, clock, client, tuple(open_more_sinks(settings, clock)))
 
 
-def build_services(ports: Ports, observer: Observer | None = None) -> Services:
-    """The use cases. `observer` is notified of their outcomes."""
+def build_services(ports: Ports, observer: Observer | None = None, directory: Directory | None = None) -> Services:
+    """The use cases. `observer` is notified of their outcomes. Without a directory, they only do what is due."""
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    requests = RequestService(stores, policy, clock, observer)
-    break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa)
+    requests = RequestService(stores, policy, clock, observer, directory=directory)
+    break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa, directory=directory)
     return Services(stores, policy, clock, requests, break_glass)
 
 
@@ -145,7 +151,8 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     """The work that `serve` does in the background, and `sweep` once."""
     policy = services.policy
     trail = PolicyTrail(policy, services.stores.audit) if isinstance(policy, PolicyFile) else None
-    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock, trail)
+    checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
+    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer)
 
 
 def wire(
@@ -164,15 +171,19 @@ def wire(
     InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics = Metrics()
-    services, sinks = build_services(ports, Watcher(metrics)), build_sinks(ports)
+    installation = ports.installation or find_installation(ports.client)
+    directory, changes = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
+    services, sinks = build_services(ports, Watcher(metrics), directory), build_sinks(ports)
     background = build_background(services, sinks)
-    queue = DecisionQueue(max_waiting=max_waiting, on_answer=metrics.answered)
+    lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
+    queue = DecisionQueue(lanes, on_answer=metrics.answered)
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
-    bot = _build_bot(ports, services, signing_secret, queue, background, sinks)
+    app = build_app(ports.client, installation, signing_secret)
+    bot = _build_bot(app, ports, services, (directory, changes), lanes, queue, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
-    watch_instance(metrics, background, dispatcher, ports.policy, ports.clock)
+    watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
     components.append(Component("the health pages", stop=pages.close))
     if metrics_address is not None and not _is_shared(transport, metrics_address):
@@ -209,56 +220,35 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
     return OverSocketMode(slack.app_token or SecretStr(""))
 
 
-@dataclass(frozen=True, slots=True)
-class _Hooks:
-    """See bot.interactions.responder.CommitHooks."""
-
-    background: Background
-    sinks: Sequence[Sink]
-    home: HomeInteractions
-    replies: ReplySender
-
-    def committed(self) -> None:
-        self.background.nudge()
-
-    def found_stale(self, record: str, message: MessageRef | None) -> None:
-        """Refresh the card, on the reply sender's threads."""
-        self.replies.run(lambda: self._refresh(record, message))
-
-    def acted_at_home(self, user_id: str, message: Message) -> None:
-        self.home.draw(user_id, message)
-
-    def _refresh(self, record: str, clicked: MessageRef | None) -> None:
-        for sink in self.sinks:
-            if isinstance(sink, SlackSink):
-                sink.refresh(record, clicked=clicked)
-
-
 def _build_bot(
+    app: App,
     ports: Ports,
     services: Services,
-    signing_secret: str | None,
+    opened: tuple[SlackDirectory, ChangeWriter],
+    lanes: Lanes,
     queue: DecisionQueue,
     background: Background,
     sinks: Sequence[Sink],
 ) -> Bot:
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    installation = ports.installation or find_installation(ports.client)
-    directory = SlackDirectory(
-        ports.client, installation.team_id, clock, lambda: policy.current().user_groups(), installation.enterprise_id
-    )
-    replies = ReplySender(ports.client)
-    lists = RequestQueries(stores.requests, policy, clock)
-    events = BreakGlassQueries(stores.break_glass, policy, clock)
+    directory, changes = opened
+    replies = ReplySender(ports.client, lanes)
+    lists = RequestQueries(stores.requests, policy, clock, directory)
+    events = BreakGlassQueries(stores.break_glass, policy, clock, directory)
     home = HomeInteractions(replies, lists, events, directory, clock)
-    responder = Responder(queue, replies, _Hooks(background, sinks, home, replies), clock)
-    app = build_app(ports.client, installation, signing_secret)
+
+    def refresh(record: str, clicked: MessageRef | None) -> None:
+        for sink in sinks:
+            if isinstance(sink, SlackSink):
+                sink.refresh(record, clicked=clicked)
+
+    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     RequestInteractions(responder, services.requests, lists, directory).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
-    DirectoryEvents(directory).register(app)
+    DirectoryEvents(directory, changes, policy, clock).register(app)
     answer_unknown(app, replies)
-    return Bot(app, directory, queue, replies)
+    return Bot(app, directory, changes, lanes)
 
 
 def _build_transport(

@@ -14,6 +14,7 @@ from bot.views.block_kit import Message
 from bot.views.break_glass.notices import refused
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
 from bot.views.policy_notices import policy_in_force, policy_refused
+from bot.views.seal_notices import seal_broken
 from core.actor import UserId
 from core.audit.trail import AuditAction, AuditEntry
 from core.policy.evaluator import Policy
@@ -43,6 +44,10 @@ def _policy_refused(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     return to_security(policy, policy_refused(entry))
 
 
+def _seal_broken(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, seal_broken(entry))
+
+
 def _mfa_changed(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     direct = DirectMessage("mfa", UserId(str(entry.subject)), your_mfa_changed(entry))
     return NotificationPlan(directs=(direct,), posts=to_security(policy, mfa_changed(entry)).posts)
@@ -56,4 +61,5 @@ _PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, Policy], NotificationPl
     AuditAction.MFA_UNLOCKED: _mfa_changed,
     AuditAction.POLICY_IN_FORCE: _policy_in_force,
     AuditAction.POLICY_REFUSED: _policy_refused,
+    AuditAction.SEAL_BROKEN: _seal_broken,
 }

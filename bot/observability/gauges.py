@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bot.observability.clock_check import ComparedClock
-from bot.observability.metrics import Metrics, OutboxReading
+from bot.observability.metrics import Lane, Metrics, OutboxReading
 from core.clock import Clock
 from core.policy import PolicyFile, PolicySource
 
@@ -22,6 +22,14 @@ class _Busy(Protocol):
         ...
 
 
+class _Queued(Protocol):
+    """What runs tasks in lanes, such as Lanes."""
+
+    def waiting(self, lane: Lane) -> int:
+        """How many tasks of a lane have not started yet."""
+        ...
+
+
 class _Backlogged(Protocol):
     """What delivers, such as a Sweeper."""
 
@@ -31,10 +39,11 @@ class _Backlogged(Protocol):
 
 
 def watch_instance(
-    metrics: Metrics, background: _Backlogged, dispatcher: _Busy, policy: PolicySource, clock: Clock
+    metrics: Metrics, background: _Backlogged, dispatcher: _Busy, lanes: _Queued, policy: PolicySource, clock: Clock
 ) -> None:
     """Register the gauges of one instance."""
     metrics.watch_outbox(background.outbox_state)
+    metrics.watch_lanes(lanes.waiting)
     metrics.watch(
         "countersign_payloads_in_flight", "Payloads accepted and not yet answered.", lambda: dispatcher.in_flight
     )

@@ -4,9 +4,8 @@ Invariant: an entry's digest is an HMAC-SHA256 over everything the entry says an
 record carries the last digest and the length. So an entry that was edited, removed, re-ordered or appended, and a
 record that was changed behind the bot's back, each break the chain at a place that verification names.
 
-What a chain cannot show: a record restored together with its whole chain to an older moment; and refused attempts
-that were removed together with the head of their chain. Export the trail to storage that cannot be rewritten if that
-matters.
+What a chain alone cannot show: a record restored together with its whole chain to an older moment, and refused attempts
+that were removed together with the head of their chain. Checkpoints show it; see `checkpoint`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Annotated, Final, NewType, Protocol, Self
 from pydantic import Field, JsonValue, ValidationError
 
 from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId
-from core.audit.keyring import AuditKeyring
+from core.audit.keyring import AuditKeyring, signed_content
 from core.clock import ID_PATTERN, UtcTime, new_id
 from core.errors import InvalidInput, MalformedRecord
 from core.stored import StoredModel
@@ -30,7 +29,9 @@ REFUSED: Final = "refused"
 REFUSALS_KIND: Final = "REFUSALS"
 """The prefix of the chains that hold refused attempts, one chain for each running process."""
 
-SYSTEM_CHAINS: Final = frozenset({"CHECKPOINTS", "DIRECTORY", "KEYS", "LEDGERS", "MFA", "POLICY"})
+CHECKPOINTS: Final = "CHECKPOINTS"
+KEYS: Final = "KEYS"
+SYSTEM_CHAINS: Final = frozenset({CHECKPOINTS, "DIRECTORY", KEYS, "LEDGERS", "MFA", "POLICY"})
 """The chains that belong to no record and to no process."""
 
 
@@ -50,6 +51,7 @@ class AuditAction(StrEnum):
     BREAK_GLASS_REVIEWED = "break_glass_reviewed"
     BREAK_GLASS_ENDING_SOON = "break_glass_ending_soon"
     REVIEW_REMINDED = "review_reminded"
+    USER_GROUP_CHANGED = "user_group_changed"
     RECORD_DELETED = "record_deleted"
     MFA_ENROLLED = "mfa_enrolled"
     MFA_REPLACED = "mfa_replaced"
@@ -64,6 +66,9 @@ class AuditAction(StrEnum):
     INVOKE_REFUSED = "invoke_refused"
     CLOSE_REFUSED = "close_refused"
     REVIEW_REFUSED = "review_refused"
+    CHECKPOINT_SEALED = "checkpoint_sealed"
+    AUDIT_KEY_RETIRED = "audit_key_retired"
+    SEAL_BROKEN = "seal_broken"
 
 
 class Auditable(Protocol):
@@ -122,6 +127,7 @@ class AuditEntry(EntryDraft):
 
     `record_digest` is what the record's content became, `previous_record_digest` what it was before; `ledgers` has the
     same of the ledgers that moved with it, by their owner. `kept_until` is when the table may forget the record.
+    `signature` is there when the deployment signs its entries; then `signing_key_id` names the key.
     """
 
     chain: str
@@ -133,12 +139,14 @@ class AuditEntry(EntryDraft):
     kept_until: UtcTime | None = None
     previous: str = ""
     key_id: str
+    signing_key_id: str | None = None
     digest: str = ""
+    signature: str = ""
 
     @property
     def must_be_delivered(self) -> bool:
-        """True when the outbox has to deliver it: every change, and every break-glass that was refused."""
-        return self.outcome != REFUSED or self.event is AuditAction.INVOKE_REFUSED
+        """True when the outbox has to deliver it: every change, and of what was refused the emergencies and alarms."""
+        return self.outcome != REFUSED or self.event in {AuditAction.INVOKE_REFUSED, AuditAction.SEAL_BROKEN}
 
     def to_item(self) -> dict[str, JsonValue]:
         """The entry as plain JSON values, without attributes that are empty: the stored and the exported form."""
@@ -180,5 +188,9 @@ def seal(
         ledgers=dict(ledgers or {}),
         kept_until=kept_until,
         key_id=keyring.key_id,
+        signing_key_id=keyring.signer.key_id if keyring.signer is not None else None,
     )
-    return entry.model_copy(update={"digest": keyring.sign(entry)})
+    sealed = entry.model_copy(update={"digest": keyring.sign(entry)})
+    if keyring.signer is None:
+        return sealed
+    return sealed.model_copy(update={"signature": keyring.signer.sign(signed_content(sealed))})

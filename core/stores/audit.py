@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft
 from core.errors import MalformedRecord
 
@@ -44,6 +45,11 @@ class SystemTrail(Protocol):
 class AuditStore(SystemTrail, Protocol):
     """The audit chains."""
 
+    @property
+    def keyring(self) -> AuditKeyring:
+        """The keys that seal what is appended here."""
+        ...
+
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first, read consistently."""
         ...
@@ -66,10 +72,6 @@ class AuditStore(SystemTrail, Protocol):
 
     def get_entries(self, places: Sequence[Place]) -> Mapping[Place, AuditEntry | MalformedRecord]:
         """Up to 100 entries by their places, each read consistently, in one read; those that exist."""
-        ...
-
-    def read_chain_from(self, chain: str, seq: int) -> Iterator[AuditEntry]:
-        """The entries of one chain from this number on, in their order, streamed. Raises MalformedRecord."""
         ...
 
     def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:

@@ -8,21 +8,24 @@ a seal away gains nothing. A ledger has no chain: without a seal it counts as br
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 
 from pydantic import JsonValue
 
+from core.actor import CLOCK
 from core.audit.canonical import canonical_json
 from core.audit.keyring import AuditKeyring
-from core.audit.trail import AuditEntry
+from core.audit.trail import REFUSED, AuditAction, AuditEntry, EntryDraft
 from core.clock import TICK, format_time
 from core.errors import BrokenSeal, MalformedRecord
 from core.ledger import Ledger
 from core.record import Record, digest_content
 from core.stored import AsRead
+from core.stores.audit import RefusalLog
 
 R = TypeVar("R", bound=Record)
 L = TypeVar("L", bound=Ledger)
@@ -136,6 +139,30 @@ def read_sealed_ledger(empty: L, stored: Mapping[str, JsonValue], keyring: Audit
     return ledger.model_copy(update={"as_read": AsRead(str(seal), digest, item)})
 
 
+class SealAlarm:
+    """Raises the alarm for each broken seal that is met: whoever meets it, the security team hears of it."""
+
+    def __init__(self, refusals: RefusalLog) -> None:
+        self._refusals = refusals
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Notes a BrokenSeal that ends the block, and raises it again. Neither waits nor adds a failure of its own."""
+        try:
+            yield
+        except BrokenSeal as broken:
+            self._refusals.note(
+                EntryDraft(
+                    event=AuditAction.SEAL_BROKEN,
+                    actor=CLOCK,
+                    outcome=REFUSED,
+                    record=broken.record,
+                    details={"problem": broken.problem},
+                )
+            )
+            raise
+
+
 def _check_by_chain(
     chain: str, item: Mapping[str, JsonValue], digest: str, keyring: AuditKeyring, find_entry: FindEntry
 ) -> None:
@@ -154,6 +181,11 @@ def _check_by_chain(
 
 def _check_seal(name: str, seal: JsonValue, purpose: bytes, content: list[JsonValue], keyring: AuditKeyring) -> None:
     key_id, _, mac = str(seal).partition(":")
+    if keyring.judges_by_signature_only:
+        # An auditor has no secret key, and verifies by the signatures of the trail.
+        return
+    if key_id in keyring.retired:
+        raise BrokenSeal(name, f"it was sealed with the key {key_id!r:.12}, which is retired")
     if not keyring.knows(key_id):
         # The name of a key comes from the store: it is cut, like everything that a message repeats.
         raise BrokenSeal(name, f"it was sealed with the key {key_id!r:.12}, which COUNTERSIGN_AUDIT_KEY does not hold")

@@ -26,6 +26,7 @@ from bot.views.request.list import ListKind, RequestRow, list_page
 from core.actor import OPERATOR
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
+from core.directory import FixedDirectory
 from core.request import RequestStatus
 from core.review import Verdict
 from core.services.timeline import Timeline
@@ -120,6 +121,7 @@ def _event_notices() -> Iterator[tuple[str, Message]]:
 
 def _security_posts() -> Iterator[tuple[str, Message]]:
     yield "escalation", break_glass_notices.escalated(records.active(), CHANNEL)
+    yield "closed by another", break_glass_notices.closed_by_other(records.closed(REVIEWER), CHANNEL)
     yield "review overdue", break_glass_notices.review_overdue(records.closed(), "", _DUE)
     for title, details in _REFUSALS.items():
         entry = records.an_entry(AuditAction.INVOKE_REFUSED, INVOKER, f"REFUSALS#{INVOKER}", details=details)
@@ -209,8 +211,8 @@ def _lists() -> Iterator[tuple[str, Message]]:
 def _home(stores: Stores) -> Iterator[Text]:
     clock = FrozenClock(NOW)
     invoker = records.person(INVOKER)
-    requests = RequestQueries(stores.requests, POLICY, clock).sections(invoker)
-    events = BreakGlassQueries(stores.break_glass, POLICY, clock).sections(invoker)
+    requests = RequestQueries(stores.requests, POLICY, clock, FixedDirectory()).sections(invoker)
+    events = BreakGlassQueries(stores.break_glass, POLICY, clock, FixedDirectory()).sections(invoker)
     surface = "Slack: Home"
     yield Text(surface, "nothing yet", write_view(home_tab((*events, *requests), NOW, may_break=True)))
     outcome = reply("Closed.")

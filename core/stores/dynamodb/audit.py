@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time, new_id
 from core.errors import ConcurrentModification, MalformedRecord, StoreUnavailable
@@ -53,6 +54,11 @@ class DynamoAudit:
         self._connection = connection
         self._table = AUDIT.name(prefix)
         self._settings = settings
+
+    @property
+    def keyring(self) -> AuditKeyring:
+        """The keys that seal what is appended here."""
+        return self._settings.keyring
 
     def append(self, chain: str, draft: EntryDraft) -> AuditEntry:
         """Seal the draft as the next entry of a chain, under the condition that its place is still free."""
@@ -147,16 +153,6 @@ class DynamoAudit:
             for item in items
             if item["seq"] != {"N": str(HEAD_SEQ)}
         }
-
-    def read_chain_from(self, chain: str, seq: int) -> Iterator[AuditEntry]:
-        """The entries of one chain from this number on, streamed."""
-        items = self._connection.query_all(
-            TableName=self._table,
-            ConsistentRead=True,
-            KeyConditionExpression="chain = :chain AND seq >= :first",
-            ExpressionAttributeValues={":chain": {"S": chain}, ":first": {"N": str(max(seq, HEAD_SEQ + 1))}},
-        )
-        return (read_entry(item) for item in items)
 
     def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
         """The entries with `since <= at < until` by their digests, oldest first, streamed."""

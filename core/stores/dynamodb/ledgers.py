@@ -6,12 +6,14 @@ to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from core.audit.keyring import AuditKeyring
+from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
 from core.stores.dynamodb.conditions import all_equal
+from core.stores.dynamodb.connection import ConditionFailed
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.schema import TTL_ATTRIBUTE
 from core.stores.seals import SealedLedger, read_sealed_ledger
@@ -44,3 +46,13 @@ def read_ledger(empty: L, found: Mapping[str, Item], keyring: AuditKeyring) -> L
     plain = from_attributes(found[key], key)
     stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_LEDGER}
     return read_sealed_ledger(empty, stored, keyring)
+
+
+def put_ledgers(table: str, ledgers: Sequence[SealedLedger]) -> list[dict[str, Any]]:
+    """The writes that replace the ledgers, for the caller's transaction."""
+    return [{"Put": put_ledger(table, each)} for each in ledgers]
+
+
+def ledger_changed(failure: ConditionFailed) -> CountersignError | None:
+    """What it means that one of these writes failed: somebody else's change of a ledger came first."""
+    return ConcurrentModification("a ledger") if any(failure.failed) else None

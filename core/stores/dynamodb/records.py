@@ -1,4 +1,4 @@
-"""Records in DynamoDB: what both kinds share, and the requests.
+"""Records in DynamoDB: what both kinds share.
 
 Invariant: a change is one TransactWriteItems of the record, its audit entries and what changes with them, under
 conditions that express everything `explain_refusal` demands. No read comes before the write; when a condition fails,
@@ -13,10 +13,11 @@ from typing import Any, Generic, TypeVar
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
+from core.directory import DirectoryNotes
 from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
+from core.ledger import Ledger
 from core.record import Record, check_record_id
-from core.request import Request, RequestId
-from core.stores.base import Page, RequestStore
+from core.stores.base import Page
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -25,22 +26,22 @@ from core.stores.commit import (
     missing,
     must_be_stored,
     must_be_stored_to_delete,
-    prepare_create,
     prepare_delete,
-    prepare_update,
 )
 from core.stores.dynamodb.audit import put_entry
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
-from core.stores.dynamodb.ledgers import LEDGER_PREFIX
+from core.stores.dynamodb.ledgers import LEDGER_PREFIX, read_ledger
 from core.stores.dynamodb.outbox import entry_key, read_entry
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
-from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table
-from core.stores.seals import compare_beside, inspect_record, read_sealed_record
+from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, TTL_ATTRIBUTE, Table
+from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
 
 R = TypeVar("R", bound=Record)
+L = TypeVar("L", bound=Ledger)
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
 
 
@@ -48,13 +49,22 @@ class DynamoRecords(Generic[R]):
     """What both kinds of record have in common."""
 
     def __init__(
-        self, connection: Connection, prefix: str, settings: StoreSettings, table: Table, kind: type[R]
+        self,
+        connection: Connection,
+        prefix: str,
+        settings: StoreSettings,
+        alarm: SealAlarm,
+        *,
+        table: Table,
+        kind: type[R],
     ) -> None:
         self._connection = connection
         self._settings = settings
+        self._alarm = alarm
         self._schema = table
         self._table = table.name(prefix)
         self._audit_table = AUDIT.name(prefix)
+        self._ledger_table = BREAK_GLASS.name(prefix)
         self._kind = kind
 
     def iterate(self) -> Iterator[R]:
@@ -166,6 +176,17 @@ class DynamoRecords(Generic[R]):
             raise missing(self._kind, record_id)
         return self._read(item)
 
+    def _get_with_notes(self, record_id: str) -> tuple[R, DirectoryNotes]:
+        check_record_id(record_id)
+        key = self._key(record_id)
+        wanted: dict[str, list[Item]] = {self._table: [key]}
+        wanted.setdefault(self._ledger_table, []).append(notes_key())
+        found = self._connection.get_batch(wanted)
+        item = next((each for each in found[self._table] if key.items() <= each.items()), None)
+        if item is None:
+            raise missing(self._kind, record_id)
+        return self._read(item), find_notes(found[self._ledger_table], self._settings)
+
     def _key(self, record_id: str) -> Item:
         return {self._schema.key.partition: {"S": self._partition(record_id)}}
 
@@ -198,7 +219,8 @@ class DynamoRecords(Generic[R]):
         record_id = self._id_of(raw)
         plain = from_attributes(raw, f"{self._kind.KIND}#{record_id}")
         stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
-        return read_sealed_record(self._kind, record_id, stored, self._settings.keyring, self._find_entry)
+        with self._alarm.watch():
+            return read_sealed_record(self._kind, record_id, stored, self._settings.keyring, self._find_entry)
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
@@ -234,21 +256,6 @@ class DynamoRecords(Generic[R]):
         # The position holds the table's own key, so that reading can continue from a malformed item too.
         return StoredRow(Position(item["created_at"]["S"], item[self._schema.key.partition]["S"]), item)
 
-
-class DynamoRequests(DynamoRecords[Request], RequestStore):
-    """The RequestStore in DynamoDB."""
-
-    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
-        super().__init__(connection, prefix, settings, REQUESTS, Request)
-
-    def create(self, request: Request, *entries: EntryDraft) -> Request:
-        """Store a new request with its first audit entries."""
-        return self._commit(prepare_create(request, entries, self._settings))
-
-    def get(self, request_id: RequestId) -> Request:
-        """Read one request, consistently."""
-        return self._get(request_id)
-
-    def update(self, request: Request, entry: EntryDraft) -> Request:
-        """Replace the request that was read with `request.updated_at`."""
-        return self._commit(prepare_update(self.prove(request), (entry,), self._settings))
+    def _read_ledger(self, empty: L, found: Mapping[str, Item]) -> L:
+        with self._alarm.watch():
+            return read_ledger(empty, found, self._settings.keyring)

@@ -10,11 +10,14 @@ from datetime import datetime
 
 from core.stores.commit import StoreSettings
 from core.stores.refusal_log import BackgroundRefusalLog
+from core.stores.seals import SealAlarm
 from core.stores.sqlite.audit import SqliteAudit
+from core.stores.sqlite.break_glass import SqliteBreakGlass
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import SqliteDirectory
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
-from core.stores.sqlite.records import SqliteBreakGlass, SqliteRequests
+from core.stores.sqlite.requests import SqliteRequests
 from core.stores.sqlite.retention import purge
 
 
@@ -24,12 +27,14 @@ class SqliteStores:
     def __init__(self, path: str, settings: StoreSettings) -> None:
         self._database = Database(path)
         self._retention = settings.retention
-        self.requests = SqliteRequests(self._database, settings)
-        self.break_glass = SqliteBreakGlass(self._database, settings)
         self.audit = SqliteAudit(self._database, settings)
+        self.refusals = BackgroundRefusalLog(self.audit, settings)
+        alarm = SealAlarm(self.refusals)
+        self.requests = SqliteRequests(self._database, settings, alarm)
+        self.break_glass = SqliteBreakGlass(self._database, settings, alarm)
+        self.directory = SqliteDirectory(self._database, settings)
         self.outbox = SqliteDeliveries(self._database)
         self.messages = SqliteMessages(self._database)
-        self.refusals = BackgroundRefusalLog(self.audit, settings)
 
     def purge(self, now: datetime) -> int:
         """Delete the records whose retention has ended. Returns how many. Raises StoreUnavailable."""

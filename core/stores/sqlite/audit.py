@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
@@ -53,6 +54,11 @@ class SqliteAudit:
     def __init__(self, database: Database, settings: StoreSettings) -> None:
         self._database = database
         self._settings = settings
+
+    @property
+    def keyring(self) -> AuditKeyring:
+        """The keys that seal what is appended here."""
+        return self._settings.keyring
 
     def append(self, chain: str, draft: EntryDraft) -> AuditEntry:
         """Seal the draft as the next entry of a chain, in one transaction that reads and writes."""
@@ -136,13 +142,6 @@ class SqliteAudit:
                 [each for place in places for each in place],
             ).fetchall()
         return {(row[0], row[1]): read_or_explain(row, lambda row: read_entry(*row)) for row in rows}
-
-    def read_chain_from(self, chain: str, seq: int) -> Iterator[AuditEntry]:
-        """The entries of one chain from this number on, streamed."""
-        rows = iterate_rows(
-            self._database, "audit", ("seq",), "body", start=(seq - 1,), condition="chain = ?", values=(chain,)
-        )
-        return (read_entry(chain, *row) for row in rows)
 
     def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
         """The entries with `since <= at < until` by their digests, oldest first, streamed."""

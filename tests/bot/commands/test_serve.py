@@ -171,7 +171,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("name", "value", "fix"),
         [
-            ("COUNTERSIGN_AUDIT_KEY", None, "Make one with: python3 -c"),
+            ("COUNTERSIGN_AUDIT_KEY", None, "countersign audit key new"),
             ("SLACK_BOT_TOKEN", None, "Copy it from OAuth & Permissions"),
             ("SLACK_SIGNING_SECRET", None, "it verifies that requests come from Slack"),
             ("COUNTERSIGN_STORE", "postgres://x", "Write sqlite:///countersign.db"),

@@ -94,7 +94,7 @@ class TestSettings:
         assert only.startswith(
             "COUNTERSIGN_AUDIT_KEY: it is not set, and without it anyone could forge the audit trail."
         )
-        assert "secrets.token_hex(32)" in only
+        assert "countersign audit key new" in only
 
     def test_http_needs_the_signing_secret_and_no_app_token(self, installation: Installation) -> None:
         installation.set("COUNTERSIGN_LISTEN", "0.0.0.0:3000")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
+from core.audit.findings import FindingKind, Tally
 from core.audit.trail import REFUSALS_KIND, AuditAction, seal
-from core.audit.verification import FindingKind, Tally, verify_trail
+from core.audit.verification import verify_trail
 from core.clock import new_id
 from core.errors import MalformedRecord
 from core.outbox.outbox import LEASE
