@@ -16,14 +16,14 @@ from core.stores.refusal_log import BackgroundRefusalLog
 
 
 class DynamoStores:
-    """The stores of one deployment: three existing tables with a common prefix."""
+    """The stores of one deployment: the existing tables with a common prefix."""
 
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
         self._connection = connection
         self.requests = DynamoRequests(connection, prefix, settings)
         self.break_glass = DynamoBreakGlass(connection, prefix, settings)
         self.audit = DynamoAudit(connection, prefix, settings)
-        self.outbox = DynamoDeliveries(connection, prefix)
+        self.outbox = DynamoDeliveries(connection, prefix, settings)
         self.messages = DynamoMessages(connection, prefix)
         self.refusals = BackgroundRefusalLog(self.audit, settings)
 

@@ -29,15 +29,15 @@ from core.stores.commit import (
     prepare_update,
     read_record,
 )
-from core.stores.dynamodb.audit import put_entry
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.entries import entry_key, put_entries
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
-from core.stores.dynamodb.outbox import entry_key
+from core.stores.dynamodb.outbox import put_deliveries
 from core.stores.listing import StoredRow, read_each, read_page
 from core.stores.paging import Position
-from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table
+from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, OUTBOX, REQUESTS, TTL_ATTRIBUTE, Table
 
 R = TypeVar("R", bound=Record)
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
@@ -54,6 +54,7 @@ class DynamoRecords(Generic[R]):
         self._schema = table
         self._table = table.name(prefix)
         self._audit_table = AUDIT.name(prefix)
+        self._outbox_table = OUTBOX.name(prefix)
         self._kind = kind
 
     def iterate(self) -> Iterator[R]:
@@ -77,7 +78,7 @@ class DynamoRecords(Generic[R]):
         condition = all_equal({"updated_at": format_time(record.updated_at)})
         removal = {"Delete": {"TableName": self._table, "Key": self._key(record.id), **condition}}
         try:
-            self._connection.transact([removal, put_entry(self._audit_table, last)], last.id)
+            self._connection.transact([removal, *self._put_entries((last,))], last.id)
         except ConditionFailed as failure:
             if self._has_taken_effect(last, failure):
                 return
@@ -93,7 +94,11 @@ class DynamoRecords(Generic[R]):
         else:
             condition = all_equal(must_be_stored(commit), statuses=commit.record.legal_sources())
         put = {"Put": {"TableName": self._table, "Item": self._item(commit), **condition}}
-        return [put, *(put_entry(self._audit_table, entry) for entry in commit.entries)]
+        return [put, *self._put_entries(commit.entries)]
+
+    def _put_entries(self, entries: Sequence[AuditEntry]) -> list[dict[str, Any]]:
+        # The deliveries last: they have no condition, so the conditions of the others keep their numbers.
+        return [*put_entries(self._audit_table, entries), *put_deliveries(self._outbox_table, entries)]
 
     def explain(self, commit: Commit[R], failure: ConditionFailed) -> CountersignError | None:
         """The outcome of a transaction's first conditions, those of this change; None if the change is allowed."""

@@ -23,7 +23,7 @@ class SqliteStores:
         self.requests = SqliteRequests(self._database, settings)
         self.break_glass = SqliteBreakGlass(self._database, settings)
         self.audit = SqliteAudit(self._database, settings)
-        self.outbox = SqliteDeliveries(self._database)
+        self.outbox = SqliteDeliveries(self._database, settings)
         self.messages = SqliteMessages(self._database)
         self.refusals = BackgroundRefusalLog(self.audit, settings)
 
