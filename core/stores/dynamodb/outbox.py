@@ -201,7 +201,8 @@ class DynamoDeliveries:
         if delivery.lease is None:
             return
         problem: dict[str, JsonValue] = {"problem": delivery.problem} if delivery.problem else {}
-        progress = {**sets, **problem, "attempts": delivery.attempts, "delivered_to": [*delivery.delivered_to]}
+        delivered_to: list[JsonValue] = list(delivery.delivered_to)
+        progress = {**sets, **problem, "attempts": delivery.attempts, "delivered_to": delivered_to}
         gone = (*removes, "lease", "leased_until", *(() if problem else ("problem",)))
         once = once or {}
         changes = [f"#{name} = :{name}" for name in progress]

@@ -285,7 +285,7 @@ class DynamoHarness(StoreHarness):
         stored = self.client.get_item(TableName=AUDIT.name(self.prefix), Key=key, ConsistentRead=True)["Item"]
         beside: Stored = {"delivery": "parked" if is_parked else "due", "due_at": format_time(entry.at), **progress}
         beside |= {name: list(value) for name, value in progress.items() if isinstance(value, tuple)}
-        item = stored | to_attributes(beside)
+        item = {**stored, **to_attributes(beside)}
         self.client.put_item(TableName=AUDIT.name(self.prefix), Item=item)
 
     def add_entry(self, entry: AuditEntry) -> None:

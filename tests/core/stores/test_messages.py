@@ -131,7 +131,7 @@ def test_save_is_one_write_and_a_look_is_one_read_of_dynamodb(dynamo: DynamoHarn
     assert all(table["ConsistentRead"] is True for table in calls[1][1]["RequestItems"].values())
 
 
-def test_messages_of_an_older_version_are_found_and_replaced_on_dynamodb(dynamo: DynamoHarness) -> None:
+def test_messages_of_an_older_version_are_found_on_dynamodb(dynamo: DynamoHarness) -> None:
     """It had them in the audit table. Without them, every card would be posted a second time."""
     request = dynamo.stores.requests.create(a_request(), a_draft())
     for name in ("card", "thread:1"):

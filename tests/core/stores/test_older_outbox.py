@@ -61,7 +61,7 @@ def test_older_version_has_its_time_to_deliver_first(harness: StoreHarness) -> N
     assert harness.open().outbox.adopt(entry.at + ADOPT_AFTER) == 1
 
 
-def test_entry_that_an_older_version_delivers_just_now_is_left_to_it(harness: StoreHarness) -> None:
+def test_entry_that_an_older_version_delivers_is_left_to_it(harness: StoreHarness) -> None:
     _leave(harness, lease="older", leased_until="2026-01-15T05:00:00.000000Z")
     assert harness.stores.outbox.adopt(SOON) == 0
     assert harness.open().outbox.adopt(SOON.replace(hour=5, minute=10)) == 1
@@ -147,7 +147,7 @@ def test_look_for_leftovers_costs_two_reads_in_two_minutes(dynamo: DynamoHarness
 
 
 @pytest.mark.parametrize("harness", ["sqlite"], indirect=True)
-def test_file_of_an_older_version_gains_the_outbox_and_loses_nothing(harness: SqliteHarness) -> None:
+def test_file_of_an_older_version_gains_the_outbox(harness: SqliteHarness) -> None:
     entry = _leave(harness)
     harness.close()
     with closing(sqlite3.connect(harness.path)) as older, older:

@@ -308,7 +308,7 @@ def test_ttl_of_the_audit_table_is_named_and_switched_off(client: Client, table_
     assert client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
 
 
-def test_tables_of_an_older_version_gain_the_outbox_and_lose_nothing(client: Client, table_prefix: str) -> None:
+def test_tables_of_an_older_version_gain_the_outbox(client: Client, table_prefix: str) -> None:
     for table in (REQUESTS, BREAK_GLASS):
         _make(client, table.name(table_prefix), table)
     make_older_audit_table(client, table_prefix)
