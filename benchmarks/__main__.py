@@ -11,13 +11,14 @@ from typing import Final
 
 import click
 
-from benchmarks import acknowledgement, decision_time, history, round_trips, sqlite_rate
+from benchmarks import acknowledgement, decision_time, history, round_trips, sqlite_rate, stampede
 from benchmarks.results import RESULTS, Section, Size, save
 
 BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
     "round-trips": round_trips.measure,
     "decision-time": decision_time.measure,
     "sqlite-rate": sqlite_rate.measure,
+    "stampede": stampede.measure,
     "acknowledgement": acknowledgement.measure,
     "history": history.measure_on_sqlite,
     "history-reads": history.measure_reads,

@@ -18,6 +18,7 @@ from core.audit.keyring import AuditKeyring
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.clock import Clock, new_id
+from core.directory import FixedDirectory
 from core.policy.loader import parse_policy
 from core.request import Request, RequestId
 from core.services import BreakGlassService, RequestService
@@ -29,6 +30,7 @@ from core.stores.dynamodb.tables import create_tables
 from core.usage import UsageLedger
 from tests.harness.aws import dynamodb_client
 from tests.harness.dynamodb_local import DynamoDbLocal, wait_until_ready
+from tests.harness.keys import AUDIT_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -64,18 +66,18 @@ break_glass:
     mfa: required
 """.encode()
 )
-KEYRING: Final = AuditKeyring.from_text("0123456789abcdef" * 4)
+KEYRING: Final = AuditKeyring.from_text(AUDIT_KEY)
 
 
 def new_person(*groups: str) -> Actor:
     """A new person, whom no other benchmark uses."""
-    return Actor(
-        id=UserId(f"U{new_id().upper()}"), name="Somebody", user_groups=frozenset(UserGroupId(each) for each in groups)
-    )
+    memberships = {UserGroupId(each): True for each in groups}
+    return Actor(id=UserId(f"U{new_id().upper()}"), name="Somebody", memberships=memberships)
 
 
 APPROVER: Final = new_person("S0APPROVERS")
 SECOND_APPROVER: Final = new_person("S0APPROVERS")
+DIRECTORY: Final = FixedDirectory({UserGroupId("S0APPROVERS"): [APPROVER.id, SECOND_APPROVER.id]})
 
 
 class _AnyCode:
@@ -102,12 +104,12 @@ class ServiceHarness:
     @property
     def requests(self) -> RequestService:
         """The service for requests."""
-        return RequestService(self.stores, POLICY, self.clock)
+        return RequestService(self.stores, POLICY, self.clock, directory=DIRECTORY)
 
     @property
     def break_glass(self) -> BreakGlassService:
         """The service for break-glass events."""
-        return BreakGlassService(self.stores, POLICY, self.clock, mfa=_AnyCode())
+        return BreakGlassService(self.stores, POLICY, self.clock, mfa=_AnyCode(), directory=DIRECTORY)
 
     def ask(self, profile: str = PROFILES[0], requester: Actor | None = None) -> Request:
         """A new request."""

@@ -177,6 +177,12 @@ def _invoke_beyond_limits(harness: ServiceHarness) -> Call:
     return lambda: _refused(lambda: harness.invoke(invoker=person))
 
 
+def _invoke_after_a_close(harness: ServiceHarness) -> Call:
+    person = new_person("S0ONCALL")
+    harness.break_glass.close(EventId(harness.invoke(invoker=person).id), APPROVER, "That was not needed")
+    return lambda: harness.invoke(invoker=person)
+
+
 def _close(harness: ServiceHarness) -> Call:
     person = new_person("S0ONCALL")
     event = EventId(harness.invoke(invoker=person).id)
@@ -189,9 +195,9 @@ def _review(harness: ServiceHarness) -> Call:
 
 
 USE_CASES: Final = (
-    UseCase("submit", Cost(writes=1), _submit),
-    UseCase("submit, approved by the policy at once", Cost(writes=1), _submit_quick),
-    UseCase("submit, the same form again", Cost(reads=1, writes=1), _submit_again),
+    UseCase("submit", Cost(reads=1, writes=1), _submit),
+    UseCase("submit, approved by the policy at once", Cost(reads=1, writes=1), _submit_quick),
+    UseCase("submit, the same form again", Cost(reads=2, writes=1), _submit_again),
     UseCase("approve", Cost(reads=1, writes=1), _approve),
     UseCase("approve, one vote of two", Cost(reads=1, writes=1), _vote),
     UseCase("approve, the last vote of two", Cost(reads=1, writes=1), _last_vote),
@@ -200,10 +206,11 @@ USE_CASES: Final = (
     UseCase("deny", Cost(reads=1, writes=1), _deny),
     UseCase("cancel", Cost(reads=1, writes=1), _cancel),
     UseCase("does this person have access: by a request", Cost(reads=1), _find_access),
-    UseCase("does this person have access: by breaking the glass", Cost(reads=1), _find_live_event),
+    UseCase("does this person have access: by breaking the glass", Cost(reads=2), _find_live_event),
     UseCase("break the glass", Cost(reads=1, writes=1), _invoke),
-    UseCase("break the glass, beyond a limit", Cost(reads=1), _invoke_beyond_limits),
-    UseCase("close an event", Cost(reads=2, writes=1), _close),
+    UseCase("break the glass, beyond a limit", Cost(reads=2), _invoke_beyond_limits),
+    UseCase("break the glass, after somebody closed the last event", Cost(reads=2, writes=1), _invoke_after_a_close),
+    UseCase("close an event", Cost(reads=1, writes=1), _close),
     UseCase("review an event", Cost(reads=1, writes=1), _review),
 )
 

@@ -17,11 +17,13 @@ from itertools import islice
 from random import SystemRandom
 from typing import Final
 
+from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
 from core.errors import StoreError
 from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
 from core.services import BreakGlassService, RequestService
 from core.services.due import Rest
+from core.services.policy_trail import PolicyTrail
 from core.stores.base import Stores
 from core.stores.outbox import Backlog
 
@@ -29,6 +31,10 @@ MIN_PAUSE_SECONDS: Final = 0.1
 """The least time between two checks of the outbox, however many changes are committed meanwhile."""
 LOOK_SECONDS: Final = 1.0
 """How often the outbox is checked for what other processes committed, and for deferred deliveries."""
+POLICY_SECONDS: Final = 1.0
+"""How often the policy file is checked while nobody clicks."""
+CHECKPOINT_SECONDS: Final = 60.0
+"""How often it is checked whether a checkpoint of the audit trail is due, and whether a key was retired."""
 WATCH_SECONDS: Final = 30.0
 """How often deadlines and reminders are checked. Decisions don't depend on this: they check the clock themselves."""
 REST_SECONDS: Final = 0.02
@@ -77,12 +83,16 @@ class Sweeper:
         stores: Stores,
         sinks: Sequence[Sink],
         clock: Clock,
+        policy_trail: PolicyTrail | None = None,
+        checkpointer: Checkpointer | None = None,
     ) -> None:
         self._requests = requests
         self._break_glass = break_glass
         self._stores = stores
         self._sinks = tuple(sinks)
         self._clock = clock
+        self._policy_trail = policy_trail
+        self._checkpointer = checkpointer
         self._outbox: Outbox | None = None
         self._threads: tuple[threading.Thread, ...] = ()
         self._stopping = threading.Event()
@@ -91,11 +101,13 @@ class Sweeper:
 
     def sweep(self) -> Swept:
         """Do everything that is due, once, and wait for it. Raises StoreError; what was done before it stays done."""
+        self._record_policy()
         # Expire first, so that nobody is reminded of something that is over.
         requests, events = self._requests.expire_due(), self._break_glass.expire_due()
         reminded = self._requests.remind_due()
         asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
         self._stores.outbox.adopt(self._clock.now())
+        self._seal_checkpoints(lambda: None)
         delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
         return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered)
 
@@ -136,6 +148,8 @@ class Sweeper:
         loops: list[tuple[str, Callable[[], object], float, Callable[[float], object]]] = [
             ("deliver notifications", outbox.hand_out, LOOK_SECONDS, self._wait_for_nudge),
             ("measure the outbox", self._measure, MEASURE_SECONDS, self._stopping.wait),
+            ("record the policy", self._record_policy, POLICY_SECONDS, self._stopping.wait),
+            ("seal checkpoints", partial(self._seal_checkpoints, self._rest), CHECKPOINT_SECONDS, self._stopping.wait),
             *(
                 (name, partial(self._change_due, change), WATCH_SECONDS, self._stopping.wait)
                 for name, change in watched.items()
@@ -170,6 +184,16 @@ class Sweeper:
     def _change_due(self, change: Callable[[Rest], Sequence[object]]) -> None:
         if change(self._rest):
             self.nudge()
+
+    def _record_policy(self) -> None:
+        if self._policy_trail is not None and self._policy_trail.record():
+            self.nudge()
+
+    def _seal_checkpoints(self, rest: Rest) -> None:
+        if self._checkpointer is not None:
+            self._checkpointer.refresh_keys()
+            if self._checkpointer.seal_due(rest):
+                self.nudge()
 
     def _measure(self) -> None:
         try:

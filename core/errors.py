@@ -23,6 +23,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── ConcurrentModification   the record changed since it was read: read it again and decide again
     │   ├── FixedFactChanged         a bug in the caller: a change would rewrite what can never change
     │   ├── MalformedRecord          an item in the table cannot be read as a record
+    │   │   └── BrokenSeal           it can be read, and is not what Countersign wrote: run `countersign audit verify`
     │   ├── StoreMisconfigured       a table is missing or has the wrong keys: run `countersign tables check`
     │   └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
     └── DeliveryFailed               an entry could not be delivered; the outbox tries again
@@ -115,12 +116,19 @@ class LimitReached(Refused):
 
 
 class CodeRefused(Refused):
-    """The MFA code was refused: it is `wrong`, or was `used` before. Only the count of wrong codes changed."""
+    """The MFA code was refused: it is `wrong`, was `used` before, or the person is `blocked` until an operator acts.
 
-    def __init__(self, problem: Literal["wrong", "used"], tries_left: int) -> None:
-        what = "Wrong code" if problem == "wrong" else "This code was already used"
+    Only the count of wrong codes changed.
+    """
+
+    def __init__(self, problem: Literal["wrong", "used", "blocked"], tries_left: int) -> None:
         left = "1 attempt" if tries_left == 1 else f"{tries_left} attempts"
-        super().__init__(f"{what}; {left} left")
+        sentences = {
+            "wrong": f"Wrong code; {left} left",
+            "used": f"This code was already used; {left} left",
+            "blocked": "Too many wrong codes within a week; an operator has to unlock this person",
+        }
+        super().__init__(sentences[problem])
         self.problem = problem
         self.tries_left = tries_left
 
@@ -229,6 +237,15 @@ class MalformedRecord(StoreError):
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "record"
         return cls(record, f"{where}: {first['msg']}")
+
+
+class BrokenSeal(MalformedRecord):
+    """A record or a ledger is not what Countersign wrote: somebody changed it in the store, past Countersign."""
+
+    def __init__(self, record: str, problem: str) -> None:
+        super().__init__(record, problem)
+        text = f"{record} was changed in the store without Countersign: {problem}. Nothing was changed by this call."
+        self.args = (f"{text} Tell your security team, and run `countersign audit verify`.",)
 
 
 class StoreMisconfigured(StoreError):

@@ -11,19 +11,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from core.clock import UtcTime
 from core.errors import InvalidInput, MalformedRecord
+from core.stored import NOT_READ, AsRead, StoredModel
 
 
-class Ledger(BaseModel, ABC):
+class Ledger(StoredModel, ABC):
     """Its owner and its version: `updated_at`, which only a store sets. None if it isn't stored yet."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     owner: str
     updated_at: UtcTime | None = None
+    as_read: AsRead = Field(default=NOT_READ, exclude=True, repr=False)
 
     @abstractmethod
     def kept_until(self) -> datetime:
@@ -37,6 +37,6 @@ class Ledger(BaseModel, ABC):
     def from_item(cls, item: Mapping[str, object]) -> Self:
         """Read what `to_item` wrote. Raises MalformedRecord: a ledger that cannot be read allows nothing."""
         try:
-            return cls.model_validate(item)
+            return cls.read_stored(item)
         except (ValidationError, InvalidInput) as error:
             raise MalformedRecord.from_error(f"LEDGER#{item.get('owner', '?')}", error) from error

@@ -14,13 +14,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import AfterValidator, Field, JsonValue, ValidationError
 
 from core.actor import ValidProfileName
 from core.audit.canonical import canonical_json
 from core.clock import ID_PATTERN, UtcTime
 from core.duration import Duration
 from core.errors import InvalidInput, MalformedRecord
+from core.stored import NOT_READ, AsRead, StoredModel
 from core.text import text_rule
 
 _CHAIN_FIELDS = frozenset({"audit_head", "audit_length"})
@@ -39,16 +40,17 @@ RuleName = Annotated[str, text_rule("rule", at_least=1, at_most=100)]
 """The policy rule that allowed it: never empty, because what is empty is left out of the stored form."""
 
 
-class Record(BaseModel, ABC):
+class Record(StoredModel, ABC):
     """Something to be decided.
 
     `audit_head` is the last digest of its audit chain, `audit_length` the number of entries.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     KIND: ClassVar[str]
     """The prefix of this kind's keys and audit chains."""
+
+    GAINING: ClassVar[tuple[str, ...]] = ()
+    """The attributes that may only gain: `find_lost` says how."""
 
     id: RecordId
     profile: ValidProfileName
@@ -59,6 +61,7 @@ class Record(BaseModel, ABC):
     expires_at: UtcTime
     audit_head: str = ""
     audit_length: int = 0
+    as_read: AsRead = Field(default=NOT_READ, exclude=True, repr=False)
 
     @property
     @abstractmethod
@@ -95,6 +98,10 @@ class Record(BaseModel, ABC):
         `item` is this record's stored form, if the caller already has it.
         """
 
+    def find_lost(self, stored: Mapping[str, JsonValue]) -> tuple[str, ...]:  # noqa: ARG002 - for those that gain
+        """The fields of the stored form that this version would take back, although they may only gain."""
+        return ()
+
     @property
     def chain(self) -> str:
         """The name of this record's audit chain, such as `REQUEST#0123456789abcdef`."""
@@ -112,7 +119,7 @@ class Record(BaseModel, ABC):
     def from_item(cls, item: Mapping[str, object]) -> Self:
         """Read what `to_item` wrote. Raises MalformedRecord, naming the item and its first fault."""
         try:
-            return cls.model_validate(item)
+            return cls.read_stored(item)
         except (ValidationError, InvalidInput, OverflowError) as error:
             # OverflowError: a window that would end after the year 9999.
             raise MalformedRecord.from_error(f"{cls.KIND}#{item.get('id', '?')}", error) from error
@@ -122,6 +129,10 @@ class Record(BaseModel, ABC):
 
         `item` is the stored form, if the caller already has it.
         """
-        stored = item if item is not None else self.to_item()
-        content = {name: value for name, value in stored.items() if name not in _CHAIN_FIELDS}
-        return hashlib.sha256(canonical_json(content)).hexdigest()
+        return digest_content(item if item is not None else self.to_item())
+
+
+def digest_content(item: Mapping[str, JsonValue]) -> str:
+    """SHA-256 over a stored form without its chain fields."""
+    content = {name: value for name, value in item.items() if name not in _CHAIN_FIELDS}
+    return hashlib.sha256(canonical_json(content)).hexdigest()

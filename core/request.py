@@ -1,33 +1,32 @@
 """A request for access to a profile, from its submission to the one decision that ends it.
 
-    from / to    pending          approved   denied   expired   cancelled
-    pending      vote, reminder    quorum     yes      yes       yes
-    approved      -                final
-    denied        -                           final
-    expired       -                                    final
-    cancelled     -                                              final
-
 Invariant: one decision, made once. A transition of a final request either changes nothing at all (the same person made
 the same decision again) or raises InvalidStateTransition; it never touches who decided, the comment, the window or the
-duration. The deadline is a fact of the clock: after `expires_at` a pending request can only become expired.
+duration. The deadline is a fact of the clock: after `expires_at` a pending request can only become expired. A vote that
+lapsed stays in the record and doesn't count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, ClassVar, Final, NewType, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic import JsonValue, model_validator
 
 from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidUserId, by_policy, is_person
-from core.clock import UtcTime, new_id
+from core.approval import COMMENT_LENGTH, Approval, Comment, counting, keeps_votes, lapse
+from core.clock import UtcTime, format_time, new_id
 from core.duration import check_duration
 from core.errors import InvalidInput, InvalidStateTransition, NotAllowed
 from core.record import Record, RecordId, RuleName
-from core.state_machine import StateMachine
+from core.request_status import REQUEST_MACHINE, RequestStatus
 from core.text import text_rule
+
+__all__ = [
+    "COMMENT_LENGTH", "DEFAULT_DECIDE_WITHIN", "DEFAULT_DURATION", "JUSTIFICATION_LENGTH", "MAX_APPROVALS",
+    "MAX_DECIDE_WITHIN", "MAX_DURATION", "REQUEST_MACHINE", "Approval", "Request", "RequestId", "RequestStatus",
+]  # fmt: skip
 
 RequestId = NewType("RequestId", str)
 MAX_DURATION: Final = timedelta(hours=8)
@@ -37,47 +36,16 @@ MAX_DECIDE_WITHIN: Final = timedelta(days=7)
 """The longest wait that a policy may set. It bounds how far back a look-up of access must go."""
 MAX_APPROVALS: Final = 10
 JUSTIFICATION_LENGTH: Final = (10, 500)
-COMMENT_LENGTH: Final = (1, 500)
-
-
-class RequestStatus(StrEnum):
-    """The status of a request."""
-
-    PENDING = "pending"
-    APPROVED = "approved"
-    DENIED = "denied"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-
-
-REQUEST_MACHINE: Final = StateMachine[RequestStatus](
-    {
-        RequestStatus.PENDING: frozenset(RequestStatus),
-        RequestStatus.APPROVED: frozenset(),
-        RequestStatus.DENIED: frozenset(),
-        RequestStatus.EXPIRED: frozenset(),
-        RequestStatus.CANCELLED: frozenset(),
-    }
-)
-
-Comment = Annotated[str, text_rule("comment", at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])]
-
-
-class Approval(BaseModel):
-    """One approver's vote."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    approver: ValidUserId
-    at: UtcTime
-    comment: Comment | None = None
 
 
 class Request(Record):
-    """A person's request for access, under the policy rule `rule`. `replaced_by` is the event declared instead."""
+    """A person's request for access, under the policy rule `rule`. `replaced_by` is the event declared instead.
+
+    `raised_approvals` is how many approvals a stricter policy asked for while the request waited.
+    """
 
     KIND: ClassVar[str] = "REQUEST"
-
+    GAINING: ClassVar[tuple[str, ...]] = ("approvals", "reminded_at", "raised_approvals")
     requester: ValidUserId
     justification: Annotated[
         str, text_rule("justification", at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1])
@@ -92,6 +60,7 @@ class Request(Record):
     reminded_at: UtcTime | None = None
     access_ends_at: UtcTime | None = None
     replaced_by: RecordId | None = None
+    raised_approvals: int | None = None
 
     @classmethod
     def submit(
@@ -121,20 +90,31 @@ class Request(Record):
             expires_at=now + decide_within,
         )
 
-    def approve(self, approver: UserId, now: datetime, comment: str | None = None) -> Self:
+    def approve(
+        self,
+        approver: UserId,
+        now: datetime,
+        comment: str | None = None,
+        *,
+        quorum: int = 0,
+        lapsed: Mapping[UserId, str] | None = None,
+    ) -> Self:
         """Count one approver's vote; the last one needed approves the request and opens the window of access.
 
-        A person who voted already gets the same request back. Raises NotAllowed for the requester, and
-        InvalidStateTransition when the request is decided or its time has passed.
+        `quorum` is how many approvals the policy asks for now: it counts if it is more than before. `lapsed` are the
+        approvers whose votes no longer count, each with the reason. A person who voted already gets the same request
+        back. Raises NotAllowed for the requester, InvalidStateTransition when it is decided or its time has passed.
         """
         self._refuse_requester(approver, "approve")
         status = self._status_at(now)
         if status in {RequestStatus.PENDING, RequestStatus.APPROVED} and self.has_approval_by(approver):
             return self
         self._check(RequestStatus.APPROVED, now)
-        approvals = (*self.approvals, Approval(approver=approver, at=now, comment=comment))
-        if len(approvals) < self.required_approvals:
-            return self.replace(approvals=approvals)
+        vote = Approval(approver=approver, at=now, comment=comment)
+        approvals = (*lapse(self.approvals, lapsed or {}, now), vote)
+        raised = quorum if quorum > self.quorum else self.raised_approvals
+        if len(counting(approvals)) < max(self.quorum, quorum):
+            return self.replace(approvals=approvals, raised_approvals=raised)
         return self._approved(DeciderId(approver), now, comment, approvals)
 
     def approve_by_policy(self, now: datetime) -> Self:
@@ -192,7 +172,17 @@ class Request(Record):
 
     def has_approval_by(self, approver: str) -> bool:
         """True when this person's vote counts already."""
-        return any(approval.approver == approver for approval in self.approvals)
+        return any(approval.approver == approver for approval in self.counting_approvals)
+
+    @property
+    def counting_approvals(self) -> tuple[Approval, ...]:
+        """The votes that have not lapsed, in their order."""
+        return counting(self.approvals)
+
+    @property
+    def quorum(self) -> int:
+        """How many votes approve it: as many as when it was made, or more if the policy became stricter since."""
+        return max(self.required_approvals, self.raised_approvals or 0)
 
     @property
     def state(self) -> RequestStatus:
@@ -223,6 +213,17 @@ class Request(Record):
         stored = item if item is not None else self.to_item()
         return {name: stored[name] for name in _FIXED_WHEN_MADE}
 
+    def find_lost(self, stored: Mapping[str, JsonValue]) -> tuple[str, ...]:
+        """Votes are only ever added, and a reminder stays: a vote may lapse, once, and changes in nothing else."""
+        lost = [] if keeps_votes(stored.get("approvals"), self.approvals) else ["approvals"]
+        reminded_at = stored.get("reminded_at")
+        if reminded_at is not None and (self.reminded_at is None or reminded_at != format_time(self.reminded_at)):
+            lost.append("reminded_at")
+        raised = stored.get("raised_approvals")
+        if isinstance(raised, int) and raised > self.quorum:
+            lost.append("raised_approvals")
+        return tuple(lost)
+
     def _approved(
         self, approver: DeciderId, now: datetime, comment: str | None, approvals: tuple[Approval, ...]
     ) -> Self:
@@ -251,17 +252,13 @@ class Request(Record):
             raise NotAllowed(action, ("nobody decides on their own request",))
 
     @model_validator(mode="after")
-    def _is_within_bounds(self) -> Self:
+    def _is_valid(self) -> Self:
         check_duration("duration", self.duration, MAX_DURATION)
         check_duration("time to decide", self.expires_at - self.created_at, MAX_DECIDE_WITHIN)
         if not 1 <= self.required_approvals <= MAX_APPROVALS:
             raise InvalidInput(
                 "required approvals", f"{self.required_approvals} is out of bounds", f"Ask for 1 to {MAX_APPROVALS}."
             )
-        return self
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Self:
         for is_kept, rule in self._consistency():
             if not is_kept:
                 raise ValueError(rule)
@@ -269,17 +266,19 @@ class Request(Record):
 
     def _consistency(self) -> tuple[tuple[bool, str], ...]:
         approvers = {approval.approver for approval in self.approvals}
+        counted = self.counting_approvals
         is_approved = self.status is RequestStatus.APPROVED
         is_decided = self.status in {RequestStatus.APPROVED, RequestStatus.DENIED}
-        is_quorate = len(self.approvals) >= self.required_approvals
+        is_quorate = len(counted) >= self.quorum
         by_person = self.approver is not None and is_person(self.approver)
         return (
-            (len(approvers) == len(self.approvals), "an approver counts once"),
+            (len({each.approver for each in counted}) == len(counted), "an approver counts once"),
             (self.requester not in approvers | {self.approver}, "nobody decides on their own request"),
             (is_decided == (self.approver is not None), "a decided request, and only it, says who decided"),
             (not is_approved or is_quorate == by_person, "people approve by quorum, the policy without one"),
             (is_approved or not is_quorate, "a quorum approves"),
-            (len(self.approvals) <= self.required_approvals, "no vote is counted beyond the quorum"),
+            (len(counted) <= self.quorum, "no vote is counted beyond the quorum"),
+            (self.raised_approvals is None or self.raised_approvals > self.required_approvals, "a quorum only rises"),
             (self.status is not RequestStatus.DENIED or self.approver_comment is not None, "a denial has a reason"),
             (is_approved == (self.access_ends_at is not None), "an approved request, and only it, has a window"),
             (

@@ -8,10 +8,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict
-
 from core.actor import ValidUserId
 from core.clock import UtcTime
+from core.stored import StoredModel
 from core.text import text_rule
 
 NOTES_LENGTH: Final = (10, 2000)
@@ -26,10 +25,8 @@ class Verdict(StrEnum):
     NOT_JUSTIFIED = "not_justified"
 
 
-class Review(BaseModel):
+class Review(StoredModel):
     """What the reviewer found."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reviewer: ValidUserId
     at: UtcTime

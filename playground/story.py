@@ -16,6 +16,7 @@ from typing import Final
 from core.actor import Actor, UserId
 from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode
 from core.clock import TICK
+from core.directory import FixedDirectory
 from core.errors import InvalidStateTransition, LimitReached, NotAllowed, Refused
 from core.policy import Policy, parse_policy
 from core.request import Request, RequestId, RequestStatus
@@ -79,8 +80,8 @@ class Story:
     def __init__(self, stores: Stores, clock: MovableClock) -> None:
         policy: Policy = parse_policy(_POLICY, "the playground's policy")
         self._clock = clock
-        self._requests = RequestService(stores, policy, clock)
-        self._break_glass = BreakGlassService(stores, policy, clock)
+        self._requests = RequestService(stores, policy, clock, directory=FixedDirectory())
+        self._break_glass = BreakGlassService(stores, policy, clock, directory=FixedDirectory())
 
     def play(self) -> Iterator[StoryLine]:
         """The whole story, chapter by chapter. Each line is yielded once it has happened."""

@@ -16,9 +16,10 @@ from typing import Final
 import click
 
 from bot.commands.terminal import Cell, Ink
+from core.audit.findings import Tally
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import REFUSED, AuditEntry
-from core.audit.verification import Tally, verify_trail
+from core.audit.verification import verify_trail
 from core.clock import new_id
 from core.record import Record
 from core.stores.base import Stores

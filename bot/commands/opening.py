@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from bot.settings import Settings
+from core.audit.keyring import AuditKeyring
 from core.errors import InvalidInput
 from core.stores.base import Stores
 from core.stores.opening import SqliteLocation, open_stores, read_store_url
@@ -20,10 +21,14 @@ store_option = click.option("--store", metavar="URL", help="The store to use. De
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Stores]:
-    """The open stores; closes them at the end. Raises InvalidInput if the file doesn't exist, or StoreError."""
+def opened(settings: Settings, keyring: AuditKeyring | None = None) -> Iterator[Stores]:
+    """The open stores, by default with the keys of the settings; closes them at the end.
+
+    Raises InvalidInput if the file doesn't exist, or StoreError.
+    """
     location = read_store_url(settings.store)
     if isinstance(location, SqliteLocation) and not Path(location.path).is_file():
         raise InvalidInput("store", f"there is no file {location.path}", "Check COUNTERSIGN_STORE, or --store.")
-    with closing(open_stores(settings.store, keyring=settings.keyring, retention=settings.retention)) as stores:
+    ring = keyring or settings.keyring
+    with closing(open_stores(settings.store, keyring=ring, retention=settings.retention)) as stores:
         yield stores

@@ -16,14 +16,18 @@ from typing import Final
 
 import click
 
+from bot.commands.opening import opened, store_option
 from bot.commands.terminal import Ink, count_of
-from core.actor import Actor, UserId, check_user_group_id, check_user_id
+from bot.settings import read_settings
+from core.actor import Actor, check_user_group_id, check_user_id
+from core.audit.trail import AuditAction
 from core.break_glass import ReasonCode
 from core.clock import SystemClock, format_time, require_utc
 from core.duration import format_duration, parse_duration
 from core.errors import InvalidInput, InvalidPolicy
 from core.policy import BreakGlassDecision, Condition, Decision, Policy, RequestDecision, load_policy
 from core.policy.editor_schema import write_schema
+from core.services.policy_trail import CHAIN, find_version, iterate_versions
 
 _DIGITS_SHOWN: Final = 12
 _REFUSED: Final = 1
@@ -71,6 +75,27 @@ def example() -> None:
 
 
 @policy.command()
+@store_option
+def history(store: str | None) -> None:
+    """List the versions of the policy that this deployment used or refused, newest first."""
+    with opened(read_settings(store=store)) as stores:
+        for entry in iterate_versions(stores.audit.get_chain(CHAIN)):
+            digest = str(entry.details.get("digest", "unreadable"))[:_DIGITS_SHOWN]
+            lines = f"+{entry.details.get('added_lines', 0)} -{entry.details.get('removed_lines', 0)} lines"
+            what = f"in force, {lines}" if entry.event is AuditAction.POLICY_IN_FORCE else "refused"
+            click.echo(f"{format_time(entry.at)}  {digest}  {what}")
+
+
+@policy.command()
+@click.argument("digest")
+@store_option
+def show(digest: str, store: str | None) -> None:
+    """Print a version of the policy that was in force, by the first digits of its digest."""
+    with opened(read_settings(store=store)) as stores, _plain_errors():
+        click.echo(find_version(stores.audit.get_chain(CHAIN), digest), nl=False)
+
+
+@policy.command()
 @_policy_option
 @click.option("--user", required=True, help="The Slack user id of the person who acts.")
 @click.option("--profile", required=True, help="The profile.")
@@ -106,11 +131,11 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
         raise click.UsageError("--break-glass and --as-approver-of can't be combined. Use one at a time.")
     loaded = _load(policy_path)
     with _plain_errors():
-        actor = _actor(user, groups, email)
+        actor = _actor(loaded, user, groups, email)
         length, now = parse_duration(duration), _read_moment(moment)
         decision: Decision
         if requester is not None:
-            decision = _judge_decider(loaded, actor, profile, length, now, _actor(requester, requester_groups, None))
+            decision = _judge_decider(loaded, actor, profile, length, now, _actor(loaded, requester, requester_groups))
         elif reason is not None:
             decision = loaded.judge_break_glass(actor, profile, _read_reason(reason), length, now, has_mfa=mfa)
         else:
@@ -165,9 +190,11 @@ def _describe_limits(decision: BreakGlassDecision) -> str:
     return ", ".join(filter(None, said)) or "one active event per person and profile"
 
 
-def _actor(user: str, groups: tuple[str, ...], email: str | None) -> Actor:
-    known: UserId = check_user_id(user)
-    return Actor(id=known, email=email, user_groups=frozenset(check_user_group_id(each) for each in groups))
+def _actor(loaded: Policy, user: str, groups: tuple[str, ...], email: str | None = None) -> Actor:
+    """The person as the options describe them: in these user groups, and in no other one that the policy names."""
+    member_of = {check_user_group_id(each) for each in groups}
+    memberships = {group: group in member_of for group in member_of | loaded.user_groups()}
+    return Actor(id=check_user_id(user), email=email, memberships=memberships)
 
 
 def _read_moment(text: str | None) -> datetime:

@@ -9,9 +9,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Literal
 
 import click
+
+from core.clock import require_utc
+from core.errors import InvalidInput
 
 Mood = Literal["good", "bad", "quiet", "strong"]
 Cell = str | tuple[str, Mood]
@@ -75,6 +79,23 @@ def count_of(number: int, noun: str) -> str:
     """The number with its noun in the right form: `1 entry`, `2 entries`, `1,000 records`."""
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
+
+
+def read_moment(option: str, text: str | None) -> datetime | None:
+    """The moment that an option names: a time with its zone, or a day, which begins in UTC. Raises InvalidInput."""
+    if text is None:
+        return None
+    try:
+        if len(text) == len("2026-01-15"):
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return require_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(
+            option,
+            f"{text!r:.60} is neither a date nor a time with a time zone",
+            "Write 2026-01-15 or 2026-01-15T10:00:00Z.",
+        ) from error
 
 
 def _text(cell: Cell) -> str:

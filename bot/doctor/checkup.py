@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.doctor.finding import CheckResult, fine, wrong
+from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.mfa_checks import check_mfa
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store
-from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings
+from bot.environment.variables import find_shared_files, variables_of
+from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings, unknown_variables
 from core.clock import Clock
 from core.errors import InvalidInput, InvalidPolicy
 from core.policy import Policy, load_policy
+from core.policy.file_access import find_writers
 
 
 def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
     """Check everything. `store` is the option of the command line that overrides COUNTERSIGN_STORE."""
+    yield from _check_variables()
     settings: Settings | None = None
     slack: SlackSettings | None = None
     policy: Policy | None = None
@@ -38,6 +41,9 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
             yield from _explain_policy(error)
         else:
             yield fine(f"policy: {settings.policy}, digest {policy.digest[:12]}")
+            for writer in find_writers(settings.policy):
+                what, _, fix = writer.partition(" Run: ")
+                yield wrong(f"policy: {what}", f"Run: {fix}")
             yield from check_mfa(policy, settings.mfa_secrets)
     if slack is not None:
         yield from _check_slack(settings, slack, policy, clock)
@@ -47,6 +53,13 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
 
 def _bad_setting(error: InvalidInput) -> CheckResult:
     return wrong(f"{error.field}: {error.problem}", error.fix)
+
+
+def _check_variables() -> Iterator[CheckResult]:
+    for problem in unknown_variables():
+        yield note(f"settings: {problem}")
+    for name, path in find_shared_files(variables_of(Settings, SlackSettings)):
+        yield note(f"settings: {name}: everybody on this host can read or change {path}", f"Run: chmod 600 {path}")
 
 
 def _check_audit_key(settings: Settings) -> Iterator[CheckResult]:

@@ -21,7 +21,9 @@ _MAX_ASKED: Final = 100
 
 def check_mfa(policy: Policy, secrets_location: str) -> Iterator[CheckResult]:
     """Checks only if a rule says `mfa: required`. Members of a Slack user group are not known here."""
-    if not any(rule.needs_code for rule in policy.document.break_glass):
+    document = policy.document
+    declaring = any(rule.needs_code for rule in document.break_glass)
+    if not declaring and not any(rule.needs_code for rule in document.approval):
         return
     secrets = open_secrets(secrets_location)
     named = sorted(policy.named_for_codes())[:_MAX_ASKED]
@@ -35,7 +37,7 @@ def check_mfa(policy: Policy, secrets_location: str) -> Iterator[CheckResult]:
         return
     for person in missing:
         yield wrong(
-            f"MFA: {person} needs a code to break the glass, and is not enrolled",
+            f"MFA: {person} needs a code, and is not enrolled",
             f"Run: countersign mfa enrol {person}",
         )
     if not missing:

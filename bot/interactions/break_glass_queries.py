@@ -20,19 +20,22 @@ from bot.views.replies import notice, reply
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import Clock
-from core.policy import PolicySource
+from core.directory import Directory
+from core.policy import Policy, PolicySource
 from core.policy.rules import Mfa
 from core.request import Request
+from core.services.membership import Judging
 from core.stores.base import BreakGlassStore
 
 
 class BreakGlassQueries:
     """Reads the store and the policy for one person. Safe for threads. Everything here may raise StoreError."""
 
-    def __init__(self, store: BreakGlassStore, policy: PolicySource, clock: Clock) -> None:
+    def __init__(self, store: BreakGlassStore, policy: PolicySource, clock: Clock, directory: Directory) -> None:
         self._store = store
         self._policy = policy
         self._clock = clock
+        self._directory = directory
 
     def page(self, kind: BreakGlassListKind, person: Actor, number: int) -> Message:
         """One page of a list, counted from 1."""
@@ -55,39 +58,39 @@ class BreakGlassQueries:
 
     def may_declare(self, person: Actor, profile: str | None = None) -> bool:
         """True when a rule lets this person break the glass, for this profile or for any."""
-        policy = self._policy.current()
+        people = self._judging()
+        policy, known = people.policy, people.ask(person, people.policy.needed_to_declare)
         if profile is not None:
-            return policy.break_glass_terms_for(profile, person) is not None
-        return bool(policy.declarable_profiles(person))
+            return policy.break_glass_terms_for(profile, known) is not None
+        return bool(policy.declarable_profiles(known))
 
     def needs_code(self, person: Actor, profile: str) -> bool:
-        """True when this person has to enter an MFA code, for which only the form has a field."""
-        terms = self._policy.current().break_glass_terms_for(profile, person)
+        """True when this person has to enter an MFA code, for which only the form has a field.
+
+        Never waits: while it isn't known which rule decides, it is True if any rule needs a code.
+        """
+        policy = self._policy.current()
+        terms = policy.break_glass_terms_for(profile, person)
+        if terms is None and policy.needed_to_declare(person):
+            return policy.may_need_code(profile)
         return terms is not None and terms.mfa is Mfa.REQUIRED
 
     def form(
         self, person: Actor, origin: Origin, *, begun: BreakGlassDraft | None = None, replaced: Request | None = None
     ) -> Block:
-        """The form to break the glass, with the profiles this person can declare, or a notice that there are none."""
-        offers = tuple(self._offers(person))
+        """The form to break the glass, with the profiles this person can declare, or a notice that there are none.
+
+        Raises NotKnown when Slack couldn't say whether there are any.
+        """
+        people = self._judging()
+        known = people.ask(person, people.policy.needed_to_declare)
+        offers = tuple(_offers(people.policy, known))
         if replaced is not None:
             offers = tuple(offer for offer in offers if offer.profile == replaced.profile)
         if not offers:
+            people.require_known(known, people.policy.needed_to_declare(known))
             return notice(reply(NOTHING_TO_DECLARE))
         return break_glass_form(offers, origin, begun=begun, replaced=replaced)
-
-    def _offers(self, person: Actor) -> Iterator[BreakGlassOffer]:
-        policy = self._policy.current()
-        for profile in policy.declarable_profiles(person):
-            terms = policy.break_glass_terms_for(profile.name, person)
-            if terms is not None:
-                yield BreakGlassOffer(
-                    profile=profile.name,
-                    description=profile.description,
-                    reason_codes=terms.allowed_reason_codes,
-                    max_duration=terms.max_duration,
-                    needs_code=terms.mfa is Mfa.REQUIRED,
-                )
 
     def _rows(self, kind: BreakGlassListKind, person: Actor) -> Iterator[EventRow]:
         if kind is BreakGlassListKind.ACTIVE:
@@ -96,18 +99,34 @@ class BreakGlassQueries:
         return iter(sorted(self._to_review(person), key=lambda row: row.review_due))
 
     def _live(self, person: Actor) -> Iterator[EventRow]:
-        policy, now = self._policy.current(), self._clock.now()
+        people, now = self._judging(), self._clock.now()
         for event in iterate_records(lambda cursor: self._store.list_by_status(EventStatus.ACTIVE, cursor=cursor)):
             if not event.is_granting(now):
                 continue
-            if policy.judge_close(person, profile=event.profile, invoker=event.invoker).is_allowed:
+            if people.judge_close(event, person).is_allowed:
                 yield EventRow(event, self._due(event), may_close=True)
 
     def _to_review(self, person: Actor) -> Iterator[EventRow]:
-        policy = self._policy.current()
+        people = self._judging()
         for event in iterate_records(lambda cursor: self._store.list_waiting_for_review(cursor=cursor)):
-            if policy.judge_review(person, profile=event.profile, invoker=event.invoker).is_allowed:
+            if people.judge_review(event, person).is_allowed:
                 yield EventRow(event, self._due(event), may_review=True)
 
     def _due(self, event: BreakGlassEvent) -> datetime:
         return event.review_due_at(self._policy.current().notifications.times_of(event.rule).review_within)
+
+    def _judging(self) -> Judging:
+        return Judging(self._policy.current(), self._directory)
+
+
+def _offers(policy: Policy, person: Actor) -> Iterator[BreakGlassOffer]:
+    for profile in policy.declarable_profiles(person):
+        terms = policy.break_glass_terms_for(profile.name, person)
+        if terms is not None:
+            yield BreakGlassOffer(
+                profile=profile.name,
+                description=profile.description,
+                reason_codes=terms.allowed_reason_codes,
+                max_duration=terms.max_duration,
+                needs_code=terms.mfa is Mfa.REQUIRED,
+            )

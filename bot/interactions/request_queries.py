@@ -18,19 +18,22 @@ from bot.views.request.form import Offer, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from core.actor import Actor
 from core.clock import Clock
-from core.policy import PolicySource
+from core.directory import Directory
+from core.policy import Policy, PolicySource
 from core.policy.principals import PrincipalSelector
 from core.request import Request, RequestStatus
+from core.services.membership import Judging
 from core.stores.base import DEFAULT_LIMIT, RequestStore
 
 
 class RequestQueries:
     """Reads the store and the policy for one person. Safe for threads. Everything here may raise StoreError."""
 
-    def __init__(self, store: RequestStore, policy: PolicySource, clock: Clock) -> None:
+    def __init__(self, store: RequestStore, policy: PolicySource, clock: Clock, directory: Directory) -> None:
         self._store = store
         self._policy = policy
         self._clock = clock
+        self._directory = directory
 
     def page(self, kind: ListKind, person: Actor, number: int) -> Message:
         """One page of a list, counted from 1."""
@@ -58,42 +61,59 @@ class RequestQueries:
 
     def may_declare(self, person: Actor, profile: str) -> bool:
         """True when this person can break the glass instead of waiting."""
-        return self._policy.current().break_glass_terms_for(profile, person) is not None
+        people = self._judging()
+        return _may_declare(people.policy, people.ask(person, people.policy.needed_to_declare), profile)
 
     def form(self, person: Actor) -> Block:
-        """The form to request access, with the profiles this person can request, or a notice that there are none."""
-        offers = tuple(islice(self._offers(person), MAX_OPTIONS))
-        return request_form(offers) if offers else notice(reply(NOTHING_TO_REQUEST))
+        """The form to request access, with the profiles this person can request, or a notice that there are none.
 
-    def _offers(self, person: Actor) -> Iterator[Offer]:
-        policy = self._policy.current()
-        for profile in policy.requestable_profiles(person):
-            terms = policy.terms_for(profile.name, person)
-            if terms is not None:
-                yield Offer(
-                    profile=profile.name,
-                    description=profile.description,
-                    max_duration=terms.max_duration,
-                    required_approvals=terms.required_approvals,
-                    approvers=_others(policy.notifications.deciders_of(terms.name), person),
-                )
+        Raises NotKnown when Slack couldn't say whether there are any.
+        """
+        people = self._judging()
+        known = people.ask(person, people.policy.needed_to_request)
+        offers = tuple(islice(_offers(people.policy, known), MAX_OPTIONS))
+        if offers:
+            return request_form(offers)
+        people.require_known(known, people.policy.needed_to_request(known))
+        return notice(reply(NOTHING_TO_REQUEST))
 
     def _mine(self, person: Actor) -> Iterator[RequestRow]:
+        people = self._judging()
+        known = people.ask(person, people.policy.needed_to_declare)
         for request in iterate_records(lambda cursor: self._store.list_by_requester(person.id, cursor=cursor)):
-            yield RequestRow(request, may_cancel=True, may_declare=self.may_declare(person, request.profile))
+            may_declare = _may_declare(people.policy, known, request.profile)
+            yield RequestRow(request, may_cancel=True, may_declare=may_declare)
 
     def _waiting_for(self, person: Actor) -> Iterator[RequestRow]:
+        people = self._judging()
         for request in iterate_records(lambda cursor: self._store.list_by_status(RequestStatus.PENDING, cursor=cursor)):
-            if self._waits_for(request, person):
+            if self._waits_for(people, request, person):
                 yield RequestRow(request, may_decide=True)
 
-    def _waits_for(self, request: Request, person: Actor) -> bool:
-        if request.is_overdue(self._clock.now()) or request.has_approval_by(person.id):
+    def _waits_for(self, people: Judging, request: Request, person: Actor) -> bool:
+        if request.is_overdue(self._clock.now()) or request.has_approval_by(people.find_vote(request, person.id)):
             return False
-        decision = self._policy.current().judge_decider(
-            "approve", person, profile=request.profile, rule=request.rule, requester=request.requester
-        )
-        return decision.is_allowed
+        return people.judge_decider("approve", request, person).is_allowed
+
+    def _judging(self) -> Judging:
+        return Judging(self._policy.current(), self._directory)
+
+
+def _may_declare(policy: Policy, person: Actor, profile: str) -> bool:
+    return policy.break_glass_terms_for(profile, person) is not None
+
+
+def _offers(policy: Policy, person: Actor) -> Iterator[Offer]:
+    for profile in policy.requestable_profiles(person):
+        terms = policy.terms_for(profile.name, person)
+        if terms is not None:
+            yield Offer(
+                profile=profile.name,
+                description=profile.description,
+                max_duration=terms.max_duration,
+                required_approvals=terms.required_approvals,
+                approvers=_others(policy.notifications.deciders_of(terms.name), person),
+            )
 
 
 def _others(deciders: frozenset[PrincipalSelector], person: Actor) -> tuple[str, ...]:

@@ -75,8 +75,11 @@ def new_secret() -> SecretStr:
     return SecretStr(pyotp.random_base32())
 
 
-def enrolment_uri(person: UserId, secret: SecretStr) -> str:
-    """The URI that an authenticator app reads, as text or as a QR code. It contains the secret."""
+def enrolment_uri(name: str, secret: SecretStr) -> str:
+    """The URI that an authenticator app reads, as text or as a QR code. It contains the secret.
+
+    `name` is what the app shows beside the code.
+    """
     return pyotp.TOTP(secret.get_secret_value(), digits=DIGITS, interval=STEP_SECONDS).provisioning_uri(
-        name=person, issuer_name=ISSUER
+        name=name, issuer_name=ISSUER
     )

@@ -14,6 +14,7 @@ from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, Po
 from bot.views.block_kit import Message
 from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.notices import (
+    closed_by_other,
     ended,
     ended_for_invoker,
     escalated,
@@ -62,8 +63,16 @@ def _ending_soon(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> 
     return NotificationPlan(directs=(DirectMessage("over", event.invoker, is_it_over(event)),))
 
 
-def _end(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
-    return NotificationPlan(reply=ended(event), directs=_outcome(event, policy))
+def _end(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
+    posts = _about_another(entry, event, policy) if event.is_closed_by_other else ()
+    return NotificationPlan(reply=ended(event), directs=_outcome(event, policy), posts=posts)
+
+
+def _about_another(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> tuple[Post, ...]:
+    # Not only in the thread, which nobody reads who doesn't follow it: it may be an attack on the responders.
+    channel = _channel_of(event, policy)
+    channels = dict.fromkeys(each for each in (channel, policy.notifications.security_channel) if each is not None)
+    return tuple(Post(str(entry.seq), each, closed_by_other(event, channel)) for each in channels)
 
 
 def _reviewed(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:

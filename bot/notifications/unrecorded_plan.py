@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bot.notifications.plan import NotificationPlan, Post
+from bot.notifications.plan import DirectMessage, NotificationPlan, Post
 from bot.views.block_kit import Message
 from bot.views.break_glass.notices import refused
+from bot.views.mfa_notices import mfa_changed, your_mfa_changed
+from bot.views.policy_notices import policy_in_force, policy_refused
+from bot.views.seal_notices import seal_broken
+from core.actor import UserId
 from core.audit.trail import AuditAction, AuditEntry
 from core.policy.evaluator import Policy
 
@@ -32,6 +36,30 @@ def _break_glass_refused(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     return to_security(policy, refused(entry))
 
 
+def _policy_in_force(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, policy_in_force(entry))
+
+
+def _policy_refused(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, policy_refused(entry))
+
+
+def _seal_broken(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, seal_broken(entry))
+
+
+def _mfa_changed(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    direct = DirectMessage("mfa", UserId(str(entry.subject)), your_mfa_changed(entry))
+    return NotificationPlan(directs=(direct,), posts=to_security(policy, mfa_changed(entry)).posts)
+
+
 _PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, Policy], NotificationPlan]]] = {
     AuditAction.INVOKE_REFUSED: _break_glass_refused,
+    AuditAction.MFA_ENROLLED: _mfa_changed,
+    AuditAction.MFA_REPLACED: _mfa_changed,
+    AuditAction.MFA_REMOVED: _mfa_changed,
+    AuditAction.MFA_UNLOCKED: _mfa_changed,
+    AuditAction.POLICY_IN_FORCE: _policy_in_force,
+    AuditAction.POLICY_REFUSED: _policy_refused,
+    AuditAction.SEAL_BROKEN: _seal_broken,
 }

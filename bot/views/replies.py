@@ -48,6 +48,7 @@ BROKEN = (
 NO_FORM = "The form didn't open because Slack was slow. Nothing was changed. Try again."
 NOTHING_TO_REQUEST = "There are no profiles you can request: no policy rule covers you. Ask a policy owner to add you."
 OUT_OF_DATE = "This comes from another version of Countersign. Nothing was changed. Use the newest message."
+REPLIES_LEFT_OUT = "Slack is slow, so some replies to you were left out. The cards show what was recorded."
 OVERLOADED = "Countersign is overloaded. Nothing was recorded; try again in a moment."
 _LIMITS = {
     "cooldown": "This profile is in its cooldown ({value})",
@@ -89,7 +90,7 @@ def voted(request: Request) -> Message:
     if request.status is RequestStatus.APPROVED:
         until = moment(request.life_ends_at())
         return reply(f"Approved. {mention(request.requester)} has {code(request.profile)} until {until}.")
-    missing = request.required_approvals - len(request.approvals)
+    missing = request.required_approvals - len(request.counting_approvals)
     return reply(f"Your approval counts. {missing} more {'is' if missing == 1 else 'are'} needed.")
 
 
@@ -187,6 +188,8 @@ def _limit(error: LimitReached, until: str) -> str:
 def _code_refused(error: CodeRefused) -> str:
     if error.problem == "used":
         return "This code was already used. Wait until your app shows the next one."
+    if error.problem == "blocked":
+        return "Too many wrong codes within a week. Ask an operator to run `countersign mfa unlock` for you."
     return f"Wrong code; {error.tries_left} {'attempt' if error.tries_left == 1 else 'attempts'} left."
 
 

@@ -4,9 +4,8 @@ Invariant: an entry's digest is an HMAC-SHA256 over everything the entry says an
 record carries the last digest and the length. So an entry that was edited, removed, re-ordered or appended, and a
 record that was changed behind the bot's back, each break the chain at a place that verification names.
 
-What a chain cannot show: a record restored together with its whole chain to an older moment; and refused attempts
-that were removed together with the head of their chain. Export the trail to storage that cannot be rewritten if that
-matters.
+What a chain alone cannot show: a record restored together with its whole chain to an older moment, and refused attempts
+that were removed together with the head of their chain. Checkpoints show it; see `checkpoint`.
 """
 
 from __future__ import annotations
@@ -16,12 +15,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, NewType, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId
-from core.audit.keyring import AuditKeyring
+from core.audit.keyring import AuditKeyring, signed_content
 from core.clock import ID_PATTERN, UtcTime, new_id
 from core.errors import InvalidInput, MalformedRecord
+from core.stored import StoredModel
 
 EntryId = NewType("EntryId", str)
 REFUSED: Final = "refused"
@@ -29,7 +29,9 @@ REFUSED: Final = "refused"
 REFUSALS_KIND: Final = "REFUSALS"
 """The prefix of the chains that hold refused attempts, one chain for each running process."""
 
-SYSTEM_CHAINS: Final = frozenset({"CHECKPOINTS", "DIRECTORY", "KEYS", "LEDGERS", "MFA", "POLICY"})
+CHECKPOINTS: Final = "CHECKPOINTS"
+KEYS: Final = "KEYS"
+SYSTEM_CHAINS: Final = frozenset({CHECKPOINTS, "DIRECTORY", KEYS, "LEDGERS", "MFA", "POLICY"})
 """The chains that belong to no record and to no process."""
 
 
@@ -49,7 +51,14 @@ class AuditAction(StrEnum):
     BREAK_GLASS_REVIEWED = "break_glass_reviewed"
     BREAK_GLASS_ENDING_SOON = "break_glass_ending_soon"
     REVIEW_REMINDED = "review_reminded"
+    USER_GROUP_CHANGED = "user_group_changed"
     RECORD_DELETED = "record_deleted"
+    MFA_ENROLLED = "mfa_enrolled"
+    MFA_REPLACED = "mfa_replaced"
+    MFA_REMOVED = "mfa_removed"
+    MFA_UNLOCKED = "mfa_unlocked"
+    POLICY_IN_FORCE = "policy_in_force"
+    POLICY_REFUSED = "policy_refused"
     SUBMIT_REFUSED = "submit_refused"
     APPROVE_REFUSED = "approve_refused"
     DENY_REFUSED = "deny_refused"
@@ -57,6 +66,9 @@ class AuditAction(StrEnum):
     INVOKE_REFUSED = "invoke_refused"
     CLOSE_REFUSED = "close_refused"
     REVIEW_REFUSED = "review_refused"
+    CHECKPOINT_SEALED = "checkpoint_sealed"
+    AUDIT_KEY_RETIRED = "audit_key_retired"
+    SEAL_BROKEN = "seal_broken"
 
 
 class Auditable(Protocol):
@@ -78,15 +90,13 @@ class Auditable(Protocol):
         ...
 
 
-class EntryDraft(BaseModel):
+class EntryDraft(StoredModel):
     """What a service wants written down. The store seals it when the change is committed.
 
     `actor` did it; `subject` is the person whose access it is about; `record` names what a refused attempt was about,
     which a change doesn't need, because its chain says so. `id` marks the attempt: a store that finds it in the table
     after a lost answer knows that the change took effect.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[EntryId, Field(pattern=ID_PATTERN)] = Field(default_factory=lambda: EntryId(new_id()))
     event: AuditAction
@@ -115,22 +125,28 @@ class EntryDraft(BaseModel):
 class AuditEntry(EntryDraft):
     """One line of the trail: an EntryDraft with its place in a chain and its seal.
 
-    `record_digest` is what the record's content became; `kept_until` is when the table may forget the record.
+    `record_digest` is what the record's content became, `previous_record_digest` what it was before; `ledgers` has the
+    same of the ledgers that moved with it, by their owner. `kept_until` is when the table may forget the record.
+    `signature` is there when the deployment signs its entries; then `signing_key_id` names the key.
     """
 
     chain: str
     seq: int = Field(ge=1)
     at: UtcTime
     record_digest: str | None = None
+    previous_record_digest: str | None = None
+    ledgers: dict[str, str] = Field(default_factory=dict)
     kept_until: UtcTime | None = None
     previous: str = ""
     key_id: str
+    signing_key_id: str | None = None
     digest: str = ""
+    signature: str = ""
 
     @property
     def must_be_delivered(self) -> bool:
-        """True when the outbox has to deliver it: every change, and every break-glass that was refused."""
-        return self.outcome != REFUSED or self.event is AuditAction.INVOKE_REFUSED
+        """True when the outbox has to deliver it: every change, and of what was refused the emergencies and alarms."""
+        return self.outcome != REFUSED or self.event in {AuditAction.INVOKE_REFUSED, AuditAction.SEAL_BROKEN}
 
     def to_item(self) -> dict[str, JsonValue]:
         """The entry as plain JSON values, without attributes that are empty: the stored and the exported form."""
@@ -140,7 +156,7 @@ class AuditEntry(EntryDraft):
     def from_item(cls, item: Mapping[str, object]) -> Self:
         """Read what `to_item` wrote. Raises MalformedRecord."""
         try:
-            return cls.model_validate(item)
+            return cls.read_stored(item)
         except (ValidationError, InvalidInput) as error:
             name = f"audit entry {item.get('chain', '?')}/{item.get('seq', '?')}"
             raise MalformedRecord.from_error(name, error) from error
@@ -155,6 +171,8 @@ def seal(
     previous: str,
     at: datetime,
     record_digest: str | None = None,
+    previous_record_digest: str | None = None,
+    ledgers: Mapping[str, str] | None = None,
     kept_until: datetime | None = None,
 ) -> AuditEntry:
     """Give a draft its place in a chain and its digest."""
@@ -166,7 +184,13 @@ def seal(
         previous=previous,
         at=at,
         record_digest=record_digest,
+        previous_record_digest=previous_record_digest,
+        ledgers=dict(ledgers or {}),
         kept_until=kept_until,
         key_id=keyring.key_id,
+        signing_key_id=keyring.signer.key_id if keyring.signer is not None else None,
     )
-    return entry.model_copy(update={"digest": keyring.sign(entry)})
+    sealed = entry.model_copy(update={"digest": keyring.sign(entry)})
+    if keyring.signer is None:
+        return sealed
+    return sealed.model_copy(update={"signature": keyring.signer.sign(signed_content(sealed))})

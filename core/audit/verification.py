@@ -1,178 +1,243 @@
 """Find what was done to the audit trail, or to the records, behind the bot's back.
 
 Invariant: for every chain, one of two things is true. Either each entry is genuine and follows the one before it, and
-the record is what the last entry says; or a finding says where the chain breaks.
+the record is what the last entry says; or a finding says where the chain breaks. What is in the interval of a
+checkpoint is what it sealed, so a chain that is gone as a whole is found as well.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
+from core.audit.chain_check import Head, SealCheck, verify_entries
+from core.audit.checkpoint import find_last_checkpoint, read_seal_check
+from core.audit.findings import Finding, FindingKind, Tally
+from core.audit.intervals import IntervalCheck
 from core.audit.keyring import AuditKeyring
-from core.audit.trail import REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
-from core.break_glass import BreakGlassEvent, EventId
-from core.errors import MalformedRecord, NotFound
+from core.audit.places import in_batches, read_places
+from core.audit.replay import find_beside, find_contradictions
+from core.audit.seen_chains import SeenChains
+from core.audit.trail import CHECKPOINTS, REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
+from core.break_glass import BreakGlassEvent
+from core.clock import format_time
+from core.errors import MalformedRecord
 from core.record import Record
-from core.request import Request, RequestId
+from core.request import Request
+from core.stores.audit import PlacedDigest
 from core.stores.base import Stores
 
-
-class FindingKind(StrEnum):
-    """What was done."""
-
-    EDITED = "edited"
-    REMOVED = "removed"
-    REORDERED = "reordered"
-    APPENDED = "appended"
-    RECORD_CHANGED = "record changed"
-    RECORD_REMOVED = "record removed"
-    UNREADABLE = "unreadable"
-    UNKNOWN_KEY = "unknown key"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One break: the chain, what was done, and a sentence that says where."""
-
-    chain: str
-    kind: FindingKind
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Where a chain has to end: its length and its last digest, according to the record or the refusal head."""
-
-    length: int
-    digest: str
-
-
-@dataclass(slots=True)
-class Tally:
-    """How much was checked."""
-
-    chains: int = 0
-    entries: int = 0
-    records: int = 0
-
-
+Entries = tuple[AuditEntry, ...] | MalformedRecord
+"""The entries of a chain, or what is wrong with one of them."""
+Found = Record | MalformedRecord | None
 _MAX_READS: Final = 3
 """How often a chain that looks broken is read again: the bot may be adding to it at this very moment."""
 
 
-def verify_entries(
-    chain: str, entries: Sequence[AuditEntry], head: Head | None, keyring: AuditKeyring
+def check_content(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Finding]:
+    """Check that a record is what its chain says it became, and that what stands beside it agrees with it."""
+    is_same = entries[-1].record_digest == record.content_digest()
+    differs = [] if is_same else ["it is not what its last entry says it became"]
+    differs += [*find_contradictions(record, entries), *find_beside(record, entries)]
+    if differs:
+        yield Finding(record.chain, FindingKind.RECORD_CHANGED, "; ".join(differs))
+
+
+RECORD_CHECKS: Final[tuple[Callable[[Record, Sequence[AuditEntry]], Iterator[Finding]], ...]] = (check_content,)
+"""What a record and its complete chain have to fulfil together."""
+STORE_CHECKS: Final[tuple[Callable[[Stores, AuditKeyring], Iterator[Finding]], ...]] = ()
+"""What everything else in the stores has to fulfil."""
+
+
+def verify_trail(
+    stores: Stores,
+    keyring: AuditKeyring,
+    now: datetime,
+    tally: Tally | None = None,
+    on_progress: Callable[[Tally], None] = lambda _: None,
 ) -> Iterator[Finding]:
-    """Check one chain against its head. `head` is None if the head no longer exists."""
-    previous, expected = "", 1
-    for entry in entries:
-        where = f"entry {entry.seq} ({entry.event})"
-        if not keyring.knows(entry.key_id):
-            yield Finding(chain, FindingKind.UNKNOWN_KEY, f"{where} was sealed with the key {entry.key_id}")
-        elif entry.chain != chain or not keyring.is_genuine(entry):
-            yield Finding(chain, FindingKind.EDITED, f"{where} does not say what was sealed")
-        if entry.seq > expected:
-            gone = f"entry {expected}" if entry.seq == expected + 1 else f"entries {expected} to {entry.seq - 1}"
-            yield Finding(chain, FindingKind.REMOVED, f"{gone} should stand before {where}")
-        elif entry.seq < expected or entry.previous != previous:
-            yield Finding(chain, FindingKind.REORDERED, f"{where} does not follow the one before it")
-        previous, expected = entry.digest, entry.seq + 1
-    if head is None:
-        return
-    if expected - 1 < head.length:
-        yield Finding(chain, FindingKind.REMOVED, f"the last {head.length - expected + 1} of {head.length} are missing")
-    elif expected - 1 > head.length:
-        yield Finding(chain, FindingKind.APPENDED, f"it has {expected - 1} entries, and {head.length} were written")
-    elif previous != head.digest:
-        yield Finding(chain, FindingKind.EDITED, "the last entry is not the one that was written last")
-
-
-def verify_record(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Finding]:
-    """Check that a record is what the last entry of its chain says it became."""
-    if not entries:
-        yield Finding(record.chain, FindingKind.REMOVED, f"all {record.audit_length} entries are missing")
-    elif entries[-1].record_digest != record.content_digest():
-        yield Finding(record.chain, FindingKind.RECORD_CHANGED, "it is not what its last entry says it became")
-
-
-def verify_trail(stores: Stores, keyring: AuditKeyring, now: datetime, tally: Tally | None = None) -> Iterator[Finding]:
-    """Check every chain and every record; count in `tally` what was checked.
+    """Check every chain, every record and every checkpoint; count in `tally` what was checked.
 
     It may run while the bot runs: what looks broken is read again, and reported only if it is still broken.
+    `on_progress` is called with the tally every hundred chains.
     """
-    tally = tally or Tally()
-    seen: set[str] = set()
-    for chain, entries in stores.audit.iterate_chains():
-        seen.add(chain)
-        tally.chains += 1
-        tally.entries += 0 if isinstance(entries, MalformedRecord) else len(entries)
-        if any(True for _ in _verify_reading(stores, chain, entries, keyring, now)):
-            yield from verify_chain(stores, chain, keyring, now)
-    for record in itertools.chain[Record](stores.requests.iterate(), stores.break_glass.iterate()):
-        tally.records += 1
-        if record.chain not in seen and not stores.audit.get_chain(record.chain):
-            yield from verify_record(record, ())
+    yield from TrailVerification.prepare(stores, keyring, now, tally or Tally(), on_progress).verify_all()
 
 
 def verify_chain(stores: Stores, chain: str, keyring: AuditKeyring, now: datetime) -> Iterator[Finding]:
     """Check one chain with its record, as they are now."""
-    findings: tuple[Finding, ...] = ()
-    for _ in range(_MAX_READS):
-        findings = tuple(_verify_reading(stores, chain, _read_chain(stores, chain), keyring, now))
-        if not findings:
-            break
-    yield from findings
+    yield from TrailVerification.prepare(stores, keyring, now, Tally()).verify_chain(chain)
 
 
-def _read_chain(stores: Stores, chain: str) -> tuple[AuditEntry, ...] | MalformedRecord:
-    try:
-        return stores.audit.get_chain(chain)
-    except MalformedRecord as error:
-        return error
+@dataclass(slots=True)
+class _Counts:
+    """Whether the order of time shows every entry of the chains: what is kept out of it is in no interval.
+
+    It counts what is older than `until`, the end of the last checkpoint.
+    """
+
+    until: datetime | None
+    in_chains: int = 0
+    by_time: int = 0
+    has_unreadable: bool = False
+
+    def add(self, chains: Iterable[Entries]) -> None:
+        for entries in chains:
+            if isinstance(entries, MalformedRecord):
+                self.has_unreadable = True
+            elif self.until is not None:
+                self.in_chains += sum(entry.at < self.until for entry in entries)
+
+    def note(self, digest: PlacedDigest) -> None:
+        self.by_time += self.until is not None and digest.at < format_time(self.until)
+
+    def compare(self) -> Iterator[Finding]:
+        # An entry that can't be read is a finding already, and its time isn't known.
+        if self.until is not None and not self.has_unreadable and self.in_chains != self.by_time:
+            text = (
+                f"the chains have {self.in_chains} entries from before {format_time(self.until)}, and "
+                f"{self.by_time} are listed by time: some were added later and kept out of the list"
+            )
+            yield Finding(CHECKPOINTS, FindingKind.BACKDATED, text)
 
 
-def _verify_reading(
-    stores: Stores, chain: str, entries: tuple[AuditEntry, ...] | MalformedRecord, keyring: AuditKeyring, now: datetime
-) -> Iterator[Finding]:
-    if isinstance(entries, MalformedRecord):
-        yield Finding(chain, FindingKind.UNREADABLE, str(entries))
-        return
-    kind = chain.partition("#")[0]
-    if kind == REFUSALS_KIND:
-        length, digest = stores.audit.get_refusals_head(chain)
-        yield from verify_entries(chain, entries, Head(length, digest), keyring)
-        return
-    if chain in SYSTEM_CHAINS:
-        yield from verify_entries(chain, entries, None, keyring)
-        return
-    try:
-        record = _read_record(stores, chain)
-    except MalformedRecord as error:
-        yield Finding(chain, FindingKind.UNREADABLE, str(error))
-        return
-    head = Head(record.audit_length, record.audit_head) if record is not None else None
-    yield from verify_entries(chain, entries, head, keyring)
-    if record is not None and head is not None and len(entries) == head.length:
-        yield from verify_record(record, entries)
-    if record is None and not _may_be_gone(entries, now):
-        yield Finding(chain, FindingKind.RECORD_REMOVED, "its record is missing, and should still be kept")
+@dataclass(frozen=True, slots=True)
+class TrailVerification:
+    """One run of the verification. `tally` counts what was checked."""
+
+    stores: Stores
+    seals: SealCheck
+    now: datetime
+    tally: Tally
+    on_progress: Callable[[Tally], None] = field(default=lambda _: None)
+
+    @classmethod
+    def prepare(
+        cls,
+        stores: Stores,
+        keyring: AuditKeyring,
+        now: datetime,
+        tally: Tally,
+        on_progress: Callable[[Tally], None] = lambda _: None,
+    ) -> TrailVerification:
+        """A run that knows which keys were retired and since when entries are signed."""
+        return cls(stores, read_seal_check(stores.audit, keyring), now, tally, on_progress)
+
+    def verify_all(self) -> Iterator[Finding]:
+        """Check everything."""
+        # Until the end: what is committed meanwhile is later.
+        _, last = find_last_checkpoint(self.stores.audit, self.seals.keyring)
+        counts = _Counts(last[1].until if last is not None else None)
+        seen = SeenChains()
+        for batch in in_batches(self.stores.audit.iterate_chains()):
+            for chain, _ in batch:
+                seen.add(chain)
+            counts.add(entries for _, entries in batch)
+            yield from self.verify_batch(batch)
+        yield from self._verify_records(seen)
+        yield from IntervalCheck(self.stores.audit, self.seals, self.tally, on_digest=counts.note).run()
+        yield from counts.compare()
+        for check in STORE_CHECKS:
+            yield from check(self.stores, self.seals.keyring)
+
+    def verify_batch(self, batch: Sequence[tuple[str, Entries]]) -> Iterator[Finding]:
+        """Check some chains, whose entries were read, each with its record."""
+        records = find_records(self.stores, [chain for chain, _ in batch])
+        for chain, entries in batch:
+            self.tally.chains += 1
+            self._count(entries)
+            if any(True for _ in self._verify_reading(chain, entries, records.get(chain))):
+                yield from self.verify_chain(chain)
+        self.on_progress(self.tally)
+
+    def verify_chain(self, chain: str) -> Iterator[Finding]:
+        """Check one chain with its record, as they are now."""
+        findings: tuple[Finding, ...] = ()
+        for _ in range(_MAX_READS):
+            entries, record = self._read_chain(chain), find_records(self.stores, [chain]).get(chain)
+            findings = tuple(self._verify_reading(chain, entries, record))
+            if not findings:
+                break
+        yield from findings
+
+    def _verify_records(self, seen: SeenChains) -> Iterator[Finding]:
+        """Check that every record can be read and has a chain."""
+        stores = self.stores
+        for chain, record in itertools.chain[tuple[str, Found]](stores.requests.scan(), stores.break_glass.scan()):
+            self.tally.records += 1
+            if chain in seen:
+                # With its chain, it was checked already.
+                continue
+            # The bot may have made it a moment ago.
+            has_chain = any(entry is not None for _, entry in read_places(stores.audit, chain, 1, 1))
+            yield from self.verify_chain(chain) if has_chain else _verify_without_chain(chain, record)
+
+    def _read_chain(self, chain: str) -> Entries:
+        try:
+            return self.stores.audit.get_chain(chain)
+        except MalformedRecord as error:
+            return error
+
+    def _count(self, entries: Entries) -> None:
+        if isinstance(entries, MalformedRecord):
+            return
+        self.tally.entries += len(entries)
+        self.tally.unsigned += sum(map(self.seals.is_from_before_signing, entries))
+
+    def _verify_reading(self, chain: str, entries: Entries, record: Found) -> Iterator[Finding]:
+        if isinstance(entries, MalformedRecord):
+            yield Finding(chain, FindingKind.UNREADABLE, str(entries))
+            return
+        kind = chain.partition("#")[0]
+        if kind == REFUSALS_KIND:
+            length, digest = self.stores.audit.get_refusals_head(chain)
+            yield from verify_entries(chain, entries, Head(length, digest), self.seals)
+        elif chain in SYSTEM_CHAINS:
+            yield from verify_entries(chain, entries, None, self.seals)
+        elif kind not in (Request.KIND, BreakGlassEvent.KIND):
+            yield Finding(chain, FindingKind.UNREADABLE, f"{chain} cannot be read: no kind of record has such a chain")
+        elif isinstance(record, MalformedRecord):
+            yield Finding(chain, FindingKind.UNREADABLE, str(record))
+        elif record is None:
+            yield from verify_entries(chain, entries, None, self.seals)
+            if not _may_be_gone(entries, self.now):
+                text = "its record is missing, and should still be kept"
+                yield Finding(chain, FindingKind.RECORD_REMOVED, text)
+        else:
+            yield from self._verify_record(record, entries)
+
+    def _verify_record(self, record: Record, entries: Sequence[AuditEntry]) -> Iterator[Finding]:
+        yield from verify_entries(record.chain, entries, Head(record.audit_length, record.audit_head), self.seals)
+        if entries and len(entries) == record.audit_length:
+            for check in RECORD_CHECKS:
+                yield from check(record, entries)
 
 
-def _read_record(stores: Stores, chain: str) -> Record | None:
-    kind, _, record_id = chain.partition("#")
-    try:
-        if kind == Request.KIND:
-            return stores.requests.get(RequestId(record_id))
-        if kind == BreakGlassEvent.KIND:
-            return stores.break_glass.get(EventId(record_id))
-    except NotFound:
-        return None
-    raise MalformedRecord(chain, "no kind of record has such a chain")
+def find_records(stores: Stores, chains: Iterable[str]) -> Mapping[str, Record | MalformedRecord]:
+    """The records of up to a hundred chains, by chain, in one read of each kind."""
+    ids: dict[str, list[str]] = {Request.KIND: [], BreakGlassEvent.KIND: []}
+    for chain in chains:
+        kind, _, record_id = chain.partition("#")
+        if kind in ids and record_id:
+            ids[kind].append(record_id)
+    found: dict[str, Record | MalformedRecord] = {}
+    if ids[Request.KIND]:
+        requests = stores.requests.find_many(ids[Request.KIND])
+        found |= {f"{Request.KIND}#{record_id}": record for record_id, record in requests.items()}
+    if ids[BreakGlassEvent.KIND]:
+        events = stores.break_glass.find_many(ids[BreakGlassEvent.KIND])
+        found |= {f"{BreakGlassEvent.KIND}#{record_id}": event for record_id, event in events.items()}
+    return found
+
+
+def _verify_without_chain(chain: str, record: Found) -> Iterator[Finding]:
+    if isinstance(record, MalformedRecord):
+        yield Finding(chain, FindingKind.UNREADABLE, f"{record}; and its chain is missing")
+    elif record is not None:
+        yield Finding(chain, FindingKind.REMOVED, f"all {record.audit_length} entries are missing")
 
 
 def _may_be_gone(entries: Sequence[AuditEntry], now: datetime) -> bool:

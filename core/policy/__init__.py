@@ -5,7 +5,8 @@ Invariant: no rule, no access; and a decision is a value that names its rule, it
 
 from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision
 from core.policy.evaluator import Policy, PolicySource
-from core.policy.loader import PolicyFile, load_policy, parse_policy
+from core.policy.loader import load_policy, parse_policy
+from core.policy.policy_file import PolicyFile
 from core.policy.rules import Profile
 
 __all__ = [

@@ -6,74 +6,50 @@ show, such as an undefined group. A Policy consists of parts that passed both.
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
     StrictInt,
     StrictStr,
-    WithJsonSchema,
     model_validator,
 )
 
-from core import break_glass, request
-from core.actor import ProfileName
+from core import request
+from core.actor import ProfileName, UserId
 from core.break_glass import ReasonCode
-from core.errors import InvalidInput
-from core.policy.document import Name, PolicyModel, ProfilePattern, duration_rule, mistake
-from core.policy.principals import SelectorField
+from core.open_requests import MAX_PENDING, RequestLimits
+from core.policy.document import Name, PolicyModel, mistake
+from core.policy.principals import People
+from core.policy.rule_fields import (
+    MAX_FALLBACK_LENGTH,
+    ChannelId,
+    DecisionTime,
+    EventDuration,
+    Fallback,
+    LimitWindow,
+    OnePerson,
+    Patterns,
+    Quota,
+    RequestDuration,
+    Selectors,
+)
 from core.policy.time_window import TimeWindow
-from core.text import clean_text
-from core.usage import MAX_PER_QUOTA, UsageLimits
+from core.usage import UsageLimits
 
-MAX_WINDOW: Final = timedelta(days=30)
-_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,31}")
 _MAX_DESCRIPTION_LENGTH: Final = 200
-_MAX_FALLBACK_LENGTH: Final = 300
-
-
-def _check_channel(text: str) -> str:
-    if not _CHANNEL.fullmatch(text):
-        raise mistake(
-            f"{text!r:.60} is not a Slack channel id",
-            "Copy the id from the channel's details in Slack; it looks like C0ACCESS1.",
-        )
-    return text
-
-
-def _check_fallback(text: str) -> str:
-    try:
-        return clean_text("fallback", text, at_least=1, at_most=_MAX_FALLBACK_LENGTH)
-    except InvalidInput as error:
-        raise mistake(error.problem, error.fix) from error
 
 
 def _check_version(value: object) -> object:
     if isinstance(value, bool) or value != 1:
         raise mistake(f"{value!r:.60} is not a version that this Countersign can read", "Write version: 1.")
     return value
-
-
-Selectors = Annotated[tuple[SelectorField, ...], Field(min_length=1)]
-ChannelId = Annotated[
-    StrictStr,
-    AfterValidator(_check_channel),
-    WithJsonSchema({"type": "string", "pattern": f"^{_CHANNEL.pattern}$"}),
-]
-Patterns = Annotated[tuple[ProfilePattern, ...], Field(min_length=1)]
-Quota = Annotated[StrictInt, Field(ge=1, le=MAX_PER_QUOTA)]
-RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
-EventDuration = Annotated[timedelta, *duration_rule(break_glass.MAX_DURATION)]
-DecisionTime = Annotated[timedelta, *duration_rule(request.MAX_DECIDE_WITHIN)]
-LimitWindow = Annotated[timedelta, *duration_rule(MAX_WINDOW)]
 
 
 def is_covered(profile: str, pattern: str) -> bool:
@@ -83,6 +59,13 @@ def is_covered(profile: str, pattern: str) -> bool:
 
 class Mfa(StrEnum):
     """Whether a break-glass rule asks for an MFA code."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
+class Commented(StrEnum):
+    """Whether an approval needs a comment."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
@@ -176,6 +159,34 @@ class ApprovalRule(Rule):
         default=None, description="How long a request waits before the approvers are reminded, once. Left out: never."
     )
     auto_approve: AutoApproval | None = Field(default=None, description="When no person has to approve.")
+    max_pending: StrictInt = Field(
+        default=1,
+        ge=1,
+        le=MAX_PENDING,
+        description="How many open requests one person may have for one profile; 1 if left out.",
+    )
+    cooldown_after_denial: LimitWindow | None = Field(
+        default=None, description="How long after a denial the person can't request the profile again."
+    )
+    confirm: StrictBool = Field(
+        default=False, description="Whether Approve opens a form that shows the request as it is recorded."
+    )
+    approver_mfa: Mfa = Field(default=Mfa.OPTIONAL, description="Whether approving needs an MFA code.")
+    comment: Commented = Field(default=Commented.OPTIONAL, description="Whether approving needs a comment.")
+
+    @property
+    def needs_form(self) -> bool:
+        """True when an approval takes more than a press of the button."""
+        return self.confirm or self.needs_code or self.comment is Commented.REQUIRED
+
+    @property
+    def needs_code(self) -> bool:
+        """True when an approver's MFA code has to be verified."""
+        return self.approver_mfa is Mfa.REQUIRED
+
+    def limits(self) -> RequestLimits:
+        """The limits that the ledger of open requests is judged by."""
+        return RequestLimits(max_pending=self.max_pending, cooldown_after_denial=self.cooldown_after_denial)
 
 
 class BreakGlassRule(Rule):
@@ -206,10 +217,10 @@ class BreakGlassRule(Rule):
         "3d if left out.",
     )
 
-    fallback: Annotated[StrictStr, AfterValidator(_check_fallback)] | None = Field(
+    fallback: Fallback | None = Field(
         default=None,
         description="What to do when Countersign cannot record it; "
-        f"plain text, up to {_MAX_FALLBACK_LENGTH} characters.",
+        f"plain text, up to {MAX_FALLBACK_LENGTH} characters.",
     )
 
     @property
@@ -248,6 +259,14 @@ class PolicyDocument(PolicyModel):
         default=None, description="The Slack channel for refusals, escalations and overdue reviews."
     )
     identity: Identity = Field(default=Identity(), description="How people are recognised.")
+    same_person: tuple[OnePerson, ...] = Field(
+        default=(), description="Slack user ids that belong to one person, a list for each person."
+    )
+
+    def people(self) -> People:
+        """Who is meant by the names in this file."""
+        same_person = tuple(tuple(UserId(each) for each in ids) for ids in self.same_person)
+        return People(groups=self.groups, is_email_trusted=self.identity.trust_email, same_person=same_person)
 
     def approval_rule(self, name: str) -> ApprovalRule | None:
         """The approval rule of this name; None if there is none, or no longer."""

@@ -21,6 +21,7 @@ from core.break_glass import (
     ReasonCode,
 )
 from core.clock import Clock, format_time
+from core.directory import Directory, UnknownDirectory
 from core.duration import to_nanoseconds
 from core.mfa import MfaVerifier
 from core.policy import PolicySource
@@ -28,7 +29,9 @@ from core.request import RequestId
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.invoke import Declaration, Invoking
+from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
+from core.services.pacing import PACING, Pacing, Turns
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_optional_text, clean_text
@@ -36,7 +39,10 @@ from core.usage import Usage
 
 
 class BreakGlassService:
-    """Invoke, close and review a break-glass event. Safe for threads, and for any number of processes."""
+    """Invoke, close and review a break-glass event. Safe for threads, and for any number of processes.
+
+    `directory` says in which user groups somebody is; without it, only those act whom a rule names by id.
+    """
 
     def __init__(
         self,
@@ -46,15 +52,20 @@ class BreakGlassService:
         observer: Observer | None = None,
         *,
         mfa: MfaVerifier | None = None,
+        directory: Directory | None = None,
+        pacing: Pacing = PACING,
     ) -> None:
         self._stores = stores
+        self._directory: Directory = directory or UnknownDirectory()
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
         self._changes = ChangeRunner(
-            stores.break_glass.update, AuditAction.BREAK_GLASS_EXPIRED, stores.refusals, clock, self._observer
+            stores.break_glass.update, AuditAction.BREAK_GLASS_EXPIRED, stores.refusals, clock, self._observer, pacing
         )
-        self._invoking = Invoking(stores, policy, clock, self._observer, mfa)
+        self._pacing = pacing
+        self._turns = Turns()
+        self._invoking = Invoking(stores, clock, self._observer, mfa)
 
     def invoke(
         self,
@@ -76,6 +87,7 @@ class BreakGlassService:
         the first time. Raises InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit ends),
         RequestNotFound, InvalidStateTransition (the request to be replaced gives access by now), StoreError.
         """
+        people = self._judging()
         declaration = Declaration(
             invoker=invoker,
             profile=check_profile_name(profile),
@@ -87,10 +99,17 @@ class BreakGlassService:
             declared_in=check_channel_id(declared_in) if declared_in is not None else None,
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
+            counted_as=people.policy.ids_of(invoker.id)[0],
         )
         attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
-            return retry_on_conflict(lambda: self._invoking.decide(declaration, code or None), self._observer)
+            # Before the turn, so that nobody waits for another person's answer from Slack.
+            self._invoking.ask_ahead(declaration, people)
+            # All who declare for one profile write its ledger.
+            with self._turns.take(declaration.profile):
+                return retry_on_conflict(
+                    lambda: self._invoking.decide(declaration, code or None, people), self._observer, self._pacing
+                )
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
         """End the access before its time. The person who closed it already gets the same event back.
@@ -98,18 +117,19 @@ class BreakGlassService:
         Raises EventNotFound, NotAllowed, InvalidStateTransition, InvalidInput, StoreError.
         """
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
+        people = self._judging()
 
         def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:
             details: dict[str, JsonValue] = {"reason": why}
             if event.status is EventStatus.ACTIVE:
-                decision = self._policy.current().judge_close(closer, profile=event.profile, invoker=event.invoker)
+                decision = people.judge_close(event, closer)
                 decision.require()
                 details |= decision.to_details()
             closed = event.close(closer.id, now, why)
             return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, closer.id, details)
 
         attempt = AuditedAttempt(AuditAction.CLOSE_REFUSED, closer)
-        return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge, self._update_closed)
+        return self._changes.run(attempt, lambda: self._get(event_id, people), judge)
 
     def review(
         self, event_id: EventId, reviewer: Actor, verdict: Verdict, notes: str, follow_up: str | None = None
@@ -117,9 +137,10 @@ class BreakGlassService:
         """Review an ended event, once. Raises like `close`."""
         found = clean_text("notes", notes, at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])
         link = clean_optional_text("follow-up link", follow_up, at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])
+        people = self._judging()
 
         def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:
-            decision = self._policy.current().judge_review(reviewer, profile=event.profile, invoker=event.invoker)
+            decision = people.judge_review(event, reviewer)
             decision.require()
             reviewed = event.add_review(reviewer.id, now, verdict, found, link)
             details: dict[str, JsonValue] = {**decision.to_details(), "verdict": verdict, "notes": found}
@@ -128,7 +149,7 @@ class BreakGlassService:
             return reviewed, EntryDraft.of(reviewed, AuditAction.BREAK_GLASS_REVIEWED, reviewer.id, details)
 
         attempt = AuditedAttempt(AuditAction.REVIEW_REFUSED, reviewer)
-        return self._changes.run(attempt, lambda: self._stores.break_glass.get(event_id), judge)
+        return self._changes.run(attempt, lambda: self._get(event_id, people), judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record the end of every event whose time has passed. Returns those that this call recorded.
@@ -154,16 +175,17 @@ class BreakGlassService:
         return change_due(self._read_waiting, self._remind_if_due, self._clock, rest)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Usage | None:
-        """The live event that gives this person access to the profile now. One consistent read."""
-        by_invoker, _ = self._stores.break_glass.get_ledgers(person, profile)
-        return by_invoker.live(profile, self._clock.now())
+        """The live event that gives this person this access now. Consistent: one read, or two if there is one."""
+        by_invoker, _ = self._stores.break_glass.get_ledgers(self._policy.current().ids_of(person)[0], profile)
+        now = self._clock.now()
+        live = [usage.event_id for usage in by_invoker.usages if usage.profile == profile and usage.ends_at > now]
+        return by_invoker.settle(*self._stores.break_glass.get_each(live)).live(profile, now) if live else None
 
-    def _update_closed(self, closed: BreakGlassEvent, entry: EntryDraft) -> BreakGlassEvent:
-        by_invoker, _ = self._stores.break_glass.get_ledgers(closed.invoker, closed.profile)
-        ended = by_invoker.end(closed)
-        # An event that is too old for its ledger can still be closed.
-        ledgers = (ended,) if ended != by_invoker else ()
-        return self._stores.break_glass.update(closed, entry, ledgers)
+    def _get(self, event_id: EventId, people: Judging) -> BreakGlassEvent:
+        return people.noting(self._stores.break_glass.get_with_notes(event_id))
+
+    def _judging(self) -> Judging:
+        return Judging(self._policy.current(), self._directory)
 
     def _read_active(self, cursor: str | None) -> Page[BreakGlassEvent]:
         return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=PER_PAGE, cursor=cursor)

@@ -1,20 +1,21 @@
 """Break the glass: judge the declaration, the limits and the code, and commit the event with what changes with it.
 
-Invariant: one read and one write. The ledgers on which the limits and the code are judged change in the same
+Invariant: one read and one write; one read more before a limit refuses anybody, for the ends of the events that it
+counts. The ledgers on which the limits and the code are judged change in the same
 transaction as the event, and so does the request that it replaces. A wrong code is counted before anybody learns that
 it was wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from core.actor import Actor, ChannelId, ProfileName
+from core.actor import Actor, ChannelId, ProfileName, UserId
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
@@ -22,12 +23,14 @@ from core.duration import to_nanoseconds
 from core.errors import CodeRefused, EventExists, InvalidStateTransition, LimitReached, NotAllowed
 from core.ledger import Ledger
 from core.mfa import CodeLedger, MfaVerifier
-from core.policy import BreakGlassDecision, PolicySource
+from core.policy import BreakGlassDecision, Policy
 from core.request import Request, RequestId, RequestStatus
+from core.services.membership import Judging
 from core.services.observer import Observer
 from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
-from core.usage import UsageLedger, find_limit, is_escalated
+from core.stores.ledgers import InvokerLedgers
+from core.usage import UsageLimits, find_decisive, find_limit, is_escalated
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,12 @@ class Declaration:
     declared_in: ChannelId | None = None
     instead_of: RequestId | None = None
     event_id: EventId | None = None
+    counted_as: UserId | None = None
 
-
-class _Ledgers(NamedTuple):
-    by_invoker: UsageLedger
-    by_profile: UsageLedger
-    codes: CodeLedger | None
+    @property
+    def ledger_owner(self) -> UserId:
+        """The id that stands for all ids of this person, so that a limit counts the person."""
+        return self.counted_as or self.invoker.id
 
 
 class Invoking:
@@ -56,38 +59,39 @@ class Invoking:
     def __init__(
         self,
         stores: Stores,
-        policy: PolicySource,
         clock: Clock,
         observer: Observer,
         mfa: MfaVerifier | None = None,
     ) -> None:
         self._stores = stores
-        self._policy = policy
         self._clock = clock
         self._observer = observer
         self._second_factor = mfa
 
-    def decide(self, declaration: Declaration, code: str | None) -> BreakGlassEvent:
+    def ask_ahead(self, declaration: Declaration, people: Judging) -> None:
+        """Ask the directory what `decide` will need to know, and wait for it. Raises InvalidInput: no such profile."""
+        judge = _judge_by(people.policy, declaration, self._clock.now(), has_mfa=False)
+        people.ask(declaration.invoker, lambda known: judge(known).needs)
+
+    def decide(self, declaration: Declaration, code: str | None, people: Judging) -> BreakGlassEvent:
         """Judge the declaration on what is stored now, and commit the event.
 
-        Raises ConcurrentModification, after which the caller judges again, and what BreakGlassService.invoke raises.
+        `people` keeps the policy version of this use case when it runs again. Raises ConcurrentModification, after
+        which the caller judges again, and what BreakGlassService.invoke raises.
         """
-        now = self._clock.now()
-        decision = self._policy.current().judge_break_glass(
-            declaration.invoker,
-            declaration.profile,
-            declaration.reason_code,
-            declaration.duration,
-            now,
-            # Whether it is correct is judged below, on the ledger of codes.
-            has_mfa=code is not None and self._second_factor is not None,
+        now, has_code = self._clock.now(), code is not None and self._second_factor is not None
+        ledgers = self._stores.break_glass.read_ledgers(
+            declaration.ledger_owner, declaration.profile, with_codes=has_code
         )
+        people.noting((ledgers, ledgers.notes))
+        # Whether the code is correct is judged below, on the ledger of codes.
+        decision = people.judge(declaration.invoker, _judge_by(people.policy, declaration, now, has_mfa=has_code))
         if not decision.is_allowed and (known := self._find_known(declaration)) is not None:
             # The same invocation, delivered again: a policy that changed since then does not undo it.
             return known
         decision.require()
         try:
-            return self._decide_on_ledgers(declaration, code, decision, now)
+            return self._decide_on_ledgers(declaration, code, decision, ledgers, now)
         except (CodeRefused, LimitReached):
             # Each ledger is read consistently, but not all at one moment: the obstacle may be this very invocation,
             # delivered twice at once.
@@ -96,25 +100,36 @@ class Invoking:
             raise
 
     def _decide_on_ledgers(
-        self, declaration: Declaration, code: str | None, decision: BreakGlassDecision, now: datetime
+        self,
+        declaration: Declaration,
+        code: str | None,
+        decision: BreakGlassDecision,
+        ledgers: InvokerLedgers,
+        now: datetime,
     ) -> BreakGlassEvent:
-        ledgers = self._read_ledgers(declaration, code)
         if declaration.event_id is not None and ledgers.by_invoker.has(declaration.event_id):
             # The same invocation, delivered again.
             return self._stores.break_glass.get(declaration.event_id)
-        hit = find_limit(ledgers.by_invoker, ledgers.by_profile, declaration.profile, decision.limits, now)
-        if hit is not None:
-            raise LimitReached(hit.limit, hit.value, hit.ends_at)
+        ledgers = self._judge_limits(declaration, ledgers, decision.limits, now)
         codes = self._verify(declaration, code, ledgers.codes, now)
         replaced = self._find_replaced(declaration, now)
         event = self._make_event(declaration, decision, now, codes, replaced)
         return self._create(event, decision, ledgers._replace(codes=codes), replaced)
 
-    def _read_ledgers(self, declaration: Declaration, code: str | None) -> _Ledgers:
-        store = self._stores.break_glass
-        if code is not None and self._second_factor is not None:
-            return _Ledgers(*store.get_ledgers_and_codes(declaration.invoker.id, declaration.profile))
-        return _Ledgers(*store.get_ledgers(declaration.invoker.id, declaration.profile), None)
+    def _judge_limits(
+        self, declaration: Declaration, ledgers: InvokerLedgers, limits: UsageLimits, now: datetime
+    ) -> InvokerLedgers:
+        """The ledgers, settled if a limit would have refused otherwise. Raises LimitReached."""
+        judged = ledgers.by_invoker, ledgers.by_profile
+        if find_limit(*judged, declaration.profile, limits, now) is None:
+            return ledgers
+        # A ledger doesn't know of a close. An event that ended never changes again, so what is read here stays true.
+        events = self._stores.break_glass.get_each(find_decisive(*judged, declaration.profile, limits, now))
+        by_invoker, by_profile = (ledger.settle(*events) for ledger in judged)
+        hit = find_limit(by_invoker, by_profile, declaration.profile, limits, now)
+        if hit is not None:
+            raise LimitReached(hit.limit, hit.value, hit.ends_at)
+        return ledgers._replace(by_invoker=by_invoker, by_profile=by_profile)
 
     def _verify(
         self, declaration: Declaration, code: str | None, codes: CodeLedger | None, now: datetime
@@ -172,7 +187,7 @@ class Invoking:
         )
 
     def _create(
-        self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: _Ledgers, replaced: Request | None
+        self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: InvokerLedgers, replaced: Request | None
     ) -> BreakGlassEvent:
         is_escalation = is_escalated(ledgers.by_profile, decision.limits, event.created_at)
         entry = EntryDraft.of(
@@ -197,6 +212,17 @@ class Invoking:
 
     def _find_known(self, declaration: Declaration) -> BreakGlassEvent | None:
         return find_own(self._stores.break_glass.get, declaration.event_id, declaration.invoker.id)
+
+
+def _judge_by(
+    policy: Policy, declaration: Declaration, now: datetime, *, has_mfa: bool
+) -> Callable[[Actor], BreakGlassDecision]:
+    def judge(invoker: Actor) -> BreakGlassDecision:
+        return policy.judge_break_glass(
+            invoker, declaration.profile, declaration.reason_code, declaration.duration, now, has_mfa=has_mfa
+        )
+
+    return judge
 
 
 def _details(event: BreakGlassEvent, decision: BreakGlassDecision, *, is_escalated: bool) -> dict[str, JsonValue]:

@@ -1,26 +1,29 @@
 """The use cases of a request: load, decide by a pure function, commit.
 
 Invariant: a click is decided from the stored record and the policy in force, and committed only if that record has not
-changed since.
+changed since. The vote that would approve judges everybody again: the earlier voters, the requester, and the bounds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import JsonValue
 
 from core.actor import CLOCK, Actor, ProfileName, UserId, by_policy, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
+from core.directory import Directory, DirectoryNotes, UnknownDirectory
 from core.duration import to_nanoseconds
 from core.errors import RequestExists
 from core.policy import PolicySource, RequestDecision
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
+from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
+from core.services.pacing import PACING, Pacing
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, find_own, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
 from core.text import clean_optional_text, clean_text
@@ -30,15 +33,29 @@ REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
 
 
 class RequestService:
-    """Make requests and decide on them. Safe for threads, and for any number of processes."""
+    """Make requests and decide on them. Safe for threads, and for any number of processes.
 
-    def __init__(self, stores: Stores, policy: PolicySource, clock: Clock, observer: Observer | None = None) -> None:
+    `directory` says who is a member and in which user groups; without it, nothing is decided that needs to know.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        policy: PolicySource,
+        clock: Clock,
+        observer: Observer | None = None,
+        *,
+        directory: Directory | None = None,
+        pacing: Pacing = PACING,
+    ) -> None:
+        self._pacing = pacing
         self._stores = stores
+        self._directory: Directory = directory or UnknownDirectory()
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
         self._changes = ChangeRunner(
-            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer
+            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer, pacing
         )
 
     def submit(
@@ -63,7 +80,8 @@ class RequestService:
         with audit_refusals(attempt, self._stores.refusals, self._observer):
             now = self._clock.now()
             request_id = id_from(RequestId, requester.id, idempotency_key)
-            decision = self._policy.current().judge_request(requester, name, duration, now)
+            people = self._judging(self._stores.directory.notes())
+            decision = people.judge(requester, lambda known: people.policy.judge_request(known, name, duration, now))
             known = None if decision.is_allowed else find_own(self._stores.requests.get, request_id, requester.id)
             if known is not None:
                 # The same request, delivered again: a policy that changed since then does not undo it.
@@ -85,37 +103,53 @@ class RequestService:
     def approve(self, request_id: RequestId, approver: Actor, comment: str | None = None) -> Request:
         """Count this approver's vote; the last one needed approves. A second vote by the same person changes nothing.
 
-        Raises RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided), InvalidInput, StoreError.
+        An earlier vote whose approver lost the right lapses then. Raises NotKnown when nobody could say whether
+        somebody still has theirs, RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided),
+        InvalidInput, StoreError.
         """
         said = clean_optional_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
 
-        def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
-            details = self._judge("approve", request, approver)
-            approved = request.approve(approver.id, now, said)
-            return approved, _vote_entry(approved, approver, said, details)
+        people = self._judging()
 
-        return self._change(request_id, approver, AuditAction.APPROVE_REFUSED, judge)
+        def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
+            if request.status is not RequestStatus.PENDING:
+                # Everybody gets the decision as the answer, whatever their rights.
+                return request.approve(approver.id, now), _vote_entry(request, request, approver, said, {})
+            decision = people.judge_decider("approve", request, approver)
+            decision.require()
+            voted = _count_vote(people, request, approver, now, said)
+            return voted, _vote_entry(request, voted, approver, said, decision.to_details())
+
+        return self._decide(request_id, approver, AuditAction.APPROVE_REFUSED, people, judge)
 
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
         """Deny the request. Raises like `approve`."""
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
 
+        people = self._judging()
+
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
-            details = self._judge("deny", request, approver)
+            details: dict[str, JsonValue] = {}
+            if request.status is RequestStatus.PENDING:
+                decision = people.judge_decider("deny", request, approver)
+                decision.require()
+                details = decision.to_details()
             denied = request.deny(approver.id, now, why)
             return denied, EntryDraft.of(denied, AuditAction.REQUEST_DENIED, approver.id, {**details, "reason": why})
 
-        return self._change(request_id, approver, AuditAction.DENY_REFUSED, judge)
+        return self._decide(request_id, approver, AuditAction.DENY_REFUSED, people, judge)
 
     def cancel(self, request_id: RequestId, requester: Actor) -> Request:
         """Cancel your own request. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
+        ids = self._policy.current().ids_of(requester.id)
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
-            # The policy is not asked: the requester may cancel it even if the rule no longer exists.
-            cancelled = request.cancel(requester.id, now)
+            # No rule is asked: the requester may cancel it even if the rule no longer exists.
+            cancelled = request.cancel(request.requester if request.requester in ids else requester.id, now)
             return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, requester.id)
 
-        return self._change(request_id, requester, AuditAction.CANCEL_REFUSED, judge)
+        attempt = AuditedAttempt(AuditAction.CANCEL_REFUSED, requester)
+        return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record the end of every request whose deadline has passed. Returns those that this call recorded.
@@ -154,7 +188,7 @@ class RequestService:
             reminded = request.remind(now)
             return self._changes.commit(reminded, EntryDraft.of(reminded, AuditAction.REQUEST_REMINDED, CLOCK, details))
 
-        return retry_on_conflict(decide, self._observer)
+        return retry_on_conflict(decide, self._observer, self._pacing)
 
     def _wait_before_reminder(self, request: Request, now: datetime) -> timedelta | None:
         """The wait before its reminder, if the request has waited that long; None when nobody has to be reminded."""
@@ -192,37 +226,50 @@ class RequestService:
             self._observer.committed(created, entry.event)
         return created
 
-    def _change(
+    def _decide(
         self,
         request_id: RequestId,
-        actor: Actor,
+        approver: Actor,
         refused: AuditAction,
+        people: Judging,
         judge: Callable[[Request, datetime], tuple[Request, EntryDraft]],
     ) -> Request:
-        return self._changes.run(AuditedAttempt(refused, actor), lambda: self._stores.requests.get(request_id), judge)
+        def get() -> Request:
+            return people.noting(self._stores.requests.get_with_notes(request_id))
 
-    def _judge(self, action: Literal["approve", "deny"], request: Request, approver: Actor) -> dict[str, JsonValue]:
-        """Ask the policy, unless the request is decided: then everybody gets that decision as the answer."""
-        if request.status is not RequestStatus.PENDING:
-            return {}
-        decision = self._policy.current().judge_decider(
-            action, approver, profile=request.profile, rule=request.rule, requester=request.requester
-        )
-        decision.require()
-        return decision.to_details()
+        return self._changes.run(AuditedAttempt(refused, approver), get, judge)
+
+    def _judging(self, notes: DirectoryNotes | None = None) -> Judging:
+        return Judging(self._policy.current(), self._directory, notes)
 
 
-def _vote_entry(request: Request, approver: Actor, comment: str | None, details: dict[str, JsonValue]) -> EntryDraft:
-    said: dict[str, JsonValue] = {"comment": comment} if comment is not None else {}
+def _count_vote(people: Judging, request: Request, approver: Actor, now: datetime, comment: str | None) -> Request:
+    """The request with this vote. If it is the last one needed, everybody and everything is judged again first."""
+    voter = people.find_vote(request, approver.id)
+    if request.has_approval_by(voter) or len(request.counting_approvals) + 1 < request.quorum:
+        return request.approve(voter, now, comment)
+    decision = people.judge_waiting(request)
+    decision.require()
+    lapsed = people.find_lapsed(request, voter)
+    return request.approve(voter, now, comment, quorum=decision.required_approvals, lapsed=lapsed)
+
+
+def _vote_entry(
+    before: Request, request: Request, approver: Actor, comment: str | None, details: dict[str, JsonValue]
+) -> EntryDraft:
     votes: dict[str, JsonValue] = {
-        "approvals": len(request.approvals),
+        **details,
+        **({"comment": comment} if comment is not None else {}),
+        "approvals": len(request.counting_approvals),
         "required_approvals": request.required_approvals,
     }
+    if request.raised_approvals is not None:
+        votes["raised_approvals"] = request.raised_approvals
+    if lapsed := [vote for vote, earlier in zip(request.approvals, before.approvals, strict=False) if vote != earlier]:
+        votes["lapsed"] = [{"approver": vote.approver, "reason": vote.lapsed_reason} for vote in lapsed]
     if request.status is RequestStatus.PENDING:
-        return EntryDraft.of(request, AuditAction.APPROVAL_ADDED, approver.id, {**details, **said, **votes})
-    return EntryDraft.of(
-        request, AuditAction.REQUEST_APPROVED, approver.id, {**details, **said, **votes, **_window(request)}
-    )
+        return EntryDraft.of(request, AuditAction.APPROVAL_ADDED, approver.id, votes)
+    return EntryDraft.of(request, AuditAction.REQUEST_APPROVED, approver.id, {**votes, **_window(request)})
 
 
 def _window(request: Request) -> dict[str, JsonValue]:

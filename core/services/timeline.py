@@ -13,8 +13,10 @@ from typing import Final
 from core.actor import Actor
 from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
+from core.directory import Directory
 from core.policy import PolicySource
 from core.request import MAX_DECIDE_WITHIN, Request
+from core.services.membership import Judging
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 
@@ -33,14 +35,17 @@ class Timeline:
     places: Mapping[str, MessageRef]
 
 
-def read_timeline(stores: Stores, policy: PolicySource, event_id: EventId, reader: Actor) -> Timeline:
+def read_timeline(
+    stores: Stores, policy: PolicySource, event_id: EventId, reader: Actor, directory: Directory
+) -> Timeline:
     """The timeline, for the invoker and for those who may approve for the profile.
 
     Raises EventNotFound, NotAllowed, StoreError.
     """
-    event = stores.break_glass.get(event_id)
+    people = Judging(policy.current(), directory)
+    event = people.noting(stores.break_glass.get_with_notes(event_id))
     # Those who may close an event may see it, before its end and after.
-    policy.current().judge_close(reader, profile=event.profile, invoker=event.invoker).require()
+    people.judge_close(event, reader).require()
     requests = _linked(stores, event)
     chains = [event.chain, *(request.chain for request in requests)]
     entries = sorted((entry for chain in chains for entry in stores.audit.get_chain(chain)), key=lambda each: each.at)

@@ -21,6 +21,7 @@ from core.audit.trail import REFUSED, AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import Clock, format_time
 from core.errors import (
+    BrokenSeal,
     ConcurrentModification,
     InvalidStateTransition,
     LimitReached,
@@ -32,28 +33,28 @@ from core.errors import (
 from core.record import Record
 from core.request import Request, RequestId
 from core.services.observer import Observer
+from core.services.pacing import PACING, Pacing
 from core.stores.audit import RefusalLog
 
 T = TypeVar("T")
 Id = TypeVar("Id", RequestId, EventId)
 R = TypeVar("R", Request, BreakGlassEvent)
-MAX_TRIES: Final = 50
-"""Each conflict means that somebody else's change succeeded, so only a stampede can use up this many."""
+_OVER: Final = object()
 
 
-def retry_on_conflict(use_case: Callable[[], T], observer: Observer) -> T:
-    """Run a use case; when the record changed in between, run it again, beginning with the read.
+def retry_on_conflict(use_case: Callable[[], T], observer: Observer, pacing: Pacing = PACING) -> T:
+    """Run a use case; when the record changed in between, run it again after a pause, beginning with the read.
 
-    Raises StoreUnavailable when others were faster fifty times in a row.
+    Raises StoreUnavailable when others were faster until the deadline of `pacing`.
     """
-    tries = 0
+    pauses, tries = pacing.pauses(), 0
     while True:
         try:
             return use_case()
         except ConcurrentModification as conflict:
             observer.conflicted(conflict.record)
             tries += 1
-            if tries == MAX_TRIES:
+            if next(pauses, _OVER) is _OVER:
                 raise StoreUnavailable(f"{conflict.record} was changed {tries} times in the meantime") from conflict
 
 
@@ -95,7 +96,7 @@ class AuditedAttempt:
     profile: ProfileName | None = None
     record: Record | None = None
 
-    def to_draft(self, error: Refused) -> EntryDraft:
+    def to_draft(self, error: Refused | BrokenSeal) -> EntryDraft:
         """The audit entry of the refusal."""
         draft = EntryDraft(
             event=self.refused,
@@ -116,7 +117,7 @@ def audit_refusals(attempt: AuditedAttempt, refusals: RefusalLog, observer: Obse
     """Note a refusal that ends the block, and raise it again."""
     try:
         yield
-    except Refused as error:
+    except (Refused, BrokenSeal) as error:
         refusals.note(attempt.to_draft(error))
         observer.refused(attempt.refused)
         raise
@@ -135,7 +136,9 @@ class ChangeRunner(Generic[R]):
         refusals: RefusalLog,
         clock: Clock,
         observer: Observer,
+        pacing: Pacing = PACING,
     ) -> None:
+        self._pacing = pacing
         self._update: Callable[[R, EntryDraft], R] = update
         self._expired = expired
         self._refusals = refusals
@@ -147,12 +150,11 @@ class ChangeRunner(Generic[R]):
         attempt: AuditedAttempt,
         get: Callable[[], R],
         judge: Callable[[R, datetime], tuple[R, EntryDraft]],
-        update: Callable[[R, EntryDraft], R] | None = None,
     ) -> R:
         """Load the record, judge it, commit the record that `judge` returns, with its entry; again after each conflict.
 
-        If `judge` returns the same record, there is nothing to commit. `update` replaces the store's own. Raises what
-        these three raise, having noted a refusal; StoreUnavailable when others were faster fifty times in a row.
+        If `judge` returns the same record, there is nothing to commit. Raises what these raise, having noted a refusal;
+        StoreUnavailable when others were faster until the deadline.
         """
 
         def use_case() -> R:
@@ -161,25 +163,25 @@ class ChangeRunner(Generic[R]):
                 record = self.expire(record, now)
             attempt.record = record
             changed, entry = judge(record, now)
-            return record if changed is record else self.commit(changed, entry, update)
+            return record if changed is record else self.commit(changed, entry)
 
         with audit_refusals(attempt, self._refusals, self._observer):
-            return retry_on_conflict(use_case, self._observer)
+            return retry_on_conflict(use_case, self._observer, self._pacing)
 
     def expire(self, record: R, now: datetime) -> R:
         """Record that an overdue record has ended. Raises like `commit`."""
         expired = record.expire(now)
         return self.commit(expired, EntryDraft.of(expired, self._expired, CLOCK))
 
-    def commit(self, record: R, entry: EntryDraft, update: Callable[[R, EntryDraft], R] | None = None) -> R:
+    def commit(self, record: R, entry: EntryDraft) -> R:
         """Store a changed record. Raises ConcurrentModification when it was decided meanwhile; see the store."""
         with reading_again_if_decided(record):
-            updated = (update or self._update)(record, entry)
+            updated = self._update(record, entry)
         self._observer.committed(updated, entry.event)
         return updated
 
 
-def _explain(error: Refused) -> dict[str, JsonValue]:
+def _explain(error: Refused | BrokenSeal) -> dict[str, JsonValue]:
     match error:
         case NotAllowed():
             rule: dict[str, JsonValue] = {"rule": error.rule} if error.rule is not None else {}

@@ -5,12 +5,25 @@ Invariant: entries are only ever added. `get_chain` sees every entry that was co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft
 from core.errors import MalformedRecord
+
+Place = tuple[str, int]
+"""Where an entry stands: its chain and its number."""
+
+
+class PlacedDigest(NamedTuple):
+    """An entry, by its time, its place and its digest as they are stored. Nothing of it was checked."""
+
+    at: str
+    chain: str
+    seq: int
+    digest: str
 
 
 class SystemTrail(Protocol):
@@ -32,6 +45,11 @@ class SystemTrail(Protocol):
 class AuditStore(SystemTrail, Protocol):
     """The audit chains."""
 
+    @property
+    def keyring(self) -> AuditKeyring:
+        """The keys that seal what is appended here."""
+        ...
+
     def get_chain(self, chain: str) -> tuple[AuditEntry, ...]:
         """One chain, oldest entry first, read consistently."""
         ...
@@ -50,6 +68,17 @@ class AuditStore(SystemTrail, Protocol):
 
     def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
         """Every chain with its entries, oldest entry first, or with what is wrong; the chains in no order."""
+        ...
+
+    def get_entries(self, places: Sequence[Place]) -> Mapping[Place, AuditEntry | MalformedRecord]:
+        """Up to 100 entries by their places, each read consistently, in one read; those that exist."""
+        ...
+
+    def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
+        """The entries with `since <= at < until` by their digests, oldest first, streamed.
+
+        Entries of one time come in no order. Entries that this version can't read are among them.
+        """
         ...
 
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:

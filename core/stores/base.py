@@ -7,7 +7,7 @@ only while the stored record is still the one that was read: `updated_at` is its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,11 +18,15 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import AWAITS_REVIEW, BreakGlassEvent, EventId, EventStatus
 from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
+from core.directory import DirectoryNotes
+from core.errors import MalformedRecord
 from core.ledger import Ledger
+from core.open_requests import OpenRequests
 from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.request import MAX_DURATION as MAX_REQUEST_DURATION
 from core.stores.audit import AuditStore, RefusalLog
+from core.stores.directory import DirectoryStore
 from core.stores.ledgers import LedgerStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
@@ -62,6 +66,17 @@ class RecordStore(Protocol[R, Status_contra]):
         """Every record, in no order: for verification and export, not for a decision. Logs and skips malformed ones."""
         ...
 
+    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
+        """Every record with the name of its chain, in no order; for one that can't be read, what is wrong with it."""
+        ...
+
+    def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
+        """Up to 100 records by their ids, each read consistently, in one read; those that exist.
+
+        For verification: what is wrong with a record is in its place, and hides no others. Raises StoreUnavailable.
+        """
+        ...
+
     def list_page(
         self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
     ) -> Page[R]:
@@ -97,12 +112,37 @@ class RecordStore(Protocol[R, Status_contra]):
 class RequestStore(RecordStore[Request, RequestStatus], Protocol):
     """The requests."""
 
-    def create(self, request: Request, *entries: EntryDraft) -> Request:
-        """Store a new request with its first audit entries. Raises RequestExists, StoreUnavailable."""
+    def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
+        """Store a new request with its first audit entries, and the ledger that lists it.
+
+        The ledger replaces the one that was read with its `updated_at`. Raises RequestExists, StoreUnavailable;
+        ConcurrentModification when the ledger changed.
+        """
         ...
 
     def get(self, request_id: RequestId) -> Request:
         """Read one request, consistently. Raises RequestNotFound, MalformedRecord, StoreUnavailable."""
+        ...
+
+    def get_with_notes(self, request_id: RequestId) -> tuple[Request, DirectoryNotes]:
+        """The same, with the notes of changes in the directory, in one read.
+
+        Notes that can't be read mean that everything changed just now.
+        """
+        ...
+
+    def get_open(self, person: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+        """The ledger of a person's requests for a profile, with the notes of changes in the directory, in one read.
+
+        Raises MalformedRecord, StoreUnavailable. Notes that can't be read mean that everything changed just now.
+        """
+        ...
+
+    def get_each(self, request_ids: Sequence[str]) -> tuple[Request, ...]:
+        """Read these requests, consistently, in one read, in no order; at most a hundred.
+
+        Leaves out those that don't exist, and, logged, those that can't be read. Raises StoreUnavailable.
+        """
         ...
 
     def update(self, request: Request, entry: EntryDraft) -> Request:
@@ -163,6 +203,17 @@ class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Pr
 
     def get(self, event_id: EventId) -> BreakGlassEvent:
         """Read one event, consistently. Raises EventNotFound, MalformedRecord, StoreUnavailable."""
+        ...
+
+    def get_with_notes(self, event_id: EventId) -> tuple[BreakGlassEvent, DirectoryNotes]:
+        """The same, with the notes of changes in the directory; see RequestStore.get_with_notes."""
+        ...
+
+    def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
+        """Read these events, consistently, a hundred in one read; in no order.
+
+        Leaves out those that don't exist, and, logged, those that can't be read. Raises StoreUnavailable.
+        """
         ...
 
     def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
@@ -249,6 +300,11 @@ class Stores(Protocol):
     @property
     def audit(self) -> AuditStore:
         """The audit trail."""
+        ...
+
+    @property
+    def directory(self) -> DirectoryStore:
+        """Changes of people and user groups, and the last answers about user groups."""
         ...
 
     @property

@@ -24,7 +24,6 @@ from core.errors import (
     EventNotFound,
     FixedFactChanged,
     InvalidStateTransition,
-    MalformedRecord,
     NotFound,
     RequestExists,
     RequestNotFound,
@@ -32,10 +31,11 @@ from core.errors import (
 from core.ledger import Ledger
 from core.record import Record
 from core.request import Request
+from core.stored import AsRead
 from core.stores.base import DEFAULT_RETENTION
+from core.stores.seals import SEAL, SealedLedger, seal_ledger, seal_record
 
 R = TypeVar("R", bound=Record)
-L = TypeVar("L", bound=Ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +49,43 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class Commit(Generic[R]):
-    """A change, ready to be written: the record as it will be stored, and its sealed entries.
+    """A change, ready to be written: the record as it will be stored, its sealed entries and ledgers.
 
-    `as_read` is the version that the stored record must still have; None when it must not exist yet.
+    `proposed` is the record as the caller passed it, with the version that the stored one must still have. `is_new` is
+    true when there must be none yet.
     """
 
     record: R
+    proposed: R
     item: dict[str, JsonValue]
     entries: tuple[AuditEntry, ...]
-    as_read: datetime | None
+    ledgers: tuple[SealedLedger, ...]
     kept_until: datetime | None
+    is_new: bool
 
 
-def prepare_create(record: R, drafts: Sequence[EntryDraft], settings: StoreSettings) -> Commit[R]:
+def prepare_create(
+    record: R, drafts: Sequence[EntryDraft], settings: StoreSettings, ledgers: Sequence[Ledger] = ()
+) -> Commit[R]:
     """A commit that creates a record. Its first entry has the record's creation time."""
     if not drafts:
         raise ValueError("there is no change without its audit entry")
-    return _prepare(record, drafts, settings, as_read=None, first_at=record.updated_at)
+    return _prepare(record, drafts, settings, ledgers, first_at=record.updated_at, is_new=True)
 
 
-def prepare_update(record: R, drafts: Sequence[EntryDraft], settings: StoreSettings) -> Commit[R]:
-    """A commit that replaces the record that was read with `record.updated_at`."""
-    as_read = record.updated_at
-    return _prepare(record, drafts, settings, as_read=as_read, first_at=max(settings.clock.now(), as_read + TICK))
+def prepare_update(
+    record: R, drafts: Sequence[EntryDraft], settings: StoreSettings, ledgers: Sequence[Ledger] = ()
+) -> Commit[R]:
+    """A commit that replaces the record that was read with `record.updated_at`.
+
+    Raises FixedFactChanged when it takes back what may only gain, such as a vote.
+    """
+    # A status that leads nowhere is the better answer; the write gives it.
+    is_legal = record.as_read.item.get("status") in tuple(record.legal_sources())
+    if is_legal and (lost := record.find_lost(record.as_read.item)):
+        raise FixedFactChanged(record.chain, lost)
+    first_at = max(settings.clock.now(), record.updated_at + TICK)
+    return _prepare(record, drafts, settings, ledgers, first_at=first_at, is_new=False)
 
 
 def prepare_delete(record: Record, draft: EntryDraft, settings: StoreSettings) -> AuditEntry:
@@ -83,6 +97,7 @@ def prepare_delete(record: Record, draft: EntryDraft, settings: StoreSettings) -
         seq=record.audit_length + 1,
         previous=record.audit_head,
         at=max(settings.clock.now(), record.updated_at + TICK),
+        previous_record_digest=record.as_read.digest or None,
     )
 
 
@@ -99,7 +114,8 @@ def explain_refusal(stored: R | None, proposed: R) -> CountersignError | None:
     if stored.updated_at != proposed.updated_at:
         return ConcurrentModification(proposed.chain)
     item = stored.to_item()
-    changed = tuple(name for name, value in proposed.facts_to_keep().items() if item.get(name) != value)
+    fixed = (name for name, value in proposed.facts_to_keep().items() if item.get(name) != value)
+    changed = (*fixed, *proposed.find_lost(item))
     return FixedFactChanged(proposed.chain, changed) if changed else None
 
 
@@ -111,20 +127,27 @@ def is_allowed(stored: Mapping[str, JsonValue], commit: Commit[R]) -> bool:
 
 def must_be_stored(commit: Commit[R]) -> dict[str, JsonValue]:
     """The attributes that the stored record must have for this update to replace it; None means absent."""
-    as_read = format_time(commit.as_read) if commit.as_read is not None else None
-    return {"id": commit.record.id, "updated_at": as_read, **commit.record.facts_to_keep(commit.item)}
+    return {**_as_read(commit.proposed), **commit.record.facts_to_keep(commit.item), **_gaining(commit.proposed)}
 
 
-def read_record(kind: type[R], record_id: str, item: Mapping[str, object]) -> R:
-    """The record stored under a key. Raises MalformedRecord, naming the key, unless it is that record, complete."""
-    name = f"{kind.KIND}#{record_id}"
-    try:
-        record = kind.from_item(item)
-    except MalformedRecord as error:
-        raise MalformedRecord(name, error.problem) from error
-    if record.id != record_id:
-        raise MalformedRecord(name, f"it says that its id is {record.id}")
-    return record
+def must_be_stored_to_delete(record: Record) -> dict[str, JsonValue]:
+    """The attributes that the stored record must have for this deletion to remove it; None means absent."""
+    return _as_read(record)
+
+
+def _as_read(record: Record) -> dict[str, JsonValue]:
+    # The version alone can be kept by somebody who changes the record past us: the seal and the head cannot.
+    return {
+        "id": record.id,
+        "updated_at": format_time(record.updated_at),
+        "audit_head": record.audit_head or None,
+        SEAL: record.as_read.seal,
+    }
+
+
+def _gaining(record: Record) -> dict[str, JsonValue]:
+    """What may only gain, as it was read: together with `find_lost`, it makes the store refuse a lost vote."""
+    return {name: record.as_read.item.get(name) for name in record.GAINING}
 
 
 def missing(kind: type[Record], record_id: str) -> NotFound:
@@ -137,23 +160,24 @@ def existing(record: Record) -> AlreadyExists:
     return RequestExists(record.id) if isinstance(record, Request) else EventExists(record.id)
 
 
-def stamp_ledger(ledger: L, at: datetime) -> L:
-    """The ledger as it will be stored: its version moves strictly forward, together with its change."""
-    later = at if ledger.updated_at is None else max(at, ledger.updated_at + TICK)
-    return ledger.model_copy(update={"updated_at": later})
-
-
 def _prepare(
-    record: R, drafts: Sequence[EntryDraft], settings: StoreSettings, *, as_read: datetime | None, first_at: datetime
+    record: R,
+    drafts: Sequence[EntryDraft],
+    settings: StoreSettings,
+    ledgers: Sequence[Ledger],
+    *,
+    first_at: datetime,
+    is_new: bool,
 ) -> Commit[R]:
     times = [first_at + number * TICK for number in range(len(drafts))]
     stamped = record.model_copy(update={"updated_at": times[-1]})
     life_ends_at = stamped.life_ends_at()
     kept_until = life_ends_at + settings.retention if life_ends_at is not None else None
-    item = stamped.to_item()
-    record_digest = stamped.content_digest(item)
+    content = stamped.to_item()
+    digest = stamped.content_digest(content)
+    sealed = tuple(seal_ledger(ledger, times[-1], settings.keyring) for ledger in ledgers)
     entries: list[AuditEntry] = []
-    previous, length = record.audit_head, record.audit_length
+    previous, length, before = record.audit_head, record.audit_length, record.as_read.digest or None
     for draft, at in zip(drafts, times, strict=True):
         length += 1
         entry = seal(
@@ -163,16 +187,22 @@ def _prepare(
             seq=length,
             previous=previous,
             at=at,
-            record_digest=record_digest,
+            record_digest=digest,
+            previous_record_digest=before,
+            ledgers={each.ledger.owner: each.digest for each in sealed},
             kept_until=kept_until,
         )
-        previous = entry.digest
+        previous, before = entry.digest, digest
         entries.append(entry)
-    chain_head: dict[str, JsonValue] = {"audit_head": previous, "audit_length": length}
+    item: dict[str, JsonValue] = {**content, "audit_head": previous, "audit_length": length}
+    seal_text = seal_record(record.chain, length, previous, digest, settings.keyring)
+    as_stored = {"audit_head": previous, "audit_length": length, "as_read": AsRead(seal_text, digest, item)}
     return Commit(
-        record=stamped.model_copy(update=chain_head),
-        item={**item, **chain_head},
+        record=stamped.model_copy(update=as_stored),
+        proposed=record,
+        item={**item, SEAL: seal_text},
         entries=tuple(entries),
-        as_read=as_read,
+        ledgers=sealed,
         kept_until=kept_until,
+        is_new=is_new,
     )

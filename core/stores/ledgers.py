@@ -6,11 +6,21 @@ was read.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core.actor import ProfileName, UserId
+from core.directory import DirectoryNotes
 from core.mfa import CodeLedger
 from core.usage import UsageLedger
+
+
+class InvokerLedgers(NamedTuple):
+    """What a declaration is judged on. `codes` is None if it wasn't asked for."""
+
+    by_invoker: UsageLedger
+    by_profile: UsageLedger
+    codes: CodeLedger | None
+    notes: DirectoryNotes
 
 
 class LedgerStore(Protocol):
@@ -24,6 +34,17 @@ class LedgerStore(Protocol):
         self, invoker: UserId, profile: ProfileName
     ) -> tuple[UsageLedger, UsageLedger, CodeLedger]:
         """The same, with the ledger of the invoker's codes, in one read."""
+        ...
+
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+        """The same, with the notes of changes in the directory, in one read.
+
+        Notes that can't be read mean that everything changed just now.
+        """
+        ...
+
+    def get_codes(self, person: UserId) -> CodeLedger:
+        """The ledger of one person's codes, read consistently."""
         ...
 
     def put_codes(self, codes: CodeLedger) -> None:

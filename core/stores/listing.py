@@ -43,6 +43,14 @@ def read_each(raws: Iterable[Raw], read: Callable[[Raw], T]) -> Iterator[T]:
             yield found
 
 
+def read_or_explain(raw: Raw, read: Callable[[Raw], T]) -> T | MalformedRecord:
+    """What `read` makes of a row, or what is wrong with the row."""
+    try:
+        return read(raw)
+    except MalformedRecord as error:
+        return error
+
+
 def read_page(
     find_rows: Callable[[Position | None, int], Sequence[StoredRow[Raw]]],
     read: Callable[[Raw], R],

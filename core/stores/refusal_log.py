@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Final
 
 from core.audit.canonical import canonical_json
-from core.audit.trail import REFUSALS_KIND, AuditEntry, EntryDraft, seal
+from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, EntryDraft, seal
 from core.clock import format_time, new_id
 from core.errors import StoreError
 from core.stores.audit import AuditStore
@@ -49,6 +49,7 @@ class BackgroundRefusalLog:
         self._chain = f"{REFUSALS_KIND}#{new_id()}"
         self._length, self._head = 0, ""
         self._waiting: dict[bytes, _Noted] = {}
+        self._alarms: set[bytes] = set()
         self._not_itemised = 0
         self._is_writing = False
         self._is_closing = False
@@ -60,6 +61,8 @@ class BackgroundRefusalLog:
 
     def note(self, draft: EntryDraft) -> None:
         """Note an attempt that was refused. Returns at once; neither waits for the store nor raises."""
+        if draft.event is AuditAction.SEAL_BROKEN and not self._is_first_alarm(draft):
+            return
         now = self._settings.clock.now()
         key = canonical_json([draft.event, draft.actor, draft.record, draft.profile, draft.details])
         with self._changed:
@@ -77,6 +80,15 @@ class BackgroundRefusalLog:
                 self._not_itemised += 1
             self._start_writer()
             self._changed.notify_all()
+
+    def _is_first_alarm(self, draft: EntryDraft) -> bool:
+        """False for an alarm that this process has raised: a broken record is read at every click and every sweep."""
+        alarm = canonical_json([draft.record, draft.details])
+        with self._changed:
+            if alarm in self._alarms or len(self._alarms) >= MAX_WAITING:
+                return False
+            self._alarms.add(alarm)
+            return True
 
     def flush(self) -> None:
         """Wait until everything that was noted is in the store, or the store failed to take it."""

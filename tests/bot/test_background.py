@@ -11,6 +11,7 @@ import pytest
 
 from bot.background import OutboxState, Sweeper, Swept
 from core.break_glass import EventId, EventStatus, ReasonCode
+from core.directory import FixedDirectory
 from core.errors import StoreUnavailable
 from core.outbox.outbox import DeliveryCounts
 from core.request import RequestId, RequestStatus
@@ -50,12 +51,12 @@ def stores(url: str, clock: FrozenClock) -> Iterator[Stores]:
 
 @pytest.fixture
 def requests(stores: Stores, clock: FrozenClock) -> RequestService:
-    return RequestService(stores, ChangingPolicy(), clock)
+    return RequestService(stores, ChangingPolicy(), clock, directory=FixedDirectory())
 
 
 @pytest.fixture
 def break_glass(stores: Stores, clock: FrozenClock) -> BreakGlassService:
-    return BreakGlassService(stores, ChangingPolicy(), clock)
+    return BreakGlassService(stores, ChangingPolicy(), clock, directory=FixedDirectory())
 
 
 @pytest.fixture
@@ -98,7 +99,10 @@ class _Watched:
 
 def _sweeper(stores: Stores, clock: FrozenClock, *sinks: Sink) -> Sweeper:
     policy = ChangingPolicy()
-    requests, break_glass = RequestService(stores, policy, clock), BreakGlassService(stores, policy, clock)
+    requests, break_glass = (
+        RequestService(stores, policy, clock, directory=FixedDirectory()),
+        BreakGlassService(stores, policy, clock, directory=FixedDirectory()),
+    )
     return Sweeper(requests, break_glass, stores, sinks, clock)
 
 
@@ -217,7 +221,7 @@ def test_due_by_the_clock_is_delivered_at_once_too(
 @pytest.mark.usefixtures("_quick")
 def test_any_number_of_sweepers_do_nothing_twice(url: str, clock: FrozenClock, sweepers: list[Sweeper]) -> None:
     instances = [open_stores(url, clock=clock) for _ in range(3)]
-    requests = RequestService(instances[0], ChangingPolicy(), clock)
+    requests = RequestService(instances[0], ChangingPolicy(), clock, directory=FixedDirectory())
     overdue = [_submit(requests) for _ in range(5)]
     reminded = [_submit(requests, "prod") for _ in range(5)]
     clock.advance(3 * HOUR)

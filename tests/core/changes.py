@@ -213,7 +213,7 @@ def close_event(
     """Close it, with the invoker's ledger as it was read, or as it is."""
     closed = event.close(event.invoker, NOW, "all is well again")
     ledger = ledger or stores.break_glass.get_ledgers(event.invoker, event.profile)[0]
-    return stores.break_glass.update(closed, draft, (ledger.end(closed),))
+    return stores.break_glass.update(closed, draft, (ledger.settle(closed),))
 
 
 class Replace(Change):

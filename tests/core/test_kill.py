@@ -9,8 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from core.audit.findings import Tally
 from core.audit.keyring import AuditKeyring
-from core.audit.verification import Tally, verify_trail
+from core.audit.verification import verify_trail
 from core.record import Record
 from core.stores import Stores, open_stores
 from core.usage import Usage

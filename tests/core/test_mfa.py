@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.actor import UserId
 from core.clock import TICK
 from core.errors import CodeRefused, LimitReached, MalformedRecord
-from core.mfa import LOCK, MAX_WRONG_CODES, CodeLedger
+from core.mfa import LOCK, MAX_WRONG_CODES, MAX_WRONG_IN_WINDOW, WINDOW, CodeLedger
 from tests.builders import INVOKER
 from tests.harness.clock import A_MOMENT
 
@@ -51,6 +51,62 @@ def test_fifth_wrong_code_locks_for_a_quarter_of_an_hour() -> None:
     ledger.refuse_locked(fifth + LOCK)
 
 
+def lock_out(ledger: CodeLedger, now: datetime) -> CodeLedger:
+    for _ in range(MAX_WRONG_CODES):
+        ledger = ledger.count_wrong(now)
+    return ledger
+
+
+def lock_end(ledger: CodeLedger, now: datetime) -> datetime:
+    with pytest.raises(LimitReached) as refusal:
+        ledger.refuse_locked(now)
+    return refusal.value.ends_at
+
+
+def test_each_further_lock_within_a_week_is_twice_as_long() -> None:
+    ledger, now = EMPTY, A_MOMENT
+    for lock in (LOCK, 2 * LOCK, 4 * LOCK):
+        ledger = lock_out(ledger, now)
+        assert lock_end(ledger, now) == now + lock
+        now += lock
+        ledger.refuse_locked(now)
+
+
+def test_lock_of_last_week_no_longer_makes_the_next_one_longer() -> None:
+    later = A_MOMENT + WINDOW + TICK
+    assert lock_end(lock_out(lock_out(EMPTY, A_MOMENT), later), later) == later + LOCK
+
+
+def test_twenty_wrong_codes_in_a_week_need_an_operator() -> None:
+    ledger, now = EMPTY, A_MOMENT
+    for number in range(MAX_WRONG_IN_WINDOW):
+        assert not ledger.is_blocked
+        ledger, now = ledger.count_wrong(now), now + timedelta(hours=6)
+        # A correct code in between doesn't make the wrong ones forgotten.
+        ledger = ledger.accept(number)
+    for later in (now, now + 52 * WINDOW, A_MOMENT - WINDOW):
+        with pytest.raises(CodeRefused) as refusal:
+            ledger.refuse_locked(later)
+        assert refusal.value.problem == "blocked"
+    assert ledger.model_copy(update={"updated_at": now}).kept_until() > now + 52 * WINDOW
+    unlocked = ledger.unlock()
+    unlocked.refuse_locked(now)
+    with pytest.raises(CodeRefused):
+        unlocked.accept(0)
+
+
+def test_nineteen_wrong_codes_of_this_week_leave_one() -> None:
+    ledger = EMPTY
+    for number in range(MAX_WRONG_IN_WINDOW - 1):
+        ledger = ledger.count_wrong(A_MOMENT + number * 2 * LOCK)
+    assert ledger.tries_left == 1
+
+
+def test_lock_that_an_older_version_wrote_still_holds() -> None:
+    older = CodeLedger(owner="CODES#U0X", wrong_at=(A_MOMENT,) * MAX_WRONG_CODES)
+    assert lock_end(older, A_MOMENT) == A_MOMENT + LOCK
+
+
 def test_after_the_lock_the_count_begins_anew() -> None:
     ledger = after_wrong(5).count_wrong(A_MOMENT + 4 * MINUTE + LOCK)
     assert ledger.tries_left == 4
@@ -72,7 +128,7 @@ def test_sixth_wrong_code_is_never_judged_within_a_lock(gaps: list[int]) -> None
         now += timedelta(seconds=gap)
         try:
             ledger.refuse_locked(now)
-        except LimitReached:
+        except (LimitReached, CodeRefused):
             continue
         ledger = ledger.count_wrong(now)
         heard.append(now)

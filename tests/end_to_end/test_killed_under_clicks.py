@@ -23,6 +23,7 @@ from bot.views.request.decision_forms import DENY_CALLBACK
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import EventId, EventStatus
 from core.clock import SystemClock, new_id
+from core.directory import FixedDirectory
 from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
@@ -99,8 +100,8 @@ class Samples:
 
 def pending(stores: Stores, how_many: int) -> list[Request]:
     """Requests that wait for a decision."""
-    service = RequestService(stores, parse_policy(POLICY), SystemClock())
-    mira = Actor(id=UserId(MIRA), user_groups=frozenset({UserGroupId("S0ENG")}))
+    service = RequestService(stores, parse_policy(POLICY), SystemClock(), directory=FixedDirectory())
+    mira = Actor(id=UserId(MIRA), memberships={UserGroupId("S0ENG"): True})
     return [service.submit(mira, "prod", HOUR, f"to be decided, {new_id()}") for _ in range(how_many)]
 
 
@@ -159,7 +160,7 @@ def break_until_dead(slack: LocalSlack, recorded: Recorded) -> None:
 
 def close_all(stores: Stores) -> None:
     """End what the last kill left live: Jon may have one event at a time."""
-    service = BreakGlassService(stores, parse_policy(POLICY), SystemClock())
+    service = BreakGlassService(stores, parse_policy(POLICY), SystemClock(), directory=FixedDirectory())
     for event in list(stores.break_glass.iterate()):
         if event.status is EventStatus.ACTIVE:
             service.close(EventId(event.id), Actor(id=UserId(JON)), "the process was killed")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeAlias
@@ -126,7 +126,7 @@ def throttling() -> Answer:
     return _dynamodb_error("ThrottlingException", "Rate of requests exceeds the allowed throughput.")
 
 
-def unprocessed_keys(table: str, *keys: dict[str, object]) -> Answer:
+def unprocessed_keys(table: str, *keys: Mapping[str, object]) -> Answer:
     """A busy table read none of the keys; it asks for them to be asked for again."""
     body = json.dumps({"Responses": {}, "UnprocessedKeys": {table: {"Keys": keys, "ConsistentRead": True}}}).encode()
     return Answer(200, body, checksum=True)

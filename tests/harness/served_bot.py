@@ -55,6 +55,8 @@ def environment(slack: LocalSlack, folder: Path, **more: str) -> dict[str, str]:
     """The environment of `serve`, for HTTP on `port`, or for Socket Mode without COUNTERSIGN_LISTEN."""
     policy = folder / "policy.yml"
     policy.write_bytes(POLICY)
+    # A start waits for a file that was just written.
+    os.utime(policy, (0, 0))
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -62,6 +64,7 @@ def environment(slack: LocalSlack, folder: Path, **more: str) -> dict[str, str]:
         "COUNTERSIGN_POLICY": str(policy),
         "COUNTERSIGN_AUDIT_KEY": AUDIT_KEY,
         "COUNTERSIGN_LOG": "json",
+        "COUNTERSIGN_METRICS": "off",
         "SLACK_BOT_TOKEN": slack.bot_token,
         "SLACK_APP_TOKEN": slack.app_token,
         "SLACK_SIGNING_SECRET": slack.signing_secret,

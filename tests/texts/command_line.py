@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from bot.cli import countersign
 from core.audit.keyring import AuditKeyring
 from core.clock import SystemClock
+from core.directory import FixedDirectory
 from core.policy import load_policy
 from core.services import RequestService
 from core.stores import open_stores
@@ -135,7 +136,7 @@ class _Operator:
         """Somebody asked for access, so long ago."""
         clock = FrozenClock(SystemClock().now() - ago)
         with closing(self.open(clock)) as stores:
-            service = RequestService(stores, load_policy(self.folder / "policy.yml"), clock)
+            service = RequestService(stores, load_policy(self.folder / "policy.yml"), clock, directory=FixedDirectory())
             service.submit(_REQUESTER, "prod", HOUR, "Deploy the fix for INC-12")
 
     def change_records(self, statement: str) -> None:

@@ -16,13 +16,17 @@ from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_
 from bot.views.break_glass.timeline import timeline
 from bot.views.home import home_notice, home_tab
 from bot.views.mentions import mention_all, mention_deciders
+from bot.views.mfa_notices import mfa_changed, your_mfa_changed
+from bot.views.policy_notices import policy_in_force, policy_refused
 from bot.views.replies import reply
 from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
 from bot.views.request.list import HELP as ACCESS_HELP
 from bot.views.request.list import ListKind, RequestRow, list_page
+from core.actor import OPERATOR
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
+from core.directory import FixedDirectory
 from core.request import RequestStatus
 from core.review import Verdict
 from core.services.timeline import Timeline
@@ -117,10 +121,18 @@ def _event_notices() -> Iterator[tuple[str, Message]]:
 
 def _security_posts() -> Iterator[tuple[str, Message]]:
     yield "escalation", break_glass_notices.escalated(records.active(), CHANNEL)
+    yield "closed by another", break_glass_notices.closed_by_other(records.closed(REVIEWER), CHANNEL)
     yield "review overdue", break_glass_notices.review_overdue(records.closed(), "", _DUE)
     for title, details in _REFUSALS.items():
         entry = records.an_entry(AuditAction.INVOKE_REFUSED, INVOKER, f"REFUSALS#{INVOKER}", details=details)
         yield f"refused: {title}", break_glass_notices.refused(entry)
+    for title, event, details in _POLICY_VERSIONS:
+        notice = policy_in_force if event is AuditAction.POLICY_IN_FORCE else policy_refused
+        yield f"policy: {title}", notice(records.an_entry(event, OPERATOR, "POLICY", details=details))
+    for event in _MFA_CHANGES:
+        entry = records.an_entry(event, OPERATOR, "MFA").model_copy(update={"subject": INVOKER})
+        yield f"MFA: {event.value}", mfa_changed(entry)
+        yield f"MFA: {event.value}, to the person", your_mfa_changed(entry)
 
 
 _REFUSALS: Final[dict[str, dict[str, JsonValue]]] = {
@@ -131,6 +143,37 @@ _REFUSALS: Final[dict[str, dict[str, JsonValue]]] = {
     "something else": {"why": "the code is wrong"},
     "nothing is known": {},
 }
+
+
+_MFA_CHANGES: Final = (
+    AuditAction.MFA_ENROLLED,
+    AuditAction.MFA_REPLACED,
+    AuditAction.MFA_REMOVED,
+    AuditAction.MFA_UNLOCKED,
+)
+_POLICY_VERSIONS: Final[tuple[tuple[str, AuditAction, dict[str, JsonValue]], ...]] = (
+    ("the first", AuditAction.POLICY_IN_FORCE, {"digest": "c1" * 32, "added_lines": 9, "removed_lines": 0}),
+    (
+        "changed",
+        AuditAction.POLICY_IN_FORCE,
+        {
+            "digest": "c2" * 32,
+            "previous_digest": "c1" * 32,
+            "added_lines": 1,
+            "removed_lines": 1,
+            "diff": "@@ -3 +3 @@\n-max_duration: 4h\n+max_duration: 8h",
+        },
+    ),
+    (
+        "refused",
+        AuditAction.POLICY_REFUSED,
+        {
+            "digest": "c3" * 32,
+            "in_force": "c2" * 32,
+            "problems": ["line 3: approval.0.aprovers: there is no key 'aprovers' here. Did you mean approvers?"],
+        },
+    ),
+)
 
 
 def _lists() -> Iterator[tuple[str, Message]]:
@@ -168,8 +211,8 @@ def _lists() -> Iterator[tuple[str, Message]]:
 def _home(stores: Stores) -> Iterator[Text]:
     clock = FrozenClock(NOW)
     invoker = records.person(INVOKER)
-    requests = RequestQueries(stores.requests, POLICY, clock).sections(invoker)
-    events = BreakGlassQueries(stores.break_glass, POLICY, clock).sections(invoker)
+    requests = RequestQueries(stores.requests, POLICY, clock, FixedDirectory()).sections(invoker)
+    events = BreakGlassQueries(stores.break_glass, POLICY, clock, FixedDirectory()).sections(invoker)
     surface = "Slack: Home"
     yield Text(surface, "nothing yet", write_view(home_tab((*events, *requests), NOW, may_break=True)))
     outcome = reply("Closed.")

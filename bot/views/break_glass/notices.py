@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
+from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import (
     Block,
     Message,
@@ -42,6 +43,16 @@ def ended(event: BreakGlassEvent) -> Message:
     return _notice(f"Expired: the access ended {moment(event.expires_at)}.")
 
 
+def closed_by_other(event: BreakGlassEvent, channel: str | None) -> Message:
+    """An event that somebody else than its invoker closed, for the profile's channel and the security channel."""
+    closer, invoker = mention(event.closed_by or ""), mention(event.invoker)
+    line = (
+        f":rotating_light: {closer} closed the break-glass event of {invoker} for {code(event.profile)}. The access "
+        f"has ended, and {invoker} can declare again at once. If nobody agreed to this, check the account of {closer}."
+    )
+    return _notice(line, event.closed_reason, _where(event, channel), lead="Their reason:")
+
+
 def reviewed(event: BreakGlassEvent) -> Message:
     """What the review found, for the thread. The card has the notes."""
     if event.review is None:
@@ -68,6 +79,11 @@ def ended_for_invoker(event: BreakGlassEvent, channel: str | None) -> Message:
         line = f":checkered_flag: {access} has expired."
     if event.review is None:
         line += f" Someone who can approve requests for {code(event.profile)} will review the event."
+    if event.is_closed_by_other:
+        line += (
+            " If you still need the access, declare again now: no cooldown has started, and the closed event counts "
+            f"against no quota. Send:\n{code(f'{BREAK_GLASS} {event.profile}')}\n"
+        )
     return _notice(line, event.closed_reason, _where(event, channel), lead="The reason:")
 
 

@@ -78,7 +78,7 @@ def _votes(request: Request, status: RequestStatus) -> list[Block]:
     if not request.approvals or (request.required_approvals == 1 and status is RequestStatus.APPROVED):
         return []
     votes = ", ".join(mention(approval.approver) for approval in request.approvals)
-    blocks = [context(f"{len(request.approvals)} of {request.required_approvals} approvals: {votes}")]
+    blocks = [context(f"{len(request.counting_approvals)} of {request.required_approvals} approvals: {votes}")]
     return blocks + [_comment(each.approver, each.comment) for each in request.approvals if each.comment is not None]
 
 
@@ -88,7 +88,7 @@ def _comment(approver: str, comment: str) -> Block:
 
 
 def _waiting(request: Request, deciders: str) -> Block:
-    missing = request.required_approvals - len(request.approvals)
+    missing = request.required_approvals - len(request.counting_approvals)
     needs = "one approval" if missing == 1 else f"{missing} approvals"
     by = f" from {deciders}" if deciders else ""
     # Not in small print: the people named here have to see it.

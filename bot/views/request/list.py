@@ -92,7 +92,7 @@ def _standing(request: Request, status: RequestStatus) -> str:
     by = mention(request.approver or "")
     match status:
         case RequestStatus.PENDING:
-            has, needs = len(request.approvals), request.required_approvals
+            has, needs = len(request.counting_approvals), request.required_approvals
             votes = "needs one approval" if needs == 1 else f"{has} of {needs} approvals so far"
             return f"Waiting · {votes} · until {moment(request.expires_at)}"
         case RequestStatus.APPROVED:

@@ -24,9 +24,10 @@ from core.request import Request, RequestStatus
 
 def approval_added(approver: str, request: Request) -> Message:
     """One more vote counts, and more are needed."""
-    votes = enumerate(request.approvals, start=1)
+    votes = enumerate(request.counting_approvals, start=1)
     count, comment = next(
-        ((number, vote.comment) for number, vote in votes if vote.approver == approver), (len(request.approvals), None)
+        ((number, vote.comment) for number, vote in votes if vote.approver == approver),
+        (len(request.counting_approvals), None),
     )
     line = f"{mention(approver)} approved: {count} of {request.required_approvals} approvals."
     return _notice(line, comment, "Their comment:")
@@ -50,7 +51,7 @@ def ended(request: Request) -> Message:
 
 def still_waiting(request: Request, deciders: str) -> Message:
     """A reminder to the people who can decide."""
-    missing = request.required_approvals - len(request.approvals)
+    missing = request.required_approvals - len(request.counting_approvals)
     needs = "one approval" if missing == 1 else f"{missing} approvals"
     line = f"his request still needs {needs} by {moment(request.expires_at)}."
     return _notice(f"{deciders}: t{line}" if deciders else f"T{line}")

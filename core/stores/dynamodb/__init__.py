@@ -9,10 +9,12 @@ from core.stores.commit import StoreSettings
 from core.stores.dynamodb.audit import DynamoAudit
 from core.stores.dynamodb.break_glass import DynamoBreakGlass
 from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.directory import DynamoDirectory
 from core.stores.dynamodb.messages import DynamoMessages
 from core.stores.dynamodb.outbox import DynamoDeliveries
-from core.stores.dynamodb.records import DynamoRequests
+from core.stores.dynamodb.requests import DynamoRequests
 from core.stores.refusal_log import BackgroundRefusalLog
+from core.stores.seals import SealAlarm
 
 
 class DynamoStores:
@@ -20,12 +22,14 @@ class DynamoStores:
 
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
         self._connection = connection
-        self.requests = DynamoRequests(connection, prefix, settings)
-        self.break_glass = DynamoBreakGlass(connection, prefix, settings)
         self.audit = DynamoAudit(connection, prefix, settings)
+        self.refusals = BackgroundRefusalLog(self.audit, settings)
+        alarm = SealAlarm(self.refusals)
+        self.requests = DynamoRequests(connection, prefix, settings, alarm)
+        self.break_glass = DynamoBreakGlass(connection, prefix, settings, alarm)
+        self.directory = DynamoDirectory(connection, prefix, settings)
         self.outbox = DynamoDeliveries(connection, prefix, settings)
         self.messages = DynamoMessages(connection, prefix)
-        self.refusals = BackgroundRefusalLog(self.audit, settings)
 
     def close(self) -> None:
         """Write what was noted, and close every connection. Idempotent."""

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import REFUSALS_KIND, AuditEntry, EntryDraft
 from core.clock import format_time, new_id
 from core.errors import ConcurrentModification, MalformedRecord, StoreUnavailable
+from core.stores.audit import Place, PlacedDigest
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb.connection import DEADLINE_SECONDS, ConditionFailed, Connection
 from core.stores.dynamodb.entries import HEAD_SEQ, entry_key, place_key, put_entries, read_entry
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.outbox import put_deliveries
-from core.stores.listing import read_each
+from core.stores.listing import read_each, read_or_explain
 from core.stores.schema import AUDIT, OUTBOX
 from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_chain, seal_next
 
@@ -44,6 +46,11 @@ class DynamoAudit:
         self._table = AUDIT.name(prefix)
         self._outbox_table = OUTBOX.name(prefix)
         self._settings = settings
+
+    @property
+    def keyring(self) -> AuditKeyring:
+        """The keys that seal what is appended here."""
+        return self._settings.keyring
 
     def append(self, chain: str, draft: EntryDraft) -> AuditEntry:
         """Seal the draft as the next entry of a chain, under the condition that its place is still free."""
@@ -150,8 +157,27 @@ class DynamoAudit:
         )
         return (item["chain"]["S"] for item in items)
 
+    def get_entries(self, places: Sequence[Place]) -> Mapping[Place, AuditEntry | MalformedRecord]:
+        """The entries at these places that exist, in one read."""
+        keys: list[Item] = [{"chain": {"S": chain}, "seq": {"N": str(seq)}} for chain, seq in places]
+        items = self._connection.get_many(self._table, keys) if keys else ()
+        return {
+            (item["chain"]["S"], int(item["seq"]["N"])): read_or_explain(item, read_entry)
+            for item in items
+            if item["seq"] != {"N": str(HEAD_SEQ)}
+        }
+
+    def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
+        """The entries with `since <= at < until` by their digests, oldest first, streamed."""
+        for item in self._by_time(since, until, ProjectionExpression="#at, chain, seq, digest"):
+            digest = item.get("digest", {}).get("S", "")
+            yield PlacedDigest(item["at"]["S"], item["chain"]["S"], int(item["seq"]["N"]), str(digest))
+
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
         """The entries of all chains with `since <= at < until`, oldest first, streamed."""
+        return read_each(self._by_time(since, until), read_entry)
+
+    def _by_time(self, since: datetime | None, until: datetime | None, **projection: str) -> Iterator[Item]:
         # Another instance's clock may be slightly ahead, across the end of a month.
         last = until if until is not None else self._settings.clock.now() + _AHEAD
         first, end = format_time(since) if since is not None else "0", format_time(until) if until is not None else "~"
@@ -165,9 +191,10 @@ class DynamoAudit:
                 KeyConditionExpression="#month = :month AND #at BETWEEN :first AND :end",
                 ExpressionAttributeNames={"#month": "month", "#at": "at"},
                 ExpressionAttributeValues={":month": {"S": month}, ":first": {"S": first}, ":end": {"S": end}},
+                **projection,
             )
             # BETWEEN includes its upper end.
-            yield from read_each((item for item in items if item["at"]["S"] < end), read_entry)
+            yield from (item for item in items if item["at"]["S"] < end)
 
 
 def _cut(entries: Sequence[AuditEntry]) -> Iterator[list[AuditEntry]]:

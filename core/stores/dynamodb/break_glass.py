@@ -6,31 +6,41 @@ Invariant: an event, its ledgers and the request that it replaces are one transa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from itertools import chain
+from typing import Final, TypeVar
 
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
+from core.directory import DirectoryNotes
 from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.base import BreakGlassStore, Replaced
 from core.stores.commit import StoreSettings, prepare_create, prepare_update
 from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.directory import find_notes
 from core.stores.dynamodb.items import Item
-from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger, read_ledger
-from core.stores.dynamodb.records import DynamoRecords, DynamoRequests
+from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_changed, ledger_key, put_ledger, put_ledgers
+from core.stores.dynamodb.records import DynamoRecords
+from core.stores.dynamodb.requests import DynamoRequests
+from core.stores.ledgers import InvokerLedgers
+from core.stores.listing import read_each
 from core.stores.schema import BREAK_GLASS
+from core.stores.seals import SealAlarm, seal_ledger
 from core.usage import UsageLedger
+
+L = TypeVar("L", bound=Ledger)
+_MAX_KEYS: Final = 100
+"""The limit of BatchGetItem."""
 
 
 class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
     """The BreakGlassStore in DynamoDB."""
 
-    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
-        super().__init__(connection, prefix, settings, BREAK_GLASS, BreakGlassEvent)
-        self._requests = DynamoRequests(connection, prefix, settings)
+    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(connection, prefix, settings, alarm, table=BREAK_GLASS, kind=BreakGlassEvent)
+        self._requests = DynamoRequests(connection, prefix, settings, alarm)
 
     def create(
         self,
@@ -41,14 +51,14 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         replacing: Replaced | None = None,
     ) -> BreakGlassEvent:
         """Store a new event with its audit entry and its ledgers, and with the request that it replaces."""
-        commit = prepare_create(event, (entry,), self._settings)
-        puts = self._put_ledgers(ledgers, commit.record.updated_at)
+        commit = prepare_create(event, (entry,), self._settings, ledgers)
+        puts = put_ledgers(self._table, commit.ledgers)
         if replacing is None:
-            return self._commit(commit, puts, _ledger_changed)
-        replaced = prepare_update(replacing.request, (replacing.entry,), self._settings)
+            return self._commit(commit, puts, ledger_changed)
+        replaced = prepare_update(self._requests.prove(replacing.request), (replacing.entry,), self._settings)
 
         def explain_beside(failure: ConditionFailed) -> CountersignError | None:
-            changed = _ledger_changed(failure.part(slice(len(puts))))
+            changed = ledger_changed(failure.part(slice(len(puts))))
             return changed or self._requests.explain(replaced, failure.part(slice(len(puts), None)))
 
         return self._commit(commit, [*puts, *self._requests.to_writes(replaced)], explain_beside)
@@ -57,16 +67,28 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         """Read one event, consistently."""
         return self._get(event_id)
 
+    def get_with_notes(self, event_id: EventId) -> tuple[BreakGlassEvent, DirectoryNotes]:
+        """Read one event and the notes of changes in the directory, in one round trip."""
+        return self._get_with_notes(event_id)
+
+    def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
+        """Read these events, consistently, a hundred in one read."""
+        keys = [self._key(event_id) for event_id in dict.fromkeys(event_ids)]
+        found = (
+            self._connection.get_many(self._table, keys[at : at + _MAX_KEYS]) for at in range(0, len(keys), _MAX_KEYS)
+        )
+        return tuple(read_each(chain.from_iterable(found), self._read))
+
     def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`."""
-        commit = prepare_update(event, (entry,), self._settings)
-        return self._commit(commit, self._put_ledgers(ledgers, commit.record.updated_at), _ledger_changed)
+        commit = prepare_update(self.prove(event), (entry,), self._settings, ledgers)
+        return self._commit(commit, put_ledgers(self._table, commit.ledgers), ledger_changed)
 
     def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
         """The invoker's and the profile's ledger, each read consistently, in one read."""
         by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
         found = self._find_ledgers(by_invoker, by_profile)
-        return read_ledger(by_invoker, found), read_ledger(by_profile, found)
+        return self._read_ledger(by_invoker, found), self._read_ledger(by_profile, found)
 
     def get_ledgers_and_codes(
         self, invoker: UserId, profile: ProfileName
@@ -75,22 +97,35 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
         codes = CodeLedger.of(invoker)
         found = self._find_ledgers(by_invoker, by_profile, codes)
-        return read_ledger(by_invoker, found), read_ledger(by_profile, found), read_ledger(codes, found)
+        usages = (self._read_ledger(by_invoker, found), self._read_ledger(by_profile, found))
+        return *usages, self._read_ledger(codes, found)
+
+    def get_codes(self, person: UserId) -> CodeLedger:
+        """The ledger of one person's codes, read consistently."""
+        codes = CodeLedger.of(person)
+        return self._read_ledger(codes, self._find_ledgers(codes))
+
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+        """All that a declaration is judged on, in one round trip."""
+        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        codes = CodeLedger.of(invoker)
+        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
+        found = self._find_ledgers(*wanted)
+        return InvokerLedgers(
+            self._read_ledger(by_invoker, found),
+            self._read_ledger(by_profile, found),
+            self._read_ledger(codes, found) if with_codes else None,
+            find_notes(found.values(), self._settings),
+        )
 
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
+        sealed = seal_ledger(codes, self._settings.clock.now(), self._settings.keyring)
         try:
-            self._connection.write("put_item", **put_ledger(self._table, codes, self._settings.clock.now()))
+            self._connection.write("put_item", **put_ledger(self._table, sealed))
         except ConditionFailed as failure:
             raise ConcurrentModification(f"{LEDGER_PREFIX}{codes.owner}") from failure
 
     def _find_ledgers(self, *empty: Ledger) -> dict[str, Item]:
         items = self._connection.get_many(self._table, [ledger_key(each) for each in empty])
         return {item["pk"]["S"]: item for item in items}
-
-    def _put_ledgers(self, ledgers: Sequence[Ledger], at: datetime) -> list[dict[str, Any]]:
-        return [{"Put": put_ledger(self._table, ledger, at)} for ledger in ledgers]
-
-
-def _ledger_changed(failure: ConditionFailed) -> CountersignError | None:
-    return ConcurrentModification("a usage ledger") if any(failure.failed) else None

@@ -189,7 +189,7 @@ class Connection:
         return self.get_batch({table: keys})[table]
 
     def get_batch(self, keys: Mapping[str, Sequence[Item]]) -> dict[str, list[Item]]:
-        """The same for several tables, by the table's name. A table of `keys` without items has an empty list.
+        """The same for several tables, by the table's name. A table without such items has an empty list.
 
         What DynamoDB leaves unread is asked for again, with pauses, until the deadline of this one call.
         """

@@ -43,8 +43,8 @@ class AwsAccount:
 
 _PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 _OF_THE_BOT: Final = (
-    ("UseRequests", REQUESTS, ("GetItem", "PutItem", "Query")),
-    # Ledgers are read two at a time.
+    # A record is read together with the notes of the directory, and ledgers several at a time.
+    ("UseRequests", REQUESTS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
     ("UseBreakGlass", BREAK_GLASS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
     ("ReadAudit", AUDIT, ("BatchGetItem", "GetItem", "Query")),
     # What changes: deliveries, the places of messages, the heads of chains of refusals.

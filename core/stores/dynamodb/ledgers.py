@@ -6,16 +6,17 @@ to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from core.clock import format_time
+from core.audit.keyring import AuditKeyring
+from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
-from core.stores.commit import stamp_ledger
 from core.stores.dynamodb.conditions import all_equal
+from core.stores.dynamodb.connection import ConditionFailed
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.schema import TTL_ATTRIBUTE
+from core.stores.seals import SealedLedger, read_sealed_ledger
 
 L = TypeVar("L", bound=Ledger)
 LEDGER_PREFIX: Final = "LEDGER#"
@@ -27,22 +28,31 @@ def ledger_key(ledger: Ledger) -> Item:
     return {"pk": {"S": f"{LEDGER_PREFIX}{ledger.owner}"}}
 
 
-def put_ledger(table: str, ledger: Ledger, at: datetime) -> dict[str, Any]:
+def put_ledger(table: str, sealed: SealedLedger) -> dict[str, Any]:
     """The arguments of the write that replaces the ledger, if it still has the version that was read."""
-    stamped = stamp_ledger(ledger, at)
-    as_read = format_time(ledger.updated_at) if ledger.updated_at is not None else None
     item = {
-        **to_attributes(stamped.to_item()),
-        **ledger_key(ledger),
-        TTL_ATTRIBUTE: {"N": str(int(stamped.kept_until().timestamp()))},
+        **to_attributes(sealed.item),
+        **ledger_key(sealed.ledger),
+        TTL_ATTRIBUTE: {"N": str(int(sealed.ledger.kept_until().timestamp()))},
     }
-    return {"TableName": table, "Item": item, **all_equal({"updated_at": as_read})}
+    return {"TableName": table, "Item": item, **all_equal(sealed.must_be_stored())}
 
 
-def read_ledger(empty: L, found: Mapping[str, Item]) -> L:
-    """The ledger with this key among the items, or an empty one. Raises MalformedRecord."""
+def read_ledger(empty: L, found: Mapping[str, Item], keyring: AuditKeyring) -> L:
+    """The ledger with this key among the items, or an empty one. Raises BrokenSeal, MalformedRecord."""
     key = ledger_key(empty)["pk"]["S"]
     if key not in found:
         return empty
     plain = from_attributes(found[key], key)
-    return type(empty).from_item({name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_LEDGER})
+    stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_LEDGER}
+    return read_sealed_ledger(empty, stored, keyring)
+
+
+def put_ledgers(table: str, ledgers: Sequence[SealedLedger]) -> list[dict[str, Any]]:
+    """The writes that replace the ledgers, for the caller's transaction."""
+    return [{"Put": put_ledger(table, each)} for each in ledgers]
+
+
+def ledger_changed(failure: ConditionFailed) -> CountersignError | None:
+    """What it means that one of these writes failed: somebody else's change of a ledger came first."""
+    return ConcurrentModification("a ledger") if any(failure.failed) else None

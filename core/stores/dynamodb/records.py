@@ -1,4 +1,4 @@
-"""Records in DynamoDB: what both kinds share, and the requests.
+"""Records in DynamoDB: what both kinds share.
 
 Invariant: a change is one TransactWriteItems of the record, its audit entries and what changes with them, under
 conditions that express everything `explain_refusal` demands. No read comes before the write; when a condition fails,
@@ -7,16 +7,17 @@ the item that DynamoDB returns shows why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
-from core.errors import BrokenChain, ConcurrentModification, CountersignError
+from core.directory import DirectoryNotes
+from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
+from core.ledger import Ledger
 from core.record import Record, check_record_id
-from core.request import Request, RequestId
-from core.stores.base import Page, RequestStore
+from core.stores.base import Page
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -24,22 +25,23 @@ from core.stores.commit import (
     explain_refusal,
     missing,
     must_be_stored,
-    prepare_create,
+    must_be_stored_to_delete,
     prepare_delete,
-    prepare_update,
-    read_record,
 )
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import ConditionFailed, Connection
-from core.stores.dynamodb.entries import entry_key, put_entries
+from core.stores.dynamodb.directory import find_notes, notes_key
+from core.stores.dynamodb.entries import entry_key, put_entries, read_entry
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
-from core.stores.dynamodb.ledgers import LEDGER_PREFIX
+from core.stores.dynamodb.ledgers import LEDGER_PREFIX, read_ledger
 from core.stores.dynamodb.outbox import put_deliveries
-from core.stores.listing import StoredRow, read_each, read_page
+from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
-from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, OUTBOX, REQUESTS, TTL_ATTRIBUTE, Table
+from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, OUTBOX, TTL_ATTRIBUTE, Table
+from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
 
 R = TypeVar("R", bound=Record)
+L = TypeVar("L", bound=Ledger)
 _NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
 
 
@@ -47,20 +49,43 @@ class DynamoRecords(Generic[R]):
     """What both kinds of record have in common."""
 
     def __init__(
-        self, connection: Connection, prefix: str, settings: StoreSettings, table: Table, kind: type[R]
+        self,
+        connection: Connection,
+        prefix: str,
+        settings: StoreSettings,
+        alarm: SealAlarm,
+        *,
+        table: Table,
+        kind: type[R],
     ) -> None:
         self._connection = connection
         self._settings = settings
+        self._alarm = alarm
         self._schema = table
         self._table = table.name(prefix)
         self._audit_table = AUDIT.name(prefix)
         self._outbox_table = OUTBOX.name(prefix)
+        self._ledger_table = BREAK_GLASS.name(prefix)
         self._kind = kind
 
     def iterate(self) -> Iterator[R]:
         """Every record, in no order; malformed ones are logged and skipped."""
         items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
         return read_each(filter(self._is_record, items), self._read)
+
+    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
+        """Every record with the name of its chain, or with what is wrong."""
+        items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
+        return (
+            (f"{self._kind.KIND}#{self._id_of(item)}", read_or_explain(item, self._inspect))
+            for item in items
+            if self._is_record(item)
+        )
+
+    def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
+        """The records with these ids that exist, in one read."""
+        items = self._connection.get_many(self._table, [self._key(each) for each in record_ids]) if record_ids else ()
+        return {self._id_of(item): read_or_explain(item, self._inspect) for item in items}
 
     def list_page(
         self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
@@ -74,8 +99,9 @@ class DynamoRecords(Generic[R]):
 
     def delete(self, record: R, entry: EntryDraft) -> None:
         """Remove the record as it was read; its audit chain stays and ends with this entry."""
+        record = self.prove(record)
         last = prepare_delete(record, entry, self._settings)
-        condition = all_equal({"updated_at": format_time(record.updated_at)})
+        condition = all_equal(must_be_stored_to_delete(record))
         removal = {"Delete": {"TableName": self._table, "Key": self._key(record.id), **condition}}
         try:
             self._connection.transact([removal, *self._put_entries((last,))], last.id)
@@ -89,7 +115,7 @@ class DynamoRecords(Generic[R]):
 
     def to_writes(self, commit: Commit[R]) -> list[dict[str, Any]]:
         """The record and its entries as the writes of a transaction, under all the conditions of the change."""
-        if commit.as_read is None:
+        if commit.is_new:
             condition: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({self._schema.key.partition})"}
         else:
             condition = all_equal(must_be_stored(commit), statuses=commit.record.legal_sources())
@@ -102,12 +128,11 @@ class DynamoRecords(Generic[R]):
 
     def explain(self, commit: Commit[R], failure: ConditionFailed) -> CountersignError | None:
         """The outcome of a transaction's first conditions, those of this change; None if the change is allowed."""
-        if commit.as_read is None:
+        if commit.is_new:
             return existing(commit.record) if any(failure.failed[: 1 + len(commit.entries)]) else None
         if failure.failed[0]:
             stored = failure.stored[0]
-            proposed = commit.record.model_copy(update={"updated_at": commit.as_read})
-            refusal = explain_refusal(self._read(stored) if stored is not None else None, proposed)
+            refusal = explain_refusal(self._read(stored) if stored is not None else None, commit.proposed)
             return refusal or ConcurrentModification(commit.record.chain)
         return BrokenChain(commit.record.chain) if failure.failed[1] else None
 
@@ -128,7 +153,7 @@ class DynamoRecords(Generic[R]):
             # For a new record, conflicts on other items come first: a caller that reads again finds the same invocation
             # there.
             found = (self.explain(commit, failure), of_beside)
-            reasons = filter(None, reversed(found) if commit.as_read is None else found)
+            reasons = filter(None, reversed(found) if commit.is_new else found)
             raise next(reasons, ConcurrentModification(commit.record.chain)) from failure
         return commit.record
 
@@ -139,12 +164,33 @@ class DynamoRecords(Generic[R]):
             stored = self._connection.get(self._audit_table, entry_key(entry))
         return stored is not None and stored.get("id") == {"S": entry.id}
 
+    def prove(self, record: R) -> R:
+        """The record with the proof of what it replaces. One that a caller built has none: it is read for it."""
+        if record.as_read.digest:
+            return record
+        return record.model_copy(update={"as_read": self._get(record.id).as_read})
+
+    def _find_entry(self, chain: str, seq: int) -> AuditEntry | None:
+        item = self._connection.get(self._audit_table, {"chain": {"S": chain}, "seq": {"N": str(seq)}})
+        return None if item is None else read_entry(item)
+
     def _get(self, record_id: str) -> R:
         check_record_id(record_id)
         item = self._connection.get(self._table, self._key(record_id))
         if item is None:
             raise missing(self._kind, record_id)
         return self._read(item)
+
+    def _get_with_notes(self, record_id: str) -> tuple[R, DirectoryNotes]:
+        check_record_id(record_id)
+        key = self._key(record_id)
+        wanted: dict[str, list[Item]] = {self._table: [key]}
+        wanted.setdefault(self._ledger_table, []).append(notes_key())
+        found = self._connection.get_batch(wanted)
+        item = next((each for each in found[self._table] if key.items() <= each.items()), None)
+        if item is None:
+            raise missing(self._kind, record_id)
+        return self._read(item), find_notes(found[self._ledger_table], self._settings)
 
     def _key(self, record_id: str) -> Item:
         return {self._schema.key.partition: {"S": self._partition(record_id)}}
@@ -156,6 +202,9 @@ class DynamoRecords(Generic[R]):
         partition = str(item[self._schema.key.partition].get("S", ""))
         return not partition.startswith(LEDGER_PREFIX)
 
+    def _id_of(self, item: Item) -> str:
+        return str(item[self._schema.key.partition]["S"]).removeprefix(f"{self._kind.KIND}#")
+
     def _item(self, commit: Commit[R]) -> Item:
         item = to_attributes(commit.item) | self._key(commit.record.id)
         if commit.kept_until is not None:
@@ -164,14 +213,19 @@ class DynamoRecords(Generic[R]):
             item[AWAITS_ATTRIBUTE] = {"S": commit.record.awaits}
         return item
 
+    def _inspect(self, raw: Item) -> R:
+        plain = from_attributes(raw, f"{self._kind.KIND}#{self._id_of(raw)}")
+        stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
+        record = inspect_record(self._kind, self._id_of(raw), stored, self._settings.keyring)
+        expected = {AWAITS_ATTRIBUTE: record.awaits, "pk": self._key(record.id).get("pk", {}).get("S")}
+        return compare_beside(record, plain, expected, ttl=plain.get(TTL_ATTRIBUTE))
+
     def _read(self, raw: Item) -> R:
-        record_id = str(raw[self._schema.key.partition]["S"]).removeprefix(f"{self._kind.KIND}#")
+        record_id = self._id_of(raw)
         plain = from_attributes(raw, f"{self._kind.KIND}#{record_id}")
-        return read_record(
-            self._kind,
-            record_id,
-            {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD},
-        )
+        stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
+        with self._alarm.watch():
+            return read_sealed_record(self._kind, record_id, stored, self._settings.keyring, self._find_entry)
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
@@ -207,21 +261,6 @@ class DynamoRecords(Generic[R]):
         # The position holds the table's own key, so that reading can continue from a malformed item too.
         return StoredRow(Position(item["created_at"]["S"], item[self._schema.key.partition]["S"]), item)
 
-
-class DynamoRequests(DynamoRecords[Request], RequestStore):
-    """The RequestStore in DynamoDB."""
-
-    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
-        super().__init__(connection, prefix, settings, REQUESTS, Request)
-
-    def create(self, request: Request, *entries: EntryDraft) -> Request:
-        """Store a new request with its first audit entries."""
-        return self._commit(prepare_create(request, entries, self._settings))
-
-    def get(self, request_id: RequestId) -> Request:
-        """Read one request, consistently."""
-        return self._get(request_id)
-
-    def update(self, request: Request, entry: EntryDraft) -> Request:
-        """Replace the request that was read with `request.updated_at`."""
-        return self._commit(prepare_update(request, (entry,), self._settings))
+    def _read_ledger(self, empty: L, found: Mapping[str, Item]) -> L:
+        with self._alarm.watch():
+            return read_ledger(empty, found, self._settings.keyring)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from core.stores.commit import StoreSettings
 from core.stores.refusal_log import BackgroundRefusalLog
+from core.stores.seals import SealAlarm
 from core.stores.sqlite.audit import SqliteAudit
+from core.stores.sqlite.break_glass import SqliteBreakGlass
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import SqliteDirectory
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
-from core.stores.sqlite.records import SqliteBreakGlass, SqliteRequests
+from core.stores.sqlite.requests import SqliteRequests
 
 
 class SqliteStores:
@@ -20,12 +23,14 @@ class SqliteStores:
 
     def __init__(self, path: str, settings: StoreSettings) -> None:
         self._database = Database(path)
-        self.requests = SqliteRequests(self._database, settings)
-        self.break_glass = SqliteBreakGlass(self._database, settings)
         self.audit = SqliteAudit(self._database, settings)
+        self.refusals = BackgroundRefusalLog(self.audit, settings)
+        alarm = SealAlarm(self.refusals)
+        self.requests = SqliteRequests(self._database, settings, alarm)
+        self.break_glass = SqliteBreakGlass(self._database, settings, alarm)
+        self.directory = SqliteDirectory(self._database, settings)
         self.outbox = SqliteDeliveries(self._database, settings)
         self.messages = SqliteMessages(self._database)
-        self.refusals = BackgroundRefusalLog(self.audit, settings)
 
     def close(self) -> None:
         """Write what was noted, and close every connection. Idempotent."""

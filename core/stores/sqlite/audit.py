@@ -11,12 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
 from core.errors import ConcurrentModification, MalformedRecord
+from core.stores.audit import Place, PlacedDigest
 from core.stores.commit import StoreSettings
-from core.stores.listing import read_each
+from core.stores.listing import read_each, read_or_explain
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.outbox import read_entry
 from core.stores.sqlite.reading import iterate_rows, read_body
@@ -39,12 +42,23 @@ def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
         )
 
 
+def find_entry(connection: sqlite3.Connection, chain: str, seq: int) -> AuditEntry | None:
+    """The entry at a place of a chain; None if there is none. Raises MalformedRecord."""
+    row = connection.execute("SELECT body FROM audit WHERE chain = ? AND seq = ?", (chain, seq)).fetchone()
+    return None if row is None else read_entry(chain, seq, row[0])
+
+
 class SqliteAudit:
     """The AuditStore in SQLite."""
 
     def __init__(self, database: Database, settings: StoreSettings) -> None:
         self._database = database
         self._settings = settings
+
+    @property
+    def keyring(self) -> AuditKeyring:
+        """The keys that seal what is appended here."""
+        return self._settings.keyring
 
     def append(self, chain: str, draft: EntryDraft) -> AuditEntry:
         """Seal the draft as the next entry of a chain, in one transaction that reads and writes."""
@@ -119,18 +133,36 @@ class SqliteAudit:
         # A head without entries is a chain too: somebody removed them all.
         yield from ((chain, ()) for (chain,) in emptied)
 
+    def get_entries(self, places: Sequence[Place]) -> Mapping[Place, AuditEntry | MalformedRecord]:
+        """The entries at these places that exist, in one read."""
+        marks = ", ".join("(?, ?)" for _ in places)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT chain, seq, body FROM audit WHERE (chain, seq) IN (VALUES {marks})",  # noqa: S608 - constants
+                [each for place in places for each in place],
+            ).fetchall()
+        return {(row[0], row[1]): read_or_explain(row, lambda row: read_entry(*row)) for row in rows}
+
+    def list_digests(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[PlacedDigest]:
+        """The entries with `since <= at < until` by their digests, oldest first, streamed."""
+        digest = "CASE WHEN json_valid(body) THEN json_extract(body, '$.digest') END"
+        for at, chain, seq, found in self._by_time(digest, since, until):
+            yield PlacedDigest(at, chain, seq, str(found or ""))
+
     def export(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[AuditEntry]:
         """The entries of all chains with `since <= at < until`, oldest first, streamed."""
-        rows = iterate_rows(
+        return read_each(self._by_time("body", since, until), lambda row: read_entry(*row[1:]))
+
+    def _by_time(self, columns: str, since: datetime | None, until: datetime | None) -> Iterator[Any]:
+        return iterate_rows(
             self._database,
             "audit",
             ("at", "chain", "seq"),
-            "body",
+            columns,
             start=(format_time(since) if since is not None else "", "", 0),
             condition="at < ?",
             values=(format_time(until) if until is not None else "~",),
         )
-        return read_each(rows, lambda row: read_entry(*row[1:]))
 
     @staticmethod
     def _head(connection: sqlite3.Connection, chain: str) -> tuple[int, str]:

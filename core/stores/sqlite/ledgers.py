@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TypeVar
 
-from core.clock import format_time
+from core.audit.keyring import AuditKeyring
 from core.errors import ConcurrentModification
 from core.ledger import Ledger
-from core.stores.commit import stamp_ledger
+from core.stores.seals import SEAL, SealedLedger, read_sealed_ledger
 from core.stores.sqlite.reading import read_body
 
 L = TypeVar("L", bound=Ledger)
@@ -30,25 +29,26 @@ def find_ledgers(connection: sqlite3.Connection, *empty: Ledger) -> dict[str, st
     return dict(rows.fetchall())
 
 
-def read_ledger(empty: L, found: dict[str, str]) -> L:
-    """The ledger as it was found, or an empty one. Raises MalformedRecord."""
+def read_ledger(empty: L, found: dict[str, str], keyring: AuditKeyring) -> L:
+    """The ledger as it was found, or an empty one. Raises BrokenSeal, MalformedRecord."""
     body = found.get(empty.owner)
-    return empty if body is None else type(empty).from_item(read_body(f"LEDGER#{empty.owner}", body))
+    return empty if body is None else read_sealed_ledger(empty, read_body(f"LEDGER#{empty.owner}", body), keyring)
 
 
-def write_ledgers(connection: sqlite3.Connection, ledgers: Sequence[Ledger], at: datetime) -> None:
+def write_ledgers(connection: sqlite3.Connection, ledgers: Sequence[SealedLedger]) -> None:
     """Replace each ledger, if it still has the version that was read. Raises ConcurrentModification."""
-    for ledger in ledgers:
-        item = stamp_ledger(ledger, at).to_item()
-        values = (json.dumps(item), item["updated_at"], ledger.owner)
-        if ledger.updated_at is None:
+    for each in ledgers:
+        owner, required = each.ledger.owner, each.must_be_stored()
+        values = (json.dumps(each.item), each.item["updated_at"], owner)
+        if required["updated_at"] is None:
             written = connection.execute(
                 "INSERT INTO ledgers (body, updated_at, owner) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values
             )
         else:
             written = connection.execute(
-                "UPDATE ledgers SET body = ?, updated_at = ? WHERE owner = ? AND updated_at = ?",
-                (*values, format_time(ledger.updated_at)),
+                "UPDATE ledgers SET body = ?, updated_at = ? WHERE owner = ? AND updated_at = ?"
+                " AND json_extract(body, '$.seal') IS ?",
+                (*values, required["updated_at"], required[SEAL]),
             )
         if written.rowcount != 1:
-            raise ConcurrentModification(f"LEDGER#{ledger.owner}")
+            raise ConcurrentModification(f"LEDGER#{owner}")

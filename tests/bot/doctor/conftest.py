@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from bot.cli import countersign
 from core.audit.keyring import AuditKeyring
 from core.clock import SystemClock
+from core.directory import FixedDirectory
 from core.policy import load_policy
 from core.services import RequestService
 from core.stores import open_stores
@@ -83,7 +84,9 @@ class Installation:
     def submit(self, profile: str = "staging", *, clock: Clock | None = None) -> Request:
         """Somebody asks, by this clock."""
         with closing(self.open(clock)) as stores:
-            service = RequestService(stores, load_policy(self.folder / "policy.yml"), clock or SystemClock())
+            service = RequestService(
+                stores, load_policy(self.folder / "policy.yml"), clock or SystemClock(), directory=FixedDirectory()
+            )
             return service.submit(RITA, profile, HOUR, "Deploy the fix for INC-12")
 
 

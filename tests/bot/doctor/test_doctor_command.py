@@ -94,7 +94,7 @@ class TestSettings:
         assert only.startswith(
             "COUNTERSIGN_AUDIT_KEY: it is not set, and without it anyone could forge the audit trail."
         )
-        assert "secrets.token_hex(32)" in only
+        assert "countersign audit key new" in only
 
     def test_http_needs_the_signing_secret_and_no_app_token(self, installation: Installation) -> None:
         installation.set("COUNTERSIGN_LISTEN", "0.0.0.0:3000")
@@ -192,6 +192,12 @@ class TestPolicy:
         path = installation.folder / "policy.yml"
         assert first.startswith(f"policy: {path}:2: profiles.prod.channel: 'access' is not a Slack channel id. Copy")
         assert second == f"policy: {path}:3: group: there is no key 'group' here. Did you mean groups?"
+
+    def test_file_that_others_may_write_is_named(self, installation: Installation) -> None:
+        path = installation.folder / "policy.yml"
+        path.chmod(0o666)
+        (only,) = _wrong(installation)
+        assert only.startswith(f"policy: everyone on this host may write {path}, and so decide who gets access. Run:")
 
     def test_user_group_that_slack_does_not_have_is_named(self, installation: Installation) -> None:
         policy = (installation.folder / "policy.yml").read_text(encoding="utf-8")

@@ -38,7 +38,7 @@ def said(installation: Installation, of: str) -> list[str]:
 def test_person_without_a_secret_is_named_with_the_way_to_enrol(installation: Installation, place: Path) -> None:
     open_secrets(str(place)).put(ANN.id, new_secret(), is_replacing=False)
     assert said(installation, "MFA") == [
-        f"✗ MFA: {BOB.id} needs a code to break the glass, and is not enrolled. Run: countersign mfa enrol {BOB.id}"
+        f"✗ MFA: {BOB.id} needs a code, and is not enrolled. Run: countersign mfa enrol {BOB.id}"
     ]
     open_secrets(str(place)).put(BOB.id, new_secret(), is_replacing=False)
     assert said(installation, "MFA") == [f"✓ MFA: the secrets in {place} can be read"]

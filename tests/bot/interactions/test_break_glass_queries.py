@@ -15,6 +15,7 @@ from bot.views.home import MAX_ROWS
 from bot.views.pagination import PER_PAGE
 from core.actor import Actor, UserId
 from core.break_glass import EventId, ReasonCode
+from core.directory import FixedDirectory
 from core.policy import parse_policy
 from core.services import BreakGlassService
 from core.stores.base import DEFAULT_LIMIT
@@ -43,12 +44,12 @@ ACTIVE, REVIEWS = BreakGlassListKind.ACTIVE, BreakGlassListKind.REVIEWS
 
 @pytest.fixture
 def service(stores: Stores, clock: FrozenClock) -> BreakGlassService:
-    return BreakGlassService(stores, parse_policy(POLICY), clock)
+    return BreakGlassService(stores, parse_policy(POLICY), clock, directory=FixedDirectory())
 
 
 @pytest.fixture
 def lists(stores: Stores, clock: FrozenClock) -> BreakGlassQueries:
-    return BreakGlassQueries(stores.break_glass, parse_policy(POLICY), clock)
+    return BreakGlassQueries(stores.break_glass, parse_policy(POLICY), clock, FixedDirectory())
 
 
 def broken(service: BreakGlassService, clock: FrozenClock, invoker: Actor, duration: timedelta = HOUR) -> EventId:

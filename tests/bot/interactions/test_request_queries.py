@@ -12,6 +12,7 @@ from bot.interactions.request_queries import RequestQueries
 from bot.views.home import MAX_ROWS
 from bot.views.request.list import ListKind
 from core.actor import Actor, UserId
+from core.directory import FixedDirectory
 from core.policy import parse_policy
 from core.request import RequestId
 from core.services import RequestService
@@ -44,12 +45,12 @@ MINE, PENDING = ListKind.MINE, ListKind.PENDING
 
 @pytest.fixture
 def service(stores: Stores, clock: FrozenClock) -> RequestService:
-    return RequestService(stores, parse_policy(POLICY), clock)
+    return RequestService(stores, parse_policy(POLICY), clock, directory=FixedDirectory())
 
 
 @pytest.fixture
 def lists(stores: Stores, clock: FrozenClock) -> RequestQueries:
-    return RequestQueries(stores.requests, parse_policy(POLICY), clock)
+    return RequestQueries(stores.requests, parse_policy(POLICY), clock, FixedDirectory())
 
 
 def asked(service: RequestService, clock: FrozenClock, count: int, requester: Actor = ANN) -> list[RequestId]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pyotp
@@ -12,8 +14,18 @@ from click.testing import CliRunner, Result
 from bot.cli import countersign
 from bot.mfa.opening import open_secrets
 from core.actor import UserId
+from core.audit.keyring import AuditKeyring
+from core.clock import SystemClock
+from core.mfa import MAX_WRONG_IN_WINDOW
+from core.stores import open_stores
+from localslack.records import Person
+from localslack.server import LocalSlack
+
+if TYPE_CHECKING:
+    from core.stores import Stores
 
 ANN = UserId("U0ANN")
+KEY = "a-key-that-has-more-than-32-characters"
 
 
 @pytest.fixture
@@ -21,8 +33,32 @@ def place(tmp_path: Path) -> str:
     return str(tmp_path / "mfa.json")
 
 
-def run(place: str, *arguments: str, typed: str = "") -> Result:
-    return CliRunner().invoke(countersign, ["mfa", *arguments], env={"COUNTERSIGN_MFA_SECRETS": place}, input=typed)
+def environment(place: str, **more: str | None) -> dict[str, str | None]:
+    store = f"sqlite:///{Path(place).with_name('countersign.db')}"
+    cleared = dict.fromkeys(("SLACK_BOT_TOKEN", "SLACK_API_URL", "COUNTERSIGN_RETENTION"))
+    return {
+        **cleared,
+        "COUNTERSIGN_MFA_SECRETS": place,
+        "COUNTERSIGN_STORE": store,
+        "COUNTERSIGN_AUDIT_KEY": KEY,
+        **more,
+    }
+
+
+def run(place: str, *arguments: str, typed: str = "", **more: str | None) -> Result:
+    return CliRunner().invoke(countersign, ["mfa", *arguments], env=environment(place, **more), input=typed)
+
+
+def open_store(place: str) -> Stores:
+    url = environment(place)["COUNTERSIGN_STORE"]
+    assert url is not None
+    return open_stores(url, keyring=AuditKeyring.from_text(KEY))
+
+
+def changes(place: str) -> list[tuple[str, str | None]]:
+    """What the trail says of factors, and of whom."""
+    with closing(open_store(place)) as stores:
+        return [(each.event.value, each.subject) for each in stores.audit.get_chain("MFA")]
 
 
 def secret_of(result: Result) -> str:
@@ -84,3 +120,48 @@ def test_file_that_others_may_read_is_refused(place: str) -> None:
 def test_invalid_location_in_the_environment_names_its_variable() -> None:
     result = run("s3://bucket", "list")
     assert (result.exit_code, "COUNTERSIGN_MFA_SECRETS" in result.stderr) == (2, True)
+
+
+def test_each_change_of_a_factor_is_in_the_trail(place: str) -> None:
+    run(place, "enrol", ANN)
+    run(place, "enrol", ANN)
+    run(place, "enrol", ANN, "--replace")
+    run(place, "remove", ANN)
+    run(place, "remove", ANN)
+    assert changes(place) == [("mfa_enrolled", ANN), ("mfa_replaced", ANN), ("mfa_removed", ANN)]
+
+
+def test_nothing_changes_when_the_trail_cant_be_written(place: str, tmp_path: Path) -> None:
+    run(place, "enrol", ANN)
+    for arguments in (("enrol", "U0BOB"), ("remove", ANN)):
+        result = run(place, *arguments, COUNTERSIGN_STORE=f"sqlite:///{tmp_path}/missing/countersign.db")
+        assert result.exit_code == 3
+    assert run(place, "list").stdout.split() == [ANN]
+
+
+def test_nothing_is_enrolled_without_an_audit_key(place: str) -> None:
+    result = run(place, "enrol", ANN, COUNTERSIGN_AUDIT_KEY=None)
+    assert (result.exit_code, "COUNTERSIGN_AUDIT_KEY" in result.stderr) == (2, True)
+
+
+def test_app_shows_the_name_that_slack_has(place: str) -> None:
+    with LocalSlack() as slack:
+        slack.workspace.add(Person(id=ANN, name="ann", real_name="Ann Bell"))
+        tokens = {"SLACK_BOT_TOKEN": slack.bot_token, "SLACK_API_URL": slack.api_url}
+        known, unknown = run(place, "enrol", ANN, **tokens), run(place, "enrol", "U0GONE", **tokens)
+    assert "otpauth://totp/Countersign:Ann%20Bell?" in known.stdout
+    assert "otpauth://totp/Countersign:U0GONE?" in unknown.stdout
+    named = run(place, "enrol", ANN, "--replace", "--name", "ann@example.com")
+    assert "otpauth://totp/Countersign:ann%40example.com?" in named.stdout
+
+
+def test_operator_unlocks_a_blocked_person(place: str) -> None:
+    assert run(place, "unlock", ANN).exit_code == 1
+    with closing(open_store(place)) as stores:
+        for _ in range(MAX_WRONG_IN_WINDOW):
+            stores.break_glass.put_codes(stores.break_glass.get_codes(ANN).count_wrong(SystemClock().now()))
+        assert stores.break_glass.get_codes(ANN).is_blocked
+    assert run(place, "unlock", ANN).exit_code == 0
+    with closing(open_store(place)) as stores:
+        assert not stores.break_glass.get_codes(ANN).is_blocked
+    assert changes(place) == [("mfa_unlocked", ANN)]

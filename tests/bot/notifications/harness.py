@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from bot.notifications.slack_calls import open_client
 from bot.notifications.slack_sink import SlackSink
 from core.audit.trail import AuditAction
+from core.directory import FixedDirectory
 from core.outbox.outbox import DeliveryCounts, deliver_due
 from core.request import RequestId
 from core.services import RequestService
@@ -65,7 +66,7 @@ class Office:
     clock: FrozenClock
 
     def __post_init__(self) -> None:
-        self.requests = RequestService(self.stores, self.policy, self.clock)
+        self.requests = RequestService(self.stores, self.policy, self.clock, directory=FixedDirectory())
         self.sink = self.open_sink()
 
     def open_sink(self, *, seconds: float = 20.0) -> SlackSink:

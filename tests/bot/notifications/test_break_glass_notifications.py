@@ -13,13 +13,14 @@ import pytest
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
 from core.actor import ChannelId
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
+from core.directory import FixedDirectory
 from core.errors import LimitReached, NotAllowed, StoreUnavailable
 from core.outbox.outbox import LEASE
 from core.request import RequestId
 from core.review import Verdict
 from core.services import BreakGlassService
 from core.stores import open_stores
-from localslack.faults import Refuse
+from localslack.faults import Fault, HangUp, Refuse, ServerError
 from localslack.records import Channel
 from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons, says
 from tests.core.services.harness import ANN, BOB, CLEO, EVE, STRANGER
@@ -44,7 +45,7 @@ class Tower:
         office.policy.edit(
             {"    escalation_threshold: 2\n": "    escalation_threshold: 2\n    notify: [S0ENGINEERS, U0BOB]\n"}
         )
-        self.service = BreakGlassService(office.stores, office.policy, office.clock)
+        self.service = BreakGlassService(office.stores, office.policy, office.clock, directory=FixedDirectory())
 
     def declare(
         self, who: Actor = ANN, channel: str | None = ELSEWHERE, *, instead_of: str | None = None
@@ -116,20 +117,68 @@ def test_card_is_in_the_profile_channel_where_the_bot_is_absent(tower: Tower, co
     assert tower.office.parked() == []
 
 
+@pytest.mark.parametrize("flag", ["is_ext_shared", "is_pending_ext_shared"])
+def test_channel_shared_with_outsiders_gets_no_copy(tower: Tower, flag: str) -> None:
+    bot = tower.office.slack.backend.app.bot_user
+    tower.office.slack.workspace.add(
+        Channel.model_validate({"id": ELSEWHERE, "name": "both", "members": [bot], flag: True})
+    )
+    event = tower.declare()
+    tower.close(event, BOB)
+
+    assert tower.office.slack.messages(ELSEWHERE) == []
+    assert buttons(tower.office.card()) == [REVIEW, TIMELINE]
+    assert tower.office.parked() == []
+
+
+@pytest.mark.parametrize("fault", [Refuse("missing_scope"), Refuse("fatal_error"), ServerError(), HangUp()])
+def test_channel_that_slack_says_nothing_about_gets_no_copy(tower: Tower, fault: Fault) -> None:
+    tower.office.slack.faults.next(fault, "conversations.info", times=None)
+    event = tower.declare(BOB)
+
+    assert tower.office.slack.messages(ELSEWHERE) == []
+    assert event.id in says(tower.office.card())
+    assert tower.office.waiting() == []
+
+
+def test_copy_that_is_gone_is_not_reposted_among_outsiders(tower: Tower) -> None:
+    event = tower.declare()
+    bot = tower.office.slack.backend.app.bot_user
+    tower.office.slack.workspace.add(Channel(id=ELSEWHERE, name="both", members=(bot,), is_ext_shared=True))
+    tower.office.slack.faults.next(
+        Refuse("message_not_found"), "chat.update", where=lambda arguments: arguments.get("channel") == ELSEWHERE
+    )
+    before = len(tower.office.slack.messages(ELSEWHERE))
+    tower.close(event, BOB)
+
+    assert len(tower.office.slack.messages(ELSEWHERE)) == before == 1
+
+
 def test_close_updates_both_cards_the_thread_and_the_invoker(
     tower: Tower,
 ) -> None:
     event = tower.declare()
     tower.close(event, BOB)
     for channel in (CHANNEL, ELSEWHERE):
-        (card,) = tower.office.cards(channel)
+        card = tower.office.cards(channel)[0]
         assert buttons(card) == [REVIEW, TIMELINE]
         assert f"*Closed* by <@{BOB.id}>" in says(card)
         assert "it is up again" in says(card)
         assert "<!subteam^" not in says(card), "nobody is called again"
-    assert tower.office.replies() == [f"Closed by <@{BOB.id}>. The access has ended."]
+    assert tower.office.replies(tower.office.cards()[0]) == [f"Closed by <@{BOB.id}>. The access has ended."]
     (told,) = tower.office.directs(ANN.id)
     assert f"was closed by <@{BOB.id}>" in told
+
+
+def test_close_of_another_persons_event_is_loud(tower: Tower) -> None:
+    event = tower.declare()
+    tower.close(event, BOB)
+    posts = tower.office.slack.calls_of("chat.postMessage")
+    loud = [each.arguments["channel"] for each in posts if "closed the break-glass" in str(each.arguments["text"])]
+    assert sorted(loud) == sorted([CHANNEL, SECURITY])
+    (hint,) = tower.office.directs(ANN.id)
+    assert "declare again now" in hint
+    assert f"`/breakglass {event.profile}`" in hint
 
 
 def test_invoker_who_closes_their_own_event_gets_no_message(tower: Tower) -> None:
@@ -303,9 +352,12 @@ def test_two_instances_at_once_post_no_card_copy_or_post_twice(tower: Tower, tmp
     office.clock.advance(LEASE)
     office.deliver_all()
 
-    assert [len(office.cards(channel)) for channel in (CHANNEL, ELSEWHERE)] == [6, 6]
-    assert all(buttons(card) == [REVIEW, TIMELINE] for card in (*office.cards(), *office.cards(ELSEWHERE)))
-    assert sum(len(office.replies(card)) for card in office.cards()) == 6
-    assert len(tower.security()) == 4, "the second and the third of each profile"
+    cards = [each for each in office.cards() if buttons(each)]
+    assert (len(cards), len(office.cards(ELSEWHERE))) == (6, 6)
+    assert all(buttons(card) == [REVIEW, TIMELINE] for card in (*cards, *office.cards(ELSEWHERE)))
+    assert sum(len(office.replies(card)) for card in cards) == 6
+    notices = len(office.cards()) - len(cards)
+    assert len(tower.security()) - notices == 4, "the second and the third of each profile"
+    assert notices == 4, "the events of BOB and CLEO, which ANN closed"
     assert [len(office.directs(who.id)) for who in (ANN, BOB, CLEO)] == [0, 2, 2]
     assert office.parked() == []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bot.observability.metrics import AnswerKind, Metrics, PayloadKind, Transport, TurnedAway
 from bot.transport.dispatcher import kind_of
 from core.audit.trail import AuditAction
+from core.directory import FixedDirectory
 from core.errors import StoreUnavailable
 from core.request import RequestId
 from core.services import BreakGlassService, RequestService
@@ -48,7 +49,7 @@ def shown(metrics: Metrics) -> str:
 
 def test_decisions_are_counted_by_outcome_and_timed(stores: Stores, clock: FrozenClock) -> None:
     metrics = Metrics()
-    service = RequestService(stores, ChangingPolicy(), clock, metrics)
+    service = RequestService(stores, ChangingPolicy(), clock, metrics, directory=FixedDirectory())
     approved = service.submit(RITA, "prod", HOUR, "Deploy the fix for INC-12")
     clock.advance(timedelta(minutes=3))
     service.approve(RequestId(approved.id), ANN)
@@ -67,7 +68,9 @@ def test_decisions_are_counted_by_outcome_and_timed(stores: Stores, clock: Froze
 
 def test_policy_approval_does_not_count_as_an_approvers_time(stores: Stores, clock: FrozenClock) -> None:
     metrics = Metrics()
-    RequestService(stores, ChangingPolicy(), clock, metrics).submit(EVE, "staging", HOUR, "Look at the logs")
+    RequestService(stores, ChangingPolicy(), clock, metrics, directory=FixedDirectory()).submit(
+        EVE, "staging", HOUR, "Look at the logs"
+    )
 
     assert value(metrics, "decisions_total", kind="request", outcome="approved") == 1
     assert value(metrics, "time_to_decision_seconds_count", outcome="approved") == 0
@@ -75,7 +78,7 @@ def test_policy_approval_does_not_count_as_an_approvers_time(stores: Stores, clo
 
 def test_break_glass_refusals_and_conflicts_are_counted(stores: Stores, clock: FrozenClock) -> None:
     metrics = Metrics()
-    service = BreakGlassService(stores, ChangingPolicy(), clock, metrics)
+    service = BreakGlassService(stores, ChangingPolicy(), clock, metrics, directory=FixedDirectory())
     service.invoke(ANN, "prod", ReasonCode.INCIDENT, "The checkout is down, see INC-12", HOUR)
     with pytest.raises(NotAllowed):
         service.invoke(STRANGER, "prod", ReasonCode.INCIDENT, "The checkout is down, see INC-12", HOUR)

@@ -10,6 +10,7 @@ import pytest
 from bot.observability.logs import about
 from bot.observability.metrics import Metrics
 from bot.observability.watcher import Watcher
+from core.directory import FixedDirectory
 from core.errors import NotAllowed
 from core.services import RequestService
 from core.stores import open_stores
@@ -29,7 +30,7 @@ def test_changes_refusals_and_conflicts_are_counted_and_logged(
     metrics = Metrics()
     stores = open_stores(f"sqlite:///{tmp_path}/countersign.db", clock=clock)
     watcher = Watcher(metrics)
-    service = RequestService(stores, ChangingPolicy(), clock, watcher)
+    service = RequestService(stores, ChangingPolicy(), clock, watcher, directory=FixedDirectory())
     request = service.submit(RITA, "prod", HOUR, "Deploy the fix for INC-12")
     with about(request.chain), pytest.raises(NotAllowed):
         service.submit(STRANGER, "prod", HOUR, "Deploy the fix for INC-12")

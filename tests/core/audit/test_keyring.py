@@ -7,9 +7,9 @@ from typing import Final
 import pytest
 
 from core.audit.keyring import AuditKeyring
+from tests.harness.keys import AUDIT_KEY as NEW
+from tests.harness.keys import OLDER_AUDIT_KEY as OLD
 
-OLD: Final = "0123456789abcdef" * 2
-NEW: Final = "fedcba9876543210" * 2
 RING: Final = AuditKeyring.from_text(f"{NEW},{OLD}")
 
 

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import pytest
 
+from core.audit.chain_check import Head, SealCheck, verify_entries
+from core.audit.findings import Finding, FindingKind, Tally
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditAction, AuditEntry, seal
-from core.audit.verification import Finding, FindingKind, Head, Tally, verify_chain, verify_entries, verify_trail
+from core.audit.verification import verify_chain, verify_trail
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time
 from core.errors import MalformedRecord
@@ -33,8 +35,9 @@ from tests.builders import (
     an_event,
 )
 from tests.harness.clock import A_MOMENT, FrozenClock
+from tests.harness.keys import AUDIT_KEY, OTHER_AUDIT_KEY
 
-KEYED: Final = AuditKeyring.from_text("0123456789abcdef" * 2)
+KEYED: Final = AuditKeyring.from_text(AUDIT_KEY)
 UNKEYED: Final = AuditKeyring()
 RETENTION: Final = timedelta(days=90)
 
@@ -77,9 +80,12 @@ class Office:
 
     def an_ended_event(self) -> BreakGlassEvent:
         """An event with a chain of two entries: invoked, closed."""
-        made = self.stores.break_glass.create(an_event(), a_draft(AuditAction.BREAK_GLASS_INVOKED, actor=INVOKER))
+        made = self.stores.break_glass.create(
+            an_event(), a_draft(AuditAction.BREAK_GLASS_INVOKED, actor=INVOKER, outcome="active")
+        )
         return self.stores.break_glass.update(
-            made.close(INVOKER, A_MOMENT, "it is up again"), a_draft(AuditAction.BREAK_GLASS_CLOSED, actor=INVOKER)
+            made.close(INVOKER, A_MOMENT, "it is up again"),
+            a_draft(AuditAction.BREAK_GLASS_CLOSED, actor=INVOKER, outcome="closed"),
         )
 
     def refusals(self, count: int = 3) -> str:
@@ -193,7 +199,7 @@ def test_appended_entry_is_found_whoever_sealed_it(office: Office, *, has_key: b
     request = office.a_history()
     forged = seal(
         a_draft(outcome="approved"),
-        office.keyring if has_key else AuditKeyring.from_text("f" * 32),
+        office.keyring if has_key else AuditKeyring.from_text(OTHER_AUDIT_KEY),
         chain=request.chain,
         seq=4,
         previous=request.audit_head,
@@ -220,7 +226,7 @@ def _insert(office: Office, entry: AuditEntry) -> None:
 def test_last_entry_replaced_by_another_genuine_one_is_found(office: Office) -> None:
     request = office.a_history()
     _replace(office, office.stores.audit.get_chain(request.chain)[-1])
-    assert office.kinds(request.chain) == [FindingKind.EDITED]
+    assert office.kinds(request.chain) == [FindingKind.EDITED, FindingKind.RECORD_CHANGED]
 
 
 def _replace(office: Office, entry: AuditEntry) -> None:
@@ -242,9 +248,11 @@ def test_middle_entry_replaced_by_another_genuine_one_is_found(office: Office) -
     request = office.a_history()
     middle = office.stores.audit.get_chain(request.chain)[1]
     _replace(office, middle)
-    (finding,) = office.findings()
+    finding, of_record = office.findings()
     assert (finding.chain, finding.kind) == (request.chain, FindingKind.REORDERED)
     assert finding.text == "entry 3 (request_approved) does not follow the one before it"
+    assert of_record.kind is FindingKind.RECORD_CHANGED
+    assert "no entry has the vote of" in of_record.text
 
 
 @pytest.mark.parametrize(
@@ -263,17 +271,20 @@ def test_record_that_was_changed_behind_the_bots_back_is_found(office: Office, c
 
 
 @pytest.mark.parametrize(
-    ("change", "kind"),
+    ("change", "kinds"),
     [
-        ({"audit_length": 2}, FindingKind.APPENDED),
-        ({"audit_length": 4}, FindingKind.REMOVED),
-        ({"audit_head": "ef" * 32}, FindingKind.EDITED),
+        ({"audit_length": 2}, [FindingKind.APPENDED]),
+        ({"audit_length": 4}, [FindingKind.REMOVED]),
+        # The chain has the length that the record says, so the record is compared with it, and its seal is broken.
+        ({"audit_head": "ef" * 32}, [FindingKind.EDITED, FindingKind.RECORD_CHANGED]),
     ],
 )
-def test_record_whose_head_was_changed_is_found(office: Office, change: dict[str, object], kind: FindingKind) -> None:
+def test_record_whose_head_was_changed_is_found(
+    office: Office, change: dict[str, object], kinds: list[FindingKind]
+) -> None:
     request = office.a_history()
     office.edit("requests", "id", request.id, change)
-    assert office.kinds(request.chain) == [kind]
+    assert office.kinds(request.chain) == kinds
 
 
 def test_event_that_was_made_active_again_is_found(office: Office) -> None:
@@ -434,7 +445,9 @@ def test_vote_between_the_readings_is_no_finding(office: Office) -> None:
 
     def cancel() -> None:
         cancelled = records[-1].cancel(REQUESTER, A_MOMENT)
-        records.append(office.stores.requests.update(cancelled, a_draft(AuditAction.REQUEST_CANCELLED)))
+        records.append(
+            office.stores.requests.update(cancelled, a_draft(AuditAction.REQUEST_CANCELLED, outcome="cancelled"))
+        )
 
     working = Working(office.stores, [vote, cancel])
     assert list(verify_chain(working, made.chain, office.keyring, A_MOMENT)) == []
@@ -458,27 +471,27 @@ def test_records_that_come_and_go_meanwhile_are_no_findings(office: Office) -> N
 
 def test_chain_without_a_known_head_is_checked_as_far_as_it_goes(office: Office) -> None:
     request = office.a_history()
-    entries = office.stores.audit.get_chain(request.chain)
-    assert list(verify_entries(request.chain, entries, None, office.keyring)) == []
-    assert list(verify_entries(request.chain, entries[:2], None, office.keyring)) == []
-    assert [finding.kind for finding in verify_entries(request.chain, entries[1:], None, office.keyring)] == [
+    entries, seals = office.stores.audit.get_chain(request.chain), SealCheck(office.keyring)
+    assert list(verify_entries(request.chain, entries, None, seals)) == []
+    assert list(verify_entries(request.chain, entries[:2], None, seals)) == []
+    assert [finding.kind for finding in verify_entries(request.chain, entries[1:], None, seals)] == [
         FindingKind.REMOVED
     ]
     twice = [entries[0], entries[0], *entries[1:]]
     head = Head(3, request.audit_head)
-    assert [finding.kind for finding in verify_entries(request.chain, twice, head, office.keyring)] == [
-        FindingKind.REORDERED
-    ]
+    assert [finding.kind for finding in verify_entries(request.chain, twice, head, seals)] == [FindingKind.REORDERED]
 
 
 def test_new_key_verifies_with_the_old_one_and_alone_names_it(tmp_path: Path, clock: FrozenClock) -> None:
     old = Office(tmp_path / "countersign.db", KEYED, clock)
     record: Record = old.stores.requests.create(a_request(), a_draft())
     old.stores.close()
-    new_text, old_text = "f" * 64, "0123456789abcdef" * 2
+    new_text, old_text = OTHER_AUDIT_KEY, AUDIT_KEY
     office = Office(tmp_path / "countersign.db", AuditKeyring.from_text(f"{new_text},{old_text}"), clock)
     assert isinstance(record, Request)
-    office.stores.requests.update(record.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED))
+    office.stores.requests.update(
+        record.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED, outcome="cancelled")
+    )
     assert office.findings() == []
     office.keyring = AuditKeyring.from_text(new_text)
     (finding,) = office.findings()

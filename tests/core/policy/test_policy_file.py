@@ -13,6 +13,7 @@ import pytest
 
 from core.errors import InvalidPolicy
 from core.policy import PolicyFile, PolicySource, load_policy
+from core.policy.policy_file import SETTLE_SECONDS
 from tests.harness.clock import FrozenClock
 
 TEXT = """\
@@ -36,6 +37,14 @@ def write_text(path: Path, text: str, *, at: datetime = LONG_AGO) -> None:
 
 def rule_of(file: PolicyFile) -> str:
     return file.current().document.approval[0].name
+
+
+def settle(file: PolicyFile, clock: FrozenClock) -> PolicyFile:
+    """Two looks at the file, more than a settle time apart."""
+    for _ in range(2):
+        clock.advance(INTERVAL)
+        file.current()
+    return file
 
 
 @pytest.fixture
@@ -74,8 +83,10 @@ def test_directory_is_no_policy_file(tmp_path: Path) -> None:
         load_policy(tmp_path)
 
 
-def test_change_is_seen_after_the_interval_and_not_before(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
+def test_change_counts_at_the_second_look_and_not_before(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
     write(path, "changed")
+    clock.advance(INTERVAL)
+    assert rule_of(file) == "main"
     clock.advance(INTERVAL - timedelta(microseconds=1))
     assert rule_of(file) == "main"
     clock.advance(timedelta(microseconds=1))
@@ -85,8 +96,7 @@ def test_change_is_seen_after_the_interval_and_not_before(path: Path, file: Poli
 
 def test_change_of_the_same_size_is_seen_by_its_time(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
     write(path, "niam", at=LONG_AGO + timedelta(seconds=1))
-    clock.advance(INTERVAL)
-    assert rule_of(file) == "niam"
+    assert rule_of(settle(file, clock)) == "niam"
 
 
 def test_replaced_file_is_seen_even_with_the_same_time_and_size(
@@ -95,8 +105,7 @@ def test_replaced_file_is_seen_even_with_the_same_time_and_size(
     other = path.with_name("new.yml")
     write(other, "niam")
     other.replace(path)
-    clock.advance(INTERVAL)
-    assert rule_of(file) == "niam"
+    assert rule_of(settle(file, clock)) == "niam"
 
 
 @pytest.mark.parametrize("look_after", [timedelta(seconds=1), timedelta(hours=1)])
@@ -105,10 +114,10 @@ def test_two_writes_within_one_file_system_tick_are_both_seen(
 ) -> None:
     just_now = clock.now()
     write(path, at=just_now)
-    file = PolicyFile(path, clock=clock, check_interval_seconds=1)
+    file = PolicyFile(path, clock=clock, check_interval_seconds=1, wait=lambda _: None)
     write(path, "niam", at=just_now)
     clock.advance(look_after)
-    assert rule_of(file) == "niam"
+    assert rule_of(settle(file, clock)) == "niam"
 
 
 def test_file_that_did_not_change_stays_the_same_policy(file: PolicyFile, clock: FrozenClock) -> None:
@@ -125,22 +134,28 @@ def test_link_that_is_moved_to_another_file_is_seen(path: Path, clock: FrozenClo
     file = PolicyFile(link, clock=clock, check_interval_seconds=1)
     link.unlink()
     link.symlink_to(other)
-    clock.advance(timedelta(seconds=1))
-    assert rule_of(file) == "niam"
+    assert rule_of(settle(file, clock)) == "niam"
 
 
 def test_clock_that_goes_back_does_not_stop_the_checks(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
     clock.advance(-timedelta(days=1))
     write(path, "changed")
-    assert rule_of(file) == "changed"
+    assert rule_of(settle(file, clock)) == "changed"
+
+
+def test_clock_that_goes_back_while_a_file_settles(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
+    write(path, "changed")
+    clock.advance(INTERVAL)
+    file.current()
+    clock.advance(-timedelta(days=1))
+    assert rule_of(settle(file, clock)) == "changed"
 
 
 def test_broken_version_is_refused_loudly_and_the_old_one_stays(
     path: Path, file: PolicyFile, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_text(path, "version: 1\nprofile: {}\n")
-    clock.advance(INTERVAL)
-    assert rule_of(file) == "main"
+    assert rule_of(settle(file, clock)) == "main"
     assert file.problem is not None
     assert [each.path for each in file.problem.problems] == ["profiles", "profile"]
     told = [(record.name, record.levelno, record.getMessage()) for record in caplog.records]
@@ -168,29 +183,24 @@ def test_broken_version_is_reported_once_and_not_at_each_check(
 ) -> None:
     write_text(path, "version: 1\n")
     for _ in range(5):
-        clock.advance(INTERVAL)
-        file.current()
+        settle(file, clock)
     assert len([each for each in caplog.records if "refused" in each.getMessage()]) == 1
 
 
 def test_fixed_file_takes_effect(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
     write_text(path, "version: 1\n")
-    clock.advance(INTERVAL)
-    file.current()
+    settle(file, clock)
     write(path, "mended")
-    clock.advance(INTERVAL)
-    assert (rule_of(file), file.problem) == ("mended", None)
+    assert (rule_of(settle(file, clock)), file.problem) == ("mended", None)
 
 
 def test_going_back_to_the_version_in_force_ends_the_problem(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
     before = file.current()
     write_text(path, "version: 1\n")
-    clock.advance(INTERVAL)
-    file.current()
+    settle(file, clock)
     assert file.problem is not None
     write(path)
-    clock.advance(INTERVAL)
-    assert file.current() is before
+    assert settle(file, clock).current() is before
     assert file.problem is None
 
 
@@ -200,14 +210,12 @@ def test_deleted_file_leaves_the_policy_until_it_is_restored(
     away = path.with_name("away.yml")
     path.rename(away)
     for _ in range(3):
-        clock.advance(INTERVAL)
-        assert rule_of(file) == "main"
+        assert rule_of(settle(file, clock)) == "main"
     assert file.problem is not None
     assert "cannot be read" in str(file.problem)
     assert len([each for each in caplog.records if "refused" in each.getMessage()]) == 1
     away.rename(path)
-    clock.advance(INTERVAL)
-    assert rule_of(file) == "main"
+    assert rule_of(settle(file, clock)) == "main"
     assert file.problem is None
 
 
@@ -216,20 +224,17 @@ def test_broken_file_that_was_away_is_reported_as_broken_again(
 ) -> None:
     away = path.with_name("away.yml")
     write_text(path, "version: 1\n")
-    clock.advance(INTERVAL)
-    file.current()
+    settle(file, clock)
     path.rename(away)
-    clock.advance(INTERVAL)
-    file.current()
+    settle(file, clock)
     away.rename(path)
-    clock.advance(INTERVAL)
-    file.current()
+    settle(file, clock)
     assert file.problem is not None
     assert [each.path for each in file.problem.problems] == ["profiles"]
 
 
 def test_many_threads_always_see_one_whole_policy(path: Path) -> None:
-    file = PolicyFile(path, check_interval_seconds=0)
+    file = PolicyFile(path, check_interval_seconds=0, settle_seconds=0)
     stop = threading.Event()
     seen: set[tuple[str, str]] = set()
     failures: list[BaseException] = []
@@ -257,3 +262,68 @@ def test_many_threads_always_see_one_whole_policy(path: Path) -> None:
     whole = {(sha256(TEXT.format(name=name).encode()).hexdigest(), name) for name in ("main", *names)}
     assert seen <= whole
     assert rule_of(file) == names[-1]
+
+
+BROADER_CUT = """\
+version: 1
+profiles: {prod: {channel: C0ACCESS1}}
+approval:
+  - name: main
+    profiles: [prod]
+    approvers: [U0BOB, U0CAT]
+    max_duration: 4h
+    required_approvals: 2
+    requesters: [U0ANN]
+"""
+
+
+def test_half_written_file_never_comes_into_force(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
+    # Cut after any line from the fourth on, it is a valid policy that allows more.
+    for cut in range(len(BROADER_CUT)):
+        write_text(path, BROADER_CUT[:cut])
+        clock.advance(INTERVAL)
+        assert rule_of(file) == "main"
+        assert file.problem is None
+    write_text(path, BROADER_CUT)
+    assert len(settle(file, clock).current().document.approval[0].approvers) == 2
+
+
+def test_file_that_keeps_changing_never_settles(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
+    for number in range(10):
+        write(path, f"changed{number}")
+        clock.advance(INTERVAL)
+        assert rule_of(file) == "main"
+
+
+def test_start_waits_for_a_file_that_was_just_written(path: Path, clock: FrozenClock) -> None:
+    write_text(path, BROADER_CUT[:120], at=clock.now())
+    waited: list[float] = []
+
+    def finish_writing(seconds: float) -> None:
+        waited.append(seconds)
+        clock.advance(timedelta(seconds=seconds))
+        if len(waited) == 1:
+            write_text(path, BROADER_CUT, at=clock.now())
+
+    file = PolicyFile(path, clock=clock, wait=finish_writing)
+    assert len(file.current().document.approval[0].approvers) == 2
+    assert waited == [SETTLE_SECONDS] * 2
+
+
+def test_start_on_a_file_that_keeps_changing_is_refused(path: Path, clock: FrozenClock) -> None:
+    write(path, at=clock.now())
+
+    def change(seconds: float) -> None:
+        clock.advance(timedelta(seconds=seconds))
+        write(path, f"at{clock.now():%H%M%S}", at=clock.now())
+
+    with pytest.raises(InvalidPolicy, match="it keeps changing"):
+        PolicyFile(path, clock=clock, wait=change)
+
+
+def test_start_doesnt_wait_for_a_file_of_yesterday(path: Path, clock: FrozenClock) -> None:
+    def never(_: float) -> None:
+        raise AssertionError
+
+    write(path, at=clock.now() - timedelta(days=1))
+    assert rule_of(PolicyFile(path, clock=clock, wait=never)) == "main"

@@ -15,6 +15,7 @@ from typing import Final, Self
 from core.actor import Actor, DeciderId, UserGroupId, UserId
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode
+from core.directory import FixedDirectory
 from core.errors import CountersignError, InvalidStateTransition, LimitReached
 from core.policy import parse_policy
 from core.record import Record
@@ -151,17 +152,19 @@ def invoke(stores: Stores, profile: str, at: datetime) -> BreakGlassEvent:
     return event
 
 
+DIRECTORY: Final = FixedDirectory({UserGroupId("S0ONCALL"): INVOKERS})
+
+
 def _requests(stores: Stores, attempt: Attempt) -> RequestService:
-    return RequestService(stores, POLICY, FrozenClock(attempt.at))
+    return RequestService(stores, POLICY, FrozenClock(attempt.at), directory=DIRECTORY)
 
 
 def _events(stores: Stores, attempt: Attempt) -> BreakGlassService:
-    return BreakGlassService(stores, POLICY, FrozenClock(attempt.at), mfa=WrittenCodes())
+    return BreakGlassService(stores, POLICY, FrozenClock(attempt.at), mfa=WrittenCodes(), directory=DIRECTORY)
 
 
 def _person(attempt: Attempt) -> Actor:
-    groups = frozenset({UserGroupId("S0ONCALL")}) if attempt.who in INVOKERS else frozenset[UserGroupId]()
-    return Actor(id=attempt.who, user_groups=groups)
+    return Actor(id=attempt.who, memberships={UserGroupId("S0ONCALL"): attempt.who in INVOKERS})
 
 
 def _submit(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:

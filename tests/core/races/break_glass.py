@@ -107,8 +107,7 @@ def _check_one_end(done: Round, trail: Trail) -> None:
         assert not recorded
         assert (event.status, event.closed_by) == (EventStatus.CLOSED, winner.attempt.who)
         assert trail.story(event) == [begin, (AuditAction.BREAK_GLASS_CLOSED, winner.attempt.who, "closed")]
-    # A close is in the invoker's ledger, by which cooldowns are judged; a quota counts an event however it ended.
-    assert _used(done) == {Usage.of(event)}
+    assert {usage.event_id for usage in _used(done)} == {event.id}
 
 
 def _invoke_while_closing(stores: Stores, at: datetime) -> list[Attempt]:
@@ -127,7 +126,7 @@ def _check_no_gap(done: Round, trail: Trail) -> None:
     assert close.records == (event,)
     cooldown = ("cooldown", close.attempt.at + COOLDOWN)
     assert {cooldown} <= _limits(done) <= {cooldown, ("live event", event.expires_at)}
-    assert _used(done) == {Usage.of(event)}
+    assert {usage.event_id for usage in _used(done)} == {event.id}
 
 
 def _sweep_at_once(stores: Stores, at: datetime) -> list[Attempt]:

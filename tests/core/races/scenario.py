@@ -16,9 +16,10 @@ from random import Random
 from typing import Final, Self
 
 from core.actor import CLOCK, ProfileName, UserId
+from core.audit.findings import Tally
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import REFUSED, AuditAction
-from core.audit.verification import Tally, verify_trail
+from core.audit.verification import verify_trail
 from core.break_glass import BreakGlassEvent
 from core.errors import MalformedRecord
 from core.record import Record

@@ -10,10 +10,13 @@ import pytest
 from core.break_glass import BreakGlassEvent
 from core.request import Request
 from core.services import BreakGlassService, RequestService
+from core.services.pacing import RETRY_SECONDS
 from core.stores import Stores
 from tests.builders import HOUR
-from tests.core.services.harness import DEPLOY, RITA, ChangingPolicy, Disturbance, DisturbedStores, invoke
+from tests.core.services.harness import DEPLOY, EVE, RITA, ChangingPolicy, Disturbance, DisturbedStores, invoke
 from tests.harness.clock import FrozenClock
+from tests.harness.directory import OfficeDirectory
+from tests.harness.pacing import PacedTime
 
 
 @pytest.fixture
@@ -23,15 +26,23 @@ def policy() -> ChangingPolicy:
 
 
 @pytest.fixture
-def requests(stores: Stores, policy: ChangingPolicy, clock: FrozenClock) -> RequestService:
-    """The service of one instance."""
-    return RequestService(stores, policy, clock)
+def directory() -> OfficeDirectory:
+    """Who is in which user group."""
+    return OfficeDirectory({"S0ENGINEERS": [EVE.id]})
 
 
 @pytest.fixture
-def break_glass(stores: Stores, policy: ChangingPolicy, clock: FrozenClock) -> BreakGlassService:
+def requests(stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory) -> RequestService:
     """The service of one instance."""
-    return BreakGlassService(stores, policy, clock)
+    return RequestService(stores, policy, clock, directory=directory)
+
+
+@pytest.fixture
+def break_glass(
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory
+) -> BreakGlassService:
+    """The service of one instance."""
+    return BreakGlassService(stores, policy, clock, directory=directory)
 
 
 @pytest.fixture
@@ -41,19 +52,37 @@ def disturbance() -> Disturbance:
 
 
 @pytest.fixture
+def paced_time() -> PacedTime:
+    """The time by which disturbed services try again."""
+    return PacedTime()
+
+
+@pytest.fixture
 def disturbed_requests(
-    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance
+    stores: Stores,
+    policy: ChangingPolicy,
+    clock: FrozenClock,
+    directory: OfficeDirectory,
+    disturbance: Disturbance,
+    paced_time: PacedTime,
 ) -> RequestService:
     """The service of an instance on which others are quicker."""
-    return RequestService(DisturbedStores(stores, disturbance), policy, clock)
+    disturbed, pacing = DisturbedStores(stores, disturbance), paced_time.pacing(RETRY_SECONDS)
+    return RequestService(disturbed, policy, clock, directory=directory, pacing=pacing)
 
 
 @pytest.fixture
 def disturbed_break_glass(
-    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance
+    stores: Stores,
+    policy: ChangingPolicy,
+    clock: FrozenClock,
+    directory: OfficeDirectory,
+    disturbance: Disturbance,
+    paced_time: PacedTime,
 ) -> BreakGlassService:
     """The service of an instance on which others are quicker."""
-    return BreakGlassService(DisturbedStores(stores, disturbance), policy, clock)
+    disturbed, pacing = DisturbedStores(stores, disturbance), paced_time.pacing(RETRY_SECONDS)
+    return BreakGlassService(disturbed, policy, clock, directory=directory, pacing=pacing)
 
 
 @pytest.fixture

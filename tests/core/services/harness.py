@@ -17,16 +17,22 @@ from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.errors import ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
+from core.open_requests import OpenRequests
 from core.policy import Policy, parse_policy
 from core.record import Record
 from core.request import Request, RequestId
 from core.services import BreakGlassService
 from core.stores.audit import AuditStore, RefusalLog
 from core.stores.base import BreakGlassStore, Replaced, RequestStore, Stores
+from core.stores.directory import DirectoryStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
 from tests.builders import HOUR
 
+ENDLESS: Final = 10_000
+"""More conflicts than a use case has the time to lose."""
+MIN_TRIES: Final = 30
+"""Fewer than any use case has the time for: its pauses double up to 250 ms, and it has 8 s."""
 INCIDENT: Final = ReasonCode.INCIDENT
 DEPLOY: Final = "Deploy the fix for INC-12"
 OUTAGE: Final = "The checkout is down, INC-12"
@@ -80,7 +86,7 @@ break_glass:
 
 def person(user_id: str, *user_groups: str) -> Actor:
     """A verified person."""
-    return Actor(id=UserId(user_id), user_groups=frozenset(UserGroupId(each) for each in user_groups))
+    return Actor(id=UserId(user_id), memberships={UserGroupId(each): True for each in user_groups})
 
 
 def by(actor: Actor) -> DeciderId:
@@ -161,6 +167,11 @@ class DisturbedStores:
         return self._stores.audit
 
     @property
+    def directory(self) -> DirectoryStore:
+        """Notes of changes in the directory."""
+        return self._stores.directory
+
+    @property
     def outbox(self) -> DeliveryStore:
         """What still has to be delivered."""
         return self._stores.outbox
@@ -194,9 +205,9 @@ class _Delegate:
 class _Requests(_Delegate):
     _store: RequestStore
 
-    def create(self, request: Request, *entries: EntryDraft) -> Request:
+    def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
         self._disturbance.happen()
-        return self._store.create(request, *entries)
+        return self._store.create(request, *entries, ledger=ledger)
 
     def update(self, request: Request, entry: EntryDraft) -> Request:
         self._disturbance.happen()

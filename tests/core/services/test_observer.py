@@ -8,6 +8,7 @@ import pytest
 
 from core.audit.trail import AuditAction
 from core.break_glass import EventId, ReasonCode
+from core.directory import FixedDirectory
 from core.errors import InvalidInput, NotAllowed, StoreUnavailable
 from core.record import Record
 from core.request import RequestId
@@ -57,7 +58,7 @@ def diary() -> Diary:
 
 @pytest.fixture
 def observed(stores: Stores, policy: ChangingPolicy, clock: FrozenClock, diary: Diary) -> RequestService:
-    return RequestService(stores, policy, clock, diary)
+    return RequestService(stores, policy, clock, diary, directory=FixedDirectory())
 
 
 def test_each_change_of_a_request_is_observed_once(observed: RequestService, diary: Diary, clock: FrozenClock) -> None:
@@ -111,8 +112,8 @@ def test_refusal_is_observed_and_a_mistake_is_not(observed: RequestService, diar
 def test_conflict_is_observed_and_then_the_change_that_succeeded(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance, diary: Diary
 ) -> None:
-    asked = RequestService(stores, policy, clock).submit(RITA, "prod", HOUR, WHY)
-    disturbed = RequestService(DisturbedStores(stores, disturbance), policy, clock, diary)
+    asked = RequestService(stores, policy, clock, directory=FixedDirectory()).submit(RITA, "prod", HOUR, WHY)
+    disturbed = RequestService(DisturbedStores(stores, disturbance), policy, clock, diary, directory=FixedDirectory())
     disturbance.conflicts(2)
     disturbed.approve(RequestId(asked.id), ANN)
 
@@ -123,14 +124,16 @@ def test_conflict_is_observed_and_then_the_change_that_succeeded(
 def test_change_that_did_not_reach_the_store_is_not_observed(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock, disturbance: Disturbance, diary: Diary
 ) -> None:
-    asked = RequestService(stores, policy, clock).submit(RITA, "prod", HOUR, WHY)
+    asked = RequestService(stores, policy, clock, directory=FixedDirectory()).submit(RITA, "prod", HOUR, WHY)
 
     def fail() -> None:
         raise StoreUnavailable("no answer")
 
     disturbance.steps.append(fail)
     with pytest.raises(StoreUnavailable):
-        RequestService(DisturbedStores(stores, disturbance), policy, clock, diary).approve(RequestId(asked.id), ANN)
+        RequestService(DisturbedStores(stores, disturbance), policy, clock, diary, directory=FixedDirectory()).approve(
+            RequestId(asked.id), ANN
+        )
 
     assert diary.heard == []
 
@@ -138,7 +141,7 @@ def test_change_that_did_not_reach_the_store_is_not_observed(
 def test_break_glass_is_observed_from_beginning_to_end(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock, diary: Diary
 ) -> None:
-    service = BreakGlassService(stores, policy, clock, diary)
+    service = BreakGlassService(stores, policy, clock, diary, directory=FixedDirectory())
     event = service.invoke(ANN, "prod", ReasonCode.INCIDENT, "The checkout is down, see INC-12", HOUR)
     with pytest.raises(NotAllowed):
         service.close(EventId(event.id), STRANGER, "it is over")

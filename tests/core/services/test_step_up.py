@@ -9,6 +9,7 @@ import pytest
 from core.actor import Actor
 from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, ReasonCode
+from core.directory import FixedDirectory
 from core.errors import CodeRefused, LimitReached, NotAllowed, StoreUnavailable
 from core.mfa import LOCK
 from core.services import BreakGlassService
@@ -29,7 +30,7 @@ def codes() -> WrittenCodes:
 
 @pytest.fixture
 def service(stores: Stores, policy: ChangingPolicy, clock: FrozenClock, codes: WrittenCodes) -> BreakGlassService:
-    return BreakGlassService(stores, policy, clock, mfa=codes)
+    return BreakGlassService(stores, policy, clock, mfa=codes, directory=FixedDirectory())
 
 
 def declare(
@@ -78,7 +79,9 @@ def test_code_is_not_used_up_by_an_event_that_came_to_nothing(
         raise StoreUnavailable("no answer")
 
     disturbance.steps.append(fail)
-    disturbed = BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, mfa=codes)
+    disturbed = BreakGlassService(
+        DisturbedStores(stores, disturbance), policy, clock, mfa=codes, directory=FixedDirectory()
+    )
     code = code_at(ANN.id, clock.now())
     with pytest.raises(StoreUnavailable):
         declare(disturbed, code)
@@ -134,7 +137,7 @@ def test_limit_is_checked_before_a_code_is_asked_or_counted(
 
 
 def test_person_without_mfa_is_refused_and_told_so(stores: Stores, policy: ChangingPolicy, clock: FrozenClock) -> None:
-    service = BreakGlassService(stores, policy, clock, mfa=WrittenCodes(frozenset()))
+    service = BreakGlassService(stores, policy, clock, mfa=WrittenCodes(frozenset()), directory=FixedDirectory())
     with pytest.raises(NotAllowed, match="no second factor is enrolled"):
         declare(service, "000000")
 
@@ -174,7 +177,9 @@ def test_overtaken_attempt_is_judged_again(
                 declare(service, "999999")
 
     disturbance.steps.append(four_wrong_codes)
-    disturbed = BreakGlassService(DisturbedStores(stores, disturbance), policy, clock, mfa=codes)
+    disturbed = BreakGlassService(
+        DisturbedStores(stores, disturbance), policy, clock, mfa=codes, directory=FixedDirectory()
+    )
     if is_right:
         assert declare(disturbed, code_at(ANN.id, clock.now())).mfa_verified
         return

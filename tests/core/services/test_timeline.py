@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
+from core.directory import FixedDirectory
 from core.errors import EventNotFound, NotAllowed
 from core.request import RequestId
 from core.services import BreakGlassService, RequestService
@@ -25,7 +26,7 @@ def invoke(service: BreakGlassService, instead_of: RequestId | None = None) -> B
 
 
 def read(stores: Stores, policy: ChangingPolicy, event: BreakGlassEvent) -> Timeline:
-    return read_timeline(stores, policy, EventId(event.id), BOB)
+    return read_timeline(stores, policy, EventId(event.id), BOB, FixedDirectory())
 
 
 def test_timeline_merges_the_event_and_the_request_it_replaced(
@@ -80,8 +81,8 @@ def test_timeline_is_seen_only_by_the_invoker_and_approvers(
 ) -> None:
     event = invoke(break_glass)
     for reader in (ANN, BOB):
-        assert read_timeline(stores, policy, EventId(event.id), reader).event == event
+        assert read_timeline(stores, policy, EventId(event.id), reader, FixedDirectory()).event == event
     with pytest.raises(NotAllowed):
-        read_timeline(stores, policy, EventId(event.id), STRANGER)
+        read_timeline(stores, policy, EventId(event.id), STRANGER, FixedDirectory())
     with pytest.raises(EventNotFound):
-        read_timeline(stores, policy, EventId("0" * 16), BOB)
+        read_timeline(stores, policy, EventId("0" * 16), BOB, FixedDirectory())

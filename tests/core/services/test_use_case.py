@@ -14,8 +14,8 @@ from core.errors import (
     StoreUnavailable,
 )
 from core.services.observer import Unobserved
+from core.services.pacing import RETRY_SECONDS
 from core.services.use_case import (
-    MAX_TRIES,
     AuditedAttempt,
     audit_refusals,
     reading_again_if_decided,
@@ -24,6 +24,7 @@ from core.services.use_case import (
 from tests.builders import APPROVER, PROD, REQUESTER, a_request
 from tests.core.services.harness import person
 from tests.harness.clock import A_MOMENT
+from tests.harness.pacing import PacedTime
 
 WHO = person(APPROVER)
 
@@ -48,7 +49,7 @@ def test_use_case_without_a_conflict_runs_once() -> None:
     assert list(runs) == []
 
 
-@pytest.mark.parametrize("conflicts", [1, 2, MAX_TRIES - 1])
+@pytest.mark.parametrize("conflicts", [1, 2, 30])
 def test_use_case_runs_again_after_each_conflict(conflicts: int) -> None:
     runs: list[int] = []
 
@@ -58,22 +59,28 @@ def test_use_case_runs_again_after_each_conflict(conflicts: int) -> None:
             raise ConcurrentModification("REQUEST#1")
         return "done"
 
-    assert retry_on_conflict(use_case, Unobserved()) == "done"
+    time = PacedTime()
+    assert retry_on_conflict(use_case, Unobserved(), time.pacing(RETRY_SECONDS)) == "done"
     assert len(runs) == conflicts + 1
+    assert len(time.pauses) == conflicts, "a pause after each conflict"
 
 
 def test_last_try_ends_in_store_unavailable_with_nothing_changed() -> None:
     runs: list[int] = []
+    time = PacedTime()
 
     def use_case() -> None:
         runs.append(1)
         raise ConcurrentModification("REQUEST#1")
 
-    with pytest.raises(StoreUnavailable, match="REQUEST#1 was changed 50 times") as error:
-        retry_on_conflict(use_case, Unobserved())
+    with pytest.raises(StoreUnavailable, match=r"REQUEST#1 was changed \d+ times") as error:
+        retry_on_conflict(use_case, Unobserved(), time.pacing(RETRY_SECONDS))
     assert not error.value.is_outcome_unknown
     assert isinstance(error.value.__cause__, ConcurrentModification)
-    assert len(runs) == MAX_TRIES == 50
+    assert RETRY_SECONDS - 0.5 < time.now < RETRY_SECONDS
+    assert len(runs) == len(time.pauses) + 1
+    assert max(time.pauses) > 10 * max(time.pauses[:2]), "the pauses grow"
+    assert len(set(time.pauses)) == len(time.pauses), "with jitter"
 
 
 @pytest.mark.parametrize(

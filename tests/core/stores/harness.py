@@ -25,6 +25,7 @@ from core.stores.schema import AUDIT, BREAK_GLASS, OUTBOX, REQUESTS, TABLES, Tab
 from core.stores.sqlite import SqliteStores
 from tests.harness.clock import FrozenClock
 from tests.harness.iam import IamClient
+from tests.harness.keys import AUDIT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from core.stores.base import Stores
     from core.stores.messages import MessageRef
 
-KEYRING: Final = AuditKeyring.from_text("k" * 64)
+KEYRING: Final = AuditKeyring.from_text(AUDIT_KEY)
 Stored = dict[str, Any]
 
 
@@ -108,6 +109,30 @@ class StoreHarness(ABC):
         """Queue a stored entry the way an older version did, instead of the way this one does."""
 
     @abstractmethod
+    def hide_entry(self, entry: AuditEntry) -> None:
+        """Keep one audit entry out of the order of time."""
+
+    @abstractmethod
+    def remove(self, record: Record) -> None:
+        """Remove a record behind the store's back."""
+
+    @abstractmethod
+    def damage_ledger(self, owner: str) -> None:
+        """Make one ledger unreadable, in its place."""
+
+    @abstractmethod
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        """Change attributes of a stored ledger behind the store's back; None removes one."""
+
+    @abstractmethod
+    def remove_ledger(self, owner: str) -> None:
+        """Remove a ledger behind the store's back."""
+
+    @abstractmethod
+    def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
+        """Change what stands beside a record, and no seal covers, behind the store's back."""
+
+    @abstractmethod
     def stored_ledgers(self) -> dict[str, Stored]:
         """Every ledger as it is stored, by its owner."""
 
@@ -173,8 +198,30 @@ class SqliteHarness(StoreHarness):
         place = (entry.chain, entry.seq)
         self.ask(f"UPDATE audit SET {changes} WHERE chain = ? AND seq = ?", *columns.values(), *place)  # noqa: S608
 
+    def hide_entry(self, entry: AuditEntry) -> None:
+        self.ask(
+            "UPDATE audit SET at = '2099-01-01T00:00:00.000000Z' WHERE (chain, seq) = (?, ?)", entry.chain, entry.seq
+        )
+
+    def remove(self, record: Record) -> None:
+        self.ask(f"DELETE FROM {_sqlite_table(record)} WHERE id = ?", record.id)  # noqa: S608
+
+    def damage_ledger(self, owner: str) -> None:
+        self.ask("UPDATE ledgers SET body = '{' WHERE owner = ?", owner)
+
     def stored_ledgers(self) -> dict[str, Stored]:
         return {owner: json.loads(body) for owner, body in self.ask("SELECT owner, body FROM ledgers")}
+
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        ledger = {name: each for name, each in {**self.stored_ledgers()[owner], **changes}.items() if each is not None}
+        self.ask("UPDATE ledgers SET body = ? WHERE owner = ?", json.dumps(ledger), owner)
+
+    def remove_ledger(self, owner: str) -> None:
+        self.ask("DELETE FROM ledgers WHERE owner = ?", owner)
+
+    def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
+        for column, value in changes.items():
+            self.ask(f"UPDATE {_sqlite_table(record)} SET {column} = ? WHERE id = ?", value, record.id)  # noqa: S608
 
     def _write(self, record: Record, body: str) -> None:
         self.ask(f"UPDATE {_sqlite_table(record)} SET body = ? WHERE id = ?", body, record.id)  # noqa: S608
@@ -275,7 +322,7 @@ class DynamoHarness(StoreHarness):
 
     def queue(self, place: AuditEntry, entry: AuditEntry) -> None:
         at = format_time(entry.at)
-        item = {"chain": place.chain, "seq": place.seq, "at": at, "due_at": at, "delivery": "due"}
+        item: Stored = {"chain": place.chain, "seq": place.seq, "at": at, "due_at": at, "delivery": "due"}
         copy = {"M": to_attributes(entry.to_item())}
         self.client.put_item(TableName=OUTBOX.name(self.prefix), Item=to_attributes(item) | {"entry": copy})
 
@@ -289,12 +336,46 @@ class DynamoHarness(StoreHarness):
         self.client.put_item(TableName=AUDIT.name(self.prefix), Item=item)
 
     def add_entry(self, entry: AuditEntry) -> None:
-        item = to_attributes(entry.to_item()) | {"month": {"S": entry.to_item()["at"]}}
+        item = to_attributes(entry.to_item()) | {"month": {"S": str(entry.to_item()["at"])[:7]}}
         self.client.put_item(TableName=AUDIT.name(self.prefix), Item=item)
+
+    def hide_entry(self, entry: AuditEntry) -> None:
+        self.client.update_item(
+            TableName=AUDIT.name(self.prefix),
+            Key={"chain": {"S": entry.chain}, "seq": {"N": str(entry.seq)}},
+            UpdateExpression="REMOVE #month",
+            ExpressionAttributeNames={"#month": "month"},
+        )
+
+    def remove(self, record: Record) -> None:
+        self.client.delete_item(**self._place(record))
+
+    def damage_ledger(self, owner: str) -> None:
+        self.client.update_item(
+            TableName=BREAK_GLASS.name(self.prefix),
+            Key={"pk": {"S": f"LEDGER#{owner}"}},
+            UpdateExpression="SET #owner = :junk",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={":junk": {"B": b"\x00"}},
+        )
 
     def stored_ledgers(self) -> dict[str, Stored]:
         items = self.client.scan(TableName=BREAK_GLASS.name(self.prefix), ConsistentRead=True)["Items"]
         return {item["owner"]["S"]: dict(from_attributes(item, "item")) for item in items if "owner" in item}
+
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        table, key = BREAK_GLASS.name(self.prefix), {"pk": {"S": f"LEDGER#{owner}"}}
+        stored = self.client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+        changed = stored | {name: _typed(value) for name, value in changes.items() if value is not None}
+        removed = {name for name, value in changes.items() if value is None}
+        item = {name: value for name, value in changed.items() if name not in removed}
+        self.client.put_item(TableName=table, Item=item)
+
+    def remove_ledger(self, owner: str) -> None:
+        self.client.delete_item(TableName=BREAK_GLASS.name(self.prefix), Key={"pk": {"S": f"LEDGER#{owner}"}})
+
+    def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
+        self.spoil(record, changes)
 
     def _place(self, record: Record) -> Stored:
         table = _dynamo_table(record)
@@ -317,7 +398,7 @@ def _dynamo_table(record: Record) -> Table:
 def _typed(value: object) -> Stored:
     if isinstance(value, float):
         return {"N": str(value)}
-    assert isinstance(value, str | int)
+    assert isinstance(value, str | int | list | dict)
     return to_attributes({"value": value})["value"]  # type: ignore[no-any-return]
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import ConcurrentModification, StoreUnavailable
-from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection, Timing
 from tests.builders import INVOKER, PROD, a_draft, an_event
@@ -30,14 +29,15 @@ _LONG = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "me
 def through(proxy: TcpProxy, dynamo: DynamoHarness, *, deadline_seconds: float = 30) -> Iterator[DynamoStores]:
     with dynamodb_client(proxy.url) as client:
         stores = DynamoStores(
-            Connection(client, Timing(deadline_seconds=deadline_seconds)), dynamo.prefix, StoreSettings()
+            Connection(client, Timing(deadline_seconds=deadline_seconds)), dynamo.prefix, dynamo.settings
         )
         yield stores
         stores.refusals.close()
 
 
 def _nothing_read(dynamo: DynamoHarness) -> faults.Answer:
-    keys = ({"pk": {"S": f"LEDGER#{owner}"}} for owner in (f"INVOKER#{INVOKER}", f"PROFILE#{PROD}"))
+    owners = (f"INVOKER#{INVOKER}", f"PROFILE#{PROD}")
+    keys: list[dict[str, object]] = [{"pk": {"S": f"LEDGER#{owner}"}} for owner in owners]
     return faults.unprocessed_keys(f"{dynamo.prefix}-break-glass", *keys)
 
 

@@ -16,7 +16,7 @@ from core.audit.keyring import AuditKeyring
 from core.audit.trail import seal
 from core.audit.verification import verify_trail
 from core.break_glass import EventStatus
-from core.request import RequestStatus
+from core.request import RequestId, RequestStatus
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.audit_copy import audit_bucket
@@ -194,6 +194,8 @@ def _open(client: Any, prefix: str) -> DynamoStores:  # noqa: ANN401
 def _deliver_all(stores: Stores, now: datetime) -> None:
     """What the bot does besides deciding: it lists, tells what is committed, and looks again after a lost answer."""
     stores.requests.list_by_status(RequestStatus.PENDING)
+    for request in stores.requests.list_by_status(RequestStatus.APPROVED).items[:1]:
+        stores.requests.get(RequestId(request.id))
     stores.break_glass.list_by_status(EventStatus.ACTIVE)
     stores.audit.get_refusals_head("REFUSALS#0123456789abcdef")
     stores.audit.get_last("POLICY")

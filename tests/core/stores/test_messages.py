@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
+from core.audit.findings import FindingKind, Tally
 from core.audit.trail import REFUSALS_KIND, AuditAction, seal
-from core.audit.verification import FindingKind, Tally, verify_trail
+from core.audit.verification import verify_trail
 from core.clock import new_id
 from core.errors import MalformedRecord
 from core.outbox.outbox import LEASE
@@ -63,7 +64,9 @@ def test_messages_saved_at_once_are_all_kept(harness: StoreHarness) -> None:
 def test_messages_change_nothing_of_the_trail(harness: StoreHarness) -> None:
     stores = harness.stores
     request = stores.requests.create(a_request(), a_draft())
-    stores.requests.update(request.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED))
+    stores.requests.update(
+        request.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED, outcome="cancelled")
+    )
     chain, exported = stores.audit.get_chain(request.chain), list(stores.audit.export(until=SOON))
     due = list(stores.outbox.iterate_due(SOON))
     stores.messages.save_message(request.chain, "card", CARD)

@@ -123,7 +123,7 @@ def test_ledger_that_changed_leaves_the_event_open(harness: StoreHarness) -> Non
     before = harness.stored(event)
     closed = event.close(INVOKER, A_MOMENT, "All is well again")
     with pytest.raises(ConcurrentModification):
-        stores.break_glass.update(closed, a_draft(), [by_invoker.end(closed)])
+        stores.break_glass.update(closed, a_draft(), [by_invoker.settle(closed)])
     assert harness.stored(event) == before
     assert len(stores.audit.get_chain(event.chain)) == 1
 
@@ -136,7 +136,7 @@ def test_refused_change_of_an_event_leaves_its_ledger(harness: StoreHarness) -> 
     by_invoker, _ = stores.break_glass.get_ledgers(INVOKER, PROD)
     closed = event.close(INVOKER, A_MOMENT, "All is well again")
     with pytest.raises(Exception, match="expired"):
-        stores.break_glass.update(closed, a_draft(), [by_invoker.end(closed)])
+        stores.break_glass.update(closed, a_draft(), [by_invoker.settle(closed)])
     assert harness.stored_ledgers() == ledgers
 
 
@@ -144,7 +144,7 @@ def test_close_moves_the_event_its_entry_and_its_ledger_together(stores: Stores)
     event = _invoke(stores, an_event())
     by_invoker, by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
     closed = event.close(INVOKER, A_MOMENT + TICK, "All is well again")
-    stored = stores.break_glass.update(closed, a_draft(), [by_invoker.end(closed)])
+    stored = stores.break_glass.update(closed, a_draft(), [by_invoker.settle(closed)])
     assert stores.break_glass.get(EventId(event.id)) == stored
     now_by_invoker, now_by_profile = stores.break_glass.get_ledgers(INVOKER, PROD)
     assert now_by_invoker.live(PROD, A_MOMENT + TICK) is None

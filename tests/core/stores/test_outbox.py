@@ -17,6 +17,7 @@ from core.stores.outbox import Backlog, Earlier
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, a_draft, a_refusal, a_request
 from tests.core.stores.harness import KEYRING
 from tests.harness.clock import A_MOMENT
+from tests.harness.keys import OLDER_AUDIT_KEY, OTHER_AUDIT_KEY
 
 if TYPE_CHECKING:
     from core.request import Request
@@ -290,7 +291,7 @@ def test_forged_delivery_never_becomes_a_message(harness: StoreHarness, caplog: 
         entry.model_copy(update={"subject": INVOKER}),
         entry.model_copy(update={"event": AuditAction.REQUEST_APPROVED, "outcome": "approved"}),
         _reseal(entry, AuditKeyring(), outcome="approved"),
-        _reseal(entry, AuditKeyring.from_text("f" * 64), outcome="approved"),
+        _reseal(entry, AuditKeyring.from_text(OTHER_AUDIT_KEY), outcome="approved"),
         stores.audit.get_chain(other.chain)[0],
     )
     harness.clock.set(SOON)
@@ -308,7 +309,7 @@ def test_unknown_key_keeps_a_delivery_waiting_and_is_named(
     harness: StoreHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     (entry,) = harness.stores.audit.get_chain(_submit(harness.stores).chain)
-    older = _reseal(entry, AuditKeyring.from_text("o" * 64))
+    older = _reseal(entry, AuditKeyring.from_text(OLDER_AUDIT_KEY))
     harness.queue(entry, older)
     assert _due(harness.stores) == []
     assert f"its key, {older.key_id}, is not in COUNTERSIGN_AUDIT_KEY" in caplog.text

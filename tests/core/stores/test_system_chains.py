@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.audit.findings import Tally
 from core.audit.trail import AuditAction, EntryDraft
-from core.audit.verification import Tally, verify_trail
+from core.audit.verification import verify_trail
 from core.clock import TICK
 from core.errors import MalformedRecord, StoreUnavailable
 from core.stores.dynamodb import DynamoStores
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from core.stores.base import Stores
     from tests.core.stores.harness import StoreHarness
 
-CHAIN = "CHECKPOINTS"
+CHAIN = "DIRECTORY"
 
 
 def _system_draft(number: int = 0) -> EntryDraft:

@@ -1,0 +1,168 @@
+"""`countersign audit verify`: find what was done to the audit trail or the records behind the bot's back.
+
+Invariant: it changes nothing, and a missing store is never reported as a clean one. What it found stands on standard
+output, the progress only on a terminal, on standard error.
+
+Exit codes: 0 no findings, 1 findings, 2 the input can't be used, 3 the store failed.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Self, TextIO
+
+import click
+
+from bot.commands.opening import opened, store_option
+from bot.commands.terminal import count_of, read_moment
+from bot.settings import read_settings
+from core.audit.checkpoint import find_checkpoint_before, find_last_checkpoint
+from core.audit.comparison import PinnedCheckpoint, check_pinned, compare_with_export
+from core.audit.findings import Finding, Tally
+from core.audit.keyring import AuditKeyring
+from core.audit.places import read_places
+from core.audit.recent import verify_since
+from core.audit.signature import PublicKey
+from core.audit.trail import CHECKPOINTS, AuditEntry
+from core.audit.verification import TrailVerification
+from core.clock import SystemClock
+from core.errors import InvalidInput
+from core.stores.base import Stores
+
+_FOUND: Final = 1
+_UNKEYED: Final = (
+    "COUNTERSIGN_AUDIT_KEY is not set, so this check finds accidental damage but not forgery. "
+    "Set it to the key that the bot uses."
+)
+_PROGRESS_SECONDS: Final = 0.5
+_NUMBER: Final = re.compile(r"[0-9]{1,12}")
+
+
+@click.command()
+@store_option
+@click.option("--since", metavar="CHECKPOINT", help="Only what came after a checkpoint: last, a number, or a time.")
+@click.option("--checkpoint", "pinned", multiple=True, metavar="NUMBER:DIGEST", help="A checkpoint that must be there.")
+@click.option("--against", metavar="FILE", help="An earlier export, whose entries must all be there.")
+@click.option("--public-key", metavar="FILE", help="Verify the signatures with this key, without the secret one.")
+def verify(
+    store: str | None, since: str | None, pinned: tuple[str, ...], against: str | None, public_key: str | None
+) -> None:
+    """Check the records and the audit trail for tampering.
+
+    --checkpoint also takes a file with what a webhook or SNS received.
+    """
+    settings, tally, found = read_settings(store=store), Tally(), 0
+    keyring = _with_public_key(settings.keyring, public_key)
+    known = [_read_pinned(text) for text in pinned]
+    with opened(settings, keyring) as stores, _Progress() as progress:
+        run = TrailVerification.prepare(stores, keyring, SystemClock().now(), tally, progress.show)
+        for finding in _verify(run, since, known, against):
+            found += 1
+            progress.clear()
+            click.echo(f"{finding.chain}: {finding.kind}: {finding.text}")
+        last = None if found else find_last_checkpoint(stores.audit, keyring)[1]
+    for line in _summarise(tally, found, keyring, last[0] if last is not None else None):
+        click.echo(line)
+    if found:
+        click.get_current_context().exit(_FOUND)
+
+
+def _verify(
+    run: TrailVerification, since: str | None, pinned: list[PinnedCheckpoint], against: str | None
+) -> Iterator[Finding]:
+    for each in pinned:
+        yield from check_pinned(run.stores.audit, each)
+    if against is not None:
+        with _open(against) as lines:
+            yield from compare_with_export(run.stores.audit, lines)
+    if since is None:
+        yield from run.verify_all()
+    else:
+        yield from verify_since(run, _find_start(run.stores, run.seals.keyring, since))
+
+
+def _summarise(tally: Tally, found: int, keyring: AuditKeyring, last: AuditEntry | None) -> Iterator[str]:
+    outcome = f"{count_of(found, 'finding')}, listed above" if found else "no tampering found"
+    yield f"checked {count_of(tally.records, 'record')} and {count_of(tally.entries, 'entry')}: {outcome}"
+    if tally.checkpoints:
+        yield f"checkpoints: {tally.checkpoints:,}; {count_of(tally.uncovered, 'entry')} not covered yet"
+    if last is not None:
+        # Kept elsewhere, it shows later that nobody set the trail back.
+        yield f"last checkpoint: {last.seq}:{last.digest}"
+    if tally.unsigned:
+        yield f"not verified: {count_of(tally.unsigned, 'entry')} from before entries were signed"
+    if not keyring.is_keyed and keyring.signature_check is None:
+        yield _UNKEYED
+
+
+def _find_start(stores: Stores, keyring: AuditKeyring, since: str) -> AuditEntry:
+    audit = stores.audit
+    if since == "last":
+        _, last = find_last_checkpoint(audit, keyring)
+        start = last[0] if last is not None else None
+    elif _NUMBER.fullmatch(since):
+        ((_, entry),) = read_places(audit, CHECKPOINTS, int(since), int(since))
+        start = entry if isinstance(entry, AuditEntry) and keyring.is_genuine(entry) else None
+    else:
+        moment = read_moment("since", since)
+        start = find_checkpoint_before(audit, keyring, moment) if moment is not None else None
+    if start is None:
+        raise InvalidInput(
+            "since", f"there is no genuine checkpoint {since!r:.60}", "Leave --since out to verify everything."
+        )
+    return start
+
+
+def _read_pinned(text: str) -> PinnedCheckpoint:
+    path = Path(text)
+    if ":" in text[:20] or not path.is_file():
+        return PinnedCheckpoint.from_text(text)
+    return PinnedCheckpoint.from_text(path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _with_public_key(keyring: AuditKeyring, path: str | None) -> AuditKeyring:
+    if path is None:
+        return keyring
+    with _open(path) as file:
+        return keyring.model_copy(update={"signature_check": PublicKey.from_text(file.read())})
+
+
+@contextmanager
+def _open(path: str) -> Iterator[TextIO]:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            yield file
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise InvalidInput("file", f"{path} can't be read: {reason}", "Check its name and its permissions.") from error
+
+
+class _Progress:
+    """A line on a terminal's standard error that says how far the verification is; elsewhere nothing."""
+
+    def __init__(self) -> None:
+        self._is_shown = sys.stderr.isatty()
+        self._next = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def show(self, tally: Tally) -> None:
+        """Show these figures, at most twice a second."""
+        if self._is_shown and time.monotonic() >= self._next:
+            self._next = time.monotonic() + _PROGRESS_SECONDS
+            text = f"{count_of(tally.chains, 'chain')}, {count_of(tally.entries, 'entry')}"
+            click.echo(f"\r\x1b[K{text}", err=True, nl=False)
+
+    def clear(self) -> None:
+        """Leave the line empty for what comes next."""
+        if self._is_shown:
+            click.echo("\r\x1b[K", err=True, nl=False)

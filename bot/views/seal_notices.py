@@ -1,0 +1,25 @@
+"""What the security channel reads when a record or a ledger is not what Countersign wrote.
+
+Invariant: nothing of the changed record is repeated: whoever changed it chose its words.
+"""
+
+from __future__ import annotations
+
+from bot.views.block_kit import Message, code, context, mrkdwn, user_text
+from core.audit.trail import AuditEntry
+
+
+def seal_broken(entry: AuditEntry) -> Message:
+    """Somebody changed what is stored, past Countersign. Nothing was decided on it."""
+    line = (
+        f":rotating_light: {code(entry.record or 'A record')} was changed in the store without Countersign. "
+        "Countersign refuses to decide on it."
+    )
+    return Message(
+        text=line,
+        blocks=(
+            mrkdwn(line),
+            user_text(f"What was found: {entry.details.get('problem', 'its seal is broken')}"),
+            context("Find out who can write to the store, then run: `countersign audit verify`"),
+        ),
+    )

@@ -1,0 +1,171 @@
+"""Replay the chain of a record through its state machine, and compare what must have become of the record.
+
+Invariant: pure. A vote, a decision, a duration or a quorum that the record has and its entries don't is named, even if
+somebody wrote it into the store and an honest change sealed it afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+from pydantic import JsonValue
+
+from core.actor import is_person
+from core.audit.trail import AuditAction, AuditEntry
+from core.break_glass import EVENT_MACHINE, BreakGlassEvent, EventStatus
+from core.record import Record
+from core.request import REQUEST_MACHINE, Approval, Request, RequestStatus
+from core.state_machine import StateMachine
+
+_VOTES: Final = frozenset({AuditAction.APPROVAL_ADDED, AuditAction.REQUEST_APPROVED})
+_FIRST: Final = {Request.KIND: AuditAction.REQUEST_SUBMITTED, BreakGlassEvent.KIND: AuditAction.BREAK_GLASS_INVOKED}
+_FIXED: Final = ("justification", "duration", "required_approvals", "expires_at", "rule", "reason_code", "request_id")
+"""What the first entry says about the record, and nothing may change."""
+
+
+def find_contradictions(record: Record, entries: Sequence[AuditEntry]) -> Iterator[str]:
+    """In what the record contradicts its own chain, as sentences. `entries` is the whole chain, oldest entry first."""
+    if not entries:
+        return
+    yield from _find_gaps(entries)
+    yield from _find_origin(record, entries[0])
+    if isinstance(record, Request):
+        yield from _replay_request(record, entries)
+    elif isinstance(record, BreakGlassEvent):
+        yield from _replay_event(record, entries)
+
+
+def find_beside(record: Record, entries: Sequence[AuditEntry]) -> Iterator[str]:
+    """What stands beside the record in the store and contradicts it, as sentences: its seal, columns and indexes.
+
+    The record has to come from `scan` or `find_many` of a store, which look at all that is stored of it.
+    """
+    yield from record.as_read.problems
+    ttl, kept_until = record.as_read.ttl, entries[-1].kept_until if entries else None
+    if ttl is not None and (kept_until is None or ttl != int(kept_until.timestamp())):
+        yield "beside it, ttl is not when its last entry says that the table may forget it"
+
+
+def _find_gaps(entries: Sequence[AuditEntry]) -> Iterator[str]:
+    """Changes that no entry wrote: each entry says what the record was before it, and what it became."""
+    for before, entry in pairwise(entries):
+        was, became = entry.previous_record_digest, before.record_digest
+        if was is not None and became is not None and was != became:
+            yield f"it was changed between entry {before.seq} and entry {entry.seq} ({entry.event}), by no entry"
+
+
+def _find_origin(record: Record, first: AuditEntry) -> Iterator[str]:
+    if first.event is not _FIRST.get(record.KIND):
+        yield f"its chain begins with {first.event}"
+        return
+    stored = record.to_item()
+    claimed: dict[str, tuple[JsonValue, JsonValue]] = {
+        "person": (record.person, first.subject),
+        "profile": (record.profile, first.profile),
+    }
+    claimed |= {name: (stored.get(name), first.details.get(name)) for name in _FIXED if name in stored}
+    for name, (is_now, was) in claimed.items():
+        if was is not None and is_now != was:
+            yield f"its {name.replace('_', ' ')} is not what was {_MADE[record.KIND]}"
+
+
+_MADE: Final = {Request.KIND: "asked for", BreakGlassEvent.KIND: "declared"}
+
+
+def _replay_request(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:
+    yield from _replay_status(record, entries, REQUEST_MACHINE, RequestStatus)
+    votes = [entry for entry in entries if entry.event in _VOTES and is_person(entry.actor)]
+    yield from _compare_votes(record.approvals, votes)
+    lapsed = sum(not vote.counts for vote in record.approvals)
+    decided = next((entry for entry in entries if entry.event is AuditAction.REQUEST_APPROVED), None)
+    if decided is not None and is_person(decided.actor):
+        needed = entries[0].details.get("required_approvals", record.required_approvals)
+        if isinstance(needed, int) and len(votes) - lapsed < needed:
+            yield f"it was approved by {len(votes) - lapsed} of {needed} votes"
+    if any(str(vote.actor) == entries[0].subject for vote in votes):
+        yield "its requester voted on it"
+    yield from _compare_ending(record, entries)
+    has_reminder = any(entry.event is AuditAction.REQUEST_REMINDED for entry in entries)
+    if has_reminder != (record.reminded_at is not None):
+        yield "its reminder is not that of its entries"
+
+
+def _compare_votes(approvals: Sequence[Approval], votes: Sequence[AuditEntry]) -> Iterator[str]:
+    stored = [(vote.approver, vote.comment) for vote in approvals]
+    # Comments moved into the entries with the votes; an entry without one says nothing about it.
+    said = [(str(entry.actor), entry.details.get("comment")) for entry in votes]
+    if [voter for voter, _ in stored] != [voter for voter, _ in said]:
+        unknown = sorted({voter for voter, _ in stored} - {voter for voter, _ in said})
+        lost = sorted({voter for voter, _ in said} - {voter for voter, _ in stored})
+        yield (
+            f"it has {len(stored)} votes, and its entries {len(said)}"
+            + (f"; no entry has the vote of {', '.join(unknown)}" if unknown else "")
+            + (f"; the vote of {', '.join(lost)} is missing" if lost else "")
+        )
+    elif stored != said:
+        yield "the comment of a vote is not the one that was given"
+
+
+def _compare_ending(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:
+    last = next((entry for entry in reversed(entries) if entry.outcome == record.status), None)
+    if last is None or record.status is RequestStatus.PENDING:
+        return
+    if record.approver is not None and record.approver != last.actor:
+        yield "its decision is not that of the person whom its entries name"
+    name = "reason" if record.status is RequestStatus.DENIED else "comment"
+    if record.approver is not None and _differs(record.approver_comment, last, name):
+        yield "the comment of its decision is not the one that was given"
+    ends_at = last.details.get("access_ends_at")
+    if ends_at is not None and record.to_item().get("access_ends_at") != ends_at:
+        yield "its access ends at another time than was decided"
+
+
+def _replay_event(record: BreakGlassEvent, entries: Sequence[AuditEntry]) -> Iterator[str]:
+    yield from _replay_status(record, entries, EVENT_MACHINE, EventStatus)
+    found: dict[AuditAction, AuditEntry] = {entry.event: entry for entry in entries}
+    closed, reviewed = found.get(AuditAction.BREAK_GLASS_CLOSED), found.get(AuditAction.BREAK_GLASS_REVIEWED)
+    if record.closed_by != (str(closed.actor) if closed else None) or _differs(record.closed_reason, closed, "reason"):
+        yield "its closing is not that of its entries"
+    review = record.review
+    if (review.reviewer if review else None) != (str(reviewed.actor) if reviewed else None):
+        yield "its review is not that of its entries"
+    elif review is not None and reviewed is not None and not _is_same_review(review.model_dump(mode="json"), reviewed):
+        yield "its review does not say what its reviewer said"
+    pairs: tuple[tuple[str, AuditAction, object], ...] = (
+        ("question", AuditAction.BREAK_GLASS_ENDING_SOON, record.asked_at),
+        ("reminder", AuditAction.REVIEW_REMINDED, record.reminded_at),
+    )
+    for name, action, at in pairs:
+        if (action in found) != (at is not None):
+            yield f"its {name} is not that of its entries"
+
+
+def _differs(value: JsonValue, entry: AuditEntry | None, name: str) -> bool:
+    """True when the entry says something else. An entry without this detail says nothing about it."""
+    return entry is not None and name in entry.details and entry.details[name] != value
+
+
+def _is_same_review(review: Mapping[str, JsonValue], entry: AuditEntry) -> bool:
+    return not any(_differs(review.get(name), entry, name) for name in ("verdict", "notes", "follow_up"))
+
+
+def _replay_status(
+    record: Record,
+    entries: Sequence[AuditEntry],
+    machine: StateMachine[RequestStatus] | StateMachine[EventStatus],
+    kind: Callable[[str], RequestStatus | EventStatus],
+) -> Iterator[str]:
+    status: RequestStatus | EventStatus | None = None
+    for entry in entries:
+        try:
+            target = kind(entry.outcome)
+        except ValueError:
+            # A newer version's entry: what it means is unknown, so nothing after it is judged.
+            return
+        if status is not None and not machine.may_move(status, target):  # type: ignore[arg-type]  # of one kind
+            yield f"entry {entry.seq} ({entry.event}) makes it {target}, and it was {status}"
+        status = target
+    if status is not None and record.state != status:
+        yield f"it is {record.state}, and its last entry says {status}"

@@ -1,0 +1,68 @@
+"""The fields of rules: channels, people, durations and bounds, each with its check and its JSON Schema.
+
+Invariant: a value that passed here is one that Slack, a store and the domain take.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, StrictInt, StrictStr, WithJsonSchema
+
+from core import break_glass, request
+from core.actor import UserId, check_user_id
+from core.errors import InvalidInput
+from core.policy.document import ProfilePattern, duration_rule, mistake
+from core.policy.principals import SelectorField
+from core.text import clean_text
+from core.usage import MAX_PER_QUOTA
+
+MAX_WINDOW: Final = timedelta(days=30)
+_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,31}")
+MAX_FALLBACK_LENGTH: Final = 300
+
+
+def _check_channel(text: str) -> str:
+    if not _CHANNEL.fullmatch(text):
+        raise mistake(
+            f"{text!r:.60} is not a Slack channel id",
+            "Copy the id from the channel's details in Slack; it looks like C0ACCESS1.",
+        )
+    return text
+
+
+def _check_fallback(text: str) -> str:
+    try:
+        return clean_text("fallback", text, at_least=1, at_most=MAX_FALLBACK_LENGTH)
+    except InvalidInput as error:
+        raise mistake(error.problem, error.fix) from error
+
+
+def _check_user(text: str) -> UserId:
+    try:
+        return check_user_id(text)
+    except InvalidInput as error:
+        raise mistake(error.problem, error.fix) from error
+
+
+UserField = Annotated[
+    StrictStr,
+    AfterValidator(_check_user),
+    WithJsonSchema({"type": "string", "pattern": "^[UW][A-Z0-9]{2,31}$"}),
+]
+OnePerson = Annotated[tuple[UserField, ...], Field(min_length=2)]
+Selectors = Annotated[tuple[SelectorField, ...], Field(min_length=1)]
+ChannelId = Annotated[
+    StrictStr,
+    AfterValidator(_check_channel),
+    WithJsonSchema({"type": "string", "pattern": f"^{_CHANNEL.pattern}$"}),
+]
+Patterns = Annotated[tuple[ProfilePattern, ...], Field(min_length=1)]
+Quota = Annotated[StrictInt, Field(ge=1, le=MAX_PER_QUOTA)]
+RequestDuration = Annotated[timedelta, *duration_rule(request.MAX_DURATION)]
+EventDuration = Annotated[timedelta, *duration_rule(break_glass.MAX_DURATION)]
+DecisionTime = Annotated[timedelta, *duration_rule(request.MAX_DECIDE_WITHIN)]
+LimitWindow = Annotated[timedelta, *duration_rule(MAX_WINDOW)]
+Fallback = Annotated[StrictStr, AfterValidator(_check_fallback)]

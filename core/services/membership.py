@@ -1,0 +1,152 @@
+"""Judges people in one use case: by one version of the policy, on answers that are newer than what changed.
+
+Invariant: the policy version is taken once, and stays through retries and while Slack is asked. A user group is asked
+about only when the version needs it to decide. What stays not known decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal, TypeVar
+
+from core.actor import Actor, UserGroupId, UserId
+from core.break_glass import BreakGlassEvent
+from core.directory import Directory, DirectoryNotes
+from core.errors import NotAllowed, NotKnown
+from core.policy import Decision, Policy, RequestDecision
+from core.request import Request
+
+D = TypeVar("D", bound=Decision)
+T = TypeVar("T")
+_NO_ANSWER: Final = "Slack couldn't say whether {who} is in {groups}"
+_NOT_CONFIRMED: Final = "Slack couldn't confirm that {who} is still a member; please try again in a minute"
+_GONE: Final = "{who} can't act here any more: {reason}"
+_NO_MEMBER: Final = "no longer an active member of the workspace"
+_NO_APPROVER: Final = "no longer an approver of rule {rule}"
+_REQUESTER: Final = "the same person as the requester"
+_TWICE: Final = "the same person as {other}, who approved too"
+
+
+class Judging:
+    """The people of one use case. Not safe for threads: each use case has its own."""
+
+    def __init__(self, policy: Policy, directory: Directory, notes: DirectoryNotes | None = None) -> None:
+        self.policy = policy
+        self._directory = directory
+        self._notes = notes or DirectoryNotes()
+        self._answers: dict[UserId, dict[UserGroupId, bool]] = {}
+        self._asked: dict[UserId, frozenset[UserGroupId]] = {}
+
+    def noting(self, read: tuple[T, DirectoryNotes]) -> T:
+        """What was read; from now on, answers that are older than the changes noted beside it don't count."""
+        found, self._notes = read
+        self._answers, self._asked = {}, {}
+        return found
+
+    def judge(self, person: Actor, judge: Callable[[Actor], D]) -> D:
+        """The decision about a person who was confirmed already, once all is known that the directory can say.
+
+        Raises NotAllowed and NotKnown when they have changed since, and can't be confirmed again.
+        """
+        return judge(self.ask(self._confirm(person), lambda known: judge(known).needs))
+
+    def ask(self, person: Actor, find_needed: Callable[[Actor], frozenset[UserGroupId]]) -> Actor:
+        """The person with every answer that is needed and that the directory knows. Never raises.
+
+        Each question is asked once, however many records of one use case it is about.
+        """
+        known = self._answers.setdefault(person.id, {})
+        person = person.with_memberships(known)
+        while needs := find_needed(person) - self._asked.get(person.id, frozenset()):
+            self._asked[person.id] = self._asked.get(person.id, frozenset()) | needs
+            answers = self._directory.memberships(person.id, needs, self._notes)
+            known |= {group: answers[group] for group in needs & answers.keys()}
+            person = person.with_memberships(known)
+        return person
+
+    def judge_decider(self, action: Literal["approve", "deny"], request: Request, person: Actor) -> Decision:
+        """May this person decide on this request?"""
+        return self.judge(
+            person,
+            lambda known: self.policy.judge_decider(
+                action, known, profile=request.profile, rule=request.rule, requester=request.requester
+            ),
+        )
+
+    def judge_close(self, event: BreakGlassEvent, person: Actor) -> Decision:
+        """May this person close this event, and see its timeline?"""
+        return self.judge(
+            person, lambda known: self.policy.judge_close(known, profile=event.profile, invoker=event.invoker)
+        )
+
+    def judge_review(self, event: BreakGlassEvent, person: Actor) -> Decision:
+        """May this person review this event?"""
+        return self.judge(
+            person, lambda known: self.policy.judge_review(known, profile=event.profile, invoker=event.invoker)
+        )
+
+    def require_known(self, person: Actor, needed: frozenset[UserGroupId]) -> None:
+        """Raises NotKnown when these user groups are needed, although they were asked about."""
+        if needed:
+            groups = tuple(sorted(needed))
+            raise NotKnown("act", (_NO_ANSWER.format(who=person.id, groups=" or ".join(groups)),), groups=groups)
+
+    def judge_waiting(self, request: Request) -> RequestDecision:
+        """May the requester still have what they requested?
+
+        Raises NotAllowed when they are no longer a member, NotKnown when nobody could say.
+        """
+        return self.judge(
+            self._find(request.requester, "approve"),
+            lambda known: self.policy.judge_waiting(
+                known, profile=request.profile, rule=request.rule, duration=request.duration
+            ),
+        )
+
+    def find_lapsed(self, request: Request, voter: UserId) -> dict[UserId, str]:
+        """Those whose earlier votes no longer count beside this voter's, each with the reason.
+
+        Raises NotKnown when nobody could say.
+        """
+        lapsed: dict[UserId, str] = {}
+        counted = dict.fromkeys(self.policy.ids_of(voter), voter)
+        for vote in request.counting_approvals:
+            reason = self._why_lapsed(request, vote.approver)
+            if reason is None and vote.approver in counted:
+                reason = _TWICE.format(other=counted[vote.approver])
+            if reason is not None:
+                lapsed[vote.approver] = reason
+            else:
+                counted |= dict.fromkeys(self.policy.ids_of(vote.approver), vote.approver)
+        return lapsed
+
+    def find_vote(self, request: Request, voter: UserId) -> UserId:
+        """The id under which this person's vote counts already; their own if there is none."""
+        return next((each for each in self.policy.ids_of(voter) if request.has_approval_by(each)), voter)
+
+    def _why_lapsed(self, request: Request, voter: UserId) -> str | None:
+        try:
+            self.judge_decider("approve", request, self._find(voter, "approve")).require()
+        except NotKnown:
+            raise
+        except NotAllowed as refusal:
+            if not refusal.unmet:
+                return _NO_MEMBER
+            return _REQUESTER if "two people" in refusal.unmet else _NO_APPROVER.format(rule=request.rule)
+        return None
+
+    def _find(self, user_id: UserId, action: str) -> Actor:
+        """Somebody else than the person who acts. The reasons of a refusal are about them, not to them."""
+        try:
+            return self._directory.person(user_id, self._notes)
+        except NotKnown as unknown:
+            raise NotKnown(action, (_NOT_CONFIRMED.format(who=user_id),)) from unknown
+        except NotAllowed as refusal:
+            raise NotAllowed(action, (_GONE.format(who=user_id, reason="; ".join(refusal.reasons)),)) from refusal
+
+    def _confirm(self, person: Actor) -> Actor:
+        """The same person, confirmed after their last change, and without answers about groups that changed."""
+        current = {group: is_in for group, is_in in person.memberships.items() if not self._notes.changed_at(group)}
+        if self._notes.changed_at(person.id) is not None:
+            person = self._directory.person(person.id, self._notes)
+        return person.model_copy(update={"memberships": current})

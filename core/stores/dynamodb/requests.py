@@ -1,0 +1,63 @@
+"""Requests in DynamoDB, with the ledgers that move with them.
+
+Invariant: a new request and the ledger of its requester are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.actor import ProfileName, UserId
+from core.audit.trail import EntryDraft
+from core.directory import DirectoryNotes
+from core.open_requests import OpenRequests
+from core.request import Request, RequestId
+from core.stores.base import RequestStore
+from core.stores.commit import (
+    StoreSettings,
+    prepare_create,
+    prepare_update,
+)
+from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.directory import find_notes, notes_key
+from core.stores.dynamodb.ledgers import ledger_changed, ledger_key, put_ledgers
+from core.stores.dynamodb.records import DynamoRecords
+from core.stores.listing import read_each
+from core.stores.schema import REQUESTS
+from core.stores.seals import SealAlarm
+
+
+class DynamoRequests(DynamoRecords[Request], RequestStore):
+    """The RequestStore in DynamoDB."""
+
+    def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(connection, prefix, settings, alarm, table=REQUESTS, kind=Request)
+
+    def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
+        """Store a new request with its first audit entries and the ledger that lists it."""
+        commit = prepare_create(request, entries, self._settings, () if ledger is None else (ledger,))
+        return self._commit(commit, put_ledgers(self._ledger_table, commit.ledgers), ledger_changed)
+
+    def get(self, request_id: RequestId) -> Request:
+        """Read one request, consistently."""
+        return self._get(request_id)
+
+    def get_with_notes(self, request_id: RequestId) -> tuple[Request, DirectoryNotes]:
+        """Read one request and the notes of changes in the directory, in one round trip."""
+        return self._get_with_notes(request_id)
+
+    def get_open(self, person: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+        """The ledger and the notes, in one round trip."""
+        empty = OpenRequests.of(person, profile)
+        items = self._connection.get_many(self._ledger_table, [ledger_key(empty), notes_key()])
+        found = {item["pk"]["S"]: item for item in items}
+        return self._read_ledger(empty, found), find_notes(items, self._settings)
+
+    def get_each(self, request_ids: Sequence[str]) -> tuple[Request, ...]:
+        """Read these requests, consistently, in one read."""
+        keys = [self._key(each) for each in request_ids]
+        return tuple(read_each(self._connection.get_many(self._table, keys), self._read)) if keys else ()
+
+    def update(self, request: Request, entry: EntryDraft) -> Request:
+        """Replace the request that was read with `request.updated_at`."""
+        return self._commit(prepare_update(self.prove(request), (entry,), self._settings))

@@ -1,0 +1,204 @@
+"""Seal records and ledgers, and check the seal of what was read: nothing unsealed leads to a decision.
+
+Invariant: a seal covers all that is stored of a record or a ledger, together with its name and, for a record, its place
+in its chain. A record of an older version has no seal; then the last entry of its chain has to prove it, so that taking
+a seal away gains nothing. A ledger has no chain: without a seal it counts as broken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, TypeVar
+
+from pydantic import JsonValue
+
+from core.actor import CLOCK
+from core.audit.canonical import canonical_json
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import REFUSED, AuditAction, AuditEntry, EntryDraft
+from core.clock import TICK, format_time
+from core.errors import BrokenSeal, MalformedRecord
+from core.ledger import Ledger
+from core.record import Record, digest_content
+from core.stored import AsRead
+from core.stores.audit import RefusalLog
+
+R = TypeVar("R", bound=Record)
+L = TypeVar("L", bound=Ledger)
+SEAL: Final = "seal"
+"""The attribute that holds the seal: the name of its key, a colon, and the seal in hex."""
+_RECORD: Final = b"record"
+_LEDGER: Final = b"ledger"
+FindEntry = Callable[[str, int], AuditEntry | None]
+"""Reads the entry at a place of a chain, consistently; None if there is none. Raises MalformedRecord."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedLedger:
+    """A ledger, ready to be written. `as_read` and `seal_as_read` are what the stored one must still have."""
+
+    ledger: Ledger
+    item: dict[str, JsonValue]
+    digest: str
+    as_read: datetime | None
+    seal_as_read: str | None
+
+    def must_be_stored(self) -> dict[str, JsonValue]:
+        """The attributes that the stored ledger must have for this one to replace it; None means absent."""
+        return {
+            "updated_at": format_time(self.as_read) if self.as_read is not None else None,
+            SEAL: self.seal_as_read,
+        }
+
+
+def seal_record(chain: str, length: int, head: str, digest: str, keyring: AuditKeyring) -> str:
+    """The seal of a record: of its name, its place in its chain, and the digest of its content."""
+    return _write_seal(_RECORD, [chain, length, head, digest], keyring)
+
+
+def seal_ledger(ledger: Ledger, at: datetime, keyring: AuditKeyring) -> SealedLedger:
+    """The ledger as it will be stored: its version moves strictly forward, together with its change."""
+    later = at if ledger.updated_at is None else max(at, ledger.updated_at + TICK)
+    stamped = ledger.model_copy(update={"updated_at": later})
+    item = stamped.to_item()
+    digest = _digest(item)
+    seal = _write_seal(_LEDGER, [ledger.owner, digest], keyring)
+    return SealedLedger(stamped, {**item, SEAL: seal}, digest, ledger.updated_at, ledger.as_read.seal)
+
+
+def read_sealed_record(
+    kind: type[R], record_id: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring, find_entry: FindEntry
+) -> R:
+    """The record stored under a key, with its seal checked.
+
+    Raises BrokenSeal, and MalformedRecord, naming the key, unless it is that record, complete.
+    """
+    chain = f"{kind.KIND}#{record_id}"
+    seal = stored.get(SEAL)
+    item = {name: value for name, value in stored.items() if name != SEAL}
+    digest = digest_content(item)
+    if seal is None:
+        _check_by_chain(chain, item, digest, keyring, find_entry)
+    else:
+        claimed = [chain, item.get("audit_length"), item.get("audit_head"), digest]
+        _check_seal(chain, seal, _RECORD, claimed, keyring)
+    return read_record(kind, record_id, item, AsRead(None if seal is None else str(seal), digest, item))
+
+
+def inspect_record(kind: type[R], record_id: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> R:
+    """The record stored under a key, for verification: a broken seal is among `as_read.problems`.
+
+    Whether a record without a seal is what its chain says is for the caller to check. Raises MalformedRecord.
+    """
+    try:
+        return read_sealed_record(kind, record_id, stored, keyring, lambda _chain, _seq: None)
+    except BrokenSeal as broken:
+        item = {name: value for name, value in stored.items() if name != SEAL}
+        problems = (broken.problem,) if SEAL in stored else ()
+        return read_record(kind, record_id, item, AsRead(item=item, problems=problems))
+
+
+def compare_beside(
+    record: R, found: Mapping[str, JsonValue], expected: Mapping[str, JsonValue], ttl: JsonValue = None
+) -> R:
+    """The record, with what differs beside it among `as_read.problems`. `ttl` is when its table may forget it."""
+    problems = tuple(
+        f"beside it, {name} is {found.get(name)!r:.60} instead of {value!r:.60}"
+        for name, value in expected.items()
+        if found.get(name) != value
+    )
+    as_read = replace(record.as_read, problems=record.as_read.problems + problems, ttl=ttl)
+    return record.model_copy(update={"as_read": as_read})
+
+
+def read_record(kind: type[R], record_id: str, item: Mapping[str, JsonValue], as_read: AsRead) -> R:
+    """The record stored under a key. Raises MalformedRecord, naming the key, unless it is that record, complete."""
+    name = f"{kind.KIND}#{record_id}"
+    try:
+        record = kind.from_item(item)
+    except MalformedRecord as error:
+        raise MalformedRecord(name, error.problem) from error
+    if record.id != record_id:
+        raise MalformedRecord(name, f"it says that its id is {record.id}")
+    return record.model_copy(update={"as_read": as_read})
+
+
+def read_sealed_ledger(empty: L, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> L:
+    """The ledger of this owner, with its seal checked. Raises BrokenSeal, MalformedRecord."""
+    name, seal = f"LEDGER#{empty.owner}", stored.get(SEAL)
+    item = {name: value for name, value in stored.items() if name != SEAL}
+    digest = _digest(item)
+    if seal is None:
+        raise BrokenSeal(name, "it has no seal")
+    _check_seal(name, seal, _LEDGER, [empty.owner, digest], keyring)
+    ledger = type(empty).from_item(item)
+    return ledger.model_copy(update={"as_read": AsRead(str(seal), digest, item)})
+
+
+class SealAlarm:
+    """Raises the alarm for each broken seal that is met: whoever meets it, the security team hears of it."""
+
+    def __init__(self, refusals: RefusalLog) -> None:
+        self._refusals = refusals
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Notes a BrokenSeal that ends the block, and raises it again. Neither waits nor adds a failure of its own."""
+        try:
+            yield
+        except BrokenSeal as broken:
+            self._refusals.note(
+                EntryDraft(
+                    event=AuditAction.SEAL_BROKEN,
+                    actor=CLOCK,
+                    outcome=REFUSED,
+                    record=broken.record,
+                    details={"problem": broken.problem},
+                )
+            )
+            raise
+
+
+def _check_by_chain(
+    chain: str, item: Mapping[str, JsonValue], digest: str, keyring: AuditKeyring, find_entry: FindEntry
+) -> None:
+    length, head = item.get("audit_length"), item.get("audit_head")
+    entry = find_entry(chain, length) if isinstance(length, int) and length > 0 else None
+    is_proved = (
+        entry is not None
+        and entry.chain == chain
+        and entry.digest == head
+        and entry.record_digest == digest
+        and keyring.is_genuine(entry)
+    )
+    if not is_proved:
+        raise BrokenSeal(chain, "it has no seal, and the last entry of its audit chain does not say what it says")
+
+
+def _check_seal(name: str, seal: JsonValue, purpose: bytes, content: list[JsonValue], keyring: AuditKeyring) -> None:
+    key_id, _, mac = str(seal).partition(":")
+    if keyring.judges_by_signature_only:
+        # An auditor has no secret key, and verifies by the signatures of the trail.
+        return
+    if key_id in keyring.retired:
+        raise BrokenSeal(name, f"it was sealed with the key {key_id!r:.12}, which is retired")
+    if not keyring.knows(key_id):
+        # The name of a key comes from the store: it is cut, like everything that a message repeats.
+        raise BrokenSeal(name, f"it was sealed with the key {key_id!r:.12}, which COUNTERSIGN_AUDIT_KEY does not hold")
+    if not keyring.is_genuine_mac(key_id, purpose, canonical_json(content), mac):
+        raise BrokenSeal(name, "its seal is not that of what it says")
+
+
+def _write_seal(purpose: bytes, content: list[JsonValue], keyring: AuditKeyring) -> str:
+    return f"{keyring.key_id}:{keyring.mac(purpose, canonical_json(content))}"
+
+
+def _digest(item: Mapping[str, JsonValue]) -> str:
+    # DynamoDB leaves out what is None, so here it counts as left out everywhere.
+    return hashlib.sha256(
+        canonical_json({name: value for name, value in item.items() if value is not None})
+    ).hexdigest()

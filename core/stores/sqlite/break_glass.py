@@ -1,0 +1,113 @@
+"""Break-glass events in SQLite, with the ledgers that move with them.
+
+Invariant: an event, its ledgers and the request that it replaces are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.actor import ProfileName, UserId
+from core.audit.trail import EntryDraft
+from core.break_glass import BreakGlassEvent, EventId
+from core.directory import DirectoryNotes
+from core.ledger import Ledger
+from core.mfa import CodeLedger
+from core.stores.base import BreakGlassStore, Replaced
+from core.stores.commit import (
+    StoreSettings,
+)
+from core.stores.ledgers import InvokerLedgers
+from core.stores.schema import AWAITS_ATTRIBUTE
+from core.stores.seals import SealAlarm, seal_ledger
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import notes_among
+from core.stores.sqlite.ledgers import find_ledgers, write_ledgers
+from core.stores.sqlite.records import SqliteRecords
+from core.stores.sqlite.requests import SqliteRequests
+from core.usage import UsageLedger
+
+
+class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
+    """The BreakGlassStore in SQLite."""
+
+    _further_columns = (AWAITS_ATTRIBUTE,)
+
+    def __init__(self, database: Database, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(database, settings, alarm, "break_glass", BreakGlassEvent)
+        self._requests = SqliteRequests(database, settings, alarm)
+
+    def create(
+        self,
+        event: BreakGlassEvent,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        *,
+        replacing: Replaced | None = None,
+    ) -> BreakGlassEvent:
+        """Store a new event with its audit entry and its ledgers, and with the request that it replaces."""
+        with self._database.write() as connection:
+            created = self.insert(connection, event, (entry,), ledgers)
+            if replacing is not None:
+                self._requests.replace(connection, replacing.request, replacing.entry)
+            return created
+
+    def get(self, event_id: EventId) -> BreakGlassEvent:
+        """Read one event."""
+        return self._get(event_id)
+
+    def get_with_notes(self, event_id: EventId) -> tuple[BreakGlassEvent, DirectoryNotes]:
+        """Read one event and the notes of changes in the directory, from the same moment."""
+        return self._get_with_notes(event_id)
+
+    def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
+        """Read these events, from one moment."""
+        return self._get_each(event_ids)
+
+    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
+        """Replace the event that was read with `event.updated_at`."""
+        with self._database.write() as connection:
+            updated = self.replace(connection, event, entry, ledgers)
+            connection.execute("UPDATE break_glass SET awaits = ? WHERE id = ?", (updated.awaits, updated.id))
+            return updated
+
+    def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
+        """The invoker's and the profile's ledger, from the same moment."""
+        by_invoker, by_profile, _ = self.get_ledgers_and_codes(invoker, profile)
+        return by_invoker, by_profile
+
+    def get_ledgers_and_codes(
+        self, invoker: UserId, profile: ProfileName
+    ) -> tuple[UsageLedger, UsageLedger, CodeLedger]:
+        """The same, with the ledger of the invoker's codes."""
+        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        codes = CodeLedger.of(invoker)
+        with self._database.read() as connection:
+            found = find_ledgers(connection, by_invoker, by_profile, codes)
+        usages = (self._read_ledger(by_invoker, found), self._read_ledger(by_profile, found))
+        return *usages, self._read_ledger(codes, found)
+
+    def get_codes(self, person: UserId) -> CodeLedger:
+        """The ledger of one person's codes."""
+        codes = CodeLedger.of(person)
+        with self._database.read() as connection:
+            return self._read_ledger(codes, find_ledgers(connection, codes))
+
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+        """All that a declaration is judged on, from the same moment."""
+        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        codes = CodeLedger.of(invoker)
+        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
+        with self._database.read() as connection:
+            found = find_ledgers(connection, *wanted)
+        return InvokerLedgers(
+            self._read_ledger(by_invoker, found),
+            self._read_ledger(by_profile, found),
+            self._read_ledger(codes, found) if with_codes else None,
+            notes_among(found, self._settings),
+        )
+
+    def put_codes(self, codes: CodeLedger) -> None:
+        """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
+        with self._database.write() as connection:
+            write_ledgers(connection, (seal_ledger(codes, self._settings.clock.now(), self._settings.keyring),))

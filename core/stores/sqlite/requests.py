@@ -1,0 +1,59 @@
+"""Requests in SQLite, with the ledgers that move with them.
+
+Invariant: a new request and the ledger of its requester are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.actor import ProfileName, UserId
+from core.audit.trail import EntryDraft
+from core.directory import DirectoryNotes
+from core.open_requests import OpenRequests
+from core.request import Request, RequestId
+from core.stores.base import RequestStore
+from core.stores.commit import (
+    StoreSettings,
+)
+from core.stores.seals import SealAlarm
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import notes_among
+from core.stores.sqlite.ledgers import find_ledgers
+from core.stores.sqlite.records import SqliteRecords
+
+
+class SqliteRequests(SqliteRecords[Request], RequestStore):
+    """The RequestStore in SQLite."""
+
+    def __init__(self, database: Database, settings: StoreSettings, alarm: SealAlarm) -> None:
+        super().__init__(database, settings, alarm, "requests", Request)
+
+    def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
+        """Store a new request with its first audit entries and the ledger that lists it."""
+        with self._database.write() as connection:
+            return self.insert(connection, request, entries, () if ledger is None else (ledger,))
+
+    def get(self, request_id: RequestId) -> Request:
+        """Read one request."""
+        return self._get(request_id)
+
+    def get_with_notes(self, request_id: RequestId) -> tuple[Request, DirectoryNotes]:
+        """Read one request and the notes of changes in the directory, from the same moment."""
+        return self._get_with_notes(request_id)
+
+    def get_open(self, person: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+        """The ledger and the notes, from the same moment."""
+        empty = OpenRequests.of(person, profile)
+        with self._database.read() as connection:
+            found = find_ledgers(connection, empty, DirectoryNotes())
+        return self._read_ledger(empty, found), notes_among(found, self._settings)
+
+    def get_each(self, request_ids: Sequence[str]) -> tuple[Request, ...]:
+        """Read these requests, from one moment."""
+        return self._get_each(request_ids)
+
+    def update(self, request: Request, entry: EntryDraft) -> Request:
+        """Replace the request that was read with `request.updated_at`."""
+        with self._database.write() as connection:
+            return self.replace(connection, request, entry)
