@@ -17,7 +17,7 @@ TEST_ENVIRONMENT := $(VENV)/.linked-$(VERSION)
 PLAYGROUND_ENVIRONMENT := .venv-playground/.linked-$(VERSION)
 PIP := -m pip --disable-pip-version-check
 
-.PHONY: test test-newest texts check bench playground picture lock clean
+.PHONY: test test-newest texts check bench playground picture lock audit-dependencies clean
 .DELETE_ON_ERROR:
 
 test: $(TEST_ENVIRONMENT)
@@ -63,6 +63,16 @@ lock:
 	@test -x .cache/uv/bin/uv || { $(BASE_PYTHON) -m venv .cache/uv && .cache/uv/bin/python $(PIP) -qq install uv; }
 	@echo 'setuptools>=77' | $(UV) --extra dev --upgrade --output-file requirements.lock
 	@echo 'setuptools>=77' | $(UV) --constraint requirements.lock --upgrade --output-file requirements-runtime.lock
+
+# Known vulnerabilities of what runs. It asks a database on the network, so it isn't part of .ci/run: a finding there is
+# no fault of the change. The tool has an environment of its own; its version is fixed, so that two runs differ only by
+# what was found since.
+PIP_AUDIT := pip-audit==2.10.1
+AUDITED_LOCK ?= requirements-runtime.lock
+audit-dependencies:
+	@test -x .cache/audit/bin/pip-audit || { $(BASE_PYTHON) -m venv .cache/audit && \
+		.cache/audit/bin/python $(PIP) -qq install '$(PIP_AUDIT)'; }
+	@.cache/audit/bin/pip-audit --require-hashes --disable-pip --strict --progress-spinner off --requirement $(AUDITED_LOCK)
 
 clean:
 	rm -rf .venv .venv-playground .cache build countersign.egg-info .coverage* .hypothesis .*_cache

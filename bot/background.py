@@ -18,13 +18,13 @@ from random import SystemRandom
 from typing import Final
 
 from core.audit.checkpoint import Checkpointer
-from core.clock import Clock
+from core.clock import Clock, is_trusted
 from core.errors import StoreError
 from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
 from core.services import BreakGlassService, RequestService
 from core.services.due import Rest
 from core.services.policy_trail import PolicyTrail
-from core.stores.base import Stores
+from core.stores.base import PurgedStores, Stores
 from core.stores.outbox import Backlog
 
 MIN_PAUSE_SECONDS: Final = 0.1
@@ -39,6 +39,8 @@ WATCH_SECONDS: Final = 30.0
 """How often deadlines and reminders are checked. Decisions don't depend on this: they check the clock themselves."""
 REST_SECONDS: Final = 0.02
 """The pause between two pages of a hundred records: reading them keeps the interpreter from answering clicks."""
+PURGE_SECONDS: Final = 3600.0
+"""Retention is counted in days."""
 MEASURE_SECONDS: Final = 10.0
 MAX_PAUSE_SECONDS: Final = 30.0
 """The longest pause between two checks while the store is unavailable."""
@@ -108,6 +110,7 @@ class Sweeper:
         asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
         self._stores.outbox.adopt(self._clock.now())
         self._seal_checkpoints(lambda: None)
+        self._purge()
         delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
         return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered)
 
@@ -148,6 +151,7 @@ class Sweeper:
         loops: list[tuple[str, Callable[[], object], float, Callable[[float], object]]] = [
             ("deliver notifications", outbox.hand_out, LOOK_SECONDS, self._wait_for_nudge),
             ("measure the outbox", self._measure, MEASURE_SECONDS, self._stopping.wait),
+            ("delete what is kept no longer", self._purge, PURGE_SECONDS, self._stopping.wait),
             ("record the policy", self._record_policy, POLICY_SECONDS, self._stopping.wait),
             ("seal checkpoints", partial(self._seal_checkpoints, self._rest), CHECKPOINT_SECONDS, self._stopping.wait),
             *(
@@ -177,6 +181,10 @@ class Sweeper:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return is_finished and not any(thread.is_alive() for thread in self._threads)
+
+    def _purge(self) -> None:
+        if isinstance(self._stores, PurgedStores) and is_trusted(self._clock):
+            self._stores.purge(self._clock.now())
 
     def _rest(self) -> None:
         self._stopping.wait(REST_SECONDS)

@@ -59,9 +59,8 @@ class Settings(EnvironmentSettings):
 
     `store` is a URL, `policy` a path, `mfa_secrets` a path or a URL. `audit_key` holds the keys that seal the trail,
     newest first; with `audit_signing_key`, entries are signed as well. `retention` is how long a record is kept after
-    its life has ended. `listen` selects HTTP instead of Socket Mode; `metrics` is a separate address for metrics and
-    health, or "off". `webhook_url` and `sns_topic` receive every change, as Slack does. Without `log`, the log is text
-    on a terminal and JSON elsewhere.
+    its life has ended. `listen` selects HTTP instead of Socket Mode; `metrics` is the address for metrics and health,
+    or "off". `webhook_url` and `sns_topic` receive every change. Without `log`, a terminal gets text, others JSON.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo
 
@@ -35,6 +35,21 @@ class SystemClock:
     def now(self) -> datetime:
         """The present moment, aware and in UTC."""
         return datetime.now(UTC)
+
+
+@runtime_checkable
+class CheckedClock(Protocol):
+    """A clock that is compared with others'."""
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it is known to be wrong."""
+        ...
+
+
+def is_trusted(clock: Clock) -> bool:
+    """Whether something may end for good because this clock says so. A clock that nobody compares is trusted."""
+    return not (isinstance(clock, CheckedClock) and clock.is_off)
 
 
 def new_id() -> str:

@@ -225,10 +225,13 @@ class Workspace:
     # Restarts ------------------------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write the state to a JSON file, atomically."""
+        """Write the state to a JSON file, atomically; only its owner may read it."""
         with self.journal.lock:
             text = self._state.model_dump_json(indent=1)
         unfinished = path.with_name(f"{path.name}.new")
+        # What people wrote is for its owner only.
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(0o600)
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
 

@@ -19,6 +19,8 @@ from playground.people import POLICY
 
 _STATE: Final = "playground.json"
 _LOCK: Final = "in-use.lock"
+_ONLY_OWNER: Final = 0o700
+_ONLY_OWNERS_FILE: Final = 0o600
 
 
 class PlaygroundState(BaseModel):
@@ -43,13 +45,15 @@ class Folder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._check_content()
+            # It holds the audit key, and what people wrote to each other.
+            path.chmod(_ONLY_OWNER)
             self._lock = self._acquire_lock()
             if reset:
                 self._empty()
             self.is_new = not (path / _STATE).exists()
             if self.is_new:
-                (path / ".gitignore").write_text("*\n", encoding="utf-8")
-                shutil.copyfile(POLICY, self.policy)
+                write_privately(path / ".gitignore", "*\n")
+                write_privately(self.policy, POLICY.read_text(encoding="utf-8"))
                 self.save_state(PlaygroundState())
         except OSError as error:
             problem = f"{path} can't be used: {error.strerror or error}"
@@ -79,9 +83,7 @@ class Folder:
 
     def save_state(self, state: PlaygroundState) -> None:
         """Save the state, atomically."""
-        unfinished = self.path / f"{_STATE}.new"
-        unfinished.write_text(state.model_dump_json(indent=1), encoding="utf-8")
-        unfinished.replace(self.path / _STATE)
+        write_privately(self.path / _STATE, state.model_dump_json(indent=1))
 
     def close(self) -> None:
         """Release the folder. Idempotent."""
@@ -101,6 +103,7 @@ class Folder:
 
     def _acquire_lock(self) -> sqlite3.Connection:
         # SQLite's lock works on every system, and ends with the process even if that is killed.
+        (self.path / _LOCK).touch(_ONLY_OWNERS_FILE)
         lock = sqlite3.connect(self.path / _LOCK, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             lock.execute("BEGIN EXCLUSIVE")
@@ -115,3 +118,12 @@ class Folder:
         for each in self.path.iterdir():
             if not each.name.startswith(_LOCK):
                 shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
+def write_privately(path: Path, text: str) -> None:
+    """Replace a file, atomically; only its owner may read it. Raises OSError."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(_ONLY_OWNERS_FILE)
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

@@ -47,10 +47,8 @@ def serve() -> None:
     # Without a key, the trail would be sealed with a public constant.
     settings.require_audit_key()
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
-    for problem in unknown_variables():
-        _log.warning("%s", problem)
     stop_requested = _listen_for_signals()
-    for sentence in find_writers(settings.policy):
+    for sentence in (*unknown_variables(), *find_writers(settings.policy)):
         _log.warning("%s", sentence)
     instance = open_instance(settings, slack)
     instance.lifecycle.start()

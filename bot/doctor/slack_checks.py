@@ -12,12 +12,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from pydantic import SecretStr
-from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.slack.app_surface import SCOPES
+from bot.slack.client import DirectClient
 from bot.slack.errors import ERRORS, UNREADABLE, SlackToken, read_error
 from core.clock import Clock, require_utc
 
@@ -44,7 +44,7 @@ class SlackChecks:
         self._api_url = api_url
         # An operator would rather wait than run the command again.
         patient = [RateLimitErrorRetryHandler(max_retry_count=2)]
-        self._client = WebClient(
+        self._client = DirectClient(
             token.get_secret_value(), base_url=api_url, timeout=CALL_TIMEOUT_SECONDS, retry_handlers=list(patient)
         )
         self._team_id: str | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.interactions.home import HomeInteractions
 from bot.interactions.interaction import Interaction
 from bot.interactions.lanes import Lanes
 from bot.observability.metrics import Lane
@@ -18,11 +17,15 @@ from core.stores.messages import MessageRef
 
 @dataclass(frozen=True, slots=True)
 class AfterInteraction:
-    """See bot.interactions.responder.CommitHooks. `refresh` updates a record's card, and the clicked message."""
+    """See bot.interactions.responder.CommitHooks.
+
+    `nudge` starts a delivery; `refresh` updates a record's card, and the clicked message; `draw_home` draws a Home tab
+    with an outcome.
+    """
 
     nudge: Callable[[], None]
     refresh: Callable[[str, MessageRef | None], None]
-    home: HomeInteractions
+    draw_home: Callable[[str, Message], None]
     lanes: Lanes
 
     def committed(self) -> None:
@@ -37,4 +40,4 @@ class AfterInteraction:
 
     def acted_at_home(self, user_id: str, message: Message) -> None:
         """Draw the Home tab with the outcome."""
-        self.home.draw(user_id, message)
+        self.draw_home(user_id, message)

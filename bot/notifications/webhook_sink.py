@@ -16,11 +16,12 @@ from http.client import HTTPException
 from typing import Final
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request, build_opener
 
 from pydantic import SecretStr
 
 from bot.notifications.entry_message import write_entry
+from bot.slack.client import NoRedirects
 from bot.slack.retry_after import FIX_PAUSE, read_retry_after
 from core.audit.trail import AuditEntry
 from core.clock import Clock
@@ -32,13 +33,6 @@ CALL_TIMEOUT_SECONDS: Final = 10.0
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how every such secret begins
 _ASKS_FOR_PAUSE: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _UNAUTHORISED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-
-
-class _NoRedirects(HTTPRedirectHandler):
-    """Returns a redirect as the response."""
-
-    def redirect_request(self, *_: object, **__: object) -> None:
-        """None: don't follow."""
 
 
 class WebhookSink:
@@ -53,7 +47,7 @@ class WebhookSink:
         self._clock = clock
         self._seconds = seconds
         self._receiver = f"the webhook of {urlsplit(url).hostname}"
-        self._opener = build_opener(_NoRedirects)
+        self._opener = build_opener(NoRedirects)
 
     @property
     def name(self) -> str:

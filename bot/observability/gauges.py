@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from bot.observability.clock_check import ComparedClock
 from bot.observability.metrics import Lane, Metrics, OutboxReading
+from core.clock import Clock
 from core.policy import PolicyFile, PolicySource
 
 
@@ -37,13 +39,18 @@ class _Backlogged(Protocol):
 
 
 def watch_instance(
-    metrics: Metrics, background: _Backlogged, dispatcher: _Busy, lanes: _Queued, policy: PolicySource
+    metrics: Metrics, background: _Backlogged, dispatcher: _Busy, lanes: _Queued, policy: PolicySource, clock: Clock
 ) -> None:
     """Register the gauges of one instance."""
     metrics.watch_outbox(background.outbox_state)
     metrics.watch_lanes(lanes.waiting)
     metrics.watch(
         "countersign_payloads_in_flight", "Payloads accepted and not yet answered.", lambda: dispatcher.in_flight
+    )
+    metrics.watch(
+        "countersign_clock_offset_seconds",
+        "By how many seconds this machine's clock is at least ahead of Slack's; negative if it is behind.",
+        lambda: clock.offset_seconds if isinstance(clock, ComparedClock) else 0.0,
     )
     metrics.watch(
         "countersign_policy_refused",

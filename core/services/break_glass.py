@@ -26,7 +26,7 @@ from core.duration import to_nanoseconds
 from core.mfa import MfaVerifier
 from core.policy import PolicySource
 from core.request import RequestId
-from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
+from core.review import NOTES_LENGTH, Verdict, clean_follow_up
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.invoke import Declaration, Invoking
 from core.services.membership import Judging
@@ -34,7 +34,7 @@ from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing, Turns
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Page, Stores
-from core.text import clean_optional_text, clean_text
+from core.text import clean_text
 from core.usage import Usage
 
 
@@ -136,7 +136,7 @@ class BreakGlassService:
     ) -> BreakGlassEvent:
         """Review an ended event, once. Raises like `close`."""
         found = clean_text("notes", notes, at_least=NOTES_LENGTH[0], at_most=NOTES_LENGTH[1])
-        link = clean_optional_text("follow-up link", follow_up, at_least=LINK_LENGTH[0], at_most=LINK_LENGTH[1])
+        link = clean_follow_up(follow_up)
         people = self._judging()
 
         def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:

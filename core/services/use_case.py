@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserId
 from core.audit.trail import REFUSED, AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
-from core.clock import Clock, format_time
+from core.clock import Clock, format_time, is_trusted
 from core.errors import (
     BrokenSeal,
     ConcurrentModification,
@@ -159,10 +159,14 @@ class ChangeRunner(Generic[R]):
 
         def use_case() -> R:
             record, now = get(), self._clock.now()
+            may_be_stored = not record.is_overdue(now) or is_trusted(self._clock)
             if record.is_overdue(now):
-                record = self.expire(record, now)
+                # By a clock that is off, nobody may approve it, and it doesn't end for good either.
+                record = self.expire(record, now) if may_be_stored else record.expire(now)
             attempt.record = record
             changed, entry = judge(record, now)
+            if changed is not record and not may_be_stored:
+                raise StoreUnavailable("this instance's clock is off; nothing was recorded")
             return record if changed is record else self.commit(changed, entry)
 
         with audit_refusals(attempt, self._refusals, self._observer):

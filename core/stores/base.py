@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import count
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
@@ -282,6 +282,15 @@ def iterate_pages(read_page: Callable[[str | None], Page[R]]) -> Iterator[Page[R
         yield page
         if (cursor := page.cursor) is None:
             return
+
+
+@runtime_checkable
+class PurgedStores(Protocol):
+    """Stores that don't delete records themselves when their retention has ended; DynamoDB does."""
+
+    def purge(self, now: datetime) -> int:
+        """Delete those records. Returns how many. Raises StoreUnavailable."""
+        ...
 
 
 class Stores(Protocol):

@@ -446,6 +446,12 @@ def test_from_item_reads_back_exactly_what_to_item_wrote(
     assert not [name for name, value in item.items() if value in ("", None, [])]
 
 
+def test_stored_text_is_read_as_an_older_version_wrote_it() -> None:
+    hidden = "INC-12: the checkout is down\U000e0061\u200b\u200b"
+    item = {**an_event().to_item(), "justification": hidden}
+    assert BreakGlassEvent.from_item(item).justification == hidden
+
+
 @pytest.mark.parametrize(
     ("name", "value", "fault"),
     [

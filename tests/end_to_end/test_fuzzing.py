@@ -179,3 +179,24 @@ def test_body_that_is_no_payload_is_refused_without_an_error(
 
     assert reply.status in {200, 400, 401, 404}, (reply.status, reply.body)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_overlong_place_of_a_click_stops_no_decision(theatre: Theatre) -> None:
+    harness = theatre.harness
+    request = harness.ask()
+    payload = copy.deepcopy(harness.slack.press(GUEST, harness.card(request), APPROVE).payload)
+    payload["user"]["id"] = JON
+    payload["container"] |= {"channel_id": "C" * 101, "message_ts": "1" * 101}
+
+    assert harness.slack.send_forged("interactive", payload).status == 200
+    assert harness.status(request) is RequestStatus.APPROVED
+
+
+def test_click_that_names_two_people_changes_nothing(theatre: Theatre) -> None:
+    harness = theatre.harness
+    request = harness.ask()
+    payload = copy.deepcopy(harness.slack.press(GUEST, harness.card(request), APPROVE).payload)
+    payload["user"]["id"], payload["user_id"] = JON, AIKO
+
+    assert harness.slack.send_forged("interactive", payload).status == 400
+    assert harness.status(request) is RequestStatus.PENDING

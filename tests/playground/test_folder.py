@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -71,6 +72,19 @@ def test_records_of_another_version_name_the_way_out(tmp_path: Path) -> None:
             database.commit()
         with pytest.raises(InvalidInput, match=r"from another version.*--reset"):
             open_playground(folder, port=0)
+
+
+def test_folder_and_all_that_is_in_it_are_for_its_owner(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir(mode=0o755)
+    with Folder(tmp_path / "shared") as folder, open_playground(folder, port=0) as opened:
+        opened.slack.run_command("U0MIRA", ACCESS, "/access", "prod 1h Deploy the fix for INC-12")
+        opened.slack.wait_until(lambda: opened.slack.messages(ACCESS))
+        opened.move_clock(timedelta(hours=1))
+
+    assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o700
+    assert {f"{each.name} {stat.S_IMODE(each.stat().st_mode):o}" for each in (tmp_path / "shared").iterdir()} == {
+        f"{each.name} 600" for each in (tmp_path / "shared").iterdir()
+    }
 
 
 def test_audit_key_is_in_no_repr() -> None:

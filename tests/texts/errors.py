@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ValidationError
 
-from bot.notifications.slack_failed import SlackFailed
+from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.observability.metrics import TurnedAway
 from bot.slack.coalescing_cache import TooManyLookups
 from bot.slack.errors import ERRORS
@@ -123,6 +123,7 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "store unavailable, outcome unknown": StoreUnavailable(_UNAVAILABLE, is_outcome_unknown=True),
     "delivery failed": DeliveryFailed("the webhook of hooks.example.com: 503", retry_after=timedelta(minutes=1)),
     "Slack failed": SlackFailed(f"{_CHAIN}: a reply", ERRORS["not_in_channel"]),
+    "shared channel": SharedChannel("C0ACCESS1"),
     "Slack unreachable": SlackUnreachable("TimeoutError"),
     "too many lookups": TooManyLookups(),
     **{f"not taken: {each.name.lower()}": NotTaken(each) for each in TurnedAway},

@@ -6,6 +6,8 @@ share the file and kill -9 loses nothing that was acknowledged.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from core.stores.commit import StoreSettings
 from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.seals import SealAlarm
@@ -16,6 +18,7 @@ from core.stores.sqlite.directory import SqliteDirectory
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
 from core.stores.sqlite.requests import SqliteRequests
+from core.stores.sqlite.retention import purge
 
 
 class SqliteStores:
@@ -23,6 +26,7 @@ class SqliteStores:
 
     def __init__(self, path: str, settings: StoreSettings) -> None:
         self._database = Database(path)
+        self._retention = settings.retention
         self.audit = SqliteAudit(self._database, settings)
         self.refusals = BackgroundRefusalLog(self.audit, settings)
         alarm = SealAlarm(self.refusals)
@@ -31,6 +35,10 @@ class SqliteStores:
         self.directory = SqliteDirectory(self._database, settings)
         self.outbox = SqliteDeliveries(self._database, settings)
         self.messages = SqliteMessages(self._database)
+
+    def purge(self, now: datetime) -> int:
+        """Delete the records whose retention has ended. Returns how many. Raises StoreUnavailable."""
+        return purge(self._database, now, self._retention)
 
     def close(self) -> None:
         """Write what was noted, and close every connection. Idempotent."""

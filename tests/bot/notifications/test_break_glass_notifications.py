@@ -219,13 +219,15 @@ def test_late_question_is_not_asked(tower: Tower) -> None:
 def test_review_is_posted_in_the_thread_and_ends_the_buttons(tower: Tower) -> None:
     event = tower.declare()
     tower.close(event)
-    tower.service.review(EventId(event.id), BOB, Verdict.PARTLY_JUSTIFIED, "A request would have done", "see INC-12")
+    tower.service.review(
+        EventId(event.id), BOB, Verdict.PARTLY_JUSTIFIED, "A request would have done", "https://incidents.example/12"
+    )
     tower.tell()
     for channel in (CHANNEL, ELSEWHERE):
         (card,) = tower.office.cards(channel)
         assert buttons(card) == [TIMELINE]
         assert "*Reviewed: partly justified*" in says(card)
-        assert "see INC-12" in says(card)
+        assert "https://incidents.example/12" in says(card)
     assert tower.office.replies()[-1] == f"Reviewed by <@{BOB.id}>: partly justified."
     assert "*partly justified*" in tower.office.directs(ANN.id)[-1]
 

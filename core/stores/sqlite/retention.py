@@ -1,0 +1,41 @@
+"""Deletes the records whose retention has ended: what DynamoDB's TTL does there.
+
+Invariant: only records are deleted, and where their messages are; never an audit entry or a ledger. What still awaits a
+decision or a review has no end, and is kept. The sealed trail says until when a record is kept.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.clock import format_time
+from core.stores.sqlite.database import Database
+
+_CHAINS: Final = {"requests": "REQUEST#", "break_glass": "BREAKGLASS#"}
+_PER_TRANSACTION: Final = 200
+"""Few enough for a click to wait for."""
+
+
+def purge(database: Database, now: datetime, retention: timedelta) -> int:
+    """Delete the records that are kept no longer. Returns how many. Raises StoreUnavailable."""
+    return sum(_purge_table(database, table, now, retention) for table in _CHAINS)
+
+
+def _purge_table(database: Database, table: str, now: datetime, retention: timedelta) -> int:
+    prefix, total = _CHAINS[table], 0
+    # No life ends before it began, so younger records need no look at the trail.
+    bounds = (format_time(now - retention), prefix, format_time(now), _PER_TRANSACTION)
+    while True:
+        with database.write() as connection:
+            found = connection.execute(
+                f"SELECT id FROM {table} AS record WHERE created_at < ? AND ("  # noqa: S608 - a constant of this module
+                "   SELECT json_extract(body, '$.kept_until') FROM audit WHERE chain = ? || record.id"
+                "   ORDER BY seq DESC LIMIT 1) <= ? LIMIT ?",
+                bounds,
+            ).fetchall()
+            connection.executemany(f"DELETE FROM {table} WHERE id = ?", found)  # noqa: S608 - see above
+            connection.executemany("DELETE FROM places WHERE chain = ?", [(f"{prefix}{each}",) for (each,) in found])
+        total += len(found)
+        if len(found) < _PER_TRANSACTION:
+            return total
