@@ -38,8 +38,6 @@ def through(proxy: TcpProxy, dynamo: DynamoHarness, *, deadline_seconds: float =
 def _nothing_read(dynamo: DynamoHarness) -> faults.Answer:
     owners = (f"INVOKER#{INVOKER}", f"PROFILE#{PROD}")
     keys: list[dict[str, object]] = [{"pk": {"S": f"LEDGER#{owner}"}} for owner in owners]
-        {"pk": {"S": f"LEDGER#{owner}"}} for owner in (f"INVOKER#{INVOKER}", f"PROFILE#{PROD}")
-    )
     return faults.unprocessed_keys(f"{dynamo.prefix}-break-glass", *keys)
 
 
