@@ -51,6 +51,8 @@ class AuditAction(StrEnum):
     BREAK_GLASS_ENDING_SOON = "break_glass_ending_soon"
     REVIEW_REMINDED = "review_reminded"
     RECORD_DELETED = "record_deleted"
+    LEDGER_UNREADABLE = "ledger_unreadable"
+    LEDGER_REBUILT = "ledger_rebuilt"
     MFA_ENROLLED = "mfa_enrolled"
     MFA_REPLACED = "mfa_replaced"
     MFA_REMOVED = "mfa_removed"

@@ -28,6 +28,7 @@ from core.request import RequestId
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
 from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
 from core.services.invoke import Declaration, Invoking
+from core.services.ledger_recovery import LedgerRecovery
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing, Turns
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
@@ -58,6 +59,7 @@ class BreakGlassService:
         )
         self._pacing = pacing
         self._turns = Turns()
+        self._ledgers = LedgerRecovery(stores, clock, self._observer)
         self._invoking = Invoking(stores, policy, clock, self._observer, mfa)
 
     def invoke(
@@ -165,7 +167,7 @@ class BreakGlassService:
 
     def find_access(self, person: UserId, profile: ProfileName) -> Usage | None:
         """The live event that gives this person this access now. Consistent: one read, or two if there is one."""
-        by_invoker, _ = self._stores.break_glass.get_ledgers(person, profile)
+        by_invoker = self._ledgers.read(person, profile, with_codes=False).by_invoker
         now = self._clock.now()
         live = [usage.event_id for usage in by_invoker.usages if usage.profile == profile and usage.ends_at > now]
         return by_invoker.settle(*self._stores.break_glass.get_each(live)).live(profile, now) if live else None

@@ -9,9 +9,8 @@ it was wrong.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -25,10 +24,11 @@ from core.ledger import Ledger
 from core.mfa import CodeLedger, MfaVerifier
 from core.policy import BreakGlassDecision, PolicySource
 from core.request import Request, RequestId, RequestStatus
+from core.services.ledger_recovery import LedgerRecovery, LedgersRead
 from core.services.observer import Observer
 from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
-from core.usage import UsageLedger, UsageLimits, find_decisive, find_limit, is_escalated
+from core.usage import UsageLimits, find_decisive, find_limit, is_escalated
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,6 @@ class Declaration:
     declared_in: ChannelId | None = None
     instead_of: RequestId | None = None
     event_id: EventId | None = None
-
-
-class _Ledgers(NamedTuple):
-    by_invoker: UsageLedger
-    by_profile: UsageLedger
-    codes: CodeLedger | None
 
 
 class Invoking:
@@ -67,6 +61,7 @@ class Invoking:
         self._clock = clock
         self._observer = observer
         self._second_factor = mfa
+        self._ledgers = LedgerRecovery(stores, clock, observer)
 
     def decide(self, declaration: Declaration, code: str | None) -> BreakGlassEvent:
         """Judge the declaration on what is stored now, and commit the event.
@@ -99,19 +94,20 @@ class Invoking:
     def _decide_on_ledgers(
         self, declaration: Declaration, code: str | None, decision: BreakGlassDecision, now: datetime
     ) -> BreakGlassEvent:
-        ledgers = self._read_ledgers(declaration, code)
+        with_codes = code is not None and self._second_factor is not None
+        ledgers = self._ledgers.read(declaration.invoker.id, declaration.profile, with_codes=with_codes)
         if declaration.event_id is not None and ledgers.by_invoker.has(declaration.event_id):
             # The same invocation, delivered again.
             return self._stores.break_glass.get(declaration.event_id)
         ledgers = self._judge_limits(declaration, ledgers, decision.limits, now)
-        codes = self._verify(declaration, code, ledgers.codes, now)
+        codes = self._verify(declaration, code, ledgers, now)
         replaced = self._find_replaced(declaration, now)
         event = self._make_event(declaration, decision, now, codes, replaced)
-        return self._create(event, decision, ledgers._replace(codes=codes), replaced)
+        return self._create(event, decision, replace(ledgers, codes=codes), replaced)
 
     def _judge_limits(
-        self, declaration: Declaration, ledgers: _Ledgers, limits: UsageLimits, now: datetime
-    ) -> _Ledgers:
+        self, declaration: Declaration, ledgers: LedgersRead, limits: UsageLimits, now: datetime
+    ) -> LedgersRead:
         """The ledgers, settled if a limit would have refused otherwise. Raises LimitReached."""
         judged = ledgers.by_invoker, ledgers.by_profile
         if find_limit(*judged, declaration.profile, limits, now) is None:
@@ -122,18 +118,13 @@ class Invoking:
         hit = find_limit(by_invoker, by_profile, declaration.profile, limits, now)
         if hit is not None:
             raise LimitReached(hit.limit, hit.value, hit.ends_at)
-        return ledgers._replace(by_invoker=by_invoker, by_profile=by_profile)
-
-    def _read_ledgers(self, declaration: Declaration, code: str | None) -> _Ledgers:
-        store = self._stores.break_glass
-        if code is not None and self._second_factor is not None:
-            return _Ledgers(*store.get_ledgers_and_codes(declaration.invoker.id, declaration.profile))
-        return _Ledgers(*store.get_ledgers(declaration.invoker.id, declaration.profile), None)
+        return replace(ledgers, by_invoker=by_invoker, by_profile=by_profile)
 
     def _verify(
-        self, declaration: Declaration, code: str | None, codes: CodeLedger | None, now: datetime
+        self, declaration: Declaration, code: str | None, ledgers: LedgersRead, now: datetime
     ) -> CodeLedger | None:
         """The ledger with this code used; None if no code was given. Raises CodeRefused, LimitReached."""
+        codes = ledgers.codes
         if codes is None or code is None or self._second_factor is None:
             return None
         codes.refuse_locked(now)
@@ -141,7 +132,8 @@ class Invoking:
         if step is not None:
             return codes.accept(step)
         wrong = codes.count_wrong(now)
-        self._stores.break_glass.put_codes(wrong)
+        if ledgers.to_write(wrong):
+            self._stores.break_glass.put_codes(wrong)
         wrong.refuse_locked(now)
         raise CodeRefused("wrong", wrong.tries_left)
 
@@ -186,7 +178,7 @@ class Invoking:
         )
 
     def _create(
-        self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: _Ledgers, replaced: Request | None
+        self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: LedgersRead, replaced: Request | None
     ) -> BreakGlassEvent:
         is_escalation = is_escalated(ledgers.by_profile, decision.limits, event.created_at)
         entry = EntryDraft.of(
@@ -198,7 +190,7 @@ class Invoking:
         replacing = _replace(replaced, event) if replaced is not None else None
         try:
             with reading_again_if_decided(replaced) if replaced is not None else nullcontext():
-                created = self._stores.break_glass.create(event, entry, moving, replacing=replacing)
+                created = self._stores.break_glass.create(event, entry, ledgers.to_write(*moving), replacing=replacing)
         except EventExists:
             existing = self._stores.break_glass.get(EventId(event.id))
             if existing.invoker != event.invoker:

@@ -6,11 +6,15 @@ was read.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
 from core.actor import ProfileName, UserId
+from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.usage import UsageLedger
+
+L = TypeVar("L", bound=Ledger)
 
 
 class LedgerStore(Protocol):
@@ -24,6 +28,28 @@ class LedgerStore(Protocol):
         self, invoker: UserId, profile: ProfileName
     ) -> tuple[UsageLedger, UsageLedger, CodeLedger]:
         """The same, with the ledger of the invoker's codes, in one read."""
+        ...
+
+    def get_ledger(self, empty: L) -> L:
+        """The stored ledger of its owner, read consistently, or the empty one. Raises BrokenSeal, MalformedRecord."""
+        ...
+
+    def get_replaceable(self, empty: L) -> L:
+        """The empty ledger, which may replace whatever is stored for its owner now; nothing that is stored is believed.
+
+        Raises MalformedRecord when what is stored has no version that a write could depend on.
+        """
+        ...
+
+    def iterate_ledger_owners(self) -> Iterator[str]:
+        """The owner of every stored ledger, readable or not, in no order: for checks, not for a decision."""
+        ...
+
+    def put_ledger(self, ledger: Ledger) -> None:
+        """Replace only this ledger, if it still has the version that was read.
+
+        Raises ConcurrentModification, StoreUnavailable.
+        """
         ...
 
     def get_codes(self, person: UserId) -> CodeLedger:

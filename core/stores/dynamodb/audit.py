@@ -19,10 +19,11 @@ from core.clock import format_time, new_id
 from core.errors import ConcurrentModification, MalformedRecord, StoreUnavailable
 from core.stores.audit import Place, PlacedDigest
 from core.stores.commit import StoreSettings
-from core.stores.dynamodb.connection import DEADLINE_SECONDS, ConditionFailed, Connection
+from core.stores.dynamodb.connection import DEADLINE_SECONDS, Connection
 from core.stores.dynamodb.items import Item, to_attributes
 from core.stores.dynamodb.messages import HEAD_SEQ
 from core.stores.dynamodb.outbox import entry_key, read_entry, waiting_attributes
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.listing import read_each, read_or_explain
 from core.stores.schema import AUDIT
 from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_chain, seal_next

@@ -14,7 +14,7 @@ from core.ledger import Ledger
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.schema import TTL_ATTRIBUTE
-from core.stores.seals import SealedLedger, read_sealed_ledger
+from core.stores.seals import SEAL, SealedLedger, read_sealed_ledger, replace_unread
 
 L = TypeVar("L", bound=Ledger)
 LEDGER_PREFIX: Final = "LEDGER#"
@@ -44,3 +44,11 @@ def read_ledger(empty: L, found: Mapping[str, Item], keyring: AuditKeyring) -> L
     plain = from_attributes(found[key], key)
     stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_LEDGER}
     return read_sealed_ledger(empty, stored, keyring)
+
+
+def replace_raw(empty: L, found: Mapping[str, Item]) -> L:
+    """The empty ledger, which may replace the one with its key among the items. Raises MalformedRecord."""
+    key = ledger_key(empty)["pk"]["S"]
+    raw = {name: value for name, value in found.get(key, {}).items() if name in {"updated_at", SEAL}}
+    plain = from_attributes(raw, key)
+    return replace_unread(empty, plain.get("updated_at"), plain.get(SEAL))

@@ -16,8 +16,9 @@ from pydantic import JsonValue, ValidationError
 from core.audit.trail import AuditEntry
 from core.clock import format_time, new_id, parse_time
 from core.errors import MalformedRecord
-from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.outbox import Backlog, Delivery, Earlier
 from core.stores.schema import AUDIT
 

@@ -31,10 +31,11 @@ from core.stores.commit import (
 )
 from core.stores.dynamodb.audit import put_entry
 from core.stores.dynamodb.conditions import all_equal
-from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
 from core.stores.dynamodb.outbox import entry_key, read_entry
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table

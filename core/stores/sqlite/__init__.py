@@ -9,10 +9,11 @@ from __future__ import annotations
 from core.stores.commit import StoreSettings
 from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.sqlite.audit import SqliteAudit
+from core.stores.sqlite.break_glass import SqliteBreakGlass
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
-from core.stores.sqlite.records import SqliteBreakGlass, SqliteRequests
+from core.stores.sqlite.records import SqliteRequests
 
 
 class SqliteStores:

@@ -15,16 +15,13 @@ from typing import ClassVar, Final, Generic, TypeVar
 
 from pydantic import JsonValue
 
-from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
-from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
 from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
-from core.mfa import CodeLedger
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
-from core.stores.base import BreakGlassStore, Page, Replaced, RequestStore
+from core.stores.base import Page, RequestStore
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -40,21 +37,21 @@ from core.stores.commit import (
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.schema import AWAITS_ATTRIBUTE
-from core.stores.seals import compare_beside, inspect_record, read_sealed_record, seal_ledger
+from core.stores.seals import compare_beside, inspect_record, read_sealed_record
 from core.stores.sqlite.audit import find_entry, insert_entry
 from core.stores.sqlite.database import Database
-from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
+from core.stores.sqlite.ledgers import write_ledgers
 from core.stores.sqlite.reading import iterate_rows, read_body
-from core.usage import UsageLedger
 
 R = TypeVar("R", bound=Record)
+L = TypeVar("L", bound=Ledger)
 _Raw = tuple[str, str]
 _COPIED: Final = ("profile", "status", "created_at", "updated_at", "expires_at")
 """The columns that repeat what stands in the body, so that records can be found by it."""
 _COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
 
 
-class _SqliteRecords(Generic[R]):
+class SqliteRecords(Generic[R]):
     """What both kinds of record have in common. `_table` is a constant of this module, never a caller's input."""
 
     _further_columns: ClassVar[tuple[str, ...]] = ()
@@ -236,7 +233,7 @@ class _SqliteRecords(Generic[R]):
         return [StoredRow(Position(created_at, record_id), (record_id, body)) for record_id, created_at, body in rows]
 
 
-class SqliteRequests(_SqliteRecords[Request], RequestStore):
+class SqliteRequests(SqliteRecords[Request], RequestStore):
     """The RequestStore in SQLite."""
 
     def __init__(self, database: Database, settings: StoreSettings) -> None:
@@ -255,80 +252,6 @@ class SqliteRequests(_SqliteRecords[Request], RequestStore):
         """Replace the request that was read with `request.updated_at`."""
         with self._database.write() as connection:
             return self.replace(connection, request, entry)
-
-
-class SqliteBreakGlass(_SqliteRecords[BreakGlassEvent], BreakGlassStore):
-    """The BreakGlassStore in SQLite."""
-
-    _further_columns = (AWAITS_ATTRIBUTE,)
-
-    def __init__(self, database: Database, settings: StoreSettings) -> None:
-        super().__init__(database, settings, "break_glass", BreakGlassEvent)
-        self._requests = SqliteRequests(database, settings)
-
-    def create(
-        self,
-        event: BreakGlassEvent,
-        entry: EntryDraft,
-        ledgers: Sequence[Ledger] = (),
-        *,
-        replacing: Replaced | None = None,
-    ) -> BreakGlassEvent:
-        """Store a new event with its audit entry and its ledgers, and with the request that it replaces."""
-        with self._database.write() as connection:
-            created = self.insert(connection, event, (entry,), ledgers)
-            if replacing is not None:
-                self._requests.replace(connection, replacing.request, replacing.entry)
-            return created
-
-    def get(self, event_id: EventId) -> BreakGlassEvent:
-        """Read one event."""
-        return self._get(event_id)
-
-    def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
-        """Read these events, from one moment."""
-        places = ", ".join("?" for _ in event_ids)
-        with self._database.read() as connection:
-            rows = connection.execute(
-                f"SELECT id, body FROM break_glass WHERE id IN ({places})",  # noqa: S608 - question marks
-                tuple(event_ids),
-            ).fetchall()
-        return tuple(read_each(rows, self._read))
-
-    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
-        """Replace the event that was read with `event.updated_at`."""
-        with self._database.write() as connection:
-            updated = self.replace(connection, event, entry, ledgers)
-            connection.execute("UPDATE break_glass SET awaits = ? WHERE id = ?", (updated.awaits, updated.id))
-            return updated
-
-    def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
-        """The invoker's and the profile's ledger, from the same moment."""
-        by_invoker, by_profile, _ = self.get_ledgers_and_codes(invoker, profile)
-        return by_invoker, by_profile
-
-    def get_ledgers_and_codes(
-        self, invoker: UserId, profile: ProfileName
-    ) -> tuple[UsageLedger, UsageLedger, CodeLedger]:
-        """The same, with the ledger of the invoker's codes."""
-        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
-        codes = CodeLedger.of(invoker)
-        with self._database.read() as connection:
-            found = find_ledgers(connection, by_invoker, by_profile, codes)
-        keyring = self._settings.keyring
-        usages = (read_ledger(by_invoker, found, keyring), read_ledger(by_profile, found, keyring))
-        return *usages, read_ledger(codes, found, keyring)
-
-    def get_codes(self, person: UserId) -> CodeLedger:
-        """The ledger of one person's codes."""
-        codes = CodeLedger.of(person)
-        with self._database.read() as connection:
-            return read_ledger(codes, find_ledgers(connection, codes), self._settings.keyring)
-
-    def put_codes(self, codes: CodeLedger) -> None:
-        """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
-        with self._database.write() as connection:
-            write_ledgers(connection, (seal_ledger(codes, self._settings.clock.now(), self._settings.keyring),))
 
 
 def _write_entries(connection: sqlite3.Connection, commit: Commit[R]) -> None:

@@ -95,6 +95,14 @@ class StoreHarness(ABC):
     def stored_ledgers(self) -> dict[str, Stored]:
         """Every ledger as it is stored, by its owner."""
 
+    @abstractmethod
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        """Change attributes of a stored ledger behind the store's back; None removes one."""
+
+    @abstractmethod
+    def remove_ledger(self, owner: str) -> None:
+        """Remove a ledger behind the store's back."""
+
 
 class SqliteHarness(StoreHarness):
     """A file of its own for each test."""
@@ -140,6 +148,15 @@ class SqliteHarness(StoreHarness):
 
     def stored_ledgers(self) -> dict[str, Stored]:
         return {owner: json.loads(body) for owner, body in self.ask("SELECT owner, body FROM ledgers")}
+
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        item = {**self.stored_ledgers()[owner], **changes}
+        body = json.dumps({name: value for name, value in item.items() if value is not None})
+        version = changes.get("updated_at") or item["updated_at"]
+        self.ask("UPDATE ledgers SET body = ?, updated_at = ? WHERE owner = ?", body, version, owner)
+
+    def remove_ledger(self, owner: str) -> None:
+        self.ask("DELETE FROM ledgers WHERE owner = ?", owner)
 
     def _write(self, record: Record, body: str) -> None:
         self.ask(f"UPDATE {_sqlite_table(record)} SET body = ? WHERE id = ?", body, record.id)  # noqa: S608
@@ -220,6 +237,16 @@ class DynamoHarness(StoreHarness):
     def stored_ledgers(self) -> dict[str, Stored]:
         items = self.client.scan(TableName=BREAK_GLASS.name(self.prefix), ConsistentRead=True)["Items"]
         return {item["owner"]["S"]: dict(from_attributes(item, "item")) for item in items if "owner" in item}
+
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        place = {"TableName": BREAK_GLASS.name(self.prefix), "Key": {"pk": {"S": f"LEDGER#{owner}"}}}
+        item = self.client.get_item(**place, ConsistentRead=True)["Item"]
+        item |= {name: _typed(value) for name, value in changes.items() if value is not None}
+        kept = {name: value for name, value in item.items() if name not in changes or changes[name] is not None}
+        self.client.put_item(TableName=place["TableName"], Item=kept)
+
+    def remove_ledger(self, owner: str) -> None:
+        self.client.delete_item(TableName=BREAK_GLASS.name(self.prefix), Key={"pk": {"S": f"LEDGER#{owner}"}})
 
     def _place(self, record: Record) -> Stored:
         table = _dynamo_table(record)

@@ -1,0 +1,120 @@
+"""Break-glass events in SQLite, with the ledgers that move with them.
+
+Invariant: an event, its ledgers and the request that it replaces are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from core.actor import ProfileName, UserId
+from core.audit.trail import EntryDraft
+from core.break_glass import BreakGlassEvent, EventId
+from core.ledger import Ledger
+from core.mfa import CodeLedger
+from core.stores.base import BreakGlassStore, Replaced
+from core.stores.commit import StoreSettings
+from core.stores.listing import read_each
+from core.stores.schema import AWAITS_ATTRIBUTE
+from core.stores.seals import seal_ledger
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.ledgers import find_ledgers, read_ledger, replace_raw, write_ledgers
+from core.stores.sqlite.records import SqliteRecords, SqliteRequests
+from core.usage import UsageLedger
+
+L = TypeVar("L", bound=Ledger)
+
+
+class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
+    """The BreakGlassStore in SQLite."""
+
+    _further_columns = (AWAITS_ATTRIBUTE,)
+
+    def __init__(self, database: Database, settings: StoreSettings) -> None:
+        super().__init__(database, settings, "break_glass", BreakGlassEvent)
+        self._requests = SqliteRequests(database, settings)
+
+    def create(
+        self,
+        event: BreakGlassEvent,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        *,
+        replacing: Replaced | None = None,
+    ) -> BreakGlassEvent:
+        """Store a new event with its audit entry and its ledgers, and with the request that it replaces."""
+        with self._database.write() as connection:
+            created = self.insert(connection, event, (entry,), ledgers)
+            if replacing is not None:
+                self._requests.replace(connection, replacing.request, replacing.entry)
+            return created
+
+    def get(self, event_id: EventId) -> BreakGlassEvent:
+        """Read one event."""
+        return self._get(event_id)
+
+    def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
+        """Read these events, from one moment."""
+        places = ", ".join("?" for _ in event_ids)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT id, body FROM break_glass WHERE id IN ({places})",  # noqa: S608 - question marks
+                tuple(event_ids),
+            ).fetchall()
+        return tuple(read_each(rows, self._read))
+
+    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
+        """Replace the event that was read with `event.updated_at`."""
+        with self._database.write() as connection:
+            updated = self.replace(connection, event, entry, ledgers)
+            connection.execute("UPDATE break_glass SET awaits = ? WHERE id = ?", (updated.awaits, updated.id))
+            return updated
+
+    def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
+        """The invoker's and the profile's ledger, from the same moment."""
+        by_invoker, by_profile, _ = self.get_ledgers_and_codes(invoker, profile)
+        return by_invoker, by_profile
+
+    def get_ledgers_and_codes(
+        self, invoker: UserId, profile: ProfileName
+    ) -> tuple[UsageLedger, UsageLedger, CodeLedger]:
+        """The same, with the ledger of the invoker's codes."""
+        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        codes = CodeLedger.of(invoker)
+        with self._database.read() as connection:
+            found = find_ledgers(connection, by_invoker, by_profile, codes)
+        keyring = self._settings.keyring
+        usages = (read_ledger(by_invoker, found, keyring), read_ledger(by_profile, found, keyring))
+        return *usages, read_ledger(codes, found, keyring)
+
+    def get_codes(self, person: UserId) -> CodeLedger:
+        """The ledger of one person's codes."""
+        codes = CodeLedger.of(person)
+        with self._database.read() as connection:
+            return read_ledger(codes, find_ledgers(connection, codes), self._settings.keyring)
+
+    def get_ledger(self, empty: L) -> L:
+        """The stored ledger with this owner, or the empty one."""
+        with self._database.read() as connection:
+            return read_ledger(empty, find_ledgers(connection, empty), self._settings.keyring)
+
+    def get_replaceable(self, empty: L) -> L:
+        """The empty ledger, which may replace whatever is stored for its owner now."""
+        with self._database.read() as connection:
+            return replace_raw(connection, empty)
+
+    def iterate_ledger_owners(self) -> Iterator[str]:
+        """The owner of every stored ledger."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT owner FROM ledgers ORDER BY owner").fetchall()
+        return (str(owner) for (owner,) in rows)
+
+    def put_ledger(self, ledger: Ledger) -> None:
+        """Replace only this ledger, if it still has the version that was read."""
+        with self._database.write() as connection:
+            write_ledgers(connection, (seal_ledger(ledger, self._settings.clock.now(), self._settings.keyring),))
+
+    def put_codes(self, codes: CodeLedger) -> None:
+        """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
+        self.put_ledger(codes)
