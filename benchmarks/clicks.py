@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -47,11 +48,13 @@ MAX_WAITING: Final = "BENCHMARK_MOST_WAITING"
 PER_SECOND: Final = 50
 STALL_SECONDS: Final = 5.0
 _TIMEOUT_SECONDS: Final = 60.0
-_REQUESTER, _APPROVER, _CHANNEL = "U0MIRA", "U0JON", "C0ACCESS"
+_REQUESTER, _CHANNEL = "U0MIRA", "C0ACCESS"
+_APPROVERS: Final = tuple(f"U0JON{number:02}" for number in range(50))
+"""They click in turn: one person alone has few places in the bot's lanes."""
 _POLICY: Final = f"""\
 version: 1
 profiles: {{prod: {{channel: {_CHANNEL}}}}}
-approval: [{{name: prod, profiles: [prod], approvers: [{_APPROVER}], max_duration: 4h}}]
+approval: [{{name: prod, profiles: [prod], approvers: [{", ".join(_APPROVERS)}], max_duration: 4h}}]
 """.encode()
 
 
@@ -70,6 +73,7 @@ class ClickHarness:
         self.slack = slack
         self.stores = stores
         self._database = database
+        self._approvers = cycle(_APPROVERS)
         self._service = RequestService(stores, load_policy(database.with_name("policy.yml")), SystemClock())
 
     def ask(self, count: int) -> list[Request]:
@@ -82,7 +86,7 @@ class ClickHarness:
 
     def empty(self) -> Answer:
         """A click on the empty listener."""
-        return self.slack.run_command(_APPROVER, _CHANNEL, EMPTY)
+        return self.slack.run_command(_APPROVERS[0], _CHANNEL, EMPTY)
 
     def approval_of(self, request: Request) -> Callable[[], Answer]:
         """A click on Approve on this request's card, to be called later."""
@@ -96,7 +100,8 @@ class ClickHarness:
                 blocks=tuple(message.blocks),
             )
         )
-        return lambda: self.slack.press(_APPROVER, card, APPROVE)
+        approver = next(self._approvers)
+        return lambda: self.slack.press(approver, card, APPROVE)
 
     def click_all(self, clicks: Sequence[Callable[[], Answer]], per_second: float = PER_SECOND) -> list[TimedClick]:
         """Send all clicks, each when it is due."""
@@ -117,8 +122,8 @@ class ClickHarness:
         return sum(each.status is RequestStatus.APPROVED for each in self.stores.requests.iterate() if each.id in ids)
 
     def count_replies(self, text: str) -> int:
-        """How many replies with this text the approver got."""
-        return sum(text in message.text for message in self.slack.ephemerals(_APPROVER))
+        """How many replies with this text the approvers got."""
+        return sum(text in message.text for each in _APPROVERS for message in self.slack.ephemerals(each))
 
     def settle(self) -> None:
         """Wait until everything that was committed is delivered."""
@@ -148,7 +153,7 @@ class ClickHarness:
 
 @contextmanager
 def click_harness(*, over_http: bool, max_waiting: int = 1000) -> Iterator[ClickHarness]:
-    """A harness with a running bot that already knows the approver."""
+    """A harness with a running bot that already knows the approvers."""
     # Next to the package and not in /tmp, which may be in memory: a commit has to reach a disk.
     with (
         tempfile.TemporaryDirectory(dir=Path(__file__).parent, prefix="scratch-") as name,
@@ -157,8 +162,8 @@ def click_harness(*, over_http: bool, max_waiting: int = 1000) -> Iterator[Click
         folder = Path(name)
         slack.workspace.add(
             Person(id=_REQUESTER, name="mira"),
-            Person(id=_APPROVER, name="jon"),
-            Channel(id=_CHANNEL, name="access", members=(_REQUESTER, _APPROVER, slack.backend.app.bot_user)),
+            *(Person(id=each, name=each.lower()) for each in _APPROVERS),
+            Channel(id=_CHANNEL, name="access", members=(_REQUESTER, *_APPROVERS, slack.backend.app.bot_user)),
         )
         port = free_port()
         listen = {"COUNTERSIGN_LISTEN": f"127.0.0.1:{port}"} if over_http else {}
@@ -172,7 +177,7 @@ def click_harness(*, over_http: bool, max_waiting: int = 1000) -> Iterator[Click
             _served(variables),
         ):
             harness = ClickHarness(slack, stores, folder / "countersign.db")
-            harness.click_all([harness.approval_of(request) for request in harness.ask(20)])
+            harness.click_all([harness.approval_of(request) for request in harness.ask(len(_APPROVERS))])
             harness.settle()
             yield harness
 

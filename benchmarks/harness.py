@@ -69,9 +69,8 @@ KEYRING: Final = AuditKeyring.from_text("0123456789abcdef" * 4)
 
 def new_person(*groups: str) -> Actor:
     """A new person, whom no other benchmark uses."""
-    return Actor(
-        id=UserId(f"U{new_id().upper()}"), name="Somebody", user_groups=frozenset(UserGroupId(each) for each in groups)
-    )
+    memberships = {UserGroupId(each): True for each in groups}
+    return Actor(id=UserId(f"U{new_id().upper()}"), name="Somebody", memberships=memberships)
 
 
 APPROVER: Final = new_person("S0APPROVERS")

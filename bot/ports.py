@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from slack_sdk import WebClient
 
 from bot.background import OutboxState
-from bot.settings import Address
+from bot.environment.addresses import Address
 from bot.slack.installation import Installation
 from bot.transport.socket_mode import LINGER_SECONDS
 from core.clock import Clock

@@ -10,26 +10,25 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from bot.mfa.secret_store import read_location
+from bot.environment.addresses import DEFAULT_METRICS, Address, read_address, read_metrics
+from bot.environment.variables import EnvironmentSettings, find_unknown, variables_of
+from bot.environment.web_addresses import PlainHttpHosts, check_endpoint, check_web_address
+from bot.mfa.secret_store import ParameterLocation, read_location
 from core.audit.keyring import AuditKeyring
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.stores.base import DEFAULT_RETENTION
-from core.stores.opening import read_store_url
+from core.stores.opening import DynamoLocation, read_store_url
 
 _PREFIX: Final = "COUNTERSIGN_"
 _SLACK: Final = "SLACK_"
-_LISTEN = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
-_MAX_PORT: Final = 65_535
-_URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]{1,256}")
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how every such secret begins
 _WEBHOOK_KEY_BYTES: Final = (24, 64)
@@ -43,26 +42,8 @@ class LogForm(StrEnum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A host and a port to listen on."""
-
-    host: str
-    port: int
-
-
 def _read_retention(value: object) -> timedelta:
     return value if isinstance(value, timedelta) else parse_duration(value, f"{_PREFIX}RETENTION")
-
-
-def _read_address(value: object, setting: ValidationInfo) -> Address | None:
-    if value is None or isinstance(value, Address):
-        return value
-    name = f"{_PREFIX}{(setting.field_name or '').upper()}"
-    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not 0 < int(found["port"]) <= _MAX_PORT:
-        raise InvalidInput(name, f"{str(value)!r:.60} is not a host:port address", "Write it like 0.0.0.0:3000.")
-    return Address(found["host"].strip("[]"), int(found["port"]))
 
 
 def _read_log_form(value: object) -> LogForm | None:
@@ -72,28 +53,37 @@ def _read_log_form(value: object) -> LogForm | None:
         raise InvalidInput(f"{_PREFIX}LOG", f"{value!r:.60} is not a log format", "Use json or text.") from error
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """The settings of the environment, validated.
 
     `store` is a URL, `policy` a path, `mfa_secrets` a path or a URL. `audit_key` holds the keys that seal the trail,
     newest first. `retention` is how long a record is kept after its life has ended. `listen` selects HTTP instead of
-    Socket Mode; `metrics` is a separate address for metrics and health. `webhook_url` and `sns_topic` receive every
-    change, as Slack does. Without `log`, the log is text on a terminal and JSON elsewhere.
+    Socket Mode; `metrics` is a separate address for metrics and health, or "off". `webhook_url` and `sns_topic` receive
+    every change, as Slack does. Without `log`, the log is text on a terminal and JSON elsewhere.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
+    # First: the fields below are checked against it.
+    plain_http_hosts: PlainHttpHosts = frozenset()
     store: str = "sqlite:///countersign.db"
     policy: str = "policy.yml"
     audit_key: SecretStr | None = None
     retention: Annotated[timedelta, BeforeValidator(_read_retention)] = DEFAULT_RETENTION
-    listen: Annotated[Address | None, BeforeValidator(_read_address)] = None
-    metrics: Annotated[Address | None, BeforeValidator(_read_address)] = None
+    listen: Annotated[Address | None, BeforeValidator(read_address)] = None
+    metrics: Annotated[Address | Literal["off"] | None, BeforeValidator(read_metrics)] = None
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
     sns_topic: str | None = None
     mfa_secrets: str = "countersign-mfa.json"
     log: Annotated[LogForm | None, BeforeValidator(_read_log_form)] = None
+
+    @property
+    def metrics_address(self) -> Address | None:
+        """Where metrics and readiness are served: with HTTP, on this machine unless set; None for nowhere."""
+        if self.metrics is None:
+            return DEFAULT_METRICS if self.listen is not None else None
+        return self.metrics if isinstance(self.metrics, Address) else None
 
     @property
     def keyring(self) -> AuditKeyring:
@@ -112,11 +102,13 @@ class Settings(BaseSettings):
 
     @field_validator("store")
     @classmethod
-    def _is_a_store(cls, url: str) -> str:
+    def _is_a_store(cls, url: str, others: ValidationInfo) -> str:
         try:
-            read_store_url(url)
+            location = read_store_url(url)
         except InvalidInput as error:
             raise InvalidInput(f"{_PREFIX}STORE", error.problem, error.fix) from error
+        if isinstance(location, DynamoLocation) and location.endpoint_url is not None:
+            check_endpoint(location.endpoint_url, f"{_PREFIX}STORE", others.data["plain_http_hosts"])
         return url
 
     @field_validator("policy")
@@ -128,11 +120,13 @@ class Settings(BaseSettings):
 
     @field_validator("mfa_secrets")
     @classmethod
-    def _is_a_place(cls, place: str) -> str:
+    def _is_a_place(cls, place: str, others: ValidationInfo) -> str:
         try:
-            read_location(place)
+            location = read_location(place)
         except InvalidInput as error:
             raise InvalidInput(f"{_PREFIX}MFA_SECRETS", error.problem, error.fix) from error
+        if isinstance(location, ParameterLocation) and location.endpoint_url is not None:
+            check_endpoint(location.endpoint_url, f"{_PREFIX}MFA_SECRETS", others.data["plain_http_hosts"])
         return place
 
     @field_validator("audit_key")
@@ -145,14 +139,10 @@ class Settings(BaseSettings):
 
     @field_validator("webhook_url")
     @classmethod
-    def _is_a_url(cls, url: str | None) -> str | None:
-        # The URL may contain the receiver's token, so the message doesn't quote it.
-        if url is not None and not _URL.fullmatch(url):
-            raise InvalidInput(
-                f"{_PREFIX}WEBHOOK_URL",
-                "it is not a web address",
-                "Write it like https://hooks.example.com/countersign.",
-            )
+    def _is_a_url(cls, url: str | None, others: ValidationInfo) -> str | None:
+        if url is not None:
+            fix = "Write it like https://hooks.example.com/countersign."
+            check_web_address(url, f"{_PREFIX}WEBHOOK_URL", fix, others.data["plain_http_hosts"])
         return url
 
     @field_validator("webhook_secret")
@@ -191,11 +181,12 @@ def _is_token(text: str, kind: str) -> bool:
     return re.fullmatch(rf"{kind}-[A-Za-z0-9-]+", text) is not None
 
 
-class SlackSettings(BaseSettings):
+class SlackSettings(EnvironmentSettings):
     """The settings for Slack. `app_token` is for Socket Mode, `signing_secret` for HTTP."""
 
     model_config = SettingsConfigDict(env_prefix=_SLACK, frozen=True, extra="ignore", hide_input_in_errors=True)
 
+    plain_http_hosts: PlainHttpHosts = Field(default=frozenset(), validation_alias="COUNTERSIGN_PLAIN_HTTP_HOSTS")
     bot_token: SecretStr = SecretStr("")
     app_token: SecretStr | None = None
     signing_secret: SecretStr | None = None
@@ -234,9 +225,8 @@ class SlackSettings(BaseSettings):
 
     @field_validator("api_url")
     @classmethod
-    def _is_an_api(cls, url: str) -> str:
-        if not _URL.fullmatch(url):
-            raise InvalidInput("SLACK_API_URL", f"{url!r:.80} is not a web address", "Unset it to use Slack itself.")
+    def _is_an_api(cls, url: str, others: ValidationInfo) -> str:
+        check_web_address(url, "SLACK_API_URL", "Unset it to use Slack itself.", others.data["plain_http_hosts"])
         return url if url.endswith("/") else f"{url}/"
 
     def require_bot_token(self) -> Self:
@@ -294,3 +284,9 @@ def read_settings(*, store: str | None = None) -> Settings:
     # An error in the option names the option, not the variable.
     read_store_url(store)
     return Settings(store=store)
+
+
+def unknown_variables() -> Iterable[str]:
+    """One sentence for each COUNTERSIGN_ variable that is set and that no setting is read from."""
+    for name, likely in find_unknown(variables_of(Settings, SlackSettings)):
+        yield f"{name} is not a setting. " + (f"Did you mean {likely}?" if likely else "Check its name.")

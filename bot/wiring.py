@@ -7,19 +7,22 @@ stores are still open.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pydantic import SecretStr
 
 from bot.background import Sweeper
+from bot.environment.addresses import Address
+from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
-from bot.interactions.decision_queue import MAX_WAITING, DecisionQueue
+from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.directory_events import DirectoryEvents
 from bot.interactions.home import HomeInteractions
+from bot.interactions.lanes import MAX_WAITING, Lanes
 from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
@@ -28,23 +31,22 @@ from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
 from bot.notifications import slack_calls
+from bot.notifications.opening import open_more_sinks
 from bot.notifications.slack_sink import SlackSink
-from bot.notifications.webhook_sink import WebhookSink
 from bot.observability.gauges import watch_instance
 from bot.observability.metrics import Metrics
 from bot.observability.watcher import Watcher
 from bot.ports import Background, OverHttp, OverSocketMode, Ports
-from bot.settings import Address, Settings, SlackSettings
+from bot.settings import Settings, SlackSettings
 from bot.slack import client as slack_client
-from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation, find_installation
+from bot.slack.opening import open_directory
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
-from bot.transport.health_pages import HealthPages, HealthServer
+from bot.transport.health_pages import HealthPages, HealthServer, public_pages
 from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers
 from bot.transport.socket_mode import SocketModeTransport
-from bot.views.block_kit import Message
 from core.clock import Clock, SystemClock
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
@@ -104,7 +106,7 @@ def open_ports(settings: Settings, slack: SlackSettings) -> Ports:
     """
     clock, policy = SystemClock(), PolicyFile(settings.policy)
     client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
-    mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(_open_more_sinks(settings, clock))
+    mfa, sinks = Totp(open_secrets(settings.mfa_secrets)), tuple(open_more_sinks(settings, clock))
     installation = find_installation(client)
     stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
     return Ports(stores, policy, clock, client, sinks, mfa, installation)
@@ -117,7 +119,7 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
     """
     clock, policy = SystemClock(), PolicyFile(settings.policy)
     client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS)
-    return Ports(stores, policy, clock, client, tuple(_open_more_sinks(settings, clock)))
+    return Ports(stores, policy, clock, client, tuple(open_more_sinks(settings, clock)))
 
 
 def build_services(ports: Ports, observer: Observer | None = None) -> Services:
@@ -156,23 +158,25 @@ def wire(
 ) -> Instance:
     """Build one instance. With `closes_stores` it closes the stores when it stops; otherwise the caller does.
 
-    `metrics_address` serves metrics and health apart from Slack's requests; `max_waiting` limits the decisions that
-    may wait for the store. Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
+    `metrics_address` serves metrics and readiness, apart from Slack's requests unless it is the transport's own
+    address; None serves them nowhere. `max_waiting` limits the decisions that may wait for the store. Raises
+    InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics = Metrics()
     installation = ports.installation or find_installation(ports.client)
     services, sinks = build_services(ports, Watcher(metrics)), build_sinks(ports)
     background = build_background(services, sinks)
-    queue = DecisionQueue(max_waiting=max_waiting, on_answer=metrics.answered)
+    lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
+    queue = DecisionQueue(lanes, on_answer=metrics.answered)
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
-    bot = _build_bot(ports, services, installation, signing_secret, queue, background, sinks)
+    bot = _build_bot(ports, services, installation, signing_secret, lanes, queue, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
-    watch_instance(metrics, background, dispatcher, ports.policy)
+    watch_instance(metrics, background, dispatcher, lanes, ports.policy)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
     components.append(Component("the health pages", stop=pages.close))
-    if metrics_address is not None:
+    if metrics_address is not None and not _is_shared(transport, metrics_address):
         health_server = HealthServer(pages, metrics_address)
         components.append(Component("the health server", health_server.start, health_server.stop))
     components += [
@@ -190,7 +194,8 @@ def open_instance(settings: Settings, slack: SlackSettings, *, max_waiting: int 
     """The instance that `serve` runs. Raises the errors of `open_ports` and `wire`, and then leaves nothing open."""
     transport, ports = transport_of(settings, slack), open_ports(settings, slack)
     try:
-        return wire(ports, transport, metrics_address=settings.metrics, max_waiting=max_waiting, closes_stores=True)
+        metrics = settings.metrics_address
+        return wire(ports, transport, metrics_address=metrics, max_waiting=max_waiting, closes_stores=True)
     except BaseException:
         ports.stores.close()
         raise
@@ -204,66 +209,36 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
     return OverSocketMode(slack.app_token or SecretStr(""))
 
 
-@dataclass(frozen=True, slots=True)
-class _Hooks:
-    """See bot.interactions.responder.CommitHooks."""
-
-    background: Background
-    sinks: Sequence[Sink]
-    home: HomeInteractions
-    replies: ReplySender
-
-    def committed(self) -> None:
-        self.background.nudge()
-
-    def found_stale(self, record: str, message: MessageRef | None) -> None:
-        """Refresh the card, on the reply sender's threads."""
-        self.replies.run(lambda: self._refresh(record, message))
-
-    def acted_at_home(self, user_id: str, message: Message) -> None:
-        self.home.draw(user_id, message)
-
-    def _refresh(self, record: str, clicked: MessageRef | None) -> None:
-        for sink in self.sinks:
-            if isinstance(sink, SlackSink):
-                sink.refresh(record, clicked=clicked)
-
-
-def _open_more_sinks(settings: Settings, clock: Clock) -> Iterator[Sink]:
-    if settings.webhook_url is not None and settings.webhook_secret is not None:
-        yield WebhookSink(settings.webhook_url, settings.webhook_secret, clock)
-    if settings.sns_topic is not None:
-        # The AWS SDK takes half a second to load, and most installations don't need it.
-        from bot.notifications import sns_sink  # noqa: PLC0415 - see above
-
-        yield sns_sink.SnsSink(settings.sns_topic, sns_sink.open_client(settings.sns_topic))
-
-
 def _build_bot(
     ports: Ports,
     services: Services,
     installation: Installation,
     signing_secret: str | None,
+    lanes: Lanes,
     queue: DecisionQueue,
     background: Background,
     sinks: Sequence[Sink],
 ) -> Bot:
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    directory = SlackDirectory(
-        ports.client, installation.team_id, clock, lambda: policy.current().user_groups(), installation.enterprise_id
-    )
-    replies = ReplySender(ports.client)
+    directory, changes = open_directory(ports.client, installation, stores, policy, clock)
+    replies = ReplySender(ports.client, lanes)
     lists = RequestQueries(stores.requests, policy, clock)
     events = BreakGlassQueries(stores.break_glass, policy, clock)
     home = HomeInteractions(replies, lists, events, directory, clock)
-    responder = Responder(queue, replies, _Hooks(background, sinks, home, replies), clock)
+
+    def refresh(record: str, clicked: MessageRef | None) -> None:
+        for sink in sinks:
+            if isinstance(sink, SlackSink):
+                sink.refresh(record, clicked=clicked)
+
+    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home, lanes), clock)
     app = build_app(ports.client, installation, signing_secret)
     RequestInteractions(responder, services.requests, lists, directory).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
-    DirectoryEvents(directory).register(app)
+    DirectoryEvents(directory, changes, policy, clock).register(app)
     answer_unknown(app, replies)
-    return Bot(app, directory, queue, replies)
+    return Bot(app, directory, changes, lanes)
 
 
 def _build_transport(
@@ -284,7 +259,11 @@ def _build_transport(
         return socket, readiness, HealthPages(metrics, readiness)
     readiness = Readiness(checks)
     pages = HealthPages(metrics, readiness)
-    # Metrics with their own address aren't served on the public one that Slack uses.
-    routes = pages.pages(metrics=metrics_address is None)
+    # The address that Slack uses is public. Where a platform gives one port only, both addresses are the same.
+    routes = pages.pages() if _is_shared(transport, metrics_address) else public_pages()
     secret = transport.signing_secret.get_secret_value()
     return HttpTransport(dispatcher, metrics, secret, transport.address, pages=routes), readiness, pages
+
+
+def _is_shared(transport: OverHttp | OverSocketMode, metrics_address: Address | None) -> bool:
+    return isinstance(transport, OverHttp) and transport.address == metrics_address

@@ -1,13 +1,14 @@
 """Who acts: the ids of people, user groups and profiles, and the Actor whom policy judges.
 
 Invariant: an Actor is a person whose identity was verified before it was made. `core/` never sees anybody else, and
-never takes an identity from the text of a message.
+never takes an identity from the text of a message. A user group about which nobody answered is neither a yes nor a no.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, NewType
+from collections.abc import Mapping
+from typing import Annotated, Final, NewType, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -22,12 +23,14 @@ ProfileName = NewType("ProfileName", str)
 ChannelId = NewType("ChannelId", str)
 """A Slack channel id, such as C0ACCESS1; D… is a conversation of two people."""
 DeciderId = NewType("DeciderId", str)
-"""Who caused a change: a user id, `policy:<rule>` or `clock`."""
+"""Who caused a change: a user id, `policy:<rule>`, `clock` or `slack`."""
 
 CLOCK: Final = DeciderId("clock")
 """The decider of what only the passing of time did."""
 OPERATOR: Final = DeciderId("operator")
 """The decider of what was done on the host: a file was changed, or a command was run. Nobody knows by whom."""
+SLACK: Final = DeciderId("slack")
+"""The decider of what somebody did in Slack itself, where Slack doesn't say who."""
 
 _POLICY: Final = "policy:"
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
@@ -84,7 +87,7 @@ def check_profile_name(text: object, field: str = "profile") -> ProfileName:
 
 
 def _check_decider(text: str) -> str:
-    if is_person(text) or text in {CLOCK, OPERATOR} or (text.startswith(_POLICY) and text != _POLICY):
+    if is_person(text) or text in {CLOCK, OPERATOR, SLACK} or (text.startswith(_POLICY) and text != _POLICY):
         return text
     raise InvalidInput("decider", f"{text!r:.60} is not a user, a policy rule or the clock", "Use a Slack user id.")
 
@@ -96,11 +99,22 @@ ValidDeciderId = Annotated[DeciderId, AfterValidator(_check_decider)]
 
 
 class Actor(BaseModel):
-    """A verified person, as policy judges them. `name` and `email` are for display unless an operator trusts e-mail."""
+    """A verified person, as policy judges them. `name` and `email` are for display unless an operator trusts e-mail.
+
+    `memberships` has the user groups about which Slack answered, and whether the person is in them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: ValidUserId
     name: str = ""
     email: str | None = None
-    user_groups: frozenset[UserGroupId] = frozenset()
+    memberships: Mapping[UserGroupId, bool] = {}
+
+    def is_in(self, group: UserGroupId) -> bool | None:
+        """Whether the person is in this user group; None when that is not known."""
+        return self.memberships.get(group)
+
+    def with_memberships(self, answers: Mapping[UserGroupId, bool]) -> Self:
+        """The same person, about whom more is known."""
+        return self.model_copy(update={"memberships": {**self.memberships, **answers}})

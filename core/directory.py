@@ -16,8 +16,12 @@ from core.errors import NotKnown
 from core.ledger import Ledger
 
 NOTES_LEDGER: Final = "DIRECTORY"
-NOTES_KEPT: Final = timedelta(days=2)
-"""How long a change is remembered: longer than any cached answer may be used for a decision."""
+MAX_ANSWER_AGE: Final = timedelta(minutes=10)
+"""How long an answer may be used for a decision if nobody hears of a change."""
+NOTES_KEPT: Final = timedelta(hours=1)
+"""How long a change is remembered: longer than MAX_ANSWER_AGE, also when the clocks of two instances differ."""
+MAX_CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
+"""An answer whose asker knew of no change counts only if it was asked for this much later than the change."""
 MAX_NOTES: Final = 300
 """How many changes are remembered one by one: every decision reads them."""
 
@@ -31,6 +35,11 @@ class DirectoryNotes(Ledger):
     owner: str = NOTES_LEDGER
     changes: Mapping[str, UtcTime] = {}
     forgotten_at: UtcTime | None = None
+
+    @classmethod
+    def everything_changed(cls, at: datetime) -> Self:
+        """The notes to go by when the stored ones can't be read."""
+        return cls(forgotten_at=at)
 
     def changed_at(self, subject: str) -> datetime | None:
         """When this user or user group last changed, as far as anybody heard; None for no change lately."""
@@ -49,6 +58,13 @@ class DirectoryNotes(Ledger):
             update={"changes": dict(oldest_first[-MAX_NOTES:]), "forgotten_at": max(forgotten, default=None)}
         )
 
+    def add_all(self, subjects: Iterable[str], now: datetime) -> Self:
+        """The notes with all of these changes."""
+        notes = self
+        for subject in subjects:
+            notes = notes.add(subject, now)
+        return notes
+
     def kept_until(self) -> datetime:
         """When no answer can be older than what is noted here."""
         last = max(
@@ -56,6 +72,17 @@ class DirectoryNotes(Ledger):
             default=datetime.min.replace(tzinfo=UTC),
         )
         return last + NOTES_KEPT
+
+
+def is_outdated(changed_at: datetime | None, asked_at: datetime, known_change: datetime | None) -> bool:
+    """True when an answer may be from before a change.
+
+    `changed_at` is the last change in the notes. The answer was asked for at `asked_at`, by an instance that knew of
+    the change at `known_change`: if it knew of this one, it asked after it, whatever the clocks say.
+    """
+    if changed_at is None or (known_change is not None and known_change >= changed_at):
+        return False
+    return asked_at <= changed_at + MAX_CLOCK_DIFFERENCE
 
 
 class Directory(Protocol):

@@ -7,6 +7,7 @@ reading direction; it is otherwise what the person typed. It is untrusted: `quot
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from pydantic import AfterValidator
 
 from core.errors import InvalidInput
 
+_USER_INFO = re.compile(r"(//|^)[^/?#\s]*@")
 _ALLOWED_CONTROLS = frozenset("\n\t")
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Unicode's embedding, override and isolate marks: they can make a sentence read as another one (UAX 9)."""
@@ -52,6 +54,11 @@ def clean_text(field: str, text: object, *, at_least: int, at_most: int) -> str:
     if len(stripped) > at_most:
         raise InvalidInput(field, f"it has {len(stripped)} characters", f"Shorten it to {at_most}.")
     return stripped
+
+
+def without_password(url: str) -> str:
+    """The URL, or the part of one with its host, without the user name and password in it: fit for an error."""
+    return _USER_INFO.sub(r"\1[hidden]@", url)
 
 
 def clean_optional_text(field: str, text: str | None, *, at_least: int, at_most: int) -> str | None:

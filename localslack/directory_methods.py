@@ -10,7 +10,7 @@ from localslack.api_method import ApiMethod
 from localslack.api_request import ApiRequest
 from localslack.backend import Backend
 from localslack.rate_limits import TIER_2, TIER_3, TIER_4
-from localslack.records import Channel, Json, Person, SlackMessage
+from localslack.records import Channel, Json, Person, SlackMessage, UserGroup
 from localslack.refusals import SlackRefusal
 
 
@@ -49,6 +49,33 @@ def person_json(backend: Backend, person: Person) -> Json:
     return shown
 
 
+def group_json(backend: Backend, group: UserGroup) -> Json:
+    """A user group with its members, as events and usergroups.list carry it. Slack writes the count as text there."""
+    return {
+        "id": group.id,
+        "team_id": backend.workspace.team.id,
+        "is_usergroup": True,
+        "is_subteam": True,
+        "handle": group.handle,
+        "name": group.name or group.handle,
+        "description": "",
+        "is_external": False,
+        "date_create": 0,
+        "date_update": group.date_update,
+        "date_delete": group.date_update if group.is_disabled else 0,
+        "auto_type": None,
+        "created_by": backend.app.bot_user,
+        "updated_by": group.updated_by or backend.app.bot_user,
+        "deleted_by": None,
+        "prefs": {"channels": [], "groups": []},
+        "users": list(group.users),
+        "user_count": str(len(group.users)),
+    }
+
+
+_ONLY_IF_ASKED = {"users": "include_users", "user_count": "include_count"}
+
+
 def _users_info(backend: Backend, request: ApiRequest) -> Json:
     return {"user": person_json(backend, backend.workspace.person(request.required("user")))}
 
@@ -67,20 +94,13 @@ def _lookup_by_email(backend: Backend, request: ApiRequest) -> Json:
 
 
 def _usergroups_list(backend: Backend, request: ApiRequest) -> Json:
-    shown = [
-        {
-            "id": group.id,
-            "team_id": backend.workspace.team.id,
-            "is_usergroup": True,
-            "handle": group.handle,
-            "name": group.name or group.handle,
-            "date_delete": int(group.is_disabled),
-            "user_count": len(group.users),
-            **({"users": list(group.users)} if request.flag("include_users") else {}),
-        }
-        for group in backend.workspace.groups
-        if request.flag("include_disabled") or not group.is_disabled
-    ]
+    shown = []
+    for group in backend.workspace.groups:
+        if group.is_disabled and not request.flag("include_disabled"):
+            continue
+        whole = group_json(backend, group)
+        left_out = {name for name, flag in _ONLY_IF_ASKED.items() if not request.flag(flag)}
+        shown.append({name: value for name, value in whole.items() if name not in left_out})
     return {"usergroups": shown}
 
 
@@ -105,6 +125,7 @@ def _channel_json(backend: Backend, channel: Channel) -> Json:
         "is_mpim": False,
         "is_private": channel.is_private,
         "is_ext_shared": channel.is_ext_shared,
+        "is_pending_ext_shared": channel.is_pending_ext_shared,
         "is_shared": channel.is_ext_shared,
         "is_member": backend.app.bot_user in channel.members,
     }

@@ -57,6 +57,12 @@ class Stall:
     _wakers: list[Callable[[], None]] = field(default_factory=list)
     _is_released: bool = False
 
+    @property
+    def held(self) -> int:
+        """How many calls it holds now."""
+        with self._lock:
+            return len(self._wakers)
+
     def release(self) -> None:
         """Release all calls, and let those to come pass."""
         with self._lock:

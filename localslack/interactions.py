@@ -11,13 +11,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
+from localslack import limits
 from localslack.acknowledgements import Acknowledgements
 from localslack.answer import Answer
 from localslack.app_transport import AppTransport, PayloadKind, Reply
 from localslack.backend import Backend
+from localslack.directory_methods import group_json, person_json
 from localslack.elements import EnteredValues, build_action, build_state, client_errors, find_element
 from localslack.payloads import Payloads
-from localslack.records import Json, SlackMessage, View
+from localslack.records import Json, Person, SlackMessage, UserGroup, View
 from localslack.refusals import NotOnScreen, SlackRefusal
 
 _MENTION = re.compile(r"(?<![\w<])([@#])([\w.-]+)")
@@ -125,6 +127,38 @@ class Interactions:
     def send_event(self, event: Json) -> Answer:
         """Send any event of the Events API, for example member_joined_channel. The envelope is added."""
         return self._send_event(self._payloads.event(event))
+
+    def edit_group(self, group: UserGroup) -> list[Answer]:
+        """Create, edit or disable a user group, which sends subteam_updated; and what changed in its members."""
+        workspace = self._backend.workspace
+        before = next((each for each in workspace.groups if each.id == group.id), None)
+        workspace.add(group)
+        edited = next(each for each in workspace.groups if each.id == group.id)
+        subteam = group_json(self._backend, edited)
+        # Slack cuts the members here, and says how many there are.
+        subteam = {**subteam, "users": subteam["users"][: limits.USERS_IN_EVENT], "user_count": len(edited.users)}
+        answers = [self.send_event({"type": "subteam_updated", "subteam": subteam})]
+        old, new = set(before.users if before is not None else ()), set(edited.users)
+        if before is not None and old != new:
+            change: Json = {
+                "type": "subteam_members_changed",
+                "subteam_id": edited.id,
+                "team_id": workspace.team.id,
+                "date_previous_update": before.date_update,
+                "date_update": edited.date_update,
+            }
+            for name, users in (("added_users", new - old), ("removed_users", old - new)):
+                change |= {name: sorted(users), f"{name}_count": str(len(users))} if users else {}
+            answers.append(self.send_event(change))
+        return answers
+
+    def edit_person(self, person: Person) -> Answer:
+        """Change a person's account or profile, which sends user_change; team_join for a new one."""
+        workspace = self._backend.workspace
+        is_new = all(each.id != person.id for each in workspace.people)
+        workspace.add(person)
+        kind = "team_join" if is_new else "user_change"
+        return self.send_event({"type": kind, "user": person_json(self._backend, person), "cache_ts": 0})
 
     def send_forged(self, kind: PayloadKind, payload: Json) -> Answer:
         """Send any payload, correctly signed: what no client sends, but somebody who has the secret could."""

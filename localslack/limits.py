@@ -64,3 +64,6 @@ CONFIRM_BUTTON = 30
 
 # https://docs.slack.dev/apis/web-api/pagination
 PAGE = 1000
+
+# https://docs.slack.dev/reference/events/subteam_updated: "The users field is truncated at 500"
+USERS_IN_EVENT = 500

@@ -43,13 +43,15 @@ class Person(_Record):
 
 
 class UserGroup(_Record):
-    """A user group such as @sre."""
+    """A user group such as @sre. The workspace sets `date_update`, in Unix seconds, at each change."""
 
     id: str
     handle: str
     name: str = ""
     users: tuple[str, ...] = ()
     is_disabled: bool = False
+    updated_by: str | None = None
+    date_update: int = 0
 
 
 class Channel(_Record):
@@ -61,6 +63,7 @@ class Channel(_Record):
     is_private: bool = False
     is_archived: bool = False
     is_ext_shared: bool = False
+    is_pending_ext_shared: bool = False
     im_user: str | None = None
 
     @property

@@ -68,6 +68,8 @@ class LocalSlack:
         self.submit = interactions.submit
         self.close = interactions.close
         self.open_home = interactions.open_home
+        self.edit_group = interactions.edit_group
+        self.edit_person = interactions.edit_person
         self.send_event = interactions.send_event
         self.send_forged = interactions.send_forged
         self.redeliver = interactions.redeliver

@@ -74,12 +74,18 @@ class Workspace:
                 if isinstance(record, Person):
                     self._state.people[record.id] = record
                 elif isinstance(record, UserGroup):
-                    self._state.groups[record.id] = record
+                    self._state.groups[record.id] = record.model_copy(update={"date_update": self._new_version(record)})
                 elif isinstance(record, Channel):
                     self._state.channels[record.id] = record
                 else:
                     self._state.team = record
                 self.journal.publish("directory", {"record": record.model_dump()})
+
+    def _new_version(self, group: UserGroup) -> int:
+        """Slack's time of this change: the second, but later than the one before, even if the clock stands still."""
+        before = self._state.groups.get(group.id)
+        now = (self.journal.clock.now() - _EPOCH) // timedelta(seconds=1)
+        return now if before is None else max(now, before.date_update + 1)
 
     def remove(self, record_id: str) -> None:
         """Remove a person, a group or a channel, as if it had never existed."""

@@ -10,8 +10,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from bot.environment.addresses import Address
 from bot.ports import Background, OverHttp, Ports
-from bot.settings import Address
 from bot.slack.client import open_client
 from bot.transport.http import HttpTransport
 from bot.wiring import API_TIMEOUT_SECONDS, wire

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from core.actor import CLOCK, DeciderId, ProfileName, UserId
+from core.actor import CLOCK, Actor, DeciderId, ProfileName, UserGroupId, UserId
 from core.audit.trail import AuditAction, EntryDraft, EntryId
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import new_id
@@ -30,6 +30,18 @@ STAGING = ProfileName("staging")
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+
+
+class AnsweredPerson(Actor):
+    """A person about whom every question was answered: what isn't in `memberships` is a no."""
+
+    def is_in(self, group: UserGroupId) -> bool:
+        return self.memberships.get(group, False)
+
+
+def a_person(user: str, *groups: str, email: str | None = None) -> AnsweredPerson:
+    """A verified person who is in these user groups and in no other."""
+    return AnsweredPerson(id=UserId(user), email=email, memberships={UserGroupId(each): True for each in groups})
 
 
 def a_user() -> UserId:

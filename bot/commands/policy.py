@@ -19,7 +19,7 @@ import click
 from bot.commands.opening import opened, store_option
 from bot.commands.terminal import Ink, count_of
 from bot.settings import read_settings
-from core.actor import Actor, UserId, check_user_group_id, check_user_id
+from core.actor import Actor, check_user_group_id, check_user_id
 from core.audit.trail import AuditAction
 from core.break_glass import ReasonCode
 from core.clock import SystemClock, format_time, require_utc
@@ -131,11 +131,11 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
         raise click.UsageError("--break-glass and --as-approver-of can't be combined. Use one at a time.")
     loaded = _load(policy_path)
     with _plain_errors():
-        actor = _actor(user, groups, email)
+        actor = _actor(loaded, user, groups, email)
         length, now = parse_duration(duration), _read_moment(moment)
         decision: Decision
         if requester is not None:
-            decision = _judge_decider(loaded, actor, profile, length, now, _actor(requester, requester_groups, None))
+            decision = _judge_decider(loaded, actor, profile, length, now, _actor(loaded, requester, requester_groups))
         elif reason is not None:
             decision = loaded.judge_break_glass(actor, profile, _read_reason(reason), length, now, has_mfa=mfa)
         else:
@@ -190,9 +190,11 @@ def _describe_limits(decision: BreakGlassDecision) -> str:
     return ", ".join(filter(None, said)) or "one active event per person and profile"
 
 
-def _actor(user: str, groups: tuple[str, ...], email: str | None) -> Actor:
-    known: UserId = check_user_id(user)
-    return Actor(id=known, email=email, user_groups=frozenset(check_user_group_id(each) for each in groups))
+def _actor(loaded: Policy, user: str, groups: tuple[str, ...], email: str | None = None) -> Actor:
+    """The person as the options describe them: in these user groups, and in no other one that the policy names."""
+    member_of = {check_user_group_id(each) for each in groups}
+    memberships = {group: group in member_of for group in member_of | loaded.user_groups()}
+    return Actor(id=check_user_id(user), email=email, memberships=memberships)
 
 
 def _read_moment(text: str | None) -> datetime:

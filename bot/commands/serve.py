@@ -23,7 +23,7 @@ import click
 
 from bot.lifecycle import Lifecycle
 from bot.observability.logs import configure_logging
-from bot.settings import read_settings, read_slack_settings, secrets_of
+from bot.settings import read_settings, read_slack_settings, secrets_of, unknown_variables
 from core.policy.file_access import find_writers
 
 STOP_TIMEOUT_SECONDS: Final = 28.0
@@ -47,6 +47,8 @@ def serve() -> None:
     # Without a key, the trail would be sealed with a public constant.
     settings.require_audit_key()
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
+    for problem in unknown_variables():
+        _log.warning("%s", problem)
     stop_requested = _listen_for_signals()
     for sentence in find_writers(settings.policy):
         _log.warning("%s", sentence)

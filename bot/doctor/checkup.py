@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.doctor.finding import CheckResult, fine, wrong
+from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.mfa_checks import check_mfa
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store
-from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings
+from bot.environment.variables import find_shared_files, variables_of
+from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings, unknown_variables
 from core.clock import Clock
 from core.errors import InvalidInput, InvalidPolicy
 from core.policy import Policy, load_policy
@@ -20,6 +21,7 @@ from core.policy.file_access import find_writers
 
 def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
     """Check everything. `store` is the option of the command line that overrides COUNTERSIGN_STORE."""
+    yield from _check_variables()
     settings: Settings | None = None
     slack: SlackSettings | None = None
     policy: Policy | None = None
@@ -51,6 +53,13 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
 
 def _bad_setting(error: InvalidInput) -> CheckResult:
     return wrong(f"{error.field}: {error.problem}", error.fix)
+
+
+def _check_variables() -> Iterator[CheckResult]:
+    for problem in unknown_variables():
+        yield note(f"settings: {problem}")
+    for name, path in find_shared_files(variables_of(Settings, SlackSettings)):
+        yield note(f"settings: {name}: everybody on this host can read or change {path}", f"Run: chmod 600 {path}")
 
 
 def _check_audit_key(settings: Settings) -> Iterator[CheckResult]:

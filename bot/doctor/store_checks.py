@@ -5,11 +5,13 @@ Invariant: nothing is created, fixed or retried here. A missing file stays missi
 
 from __future__ import annotations
 
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from bot.doctor.finding import CheckResult, fine, note, wrong
@@ -37,6 +39,8 @@ def check_store(settings: Settings, clock: Clock) -> Iterator[CheckResult]:
     location = read_store_url(settings.store)
     findings = [_check_file(location)] if isinstance(location, SqliteLocation) else list(_check_tables(location))
     yield from findings
+    if isinstance(location, SqliteLocation):
+        yield from _check_mode(location)
     if any(finding.fix for finding in findings):
         return
     try:
@@ -81,6 +85,16 @@ def _problems(what: str, deliveries: Iterable[Delivery]) -> Iterator[CheckResult
 def _check_file(location: SqliteLocation) -> CheckResult:
     problem = find_problem(location.path)
     return wrong(f"store: {problem}", "See docs/operators.md.") if problem else fine(f"store: {location.path}")
+
+
+def _check_mode(location: SqliteLocation) -> Iterator[CheckResult]:
+    try:
+        mode = stat.S_IMODE(Path(location.path).stat().st_mode)
+    except OSError:
+        return
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        path = location.path
+        yield wrong(f"store: {path} has mode {mode:04o}, so others on this host can read it", f"Run: chmod 600 {path}*")
 
 
 def _check_tables(location: DynamoLocation) -> Iterator[CheckResult]:

@@ -14,9 +14,10 @@ from slack_bolt import Ack, App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
-from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.interaction import read_interaction
+from bot.interactions.lanes import Lanes
 from bot.interactions.reply_sender import ReplySender
+from bot.slack.change_writer import ChangeWriter
 from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation
 from bot.slack.payloads import Payload, is_raised_by_bolt
@@ -34,8 +35,8 @@ class Bot:
 
     app: App
     directory: SlackDirectory
-    queue: DecisionQueue
-    replies: ReplySender
+    changes: ChangeWriter
+    lanes: Lanes
 
     def warm(self) -> None:
         """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
@@ -43,9 +44,9 @@ class Bot:
 
     def close(self) -> None:
         """Finish what was acknowledged, send its outcomes, then stop. Idempotent."""
-        self.queue.close()
-        self.replies.close()
+        self.lanes.close()
         self.directory.close()
+        self.changes.close()
 
 
 def build_app(client: WebClient, installation: Installation, signing_secret: str | None) -> App:

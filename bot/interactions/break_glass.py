@@ -96,7 +96,7 @@ class BreakGlassInteractions:
 
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/breakglass …`."""
-        interaction, channel = read_interaction(body, context), _read_channel(body)
+        interaction, channel = read_interaction(body, context, is_emergency=True), _read_channel(body)
         typed = parse_once(parse_break_glass, body.get("text"))
         if isinstance(typed, OpenForm):
             self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, Origin(channel)))
@@ -112,19 +112,19 @@ class BreakGlassInteractions:
 
     def on_break(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The button in Home."""
-        interaction = read_interaction(body, context)
+        interaction = read_interaction(body, context, is_emergency=True)
         self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, Origin()))
 
     def on_instead(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Break the glass instead: a person can't wait for the approvals of their request."""
-        interaction = read_interaction(body, context)
+        interaction = read_interaction(body, context, is_emergency=True)
         self._responder.open_form(
             ack, interaction, lambda: self._form_instead(interaction, RequestId(read_pressed_id(action)))
         )
 
     def on_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The form was submitted. The view's id is the idempotency key: a second delivery declares nothing new."""
-        interaction, view = read_interaction(body, context), get_dict(body, "view")
+        interaction, view = read_interaction(body, context, is_emergency=True), get_dict(body, "view")
 
         def declare() -> Message:
             declaration, code, origin = read_break_glass_form(view)
@@ -134,12 +134,12 @@ class BreakGlassInteractions:
 
     def on_close(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Close was clicked: ask how it ended. Whether this person may close it is judged on submission."""
-        interaction = read_interaction(body, context)
+        interaction = read_interaction(body, context, is_emergency=True)
         self._responder.open_form(ack, interaction, lambda: close_form(_event_of(action)))
 
     def on_close_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The close form was submitted."""
-        interaction = read_interaction(body, context)
+        interaction = read_interaction(body, context, is_emergency=True)
 
         def close() -> Message:
             event_id, reason = read_close_form(get_dict(body, "view"))
@@ -260,7 +260,7 @@ class BreakGlassInteractions:
         return self._directory.known(interaction.user_id) or self._actor(interaction)
 
     def _actor(self, interaction: Interaction) -> Actor:
-        return self._directory.actor(interaction.user_id, interaction.team_id)
+        return self._directory.actor_in_groups(interaction.user_id, interaction.team_id)
 
 
 def _read_channel(body: Payload) -> ChannelId | None:

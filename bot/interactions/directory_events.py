@@ -1,36 +1,86 @@
-"""Changes of people and user groups: cached answers about them are dropped, so that a right ends in seconds.
+"""Changes of people and user groups: noted in the store for every instance, so that a right ends everywhere in seconds.
 
-Invariant: an event only makes the bot ask Slack again; nothing in it is trusted.
+Invariant: an event is acknowledged at once, and what it says is noted however often that takes. An event says who is in
+a user group; about a person, it only makes the bot ask Slack again.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from slack_bolt import Ack, App
 
-from bot.slack.app_surface import GROUP_UPDATED, USER_CHANGED
+from bot.slack.app_surface import GROUP_MEMBERS_CHANGED, GROUP_UPDATED, TEAM_JOINED, USER_CHANGED
+from bot.slack.change_writer import ChangeWriter
 from bot.slack.directory import SlackDirectory
-from bot.slack.payloads import Payload, get_str
+from bot.slack.payloads import Payload, get_dict, get_str, get_strings
+from bot.slack.user_group_answers import Asking, read_subteam
+from core.actor import UserGroupId, is_person, is_user_group
+from core.clock import Clock
+from core.policy import PolicySource
+
+OUTSIDER_FLAGS: Final = ("deleted", "is_bot", "is_restricted", "is_ultra_restricted", "is_stranger")
 
 
 class DirectoryEvents:
-    """Keeps the directory up to date."""
+    """Keeps the directory up to date, here and in every other instance."""
 
-    def __init__(self, directory: SlackDirectory) -> None:
+    def __init__(self, directory: SlackDirectory, writer: ChangeWriter, policy: PolicySource, clock: Clock) -> None:
         self._directory = directory
+        self._writer = writer
+        self._clock = clock
+        self._policy = policy
 
     def register(self, app: App) -> None:
         """Register our listeners with Bolt."""
         app.event(USER_CHANGED)(self.on_user_change)
+        app.event(TEAM_JOINED)(self.on_user_change)
         app.event(GROUP_UPDATED)(self.on_group_updated)
+        app.event(GROUP_MEMBERS_CHANGED)(self.on_group_members_changed)
 
     def on_user_change(self, ack: Ack, event: Payload) -> None:
-        """A person changed: they were deactivated, say, or made a guest."""
+        """A person changed or joined: they were deactivated, say, or made a guest."""
         ack()
-        if (user_id := get_str(event, "user", "id")) is not None:
-            self._directory.forget(user_id)
+        user_id = get_str(event, "user", "id")
+        if user_id is None or not is_person(user_id):
+            return
+        # A new status picture is such an event too. What can't end a right isn't noted, or the notes would grow.
+        if self._may_end_a_right(user_id, event):
+            self._writer.note([user_id], self._clock.now())
+        self._directory.forget(user_id)
 
     def on_group_updated(self, ack: Ack, event: Payload) -> None:
-        """A user group has other members."""
+        """A user group has another name or other members, or was disabled; the event has the members."""
         ack()
-        if (group_id := get_str(event, "subteam", "id")) is not None:
-            self._directory.forget_group(group_id)
+        group_id = get_str(event, "subteam", "id")
+        if group_id is not None and is_user_group(group_id):
+            self._hear(UserGroupId(group_id), get_dict(event, "subteam"))
+
+    def on_group_members_changed(self, ack: Ack, event: Payload) -> None:
+        """A user group has other members; the event has the difference only, and Slack is asked who is in it."""
+        ack()
+        group_id = get_str(event, "subteam_id")
+        if group_id is None or not is_user_group(group_id):
+            return
+        group, version = UserGroupId(group_id), event.get("date_update")
+        added, removed = get_strings(event, "added_users"), get_strings(event, "removed_users")
+        # `subteam_updated` comes for the same change, with all members: then Slack need not be asked.
+        if not isinstance(version, int) or not self._directory.reflects(group, version, added, removed):
+            self._hear(group, {})
+
+    def _hear(self, group: UserGroupId, subteam: Payload) -> None:
+        at = self._clock.now()
+        answer = read_subteam(subteam, Asking(at, {group: at}))
+        if self._directory.hear_group(group, at, answer):
+            self._writer.note([group], at)
+            if answer is not None:
+                self._writer.learn([answer], is_change_certain=True)
+
+    def _may_end_a_right(self, user_id: str, event: Payload) -> bool:
+        user = get_dict(event, "user")
+        if user.get("deleted") is not False or any(user.get(flag) for flag in OUTSIDER_FLAGS):
+            return True
+        if not self._policy.current().document.identity.trust_email:
+            return False
+        known = self._directory.get_email(user_id)
+        return known is None or known != get_str(user, "profile", "email")

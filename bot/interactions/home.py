@@ -55,7 +55,7 @@ class HomeInteractions:
     def _view(self, user_id: str, outcome: Message | None) -> Block:
         try:
             # The event doesn't say which workspace the person is from; Slack's answer about them does.
-            person = self._directory.actor(user_id, None)
+            person = self._directory.actor_in_groups(user_id, None)
             # Active break-glass comes first: it may have to be closed.
             sections = (*self._events.sections(person), *self._requests.sections(person))
         except CountersignError as error:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from pydantic import ValidationError
+
 from bot.slack.payloads import Payload, get_dict, get_str, is_true
 from core.errors import InvalidInput
 from core.record import check_record_id
@@ -36,6 +38,7 @@ class Interaction:
     """What one person did. `received_at` is monotonic seconds; a reply by `response_url` reaches only that person.
 
     `message` is the one whose button was clicked: it is used to refresh that message, and for nothing else.
+    `is_emergency` is for break-glass and closing: it waits for nothing else.
     """
 
     user_id: str
@@ -46,6 +49,7 @@ class Interaction:
     surface: Surface = Surface.ELSEWHERE
     message: MessageRef | None = None
     view_id: str | None = None
+    is_emergency: bool = False
 
     @property
     def can_open_form(self) -> bool:
@@ -53,12 +57,10 @@ class Interaction:
         return bool(self.trigger_id) and time.monotonic() - self.received_at < TRIGGER_SECONDS
 
 
-def read_interaction(body: Payload, context: Payload) -> Interaction:
-    """Read any payload that a person causes. Raises InvalidInput when it doesn't say who."""
-    user_id = get_str(body, "user_id") or get_str(body, "user", "id")
+def read_interaction(body: Payload, context: Payload, *, is_emergency: bool = False) -> Interaction:
+    """Read any payload that a person causes. Raises InvalidInput when it doesn't say who, or names two people."""
+    user_id = _read_user_id(body)
     team_id = get_str(body, "user", "team_id") or get_str(body, "team_id") or get_str(body, "team", "id")
-    if not user_id:
-        raise InvalidInput("user", "Slack didn't say who did this", "Try again from Slack.")
     received_at = context.get(RECEIVED_AT)
     return Interaction(
         user_id=user_id,
@@ -69,6 +71,7 @@ def read_interaction(body: Payload, context: Payload) -> Interaction:
         surface=_read_surface(body),
         message=_read_message(body),
         view_id=get_str(body, "view", "id"),
+        is_emergency=is_emergency,
     )
 
 
@@ -80,6 +83,16 @@ def read_pressed_id(action: Payload) -> str:
     except InvalidInput as error:
         fix = "Use the newest message."
         raise InvalidInput("button", "this button doesn't name a record", fix) from error
+
+
+def _read_user_id(body: Payload) -> str:
+    # A command has the first, everything else the second. One that has both must mean the same person.
+    named = {each for each in (get_str(body, "user_id"), get_str(body, "user", "id")) if each}
+    if len(named) > 1:
+        raise InvalidInput("user", "Slack named two people for one click", "Try again from Slack.")
+    if not named:
+        raise InvalidInput("user", "Slack didn't say who did this", "Try again from Slack.")
+    return named.pop()
 
 
 def _read_surface(body: Payload) -> Surface:
@@ -96,4 +109,10 @@ def _read_surface(body: Payload) -> Surface:
 def _read_message(body: Payload) -> MessageRef | None:
     container = get_dict(body, "container")
     channel, ts = get_str(container, "channel_id"), get_str(container, "message_ts")
-    return MessageRef(channel=channel, ts=ts) if channel and ts and not is_true(container, "is_ephemeral") else None
+    if not channel or not ts or is_true(container, "is_ephemeral"):
+        return None
+    try:
+        return MessageRef(channel=channel, ts=ts)
+    except ValidationError:
+        # Only used to refresh that message: a decision doesn't depend on where its button was.
+        return None

@@ -1,14 +1,14 @@
-"""Replies after the acknowledgement, and forms, sent on their own threads.
+"""Replies after the acknowledgement, forms and Home tabs, each in a lane of its own.
 
-Invariant: nobody waits for these calls. A reply that can't be delivered is logged and lost, which costs no decision:
-the store has the decision, and the card and the direct messages come through the outbox.
+Invariant: nobody waits for these calls, and what has a trigger waits for no reply. A reply that can't be delivered is
+logged and lost, which costs no decision: the store has the decision, and the card and the direct messages come through
+the outbox.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,14 +17,17 @@ from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient
 
 from bot.interactions.interaction import Interaction
+from bot.interactions.lanes import Lanes
+from bot.observability.metrics import Lane
 from bot.slack import client as slack_client
 from bot.slack.errors import UNREACHABLE, ErrorKind, read_error
 from bot.views.block_kit import Block, Message
-from bot.views.replies import NO_FORM, notice, reply
+from bot.views.replies import NO_FORM, OVERLOADED, REPLIES_LEFT_OUT, notice, reply
 from core.errors import CountersignError
 
-WORKERS: Final = 16
 TIMEOUT_SECONDS: Final = 10
+FORM_TIMEOUT_SECONDS: Final = 5
+"""A trigger lives for three seconds: a call that takes longer opens nothing, and keeps others waiting."""
 _DOMAINS: Final = (".slack.com", ".slack-gov.com")
 """Where Slack's response_urls are; a local Slack's are where its API is."""
 
@@ -34,16 +37,18 @@ _log = logging.getLogger("countersign.replies")
 class ReplySender:
     """Replies to people and opens forms. Safe for threads. Copies `client`, without retries: a late reply is noise."""
 
-    def __init__(self, client: WebClient, *, workers: int = WORKERS) -> None:
+    def __init__(self, client: WebClient, lanes: Lanes) -> None:
         self._client = slack_client.like(client, TIMEOUT_SECONDS)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="reply")
+        self._form_client = slack_client.like(client, FORM_TIMEOUT_SECONDS)
+        self._lanes = lanes
 
     def reply(self, interaction: Interaction, message: Message, *, in_place: bool = False) -> None:
         """Reply to the person who clicked, where they clicked if Slack lets us, else in their direct messages.
 
-        `in_place` replaces the ephemeral message whose button they clicked.
+        `in_place` replaces the ephemeral message whose button they clicked. When too many replies wait for this person,
+        it is left out, and one notice after the others says so.
         """
-        self.run(lambda: self._reply(interaction, message, in_place=in_place))
+        self._run_reply(interaction, lambda: self._reply(interaction, message, in_place=in_place))
 
     def update_form(self, interaction: Interaction, message: Message) -> None:
         """Show the outcome in the form that still says "not recorded yet", or by direct message if it was closed."""
@@ -54,7 +59,7 @@ class ReplySender:
             ):
                 self._reply(interaction, message)
 
-        self.run(update)
+        self._run_reply(interaction, update)
 
     def open_form(
         self, interaction: Interaction, make: Callable[[], Block], explain: Callable[[CountersignError], Message]
@@ -65,42 +70,40 @@ class ReplySender:
             try:
                 view = make()
             except CountersignError as error:
-                self._reply(interaction, explain(error))
+                self.reply(interaction, explain(error))
                 return
             if not interaction.can_open_form or self._is_refused(
-                lambda: self._client.views_open(trigger_id=interaction.trigger_id, view=view)
+                lambda: self._form_client.views_open(trigger_id=interaction.trigger_id, view=view)
             ):
-                self._reply(interaction, reply(NO_FORM))
+                # Said in the lane of replies: this thread is for what has a trigger.
+                self.reply(interaction, reply(NO_FORM))
 
-        self.run(open_it)
+        lane = Lane.EMERGENCY_FORM if interaction.is_emergency else Lane.FORM
+        if not self._lanes.submit(lane, interaction.user_id, lambda: _log_errors(open_it)):
+            self.reply(interaction, reply(OVERLOADED))
 
     def publish_home(self, user_id: str, make: Callable[[], Block | None], *, hash_: str | None = None) -> None:
-        """Draw a person's Home tab; with a `hash_`, only if it is still the one this was read from."""
+        """Draw a person's Home tab; with a `hash_`, only if it is still the one this was read from.
+
+        One is drawn at a time for each person; of those that wait meanwhile, only the last one is drawn.
+        """
 
         def publish() -> None:
             if (view := make()) is not None:
                 known = {"hash": hash_} if hash_ else {}
                 self._is_refused(lambda: self._client.views_publish(user_id=user_id, view=view, **known))
 
-        self.run(publish)
+        self._lanes.submit(Lane.HOME, user_id, lambda: _log_errors(publish), key=user_id)
 
-    def run(self, work: Callable[[], None]) -> None:
-        """Do this soon, on a thread of this pool. What it raises is logged."""
+    def _run_reply(self, interaction: Interaction, send: Callable[[], None]) -> None:
+        lane = Lane.EMERGENCY_REPLY if interaction.is_emergency else Lane.REPLY
 
-        def logged() -> None:
-            try:
-                work()
-            except CountersignError as error:
-                _log.warning("a reply could not be made: %s", error)
-            except Exception:  # noqa: BLE001 - see below
-                # The app's error handler, for what happens after the acknowledgement: a bug here ends no thread.
-                _log.exception("a reply could not be made")
+        def say_left_out() -> None:
+            self._reply(interaction, reply(REPLIES_LEFT_OUT))
 
-        self._pool.submit(logged)
-
-    def close(self) -> None:
-        """Send what is queued, then stop."""
-        self._pool.shutdown(wait=True)
+        self._lanes.submit(
+            lane, interaction.user_id, lambda: _log_errors(send), if_full=lambda: _log_errors(say_left_out)
+        )
 
     def _reply(self, interaction: Interaction, message: Message, *, in_place: bool = False) -> None:
         content: dict[str, Any] = {"text": message.text, "blocks": list(message.blocks)}
@@ -136,6 +139,16 @@ class ReplySender:
             _log.log(level, "Slack did not take a reply: %s. %s", failure.label, failure.fix)
             return True
         return False
+
+
+def _log_errors(send: Callable[[], None]) -> None:
+    try:
+        send()
+    except CountersignError as error:
+        _log.warning("a reply could not be made: %s", error)
+    except Exception:  # noqa: BLE001 - see below
+        # The app's error handler, for what happens after the acknowledgement: a bug here ends no thread.
+        _log.exception("a reply could not be made")
 
 
 def _is_slacks(url: str, base_url: str) -> bool:

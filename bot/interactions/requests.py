@@ -183,7 +183,7 @@ class RequestInteractions:
         return self._lists.form(person)
 
     def _actor(self, interaction: Interaction) -> Actor:
-        return self._directory.actor(interaction.user_id, interaction.team_id)
+        return self._directory.actor_in_groups(interaction.user_id, interaction.team_id)
 
 
 @contextmanager

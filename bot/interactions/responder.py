@@ -30,7 +30,6 @@ from core.errors import (
     StoreError,
     StoreUnavailable,
 )
-from core.stores.messages import MessageRef
 
 _log = logging.getLogger("countersign.bot")
 Work = Callable[[], Message]
@@ -43,8 +42,8 @@ class CommitHooks(Protocol):
         """A change may have been committed: deliver its notifications now instead of in the next round."""
         ...
 
-    def found_stale(self, record: str, message: MessageRef | None) -> None:
-        """A button was clicked that could no longer work: refresh the record's card."""
+    def found_stale(self, record: str, interaction: Interaction) -> None:
+        """A button was clicked that could no longer work: refresh the record's card, and the clicked message."""
         ...
 
     def acted_at_home(self, user_id: str, message: Message) -> None:
@@ -109,6 +108,8 @@ class Responder:
         """
         answer = self._queue.decide(
             lambda: self._outcome(interaction, work, fields),
+            person=interaction.user_id,
+            is_emergency=interaction.is_emergency,
             received_at=interaction.received_at,
             on_late=lambda late: self._replies.update_form(interaction, late.message),
         )
@@ -136,7 +137,11 @@ class Responder:
         not_yet: str = NOT_RECORDED_YET,
     ) -> InteractionOutcome:
         answer = self._queue.decide(
-            lambda: self._outcome(interaction, work), received_at=interaction.received_at, on_late=on_late
+            lambda: self._outcome(interaction, work),
+            person=interaction.user_id,
+            is_emergency=interaction.is_emergency,
+            received_at=interaction.received_at,
+            on_late=on_late,
         )
         match answer:
             case Decided(outcome):
@@ -155,7 +160,7 @@ class Responder:
 
     def _refresh(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
         if outcome.stale_record is not None:
-            self._hooks.found_stale(outcome.stale_record, interaction.message)
+            self._hooks.found_stale(outcome.stale_record, interaction)
 
     def _outcome(self, interaction: Interaction, work: Work, fields: Collection[str] = ()) -> InteractionOutcome:
         try:

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from core.actor import UserId
 from core.errors import InvalidInput
+from core.text import without_password
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _PARAMETERS = re.compile(r"(/[A-Za-z0-9_.-]{1,100}){1,10}")
@@ -63,17 +64,18 @@ def read_location(text: str) -> FileLocation | ParameterLocation:
     try:
         parts = urlsplit(text)
     except ValueError as error:
-        raise InvalidInput("mfa secrets", f"{text!r:.200} is not a path or an ssm:// URL", _FIX) from error
+        problem = f"{without_password(text)!r:.200} is not a path or an ssm:// URL"
+        raise InvalidInput("mfa secrets", problem, _FIX) from error
     if parts.scheme == "ssm":
         if not _REGION.fullmatch(parts.netloc):
-            raise InvalidInput("mfa secrets", f"{parts.netloc!r:.60} is not an AWS region", _FIX)
+            raise InvalidInput("mfa secrets", f"{without_password(parts.netloc)!r:.60} is not an AWS region", _FIX)
         path = parts.path.rstrip("/")
         # SSM refuses names that begin with these two.
         if not _PARAMETERS.fullmatch(path) or path.lower().startswith(("/aws", "/ssm")):
             raise InvalidInput("mfa secrets", f"{parts.path!r:.60} is not a valid parameter path", _FIX)
         return ParameterLocation(parts.netloc, path, _read_endpoint(parts.query))
     if parts.scheme or not text.strip() or "\0" in text or text.endswith("/"):
-        raise InvalidInput("mfa secrets", f"{text!r:.200} is not a file path", _FIX)
+        raise InvalidInput("mfa secrets", f"{without_password(text)!r:.200} is not a file path", _FIX)
     return FileLocation(text)
 
 
@@ -87,5 +89,5 @@ def _read_endpoint(query: str) -> str | None:
     if not options:
         return None
     if len(options) > 1 or options[0][0] != "endpoint_url" or not _ENDPOINT.fullmatch(options[0][1]):
-        raise InvalidInput("mfa secrets", f"{query!r:.60} is not a single endpoint_url", _FIX)
+        raise InvalidInput("mfa secrets", "its options are not a single endpoint_url", _FIX)
     return options[0][1]

@@ -15,7 +15,7 @@ from typing import Any, Final
 from bot.notifications.plan import Notifier
 from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
-from bot.notifications.slack_failed import SlackFailed
+from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.slack.errors import CHANNEL_CLOSED, MESSAGE_GONE
 from bot.slack.retry_after import FIX_PAUSE
 from core.clock import Clock
@@ -48,7 +48,8 @@ class Cards:
     ) -> MessageRef:
         """Update the record's card at `ref`, or post it if there is none. Returns the card's MessageRef.
 
-        With `copy_in`, the copy in that channel, and `ref` is the copy's. Raises DeliveryFailed, NotFound, StoreError.
+        With `copy_in`, the copy in that channel, and `ref` is the copy's. Raises SharedChannel when a copy may not be
+        posted there, and DeliveryFailed, NotFound, StoreError.
         """
         while True:
             ref = self._put(calls, notifier, record, ref, copy_in)
@@ -95,6 +96,8 @@ class Cards:
                     raise
             else:
                 return ref
+        if copy_in is not None and not calls.is_internal(copy_in):
+            raise SharedChannel(copy_in)
         posted = calls.post(copy_in or self._channel_of(record), card, "the card")
         self._posted.save(record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=ref)
         return posted

@@ -7,6 +7,7 @@ does.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from slack_sdk import WebClient
 
 from bot.notifications.slack_failed import SlackFailed, out_of_time, refused
 from bot.slack import client as slack_client
-from bot.slack.errors import UNREADABLE
+from bot.slack.errors import UNREADABLE, read_error
 from bot.views.block_kit import Message
 from core.actor import UserId
 from core.clock import Clock
@@ -27,6 +28,8 @@ CALL_TIMEOUT_SECONDS: Final = 10
 """How long one call may take. Slack usually answers within a second; a call this slow has most likely failed."""
 DELIVERY_TIMEOUT_SECONDS: Final = 15.0
 """After this, no new call starts. With the last call, this is less than half of the outbox's lease."""
+
+_log = logging.getLogger("countersign.slack")
 
 
 def open_client(token: SecretStr, api_url: str) -> WebClient:
@@ -67,6 +70,21 @@ class SlackCalls:
         with self._calling(f"{what} cannot be sent to {user}"):
             answer = self._client.conversations_open(users=user)
             return MessageRef(channel=str(answer["channel"]["id"]), ts="0").channel
+
+    def is_internal(self, channel: str) -> bool:
+        """True when Slack says that nobody from another organization sees this channel, or is invited to.
+
+        False when Slack doesn't say. Raises nothing, and fails no other step: this only decides about a copy.
+        """
+        if self._general_failure is not None or time.monotonic() >= self._ends_at:
+            return False
+        try:
+            shown = self._client.conversations_info(channel=channel)["channel"]
+            # A flag that is missing never counts as false.
+            return all(shown[flag] is False for flag in ("is_ext_shared", "is_pending_ext_shared"))
+        except UNREADABLE as error:
+            _log.info("%s: Slack doesn't say who sees %s: %s", self._chain, channel, read_error(error).label)
+            return False
 
     @contextmanager
     def _calling(self, doing: str) -> Iterator[None]:

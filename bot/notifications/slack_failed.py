@@ -31,6 +31,13 @@ class SlackFailed(DeliveryFailed):
         self.is_general = error.is_general
 
 
+class SharedChannel(DeliveryFailed):
+    """A copy was not posted: people of another organization may see the channel, or Slack didn't say."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"{channel} may be shared with another organization", is_final=True)
+
+
 def refused(doing: str, error: Exception, now: datetime) -> SlackFailed:
     """An UNREADABLE error as a failed delivery. `doing` says what was not delivered, and where."""
     return SlackFailed(doing, read_error(error, now))

@@ -23,7 +23,7 @@ from bot.notifications.plan import DirectMessage, Notifier, Post
 from bot.notifications.posted import PostedMessages
 from bot.notifications.request_plan import request_notifier
 from bot.notifications.slack_calls import DELIVERY_TIMEOUT_SECONDS, SlackCalls
-from bot.notifications.slack_failed import SlackFailed
+from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.notifications.unrecorded_plan import plan_unrecorded
 from bot.slack.errors import CHANNEL_CLOSED
 from core.audit.trail import AuditEntry
@@ -103,13 +103,15 @@ class SlackSink:
     def _notify(self, entry: AuditEntry, notifier: Notifier[Any], record: Record) -> None:
         calls, steps = self._calls(entry.chain), _Steps(self._posted, entry.chain)
         plan = notifier.plans[entry.event](entry, record, self._policy.current())
-        ref = self._update_cards(calls, steps, notifier, record)
+        ref = self._update_card(calls, steps, notifier, record)
         reply = plan.reply
         if reply is not None and ref is not None:
             steps.run_once(f"thread:{entry.seq}", lambda: calls.post(ref.channel, reply, "a reply", thread=ref))
         steps.send(calls, plan.directs)
         for post in plan.posts:
             steps.run_once(f"post:{post.name}:{post.channel}", partial(_post, calls, post))
+        # Last, because whether a channel may have one is asked first, and nothing else waits for that.
+        self._update_copies(calls, steps, notifier, record, ref)
         if not steps.failures:
             return
         failure = _combine(steps.failures)
@@ -117,30 +119,34 @@ class SlackSink:
         steps.send(calls, plan.ahead)
         raise failure
 
-    def _update_cards(
+    def _update_card(
         self, calls: SlackCalls, steps: _Steps, notifier: Notifier[Any], record: Record
     ) -> MessageRef | None:
-        """Update the card and its copies. Returns the card's MessageRef, or None if it has none."""
+        """Update the card. Returns its MessageRef, or None if it has none."""
         known = steps.done.get(CARD)
-        ref = steps.run(lambda: self._cards.show(calls, notifier, record, known)) or known
+        return steps.run(lambda: self._cards.show(calls, notifier, record, known)) or known
+
+    def _update_copies(
+        self, calls: SlackCalls, steps: _Steps, notifier: Notifier[Any], record: Record, card: MessageRef | None
+    ) -> None:
         for channel in notifier.copies_in(record):
-            if ref is None or channel != ref.channel:
+            if card is None or channel != card.channel:
                 steps.run(partial(self._copy, calls, notifier, record, steps.done.get(copy_name(channel)), channel))
-        return ref
 
     def _copy(
         self, calls: SlackCalls, notifier: Notifier[Any], record: Record, ref: MessageRef | None, channel: str
     ) -> MessageRef | None:
-        """Update a copy of the card. A channel without the bot gets none: the profile's channel has the card."""
+        """Update a copy of the card. A channel without the bot, or with outsiders, gets none."""
         try:
             return self._cards.show(calls, notifier, record, ref, copy_in=channel)
+        except SharedChannel:
+            reason = "people of another organization may see it"
         except SlackFailed as failure:
             if failure.code not in CHANNEL_CLOSED:
                 raise
-            _log.info(
-                "%s: no copy of the card in %s, where the event was declared: %s", record.chain, channel, failure.code
-            )
-            return None
+            reason = failure.code
+        _log.info("%s: no copy of the card in %s, where the event was declared: %s", record.chain, channel, reason)
+        return None
 
     def _announce(self, entry: AuditEntry) -> None:
         plan = plan_unrecorded(entry, self._policy.current())

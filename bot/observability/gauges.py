@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bot.observability.metrics import Metrics, OutboxReading
+from bot.observability.metrics import Lane, Metrics, OutboxReading
 from core.policy import PolicyFile, PolicySource
 
 
@@ -20,6 +20,14 @@ class _Busy(Protocol):
         ...
 
 
+class _Queued(Protocol):
+    """What runs tasks in lanes, such as Lanes."""
+
+    def waiting(self, lane: Lane) -> int:
+        """How many tasks of a lane have not started yet."""
+        ...
+
+
 class _Backlogged(Protocol):
     """What delivers, such as a Sweeper."""
 
@@ -28,9 +36,12 @@ class _Backlogged(Protocol):
         ...
 
 
-def watch_instance(metrics: Metrics, background: _Backlogged, dispatcher: _Busy, policy: PolicySource) -> None:
+def watch_instance(
+    metrics: Metrics, background: _Backlogged, dispatcher: _Busy, lanes: _Queued, policy: PolicySource
+) -> None:
     """Register the gauges of one instance."""
     metrics.watch_outbox(background.outbox_state)
+    metrics.watch_lanes(lanes.waiting)
     metrics.watch(
         "countersign_payloads_in_flight", "Payloads accepted and not yet answered.", lambda: dispatcher.in_flight
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Protocol
 
@@ -70,6 +71,19 @@ class AnswerKind(StrEnum):
     TOO_BUSY = "too_busy"
 
 
+class Lane(StrEnum):
+    """What follows an interaction, by kind: decisions first, then what they lead to."""
+
+    DECISION = "decision"
+    EMERGENCY_DECISION = "emergency_decision"
+    FORM = "form"
+    EMERGENCY_FORM = "emergency_form"
+    REPLY = "reply"
+    EMERGENCY_REPLY = "emergency_reply"
+    HOME = "home"
+    CARD = "card"
+
+
 class TurnedAway(StrEnum):
     """Why a payload was turned away, or failed."""
 
@@ -120,6 +134,12 @@ class Metrics:
         """Export one number at each scrape. `read` must neither wait nor raise."""
         Gauge(name, what, registry=self.registry).set_function(read)
 
+    def watch_lanes(self, read: Callable[[Lane], int]) -> None:
+        """Export how much waits in each lane, at each scrape. `read` must neither wait nor raise."""
+        waiting = Gauge("countersign_lane_waiting", "Tasks that wait for a thread.", ["lane"], registry=self.registry)
+        for lane in Lane:
+            waiting.labels(lane.value).set_function(partial(read, lane))
+
     # The services' observer ------------------------------------------------------------------------------------------
 
     def committed(self, record: Record, event: AuditAction) -> None:
@@ -158,6 +178,10 @@ class Metrics:
     def answered(self, kind: AnswerKind) -> None:
         """Count which answer a click was acknowledged with."""
         self._answers.labels(kind.value).inc()
+
+    def lane_refused(self, lane: Lane) -> None:
+        """Count what found no room in its lane: the person had too much there, or everybody together."""
+        self._lane_refusals.labels(lane.value).inc()
 
     def write(self, accept: str) -> tuple[bytes, str]:
         """All metrics in the format that a scraper's Accept header asks for, and its content type."""
@@ -220,6 +244,12 @@ class Metrics:
             "countersign_answers_total",
             "Answers that clicks were acknowledged with.",
             {"answer": [each.value for each in AnswerKind]},
+        )
+        self._lane_refusals = _counter(
+            self.registry,
+            "countersign_lane_refused_total",
+            "Decisions, forms, replies, Home tabs and cards that found no room.",
+            {"lane": Lane},
         )
 
 

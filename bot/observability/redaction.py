@@ -33,6 +33,8 @@ _PATTERNS: Final = tuple(
         r"\d{6,}\.\d{6,}\.[0-9a-f]{16,}",
         r"whsec_(?:[A-Za-z0-9+/=]|%2B|%2F|%3D)+",
         r"v0(?:=|%3D)[0-9a-f]{64}",
+        # The user name and password in a URL.
+        r"(?<=://)[^\s/?#@'\"<>]+(?=@)",
         rf"Bearer(?:\s|%20|\+)+{_END}+",
     )
 )

@@ -15,6 +15,8 @@ REQUEST_ACCESS: Final = "request_access"
 HOME_OPENED: Final = "app_home_opened"
 USER_CHANGED: Final = "user_change"
 GROUP_UPDATED: Final = "subteam_updated"
+GROUP_MEMBERS_CHANGED: Final = "subteam_members_changed"
+TEAM_JOINED: Final = "team_join"
 
 COMMANDS: Final = frozenset({ACCESS, BREAK_GLASS})
 SHORTCUTS: Final = frozenset({REQUEST_ACCESS})
@@ -25,9 +27,12 @@ COMMANDS_SCOPE: Final = "commands"
 
 EVENTS: Final[Mapping[str, str | None]] = {
     HOME_OPENED: None,
-    # With these two, a permission ends within seconds. Otherwise it would last as long as the cached answer.
+    # With these, a permission ends within seconds. Otherwise it would last as long as the cached answer.
     USER_CHANGED: "users:read",
+    TEAM_JOINED: "users:read",
     GROUP_UPDATED: "usergroups:read",
+    # Slack cuts the members in `subteam_updated` at 500.
+    GROUP_MEMBERS_CHANGED: "usergroups:read",
 }
 """The events, each with the scope it needs: https://docs.slack.dev/reference/events."""
 
@@ -35,7 +40,8 @@ METHODS: Final[Mapping[str, str | None]] = {
     "auth_test": None,
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",
-    # For `countersign doctor`: whether the bot is in a channel, before a request for it gets lost.
+    # For `countersign doctor`: whether the bot is in a channel, before a request for it gets lost. And for break-glass:
+    # whether another organization sees the channel where it was declared.
     "conversations_info": "channels:read",
     "conversations_open": "im:write",
     "usergroups_list": "usergroups:read",

@@ -1,7 +1,8 @@
 """A cache in front of a slow service: equal look-ups share one call, and its answer is kept for a while.
 
-Invariant: no answer older than `SERVED_FOR` is served as current. After `forget`, an answer to an earlier look-up is
-never cached. A failure is never cached, and never replaces an answer.
+Invariant: no answer older than `SERVED_FOR` is served as current, and none from before a change that the caller knows
+of. After `forget`, an answer to an earlier look-up is never cached. A failure is never cached, and never replaces an
+answer.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from threading import Lock
 from typing import Final, Generic, TypeVar
 
 from core.clock import Clock
+from core.directory import MAX_ANSWER_AGE, is_outdated
 from core.errors import CountersignError
 
 Answer = TypeVar("Answer")
 FRESH_FOR: Final = timedelta(minutes=5)
 """Served without a new look-up. The second click sees a change in Slack within this time, even without events."""
-SERVED_FOR: Final = timedelta(minutes=10)
+SERVED_FOR: Final = MAX_ANSWER_AGE
 """Served during a new look-up, so no click waits. After it, nobody keeps a permission because Slack is unreachable."""
 SHOWN_FOR: Final = timedelta(days=1)
 """Good enough to fill a form, which grants nothing: its submission is judged on a current answer."""
@@ -41,6 +43,18 @@ class TooManyLookups(CountersignError):
 class _Dated(Generic[Answer]):
     answer: Answer
     asked_at: datetime
+    known_change: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup(Generic[Answer]):
+    """A look-up in flight, and the last change that was known when it began."""
+
+    future: Future[Answer]
+    known_change: datetime | None
+
+    def is_after(self, changed_at: datetime | None) -> bool:
+        return changed_at is None or (self.known_change is not None and self.known_change >= changed_at)
 
 
 class CoalescingCache(Generic[Answer]):
@@ -65,17 +79,26 @@ class CoalescingCache(Generic[Answer]):
         self._max_lookups = max_lookups
         self._lock = Lock()
         self._answers: OrderedDict[str, _Dated[Answer]] = OrderedDict()
-        self._in_flight: dict[str, Future[Answer]] = {}
+        self._in_flight: dict[str, _Lookup[Answer]] = {}
 
-    def find(self, key: str) -> Future[Answer]:
-        """The current answer: from the cache if there is one, otherwise from the one look-up that is in flight."""
-        dated, age, lookup = self._look(key)
+    def find(self, key: str, changed_at: datetime | None = None) -> Future[Answer]:
+        """The current answer: from the cache if there is one, otherwise from the one look-up that is in flight.
+
+        `changed_at` is when the caller last heard of a change: no answer to an earlier look-up is given.
+        """
+        dated, age, lookup = self._look(key, changed_at)
         return _completed(dated.answer) if dated is not None and age < SERVED_FOR else lookup
 
     def get_stale(self, key: str) -> Answer | None:
         """The cached answer, up to a day old, or None. Never waits; refreshes a stale answer in the background."""
         dated, age, _ = self._look(key)
         return dated.answer if dated is not None and age < SHOWN_FOR else None
+
+    def peek(self, key: str) -> Answer | None:
+        """The cached answer, however old; None if there is none. Looks nothing up."""
+        with self._lock:
+            dated = self._answers.get(key)
+        return dated.answer if dated is not None else None
 
     def refresh(self, key: str) -> None:
         """Refresh in the background, unless the cached answer is fresh."""
@@ -87,19 +110,24 @@ class CoalescingCache(Generic[Answer]):
             self._answers.pop(key, None)
             self._in_flight.pop(key, None)
 
-    def _look(self, key: str) -> tuple[_Dated[Answer] | None, timedelta, Future[Answer]]:
+    def _look(
+        self, key: str, changed_at: datetime | None = None
+    ) -> tuple[_Dated[Answer] | None, timedelta, Future[Answer]]:
         """The cached answer, its age, and a future: the same answer if it is fresh, otherwise the look-up in flight."""
         now = self._clock.now()
         with self._lock:
             dated, age = self._get_dated(key, now)
+            if dated is not None and is_outdated(changed_at, dated.asked_at, dated.known_change):
+                dated, age = None, timedelta()
             if dated is not None and age < FRESH_FOR:
                 return dated, age, _completed(dated.answer)
-            if (lookup := self._in_flight.get(key)) is not None:
-                return dated, age, lookup
-            lookup = self._in_flight[key] = self._start(key)
+            running = self._in_flight.get(key)
+            if running is not None and running.is_after(changed_at):
+                return dated, age, running.future
+            lookup = self._in_flight[key] = _Lookup(self._start(key), changed_at)
         # Outside the lock: a look-up that is already done calls back at once.
-        lookup.add_done_callback(lambda done: self._store(key, done, now))
-        return dated, age, lookup
+        lookup.future.add_done_callback(lambda _: self._store(key, lookup, now))
+        return dated, age, lookup.future
 
     def _get_dated(self, key: str, now: datetime) -> tuple[_Dated[Answer] | None, timedelta]:
         dated = self._answers.get(key)
@@ -121,15 +149,16 @@ class CoalescingCache(Generic[Answer]):
             refused.set_exception(TooManyLookups(str(error)))
             return refused
 
-    def _store(self, key: str, lookup: Future[Answer], asked_at: datetime) -> None:
-        error = None if lookup.cancelled() else lookup.exception()
+    def _store(self, key: str, lookup: _Lookup[Answer], asked_at: datetime) -> None:
+        future = lookup.future
+        error = None if future.cancelled() else future.exception()
         with self._lock:
             # After `forget` or a newer look-up, this answer is out of date.
             if self._in_flight.get(key) is not lookup:
                 return
             del self._in_flight[key]
-            if error is None and not lookup.cancelled():
-                self._answers[key] = _Dated(lookup.result(), asked_at)
+            if error is None and not future.cancelled():
+                self._answers[key] = _Dated(future.result(), asked_at, lookup.known_change)
                 self._answers.move_to_end(key)
                 while len(self._answers) > self._max_answers:
                     self._answers.popitem(last=False)

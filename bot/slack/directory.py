@@ -1,62 +1,47 @@
-"""The directory: turns a verified Slack user into an Actor.
+"""The directory: turns a verified Slack user into an Actor, and says in which user groups they are.
 
-Invariant: an Actor is an active full member of this workspace, confirmed by Slack at most ten minutes ago, and every
-user group that the policy names was looked up. If Slack can't confirm any of this, the person is refused.
+Invariant: an Actor is an active full member of this workspace, confirmed by Slack at most ten minutes ago and after any
+change of them that is noted. What Slack cannot confirm in time is not known: a person is refused, a user group is left
+out.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from datetime import datetime
+from typing import Final, TypeVar
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
 
-from bot.slack import client as slack_client
 from bot.slack.coalescing_cache import CoalescingCache, TooManyLookups
-from bot.slack.errors import (
-    MAX_PAUSE,
-    NO_SUCH_GROUP,
-    NO_SUCH_PERSON,
-    RATE_LIMITED,
-    UNREADABLE,
-    ErrorKind,
-    SlackError,
-    read_error,
-)
-from bot.slack.membership import Member, Outsider, read_membership
-from bot.slack.retry_after import MIN_PAUSE
+from bot.slack.membership import Member, Outsider
+from bot.slack.pace import Pace
+from bot.slack.questions import UNKNOWN, SlackQuestions, not_known, refused
+from bot.slack.user_groups import BUSY, SharedAnswers, UserGroups
 from core.actor import Actor, UserGroupId, UserId, check_user_id
 from core.clock import Clock
-from core.errors import InvalidInput, NotAllowed
+from core.directory import DirectoryNotes
+from core.errors import InvalidInput, NotAllowed, NotKnown
+from core.user_group import UserGroupMembers
 
 Found = TypeVar("Found")
 ANSWER_TIMEOUT_SECONDS: Final = 1.0
-"""How long a click waits for Slack. The other two of Slack's three seconds are for the store."""
-CALL_TIMEOUT_SECONDS: Final = 4
-"""How long a call may take: an answer too late for this click is cached for the next one."""
+"""How long a click waits for Slack in total. The other two of Slack's three seconds are for the store."""
 WORKERS: Final = 8
 
 TOO_SLOW: Final = "Slack didn't confirm who you are in time; please try again in a moment"
-UNREACHABLE: Final = "Slack couldn't confirm who you are; please try again in a minute"
-BUSY: Final = "Countersign is overloaded; please try again in a moment"
-UNKNOWN: Final = "Slack doesn't know this account; only members of this workspace can act"
 ELSEWHERE: Final = "only members of this workspace can act here; ask one of them to do it"
-_OPERATOR: Final = "Slack doesn't let Countersign look people up ({}); ask its operator to run `countersign doctor`"
-_PAUSED: Final = "Slack is rate-limiting user lookups; please try again in {} seconds"
-
-_LOG = logging.getLogger("countersign.directory")
 
 
 class SlackDirectory:
     """Looks people up in Slack. Thread-safe; calls Slack on its own threads, with its own client.
 
     `user_groups` returns the ids of all user groups that the current policy names. `enterprise_id` is the
-    organisation on Enterprise Grid, as auth.test gives it.
+    organisation on Enterprise Grid, as auth.test gives it. `shared` has what other instances learned, and `learn` is
+    told what Slack said about user groups. `repair` is called when the notes in the store can't be read.
     """
 
     def __init__(
@@ -66,139 +51,150 @@ class SlackDirectory:
         clock: Clock,
         user_groups: Callable[[], frozenset[UserGroupId]],
         enterprise_id: str | None = None,
+        *,
+        shared: SharedAnswers | None = None,
+        learn: Callable[[Collection[UserGroupMembers]], None] = lambda _: None,
+        repair: Callable[[], None] = lambda: None,
+        pace: Pace | None = None,
     ) -> None:
-        self._client = slack_client.like(client, CALL_TIMEOUT_SECONDS)
+        questions = SlackQuestions(client, team_id, enterprise_id, clock)
         self._team_id = team_id
         self._enterprise_id = enterprise_id
-        self._clock = clock
-        self._user_groups = user_groups
-        self._paused_until: dict[str, datetime] = {}
+        self._named = user_groups
+        self._repair = repair
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="slack-directory")
-        self._people = CoalescingCache[Member | Outsider](self._fetch_person, self._workers, clock)
-        self._groups = CoalescingCache[frozenset[str]](self._fetch_group, self._workers, clock)
+        self._people = CoalescingCache[Member | Outsider](questions.ask_person, self._workers, clock)
+        self._groups = UserGroups(questions.ask_groups, clock, user_groups, shared=shared, learn=learn, pace=pace)
+        self._patience = _Patience()
 
     def actor(self, user_id: str, team_id: str | None) -> Actor:
-        """The person of a payload; `team_id` is the payload's, if it has one.
+        """The person of a payload, without their user groups; `team_id` is the payload's, if it has one.
 
-        Waits for Slack a second at most. Raises NotAllowed with one reason, written for the person.
+        Begins this thread's second of waiting for Slack, which `person` and `memberships` share. Raises NotAllowed with
+        one reason, written for the person; NotKnown if Slack can't say.
         """
         person_id = _checked(user_id)
         # Outside Grid this needs no look-up, so strangers can't use up our rate limit.
         if self._enterprise_id is None and team_id not in {None, self._team_id}:
-            raise _refused(ELSEWHERE)
+            raise refused(ELSEWHERE)
+        self._patience.begin(ANSWER_TIMEOUT_SECONDS)
         person = self._people.find(person_id)
-        groups = {group: self._groups.find(group) for group in self._user_groups()}
-        lookups: list[Future[Any]] = [person, *groups.values()]
-        wait(lookups, timeout=ANSWER_TIMEOUT_SECONDS)
-        member = _result_of(person)
+        # Meanwhile, so that nobody waits for them later.
+        self._groups.refresh()
+        member = self._wait_for(person)
         if isinstance(member, Outsider):
-            raise _refused(member.reason)
+            raise refused(member.reason)
         if team_id is not None and team_id not in member.teams:
-            raise _refused(ELSEWHERE)
-        # If a group can't be looked up, the person is refused. Treating them as a non-member would not be safe:
-        # the first rule that covers somebody decides, and a later one may allow more.
-        return _in_groups(member, {group: _result_of(members) for group, members in groups.items()})
+            raise refused(ELSEWHERE)
+        return member.actor
+
+    def actor_in_groups(self, user_id: str, team_id: str | None) -> Actor:
+        """The same, with what is known about the user groups of the policy. A group that isn't known is left out."""
+        actor = self.actor(user_id, team_id)
+        return actor.with_memberships(self.memberships(actor.id, self._named(), DirectoryNotes()))
+
+    def person(self, user_id: UserId, notes: DirectoryNotes) -> Actor:
+        """This person, confirmed later than `notes` says they changed. See core.directory."""
+        self._check(notes)
+        member = self._wait_for(self._people.find(_checked(user_id), notes.changed_at(user_id)))
+        if isinstance(member, Outsider):
+            raise refused(member.reason)
+        return member.actor
+
+    def memberships(
+        self, user_id: UserId, groups: Collection[UserGroupId], notes: DirectoryNotes
+    ) -> Mapping[UserGroupId, bool]:
+        """For each user group that is known, whether the person is in it. See core.directory."""
+        self._check(notes)
+        known, look = self._groups.find(groups, notes.changed_at)
+        if look is not None:
+            wait([look], timeout=self._patience.left(ANSWER_TIMEOUT_SECONDS))
+            known, _ = self._groups.find(groups, notes.changed_at)
+        return _memberships(user_id, known)
 
     def known(self, user_id: str) -> Actor | None:
-        """The same from the cache, up to a day old, or None; never waits. For opening forms, not for deciding."""
+        """The same from the cache, up to a day old, or None; never waits. For opening forms, not for deciding.
+
+        User groups about which nothing is known are left out.
+        """
         try:
             member = self._people.get_stale(_checked(user_id))
         except NotAllowed:
             return None
-        members: dict[UserGroupId, frozenset[str]] = {}
-        for group in self._user_groups():
-            if (found := self._groups.get_stale(group)) is None:
-                return None
-            members[group] = found
-        return _in_groups(member, members) if isinstance(member, Member) else None
+        if not isinstance(member, Member):
+            return None
+        return member.actor.with_memberships(_memberships(member.actor.id, self._groups.get_stale()))
 
     def refresh_groups(self) -> None:
-        """Refresh every stale user group in the background, so that no click has to wait for one."""
-        for group in self._user_groups():
-            self._groups.refresh(group)
+        """Look at every stale user group in the background, so that no click has to wait for it."""
+        self._groups.refresh()
 
     def forget(self, user_id: str) -> None:
-        """A user_change event arrived: this person's next action is judged on a new answer."""
+        """A person changed: their next action is judged on a new answer."""
         self._people.forget(user_id)
 
-    def forget_group(self, group_id: str) -> None:
-        """A subteam_updated event arrived: the members are looked up again."""
-        self._groups.forget(group_id)
+    def hear_group(self, group: UserGroupId, at: datetime, answer: UserGroupMembers | None) -> bool:
+        """A user group changed: see UserGroups.hear. True when the policy names the group."""
+        return self._groups.hear(group, at, answer)
+
+    def reflects(self, group: UserGroupId, version: int, added: frozenset[str], removed: frozenset[str]) -> bool:
+        """True when the answer about a user group is from after this change: see UserGroups.reflects."""
+        return self._groups.reflects(group, version, added, removed)
+
+    def get_email(self, user_id: str) -> str | None:
+        """The e-mail address in the cached answer about a person, however old; None if there is none."""
+        member = self._people.peek(user_id)
+        return member.actor.email if isinstance(member, Member) else None
 
     def close(self) -> None:
         """Make no more calls. Waits for calls in flight, which their time limit bounds."""
         self._workers.shutdown(cancel_futures=True)
+        self._groups.close()
 
-    def _fetch_person(self, user_id: str) -> Member | Outsider:
-        with self._calling("users.info"):
-            answer = self._client.users_info(user=user_id)
-            return read_membership(answer.get("user"), UserId(user_id), self._team_id, self._enterprise_id)
+    def _check(self, notes: DirectoryNotes) -> None:
+        # Stored notes have a version. These were made because the stored ones can't be read.
+        if notes.updated_at is None and notes.forgotten_at is not None:
+            self._repair()
 
-    def _fetch_group(self, group_id: str) -> frozenset[str]:
-        # Only calls with an organisation-wide token have to name the workspace.
-        where = self._team_id if self._enterprise_id is not None else None
-        with self._calling("usergroups.users.list"):
-            try:
-                members = self._client.usergroups_users_list(usergroup=group_id, team_id=where).get("users")
-            except SlackApiError as error:
-                if read_error(error).code != NO_SUCH_GROUP:
-                    raise
-                # This is an answer: the group was disabled or never existed, so it has no members.
-                _LOG.error("the policy names the user group %s, which Slack does not have", group_id)
-                return frozenset()
-            if not isinstance(members, list) or not all(isinstance(each, str) for each in members):
-                raise ValueError("users is not a list of ids")
-            return frozenset(members)
+    def _wait_for(self, lookup: Future[Found]) -> Found:
+        wait([lookup], timeout=self._patience.left(ANSWER_TIMEOUT_SECONDS))
+        return _result_of(lookup)
 
-    @contextmanager
-    def _calling(self, method: str) -> Iterator[None]:
-        """Turns every failure of a call to Slack into NotAllowed."""
-        pause = self._paused_until.get(method, self._clock.now()) - self._clock.now()
-        if timedelta() < pause <= MAX_PAUSE:
-            raise _refused(_PAUSED.format(max(1, round(pause.total_seconds()))))
-        try:
-            yield
-        except UNREADABLE as error:
-            raise self._explain(method, read_error(error, self._clock.now())) from error
 
-    def _explain(self, method: str, error: SlackError) -> NotAllowed:
-        if error.code in RATE_LIMITED:
-            pause = error.retry_after or MIN_PAUSE
-            self._paused_until[method] = self._clock.now() + pause
-            _LOG.warning("%s is rate limited for %d s", method, pause.total_seconds())
-            return _refused(_PAUSED.format(round(pause.total_seconds())))
-        if error.code in NO_SUCH_PERSON:
-            return _refused(UNKNOWN)
-        if error.kind is ErrorKind.OPERATOR:
-            _LOG.error("Slack refuses %s: %s. %s", method, error.label, error.fix)
-            return _refused(_OPERATOR.format(error.label))
-        _LOG.warning("%s failed: %s", method, error.label)
-        return _refused(UNREACHABLE)
+class _Patience(threading.local):
+    """How long this thread still waits for Slack. One click is decided on one thread."""
+
+    _ends_at: float | None = None
+
+    def begin(self, seconds: float) -> None:
+        """A new click."""
+        self._ends_at = time.monotonic() + seconds
+
+    def left(self, seconds: float) -> float:
+        """What is left, in seconds; all of it on a thread on which no click began."""
+        return seconds if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
 
 def _checked(user_id: str) -> UserId:
     try:
         return check_user_id(user_id)
     except InvalidInput as error:
-        raise _refused(UNKNOWN) from error
+        raise refused(UNKNOWN) from error
 
 
-def _in_groups(member: Member, members: dict[UserGroupId, frozenset[str]]) -> Actor:
-    groups = frozenset(group for group, ids in members.items() if member.actor.id in ids)
-    return member.actor.model_copy(update={"user_groups": groups})
+def _memberships(user_id: UserId, known: Mapping[UserGroupId, UserGroupMembers]) -> dict[UserGroupId, bool]:
+    return {group: user_id in answer.users for group, answer in known.items()}
 
 
 def _result_of(lookup: Future[Found]) -> Found:
     if not lookup.done():
-        raise _refused(TOO_SLOW)
+        raise not_known(TOO_SLOW)
     try:
         return lookup.result()
-    except NotAllowed as error:
+    except NotKnown as error:
         # Every waiting caller gets a separate error: threads that raise the same one mix up its tracebacks.
+        raise NotKnown(error.action, error.reasons) from error
+    except NotAllowed as error:
         raise NotAllowed(error.action, error.reasons) from error
     except (TooManyLookups, CancelledError) as error:
-        raise _refused(BUSY) from error
-
-
-def _refused(reason: str) -> NotAllowed:
-    return NotAllowed("act", (reason,))
+        raise not_known(BUSY) from error

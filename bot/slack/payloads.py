@@ -25,6 +25,12 @@ def get_dict(payload: object, *path: str) -> Payload:
     return found if isinstance(found, Mapping) else {}
 
 
+def get_strings(payload: object, *path: str) -> frozenset[str]:
+    """The texts in the list at this path of keys."""
+    found = _find(payload, path)
+    return frozenset(each for each in found if isinstance(each, str)) if isinstance(found, list) else frozenset()
+
+
 def is_true(payload: object, *path: str) -> bool:
     """True if the value at this path of keys is true."""
     return _find(payload, path) is True

@@ -1,7 +1,8 @@
 """The HTTP transport: Slack sends signed requests to POST /slack/events.
 
 Invariant: a request that Slack didn't sign within the last five minutes never reaches the app, uses one of its threads,
-or gets into a log. Every request gets an answer; it is 503 when there are too many.
+or gets into a log. A body is read only if its head could be Slack's. Every request gets an answer; it is 503 when there
+are too many.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from bot.environment.addresses import Address
 from bot.interactions.interaction import RECEIVED_AT
 from bot.observability.metrics import Metrics, Transport, TurnedAway
-from bot.settings import Address
+from bot.transport.connections import ConnectionLimits
 from bot.transport.dispatcher import Answered, Dispatcher, NotTaken
+from bot.transport.guarded_protocol import GuardedProtocol
 from bot.transport.web_server import WebServer
 
 PATH: Final = "/slack/events"
 MAX_BYTES: Final = 1_048_576
 """Slack's largest payload contains a view of 250 KB and the text that was typed into it."""
-BODY_TIMEOUT_SECONDS: Final = 10.0
+_SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
+_MAX_AGE_SECONDS: Final = 300
+"""Slack's own rule: an older request may be a replay."""
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _STATUSES: Final = {
     TurnedAway.SIGNATURE: HTTPStatus.UNAUTHORIZED,
@@ -53,14 +58,14 @@ class HttpTransport:
         address: Address,
         *,
         pages: Sequence[BaseRoute] = (),
-        body_seconds: float = BODY_TIMEOUT_SECONDS,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._verifier = SignatureVerifier(signing_secret)
-        self._body_seconds = body_seconds
         transport = Route(PATH, self._serve, methods=["POST"])
-        self._server = WebServer(Starlette(routes=[transport, *pages]), address, "COUNTERSIGN_LISTEN")
+        app = Starlette(routes=[transport, *pages])
+        self._server = WebServer(app, address, "COUNTERSIGN_LISTEN", limits=limits, on_refused=self._count)
 
     @property
     def url(self) -> str:
@@ -77,28 +82,41 @@ class HttpTransport:
 
     async def _serve(self, request: Request) -> Response:
         received_at = time.monotonic()
+        connection: GuardedProtocol = request.state.connection
         try:
+            self._check_head(request)
             body = await self._read(request)
             self._verify(body, request)
+            connection.mark_verified()
             answered = await self._dispatch(request, body.decode(), received_at)
         except NotTaken as error:
             return _turn_away(error.reason)
         except ClientDisconnect:
-            return _turn_away(self._count(TurnedAway.TOO_SLOW))
+            # A connection that was refused has been counted.
+            return _turn_away(TurnedAway.TOO_SLOW if connection.is_refused else self._count(TurnedAway.TOO_SLOW))
         self._metrics.acknowledged(Transport.HTTP, answered.kind, time.monotonic() - received_at)
         return _to_response(answered.response)
 
+    def _check_head(self, request: Request) -> None:
+        """Turns away what can't be Slack's, or is too large, before its body is read."""
+        timestamp = request.headers.get("x-slack-request-timestamp", "")
+        signature = request.headers.get("x-slack-signature", "")
+        if not (_SIGNATURE.fullmatch(signature) and _TIMESTAMP.fullmatch(timestamp)):
+            raise NotTaken(self._count(TurnedAway.SIGNATURE))
+        if abs(time.time() - int(timestamp)) > _MAX_AGE_SECONDS:
+            raise NotTaken(self._count(TurnedAway.SIGNATURE))
+        length = request.headers.get("content-length", "")
+        # Of a chunked body, the length shows as it comes.
+        if length and int(length) > MAX_BYTES:
+            raise NotTaken(self._count(TurnedAway.TOO_LARGE))
+
     async def _read(self, request: Request) -> bytes:
-        """The body. Turns away one that is larger or slower than Slack's ever are."""
+        """The body. Turns away one that is larger than Slack's ever are. The connection limits the time."""
         body = bytearray()
-        try:
-            async with asyncio.timeout(self._body_seconds):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > MAX_BYTES:
-                        raise NotTaken(self._count(TurnedAway.TOO_LARGE))
-        except TimeoutError as error:
-            raise NotTaken(self._count(TurnedAway.TOO_SLOW)) from error
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise NotTaken(self._count(TurnedAway.TOO_LARGE))
         return bytes(body)
 
     def _verify(self, body: bytes, request: Request) -> None:
@@ -106,7 +124,7 @@ class HttpTransport:
         timestamp = request.headers.get("x-slack-request-timestamp", "")
         signature = request.headers.get("x-slack-signature", "")
         try:
-            is_slacks = _TIMESTAMP.fullmatch(timestamp) and self._verifier.is_valid(body, timestamp, signature)
+            is_slacks = self._verifier.is_valid(body, timestamp, signature)
         except (UnicodeDecodeError, TypeError):
             # Slack's bodies are UTF-8 and its signatures ASCII.
             is_slacks = False

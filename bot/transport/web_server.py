@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Final
+from functools import partial
+from typing import Any, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from bot.settings import Address
+from bot.environment.addresses import Address
+from bot.observability.metrics import TurnedAway
+from bot.transport.connections import ConnectionLimits, ConnectionTable
+from bot.transport.file_limit import ACCEPTED_AT_ONCE
+from bot.transport.guarded_protocol import MAX_HEAD_BYTES, GuardedProtocol, OnRefused
 from core.errors import InvalidInput
 
 ANSWER_TIMEOUT_SECONDS: Final = 4
@@ -21,13 +26,33 @@ ANSWER_TIMEOUT_SECONDS: Final = 4
 _KEEP_ALIVE_SECONDS: Final = 75
 """Longer than a load balancer keeps an idle connection (60 s on AWS), so that none is closed while it is in use."""
 _JOIN_TIMEOUT_SECONDS: Final = 3
+_BACKLOG: Final = 1024
+"""How many connections the operating system keeps until they are accepted."""
+
+
+def _count_nothing(reason: TurnedAway) -> None:
+    del reason
 
 
 class WebServer:
-    """Serves an ASGI app. `setting` is where the address came from; the error names it when the server can't listen."""
+    """Serves an ASGI app. `setting` is where the address came from; the error names it when the server can't listen.
 
-    def __init__(self, app: ASGIApp, address: Address, setting: str) -> None:
+    Without `limits`, it takes as many connections as the process may open files for. `on_refused` counts those that
+    were closed before their request was answered.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        address: Address,
+        setting: str,
+        *,
+        limits: ConnectionLimits | None = None,
+        on_refused: OnRefused = _count_nothing,
+    ) -> None:
         self._app = app
+        self._limits = limits
+        self._on_refused = on_refused
         self._address = address
         self._setting = setting
         self._listener: socket.socket | None = None
@@ -44,15 +69,21 @@ class WebServer:
         """Listen. Raises InvalidInput, naming the setting, when the address is in use or isn't this machine's."""
         family = socket.AF_INET6 if ":" in self._address.host else socket.AF_INET
         try:
-            self._listener = socket.create_server((self._address.host, self._address.port), family=family, backlog=1024)
+            self._listener = socket.create_server(
+                (self._address.host, self._address.port), family=family, backlog=_BACKLOG
+            )
         except OSError as error:
             where = f"{self._address.host}:{self._address.port}"
             raise InvalidInput(
                 self._setting, f"nothing can listen on {where} ({error.strerror or error})", "Choose another port."
             ) from error
+        table = ConnectionTable(self._limits or ConnectionLimits.of_this_process())
         config = uvicorn.Config(
             self._app,
-            http="h11",
+            http=cast("Any", partial(GuardedProtocol, table, self._on_refused)),
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+            # asyncio accepts this many before the first of them reaches the table.
+            backlog=ACCEPTED_AT_ONCE,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -89,6 +120,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for each in sockets or []:
+            # asyncio also made uvicorn's backlog that of the operating system.
+            each.listen(_BACKLOG)
         self._is_up.set()
 
     def _serve_on(self, listener: socket.socket) -> None:

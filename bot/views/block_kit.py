@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from core.actor import is_person, is_user_group
+from core.actor import SLACK, is_person, is_user_group
 from core.duration import format_duration
 
 Block = dict[str, Any]
@@ -95,7 +95,9 @@ def mention(decider: str) -> str:
     if is_person(decider):
         return f"<@{decider}>"
     kind, _, rule = decider.partition(":")
-    return f"the policy (rule {code(rule)})" if kind == "policy" else "the clock"
+    if kind == "policy":
+        return f"the policy (rule {code(rule)})"
+    return "somebody in Slack" if decider == SLACK else "the clock"
 
 
 def people(selector: str) -> str:

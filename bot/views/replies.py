@@ -48,6 +48,7 @@ BROKEN = (
 NO_FORM = "The form didn't open because Slack was slow. Nothing was changed. Try again."
 NOTHING_TO_REQUEST = "There are no profiles you can request: no policy rule covers you. Ask a policy owner to add you."
 OUT_OF_DATE = "This comes from another version of Countersign. Nothing was changed. Use the newest message."
+REPLIES_LEFT_OUT = "Slack is slow, so some replies to you were left out. The cards show what was recorded."
 OVERLOADED = "Countersign is overloaded. Nothing was recorded; try again in a moment."
 _LIMITS = {
     "cooldown": "This profile is in its cooldown ({value})",

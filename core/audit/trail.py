@@ -50,6 +50,7 @@ class AuditAction(StrEnum):
     BREAK_GLASS_REVIEWED = "break_glass_reviewed"
     BREAK_GLASS_ENDING_SOON = "break_glass_ending_soon"
     REVIEW_REMINDED = "review_reminded"
+    USER_GROUP_CHANGED = "user_group_changed"
     RECORD_DELETED = "record_deleted"
     LEDGER_UNREADABLE = "ledger_unreadable"
     LEDGER_REBUILT = "ledger_rebuilt"

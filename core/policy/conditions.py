@@ -1,7 +1,8 @@
 """The conditions of a decision: each is evaluated on its own, and says in one sentence whether it is met.
 
 Invariant: a condition that raises counts as unmet. In the search for the first matching rule it also ends the search,
-because a rule that could not be judged must not pass the request on to a more generous rule below it.
+because a rule that could not be judged must not pass the request on to a more generous rule below it. The same holds
+for a rule that names a user group which isn't known.
 """
 
 from __future__ import annotations
@@ -9,31 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
-from core.actor import Actor, UserId
+from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.duration import format_duration
 from core.policy.decision import Condition
 from core.policy.principals import People, PrincipalSelector
-from core.policy.rules import ApprovalRule, BreakGlassRule
+from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument
 from core.policy.time_window import TimeWindow
 
-Finding = tuple[bool, str]
-"""Whether a condition is met, and the sentence that says so."""
 AnyRule = TypeVar("AnyRule", ApprovalRule, BreakGlassRule)
 Selectors = tuple[PrincipalSelector, ...]
 _MAX_REASON_LENGTH: Final = 120
 
 
-def judge(name: str, check: Callable[[], Finding]) -> Condition:
+class Judgment(NamedTuple):
+    """Whether a condition is met, the sentence that says so, and the user groups without which nobody can say."""
+
+    is_met: bool
+    text: str
+    needs: frozenset[UserGroupId] = frozenset()
+
+
+def judge(name: str, check: Callable[[], Judgment]) -> Condition:
     """Evaluate one condition. Promises never to raise: a check that raises is unmet, and the sentence says why."""
-    is_met, text = _attempt(name, check)
-    return Condition(name=name, is_met=is_met is True, text=text)
+    return _attempt(name, check)[0]
 
 
 def find_rule(
-    rules: Iterable[AnyRule], actor: Actor, profile: str, *, role: str, match: Callable[[AnyRule], Finding]
+    rules: Iterable[AnyRule], actor: Actor, profile: str, *, role: str, match: Callable[[AnyRule], Judgment]
 ) -> tuple[AnyRule | None, tuple[Condition, ...]]:
     """The first rule that covers the profile and gives the actor the role, with the condition that says so.
 
@@ -43,73 +49,133 @@ def find_rule(
     for rule in rules:
         if not rule.covers(profile):
             continue
-        is_met, text = _attempt(role, partial(match, rule))
-        condition = Condition(name=role, is_met=is_met is True, text=text)
-        if is_met is None:
+        condition, is_judged = _attempt(role, partial(match, rule))
+        if not is_judged:
             return None, (condition,)
-        if is_met:
+        if condition.is_met:
             return rule, (condition,)
         missed.append(condition)
-    nobody = f"no rule covers {profile} with {actor.id} as {role}" if missed else f"no rule covers {profile}"
-    return None, (Condition(name="rule", is_met=False, text=nobody), *missed)
+    return None, _nobody(actor, profile, role, missed)
 
 
-def is_among(people: People, actor: Actor, selectors: Selectors, role: str) -> Finding:
+def find_any_rule(
+    rules: Iterable[AnyRule], actor: Actor, profile: str, *, role: str, match: Callable[[AnyRule], Judgment]
+) -> tuple[AnyRule | None, tuple[Condition, ...]]:
+    """A rule that covers the profile and gives the actor the role, where each such rule gives the same right.
+
+    So a rule that can't be judged doesn't keep anybody from the right that another one gives them.
+    """
+    missed: list[Condition] = []
+    for rule in rules:
+        if rule.covers(profile):
+            condition, _ = _attempt(role, partial(match, rule))
+            if condition.is_met:
+                return rule, (condition,)
+            missed.append(condition)
+    open_ = tuple(condition for condition in missed if condition.needs)
+    return None, open_ or _nobody(actor, profile, role, missed)
+
+
+def is_among(people: People, actor: Actor, selectors: Selectors, role: str) -> Judgment:
     """Is this person one of those who have the role, such as "the approvers of prod"?"""
-    found = people.find(actor, selectors)
+    found, needs = people.find(actor, selectors)
+    if needs:
+        groups = " or ".join(sorted(needs))
+        text = f"Slack couldn't say whether {actor.id} is in {groups}, among {role}"
+        return Judgment(is_met=False, text=text, needs=needs)
     if found is None:
-        return False, f"{actor.id} is not among {role}: {', '.join(map(str, selectors))}"
+        return _no(f"{actor.id} is not among {role}: {', '.join(map(str, selectors))}")
     if str(found) == actor.id:
-        return True, f"{actor.id} is named among {role}"
-    return True, f"{actor.id} is in {found}, among {role}"
+        return _yes(f"{actor.id} is named among {role}")
+    return _yes(f"{actor.id} is in {found}, among {role}")
 
 
-def may_request(people: People, actor: Actor, rule: ApprovalRule) -> Finding:
+def may_request(people: People, actor: Actor, rule: ApprovalRule) -> Judgment:
     """Does the rule let this person make a request?"""
     if rule.requesters is None:
-        return True, f"every verified person may ask under rule {rule.name}"
+        return _yes(f"every verified person may ask under rule {rule.name}")
     return is_among(people, actor, rule.requesters, f"the requesters of rule {rule.name}")
 
 
-def is_short_enough(duration: timedelta, longest: timedelta) -> Finding:
+def is_short_enough(duration: timedelta, longest: timedelta) -> Judgment:
     """Is the duration more than zero and at most the maximum?"""
     written, limit = format_duration(duration), format_duration(longest)
     if duration <= timedelta():
-        return False, f"{written} is no time at all"
+        return _no(f"{written} is no time at all")
     if duration > longest:
-        return False, f"{written} is longer than the {limit} that are allowed"
-    return True, f"{written} is within the {limit} that are allowed"
+        return _no(f"{written} is longer than the {limit} that are allowed")
+    return _yes(f"{written} is within the {limit} that are allowed")
 
 
-def is_open(window: TimeWindow, now: datetime) -> Finding:
+def is_open(window: TimeWindow, now: datetime) -> Judgment:
     """Is the window open at this moment?"""
     if window.is_open(now):
-        return True, f"it is within {window}"
-    return False, f"it is outside {window}"
+        return _yes(f"it is within {window}")
+    return _no(f"it is outside {window}")
 
 
-def is_someone_else(actor: Actor, other: UserId, *, act: str, role: str) -> Finding:
+def is_someone_else(people: People, actor: Actor, other: UserId, *, act: str, role: str) -> Judgment:
     """Is this person somebody other than the one in the role? Nobody decides about themselves."""
     if actor.id == other:
-        return False, f"{actor.id} is {role}, and nobody {act}"
-    return True, f"{actor.id} is not {role}"
+        return _no(f"{actor.id} is {role}, and nobody {act}")
+    if other in people.ids_of(actor.id):
+        return _no(f"{actor.id} and {other} are one person, who is {role}, and nobody {act}")
+    return _yes(f"{actor.id} is not {role}")
 
 
-def is_reason_allowed(reason_code: ReasonCode, allowed: tuple[ReasonCode, ...]) -> Finding:
+def is_in_force(document: PolicyDocument, name: str, profile: str) -> Judgment:
+    """Is the rule under which a request was made still in the policy, and does it still cover the profile?"""
+    rule, fix = document.approval_rule(name), "cancel the request and ask again"
+    if rule is None:
+        return _no(f"rule {name}, under which this was asked, is not in the policy any more; {fix}")
+    if profile not in document.profiles:
+        return _no(f"the profile {profile} is not in the policy any more; {fix}")
+    if not rule.covers(profile):
+        return _no(f"rule {name} does not cover {profile} any more; {fix}")
+    return _yes(f"rule {name} covers {profile}")
+
+
+def is_same_rule(requester: Actor, applies: ApprovalRule, made_under: ApprovalRule) -> Judgment:
+    """Does the rule under which a request was made still decide about its requester?"""
+    if applies.name == made_under.name:
+        return _yes(f"rule {made_under.name} decides about {requester.id}")
+    change = (
+        f"rule {applies.name} decides about {requester.id} now, not rule {made_under.name}, under which this was asked"
+    )
+    return _no(f"{change}; cancel the request and ask again")
+
+
+def is_reason_allowed(reason_code: ReasonCode, allowed: tuple[ReasonCode, ...]) -> Judgment:
     """Is the reason code one that the rule allows?"""
     if reason_code in allowed:
-        return True, f"reason code {reason_code} is allowed"
-    return False, f"reason code {reason_code} isn't allowed (allowed: {', '.join(allowed)})"
+        return _yes(f"reason code {reason_code} is allowed")
+    return _no(f"reason code {reason_code} isn't allowed (allowed: {', '.join(allowed)})")
 
 
-def is_mfa_given(*, has_mfa: bool) -> Finding:
+def is_mfa_given(*, has_mfa: bool) -> Judgment:
     """Was an MFA code verified?"""
-    return has_mfa, "an MFA code was verified" if has_mfa else "an MFA code is required and was not verified"
+    return _yes("an MFA code was verified") if has_mfa else _no("an MFA code is required and was not verified")
 
 
-def _attempt(name: str, check: Callable[[], Finding]) -> tuple[bool | None, str]:
+def _attempt(name: str, check: Callable[[], Judgment]) -> tuple[Condition, bool]:
+    """The condition, and whether it could be judged at all."""
     try:
-        return check()
+        judgment = check()
     except Exception as error:  # noqa: BLE001 - any error while judging has to become a no.
         reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_LENGTH]
-        return None, f"the {name} could not be judged ({reason})"
+        return Condition(name=name, is_met=False, text=f"the {name} could not be judged ({reason})"), False
+    condition = Condition(name=name, is_met=judgment.is_met, text=judgment.text, needs=judgment.needs)
+    return condition, not condition.needs
+
+
+def _nobody(actor: Actor, profile: str, role: str, missed: list[Condition]) -> tuple[Condition, ...]:
+    text = f"no rule covers {profile} with {actor.id} as {role}" if missed else f"no rule covers {profile}"
+    return Condition(name="rule", is_met=False, text=text), *missed
+
+
+def _yes(text: str) -> Judgment:
+    return Judgment(is_met=True, text=text)
+
+
+def _no(text: str) -> Judgment:
+    return Judgment(is_met=False, text=text)

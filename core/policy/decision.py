@@ -1,7 +1,8 @@
 """What the policy decides about one request: yes or no, the rule, and every reason.
 
 Invariant: a decision is allowed if and only if it has at least one condition and all of them are met. Any other
-combination fails validation, so a missing reason can never turn into a yes.
+combination fails validation, so a missing reason can never turn into a yes. A condition that needs a user group which
+isn't known is unmet.
 """
 
 from __future__ import annotations
@@ -11,19 +12,30 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
+from core.actor import UserGroupId
 from core.duration import Duration
-from core.errors import NotAllowed
+from core.errors import NotAllowed, NotKnown
 from core.usage import UsageLimits
 
 
 class Condition(BaseModel):
-    """One thing that had to hold, whether it did, and a sentence that says so."""
+    """One thing that had to hold, whether it did, and a sentence that says so.
+
+    `needs` are the user groups without which nobody can say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     is_met: bool
     text: str
+    needs: frozenset[UserGroupId] = frozenset()
+
+    @model_validator(mode="after")
+    def _is_unmet_while_not_known(self) -> Self:
+        if self.is_met and self.needs:
+            raise ValueError("a condition that needs more is not met")
+        return self
 
 
 class Decision(BaseModel):
@@ -38,15 +50,30 @@ class Decision(BaseModel):
     policy_digest: str
 
     @property
+    def needs(self) -> frozenset[UserGroupId]:
+        """The user groups on which the answer depends; empty when it is yes or no whatever they are."""
+        return find_needs(self.conditions)
+
+    @property
     def unmet(self) -> tuple[str, ...]:
-        """The sentences of the unmet conditions."""
-        return tuple(condition.text for condition in self.conditions if not condition.is_met)
+        """The sentences of the unmet conditions. Those that aren't known are left out if the answer is no anyway."""
+        return tuple(condition.text for condition in self._unmet)
 
     def require(self) -> None:
-        """Raises NotAllowed, with every unmet condition, unless the decision is a yes."""
-        if not self.is_allowed:
-            names = tuple(condition.name for condition in self.conditions if not condition.is_met)
-            raise NotAllowed(self.action, self.unmet, self.rule, names)
+        """Raises NotAllowed, with every unmet condition, unless the decision is a yes.
+
+        Raises NotKnown instead when it may be a yes once more is known.
+        """
+        if self.is_allowed:
+            return
+        if needs := find_needs(self.conditions):
+            raise NotKnown(self.action, self.unmet, self.rule, tuple(sorted(needs)))
+        raise NotAllowed(self.action, self.unmet, self.rule, tuple(condition.name for condition in self._unmet))
+
+    @property
+    def _unmet(self) -> tuple[Condition, ...]:
+        unmet = tuple(condition for condition in self.conditions if not condition.is_met)
+        return unmet if find_needs(self.conditions) else tuple(each for each in unmet if not each.needs)
 
     def to_details(self) -> dict[str, JsonValue]:
         """What the audit entry records: the rule, the policy's digest, and the reasons if the answer is no."""
@@ -72,6 +99,12 @@ class RequestDecision(Decision):
     decide_within: Duration = timedelta()
     auto_approval: Decision | None = None
 
+    @property
+    def needs(self) -> frozenset[UserGroupId]:
+        """Also those on which automatic approval depends; while they aren't known, people have to approve."""
+        automatic = self.auto_approval.needs if self.auto_approval is not None else frozenset[UserGroupId]()
+        return super().needs | automatic
+
 
 class BreakGlassDecision(Decision):
     """The answer to a declaration of a break-glass event.
@@ -87,3 +120,11 @@ class BreakGlassDecision(Decision):
 def are_all_met(conditions: tuple[Condition, ...]) -> bool:
     """True when there are conditions and all of them are met."""
     return bool(conditions) and all(condition.is_met for condition in conditions)
+
+
+def find_needs(conditions: tuple[Condition, ...]) -> frozenset[UserGroupId]:
+    """The user groups that decide; none when a condition is unmet whatever they are."""
+    open_, needs = [each for each in conditions if not each.is_met], frozenset[UserGroupId]()
+    if all(each.needs for each in open_):
+        needs = needs.union(*(each.needs for each in open_))
+    return needs

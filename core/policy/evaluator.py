@@ -1,7 +1,8 @@
 """The evaluator: what one version of the policy says about a request, a vote, a break-glass event, a close or a review.
 
 Invariant: no rule, no access. An answer is yes only when a rule says so and each of its conditions is met; nobody
-decides on their own request or reviews their own event. Preview, form and enforcement all ask here.
+decides on their own request or reviews their own event. An answer that depends on user groups which aren't known is no
+yet, and says which they are. Preview, form and enforcement all ask here.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy import conditions
-from core.policy.conditions import Finding, find_rule, judge
+from core.policy.conditions import judge
 from core.policy.decision import BreakGlassDecision, Condition, Decision, RequestDecision, are_all_met
 from core.policy.document import suggest
 from core.policy.notifications import NotificationRules
-from core.policy.principals import People, PrincipalKind, PrincipalSelector
+from core.policy.principals import People, PrincipalKind
+from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, PolicyDocument, Profile
 
 
@@ -58,7 +60,7 @@ class Policy(BaseModel):
         Raises InvalidInput when there is no such profile.
         """
         self.profile(profile)
-        rule, found = self._find_approval(requester, profile)
+        rule, found = self._search.find_approval(requester, profile)
         if rule is None:
             return RequestDecision(
                 action="request", is_allowed=False, rule=None, conditions=found, policy_digest=self.digest
@@ -77,12 +79,36 @@ class Policy(BaseModel):
             auto_approval=self._judge_auto_approval(rule, requester, duration, now) if is_allowed else None,
         )
 
+    def judge_waiting(self, requester: Actor, *, profile: str, rule: str, duration: timedelta) -> RequestDecision:
+        """May this person still have what they requested under this rule? Asked again before the request is approved.
+
+        If another rule decides about them now, the answer is no. `required_approvals` are those in force now.
+        """
+        made_under = self.document.approval_rule(rule)
+        in_force = judge("rule", lambda: conditions.is_in_force(self.document, rule, profile))
+        found: tuple[Condition, ...] = (in_force,)
+        if made_under is not None and in_force.is_met:
+            applies, why = self._search.find_approval(requester, profile)
+            found = (*found, *why)
+            if applies is not None:
+                length = judge("duration", lambda: conditions.is_short_enough(duration, made_under.max_duration))
+                found = (*found, judge("rule", lambda: conditions.is_same_rule(requester, applies, made_under)), length)
+        return RequestDecision(
+            action="approve",
+            is_allowed=are_all_met(found),
+            rule=rule if made_under else None,
+            conditions=found,
+            policy_digest=self.digest,
+            required_approvals=made_under.required_approvals if made_under else 0,
+            max_duration=made_under.max_duration if made_under else timedelta(),
+        )
+
     def judge_decider(
         self, action: Literal["approve", "deny"], approver: Actor, *, profile: str, rule: str, requester: UserId
     ) -> Decision:
         """May this person decide on a request that was made under this rule? Approve and deny need the same right."""
         made_under = self.document.approval_rule(rule)
-        found = [judge("rule", lambda: self._is_in_force(made_under, rule, profile))]
+        found = [judge("rule", lambda: conditions.is_in_force(self.document, rule, profile))]
         if made_under is not None:
             role = f"the approvers of rule {rule}"
             found.append(
@@ -92,7 +118,7 @@ class Policy(BaseModel):
             judge(
                 "two people",
                 lambda: conditions.is_someone_else(
-                    approver, requester, role="the requester", act="decides on their own request"
+                    self._people, approver, requester, role="the requester", act="decides on their own request"
                 ),
             )
         )
@@ -113,7 +139,7 @@ class Policy(BaseModel):
         Raises InvalidInput when there is no such profile.
         """
         self.profile(profile)
-        rule, found = self._find_break_glass(invoker, profile)
+        rule, found = self._search.find_break_glass(invoker, profile)
         if rule is None:
             return BreakGlassDecision(
                 action="break glass", is_allowed=False, rule=None, conditions=found, policy_digest=self.digest
@@ -148,29 +174,41 @@ class Policy(BaseModel):
             return self._decide(
                 "close", None, (Condition(name="closer", is_met=True, text=f"{actor.id} broke the glass"),)
             )
-        rule, found = self._find_approver_rule(actor, profile)
+        rule, found = self._search.find_approver_rule(actor, profile)
         return self._decide("close", rule.name if rule else None, found)
 
     def judge_review(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
         """May this person review an event? Anyone who may approve for the profile and did not invoke it."""
-        rule, found = self._find_approver_rule(actor, profile)
+        rule, found = self._search.find_approver_rule(actor, profile)
         other = judge(
             "two people",
             lambda: conditions.is_someone_else(
-                actor, invoker, role="the one who broke the glass", act="reviews their own event"
+                self._people, actor, invoker, role="the one who broke the glass", act="reviews their own event"
             ),
         )
         return self._decide("review", rule.name if rule else None, (*found, other))
 
     def requestable_profiles(self, actor: Actor) -> tuple[Profile, ...]:
         """The profiles that this person may request, in the order of the file."""
-        names = (name for name in self.document.profiles if self._find_approval(actor, name)[0] is not None)
+        names = (name for name in self.document.profiles if self._search.find_approval(actor, name)[0] is not None)
         return tuple(self.document.profile(name) for name in names)
 
     def declarable_profiles(self, actor: Actor) -> tuple[Profile, ...]:
         """The profiles for which this person may break the glass, in the order of the file."""
-        names = (name for name in self.document.profiles if self._find_break_glass(actor, name)[0] is not None)
+        names = (name for name in self.document.profiles if self._search.find_break_glass(actor, name)[0] is not None)
         return tuple(self.document.profile(name) for name in names)
+
+    def needed_to_request(self, actor: Actor) -> frozenset[UserGroupId]:
+        """The user groups that have to be known, so that `requestable_profiles` and its terms are complete."""
+        return self._search.needed_to_request(actor)
+
+    def needed_to_declare(self, actor: Actor) -> frozenset[UserGroupId]:
+        """The user groups that have to be known, so that `declarable_profiles` and its terms are complete."""
+        return self._search.needed_to_declare(actor)
+
+    def ids_of(self, user_id: UserId) -> tuple[UserId, ...]:
+        """Every id that belongs to the same person, as `same_person` says. The first one stands for all of them."""
+        return self._people.ids_of(user_id)
 
     def approvers_for(self, profile: str, requester: Actor) -> tuple[str, ...]:
         """Who would have to approve, as the rule names them. Empty when this person may not request the profile."""
@@ -179,11 +217,11 @@ class Policy(BaseModel):
 
     def terms_for(self, profile: str, requester: Actor) -> ApprovalRule | None:
         """The rule under which this person may request the profile, for a form to show; None if they may not."""
-        return self._find_approval(requester, profile)[0]
+        return self._search.find_approval(requester, profile)[0]
 
     def break_glass_terms_for(self, profile: str, invoker: Actor) -> BreakGlassRule | None:
         """The rule under which this person may break the glass, for a form to show; None if they may not."""
-        return self._find_break_glass(invoker, profile)[0]
+        return self._search.find_break_glass(invoker, profile)[0]
 
     def remind_after(self, rule: str, profile: str) -> timedelta | None:
         """How long a request that was made under this rule waits before its approvers are reminded; None for never.
@@ -191,8 +229,8 @@ class Policy(BaseModel):
         Also None when the rule no longer covers the profile, because then nobody could decide.
         """
         made_under = self.document.approval_rule(rule)
-        is_in_force, _ = self._is_in_force(made_under, rule, profile)
-        return made_under.remind_after if made_under is not None and is_in_force else None
+        in_force = conditions.is_in_force(self.document, rule, profile)
+        return made_under.remind_after if made_under is not None and in_force.is_met else None
 
     def may_need_code(self, profile: str) -> bool:
         """True when a break-glass rule for this profile asks for MFA, from everybody or from some."""
@@ -211,18 +249,7 @@ class Policy(BaseModel):
 
     def user_groups(self) -> frozenset[UserGroupId]:
         """Every Slack user group that can give somebody a right; each person who is judged is looked up in all."""
-        return self._user_groups
-
-    @cached_property
-    def _user_groups(self) -> frozenset[UserGroupId]:
-        document = self.document
-        named: list[tuple[PrincipalSelector, ...]] = [*document.groups.values()]
-        for rule in document.approval:
-            automatic = rule.auto_approve.requesters if rule.auto_approve is not None else None
-            named += [rule.requesters or (), rule.approvers, automatic or ()]
-        named += [rule.users for rule in document.break_glass]
-        leaves = self._people.leaves(tuple(each for selectors in named for each in selectors))
-        return frozenset(UserGroupId(each.value) for each in leaves if each.kind is PrincipalKind.USER_GROUP)
+        return self._search.named_user_groups()
 
     @cached_property
     def notifications(self) -> NotificationRules:
@@ -231,36 +258,11 @@ class Policy(BaseModel):
 
     @cached_property
     def _people(self) -> People:
-        return People(groups=self.document.groups, is_email_trusted=self.document.identity.trust_email)
+        return self.document.people()
 
-    def _find_approval(self, requester: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
-        return find_rule(
-            self.document.approval,
-            requester,
-            profile,
-            role="requester",
-            match=lambda rule: conditions.may_request(self._people, requester, rule),
-        )
-
-    def _find_break_glass(self, invoker: Actor, profile: str) -> tuple[BreakGlassRule | None, tuple[Condition, ...]]:
-        return find_rule(
-            self.document.break_glass,
-            invoker,
-            profile,
-            role="user",
-            match=lambda rule: conditions.is_among(self._people, invoker, rule.users, f"the users of rule {rule.name}"),
-        )
-
-    def _find_approver_rule(self, actor: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
-        return find_rule(
-            self.document.approval,
-            actor,
-            profile,
-            role="approver",
-            match=lambda rule: conditions.is_among(
-                self._people, actor, rule.approvers, f"the approvers of rule {rule.name}"
-            ),
-        )
+    @cached_property
+    def _search(self) -> RuleSearch:
+        return RuleSearch(self.document, self._people)
 
     def _judge_auto_approval(
         self, rule: ApprovalRule, requester: Actor, duration: timedelta, now: datetime
@@ -277,16 +279,6 @@ class Policy(BaseModel):
         if (window := automatic.time) is not None:
             found.append(judge("time", lambda: conditions.is_open(window, now)))
         return self._decide("auto-approve", rule.name, tuple(found))
-
-    def _is_in_force(self, rule: ApprovalRule | None, name: str, profile: str) -> Finding:
-        fix = "cancel the request and ask again"
-        if rule is None:
-            return False, f"rule {name}, under which this was asked, is not in the policy any more; {fix}"
-        if profile not in self.document.profiles:
-            return False, f"the profile {profile} is not in the policy any more; {fix}"
-        if not rule.covers(profile):
-            return False, f"rule {name} does not cover {profile} any more; {fix}"
-        return True, f"rule {name} covers {profile}"
 
     def _decide(self, action: str, rule: str | None, found: tuple[Condition, ...]) -> Decision:
         return Decision(

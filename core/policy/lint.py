@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from core.actor import UserId
 from core.duration import format_duration
 from core.policy.document import suggest
 from core.policy.principals import People, PrincipalKind, PrincipalSelector
@@ -33,6 +34,7 @@ def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
     return (
         *_in_groups(document),
         *_in_selectors(document),
+        *_in_same_person(document),
         *_in_rules("approval", document.approval, document),
         *_in_quorums(document),
         *_in_reminders(document),
@@ -66,6 +68,20 @@ def _in_selectors(document: PolicyDocument) -> Iterator[Mistake]:
             yield Mistake(
                 path, f"there is no group {selector.value!r:.60}", suggest(selector.value, tuple(document.groups))
             )
+
+
+def _in_same_person(document: PolicyDocument) -> Iterator[Mistake]:
+    seen: dict[str, int] = {}
+    for index, ids in enumerate(document.same_person):
+        for position, each in enumerate(ids):
+            if each in seen:
+                where = "here" if seen[each] == index else f"in same_person[{seen[each]}]"
+                yield Mistake(
+                    ("same_person", index, position),
+                    f"{each} is already {where}",
+                    "Write all ids of one person in one list, each of them once.",
+                )
+            seen.setdefault(each, index)
 
 
 def all_selectors(document: PolicyDocument) -> Iterator[tuple[Path, PrincipalSelector]]:
@@ -118,7 +134,7 @@ def _dead_patterns(
 
 
 def _shadows(section: str, index: int, rules: Rules, document: PolicyDocument) -> Iterator[Mistake]:
-    people = People(groups=document.groups, is_email_trusted=document.identity.trust_email)
+    people = document.people()
     rule = rules[index]
     shadows: list[str] = []
     for profile in filter(rule.covers, document.profiles):
@@ -148,15 +164,16 @@ def _who(rule: ApprovalRule | BreakGlassRule) -> tuple[PrincipalSelector, ...] |
 
 
 def _in_quorums(document: PolicyDocument) -> Iterator[Mistake]:
-    people = People(groups=document.groups, is_email_trusted=document.identity.trust_email)
+    people = document.people()
     for index, rule in enumerate(document.approval):
         leaves = people.leaves(rule.approvers)
         # The number of people in a Slack user group is not known here, and an unknown group is another mistake.
         is_countable = leaves and all(leaf.kind in {PrincipalKind.USER, PrincipalKind.EMAIL} for leaf in leaves)
-        if is_countable and len(leaves) < rule.required_approvals:
+        approvers = {people.ids_of(UserId(leaf.value))[0] for leaf in leaves}
+        if is_countable and len(approvers) < rule.required_approvals:
             yield Mistake(
                 ("approval", index, "required_approvals"),
-                f"{rule.required_approvals} approvals are needed, but there are only {len(leaves)} approvers",
+                f"{rule.required_approvals} approvals are needed, but there are only {len(approvers)} approvers",
                 "Add approvers, or ask for fewer approvals.",
             )
 
@@ -195,7 +212,7 @@ def _in_reviews(document: PolicyDocument) -> Iterator[Mistake]:
 
 
 def _in_mentions(document: PolicyDocument) -> Iterator[Mistake]:
-    people = People(groups=document.groups, is_email_trusted=document.identity.trust_email)
+    people = document.people()
     for index, rule in enumerate(document.break_glass):
         for position, selector in enumerate(rule.notify or ()):
             if any(leaf.kind is PrincipalKind.EMAIL for leaf in people.leaves((selector,))):

@@ -1,15 +1,16 @@
 """Principals: the ways in which a policy names people, and whether a person is among them.
 
-Invariant: a person matches by what Slack confirms: their id or a user group. An e-mail address matches nobody unless
-the operator trusts e-mail, and then only as a whole, ignoring case.
+Invariant: a person matches by what Slack confirms: their id or a user group. Whether they are in a user group can be
+not known, which is neither a match nor a miss. An e-mail address matches nobody unless the operator trusts e-mail, and
+then only as a whole and in ASCII, ignoring the case of A to Z.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
@@ -49,13 +50,33 @@ def parse_selector(text: object) -> PrincipalSelector:
         if text.startswith(GROUP_PREFIX) and len(text) > len(GROUP_PREFIX):
             return PrincipalSelector(kind=PrincipalKind.GROUP, value=text.removeprefix(GROUP_PREFIX))
         if _EMAIL.fullmatch(text):
-            return PrincipalSelector(kind=PrincipalKind.EMAIL, value=text.casefold())
+            return PrincipalSelector(kind=PrincipalKind.EMAIL, value=_check_email(text))
         for kind, check in ((PrincipalKind.USER, check_user_id), (PrincipalKind.USER_GROUP, check_user_group_id)):
             try:
                 return PrincipalSelector(kind=kind, value=check(text))
             except InvalidInput:
                 continue
     raise InvalidInput("selector", f"{text!r:.60} is not a user, a user group, a group or an e-mail address", _WAYS)
+
+
+def fold_email(text: str | None) -> str | None:
+    """An e-mail address as it is compared: A to Z become a to z. None for text that isn't ASCII, which matches nobody.
+
+    Folding the case of other letters would make the addresses of two people equal: a long s would be an s.
+    """
+    return text.lower() if text and text.isascii() else None
+
+
+def _check_email(text: str) -> str:
+    folded = fold_email(text)
+    if folded is None:
+        strange = next(each for each in text if not each.isascii())
+        raise InvalidInput(
+            "selector",
+            f"the e-mail address {text!a:.60} has {strange!a}, which isn't an ASCII character, and would match nobody",
+            "Type the address again with plain letters, or write the Slack user id.",
+        )
+    return folded
 
 
 def _read(value: object) -> PrincipalSelector:
@@ -67,38 +88,66 @@ def _read(value: object) -> PrincipalSelector:
         raise mistake(error.problem, error.fix) from error
 
 
+class Match(NamedTuple):
+    """Whether a person is among some selectors: yes by `selector`; not known without `needs`; otherwise no."""
+
+    selector: PrincipalSelector | None = None
+    needs: frozenset[UserGroupId] = frozenset()
+
+
 class People(BaseModel):
-    """Finds who is meant: the groups of the policy, and whether e-mail addresses count."""
+    """Finds who is meant: the groups of the policy, and whether e-mail addresses count.
+
+    `same_person` has the sets of ids that belong to one person each.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     groups: Mapping[str, tuple[PrincipalSelector, ...]] = {}
     is_email_trusted: bool = False
+    same_person: tuple[tuple[UserId, ...], ...] = ()
 
-    def find(self, actor: Actor, selectors: tuple[PrincipalSelector, ...]) -> PrincipalSelector | None:
-        """The first selector that this person matches, or None."""
-        return next((each for each in selectors if self._is_among(actor, each)), None)
+    def ids_of(self, user_id: UserId) -> tuple[UserId, ...]:
+        """Every id of the person who has this one: in the order of the file, so that the first one stands for all."""
+        return next((ids for ids in self.same_person if user_id in ids), (user_id,))
+
+    def find(self, actor: Actor, selectors: tuple[PrincipalSelector, ...]) -> Match:
+        """Whether the person is among those whom the selectors name.
+
+        What is known decides first; a user group is only needed when nothing that is known names the person.
+        """
+        needs: set[UserGroupId] = set()
+        for selector in selectors:
+            for leaf in self._members(selector):
+                is_named = self._is_named(actor, leaf)
+                if is_named:
+                    return Match(selector)
+                if is_named is None:
+                    needs.add(UserGroupId(leaf.value))
+        return Match(needs=frozenset(needs))
 
     def leaves(self, selectors: tuple[PrincipalSelector, ...]) -> frozenset[PrincipalSelector]:
         """The selectors with each group replaced by its members. A group that does not exist has none."""
         found: set[PrincipalSelector] = set()
         for each in selectors:
-            found |= set(self.groups.get(each.value, ())) if each.kind is PrincipalKind.GROUP else {each}
+            found |= set(self._members(each))
         return frozenset(found)
 
-    def _is_among(self, actor: Actor, selector: PrincipalSelector) -> bool:
+    def _members(self, selector: PrincipalSelector) -> Iterator[PrincipalSelector]:
         # Groups do not nest, and a file in which they do is refused, so a group's members are checked directly.
-        members = self.groups.get(selector.value, ()) if selector.kind is PrincipalKind.GROUP else (selector,)
-        return any(self._is_named(actor, member) for member in members)
+        if selector.kind is PrincipalKind.GROUP:
+            yield from self.groups.get(selector.value, ())
+        else:
+            yield selector
 
-    def _is_named(self, actor: Actor, selector: PrincipalSelector) -> bool:
+    def _is_named(self, actor: Actor, selector: PrincipalSelector) -> bool | None:
         match selector.kind:
             case PrincipalKind.USER:
                 return actor.id == UserId(selector.value)
             case PrincipalKind.USER_GROUP:
-                return UserGroupId(selector.value) in actor.user_groups
+                return actor.is_in(UserGroupId(selector.value))
             case PrincipalKind.EMAIL:
-                return self.is_email_trusted and (actor.email or "").casefold() == selector.value
+                return self.is_email_trusted and fold_email(actor.email) == selector.value
             case PrincipalKind.GROUP:
                 return False
 

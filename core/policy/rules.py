@@ -25,11 +25,11 @@ from pydantic import (
 )
 
 from core import break_glass, request
-from core.actor import ProfileName
+from core.actor import ProfileName, UserId, check_user_id
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy.document import Name, PolicyModel, ProfilePattern, duration_rule, mistake
-from core.policy.principals import SelectorField
+from core.policy.principals import People, SelectorField
 from core.policy.time_window import TimeWindow
 from core.text import clean_text
 from core.usage import MAX_PER_QUOTA, UsageLimits
@@ -62,6 +62,19 @@ def _check_version(value: object) -> object:
     return value
 
 
+def _check_user(text: str) -> UserId:
+    try:
+        return check_user_id(text)
+    except InvalidInput as error:
+        raise mistake(error.problem, error.fix) from error
+
+
+UserField = Annotated[
+    StrictStr,
+    AfterValidator(_check_user),
+    WithJsonSchema({"type": "string", "pattern": "^[UW][A-Z0-9]{2,31}$"}),
+]
+OnePerson = Annotated[tuple[UserField, ...], Field(min_length=2)]
 Selectors = Annotated[tuple[SelectorField, ...], Field(min_length=1)]
 ChannelId = Annotated[
     StrictStr,
@@ -248,6 +261,14 @@ class PolicyDocument(PolicyModel):
         default=None, description="The Slack channel for refusals, escalations and overdue reviews."
     )
     identity: Identity = Field(default=Identity(), description="How people are recognised.")
+    same_person: tuple[OnePerson, ...] = Field(
+        default=(), description="Slack user ids that belong to one person, a list for each person."
+    )
+
+    def people(self) -> People:
+        """Who is meant by the names in this file."""
+        same_person = tuple(tuple(UserId(each) for each in ids) for ids in self.same_person)
+        return People(groups=self.groups, is_email_trusted=self.identity.trust_email, same_person=same_person)
 
     def approval_rule(self, name: str) -> ApprovalRule | None:
         """The approval rule of this name; None if there is none, or no longer."""

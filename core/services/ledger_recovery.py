@@ -18,6 +18,7 @@ from core.actor import CLOCK, DeciderId, ProfileName, UserId
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import MAX_DURATION
 from core.clock import Clock
+from core.directory import DirectoryNotes
 from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
@@ -37,7 +38,8 @@ class LedgersRead:
 
     by_invoker: UsageLedger
     by_profile: UsageLedger
-    codes: CodeLedger | None = None
+    codes: CodeLedger | None
+    notes: DirectoryNotes
     left_alone: frozenset[str] = frozenset()
 
     def to_write(self, *moved: Ledger) -> list[Ledger]:
@@ -57,9 +59,7 @@ class LedgerRecovery:
         """The ledgers, in one read if all can be read. Raises StoreUnavailable, StoreMisconfigured."""
         store = self._stores.break_glass
         try:
-            if with_codes:
-                return LedgersRead(*store.get_ledgers_and_codes(invoker, profile))
-            return LedgersRead(*store.get_ledgers(invoker, profile))
+            return LedgersRead(*store.read_ledgers(invoker, profile, with_codes=with_codes))
         except MalformedRecord:
             return self._recover(invoker, profile, with_codes=with_codes)
 
@@ -73,6 +73,7 @@ class LedgerRecovery:
             recover(UsageLedger.of_invoker(invoker)),
             recover(UsageLedger.of_profile(profile)),
             recover(CodeLedger.of(invoker)) if with_codes else None,
+            self._stores.directory.notes(),
             frozenset(left_alone),
         )
 

@@ -18,12 +18,14 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import AWAITS_REVIEW, BreakGlassEvent, EventId, EventStatus
 from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
+from core.directory import DirectoryNotes
 from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.request import MAX_DURATION as MAX_REQUEST_DURATION
 from core.stores.audit import AuditStore, RefusalLog
+from core.stores.directory import DirectoryStore
 from core.stores.ledgers import LedgerStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
@@ -117,6 +119,13 @@ class RequestStore(RecordStore[Request, RequestStatus], Protocol):
         """Read one request, consistently. Raises RequestNotFound, MalformedRecord, StoreUnavailable."""
         ...
 
+    def get_with_notes(self, request_id: RequestId) -> tuple[Request, DirectoryNotes]:
+        """The same, with the notes of changes in the directory, in one read.
+
+        Notes that can't be read mean that everything changed just now.
+        """
+        ...
+
     def update(self, request: Request, entry: EntryDraft) -> Request:
         """Replace the request that was read with `request.updated_at` by this one; return it as stored.
 
@@ -175,6 +184,10 @@ class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Pr
 
     def get(self, event_id: EventId) -> BreakGlassEvent:
         """Read one event, consistently. Raises EventNotFound, MalformedRecord, StoreUnavailable."""
+        ...
+
+    def get_with_notes(self, event_id: EventId) -> tuple[BreakGlassEvent, DirectoryNotes]:
+        """The same, with the notes of changes in the directory; see RequestStore.get_with_notes."""
         ...
 
     def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
@@ -268,6 +281,11 @@ class Stores(Protocol):
     @property
     def audit(self) -> AuditStore:
         """The audit trail."""
+        ...
+
+    @property
+    def directory(self) -> DirectoryStore:
+        """Changes of people and user groups, and the last answers about user groups."""
         ...
 
     @property

@@ -7,14 +7,24 @@ was read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from core.actor import ProfileName, UserId
+from core.directory import DirectoryNotes
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.usage import UsageLedger
 
 L = TypeVar("L", bound=Ledger)
+
+
+class InvokerLedgers(NamedTuple):
+    """What a declaration is judged on. `codes` is None if it wasn't asked for."""
+
+    by_invoker: UsageLedger
+    by_profile: UsageLedger
+    codes: CodeLedger | None
+    notes: DirectoryNotes
 
 
 class LedgerStore(Protocol):
@@ -28,6 +38,13 @@ class LedgerStore(Protocol):
         self, invoker: UserId, profile: ProfileName
     ) -> tuple[UsageLedger, UsageLedger, CodeLedger]:
         """The same, with the ledger of the invoker's codes, in one read."""
+        ...
+
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+        """The same, with the notes of changes in the directory, in one read.
+
+        Notes that can't be read mean that everything changed just now.
+        """
         ...
 
     def get_ledger(self, empty: L) -> L:

@@ -16,6 +16,7 @@ from core.clock import Clock, SystemClock
 from core.errors import InvalidInput
 from core.stores.base import DEFAULT_RETENTION, Stores
 from core.stores.commit import StoreSettings
+from core.text import without_password
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]{3,200}")
@@ -49,17 +50,18 @@ def read_store_url(url: str) -> SqliteLocation | DynamoLocation:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise InvalidInput("store", f"{url!r:.200} is not a URL", _FIX) from error
+        raise InvalidInput("store", f"{without_password(url)!r:.200} is not a URL", _FIX) from error
     path = unquote(parts.path).removeprefix("/")
     if parts.fragment:
-        raise InvalidInput("store", f"{url!r:.200} has a #, which would end it there", f"{_FIX} Write # as %23.")
+        problem = f"{without_password(url)!r:.200} has a #, which would end it there"
+        raise InvalidInput("store", problem, f"{_FIX} Write # as %23.")
     if parts.scheme == "sqlite":
         if parts.netloc or parts.query or path in _NO_FILE or "\0" in path:
-            raise InvalidInput("store", f"{url!r:.200} names no file", _FIX)
+            raise InvalidInput("store", f"{without_password(url)!r:.200} names no file", _FIX)
         return SqliteLocation(path)
     if parts.scheme == "dynamodb":
         if not _REGION.fullmatch(parts.netloc):
-            raise InvalidInput("store", f"{parts.netloc!r:.60} is not an AWS region", _FIX)
+            raise InvalidInput("store", f"{without_password(parts.netloc)!r:.60} is not an AWS region", _FIX)
         if not _PREFIX.fullmatch(path):
             raise InvalidInput("store", f"{path!r:.60} is not a prefix for table names", _FIX)
         return DynamoLocation(parts.netloc, path, _read_endpoint(parts.query))

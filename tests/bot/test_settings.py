@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.settings import Address, Settings, read_settings, read_slack_settings
+from bot.environment.addresses import DEFAULT_METRICS, Address
+from bot.settings import Settings, read_settings, read_slack_settings
 from core.errors import InvalidInput
 
 KEY, OLDER = "a-new-key-of-more-than-32-characters", "an-older-key-of-more-than-32-characters"
@@ -139,6 +140,25 @@ def test_address_to_listen_on_is_a_host_and_a_port(
     monkeypatch.setenv("COUNTERSIGN_LISTEN", written)
     monkeypatch.setenv("COUNTERSIGN_METRICS", written)
     assert (read_settings().listen, read_settings().metrics) == (address, address)
+
+
+@pytest.mark.parametrize(
+    ("listen", "metrics", "address"),
+    [
+        (None, None, None),
+        (None, "127.0.0.1:9090", Address("127.0.0.1", 9090)),
+        ("0.0.0.0:3000", None, DEFAULT_METRICS),
+        ("0.0.0.0:3000", "off", None),
+        ("0.0.0.0:3000", "0.0.0.0:9090", Address("0.0.0.0", 9090)),  # noqa: S104 - an example, nothing listens
+    ],
+)
+def test_metrics_are_for_this_machine_unless_set(
+    monkeypatch: pytest.MonkeyPatch, listen: str | None, metrics: str | None, address: Address | None
+) -> None:
+    for name, value in (("LISTEN", listen), ("METRICS", metrics)):
+        if value is not None:
+            monkeypatch.setenv(f"COUNTERSIGN_{name}", value)
+    assert read_settings().metrics_address == address
 
 
 @pytest.mark.parametrize(

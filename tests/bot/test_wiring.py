@@ -66,12 +66,14 @@ def test_stopped_instance_listens_to_nobody_and_leaves_no_thread(
 ) -> None:
     before = set(threading.enumerate())
     port = free_port()
-    more = {"COUNTERSIGN_LISTEN": f"127.0.0.1:{port}"} if over_http else {}
+    health_port = free_port()
+    listen = {"COUNTERSIGN_LISTEN": f"127.0.0.1:{port}", "COUNTERSIGN_METRICS": f"127.0.0.1:{health_port}"}
+    more = listen if over_http else {}
     instance = new_instance(slack, tmp_path, monkeypatch, **more)
     instance.lifecycle.start()
     if over_http:
         slack.use_http(f"http://127.0.0.1:{port}/slack/events")
-        with urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+        with urlopen(f"http://127.0.0.1:{health_port}/readyz") as answer:
             assert answer.status == 200
     assert slack.run_command(MIRA, ACCESS, "/access", f"prod 2h {WHY}").failure is None
     instance.lifecycle.stop()

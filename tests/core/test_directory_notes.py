@@ -42,7 +42,7 @@ def test_notes_are_kept_while_an_answer_can_be_older() -> None:
     assert DirectoryNotes().add("U0ANN", A_MOMENT).kept_until() == A_MOMENT + NOTES_KEPT
 
 
-@given(st.lists(st.integers(min_value=0, max_value=4000), min_size=1, max_size=20), st.integers(1, 3))
+@given(st.lists(st.integers(min_value=0, max_value=3_500), min_size=1, max_size=20), st.integers(1, 3))
 def test_no_change_is_lost_when_there_are_too_many(seconds: list[int], factor: int) -> None:
     # Forgotten one by one, changes count for everybody: an answer may be asked for twice, but is never too old.
     heard: dict[str, datetime] = {}

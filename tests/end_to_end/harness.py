@@ -14,11 +14,11 @@ from ruamel.yaml import YAML
 from slack_sdk import WebClient
 
 from bot.background import OutboxState
+from bot.environment.addresses import Address
 from bot.interactions.bolt_app import Bot
-from bot.interactions.decision_queue import MAX_WAITING
+from bot.interactions.lanes import MAX_WAITING
 from bot.observability.metrics import Transport
 from bot.ports import OverHttp, OverSocketMode, Ports
-from bot.settings import Address
 from bot.transport.http import HttpTransport
 from bot.wiring import Services, wire
 from core.actor import Actor
@@ -175,7 +175,7 @@ class Harness:
 
     def actor(self, user: str) -> Actor:
         """This person, as Slack knows them."""
-        return self.bot.directory.actor(user, None)
+        return self.bot.directory.actor_in_groups(user, None)
 
     def break_glass(self, user: str, text: str, channel: str = ACCESS) -> Answer:
         """Type `/breakglass text`."""

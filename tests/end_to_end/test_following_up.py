@@ -134,7 +134,7 @@ def test_timeline_is_for_those_who_may_act_on_the_event(harness: Harness) -> Non
     shown = harness.slack.ephemerals(JON)[-1]
     harness.next_reply(JON)
     pressed = harness.slack.press(JON, shown, TIMELINE)
-    assert event.request_id in harness.next_reply(JON)
+    assert event.id in harness.next_reply(JON)
     forged = {**pressed.payload, "user": {**pressed.payload["user"], "id": SAM}}
     told = len(harness.slack.ephemerals(JON)) + len(harness.slack.ephemerals(SAM))
     harness.slack.send_forged("interactive", forged)

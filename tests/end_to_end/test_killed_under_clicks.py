@@ -100,7 +100,7 @@ class Samples:
 def pending(stores: Stores, how_many: int) -> list[Request]:
     """Requests that wait for a decision."""
     service = RequestService(stores, parse_policy(POLICY), SystemClock())
-    mira = Actor(id=UserId(MIRA), user_groups=frozenset({UserGroupId("S0ENG")}))
+    mira = Actor(id=UserId(MIRA), memberships={UserGroupId("S0ENG"): True})
     return [service.submit(mira, "prod", HOUR, f"to be decided, {new_id()}") for _ in range(how_many)]
 
 

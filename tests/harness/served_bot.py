@@ -64,6 +64,7 @@ def environment(slack: LocalSlack, folder: Path, **more: str) -> dict[str, str]:
         "COUNTERSIGN_POLICY": str(policy),
         "COUNTERSIGN_AUDIT_KEY": AUDIT_KEY,
         "COUNTERSIGN_LOG": "json",
+        "COUNTERSIGN_METRICS": "off",
         "SLACK_BOT_TOKEN": slack.bot_token,
         "SLACK_APP_TOKEN": slack.app_token,
         "SLACK_SIGNING_SECRET": slack.signing_secret,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.actor import Actor, UserId
+from core.actor import UserId
 from core.errors import InvalidInput
 from core.policy import load_policy
 from core.request import RequestStatus
@@ -17,6 +17,7 @@ from playground.clock import ClockAhead
 from playground.folder import Folder, PlaygroundState
 from playground.people import ACCESS, APPROVERS, PEOPLE, POLICY
 from playground.playground import open_playground
+from tests.builders import a_person
 from tests.harness.clock import FrozenClock
 
 
@@ -107,10 +108,7 @@ def test_clock_goes_ahead_of_the_machines_and_never_back(clock: FrozenClock) -> 
 def test_people_can_play_the_tour_by_the_policy(clock: FrozenClock) -> None:
     policy = load_policy(POLICY)
     groups = {"U0JON": ["S0SRE"], "U0AIKO": ["S0SRE"]}
-    actors = {
-        part.person.id: Actor(id=UserId(part.person.id), user_groups=frozenset(groups.get(part.person.id, ())))  # type: ignore[arg-type]
-        for part in PEOPLE
-    }
+    actors = {part.person.id: a_person(part.person.id, *groups.get(part.person.id, ())) for part in PEOPLE}
     assert policy.judge_request(actors["U0MIRA"], "prod", timedelta(hours=1), clock.now()).is_allowed
     for approver in APPROVERS:
         assert policy.judge_decider(

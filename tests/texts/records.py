@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from core.actor import Actor, ChannelId, DeciderId, UserGroupId, UserId
+from core.actor import Actor, ChannelId, DeciderId, UserId
 from core.audit.trail import AuditAction, AuditEntry, EntryId
 from core.break_glass import BreakGlassEvent, EventId
 from core.policy import parse_policy
@@ -23,6 +23,7 @@ from tests.builders import (
     REVIEWER,
     SECOND_APPROVER,
     STAGING,
+    a_person,
     a_request,
     an_event,
 )
@@ -86,7 +87,7 @@ break_glass:
 
 def person(user_id: UserId | str, *groups: str) -> Actor:
     """A verified person in these user groups."""
-    return Actor(id=UserId(user_id), user_groups=frozenset(UserGroupId(each) for each in groups))
+    return a_person(user_id, *groups)
 
 
 def pending(votes: int = 1) -> Request:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from unittest.mock import patch
 
 from bot import settings
-from bot.settings import Address, read_settings, read_slack_settings
+from bot.environment.addresses import Address
+from bot.settings import read_settings, read_slack_settings
 from core.errors import InvalidInput
 from tests.texts.writing import Text
 

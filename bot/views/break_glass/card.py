@@ -106,9 +106,7 @@ def _review(review: Review) -> list[Block]:
 def _small_print(event: BreakGlassEvent) -> Block:
     verified = f"MFA: {event.mfa_method}" if event.mfa_method is not None else "no MFA"
     replaced = f" · replaces request {code(event.instead_of)}" if event.instead_of is not None else ""
-    return context(
-        f"{verified} · rule {code(event.rule)} · event {code(event.id)} · CloudTrail {code(event.request_id)}{replaced}"
-    )
+    return context(f"{verified} · rule {code(event.rule)} · event {code(event.id)}{replaced}")
 
 
 def _buttons(event: BreakGlassEvent, status: EventStatus) -> Block:

@@ -1,4 +1,4 @@
-"""The timeline of an event, for its review: each step in order, each notification, and where to look further.
+"""The timeline of an event, for its review: each step and each notification, in order.
 
 Invariant: it holds no text that a person typed; the card has that. It fits one message, whatever happened, and says
 when it leaves something out.
@@ -7,7 +7,7 @@ when it leaves something out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
@@ -23,13 +23,10 @@ from bot.views.block_kit import (
     mrkdwn,
 )
 from core.audit.trail import AuditAction, AuditEntry
-from core.clock import format_time
 from core.services.timeline import Timeline
 from core.stores.messages import MessageRef
 
 MAX_LINES: Final = 60
-_AROUND: Final = timedelta(minutes=15)
-"""AWS writes an event into CloudTrail about this late: the look-up goes on for so long after the end."""
 _STEPS: Final[Mapping[AuditAction, str]] = {
     AuditAction.REQUEST_SUBMITTED: "requested access",
     AuditAction.APPROVAL_ADDED: "approved the request (one vote)",
@@ -57,7 +54,6 @@ def timeline(read: Timeline) -> Message:
     if len(lines) > MAX_LINES:
         rest = f"{len(lines) - MAX_LINES} later steps aren't shown; `countersign audit export` has all of them."
         blocks.append(context(rest))
-    blocks += [mrkdwn("*How the access was used*, from CloudTrail:"), mrkdwn(f"```{_look_up(read)}```")]
     return Message(text=f"Timeline of {event.id}: {len(lines)} steps", blocks=tuple(blocks))
 
 
@@ -108,17 +104,3 @@ def _sections(lines: list[str]) -> Iterator[Block]:
         section.append(line)
     if section:
         yield mrkdwn("\n".join(section))
-
-
-def _look_up(read: Timeline) -> str:
-    event = read.event
-    begins, ends = event.created_at, (event.closed_at or event.expires_at) + _AROUND
-    return (
-        "aws cloudtrail lookup-events"
-        f" --lookup-attributes AttributeKey=Username,AttributeValue={event.request_id}"
-        f" --start-time {_second(begins)} --end-time {_second(ends)}"
-    )
-
-
-def _second(at: datetime) -> str:
-    return format_time(at.replace(microsecond=0)).replace(".000000Z", "Z")

@@ -9,6 +9,7 @@ from core.stores.commit import StoreSettings
 from core.stores.dynamodb.audit import DynamoAudit
 from core.stores.dynamodb.break_glass import DynamoBreakGlass
 from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.directory import DynamoDirectory
 from core.stores.dynamodb.messages import DynamoMessages
 from core.stores.dynamodb.outbox import DynamoDeliveries
 from core.stores.dynamodb.records import DynamoRequests
@@ -23,6 +24,7 @@ class DynamoStores:
         self.requests = DynamoRequests(connection, prefix, settings)
         self.break_glass = DynamoBreakGlass(connection, prefix, settings)
         self.audit = DynamoAudit(connection, prefix, settings)
+        self.directory = DynamoDirectory(connection, prefix, settings)
         self.outbox = DynamoDeliveries(connection, prefix)
         self.messages = DynamoMessages(connection, prefix)
         self.refusals = BackgroundRefusalLog(self.audit, settings)

@@ -12,16 +12,19 @@ from typing import Any, Final, TypeVar
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
+from core.directory import DirectoryNotes
 from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.base import BreakGlassStore, Replaced
 from core.stores.commit import Commit, StoreSettings, prepare_create, prepare_update
 from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.directory import find_notes
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger, read_ledger, replace_raw
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.records import DynamoRecords, DynamoRequests
+from core.stores.ledgers import InvokerLedgers
 from core.stores.listing import read_each
 from core.stores.schema import BREAK_GLASS
 from core.stores.seals import seal_ledger
@@ -64,6 +67,10 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         """Read one event, consistently."""
         return self._get(event_id)
 
+    def get_with_notes(self, event_id: EventId) -> tuple[BreakGlassEvent, DirectoryNotes]:
+        """Read one event and the notes of changes in the directory, in one round trip."""
+        return self._get_with_notes(event_id)
+
     def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
         """Read these events, consistently, a hundred in one read."""
         keys = [self._key(event_id) for event_id in dict.fromkeys(event_ids)]
@@ -97,6 +104,19 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         """The ledger of one person's codes, read consistently."""
         codes = CodeLedger.of(person)
         return self._read_ledger(codes, self._find_ledgers(codes))
+
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+        """All that a declaration is judged on, in one round trip."""
+        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        codes = CodeLedger.of(invoker)
+        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
+        found = self._find_ledgers(*wanted)
+        return InvokerLedgers(
+            self._read_ledger(by_invoker, found),
+            self._read_ledger(by_profile, found),
+            self._read_ledger(codes, found) if with_codes else None,
+            find_notes(found.values(), self._settings),
+        )
 
     def get_ledger(self, empty: L) -> L:
         """The stored ledger with this owner, read consistently, or the empty one."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -160,17 +160,24 @@ class Connection:
         return item
 
     def get_many(self, table: str, keys: Sequence[Item]) -> list[Item]:
-        """Up to 100 items, each read consistently, in one read; those that exist.
+        """Up to 100 items, each read consistently, in one read; those that exist."""
+        return self.get_batch({table: keys})[table]
+
+    def get_batch(self, keys: Mapping[str, Sequence[Item]]) -> dict[str, list[Item]]:
+        """The same for several tables, by the table's name. A table without such items has an empty list.
 
         What DynamoDB leaves unread is asked for again, with pauses, until the deadline of this one call.
         """
-        found: list[Item] = []
-        wanted: dict[str, Any] = {table: {"Keys": list(keys), "ConsistentRead": True}}
+        found: dict[str, list[Item]] = {table: [] for table in keys}
+        wanted: dict[str, Any] = {
+            table: {"Keys": list(of_table), "ConsistentRead": True} for table, of_table in keys.items()
+        }
 
-        def read_the_rest() -> list[Item]:
+        def read_the_rest() -> dict[str, list[Item]]:
             nonlocal wanted
             answer = self.client.batch_get_item(RequestItems=wanted)
-            found.extend(answer["Responses"].get(table, ()))
+            for table, items in answer["Responses"].items():
+                found[table].extend(items)
             wanted = answer.get("UnprocessedKeys") or {}
             if wanted:
                 raise _Unfinished

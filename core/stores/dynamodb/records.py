@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
+from core.directory import DirectoryNotes
 from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
 from core.record import Record, check_record_id
 from core.request import Request, RequestId
@@ -32,13 +33,14 @@ from core.stores.commit import (
 from core.stores.dynamodb.audit import put_entry
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
 from core.stores.dynamodb.outbox import entry_key, read_entry
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
-from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, REQUESTS, TTL_ATTRIBUTE, Table
+from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, REQUESTS, TTL_ATTRIBUTE, Table
 from core.stores.seals import compare_beside, inspect_record, read_sealed_record
 
 R = TypeVar("R", bound=Record)
@@ -56,6 +58,7 @@ class DynamoRecords(Generic[R]):
         self._schema = table
         self._table = table.name(prefix)
         self._audit_table = AUDIT.name(prefix)
+        self._ledger_table = BREAK_GLASS.name(prefix)
         self._kind = kind
 
     def iterate(self) -> Iterator[R]:
@@ -167,6 +170,17 @@ class DynamoRecords(Generic[R]):
             raise missing(self._kind, record_id)
         return self._read(item)
 
+    def _get_with_notes(self, record_id: str) -> tuple[R, DirectoryNotes]:
+        check_record_id(record_id)
+        key = self._key(record_id)
+        wanted: dict[str, list[Item]] = {self._table: [key]}
+        wanted.setdefault(self._ledger_table, []).append(notes_key())
+        found = self._connection.get_batch(wanted)
+        item = next((each for each in found[self._table] if key.items() <= each.items()), None)
+        if item is None:
+            raise missing(self._kind, record_id)
+        return self._read(item), find_notes(found[self._ledger_table], self._settings)
+
     def _key(self, record_id: str) -> Item:
         return {self._schema.key.partition: {"S": self._partition(record_id)}}
 
@@ -249,6 +263,10 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
     def get(self, request_id: RequestId) -> Request:
         """Read one request, consistently."""
         return self._get(request_id)
+
+    def get_with_notes(self, request_id: RequestId) -> tuple[Request, DirectoryNotes]:
+        """Read one request and the notes of changes in the directory, in one round trip."""
+        return self._get_with_notes(request_id)
 
     def update(self, request: Request, entry: EntryDraft) -> Request:
         """Replace the request that was read with `request.updated_at`."""

@@ -11,6 +11,7 @@ from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.sqlite.audit import SqliteAudit
 from core.stores.sqlite.break_glass import SqliteBreakGlass
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import SqliteDirectory
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
 from core.stores.sqlite.records import SqliteRequests
@@ -24,6 +25,7 @@ class SqliteStores:
         self.requests = SqliteRequests(self._database, settings)
         self.break_glass = SqliteBreakGlass(self._database, settings)
         self.audit = SqliteAudit(self._database, settings)
+        self.directory = SqliteDirectory(self._database, settings)
         self.outbox = SqliteDeliveries(self._database)
         self.messages = SqliteMessages(self._database)
         self.refusals = BackgroundRefusalLog(self.audit, settings)

@@ -11,14 +11,17 @@ from typing import TypeVar
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
+from core.directory import DirectoryNotes
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.base import BreakGlassStore, Replaced
 from core.stores.commit import StoreSettings
+from core.stores.ledgers import InvokerLedgers
 from core.stores.listing import read_each
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import seal_ledger
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import notes_among
 from core.stores.sqlite.ledgers import find_ledgers, read_ledger, replace_raw, write_ledgers
 from core.stores.sqlite.records import SqliteRecords, SqliteRequests
 from core.usage import UsageLedger
@@ -53,6 +56,10 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
     def get(self, event_id: EventId) -> BreakGlassEvent:
         """Read one event."""
         return self._get(event_id)
+
+    def get_with_notes(self, event_id: EventId) -> tuple[BreakGlassEvent, DirectoryNotes]:
+        """Read one event and the notes of changes in the directory, from the same moment."""
+        return self._get_with_notes(event_id)
 
     def get_each(self, event_ids: Sequence[str]) -> tuple[BreakGlassEvent, ...]:
         """Read these events, from one moment."""
@@ -93,6 +100,21 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         codes = CodeLedger.of(person)
         with self._database.read() as connection:
             return read_ledger(codes, find_ledgers(connection, codes), self._settings.keyring)
+
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+        """All that a declaration is judged on, from the same moment."""
+        by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
+        codes = CodeLedger.of(invoker)
+        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
+        with self._database.read() as connection:
+            found = find_ledgers(connection, *wanted)
+        keyring = self._settings.keyring
+        return InvokerLedgers(
+            read_ledger(by_invoker, found, keyring),
+            read_ledger(by_profile, found, keyring),
+            read_ledger(codes, found, keyring) if with_codes else None,
+            notes_among(found, self._settings),
+        )
 
     def get_ledger(self, empty: L) -> L:
         """The stored ledger with this owner, or the empty one."""

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from core.audit.trail import EntryDraft
 from core.clock import format_time
+from core.directory import DirectoryNotes
 from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.record import Record, check_record_id
@@ -40,6 +41,7 @@ from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import compare_beside, inspect_record, read_sealed_record
 from core.stores.sqlite.audit import find_entry, insert_entry
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.directory import find_notes
 from core.stores.sqlite.ledgers import write_ledgers
 from core.stores.sqlite.reading import iterate_rows, read_body
 
@@ -153,6 +155,19 @@ class SqliteRecords(Generic[R]):
             raise missing(self._kind, record_id)
         return found
 
+    def _get_with_notes(self, record_id: str) -> tuple[R, DirectoryNotes]:
+        check_record_id(record_id)
+        with self._database.read() as connection:
+            # One transaction: the record and the notes are from the same moment.
+            connection.execute("BEGIN")
+            try:
+                found, notes = self._find(connection, record_id), find_notes(connection, self._settings)
+            finally:
+                connection.execute("COMMIT")
+        if found is None:
+            raise missing(self._kind, record_id)
+        return found, notes
+
     def _refuse_unless_allowed(self, connection: sqlite3.Connection, record: R, commit: Commit[R]) -> None:
         item = self._find_item(connection, record.id)
         # The usual case: the stored form shows all that the change depends on, so the record need not be built again.
@@ -247,6 +262,10 @@ class SqliteRequests(SqliteRecords[Request], RequestStore):
     def get(self, request_id: RequestId) -> Request:
         """Read one request."""
         return self._get(request_id)
+
+    def get_with_notes(self, request_id: RequestId) -> tuple[Request, DirectoryNotes]:
+        """Read one request and the notes of changes in the directory, from the same moment."""
+        return self._get_with_notes(request_id)
 
     def update(self, request: Request, entry: EntryDraft) -> Request:
         """Replace the request that was read with `request.updated_at`."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, closing, suppress
+from typing import TYPE_CHECKING, Final
 from urllib.request import urlopen
 
 import pytest
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from localslack.server import LocalSlack
 
+FILES: Final = 200
+"""Enough to start with, and fewer than the flood takes."""
 ASK = f"prod 2h {WHY}"
 
 
@@ -42,7 +45,9 @@ def port() -> int:
 @pytest.fixture
 def over_http(slack: LocalSlack, tmp_path: Path, port: int) -> Iterator[Serving]:
     slack.use_http(f"http://127.0.0.1:{port}/slack/events")
-    with Serving(environment(slack, tmp_path, COUNTERSIGN_LISTEN=f"127.0.0.1:{port}"), tmp_path) as serving:
+    # A platform that gives one port only: metrics and readiness are served there too.
+    only = f"127.0.0.1:{port}"
+    with Serving(environment(slack, tmp_path, COUNTERSIGN_LISTEN=only, COUNTERSIGN_METRICS=only), tmp_path) as serving:
         serving.wait_until_up(slack)
         yield serving
 
@@ -124,6 +129,26 @@ def test_second_signal_ends_it_at_once(over_http: Serving, slack: LocalSlack) ->
     over_http.tell_to_stop()
 
     assert over_http.wait() == 128 + signal.SIGTERM
+
+
+def test_flood_beyond_its_files_stops_neither_clicks_nor_health(slack: LocalSlack, tmp_path: Path, port: int) -> None:
+    slack.use_http(f"http://127.0.0.1:{port}/slack/events")
+    health_port = free_port()
+    listen = {"COUNTERSIGN_LISTEN": f"127.0.0.1:{port}", "COUNTERSIGN_METRICS": f"127.0.0.1:{health_port}"}
+    with_few_files = ("sh", "-c", f'ulimit -n {FILES} && exec "$0" -m bot.cli "$@"', sys.executable)
+    with ExitStack() as stack, Serving(environment(slack, tmp_path, **listen), tmp_path, with_few_files) as serving:
+        serving.wait_until_up(slack)
+        for _ in range(2 * FILES):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+            with suppress(OSError):
+                client.sendall(b"POST /slack/events HTTP/1.1\r\n")
+
+        assert slack.run_command(MIRA, ACCESS, "/access", ASK).failure is None
+        assert '"ready":true' in get(health_port, "readyz")
+        assert get(port, "healthz") == "ok\n"
+        serving.tell_to_stop()
+        assert serving.wait() == 0, serving.log
+    assert "Too many open files" not in serving.log
 
 
 class TestRefusals:

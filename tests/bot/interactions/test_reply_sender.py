@@ -9,6 +9,7 @@ import pytest
 from slack_sdk import WebClient
 
 from bot.interactions.interaction import TRIGGER_SECONDS, Interaction
+from bot.interactions.lanes import Lanes
 from bot.interactions.reply_sender import ReplySender
 from bot.views.replies import reply
 from localslack.server import LocalSlack
@@ -22,10 +23,11 @@ from tests.harness.clock import FrozenClock
 def test_forged_response_url_is_not_called_and_a_dm_is_sent(clock: FrozenClock, url: str) -> None:
     with new_slack(clock) as slack, socket.create_server(("127.0.0.1", 0)) as elsewhere:
         elsewhere.settimeout(0)
-        replies = ReplySender(WebClient(slack.bot_token, base_url=slack.api_url))
+        lanes = Lanes()
+        replies = ReplySender(WebClient(slack.bot_token, base_url=slack.api_url), lanes)
         forged = url.format(port=elsewhere.getsockname()[1])
         replies.reply(Interaction(JON, None, time.monotonic(), response_url=forged), reply("Approved."))
-        replies.close()
+        lanes.close()
 
         assert text_of(slack.dm(JON)[-1]) == "Approved."
         with pytest.raises(BlockingIOError):
@@ -37,10 +39,11 @@ def test_forged_response_url_is_not_called_and_a_dm_is_sent(clock: FrozenClock, 
 )
 def test_form_that_slack_refuses_is_reported_and_not_retried(clock: FrozenClock, trigger_id: str, age: float) -> None:
     with new_slack(clock) as slack:
-        replies = ReplySender(WebClient(slack.bot_token, base_url=slack.api_url))
+        lanes = Lanes()
+        replies = ReplySender(WebClient(slack.bot_token, base_url=slack.api_url), lanes)
         interaction = Interaction(JON, None, time.monotonic() - age, trigger_id=trigger_id)
         replies.open_form(interaction, lambda: {"type": "modal"}, lambda error: reply(str(error)))
-        replies.close()
+        lanes.close()
 
         assert_not_tried(slack)
 

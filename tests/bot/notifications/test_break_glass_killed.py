@@ -17,11 +17,11 @@ from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons
 from tests.bot.notifications.test_killed_while_delivering import _deliver_the_rest, _delivering
 from tests.core.services.harness import ANN, BOB
 
-POST, REWRITE, OPEN = "chat.postMessage", "chat.update", "conversations.open"
+POST, REWRITE, OPEN, ASK = "chat.postMessage", "chat.update", "conversations.open", "conversations.info"
 STEPS: Final = (
-    (POST, CHANNEL), (POST, ELSEWHERE), (POST, "C0SECURITY"),
-    (REWRITE, CHANNEL), (REWRITE, ELSEWHERE), (POST, "thread"), (OPEN, "invoker"), (POST, "invoker"),
-    (POST, "notice in C0ACCESS1"), (POST, "notice in C0SECURITY"),
+    (POST, CHANNEL), (POST, "C0SECURITY"), (ASK, ELSEWHERE), (POST, ELSEWHERE),
+    (REWRITE, CHANNEL), (POST, "thread"), (OPEN, "invoker"), (POST, "invoker"),
+    (POST, "notice in C0ACCESS1"), (POST, "notice in C0SECURITY"), (REWRITE, ELSEWHERE),
 )  # fmt: skip
 """Every call, in order, and what it tells."""
 

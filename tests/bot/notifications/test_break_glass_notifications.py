@@ -19,7 +19,7 @@ from core.request import RequestId
 from core.review import Verdict
 from core.services import BreakGlassService
 from core.stores import open_stores
-from localslack.faults import Refuse
+from localslack.faults import Fault, HangUp, Refuse, ServerError
 from localslack.records import Channel
 from tests.bot.notifications.harness import CHANNEL, ELSEWHERE, Office, buttons, says
 from tests.core.services.harness import ANN, BOB, CLEO, EVE, STRANGER
@@ -114,6 +114,43 @@ def test_card_is_in_the_profile_channel_where_the_bot_is_absent(tower: Tower, co
     assert len(tower.office.cards()) == 1
     assert tower.office.cards(ELSEWHERE) == []
     assert tower.office.parked() == []
+
+
+@pytest.mark.parametrize("flag", ["is_ext_shared", "is_pending_ext_shared"])
+def test_channel_shared_with_outsiders_gets_no_copy(tower: Tower, flag: str) -> None:
+    bot = tower.office.slack.backend.app.bot_user
+    tower.office.slack.workspace.add(
+        Channel.model_validate({"id": ELSEWHERE, "name": "both", "members": [bot], flag: True})
+    )
+    event = tower.declare()
+    tower.close(event, BOB)
+
+    assert tower.office.slack.messages(ELSEWHERE) == []
+    assert buttons(tower.office.card()) == [REVIEW, TIMELINE]
+    assert tower.office.parked() == []
+
+
+@pytest.mark.parametrize("fault", [Refuse("missing_scope"), Refuse("fatal_error"), ServerError(), HangUp()])
+def test_channel_that_slack_says_nothing_about_gets_no_copy(tower: Tower, fault: Fault) -> None:
+    tower.office.slack.faults.next(fault, "conversations.info", times=None)
+    event = tower.declare(BOB)
+
+    assert tower.office.slack.messages(ELSEWHERE) == []
+    assert event.id in says(tower.office.card())
+    assert tower.office.waiting() == []
+
+
+def test_copy_that_is_gone_is_not_reposted_among_outsiders(tower: Tower) -> None:
+    event = tower.declare()
+    bot = tower.office.slack.backend.app.bot_user
+    tower.office.slack.workspace.add(Channel(id=ELSEWHERE, name="both", members=(bot,), is_ext_shared=True))
+    tower.office.slack.faults.next(
+        Refuse("message_not_found"), "chat.update", where=lambda arguments: arguments.get("channel") == ELSEWHERE
+    )
+    before = len(tower.office.slack.messages(ELSEWHERE))
+    tower.close(event, BOB)
+
+    assert len(tower.office.slack.messages(ELSEWHERE)) == before == 1
 
 
 def test_close_updates_both_cards_the_thread_and_the_invoker(

@@ -13,9 +13,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot.environment.addresses import Address
 from bot.observability.metrics import Metrics
-from bot.settings import Address
-from bot.transport.health_pages import HealthPages, HealthServer
+from bot.transport.health_pages import HealthPages, HealthServer, public_pages
 from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers
 from core.errors import InvalidInput, StoreUnavailable
@@ -150,12 +150,23 @@ class TestPages:
             HealthServer(monitoring, Address("127.0.0.1", taken)).start()
 
 
-@pytest.mark.parametrize(("with_metrics", "status"), [(True, 200), (False, 404)])
-def test_http_serves_them_and_metrics_without_their_own_address(
-    slack: LocalSlack, small_app: SmallApp, metrics: Metrics, readiness: Readiness, *, with_metrics: bool, status: int
+def test_default_address_that_is_taken_is_named_and_no_obstacle(
+    transport: HealthServer, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = int(transport.url.rpartition(":")[2])
+    server = HealthServer(HealthPages(metrics, Readiness({})), Address("127.0.0.1", taken, is_default=True))
+    server.start()
+    server.stop()
+
+    assert "Set COUNTERSIGN_METRICS to another address, or to off" in caplog.text
+
+
+@pytest.mark.parametrize(("is_shared", "status"), [(True, 200), (False, 404)])
+def test_public_address_shows_that_it_is_alive_and_no_more(
+    slack: LocalSlack, small_app: SmallApp, metrics: Metrics, readiness: Readiness, *, is_shared: bool, status: int
 ) -> None:
     monitoring = HealthPages(metrics, readiness)
-    pages = monitoring.pages(metrics=with_metrics)
+    pages = monitoring.pages() if is_shared else public_pages()
     transport = HttpTransport(small_app.dispatcher, metrics, slack.signing_secret, Address("127.0.0.1", 0), pages=pages)
     transport.start()
     base = transport.url.removesuffix("/slack/events")
@@ -163,4 +174,4 @@ def test_http_serves_them_and_metrics_without_their_own_address(
     transport.stop()
     monitoring.close()
 
-    assert found == [200, 200, status]
+    assert found == [200, status, status]

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slack_bolt import BoltResponse
 
+from bot.environment.addresses import Address
 from bot.interactions.interaction import RECEIVED_AT
 from bot.observability.metrics import Metrics
-from bot.settings import Address
+from bot.transport.connections import ConnectionLimits
 from bot.transport.http import MAX_BYTES, HttpTransport
 from core.errors import InvalidInput
 from tests.bot.transport.small_app import ACCESS, ANN, PATIENCE, SmallApp
@@ -31,6 +32,15 @@ if TYPE_CHECKING:
 
 _BODY = urlencode({"command": "/access", "user_id": ANN, "channel_id": ACCESS, "team_id": "T0LOCAL01"}).encode()
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+QUICK: Final = ConnectionLimits(20, 20, head_seconds=PATIENCE, request_seconds=0.05)
+
+
+def unfinished(body: bytes, length: int = 100) -> bytes:
+    """A request whose head could be Slack's, and less of the body than it announces."""
+    return (
+        b"POST /slack/events HTTP/1.1\r\nHost: x\r\nX-Slack-Signature: v0=%s\r\n"
+        b"X-Slack-Request-Timestamp: %d\r\nContent-Length: %d\r\n\r\n%s" % (b"0" * 64, time.time(), length, body)
+    )
 
 
 @pytest.fixture
@@ -122,12 +132,12 @@ class TestBodies:
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics
     ) -> None:
         transport = HttpTransport(
-            small_app.dispatcher, metrics, slack.signing_secret, Address("127.0.0.1", 0), body_seconds=0.05
+            small_app.dispatcher, metrics, slack.signing_secret, Address("127.0.0.1", 0), limits=QUICK
         )
         transport.start()
         where = urlsplit(transport.url)
         with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as client:
-            client.sendall(b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+            client.sendall(unfinished(b"half"))
             assert client.recv(100).startswith(b"HTTP/1.1 408")
         transport.stop()
 

@@ -314,13 +314,21 @@ def test_timeline_of_any_length_is_valid_and_says_what_it_omits(count: int) -> N
     assert ("aren't shown" in formatted(message)) == (count + 1 > MAX_LINES)
 
 
-def test_timeline_has_the_declaration_notifications_and_lookup() -> None:
+def test_timeline_has_the_declaration_and_the_notifications() -> None:
     read = a_timeline(3)
     told = formatted(timeline(read))
     assert told.index("broke the glass") < told.index("reviewers were reminded")
     assert "card posted in <#C0ACCESS1>" in told
     assert "direct message sent to <@U0INVOKER>" in told
-    assert f"AttributeKey=Username,AttributeValue={read.event.request_id} --start-time 2026-01-15T03:53:45Z" in told
+
+
+def test_card_and_timeline_promise_no_trace_in_cloudtrail() -> None:
+    """No AWS session carries an id of ours: a query for one would find nothing, and look like nothing was done."""
+    for event in (live(), shut(), answered(shut())):
+        shown = formatted(break_glass_card(event, A_MOMENT, "", DUE)) + formatted(timeline(a_timeline(3)))
+        assert event.request_id not in shown
+        assert a_timeline(3).event.request_id not in shown
+        assert "cloudtrail" not in shown.lower()
 
 
 # Answers to what went wrong

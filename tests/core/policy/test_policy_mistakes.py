@@ -405,3 +405,35 @@ def test_truncated_file_is_refused_or_is_a_whole_smaller_one(cut: int) -> None:
         assert error.problems  # noqa: PT017 - either outcome is right; neither is anything else.
     else:
         assert shape.approval == () or cut >= len(ALL) - 2
+
+
+@pytest.mark.parametrize(
+    ("same_person", "path", "problem"),
+    [
+        ("[[U0BOB, W0BOB], [U0BOB, W0CAROL]]", "same_person[1][0]", "U0BOB is already in same_person[0]"),
+        ("[[U0BOB, U0BOB]]", "same_person[0][1]", "U0BOB is already here"),
+    ],
+)
+def test_id_of_two_people_is_a_mistake(same_person: str, path: str, problem: str) -> None:
+    fix = "Write all ids of one person in one list, each of them once."
+    assert mistake(f"{ALL}same_person: {same_person}\n") == (7, path, problem, fix)
+
+
+def test_same_person_takes_only_user_ids_and_at_least_two() -> None:
+    assert mistake(f"{ALL}same_person: [[U0BOB, S0SRE]]\n")[1] == "same_person[0][1]"
+    assert mistake(f"{ALL}same_person: [[U0BOB]]\n")[1] == "same_person[0]"
+
+
+def test_quorum_of_one_person_with_two_ids_is_a_mistake() -> None:
+    problem = "2 approvals are needed, but there are only 1 approvers"
+    text = with_rule("required_approvals: 2") + "same_person: [[U0BOB, U0CAROL]]\n"
+    assert mistake(text)[2] == problem
+
+
+@pytest.mark.parametrize("address", ["ju\u017fti@example.com", "\u212aim@example.com", "ann@ex\u0430mple.com"])
+def test_email_address_that_is_not_ascii_is_a_mistake(address: str) -> None:
+    text = with_rule(f"requesters: ['{address}']") + "identity: {trust_email: true}\n"
+    _, path, problem, fix = mistake(text)
+    assert path == "approval[0].requesters[0]"
+    assert "isn't an ASCII character, and would match nobody" in problem
+    assert fix == "Type the address again with plain letters, or write the Slack user id."

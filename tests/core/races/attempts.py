@@ -160,8 +160,7 @@ def _events(stores: Stores, attempt: Attempt) -> BreakGlassService:
 
 
 def _person(attempt: Attempt) -> Actor:
-    groups = frozenset({UserGroupId("S0ONCALL")}) if attempt.who in INVOKERS else frozenset[UserGroupId]()
-    return Actor(id=attempt.who, user_groups=groups)
+    return Actor(id=attempt.who, memberships={UserGroupId("S0ONCALL"): attempt.who in INVOKERS})
 
 
 def _submit(stores: Stores, attempt: Attempt) -> tuple[Record, ...]:

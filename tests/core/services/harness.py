@@ -23,6 +23,7 @@ from core.request import Request, RequestId
 from core.services import BreakGlassService
 from core.stores.audit import AuditStore, RefusalLog
 from core.stores.base import BreakGlassStore, Replaced, RequestStore, Stores
+from core.stores.directory import DirectoryStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
 from tests.builders import HOUR
@@ -84,7 +85,7 @@ break_glass:
 
 def person(user_id: str, *user_groups: str) -> Actor:
     """A verified person."""
-    return Actor(id=UserId(user_id), user_groups=frozenset(UserGroupId(each) for each in user_groups))
+    return Actor(id=UserId(user_id), memberships={UserGroupId(each): True for each in user_groups})
 
 
 def by(actor: Actor) -> DeciderId:
@@ -163,6 +164,11 @@ class DisturbedStores:
     def audit(self) -> AuditStore:
         """The audit trail."""
         return self._stores.audit
+
+    @property
+    def directory(self) -> DirectoryStore:
+        """Notes of changes in the directory."""
+        return self._stores.directory
 
     @property
     def outbox(self) -> DeliveryStore:

@@ -92,6 +92,10 @@ class StoreHarness(ABC):
         """Put an audit entry behind the store's back."""
 
     @abstractmethod
+    def damage_ledger(self, owner: str) -> None:
+        """Make one ledger unreadable, in its place."""
+
+    @abstractmethod
     def stored_ledgers(self) -> dict[str, Stored]:
         """Every ledger as it is stored, by its owner."""
 
@@ -145,6 +149,9 @@ class SqliteHarness(StoreHarness):
         item = entry.to_item()
         values = (item["chain"], item["seq"], item["id"], item["at"], json.dumps(item))
         self.ask("INSERT INTO audit (chain, seq, id, at, body) VALUES (?, ?, ?, ?, ?)", *values)
+
+    def damage_ledger(self, owner: str) -> None:
+        self.ask("UPDATE ledgers SET body = '{' WHERE owner = ?", owner)
 
     def stored_ledgers(self) -> dict[str, Stored]:
         return {owner: json.loads(body) for owner, body in self.ask("SELECT owner, body FROM ledgers")}
@@ -233,6 +240,15 @@ class DynamoHarness(StoreHarness):
     def add_entry(self, entry: AuditEntry) -> None:
         item = to_attributes(entry.to_item()) | {"month": {"S": entry.to_item()["at"]}}
         self.client.put_item(TableName=AUDIT.name(self.prefix), Item=item)
+
+    def damage_ledger(self, owner: str) -> None:
+        self.client.update_item(
+            TableName=BREAK_GLASS.name(self.prefix),
+            Key={"pk": {"S": f"LEDGER#{owner}"}},
+            UpdateExpression="SET #owner = :junk",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues={":junk": {"B": b"\x00"}},
+        )
 
     def stored_ledgers(self) -> dict[str, Stored]:
         items = self.client.scan(TableName=BREAK_GLASS.name(self.prefix), ConsistentRead=True)["Items"]

@@ -1,0 +1,1 @@
+"""What the environment variables can hold: addresses, secrets in files, and URLs."""

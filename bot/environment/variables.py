@@ -1,0 +1,109 @@
+"""The environment variables beyond their values: secrets that are in files, and names that nobody knows.
+
+Invariant: the content of a file never appears in an error. A file is read once. A variable and its file are never both
+taken: which one holds would be a guess.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from core.errors import InvalidInput
+
+SUFFIX: Final = "_FILE"
+MAX_BYTES: Final = 64 * 1024
+_PREFIX: Final = "COUNTERSIGN_"
+_OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
+_KUBERNETES: Final = re.compile(r"COUNTERSIGN(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_.+)?)")
+"""Kubernetes sets these in every container beside a service whose name begins with countersign."""
+
+
+class FileVariables(PydanticBaseSettingsSource):
+    """Reads each setting from the file that its variable with _FILE names."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The value from the file, or None."""
+        del field
+        return _read(_name(self.settings_cls, field_name)), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The settings that files hold. Raises InvalidInput for a file that can't be read."""
+        fields = self.settings_cls.model_fields
+        found = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class EnvironmentSettings(BaseSettings):
+    """Settings from environment variables, and from the files that variables with _FILE name."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the caller says, then the environment, then files."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, FileVariables(settings_cls)
+
+
+def variables_of(*kinds: type[BaseSettings]) -> tuple[str, ...]:
+    """The names of the variables that these settings are read from, without the forms with _FILE."""
+    return tuple(dict.fromkeys(_name(kind, field) for kind in kinds for field in kind.model_fields))
+
+
+def find_unknown(known: Collection[str]) -> Iterator[tuple[str, str | None]]:
+    """Each COUNTERSIGN_ variable that is set and not known, with the one that was probably meant."""
+    every = [form for name in known for form in (name, f"{name}{SUFFIX}")]
+    for name in sorted(os.environ):
+        if name.startswith(_PREFIX) and name not in every and not _KUBERNETES.fullmatch(name):
+            yield name, next(iter(difflib.get_close_matches(name, every, 1, 0.8)), None)
+
+
+def find_shared_files(known: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each variable with _FILE whose file everybody on this host can read, and its path."""
+    for name in known:
+        path = os.environ.get(f"{name}{SUFFIX}")
+        try:
+            if path and Path(path).stat().st_mode & _OTHERS:
+                yield f"{name}{SUFFIX}", path
+        except OSError:
+            # Reading it says more.
+            continue
+
+
+def _name(kind: type[BaseSettings], field: str) -> str:
+    alias = kind.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else f"{kind.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def _read(name: str) -> str | None:
+    variable = f"{name}{SUFFIX}"
+    path = os.environ.get(variable)
+    if path is None:
+        return None
+    if name in os.environ:
+        raise InvalidInput(variable, f"{name} is set too", "Unset one of them.")
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode()
+    except (OSError, ValueError) as error:
+        problem = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
+        fix = "Check the path and its mode."
+        raise InvalidInput(variable, f"{path!r:.200} can't be read ({problem})", fix) from error
+    if len(content) > MAX_BYTES:
+        raise InvalidInput(variable, f"{path!r:.200} has more than {MAX_BYTES} bytes", "Check the path.")
+    return text.removesuffix("\n").removesuffix("\r")

@@ -1,0 +1,75 @@
+"""The search for the rule that decides about a person and a profile, and for what has to be known to find it.
+
+Invariant: the first rule that covers both decides. A rule that names a user group which isn't known ends the search, so
+that nobody falls through to a broader rule below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.actor import Actor, UserGroupId
+from core.policy import conditions
+from core.policy.conditions import Judgment, find_any_rule, find_rule
+from core.policy.decision import Condition, find_needs
+from core.policy.principals import People, PrincipalKind, PrincipalSelector
+from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSearch:
+    """Searches the rules of one policy version. Everything it finds comes with the conditions that say why."""
+
+    document: PolicyDocument
+    people: People
+
+    def find_approval(self, requester: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
+        """The rule under which this person may request the profile."""
+        return find_rule(
+            self.document.approval,
+            requester,
+            profile,
+            role="requester",
+            match=lambda rule: conditions.may_request(self.people, requester, rule),
+        )
+
+    def find_break_glass(self, invoker: Actor, profile: str) -> tuple[BreakGlassRule | None, tuple[Condition, ...]]:
+        """The rule under which this person may break the glass for the profile."""
+        return find_rule(
+            self.document.break_glass,
+            invoker,
+            profile,
+            role="user",
+            match=lambda rule: conditions.is_among(self.people, invoker, rule.users, f"the users of rule {rule.name}"),
+        )
+
+    def find_approver_rule(self, actor: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
+        """A rule under which this person may approve for the profile, so that they may close and review."""
+
+        def match(rule: ApprovalRule) -> Judgment:
+            return conditions.is_among(self.people, actor, rule.approvers, f"the approvers of rule {rule.name}")
+
+        return find_any_rule(self.document.approval, actor, profile, role="approver", match=match)
+
+    def needed_to_request(self, requester: Actor) -> frozenset[UserGroupId]:
+        """The user groups that say which profiles this person may request."""
+        return self._needed(lambda profile: self.find_approval(requester, profile)[1])
+
+    def needed_to_declare(self, invoker: Actor) -> frozenset[UserGroupId]:
+        """The user groups that say for which profiles this person may break the glass."""
+        return self._needed(lambda profile: self.find_break_glass(invoker, profile)[1])
+
+    def named_user_groups(self) -> frozenset[UserGroupId]:
+        """Every user group that the policy names, in a rule or in a group."""
+        document = self.document
+        named: list[tuple[PrincipalSelector, ...]] = [*document.groups.values()]
+        for rule in document.approval:
+            automatic = rule.auto_approve.requesters if rule.auto_approve is not None else None
+            named += [rule.requesters or (), rule.approvers, automatic or ()]
+        named += [rule.users for rule in document.break_glass]
+        leaves = self.people.leaves(tuple(each for selectors in named for each in selectors))
+        return frozenset(UserGroupId(each.value) for each in leaves if each.kind is PrincipalKind.USER_GROUP)
+
+    def _needed(self, find: Callable[[str], tuple[Condition, ...]]) -> frozenset[UserGroupId]:
+        return frozenset(group for profile in self.document.profiles for group in find_needs(find(profile)))
