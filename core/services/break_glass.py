@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from pydantic import JsonValue
 
@@ -101,13 +102,10 @@ class BreakGlassService:
         )
         attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
         # All who declare for one profile write its ledger.
-        with (
-            audit_refusals(attempt, self._stores.refusals, self._observer),
-            self._turns.take(declaration.profile),
-        ):
-            return retry_on_conflict(
-                lambda: self._invoking.decide(declaration, code or None), self._observer, self._pacing
-            )
+        turn = self._turns.take(declaration.profile)
+        with audit_refusals(attempt, self._stores.refusals, self._observer), turn:
+            decide = partial(self._invoking.decide, declaration, code or None)
+            return retry_on_conflict(decide, self._observer, self._pacing)
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
         """End the access before its time. The person who closed it already gets the same event back.
