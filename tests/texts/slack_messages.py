@@ -24,7 +24,8 @@ from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
 from bot.views.request.list import HELP as ACCESS_HELP
 from bot.views.request.list import ListKind, RequestRow, list_page
-from core.actor import OPERATOR, SLACK
+from bot.views.seal_notices import seal_broken
+from core.actor import CLOCK, OPERATOR, SLACK
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
 from core.directory import FixedDirectory
@@ -138,6 +139,10 @@ def _security_posts() -> Iterator[tuple[str, Message]]:
     for title, event, details in _POLICY_VERSIONS:
         notice = policy_in_force if event is AuditAction.POLICY_IN_FORCE else policy_refused
         yield f"policy: {title}", notice(records.an_entry(event, OPERATOR, "POLICY", details=details))
+    for name in ("REQUEST#00000000000000a1", f"LEDGER#CODES#{INVOKER}"):
+        problem: dict[str, JsonValue] = {"problem": "its seal is not that of what it says"}
+        entry = records.an_entry(AuditAction.SEAL_BROKEN, CLOCK, f"REFUSALS#{EVENT}", details=problem)
+        yield f"seal: {name}", seal_broken(entry.model_copy(update={"record": name}))
     for event in _MFA_CHANGES:
         entry = records.an_entry(event, OPERATOR, "MFA").model_copy(update={"subject": INVOKER})
         yield f"MFA: {event.value}", mfa_changed(entry)

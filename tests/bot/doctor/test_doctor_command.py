@@ -294,8 +294,10 @@ class TestStore:
         assert aws_environment is None
         installation.set("COUNTERSIGN_STORE", f"dynamodb://eu-west-1/{table_prefix}?endpoint_url={moto_url}")
         wrong = _wrong(installation)
-        assert len(wrong) == 3
-        assert wrong[0] == f"store: {table_prefix}-requests: this table is missing. Run `countersign tables create`."
+        assert wrong == [
+            f"store: {table_prefix}-{table}: this table is missing. Run `countersign tables create`."
+            for table in ("requests", "break-glass", "audit", "outbox")
+        ]
         installation.run("tables", "create")
         assert f"✓ store: the tables {table_prefix}-… in eu-west-1" in _lines(installation, code=0)
 
