@@ -25,6 +25,7 @@ from bot.views.block_kit import (
 from bot.views.request.card import DECLARE_INSTEAD
 from core import mfa
 from core.errors import (
+    BrokenSeal,
     CodeRefused,
     CountersignError,
     InvalidInput,
@@ -157,6 +158,11 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
             )
         case StoreUnavailable():
             text = f"The store can't be reached. {_UNCHANGED} Try again in a minute."
+        case BrokenSeal():
+            text = (
+                f"This record was changed in the store without Countersign, so nobody can decide on it. {_UNCHANGED} "
+                "Tell your security team. If access is still needed, make a new request."
+            )
         case _:
             text = (
                 f"Countersign can't use its store. {_UNCHANGED} Trying again won't help: tell the people who run "
