@@ -7,7 +7,6 @@ checkpoint is what it sealed, so a chain that is gone as a whole is found as wel
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -167,13 +166,15 @@ class TrailVerification:
     def _verify_records(self, seen: SeenChains) -> Iterator[Finding]:
         """Check that every record can be read and has a chain."""
         stores = self.stores
-        for chain, record in itertools.chain[tuple[str, Found]](stores.requests.scan(), stores.break_glass.scan()):
+        ids = ((Request.KIND, stores.requests.iterate_ids()), (BreakGlassEvent.KIND, stores.break_glass.iterate_ids()))
+        for chain in (f"{kind}#{record_id}" for kind, of_kind in ids for record_id in of_kind):
             self.tally.records += 1
             if chain in seen:
                 # With its chain, it was checked already.
                 continue
             # The bot may have made it a moment ago.
             has_chain = any(entry is not None for _, entry in read_places(stores.audit, chain, 1, 1))
+            record = find_records(stores, [chain]).get(chain)
             yield from self.verify_chain(chain) if has_chain else _verify_without_chain(chain, record)
 
     def _read_chain(self, chain: str) -> Entries:

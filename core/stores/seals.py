@@ -113,6 +113,30 @@ def read_sealed_ledger(empty: L, stored: Mapping[str, JsonValue], keyring: Audit
     return ledger.model_copy(update={"as_read": AsRead(str(seal), digest, item)})
 
 
+def has_current_seal(stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> bool:
+    """True when what is stored carries a seal of the key that seals now."""
+    return str(stored.get(SEAL, "")).startswith(f"{keyring.key_id}:")
+
+
+def reseal_record(
+    kind: type[Record], record_id: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring, find_entry: FindEntry
+) -> str:
+    """The seal of the key that seals now, for a record whose older seal, or whose chain, proves it.
+
+    Raises BrokenSeal, MalformedRecord.
+    """
+    record = read_sealed_record(kind, record_id, stored, keyring, find_entry)
+    digest = digest_content({name: value for name, value in stored.items() if name != SEAL})
+    return seal_record(record.chain, record.audit_length, record.audit_head, digest, keyring)
+
+
+def reseal_ledger(owner: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> str:
+    """The seal of the key that seals now, for a ledger whose older seal proves it. Raises BrokenSeal."""
+    content: list[JsonValue] = [owner, _digest({name: value for name, value in stored.items() if name != SEAL})]
+    _check_seal(f"LEDGER#{owner}", stored.get(SEAL), _LEDGER, content, keyring)
+    return _write_seal(_LEDGER, content, keyring)
+
+
 class SealAlarm:
     """Raises the alarm for each broken seal that is met: whoever meets it, the security team hears of it."""
 
@@ -148,6 +172,7 @@ def _check_by_chain(
         and entry.digest == head
         and entry.record_digest == digest
         and keyring.is_genuine(entry)
+        and entry.key_id not in keyring.retired
     )
     if not is_proved:
         raise BrokenSeal(chain, "it has no seal, and the last entry of its audit chain does not say what it says")

@@ -70,10 +70,10 @@ def test_reads_for_a_decision_are_consistent_and_never_a_scan(dynamo: DynamoHarn
         stores.break_glass.get_ledgers(INVOKER, PROD)
         stores.audit.get_chain(request.chain)
         stores.audit.get_refusals_head("REFUSALS#0123456789abcdef")
-    assert _operations(calls) == ["GetItem", "GetItem", "BatchGetItem", "Query", "GetItem"]
-    tables = calls[2][1].pop("RequestItems")
-    assert [arguments.get("ConsistentRead") for _, arguments in calls] == [True, True, None, True, True]
-    assert [table["ConsistentRead"] for table in tables.values()] == [True]
+    assert _operations(calls) == ["GetItem", "GetItem", "BatchGetItem", "Query", "BatchGetItem"]
+    batches = [calls[index][1].pop("RequestItems") for index in (2, 4)]
+    assert [arguments.get("ConsistentRead") for _, arguments in calls] == [True, True, None, True, None]
+    assert {table["ConsistentRead"] for batch in batches for table in batch.values()} == {True}
 
 
 def test_lists_and_lookups_are_index_queries_without_a_filter(dynamo: DynamoHarness) -> None:

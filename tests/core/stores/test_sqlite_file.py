@@ -262,7 +262,7 @@ def test_unreadable_progress_keeps_no_other_entry_from_delivery(
     harness: SqliteHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = (harness.stores.requests.create(a_request(), a_draft()) for _ in range(2))
-    harness.ask("UPDATE audit SET delivered_to = '{' WHERE chain = ?", bad.chain)
+    harness.ask("UPDATE outbox SET delivered_to = '{' WHERE chain = ?", bad.chain)
     assert [each.entry.chain for each in harness.stores.outbox.iterate_due(A_MOMENT)] == [good.chain]
     assert bad.chain in caplog.text
 
