@@ -26,6 +26,7 @@ from bot.views.request.card import DECLARE_INSTEAD
 from bot.views.request.votes import count_missing, lapsed_votes
 from core import mfa
 from core.errors import (
+    BrokenSeal,
     CodeRefused,
     CountersignError,
     InvalidInput,
@@ -157,19 +158,30 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
             text = f"This record no longer exists. {_UNCHANGED}"
         case InvalidInput():
             text = f"{escape(_capital(error.problem))}. {_UNCHANGED} {escape(error.fix)}"
+        case _:
+            text = _store_failed(error)
+    return text
+
+
+def _store_failed(error: CountersignError) -> str:
+    match error:
         case StoreUnavailable() if error.is_outcome_unknown:
-            text = (
+            return (
                 "The store didn't answer, so it's not known whether this was recorded. Check the card before you try "
                 "again."
             )
         case StoreUnavailable():
-            text = f"The store can't be reached. {_UNCHANGED} Try again in a minute."
+            return f"The store can't be reached. {_UNCHANGED} Try again in a minute."
+        case BrokenSeal():
+            return (
+                f"This record was changed in the store without Countersign, so nobody can decide on it. {_UNCHANGED} "
+                "Tell your security team. If access is still needed, make a new request."
+            )
         case _:
-            text = (
+            return (
                 f"Countersign can't use its store. {_UNCHANGED} Trying again won't help: tell the people who run "
                 "Countersign."
             )
-    return text
 
 
 def _field_sentence(error: CountersignError, reader: str) -> str:
