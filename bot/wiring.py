@@ -177,8 +177,7 @@ def wire(
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, queue, background, sinks)
-    dispatcher = Dispatcher(bot.app, metrics)
-    token_check = BotTokenCheck(ports.client)
+    dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
     watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
