@@ -132,7 +132,7 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
 def build_services(ports: Ports, observer: Observer | None = None, directory: Directory | None = None) -> Services:
     """The use cases. `observer` is notified of their outcomes. Without a directory, they only do what is due."""
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    requests = RequestService(stores, policy, clock, observer, directory=directory)
+    requests = RequestService(stores, policy, clock, observer, directory=directory, mfa=ports.mfa)
     break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa, directory=directory)
     return Services(stores, policy, clock, requests, break_glass)
 
@@ -175,9 +175,9 @@ def wire(
     services, sinks = build_services(ports, Watcher(metrics), opened[0]), build_sinks(ports)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
-    queue = DecisionQueue(lanes, on_answer=metrics.answered)
-    bot = _build_bot(ports, transport, installation, services, opened, lanes, queue, background, sinks)
-    dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
+    bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
+    dispatcher = Dispatcher(bot.app, metrics)
+    token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
     watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
@@ -228,7 +228,7 @@ def _build_bot(
     services: Services,
     opened: tuple[SlackDirectory, ChangeWriter],
     lanes: Lanes,
-    queue: DecisionQueue,
+    metrics: Metrics,
     background: Background,
     sinks: Sequence[Sink],
 ) -> Bot:
@@ -244,6 +244,7 @@ def _build_bot(
             if isinstance(sink, SlackSink):
                 sink.refresh(record, clicked=clicked)
 
+    queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     RequestInteractions(responder, services.requests, lists, directory).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)

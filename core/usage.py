@@ -9,7 +9,7 @@ whose end was looked up, so a close needs no ledger, and no ledger can stop a cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
@@ -113,6 +113,10 @@ class UsageLedger(Ledger):
         recent = [usage for usage in self.usages if usage.ends_at > since]
         return self._holding([*recent, Usage.of(event)], unpack_usages(self.archived, after=since))
 
+    def recounted(self, events: Iterable[BreakGlassEvent]) -> Self:
+        """The ledger with nothing but these events, which are its newest."""
+        return self._holding([Usage.of(event) for event in events], [])
+
     def settle(self, *events: BreakGlassEvent) -> Self:
         """The ledger with what is known of the end of these events; it forgets and adds none."""
         ended = {event.id: Usage.of(event) for event in events}
@@ -124,6 +128,11 @@ class UsageLedger(Ledger):
         ]
         archived = self.archived if settled == archive else pack_usages(settled)
         return self.model_copy(update={"usages": usages, "archived": archived})
+
+    @property
+    def count(self) -> int:
+        """How many usages it remembers."""
+        return len(self.usages) + len(unpack_usages(self.archived))
 
     def has(self, event_id: str) -> bool:
         """True when the ledger holds this event."""

@@ -112,7 +112,8 @@ class AuditedAttempt:
             details=_explain(error),
         )
         if (record := self.record) is None:
-            return draft
+            # A record with a broken seal could not be read: its name is all that is known of it.
+            return draft.model_copy(update={"record": error.record}) if isinstance(error, BrokenSeal) else draft
         about = {"record": record.chain, "subject": UserId(record.person), "profile": record.profile}
         return draft.model_copy(update=about)
 

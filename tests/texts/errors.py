@@ -21,6 +21,7 @@ from core.break_glass import ReasonCode
 from core.errors import (
     AlreadyExists,
     BrokenChain,
+    BrokenSeal,
     CodeRefused,
     ConcurrentModification,
     CountersignError,
@@ -118,6 +119,7 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "request exists": RequestExists(REQUEST),
     "event exists": EventExists(EVENT),
     "broken chain": BrokenChain(_CHAIN),
+    "broken seal": BrokenSeal(_CHAIN, "its seal is not that of what it says"),
     "concurrent modification": ConcurrentModification(_CHAIN),
     "fixed fact changed": FixedFactChanged(_CHAIN, ("approver", "decided_at")),
     "malformed record": _malformed(),
