@@ -255,6 +255,7 @@ def test_policy_replaced_while_slack_is_asked_has_no_gap(
     assert stores.audit.get_chain(asked.chain)[0].details["policy_digest"] == digest
     # The next click is judged by the new version, and asks about its group.
     directory.join("S0EXTERNAL", EVE.id)
+    service.cancel(request_id_of(asked), EVE)
     again = service.submit(Actor(id=EVE.id), "staging", HOUR, DEPLOY)
     assert (again.status, again.rule) == (RequestStatus.PENDING, "contractors")
 

@@ -58,7 +58,7 @@ def test_removed_approver_can_not_approve_on_the_other_instance(
     instances: list[RequestService], stores: Stores, clock: FrozenClock, office: OfficeDirectory
 ) -> None:
     first, second = instances
-    asked = [RequestId(first.submit(RITA, "prod", HOUR, f"{DEPLOY}, {number}").id) for number in range(2)]
+    asked = [RequestId(first.submit(RITA, profile, HOUR, DEPLOY).id) for profile in ("prod", "staging")]
     second.approve(asked[0], ANN)
     clock.advance(TICK)
     office.quit(SRE, ANN.id)
