@@ -389,7 +389,7 @@ def test_seal_of_a_retired_key_is_refused_where_it_decides(harness: StoreHarness
         read_sealed_ledger(ledger, forged, ring)
 
 
-def test_records_and_ledgers_stay_usable_when_their_key_is_retired(harness: StoreHarness) -> None:
+def test_records_and_ledgers_outlive_the_key_that_is_retired(harness: StoreHarness) -> None:
     pending = _a_pending(harness)
     codes = harness.stores.break_glass.get_codes(INVOKER)
     harness.stores.break_glass.put_codes(codes)
