@@ -23,7 +23,8 @@ from core.policy import Policy, PolicySource
 from core.policy.principals import PrincipalSelector
 from core.request import Request, RequestStatus
 from core.services.membership import Judging
-from core.stores.base import DEFAULT_LIMIT, RequestStore
+from core.stores.base import RequestStore
+from core.stores.record_store import DEFAULT_LIMIT
 
 
 class RequestQueries:

@@ -23,6 +23,7 @@ from bot.views.block_kit import (
     relative_time,
 )
 from bot.views.request.card import DECLARE_INSTEAD
+from bot.views.request.votes import count_missing, lapsed_votes
 from core import mfa
 from core.errors import (
     CodeRefused,
@@ -32,6 +33,7 @@ from core.errors import (
     LimitReached,
     NotAllowed,
     NotFound,
+    NotKnown,
     StoreUnavailable,
 )
 from core.request import Request, RequestStatus
@@ -90,8 +92,10 @@ def voted(request: Request) -> Message:
     if request.status is RequestStatus.APPROVED:
         until = moment(request.life_ends_at())
         return reply(f"Approved. {mention(request.requester)} has {code(request.profile)} until {until}.")
-    missing = request.required_approvals - len(request.counting_approvals)
-    return reply(f"Your approval counts. {missing} more {'is' if missing == 1 else 'are'} needed.")
+    missing = count_missing(request)
+    lapsed = lapsed_votes(request, request.approvals[-1].at) if request.approvals else ""
+    line = f"Your approval counts. {missing} more {'is' if missing == 1 else 'are'} needed."
+    return reply(f"{line}\n{lapsed}" if lapsed else line)
 
 
 def denied(request: Request) -> Message:
@@ -140,6 +144,9 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
     match error:
         case InvalidStateTransition():
             text = _already(error, now)
+        case NotKnown():
+            reasons = "; ".join(_with_people(each, reader) for each in error.reasons)
+            text = f"{_capital(reasons)}. {_UNCHANGED}{_again(error)}"
         case NotAllowed():
             text = f"You can't do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
         case LimitReached():
@@ -169,6 +176,9 @@ def _field_sentence(error: CountersignError, reader: str) -> str:
     match error:
         case InvalidInput():
             return f"{_capital(error.problem)}. {error.fix}"
+        case NotKnown():
+            reasons = "; ".join(_to_reader(reason, reader) for reason in error.reasons)
+            return f"{_capital(reasons)}.{_again(error)}"
         case NotAllowed():
             return f"{_capital('; '.join(_to_reader(reason, reader) for reason in error.reasons))}."
         case LimitReached():
@@ -176,6 +186,10 @@ def _field_sentence(error: CountersignError, reader: str) -> str:
         case CodeRefused():
             return _code_refused(error)
     return f"The store can't be reached. {_UNCHANGED} What you typed is still here: try again in a minute."
+
+
+def _again(error: NotKnown) -> str:
+    return "" if any("try again" in reason for reason in error.reasons) else " Try again in a minute."
 
 
 def _limit(error: LimitReached, until: str) -> str:

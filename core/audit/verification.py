@@ -17,6 +17,7 @@ from core.audit.checkpoint import find_last_checkpoint, read_seal_check
 from core.audit.findings import Finding, FindingKind, Tally
 from core.audit.intervals import IntervalCheck
 from core.audit.keyring import AuditKeyring
+from core.audit.ledger_check import check_ledgers
 from core.audit.places import in_batches, read_places
 from core.audit.replay import find_beside, find_contradictions
 from core.audit.seen_chains import SeenChains
@@ -47,7 +48,7 @@ def check_content(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Fin
 
 RECORD_CHECKS: Final[tuple[Callable[[Record, Sequence[AuditEntry]], Iterator[Finding]], ...]] = (check_content,)
 """What a record and its complete chain have to fulfil together."""
-STORE_CHECKS: Final[tuple[Callable[[Stores, AuditKeyring], Iterator[Finding]], ...]] = ()
+STORE_CHECKS: Final[tuple[Callable[[Stores, AuditKeyring, datetime], Iterator[Finding]], ...]] = (check_ledgers,)
 """What everything else in the stores has to fulfil."""
 
 
@@ -140,7 +141,7 @@ class TrailVerification:
         yield from IntervalCheck(self.stores.audit, self.seals, self.tally, on_digest=counts.note).run()
         yield from counts.compare()
         for check in STORE_CHECKS:
-            yield from check(self.stores, self.seals.keyring)
+            yield from check(self.stores, self.seals.keyring, self.now)
 
     def verify_batch(self, batch: Sequence[tuple[str, Entries]]) -> Iterator[Finding]:
         """Check some chains, whose entries were read, each with its record."""

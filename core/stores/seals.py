@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -87,32 +87,6 @@ def read_sealed_record(
         claimed = [chain, item.get("audit_length"), item.get("audit_head"), digest]
         _check_seal(chain, seal, _RECORD, claimed, keyring)
     return read_record(kind, record_id, item, AsRead(None if seal is None else str(seal), digest, item))
-
-
-def inspect_record(kind: type[R], record_id: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> R:
-    """The record stored under a key, for verification: a broken seal is among `as_read.problems`.
-
-    Whether a record without a seal is what its chain says is for the caller to check. Raises MalformedRecord.
-    """
-    try:
-        return read_sealed_record(kind, record_id, stored, keyring, lambda _chain, _seq: None)
-    except BrokenSeal as broken:
-        item = {name: value for name, value in stored.items() if name != SEAL}
-        problems = (broken.problem,) if SEAL in stored else ()
-        return read_record(kind, record_id, item, AsRead(item=item, problems=problems))
-
-
-def compare_beside(
-    record: R, found: Mapping[str, JsonValue], expected: Mapping[str, JsonValue], ttl: JsonValue = None
-) -> R:
-    """The record, with what differs beside it among `as_read.problems`. `ttl` is when its table may forget it."""
-    problems = tuple(
-        f"beside it, {name} is {found.get(name)!r:.60} instead of {value!r:.60}"
-        for name, value in expected.items()
-        if found.get(name) != value
-    )
-    as_read = replace(record.as_read, problems=record.as_read.problems + problems, ttl=ttl)
-    return record.model_copy(update={"as_read": as_read})
 
 
 def read_record(kind: type[R], record_id: str, item: Mapping[str, JsonValue], as_read: AsRead) -> R:

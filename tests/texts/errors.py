@@ -21,6 +21,7 @@ from core.break_glass import ReasonCode
 from core.errors import (
     AlreadyExists,
     BrokenChain,
+    BrokenSeal,
     CodeRefused,
     ConcurrentModification,
     CountersignError,
@@ -34,6 +35,7 @@ from core.errors import (
     MalformedRecord,
     NotAllowed,
     NotFound,
+    NotKnown,
     PolicyProblem,
     Refused,
     RequestExists,
@@ -89,6 +91,8 @@ SAMPLES: Final[dict[str, CountersignError]] = {
         "policy.yml", (PolicyProblem(7, "a", "a is wrong", "Fix a."), PolicyProblem(8, "b", "b is wrong", "Fix b."))
     ),
     "not allowed": NotAllowed("request", ("U0REQUESTER is not among the requesters", "2h is too long"), "prod"),
+    "not known: a user group": NotKnown("request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",)),
+    "not known: a person": NotKnown("act", ("Slack couldn't confirm who you are; please try again in a minute",)),
     "wrong code": CodeRefused("wrong", 3),
     "wrong code, one attempt left": CodeRefused("wrong", 1),
     "used code": CodeRefused("used", 5),
@@ -115,6 +119,7 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "request exists": RequestExists(REQUEST),
     "event exists": EventExists(EVENT),
     "broken chain": BrokenChain(_CHAIN),
+    "broken seal": BrokenSeal(_CHAIN, "its seal is not that of what it says"),
     "concurrent modification": ConcurrentModification(_CHAIN),
     "fixed fact changed": FixedFactChanged(_CHAIN, ("approver", "decided_at")),
     "malformed record": _malformed(),

@@ -23,6 +23,7 @@ from bot.views.block_kit import (
     plain,
     user_text,
 )
+from bot.views.request.votes import count_missing, count_votes, lapsed_votes
 from core.request import Request, RequestStatus
 
 APPROVE: Final = "request:approve"
@@ -75,11 +76,14 @@ def _headline(request: Request, status: RequestStatus) -> str:
 
 def _votes(request: Request, status: RequestStatus) -> list[Block]:
     # A single vote is the outcome, and stands there.
-    if not request.approvals or (request.required_approvals == 1 and status is RequestStatus.APPROVED):
-        return []
-    votes = ", ".join(mention(approval.approver) for approval in request.approvals)
-    blocks = [context(f"{len(request.counting_approvals)} of {request.required_approvals} approvals: {votes}")]
-    return blocks + [_comment(each.approver, each.comment) for each in request.approvals if each.comment is not None]
+    lapsed = lapsed_votes(request)
+    blocks = [context(lapsed)] if lapsed else []
+    counting = request.counting_approvals
+    if not counting or (request.quorum == 1 and status is RequestStatus.APPROVED):
+        return blocks
+    votes = ", ".join(mention(approval.approver) for approval in counting)
+    blocks.insert(0, context(f"{count_votes(request)}: {votes}"))
+    return blocks + [_comment(each.approver, each.comment) for each in counting if each.comment is not None]
 
 
 def _comment(approver: str, comment: str) -> Block:
@@ -88,7 +92,7 @@ def _comment(approver: str, comment: str) -> Block:
 
 
 def _waiting(request: Request, deciders: str) -> Block:
-    missing = request.required_approvals - len(request.counting_approvals)
+    missing = count_missing(request)
     needs = "one approval" if missing == 1 else f"{missing} approvals"
     by = f" from {deciders}" if deciders else ""
     # Not in small print: the people named here have to see it.
@@ -123,7 +127,7 @@ def _outcome(request: Request, status: RequestStatus) -> list[Block]:
             verdict, line = "Expired", f"no decision by {at}"
     small_print = f"{line} · {code(request.id)}"
     # Votes before the last one are above, with their comments.
-    is_above = request.required_approvals > 1 and status is RequestStatus.APPROVED and bool(request.approvals)
+    is_above = request.quorum > 1 and status is RequestStatus.APPROVED and bool(request.counting_approvals)
     if request.approver_comment is None or is_above:
         return [context(f"{verdict} · {small_print}")]
     return [mrkdwn(f"{verdict}:"), user_text(request.approver_comment), context(small_print)]

@@ -19,7 +19,7 @@ from core.stores.seals import SealAlarm
 
 
 class DynamoStores:
-    """The stores of one deployment: three existing tables with a common prefix."""
+    """The stores of one deployment: the existing tables with a common prefix."""
 
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
         self._connection = connection
@@ -31,7 +31,7 @@ class DynamoStores:
         self.requests = DynamoRequests(connection, prefix, settings, alarm)
         self.break_glass = DynamoBreakGlass(connection, prefix, settings, alarm)
         self.directory = DynamoDirectory(connection, prefix, settings)
-        self.outbox = DynamoDeliveries(connection, prefix)
+        self.outbox = DynamoDeliveries(connection, prefix, settings)
         self.messages = DynamoMessages(connection, prefix)
 
     def reseal(self) -> int:

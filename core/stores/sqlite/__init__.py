@@ -35,7 +35,7 @@ class SqliteStores:
         self.requests = SqliteRequests(self._database, settings, alarm)
         self.break_glass = SqliteBreakGlass(self._database, settings, alarm)
         self.directory = SqliteDirectory(self._database, settings)
-        self.outbox = SqliteDeliveries(self._database)
+        self.outbox = SqliteDeliveries(self._database, settings)
         self.messages = SqliteMessages(self._database)
 
     def reseal(self) -> int:
