@@ -9,7 +9,7 @@ whose end was looked up, so a close needs no ledger, and no ledger can stop a cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
@@ -112,6 +112,10 @@ class UsageLedger(Ledger):
         since = event.created_at - HORIZON
         recent = [usage for usage in self.usages if usage.ends_at > since]
         return self._holding([*recent, Usage.of(event)], unpack_usages(self.archived, after=since))
+
+    def recounted(self, events: Iterable[BreakGlassEvent]) -> Self:
+        """The ledger with nothing but these events, which are its newest."""
+        return self._holding([Usage.of(event) for event in events], [])
 
     def settle(self, *events: BreakGlassEvent) -> Self:
         """The ledger with what is known of the end of these events; it forgets and adds none."""

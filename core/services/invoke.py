@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
@@ -25,11 +25,11 @@ from core.ledger import Ledger
 from core.mfa import CodeLedger, MfaVerifier
 from core.policy import BreakGlassDecision, Policy
 from core.request import Request, RequestId, RequestStatus
+from core.services.ledger_recovery import LedgerRecovery, LedgersRead
 from core.services.membership import Judging
 from core.services.observer import Observer
 from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
-from core.stores.ledgers import InvokerLedgers
 from core.usage import UsageLimits, find_decisive, find_limit, is_escalated
 
 
@@ -67,6 +67,7 @@ class Invoking:
         self._clock = clock
         self._observer = observer
         self._second_factor = mfa
+        self._ledgers = LedgerRecovery(stores, clock, observer)
 
     def ask_ahead(self, declaration: Declaration, people: Judging) -> None:
         """Ask the directory what `decide` will need to know, and wait for it. Raises InvalidInput: no such profile."""
@@ -80,9 +81,7 @@ class Invoking:
         which the caller judges again, and what BreakGlassService.invoke raises.
         """
         now, has_code = self._clock.now(), code is not None and self._second_factor is not None
-        ledgers = self._stores.break_glass.read_ledgers(
-            declaration.ledger_owner, declaration.profile, with_codes=has_code
-        )
+        ledgers = self._ledgers.read(declaration.ledger_owner, declaration.profile, with_codes=has_code)
         people.noting((ledgers, ledgers.notes))
         # Whether the code is correct is judged below, on the ledger of codes.
         decision = people.judge(declaration.invoker, _judge_by(people.policy, declaration, now, has_mfa=has_code))
@@ -104,21 +103,21 @@ class Invoking:
         declaration: Declaration,
         code: str | None,
         decision: BreakGlassDecision,
-        ledgers: InvokerLedgers,
+        ledgers: LedgersRead,
         now: datetime,
     ) -> BreakGlassEvent:
         if declaration.event_id is not None and ledgers.by_invoker.has(declaration.event_id):
             # The same invocation, delivered again.
             return self._stores.break_glass.get(declaration.event_id)
         ledgers = self._judge_limits(declaration, ledgers, decision.limits, now)
-        codes = self._verify(declaration, code, ledgers.codes, now)
+        codes = self._verify(declaration, code, ledgers, now)
         replaced = self._find_replaced(declaration, now)
         event = self._make_event(declaration, decision, now, codes, replaced)
-        return self._create(event, decision, ledgers._replace(codes=codes), replaced)
+        return self._create(event, decision, replace(ledgers, codes=codes), replaced)
 
     def _judge_limits(
-        self, declaration: Declaration, ledgers: InvokerLedgers, limits: UsageLimits, now: datetime
-    ) -> InvokerLedgers:
+        self, declaration: Declaration, ledgers: LedgersRead, limits: UsageLimits, now: datetime
+    ) -> LedgersRead:
         """The ledgers, settled if a limit would have refused otherwise. Raises LimitReached."""
         judged = ledgers.by_invoker, ledgers.by_profile
         if find_limit(*judged, declaration.profile, limits, now) is None:
@@ -129,12 +128,13 @@ class Invoking:
         hit = find_limit(by_invoker, by_profile, declaration.profile, limits, now)
         if hit is not None:
             raise LimitReached(hit.limit, hit.value, hit.ends_at)
-        return ledgers._replace(by_invoker=by_invoker, by_profile=by_profile)
+        return replace(ledgers, by_invoker=by_invoker, by_profile=by_profile)
 
     def _verify(
-        self, declaration: Declaration, code: str | None, codes: CodeLedger | None, now: datetime
+        self, declaration: Declaration, code: str | None, ledgers: LedgersRead, now: datetime
     ) -> CodeLedger | None:
         """The ledger with this code used; None if no code was given. Raises CodeRefused, LimitReached."""
+        codes = ledgers.codes
         if codes is None or code is None or self._second_factor is None:
             return None
         codes.refuse_locked(now)
@@ -142,7 +142,8 @@ class Invoking:
         if step is not None:
             return codes.accept(step)
         wrong = codes.count_wrong(now)
-        self._stores.break_glass.put_codes(wrong)
+        if ledgers.to_write(wrong):
+            self._stores.break_glass.put_codes(wrong)
         wrong.refuse_locked(now)
         raise CodeRefused("wrong", wrong.tries_left)
 
@@ -187,7 +188,7 @@ class Invoking:
         )
 
     def _create(
-        self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: InvokerLedgers, replaced: Request | None
+        self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: LedgersRead, replaced: Request | None
     ) -> BreakGlassEvent:
         is_escalation = is_escalated(ledgers.by_profile, decision.limits, event.created_at)
         entry = EntryDraft.of(
@@ -199,7 +200,7 @@ class Invoking:
         replacing = _replace(replaced, event) if replaced is not None else None
         try:
             with reading_again_if_decided(replaced) if replaced is not None else nullcontext():
-                created = self._stores.break_glass.create(event, entry, moving, replacing=replacing)
+                created = self._stores.break_glass.create(event, entry, ledgers.to_write(*moving), replacing=replacing)
         except EventExists:
             existing = self._stores.break_glass.get(EventId(event.id))
             if existing.invoker != event.invoker:

@@ -126,6 +126,18 @@ def refused(entry: AuditEntry) -> Message:
     return _notice(line, None, _why(entry), context(f"attempted {moment(entry.at)}"))
 
 
+def ledger_unreadable(entry: AuditEntry) -> Message:
+    """A ledger that can't be read, for the security channel."""
+    ledger = code(str(entry.details.get("ledger", "")))
+    line = (
+        f":rotating_light: The ledger {ledger} in the store can't be read, so its limits were counted from the events. "
+        "Break-glass goes on. Find out who changed the ledger, then send on a machine of Countersign:\n"
+        f"{code('countersign ledgers rebuild')}"
+    )
+    problem = plain(str(entry.details.get("problem", "")), _MAX_JUSTIFICATION)
+    return _notice(line, None, {"type": "context", "elements": [problem]}, context(f"found {moment(entry.at)}"))
+
+
 def _why(entry: AuditEntry) -> Block:
     # Plain text shows the backticks of a policy's sentence as they are.
     reason = _reason(entry).replace("`", "")

@@ -14,11 +14,11 @@ from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.dynamodb.conditions import all_equal
-from core.stores.dynamodb.connection import ConditionFailed
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.inspection import compare_beside, inspect_ledger
 from core.stores.schema import TTL_ATTRIBUTE
-from core.stores.seals import SealedLedger, read_sealed_ledger
+from core.stores.seals import SEAL, SealedLedger, read_sealed_ledger, replace_unread
 from core.usage import UsageLedger
 
 L = TypeVar("L", bound=Ledger)
@@ -70,3 +70,11 @@ def put_ledgers(table: str, ledgers: Sequence[SealedLedger]) -> list[dict[str, A
 def ledger_changed(failure: ConditionFailed) -> CountersignError | None:
     """What it means that one of these writes failed: somebody else's change of a ledger came first."""
     return ConcurrentModification("a ledger") if any(failure.failed) else None
+
+
+def replace_raw(empty: L, found: Mapping[str, Item]) -> L:
+    """The empty ledger, which may replace the one with its key among the items. Raises MalformedRecord."""
+    key = ledger_key(empty)["pk"]["S"]
+    raw = {name: value for name, value in found.get(key, {}).items() if name in {"updated_at", SEAL}}
+    plain = from_attributes(raw, key)
+    return replace_unread(empty, plain.get("updated_at"), plain.get(SEAL))

@@ -14,10 +14,11 @@ from core.record import Record
 from core.request import Request
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb.conditions import all_equal
-from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.entries import read_entry
 from core.stores.dynamodb.items import Item, from_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, REQUESTS, TTL_ATTRIBUTE, Table
 from core.stores.seals import SEAL, has_current_seal, reseal_ledger, reseal_record
 

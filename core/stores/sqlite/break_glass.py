@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TypeVar
 
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
@@ -25,11 +26,13 @@ from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import SealAlarm, seal_ledger
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among
-from core.stores.sqlite.ledgers import find_ledgers, inspect_stored_ledger, write_ledgers
+from core.stores.sqlite.ledgers import find_ledgers, inspect_stored_ledger, replace_raw, write_ledgers
 from core.stores.sqlite.reading import iterate_rows
 from core.stores.sqlite.records import SqliteRecords
 from core.stores.sqlite.requests import SqliteRequests
 from core.usage import UsageLedger
+
+L = TypeVar("L", bound=Ledger)
 
 
 class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
@@ -117,7 +120,27 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         inspect = partial(inspect_stored_ledger, keyring=self._settings.keyring)
         return ((row[0], read_or_explain(row, inspect)) for row in rows)
 
+    def get_ledger(self, empty: L) -> L:
+        """The stored ledger with this owner, or the empty one."""
+        with self._database.read() as connection:
+            return self._read_ledger(empty, find_ledgers(connection, empty))
+
+    def get_replaceable(self, empty: L) -> L:
+        """The empty ledger, which may replace whatever is stored for its owner now."""
+        with self._database.read() as connection:
+            return replace_raw(connection, empty)
+
+    def iterate_ledger_owners(self) -> Iterator[str]:
+        """The owner of every stored ledger."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT owner FROM ledgers ORDER BY owner").fetchall()
+        return (str(owner) for (owner,) in rows)
+
+    def put_ledger(self, ledger: Ledger) -> None:
+        """Replace only this ledger, if it still has the version that was read."""
+        with self._database.write() as connection:
+            write_ledgers(connection, (seal_ledger(ledger, self._settings.clock.now(), self._settings.keyring),))
+
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
-        with self._database.write() as connection:
-            write_ledgers(connection, (seal_ledger(codes, self._settings.clock.now(), self._settings.keyring),))
+        self.put_ledger(codes)
