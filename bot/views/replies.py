@@ -22,6 +22,7 @@ from bot.views.block_kit import (
     mrkdwn,
     relative_time,
 )
+from bot.slack.app_surface import ACCESS
 from bot.views.request.card import DECLARE_INSTEAD
 from core import mfa
 from core.errors import (
@@ -34,10 +35,13 @@ from core.errors import (
     NotFound,
     StoreUnavailable,
 )
+from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
 from core.request import Request, RequestStatus
 from core.usage import LIVE_EVENT
 
 _UNCHANGED = "Nothing was changed."
+FORM = "form"
+"""The condition that the approver saw the request as it is recorded: no field can fix what is wrong with it."""
 _ID = re.compile(r"\b[UWS](?=[A-Z]*[0-9])[A-Z0-9]{4,31}\b")
 """How Slack's ids look in a policy's sentence. A profile that looks like one is shown as a name that Slack lacks."""
 NOT_RECORDED_YET = "This isn't recorded yet: the store is slow. You'll get the outcome as soon as it's known."
@@ -50,10 +54,13 @@ NOTHING_TO_REQUEST = "There are no profiles you can request: no policy rule cove
 OUT_OF_DATE = "This comes from another version of Countersign. Nothing was changed. Use the newest message."
 REPLIES_LEFT_OUT = "Slack is slow, so some replies to you were left out. The cards show what was recorded."
 OVERLOADED = "Countersign is overloaded. Nothing was recorded; try again in a moment."
+_CANCEL_FIRST = f"To request something else, cancel it first, with the button on its card or in `{ACCESS} mine`."
 _LIMITS = {
     "cooldown": "This profile is in its cooldown ({value})",
     "quota per user": "You've used up your quota ({value})",
     "quota per profile": "The quota of this profile is used up ({value})",
+    OPEN_REQUESTS: "You have {value} open requests for this profile, which is the limit; cancel one you don't need",
+    COOLDOWN_AFTER_DENIAL: "Your last request for this profile was denied; there's a pause after that ({value})",
     mfa.LIMIT: "Too many wrong codes ({value})",
 }
 """What each limit means to the person whom it stops."""
@@ -118,6 +125,13 @@ def submitted(request: Request, *, may_declare: bool = False) -> Message:
     return Message(text=line, blocks=(mrkdwn(line), instead))
 
 
+def already_open(profile: str, reached: LimitReached, link: str | None) -> Message:
+    """Nothing was requested: this person has that already. `link` is the address of its card, if it is known."""
+    which = code(reached.value) if link is None else f"<{link}|{escape(reached.value)}>"
+    line = f"You already have this request for {code(profile)} open: {which}, until {moment(reached.ends_at)}."
+    return reply(f"{line} {_UNCHANGED} {_CANCEL_FIRST}")
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -140,6 +154,8 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
     match error:
         case InvalidStateTransition():
             text = _already(error, now)
+        case NotAllowed() if FORM in error.unmet:
+            text = f"The request isn't what this form showed. {_UNCHANGED} Press Approve again to see it as it is now."
         case NotAllowed():
             text = f"You can't do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
         case LimitReached():
@@ -181,6 +197,8 @@ def _field_sentence(error: CountersignError, reader: str) -> str:
 def _limit(error: LimitReached, until: str) -> str:
     if error.limit == LIVE_EVENT:
         return f"You already have this access through break-glass event {code(error.value)} until {until}."
+    if error.limit == OPEN_REQUEST:
+        return f"You already have this request open: {code(error.value)}, until {until}. {_CANCEL_FIRST}"
     text = _LIMITS.get(error.limit, "Limit reached: {limit} ({value})").format(limit=error.limit, value=error.value)
     return f"{escape(text)}. You can try again after {until}."
 
