@@ -132,7 +132,7 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
 def build_services(ports: Ports, observer: Observer | None = None, directory: Directory | None = None) -> Services:
     """The use cases. `observer` is notified of their outcomes. Without a directory, they only do what is due."""
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    requests = RequestService(stores, policy, clock, observer, directory=directory)
+    requests = RequestService(stores, policy, clock, observer, directory=directory, mfa=ports.mfa)
     break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa, directory=directory)
     return Services(stores, policy, clock, requests, break_glass)
 
@@ -176,10 +176,9 @@ def wire(
     services, sinks = build_services(ports, Watcher(metrics), directory), build_sinks(ports)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
-    queue = DecisionQueue(lanes, on_answer=metrics.answered)
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     app = build_app(ports.client, installation, signing_secret)
-    bot = _build_bot(app, ports, services, (directory, changes), lanes, queue, background, sinks)
+    bot = _build_bot(app, ports, services, (directory, changes), lanes, metrics, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
@@ -226,7 +225,7 @@ def _build_bot(
     services: Services,
     opened: tuple[SlackDirectory, ChangeWriter],
     lanes: Lanes,
-    queue: DecisionQueue,
+    metrics: Metrics,
     background: Background,
     sinks: Sequence[Sink],
 ) -> Bot:
@@ -242,6 +241,7 @@ def _build_bot(
             if isinstance(sink, SlackSink):
                 sink.refresh(record, clicked=clicked)
 
+    queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     RequestInteractions(responder, services.requests, lists, directory).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)

@@ -24,7 +24,8 @@ from core.policy.decision import ApprovalNeeds
 from core.policy.principals import PrincipalSelector
 from core.request import Request, RequestId, RequestStatus
 from core.services.membership import Judging
-from core.stores.base import DEFAULT_LIMIT, RequestStore
+from core.stores.base import RequestStore
+from core.stores.record_store import DEFAULT_LIMIT
 
 
 class RequestQueries:

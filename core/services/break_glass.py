@@ -33,7 +33,8 @@ from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing, Turns
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
-from core.stores.base import Page, Stores
+from core.stores.base import Stores
+from core.stores.record_store import Page
 from core.text import clean_text
 from core.usage import Usage
 

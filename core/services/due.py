@@ -15,7 +15,7 @@ from core.break_glass import BreakGlassEvent
 from core.clock import Clock, is_trusted
 from core.errors import BrokenChain, ConcurrentModification, MalformedRecord, NotFound
 from core.request import Request
-from core.stores.base import Page, iterate_pages
+from core.stores.record_store import Page, iterate_pages
 
 R = TypeVar("R", Request, BreakGlassEvent)
 PER_PAGE: Final = 100

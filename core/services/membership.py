@@ -14,6 +14,7 @@ from core.break_glass import BreakGlassEvent
 from core.directory import Directory, DirectoryNotes
 from core.errors import NotAllowed, NotKnown
 from core.policy import Decision, Policy, RequestDecision
+from core.policy.decision import GivenWithVote
 from core.request import Request
 
 D = TypeVar("D", bound=Decision)
@@ -64,12 +65,14 @@ class Judging:
             person = person.with_memberships(known)
         return person
 
-    def judge_decider(self, action: Literal["approve", "deny"], request: Request, person: Actor) -> Decision:
-        """May this person decide on this request?"""
+    def judge_decider(
+        self, action: Literal["approve", "deny"], request: Request, person: Actor, given: GivenWithVote | None = None
+    ) -> Decision:
+        """May this person decide on this request, with what came with an approval?"""
         return self.judge(
             person,
             lambda known: self.policy.judge_decider(
-                action, known, profile=request.profile, rule=request.rule, requester=request.requester
+                action, known, profile=request.profile, rule=request.rule, requester=request.requester, given=given
             ),
         )
 

@@ -17,7 +17,6 @@ from core.directory import DirectoryNotes
 from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
 from core.ledger import Ledger
 from core.record import Record, check_record_id
-from core.stores.base import Page
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -37,6 +36,7 @@ from core.stores.dynamodb.ledgers import LEDGER_PREFIX, read_ledger
 from core.stores.dynamodb.outbox import entry_key, read_entry
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
+from core.stores.record_store import Page
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, TTL_ATTRIBUTE, Table
 from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
 
@@ -177,15 +177,20 @@ class DynamoRecords(Generic[R]):
         return self._read(item)
 
     def _get_with_notes(self, record_id: str) -> tuple[R, DirectoryNotes]:
+        record, items = self._get_beside(record_id, notes_key())
+        return record, find_notes(items, self._settings)
+
+    def _get_beside(self, record_id: str, *keys: Item) -> tuple[R, Sequence[Item]]:
+        """A record and the ledgers with these keys that exist, consistently, in one round trip."""
         check_record_id(record_id)
         key = self._key(record_id)
         wanted: dict[str, list[Item]] = {self._table: [key]}
-        wanted.setdefault(self._ledger_table, []).append(notes_key())
+        wanted.setdefault(self._ledger_table, []).extend(keys)
         found = self._connection.get_batch(wanted)
         item = next((each for each in found[self._table] if key.items() <= each.items()), None)
         if item is None:
             raise missing(self._kind, record_id)
-        return self._read(item), find_notes(found[self._ledger_table], self._settings)
+        return self._read(item), found[self._ledger_table]
 
     def _key(self, record_id: str) -> Item:
         return {self._schema.key.partition: {"S": self._partition(record_id)}}

@@ -16,7 +16,7 @@ from core.directory import FixedDirectory
 from core.policy import parse_policy
 from core.request import RequestId
 from core.services import RequestService
-from core.stores.base import DEFAULT_LIMIT
+from core.stores.record_store import DEFAULT_LIMIT
 from tests.builders import HOUR
 from tests.end_to_end.harness import walk_text
 

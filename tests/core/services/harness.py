@@ -209,9 +209,9 @@ class _Requests(_Delegate):
         self._disturbance.happen()
         return self._store.create(request, *entries, ledger=ledger)
 
-    def update(self, request: Request, entry: EntryDraft) -> Request:
+    def update(self, request: Request, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> Request:
         self._disturbance.happen()
-        return self._store.update(request, entry)
+        return self._store.update(request, entry, ledgers)
 
 
 class _BreakGlass(_Delegate):
