@@ -32,6 +32,7 @@ from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
 from bot.notifications import slack_calls
+from bot.notifications.card_links import CardLinks
 from bot.notifications.opening import open_more_sinks
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.clock_check import ComparedClock
@@ -44,7 +45,7 @@ from bot.slack import client as slack_client
 from bot.slack.change_writer import ChangeWriter
 from bot.slack.clock_watch import ClockWatch
 from bot.slack.directory import SlackDirectory
-from bot.slack.installation import find_installation
+from bot.slack.installation import Installation, find_installation
 from bot.slack.opening import open_directory
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
@@ -178,7 +179,7 @@ def wire(
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
     app = build_app(ports.client, installation, signing_secret)
-    bot = _build_bot(app, ports, services, (directory, changes), lanes, metrics, background, sinks)
+    bot = _build_bot(app, ports, services, (directory, changes), lanes, metrics, background, sinks, installation)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
@@ -228,6 +229,7 @@ def _build_bot(
     metrics: Metrics,
     background: Background,
     sinks: Sequence[Sink],
+    installation: Installation,
 ) -> Bot:
     stores, policy, clock = ports.stores, ports.policy, ports.clock
     directory, changes = opened
@@ -243,7 +245,8 @@ def _build_bot(
 
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
-    RequestInteractions(responder, services.requests, lists, directory).register(app)
+    links = CardLinks(stores.messages, installation.url)
+    RequestInteractions(responder, services.requests, lists, directory, links.find).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
     DirectoryEvents(directory, changes, policy, clock).register(app)

@@ -37,8 +37,9 @@ from bot.views.request.decision_forms import (
 )
 from bot.views.request.form import CALLBACK, FIELDS, RequestDraft, read_request_form
 from bot.views.request.list import HELP, NEWER, OLDER, ListKind
+from core import mfa
 from core.actor import Actor
-from core.errors import InvalidInput, LimitReached
+from core.errors import InvalidInput, LimitReached, NotAllowed
 from core.open_requests import OPEN_REQUEST
 from core.request import Request, RequestId
 from core.services import RequestService
@@ -46,7 +47,7 @@ from core.services.vote import ApprovalFormNeeded
 
 
 class RequestInteractions:
-    """What Slack sends about requests. `link_to_card` gives the address of a request's card, if it is known."""
+    """What Slack sends about requests. `link_to_card` gives the address of a record's card, if it is known."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class RequestInteractions:
         service: RequestService,
         lists: RequestQueries,
         directory: SlackDirectory,
-        link_to_card: Callable[[RequestId], str | None],
+        link_to_card: Callable[[str], str | None],
     ) -> None:
         self._responder = responder
         self._service = service
@@ -163,6 +164,12 @@ class RequestInteractions:
                 except ApprovalFormNeeded as needed:
                     # A form of an older version, which showed nothing: the one that shows the request takes its place.
                     return FormToOpen(approve_form(needed.request, needed.needs, begun=draft.comment))
+                except NotAllowed as refusal:
+                    if mfa.FIELD not in refusal.unmet or mfa.FIELD in fields_of(view):
+                        raise
+                    # The rule wants a code since this form was opened.
+                    request, needs = self._lists.to_approve(request_id, person)
+                    return FormToOpen(approve_form(request, needs, begun=draft.comment))
 
         self._responder.respond_to_view(ack, interaction, decide, fields_of(view))
 
@@ -201,7 +208,7 @@ class RequestInteractions:
             if reached.limit != OPEN_REQUEST:
                 raise
             # Not under a field of the form: what is there already is more use than what was typed, and has a link.
-            return already_open(draft.profile, reached, self._link_to_card(RequestId(reached.value)))
+            return already_open(draft.profile, reached, self._link_to_card(f"{Request.KIND}#{reached.value}"))
         # The reply to a form is a modal, from which no other one can be opened.
         return submitted(request, may_declare=in_channel and self._lists.may_declare(person, request.profile))
 

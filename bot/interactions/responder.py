@@ -17,7 +17,17 @@ from bot.interactions.decision_queue import Decided, DecisionQueue, Overloaded, 
 from bot.interactions.interaction import Interaction, Surface
 from bot.interactions.reply_sender import ReplySender
 from bot.views.block_kit import Block, Message
-from bot.views.replies import BROKEN, FORM, NOT_RECORDED_YET, OVERLOADED, explain, explain_in_field, notice, reply
+from bot.views.replies import (
+    BROKEN,
+    FORM,
+    NO_FORM,
+    NOT_RECORDED_YET,
+    OVERLOADED,
+    explain,
+    explain_in_field,
+    notice,
+    reply,
+)
 from core import mfa
 from core.clock import Clock
 from core.errors import (
@@ -182,9 +192,7 @@ class Responder:
         if outcome.stale_record is not None:
             self._hooks.found_stale(outcome.stale_record, interaction)
 
-    def _outcome(
-        self, interaction: Interaction, work: WorkOrForm, fields: Collection[str] = ()
-    ) -> InteractionOutcome:
+    def _outcome(self, interaction: Interaction, work: WorkOrForm, fields: Collection[str] = ()) -> InteractionOutcome:
         try:
             done = work()
         except CountersignError as error:
@@ -214,9 +222,7 @@ def _field_of(error: CountersignError, fields: Collection[str]) -> str | None:
     match error:
         case InvalidInput() if error.field in fields:
             return error.field
-        case NotAllowed() if FORM in error.unmet:
-            return None
-        case NotAllowed():
+        case NotAllowed() if FORM not in error.unmet:
             return next((name for name in error.unmet if name in fields), next(iter(fields), None))
         case CodeRefused() | LimitReached(limit=mfa.LIMIT) if mfa.FIELD in fields:
             return mfa.FIELD

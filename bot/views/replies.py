@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import (
     Block,
     Message,
@@ -22,7 +23,6 @@ from bot.views.block_kit import (
     mrkdwn,
     relative_time,
 )
-from bot.slack.app_surface import ACCESS
 from bot.views.request.card import DECLARE_INSTEAD
 from core import mfa
 from core.errors import (
@@ -37,6 +37,7 @@ from core.errors import (
 )
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
 from core.request import Request, RequestStatus
+from core.services.vote import ApprovalFormNeeded
 from core.usage import LIVE_EVENT
 
 _UNCHANGED = "Nothing was changed."
@@ -154,10 +155,10 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
     match error:
         case InvalidStateTransition():
             text = _already(error, now)
-        case NotAllowed() if FORM in error.unmet:
-            text = f"The request isn't what this form showed. {_UNCHANGED} Press Approve again to see it as it is now."
         case NotAllowed():
-            text = f"You can't do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
+            text = _not_allowed(error, reader)
+        case ApprovalFormNeeded():
+            text = f"Approving this takes a form. {_UNCHANGED} Press Approve again."
         case LimitReached():
             text = f"{_limit(error, moment(error.ends_at))} {_UNCHANGED}"
         case CodeRefused():
@@ -179,6 +180,12 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
                 "Countersign."
             )
     return text
+
+
+def _not_allowed(error: NotAllowed, reader: str) -> str:
+    if FORM in error.unmet:
+        return f"The request isn't what this form showed. {_UNCHANGED} Press Approve again to see it as it is now."
+    return f"You can't do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
 
 
 def _field_sentence(error: CountersignError, reader: str) -> str:

@@ -134,6 +134,7 @@ class Harness:
         transport: Transport = Transport.HTTP,
         slack: LocalSlack | None = None,
         mfa: MfaVerifier | None = None,
+        policy: bytes = POLICY,
     ) -> None:
         self.stores = stores
         self.clock = clock
@@ -142,7 +143,7 @@ class Harness:
         self.slack = slack if slack is not None else new_slack(clock)
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
         self._instance = wire(
-            Ports(stores, parse_policy(POLICY), clock, self.client, mfa=mfa),
+            Ports(stores, parse_policy(policy), clock, self.client, mfa=mfa),
             OverHttp(SecretStr(self.slack.signing_secret), Address("127.0.0.1", 0))
             if transport is Transport.HTTP
             else OverSocketMode(SecretStr(self.slack.app_token), linger_seconds=0.05),

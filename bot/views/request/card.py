@@ -61,6 +61,12 @@ def summary(request: Request, status: RequestStatus) -> str:
     }[status]
 
 
+def comment_of(approver: str, comment: str) -> Block:
+    """An approver's comment, shortened; the thread of the card has it whole."""
+    # All blocks of a message together have a limit.
+    return {"type": "context", "elements": [*context(mention(approver))["elements"], plain(comment, _MAX_COMMENT)]}
+
+
 def _headline(request: Request, status: RequestStatus) -> str:
     mark = {
         RequestStatus.PENDING: ":hourglass_flowing_sand: *Waiting for approval*",
@@ -79,12 +85,7 @@ def _votes(request: Request, status: RequestStatus) -> list[Block]:
         return []
     votes = ", ".join(mention(approval.approver) for approval in request.approvals)
     blocks = [context(f"{len(request.counting_approvals)} of {request.required_approvals} approvals: {votes}")]
-    return blocks + [_comment(each.approver, each.comment) for each in request.approvals if each.comment is not None]
-
-
-def _comment(approver: str, comment: str) -> Block:
-    # All blocks of a message together have a limit; the thread has each comment whole.
-    return {"type": "context", "elements": [*context(mention(approver))["elements"], plain(comment, _MAX_COMMENT)]}
+    return blocks + [comment_of(each.approver, each.comment) for each in request.approvals if each.comment is not None]
 
 
 def _waiting(request: Request, deciders: str) -> Block:

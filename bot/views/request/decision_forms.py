@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.slack.payloads import Payload, get_dict, get_str
-from bot.views.block_kit import Block, code, context, label, length, mention, moment, mrkdwn, plain, user_text
+from bot.views.block_kit import Block, code, context, label, length, mention, moment, mrkdwn, user_text
 from bot.views.inputs import code_box, field, text_box, typed
+from bot.views.request.card import comment_of
 from core import mfa
 from core.errors import InvalidInput
 from core.policy.decision import ApprovalNeeds
@@ -24,8 +25,6 @@ APPROVE_CALLBACK: Final = "request:approve_form"
 REASON: Final = "reason"
 COMMENT: Final = "comment"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_MAX_COMMENT: Final = 200
-"""Characters of an earlier approver's comment; the thread of the card has each comment whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +95,9 @@ def _votes(request: Request) -> list[Block]:
     counting = request.counting_approvals
     count = f"{len(counting)} of {request.quorum} approvals"
     voters = ", ".join(mention(each.approver) for each in counting)
-    said = [each for each in counting if each.comment is not None]
-    return [context(f"{count} so far: {voters}" if counting else f"{count} so far")] + [
-        {"type": "context", "elements": [*context(mention(each.approver))["elements"], plain(each.comment, _MAX_COMMENT)]}
-        for each in said
+    return [
+        context(f"{count} so far: {voters}" if counting else f"{count} so far"),
+        *(comment_of(each.approver, each.comment) for each in counting if each.comment is not None),
     ]
 
 
