@@ -77,8 +77,11 @@ def read_approve_form(view: Payload) -> ApprovalDraft:
 
 
 def fields_of(view: Payload) -> tuple[str, ...]:
-    """The fields that this approval form has: Slack refuses an error of a field that is not there."""
-    return (COMMENT, mfa.FIELD) if mfa.FIELD in _values(view) else (COMMENT,)
+    """The fields that this approval form has: Slack refuses an error of a field that is not there.
+
+    An error of no field of its own is shown under the first one.
+    """
+    return (mfa.FIELD, COMMENT) if mfa.FIELD in _values(view) else (COMMENT,)
 
 
 def _facts(request: Request) -> list[Block]:

@@ -96,7 +96,7 @@ def test_approval_form_is_read_back_with_what_it_showed() -> None:
     assert read_approve_form(view) == ApprovalDraft(
         RequestId(request.id), request.facts_digest(), "Go ahead", "123 456"
     )
-    assert fields_of(view) == (COMMENT, mfa.FIELD)
+    assert fields_of(view) == (mfa.FIELD, COMMENT)
     assert fields_of(sent(written, comment="")) == (COMMENT,)
 
 
