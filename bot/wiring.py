@@ -171,15 +171,12 @@ def wire(
     address; None serves them nowhere. `max_waiting` limits the decisions that may wait for the store. Raises
     InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
-    metrics = Metrics()
-    installation = ports.installation or find_installation(ports.client)
-    directory, changes = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
-    services, sinks = build_services(ports, Watcher(metrics), directory), build_sinks(ports)
+    metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
+    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
+    services, sinks = build_services(ports, Watcher(metrics), opened[0]), build_sinks(ports)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
-    signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
-    app = build_app(ports.client, installation, signing_secret)
-    bot = _build_bot(app, ports, services, (directory, changes), lanes, metrics, background, sinks, installation)
+    bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
@@ -220,19 +217,24 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
     return OverSocketMode(slack.app_token or SecretStr(""))
 
 
+def _build_app(ports: Ports, transport: OverHttp | OverSocketMode, installation: Installation) -> App:
+    signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
+    return build_app(ports.client, installation, signing_secret)
+
+
 def _build_bot(
-    app: App,
     ports: Ports,
+    transport: OverHttp | OverSocketMode,
+    installation: Installation,
     services: Services,
     opened: tuple[SlackDirectory, ChangeWriter],
     lanes: Lanes,
     metrics: Metrics,
     background: Background,
     sinks: Sequence[Sink],
-    installation: Installation,
 ) -> Bot:
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    directory, changes = opened
+    app, (directory, changes) = _build_app(ports, transport, installation), opened
     replies = ReplySender(ports.client, lanes)
     lists = RequestQueries(stores.requests, policy, clock, directory)
     events = BreakGlassQueries(stores.break_glass, policy, clock, directory)

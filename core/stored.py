@@ -80,7 +80,8 @@ class StoredModel(BaseModel):
         if value.keys() <= known:
             return value
         newer = {name: each for name, each in value.items() if name not in known}
-        return {name: each for name, each in value.items() if name in known} | {"newer": json.dumps(newer)}
+        kept = {name: each for name, each in value.items() if name in known}
+        return kept | {"newer": json.dumps(newer, sort_keys=True)}
 
     @model_serializer(mode="wrap")
     def _write_newer(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -89,3 +90,9 @@ class StoredModel(BaseModel):
             if item.get(name) is None:
                 item.pop(name, None)
         return {**json.loads(self.newer), **item} if self.newer else item
+
+
+class StoredValue(StoredModel):
+    """What is stored under a key of its own: a record or a ledger."""
+
+    as_read: AsRead = Field(default=NOT_READ, exclude=True, repr=False)

@@ -125,6 +125,11 @@ class UsageLedger(Ledger):
         archived = self.archived if settled == archive else pack_usages(settled)
         return self.model_copy(update={"usages": usages, "archived": archived})
 
+    @property
+    def count(self) -> int:
+        """How many usages it remembers."""
+        return len(self.usages) + len(unpack_usages(self.archived))
+
     def has(self, event_id: str) -> bool:
         """True when the ledger holds this event."""
         return any(usage.event_id == event_id for usage in self.usages) or is_packed(event_id, self.archived)

@@ -6,8 +6,6 @@ a user group; about a person, it only makes the bot ask Slack again.
 
 from __future__ import annotations
 
-from typing import Final
-
 from slack_bolt import Ack, App
 
 from bot.slack.app_surface import GROUP_MEMBERS_CHANGED, GROUP_UPDATED, TEAM_JOINED, USER_CHANGED
@@ -18,8 +16,6 @@ from bot.slack.user_group_answers import Asking, read_subteam
 from core.actor import UserGroupId, is_person, is_user_group
 from core.clock import Clock
 from core.policy import PolicySource
-
-OUTSIDER_FLAGS: Final = ("deleted", "is_bot", "is_restricted", "is_ultra_restricted", "is_stranger")
 
 
 class DirectoryEvents:
@@ -78,7 +74,7 @@ class DirectoryEvents:
 
     def _may_end_a_right(self, user_id: str, event: Payload) -> bool:
         user = get_dict(event, "user")
-        if user.get("deleted") is not False or any(user.get(flag) for flag in OUTSIDER_FLAGS):
+        if not self._directory.is_member(user_id, user):
             return True
         if not self._policy.current().document.identity.trust_email:
             return False

@@ -24,6 +24,7 @@ from bot.views.block_kit import (
     relative_time,
 )
 from bot.views.request.card import DECLARE_INSTEAD
+from bot.views.request.votes import count_missing, lapsed_votes
 from core import mfa
 from core.errors import (
     CodeRefused,
@@ -33,6 +34,7 @@ from core.errors import (
     LimitReached,
     NotAllowed,
     NotFound,
+    NotKnown,
     StoreUnavailable,
 )
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
@@ -98,8 +100,10 @@ def voted(request: Request) -> Message:
     if request.status is RequestStatus.APPROVED:
         until = moment(request.life_ends_at())
         return reply(f"Approved. {mention(request.requester)} has {code(request.profile)} until {until}.")
-    missing = request.required_approvals - len(request.counting_approvals)
-    return reply(f"Your approval counts. {missing} more {'is' if missing == 1 else 'are'} needed.")
+    missing = count_missing(request)
+    lapsed = lapsed_votes(request, request.approvals[-1].at) if request.approvals else ""
+    line = f"Your approval counts. {missing} more {'is' if missing == 1 else 'are'} needed."
+    return reply(f"{line}\n{lapsed}" if lapsed else line)
 
 
 def denied(request: Request) -> Message:
@@ -155,6 +159,9 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
     match error:
         case InvalidStateTransition():
             text = _already(error, now)
+        case NotKnown():
+            reasons = "; ".join(_with_people(each, reader) for each in error.reasons)
+            text = f"{_capital(reasons)}. {_UNCHANGED}{_again(error)}"
         case NotAllowed():
             text = _not_allowed(error, reader)
         case ApprovalFormNeeded():
@@ -167,19 +174,22 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
             text = f"This record no longer exists. {_UNCHANGED}"
         case InvalidInput():
             text = f"{escape(_capital(error.problem))}. {_UNCHANGED} {escape(error.fix)}"
-        case StoreUnavailable() if error.is_outcome_unknown:
-            text = (
-                "The store didn't answer, so it's not known whether this was recorded. Check the card before you try "
-                "again."
-            )
         case StoreUnavailable():
-            text = f"The store can't be reached. {_UNCHANGED} Try again in a minute."
+            text = _unavailable(error)
         case _:
             text = (
                 f"Countersign can't use its store. {_UNCHANGED} Trying again won't help: tell the people who run "
                 "Countersign."
             )
     return text
+
+
+def _unavailable(error: StoreUnavailable) -> str:
+    if error.is_outcome_unknown:
+        return (
+            "The store didn't answer, so it's not known whether this was recorded. Check the card before you try again."
+        )
+    return f"The store can't be reached. {_UNCHANGED} Try again in a minute."
 
 
 def _not_allowed(error: NotAllowed, reader: str) -> str:
@@ -192,6 +202,9 @@ def _field_sentence(error: CountersignError, reader: str) -> str:
     match error:
         case InvalidInput():
             return f"{_capital(error.problem)}. {error.fix}"
+        case NotKnown():
+            reasons = "; ".join(_to_reader(reason, reader) for reason in error.reasons)
+            return f"{_capital(reasons)}.{_again(error)}"
         case NotAllowed():
             return f"{_capital('; '.join(_to_reader(reason, reader) for reason in error.reasons))}."
         case LimitReached():
@@ -199,6 +212,10 @@ def _field_sentence(error: CountersignError, reader: str) -> str:
         case CodeRefused():
             return _code_refused(error)
     return f"The store can't be reached. {_UNCHANGED} What you typed is still here: try again in a minute."
+
+
+def _again(error: NotKnown) -> str:
+    return "" if any("try again" in reason for reason in error.reasons) else " Try again in a minute."
 
 
 def _limit(error: LimitReached, until: str) -> str:

@@ -32,7 +32,7 @@ from core.services.invoke import Declaration, Invoking
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing, Turns
-from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
+from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Stores
 from core.stores.record_store import Page
 from core.text import clean_text
@@ -93,9 +93,7 @@ class BreakGlassService:
             invoker=invoker,
             profile=check_profile_name(profile),
             reason_code=reason_code,
-            justification=clean_text(
-                "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
-            ),
+            justification=_clean(justification),
             duration=duration,
             declared_in=check_channel_id(declared_in) if declared_in is not None else None,
             instead_of=instead_of,
@@ -104,9 +102,8 @@ class BreakGlassService:
         )
         attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
-            # Before the turn, so that nobody waits for another person's answer from Slack.
+            # All who declare for one profile write its ledger, but nobody waits for what Slack says of another.
             self._invoking.ask_ahead(declaration, people)
-            # All who declare for one profile write its ledger.
             with self._turns.take(declaration.profile):
                 return retry_on_conflict(
                     lambda: self._invoking.decide(declaration, code or None, people), self._observer, self._pacing
@@ -126,8 +123,11 @@ class BreakGlassService:
                 decision = people.judge_close(event, closer)
                 decision.require()
                 details |= decision.to_details()
-            closed = event.close(closer.id, now, why)
-            return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, closer.id, details)
+            # The other id of the invoker closes as the invoker, or it would close without a cooldown.
+            own = event.invoker in people.policy.ids_of(closer.id)
+            by, using = (event.invoker, acting_as(closer.id, event.invoker)) if own else (closer.id, {})
+            closed = event.close(by, now, why)
+            return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, by, details | using)
 
         attempt = AuditedAttempt(AuditAction.CLOSE_REFUSED, closer)
         return self._changes.run(attempt, lambda: self._get(event_id, people), judge)
@@ -212,3 +212,8 @@ class BreakGlassService:
         return self._changes.commit(
             event.remind(now), EntryDraft.of(event, AuditAction.REVIEW_REMINDED, CLOCK, details)
         )
+
+
+def _clean(justification: str) -> str:
+    least, most = JUSTIFICATION_LENGTH
+    return clean_text("justification", justification, at_least=least, at_most=most)

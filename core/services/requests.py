@@ -25,7 +25,7 @@ from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing
 from core.services.submit import Submission, Submitting
-from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
+from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
 from core.services.vote import Given, Voting
 from core.stores.base import Stores
 from core.stores.record_store import Page
@@ -77,9 +77,8 @@ class RequestService:
         InvalidInput, NotAllowed, StoreError.
         """
         name = check_profile_name(profile)
-        reason = clean_text(
-            "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
-        )
+        least, most = JUSTIFICATION_LENGTH
+        reason = clean_text("justification", justification, at_least=least, at_most=most)
         attempt = AuditedAttempt(AuditAction.SUBMIT_REFUSED, requester, name)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
             submission = Submission(
@@ -133,8 +132,9 @@ class RequestService:
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             # No rule is asked: the requester may cancel it even if the rule no longer exists.
-            cancelled = request.cancel(request.requester if request.requester in ids else requester.id, now)
-            return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, requester.id)
+            by = request.requester if request.requester in ids else requester.id
+            cancelled, using = request.cancel(by, now), acting_as(requester.id, by)
+            return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, by, using)
 
         attempt = AuditedAttempt(AuditAction.CANCEL_REFUSED, requester)
         return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge)

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from core.actor import SLACK
 from core.audit.trail import AuditAction, EntryDraft, EntryId
 from core.clock import Clock, format_time
-from core.errors import ConcurrentModification
+from core.errors import ConcurrentModification, StoreUnavailable
 from core.policy import PolicySource
 from core.policy.deciding_groups import find_deciding_groups
 from core.stores.audit import SystemTrail
@@ -48,11 +48,12 @@ class UserGroupService:
         """
         for _ in range(MAX_TRIES):
             stored = self._store.get_groups([answer.group]).get(answer.group)
-            # Otherwise, another instance kept what it learned; this answer may still be newer.
+            # After a conflict, another instance kept what it learned; this answer may still be newer.
             with suppress(ConcurrentModification):
                 if (kept := self._replace(stored, answer, is_change_certain=is_change_certain)) is not None:
                     self._report(kept)
                 return
+        raise StoreUnavailable(f"the members of {answer.group} were changed {MAX_TRIES} times in the meantime")
 
     def _replace(
         self, stored: UserGroupMembers | None, answer: UserGroupMembers, *, is_change_certain: bool

@@ -232,6 +232,13 @@ class Stores(Protocol):
         """The refused attempts."""
         ...
 
+    def reseal(self) -> int:
+        """Seal every record and ledger with the key that seals now; how many weren't. Before an older key is retired.
+
+        Each is judged by the seal that it has. Raises BrokenSeal, MalformedRecord, StoreUnavailable; repeat it then.
+        """
+        ...
+
     def close(self) -> None:
         """Write what was noted, and close every connection. Idempotent."""
         ...

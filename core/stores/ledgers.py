@@ -6,10 +6,13 @@ was read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from core.actor import ProfileName, UserId
 from core.directory import DirectoryNotes
+from core.errors import MalformedRecord
+from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.usage import UsageLedger
 
@@ -45,6 +48,13 @@ class LedgerStore(Protocol):
 
     def get_codes(self, person: UserId) -> CodeLedger:
         """The ledger of one person's codes, read consistently."""
+        ...
+
+    def scan_ledgers(self) -> Iterator[tuple[str, Ledger | MalformedRecord]]:
+        """Every stored ledger by its owner, in no order; for one that can't be trusted, what is wrong with it.
+
+        For verification: `as_read.problems` says what contradicts the ledger beside it. Raises StoreUnavailable.
+        """
         ...
 
     def put_codes(self, codes: CodeLedger) -> None:

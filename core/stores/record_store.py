@@ -52,8 +52,8 @@ class RecordStore(Protocol[R, Status_contra]):
         """Every record, in no order: for verification and export, not for a decision. Logs and skips malformed ones."""
         ...
 
-    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
-        """Every record with the name of its chain, in no order; for one that can't be read, what is wrong with it."""
+    def iterate_ids(self) -> Iterator[str]:
+        """The id of every record, in no order, whether the record can be read or not."""
         ...
 
     def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:

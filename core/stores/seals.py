@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -89,32 +89,6 @@ def read_sealed_record(
     return read_record(kind, record_id, item, AsRead(None if seal is None else str(seal), digest, item))
 
 
-def inspect_record(kind: type[R], record_id: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> R:
-    """The record stored under a key, for verification: a broken seal is among `as_read.problems`.
-
-    Whether a record without a seal is what its chain says is for the caller to check. Raises MalformedRecord.
-    """
-    try:
-        return read_sealed_record(kind, record_id, stored, keyring, lambda _chain, _seq: None)
-    except BrokenSeal as broken:
-        item = {name: value for name, value in stored.items() if name != SEAL}
-        problems = (broken.problem,) if SEAL in stored else ()
-        return read_record(kind, record_id, item, AsRead(item=item, problems=problems))
-
-
-def compare_beside(
-    record: R, found: Mapping[str, JsonValue], expected: Mapping[str, JsonValue], ttl: JsonValue = None
-) -> R:
-    """The record, with what differs beside it among `as_read.problems`. `ttl` is when its table may forget it."""
-    problems = tuple(
-        f"beside it, {name} is {found.get(name)!r:.60} instead of {value!r:.60}"
-        for name, value in expected.items()
-        if found.get(name) != value
-    )
-    as_read = replace(record.as_read, problems=record.as_read.problems + problems, ttl=ttl)
-    return record.model_copy(update={"as_read": as_read})
-
-
 def read_record(kind: type[R], record_id: str, item: Mapping[str, JsonValue], as_read: AsRead) -> R:
     """The record stored under a key. Raises MalformedRecord, naming the key, unless it is that record, complete."""
     name = f"{kind.KIND}#{record_id}"
@@ -137,6 +111,30 @@ def read_sealed_ledger(empty: L, stored: Mapping[str, JsonValue], keyring: Audit
     _check_seal(name, seal, _LEDGER, [empty.owner, digest], keyring)
     ledger = type(empty).from_item(item)
     return ledger.model_copy(update={"as_read": AsRead(str(seal), digest, item)})
+
+
+def has_current_seal(stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> bool:
+    """True when what is stored carries a seal of the key that seals now."""
+    return str(stored.get(SEAL, "")).startswith(f"{keyring.key_id}:")
+
+
+def reseal_record(
+    kind: type[Record], record_id: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring, find_entry: FindEntry
+) -> str:
+    """The seal of the key that seals now, for a record whose older seal, or whose chain, proves it.
+
+    Raises BrokenSeal, MalformedRecord.
+    """
+    record = read_sealed_record(kind, record_id, stored, keyring, find_entry)
+    digest = digest_content({name: value for name, value in stored.items() if name != SEAL})
+    return seal_record(record.chain, record.audit_length, record.audit_head, digest, keyring)
+
+
+def reseal_ledger(owner: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> str:
+    """The seal of the key that seals now, for a ledger whose older seal proves it. Raises BrokenSeal."""
+    content: list[JsonValue] = [owner, _digest({name: value for name, value in stored.items() if name != SEAL})]
+    _check_seal(f"LEDGER#{owner}", stored.get(SEAL), _LEDGER, content, keyring)
+    return _write_seal(_LEDGER, content, keyring)
 
 
 class SealAlarm:
@@ -174,6 +172,7 @@ def _check_by_chain(
         and entry.digest == head
         and entry.record_digest == digest
         and keyring.is_genuine(entry)
+        and entry.key_id not in keyring.retired
     )
     if not is_proved:
         raise BrokenSeal(chain, "it has no seal, and the last entry of its audit chain does not say what it says")

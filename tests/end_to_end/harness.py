@@ -158,6 +158,11 @@ class Harness:
         self.services: Services = self._instance.services
         self.bot: Bot = self._instance.bot
 
+    def get_clicks(self) -> None:
+        """Of several instances over HTTP, this one gets every click and every event from now on."""
+        assert isinstance(self._instance.transport, HttpTransport)
+        self.slack.use_http(self._instance.transport.url)
+
     def deliver(self) -> None:
         """Deliver soon what is due."""
         self._instance.background.nudge()
@@ -181,7 +186,7 @@ class Harness:
 
     def actor(self, user: str) -> Actor:
         """This person, as Slack knows them."""
-        return self.bot.directory.actor_in_groups(user, None)
+        return self.bot.directory.actor(user, None)
 
     def break_glass(self, user: str, text: str, channel: str = ACCESS) -> Answer:
         """Type `/breakglass text`."""

@@ -10,6 +10,7 @@ import pytest
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp, new_secret
 from bot.observability.metrics import Transport
+from bot.views.block_kit import actions, button, mrkdwn
 from bot.views.request.card import APPROVE, CANCEL, MORE
 from core.actor import UserId
 from core.audit.trail import AuditAction
@@ -111,13 +112,7 @@ def _about(view: View | None, request: Request) -> View | None:
 
 def false_card(harness: Harness, request: Request) -> SlackMessage:
     """A message that somebody with the bot's token posts: what it says has nothing to do with its button."""
-    button = {
-        "type": "button",
-        "action_id": APPROVE,
-        "value": request.id,
-        "text": {"type": "plain_text", "text": "Yes"},
-    }
-    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": BAIT}}, {"type": "actions", "elements": [button]}]
+    blocks = [mrkdwn(BAIT), actions("pizza", button("Yes", APPROVE, request.id))]
     posted = harness.client.chat_postMessage(channel=ACCESS, text=BAIT, blocks=blocks)
     return next(each for each in harness.slack.messages(ACCESS) if each.ts == posted["ts"])
 

@@ -66,6 +66,7 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     yield "/access, approved by the policy", replies.submitted(by_rule)
     yield "Approve, the last vote", replies.voted(at_once)
     yield "Approve, one more is needed", replies.voted(records.half_approved())
+    yield "Approve, an earlier vote lapsed", replies.voted(records.half_approved_again())
     yield "Approve, two more are needed", replies.voted(records.pending(2))
     yield "Deny", replies.denied(records.denied())
     yield "Cancel", replies.cancelled(records.cancelled())

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.slack.payloads import Payload, get_dict, get_str
-from bot.views.block_kit import Block, code, context, label, length, mention, moment, mrkdwn, user_text
+from bot.views.block_kit import Block, code, context, divider, label, length, mention, moment, mrkdwn, user_text
 from bot.views.inputs import code_box, field, text_box, typed
-from bot.views.request.card import comment_of
+from bot.views.request.votes import count_missing, vote_blocks
 from core import mfa
 from core.errors import InvalidInput
 from core.policy.decision import ApprovalNeeds
@@ -49,7 +49,7 @@ def deny_form(request_id: RequestId) -> Block:
 
 def approve_form(request: Request, needs: ApprovalNeeds, *, begun: str = "") -> Block:
     """Shows the request as it is recorded, and asks for what the rule wants. `begun` is a comment typed already."""
-    blocks = [*_facts(request), *_votes(request), {"type": "divider"}, _comment_field(needs, begun)]
+    blocks = [*_facts(request), *vote_blocks(request), divider(), _comment_field(needs, begun)]
     if needs.code:
         blocks.append(field(mfa.FIELD, "Code from your authenticator app", code_box()))
     metadata = f"{request.id}:{request.facts_digest()}"
@@ -86,21 +86,14 @@ def fields_of(view: Payload) -> tuple[str, ...]:
 
 def _facts(request: Request) -> list[Block]:
     who = f"{mention(request.requester)} requests {code(request.profile)} for *{length(request.duration)}*"
-    since, until = moment(request.created_at), moment(request.expires_at)
+    missing, since, until = count_missing(request), moment(request.created_at), moment(request.expires_at)
+    needs = "one approval" if missing == 1 else f"{missing} approvals"
     return [
         mrkdwn(f"{who}:"),
         user_text(request.justification),
-        context(f"Requested {since} · waits until {until} · rule {code(request.rule)} · {code(request.id)}"),
-    ]
-
-
-def _votes(request: Request) -> list[Block]:
-    counting = request.counting_approvals
-    count = f"{len(counting)} of {request.quorum} approvals"
-    voters = ", ".join(mention(each.approver) for each in counting)
-    return [
-        context(f"{count} so far: {voters}" if counting else f"{count} so far"),
-        *(comment_of(each.approver, each.comment) for each in counting if each.comment is not None),
+        context(
+            f"Needs {needs} by {until} · requested {since} · rule {code(request.rule)} · {code(request.id)}",
+        ),
     ]
 
 

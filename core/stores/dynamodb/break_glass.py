@@ -5,7 +5,8 @@ Invariant: an event, its ledgers and the request that it replaces are one transa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Final, TypeVar
 
@@ -13,7 +14,7 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.directory import DirectoryNotes
-from core.errors import ConcurrentModification, CountersignError
+from core.errors import ConcurrentModification, CountersignError, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.base import BreakGlassStore, Replaced
@@ -21,11 +22,18 @@ from core.stores.commit import StoreSettings, prepare_create, prepare_update
 from core.stores.dynamodb.connection import ConditionFailed, Connection
 from core.stores.dynamodb.directory import find_notes
 from core.stores.dynamodb.items import Item
-from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_changed, ledger_key, put_ledger, put_ledgers
+from core.stores.dynamodb.ledgers import (
+    LEDGER_PREFIX,
+    inspect_stored_ledger,
+    ledger_changed,
+    ledger_key,
+    put_ledger,
+    put_ledgers,
+)
 from core.stores.dynamodb.records import DynamoRecords
 from core.stores.dynamodb.requests import DynamoRequests
 from core.stores.ledgers import InvokerLedgers
-from core.stores.listing import read_each
+from core.stores.listing import read_each, read_or_explain
 from core.stores.schema import BREAK_GLASS
 from core.stores.seals import SealAlarm, seal_ledger
 from core.usage import UsageLedger
@@ -117,6 +125,17 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
             self._read_ledger(codes, found) if with_codes else None,
             find_notes(found.values(), self._settings),
         )
+
+    def scan_ledgers(self) -> Iterator[tuple[str, Ledger | MalformedRecord]]:
+        """Every stored ledger by its owner, or what is wrong with it."""
+        items = self._connection.scan_all(
+            TableName=self._table,
+            ConsistentRead=True,
+            FilterExpression="begins_with(pk, :prefix)",
+            ExpressionAttributeValues={":prefix": {"S": LEDGER_PREFIX}},
+        )
+        inspect = partial(inspect_stored_ledger, keyring=self._settings.keyring)
+        return ((item["pk"]["S"].removeprefix(LEDGER_PREFIX), read_or_explain(item, inspect)) for item in items)
 
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""

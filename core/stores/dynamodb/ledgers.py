@@ -12,11 +12,14 @@ from typing import Any, Final, TypeVar
 from core.audit.keyring import AuditKeyring
 from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
+from core.mfa import CodeLedger
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import ConditionFailed
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
+from core.stores.inspection import compare_beside, inspect_ledger
 from core.stores.schema import TTL_ATTRIBUTE
 from core.stores.seals import SealedLedger, read_sealed_ledger
+from core.usage import UsageLedger
 
 L = TypeVar("L", bound=Ledger)
 LEDGER_PREFIX: Final = "LEDGER#"
@@ -46,6 +49,17 @@ def read_ledger(empty: L, found: Mapping[str, Item], keyring: AuditKeyring) -> L
     plain = from_attributes(found[key], key)
     stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_LEDGER}
     return read_sealed_ledger(empty, stored, keyring)
+
+
+def inspect_stored_ledger(raw: Item, keyring: AuditKeyring) -> Ledger:
+    """The ledger of an item, for verification. Raises BrokenSeal, MalformedRecord."""
+    key = str(raw["pk"]["S"])
+    plain = from_attributes(raw, key)
+    stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_LEDGER}
+    ledger = inspect_ledger(key.removeprefix(LEDGER_PREFIX), stored, keyring)
+    if not isinstance(ledger, UsageLedger | CodeLedger):
+        return ledger
+    return compare_beside(ledger, plain, {TTL_ATTRIBUTE: int(ledger.kept_until().timestamp())})
 
 
 def put_ledgers(table: str, ledgers: Sequence[SealedLedger]) -> list[dict[str, Any]]:

@@ -5,12 +5,14 @@ Invariant: an event, its ledgers and the request that it replaces are one transa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.directory import DirectoryNotes
+from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.base import BreakGlassStore, Replaced
@@ -18,11 +20,13 @@ from core.stores.commit import (
     StoreSettings,
 )
 from core.stores.ledgers import InvokerLedgers
+from core.stores.listing import read_or_explain
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import SealAlarm, seal_ledger
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among
-from core.stores.sqlite.ledgers import find_ledgers, write_ledgers
+from core.stores.sqlite.ledgers import find_ledgers, inspect_stored_ledger, write_ledgers
+from core.stores.sqlite.reading import iterate_rows
 from core.stores.sqlite.records import SqliteRecords
 from core.stores.sqlite.requests import SqliteRequests
 from core.usage import UsageLedger
@@ -106,6 +110,12 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
             self._read_ledger(codes, found) if with_codes else None,
             notes_among(found, self._settings),
         )
+
+    def scan_ledgers(self) -> Iterator[tuple[str, Ledger | MalformedRecord]]:
+        """Every stored ledger by its owner, or what is wrong with it."""
+        rows = iterate_rows(self._database, "ledgers", ("owner",), "updated_at, body", start=("",))
+        inspect = partial(inspect_stored_ledger, keyring=self._settings.keyring)
+        return ((row[0], read_or_explain(row, inspect)) for row in rows)
 
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""

@@ -13,6 +13,7 @@ from typing import TypeVar
 from core.audit.keyring import AuditKeyring
 from core.errors import ConcurrentModification
 from core.ledger import Ledger
+from core.stores.inspection import compare_beside, inspect_ledger
 from core.stores.seals import SEAL, SealedLedger, read_sealed_ledger
 from core.stores.sqlite.reading import read_body
 
@@ -52,3 +53,11 @@ def write_ledgers(connection: sqlite3.Connection, ledgers: Sequence[SealedLedger
             )
         if written.rowcount != 1:
             raise ConcurrentModification(f"LEDGER#{owner}")
+
+
+def inspect_stored_ledger(row: tuple[str, str, str], keyring: AuditKeyring) -> Ledger:
+    """The ledger of a row, for verification. Raises BrokenSeal, MalformedRecord."""
+    owner, updated_at, body = row
+    item = read_body(f"LEDGER#{owner}", body)
+    ledger = inspect_ledger(owner, item, keyring)
+    return compare_beside(ledger, {"updated_at": updated_at}, {"updated_at": item.get("updated_at")})

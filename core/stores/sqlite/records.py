@@ -33,11 +33,12 @@ from core.stores.commit import (
     prepare_delete,
     prepare_update,
 )
+from core.stores.inspection import compare_beside, inspect_record
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
 from core.stores.record_store import Page
 from core.stores.schema import AWAITS_ATTRIBUTE
-from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
+from core.stores.seals import SealAlarm, read_sealed_record
 from core.stores.sqlite.audit import find_entry, insert_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among
@@ -72,10 +73,9 @@ class SqliteRecords(Generic[R]):
         rows = iterate_rows(self._database, self._table, ("id",), "body", start=("",))
         return read_each(rows, self._read)
 
-    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
-        """Every record with the name of its chain, or with what is wrong."""
-        rows = iterate_rows(self._database, self._table, ("id",), self._beside, start=("",))
-        return ((f"{self._kind.KIND}#{row[0]}", read_or_explain(row, self._inspect)) for row in rows)
+    def iterate_ids(self) -> Iterator[str]:
+        """The id of every record, in their order."""
+        return (row[0] for row in iterate_rows(self._database, self._table, ("id",), "id", start=("",)))
 
     def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
         """The records with these ids that exist, in one read."""

@@ -62,7 +62,7 @@ def test_approval_form_says_who_what_how_long_and_why() -> None:
 
     for fact in (f"<@{REQUESTER}>", request.profile, "1h30m", request.justification, request.rule, request.id):
         assert fact in said
-    assert f"1 of 3 approvals so far: <@{APPROVER}>" in said
+    assert f"1 of 3 approvals: <@{APPROVER}>" in said
     assert "Fine for tonight" in said
 
 

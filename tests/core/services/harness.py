@@ -186,6 +186,10 @@ class DisturbedStores:
         """The refused attempts."""
         return self._stores.refusals
 
+    def reseal(self) -> int:
+        """See Stores."""
+        return self._stores.reseal()
+
     def close(self) -> None:
         """Close the stores."""
         self._stores.close()
