@@ -57,7 +57,7 @@ NOTHING_TO_REQUEST = "There are no profiles you can request: no policy rule cove
 OUT_OF_DATE = "This comes from another version of Countersign. Nothing was changed. Use the newest message."
 REPLIES_LEFT_OUT = "Slack is slow, so some replies to you were left out. The cards show what was recorded."
 OVERLOADED = "Countersign is overloaded. Nothing was recorded; try again in a moment."
-_CANCEL_FIRST = f"To request something else, cancel it first, with the button on its card or in `{ACCESS} mine`."
+_CANCEL_FIRST = f"To change it, cancel it first: press Cancel on its card or in `{ACCESS} mine`."
 _LIMITS = {
     "cooldown": "This profile is in its cooldown ({value})",
     "quota per user": "You've used up your quota ({value})",
@@ -133,7 +133,7 @@ def submitted(request: Request, *, may_declare: bool = False) -> Message:
 def already_open(profile: str, reached: LimitReached, link: str | None) -> Message:
     """Nothing was requested: this person has that already. `link` is the address of its card, if it is known."""
     which = code(reached.value) if link is None else f"<{link}|{escape(reached.value)}>"
-    line = f"You already have this request for {code(profile)} open: {which}, until {moment(reached.ends_at)}."
+    line = f"You already have this request open: {which} for {code(profile)}, until {moment(reached.ends_at)}."
     return reply(f"{line} {_UNCHANGED} {_CANCEL_FIRST}")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pyotp
 import pytest
+from slack_bolt import BoltRequest
 
+from bot.interactions.interaction import RECEIVED_AT, TRIGGER_SECONDS
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp, new_secret
 from bot.observability.metrics import Transport
@@ -16,6 +19,7 @@ from core.actor import UserId
 from core.audit.trail import AuditAction
 from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
+from localslack.faults import Refuse
 from tests.end_to_end.harness import (
     ACCESS,
     AIKO,
@@ -277,6 +281,29 @@ def test_form_that_is_delivered_again_votes_once(on_each: Harness, code: Callabl
     assert on_each.stored(request) == decided
 
 
+def test_form_that_does_not_open_is_reported(harness: Harness) -> None:
+    request = harness.ask(SAM)
+    harness.slack.faults.next(Refuse("internal_error"), "views.open")
+    harness.slack.press(JON, harness.card(request), APPROVE)
+
+    assert "The form didn't open because Slack was slow. Nothing was changed." in harness.next_reply(JON)
+    assert harness.status(request) is PENDING
+
+
+def test_form_is_not_opened_after_its_trigger_has_died(harness: Harness) -> None:
+    request = harness.ask(SAM)
+    harness.slack.press(JON, harness.card(request), APPROVE)
+    harness.modal(JON)
+    payload = harness.slack.press(JON, harness.card(request), APPROVE).payload
+    opened = len(harness.slack.calls_of("views.open"))
+    late = {RECEIVED_AT: time.monotonic() - TRIGGER_SECONDS}
+    harness.bot.app.dispatch(BoltRequest(body=payload, mode="socket_mode", context=late))
+
+    harness.slack.wait_until(lambda: "The form didn't open" in " ".join(map(text_of, harness.slack.ephemerals(JON))))
+    assert len(harness.slack.calls_of("views.open")) == opened
+    assert harness.status(request) is PENDING
+
+
 def test_second_press_of_a_voter_says_that_the_vote_counts(harness: Harness) -> None:
     request = harness.ask(SAM, "lab")
     harness.slack.press(JON, harness.card(request), APPROVE)
@@ -306,8 +333,8 @@ def test_request_that_is_open_already_is_linked(on_each: Harness) -> None:
     on_each.slack.wait_until(lambda: on_each.stores.messages.get_messages(request.chain))
     answer = on_each.access(SAM, f"vault 1h {WHY}")
 
-    assert f"You already have this request for `vault` open: <{link}|{request.id}>" in said(answer)
-    assert "cancel it first" in said(answer)
+    assert f"You already have this request open: <{link}|{request.id}> for `vault`, until" in said(answer)
+    assert "press Cancel on its card" in said(answer)
     assert [each.id for each in on_each.stores.requests.iterate()] == [request.id]
 
 
@@ -317,7 +344,7 @@ def test_open_request_is_named_in_the_form_too(harness: Harness) -> None:
     typed = {"profile": "vault", "duration": "1h", "justification": WHY}
     answer = harness.slack.submit(SAM, harness.modal(SAM), {name: {"answer": text} for name, text in typed.items()})
 
-    assert "You already have this request for `vault` open" in said(answer)
+    assert "You already have this request open" in said(answer)
     assert request.id in said(answer)
 
 
