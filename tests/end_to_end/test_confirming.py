@@ -296,7 +296,8 @@ def test_form_is_not_opened_after_its_trigger_has_died(harness: Harness) -> None
     harness.slack.press(JON, harness.card(request), APPROVE)
     harness.modal(JON)
     payload = harness.slack.press(JON, harness.card(request), APPROVE).payload
-    opened = len(harness.slack.calls_of("views.open"))
+    harness.slack.wait_until(lambda: len(harness.slack.calls_of("views.open")) == 2)
+    opened = 2
     late = {RECEIVED_AT: time.monotonic() - TRIGGER_SECONDS}
     harness.bot.app.dispatch(BoltRequest(body=payload, mode="socket_mode", context=late))
 
