@@ -49,7 +49,7 @@ profiles:
   prod: {channel: C0ACCESS1}
   vault: {channel: C0VAULT1}
 approval:
-  - {name: rest, profiles: ["*"], approvers: [U0ANN, S0SRE], max_duration: 4h}
+  - {name: rest, profiles: ["*"], approvers: [U0ANN, S0SRE], max_duration: 4h, max_pending: 20}
 break_glass:
   - {name: on-call, profiles: [prod], users: [U0ANN], max_duration: 1h, mfa: required}
 """
