@@ -31,6 +31,7 @@ from tests.end_to_end.harness import (
     WHY,
     Harness,
     said,
+    text_of,
     walk_text,
 )
 
