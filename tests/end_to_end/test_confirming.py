@@ -293,9 +293,8 @@ def test_form_that_does_not_open_is_reported(harness: Harness) -> None:
 
 def test_form_is_not_opened_after_its_trigger_has_died(harness: Harness) -> None:
     request = harness.ask(SAM)
-    harness.slack.press(JON, harness.card(request), APPROVE)
-    harness.modal(JON)
     payload = harness.slack.press(JON, harness.card(request), APPROVE).payload
+    harness.modal(JON)
     opened = len(harness.slack.calls_of("views.open"))
     late = {RECEIVED_AT: time.monotonic() - TRIGGER_SECONDS}
     harness.bot.app.dispatch(BoltRequest(body=payload, mode="socket_mode", context=late))
