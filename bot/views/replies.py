@@ -27,6 +27,7 @@ from bot.views.request.card import DECLARE_INSTEAD
 from bot.views.request.votes import count_missing, lapsed_votes
 from core import mfa
 from core.errors import (
+    BrokenSeal,
     CodeRefused,
     CountersignError,
     InvalidInput,
@@ -174,14 +175,25 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
             text = f"This record no longer exists. {_UNCHANGED}"
         case InvalidInput():
             text = f"{escape(_capital(error.problem))}. {_UNCHANGED} {escape(error.fix)}"
-        case StoreUnavailable():
-            text = _unavailable(error)
         case _:
-            text = (
+            text = _store_failed(error)
+    return text
+
+
+def _store_failed(error: CountersignError) -> str:
+    match error:
+        case StoreUnavailable():
+            return _unavailable(error)
+        case BrokenSeal():
+            return (
+                f"This record was changed in the store without Countersign, so nobody can decide on it. {_UNCHANGED} "
+                "Tell your security team. If access is still needed, make a new request."
+            )
+        case _:
+            return (
                 f"Countersign can't use its store. {_UNCHANGED} Trying again won't help: tell the people who run "
                 "Countersign."
             )
-    return text
 
 
 def _unavailable(error: StoreUnavailable) -> str:

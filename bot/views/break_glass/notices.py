@@ -30,6 +30,7 @@ from bot.views.break_glass.card import CLOSE, VERDICTS
 from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import parse_time
+from core.services.submit import REQUEST_REFUSED
 from core.usage import LIVE_EVENT
 
 _MAX_JUSTIFICATION = 1000
@@ -124,6 +125,23 @@ def refused(entry: AuditEntry) -> Message:
     profile = f" for {code(entry.profile)}" if entry.profile is not None else ""
     line = f":no_entry: {mention(entry.actor)} tried to break the glass{profile} and was refused{often}."
     return _notice(line, None, _why(entry), context(f"attempted {moment(entry.at)}"))
+
+
+def ledger_unreadable(entry: AuditEntry) -> Message:
+    """A ledger that can't be read, for the security channel."""
+    ledger = code(str(entry.details.get("ledger", "")))
+    what_follows = (
+        "so requests that it limits are refused. Break-glass goes on."
+        if entry.outcome == REQUEST_REFUSED
+        else "so its limits were counted from the events. Break-glass goes on."
+    )
+    line = (
+        f":rotating_light: The ledger {ledger} in the store can't be read, {what_follows} Find out "
+        "who changed the ledger, then send on a machine of Countersign:\n"
+        f"{code('countersign ledgers rebuild')}"
+    )
+    problem = plain(str(entry.details.get("problem", "")), _MAX_JUSTIFICATION)
+    return _notice(line, None, {"type": "context", "elements": [problem]}, context(f"found {moment(entry.at)}"))
 
 
 def _why(entry: AuditEntry) -> Block:

@@ -47,7 +47,7 @@ def test_sweep_expires_reminds_delivers_and_says_what_it_did(installation: Insta
         "expired: 1 request, 0 break-glass events\n"
         "reminders: 1 request, 0 reviews\n"
         "asked before the end: 0 break-glass events\n"
-        "delivered: 5 notifications\n"
+        "delivered: 6 notifications\n"
     )
     assert result.exit_code == 0
     assert _stored(installation, overdue).status is RequestStatus.EXPIRED

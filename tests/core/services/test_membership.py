@@ -113,11 +113,14 @@ def test_only_groups_that_decide_are_asked_about_and_once(
 def test_question_is_asked_once_for_many_records(requests: RequestService, directory: OfficeDirectory) -> None:
     judged = parse_policy(POLICY.replace("sre: [U0ANN, U0BOB, U0CLEO]", "sre: [S0SRE, U0BOB]").encode())
     people = Judging(judged, directory)
+    directory.join(SRE, ANN.id)
     asked = requests.submit(RITA, "prod", HOUR, DEPLOY)
-    directory.questions.clear()
     for _ in range(5):
-        assert not people.judge_decider("approve", asked, Actor(id=ANN.id)).is_allowed
-    assert len(directory.questions) == 1
+        assert people.judge_decider("approve", asked, Actor(id=ANN.id)).is_allowed
+    directory.fall_silent(ENGINEERS, SRE)
+    for _ in range(5):
+        assert not people.judge_decider("approve", asked, Actor(id=UserId("U0DAN"))).is_allowed
+    assert directory.questions == [(ANN.id, frozenset({SRE})), ("U0DAN", frozenset({SRE}))]
 
 
 def test_notes_that_came_with_the_record_go_to_the_directory(
