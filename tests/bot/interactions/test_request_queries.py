@@ -13,6 +13,7 @@ from bot.views.home import MAX_ROWS
 from bot.views.request.list import ListKind
 from core.actor import Actor, UserId
 from core.directory import FixedDirectory
+from core.open_requests import MAX_PENDING
 from core.policy import parse_policy
 from core.request import RequestId
 from core.services import RequestService
@@ -27,16 +28,19 @@ if TYPE_CHECKING:
 MOST: Final = DEFAULT_LIMIT + 1
 """More requests than one page of the store."""
 ANN, LEAD, STRANGER = (Actor(id=UserId(each)) for each in ("U0ANN", "U0LEAD", "U0STRANGER"))
+PROFILES: Final = ("prod", *(f"prod-{number}" for number in range(MOST // MAX_PENDING)))
+"""As many as it takes for one person to have that many open requests."""
 POLICY: Final = f"""\
 version: 1
-profiles: {{prod: {{description: Production, channel: C0PROD}}}}
+profiles: {{{", ".join(f"{each}: {{description: Production, channel: C0PROD}}" for each in PROFILES)}}}
 approval:
   - name: prod
-    profiles: [prod]
+    profiles: [prod, prod-*]
     requesters: [{ANN.id}, {LEAD.id}]
     approvers: [{LEAD.id}, {ANN.id}]
     max_duration: 1h
     decide_within: 1h
+    max_pending: {MAX_PENDING}
 break_glass:
   - {{name: prod, profiles: [prod], users: [{LEAD.id}], max_duration: 1h}}
 """.encode()
@@ -56,9 +60,10 @@ def lists(stores: Stores, clock: FrozenClock) -> RequestQueries:
 def asked(service: RequestService, clock: FrozenClock, count: int, requester: Actor = ANN) -> list[RequestId]:
     """Pending requests; each is later than the one before it."""
     made = list[RequestId]()
-    for _ in range(count):
+    for number in range(count):
         clock.advance(timedelta(seconds=1))
-        made.append(RequestId(service.submit(requester, "prod", HOUR, "deploy the fix for INC-12").id))
+        profile = PROFILES[number % len(PROFILES)]
+        made.append(RequestId(service.submit(requester, profile, HOUR, "deploy the fix for INC-12").id))
     return made
 
 
