@@ -45,9 +45,13 @@ def check(store: str | None) -> None:
 @store_option
 @click.option("--owner", metavar="OWNER", help="Only this ledger, such as PROFILE#prod, damaged or not.")
 def rebuild(store: str | None, owner: str | None) -> None:
-    """Count damaged ledgers anew from the events. A damaged ledger of MFA codes starts empty."""
+    """Rebuild damaged ledgers from the events. A damaged ledger of MFA codes starts empty."""
     if owner is not None and empty_ledger(owner) is None:
-        raise InvalidInput("owner", f"{owner!r:.60} is no ledger", "Write INVOKER#, PROFILE# or CODES# and a name.")
+        raise InvalidInput(
+            "owner",
+            f"{owner!r:.60} is not a ledger that can be rebuilt",
+            "Write INVOKER#, PROFILE# or CODES# and a name.",
+        )
     # Without a key, the ledger would be sealed with a public constant.
     settings, rebuilt, left = read_settings(store=store).require_audit_key(), 0, 0
     with opened(settings) as stores:
