@@ -31,6 +31,7 @@ from tests.end_to_end.harness import (
     WHY,
     Harness,
     said,
+    text_of,
     walk_text,
 )
 
@@ -53,10 +54,17 @@ profiles:
   prod: {{channel: {ACCESS}}}
   vault: {{channel: {ACCESS}}}
   staging: {{channel: {ACCESS}}}
+  safe: {{channel: {ACCESS}}}
   lab: {{channel: {ACCESS}}}
 approval:
   - {{name: confirmed, profiles: [prod], approvers: [group:leads], max_duration: 4h, max_pending: 3, confirm: true}}
   - {{name: with-code, profiles: [vault], approvers: [group:leads], max_duration: 4h, approver_mfa: required}}
+  - name: two-with-codes
+    profiles: [safe]
+    approvers: [group:leads]
+    max_duration: 4h
+    required_approvals: 2
+    approver_mfa: required
   - {{name: with-comment, profiles: [staging], approvers: [group:leads], max_duration: 4h, comment: required}}
   - name: pressed
     profiles: [lab]
@@ -292,9 +300,8 @@ def test_form_that_does_not_open_is_reported(harness: Harness) -> None:
 
 def test_form_is_not_opened_after_its_trigger_has_died(harness: Harness) -> None:
     request = harness.ask(SAM)
-    harness.slack.press(JON, harness.card(request), APPROVE)
-    harness.modal(JON)
     payload = harness.slack.press(JON, harness.card(request), APPROVE).payload
+    harness.modal(JON)
     opened = len(harness.slack.calls_of("views.open"))
     late = {RECEIVED_AT: time.monotonic() - TRIGGER_SECONDS}
     harness.bot.app.dispatch(BoltRequest(body=payload, mode="socket_mode", context=late))
@@ -304,12 +311,16 @@ def test_form_is_not_opened_after_its_trigger_has_died(harness: Harness) -> None
     assert harness.status(request) is PENDING
 
 
-def test_second_press_of_a_voter_says_that_the_vote_counts(harness: Harness) -> None:
-    request = harness.ask(SAM, "lab")
-    harness.slack.press(JON, harness.card(request), APPROVE)
+def test_vote_that_counts_already_takes_no_form_and_no_code(on_each: Harness, code: Callable[[], str]) -> None:
+    request = on_each.ask(SAM, "safe")
+    answer = on_each.slack.submit(JON, open_form(on_each, request), filled_in(code=code()))
+    voted = on_each.stored(request)
+    again = on_each.slack.redeliver(answer)
+    on_each.slack.press(JON, on_each.card(request), APPROVE)
 
-    assert harness.next_reply(JON) == "Your approval counts. 1 more is needed."
-    assert harness.slack.modal(JON) is None
+    assert said(answer) == on_each.next_reply(JON) == "Your approval counts. 1 more is needed."
+    assert "Your approval counts. 1 more is needed." in again.body
+    assert on_each.stored(request) == voted
 
 
 def test_rule_that_wants_a_code_since_the_form_opened_gets_it(stores: Stores, clock: FrozenClock, secrets: str) -> None:

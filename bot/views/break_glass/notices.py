@@ -30,6 +30,7 @@ from bot.views.break_glass.card import CLOSE, VERDICTS
 from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import parse_time
+from core.services.submit import REQUEST_REFUSED
 from core.usage import LIVE_EVENT
 
 _MAX_JUSTIFICATION = 1000
@@ -134,9 +135,14 @@ def refused(entry: AuditEntry) -> Message:
 def ledger_unreadable(entry: AuditEntry) -> Message:
     """A ledger that can't be read, for the security channel."""
     ledger = code(str(entry.details.get("ledger", "")))
+    what_follows = (
+        "so requests that it limits are refused. Break-glass still works."
+        if entry.outcome == REQUEST_REFUSED
+        else "so its limits were counted from the events. Break-glass still works."
+    )
     line = (
-        f":rotating_light: The ledger {ledger} in the store can't be read, so its limits were counted from the events. "
-        "Break-glass still works. Find out who changed the ledger, then run this where Countersign runs:\n"
+        f":rotating_light: The ledger {ledger} in the store can't be read, {what_follows} Find out "
+        "who changed the ledger, then run this where Countersign runs:\n"
         f"{code('countersign ledgers rebuild')}"
     )
     problem = plain(str(entry.details.get("problem", "")), _MAX_JUSTIFICATION)

@@ -265,6 +265,12 @@ def test_removed_refusals_with_their_head_are_found(harness: StoreHarness) -> No
     assert _kinds(harness) == {(CHECKPOINTS, FindingKind.REMOVED)}
 
 
+def test_delivery_of_a_removed_entry_keeps_no_later_one_away(harness: StoreHarness) -> None:
+    entry = harness.stores.audit.append("POLICY", a_draft())
+    harness.remove_entry(entry)
+    assert harness.stores.audit.append("POLICY", a_draft()).seq == 1
+
+
 # From a checkpoint on
 
 

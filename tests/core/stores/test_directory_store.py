@@ -50,7 +50,7 @@ def test_notes_come_with_the_record(stores: Stores) -> None:
 @pytest.mark.parametrize("with_codes", [False, True])
 def test_notes_come_with_the_ledgers(stores: Stores, *, with_codes: bool) -> None:
     stores.directory.note([ANN], A_MOMENT)
-    ledgers = stores.break_glass.read_ledgers(ANN, PROD, with_codes=with_codes)
+    ledgers = stores.break_glass.read_ledgers(ANN, PROD, codes_of=ANN if with_codes else None)
     assert ledgers[:2] == stores.break_glass.get_ledgers(ANN, PROD)
     assert (ledgers.codes is not None, ledgers.notes.changed_at(ANN)) == (with_codes, A_MOMENT)
 
@@ -75,7 +75,7 @@ def test_notes_that_are_damaged_mean_that_everything_changed(harness: StoreHarne
         stores.directory.notes(),
         stores.requests.get_with_notes(RequestId(request.id))[1],
         stores.break_glass.get_with_notes(EventId(event.id))[1],
-        stores.break_glass.read_ledgers(ANN, PROD, with_codes=False).notes,
+        stores.break_glass.read_ledgers(ANN, PROD, codes_of=None).notes,
     ):
         assert notes.changed_at(ANN) == now
 
@@ -143,7 +143,7 @@ def test_notes_cost_no_round_trip_of_their_own(dynamo: DynamoHarness) -> None:
     with dynamo.calls() as calls:
         stores.requests.get_with_notes(RequestId(request.id))
         stores.break_glass.get_with_notes(EventId(event.id))
-        stores.break_glass.read_ledgers(ANN, PROD, with_codes=True)
+        stores.break_glass.read_ledgers(ANN, PROD, codes_of=ANN)
     assert [name for name, _ in calls] == ["BatchGetItem"] * 3
     for _, arguments in calls:
         assert all(table["ConsistentRead"] for table in arguments["RequestItems"].values())
