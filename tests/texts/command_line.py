@@ -143,15 +143,14 @@ class _Operator:
 
     def add_ledger_without_seal(self) -> None:
         """What a version without seals left."""
-        item = json.dumps({"owner": "PROFILE#prod", "updated_at": "2026-01-15T03:53:45.120000Z"})
-        self.change_records(
-            f"INSERT INTO ledgers (owner, updated_at, body) VALUES ('PROFILE#prod', '2026-01-15T03:53:45.120000Z', '{item}')"
-        )
+        at = "2026-01-15T03:53:45.120000Z"
+        body = json.dumps({"owner": "PROFILE#prod", "updated_at": at})
+        self.change_records("INSERT INTO ledgers VALUES (?, ?, ?)", "PROFILE#prod", at, body)
 
-    def change_records(self, statement: str) -> None:
+    def change_records(self, statement: str, *values: str) -> None:
         """Change the store behind the bot's back."""
         with closing(sqlite3.connect(self.folder / "countersign.db")) as connection:
-            connection.execute(statement)
+            connection.execute(statement, values)
             connection.commit()
 
     def _constant(self, said: str) -> str:
