@@ -13,7 +13,6 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── CodeRefused              the code of a second factor is wrong, or was used already
     │   ├── LimitReached             a live event, a cooldown, a quota or a lock prevents it
     │   └── InvalidStateTransition   the record's status does not lead there (any more)
-    ├── ApprovalFormNeeded           nothing was refused: the rule wants the approval in a form
     ├── NotFound
     │   ├── RequestNotFound
     │   └── EventNotFound
