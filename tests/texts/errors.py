@@ -128,6 +128,7 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "event exists": EventExists(EVENT),
     "broken chain": BrokenChain(_CHAIN),
     "broken seal": BrokenSeal(_CHAIN, "its seal is not that of what it says"),
+    "broken seal of a ledger": BrokenSeal("LEDGER#OPEN#U0RITA#prod", "its seal is not that of what it says"),
     "concurrent modification": ConcurrentModification(_CHAIN),
     "fixed fact changed": FixedFactChanged(_CHAIN, ("approver", "decided_at")),
     "malformed record": _malformed(),
