@@ -185,7 +185,7 @@ class BreakGlassService:
     def find_access(self, person: UserId, profile: ProfileName) -> Usage | None:
         """The live event that gives this person this access now. Consistent: one read, or two if there is one."""
         owner = self._policy.current().ids_of(person)[0]
-        by_invoker = self._ledgers.read(owner, profile, with_codes=False).by_invoker
+        by_invoker = self._ledgers.read(owner, profile, codes_of=None).by_invoker
         now = self._clock.now()
         live = [usage.event_id for usage in by_invoker.usages if usage.profile == profile and usage.ends_at > now]
         return by_invoker.settle(*self._stores.break_glass.get_each(live)).live(profile, now) if live else None

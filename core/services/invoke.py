@@ -81,7 +81,9 @@ class Invoking:
         which the caller judges again, and what BreakGlassService.invoke raises.
         """
         now, has_code = self._clock.now(), code is not None and self._second_factor is not None
-        ledgers = self._ledgers.read(declaration.ledger_owner, declaration.profile, with_codes=has_code)
+        # A limit counts the person; a code belongs to the id whose factor makes it, here as with an approval.
+        codes_of = declaration.invoker.id if has_code else None
+        ledgers = self._ledgers.read(declaration.ledger_owner, declaration.profile, codes_of=codes_of)
         people.noting((ledgers, ledgers.notes))
         # Whether the code is correct is judged below, on the ledger of codes.
         decision = people.judge(declaration.invoker, _judge_by(people.policy, declaration, now, has_mfa=has_code))

@@ -56,15 +56,18 @@ class LedgerRecovery:
         self._clock = clock
         self._observer = observer
 
-    def read(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> LedgersRead:
-        """The ledgers, in one read if all can be read. Raises StoreUnavailable, StoreMisconfigured."""
+    def read(self, invoker: UserId, profile: ProfileName, *, codes_of: UserId | None) -> LedgersRead:
+        """The ledgers, in one read if all can be read. `codes_of` is the id that typed a code, if one was typed.
+
+        Raises StoreUnavailable, StoreMisconfigured.
+        """
         store = self._stores.break_glass
         try:
-            return LedgersRead(*store.read_ledgers(invoker, profile, with_codes=with_codes))
+            return LedgersRead(*store.read_ledgers(invoker, profile, codes_of=codes_of))
         except MalformedRecord:
-            return self._recover(invoker, profile, with_codes=with_codes)
+            return self._recover(invoker, profile, codes_of=codes_of)
 
-    def _recover(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> LedgersRead:
+    def _recover(self, invoker: UserId, profile: ProfileName, *, codes_of: UserId | None) -> LedgersRead:
         left_alone: set[str] = set()
 
         def recover(empty: L) -> L:
@@ -73,7 +76,7 @@ class LedgerRecovery:
         return LedgersRead(
             recover(UsageLedger.of_invoker(invoker)),
             recover(UsageLedger.of_profile(profile)),
-            recover(CodeLedger.of(invoker)) if with_codes else None,
+            recover(CodeLedger.of(codes_of)) if codes_of is not None else None,
             self._stores.directory.notes(),
             frozenset(left_alone),
         )

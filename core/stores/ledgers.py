@@ -41,8 +41,8 @@ class LedgerStore(Protocol):
         """The same, with the ledger of the invoker's codes, in one read."""
         ...
 
-    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
-        """The same, with the notes of changes in the directory, in one read.
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, codes_of: UserId | None) -> InvokerLedgers:
+        """The same, with the notes of changes in the directory, in one read. `codes_of` is the id that typed a code.
 
         Notes that can't be read mean that everything changed just now.
         """

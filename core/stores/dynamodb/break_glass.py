@@ -115,16 +115,16 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         codes = CodeLedger.of(person)
         return self._read_ledger(codes, self._find_ledgers(codes))
 
-    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, codes_of: UserId | None) -> InvokerLedgers:
         """All that a declaration is judged on, in one round trip."""
         by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
-        codes = CodeLedger.of(invoker)
-        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
+        codes = CodeLedger.of(codes_of) if codes_of is not None else None
+        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if codes is not None else [])]
         found = self._find_ledgers(*wanted)
         return InvokerLedgers(
             self._read_ledger(by_invoker, found),
             self._read_ledger(by_profile, found),
-            self._read_ledger(codes, found) if with_codes else None,
+            self._read_ledger(codes, found) if codes is not None else None,
             find_notes(found.values(), self._settings),
         )
 

@@ -100,17 +100,17 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         with self._database.read() as connection:
             return self._read_ledger(codes, find_ledgers(connection, codes))
 
-    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, codes_of: UserId | None) -> InvokerLedgers:
         """All that a declaration is judged on, from the same moment."""
         by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
-        codes = CodeLedger.of(invoker)
-        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
+        codes = CodeLedger.of(codes_of) if codes_of is not None else None
+        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if codes is not None else [])]
         with self._database.read() as connection:
             found = find_ledgers(connection, *wanted)
         return InvokerLedgers(
             self._read_ledger(by_invoker, found),
             self._read_ledger(by_profile, found),
-            self._read_ledger(codes, found) if with_codes else None,
+            self._read_ledger(codes, found) if codes is not None else None,
             notes_among(found, self._settings),
         )
 
