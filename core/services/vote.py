@@ -83,7 +83,7 @@ class Voting:
         given = self._given.to_policy(can_verify=self._mfa is not None)
         decision = self._people.judge_decider("approve", request, self._approver, given)
         decision.require()
-        if self._given.shown is not None and not hmac.compare_digest(self._given.shown, request.facts_digest()):
+        if self._given.shown is not None and not _is_same(self._given.shown, request.facts_digest()):
             raise NotAllowed("approve", (NOT_AS_SHOWN,), decision.rule, ("form",))
         details = decision.to_details()
         if self._people.policy.approval_needs(request.rule).code:
@@ -148,3 +148,8 @@ class Voting:
         if request.status is RequestStatus.PENDING:
             return EntryDraft.of(request, AuditAction.APPROVAL_ADDED, self._approver.id, votes)
         return EntryDraft.of(request, AuditAction.REQUEST_APPROVED, self._approver.id, {**votes, **window(request)})
+
+
+def _is_same(shown: str, digest: str) -> bool:
+    # As bytes: `compare_digest` takes no text outside ASCII, and what was shown comes from outside.
+    return hmac.compare_digest(shown.encode(errors="replace"), digest.encode())
