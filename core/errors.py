@@ -6,6 +6,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     CountersignError
     ├── InvalidInput                 what was given cannot be used; names the field and the fix
     │   └── InvalidPolicy            the policy file has mistakes, each with line, path and fix
+    ├── ApprovalFormNeeded           the rule wants more than a press: open the form; nothing was refused
     ├── Refused                      understood, and the answer is no
     │   ├── NotAllowed               no rule of the policy allows it
     │   │   └── NotKnown             Slack couldn't say who somebody is or where they belong: try again

@@ -8,14 +8,18 @@ Exit codes: 0 all ledgers are fine or rebuilt, 1 problems were found or left, 2 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from bot.commands.opening import opened, store_option
 from bot.commands.terminal import count_of
-from bot.settings import read_settings
+from bot.settings import Settings, read_settings
 from core.clock import SystemClock
 from core.errors import InvalidInput, MalformedRecord
+from core.policy import load_policy
 from core.services.ledger_check import LedgerCheck, empty_ledger
+from core.usage import IdsOf, each_alone
 
 _FOUND = 1
 
@@ -28,10 +32,10 @@ def ledgers() -> None:
 @ledgers.command()
 @store_option
 def check(store: str | None) -> None:
-    """Find ledgers that can't be read or that lack events."""
-    found = 0
-    with opened(read_settings(store=store)) as stores:
-        looking = LedgerCheck(stores, SystemClock())
+    """Find ledgers that can't be read, or that lack events or open requests."""
+    settings, found = read_settings(store=store), 0
+    with opened(settings) as stores:
+        looking = LedgerCheck(stores, SystemClock(), _ids_of(settings))
         for problem in looking.find_problems():
             found += 1
             click.echo(f"{problem.owner}: {problem.problem}")
@@ -45,13 +49,17 @@ def check(store: str | None) -> None:
 @store_option
 @click.option("--owner", metavar="OWNER", help="Only this ledger, such as PROFILE#prod, damaged or not.")
 def rebuild(store: str | None, owner: str | None) -> None:
-    """Count damaged ledgers anew from the events. A damaged ledger of MFA codes starts empty."""
+    """Rebuild damaged ledgers from the events and requests. A damaged ledger of MFA codes starts empty."""
     if owner is not None and empty_ledger(owner) is None:
-        raise InvalidInput("owner", f"{owner!r:.60} is no ledger", "Write INVOKER#, PROFILE# or CODES# and a name.")
+        raise InvalidInput(
+            "owner",
+            f"{owner!r:.60} is not a ledger that can be rebuilt",
+            "Write INVOKER#, PROFILE# or CODES# and a name, or OPEN#, a person, # and a profile.",
+        )
     # Without a key, the ledger would be sealed with a public constant.
     settings, rebuilt, left = read_settings(store=store).require_audit_key(), 0, 0
     with opened(settings) as stores:
-        looking = LedgerCheck(stores, SystemClock())
+        looking = LedgerCheck(stores, SystemClock(), _ids_of(settings))
         for each in [owner] if owner is not None else [problem.owner for problem in looking.find_problems()]:
             empty = empty_ledger(each)
             if empty is None:
@@ -67,3 +75,8 @@ def rebuild(store: str | None, owner: str | None) -> None:
     click.echo(f"rebuilt {count_of(rebuilt, 'ledger')}" + (f"; left {count_of(left, 'ledger')}" if left else ""))
     if left:
         click.get_current_context().exit(_FOUND)
+
+
+def _ids_of(settings: Settings) -> IdsOf:
+    """Which ids are one person: the policy says it. Raises InvalidPolicy."""
+    return load_policy(settings.policy).ids_of if Path(settings.policy).is_file() else each_alone

@@ -105,7 +105,7 @@ class BreakGlassService:
             declared_in=check_channel_id(declared_in) if declared_in is not None else None,
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
-            counted_as=people.policy.ids_of(invoker.id)[0],
+            ids_of=people.policy.ids_of,
         )
         attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
@@ -184,8 +184,8 @@ class BreakGlassService:
 
     def find_access(self, person: UserId, profile: ProfileName) -> Usage | None:
         """The live event that gives this person this access now. Consistent: one read, or two if there is one."""
-        owner = self._policy.current().ids_of(person)[0]
-        by_invoker = self._ledgers.read(owner, profile, codes_of=None).by_invoker
+        ids_of = self._policy.current().ids_of
+        by_invoker = self._ledgers.read(ids_of, person, profile, with_codes=False).by_invoker
         now = self._clock.now()
         live = [usage.event_id for usage in by_invoker.usages if usage.profile == profile and usage.ends_at > now]
         return by_invoker.settle(*self._stores.break_glass.get_each(live)).live(profile, now) if live else None

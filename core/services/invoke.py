@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from core.actor import Actor, ChannelId, ProfileName, UserId
+from core.actor import Actor, ChannelId, ProfileName
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.errors import CodeRefused, EventExists, InvalidStateTransition, LimitReached, MalformedRecord, NotAllowed
+from core.errors import CodeRefused, EventExists, InvalidStateTransition, LimitReached, NotAllowed
 from core.ledger import Ledger
 from core.mfa import CodeLedger, MfaVerifier
 from core.policy import BreakGlassDecision, Policy
@@ -30,7 +30,7 @@ from core.services.membership import Judging
 from core.services.observer import Observer
 from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
-from core.usage import UsageLimits, find_decisive, find_limit, is_escalated
+from core.usage import IdsOf, UsageLimits, each_alone, find_decisive, find_limit, is_escalated
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,7 @@ class Declaration:
     declared_in: ChannelId | None = None
     instead_of: RequestId | None = None
     event_id: EventId | None = None
-    counted_as: UserId | None = None
-
-    @property
-    def ledger_owner(self) -> UserId:
-        """The id that stands for all ids of this person, so that a limit counts the person."""
-        return self.counted_as or self.invoker.id
+    ids_of: IdsOf = each_alone
 
 
 class Invoking:
@@ -81,9 +76,9 @@ class Invoking:
         which the caller judges again, and what BreakGlassService.invoke raises.
         """
         now, has_code = self._clock.now(), code is not None and self._second_factor is not None
-        # A limit counts the person; a code belongs to the id whose factor makes it, here as with an approval.
-        codes_of = declaration.invoker.id if has_code else None
-        ledgers = self._ledgers.read(declaration.ledger_owner, declaration.profile, codes_of=codes_of)
+        ledgers = self._ledgers.read(
+            declaration.ids_of, declaration.invoker.id, declaration.profile, with_codes=has_code
+        )
         people.noting((ledgers, ledgers.notes))
         # Whether the code is correct is judged below, on the ledger of codes.
         decision = people.judge(declaration.invoker, _judge_by(people.policy, declaration, now, has_mfa=has_code))
@@ -126,7 +121,7 @@ class Invoking:
             return ledgers
         # A ledger doesn't know of a close. An event that ended never changes again, so what is read here stays true.
         events = self._stores.break_glass.get_each(find_decisive(*judged, declaration.profile, limits, now))
-        by_invoker, by_profile = (ledger.settle(*events) for ledger in judged)
+        by_invoker, by_profile = (ledger.settle(*events, ids_of=declaration.ids_of) for ledger in judged)
         hit = find_limit(by_invoker, by_profile, declaration.profile, limits, now)
         if hit is not None:
             raise LimitReached(hit.limit, hit.value, hit.ends_at)
@@ -156,11 +151,7 @@ class Invoking:
         """
         if declaration.instead_of is None:
             return None
-        try:
-            request = self._stores.requests.get(declaration.instead_of)
-        except MalformedRecord:
-            # The store raised the alarm. The request gives no access like this, and must not stop an emergency.
-            return None
+        request = self._stores.requests.get(declaration.instead_of)
         if request.requester != declaration.invoker.id or request.profile != declaration.profile:
             raise NotAllowed("break glass", ("you can only replace your own request for the same profile",))
         if request.is_granting(now):

@@ -28,7 +28,7 @@ class Observer(Protocol):
         ...
 
     def ledger_unreadable(self, owner: str) -> None:
-        """A ledger can't be read; its usages were counted from the events."""
+        """A ledger can't be read: its usages were counted from the events, or a request was refused."""
         ...
 
 

@@ -79,6 +79,11 @@ class Voting:
         if request.status is not RequestStatus.PENDING:
             # Everybody gets the decision as the answer, whatever their rights.
             return request.approve(self._approver.id, now), self._entry(request, request, {})
+        if request.has_approval_by(voter := self._people.find_vote(request, self._approver.id)):
+            # Delivered or pressed again: this vote counts already, and takes no form and no code.
+            decision = self._people.judge_decider("approve", request, self._approver)
+            decision.require()
+            return request.approve(voter, now), self._entry(request, request, decision.to_details())
         self._require_form(request)
         given = self._given.to_policy(can_verify=self._mfa is not None)
         decision = self._people.judge_decider("approve", request, self._approver, given)
@@ -121,10 +126,6 @@ class Voting:
         """The request with this vote. If it is the last one needed, everybody and everything is judged again first."""
         people, comment = self._people, self._given.comment
         voter = people.find_vote(request, self._approver.id)
-        if request.has_approval_by(voter):
-            # This vote counts already: no code is used up for it.
-            self._used = ()
-            return request.approve(voter, now, comment)
         if len(request.counting_approvals) + 1 < request.quorum:
             return request.approve(voter, now, comment)
         decision = people.judge_waiting(request)
@@ -151,5 +152,5 @@ class Voting:
 
 
 def _is_same(shown: str, digest: str) -> bool:
-    # As bytes: `compare_digest` takes no text outside ASCII, and what was shown comes from outside.
+    # What a form sends back may be any text, and compare_digest takes other text than ASCII only as bytes.
     return hmac.compare_digest(shown.encode(errors="replace"), digest.encode())

@@ -42,7 +42,7 @@ class LedgerStore(Protocol):
         ...
 
     def read_ledgers(self, invoker: UserId, profile: ProfileName, *, codes_of: UserId | None) -> InvokerLedgers:
-        """The same, with the notes of changes in the directory, in one read. `codes_of` is the id that typed a code.
+        """The same, with the notes of changes in the directory and the codes of an id, in one read.
 
         Notes that can't be read mean that everything changed just now.
         """

@@ -57,12 +57,12 @@ def stores(url: str, clock: FrozenClock) -> Iterator[Stores]:
 
 @pytest.fixture
 def requests(stores: Stores, clock: FrozenClock) -> RequestService:
-    return RequestService(stores, ChangingPolicy(), clock, directory=FixedDirectory())
+    return RequestService(stores, _policy(), clock, directory=FixedDirectory())
 
 
 @pytest.fixture
 def break_glass(stores: Stores, clock: FrozenClock) -> BreakGlassService:
-    return BreakGlassService(stores, ChangingPolicy(), clock, directory=FixedDirectory())
+    return BreakGlassService(stores, _policy(), clock, directory=FixedDirectory())
 
 
 @pytest.fixture
@@ -103,8 +103,21 @@ class _Watched:
         return _Watched(found, self._look)
 
 
-def _sweeper(stores: Stores, clock: FrozenClock, *sinks: Sink) -> Sweeper:
+MANY: Final = {
+    "    max_duration: 8h\n": "    max_duration: 8h\n    max_pending: 20\n",
+    "    remind_after: 3h\n": "    remind_after: 3h\n    max_pending: 20\n",
+}
+
+
+def _policy() -> ChangingPolicy:
+    """One that lets somebody have many open requests."""
     policy = ChangingPolicy()
+    policy.edit(MANY)
+    return policy
+
+
+def _sweeper(stores: Stores, clock: FrozenClock, *sinks: Sink) -> Sweeper:
+    policy = _policy()
     requests, break_glass = (
         RequestService(stores, policy, clock, directory=FixedDirectory()),
         BreakGlassService(stores, policy, clock, directory=FixedDirectory()),
@@ -227,7 +240,7 @@ def test_due_by_the_clock_is_delivered_at_once_too(
 @pytest.mark.usefixtures("_quick")
 def test_any_number_of_sweepers_do_nothing_twice(url: str, clock: FrozenClock, sweepers: list[Sweeper]) -> None:
     instances = [open_stores(url, clock=clock) for _ in range(3)]
-    requests = RequestService(instances[0], ChangingPolicy(), clock, directory=FixedDirectory())
+    requests = RequestService(instances[0], _policy(), clock, directory=FixedDirectory())
     overdue = [_submit(requests) for _ in range(5)]
     reminded = [_submit(requests, "prod") for _ in range(5)]
     clock.advance(3 * HOUR)
@@ -258,7 +271,7 @@ def test_long_list_is_read_with_rests_only_in_the_background(
             asked.put(rest)
             return super().remind_due(rest)
 
-    sweeper = Sweeper(_Asked(stores, ChangingPolicy(), clock), break_glass, stores, [], clock)
+    sweeper = Sweeper(_Asked(stores, _policy(), clock), break_glass, stores, [], clock)
     sweepers.append(sweeper)
     sweeper.sweep()
     assert asked.get(timeout=PATIENCE_SECONDS) is no_rest

@@ -13,6 +13,7 @@ from core.audit.keyring import AuditKeyring
 from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
 from core.mfa import CodeLedger
+from core.open_requests import OpenRequests
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.outcomes import ConditionFailed
@@ -57,7 +58,7 @@ def inspect_stored_ledger(raw: Item, keyring: AuditKeyring) -> Ledger:
     plain = from_attributes(raw, key)
     stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_LEDGER}
     ledger = inspect_ledger(key.removeprefix(LEDGER_PREFIX), stored, keyring)
-    if not isinstance(ledger, UsageLedger | CodeLedger):
+    if not isinstance(ledger, UsageLedger | CodeLedger | OpenRequests):
         return ledger
     return compare_beside(ledger, plain, {TTL_ATTRIBUTE: int(ledger.kept_until().timestamp())})
 

@@ -17,7 +17,18 @@ from core.services import BreakGlassService, RequestService
 from core.services.due import OVERLAP, WHOLE_LIST
 from core.stores import Stores
 from tests.builders import HOUR
-from tests.core.services.harness import ANN, BOB, DEPLOY, NOTES, RITA, ChangingPolicy, invoke
+from tests.core.services.harness import (
+    ANN,
+    BOB,
+    DEPLOY,
+    EVERYBODY_ASKS,
+    NOTES,
+    RITA,
+    STRANGER,
+    ChangingPolicy,
+    invoke,
+    people,
+)
 from tests.harness.clock import FrozenClock
 
 PENDING = 250
@@ -80,10 +91,15 @@ def _sweep(service: RequestService) -> int:
 
 
 def test_sweep_costs_what_is_due_and_not_what_is_pending(
-    requests: RequestService, watching: RequestService, counted: CountedStores, clock: FrozenClock
+    requests: RequestService,
+    watching: RequestService,
+    counted: CountedStores,
+    clock: FrozenClock,
+    policy: ChangingPolicy,
 ) -> None:
-    for _ in range(PENDING):
-        requests.submit(RITA, "prod", HOUR, DEPLOY)
+    policy.edit(EVERYBODY_ASKS)
+    for each in people(PENDING):
+        requests.submit(each, "prod", HOUR, DEPLOY)
     for _ in range(2):
         assert _sweep(watching) == 0
         clock.advance(OVERLAP + TICK)
@@ -101,7 +117,7 @@ def test_each_is_changed_when_it_is_due(
 ) -> None:
     first = requests.submit(RITA, "staging", HOUR, DEPLOY)
     clock.advance(timedelta(minutes=10))
-    second = requests.submit(RITA, "staging", HOUR, DEPLOY)
+    second = requests.submit(STRANGER, "staging", HOUR, DEPLOY)
     clock.set(first.expires_at - TICK)
     assert watching.expire_due() == (), "the whole list"
     clock.advance(TICK)
@@ -121,10 +137,15 @@ def test_what_others_decided_is_not_due(requests: RequestService, watching: Requ
 
 
 def test_whole_list_is_read_again_after_a_while(
-    requests: RequestService, watching: RequestService, counted: CountedStores, clock: FrozenClock
+    requests: RequestService,
+    watching: RequestService,
+    counted: CountedStores,
+    clock: FrozenClock,
+    policy: ChangingPolicy,
 ) -> None:
-    for _ in range(3):
-        requests.submit(RITA, "prod", HOUR, DEPLOY)
+    policy.edit(EVERYBODY_ASKS)
+    for each in people(3):
+        requests.submit(each, "prod", HOUR, DEPLOY)
     watching.expire_due()
     clock.advance(WHOLE_LIST)
     with counted.counting() as counts:

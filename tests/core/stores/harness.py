@@ -377,11 +377,11 @@ class DynamoHarness(StoreHarness):
         self.client.put_item(TableName=_dynamo_table(record).name(self.prefix), Item=item)
 
     def remove_refusals(self, chain: str) -> None:
-        table = AUDIT.name(self.prefix)
-        items = self.client.scan(TableName=table, ConsistentRead=True)["Items"]
-        for item in items:
-            if item["chain"] == {"S": chain}:
-                self.client.delete_item(TableName=table, Key={"chain": item["chain"], "seq": item["seq"]})
+        for table in (AUDIT.name(self.prefix), OUTBOX.name(self.prefix)):
+            items = self.client.scan(TableName=table, ConsistentRead=True)["Items"]
+            for item in items:
+                if item["chain"] == {"S": chain}:
+                    self.client.delete_item(TableName=table, Key={"chain": item["chain"], "seq": item["seq"]})
 
     def remove(self, record: Record) -> None:
         self.client.delete_item(**self._place(record))

@@ -219,7 +219,7 @@ def test_trail_set_back_with_its_checkpoints_is_found(harness: StoreHarness) -> 
     _a_pending(harness)
     _seal(harness)
     (finding,) = check_pinned(stores.audit, pinned)
-    assert finding.text == "checkpoint 2 is another one than before"
+    assert finding.text == "checkpoint 2 has another digest now"
     assert first_record.chain not in {each.chain for each in compare_with_export(stores.audit, exported)}
 
 
@@ -263,6 +263,12 @@ def test_removed_refusals_with_their_head_are_found(harness: StoreHarness) -> No
     _seal(harness)
     harness.remove_refusals(chain)
     assert _kinds(harness) == {(CHECKPOINTS, FindingKind.REMOVED)}
+
+
+def test_delivery_of_a_removed_entry_keeps_no_later_one_away(harness: StoreHarness) -> None:
+    entry = harness.stores.audit.append("POLICY", a_draft())
+    harness.remove_entry(entry)
+    assert harness.stores.audit.append("POLICY", a_draft()).seq == 1
 
 
 # From a checkpoint on

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.actor import CLOCK
-from core.audit.trail import AuditAction
+from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import format_time
 from core.errors import BrokenSeal, CodeRefused, LimitReached, MalformedRecord
@@ -89,11 +89,16 @@ def test_damaged_ledger_is_an_alert(
     with caplog.at_level(logging.ERROR, "countersign.ledgers"):
         invoke(service)
     assert PROFILE_OWNER in caplog.text
-    (entry,) = noted(harness.stores)
+    (entry,) = _alerts(harness)
     assert (entry.event, entry.actor, entry.outcome) == (AuditAction.LEDGER_UNREADABLE, CLOCK, "counted_from_events")
     assert entry.details["ledger"] == PROFILE_OWNER
     invoke(service, BOB)
-    assert len(noted(harness.stores)) == 1, "the ledger was replaced"
+    assert len(_alerts(harness)) == 1, "the ledger was replaced"
+
+
+def _alerts(harness: StoreHarness) -> list[AuditEntry]:
+    """Without what the seal's own alarm says."""
+    return [each for each in noted(harness.stores) if each.event is AuditAction.LEDGER_UNREADABLE]
 
 
 def test_two_who_find_it_damaged_do_not_both_write(harness: StoreHarness, service: BreakGlassService) -> None:
@@ -167,3 +172,24 @@ def test_rebuilt_ledger_counts_what_the_events_say(harness: StoreHarness, servic
         len(BROKEN), AuditAction.LEDGER_REBUILT, {"ledger": INVOKER_OWNER}
     )  # fmt: skip
     assert format_time(last.at)
+
+
+ONE_PERSON = {"security_channel": f"same_person: [[{ANN.id}, {BOB.id}]]\nsecurity_channel"}
+
+
+def test_damaged_ledger_counts_the_events_of_each_id(harness: StoreHarness, service: BreakGlassService) -> None:
+    del service
+    policy = ChangingPolicy()
+    policy.edit(ONE_PERSON)
+    one_person = BreakGlassService(harness.stores, policy, harness.clock)
+    for who in (ANN, BOB, BOB):
+        one_person.close(EventId(invoke(one_person, who).id), who, "it is up again")
+        harness.clock.advance(31 * MINUTE)
+    looking = LedgerCheck(harness.stores, harness.clock, policy.policy.ids_of)
+    assert list(looking.find_problems()) == []
+    harness.spoil_ledger(INVOKER_OWNER, {"usages": "nonsense"})
+    for who in (ANN, BOB):
+        with pytest.raises(LimitReached, match="quota per user"):
+            invoke(one_person, who, "staging")
+    looking.rebuild(UsageLedger(owner=INVOKER_OWNER))
+    assert len(harness.stores.break_glass.get_ledger(UsageLedger(owner=INVOKER_OWNER)).usages) == 3
