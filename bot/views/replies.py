@@ -184,6 +184,11 @@ def _store_failed(error: CountersignError) -> str:
     match error:
         case StoreUnavailable():
             return _unavailable(error)
+        case BrokenSeal() if error.is_ledger:
+            return (
+                f"Countersign's notes on limits or codes were changed in its store by somebody else. {_UNCHANGED} Tell "
+                "your security team: an operator has to run `countersign ledgers rebuild`."
+            )
         case BrokenSeal():
             return (
                 f"This record was changed in the store without Countersign, so nobody can decide on it. {_UNCHANGED} "

@@ -129,6 +129,7 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "event exists": EventExists(EVENT),
     "broken chain": BrokenChain(_CHAIN),
     "broken seal": BrokenSeal(_CHAIN, "its seal doesn't match its content"),
+    "broken seal of a ledger": BrokenSeal("LEDGER#CODES#U0APPROVER", "it has no seal"),
     "concurrent modification": ConcurrentModification(_CHAIN),
     "fixed fact changed": FixedFactChanged(_CHAIN, ("approver", "decided_at")),
     "malformed record": _malformed(),
