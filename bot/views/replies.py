@@ -33,6 +33,7 @@ from core.errors import (
     InvalidInput,
     InvalidStateTransition,
     LimitReached,
+    MalformedRecord,
     NotAllowed,
     NotFound,
     NotKnown,
@@ -44,6 +45,9 @@ from core.services.vote import ApprovalFormNeeded
 from core.usage import LIVE_EVENT
 
 _UNCHANGED = "Nothing was changed."
+_UNUSABLE = (
+    f"Countersign can't use its store. {_UNCHANGED} Trying again won't help: tell the people who run Countersign."
+)
 FORM = "form"
 """The condition that the approver saw the request as it is recorded: no field can fix what is wrong with it."""
 _ID = re.compile(r"\b[UWS](?=[A-Z]*[0-9])[A-Z0-9]{4,31}\b")
@@ -184,21 +188,10 @@ def _store_failed(error: CountersignError) -> str:
     match error:
         case StoreUnavailable():
             return _unavailable(error)
-        case BrokenSeal() if error.is_ledger:
-            return (
-                f"Countersign's notes on limits or codes were changed in its store by somebody else. {_UNCHANGED} Tell "
-                "your security team: an operator has to run `countersign ledgers rebuild`."
-            )
         case BrokenSeal():
-            return (
-                f"This record was changed in the store without Countersign, so nobody can decide on it. {_UNCHANGED} "
-                "Tell your security team. If access is still needed, make a new request."
-            )
+            return _changed_in_store(error)
         case _:
-            return (
-                f"Countersign can't use its store. {_UNCHANGED} Trying again won't help: tell the people who run "
-                "Countersign."
-            )
+            return _UNUSABLE
 
 
 def _unavailable(error: StoreUnavailable) -> str:
@@ -207,6 +200,18 @@ def _unavailable(error: StoreUnavailable) -> str:
             "The store didn't answer, so it's not known whether this was recorded. Check the card before you try again."
         )
     return f"The store can't be reached. {_UNCHANGED} Try again in a minute."
+
+
+def _changed_in_store(error: BrokenSeal) -> str:
+    if error.is_ledger:
+        return (
+            f"What the store has about your requests or codes was changed without Countersign. {_UNCHANGED} Tell your "
+            "security team: you can try again once an operator has run `countersign ledgers rebuild`."
+        )
+    return (
+        f"This record was changed in the store without Countersign, so nobody can decide on it. {_UNCHANGED} Tell your "
+        "security team. If access is still needed, make a new request."
+    )
 
 
 def _not_allowed(error: NotAllowed, reader: str) -> str:
@@ -228,6 +233,12 @@ def _field_sentence(error: CountersignError, reader: str) -> str:
             return _limit(error, f"{error.ends_at:%Y-%m-%d %H:%M} UTC")
         case CodeRefused():
             return _code_refused(error)
+    return _store_failed_in_field(error)
+
+
+def _store_failed_in_field(error: CountersignError) -> str:
+    if isinstance(error, MalformedRecord):
+        return _store_failed(error)
     return f"The store can't be reached. {_UNCHANGED} What you typed is still here: try again in a minute."
 
 

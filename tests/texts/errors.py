@@ -129,7 +129,7 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "event exists": EventExists(EVENT),
     "broken chain": BrokenChain(_CHAIN),
     "broken seal": BrokenSeal(_CHAIN, "its seal doesn't match its content"),
-    "broken seal of a ledger": BrokenSeal("LEDGER#CODES#U0APPROVER", "it has no seal"),
+    "broken seal of a ledger": BrokenSeal("LEDGER#OPEN#U0RITA#prod", "its seal doesn't match its content"),
     "concurrent modification": ConcurrentModification(_CHAIN),
     "fixed fact changed": FixedFactChanged(_CHAIN, ("approver", "decided_at")),
     "malformed record": _malformed(),

@@ -20,7 +20,7 @@ def test_broken_seal_says_what_happened_and_what_to_do() -> None:
 
 def test_broken_seal_of_a_ledger_names_the_repair() -> None:
     text = explain(BrokenSeal("LEDGER#CODES#U0APPROVER", "it has no seal"), A_MOMENT).text
-    assert "an operator has to run `countersign ledgers rebuild`" in text
+    assert "once an operator has run `countersign ledgers rebuild`" in text
     assert "new request" not in text
 
 

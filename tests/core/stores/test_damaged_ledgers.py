@@ -172,3 +172,24 @@ def test_rebuilt_ledger_counts_what_the_events_say(harness: StoreHarness, servic
         len(BROKEN), AuditAction.LEDGER_REBUILT, {"ledger": INVOKER_OWNER}
     )  # fmt: skip
     assert format_time(last.at)
+
+
+ONE_PERSON = {"security_channel": f"same_person: [[{ANN.id}, {BOB.id}]]\nsecurity_channel"}
+
+
+def test_damaged_ledger_counts_the_events_of_each_id(harness: StoreHarness, service: BreakGlassService) -> None:
+    del service
+    policy = ChangingPolicy()
+    policy.edit(ONE_PERSON)
+    one_person = BreakGlassService(harness.stores, policy, harness.clock)
+    for who in (ANN, BOB, BOB):
+        one_person.close(EventId(invoke(one_person, who).id), who, "it is up again")
+        harness.clock.advance(31 * MINUTE)
+    looking = LedgerCheck(harness.stores, harness.clock, policy.policy.ids_of)
+    assert list(looking.find_problems()) == []
+    harness.spoil_ledger(INVOKER_OWNER, {"usages": "nonsense"})
+    for who in (ANN, BOB):
+        with pytest.raises(LimitReached, match="quota per user"):
+            invoke(one_person, who, "staging")
+    looking.rebuild(UsageLedger(owner=INVOKER_OWNER))
+    assert len(harness.stores.break_glass.get_ledger(UsageLedger(owner=INVOKER_OWNER)).usages) == 3
