@@ -49,11 +49,11 @@ def check(store: str | None) -> None:
 @store_option
 @click.option("--owner", metavar="OWNER", help="Only this ledger, such as PROFILE#prod, damaged or not.")
 def rebuild(store: str | None, owner: str | None) -> None:
-    """Count damaged ledgers anew from the events and requests. A damaged ledger of MFA codes starts empty."""
+    """Rebuild damaged ledgers from the events and requests. A damaged ledger of MFA codes starts empty."""
     if owner is not None and empty_ledger(owner) is None:
         raise InvalidInput(
             "owner",
-            f"{owner!r:.60} is no ledger",
+            f"{owner!r:.60} is not a ledger that can be rebuilt",
             "Write INVOKER#, PROFILE# or CODES# and a name, or OPEN#, a person, # and a profile.",
         )
     # Without a key, the ledger would be sealed with a public constant.

@@ -68,7 +68,7 @@ _LIMITS = {
     "quota per user": "You've used up your quota ({value})",
     "quota per profile": "The quota of this profile is used up ({value})",
     OPEN_REQUESTS: "You have {value} open requests for this profile, which is the limit; cancel one you don't need",
-    COOLDOWN_AFTER_DENIAL: "Your last request for this profile was denied; there's a pause after that ({value})",
+    COOLDOWN_AFTER_DENIAL: "Your last request for this profile was denied, so you have to wait ({value})",
     mfa.LIMIT: "Too many wrong codes ({value})",
 }
 """What each limit means to the person whom it stops."""

@@ -121,7 +121,7 @@ def replace_unread(empty: L, version: JsonValue, seal: JsonValue) -> L:
     Raises MalformedRecord when these are no text: a write can't be made to depend on them.
     """
     if not isinstance(version, str | None) or not isinstance(seal, str | None):
-        raise MalformedRecord(f"LEDGER#{empty.owner}", "its version or its seal is no text")
+        raise MalformedRecord(f"LEDGER#{empty.owner}", "its version or its seal is not text")
     return empty.model_copy(update={"as_read": AsRead(seal=seal, version=version)})
 
 
@@ -187,7 +187,7 @@ def _check_by_chain(
         and entry.key_id not in keyring.retired
     )
     if not is_proved:
-        raise BrokenSeal(chain, "it has no seal, and the last entry of its audit chain does not say what it says")
+        raise BrokenSeal(chain, "it has no seal, and the last entry of its audit chain doesn't match its content")
 
 
 def _check_seal(name: str, seal: JsonValue, purpose: bytes, content: list[JsonValue], keyring: AuditKeyring) -> None:
@@ -201,7 +201,7 @@ def _check_seal(name: str, seal: JsonValue, purpose: bytes, content: list[JsonVa
         # The name of a key comes from the store: it is cut, like everything that a message repeats.
         raise BrokenSeal(name, f"it was sealed with the key {key_id!r:.12}, which COUNTERSIGN_AUDIT_KEY does not hold")
     if not keyring.is_genuine_mac(key_id, purpose, canonical_json(content), mac):
-        raise BrokenSeal(name, "its seal is not that of what it says")
+        raise BrokenSeal(name, "its seal doesn't match its content")
 
 
 def _write_seal(purpose: bytes, content: list[JsonValue], keyring: AuditKeyring) -> str:

@@ -122,11 +122,22 @@ def _about(view: View | None, request: Request) -> View | None:
     return view if view is not None and str(view.content.get("private_metadata")).startswith(request.id) else None
 
 
-def false_card(harness: Harness, request: Request) -> SlackMessage:
+def false_message(harness: Harness, request: Request) -> SlackMessage:
     """A message that somebody with the bot's token posts: what it says has nothing to do with its button."""
-    blocks = [mrkdwn(BAIT), actions("pizza", button("Yes", APPROVE, request.id))]
-    posted = harness.client.chat_postMessage(channel=ACCESS, text=BAIT, blocks=blocks)
+    posted = harness.client.chat_postMessage(channel=ACCESS, text=BAIT, blocks=_bait(request))
     return next(each for each in harness.slack.messages(ACCESS) if each.ts == posted["ts"])
+
+
+def false_home(harness: Harness, request: Request) -> View:
+    """The same in JON's Home tab."""
+    harness.client.views_publish(user_id=JON, view={"type": "home", "blocks": _bait(request)})
+    home = harness.slack.home(JON)
+    assert home is not None
+    return home
+
+
+def _bait(request: Request) -> list[dict[str, Any]]:
+    return [mrkdwn(BAIT), actions("pizza", button("Yes", APPROVE, request.id))]
 
 
 def submit_forged(harness: Harness, answer: Answer, **changed: object) -> Answer:
@@ -135,10 +146,11 @@ def submit_forged(harness: Harness, answer: Answer, **changed: object) -> Answer
     return harness.slack.send_forged("interactive", {**payload, "view": {**payload["view"], **changed}})
 
 
-def test_false_card_wins_no_decision(on_each: Harness) -> None:
+@pytest.mark.parametrize("draw", [false_message, false_home])
+def test_false_card_wins_no_decision(on_each: Harness, draw: Callable[[Harness, Request], SlackMessage | View]) -> None:
     on_each.access(SAM, f"prod 4h {PREY}")
     (prey,) = on_each.stores.requests.iterate()
-    on_each.slack.press(JON, false_card(on_each, prey), APPROVE)
+    on_each.slack.press(JON, draw(on_each, prey), APPROVE)
     form = on_each.modal(JON)
 
     shown = " ".join(walk_text(list(form.blocks)))

@@ -143,7 +143,7 @@ def _security_posts() -> Iterator[tuple[str, Message]]:
         notice = policy_in_force if event is AuditAction.POLICY_IN_FORCE else policy_refused
         yield f"policy: {title}", notice(records.an_entry(event, OPERATOR, "POLICY", details=details))
     for name in ("REQUEST#00000000000000a1", f"LEDGER#CODES#{INVOKER}"):
-        problem: dict[str, JsonValue] = {"problem": "its seal is not that of what it says"}
+        problem: dict[str, JsonValue] = {"problem": "its seal doesn't match its content"}
         entry = records.an_entry(AuditAction.SEAL_BROKEN, CLOCK, f"REFUSALS#{EVENT}", details=problem)
         yield f"seal: {name}", seal_broken(entry.model_copy(update={"record": name}))
     for event in _MFA_CHANGES:

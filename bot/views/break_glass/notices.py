@@ -80,12 +80,17 @@ def ended_for_invoker(event: BreakGlassEvent, channel: str | None) -> Message:
         line = f":checkered_flag: {access} has expired."
     if event.review is None:
         line += f" Someone who can approve requests for {code(event.profile)} will review the event."
-    if event.is_closed_by_other:
-        line += (
-            " If you still need the access, declare again now: no cooldown has started, and the closed event counts "
-            f"against no quota. Send:\n{code(f'{BREAK_GLASS} {event.profile}')}\n"
-        )
-    return _notice(line, event.closed_reason, _where(event, channel), lead="The reason:")
+    hint = _declare_again(event) if event.is_closed_by_other else ""
+    more = (mrkdwn(hint), _where(event, channel)) if hint else (_where(event, channel),)
+    notice = _notice(line, event.closed_reason, *more, lead="The reason:")
+    return Message(text=f"{line} {hint}".rstrip(), blocks=notice.blocks)
+
+
+def _declare_again(event: BreakGlassEvent) -> str:
+    return (
+        "If you still need the access, declare again now: no cooldown has started, and the closed event doesn't count "
+        f"against your quota. Send:\n{code(f'{BREAK_GLASS} {event.profile}')}"
+    )
 
 
 def review_for_invoker(event: BreakGlassEvent, channel: str | None) -> Message:
@@ -131,13 +136,13 @@ def ledger_unreadable(entry: AuditEntry) -> Message:
     """A ledger that can't be read, for the security channel."""
     ledger = code(str(entry.details.get("ledger", "")))
     what_follows = (
-        "so requests that it limits are refused. Break-glass goes on."
+        "so requests that it limits are refused. Break-glass still works."
         if entry.outcome == REQUEST_REFUSED
-        else "so its limits were counted from the events. Break-glass goes on."
+        else "so its limits were counted from the events. Break-glass still works."
     )
     line = (
         f":rotating_light: The ledger {ledger} in the store can't be read, {what_follows} Find out "
-        "who changed the ledger, then send on a machine of Countersign:\n"
+        "who changed the ledger, then run this where Countersign runs:\n"
         f"{code('countersign ledgers rebuild')}"
     )
     problem = plain(str(entry.details.get("problem", "")), _MAX_JUSTIFICATION)

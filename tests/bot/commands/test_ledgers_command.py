@@ -66,7 +66,7 @@ def test_named_ledger_is_rebuilt_even_if_it_is_sound(database: Path) -> None:
 def test_owner_that_is_no_ledger_is_refused(database: Path) -> None:
     result = run("rebuild", "--owner", "prod")
     assert result.exit_code == 2, database
-    assert "'prod' is no ledger" in result.output
+    assert "'prod' is not a ledger that can be rebuilt" in result.output
 
 
 def test_rebuild_without_a_key_is_refused(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from bot.views.replies import explain
 from core.errors import BrokenSeal
 from tests.harness.clock import A_MOMENT
 
-BROKEN = BrokenSeal("REQUEST#0123456789abcdef", "its seal is not that of what it says")
+BROKEN = BrokenSeal("REQUEST#0123456789abcdef", "its seal doesn't match its content")
 
 
 def test_broken_seal_says_what_happened_and_what_to_do() -> None:

@@ -219,7 +219,7 @@ def test_trail_set_back_with_its_checkpoints_is_found(harness: StoreHarness) -> 
     _a_pending(harness)
     _seal(harness)
     (finding,) = check_pinned(stores.audit, pinned)
-    assert finding.text == "checkpoint 2 is another one than before"
+    assert finding.text == "checkpoint 2 has another digest now"
     assert first_record.chain not in {each.chain for each in compare_with_export(stores.audit, exported)}
 
 
