@@ -248,6 +248,16 @@ class BrokenSeal(MalformedRecord):
         text = f"{record} was changed in the store without Countersign: {problem}. Nothing was changed by this call."
         self.args = (f"{text} Tell your security team, and run `countersign audit verify`.",)
 
+    @property
+    def is_ledger(self) -> bool:
+        """True when it is a ledger, which can be rebuilt; a record can't."""
+        return is_ledger(self.record)
+
+
+def is_ledger(name: str) -> bool:
+    """True when this is the name of a ledger, not of a record."""
+    return name.startswith("LEDGER#")
+
 
 class StoreMisconfigured(StoreError):
     """A table is missing, has the wrong keys, or may not be used with these credentials."""

@@ -116,7 +116,7 @@ def _read(name: str) -> str | None:
 def _show(path: str) -> str:
     """The path for an error, unless it leads nowhere near a file: then it may well be the secret itself."""
     is_path = os.path.lexists(path) or (os.sep in path and os.path.isdir(os.path.dirname(path)))  # noqa: PTH112, PTH120
-    return f"{path!r:.200}" if is_path else "what it holds is no path to a file, and"
+    return f"{path!r:.200}" if is_path else "the file that it names"
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -203,10 +203,10 @@ def _unavailable(error: StoreUnavailable) -> str:
 
 
 def _changed_in_store(error: BrokenSeal) -> str:
-    if error.record.startswith("LEDGER#"):
+    if error.is_ledger:
         return (
-            f"The list of your open requests was changed in the store without Countersign. {_UNCHANGED} Tell your "
-            "security team: you can request this again when an operator has rebuilt the list."
+            f"What the store has about your requests or codes was changed without Countersign. {_UNCHANGED} Tell your "
+            "security team: you can try again once an operator has run `countersign ledgers rebuild`."
         )
     return (
         f"This record was changed in the store without Countersign, so nobody can decide on it. {_UNCHANGED} Tell your "

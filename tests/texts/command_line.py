@@ -201,7 +201,7 @@ def _sweep(operator: _Operator) -> Iterator[tuple[str, str]]:
     yield "no token", operator.type("sweep", SLACK_BOT_TOKEN=None)
     # Last: when it is due again depends on the time of day.
     operator.submit()
-    operator.slack.faults.next(ServerError(503))
+    operator.slack.faults.next(ServerError(503), "chat.postMessage")
     yield "Slack is away", operator.type("sweep")
     yield "doctor, while it waits", operator.type("doctor").splitlines()[-2]
 

@@ -18,6 +18,12 @@ def test_broken_seal_says_what_happened_and_what_to_do() -> None:
     )
 
 
+def test_broken_seal_of_a_ledger_names_the_repair() -> None:
+    text = explain(BrokenSeal("LEDGER#CODES#U0APPROVER", "it has no seal"), A_MOMENT).text
+    assert "once an operator has run `countersign ledgers rebuild`" in text
+    assert "new request" not in text
+
+
 def test_broken_seal_in_an_emergency_names_another_way() -> None:
     message = without_store(BROKEN, ["Call the security desk: 555-0100"])
     assert message.text.startswith("*No access was given*: what Countersign stores for this was changed without it")
