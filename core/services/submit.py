@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +20,7 @@ from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
 from core.directory import DirectoryNotes
 from core.duration import to_nanoseconds
-from core.errors import LimitReached, MalformedRecord, RequestExists
+from core.errors import LimitReached, MalformedRecord, NotFound, RequestExists
 from core.open_requests import OpenRequests, RequestLimits, find_request_limit
 from core.policy import RequestDecision
 from core.request import Request, RequestId
@@ -94,9 +95,13 @@ class Submitting:
     def _refuse_at_limit(
         self, ledger: OpenRequests, person: Sequence[UserId], limits: RequestLimits, now: datetime
     ) -> tuple[Request, ...]:
-        """The person's listed requests, as they are now. Raises LimitReached."""
+        """The person's listed requests, as they are now. Raises LimitReached, BrokenSeal, MalformedRecord."""
         ids = ledger.listed(now)
         found = self._stores.requests.get_each(ids) if ids else ()
+        for missing in sorted(set(ids) - {each.id for each in found}):
+            # One that can't be read may still be open: to damage it must make no room for another.
+            with suppress(NotFound):
+                found = (*found, self._stores.requests.get(RequestId(missing)))
         listed = tuple(each for each in found if each.requester in person)
         hit = find_request_limit(listed, limits, now)
         if hit is not None:

@@ -298,3 +298,14 @@ def test_unreadable_record_without_a_chain_is_a_finding(harness: StoreHarness, r
     harness.make_unreadable(pending)
     (finding,) = _findings(harness)
     assert (finding.chain, finding.kind) == (pending.chain, FindingKind.UNREADABLE)
+
+
+def test_changed_request_makes_no_room_for_another(harness: StoreHarness, requests: RequestService) -> None:
+    pending = _submit(requests)
+    harness.spoil(pending, ATTACKS["the deadline"])
+    with pytest.raises(BrokenSeal):
+        _submit(requests)
+    assert [key for key in harness.stored_ledgers() if key.startswith("OPEN#")] == [f"OPEN#{RITA.id}#prod"]
+    # One that is gone is found by the verification, and keeps nobody out.
+    harness.remove(pending)
+    assert _submit(requests).id != pending.id
