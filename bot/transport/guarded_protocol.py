@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import h11
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
@@ -114,7 +114,15 @@ class GuardedProtocol(H11Protocol):
 
     async def _run_app(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["connection"] = self
-        await cast("Any", self._serve)(scope, receive, send)
+
+        async def send_once(message: Message) -> None:
+            if message["type"] == "http.response.start" and not self.is_answering:
+                # Or one connection could line up thousands of cheap requests, and Slack's would wait behind them.
+                headers = [each for each in message.get("headers", ()) if each[0].lower() != b"connection"]
+                message = {**message, "headers": [*headers, (b"connection", b"close")]}
+            await send(message)
+
+        await cast("Any", self._serve)(scope, receive, send_once)
 
     # Time limits ------------------------------------------------------------------------------------------------------
 

@@ -236,3 +236,10 @@ def test_health_pages_answer_during_a_flood(serve: Callable[..., Flood], metrics
     monitoring.close()
 
     assert statuses == [200] * 3
+
+
+def test_connection_gets_one_answer_without_a_signature(serve: Callable[..., Flood]) -> None:
+    pipelined = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 50
+    received = read_to_the_end(serve().connect(pipelined))
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in received.lower()
