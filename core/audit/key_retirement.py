@@ -52,6 +52,17 @@ def check_retirable(audit: AuditStore, keyring: AuditKeyring, clock: Clock, key_
         )
 
 
+def _require_delivered(stores: Stores) -> None:
+    """Raises InvalidInput while something has to be delivered: nothing that the key sealed is delivered afterwards."""
+    backlog = stores.outbox.measure_backlog(1)
+    if backlog.waiting or backlog.parked:
+        raise InvalidInput(
+            "key",
+            "the outbox still holds notifications, which may be sealed with this key",
+            "Run `countersign sweep --retry-parked` until nothing is left; `countersign doctor` says why it isn't.",
+        )
+
+
 def retire_key(stores: Stores, clock: Clock, key_id: str) -> AuditEntry:
     """Retire this key, and return the entry that does.
 
@@ -60,6 +71,7 @@ def retire_key(stores: Stores, clock: Clock, key_id: str) -> AuditEntry:
     """
     audit, keyring = stores.audit, stores.audit.keyring
     check_retirable(audit, keyring, clock, key_id)
+    _require_delivered(stores)
     for finding in verify_trail(stores, keyring, clock.now()):
         problem = f"the trail has findings, the first in {finding.chain}: {finding.kind}"
         raise InvalidInput("key", problem, "Look at all of them with `countersign audit verify`. No key was retired.")

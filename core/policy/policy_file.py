@@ -29,6 +29,8 @@ SETTLE_SECONDS: Final = 2.0
 """How long the file must stay the same. Programs write a file of this size within milliseconds."""
 _MAX_WAITS: Final = 15
 """A bot that starts waits half a minute at most for a file that keeps changing."""
+_MAX_LOGGED: Final = 50
+"""How many mistakes of one version are logged; `countersign policy check` lists all of them."""
 _LOG = logging.getLogger("countersign.policy")
 
 
@@ -181,7 +183,7 @@ class PolicyFile:
         if state.problem is not None and state.problem.problems == problem.problems:
             return
         _LOG.error("the policy file was refused; policy %s stays in force", state.policy.digest[:12])
-        for each in problem.problems:
+        for each in problem.problems[:_MAX_LOGGED]:
             _LOG.error("%s:%d: %s: %s", self._path, each.line, each.path, quoted(f"{each.problem}. {each.fix}"))
 
 

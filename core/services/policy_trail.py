@@ -19,7 +19,7 @@ from pydantic import JsonValue
 
 from core.actor import OPERATOR
 from core.audit.trail import AuditAction, AuditEntry, EntryDraft, EntryId
-from core.errors import InvalidInput
+from core.errors import InvalidInput, MalformedRecord
 from core.policy.evaluator import Policy
 from core.policy.lint import all_selectors
 from core.policy.policy_file import PolicyState, digest_of
@@ -103,7 +103,12 @@ class PolicyTrail:
 
     def _genuine(self) -> tuple[AuditEntry, ...]:
         """The entries that this deployment sealed: what somebody planted would keep a change from being announced."""
-        return tuple(each for each in self._trail.get_chain(CHAIN) if self._trail.keyring.is_genuine(each))
+        try:
+            entries = self._trail.get_chain(CHAIN)
+        except MalformedRecord:
+            # The verification names it. A version is rather written twice than not at all.
+            return ()
+        return tuple(each for each in entries if self._trail.keyring.is_genuine(each))
 
     def _append(self, event: AuditAction, outcome: str, length: int, details: dict[str, JsonValue]) -> AuditEntry:
         # Instances that find the same version at the same place of the chain make the same id, so the second one's

@@ -67,6 +67,9 @@ def check_copy(entry: AuditEntry, chain: str, seq: int, keyring: AuditKeyring) -
         raise MalformedRecord(name, f"the outbox has {entry.chain}/{entry.seq} in its place")
     if not keyring.knows(entry.key_id):
         raise MalformedRecord(name, f"its key, {entry.key_id}, is not in COUNTERSIGN_AUDIT_KEY")
+    if entry.key_id in keyring.retired:
+        # Everything was delivered before the key was retired, so somebody else sealed this with it.
+        raise MalformedRecord(name, f"its key, {entry.key_id}, is retired")
     if not keyring.is_genuine(entry):
         raise MalformedRecord(name, "it doesn't say what was sealed, so somebody changed or forged it")
 

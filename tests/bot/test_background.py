@@ -425,6 +425,7 @@ def test_sweep_seals_checkpoints_and_learns_of_retired_keys(tmp_path: Path, cloc
         services = Services(stores, policy, clock, requests, break_glass)
         sweeper = build_sweeper(services, [sink])
         _submit(requests)
+        sweeper.sweep()
         clock.advance(timedelta(minutes=11))
         retire_key(stores, clock, old.key_id)
         clock.advance(timedelta(minutes=11))

@@ -155,6 +155,9 @@ def test_key_is_retired_and_listed(database: Path, monkeypatch: pytest.MonkeyPat
     assert (refused.exit_code, "is the key that seals" in refused.stderr) == (2, True)
     monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", f"{OTHER_AUDIT_KEY},{AUDIT_KEY}")
     assert run("key", "list").output.splitlines() == [f"{new}  seals", f"{old}  verifies"]
+    waiting = run("key", "retire", old)
+    assert (waiting.exit_code, "the outbox still holds notifications" in waiting.stderr) == (2, True)
+    change(database, "DELETE FROM outbox")
     result = run("key", "retire", old)
     assert result.exit_code == 0
     assert re.fullmatch(rf"retired {old}, which was in use until \S+\nKEYS 1:[0-9a-f]{{64}}\n", result.output)

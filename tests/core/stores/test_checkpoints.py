@@ -20,10 +20,12 @@ from core.audit.trail import CHECKPOINTS, KEYS, AuditAction, AuditEntry, EntryDr
 from core.audit.verification import TrailVerification, verify_trail
 from core.clock import TICK
 from core.errors import BrokenSeal, InvalidInput, MalformedRecord
+from core.outbox.outbox import deliver_due
 from core.request import RequestId
 from core.stores.seals import read_sealed_ledger, seal_ledger
 from core.usage import UsageLedger
 from tests.builders import APPROVER, INVOKER, REQUESTER, a_draft, a_refusal, a_request
+from tests.core.sinks import RecordingSink
 from tests.core.stores.harness import KEYRING
 from tests.harness.clock import A_MOMENT
 from tests.harness.keys import AUDIT_KEY, OTHER_AUDIT_KEY
@@ -322,6 +324,7 @@ def _with_new_key(harness: StoreHarness) -> Stores:
     harness.clock.advance(QUIET_TIME + timedelta(seconds=1))
     harness.settings = replace(harness.settings, keyring=NEW_RING.model_copy())
     harness.stores = harness.open()
+    deliver_due(harness.stores.outbox, [RecordingSink("webhook")], harness.clock)
     return harness.stores
 
 
@@ -452,6 +455,9 @@ def test_key_in_use_is_not_retired(harness: StoreHarness) -> None:
     with pytest.raises(InvalidInput, match="sealed an entry in the last 10 minutes"):
         retire_key(stores, harness.clock, KEYRING.key_id)
     harness.clock.advance(QUIET_TIME + timedelta(seconds=1))
+    with pytest.raises(InvalidInput, match="the outbox still holds notifications"):
+        retire_key(stores, harness.clock, KEYRING.key_id)
+    deliver_due(stores.outbox, [RecordingSink("webhook")], harness.clock)
     retire_key(stores, harness.clock, KEYRING.key_id)
     with pytest.raises(InvalidInput, match="is retired already"):
         retire_key(stores, harness.clock, KEYRING.key_id)

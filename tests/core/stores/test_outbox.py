@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -303,6 +304,15 @@ def test_forged_delivery_never_becomes_a_message(harness: StoreHarness, caplog: 
         assert other.chain not in [each.chain for each in sink.delivered[1:]]
         assert f"audit entry {entry.chain}/1" in caplog.text
         caplog.clear()
+
+
+def test_delivery_sealed_with_a_retired_key_is_refused(harness: StoreHarness, caplog: pytest.LogCaptureFixture) -> None:
+    (entry,) = harness.stores.audit.get_chain(_submit(harness.stores).chain)
+    harness.settings = replace(harness.settings, keyring=harness.settings.keyring.model_copy())
+    stores = harness.open()
+    stores.audit.keyring.retire([entry.key_id])
+    assert _due(stores) == []
+    assert f"its key, {entry.key_id}, is retired" in caplog.text
 
 
 def test_unknown_key_keeps_a_delivery_waiting_and_is_named(
