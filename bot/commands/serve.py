@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 from importlib.metadata import version
+from queue import SimpleQueue
 from types import FrameType
 from typing import Final
 
@@ -58,20 +59,23 @@ def serve() -> None:
         instance.transport_name,
         instance.policy_digest,
     )
-    stop_requested.wait()
+    stop_requested.get()
     _log.info("stopping: finishing what was acknowledged")
     _stop(instance.lifecycle)
     _log.info("stopped")
 
 
-def _listen_for_signals() -> threading.Event:
-    """An event that the first SIGTERM or SIGINT sets. A second signal ends the process."""
-    requested = threading.Event()
+def _listen_for_signals() -> SimpleQueue[int]:
+    """A queue that gets the first SIGTERM or SIGINT. A second signal ends the process."""
+    # Not an Event: its lock isn't reentrant, and a signal that comes while this thread begins to wait for it would
+    # wait for that lock for ever.
+    requested, received = SimpleQueue[int](), list[int]()
 
     def request_stop(number: int, _frame: FrameType | None) -> None:
-        if requested.is_set():
+        if received:
             os._exit(_SIGNALLED + number)
-        requested.set()
+        received.append(number)
+        requested.put(number)
 
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, request_stop)
