@@ -7,7 +7,7 @@ that doesn't answer, or asks for a rest, is left alone for a while, save for eme
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -88,12 +88,10 @@ class DueRights:
         return visits.counts
 
     def _iterate_due(self, urgency: Urgency) -> Iterator[DueRight]:
-        after, now = None, self._clock.now()
-        while page := self._store.list_due(urgency, now, limit=PER_PAGE, after=after):
-            yield from page
-            if len(page) < PER_PAGE:
-                return
-            after = page[-1]
+        now = self._clock.now()
+        if urgency is Urgency.REVOKE:
+            yield from _iterate_pages(lambda after: self._store.list_overdue(now, limit=PER_PAGE, after=after))
+        yield from _iterate_pages(lambda after: self._store.list_due(urgency, now, limit=PER_PAGE, after=after))
 
     def _visit(self, right: Right, visits: _Visits, urgency: Urgency) -> None:
         if right in visits.tried:
@@ -112,6 +110,15 @@ class DueRights:
         else:
             visits.visited += 1
             self._pauses.note(right.target, answer, self._clock.now())
+
+
+def _iterate_pages(read_page: Callable[[DueRight | None], Sequence[DueRight]]) -> Iterator[DueRight]:
+    after = None
+    while page := read_page(after):
+        yield from page
+        if len(page) < PER_PAGE:
+            return
+        after = page[-1]
 
 
 @dataclass(slots=True)

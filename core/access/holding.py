@@ -153,6 +153,14 @@ class Holding(Ledger):
         """True while something that we did may have an effect, now or later."""
         return self.is_ours or self.operation is not None or self.lost is not None
 
+    @property
+    def is_absence_proved(self) -> bool:
+        """True when a look shows it absent that is not just too early to show what was given."""
+        is_early = self.confirmed is OperationKind.GIVE and not self.is_settled(
+            self.given_at, self.seen_at or _LONG_AGO
+        )
+        return self.observed is Observation.ABSENT and not is_early
+
     def kept_until(self) -> datetime:
         """A day after it was to be looked at."""
         moments = (self.next_look_at, self.seen_at, self.updated_at, self.changed_at)

@@ -59,7 +59,8 @@ def choose_move(holding: Holding, grants: Sequence[Grant], now: datetime) -> Cal
     """What to do next. A holding with an operation that nobody works on any more has to be `settle_leases`d first."""
     wanting = find_wanting(grants, now)
     if (until := _find_wait(holding, wanting, now)) is not None:
-        return Rest(until)
+        # A pause ends with what was wanted when it began.
+        return _rest_until(until, grants, now)
     if holding.operation is not None and holding.operation.token is not None:
         return Poll(holding.operation.token)
     if wanting:
@@ -85,7 +86,7 @@ def find_urgency(holding: Holding, grants: Sequence[Grant], at: datetime) -> Urg
             return Urgency.LOOK
         return Urgency.EMERGENCY if any(grant.is_emergency for grant in waiting or wanting) else Urgency.GRANT
     is_ending = any(grant.is_live and grant.ended_at <= at for grant in grants)
-    is_held = holding.is_ours and not holding.standing and holding.observed is not Observation.ABSENT
+    is_held = holding.is_ours and not holding.is_absence_proved
     return Urgency.REVOKE if is_ending or is_held else Urgency.LOOK
 
 
@@ -111,7 +112,7 @@ def _move_towards_held(  # noqa: PLR0911 - one case after the other
     if holding.observed is Observation.HELD:
         return _watch(holding, grants, now)
     if (repeat_at := _find_repeat(holding, OperationKind.GIVE, holding.given_at)) > now:
-        return _look_or_rest(holding, repeat_at, now)
+        return _look_or_rest(holding, repeat_at, grants, now)
     refused = holding.refused
     may_try = refused is None or any(
         grant.status is GrantStatus.ACTIVE or grant.created_at > refused.at for grant in wanting
@@ -131,9 +132,9 @@ def _move_towards_absent(  # noqa: PLR0911 - one case after the other
         return Rest(find_next_edge(grants, now), release=True)
     if holding.observed is Observation.UNKNOWN:
         return Look()
-    if holding.observed is Observation.HELD:
+    if not holding.is_absence_proved:
         if (repeat_at := _find_repeat(holding, OperationKind.TAKE, holding.taken_at)) > now:
-            return _look_or_rest(holding, repeat_at, now)
+            return _look_or_rest(holding, repeat_at, grants, now)
         return Take(_find_last(holding, grants))
     if _is_look_due(holding, now):
         return Look()
@@ -182,14 +183,18 @@ def _find_repeat(holding: Holding, kind: OperationKind, confirmed_at: datetime |
     return _AT_ONCE
 
 
-def _look_or_rest(holding: Holding, repeat_at: datetime, now: datetime) -> Call | Rest:
+def _look_or_rest(holding: Holding, repeat_at: datetime, grants: Sequence[Grant], now: datetime) -> Call | Rest:
     next_look = holding.seen_at + LOOK_PAUSE if holding.seen_at is not None and holding.is_seen else now
-    return Look() if now >= next_look else Rest(min(next_look, repeat_at))
+    return Look() if now >= next_look else _rest_until(min(next_look, repeat_at), grants, now)
+
+
+def _rest_until(until: datetime | None, grants: Sequence[Grant], now: datetime) -> Rest:
+    edge = find_next_edge(grants, now)
+    return Rest(min((each for each in (edge, until) if each is not None), default=None))
 
 
 def _watch(holding: Holding, grants: Sequence[Grant], now: datetime) -> Rest:
-    edge, next_look = find_next_edge(grants, now), _find_next_look(holding)
-    return Rest(min((each for each in (edge, next_look) if each is not None), default=None))
+    return _rest_until(_find_next_look(holding), grants, now)
 
 
 def _find_last(holding: Holding, grants: Sequence[Grant]) -> str:

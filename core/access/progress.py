@@ -36,7 +36,7 @@ def keep_books(holding: Holding, grants: Sequence[Grant], now: datetime) -> Hold
     wanting = find_wanting(grants, now)
     if wanting:
         return holding.change(last_grant=wanting[0].id, overdue_since=None, alerted_at=None)
-    if holding.observed is Observation.ABSENT or not holding.is_touched:
+    if holding.is_absence_proved or not holding.is_touched:
         return holding.change(overdue_since=None, alerted_at=None)
     return holding if holding.overdue_since is not None else holding.change(overdue_since=now)
 
@@ -131,7 +131,7 @@ def _is_confirmed_held(holding: Holding, now: datetime) -> bool:
 def _is_surely_absent(holding: Holding) -> bool:
     """True when a look shows it absent, and nothing of ours is under way."""
     is_quiet = holding.operation is None and holding.lost is None
-    return is_quiet and holding.is_seen and holding.observed is Observation.ABSENT
+    return is_quiet and holding.is_seen and holding.is_absence_proved
 
 
 def _known_steps(holding: Holding, grant: Grant) -> tuple[UntoldStep, ...]:

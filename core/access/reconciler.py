@@ -66,7 +66,7 @@ class Reconciler:
         state, last, unwritten = self._store.get_right(right), None, None
         for _ in range(MAX_ROUNDS):
             try:
-                state, call = self._decide(state, visit)
+                state, call = self._decide(state, visit, is_written=unwritten is None)
             except ConcurrentModification:
                 state = self._read_again(right, visit, unwritten)
                 continue
@@ -100,7 +100,9 @@ class Reconciler:
             with suppress(ConcurrentModification):
                 return self._store.commit(state, state.holding.disturb(kind, call.grant, self._clock.now()))
 
-    def _decide(self, state: RightState, visit: str) -> tuple[RightState, Call | GrantChange | None]:
+    def _decide(
+        self, state: RightState, visit: str, *, is_written: bool
+    ) -> tuple[RightState, Call | GrantChange | None]:
         """Commit the next change of a grant, or the intent of the next call, or until when to rest."""
         now = self._clock.now()
         grants = state.grants
@@ -112,11 +114,11 @@ class Reconciler:
             return self._store.commit(state, soon, change.grant, change.entries), change
         move = self._hold_back(choose_move(holding, grants, now), state, now)
         if isinstance(move, Rest):
-            return self._rest(state, holding, move, now)
+            return self._rest(state, holding, move, now, is_written=is_written)
         return self._store.commit(state, _begin(holding, move, grants, visit, now)), move
 
     def _rest(
-        self, state: RightState, holding: Holding, move: Rest, now: datetime
+        self, state: RightState, holding: Holding, move: Rest, now: datetime, *, is_written: bool
     ) -> tuple[RightState, GrantChange | None]:
         if holding.is_leased(now):
             return state, None
@@ -126,7 +128,7 @@ class Reconciler:
         until = _bound(move.until, state.grants, now)
         urgency = find_urgency(rested, state.grants, until or now)
         rested = rested.change(next_look_at=until, urgency=urgency, lease=None)
-        if rested == state.holding:
+        if is_written and rested == state.holding:
             return state, None
         return self._store.commit(state, rested), None
 

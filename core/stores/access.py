@@ -81,6 +81,16 @@ class AccessStore(Protocol):
         """
         ...
 
+    def list_overdue(
+        self, now: datetime, *, limit: int = DEFAULT_LIMIT, after: DueRight | None = None
+    ) -> tuple[DueRight, ...]:
+        """The rights of pending and active grants whose window has passed, longest ago first, by the ends of these.
+
+        After an outage of Countersign itself, they are what `list_due` still knows as less urgent. Its cost is that of
+        its results. Raises StoreUnavailable.
+        """
+        ...
+
     def find_first_end(self) -> datetime | None:
         """When the first of all live grants ends, or was to end: how late revokes are. Raises StoreUnavailable."""
         ...

@@ -1,8 +1,8 @@
 """A strict AccessStore in memory: every change at once and whole, judged by the rules that all engines share.
 
-Invariant: a holding replaces only the version that was read, and only while its right was not nudged since; a grant only
-by a legal move that keeps what was fixed. `boundary` is called before and after each effect: a test may let others act
-there, or raise; what was done stays done, as when an answer is lost.
+Invariant: a holding replaces only the version that was read, and only while its right was not nudged since; a grant
+only by a legal move that keeps what was fixed. `boundary` is called before and after each effect: a test may let others
+act there, or raise; what was done stays done, as when an answer is lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _RANK = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
 class MemoryAccessStore(AccessStore):
     """Grants and holdings in dictionaries. `is_strict` also writes and reads the stored form at each change."""
 
-    def __init__(self, clock: Clock, boundary: Callable[[str], object] | None = None, *, is_strict: bool = True) -> None:
+    def __init__(
+        self, clock: Clock, boundary: Callable[[str], object] | None = None, *, is_strict: bool = True
+    ) -> None:
         self._clock = clock
         self._boundary = boundary or (lambda _name: None)
         self._is_strict = is_strict
@@ -111,8 +113,16 @@ class MemoryAccessStore(AccessStore):
     ) -> tuple[DueRight, ...]:
         self.reads += 1
         last = (after.due_at, right_key(after.right)) if after is not None else None
+        found = sorted((due_at, key) for key, (due_at, kind) in self.due.items() if kind is urgency and due_at <= now)
+        page = [each for each in found if last is None or each > last][:limit]
+        self.rows_read += len(page)
+        return tuple(DueRight(parse_right_key(key), due_at) for due_at, key in page)
+
+    def list_overdue(self, now: datetime, *, limit: int = 100, after: DueRight | None = None) -> tuple[DueRight, ...]:
+        self.reads += 1
+        last = (after.due_at, right_key(after.right)) if after is not None else None
         found = sorted(
-            (due_at, key) for key, (due_at, kind) in self.due.items() if kind is urgency and due_at <= now
+            (grant.ends_at, right_key(grant.right)) for grant in self.grants.values() if grant.is_overdue(now)
         )
         page = [each for each in found if last is None or each > last][:limit]
         self.rows_read += len(page)
