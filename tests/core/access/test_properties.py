@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from core.access.grant import AccessPhase, GrantStatus
-from core.access.holding import OperationKind, Urgency
+from core.access.holding import OperationKind
 from core.access.reconciler import Reconciler
 from core.access.right import Right
 from core.access.timing import LEASE, LOOK_EVERY, MAX_PAUSE, SETTLE
@@ -43,14 +43,14 @@ def test_01_no_take_while_another_grant_wants_it(access: AccessHarness, start: t
 
 def test_01_grant_made_before_the_intent_prevents_the_take() -> None:
     def arrive(name: str) -> None:
-        if name == "before commit" and access.clock.now() >= A_MOMENT + HOUR and len(access.store.grants) == 1:
-            access.grant(2, start=HOUR)
+        if name == "before commit" and late.clock.now() >= A_MOMENT + HOUR and len(late.store.grants) == 1:
+            late.grant(2, start=HOUR)
 
-    access = AccessHarness(arrive)
-    access.grant(1)
-    access.pass_time(90 * MINUTE)
-    assert access.is_held
-    assert access.target.count("take") == 0
+    late = AccessHarness(arrive)
+    late.grant(1)
+    late.pass_time(90 * MINUTE)
+    assert late.is_held
+    assert late.target.count("take") == 0
 
 
 def test_02_revoke_is_tried_for_ever(access: AccessHarness) -> None:
@@ -153,16 +153,22 @@ def test_05_killed_at_any_effect_leaves_nothing_behind(effect: int) -> None:
         if len(boundaries) == effect:
             raise Killed
 
-    access = AccessHarness(kill)
-    access.target.script["give"].append(lambda: (kill("give"), access.target.put(), kill("given"))[1])
-    grant = access.grant()
+    def give() -> Held:
+        kill("give")
+        held = mortal.target.put()
+        kill("given")
+        return held
+
+    mortal = AccessHarness(kill)
+    mortal.target.script["give"].append(give)
+    grant = mortal.grant()
     for _ in range(2):
         try:
-            access.pass_time(4 * HOUR)
+            mortal.pass_time(4 * HOUR)
         except Killed:
-            access.due = access.start("next")
-    assert not access.is_held
-    assert access.status(grant) is GrantStatus.ENDED
+            mortal.due = mortal.start("next")
+    assert not mortal.is_held
+    assert mortal.status(grant) is GrantStatus.ENDED
 
 
 def test_05_intent_is_stored_before_the_call(access: AccessHarness) -> None:
@@ -219,13 +225,13 @@ def test_07_two_workers_at_once_give_once() -> None:
     def interleave(_name: str) -> None:
         if len(others) < 30:
             others.append(1)
-            access.start(f"other-{len(others)}").visit_due()
+            busy.start(f"other-{len(others)}").visit_due()
 
-    access = AccessHarness(interleave)
-    access.grant()
-    access.visit()
-    assert access.is_held
-    assert access.target.count("give") == 1
+    busy = AccessHarness(interleave)
+    busy.grant()
+    busy.visit()
+    assert busy.is_held
+    assert busy.target.count("give") == 1
 
 
 def test_08_what_stood_before_is_left(access: AccessHarness) -> None:
@@ -248,7 +254,12 @@ def test_08_what_came_before_our_give_is_left(access: AccessHarness) -> None:
 
 def test_08_our_own_give_never_counts_as_standing(access: AccessHarness) -> None:
     access.grant()
-    access.target.script["give"].append(lambda: (access.target.put(), _raise(TimeoutError()))[1])
+
+    def lose() -> Held:
+        access.target.put()
+        raise TimeoutError
+
+    access.target.script["give"].append(lose)
     access.target.script["inspect"].extend([Absent(), Absent(), Absent(), Absent(), Absent(), Absent()])
     access.target.always["give"] = Held(stood_before=True)
     access.pass_time(4 * HOUR)
@@ -570,17 +581,3 @@ def test_unreadable_answer_is_not_success(access: AccessHarness) -> None:
     access.pass_time(MINUTE)
     assert access.status(grant) is GrantStatus.PENDING
     assert access.target.count("give") == 0
-
-
-def test_cost_of_a_pass_follows_what_is_due(access: AccessHarness) -> None:
-    for number, right in enumerate(_rights(200, "ann"), start=1):
-        access.grant(number, right=right)
-    access.pass_time(2 * MINUTE)
-    assert access.store.find_first_end() == A_MOMENT + HOUR
-    before, rows = access.store.reads, access.store.rows_read
-    access.visit()
-    assert (access.store.reads - before, access.store.rows_read - rows) == (len(Urgency) + 1, 0)
-
-
-def _raise(error: Exception) -> None:
-    raise error

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Protocol, TypeVar
 
@@ -466,7 +467,7 @@ class Script:
             for _ in range(rng.randint(1, 4)):
                 kind = rng.choice(list(OperationKind))
                 # A write by somebody else, also before the first grant.
-                world.at(A_MOMENT + seconds(rng.uniform(-5, 9000)), lambda kind=kind: self._interfere(kind))
+                world.at(A_MOMENT + seconds(rng.uniform(-5, 9000)), partial(self._interfere, kind))
 
     def _ask(self, moment: timedelta, length: timedelta) -> None:
         rng, world = self.world.rng, self.world
