@@ -15,7 +15,7 @@ from core.access.grant import AccessPhase, GrantStatus
 from core.access.holding import OperationKind
 from core.access.reconciler import Reconciler
 from core.access.right import Right
-from core.access.timing import LEASE, LOOK_EVERY, MAX_PAUSE, SETTLE
+from core.access.timing import LEASE, LOOK_EVERY, MAX_PAUSE, REPEAT_AFTER, SETTLE
 from core.errors import FixedFactChanged
 from core.stores.commit import explain_refusal
 from core.targets.base import Absent, Held, InProgress, Later, TargetRefused, Unknown
@@ -144,6 +144,16 @@ def test_04_what_was_refused_and_is_there_is_not_failed(access: AccessHarness) -
     assert not access.is_held
 
 
+def test_04_refusal_concerns_no_later_grant(access: AccessHarness) -> None:
+    first = access.grant(1)
+    access.target.script["give"].append(TargetRefused("no such permission set"))
+    access.visit()
+    access.clock.advance(SECOND)
+    second = access.grant(2, start=SECOND)
+    access.visit()
+    assert (access.status(first), access.status(second)) == (GrantStatus.FAILED, GrantStatus.ACTIVE)
+
+
 @pytest.mark.parametrize("effect", range(40))
 def test_05_killed_at_any_effect_leaves_nothing_behind(effect: int) -> None:
     boundaries: list[str] = []
@@ -221,11 +231,16 @@ def test_07_one_decision_makes_one_grant(access: AccessHarness) -> None:
 
 def test_07_two_workers_at_once_give_once() -> None:
     others: list[int] = []
+    is_nested: list[bool] = []
 
-    def interleave(_name: str) -> None:
-        if len(others) < 30:
+    def interleave(name: str) -> None:
+        if name == "after commit" and not is_nested:
+            is_nested.append(True)
             others.append(1)
+            busy.clock.advance(LEASE / 2)
             busy.start(f"other-{len(others)}").visit_due()
+            busy.clock.advance(-LEASE / 2)
+            is_nested.clear()
 
     busy = AccessHarness(interleave)
     busy.grant()
@@ -275,6 +290,10 @@ def test_09_what_others_gave_is_not_swept(access: AccessHarness) -> None:
     access.pass_time(DAY)
     assert access.is_held
     assert access.store.due == {}
+    late = access.grant(2, start=access.clock.now() - A_MOMENT)
+    access.pass_time(2 * HOUR)
+    assert access.now(late).stood_before
+    assert access.is_held
 
 
 def test_10_frozen_worker_calls_nothing_after_its_lease(access: AccessHarness) -> None:
@@ -382,6 +401,7 @@ def test_12_lost_answer_is_looked_for(access: AccessHarness, *, has_effect: bool
     access.pass_time(MINUTE)
     assert [name for name, _ in access.target.calls][2] == "inspect"
     assert access.target.count("give") == (1 if has_effect else 2)
+    assert has_effect or access.target.times("give")[1] >= REPEAT_AFTER
     assert access.status(grant) is GrantStatus.ACTIVE
 
 
@@ -390,7 +410,8 @@ def test_12_delayed_take_does_not_close_a_new_grant(access: AccessHarness) -> No
     access.target.script["take"].append(TimeoutError())
     access.pass_time(HOUR)
     second = access.grant(2, start=HOUR)
-    access.pass_time(5 * SECOND)
+    access.pass_time(15 * SECOND)
+    assert access.status(second) is GrantStatus.PENDING
     # The take whose answer was lost has its effect only now.
     access.target.remove()
     access.pass_time(2 * MINUTE)
@@ -410,6 +431,15 @@ def test_13_late_give_is_taken_at_once(access: AccessHarness) -> None:
     assert "grant_opened" not in access.actions(grant)
 
 
+def test_13_it_does_not_open_before_its_window(access: AccessHarness) -> None:
+    access.grant(1)
+    later = access.grant(2, start=30 * MINUTE)
+    access.pass_time(20 * MINUTE)
+    assert access.status(later) is GrantStatus.PENDING
+    access.pass_time(11 * MINUTE)
+    assert access.status(later) is GrantStatus.ACTIVE
+
+
 @pytest.mark.parametrize("by", ["U0REQUESTER", "U0APPROVER", "policy:prod", "slack"])
 def test_14_early_end_is_taken_at_once(access: AccessHarness, by: str) -> None:
     grant = access.grant()
@@ -419,19 +449,16 @@ def test_14_early_end_is_taken_at_once(access: AccessHarness, by: str) -> None:
     assert not access.is_held
     assert access.status(grant) is GrantStatus.ENDED
     assert access.now(grant).describe(access.clock.now()).until == A_MOMENT + 10 * MINUTE
+    assert not access.now(grant).is_kept
 
 
 def test_14_early_end_does_not_wait_for_a_pause(access: AccessHarness) -> None:
     grant = access.grant()
-    access.pass_time(10 * MINUTE)
-    access.target.remove()
-    access.target.always["give"] = Later(MAX_PAUSE)
-    access.pass_time(LOOK_EVERY)
-    access.target.put()
+    access.target.script["inspect"].extend([Absent(), Later(MAX_PAUSE)])
+    access.visit()
+    assert access.is_held
     access.end_early(grant)
-    access.pass_time(10 * SECOND)
-    assert access.status(grant) is GrantStatus.ENDING or not access.is_held
-    access.pass_time(2 * MINUTE)
+    access.visit()
     assert not access.is_held
 
 
@@ -474,6 +501,13 @@ def test_16_emergency_that_cannot_open_is_told_in_a_minute(access: AccessHarness
     access.pass_time(MINUTE)
     assert access.actions(grant).count("grant_delayed") == 1
     assert "down" in str(access.store.entries[grant.chain][-1].details["problem"])
+
+
+def test_16_emergency_is_told_of_although_all_rests(access: AccessHarness) -> None:
+    grant = access.grant(kind="BREAKGLASS")
+    access.target.always["give"] = Later(MAX_PAUSE)
+    access.pass_time(MINUTE)
+    assert access.actions(grant).count("grant_delayed") == 1
 
 
 def test_16_emergency_does_not_wait_for_anothers_pause(access: AccessHarness) -> None:
@@ -573,6 +607,31 @@ def test_22_grant_that_never_opened_has_no_residue(access: AccessHarness) -> Non
     access.target.always["give"] = Later(SECOND)
     access.pass_time(2 * HOUR)
     assert access.now(grant).residual_until is None
+
+
+def test_lagging_list_does_not_close_what_is_there(access: AccessHarness) -> None:
+    grant = access.grant()
+    access.target.script["inspect"].extend([Absent()] * 3)
+    access.visit()
+    assert access.is_held
+    access.end_early(grant)
+    access.visit()
+    assert not access.is_held
+    assert "grant_taken" in access.actions(grant)
+
+
+def test_look_is_as_old_as_its_question(access: AccessHarness) -> None:
+    grant = access.grant()
+
+    def answer_late() -> Absent:
+        access.clock.advance(SETTLE - 15 * SECOND)
+        return Absent()
+
+    access.target.script["inspect"].extend([Absent(), Absent(), Absent(), Absent(), Absent(), answer_late])
+    access.pass_time(25 * SECOND)
+    access.end_early(grant)
+    access.pass_time(5 * SECOND)
+    assert not access.is_held
 
 
 def test_unreadable_answer_is_not_success(access: AccessHarness) -> None:
