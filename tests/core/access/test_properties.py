@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from core.access.grant import AccessPhase, GrantStatus
-from core.access.holding import OperationKind
+from core.access.holding import OperationKind, Urgency
 from core.access.reconciler import Reconciler
 from core.access.right import Right, right_key
 from core.access.timing import LEASE, LOOK_EVERY, MAX_PAUSE, REPEAT_AFTER, SETTLE
@@ -146,10 +146,10 @@ def test_04_what_was_refused_and_is_there_is_not_failed(access: AccessHarness) -
 
 def test_04_refusal_concerns_no_later_grant(access: AccessHarness) -> None:
     first = access.grant(1)
-    access.target.script["give"].append(TargetRefused("no such permission set"))
-    access.visit()
-    access.clock.advance(SECOND)
-    second = access.grant(2, start=SECOND)
+    access.target.script["give"].append(InProgress("token"))
+    access.target.script["poll"].append(TargetRefused("no room"))
+    access.pass_time(10 * SECOND)
+    second = access.grant(2, start=10 * SECOND)
     access.visit()
     assert (access.status(first), access.status(second)) == (GrantStatus.FAILED, GrantStatus.ACTIVE)
 
