@@ -146,7 +146,10 @@ class Holding(Ledger):
     def changed_at(self) -> datetime | None:
         """When we last changed something, or may have."""
         lost_at = self.lost.since if self.lost is not None else None
-        return max((each for each in (self.given_at, self.taken_at, lost_at) if each is not None), default=None)
+        # A give that failed on its way may have left something behind.
+        refused_at = self.refused.at if self.refused is not None and self.is_ours else None
+        moments = (self.given_at, self.taken_at, lost_at, refused_at)
+        return max((each for each in moments if each is not None), default=None)
 
     @property
     def is_touched(self) -> bool:
