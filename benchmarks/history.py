@@ -27,7 +27,8 @@ from core.request import Request
 from core.stores.base import Stores
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb.items import to_attributes
-from core.stores.schema import AUDIT, BREAK_GLASS, REQUESTS
+from core.stores.dynamodb.older_outbox import delivery_item
+from core.stores.schema import AUDIT, BREAK_GLASS, OUTBOX, REQUESTS
 from core.stores.sqlite import SqliteStores
 from core.usage import MAX_USAGES, UsageLedger
 
@@ -149,12 +150,21 @@ def _insert(connection: sqlite3.Connection, batch: list[HistoryRecord]) -> None:
             ),
         )
     connection.executemany(
-        "INSERT INTO audit (chain, seq, id, at, body, due_at) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO audit (chain, seq, id, at, body) VALUES (?, ?, ?, ?, ?)",
         (
-            (r.chain, seq, r.id, at, body, None if r.is_delivered else at)
+            (r.chain, seq, r.id, at, body)
             for r in batch
             if (at := format_time(r.at))
             for seq, body in enumerate(r.entries, 1)
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO outbox (chain, seq, at, due_at) VALUES (?, ?, ?, ?)",
+        (
+            (r.chain, seq, at, at)
+            for r in batch
+            if not r.is_delivered and (at := format_time(r.at))
+            for seq in range(1, len(r.entries) + 1)
         ),
     )
 
@@ -212,15 +222,13 @@ def _history(prefix: str, length: int, now: datetime) -> Iterator[Write]:
         table = REQUESTS if record.kind is Request else BREAK_GLASS
         yield table.name(prefix), to_attributes(json.loads(record.body)) | key
         for entry in record.entries:
-            yield AUDIT.name(prefix), _entry_item(record, json.loads(entry))
+            plain = json.loads(entry)
+            yield AUDIT.name(prefix), to_attributes({**plain, "month": plain["at"][:7]})
+            if not record.is_delivered:
+                yield OUTBOX.name(prefix), delivery_item(plain, {"due_at": plain["at"]})
     for ledger in make_ledgers(BUSY, PROD, USAGES, now):
         item = to_attributes(ledger.to_item()) | {"pk": {"S": f"LEDGER#{ledger.owner}"}}
         yield BREAK_GLASS.name(prefix), item
-
-
-def _entry_item(record: HistoryRecord, entry: dict[str, Any]) -> dict[str, Any]:
-    waiting = {} if record.is_delivered else {"delivery": "due", "due_at": entry["at"]}
-    return to_attributes({**entry, "month": entry["at"][:7], **waiting})
 
 
 def _write_all(client: DynamoDBClient, writes: Iterable[Write]) -> None:

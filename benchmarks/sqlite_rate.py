@@ -58,7 +58,9 @@ class _Raw:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("SELECT body FROM requests WHERE id = ?", (request_id,)).fetchone()
             connection.execute("UPDATE requests SET status = ?, updated_at = ?, body = ? WHERE id = ?", request)
-            connection.execute("INSERT INTO audit (chain, seq, id, at, body, due_at) VALUES (?, ?, ?, ?, ?, ?)", entry)
+            connection.execute("INSERT INTO audit (chain, seq, id, at, body) VALUES (?, ?, ?, ?, ?)", entry)
+            chain, seq, _, at, _ = entry
+            connection.execute("INSERT INTO outbox (chain, seq, at, due_at) VALUES (?, ?, ?, ?)", (chain, seq, at, at))
             connection.execute("COMMIT")
 
 
@@ -198,7 +200,7 @@ def _read_rows(connection: sqlite3.Connection, request_id: str) -> Rows:
         "SELECT status, updated_at, body, id FROM requests WHERE id = ?", (request_id,)
     ).fetchone()
     entry = connection.execute(
-        "SELECT chain, seq, id, at, body, due_at FROM audit WHERE chain = ? ORDER BY seq DESC LIMIT 1",
+        "SELECT chain, seq, id, at, body FROM audit WHERE chain = ? ORDER BY seq DESC LIMIT 1",
         (f"{Request.KIND}#{request_id}",),
     ).fetchone()
     return request, entry

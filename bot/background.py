@@ -108,6 +108,7 @@ class Sweeper:
         requests, events = self._requests.expire_due(), self._break_glass.expire_due()
         reminded = self._requests.remind_due()
         asked, reviews = self._break_glass.ask_due(), self._break_glass.remind_due()
+        self._stores.outbox.adopt(self._clock.now())
         self._seal_checkpoints(lambda: None)
         self._purge()
         delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
@@ -116,6 +117,7 @@ class Sweeper:
     def retry_parked(self) -> int:
         """Make every parked entry due again. Returns how many there were. Raises StoreError."""
         now, total = self._clock.now(), 0
+        self._stores.outbox.adopt(now)
         while batch := tuple(islice(self._stores.outbox.iterate_parked(), MAX_COUNTED)):
             changed = sum(self._stores.outbox.unpark(each, now) for each in batch)
             total += changed
@@ -208,6 +210,8 @@ class Sweeper:
             # An old number would look as if everything were fine.
             self._backlog = None
             raise
+        if self._stores.outbox.adopt(self._clock.now()):
+            self.nudge()
 
     def _wait_for_nudge(self, seconds: float) -> None:
         # Changes that are committed within this pause are handled together.

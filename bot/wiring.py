@@ -32,6 +32,7 @@ from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
 from bot.notifications import slack_calls
+from bot.notifications.card_links import CardLinks
 from bot.notifications.opening import open_more_sinks
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.clock_check import ComparedClock
@@ -44,7 +45,7 @@ from bot.slack import client as slack_client
 from bot.slack.change_writer import ChangeWriter
 from bot.slack.clock_watch import ClockWatch
 from bot.slack.directory import SlackDirectory
-from bot.slack.installation import find_installation
+from bot.slack.installation import Installation, find_installation
 from bot.slack.opening import open_directory
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
@@ -132,7 +133,7 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
 def build_services(ports: Ports, observer: Observer | None = None, directory: Directory | None = None) -> Services:
     """The use cases. `observer` is notified of their outcomes. Without a directory, they only do what is due."""
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    requests = RequestService(stores, policy, clock, observer, directory=directory)
+    requests = RequestService(stores, policy, clock, observer, directory=directory, mfa=ports.mfa)
     break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa, directory=directory)
     return Services(stores, policy, clock, requests, break_glass)
 
@@ -170,16 +171,12 @@ def wire(
     address; None serves them nowhere. `max_waiting` limits the decisions that may wait for the store. Raises
     InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
-    metrics = Metrics()
-    installation = ports.installation or find_installation(ports.client)
-    directory, changes = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
-    services, sinks = build_services(ports, Watcher(metrics), directory), build_sinks(ports)
+    metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
+    opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
+    services, sinks = build_services(ports, Watcher(metrics), opened[0]), build_sinks(ports)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
-    queue = DecisionQueue(lanes, on_answer=metrics.answered)
-    signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
-    app = build_app(ports.client, installation, signing_secret)
-    bot = _build_bot(app, ports, services, (directory, changes), lanes, queue, background, sinks)
+    bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
     receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
@@ -220,18 +217,24 @@ def transport_of(settings: Settings, slack: SlackSettings) -> OverHttp | OverSoc
     return OverSocketMode(slack.app_token or SecretStr(""))
 
 
+def _build_app(ports: Ports, transport: OverHttp | OverSocketMode, installation: Installation) -> App:
+    signing_secret = transport.signing_secret.get_secret_value() if isinstance(transport, OverHttp) else None
+    return build_app(ports.client, installation, signing_secret)
+
+
 def _build_bot(
-    app: App,
     ports: Ports,
+    transport: OverHttp | OverSocketMode,
+    installation: Installation,
     services: Services,
     opened: tuple[SlackDirectory, ChangeWriter],
     lanes: Lanes,
-    queue: DecisionQueue,
+    metrics: Metrics,
     background: Background,
     sinks: Sequence[Sink],
 ) -> Bot:
     stores, policy, clock = ports.stores, ports.policy, ports.clock
-    directory, changes = opened
+    app, (directory, changes) = _build_app(ports, transport, installation), opened
     replies = ReplySender(ports.client, lanes)
     lists = RequestQueries(stores.requests, policy, clock, directory)
     events = BreakGlassQueries(stores.break_glass, policy, clock, directory)
@@ -242,8 +245,10 @@ def _build_bot(
             if isinstance(sink, SlackSink):
                 sink.refresh(record, clicked=clicked)
 
+    queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
-    RequestInteractions(responder, services.requests, lists, directory).register(app)
+    links = CardLinks(stores.messages, installation.url)
+    RequestInteractions(responder, services.requests, lists, directory, links.find).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
     DirectoryEvents(directory, changes, policy, clock).register(app)

@@ -64,9 +64,7 @@ EVENT_MACHINE: Final = StateMachine[EventStatus](
 
 
 class BreakGlassEvent(Record):
-    """One emergency access. `rule` is the policy rule that allowed it.
-
-    `request_id` is reserved for the AWS session's credentials. Nothing carries it yet, so it is shown nowhere.
+    """One emergency access. `rule` is the policy rule that allowed it; `request_id` isn't used yet.
 
     `declared_in` is the Slack channel where it was declared, if any; `instead_of` is the pending request that it
     replaced; `asked_at` is when the invoker was asked whether it is over, `reminded_at` when reviewers were reminded

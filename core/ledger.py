@@ -11,19 +11,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from core.clock import UtcTime
 from core.errors import InvalidInput, MalformedRecord
-from core.stored import NOT_READ, AsRead, StoredModel
+from core.stored import StoredValue
 
 
-class Ledger(StoredModel, ABC):
+class Ledger(StoredValue, ABC):
     """Its owner and its version: `updated_at`, which only a store sets. None if it isn't stored yet."""
 
     owner: str
     updated_at: UtcTime | None = None
-    as_read: AsRead = Field(default=NOT_READ, exclude=True, repr=False)
 
     @abstractmethod
     def kept_until(self) -> datetime:

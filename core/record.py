@@ -14,14 +14,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, JsonValue, ValidationError
 
 from core.actor import ValidProfileName
 from core.audit.canonical import canonical_json
 from core.clock import ID_PATTERN, UtcTime
 from core.duration import Duration
 from core.errors import InvalidInput, MalformedRecord
-from core.stored import NOT_READ, AsRead, StoredModel
+from core.stored import StoredValue
 from core.text import text_rule
 
 _CHAIN_FIELDS = frozenset({"audit_head", "audit_length"})
@@ -40,7 +40,7 @@ RuleName = Annotated[str, text_rule("rule", at_least=1, at_most=100)]
 """The policy rule that allowed it: never empty, because what is empty is left out of the stored form."""
 
 
-class Record(StoredModel, ABC):
+class Record(StoredValue, ABC):
     """Something to be decided.
 
     `audit_head` is the last digest of its audit chain, `audit_length` the number of entries.
@@ -61,7 +61,6 @@ class Record(StoredModel, ABC):
     expires_at: UtcTime
     audit_head: str = ""
     audit_length: int = 0
-    as_read: AsRead = Field(default=NOT_READ, exclude=True, repr=False)
 
     @property
     @abstractmethod

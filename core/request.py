@@ -19,7 +19,7 @@ from core.approval import COMMENT_LENGTH, Approval, Comment, counting, keeps_vot
 from core.clock import UtcTime, format_time, new_id
 from core.duration import check_duration
 from core.errors import InvalidInput, InvalidStateTransition, NotAllowed
-from core.record import Record, RecordId, RuleName
+from core.record import Record, RecordId, RuleName, digest_content
 from core.request_status import REQUEST_MACHINE, RequestStatus
 from core.text import text_rule
 
@@ -39,10 +39,7 @@ JUSTIFICATION_LENGTH: Final = (10, 500)
 
 
 class Request(Record):
-    """A person's request for access, under the policy rule `rule`. `replaced_by` is the event declared instead.
-
-    `raised_approvals` is how many approvals a stricter policy asked for while the request waited.
-    """
+    """A person's request for access, under `rule`; `raised_approvals` is what a stricter policy asked for meanwhile."""
 
     KIND: ClassVar[str] = "REQUEST"
     GAINING: ClassVar[tuple[str, ...]] = ("approvals", "reminded_at", "raised_approvals")
@@ -197,8 +194,7 @@ class Request(Record):
     @property
     def ended_by(self) -> tuple[str | None, datetime | None]:
         """Who decided, or the requester who cancelled, and when."""
-        by = self.requester if self.status is RequestStatus.CANCELLED else self.approver
-        return by, self.decided_at
+        return (self.requester if self.status is RequestStatus.CANCELLED else self.approver), self.decided_at
 
     def life_ends_at(self) -> datetime:
         """The end of the access, or of the wait, or the moment of the decision."""
@@ -212,6 +208,10 @@ class Request(Record):
         """What was fixed when the request was made, so that people decide on exactly what was requested."""
         stored = item if item is not None else self.to_item()
         return {name: stored[name] for name in _FIXED_WHEN_MADE}
+
+    def facts_digest(self) -> str:
+        """SHA-256 over its name and what was fixed when it was made: what an approver decides on."""
+        return digest_content({"id": self.id, **self.facts_to_keep()})
 
     def find_lost(self, stored: Mapping[str, JsonValue]) -> tuple[str, ...]:
         """Votes are only ever added, and a reminder stays: a vote may lapse, once, and changes in nothing else."""

@@ -31,8 +31,9 @@ class AsRead:
     """How a value stood in the store when it was read: its seal, the digest of its content, and the content.
 
     It is no part of what the value says, so any two are equal. `digest` is empty until a seal, or a record's chain,
-    has proved the content. Verification finds in `problems` what contradicts the value, and in `ttl` when, in Unix
-    seconds, its table may forget it.
+    has proved the content. `version` is the stored `updated_at` of a ledger that can't be read, as it stands there, so
+    that it can be replaced all the same. Verification finds in `problems` what contradicts the value, and in `ttl`
+    when, in Unix seconds, its table may forget it.
     """
 
     seal: str | None = None
@@ -40,6 +41,7 @@ class AsRead:
     item: Mapping[str, JsonValue] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     ttl: JsonValue = None
+    version: str | None = None
 
     def __eq__(self, other: object) -> bool:
         """Any two are equal."""
@@ -80,7 +82,8 @@ class StoredModel(BaseModel):
         if value.keys() <= known:
             return value
         newer = {name: each for name, each in value.items() if name not in known}
-        return {name: each for name, each in value.items() if name in known} | {"newer": json.dumps(newer)}
+        kept = {name: each for name, each in value.items() if name in known}
+        return kept | {"newer": json.dumps(newer, sort_keys=True)}
 
     @model_serializer(mode="wrap")
     def _write_newer(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -89,3 +92,9 @@ class StoredModel(BaseModel):
             if item.get(name) is None:
                 item.pop(name, None)
         return {**json.loads(self.newer), **item} if self.newer else item
+
+
+class StoredValue(StoredModel):
+    """What is stored under a key of its own: a record or a ledger."""
+
+    as_read: AsRead = Field(default=NOT_READ, exclude=True, repr=False)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
 from core.actor import UserGroupId
 from core.clock import UtcTime
 from core.ledger import Ledger
+from core.stored import StoredModel
 
 KEPT_FOR: Final = timedelta(days=31)
 """How long the members are kept after the last answer, so that a change is noticed even after a long outage."""
@@ -22,11 +23,11 @@ MAX_STORED_MEMBERS: Final = 8_000
 MAX_NAMED: Final = 50
 """How many people an audit entry names on each side of a change; of the others, only the number."""
 
+_ANSWER: Final = ("users", "asked_at", "known_change", "slack_version", "updated_by")
 
-class GroupChange(BaseModel):
+
+class GroupChange(StoredModel):
     """Who was added to a user group and who was removed. `was_known` is false when nothing was known before."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -107,7 +108,7 @@ class UserGroupMembers(Ledger):
         """True when a newer answer says nothing else, and knew of no later change."""
         return self.users == answer.users and self.known_change == answer.known_change
 
-    def replace(self, stored: UserGroupMembers | None, *, is_change_certain: bool) -> Self:
+    def replace(self, stored: UserGroupMembers | None, *, is_change_certain: bool) -> UserGroupMembers:
         """This answer as the next version of what is stored, with the change that has to be reported.
 
         `is_change_certain`: Slack said that the members changed. Without it, the first answer about a group reports
@@ -123,7 +124,9 @@ class UserGroupMembers(Ledger):
                 added=tuple(sorted(after - before)), removed=tuple(sorted(before - after)), noticed_at=self.asked_at
             )
             unreported = change if unreported is None else unreported.merge(change)
-        return self.model_copy(update={"updated_at": stored.updated_at, "unreported": unreported})
+        # What is stored stays, with what a newer version wrote; only the answer is another one.
+        answer = {name: getattr(self, name) for name in _ANSWER}
+        return stored.model_copy(update={**answer, "unreported": unreported})
 
     def report(self) -> Self:
         """The same without the change, which is in the audit trail now."""

@@ -27,7 +27,14 @@ from core.usage import LIVE_EVENT
 
 MORNING: Final = datetime(2026, 1, 15, 9, 0, tzinfo=UTC)
 _HOUR: Final = timedelta(hours=1)
-_NAMES: Final = {"U0MIRA": "Mira", "U0JON": "Jon", "U0AIKO": "Aiko", "U0SAM": "Sam", "clock": "the clock"}
+_NAMES: Final = {
+    "U0MIRA": "Mira",
+    "U0JON": "Jon",
+    "U0AIKO": "Aiko",
+    "U0SAM": "Sam",
+    "clock": "the clock",
+    "slack": "Slack",
+}
 MIRA, JON, AIKO, SAM = (Actor(id=UserId(each)) for each in ("U0MIRA", "U0JON", "U0AIKO", "U0SAM"))
 _POLICY: Final = b"""\
 version: 1

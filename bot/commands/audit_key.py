@@ -49,7 +49,7 @@ def retire(key_id: str, store: str | None) -> None:
     """
     settings = read_settings(store=store).require_audit_key()
     with opened(settings) as stores:
-        entry = retire_key(stores.audit, settings.keyring, SystemClock(), key_id)
+        entry = retire_key(stores, SystemClock(), key_id)
     click.echo(f"retired {key_id}, which was in use until {entry.details['until']}")
     click.echo(f"{entry.chain} {entry.seq}:{entry.digest}")
 

@@ -16,8 +16,9 @@ import click
 
 from bot.commands.opening import store_option
 from bot.settings import read_settings
+from core.stores.dynamodb.audit_copy import audit_bucket
 from core.stores.dynamodb.connection import Connection
-from core.stores.dynamodb.deployment import DEFAULT_PREFIX, Document, Role, cloudformation, iam_policy
+from core.stores.dynamodb.deployment import DEFAULT_PREFIX, AwsAccount, Document, Role, cloudformation, iam_policy
 from core.stores.dynamodb.tables import TablesReport, check_tables, create_tables
 from core.stores.opening import DynamoLocation, SqliteLocation, read_store_url
 from core.stores.sqlite.checking import find_problem
@@ -37,6 +38,8 @@ _role_option = click.option(
     show_default=True,
     help="Who the policy is for.",
 )
+_region_option = click.option("--region", metavar="REGION", help="The region of the tables.")
+_account_option = click.option("--account", metavar="ID", help="The number of the AWS account of the tables.")
 
 
 @click.group()
@@ -79,12 +82,35 @@ def template(prefix: str) -> None:
     _print(cloudformation(prefix))
 
 
+@tables.command("audit-bucket")
+def print_audit_bucket() -> None:
+    """Print a bucket for a copy of the audit table, as a CloudFormation template for another account."""
+    _print(audit_bucket())
+
+
 @tables.command()
 @_role_option
-@_prefix_option
-def iam(role: str, prefix: str) -> None:
-    """Print the minimum IAM policy."""
-    _print(iam_policy(Role(role), prefix))
+@click.option("--prefix", help=f"The prefix of the table names. Default: that of the store, or {DEFAULT_PREFIX}.")
+@store_option
+@_region_option
+@_account_option
+def iam(role: str, prefix: str | None, store: str | None, region: str | None, account: str | None) -> None:
+    """Print the minimum IAM policy.
+
+    Region and prefix are those of --store or COUNTERSIGN_STORE, unless you name others. Nothing is sent to AWS.
+    """
+    location, placeholder = _locate(store), AwsAccount()
+    if isinstance(location, DynamoLocation):
+        region, prefix = region or location.region, prefix or location.prefix
+    where = AwsAccount(region or placeholder.region, account or placeholder.id)
+    missing = [
+        f"{option}, or replace {shown}"
+        for option, shown in (("--region", placeholder.region), ("--account", placeholder.id))
+        if shown in (where.region, where.id)
+    ]
+    if missing:
+        click.echo(f"This policy isn't complete: use {'; '.join(missing)}.", err=True)
+    _print(iam_policy(Role(role), prefix or DEFAULT_PREFIX, where))
 
 
 def _locate(store: str | None) -> SqliteLocation | DynamoLocation:

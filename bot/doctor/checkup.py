@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bot.doctor.directory_checks import check_deciding_groups
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.mfa_checks import check_mfa
 from bot.doctor.slack_checks import SlackChecks
@@ -97,6 +98,7 @@ def _check_slack(
         yield from checks.check_app_token(slack.app_token)
     if policy is not None:
         yield from checks.check_user_groups(policy.user_groups())
+        yield from check_deciding_groups(policy)
         yield from checks.check_channels(_channels(policy))
 
 

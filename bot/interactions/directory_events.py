@@ -6,6 +6,7 @@ a user group; about a person, it only makes the bot ask Slack again.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from slack_bolt import Ack, App
@@ -19,7 +20,8 @@ from core.actor import UserGroupId, is_person, is_user_group
 from core.clock import Clock
 from core.policy import PolicySource
 
-OUTSIDER_FLAGS: Final = ("deleted", "is_bot", "is_restricted", "is_ultra_restricted", "is_stranger")
+MAX_EVENT_AGE: Final = timedelta(seconds=30)
+"""Slack delivers an event within seconds, and again after a minute and after five."""
 
 
 class DirectoryEvents:
@@ -71,6 +73,9 @@ class DirectoryEvents:
     def _hear(self, group: UserGroupId, subteam: Payload) -> None:
         at = self._clock.now()
         answer = read_subteam(subteam, Asking(at, {group: at}))
+        if answer is not None and answer.slack_version < (at - MAX_EVENT_AGE).timestamp():
+            # Delivered again: the group may have changed since, and another instance may know that.
+            answer = None
         if self._directory.hear_group(group, at, answer):
             self._writer.note([group], at)
             if answer is not None:
@@ -78,7 +83,7 @@ class DirectoryEvents:
 
     def _may_end_a_right(self, user_id: str, event: Payload) -> bool:
         user = get_dict(event, "user")
-        if user.get("deleted") is not False or any(user.get(flag) for flag in OUTSIDER_FLAGS):
+        if not self._directory.is_member(user_id, user):
             return True
         if not self._policy.current().document.identity.trust_email:
             return False

@@ -13,7 +13,7 @@ from bot.views.block_kit import Block
 from bot.views.home import MAX_ROWS, HomeSection
 from bot.views.pagination import PER_PAGE
 from core.record import Record
-from core.stores.base import Page, iterate_pages
+from core.stores.record_store import Page, iterate_pages
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 Row = TypeVar("Row")

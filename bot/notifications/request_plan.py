@@ -32,7 +32,7 @@ def _draw(request: Request, policy: Policy, now: datetime) -> Message:
 
 def _mention_deciders(request: Request, policy: Policy) -> str:
     """The people who can still decide: neither the requester nor those who voted."""
-    voters = (approval.approver for approval in request.approvals)
+    voters = (approval.approver for approval in request.counting_approvals)
     return mention_deciders(policy.notifications.deciders_of(request.rule), leave_out={request.requester, *voters})
 
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from bot.notifications.plan import DirectMessage, NotificationPlan, Post
 from bot.views.block_kit import Message
-from bot.views.break_glass.notices import refused
+from bot.views.break_glass.notices import ledger_unreadable, refused
+from bot.views.directory_notices import user_group_changed
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
 from bot.views.policy_notices import policy_in_force, policy_refused
 from bot.views.seal_notices import seal_broken
@@ -36,6 +37,10 @@ def _break_glass_refused(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     return to_security(policy, refused(entry))
 
 
+def _ledger_unreadable(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, ledger_unreadable(entry))
+
+
 def _policy_in_force(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     return to_security(policy, policy_in_force(entry))
 
@@ -53,13 +58,19 @@ def _mfa_changed(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     return NotificationPlan(directs=(direct,), posts=to_security(policy, mfa_changed(entry)).posts)
 
 
+def _user_group_changed(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, user_group_changed(entry))
+
+
 _PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, Policy], NotificationPlan]]] = {
     AuditAction.INVOKE_REFUSED: _break_glass_refused,
+    AuditAction.LEDGER_UNREADABLE: _ledger_unreadable,
     AuditAction.MFA_ENROLLED: _mfa_changed,
     AuditAction.MFA_REPLACED: _mfa_changed,
     AuditAction.MFA_REMOVED: _mfa_changed,
     AuditAction.MFA_UNLOCKED: _mfa_changed,
     AuditAction.POLICY_IN_FORCE: _policy_in_force,
     AuditAction.POLICY_REFUSED: _policy_refused,
+    AuditAction.USER_GROUP_CHANGED: _user_group_changed,
     AuditAction.SEAL_BROKEN: _seal_broken,
 }

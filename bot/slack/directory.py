@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from slack_sdk import WebClient
 
 from bot.slack.coalescing_cache import CoalescingCache, TooManyLookups
-from bot.slack.membership import Member, Outsider
+from bot.slack.membership import Member, Outsider, read_membership
 from bot.slack.pace import Pace
 from bot.slack.questions import UNKNOWN, SlackQuestions, not_known, refused
 from bot.slack.user_groups import BUSY, SharedAnswers, UserGroups
@@ -60,7 +60,6 @@ class SlackDirectory:
         questions = SlackQuestions(client, team_id, enterprise_id, clock)
         self._team_id = team_id
         self._enterprise_id = enterprise_id
-        self._named = user_groups
         self._repair = repair
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="slack-directory")
         self._people = CoalescingCache[Member | Outsider](questions.ask_person, self._workers, clock)
@@ -87,11 +86,6 @@ class SlackDirectory:
         if team_id is not None and team_id not in member.teams:
             raise refused(ELSEWHERE)
         return member.actor
-
-    def actor_in_groups(self, user_id: str, team_id: str | None) -> Actor:
-        """The same, with what is known about the user groups of the policy. A group that isn't known is left out."""
-        actor = self.actor(user_id, team_id)
-        return actor.with_memberships(self.memberships(actor.id, self._named(), DirectoryNotes()))
 
     def person(self, user_id: UserId, notes: DirectoryNotes) -> Actor:
         """This person, confirmed later than `notes` says they changed. See core.directory."""
@@ -137,9 +131,21 @@ class SlackDirectory:
         """A user group changed: see UserGroups.hear. True when the policy names the group."""
         return self._groups.hear(group, at, answer)
 
+    def accept(self, answers: Collection[UserGroupMembers]) -> None:
+        """Take what another instance learned about user groups, if it is newer."""
+        self._groups.accept(answers)
+
     def reflects(self, group: UserGroupId, version: int, added: frozenset[str], removed: frozenset[str]) -> bool:
         """True when the answer about a user group is from after this change: see UserGroups.reflects."""
         return self._groups.reflects(group, version, added, removed)
+
+    def is_member(self, user_id: str, user: object) -> bool:
+        """True when this user object of Slack's is an active full member's. False if it can't be read."""
+        try:
+            read = read_membership(user, UserId(user_id), self._team_id, self._enterprise_id)
+        except ValueError:
+            return False
+        return isinstance(read, Member)
 
     def get_email(self, user_id: str) -> str | None:
         """The e-mail address in the cached answer about a person, however old; None if there is none."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from core.actor import SLACK, is_person, is_user_group
+from core.actor import OPERATOR, SLACK, DeciderId, is_person, is_user_group
 from core.duration import format_duration
 
 Block = dict[str, Any]
@@ -97,7 +97,7 @@ def mention(decider: str) -> str:
     kind, _, rule = decider.partition(":")
     if kind == "policy":
         return f"the policy (rule {code(rule)})"
-    return "somebody in Slack" if decider == SLACK else "the clock"
+    return {SLACK: "somebody in Slack", OPERATOR: "an operator"}.get(DeciderId(decider), "the clock")
 
 
 def people(selector: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from core.audit.findings import Finding, FindingKind
 from core.audit.keyring import AuditKeyring
@@ -23,11 +24,14 @@ class Head:
     digest: str
 
 
+_NOT_SIGNED: Final = (FindingKind.NOT_SIGNED, "has no signature, and earlier entries have one")
+
+
 @dataclass(frozen=True, slots=True)
 class SealCheck:
     """What a seal must fulfil: the keys, until when each retired key was in use, and since when entries are signed.
 
-    Where signatures alone are judged, entries from before `signed_since` can't be, and are no findings.
+    Entries from before `signed_since` have no signature, and that is no finding.
     """
 
     keyring: AuditKeyring
@@ -49,19 +53,21 @@ class SealCheck:
                 FindingKind.RETIRED_KEY,
                 f"was sealed with the key {entry.key_id}, which was retired {format_time(until)}",
             )
-        return None
+        return None if entry.signing_key_id is not None or self._is_early(entry) else _NOT_SIGNED
 
     def is_from_before_signing(self, entry: AuditEntry) -> bool:
         """True when signatures alone are judged, and nothing was signed yet when this entry was made."""
-        is_early = self.signed_since is None or entry.at < self.signed_since
-        return self.keyring.judges_by_signature_only and entry.signing_key_id is None and is_early
+        is_unsigned = entry.signing_key_id is None and not entry.signature
+        return self.keyring.judges_by_signature_only and is_unsigned and self._is_early(entry)
+
+    def _is_early(self, entry: AuditEntry) -> bool:
+        return self.signed_since is None or entry.at < self.signed_since
 
     def _find_signature_problem(self, entry: AuditEntry) -> tuple[FindingKind, str] | None:
         if self.keyring.has_genuine_signature(entry):
             return None
         if not entry.signature:
-            unsigned = (FindingKind.NOT_SIGNED, "has no signature, and earlier entries have one")
-            return None if self.is_from_before_signing(entry) else unsigned
+            return None if self.is_from_before_signing(entry) else _NOT_SIGNED
         return FindingKind.EDITED, "does not say what was signed"
 
 

@@ -212,7 +212,7 @@ def read_seal_check(audit: AuditStore, keyring: AuditKeyring) -> SealCheck:
     """What the seals of this trail must fulfil. Raises StoreUnavailable."""
     _, last = find_last_checkpoint(audit, keyring)
     signed_since = None
-    if keyring.judges_by_signature_only:
+    if keyring.signature_check is not None:
         signed_since = _find_first_signed(audit, keyring)
     return SealCheck(keyring, known_retirements(audit, keyring, last), signed_since)
 

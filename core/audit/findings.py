@@ -20,6 +20,8 @@ class FindingKind(StrEnum):
     ROLLED_BACK = "rolled back"
     RECORD_CHANGED = "record changed"
     RECORD_REMOVED = "record removed"
+    LEDGER_CHANGED = "ledger changed"
+    LEDGER_REMOVED = "ledger removed"
     UNREADABLE = "unreadable"
     UNKNOWN_KEY = "unknown key"
     RETIRED_KEY = "retired key"

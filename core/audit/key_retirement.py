@@ -15,9 +15,11 @@ from core.audit.checkpoint import SETTLE_TIME, Checkpointer, find_last_checkpoin
 from core.audit.keyring import AuditKeyring
 from core.audit.retirement import RETIRED, Retirement, find_retirements
 from core.audit.trail import KEYS, AuditAction, AuditEntry, EntryDraft
+from core.audit.verification import verify_trail
 from core.clock import Clock
 from core.errors import InvalidInput
 from core.stores.audit import AuditStore
+from core.stores.base import Stores
 
 QUIET_TIME: Final = timedelta(minutes=10)
 """For how long no instance may have sealed with the key."""
@@ -50,9 +52,18 @@ def check_retirable(audit: AuditStore, keyring: AuditKeyring, clock: Clock, key_
         )
 
 
-def retire_key(audit: AuditStore, keyring: AuditKeyring, clock: Clock, key_id: str) -> AuditEntry:
-    """Retire this key, and return the entry that does. Raises InvalidInput, as `check_retirable`; StoreUnavailable."""
+def retire_key(stores: Stores, clock: Clock, key_id: str) -> AuditEntry:
+    """Retire this key, and return the entry that does.
+
+    First everything is verified: what somebody forged with the key must not be sealed anew. Then each record and ledger
+    gets a seal of the new key. Raises InvalidInput, as `check_retirable`, and for a finding; StoreError.
+    """
+    audit, keyring = stores.audit, stores.audit.keyring
     check_retirable(audit, keyring, clock, key_id)
+    for finding in verify_trail(stores, keyring, clock.now()):
+        problem = f"the trail has findings, the first in {finding.chain}: {finding.kind}"
+        raise InvalidInput("key", problem, "Look at all of them with `countersign audit verify`. No key was retired.")
+    stores.reseal()
     Checkpointer(audit, clock).seal_due(is_forced=True)
     _, last = find_last_checkpoint(audit, keyring)
     if last is None:

@@ -55,13 +55,13 @@ def _has_no_record(chain: str) -> bool:
 def _verify_end(run: TrailVerification, chain: str, first: int, last: int) -> Iterator[Finding]:
     """Check the end of a chain that may be long, from one entry to another, and that nothing is missing behind it."""
     audit = run.stores.audit
-    check = ChainCheck(chain, run.seals)
-    if first > 1:
-        ((_, before),) = read_places(audit, chain, first - 1, first - 1)
-        check.length, check.digest = first - 1, before.digest if isinstance(before, AuditEntry) else ""
-    for _, entry in read_places(audit, chain, first, last):
+    check = ChainCheck(chain, run.seals, length=max(first - 2, 0))
+    for number, entry in read_places(audit, chain, max(first - 1, 1), last):
         if isinstance(entry, MalformedRecord):
             yield Finding(chain, FindingKind.UNREADABLE, str(entry))
+        elif entry is not None and number < first:
+            # Trusted: it is only where the new entries begin.
+            check.length, check.digest = number, entry.digest
         elif entry is not None:
             run.tally.entries += 1
             yield from check.check((entry,))

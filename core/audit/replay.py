@@ -13,10 +13,11 @@ from typing import Final
 from pydantic import JsonValue
 
 from core.actor import is_person
+from core.approval import Approval
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import EVENT_MACHINE, BreakGlassEvent, EventStatus
 from core.record import Record
-from core.request import REQUEST_MACHINE, Approval, Request, RequestStatus
+from core.request import REQUEST_MACHINE, Request, RequestStatus
 from core.state_machine import StateMachine
 
 _VOTES: Final = frozenset({AuditAction.APPROVAL_ADDED, AuditAction.REQUEST_APPROVED})
@@ -78,6 +79,7 @@ def _replay_request(record: Request, entries: Sequence[AuditEntry]) -> Iterator[
     yield from _replay_status(record, entries, REQUEST_MACHINE, RequestStatus)
     votes = [entry for entry in entries if entry.event in _VOTES and is_person(entry.actor)]
     yield from _compare_votes(record.approvals, votes)
+    yield from _compare_lapses(record, votes)
     lapsed = sum(not vote.counts for vote in record.approvals)
     decided = next((entry for entry in entries if entry.event is AuditAction.REQUEST_APPROVED), None)
     if decided is not None and is_person(decided.actor):
@@ -106,6 +108,17 @@ def _compare_votes(approvals: Sequence[Approval], votes: Sequence[AuditEntry]) -
         )
     elif stored != said:
         yield "the comment of a vote is not the one that was given"
+
+
+def _compare_lapses(record: Request, votes: Sequence[AuditEntry]) -> Iterator[str]:
+    listed = [entry.details.get("lapsed") for entry in votes]
+    said = [each for every in listed if isinstance(every, list) for each in every if isinstance(each, dict)]
+    lapsed = [(vote.approver, vote.lapsed_reason) for vote in record.approvals if not vote.counts]
+    if sorted(map(str, lapsed)) != sorted(str((each.get("approver"), each.get("reason"))) for each in said):
+        yield "the votes that lapsed are not those of its entries"
+    raised = [entry.details["raised_approvals"] for entry in votes if "raised_approvals" in entry.details]
+    if record.raised_approvals != (raised[-1] if raised else None):
+        yield "its raised approvals are not those of its entries"
 
 
 def _compare_ending(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:

@@ -7,7 +7,6 @@ checkpoint is what it sealed, so a chain that is gone as a whole is found as wel
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +17,7 @@ from core.audit.checkpoint import find_last_checkpoint, read_seal_check
 from core.audit.findings import Finding, FindingKind, Tally
 from core.audit.intervals import IntervalCheck
 from core.audit.keyring import AuditKeyring
+from core.audit.ledger_check import check_ledgers
 from core.audit.places import in_batches, read_places
 from core.audit.replay import find_beside, find_contradictions
 from core.audit.seen_chains import SeenChains
@@ -48,7 +48,7 @@ def check_content(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Fin
 
 RECORD_CHECKS: Final[tuple[Callable[[Record, Sequence[AuditEntry]], Iterator[Finding]], ...]] = (check_content,)
 """What a record and its complete chain have to fulfil together."""
-STORE_CHECKS: Final[tuple[Callable[[Stores, AuditKeyring], Iterator[Finding]], ...]] = ()
+STORE_CHECKS: Final[tuple[Callable[[Stores, AuditKeyring, datetime], Iterator[Finding]], ...]] = (check_ledgers,)
 """What everything else in the stores has to fulfil."""
 
 
@@ -141,7 +141,7 @@ class TrailVerification:
         yield from IntervalCheck(self.stores.audit, self.seals, self.tally, on_digest=counts.note).run()
         yield from counts.compare()
         for check in STORE_CHECKS:
-            yield from check(self.stores, self.seals.keyring)
+            yield from check(self.stores, self.seals.keyring, self.now)
 
     def verify_batch(self, batch: Sequence[tuple[str, Entries]]) -> Iterator[Finding]:
         """Check some chains, whose entries were read, each with its record."""
@@ -166,13 +166,15 @@ class TrailVerification:
     def _verify_records(self, seen: SeenChains) -> Iterator[Finding]:
         """Check that every record can be read and has a chain."""
         stores = self.stores
-        for chain, record in itertools.chain[tuple[str, Found]](stores.requests.scan(), stores.break_glass.scan()):
+        ids = ((Request.KIND, stores.requests.iterate_ids()), (BreakGlassEvent.KIND, stores.break_glass.iterate_ids()))
+        for chain in (f"{kind}#{record_id}" for kind, of_kind in ids for record_id in of_kind):
             self.tally.records += 1
             if chain in seen:
                 # With its chain, it was checked already.
                 continue
             # The bot may have made it a moment ago.
             has_chain = any(entry is not None for _, entry in read_places(stores.audit, chain, 1, 1))
+            record = find_records(stores, [chain]).get(chain)
             yield from self.verify_chain(chain) if has_chain else _verify_without_chain(chain, record)
 
     def _read_chain(self, chain: str) -> Entries:

@@ -15,9 +15,9 @@ from typing import Final, NamedTuple, TypeVar
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.duration import format_duration
-from core.policy.decision import Condition, GivenWithVote
+from core.policy.decision import ApprovalNeeds, Condition, GivenWithVote
 from core.policy.principals import People, PrincipalSelector
-from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Commented, PolicyDocument
+from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, PolicyDocument
 from core.policy.time_window import TimeWindow
 
 AnyRule = TypeVar("AnyRule", ApprovalRule, BreakGlassRule)
@@ -170,11 +170,18 @@ def are_automatic(
         yield judge("time", lambda: is_open(window, now))
 
 
+def find_approval_needs(rule: ApprovalRule | None) -> ApprovalNeeds:
+    """What the rule wants with an approval besides a press; nothing when there is no rule."""
+    if rule is None:
+        return ApprovalNeeds()
+    return ApprovalNeeds(confirm=rule.confirm, code=rule.needs_code, comment=rule.needs_comment)
+
+
 def are_given(rule: ApprovalRule, given: GivenWithVote) -> Iterator[Condition]:
     """What the rule wants with an approval. Whether a code is correct is judged later, on the ledger of codes."""
     if rule.confirm:
         yield judge("form", lambda: is_form_given(has_form=given.has_form))
-    if rule.comment is Commented.REQUIRED:
+    if rule.needs_comment:
         yield judge("comment", lambda: is_comment_given(has_comment=given.has_comment))
     if rule.needs_code:
         yield judge("code", lambda: is_mfa_given(has_mfa=given.has_code))

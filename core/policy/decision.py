@@ -102,6 +102,21 @@ class GivenWithVote(BaseModel):
     has_code: bool = False
 
 
+class ApprovalNeeds(BaseModel):
+    """What a rule wants with an approval: that the form shows the request, a code, a comment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    confirm: bool = False
+    code: bool = False
+    comment: bool = False
+
+    @property
+    def any(self) -> bool:
+        """True when an approval takes more than a press of the button."""
+        return self.confirm or self.code or self.comment
+
+
 class RequestDecision(Decision):
     """The answer to a request for access; the limits are judged later, on the ledger of open requests.
 

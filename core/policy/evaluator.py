@@ -18,10 +18,18 @@ from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy import conditions
 from core.policy.conditions import judge
-from core.policy.decision import BreakGlassDecision, Condition, Decision, GivenWithVote, RequestDecision, are_all_met
+from core.policy.decision import (
+    ApprovalNeeds,
+    BreakGlassDecision,
+    Condition,
+    Decision,
+    GivenWithVote,
+    RequestDecision,
+    are_all_met,
+)
 from core.policy.document import suggest
 from core.policy.notifications import NotificationRules
-from core.policy.principals import People, PrincipalKind
+from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, PolicyDocument, Profile
 
@@ -245,21 +253,21 @@ class Policy(BaseModel):
         in_force = conditions.is_in_force(self.document, rule, profile)
         return made_under.remind_after if made_under is not None and in_force.is_met else None
 
+    def approval_needs(self, rule: str) -> ApprovalNeeds:
+        """What an approval under this rule takes besides a press; nothing when the rule is gone."""
+        return conditions.find_approval_needs(self.document.approval_rule(rule))
+
     def may_need_code(self, profile: str) -> bool:
         """True when a break-glass rule for this profile asks for MFA, from everybody or from some."""
         return any(rule.needs_code for rule in self.document.break_glass_rules(profile))
 
     def named_for_codes(self) -> frozenset[UserId]:
         """Everybody whom a rule with MFA names by their id, to break the glass or to approve."""
-        users = [rule.users for rule in self.document.break_glass if rule.needs_code]
-        approvers = [rule.approvers for rule in self.document.approval if rule.needs_code]
-        leaves = self._people.leaves(tuple(each for named in (*users, *approvers) for each in named))
-        return frozenset(UserId(each.value) for each in leaves if each.kind is PrincipalKind.USER)
+        return self._search.named_for_codes()
 
     def fallbacks_for(self, profile: str) -> tuple[str, ...]:
         """What to do when Countersign cannot record a declaration for this profile, according to its rules."""
-        said = (rule.fallback for rule in self.document.break_glass_rules(profile))
-        return tuple(dict.fromkeys(each for each in said if each is not None))
+        return self.document.fallbacks_for(profile)
 
     def user_groups(self) -> frozenset[UserGroupId]:
         """Every Slack user group that can give somebody a right; each person who is judged is looked up in all."""
@@ -288,10 +296,5 @@ class Policy(BaseModel):
         return self._decide("auto-approve", rule.name, tuple(found))
 
     def _decide(self, action: str, rule: str | None, found: tuple[Condition, ...]) -> Decision:
-        return Decision(
-            action=action,
-            is_allowed=are_all_met(found),
-            rule=rule,
-            conditions=found,
-            policy_digest=self.digest,
-        )
+        is_allowed = are_all_met(found)
+        return Decision(action=action, is_allowed=is_allowed, rule=rule, conditions=found, policy_digest=self.digest)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.actor import Actor, UserGroupId
+from core.actor import Actor, UserGroupId, UserId
 from core.policy import conditions
 from core.policy.conditions import Judgment, find_any_rule, find_rule
 from core.policy.decision import Condition, find_needs
@@ -73,3 +73,10 @@ class RuleSearch:
 
     def _needed(self, find: Callable[[str], tuple[Condition, ...]]) -> frozenset[UserGroupId]:
         return frozenset(group for profile in self.document.profiles for group in find_needs(find(profile)))
+
+    def named_for_codes(self) -> frozenset[UserId]:
+        """Everybody whom a rule with MFA names by their id, to break the glass or to approve."""
+        users = [rule.users for rule in self.document.break_glass if rule.needs_code]
+        approvers = [rule.approvers for rule in self.document.approval if rule.needs_code]
+        leaves = self.people.leaves(tuple(each for named in (*users, *approvers) for each in named))
+        return frozenset(UserId(each.value) for each in leaves if each.kind is PrincipalKind.USER)

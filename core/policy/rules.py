@@ -175,14 +175,14 @@ class ApprovalRule(Rule):
     comment: Commented = Field(default=Commented.OPTIONAL, description="Whether approving needs a comment.")
 
     @property
-    def needs_form(self) -> bool:
-        """True when an approval takes more than a press of the button."""
-        return self.confirm or self.needs_code or self.comment is Commented.REQUIRED
-
-    @property
     def needs_code(self) -> bool:
         """True when an approver's MFA code has to be verified."""
         return self.approver_mfa is Mfa.REQUIRED
+
+    @property
+    def needs_comment(self) -> bool:
+        """True when an approval needs a comment."""
+        return self.comment is Commented.REQUIRED
 
     def limits(self) -> RequestLimits:
         """The limits that the ledger of open requests is judged by."""
@@ -279,6 +279,11 @@ class PolicyDocument(PolicyModel):
     def break_glass_rules(self, profile: str) -> tuple[BreakGlassRule, ...]:
         """The break-glass rules that cover a profile, in the order of the file."""
         return tuple(rule for rule in self.break_glass if rule.covers(profile))
+
+    def fallbacks_for(self, profile: str) -> tuple[str, ...]:
+        """What to do when Countersign cannot record a declaration for this profile, according to its rules."""
+        said = (rule.fallback for rule in self.break_glass_rules(profile))
+        return tuple(dict.fromkeys(each for each in said if each is not None))
 
     def profile(self, name: str) -> Profile:
         """The profile of this name. Raises KeyError when there is none."""

@@ -14,17 +14,18 @@ from core.break_glass import BreakGlassEvent
 from core.directory import Directory, DirectoryNotes
 from core.errors import NotAllowed, NotKnown
 from core.policy import Decision, Policy, RequestDecision
+from core.policy.decision import GivenWithVote
 from core.request import Request
 
 D = TypeVar("D", bound=Decision)
 T = TypeVar("T")
 _NO_ANSWER: Final = "Slack couldn't say whether {who} is in {groups}"
-_NOT_CONFIRMED: Final = "Slack couldn't confirm that {who} is still a member; please try again in a minute"
+_NOT_CONFIRMED: Final = "Slack couldn't confirm that {who} is still a member"
 _GONE: Final = "{who} can't act here any more: {reason}"
 _NO_MEMBER: Final = "no longer an active member of the workspace"
 _NO_APPROVER: Final = "no longer an approver of rule {rule}"
 _REQUESTER: Final = "the same person as the requester"
-_TWICE: Final = "the same person as {other}, who approved too"
+_TWICE: Final = "the same person as another approver"
 
 
 class Judging:
@@ -64,12 +65,14 @@ class Judging:
             person = person.with_memberships(known)
         return person
 
-    def judge_decider(self, action: Literal["approve", "deny"], request: Request, person: Actor) -> Decision:
-        """May this person decide on this request?"""
+    def judge_decider(
+        self, action: Literal["approve", "deny"], request: Request, person: Actor, given: GivenWithVote | None = None
+    ) -> Decision:
+        """May this person decide on this request, with what came with an approval?"""
         return self.judge(
             person,
             lambda known: self.policy.judge_decider(
-                action, known, profile=request.profile, rule=request.rule, requester=request.requester
+                action, known, profile=request.profile, rule=request.rule, requester=request.requester, given=given
             ),
         )
 
@@ -109,15 +112,15 @@ class Judging:
         Raises NotKnown when nobody could say.
         """
         lapsed: dict[UserId, str] = {}
-        counted = dict.fromkeys(self.policy.ids_of(voter), voter)
+        counted = set(self.policy.ids_of(voter))
         for vote in request.counting_approvals:
             reason = self._why_lapsed(request, vote.approver)
             if reason is None and vote.approver in counted:
-                reason = _TWICE.format(other=counted[vote.approver])
+                reason = _TWICE
             if reason is not None:
                 lapsed[vote.approver] = reason
             else:
-                counted |= dict.fromkeys(self.policy.ids_of(vote.approver), vote.approver)
+                counted |= set(self.policy.ids_of(vote.approver))
         return lapsed
 
     def find_vote(self, request: Request, voter: UserId) -> UserId:

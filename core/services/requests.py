@@ -12,20 +12,23 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from core.actor import CLOCK, Actor, ProfileName, UserId, by_policy, check_profile_name
+from core.actor import CLOCK, Actor, ProfileName, UserId, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
-from core.clock import Clock, format_time
-from core.directory import Directory, DirectoryNotes, UnknownDirectory
+from core.clock import Clock
+from core.directory import Directory, UnknownDirectory
 from core.duration import to_nanoseconds
-from core.errors import RequestExists
-from core.policy import PolicySource, RequestDecision
+from core.mfa import MfaVerifier
+from core.policy import PolicySource
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
-from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
+from core.services.due import PER_PAGE, DueWatch, Rest, Watched, expires_at, no_rest
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing
-from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, find_own, id_from, retry_on_conflict
-from core.stores.base import Page, Stores
+from core.services.submit import Submission, Submitting
+from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
+from core.services.vote import Given, Voting
+from core.stores.base import Stores
+from core.stores.record_store import Page
 from core.text import clean_optional_text, clean_text
 
 REASON_LENGTH: Final = (3, COMMENT_LENGTH[1])
@@ -46,6 +49,7 @@ class RequestService:
         observer: Observer | None = None,
         *,
         directory: Directory | None = None,
+        mfa: MfaVerifier | None = None,
         pacing: Pacing = PACING,
     ) -> None:
         self._pacing = pacing
@@ -54,9 +58,11 @@ class RequestService:
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
-        self._changes = ChangeRunner(
-            stores.requests.update, AuditAction.REQUEST_EXPIRED, stores.refusals, clock, self._observer, pacing
-        )
+        self._mfa = mfa
+        self._changes = self._changes_with(stores.requests.update)
+        self._submitting = Submitting(stores, clock, self._observer)
+        self._expiring = self._watch(expires_at)
+        self._reminding = self._watch(self._reminder_at)
 
     def submit(
         self,
@@ -73,54 +79,37 @@ class RequestService:
         InvalidInput, NotAllowed, StoreError.
         """
         name = check_profile_name(profile)
-        reason = clean_text(
-            "justification", justification, at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1]
-        )
+        least, most = JUSTIFICATION_LENGTH
+        reason = clean_text("justification", justification, at_least=least, at_most=most)
         attempt = AuditedAttempt(AuditAction.SUBMIT_REFUSED, requester, name)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
-            now = self._clock.now()
-            request_id = id_from(RequestId, requester.id, idempotency_key)
-            people = self._judging(self._stores.directory.notes())
-            decision = people.judge(requester, lambda known: people.policy.judge_request(known, name, duration, now))
-            known = None if decision.is_allowed else find_own(self._stores.requests.get, request_id, requester.id)
-            if known is not None:
-                # The same request, delivered again: a policy that changed since then does not undo it.
-                return known
-            decision.require()
-            request = Request.submit(
-                requester=requester.id,
-                profile=name,
-                justification=reason,
-                duration=duration,
-                rule=decision.rule or "",
-                required_approvals=decision.required_approvals,
-                decide_within=decision.decide_within,
-                now=now,
-                request_id=request_id,
+            submission = Submission(
+                requester, name, duration, reason, id_from(RequestId, requester.id, idempotency_key)
             )
-            return self._create(request, decision, now)
+            people = self._judging()
+            return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
 
-    def approve(self, request_id: RequestId, approver: Actor, comment: str | None = None) -> Request:
+    def approve(
+        self,
+        request_id: RequestId,
+        approver: Actor,
+        comment: str | None = None,
+        *,
+        shown: str | None = None,
+        code: str | None = None,
+    ) -> Request:
         """Count this approver's vote; the last one needed approves. A second vote by the same person changes nothing.
 
-        An earlier vote whose approver lost the right lapses then. Raises NotKnown when nobody could say whether
-        somebody still has theirs, RequestNotFound, NotAllowed, InvalidStateTransition (which says who decided),
-        InvalidInput, StoreError.
+        `shown` is the digest of what the form showed, `Request.facts_digest`. An earlier vote whose approver lost the
+        right lapses then. Raises ApprovalFormNeeded when the rule wants more than a press; NotKnown when nobody could
+        say whether somebody still has their right; RequestNotFound, NotAllowed, CodeRefused, LimitReached,
+        InvalidStateTransition (which says who decided), InvalidInput, StoreError.
         """
         said = clean_optional_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
-
-        people = self._judging()
-
-        def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
-            if request.status is not RequestStatus.PENDING:
-                # Everybody gets the decision as the answer, whatever their rights.
-                return request.approve(approver.id, now), _vote_entry(request, request, approver, said, {})
-            decision = people.judge_decider("approve", request, approver)
-            decision.require()
-            voted = _count_vote(people, request, approver, now, said)
-            return voted, _vote_entry(request, voted, approver, said, decision.to_details())
-
-        return self._decide(request_id, approver, AuditAction.APPROVE_REFUSED, people, judge)
+        voting = Voting(self._stores, self._judging(), self._mfa, approver, Given(said, shown, code))
+        changes = self._changes_with(voting.update)
+        attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, approver)
+        return changes.run(attempt, lambda: voting.get(request_id), voting.judge)
 
     def deny(self, request_id: RequestId, approver: Actor, reason: str) -> Request:
         """Deny the request. Raises like `approve`."""
@@ -145,8 +134,9 @@ class RequestService:
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             # No rule is asked: the requester may cancel it even if the rule no longer exists.
-            cancelled = request.cancel(request.requester if request.requester in ids else requester.id, now)
-            return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, requester.id)
+            by = request.requester if request.requester in ids else requester.id
+            cancelled, using = request.cancel(by, now), acting_as(requester.id, by)
+            return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, by, using)
 
         attempt = AuditedAttempt(AuditAction.CANCEL_REFUSED, requester)
         return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge)
@@ -157,7 +147,7 @@ class RequestService:
         Any number of instances may do this at once: each request is expired once. `rest` is taken
         between the pages of what is read. Raises StoreUnavailable.
         """
-        return expire_overdue(self._read_pending, self._changes.expire, self._clock, rest)
+        return self._expiring.change(self._expire_if_overdue, rest)
 
     def remind_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record a reminder for every pending request that has waited for its rule's `remind_after`.
@@ -165,14 +155,28 @@ class RequestService:
         Returns those that this call recorded. The outbox delivers the reminder, like every change. Any number of
         instances may do this at once: people are reminded of each request once. Raises StoreUnavailable.
         """
-        return change_due(self._read_pending, self._remind_if_due, self._clock, rest)
+        return self._reminding.change(self._remind_if_due, rest)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Request | None:
         """The approved request that gives this person access to the profile now. One read of an index."""
         return self._stores.requests.find_granting(person, profile, self._clock.now())
 
-    def _read_pending(self, cursor: str | None) -> Page[Request]:
-        return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=PER_PAGE, cursor=cursor)
+    def _watch(self, due_at: Callable[[Request], datetime | None]) -> DueWatch[Request]:
+        watched = Watched(self._read_pending, lambda each: self._stores.requests.get(RequestId(each)), due_at)
+        return DueWatch(watched, self._clock, lambda: self._policy.current().digest)
+
+    def _read_pending(self, cursor: str | None, since: datetime | None) -> Page[Request]:
+        return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=PER_PAGE, cursor=cursor, since=since)
+
+    def _expire_if_overdue(self, request: Request, now: datetime) -> Request | None:
+        return self._changes.expire(request, now) if request.is_overdue(now) else None
+
+    def _reminder_at(self, request: Request) -> datetime | None:
+        if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
+            return None
+        wait = self._policy.current().remind_after(request.rule, request.profile)
+        due_at = request.created_at + wait if wait is not None else None
+        return due_at if due_at is not None and due_at < request.expires_at else None
 
     def _remind_if_due(self, listed: Request, now: datetime) -> Request | None:
         if self._wait_before_reminder(listed, now) is None:
@@ -197,35 +201,6 @@ class RequestService:
         wait = self._policy.current().remind_after(request.rule, request.profile)
         return wait if wait is not None and now >= request.created_at + wait else None
 
-    def _create(self, request: Request, decision: RequestDecision, now: datetime) -> Request:
-        details: dict[str, JsonValue] = {
-            **decision.to_details(),
-            "justification": request.justification,
-            "duration": to_nanoseconds(request.duration),
-            "required_approvals": request.required_approvals,
-            "expires_at": format_time(request.expires_at),
-        }
-        entries = [EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, request.requester, details)]
-        automatic = decision.auto_approval
-        if automatic is not None and automatic.is_allowed:
-            request = request.approve_by_policy(now)
-            decided_by = by_policy(request.rule)
-            entries.append(
-                EntryDraft.of(
-                    request, AuditAction.REQUEST_APPROVED, decided_by, automatic.to_details() | _window(request)
-                )
-            )
-        try:
-            created = self._stores.requests.create(request, *entries)
-        except RequestExists:
-            existing = self._stores.requests.get(RequestId(request.id))
-            if existing.requester != request.requester:
-                raise
-            return existing
-        for entry in entries:
-            self._observer.committed(created, entry.event)
-        return created
-
     def _decide(
         self,
         request_id: RequestId,
@@ -239,38 +214,9 @@ class RequestService:
 
         return self._changes.run(AuditedAttempt(refused, approver), get, judge)
 
-    def _judging(self, notes: DirectoryNotes | None = None) -> Judging:
-        return Judging(self._policy.current(), self._directory, notes)
+    def _changes_with(self, update: Callable[[Request, EntryDraft], Request]) -> ChangeRunner[Request]:
+        refusals, expired = self._stores.refusals, AuditAction.REQUEST_EXPIRED
+        return ChangeRunner(update, expired, refusals, self._clock, self._observer, self._pacing)
 
-
-def _count_vote(people: Judging, request: Request, approver: Actor, now: datetime, comment: str | None) -> Request:
-    """The request with this vote. If it is the last one needed, everybody and everything is judged again first."""
-    voter = people.find_vote(request, approver.id)
-    if request.has_approval_by(voter) or len(request.counting_approvals) + 1 < request.quorum:
-        return request.approve(voter, now, comment)
-    decision = people.judge_waiting(request)
-    decision.require()
-    lapsed = people.find_lapsed(request, voter)
-    return request.approve(voter, now, comment, quorum=decision.required_approvals, lapsed=lapsed)
-
-
-def _vote_entry(
-    before: Request, request: Request, approver: Actor, comment: str | None, details: dict[str, JsonValue]
-) -> EntryDraft:
-    votes: dict[str, JsonValue] = {
-        **details,
-        **({"comment": comment} if comment is not None else {}),
-        "approvals": len(request.counting_approvals),
-        "required_approvals": request.required_approvals,
-    }
-    if request.raised_approvals is not None:
-        votes["raised_approvals"] = request.raised_approvals
-    if lapsed := [vote for vote, earlier in zip(request.approvals, before.approvals, strict=False) if vote != earlier]:
-        votes["lapsed"] = [{"approver": vote.approver, "reason": vote.lapsed_reason} for vote in lapsed]
-    if request.status is RequestStatus.PENDING:
-        return EntryDraft.of(request, AuditAction.APPROVAL_ADDED, approver.id, votes)
-    return EntryDraft.of(request, AuditAction.REQUEST_APPROVED, approver.id, {**votes, **_window(request)})
-
-
-def _window(request: Request) -> dict[str, JsonValue]:
-    return {"access_ends_at": format_time(request.life_ends_at())}
+    def _judging(self) -> Judging:
+        return Judging(self._policy.current(), self._directory)

@@ -74,6 +74,11 @@ def find_own(get: Callable[[Id], R], record_id: Id | None, person: UserId) -> R 
     return None
 
 
+def acting_as(actual: UserId, person: UserId) -> dict[str, JsonValue]:
+    """What an entry says when somebody acted with the other id of a person; nothing for the same id."""
+    return {"acted_with": actual} if actual != person else {}
+
+
 @contextmanager
 def reading_again_if_decided(record: Record) -> Iterator[None]:
     """Turn the store's "it was decided in the meantime" into a conflict, so the use case reads again and learns how."""
@@ -107,7 +112,8 @@ class AuditedAttempt:
             details=_explain(error),
         )
         if (record := self.record) is None:
-            return draft
+            # A record with a broken seal could not be read: its name is all that is known of it.
+            return draft.model_copy(update={"record": error.record}) if isinstance(error, BrokenSeal) else draft
         about = {"record": record.chain, "subject": UserId(record.person), "profile": record.profile}
         return draft.model_copy(update=about)
 

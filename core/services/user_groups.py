@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from core.actor import SLACK
 from core.audit.trail import AuditAction, EntryDraft, EntryId
 from core.clock import Clock, format_time
-from core.errors import ConcurrentModification
+from core.errors import ConcurrentModification, StoreUnavailable
 from core.policy import PolicySource
 from core.policy.deciding_groups import find_deciding_groups
 from core.stores.audit import SystemTrail
@@ -41,18 +41,20 @@ class UserGroupService:
         self._policy = policy
         self._clock = clock
 
-    def keep(self, answer: UserGroupMembers, *, is_change_certain: bool = False) -> None:
+    def keep(self, answer: UserGroupMembers, *, is_change_certain: bool = False) -> UserGroupMembers | None:
         """Keep an answer of Slack if it is newer than what is kept, and report the change of members, if there is one.
 
+        Returns what is kept instead, if that is newer.
         `is_change_certain`: an event said that the group changed. Raises StoreError.
         """
         for _ in range(MAX_TRIES):
             stored = self._store.get_groups([answer.group]).get(answer.group)
-            # Otherwise, another instance kept what it learned; this answer may still be newer.
+            # After a conflict, another instance kept what it learned; this answer may still be newer.
             with suppress(ConcurrentModification):
                 if (kept := self._replace(stored, answer, is_change_certain=is_change_certain)) is not None:
                     self._report(kept)
-                return
+                return stored if stored is not None and not answer.is_newer_than(stored) else None
+        raise StoreUnavailable(f"the members of {answer.group} were changed {MAX_TRIES} times in the meantime")
 
     def _replace(
         self, stored: UserGroupMembers | None, answer: UserGroupMembers, *, is_change_certain: bool

@@ -7,22 +7,19 @@ only while the stored record is still the one that was read: `updated_at` is its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from itertools import count
-from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import AWAITS_REVIEW, BreakGlassEvent, EventId, EventStatus
 from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
 from core.directory import DirectoryNotes
-from core.errors import MalformedRecord
 from core.ledger import Ledger
+from core.mfa import CodeLedger
 from core.open_requests import OpenRequests
-from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.request import MAX_DURATION as MAX_REQUEST_DURATION
 from core.stores.audit import AuditStore, RefusalLog
@@ -30,83 +27,10 @@ from core.stores.directory import DirectoryStore
 from core.stores.ledgers import LedgerStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
+from core.stores.record_store import DEFAULT_LIMIT, Page, RecordStore, iterate_newest_first
 
-R = TypeVar("R", bound=Record)
-Status_contra = TypeVar("Status_contra", bound=StrEnum, contravariant=True)
-DEFAULT_LIMIT: Final = 100
-MAX_PER_PAGE: Final = 1000
 DEFAULT_RETENTION: Final = timedelta(days=90)
 _FEW: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[R]):
-    """One page of a list, newest first.
-
-    `cursor` asks for the next page; None: there is none. `malformed` names the items that could not be read as records:
-    they are reported here and in the log, and hide no others.
-    """
-
-    items: tuple[R, ...]
-    cursor: str | None = None
-    malformed: tuple[str, ...] = ()
-
-
-class RecordStore(Protocol[R, Status_contra]):
-    """What the stores of both kinds of record have in common.
-
-    An engine provides `list_page`; every other list is built from it here, so lists are the same on every engine.
-    """
-
-    def delete(self, record: R, entry: EntryDraft) -> None:
-        """Remove the record as it was read; its audit chain stays and ends with this entry. Raises like `update`."""
-        ...
-
-    def iterate(self) -> Iterator[R]:
-        """Every record, in no order: for verification and export, not for a decision. Logs and skips malformed ones."""
-        ...
-
-    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
-        """Every record with the name of its chain, in no order; for one that can't be read, what is wrong with it."""
-        ...
-
-    def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
-        """Up to 100 records by their ids, each read consistently, in one read; those that exist.
-
-        For verification: what is wrong with a record is in its place, and hides no others. Raises StoreUnavailable.
-        """
-        ...
-
-    def list_page(
-        self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
-    ) -> Page[R]:
-        """The records whose attribute has this value, newest first; `since` leaves out those created before it.
-
-        Raises InvalidInput for a limit that is out of bounds or a cursor that is not one; StoreUnavailable.
-        """
-        ...
-
-    def list_by_status(
-        self,
-        status: Status_contra,
-        *,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-        since: datetime | None = None,
-    ) -> Page[R]:
-        """The records with one status, newest first."""
-        return self.list_page("status", status, limit=limit, cursor=cursor, since=since)
-
-    def list_by_profile(
-        self,
-        profile: ProfileName,
-        *,
-        limit: int = DEFAULT_LIMIT,
-        cursor: str | None = None,
-        since: datetime | None = None,
-    ) -> Page[R]:
-        """One profile's records, newest first."""
-        return self.list_page("profile", profile, limit=limit, cursor=cursor, since=since)
 
 
 class RequestStore(RecordStore[Request, RequestStatus], Protocol):
@@ -145,8 +69,12 @@ class RequestStore(RecordStore[Request, RequestStatus], Protocol):
         """
         ...
 
-    def update(self, request: Request, entry: EntryDraft) -> Request:
-        """Replace the request that was read with `request.updated_at` by this one; return it as stored.
+    def get_with_codes(self, request_id: RequestId, person: UserId) -> tuple[Request, DirectoryNotes, CodeLedger]:
+        """The same as `get_with_notes`, with the ledger of one person's codes, in one read."""
+        ...
+
+    def update(self, request: Request, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> Request:
+        """Replace the request that was read with `request.updated_at` by this one, with its ledgers, and return it.
 
         The stored `updated_at` is strictly later, even if the clock stands still or goes back. Raises
         RequestNotFound, ConcurrentModification, InvalidStateTransition, FixedFactChanged, StoreUnavailable.
@@ -257,33 +185,6 @@ class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Pr
         return next((event for event in events if event.profile == profile), None)
 
 
-def iterate_newest_first(
-    store: RecordStore[R, Status_contra],
-    attribute: str,
-    value: str,
-    since: datetime | None,
-    *,
-    page_size: int = DEFAULT_LIMIT,
-) -> Iterator[R]:
-    """A whole list, read page by page; each page is twice as long as the one before it, up to the maximum."""
-    sizes = (min(page_size * 2**number, MAX_PER_PAGE) for number in count())
-
-    def read_page(cursor: str | None) -> Page[R]:
-        return store.list_page(attribute, value, limit=next(sizes), cursor=cursor, since=since)
-
-    return (record for page in iterate_pages(read_page) for record in page.items)
-
-
-def iterate_pages(read_page: Callable[[str | None], Page[R]]) -> Iterator[Page[R]]:
-    """The pages of a list, each read when it is asked for; `read_page` takes the cursor of a page."""
-    cursor: str | None = None
-    while True:
-        page = read_page(cursor)
-        yield page
-        if (cursor := page.cursor) is None:
-            return
-
-
 @runtime_checkable
 class PurgedStores(Protocol):
     """Stores that don't delete records themselves when their retention has ended; DynamoDB does."""
@@ -329,6 +230,13 @@ class Stores(Protocol):
     @property
     def refusals(self) -> RefusalLog:
         """The refused attempts."""
+        ...
+
+    def reseal(self) -> int:
+        """Seal every record and ledger with the key that seals now; how many weren't. Before an older key is retired.
+
+        Each is judged by the seal that it has. Raises BrokenSeal, MalformedRecord, StoreUnavailable; repeat it then.
+        """
         ...
 
     def close(self) -> None:

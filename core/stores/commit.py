@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
@@ -176,24 +176,9 @@ def _prepare(
     content = stamped.to_item()
     digest = stamped.content_digest(content)
     sealed = tuple(seal_ledger(ledger, times[-1], settings.keyring) for ledger in ledgers)
-    entries: list[AuditEntry] = []
-    previous, length, before = record.audit_head, record.audit_length, record.as_read.digest or None
-    for draft, at in zip(drafts, times, strict=True):
-        length += 1
-        entry = seal(
-            draft,
-            settings.keyring,
-            chain=record.chain,
-            seq=length,
-            previous=previous,
-            at=at,
-            record_digest=digest,
-            previous_record_digest=before,
-            ledgers={each.ledger.owner: each.digest for each in sealed},
-            kept_until=kept_until,
-        )
-        previous, before = entry.digest, digest
-        entries.append(entry)
+    named = _Named(digest, kept_until, {each.ledger.owner: each.digest for each in sealed})
+    entries = _seal_entries(record, list(zip(drafts, times, strict=True)), named, settings.keyring)
+    previous, length = (entries[-1].digest, entries[-1].seq) if entries else (record.audit_head, record.audit_length)
     item: dict[str, JsonValue] = {**content, "audit_head": previous, "audit_length": length}
     seal_text = seal_record(record.chain, length, previous, digest, settings.keyring)
     as_stored = {"audit_head": previous, "audit_length": length, "as_read": AsRead(seal_text, digest, item)}
@@ -206,3 +191,35 @@ def _prepare(
         kept_until=kept_until,
         is_new=is_new,
     )
+
+
+class _Named(NamedTuple):
+    """What each entry of a change says about what is stored with it."""
+
+    digest: str
+    kept_until: datetime | None
+    ledgers: Mapping[str, str]
+
+
+def _seal_entries(
+    record: Record, drafts: Sequence[tuple[EntryDraft, datetime]], named: _Named, keyring: AuditKeyring
+) -> list[AuditEntry]:
+    """The entries of a change, sealed to the end of the record's chain."""
+    entries: list[AuditEntry] = []
+    previous, before = record.audit_head, record.as_read.digest or None
+    for draft, at in drafts:
+        entry = seal(
+            draft,
+            keyring,
+            chain=record.chain,
+            seq=record.audit_length + len(entries) + 1,
+            previous=previous,
+            at=at,
+            record_digest=named.digest,
+            previous_record_digest=before,
+            ledgers=named.ledgers,
+            kept_until=named.kept_until,
+        )
+        previous, before = entry.digest, named.digest
+        entries.append(entry)
+    return entries

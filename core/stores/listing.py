@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 from core.clock import format_time
 from core.errors import MalformedRecord
 from core.record import Record
-from core.stores.base import Page
 from core.stores.paging import Position, check_limit, read_cursor
+from core.stores.record_store import Page
 
 R = TypeVar("R", bound=Record)
 Raw = TypeVar("Raw")

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry
 from core.clock import UtcTime
+from core.errors import MalformedRecord
+
+ADOPT_AFTER: Final = timedelta(minutes=2)
+"""How long an entry of an older version waits for that version: longer than any pause that a sink may ask for."""
 
 
 class Earlier(BaseModel):
@@ -55,8 +60,29 @@ class Backlog:
     parked: int = 0
 
 
+def check_copy(entry: AuditEntry, chain: str, seq: int, keyring: AuditKeyring) -> None:
+    """Raises MalformedRecord unless this is the entry of its place, as it was sealed: nothing else is delivered."""
+    name = f"audit entry {chain}/{seq}"
+    if (entry.chain, entry.seq) != (chain, seq):
+        raise MalformedRecord(name, f"the outbox has {entry.chain}/{entry.seq} in its place")
+    if not keyring.knows(entry.key_id):
+        raise MalformedRecord(name, f"its key, {entry.key_id}, is not in COUNTERSIGN_AUDIT_KEY")
+    if not keyring.is_genuine(entry):
+        raise MalformedRecord(name, "it doesn't say what was sealed, so somebody changed or forged it")
+
+
 class DeliveryStore(Protocol):
-    """Which entries of the audit trail still have to be delivered."""
+    """Which entries of the audit trail still have to be delivered.
+
+    Only an entry that is still sealed is ever returned; for the others, an error is logged.
+    """
+
+    def adopt(self, now: datetime) -> int:
+        """Take over what an older version left undelivered where it kept its outbox; return how many there were.
+
+        An entry is taken over once, with its progress, and after ADOPT_AFTER. Raises StoreUnavailable.
+        """
+        ...
 
     def iterate_due(self, now: datetime) -> Iterator[Delivery]:
         """The deliveries that are due now and not leased, oldest first."""

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from core.errors import InvalidInput
-from core.stores.base import MAX_PER_PAGE
+from core.stores.record_store import MAX_PER_PAGE
 
 _WRITTEN = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ((?:[A-Z]+#)?[0-9a-f]{16})")
 """The creation time of a page's last row, and its id, which in some tables follows its kind."""

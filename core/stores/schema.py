@@ -14,6 +14,9 @@ TTL_ATTRIBUTE: Final = "ttl"
 AWAITS_ATTRIBUTE: Final = "awaits"
 """What is still due on the record after its end, such as a review."""
 
+DELIVERY_INDEX: Final = "gsi-delivery"
+"""The index of what still has to be delivered. Tables of an older version have one on the audit table, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -29,12 +32,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: its name after the prefix, its key, and its global secondary indexes, which project everything."""
+    """One table: its name after the prefix, its key, and its global secondary indexes, which project everything.
+
+    `forgets` is true when DynamoDB may delete items on its own, after their TTL_ATTRIBUTE.
+    """
 
     suffix: str
     key: Key
     indexes: dict[str, Key]
     number_attributes: frozenset[str] = frozenset()
+    forgets: bool = True
 
     def name(self, prefix: str) -> str:
         """The table's full name, such as `countersign-requests`."""
@@ -74,10 +81,20 @@ AUDIT: Final = Table(
         # By month, because reading in order of time needs a partition key. One partition takes 1,000 writes a second,
         # and DynamoDB splits a busy one.
         "gsi-month": Key("month", "at"),
-        # Sparse: only entries that still have to be delivered have the attribute `delivery`.
-        "gsi-delivery": Key("delivery", "due_at"),
+    },
+    number_attributes=frozenset({"seq"}),
+    # Entries only: the bot may put them, and nobody's clock may remove one.
+    forgets=False,
+)
+
+OUTBOX: Final = Table(
+    suffix="outbox",
+    key=Key("chain", "seq"),
+    indexes={
+        # Sparse: only what still has to be delivered has the attribute `delivery`.
+        DELIVERY_INDEX: Key("delivery", "due_at"),
     },
     number_attributes=frozenset({"seq"}),
 )
 
-TABLES: Final = (REQUESTS, BREAK_GLASS, AUDIT)
+TABLES: Final = (REQUESTS, BREAK_GLASS, AUDIT, OUTBOX)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -46,11 +46,12 @@ class SealedLedger:
     digest: str
     as_read: datetime | None
     seal_as_read: str | None
+    version: str | None = None
 
     def must_be_stored(self) -> dict[str, JsonValue]:
         """The attributes that the stored ledger must have for this one to replace it; None means absent."""
         return {
-            "updated_at": format_time(self.as_read) if self.as_read is not None else None,
+            "updated_at": format_time(self.as_read) if self.as_read is not None else self.version,
             SEAL: self.seal_as_read,
         }
 
@@ -67,7 +68,8 @@ def seal_ledger(ledger: Ledger, at: datetime, keyring: AuditKeyring) -> SealedLe
     item = stamped.to_item()
     digest = _digest(item)
     seal = _write_seal(_LEDGER, [ledger.owner, digest], keyring)
-    return SealedLedger(stamped, {**item, SEAL: seal}, digest, ledger.updated_at, ledger.as_read.seal)
+    as_read = ledger.as_read
+    return SealedLedger(stamped, {**item, SEAL: seal}, digest, ledger.updated_at, as_read.seal, as_read.version)
 
 
 def read_sealed_record(
@@ -87,32 +89,6 @@ def read_sealed_record(
         claimed = [chain, item.get("audit_length"), item.get("audit_head"), digest]
         _check_seal(chain, seal, _RECORD, claimed, keyring)
     return read_record(kind, record_id, item, AsRead(None if seal is None else str(seal), digest, item))
-
-
-def inspect_record(kind: type[R], record_id: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> R:
-    """The record stored under a key, for verification: a broken seal is among `as_read.problems`.
-
-    Whether a record without a seal is what its chain says is for the caller to check. Raises MalformedRecord.
-    """
-    try:
-        return read_sealed_record(kind, record_id, stored, keyring, lambda _chain, _seq: None)
-    except BrokenSeal as broken:
-        item = {name: value for name, value in stored.items() if name != SEAL}
-        problems = (broken.problem,) if SEAL in stored else ()
-        return read_record(kind, record_id, item, AsRead(item=item, problems=problems))
-
-
-def compare_beside(
-    record: R, found: Mapping[str, JsonValue], expected: Mapping[str, JsonValue], ttl: JsonValue = None
-) -> R:
-    """The record, with what differs beside it among `as_read.problems`. `ttl` is when its table may forget it."""
-    problems = tuple(
-        f"beside it, {name} is {found.get(name)!r:.60} instead of {value!r:.60}"
-        for name, value in expected.items()
-        if found.get(name) != value
-    )
-    as_read = replace(record.as_read, problems=record.as_read.problems + problems, ttl=ttl)
-    return record.model_copy(update={"as_read": as_read})
 
 
 def read_record(kind: type[R], record_id: str, item: Mapping[str, JsonValue], as_read: AsRead) -> R:
@@ -137,6 +113,40 @@ def read_sealed_ledger(empty: L, stored: Mapping[str, JsonValue], keyring: Audit
     _check_seal(name, seal, _LEDGER, [empty.owner, digest], keyring)
     ledger = type(empty).from_item(item)
     return ledger.model_copy(update={"as_read": AsRead(str(seal), digest, item)})
+
+
+def replace_unread(empty: L, version: JsonValue, seal: JsonValue) -> L:
+    """The empty ledger, which may replace the stored one that has this version and this seal, whatever it says.
+
+    Raises MalformedRecord when these are no text: a write can't be made to depend on them.
+    """
+    if not isinstance(version, str | None) or not isinstance(seal, str | None):
+        raise MalformedRecord(f"LEDGER#{empty.owner}", "its version or its seal is not text")
+    return empty.model_copy(update={"as_read": AsRead(seal=seal, version=version)})
+
+
+def has_current_seal(stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> bool:
+    """True when what is stored carries a seal of the key that seals now."""
+    return str(stored.get(SEAL, "")).startswith(f"{keyring.key_id}:")
+
+
+def reseal_record(
+    kind: type[Record], record_id: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring, find_entry: FindEntry
+) -> str:
+    """The seal of the key that seals now, for a record whose older seal, or whose chain, proves it.
+
+    Raises BrokenSeal, MalformedRecord.
+    """
+    record = read_sealed_record(kind, record_id, stored, keyring, find_entry)
+    digest = digest_content({name: value for name, value in stored.items() if name != SEAL})
+    return seal_record(record.chain, record.audit_length, record.audit_head, digest, keyring)
+
+
+def reseal_ledger(owner: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> str:
+    """The seal of the key that seals now, for a ledger whose older seal proves it. Raises BrokenSeal."""
+    content: list[JsonValue] = [owner, _digest({name: value for name, value in stored.items() if name != SEAL})]
+    _check_seal(f"LEDGER#{owner}", stored.get(SEAL), _LEDGER, content, keyring)
+    return _write_seal(_LEDGER, content, keyring)
 
 
 class SealAlarm:
@@ -174,9 +184,10 @@ def _check_by_chain(
         and entry.digest == head
         and entry.record_digest == digest
         and keyring.is_genuine(entry)
+        and entry.key_id not in keyring.retired
     )
     if not is_proved:
-        raise BrokenSeal(chain, "it has no seal, and the last entry of its audit chain does not say what it says")
+        raise BrokenSeal(chain, "it has no seal, and the last entry of its audit chain doesn't match its content")
 
 
 def _check_seal(name: str, seal: JsonValue, purpose: bytes, content: list[JsonValue], keyring: AuditKeyring) -> None:
@@ -190,7 +201,7 @@ def _check_seal(name: str, seal: JsonValue, purpose: bytes, content: list[JsonVa
         # The name of a key comes from the store: it is cut, like everything that a message repeats.
         raise BrokenSeal(name, f"it was sealed with the key {key_id!r:.12}, which COUNTERSIGN_AUDIT_KEY does not hold")
     if not keyring.is_genuine_mac(key_id, purpose, canonical_json(content), mac):
-        raise BrokenSeal(name, "its seal is not that of what it says")
+        raise BrokenSeal(name, "its seal doesn't match its content")
 
 
 def _write_seal(purpose: bytes, content: list[JsonValue], keyring: AuditKeyring) -> str:

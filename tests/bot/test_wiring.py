@@ -75,6 +75,9 @@ def test_stopped_instance_listens_to_nobody_and_leaves_no_thread(
         slack.use_http(f"http://127.0.0.1:{port}/slack/events")
         with urlopen(f"http://127.0.0.1:{health_port}/readyz") as answer:
             assert answer.status == 200
+        # The address that Slack uses is public.
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(f"http://127.0.0.1:{port}/readyz")
     assert slack.run_command(MIRA, ACCESS, "/access", f"prod 2h {WHY}").failure is None
     instance.lifecycle.stop()
 

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import Final
 
+from core.actor import UserId
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditAction, EntryDraft
 from core.audit.verification import verify_chain
@@ -21,7 +22,17 @@ from core.review import Verdict
 from core.stores import Stores
 from core.stores.base import Replaced
 from core.usage import Usage, UsageLedger
-from tests.builders import APPROVER, REVIEWER, SECOND_APPROVER, a_draft, a_profile, a_request, a_user, an_event
+from tests.builders import (
+    APPROVER,
+    REQUESTER,
+    REVIEWER,
+    SECOND_APPROVER,
+    a_draft,
+    a_profile,
+    a_request,
+    a_user,
+    an_event,
+)
 
 NOW: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """In the future, for DynamoDB Local deletes what its TTL calls old by the machine's clock."""
@@ -32,10 +43,12 @@ class Change(ABC):
 
     record: Record
     event: AuditAction
+    actor: UserId = REQUESTER
 
     def __init__(self, direct: Stores) -> None:
         self._direct = direct
-        self.draft: EntryDraft = a_draft(self.event, outcome="changed")
+        # The outcome is unknown to the state machine, which then judges nothing: the record is not made yet.
+        self.draft: EntryDraft = a_draft(self.event, actor=self.actor, outcome="changed")
 
     @abstractmethod
     def make(self, stores: Stores) -> Record | None:
@@ -81,7 +94,9 @@ class Create(Change):
 
     def change_later(self) -> Request:
         request = self._direct.requests.get(RequestId(self.record.id))
-        return self._direct.requests.update(request.approve(SECOND_APPROVER, NOW), a_draft())
+        approved = request.approve(SECOND_APPROVER, NOW)
+        action = AuditAction.REQUEST_APPROVED if approved.approver else AuditAction.APPROVAL_ADDED
+        return self._direct.requests.update(approved, EntryDraft.of(approved, action, SECOND_APPROVER))
 
     def _is_in_record(self) -> bool:
         return self.read() is not None
@@ -91,6 +106,7 @@ class Update(Change):
     """The first of two votes is given."""
 
     event = AuditAction.APPROVAL_ADDED
+    actor = APPROVER
 
     def __init__(self, direct: Stores) -> None:
         super().__init__(direct)
@@ -101,12 +117,14 @@ class Update(Change):
 
     def change_later(self) -> Request:
         request = self._direct.requests.get(RequestId(self.record.id))
-        return self._direct.requests.update(request.approve(SECOND_APPROVER, NOW), a_draft())
+        approved = request.approve(SECOND_APPROVER, NOW)
+        action = AuditAction.REQUEST_APPROVED if approved.approver else AuditAction.APPROVAL_ADDED
+        return self._direct.requests.update(approved, EntryDraft.of(approved, action, SECOND_APPROVER))
 
     def decide_instead(self) -> Request:
         """Somebody else says no in the meantime."""
         denied = self.record.deny(SECOND_APPROVER, NOW, "not on a Friday")
-        return self._direct.requests.update(denied, a_draft(AuditAction.REQUEST_DENIED))
+        return self._direct.requests.update(denied, EntryDraft.of(denied, AuditAction.REQUEST_DENIED, SECOND_APPROVER))
 
     def _is_in_record(self) -> bool:
         request = self._direct.requests.get(RequestId(self.record.id))
@@ -128,7 +146,9 @@ class Remind(Change):
 
     def change_later(self) -> Request:
         request = self._direct.requests.get(RequestId(self.record.id))
-        return self._direct.requests.update(request.approve(SECOND_APPROVER, NOW), a_draft())
+        approved = request.approve(SECOND_APPROVER, NOW)
+        action = AuditAction.REQUEST_APPROVED if approved.approver else AuditAction.APPROVAL_ADDED
+        return self._direct.requests.update(approved, EntryDraft.of(approved, action, SECOND_APPROVER))
 
     def _is_in_record(self) -> bool:
         return self._direct.requests.get(RequestId(self.record.id)).reminded_at is not None
@@ -170,7 +190,9 @@ class Invoke(Change):
 
     def change_later(self) -> BreakGlassEvent:
         event = self._direct.break_glass.get(EventId(self.record.id))
-        return close_event(self._direct, event, a_draft(AuditAction.BREAK_GLASS_CLOSED))
+        return close_event(
+            self._direct, event, a_draft(AuditAction.BREAK_GLASS_CLOSED, actor=event.invoker, outcome="closed")
+        )
 
     def _is_in_record(self) -> bool:
         ledgers = self._direct.break_glass.get_ledgers(self.record.invoker, self.record.profile)
@@ -189,6 +211,7 @@ class Close(Change):
         super().__init__(direct)
         invoked = Invoke(direct)
         self.record: BreakGlassEvent = invoked.make(direct)
+        self.draft = a_draft(self.event, actor=self.record.invoker, outcome="changed")
 
     def make(self, stores: Stores) -> BreakGlassEvent:
         return close_event(stores, self.record, self.draft, self._ledger())
@@ -196,7 +219,9 @@ class Close(Change):
     def change_later(self) -> BreakGlassEvent:
         event = self._direct.break_glass.get(EventId(self.record.id))
         reviewed = event.add_review(REVIEWER, NOW, verdict=Verdict.JUSTIFIED, notes="the runbook left no other way")
-        return self._direct.break_glass.update(reviewed, a_draft(AuditAction.BREAK_GLASS_REVIEWED))
+        return self._direct.break_glass.update(
+            reviewed, EntryDraft.of(reviewed, AuditAction.BREAK_GLASS_REVIEWED, REVIEWER)
+        )
 
     def _is_in_record(self) -> bool:
         event = self._direct.break_glass.get(EventId(self.record.id))
@@ -239,7 +264,9 @@ class Replace(Change):
 
     def change_later(self) -> BreakGlassEvent:
         event = self._direct.break_glass.get(EventId(self.record.id))
-        return close_event(self._direct, event, a_draft(AuditAction.BREAK_GLASS_CLOSED))
+        return close_event(
+            self._direct, event, a_draft(AuditAction.BREAK_GLASS_CLOSED, actor=event.invoker, outcome="closed")
+        )
 
     def _is_in_record(self) -> bool:
         is_there = self.read() is not None

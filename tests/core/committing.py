@@ -48,10 +48,11 @@ def _commit(stores: Stores, reporter: Reporter) -> None:
     while True:
         request = stores.requests.create(a_request(now=NOW), a_draft())
         reporter.acknowledge(request)
-        draft = a_draft(AuditAction.REQUEST_APPROVED, outcome="approved")
+        draft = a_draft(AuditAction.REQUEST_APPROVED, actor=APPROVER, outcome="approved")
         reporter.acknowledge(stores.requests.update(request.approve(APPROVER, NOW), draft))
         event = an_event(invoker=a_user(), profile=a_profile(), now=NOW)
         ledgers = [ledger.add(event) for ledger in stores.break_glass.get_ledgers(event.invoker, event.profile)]
-        event = stores.break_glass.create(event, a_draft(AuditAction.BREAK_GLASS_INVOKED), ledgers)
+        event = stores.break_glass.create(event, a_draft(AuditAction.BREAK_GLASS_INVOKED, outcome="active"), ledgers)
         reporter.acknowledge(event)
-        reporter.acknowledge(close_event(stores, event, a_draft(AuditAction.BREAK_GLASS_CLOSED)))
+        closing_draft = a_draft(AuditAction.BREAK_GLASS_CLOSED, actor=event.invoker, outcome="closed")
+        reporter.acknowledge(close_event(stores, event, closing_draft))

@@ -320,6 +320,7 @@ BROKEN: Final[dict[str, tuple[str, dict[str, object]]]] = {
     "people approve by quorum, the policy without one": ("approved", {"approver": by_policy("prod")}),
     "a quorum approves": ("pending", {"required_approvals": 1}),
     "no vote is counted beyond the quorum": ("approved", {"required_approvals": 1}),
+    "a quorum only rises": ("pending", {"raised_approvals": 1}),
     "a denial has a reason": ("denied", {"approver_comment": None}),
     "only a cancelled one is replaced": ("pending", {"replaced_by": "0123456789abcdef"}),
     "an approved request, and only it, has a window": ("cancelled", {"access_ends_at": LATE}),
@@ -526,3 +527,46 @@ def test_content_digest_covers_all_but_the_place_in_the_chain() -> None:
     assert request.content_digest(request.to_item()) == request.content_digest()
     assert request.replace(justification="Deploy the fix for INC-13").content_digest() != request.content_digest()
     assert request.replace(updated_at=EARLY).content_digest() != request.content_digest()
+
+
+# Votes that lapse
+
+
+def test_lapsed_vote_stays_and_counts_no_more() -> None:
+    voted = ONE_VOTE.approve(SECOND_APPROVER, EARLY + TICK, lapsed={APPROVER: "no longer an approver"})
+    assert voted.status is PENDING
+    first, second = voted.approvals
+    assert (first.approver, first.at, first.lapsed_at, first.lapsed_reason) == (
+        APPROVER,
+        ONE_VOTE.approvals[0].at,
+        EARLY + TICK,
+        "no longer an approver",
+    )
+    assert voted.counting_approvals == (second,)
+    assert not voted.has_approval_by(APPROVER)
+
+
+def test_person_whose_vote_lapsed_may_vote_again() -> None:
+    voted = ONE_VOTE.approve(SECOND_APPROVER, EARLY, lapsed={APPROVER: "no longer an approver"})
+    approved = voted.approve(APPROVER, EARLY + TICK)
+    assert [vote.counts for vote in approved.approvals] == [False, True, True]
+    assert approved.access_ends_at is not None
+
+
+def test_stricter_quorum_holds_and_never_falls_again() -> None:
+    raised = ONE_VOTE.approve(SECOND_APPROVER, EARLY, quorum=3)
+    assert (raised.status, raised.quorum, raised.required_approvals) == (PENDING, 3, 2)
+    approved = raised.approve(THIRD, EARLY + TICK, quorum=2)
+    assert (approved.quorum, approved.status) == (3, APPROVED)
+
+
+def test_lower_quorum_changes_nothing() -> None:
+    voted = a_request(required_approvals=2).approve(APPROVER, EARLY, quorum=1)
+    assert (voted.status, voted.quorum, voted.raised_approvals) == (PENDING, 2, None)
+
+
+def test_store_would_notice_a_quorum_that_falls() -> None:
+    raised = ONE_VOTE.approve(SECOND_APPROVER, EARLY, quorum=4)
+    lower = raised.replace(raised_approvals=3)
+    assert lower.find_lost(raised.to_item()) == ("raised_approvals",)
+    assert raised.find_lost(raised.to_item()) == ()

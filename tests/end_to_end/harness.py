@@ -55,7 +55,12 @@ profiles:
   vault: {{description: The vault, channel: {PAIRS}}}
   staging: {{description: Staging account, channel: {ACCESS}}}
 approval:
-  - {{name: prod, profiles: [prod], requesters: [S0ENG], approvers: [group:leads, {MIRA}], max_duration: 4h}}
+  - name: prod
+    profiles: [prod]
+    requesters: [S0ENG]
+    approvers: [group:leads, {MIRA}]
+    max_duration: 4h
+    max_pending: 20
   - {{name: vault, profiles: [vault], approvers: [group:leads, {SAM}], required_approvals: 2, max_duration: 1h}}
   - name: staging
     profiles: [staging]
@@ -134,6 +139,7 @@ class Harness:
         transport: Transport = Transport.HTTP,
         slack: LocalSlack | None = None,
         mfa: MfaVerifier | None = None,
+        policy: bytes = POLICY,
     ) -> None:
         self.stores = stores
         self.clock = clock
@@ -142,7 +148,7 @@ class Harness:
         self.slack = slack if slack is not None else new_slack(clock)
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
         self._instance = wire(
-            Ports(stores, parse_policy(POLICY), clock, self.client, mfa=mfa),
+            Ports(stores, parse_policy(policy), clock, self.client, mfa=mfa),
             OverHttp(SecretStr(self.slack.signing_secret), Address("127.0.0.1", 0))
             if transport is Transport.HTTP
             else OverSocketMode(SecretStr(self.slack.app_token), linger_seconds=0.05),
@@ -151,6 +157,11 @@ class Harness:
         )
         self.services: Services = self._instance.services
         self.bot: Bot = self._instance.bot
+
+    def get_clicks(self) -> None:
+        """Of several instances over HTTP, this one gets every click and every event from now on."""
+        assert isinstance(self._instance.transport, HttpTransport)
+        self.slack.use_http(self._instance.transport.url)
 
     def deliver(self) -> None:
         """Deliver soon what is due."""
@@ -175,7 +186,7 @@ class Harness:
 
     def actor(self, user: str) -> Actor:
         """This person, as Slack knows them."""
-        return self.bot.directory.actor_in_groups(user, None)
+        return self.bot.directory.actor(user, None)
 
     def break_glass(self, user: str, text: str, channel: str = ACCESS) -> Answer:
         """Type `/breakglass text`."""

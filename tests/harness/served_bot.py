@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from ruamel.yaml import YAML
 
+from core.audit.keyring import AuditKeyring
 from core.stores import open_stores
 from core.stores.base import Stores
 from localslack.records import Channel, Person, UserGroup
@@ -130,4 +131,4 @@ class Serving:
 
     def open_stores(self) -> Stores:
         """The stores that it works on."""
-        return open_stores(self._told["COUNTERSIGN_STORE"])
+        return open_stores(self._told["COUNTERSIGN_STORE"], keyring=AuditKeyring.from_text(AUDIT_KEY))

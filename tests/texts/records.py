@@ -100,6 +100,11 @@ def half_approved() -> Request:
     return pending(2).approve(APPROVER, LATER, "Fine for tonight")
 
 
+def half_approved_again() -> Request:
+    """A request that still has one of two approvals: the second vote came when the first no longer counted."""
+    return half_approved().approve(SECOND_APPROVER, LATER, lapsed={APPROVER: "no longer an approver of rule prod"})
+
+
 def approved() -> Request:
     """A request that two people approved."""
     return half_approved().approve(SECOND_APPROVER, LATER, None)

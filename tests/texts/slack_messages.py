@@ -14,6 +14,7 @@ from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.list import HELP as BREAK_GLASS_HELP
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page
 from bot.views.break_glass.timeline import timeline
+from bot.views.directory_notices import user_group_changed
 from bot.views.home import home_notice, home_tab
 from bot.views.mentions import mention_all, mention_deciders
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
@@ -23,7 +24,8 @@ from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
 from bot.views.request.list import HELP as ACCESS_HELP
 from bot.views.request.list import ListKind, RequestRow, list_page
-from core.actor import OPERATOR
+from bot.views.seal_notices import seal_broken
+from core.actor import CLOCK, OPERATOR, SLACK
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
 from core.directory import FixedDirectory
@@ -31,7 +33,7 @@ from core.request import RequestStatus
 from core.review import Verdict
 from core.services.timeline import Timeline
 from core.stores.messages import MessageRef
-from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, REVIEWER
+from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, REVIEWER, SECOND_APPROVER
 from tests.harness.clock import FrozenClock
 from tests.texts import records
 from tests.texts.records import AFTER, CHANNEL, EVENT, LATER, NOW, POLICY, REQUEST, SECURITY
@@ -68,6 +70,7 @@ def _on(surface: str, messages: Iterator[tuple[str, Message]] | list[tuple[str, 
 def _request_cards() -> Iterator[tuple[str, Message]]:
     deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
     yield "pending", request_card(records.pending(), NOW, deciders)
+    yield "pending, a vote lapsed", request_card(records.half_approved_again(), NOW, deciders)
     yield "pending, with one of two votes", request_card(records.half_approved(), LATER, deciders)
     yield "approved by one", request_card(records.approved_by_one(), LATER)
     yield "approved by two", request_card(records.approved(), LATER)
@@ -89,6 +92,7 @@ def _event_cards() -> Iterator[tuple[str, Message]]:
 
 def _request_notices() -> Iterator[tuple[str, Message]]:
     yield "one vote of two", request_notices.approval_added(APPROVER, records.half_approved())
+    yield "a vote, and one that lapsed", request_notices.approval_added(SECOND_APPROVER, records.half_approved_again())
     yield "a reminder", request_notices.still_waiting(records.pending(), "")
     deciders = mention_deciders(POLICY.notifications.deciders_of("prod"), leave_out={REQUESTER})
     yield "a reminder to those who may decide", request_notices.still_waiting(records.pending(2), deciders)
@@ -123,16 +127,41 @@ def _security_posts() -> Iterator[tuple[str, Message]]:
     yield "escalation", break_glass_notices.escalated(records.active(), CHANNEL)
     yield "closed by another", break_glass_notices.closed_by_other(records.closed(REVIEWER), CHANNEL)
     yield "review overdue", break_glass_notices.review_overdue(records.closed(), "", _DUE)
+    damage: dict[str, JsonValue] = {"ledger": "PROFILE#prod", "problem": "it has no seal"}
+    unreadable = records.an_entry(AuditAction.LEDGER_UNREADABLE, "clock", "REFUSALS#1", details=damage)
+    yield "a ledger can't be read", break_glass_notices.ledger_unreadable(unreadable)
     for title, details in _REFUSALS.items():
         entry = records.an_entry(AuditAction.INVOKE_REFUSED, INVOKER, f"REFUSALS#{INVOKER}", details=details)
         yield f"refused: {title}", break_glass_notices.refused(entry)
+    for title, changed in _GROUP_CHANGES.items():
+        details = {"user_group": "S0SRE", "rules": ["approvers of prod", "break-glass users of on-call"], **changed}
+        yield (
+            f"user group changed: {title}",
+            user_group_changed(records.an_entry(AuditAction.USER_GROUP_CHANGED, SLACK, "DIRECTORY", details=details)),
+        )
     for title, event, details in _POLICY_VERSIONS:
         notice = policy_in_force if event is AuditAction.POLICY_IN_FORCE else policy_refused
         yield f"policy: {title}", notice(records.an_entry(event, OPERATOR, "POLICY", details=details))
+    for name in ("REQUEST#00000000000000a1", f"LEDGER#CODES#{INVOKER}"):
+        problem: dict[str, JsonValue] = {"problem": "its seal doesn't match its content"}
+        entry = records.an_entry(AuditAction.SEAL_BROKEN, CLOCK, f"REFUSALS#{EVENT}", details=problem)
+        yield f"seal: {name}", seal_broken(entry.model_copy(update={"record": name}))
     for event in _MFA_CHANGES:
         entry = records.an_entry(event, OPERATOR, "MFA").model_copy(update={"subject": INVOKER})
         yield f"MFA: {event.value}", mfa_changed(entry)
         yield f"MFA: {event.value}, to the person", your_mfa_changed(entry)
+
+
+_GROUP_CHANGES: Final[dict[str, dict[str, JsonValue]]] = {
+    "one removed": {"removed": ["U0BEN"], "removed_count": 1, "updated_by": "U0ANN"},
+    "many added, one removed": {
+        "added": [f"U0NEW{number}" for number in range(50)],
+        "added_count": 200,
+        "removed": ["U0BEN"],
+        "removed_count": 1,
+    },
+    "it isn't known who": {},
+}
 
 
 _REFUSALS: Final[dict[str, dict[str, JsonValue]]] = {

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
+from pydantic import JsonValue
+
 from bot.views.block_kit import (
     MAX_SECTION_TEXT,
     Block,
@@ -70,7 +72,18 @@ def _more(entry: AuditEntry) -> str:
         return " · escalated"
     if entry.event is AuditAction.REQUEST_CANCELLED and "replaced_by" in entry.details:
         return " · for this event"
+    lapsed = entry.details.get("lapsed")
+    if isinstance(lapsed, list) and lapsed:
+        return f" · {_lapsed(lapsed)}"
     return ""
+
+
+def _lapsed(votes: list[JsonValue]) -> str:
+    found = [vote for vote in votes if isinstance(vote, dict)]
+    return "; ".join(
+        f"~{mention(str(vote.get('approver', '')))} approved~, no longer counts: {escape(str(vote.get('reason', '')))}"
+        for vote in found
+    )
 
 
 def _notifications(places: Mapping[str, MessageRef]) -> Iterator[tuple[datetime, str]]:

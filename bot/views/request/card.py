@@ -20,9 +20,9 @@ from bot.views.block_kit import (
     mention,
     moment,
     mrkdwn,
-    plain,
     user_text,
 )
+from bot.views.request.votes import count_missing, vote_blocks
 from core.request import Request, RequestStatus
 
 APPROVE: Final = "request:approve"
@@ -32,8 +32,6 @@ MORE: Final = "request:more"
 DECLARE_INSTEAD: Final = "request:declare_instead"
 COMMENT: Final = "comment"
 """What the overflow menu's option asks for: to approve with a comment."""
-_MAX_COMMENT: Final = 200
-"""Characters of a vote's comment on the card: ten of them, at their longest, stay far below what Slack takes."""
 
 
 def request_card(request: Request, now: datetime, deciders: str = "") -> Message:
@@ -75,20 +73,12 @@ def _headline(request: Request, status: RequestStatus) -> str:
 
 def _votes(request: Request, status: RequestStatus) -> list[Block]:
     # A single vote is the outcome, and stands there.
-    if not request.approvals or (request.required_approvals == 1 and status is RequestStatus.APPROVED):
-        return []
-    votes = ", ".join(mention(approval.approver) for approval in request.approvals)
-    blocks = [context(f"{len(request.counting_approvals)} of {request.required_approvals} approvals: {votes}")]
-    return blocks + [_comment(each.approver, each.comment) for each in request.approvals if each.comment is not None]
-
-
-def _comment(approver: str, comment: str) -> Block:
-    # All blocks of a message together have a limit; the thread has each comment whole.
-    return {"type": "context", "elements": [*context(mention(approver))["elements"], plain(comment, _MAX_COMMENT)]}
+    is_outcome = request.quorum == 1 and status is RequestStatus.APPROVED
+    return vote_blocks(request, leave_out_counting=is_outcome)
 
 
 def _waiting(request: Request, deciders: str) -> Block:
-    missing = request.required_approvals - len(request.counting_approvals)
+    missing = count_missing(request)
     needs = "one approval" if missing == 1 else f"{missing} approvals"
     by = f" from {deciders}" if deciders else ""
     # Not in small print: the people named here have to see it.
@@ -123,7 +113,7 @@ def _outcome(request: Request, status: RequestStatus) -> list[Block]:
             verdict, line = "Expired", f"no decision by {at}"
     small_print = f"{line} · {code(request.id)}"
     # Votes before the last one are above, with their comments.
-    is_above = request.required_approvals > 1 and status is RequestStatus.APPROVED and bool(request.approvals)
+    is_above = request.quorum > 1 and status is RequestStatus.APPROVED and bool(request.counting_approvals)
     if request.approver_comment is None or is_above:
         return [context(f"{verdict} · {small_print}")]
     return [mrkdwn(f"{verdict}:"), user_text(request.approver_comment), context(small_print)]

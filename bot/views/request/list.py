@@ -16,6 +16,7 @@ from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message, actions, button, code, divider, length, mention, moment, mrkdwn, plain
 from bot.views.pagination import PageButton, page_buttons
 from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
+from bot.views.request.votes import count_votes
 from core.request import Request, RequestStatus
 
 MINE: Final = "Your requests"
@@ -92,8 +93,7 @@ def _standing(request: Request, status: RequestStatus) -> str:
     by = mention(request.approver or "")
     match status:
         case RequestStatus.PENDING:
-            has, needs = len(request.counting_approvals), request.required_approvals
-            votes = "needs one approval" if needs == 1 else f"{has} of {needs} approvals so far"
+            votes = "needs one approval" if request.quorum == 1 else f"{count_votes(request)} so far"
             return f"Waiting · {votes} · until {moment(request.expires_at)}"
         case RequestStatus.APPROVED:
             return f"Approved by {by} · access until {moment(request.life_ends_at())}"

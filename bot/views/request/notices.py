@@ -19,18 +19,22 @@ from bot.views.block_kit import (
     mrkdwn,
     user_text,
 )
+from bot.views.request.votes import count_missing, lapsed_votes
 from core.request import Request, RequestStatus
 
 
 def approval_added(approver: str, request: Request) -> Message:
     """One more vote counts, and more are needed."""
-    votes = enumerate(request.counting_approvals, start=1)
-    count, comment = next(
-        ((number, vote.comment) for number, vote in votes if vote.approver == approver),
-        (len(request.counting_approvals), None),
+    counting = request.counting_approvals
+    number, vote = next(
+        ((number, vote) for number, vote in enumerate(counting, start=1) if vote.approver == approver),
+        (len(counting), None),
     )
-    line = f"{mention(approver)} approved: {count} of {request.required_approvals} approvals."
-    return _notice(line, comment, "Their comment:")
+    line = f"{mention(approver)} approved: {number} of {request.quorum} approvals."
+    lapsed = lapsed_votes(request, vote.at) if vote is not None else ""
+    return _notice(
+        line, vote.comment if vote is not None else None, "Their comment:", *([context(lapsed)] if lapsed else [])
+    )
 
 
 def ended(request: Request) -> Message:
@@ -51,7 +55,7 @@ def ended(request: Request) -> Message:
 
 def still_waiting(request: Request, deciders: str) -> Message:
     """A reminder to the people who can decide."""
-    missing = request.required_approvals - len(request.counting_approvals)
+    missing = count_missing(request)
     needs = "one approval" if missing == 1 else f"{missing} approvals"
     line = f"his request still needs {needs} by {moment(request.expires_at)}."
     return _notice(f"{deciders}: t{line}" if deciders else f"T{line}")

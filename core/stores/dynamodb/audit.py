@@ -1,7 +1,7 @@
 """The audit trail in DynamoDB.
 
-Invariant: an entry is only ever put where there was none. The attributes beside it, which do change, say where it still
-has to be delivered; see `outbox`.
+Invariant: an entry is only ever put where there was none, and nothing else is written into its table. What changes,
+the deliveries and the heads of chains of refusals, is in the outbox table.
 """
 
 from __future__ import annotations
@@ -15,36 +15,28 @@ from itertools import groupby
 from typing import Any, Final
 
 from core.audit.keyring import AuditKeyring
-from core.audit.trail import AuditEntry, EntryDraft
+from core.audit.trail import REFUSALS_KIND, AuditEntry, EntryDraft
 from core.clock import format_time, new_id
 from core.errors import ConcurrentModification, MalformedRecord, StoreUnavailable
 from core.stores.audit import Place, PlacedDigest
 from core.stores.commit import StoreSettings
-from core.stores.dynamodb.connection import DEADLINE_SECONDS, ConditionFailed, Connection
-from core.stores.dynamodb.items import Item, to_attributes
-from core.stores.dynamodb.messages import HEAD_SEQ
-from core.stores.dynamodb.outbox import entry_key, read_entry, waiting_attributes
+from core.stores.dynamodb.connection import DEADLINE_SECONDS, Connection
+from core.stores.dynamodb.entries import HEAD_SEQ, entry_key, place_key, put_entries, read_entry
+from core.stores.dynamodb.items import Item
+from core.stores.dynamodb.outbox import put_deliveries
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.listing import read_each, read_or_explain
-from core.stores.schema import AUDIT
+from core.stores.schema import AUDIT, OUTBOX
 from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_chain, seal_next
 
 _DECEMBER: Final = 12
-_MAX_APPENDED: Final = 9
-"""DynamoDB Local of 2020 takes ten items in one transaction, where AWS takes a hundred; one is the chain's head."""
+_MAX_WRITES: Final = 9
+"""DynamoDB Local of 2020 takes ten writes in one transaction, where AWS takes a hundred; one is the chain's head."""
 _FIRST_DAY: Final = datetime(2025, 1, 1, tzinfo=UTC)
 """Nothing was written earlier: Countersign did not exist."""
 _AHEAD: Final = timedelta(days=1)
 _FIRST_PAUSE_SECONDS: Final = 0.01
 _MAX_PAUSE_SECONDS: Final = 0.2
-
-
-def put_entry(table: str, entry: AuditEntry) -> dict[str, Any]:
-    """The write that adds a sealed entry, for the caller's transaction; its place must be free."""
-    at = format_time(entry.at)
-    item = to_attributes(entry.to_item()) | {"month": {"S": at[:7]}}
-    if entry.must_be_delivered:
-        item |= waiting_attributes(at)
-    return {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(seq)"}}
 
 
 class DynamoAudit:
@@ -53,6 +45,7 @@ class DynamoAudit:
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings) -> None:
         self._connection = connection
         self._table = AUDIT.name(prefix)
+        self._outbox_table = OUTBOX.name(prefix)
         self._settings = settings
 
     @property
@@ -72,7 +65,7 @@ class DynamoAudit:
                     return read_entry(item)
             entry = seal_next(chain, draft, _read_end(last), self._settings)
             try:
-                self._connection.transact([put_entry(self._table, entry)], new_id())
+                self._connection.transact(self._put([entry]), new_id())
             except ConditionFailed:
                 # Another instance was faster, or this was written and its answer was lost: the next reading shows it.
                 pauses.take(chain)
@@ -103,21 +96,23 @@ class DynamoAudit:
 
     def get_refusals_head(self, chain: str) -> tuple[int, str]:
         """The length and the last digest of a chain of refused attempts."""
-        item = self._connection.get(self._table, {"chain": {"S": chain}, "seq": {"N": str(HEAD_SEQ)}})
-        return (int(item["length"]["N"]), item["digest"]["S"]) if item is not None and "length" in item else (0, "")
+        key = place_key(chain, HEAD_SEQ)
+        # An older version held the head in the audit table. A chain belongs to one process, so one of them has it.
+        found = self._connection.get_batch({self._outbox_table: [key], self._table: [key]})
+        heads = [item for item in (*found[self._outbox_table], *found[self._table]) if "length" in item]
+        return (int(heads[0]["length"]["N"]), heads[0]["digest"]["S"]) if heads else (0, "")
 
     def append_refusals(self, entries: Sequence[AuditEntry]) -> None:
         """Add sealed entries to a chain of refused attempts, in transactions that each move the head."""
-        # Cut in the same places each time, so that what was written before an answer was lost is recognised.
-        for start in range(0, len(entries), _MAX_APPENDED):
-            self._append(entries[start : start + _MAX_APPENDED])
+        for batch in _cut(entries):
+            self._append(batch)
 
     def _append(self, entries: Sequence[AuditEntry]) -> None:
         first, last = entries[0], entries[-1]
         head = {
             "Update": {
-                "TableName": self._table,
-                "Key": {"chain": {"S": last.chain}, "seq": {"N": str(HEAD_SEQ)}},
+                "TableName": self._outbox_table,
+                "Key": place_key(last.chain, HEAD_SEQ),
                 "UpdateExpression": "SET #length = :length, digest = :digest",
                 "ConditionExpression": "attribute_not_exists(digest)" if first.seq == 1 else "digest = :previous",
                 "ExpressionAttributeNames": {"#length": "length"},
@@ -129,7 +124,7 @@ class DynamoAudit:
             }
         }
         try:
-            self._connection.transact([head, *(put_entry(self._table, entry) for entry in entries)], first.id)
+            self._connection.transact([head, *self._put(entries)], first.id)
         except ConditionFailed as failure:
             stored = self._connection.get(self._table, entry_key(first))
             if stored is None or stored.get("id") != {"S": first.id}:
@@ -138,11 +133,30 @@ class DynamoAudit:
     def iterate_chains(self) -> Iterator[tuple[str, tuple[AuditEntry, ...] | MalformedRecord]]:
         """Every chain with its entries, oldest entry first; a scan returns each partition complete and in order."""
         items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
+        seen: set[str] = set()
         for chain, of_chain in groupby(items, key=lambda item: str(item["chain"]["S"])):
+            if chain.startswith(REFUSALS_KIND):
+                seen.add(chain)
             try:
                 yield chain, tuple([read_entry(item) for item in of_chain if item["seq"] != {"N": str(HEAD_SEQ)}])
             except MalformedRecord as error:
                 yield chain, error
+        # A head without entries is a chain too: somebody removed them all.
+        yield from ((chain, ()) for chain in self._list_heads() if chain not in seen)
+
+    def _put(self, entries: Sequence[AuditEntry]) -> list[dict[str, Any]]:
+        return [*put_entries(self._table, entries), *put_deliveries(self._outbox_table, entries)]
+
+    def _list_heads(self) -> Iterator[str]:
+        items = self._connection.scan_all(
+            TableName=self._outbox_table,
+            ConsistentRead=True,
+            FilterExpression="seq = :head AND attribute_exists(#length)",
+            ProjectionExpression="chain",
+            ExpressionAttributeNames={"#length": "length"},
+            ExpressionAttributeValues={":head": {"N": str(HEAD_SEQ)}},
+        )
+        return (item["chain"]["S"] for item in items)
 
     def get_entries(self, places: Sequence[Place]) -> Mapping[Place, AuditEntry | MalformedRecord]:
         """The entries at these places that exist, in one read."""
@@ -182,6 +196,21 @@ class DynamoAudit:
             )
             # BETWEEN includes its upper end.
             yield from (item for item in items if item["at"]["S"] < end)
+
+
+def _cut(entries: Sequence[AuditEntry]) -> Iterator[list[AuditEntry]]:
+    """The entries, cut in the same places each time, so that what was written before a lost answer is recognised."""
+    batch: list[AuditEntry] = []
+    writes = 0
+    for entry in entries:
+        needed = 2 if entry.must_be_delivered else 1
+        if writes + needed > _MAX_WRITES:
+            yield batch
+            batch, writes = [], 0
+        batch.append(entry)
+        writes += needed
+    if batch:
+        yield batch
 
 
 def _read_end(last: Sequence[Item]) -> ChainEnd:

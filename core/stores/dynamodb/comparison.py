@@ -84,7 +84,7 @@ def compare(schema: Table, name: str, found: Described, kms_key: str | None = No
         yield Difference(name, "its capacity is provisioned, not on demand", RUN_CREATE, repair)
     yield from _compare_indexes(schema, name, found.table)
     yield from _compare_encryption(name, found, kms_key)
-    yield from _compare_ttl(name, found.ttl)
+    yield from (_compare_ttl if schema.forgets else _compare_no_ttl)(name, found.ttl)
     if found.recovery not in (None, "ENABLED"):
         specification = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
         repair = Repair("update_continuous_backups", specification)
@@ -205,6 +205,19 @@ def _compare_ttl(name: str, ttl: Description | None) -> Iterator[Difference]:
             f"TTL is on the attribute {attribute} and has to be on {TTL_ATTRIBUTE}",
             "Switch TTL off yourself, wait an hour, then run `countersign tables create`",
         )
+
+
+def _compare_no_ttl(name: str, ttl: Description | None) -> Iterator[Difference]:
+    if ttl is None or ttl.get("TimeToLiveStatus") not in _ON:
+        return
+    # An older version switched it on. No entry ever had the attribute, so nothing was lost, and nothing may be.
+    specification = {"TimeToLiveSpecification": {"Enabled": False, "AttributeName": ttl.get("AttributeName", "")}}
+    yield Difference(
+        name,
+        "TTL is on, so that whoever may write an entry may have it deleted",
+        RUN_CREATE,
+        Repair("update_time_to_live", specification),
+    )
 
 
 def _indexes(table: Description) -> dict[str, Description]:

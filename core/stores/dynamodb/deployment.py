@@ -1,16 +1,18 @@
 """The tables as a CloudFormation template, and the least privileges in IAM, both made from the schema.
 
 Invariant: pure. The files in `deploy/` are what these functions make; a test compares them. The bot may not delete
-anything, may not change a table, and may not scan one.
+anything, may not change a table, and may not scan one. Into the audit table it may only put, and only in a transaction.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from core.stores.dynamodb.audit_copy import audit_copy, stream_specification
 from core.stores.dynamodb.comparison import attribute_definitions, index_definition, key_schema
-from core.stores.schema import AUDIT, BREAK_GLASS, REQUESTS, TABLES, TTL_ATTRIBUTE, Table
+from core.stores.schema import AUDIT, BREAK_GLASS, OUTBOX, REQUESTS, TABLES, TTL_ATTRIBUTE, Table
 
 DEFAULT_PREFIX: Final = "countersign"
 Document = dict[str, Any]
@@ -26,13 +28,30 @@ class Role(StrEnum):
     """`countersign tables` and `countersign audit`."""
 
 
+@dataclass(frozen=True, slots=True)
+class AwsAccount:
+    """Where the tables are. The defaults are placeholders, for a person to replace."""
+
+    region: str = "REGION"
+    id: str = "ACCOUNT_ID"
+
+    def table_arn(self, name: str) -> str:
+        """The ARN of a table of this name."""
+        partition = next((found for start, found in _PARTITIONS.items() if self.region.startswith(start)), "aws")
+        return f"arn:{partition}:dynamodb:{self.region}:{self.id}:table/{name}"
+
+
+_PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 _OF_THE_BOT: Final = (
-    (REQUESTS, ("GetItem", "PutItem", "Query")),
-    # Ledgers are read two at a time.
-    (BREAK_GLASS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
-    # An entry is put once; the updates beside it say whether it still has to be delivered.
-    (AUDIT, ("ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")),
+    # A record is read together with the notes of the directory, and ledgers several at a time.
+    ("UseRequests", REQUESTS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
+    ("UseBreakGlass", BREAK_GLASS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
+    ("ReadAudit", AUDIT, ("BatchGetItem", "GetItem", "Query")),
+    # What changes: deliveries, the places of messages, the heads of chains of refusals.
+    ("UseOutbox", OUTBOX, ("BatchGetItem", "ConditionCheckItem", "PutItem", "Query", "UpdateItem")),
 )
+_TTL: Final = {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
+_IN_A_TRANSACTION: Final = {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
 _TO_READ_THE_TRAIL: Final = ("BatchGetItem", "GetItem", "Query", "Scan")
 _TO_CHECK_TABLES: Final = ("DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive")
 _TO_MAKE_TABLES: Final = ("CreateTable", "UpdateContinuousBackups", "UpdateTable", "UpdateTimeToLive")
@@ -41,8 +60,9 @@ _TO_MAKE_TABLES: Final = ("CreateTable", "UpdateContinuousBackups", "UpdateTable
 def cloudformation(prefix: str = DEFAULT_PREFIX) -> Document:
     """A template for the tables that `countersign tables create` makes, for people who use CloudFormation.
 
-    Its tables outlive the stack. Its one parameter is a KMS key; without it, the account's own key encrypts.
+    Its tables outlive the stack. Without a KMS key, the account's own key encrypts; without a bucket, there is no copy.
     """
+    copy = audit_copy(prefix)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "The tables of Countersign. Made by: countersign tables template",
@@ -51,26 +71,30 @@ def cloudformation(prefix: str = DEFAULT_PREFIX) -> Document:
                 "Type": "String",
                 "Default": "",
                 "Description": "A KMS key's id, ARN or alias. Empty: the account's own key for DynamoDB.",
-            }
+            },
+            **copy["Parameters"],
         },
-        "Conditions": {"HasKmsKey": {"Fn::Not": [{"Fn::Equals": [{"Ref": "KmsKey"}, ""]}]}},
-        "Resources": {_resource_name(table): _resource(table, prefix) for table in TABLES},
+        "Conditions": {"HasKmsKey": {"Fn::Not": [{"Fn::Equals": [{"Ref": "KmsKey"}, ""]}]}, **copy["Conditions"]},
+        "Resources": {**{_resource_name(table): _resource(table, prefix) for table in TABLES}, **copy["Resources"]},
+        "Outputs": copy["Outputs"],
     }
 
 
-def iam_policy(role: Role, prefix: str = DEFAULT_PREFIX) -> Document:
+def iam_policy(role: Role, prefix: str = DEFAULT_PREFIX, account: AwsAccount | None = None) -> Document:
     """The least privileges for this role. Your own KMS key needs more: see docs/operators.md."""
-    statements = _bot_statements(prefix) if role is Role.BOT else _operator_statements(prefix)
-    return {"Version": "2012-10-17", "Statement": statements}
+    statements_of = _bot_statements if role is Role.BOT else _operator_statements
+    return {"Version": "2012-10-17", "Statement": statements_of(prefix, account or AwsAccount())}
 
 
-def _bot_statements(prefix: str) -> list[Document]:
-    return [_allow(f"Use{_resource_name(table)}", actions, _arns(table, prefix)) for table, actions in _OF_THE_BOT]
+def _bot_statements(prefix: str, account: AwsAccount) -> list[Document]:
+    add = _allow("AddToAudit", ("PutItem",), _arns(AUDIT, prefix, account)[:1])
+    uses = [_allow(name, actions, _arns(table, prefix, account)) for name, table, actions in _OF_THE_BOT]
+    return [*uses, {**add, "Condition": _IN_A_TRANSACTION}]
 
 
-def _operator_statements(prefix: str) -> list[Document]:
-    tables = [arn for table in TABLES for arn in _arns(table, prefix)[:1]]
-    indexes = [arn for table in TABLES for arn in _arns(table, prefix)[1:]]
+def _operator_statements(prefix: str, account: AwsAccount) -> list[Document]:
+    tables = [arn for table in TABLES for arn in _arns(table, prefix, account)[:1]]
+    indexes = [arn for table in TABLES for arn in _arns(table, prefix, account)[1:]]
     return [
         _allow("CheckTables", _TO_CHECK_TABLES, tables),
         _allow("MakeTables", _TO_MAKE_TABLES, [*tables, *indexes]),
@@ -87,8 +111,8 @@ def _allow(name: str, actions: tuple[str, ...], arns: list[str]) -> Document:
     }
 
 
-def _arns(table: Table, prefix: str) -> list[str]:
-    arn = f"arn:aws:dynamodb:*:*:table/{table.name(prefix)}"
+def _arns(table: Table, prefix: str, account: AwsAccount) -> list[str]:
+    arn = account.table_arn(table.name(prefix))
     return [arn, f"{arn}/index/*"]
 
 
@@ -113,7 +137,8 @@ def _resource(table: Table, prefix: str) -> Document:
                 "KMSMasterKeyId": {"Fn::If": ["HasKmsKey", {"Ref": "KmsKey"}, {"Ref": "AWS::NoValue"}]},
             },
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-            "TimeToLiveSpecification": {"AttributeName": TTL_ATTRIBUTE, "Enabled": True},
+            **({"TimeToLiveSpecification": _TTL} if table.forgets else {}),
+            **(stream_specification() if table is AUDIT else {}),
             "DeletionProtectionEnabled": True,
         },
     }

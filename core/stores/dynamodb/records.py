@@ -17,7 +17,6 @@ from core.directory import DirectoryNotes
 from core.errors import BrokenChain, ConcurrentModification, CountersignError, MalformedRecord
 from core.ledger import Ledger
 from core.record import Record, check_record_id
-from core.stores.base import Page
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -28,17 +27,20 @@ from core.stores.commit import (
     must_be_stored_to_delete,
     prepare_delete,
 )
-from core.stores.dynamodb.audit import put_entry
 from core.stores.dynamodb.conditions import all_equal
-from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes, notes_key
+from core.stores.dynamodb.entries import entry_key, put_entries, read_entry
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX, read_ledger
-from core.stores.dynamodb.outbox import entry_key, read_entry
+from core.stores.dynamodb.outbox import put_deliveries
+from core.stores.dynamodb.outcomes import ConditionFailed
+from core.stores.inspection import compare_beside, inspect_record
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
-from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, TTL_ATTRIBUTE, Table
-from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
+from core.stores.record_store import Page
+from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, OUTBOX, TTL_ATTRIBUTE, Table
+from core.stores.seals import SealAlarm, read_sealed_record
 
 R = TypeVar("R", bound=Record)
 L = TypeVar("L", bound=Ledger)
@@ -64,6 +66,7 @@ class DynamoRecords(Generic[R]):
         self._schema = table
         self._table = table.name(prefix)
         self._audit_table = AUDIT.name(prefix)
+        self._outbox_table = OUTBOX.name(prefix)
         self._ledger_table = BREAK_GLASS.name(prefix)
         self._kind = kind
 
@@ -72,14 +75,13 @@ class DynamoRecords(Generic[R]):
         items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
         return read_each(filter(self._is_record, items), self._read)
 
-    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
-        """Every record with the name of its chain, or with what is wrong."""
-        items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
-        return (
-            (f"{self._kind.KIND}#{self._id_of(item)}", read_or_explain(item, self._inspect))
-            for item in items
-            if self._is_record(item)
+    def iterate_ids(self) -> Iterator[str]:
+        """The id of every record, in no order."""
+        names = {"#key": self._schema.key.partition}
+        keys = self._connection.scan_all(
+            TableName=self._table, ConsistentRead=True, ProjectionExpression="#key", ExpressionAttributeNames=names
         )
+        return (self._id_of(item) for item in keys if self._is_record(item))
 
     def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
         """The records with these ids that exist, in one read."""
@@ -103,7 +105,7 @@ class DynamoRecords(Generic[R]):
         condition = all_equal(must_be_stored_to_delete(record))
         removal = {"Delete": {"TableName": self._table, "Key": self._key(record.id), **condition}}
         try:
-            self._connection.transact([removal, put_entry(self._audit_table, last)], last.id)
+            self._connection.transact([removal, *self._put_entries((last,))], last.id)
         except ConditionFailed as failure:
             if self._has_taken_effect(last, failure):
                 return
@@ -119,7 +121,11 @@ class DynamoRecords(Generic[R]):
         else:
             condition = all_equal(must_be_stored(commit), statuses=commit.record.legal_sources())
         put = {"Put": {"TableName": self._table, "Item": self._item(commit), **condition}}
-        return [put, *(put_entry(self._audit_table, entry) for entry in commit.entries)]
+        return [put, *self._put_entries(commit.entries)]
+
+    def _put_entries(self, entries: Sequence[AuditEntry]) -> list[dict[str, Any]]:
+        # The deliveries last: they have no condition, so the conditions of the others keep their numbers.
+        return [*put_entries(self._audit_table, entries), *put_deliveries(self._outbox_table, entries)]
 
     def explain(self, commit: Commit[R], failure: ConditionFailed) -> CountersignError | None:
         """The outcome of a transaction's first conditions, those of this change; None if the change is allowed."""
@@ -177,15 +183,20 @@ class DynamoRecords(Generic[R]):
         return self._read(item)
 
     def _get_with_notes(self, record_id: str) -> tuple[R, DirectoryNotes]:
+        record, items = self._get_beside(record_id, notes_key())
+        return record, find_notes(items, self._settings)
+
+    def _get_beside(self, record_id: str, *keys: Item) -> tuple[R, Sequence[Item]]:
+        """A record and the ledgers with these keys that exist, consistently, in one round trip."""
         check_record_id(record_id)
         key = self._key(record_id)
         wanted: dict[str, list[Item]] = {self._table: [key]}
-        wanted.setdefault(self._ledger_table, []).append(notes_key())
+        wanted.setdefault(self._ledger_table, []).extend(keys)
         found = self._connection.get_batch(wanted)
         item = next((each for each in found[self._table] if key.items() <= each.items()), None)
         if item is None:
             raise missing(self._kind, record_id)
-        return self._read(item), find_notes(found[self._ledger_table], self._settings)
+        return self._read(item), found[self._ledger_table]
 
     def _key(self, record_id: str) -> Item:
         return {self._schema.key.partition: {"S": self._partition(record_id)}}

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.directory import DirectoryNotes
+from core.ledger import Ledger
+from core.mfa import CodeLedger
 from core.open_requests import OpenRequests
 from core.request import Request, RequestId
 from core.stores.base import RequestStore
@@ -58,6 +60,14 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
         keys = [self._key(each) for each in request_ids]
         return tuple(read_each(self._connection.get_many(self._table, keys), self._read)) if keys else ()
 
-    def update(self, request: Request, entry: EntryDraft) -> Request:
+    def get_with_codes(self, request_id: RequestId, person: UserId) -> tuple[Request, DirectoryNotes, CodeLedger]:
+        """The same, with the ledger of the person's codes."""
+        codes = CodeLedger.of(person)
+        request, items = self._get_beside(request_id, notes_key(), ledger_key(codes))
+        found = {item["pk"]["S"]: item for item in items}
+        return request, find_notes(items, self._settings), self._read_ledger(codes, found)
+
+    def update(self, request: Request, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> Request:
         """Replace the request that was read with `request.updated_at`."""
-        return self._commit(prepare_update(self.prove(request), (entry,), self._settings))
+        commit = prepare_update(self.prove(request), (entry,), self._settings, ledgers)
+        return self._commit(commit, put_ledgers(self._ledger_table, commit.ledgers), ledger_changed)

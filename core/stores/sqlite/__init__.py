@@ -18,6 +18,7 @@ from core.stores.sqlite.directory import SqliteDirectory
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
 from core.stores.sqlite.requests import SqliteRequests
+from core.stores.sqlite.resealing import reseal_all
 from core.stores.sqlite.retention import purge
 
 
@@ -26,6 +27,7 @@ class SqliteStores:
 
     def __init__(self, path: str, settings: StoreSettings) -> None:
         self._database = Database(path)
+        self._settings = settings
         self._retention = settings.retention
         self.audit = SqliteAudit(self._database, settings)
         self.refusals = BackgroundRefusalLog(self.audit, settings)
@@ -33,8 +35,12 @@ class SqliteStores:
         self.requests = SqliteRequests(self._database, settings, alarm)
         self.break_glass = SqliteBreakGlass(self._database, settings, alarm)
         self.directory = SqliteDirectory(self._database, settings)
-        self.outbox = SqliteDeliveries(self._database)
+        self.outbox = SqliteDeliveries(self._database, settings)
         self.messages = SqliteMessages(self._database)
+
+    def reseal(self) -> int:
+        """Seal every record and ledger with the key that seals now; how many weren't."""
+        return reseal_all(self._database, self._settings)
 
     def purge(self, now: datetime) -> int:
         """Delete the records whose retention has ended. Returns how many. Raises StoreUnavailable."""

@@ -1,7 +1,6 @@
 """The audit trail in SQLite.
 
-Invariant: an entry is only ever inserted. The columns beside it, which do change, say where it still has to be
-delivered; see `outbox`.
+Invariant: an entry is only ever inserted. Where it still has to be delivered is in a table of its own; see `outbox`.
 """
 
 from __future__ import annotations
@@ -28,18 +27,21 @@ from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_
 
 
 def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
-    """Add a sealed entry inside the caller's transaction. Raises sqlite3.IntegrityError when its place is taken."""
+    """Add a sealed entry, and queue its delivery, inside the caller's transaction.
+
+    Raises sqlite3.IntegrityError when its place is taken.
+    """
+    at = format_time(entry.at)
     connection.execute(
-        "INSERT INTO audit (chain, seq, id, at, body, due_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            entry.chain,
-            entry.seq,
-            entry.id,
-            format_time(entry.at),
-            json.dumps(entry.to_item()),
-            format_time(entry.at) if entry.must_be_delivered else None,
-        ),
+        "INSERT INTO audit (chain, seq, id, at, body) VALUES (?, ?, ?, ?, ?)",
+        (entry.chain, entry.seq, entry.id, at, json.dumps(entry.to_item())),
     )
+    if entry.must_be_delivered:
+        # A row that somebody left behind when they removed an entry must not keep later ones out of its place.
+        connection.execute(
+            "INSERT OR REPLACE INTO outbox (chain, seq, at, due_at) VALUES (?, ?, ?, ?)",
+            (entry.chain, entry.seq, at, at),
+        )
 
 
 def find_entry(connection: sqlite3.Connection, chain: str, seq: int) -> AuditEntry | None:
@@ -135,6 +137,8 @@ class SqliteAudit:
 
     def get_entries(self, places: Sequence[Place]) -> Mapping[Place, AuditEntry | MalformedRecord]:
         """The entries at these places that exist, in one read."""
+        if not places:
+            return {}
         marks = ", ".join("(?, ?)" for _ in places)
         with self._database.read() as connection:
             rows = connection.execute(

@@ -29,6 +29,7 @@ _SCHEMA: Final = {
     "break_glass": f"CREATE TABLE IF NOT EXISTS break_glass ({_RECORD_COLUMNS}, awaits TEXT)",
     "ledgers": """CREATE TABLE IF NOT EXISTS ledgers (
         owner TEXT PRIMARY KEY, updated_at TEXT NOT NULL, body TEXT NOT NULL)""",
+    # From `due_at` on, only an older version writes: it had its outbox there. See `SqliteDeliveries.adopt`.
     "audit": """CREATE TABLE IF NOT EXISTS audit (
         chain TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL,
         due_at TEXT, is_parked INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
@@ -41,6 +42,11 @@ _ADDED: Final = {
     "places": """CREATE TABLE IF NOT EXISTS places (
         chain TEXT NOT NULL, name TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL,
         PRIMARY KEY (chain, name)) WITHOUT ROWID""",
+    "outbox": """CREATE TABLE IF NOT EXISTS outbox (
+        chain TEXT NOT NULL, seq INTEGER NOT NULL, at TEXT NOT NULL, due_at TEXT NOT NULL,
+        is_parked INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+        delivered_to TEXT NOT NULL DEFAULT '[]', problem TEXT, lease TEXT, leased_until TEXT,
+        PRIMARY KEY (chain, seq)) WITHOUT ROWID""",
 }
 """What a file of an older version lacks. Opening adds it; the older version does not mind, and may go on beside."""
 _INDEXES: Final = (
@@ -53,6 +59,7 @@ _INDEXES: Final = (
     "CREATE INDEX IF NOT EXISTS audit_by_at ON audit (at, chain, seq)",
     "CREATE INDEX IF NOT EXISTS audit_due ON audit (is_parked, due_at) WHERE due_at IS NOT NULL",
 )
+_ADDED_INDEXES: Final = {"outbox": "CREATE INDEX IF NOT EXISTS outbox_due ON outbox (is_parked, due_at)"}
 
 
 _creating: Final = threading.Lock()
@@ -198,7 +205,7 @@ class Database:
         if self._is_new():
             with self.write() as connection:
                 if self._is_empty(connection):
-                    for statement in (*_SCHEMA.values(), *_ADDED.values(), *_INDEXES):
+                    for statement in (*_SCHEMA.values(), *_ADDED.values(), *_INDEXES, *_ADDED_INDEXES.values()):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         differences = self.find_differences()
@@ -206,7 +213,7 @@ class Database:
         problems = [each for each in differences if each not in lacking]
         if lacking and is_upgraded and not problems:
             with self.write() as connection:
-                for statement in lacking.values():
+                for statement in (*lacking.values(), *_ADDED_INDEXES.values()):
                     connection.execute(statement)
         if problems:
             raise StoreMisconfigured(

@@ -21,7 +21,6 @@ from core.directory import DirectoryNotes
 from core.errors import BrokenChain, ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.record import Record, check_record_id
-from core.stores.base import Page
 from core.stores.commit import (
     Commit,
     StoreSettings,
@@ -34,14 +33,16 @@ from core.stores.commit import (
     prepare_delete,
     prepare_update,
 )
+from core.stores.inspection import compare_beside, inspect_record
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
+from core.stores.record_store import Page
 from core.stores.schema import AWAITS_ATTRIBUTE
-from core.stores.seals import SealAlarm, compare_beside, inspect_record, read_sealed_record
+from core.stores.seals import SealAlarm, read_sealed_record
 from core.stores.sqlite.audit import find_entry, insert_entry
 from core.stores.sqlite.database import Database
-from core.stores.sqlite.directory import find_notes
-from core.stores.sqlite.ledgers import read_ledger, write_ledgers
+from core.stores.sqlite.directory import notes_among
+from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
 from core.stores.sqlite.reading import iterate_rows, read_body
 
 R = TypeVar("R", bound=Record)
@@ -72,10 +73,9 @@ class SqliteRecords(Generic[R]):
         rows = iterate_rows(self._database, self._table, ("id",), "body", start=("",))
         return read_each(rows, self._read)
 
-    def scan(self) -> Iterator[tuple[str, R | MalformedRecord]]:
-        """Every record with the name of its chain, or with what is wrong."""
-        rows = iterate_rows(self._database, self._table, ("id",), self._beside, start=("",))
-        return ((f"{self._kind.KIND}#{row[0]}", read_or_explain(row, self._inspect)) for row in rows)
+    def iterate_ids(self) -> Iterator[str]:
+        """The id of every record, in their order."""
+        return (row[0] for row in iterate_rows(self._database, self._table, ("id",), "id", start=("",)))
 
     def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
         """The records with these ids that exist, in one read."""
@@ -168,17 +168,22 @@ class SqliteRecords(Generic[R]):
         return found
 
     def _get_with_notes(self, record_id: str) -> tuple[R, DirectoryNotes]:
+        record, found = self._get_beside(record_id, DirectoryNotes())
+        return record, notes_among(found, self._settings)
+
+    def _get_beside(self, record_id: str, *empty: Ledger) -> tuple[R, dict[str, str]]:
+        """A record and the stored bodies of those of the ledgers that exist."""
         check_record_id(record_id)
         with self._database.read() as connection:
-            # One transaction: the record and the notes are from the same moment.
+            # One transaction: the record and the ledgers are from the same moment.
             connection.execute("BEGIN")
             try:
-                found, notes = self._find(connection, record_id), find_notes(connection, self._settings)
+                record, found = self._find(connection, record_id), find_ledgers(connection, *empty)
             finally:
                 connection.execute("COMMIT")
-        if found is None:
+        if record is None:
             raise missing(self._kind, record_id)
-        return found, notes
+        return record, found
 
     def _refuse_unless_allowed(self, connection: sqlite3.Connection, record: R, commit: Commit[R]) -> None:
         item = self._find_item(connection, record.id)

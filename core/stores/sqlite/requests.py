@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.directory import DirectoryNotes
+from core.ledger import Ledger
+from core.mfa import CodeLedger
 from core.open_requests import OpenRequests
 from core.request import Request, RequestId
 from core.stores.base import RequestStore
@@ -53,7 +55,13 @@ class SqliteRequests(SqliteRecords[Request], RequestStore):
         """Read these requests, from one moment."""
         return self._get_each(request_ids)
 
-    def update(self, request: Request, entry: EntryDraft) -> Request:
+    def get_with_codes(self, request_id: RequestId, person: UserId) -> tuple[Request, DirectoryNotes, CodeLedger]:
+        """The same, with the ledger of the person's codes."""
+        codes = CodeLedger.of(person)
+        request, found = self._get_beside(request_id, codes, DirectoryNotes())
+        return request, notes_among(found, self._settings), self._read_ledger(codes, found)
+
+    def update(self, request: Request, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> Request:
         """Replace the request that was read with `request.updated_at`."""
         with self._database.write() as connection:
-            return self.replace(connection, request, entry)
+            return self.replace(connection, request, entry, ledgers)

@@ -185,10 +185,38 @@ class TestTablesOnDynamoDb:
 
 def test_template_and_iam_are_printed_with_the_prefix() -> None:
     template = json.loads(run("tables", "template", "--prefix", "team").output)
-    policy = json.loads(run("tables", "iam", "--prefix", "team", "--role", "operator").output)
+    policy = json.loads(run("tables", "iam", "--prefix", "team", "--role", "operator").stdout)
+    bucket = json.loads(run("tables", "audit-bucket").output)
 
     assert template["Resources"]["Requests"]["Properties"]["TableName"] == "team-requests"
-    assert "arn:aws:dynamodb:*:*:table/team-audit" in policy["Statement"][0]["Resource"]
+    assert "arn:aws:dynamodb:REGION:ACCOUNT_ID:table/team-audit" in policy["Statement"][0]["Resource"]
+    assert bucket["Resources"]["AuditBucket"]["Properties"]["ObjectLockEnabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "arn"),
+    [
+        ((), "arn:aws:dynamodb:REGION:ACCOUNT_ID:table/countersign-requests"),
+        (("--region", "eu-west-1"), "arn:aws:dynamodb:eu-west-1:ACCOUNT_ID:table/countersign-requests"),
+        (
+            ("--region", "eu-west-1", "--account", "111122223333"),
+            "arn:aws:dynamodb:eu-west-1:111122223333:table/countersign-requests",
+        ),
+        (("--region", "cn-north-1"), "arn:aws-cn:dynamodb:cn-north-1:ACCOUNT_ID:table/countersign-requests"),
+        (("--region", "us-gov-west-1"), "arn:aws-us-gov:dynamodb:us-gov-west-1:ACCOUNT_ID:table/countersign-requests"),
+        (("--store", "dynamodb://us-east-2/team"), "arn:aws:dynamodb:us-east-2:ACCOUNT_ID:table/team-requests"),
+        (
+            ("--store", "dynamodb://us-east-2/team", "--region", "eu-west-1", "--prefix", "other"),
+            "arn:aws:dynamodb:eu-west-1:ACCOUNT_ID:table/other-requests",
+        ),
+    ],
+)
+def test_iam_policy_names_region_and_account(arguments: tuple[str, ...], arn: str) -> None:
+    printed = run("tables", "iam", *arguments)
+
+    assert json.loads(printed.stdout)["Statement"][0]["Resource"][0] == arn
+    missing = [word for word in ("REGION", "ACCOUNT_ID") if f":{word}:" in arn]
+    assert [word for word in ("REGION", "ACCOUNT_ID") if f"replace {word}" in printed.stderr] == missing
 
 
 def _raising(error: CountersignError) -> click.Group:

@@ -45,7 +45,9 @@ def _wrong(installation: Installation) -> list[str]:
 
 
 def _notes(installation: Installation, *, code: int = 0) -> list[str]:
-    return [line.removeprefix("· ") for line in _lines(installation, code=code) if line.startswith("· ")]
+    """What is worth knowing, except that the policy's user group decides, which always is."""
+    notes = [line.removeprefix("· ") for line in _lines(installation, code=code) if line.startswith("· ")]
+    return [line for line in notes if not line.startswith("user group S0SRE: anyone who may edit it")]
 
 
 def test_every_check_has_its_line_where_all_is_well(installation: Installation) -> None:
@@ -58,6 +60,7 @@ def test_every_check_has_its_line_where_all_is_well(installation: Installation) 
         "✓ clock",
         "✓ app token",
         "✓ user groups",
+        "· user group S0SRE",
         f"✓ channel {ACCESS} (prod, staging) #access",
         f"✓ channel {VAULT} (vault) #vault",
         "✓ store",
@@ -157,6 +160,12 @@ class TestTokens:
     def test_slack_that_asks_for_a_pause_gets_it(self, installation: Installation) -> None:
         installation.slack.faults.next(RateLimited(retry_after=0), "conversations.info", times=2)
         assert _lines(installation, code=0)[-1] == "no problems found"
+
+
+def test_group_that_decides_is_named_with_where_to_look(installation: Installation) -> None:
+    (line,) = [line for line in _lines(installation, code=0) if line.startswith("· user group")]
+    assert line.startswith("· user group S0SRE: anyone who may edit it in Slack decides (approvers of staging).")
+    assert '"Create and edit user groups"' in line
 
 
 class TestScopes:
@@ -285,8 +294,10 @@ class TestStore:
         assert aws_environment is None
         installation.set("COUNTERSIGN_STORE", f"dynamodb://eu-west-1/{table_prefix}?endpoint_url={moto_url}")
         wrong = _wrong(installation)
-        assert len(wrong) == 3
-        assert wrong[0] == f"store: {table_prefix}-requests: this table is missing. Run `countersign tables create`."
+        assert wrong == [
+            f"store: {table_prefix}-{table}: this table is missing. Run `countersign tables create`."
+            for table in ("requests", "break-glass", "audit", "outbox")
+        ]
         installation.run("tables", "create")
         assert f"✓ store: the tables {table_prefix}-… in eu-west-1" in _lines(installation, code=0)
 

@@ -18,7 +18,7 @@ from core.break_glass import EventId, ReasonCode
 from core.directory import FixedDirectory
 from core.policy import parse_policy
 from core.services import BreakGlassService
-from core.stores.base import DEFAULT_LIMIT
+from core.stores.record_store import DEFAULT_LIMIT
 from tests.builders import HOUR
 from tests.end_to_end.harness import walk_text
 

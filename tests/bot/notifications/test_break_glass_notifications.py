@@ -127,7 +127,7 @@ def test_channel_shared_with_outsiders_gets_no_copy(tower: Tower, flag: str) -> 
     tower.close(event, BOB)
 
     assert tower.office.slack.messages(ELSEWHERE) == []
-    assert buttons(tower.office.card()) == [REVIEW, TIMELINE]
+    assert buttons(tower.office.cards()[0]) == [REVIEW, TIMELINE]
     assert tower.office.parked() == []
 
 
@@ -194,7 +194,7 @@ def test_invoker_is_notified_of_the_expiry(tower: Tower) -> None:
     (told,) = tower.office.directs(ANN.id)
     assert "has expired." in told
     assert "*Expired*" in says(tower.office.card())
-    assert buttons(tower.office.card()) == [REVIEW, TIMELINE]
+    assert buttons(tower.office.cards()[0]) == [REVIEW, TIMELINE]
 
 
 def test_invoker_is_asked_before_the_end_whether_it_is_over(tower: Tower) -> None:

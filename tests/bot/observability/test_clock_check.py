@@ -56,6 +56,7 @@ def test_one_or_two_odd_answers_change_nothing() -> None:
     answers = Answers()
     assert not answers.come(900, 900).is_off
     assert not answers.come(0, 0, 0).is_off
+    assert not answers.come(900).is_off
 
 
 def test_clock_that_was_set_right_is_trusted_again() -> None:

@@ -61,7 +61,7 @@ def settle(lookup: CoalescingCache[str], key: str) -> None:
     """Wait until the question that is open, if there is one, is answered and remembered."""
     if (question := lookup._in_flight.get(key)) is not None:  # noqa: SLF001  The side effect has no other end.
         settled = threading.Event()
-        question.add_done_callback(lambda _: settled.set())
+        question.future.add_done_callback(lambda _: settled.set())
         assert settled.wait(SECONDS)
 
 

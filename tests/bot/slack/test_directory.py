@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from concurrent.futures import Future, wait
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,14 @@ import pytest
 from slack_sdk import WebClient
 
 from bot.slack import directory as slack_directory
-from bot.slack import membership
+from bot.slack import membership, questions, user_groups
 from bot.slack.coalescing_cache import FRESH_FOR, SERVED_FOR
 from bot.slack.directory import SlackDirectory
 from bot.slack.errors import ERRORS
+from bot.slack.pace import Pace
 from core.actor import Actor, UserGroupId, UserId
-from core.errors import NotAllowed
+from core.directory import DirectoryNotes
+from core.errors import NotAllowed, NotKnown
 from localslack.app_settings import AppSettings
 from localslack.faults import Fault, HangUp, RateLimited, Refuse, ServerError, Stall
 from localslack.records import Person, Team, UserGroup
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 
 ANN, BEN, SRE, DEV = UserId("U0ANN"), UserId("U0BEN"), UserGroupId("S0SRE"), UserGroupId("S0DEV")
 TEAM, ELSEWHERE, ORGANISATION = Team().id, "T0ELSEWHERE", "E0ORG"
-USERS, GROUPS = "users.info", "usergroups.users.list"
+USERS, GROUPS, GROUP = "users.info", "usergroups.list", "usergroups.users.list"
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def named() -> set[UserGroupId]:
 @pytest.fixture
 def directory(slack: LocalSlack, clock: FrozenClock, named: set[UserGroupId]) -> Iterator[SlackDirectory]:
     client = WebClient(slack.bot_token, base_url=slack.api_url)
-    directory = SlackDirectory(client, TEAM, clock, lambda: frozenset(named))
+    directory = SlackDirectory(client, TEAM, clock, lambda: frozenset(named), pace=Pace(1_000, 0))
     yield directory
     slack.faults.release_all()
     directory.close()
@@ -73,6 +77,12 @@ def _impatient(_patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slack_directory, "ANSWER_TIMEOUT_SECONDS", 0.1)
 
 
+def groups_of(directory: SlackDirectory, user: UserId, notes: DirectoryNotes | None = None) -> dict[UserGroupId, bool]:
+    """In which of the two groups the person is; one that isn't known is left out."""
+    directory.actor(user, TEAM)
+    return dict(directory.memberships(user, [SRE, DEV], notes or DirectoryNotes()))
+
+
 def why_not(directory: SlackDirectory, user: str, team: str | None = TEAM) -> str:
     with pytest.raises(NotAllowed) as caught:
         directory.actor(user, team)
@@ -81,19 +91,22 @@ def why_not(directory: SlackDirectory, user: str, team: str | None = TEAM) -> st
     return reason
 
 
-def groups_of(person: Actor) -> set[UserGroupId]:
-    """The user groups in which Slack says the person is."""
-    return {group for group, is_in in person.memberships.items() if is_in}
-
-
 # Who may -------------------------------------------------------------------------------------------------------------
 
 
-def test_member_becomes_an_actor_with_the_groups_of_the_policy(directory: SlackDirectory) -> None:
-    ann, ben = directory.actor(ANN, TEAM), directory.actor(BEN, None)
+def test_member_becomes_an_actor(directory: SlackDirectory) -> None:
+    assert directory.actor(ANN, TEAM) == Actor(id=ANN, name="ann")
+    assert directory.actor(BEN, None) == Actor(id=BEN, name="ben")
 
-    assert ann == Actor(id=ANN, name="ann", memberships={SRE: True, DEV: True})
-    assert ben == Actor(id=BEN, name="ben", memberships={SRE: False, DEV: True})
+
+def test_membership_is_answered_for_each_group_asked_for(directory: SlackDirectory) -> None:
+    assert groups_of(directory, ANN) == {SRE: True, DEV: True}
+    assert groups_of(directory, BEN) == {SRE: False, DEV: True}
+    assert directory.memberships(BEN, [SRE], DirectoryNotes()) == {SRE: False}
+
+
+def test_person_without_notes_is_the_same_as_of_a_payload(directory: SlackDirectory) -> None:
+    assert directory.person(ANN, DirectoryNotes()) == directory.actor(ANN, TEAM)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +138,7 @@ def test_slackbot_is_a_bot_although_slack_does_not_say_so(slack: LocalSlack, dir
 
 @pytest.mark.parametrize("user", ["U0NOBODY", "", "ann", "C0CHANNEL", "U0ANN\n"])
 def test_nobody_is_refused(directory: SlackDirectory, user: str) -> None:
-    assert why_not(directory, user) == slack_directory.UNKNOWN
+    assert why_not(directory, user) == questions.UNKNOWN
     assert directory.known(user) is None
 
 
@@ -256,16 +269,31 @@ def test_payload_on_grid_may_name_only_the_persons_workspaces(slack: LocalSlack,
 # When Slack cannot say -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", [USERS, GROUPS])
-@pytest.mark.parametrize("fault", [Refuse("internal_error"), ServerError(503), ServerError(200), HangUp()])
-def test_slack_that_fails_means_no_and_is_asked_again(
-    slack: LocalSlack, directory: SlackDirectory, named: set[UserGroupId], method: str, fault: Fault
-) -> None:
-    named.remove(DEV)
-    slack.faults.next(fault, method)
+FAULTS = [Refuse("internal_error"), ServerError(503), ServerError(200), HangUp()]
 
-    assert why_not(directory, ANN) == slack_directory.UNREACHABLE
-    assert groups_of(directory.actor(ANN, TEAM)) == {SRE}
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_slack_that_fails_means_not_known_and_is_asked_again(
+    slack: LocalSlack, directory: SlackDirectory, fault: Fault
+) -> None:
+    slack.faults.next(fault, USERS)
+
+    assert why_not(directory, ANN) == questions.UNREACHABLE
+    assert directory.actor(ANN, TEAM).id == ANN
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_group_that_slack_cannot_list_is_asked_for_again(
+    slack: LocalSlack, directory: SlackDirectory, fault: Fault
+) -> None:
+    directory.actor(ANN, TEAM)
+    slack.wait_until(lambda: directory.memberships(ANN, [SRE], DirectoryNotes()))
+    slack.workspace.add(UserGroup(id=SRE, handle="sre"))
+    notes = DirectoryNotes().add(SRE, slack.backend.clock.now())
+    slack.faults.next(fault, GROUPS)
+
+    assert directory.memberships(ANN, [SRE, DEV], notes) == {DEV: True}
+    assert directory.memberships(ANN, [SRE, DEV], notes) == {SRE: False, DEV: True}
 
 
 @pytest.mark.parametrize("error", ["missing_scope", "token_revoked", "account_inactive", "accesslimited"])
@@ -282,37 +310,80 @@ def test_token_that_is_not_good_enough_is_the_operators_task(
     assert record.getMessage() == f"Slack refuses users.info: {error}. {ERRORS[error].fix}"
 
 
-@pytest.mark.parametrize("method", [USERS, GROUPS])
 @pytest.mark.usefixtures("_impatient")
-def test_late_answer_of_slack_means_no_and_is_used_afterwards(
-    slack: LocalSlack, directory: SlackDirectory, method: str
-) -> None:
+def test_late_answer_about_a_person_is_used_afterwards(slack: LocalSlack, directory: SlackDirectory) -> None:
     stall = Stall()
-    slack.faults.next(stall, method, times=None)
+    slack.faults.next(stall, USERS, times=None)
 
     assert why_not(directory, ANN) == slack_directory.TOO_SLOW
-    asked = len(slack.calls)
     stall.release()
 
     slack.wait_until(lambda: directory.known(ANN))
-    assert groups_of(directory.actor(ANN, TEAM)) == {SRE, DEV}
+    assert directory.actor(ANN, TEAM).id == ANN
     assert len(slack.calls_of(USERS)) == 1
-    assert asked <= len(slack.calls) <= 3
 
 
-@pytest.mark.parametrize("method", [USERS, GROUPS])
-def test_slack_is_left_alone_for_as_long_as_it_wants(
-    slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock, named: set[UserGroupId], method: str
+@pytest.mark.usefixtures("_impatient")
+def test_late_groups_are_left_out_and_used_afterwards(slack: LocalSlack, directory: SlackDirectory) -> None:
+    stall = Stall()
+    slack.faults.next(stall, GROUPS, times=None)
+
+    assert slack.wait_until(lambda: directory.known(ANN)) == Actor(id=ANN, name="ann")
+    assert groups_of(directory, ANN) == {}
+    stall.release()
+
+    assert slack.wait_until(lambda: directory.memberships(ANN, [SRE, DEV], DirectoryNotes())) == {SRE: True, DEV: True}
+    assert len(slack.calls_of(GROUPS)) == 1
+
+
+def test_click_waits_for_slack_only_once(
+    slack: LocalSlack, directory: SlackDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named.remove(DEV)
-    slack.faults.next(RateLimited(30), method)
+    directory.actor(ANN, TEAM)
+    monkeypatch.setattr(slack_directory, "ANSWER_TIMEOUT_SECONDS", 0.1)
+    slack.faults.next(Stall(), times=None)
+    waits: list[float | None] = []
+
+    def noting_wait(lookups: list[Future[object]], timeout: float | None = None) -> object:
+        waits.append(timeout)
+        return wait(lookups, timeout)
+
+    monkeypatch.setattr("bot.slack.directory.wait", noting_wait)
+    directory.actor(ANN, TEAM)
+    notes = DirectoryNotes(forgotten_at=slack.backend.clock.now())
+
+    with pytest.raises(NotKnown):
+        directory.person(ANN, notes)
+    assert directory.memberships(ANN, [SRE, DEV], notes) == {}
+
+    # The first one found its answer. The second one used up what the click may wait, and nothing is left for others.
+    assert waits[-1] == 0.0
+
+
+def test_slack_is_left_alone_for_as_long_as_it_wants(
+    slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock
+) -> None:
+    slack.faults.next(RateLimited(30), USERS)
 
     assert "try again in 30 seconds" in why_not(directory, ANN)
     clock.advance(timedelta(seconds=29))
     assert "try again in 1 seconds" in why_not(directory, ANN)
-    assert len(slack.calls_of(method)) == 1
-    clock.advance(timedelta(seconds=1))
-    assert groups_of(directory.actor(ANN, TEAM)) == {SRE}
+    assert len(slack.calls_of(USERS)) == 1
+    clock.advance(SECOND)
+    assert directory.actor(ANN, TEAM).id == ANN
+
+
+def test_groups_are_left_alone_for_as_long_as_slack_wants(
+    slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock
+) -> None:
+    slack.faults.next(RateLimited(30), GROUPS)
+
+    assert groups_of(directory, ANN) == {}
+    clock.advance(timedelta(seconds=29))
+    assert groups_of(directory, ANN) == {}
+    assert len(slack.calls_of(GROUPS)) == 1
+    clock.advance(SECOND)
+    assert groups_of(directory, ANN) == {SRE: True, DEV: True}
 
 
 def test_pause_that_cannot_be_meant_is_not_believed(
@@ -332,21 +403,71 @@ def test_pause_that_cannot_be_meant_is_not_believed(
 def test_answer_that_cannot_be_read_means_no(clock: FrozenClock, body: bytes) -> None:
     with odd_slack(lambda _: body) as url:
         directory = SlackDirectory(WebClient("xoxb-1", base_url=url), TEAM, clock, frozenset)
-        assert why_not(directory, ANN) == slack_directory.UNREACHABLE
+        assert why_not(directory, ANN) == questions.UNREACHABLE
         directory.close()
 
 
-@pytest.mark.parametrize("members", [None, "U0ANN", {"U0ANN": 1}, [1], ["U0ANN", None]])
-def test_group_that_cannot_be_read_means_no(clock: FrozenClock, members: object) -> None:
+def a_group(**changes: object) -> dict[str, object]:
+    """The group SRE as usergroups.list gives it, changed; a change to `...` leaves the key out."""
+    group: dict[str, object] = {"id": SRE, "users": [ANN], "user_count": "1", "date_update": 7, "date_delete": 0}
+    return {key: value for key, value in (group | changes).items() if value is not ...}
+
+
+def memberships_from(clock: FrozenClock, listed: object, members: object = None) -> dict[UserGroupId, bool]:
+    """In which groups Ann is, with a Slack that lists this."""
+
     def answer(method: str) -> bytes:
-        return json.dumps(
-            {"ok": True, "user": a_user()} if method == USERS else {"ok": True, "users": members}
-        ).encode()
+        answers: dict[str, dict[str, object]] = {
+            USERS: {"user": a_user()},
+            GROUPS: {"usergroups": listed},
+            GROUP: {"users": members},
+        }
+        return json.dumps({"ok": True, **answers[method]}).encode()
 
     with odd_slack(answer) as url:
-        directory = SlackDirectory(WebClient("xoxb-1", base_url=url), TEAM, clock, lambda: frozenset({SRE}))
-        assert why_not(directory, ANN) == slack_directory.UNREACHABLE
+        directory = SlackDirectory(
+            WebClient("xoxb-1", base_url=url), TEAM, clock, lambda: frozenset({SRE, DEV}), pace=Pace(1_000, 0)
+        )
+        known = groups_of(directory, ANN)
         directory.close()
+    return known
+
+
+@pytest.mark.parametrize(
+    "listed", [None, "S0SRE", {"S0SRE": 1}, [None], [a_group(id=...)], [a_group(id=1)], [a_group(), a_group()]]
+)
+def test_list_of_groups_that_cannot_be_read_says_nothing(clock: FrozenClock, listed: object) -> None:
+    if isinstance(listed, list) and listed and listed[0] == a_group(id=1):
+        # It is about another group, whose id this is; the two that are asked for aren't there.
+        assert memberships_from(clock, listed) == {SRE: False, DEV: False}
+    else:
+        assert memberships_from(clock, listed) == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"users": ...},
+        {"users": "U0ANN"},
+        {"users": [1]},
+        {"users": [ANN, None]},
+        {"user_count": "2"},
+        {"user_count": 2},
+        {"user_count": [1]},
+        {"date_update": "7"},
+        {"date_delete": "0"},
+    ],
+)
+def test_group_that_is_not_listed_whole_is_asked_for_alone(clock: FrozenClock, change: dict[str, object]) -> None:
+    assert memberships_from(clock, [a_group(**change)], members=[ANN, BEN]) == {SRE: True, DEV: False}
+    assert memberships_from(clock, [a_group(**change)], members="U0ANN") == {DEV: False}
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"user_count": 1}, {"user_count": ...}, {"date_update": ...}, {"date_delete": ...}]
+)
+def test_group_is_read_as_slack_writes_it(clock: FrozenClock, change: dict[str, object]) -> None:
+    assert memberships_from(clock, [a_group(**change)]) == {SRE: True, DEV: False}
 
 
 def test_profile_of_a_person_is_not_logged(clock: FrozenClock, caplog: pytest.LogCaptureFixture) -> None:
@@ -366,7 +487,7 @@ def test_slack_that_is_not_there_means_no(clock: FrozenClock) -> None:
         pass
     directory = SlackDirectory(WebClient("xoxb-1", base_url=url), TEAM, clock, frozenset)
 
-    assert why_not(directory, ANN) == slack_directory.UNREACHABLE
+    assert why_not(directory, ANN) == questions.UNREACHABLE
     directory.close()
 
 
@@ -378,34 +499,47 @@ def test_group_that_slack_does_not_have_has_no_members(
 ) -> None:
     slack.workspace.add(UserGroup(id=SRE, handle="sre", users=(ANN,), is_disabled=True))
 
-    assert groups_of(directory.actor(ANN, TEAM)) == {DEV}
+    assert groups_of(directory, ANN) == {SRE: False, DEV: True}
     assert f"the policy names the user group {SRE}, which Slack does not have" in caplog.text
 
 
 def test_group_that_the_policy_names_from_now_on_is_looked_up(
-    directory: SlackDirectory, named: set[UserGroupId]
+    slack: LocalSlack, directory: SlackDirectory, named: set[UserGroupId]
 ) -> None:
     named.clear()
-    assert groups_of(directory.actor(ANN, TEAM)) == set()
+    directory.refresh_groups()
     named.add(SRE)
+    directory.refresh_groups()
+    slack.wait_until(lambda: slack.calls_of(GROUPS))
 
-    assert groups_of(directory.actor(ANN, TEAM)) == {SRE}
+    assert groups_of(directory, ANN)[SRE]
 
 
-def test_one_look_at_a_group_serves_everybody(slack: LocalSlack, directory: SlackDirectory) -> None:
+def test_one_call_answers_for_all_groups_and_everybody(slack: LocalSlack, directory: SlackDirectory) -> None:
     for user in (ANN, BEN, ANN):
-        directory.actor(user, TEAM)
+        groups_of(directory, user)
 
-    assert len(slack.calls_of(GROUPS)) == 2
+    (call,) = slack.calls_of(GROUPS)
+    assert call.arguments["include_users"] in {True, "1", "true"}
+    assert slack.calls_of(GROUP) == []
 
 
 def test_groups_can_be_looked_up_before_any_interaction(slack: LocalSlack, directory: SlackDirectory) -> None:
     directory.refresh_groups()
-    slack.wait_until(lambda: len(slack.calls_of(GROUPS)) == 2)
+    slack.wait_until(lambda: directory.memberships(ANN, [SRE], DirectoryNotes()))
     directory.actor(ANN, TEAM)
     directory.refresh_groups()
 
-    assert len(slack.calls_of(GROUPS)) == 2
+    assert len(slack.calls_of(GROUPS)) == 1
+
+
+def test_person_does_not_wait_for_groups(slack: LocalSlack, directory: SlackDirectory) -> None:
+    stall = Stall()
+    slack.faults.next(stall, GROUPS, times=None)
+
+    assert directory.actor(ANN, TEAM).id == ANN
+    assert directory.person(ANN, DirectoryNotes()).id == ANN
+    stall.release()
 
 
 @pytest.mark.parametrize(("enterprise_id", "sent"), [(None, None), (ORGANISATION, TEAM)])
@@ -414,7 +548,7 @@ def test_organisation_wide_token_names_its_workspace(
 ) -> None:
     client = WebClient(slack.bot_token, base_url=slack.api_url)
     directory = SlackDirectory(client, TEAM, clock, lambda: frozenset({SRE}), enterprise_id)
-    directory.actor(ANN, TEAM)
+    directory.memberships(ANN, [SRE], DirectoryNotes())
 
     (call,) = slack.calls_of(GROUPS)
     assert call.arguments.get("team_id") == sent
@@ -427,23 +561,24 @@ def test_organisation_wide_token_names_its_workspace(
 def test_lookup_of_a_known_person_does_not_wait_for_slack(
     slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock
 ) -> None:
-    directory.actor(ANN, TEAM)
+    groups_of(directory, ANN)
     stall = Stall()
     slack.faults.next(stall, times=None)
-    clock.advance(SERVED_FOR - timedelta(seconds=1))
+    clock.advance(SERVED_FOR - SECOND)
 
-    assert groups_of(directory.actor(ANN, TEAM)) == {SRE, DEV}
+    assert groups_of(directory, ANN) == {SRE: True, DEV: True}
     assert stall.reached.wait(10)
 
 
 def test_rights_are_not_kept_because_slack_is_down(
     slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock
 ) -> None:
-    directory.actor(ANN, TEAM)
+    groups_of(directory, ANN)
     slack.faults.next(Refuse("internal_error"), times=None)
     clock.advance(SERVED_FOR)
 
-    assert why_not(directory, ANN) == slack_directory.UNREACHABLE
+    assert why_not(directory, ANN) == questions.UNREACHABLE
+    assert directory.memberships(ANN, [SRE, DEV], DirectoryNotes()) == {}
 
 
 def test_deactivated_person_loses_their_rights_with_the_event(slack: LocalSlack, directory: SlackDirectory) -> None:
@@ -454,6 +589,75 @@ def test_deactivated_person_loses_their_rights_with_the_event(slack: LocalSlack,
     directory.forget(ANN)
 
     assert why_not(directory, ANN) == membership.DEACTIVATED
+
+
+def test_answer_from_before_a_noted_change_does_not_count(slack: LocalSlack, directory: SlackDirectory) -> None:
+    """Another instance heard the event, and this one reads its note with the record."""
+    groups_of(directory, ANN)
+    slack.workspace.add(Person(id=ANN, name="ann", deleted=True), UserGroup(id=SRE, handle="sre"))
+    notes = DirectoryNotes().add(ANN, slack.backend.clock.now()).add(SRE, slack.backend.clock.now())
+
+    assert directory.person(ANN, DirectoryNotes()).id == ANN
+    with pytest.raises(NotAllowed) as caught:
+        directory.person(ANN, notes)
+    assert caught.value.reasons == (membership.DEACTIVATED,)
+    assert directory.memberships(ANN, [SRE, DEV], notes) == {SRE: False, DEV: True}
+
+
+def test_answer_from_after_a_noted_change_is_not_asked_for_again(slack: LocalSlack, directory: SlackDirectory) -> None:
+    notes = DirectoryNotes().add(ANN, slack.backend.clock.now()).add(SRE, slack.backend.clock.now())
+    for _ in range(3):
+        directory.person(ANN, notes)
+        directory.memberships(ANN, [SRE, DEV], notes)
+
+    assert (len(slack.calls_of(USERS)), len(slack.calls_of(GROUPS))) == (1, 1)
+
+
+def test_lookup_from_before_a_noted_change_does_not_count(
+    slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock
+) -> None:
+    stall = Stall()
+    slack.faults.next(stall, USERS)
+    directory.known(ANN)
+    assert stall.reached.wait(10)
+    slack.workspace.add(Person(id=ANN, name="ann", is_restricted=True))
+
+    with pytest.raises(NotAllowed) as caught:
+        directory.person(ANN, DirectoryNotes().add(ANN, clock.now()))
+    stall.release()
+
+    assert caught.value.reasons == (membership.GUEST,)
+    assert why_not(directory, ANN) == membership.GUEST
+
+
+def test_clock_that_is_behind_keeps_nobodys_rights(
+    slack: LocalSlack, directory: SlackDirectory, clock: FrozenClock
+) -> None:
+    groups_of(directory, ANN)
+    slack.workspace.add(UserGroup(id=SRE, handle="sre"))
+    # The instance that heard the event has a clock that is half a minute behind.
+    notes = DirectoryNotes().add(SRE, clock.now() - timedelta(seconds=30))
+
+    assert directory.memberships(ANN, [SRE], notes) == {SRE: False}
+
+
+def test_unreadable_notes_are_repaired_and_all_are_asked_for(slack: LocalSlack, clock: FrozenClock) -> None:
+    repairs: list[bool] = []
+    directory = SlackDirectory(
+        WebClient(slack.bot_token, base_url=slack.api_url),
+        TEAM,
+        clock,
+        frozenset,
+        repair=lambda: repairs.append(True),
+        pace=Pace(1_000, 0),
+    )
+    directory.actor(ANN, TEAM)
+    slack.workspace.add(Person(id=ANN, name="ann", deleted=True))
+
+    with pytest.raises(NotAllowed):
+        directory.person(ANN, DirectoryNotes.everything_changed(clock.now()))
+    assert repairs == [True]
+    directory.close()
 
 
 def test_rights_are_lost_with_the_second_action_without_an_event(
@@ -469,12 +673,12 @@ def test_rights_are_lost_with_the_second_action_without_an_event(
 
 
 def test_person_removed_from_a_group_loses_rights_with_the_event(slack: LocalSlack, directory: SlackDirectory) -> None:
-    directory.actor(ANN, TEAM)
+    groups_of(directory, ANN)
     slack.workspace.add(UserGroup(id=SRE, handle="sre"))
 
-    directory.forget_group(SRE)
+    assert directory.hear_group(SRE, slack.backend.clock.now(), None)
 
-    assert groups_of(directory.actor(ANN, TEAM)) == {DEV}
+    assert groups_of(directory, ANN) == {SRE: False, DEV: True}
 
 
 def test_form_is_opened_from_cached_lookups(slack: LocalSlack, directory: SlackDirectory) -> None:
@@ -484,8 +688,17 @@ def test_form_is_opened_from_cached_lookups(slack: LocalSlack, directory: SlackD
     assert directory.known(ANN) is None
     stall.release()
 
-    known = slack.wait_until(lambda: directory.known(ANN))
-    assert known == directory.actor(ANN, TEAM)
+    expected = directory.actor(ANN, TEAM).with_memberships(groups_of(directory, ANN))
+    assert slack.wait_until(lambda: directory.known(ANN)) == expected
+
+
+def test_form_is_opened_with_the_groups_that_are_known(slack: LocalSlack, directory: SlackDirectory) -> None:
+    stall = Stall()
+    slack.faults.next(stall, GROUPS, times=None)
+    directory.actor(ANN, TEAM)
+
+    assert directory.known(ANN) == Actor(id=ANN, name="ann")
+    stall.release()
 
 
 def test_directory_that_was_closed_says_no(directory: SlackDirectory) -> None:
@@ -493,7 +706,7 @@ def test_directory_that_was_closed_says_no(directory: SlackDirectory) -> None:
     directory.close()
 
     assert directory.actor(ANN, TEAM).id == ANN
-    assert why_not(directory, BEN) == slack_directory.BUSY
+    assert why_not(directory, BEN) == user_groups.BUSY
 
 
 def test_clients_own_retries_and_time_limit_are_not_used(slack: LocalSlack, clock: FrozenClock) -> None:
@@ -502,7 +715,7 @@ def test_clients_own_retries_and_time_limit_are_not_used(slack: LocalSlack, cloc
     directory = SlackDirectory(client, TEAM, clock, frozenset)
     slack.faults.next(HangUp(), USERS)
 
-    assert why_not(directory, ANN) == slack_directory.UNREACHABLE
+    assert why_not(directory, ANN) == questions.UNREACHABLE
     assert len(slack.calls_of(USERS)) == 1
     assert client.timeout == 30
     directory.close()

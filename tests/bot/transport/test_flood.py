@@ -188,8 +188,8 @@ class TestBodies:
             half_sent(b"", signature=b""),
             half_sent(b"", signature=b"v0=" + b"0" * 63),
             half_sent(b"", signature=b"v1=" + b"0" * 64),
-            half_sent(b"", age=301),
-            half_sent(b"", age=-310),
+            half_sent(b"", age=3600),
+            half_sent(b"", age=-3600),
         ],
         ids=["none", "short", "other version", "old", "early"],
     )

@@ -235,7 +235,7 @@ def test_unreadable_entry_is_named_with_its_fault_on_one_line(name: str, value: 
     assert "\n" not in str(error.value)
 
 
-def test_field_of_a_newer_version_is_kept_and_covered_by_the_seal() -> None:
+def test_field_of_a_newer_version_is_kept_and_sealed() -> None:
     keyring = KEYRINGS["keyed"]
     newer = AuditEntry.from_item({**sealed(keyring).to_item(), "mood": "good"})
     resealed = newer.model_copy(update={"digest": keyring.sign(newer)})

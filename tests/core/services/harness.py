@@ -84,9 +84,18 @@ break_glass:
 """
 
 
+EVERYBODY_ASKS: Final = {"    requesters: [U0RITA, U0ANN]\n": ""}
+"""What lets everybody request prod: one person has one open request for it."""
+
+
 def person(user_id: str, *user_groups: str) -> Actor:
     """A verified person."""
     return Actor(id=UserId(user_id), memberships={UserGroupId(each): True for each in user_groups})
+
+
+def people(count: int) -> list[Actor]:
+    """As many people as a test needs, each for a request of their own."""
+    return [person(f"U0PERSON{number}") for number in range(count)]
 
 
 def by(actor: Actor) -> DeciderId:
@@ -186,6 +195,10 @@ class DisturbedStores:
         """The refused attempts."""
         return self._stores.refusals
 
+    def reseal(self) -> int:
+        """See Stores."""
+        return self._stores.reseal()
+
     def close(self) -> None:
         """Close the stores."""
         self._stores.close()
@@ -209,9 +222,9 @@ class _Requests(_Delegate):
         self._disturbance.happen()
         return self._store.create(request, *entries, ledger=ledger)
 
-    def update(self, request: Request, entry: EntryDraft) -> Request:
+    def update(self, request: Request, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> Request:
         self._disturbance.happen()
-        return self._store.update(request, entry)
+        return self._store.update(request, entry, ledgers)
 
 
 class _BreakGlass(_Delegate):

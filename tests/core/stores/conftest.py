@@ -14,7 +14,7 @@ import pytest
 from core.clock import new_id
 from tests.core.stores.harness import DynamoHarness, SqliteHarness, StoreHarness
 from tests.harness.aws import dynamodb_client
-from tests.harness.tables import make_tables
+from tests.harness.tables import make_older_audit_table, make_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +36,8 @@ def made_tables(request: pytest.FixtureRequest) -> Iterator[Callable[[str], tupl
             if engine not in made:
                 url: str = request.getfixturevalue(f"{engine}_url")
                 client, prefix = clients.enter_context(dynamodb_client(url)), f"contract-{new_id()}"
+                # As after an upgrade; the other suites have tables that only this version made.
+                make_older_audit_table(client, prefix)
                 make_tables(client, prefix)
                 made[engine] = url, client, prefix
             return made[engine]

@@ -15,13 +15,16 @@ import pytest
 
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry
+from core.clock import format_time
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.deployment import AwsAccount, Role, iam_policy
 from core.stores.dynamodb.items import from_attributes, to_attributes
-from core.stores.schema import AUDIT, BREAK_GLASS, REQUESTS, TABLES, Table
+from core.stores.schema import AUDIT, BREAK_GLASS, OUTBOX, REQUESTS, TABLES, Table
 from core.stores.sqlite import SqliteStores
 from tests.harness.clock import FrozenClock
+from tests.harness.iam import IamClient
 from tests.harness.keys import AUDIT_KEY
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from core.record import Record
     from core.stores.base import Stores
+    from core.stores.messages import MessageRef
 
 KEYRING: Final = AuditKeyring.from_text(AUDIT_KEY)
 Stored = dict[str, Any]
@@ -93,6 +97,18 @@ class StoreHarness(ABC):
         """Put an audit entry behind the store's back."""
 
     @abstractmethod
+    def spoil_delivery(self, entry: AuditEntry) -> None:
+        """Make what the outbox would deliver of an entry unreadable."""
+
+    @abstractmethod
+    def queue(self, place: AuditEntry, entry: AuditEntry) -> None:
+        """Queue this entry for delivery in a place, behind the store's back, in everything that a delivery reads."""
+
+    @abstractmethod
+    def leave_undelivered(self, entry: AuditEntry, *, is_parked: bool = False, **progress: object) -> None:
+        """Queue a stored entry the way an older version did, instead of the way this one does."""
+
+    @abstractmethod
     def hide_entry(self, entry: AuditEntry) -> None:
         """Keep one audit entry out of the order of time."""
 
@@ -101,16 +117,16 @@ class StoreHarness(ABC):
         """Remove a record behind the store's back."""
 
     @abstractmethod
+    def put_back(self, record: Record, stored: Stored) -> None:
+        """Store what was stored of a record earlier, with what stood beside it."""
+
+    @abstractmethod
+    def remove_refusals(self, chain: str) -> None:
+        """Remove a chain of refused attempts together with its head."""
+
+    @abstractmethod
     def damage_ledger(self, owner: str) -> None:
         """Make one ledger unreadable, in its place."""
-
-    @abstractmethod
-    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
-        """Change attributes of a stored ledger behind the store's back; None removes one."""
-
-    @abstractmethod
-    def remove_ledger(self, owner: str) -> None:
-        """Remove a ledger behind the store's back."""
 
     @abstractmethod
     def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
@@ -119,6 +135,14 @@ class StoreHarness(ABC):
     @abstractmethod
     def stored_ledgers(self) -> dict[str, Stored]:
         """Every ledger as it is stored, by its owner."""
+
+    @abstractmethod
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        """Change attributes of a stored ledger behind the store's back; None removes one."""
+
+    @abstractmethod
+    def remove_ledger(self, owner: str) -> None:
+        """Remove a ledger behind the store's back."""
 
 
 class SqliteHarness(StoreHarness):
@@ -163,10 +187,44 @@ class SqliteHarness(StoreHarness):
         values = (item["chain"], item["seq"], item["id"], item["at"], json.dumps(item))
         self.ask("INSERT INTO audit (chain, seq, id, at, body) VALUES (?, ?, ?, ?, ?)", *values)
 
+    def spoil_delivery(self, entry: AuditEntry) -> None:
+        self.spoil_entry(entry)
+
+    def queue(self, place: AuditEntry, entry: AuditEntry) -> None:
+        self.ask("DELETE FROM audit WHERE chain = ? AND seq = ?", place.chain, place.seq)
+        self.ask("DELETE FROM outbox WHERE chain = ? AND seq = ?", place.chain, place.seq)
+        at, body = format_time(entry.at), json.dumps(entry.to_item())
+        columns, values = "(chain, seq, id, at, body)", (place.chain, place.seq, entry.id, at, body)
+        self.ask(f"INSERT INTO audit {columns} VALUES (?, ?, ?, ?, ?)", *values)  # noqa: S608
+        self.ask("INSERT INTO outbox (chain, seq, at, due_at) VALUES (?, ?, ?, ?)", place.chain, place.seq, at, at)
+
+    def leave_undelivered(self, entry: AuditEntry, *, is_parked: bool = False, **progress: object) -> None:
+        self.ask("DELETE FROM outbox WHERE chain = ? AND seq = ?", entry.chain, entry.seq)
+        delivered_to = json.dumps(progress.pop("delivered_to", ()))
+        columns = {"due_at": format_time(entry.at), "is_parked": is_parked, "delivered_to": delivered_to, **progress}
+        changes = ", ".join(f"{column} = ?" for column in columns)
+        place = (entry.chain, entry.seq)
+        self.ask(f"UPDATE audit SET {changes} WHERE chain = ? AND seq = ?", *columns.values(), *place)  # noqa: S608
+
     def hide_entry(self, entry: AuditEntry) -> None:
         self.ask(
             "UPDATE audit SET at = '2099-01-01T00:00:00.000000Z' WHERE (chain, seq) = (?, ?)", entry.chain, entry.seq
         )
+
+    def put_back(self, record: Record, stored: Stored) -> None:
+        body = {name: each for name, each in stored.items() if each is not None}
+        self._write(record, json.dumps(body))
+        table = _sqlite_table(record)
+        self.ask(
+            f"UPDATE {table} SET status = ?, updated_at = ? WHERE id = ?",  # noqa: S608
+            body["status"],
+            body["updated_at"],
+            record.id,
+        )
+
+    def remove_refusals(self, chain: str) -> None:
+        self.ask("DELETE FROM audit WHERE chain = ?", chain)
+        self.ask("DELETE FROM refusal_heads WHERE chain = ?", chain)
 
     def remove(self, record: Record) -> None:
         self.ask(f"DELETE FROM {_sqlite_table(record)} WHERE id = ?", record.id)  # noqa: S608
@@ -178,8 +236,10 @@ class SqliteHarness(StoreHarness):
         return {owner: json.loads(body) for owner, body in self.ask("SELECT owner, body FROM ledgers")}
 
     def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
-        ledger = {name: each for name, each in {**self.stored_ledgers()[owner], **changes}.items() if each is not None}
-        self.ask("UPDATE ledgers SET body = ? WHERE owner = ?", json.dumps(ledger), owner)
+        item = {**self.stored_ledgers()[owner], **changes}
+        body = json.dumps({name: value for name, value in item.items() if value is not None})
+        version = changes.get("updated_at") or item["updated_at"]
+        self.ask("UPDATE ledgers SET body = ?, updated_at = ? WHERE owner = ?", body, version, owner)
 
     def remove_ledger(self, owner: str) -> None:
         self.ask("DELETE FROM ledgers WHERE owner = ?", owner)
@@ -204,8 +264,15 @@ class DynamoHarness(StoreHarness):
         super().__init__(name, clock)
 
     def _open(self) -> DynamoStores:
-        connection = Connection(self.client)
-        return DynamoStores(connection, self.prefix, self.settings)
+        # Every call of the contract suite is one that the printed policies allow, to the bot or to an operator who
+        # reads; but for the deletion of records, which the stores can do, and no policy allows.
+        reading = _read_only(iam_policy(Role.OPERATOR, self.prefix))
+        policies = (iam_policy(Role.BOT, self.prefix), reading, self._deleting_records())
+        return DynamoStores(Connection(IamClient(self.client, *policies)), self.prefix, self.settings)
+
+    def _deleting_records(self) -> Stored:
+        arns = [AwsAccount().table_arn(table.name(self.prefix)) for table in (REQUESTS, BREAK_GLASS)]
+        return {"Statement": [{"Action": ["dynamodb:DeleteItem"], "Resource": arns}]}
 
     @contextmanager
     def calls(self) -> Iterator[list[tuple[str, Stored]]]:
@@ -258,6 +325,39 @@ class DynamoHarness(StoreHarness):
     def spoil_places(self, record: Record, junk: Stored) -> None:
         """Put attributes where the places of a record's messages stand."""
         item = {"chain": {"S": record.chain}, "seq": {"N": "0"}, **junk}
+        self.client.put_item(TableName=OUTBOX.name(self.prefix), Item=item)
+
+    def add_older_place(self, record: Record, name: str, place: MessageRef) -> None:
+        """Save the place of a message where an older version saved it."""
+        self.client.update_item(
+            TableName=AUDIT.name(self.prefix),
+            Key={"chain": {"S": record.chain}, "seq": {"N": "0"}},
+            UpdateExpression="SET #place = :place",
+            ExpressionAttributeNames={"#place": f"place:{name}"},
+            ExpressionAttributeValues={":place": {"M": to_attributes(place.model_dump())}},
+        )
+
+    def spoil_delivery(self, entry: AuditEntry) -> None:
+        self.client.update_item(
+            TableName=OUTBOX.name(self.prefix),
+            Key={"chain": {"S": entry.chain}, "seq": {"N": str(entry.seq)}},
+            UpdateExpression="SET entry.details = :junk",
+            ExpressionAttributeValues={":junk": {"B": b"\x00"}},
+        )
+
+    def queue(self, place: AuditEntry, entry: AuditEntry) -> None:
+        at = format_time(entry.at)
+        item: Stored = {"chain": place.chain, "seq": place.seq, "at": at, "due_at": at, "delivery": "due"}
+        copy = {"M": to_attributes(entry.to_item())}
+        self.client.put_item(TableName=OUTBOX.name(self.prefix), Item=to_attributes(item) | {"entry": copy})
+
+    def leave_undelivered(self, entry: AuditEntry, *, is_parked: bool = False, **progress: object) -> None:
+        key = {"chain": {"S": entry.chain}, "seq": {"N": str(entry.seq)}}
+        self.client.delete_item(TableName=OUTBOX.name(self.prefix), Key=key)
+        stored = self.client.get_item(TableName=AUDIT.name(self.prefix), Key=key, ConsistentRead=True)["Item"]
+        beside: Stored = {"delivery": "parked" if is_parked else "due", "due_at": format_time(entry.at), **progress}
+        beside |= {name: list(value) for name, value in progress.items() if isinstance(value, tuple)}
+        item = {**stored, **to_attributes(beside)}
         self.client.put_item(TableName=AUDIT.name(self.prefix), Item=item)
 
     def add_entry(self, entry: AuditEntry) -> None:
@@ -271,6 +371,17 @@ class DynamoHarness(StoreHarness):
             UpdateExpression="REMOVE #month",
             ExpressionAttributeNames={"#month": "month"},
         )
+
+    def put_back(self, record: Record, stored: Stored) -> None:
+        item = to_attributes({name: each for name, each in stored.items() if each is not None})
+        self.client.put_item(TableName=_dynamo_table(record).name(self.prefix), Item=item)
+
+    def remove_refusals(self, chain: str) -> None:
+        for table in (AUDIT.name(self.prefix), OUTBOX.name(self.prefix)):
+            items = self.client.scan(TableName=table, ConsistentRead=True)["Items"]
+            for item in items:
+                if item["chain"] == {"S": chain}:
+                    self.client.delete_item(TableName=table, Key={"chain": item["chain"], "seq": item["seq"]})
 
     def remove(self, record: Record) -> None:
         self.client.delete_item(**self._place(record))
@@ -306,6 +417,10 @@ class DynamoHarness(StoreHarness):
         table = _dynamo_table(record)
         partition = record.id if table is REQUESTS else record.chain
         return {"TableName": table.name(self.prefix), "Key": {table.key.partition: {"S": partition}}}
+
+
+def _read_only(policy: Stored) -> Stored:
+    return {"Statement": [each for each in policy["Statement"] if each["Sid"] == "ReadTheTrail"]}
 
 
 def _sqlite_table(record: Record) -> str:

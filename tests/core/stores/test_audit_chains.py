@@ -11,7 +11,7 @@ from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, seal
 from core.audit.verification import verify_trail
 from core.clock import TICK, new_id
 from core.errors import ConcurrentModification, MalformedRecord
-from tests.builders import APPROVER, DAY, HOUR, a_draft, a_refusal, a_request, an_event
+from tests.builders import APPROVER, DAY, HOUR, a_clock_draft, a_draft, a_refusal, a_request, an_event
 from tests.core.stores.harness import KEYRING
 from tests.harness.clock import A_MOMENT
 
@@ -149,10 +149,12 @@ def test_more_chains_and_entries_than_one_read_are_all_read(harness: StoreHarnes
 def test_written_chains_verify(harness: StoreHarness) -> None:
     stores = harness.stores
     request = stores.requests.create(a_request(), a_draft(), a_draft())
-    stores.requests.update(request.cancel(request.requester, A_MOMENT), a_draft())
+    stores.requests.update(
+        request.cancel(request.requester, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED, outcome="cancelled")
+    )
     stores.requests.delete(stores.requests.create(a_request(), a_draft()), a_draft(AuditAction.RECORD_DELETED))
-    event = stores.break_glass.create(an_event(), a_draft())
-    stores.break_glass.update(event.expire(A_MOMENT + HOUR), a_draft())
+    event = stores.break_glass.create(an_event(), a_draft(AuditAction.BREAK_GLASS_INVOKED, outcome="active"))
+    stores.break_glass.update(event.expire(A_MOMENT + HOUR), a_clock_draft(AuditAction.BREAK_GLASS_EXPIRED))
     stores.audit.append_refusals(_refusals(3))
     assert list(verify_trail(stores, KEYRING, A_MOMENT)) == []
     harness.spoil(event, {"justification": "Something else altogether"})

@@ -9,7 +9,6 @@ import pytest
 
 from core.errors import StoreUnavailable
 from core.request import RequestId
-from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection, Timing
 from core.usage import UsageLedger
@@ -45,7 +44,7 @@ ASK: dict[str, Callable[[Stores, Request], str]] = {"GetItem": ask_get, "Query":
 def through(proxy: TcpProxy, dynamo: DynamoHarness, *, deadline_seconds: float) -> Iterator[Stores]:
     with dynamodb_client(proxy.url) as client:
         stores = DynamoStores(
-            Connection(client, Timing(deadline_seconds=deadline_seconds)), dynamo.prefix, StoreSettings()
+            Connection(client, Timing(deadline_seconds=deadline_seconds)), dynamo.prefix, dynamo.settings
         )
         yield stores
         stores.refusals.close()

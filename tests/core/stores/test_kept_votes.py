@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from core.approval import Approval
 from core.errors import FixedFactChanged
-from core.request import Approval, Request, RequestId
+from core.request import Request, RequestId
 from core.stores.commit import explain_refusal
 from tests.builders import APPROVER, HOUR, REVIEWER, SECOND_APPROVER, a_draft, a_request
 from tests.harness.clock import A_MOMENT

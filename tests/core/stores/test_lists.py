@@ -15,7 +15,7 @@ from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import TICK, format_time, new_id
 from core.errors import InvalidInput
 from core.request import MAX_DECIDE_WITHIN, Request, RequestStatus
-from core.stores.base import DEFAULT_LIMIT, MAX_PER_PAGE, Page
+from core.stores.record_store import DEFAULT_LIMIT, MAX_PER_PAGE, Page
 from tests.builders import (
     APPROVER,
     DAY,

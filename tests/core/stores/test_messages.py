@@ -64,7 +64,9 @@ def test_messages_saved_at_once_are_all_kept(harness: StoreHarness) -> None:
 def test_messages_change_nothing_of_the_trail(harness: StoreHarness) -> None:
     stores = harness.stores
     request = stores.requests.create(a_request(), a_draft())
-    stores.requests.update(request.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED))
+    stores.requests.update(
+        request.cancel(REQUESTER, A_MOMENT), a_draft(AuditAction.REQUEST_CANCELLED, outcome="cancelled")
+    )
     chain, exported = stores.audit.get_chain(request.chain), list(stores.audit.export(until=SOON))
     due = list(stores.outbox.iterate_due(SOON))
     stores.messages.save_message(request.chain, "card", CARD)
@@ -128,8 +130,19 @@ def test_save_is_one_write_and_a_look_is_one_read_of_dynamodb(dynamo: DynamoHarn
     with dynamo.calls() as calls:
         dynamo.stores.messages.save_message("REQUEST#1", "card", CARD)
         dynamo.stores.messages.get_messages("REQUEST#1")
-    assert [operation for operation, _ in calls] == ["UpdateItem", "GetItem"]
-    assert calls[1][1]["ConsistentRead"] is True
+    assert [operation for operation, _ in calls] == ["UpdateItem", "BatchGetItem"]
+    assert all(table["ConsistentRead"] is True for table in calls[1][1]["RequestItems"].values())
+
+
+def test_messages_of_an_older_version_are_found_on_dynamodb(dynamo: DynamoHarness) -> None:
+    """It had them in the audit table. Without them, every card would be posted a second time."""
+    request = dynamo.stores.requests.create(a_request(), a_draft())
+    for name in ("card", "thread:1"):
+        dynamo.add_older_place(request, name, CARD)
+    assert dynamo.stores.messages.get_messages(request.chain) == {"card": CARD, "thread:1": CARD}
+    dynamo.stores.messages.save_message(request.chain, "card", REPLY)
+    assert dynamo.stores.messages.get_messages(request.chain) == {"card": REPLY, "thread:1": CARD}
+    assert list(verify_trail(dynamo.stores, KEYRING, SOON)) == []
 
 
 def test_unreadable_message_ref_is_named_on_dynamodb(dynamo: DynamoHarness) -> None:

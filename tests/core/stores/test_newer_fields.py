@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
+from core.approval import Approval
 from core.audit.trail import AuditAction, EntryDraft
 from core.audit.verification import verify_trail
-from core.break_glass import BreakGlassEvent
+from core.break_glass import BreakGlassEvent, EventId
 from core.errors import BrokenSeal, MalformedRecord
-from core.request import Approval, Request, RequestId, RequestStatus
+from core.request import Request, RequestId, RequestStatus
 from core.review import Review, Verdict
 from core.usage import Usage, UsageLedger
 from tests.builders import (
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from core.record import Record
     from tests.core.stores.harness import StoreHarness
 
-COLOUR = json.dumps({"colour": {"of": ["the", "bikeshed", 7, True, None]}, "ticket": "INC-12"})
+COLOUR = json.dumps({"colour": {"of": ["the", "bikeshed", 7, True, None]}, "ticket": "INC-12"}, sort_keys=True)
 
 
 def _vote_draft(voter: str, outcome: str = "pending") -> EntryDraft:
@@ -78,7 +79,7 @@ def test_event_keeps_newer_fields_with_its_review(harness: StoreHarness) -> None
     review = a_reviewed_event(a_closed_event()).review
     assert review is not None
     reviewed = store.update(closed.replace(review=review.model_copy(update={"newer": COLOUR})), a_draft())
-    assert store.get(type(event.id)(reviewed.id)) == reviewed  # type: ignore[arg-type]
+    assert store.get(EventId(reviewed.id)) == reviewed
     stored = _stored(harness, event)
     assert (stored["ticket"], stored["review"]["ticket"]) == ("INC-12", "INC-12")  # type: ignore[index]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.audit.keyring import AuditKeyring
 from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry, seal
 from core.clock import TICK, new_id
 from core.outbox.outbox import FIRST_PAUSE, LEASE, deliver_due
@@ -16,6 +17,7 @@ from core.stores.outbox import Backlog, Earlier
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, a_draft, a_refusal, a_request
 from tests.core.stores.harness import KEYRING
 from tests.harness.clock import A_MOMENT
+from tests.harness.keys import OLDER_AUDIT_KEY, OTHER_AUDIT_KEY
 
 if TYPE_CHECKING:
     from core.request import Request
@@ -271,9 +273,47 @@ def test_unreadable_entry_keeps_no_other_one_from_delivery(
     harness: StoreHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     requests = [_submit(harness.stores, number) for number in range(3)]
-    harness.spoil_entry(harness.stores.audit.get_chain(requests[1].chain)[0])
+    harness.spoil_delivery(harness.stores.audit.get_chain(requests[1].chain)[0])
     assert [each.entry.chain for each in _due(harness.stores)] == [requests[0].chain, requests[2].chain]
     assert requests[1].chain in caplog.text
+
+
+def _reseal(entry: AuditEntry, keyring: AuditKeyring, **changes: object) -> AuditEntry:
+    changed = entry.model_copy(update={**changes, "key_id": keyring.key_id})
+    return changed.model_copy(update={"digest": keyring.sign(changed)})
+
+
+def test_forged_delivery_never_becomes_a_message(harness: StoreHarness, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody who may write into the outbox, and has no audit key, makes no card and no direct message."""
+    stores = harness.stores
+    (entry,), other = stores.audit.get_chain(_submit(stores).chain), _submit(stores, 1)
+    forgeries = (
+        entry.model_copy(update={"subject": INVOKER}),
+        entry.model_copy(update={"event": AuditAction.REQUEST_APPROVED, "outcome": "approved"}),
+        _reseal(entry, AuditKeyring(), outcome="approved"),
+        _reseal(entry, AuditKeyring.from_text(OTHER_AUDIT_KEY), outcome="approved"),
+        stores.audit.get_chain(other.chain)[0],
+    )
+    harness.clock.set(SOON)
+    for forgery in forgeries:
+        harness.queue(entry, forgery)
+        sink = _SharedSink()
+        deliver_due(harness.open().outbox, [sink], harness.clock)
+        assert entry.chain not in [each.chain for each in sink.delivered]
+        assert other.chain not in [each.chain for each in sink.delivered[1:]]
+        assert f"audit entry {entry.chain}/1" in caplog.text
+        caplog.clear()
+
+
+def test_unknown_key_keeps_a_delivery_waiting_and_is_named(
+    harness: StoreHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    (entry,) = harness.stores.audit.get_chain(_submit(harness.stores).chain)
+    older = _reseal(entry, AuditKeyring.from_text(OLDER_AUDIT_KEY))
+    harness.queue(entry, older)
+    assert _due(harness.stores) == []
+    assert f"its key, {older.key_id}, is not in COUNTERSIGN_AUDIT_KEY" in caplog.text
+    assert harness.stores.outbox.measure_backlog(10).waiting == 1
 
 
 def test_deliveries_beyond_one_read_are_made_in_one_round(harness: StoreHarness) -> None:

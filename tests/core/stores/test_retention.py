@@ -16,6 +16,7 @@ from core.stores.messages import MessageRef
 from core.stores.sqlite import SqliteStores
 from tests.builders import HOUR
 from tests.core.services.harness import ANN, BOB, DEPLOY, RITA, ChangingPolicy, invoke, request_id_of
+from tests.harness.directory import OfficeDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def kept(stores: SqliteStores) -> tuple[int, int]:
 
 
 def test_record_is_kept_as_long_as_was_promised(stores: SqliteStores, clock: FrozenClock) -> None:
-    requests = RequestService(stores, ChangingPolicy(), clock)
+    requests = RequestService(stores, ChangingPolicy(), clock, directory=OfficeDirectory())
     request = requests.submit(RITA, "staging", HOUR, DEPLOY)
     approved = requests.approve(request_id_of(request), ANN)
     stores.messages.save_message(approved.chain, "card", MessageRef(channel="C0ACCESS", ts="1.000001"))
@@ -54,7 +55,7 @@ def test_record_is_kept_as_long_as_was_promised(stores: SqliteStores, clock: Fro
 
 
 def test_event_that_awaits_its_review_is_kept(stores: SqliteStores, clock: FrozenClock) -> None:
-    break_glass = BreakGlassService(stores, ChangingPolicy(), clock)
+    break_glass = BreakGlassService(stores, ChangingPolicy(), clock, directory=OfficeDirectory())
     invoke(break_glass)
     clock.advance(10 * RETENTION)
     break_glass.expire_due()
@@ -67,7 +68,7 @@ def test_many_are_deleted_in_small_transactions(
     stores: SqliteStores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.stores.sqlite.retention._PER_TRANSACTION", 2)
-    requests = RequestService(stores, ChangingPolicy(), clock)
+    requests = RequestService(stores, ChangingPolicy(), clock, directory=OfficeDirectory())
     for _ in range(5):
         request = requests.submit(RITA, "staging", HOUR, DEPLOY)
         requests.deny(request_id_of(request), BOB, "not today")

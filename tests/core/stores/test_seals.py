@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -12,20 +13,25 @@ from core.audit.trail import REFUSALS_KIND, AuditAction, AuditEntry
 from core.audit.verification import verify_trail
 from core.break_glass import EventId
 from core.clock import format_time
+from core.directory import FixedDirectory
 from core.duration import to_nanoseconds
-from core.errors import BrokenSeal, ConcurrentModification, MalformedRecord, NotAllowed
+from core.errors import BrokenSeal, ConcurrentModification, NotAllowed
 from core.request import RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
+from core.stores.commit import StoreSettings
+from core.stores.sqlite import SqliteStores
 from tests.builders import APPROVER, DAY, HOUR, INVOKER, PROD, REQUESTER, a_draft, a_request, an_event
 from tests.core.services.harness import ANN, BOB, DEPLOY, RITA, ChangingPolicy, by, invoke
-from tests.core.stores.harness import KEYRING
+from tests.core.stores.harness import KEYRING, SqliteHarness
 from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from core.request import Request
     from tests.core.stores.harness import Stored, StoreHarness
+    from tests.harness.clock import FrozenClock
 
 PLANTED: Final = {"approver": "U0CLEO", "at": format_time(A_MOMENT)}
 ATTACKS: Final[dict[str, Stored]] = {
@@ -41,13 +47,13 @@ ATTACKS: Final[dict[str, Stored]] = {
 @pytest.fixture
 def requests(harness: StoreHarness) -> RequestService:
     """The service of one instance, on each engine in turn."""
-    return RequestService(harness.stores, ChangingPolicy(), harness.clock)
+    return RequestService(harness.stores, ChangingPolicy(), harness.clock, directory=FixedDirectory())
 
 
 @pytest.fixture
 def break_glass(harness: StoreHarness) -> BreakGlassService:
     """The service of one instance, on each engine in turn."""
-    return BreakGlassService(harness.stores, ChangingPolicy(), harness.clock)
+    return BreakGlassService(harness.stores, ChangingPolicy(), harness.clock, directory=FixedDirectory())
 
 
 def _findings(harness: StoreHarness) -> list[Finding]:
@@ -91,6 +97,33 @@ def test_changed_request_is_refused_and_not_laundered(
     requests.expire_due()
     assert harness.stored(pending) == before
     assert FindingKind.RECORD_CHANGED in {each.kind for each in _findings(harness) if each.chain == pending.chain}
+
+
+def test_every_instance_refuses_what_was_changed(harness: StoreHarness, requests: RequestService) -> None:
+    pending = _submit(requests)
+    requests.approve(RequestId(pending.id), ANN)
+    second = RequestService(harness.open(), ChangingPolicy(), harness.clock, directory=FixedDirectory())
+    harness.spoil(pending, ATTACKS["the quorum"])
+    for instance in (requests, second):
+        with pytest.raises(BrokenSeal):
+            instance.approve(RequestId(pending.id), BOB)
+    stored = harness.stored(pending)
+    assert stored is not None
+    assert (stored["status"], len(stored["approvals"])) == ("pending", 1)
+
+
+def test_public_seal_finds_accidents_without_a_key(tmp_path: Path, clock: FrozenClock) -> None:
+    harness = SqliteHarness(tmp_path / "unkeyed.db", clock)
+    with closing(SqliteStores(str(harness.path), StoreSettings(clock=clock))) as unkeyed:
+        made = unkeyed.requests.create(a_request(), a_draft())
+        assert unkeyed.requests.get(RequestId(made.id)) == made
+        # A key that is set later does not make the public seal of before a genuine one.
+        with pytest.raises(BrokenSeal, match="COUNTERSIGN_AUDIT_KEY does not hold"):
+            harness.stores.requests.get(RequestId(made.id))
+        harness.spoil(made, {"required_approvals": 2})
+        with pytest.raises(BrokenSeal):
+            unkeyed.requests.get(RequestId(made.id))
+    harness.close()
 
 
 def test_changed_event_is_refused_and_found(harness: StoreHarness, break_glass: BreakGlassService) -> None:
@@ -214,8 +247,9 @@ def test_ledger_of_somebody_else_is_refused(harness: StoreHarness, break_glass: 
     invoke(break_glass, ANN)
     invoke(break_glass, BOB, "staging")
     mine, theirs = f"INVOKER#{ANN.id}", f"INVOKER#{BOB.id}"
-    harness.spoil_ledger(mine, {**harness.stored_ledgers()[theirs], "owner": mine, "pk": f"LEDGER#{mine}"})
-    with pytest.raises(MalformedRecord):
+    stored = {name: value for name, value in harness.stored_ledgers()[theirs].items() if name != "pk"}
+    harness.spoil_ledger(mine, stored)
+    with pytest.raises(BrokenSeal):
         harness.stores.break_glass.get_ledgers(ANN.id, PROD)
 
 
@@ -241,3 +275,37 @@ def test_refused_attempt_is_not_a_broken_seal(harness: StoreHarness, requests: R
         requests.approve(RequestId(pending.id), RITA)
     assert [each.event for each in _refusals(harness)] == [AuditAction.APPROVE_REFUSED]
     assert UserId(pending.requester) == RITA.id
+
+
+@pytest.mark.parametrize("name", ["awaits", "ttl", "person", "profile", "status", "created_at", "updated_at"])
+def test_what_stands_beside_a_record_is_compared(
+    harness: StoreHarness, break_glass: BreakGlassService, name: str
+) -> None:
+    if (name == "ttl") == (harness.name == "sqlite") or (name not in {"awaits", "ttl"} and harness.name != "sqlite"):
+        pytest.skip("this engine has no such attribute beside the record")
+    event = invoke(break_glass, ANN)
+    closed = break_glass.close(EventId(event.id), ANN, "it is up again")
+    assert _findings(harness) == []
+    harness.spoil_beside(closed, {name: 1 if name == "ttl" else "elsewhere"})
+    (finding,) = _findings(harness)
+    assert (finding.chain, finding.kind) == (event.chain, FindingKind.RECORD_CHANGED)
+    assert f"beside it, {name}" in finding.text
+
+
+def test_unreadable_record_without_a_chain_is_a_finding(harness: StoreHarness, requests: RequestService) -> None:
+    pending = _submit(requests)
+    harness.remove_entry(harness.stores.audit.get_chain(pending.chain)[0])
+    harness.make_unreadable(pending)
+    (finding,) = _findings(harness)
+    assert (finding.chain, finding.kind) == (pending.chain, FindingKind.UNREADABLE)
+
+
+def test_changed_request_makes_no_room_for_another(harness: StoreHarness, requests: RequestService) -> None:
+    pending = _submit(requests)
+    harness.spoil(pending, ATTACKS["the deadline"])
+    with pytest.raises(BrokenSeal):
+        _submit(requests)
+    assert [key for key in harness.stored_ledgers() if key.startswith("OPEN#")] == [f"OPEN#{RITA.id}#prod"]
+    # One that is gone is found by the verification, and keeps nobody out.
+    harness.remove(pending)
+    assert _submit(requests).id != pending.id

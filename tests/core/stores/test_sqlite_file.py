@@ -34,7 +34,8 @@ import sys
 from core.stores import open_stores
 from core.request import RequestId
 from core.errors import StoreError
-stores = open_stores("sqlite:///" + sys.argv[1])
+from tests.core.stores.harness import KEYRING
+stores = open_stores("sqlite:///" + sys.argv[1], keyring=KEYRING)
 """
 _OPEN_AND_CLOSE = f"""{_OPENING}
 print(len(list(stores.requests.iterate())))
@@ -66,7 +67,7 @@ except StoreError as error:
     print(type(error).__name__, error.is_outcome_unknown)
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 print(len(list(stores.requests.iterate())), stores.requests.get(kept.id) == kept)
-other = open_stores("sqlite:///" + sys.argv[1])
+other = open_stores("sqlite:///" + sys.argv[1], keyring=KEYRING)
 other.requests.create(a_request(), a_draft())
 stores.requests.create(a_request(), a_draft())
 print(len(list(other.requests.iterate())))
@@ -261,7 +262,7 @@ def test_unreadable_progress_keeps_no_other_entry_from_delivery(
     harness: SqliteHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = (harness.stores.requests.create(a_request(), a_draft()) for _ in range(2))
-    harness.ask("UPDATE audit SET delivered_to = '{' WHERE chain = ?", bad.chain)
+    harness.ask("UPDATE outbox SET delivered_to = '{' WHERE chain = ?", bad.chain)
     assert [each.entry.chain for each in harness.stores.outbox.iterate_due(A_MOMENT)] == [good.chain]
     assert bad.chain in caplog.text
 

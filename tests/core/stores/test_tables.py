@@ -13,8 +13,9 @@ from core.errors import StoreMisconfigured
 from core.stores.dynamodb.comparison import Described, compare
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.tables import check_tables, create_tables
-from core.stores.schema import AUDIT, REQUESTS, TABLES, Key, Table
+from core.stores.schema import AUDIT, BREAK_GLASS, OUTBOX, REQUESTS, TABLES, Key, Table
 from tests.harness.aws import dynamodb_client
+from tests.harness.tables import make_older_audit_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +42,8 @@ _DESIGNED = {
             "gsi-awaits": "awaits:S created_at:S",
         },
     ),
-    "audit": ("chain:S seq:N", {"gsi-month": "month:S at:S", "gsi-delivery": "delivery:S due_at:S"}),
+    "audit": ("chain:S seq:N", {"gsi-month": "month:S at:S"}),
+    "outbox": ("chain:S seq:N", {"gsi-delivery": "delivery:S due_at:S"}),
 }
 """What the design and the release before promise, written out: a change of the schema has to be seen here."""
 
@@ -105,7 +107,8 @@ def test_created_tables_are_those_of_the_design(client: Client, table_prefix: st
         assert {each["IndexStatus"] for each in table["GlobalSecondaryIndexes"]} == {"ACTIVE"}
         assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
         ttl = client.describe_time_to_live(TableName=table["TableName"])["TimeToLiveDescription"]
-        assert ttl == {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
+        has_ttl = {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
+        assert ttl == ({"TimeToLiveStatus": "DISABLED"} if suffix == "audit" else has_ttl)
 
 
 def test_new_tables_are_encrypted_protected_and_recoverable(moto: Client, table_prefix: str) -> None:
@@ -213,10 +216,9 @@ def test_encryption_recovery_and_protection_are_switched_on(moto: Client, table_
     ] == [
         "deletion protection is off",
         "it is not encrypted with KMS",
-        "TTL is off",
         "point-in-time recovery is off",
     ]
-    assert len(create_tables(Connection(moto), table_prefix).repaired) == 4
+    assert len(create_tables(Connection(moto), table_prefix).repaired) == 3
     assert check_tables(Connection(moto), table_prefix).is_fine
 
 
@@ -289,6 +291,38 @@ def test_ttl_on_another_attribute_is_named_and_left_to_a_person(client: Client, 
     assert [each.problem for each in report.differences] == ["TTL is on the attribute expires_at and has to be on ttl"]
     ttl = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     assert ttl["AttributeName"] == "expires_at"
+
+
+def test_ttl_of_the_audit_table_is_named_and_switched_off(client: Client, table_prefix: str) -> None:
+    """Older versions made it with one: who may write an entry could then have it deleted by DynamoDB itself."""
+    name = AUDIT.name(table_prefix)
+    create_tables(Connection(client), table_prefix)
+    client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"})
+
+    found = check_tables(Connection(client), table_prefix).differences
+    report = create_tables(Connection(client), table_prefix)
+
+    assert [(each.table, each.problem.partition(",")[0]) for each in found] == [(name, "TTL is on")]
+    assert [each.partition(",")[0] for each in report.repaired] == [f"{name}: TTL is on"]
+    assert report.is_fine
+    assert client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
+
+
+def test_tables_of_an_older_version_gain_the_outbox(client: Client, table_prefix: str) -> None:
+    for table in (REQUESTS, BREAK_GLASS):
+        _make(client, table.name(table_prefix), table)
+    make_older_audit_table(client, table_prefix)
+    client.put_item(TableName=AUDIT.name(table_prefix), Item={"chain": {"S": "kept"}, "seq": {"N": "1"}})
+
+    found = check_tables(Connection(client), table_prefix).differences
+    report = create_tables(Connection(client), table_prefix)
+
+    missing = f"{OUTBOX.name(table_prefix)}: this table is missing. Run `countersign tables create`."
+    assert missing in [str(each) for each in found]
+    assert not [each for each in found if "gsi-delivery" in each.problem]
+    assert report.made == (OUTBOX.name(table_prefix),)
+    assert report.is_fine
+    assert client.scan(TableName=AUDIT.name(table_prefix))["Count"] == 1
 
 
 def test_named_kms_key_replaces_another_one(moto: Client, table_prefix: str) -> None:

@@ -1,0 +1,168 @@
+"""Submit a request: judge the person, the bounds and the limits, and commit the request with the ledger that lists it.
+
+Invariant: a limit is judged on the ledger of the person's open requests, which moves in the transaction that creates
+the request. One read and one write; one read more when the ledger lists requests that may still be open.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import JsonValue
+
+from core.actor import Actor, ProfileName, UserId, by_policy
+from core.audit.trail import AuditAction, EntryDraft
+from core.clock import Clock, format_time
+from core.directory import DirectoryNotes
+from core.duration import to_nanoseconds
+from core.errors import LimitReached, MalformedRecord, NotFound, RequestExists
+from core.open_requests import OpenRequests, RequestLimits, find_request_limit
+from core.policy import RequestDecision
+from core.request import Request, RequestId
+from core.services.ledger_recovery import alert_unreadable
+from core.services.membership import Judging
+from core.services.observer import Observer
+from core.services.use_case import find_own
+from core.stores.base import Stores
+
+REQUEST_REFUSED: Final = "request_refused"
+"""The outcome in the audit entry of a ledger that can't be read."""
+_log = logging.getLogger("countersign.ledgers")
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What somebody requests, with its text checked."""
+
+    requester: Actor
+    profile: ProfileName
+    duration: timedelta
+    justification: str
+    request_id: RequestId | None = None
+
+
+class Submitting:
+    """Decides on submissions. Safe for threads."""
+
+    def __init__(self, stores: Stores, clock: Clock, observer: Observer) -> None:
+        self._stores = stores
+        self._clock = clock
+        self._observer = observer
+
+    def decide(self, submission: Submission, people: Judging) -> Request:
+        """Judge the submission on what is stored now, and commit the request.
+
+        Raises ConcurrentModification, after which the caller judges again, and what RequestService.submit raises.
+        """
+        # All ids of one person have one ledger, so that a limit counts the person.
+        person = people.policy.ids_of(submission.requester.id)
+        ledger = people.noting(self._read_ledger(person[0], submission.profile))
+        now = self._clock.now()
+        decision = people.judge(
+            submission.requester,
+            lambda known: people.policy.judge_request(known, submission.profile, submission.duration, now),
+        )
+        is_listed = submission.request_id is not None and ledger.has(submission.request_id)
+        known = self._find_known(submission) if is_listed or not decision.is_allowed else None
+        if known is not None:
+            # The same request, delivered again: a policy that changed since then does not undo it.
+            return known
+        decision.require()
+        try:
+            listed = self._refuse_at_limit(ledger, person, decision.limits, now)
+        except LimitReached:
+            # The same request, delivered again: what counts may be this very request, or one that came after it.
+            if (known := self._find_known(submission)) is not None:
+                return known
+            raise
+        return self._create(submission, decision, ledger, listed, now)
+
+    def _read_ledger(self, owner: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+        """The ledger, with the notes. One that can't be read refuses the request, loudly: this is no emergency."""
+        try:
+            return self._stores.requests.get_open(owner, profile)
+        except MalformedRecord as damage:
+            _log.error("a ledger can't be read, so the request is refused: %s", damage)
+            ledger = OpenRequests.of(owner, profile).owner
+            alert_unreadable(self._stores, self._observer, ledger, profile, damage, REQUEST_REFUSED)
+            raise
+
+    def _refuse_at_limit(
+        self, ledger: OpenRequests, person: Sequence[UserId], limits: RequestLimits, now: datetime
+    ) -> tuple[Request, ...]:
+        """The person's listed requests, as they are now. Raises LimitReached, BrokenSeal, MalformedRecord."""
+        ids = ledger.listed(now)
+        found = self._stores.requests.get_each(ids) if ids else ()
+        for missing in sorted(set(ids) - {each.id for each in found}):
+            # One that can't be read may still be open: to damage it must make no room for another.
+            with suppress(NotFound):
+                found = (*found, self._stores.requests.get(RequestId(missing)))
+        listed = tuple(each for each in found if each.requester in person)
+        hit = find_request_limit(listed, limits, now)
+        if hit is not None:
+            raise LimitReached(hit.limit, hit.value, hit.ends_at)
+        return listed
+
+    def _create(
+        self,
+        submission: Submission,
+        decision: RequestDecision,
+        ledger: OpenRequests,
+        listed: tuple[Request, ...],
+        now: datetime,
+    ) -> Request:
+        request = Request.submit(
+            requester=submission.requester.id,
+            profile=submission.profile,
+            justification=submission.justification,
+            duration=submission.duration,
+            rule=decision.rule or "",
+            required_approvals=decision.required_approvals,
+            decide_within=decision.decide_within,
+            now=now,
+            request_id=submission.request_id,
+        )
+        entries = [
+            EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, request.requester, _details(request, decision))
+        ]
+        moved: OpenRequests | None = ledger.add(request, listed, decision.limits, now)
+        automatic = decision.auto_approval
+        if automatic is not None and automatic.is_allowed:
+            request = request.approve_by_policy(now)
+            details = automatic.to_details() | window(request)
+            entries.append(EntryDraft.of(request, AuditAction.REQUEST_APPROVED, by_policy(request.rule), details))
+            # It was never open.
+            moved = None
+        try:
+            created = self._stores.requests.create(request, *entries, ledger=moved)
+        except RequestExists:
+            existing = self._find_known(submission)
+            if existing is None:
+                raise
+            return existing
+        for entry in entries:
+            self._observer.committed(created, entry.event)
+        return created
+
+    def _find_known(self, submission: Submission) -> Request | None:
+        return find_own(self._stores.requests.get, submission.request_id, submission.requester.id)
+
+
+def window(request: Request) -> dict[str, JsonValue]:
+    """The detail of an approval's entry that says when the access ends."""
+    return {"access_ends_at": format_time(request.life_ends_at())}
+
+
+def _details(request: Request, decision: RequestDecision) -> dict[str, JsonValue]:
+    return {
+        **decision.to_details(),
+        "justification": request.justification,
+        "duration": to_nanoseconds(request.duration),
+        "required_approvals": request.required_approvals,
+        "expires_at": format_time(request.expires_at),
+    }

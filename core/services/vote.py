@@ -1,0 +1,156 @@
+"""Approve a request: judge the approver, what came with the approval, and, at the deciding vote, everybody again.
+
+Invariant: one read and one write. An approval is bound to what its form showed; the code that came with it is used up
+in the transaction of the vote, and a wrong one is counted before anybody learns that it was wrong.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from core.actor import Actor
+from core.audit.trail import AuditAction, EntryDraft
+from core.errors import CodeRefused, CountersignError, NotAllowed
+from core.mfa import CodeLedger, MfaVerifier
+from core.policy.decision import ApprovalNeeds, GivenWithVote
+from core.request import Request, RequestId, RequestStatus
+from core.services.membership import Judging
+from core.services.submit import window
+from core.stores.base import Stores
+
+NOT_AS_SHOWN = "the request isn't what the form showed; open the form again"
+
+
+class ApprovalFormNeeded(CountersignError):
+    """The rule wants more than a press: the approver has to see the request, and perhaps give a comment or a code.
+
+    Nothing was decided, and nothing was refused. `needs` says what the form has to ask for.
+    """
+
+    def __init__(self, request: Request, needs: ApprovalNeeds) -> None:
+        super().__init__(f"{request.chain} is approved in a form")
+        self.request = request
+        self.needs = needs
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What came with an approval: a comment, the digest of what the form showed, and a code. None: it didn't come."""
+
+    comment: str | None = None
+    shown: str | None = None
+    code: str | None = None
+
+    def to_policy(self, *, can_verify: bool) -> GivenWithVote:
+        """What the policy judges. Whether the code is correct is judged on the ledger of codes."""
+        return GivenWithVote(
+            has_form=self.shown is not None,
+            has_comment=self.comment is not None,
+            has_code=self.code is not None and can_verify,
+        )
+
+
+class Voting:
+    """One person's approval, in one use case. Not safe for threads."""
+
+    def __init__(self, stores: Stores, people: Judging, mfa: MfaVerifier | None, approver: Actor, given: Given) -> None:
+        self._stores = stores
+        self._people = people
+        self._mfa = mfa
+        self._approver = approver
+        self._given = given
+        self._codes: CodeLedger | None = None
+        self._used: tuple[CodeLedger, ...] = ()
+
+    def get(self, request_id: RequestId) -> Request:
+        """The request, with the notes of the directory and the approver's codes, in one read."""
+        self._used = ()
+        if self._given.code is None:
+            return self._people.noting(self._stores.requests.get_with_notes(request_id))
+        request, notes, self._codes = self._stores.requests.get_with_codes(request_id, self._approver.id)
+        return self._people.noting((request, notes))
+
+    def judge(self, request: Request, now: datetime) -> tuple[Request, EntryDraft]:
+        """The request with this vote, and its entry. Raises like RequestService.approve."""
+        if request.status is not RequestStatus.PENDING:
+            # Everybody gets the decision as the answer, whatever their rights.
+            return request.approve(self._approver.id, now), self._entry(request, request, {})
+        if request.has_approval_by(voter := self._people.find_vote(request, self._approver.id)):
+            # Delivered or pressed again: this vote counts already, and takes no form and no code.
+            decision = self._people.judge_decider("approve", request, self._approver)
+            decision.require()
+            return request.approve(voter, now), self._entry(request, request, decision.to_details())
+        self._require_form(request)
+        given = self._given.to_policy(can_verify=self._mfa is not None)
+        decision = self._people.judge_decider("approve", request, self._approver, given)
+        decision.require()
+        if self._given.shown is not None and not _is_same(self._given.shown, request.facts_digest()):
+            raise NotAllowed("approve", (NOT_AS_SHOWN,), decision.rule, ("form",))
+        details = decision.to_details()
+        if self._people.policy.approval_needs(request.rule).code:
+            self._use_code(now)
+            details["mfa_method"] = self._mfa.method if self._mfa is not None else None
+        voted = self._count(request, now)
+        return voted, self._entry(request, voted, details)
+
+    def update(self, request: Request, entry: EntryDraft) -> Request:
+        """Store the vote, and the use of the code with it."""
+        return self._stores.requests.update(request, entry, self._used)
+
+    def _require_form(self, request: Request) -> None:
+        needs = self._people.policy.approval_needs(request.rule)
+        if self._given.shown is None and needs.any:
+            # Only people with the right get the form.
+            self._people.judge_decider("approve", request, self._approver).require()
+            raise ApprovalFormNeeded(request, needs)
+
+    def _use_code(self, now: datetime) -> None:
+        codes = self._codes
+        if codes is None or self._given.code is None or self._mfa is None:
+            raise CodeRefused("wrong", 0)
+        codes.refuse_locked(now)
+        step = self._mfa.find_step(self._approver.id, self._given.code, now)
+        if step is not None:
+            self._used = (codes.accept(step),)
+            return
+        wrong = codes.count_wrong(now)
+        self._stores.break_glass.put_codes(wrong)
+        wrong.refuse_locked(now)
+        raise CodeRefused("wrong", wrong.tries_left)
+
+    def _count(self, request: Request, now: datetime) -> Request:
+        """The request with this vote. If it is the last one needed, everybody and everything is judged again first."""
+        people, comment = self._people, self._given.comment
+        voter = people.find_vote(request, self._approver.id)
+        if len(request.counting_approvals) + 1 < request.quorum:
+            return request.approve(voter, now, comment)
+        decision = people.judge_waiting(request)
+        decision.require()
+        lapsed = people.find_lapsed(request, voter)
+        return request.approve(voter, now, comment, quorum=decision.required_approvals, lapsed=lapsed)
+
+    def _entry(self, before: Request, request: Request, details: dict[str, JsonValue]) -> EntryDraft:
+        comment = self._given.comment
+        votes: dict[str, JsonValue] = {
+            **details,
+            **({"comment": comment} if comment is not None else {}),
+            "approvals": len(request.counting_approvals),
+            "required_approvals": request.required_approvals,
+        }
+        if request.raised_approvals is not None:
+            votes["raised_approvals"] = request.raised_approvals
+        changed = [vote for vote, was in zip(request.approvals, before.approvals, strict=False) if vote != was]
+        if changed:
+            votes["lapsed"] = [{"approver": vote.approver, "reason": vote.lapsed_reason} for vote in changed]
+        if request.status is RequestStatus.PENDING:
+            return EntryDraft.of(request, AuditAction.APPROVAL_ADDED, self._approver.id, votes)
+        return EntryDraft.of(request, AuditAction.REQUEST_APPROVED, self._approver.id, {**votes, **window(request)})
+
+
+def _is_same(shown: str, digest: str) -> bool:
+    # What a form sends back may be any text, and compare_digest takes other text than ASCII only as bytes.
+    return hmac.compare_digest(shown.encode(errors="replace"), digest.encode())

@@ -1,0 +1,50 @@
+"""Seal what is stored in SQLite with the key that seals now.
+
+Invariant: only the seal changes, and only while the rest is as it was read.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Final
+
+from pydantic import JsonValue
+
+from core.break_glass import BreakGlassEvent
+from core.record import Record
+from core.request import Request
+from core.stores.commit import StoreSettings
+from core.stores.seals import SEAL, has_current_seal, reseal_ledger, reseal_record
+from core.stores.sqlite.audit import find_entry
+from core.stores.sqlite.database import Database
+from core.stores.sqlite.reading import iterate_rows, read_body
+
+_KINDS: Final[dict[str, type[Record]]] = {"requests": Request, "break_glass": BreakGlassEvent}
+
+
+def reseal_all(database: Database, settings: StoreSettings) -> int:
+    """Seal every record and ledger with the key that seals now; how many weren't."""
+    count = 0
+    for table, kind in _KINDS.items():
+        for record_id, body in iterate_rows(database, table, ("id",), "body", start=("",)):
+            item = read_body(f"{kind.KIND}#{record_id}", body)
+            if not has_current_seal(item, settings.keyring):
+                with database.read() as connection:
+                    seal = reseal_record(kind, record_id, item, settings.keyring, partial(find_entry, connection))
+                count += _write(database, table, "id", record_id, body, item | {SEAL: seal})
+    for owner, body in iterate_rows(database, "ledgers", ("owner",), "body", start=("",)):
+        item = read_body(f"LEDGER#{owner}", body)
+        if not has_current_seal(item, settings.keyring):
+            seal = reseal_ledger(owner, item, settings.keyring)
+            count += _write(database, "ledgers", "owner", owner, body, item | {SEAL: seal})
+    return count
+
+
+def _write(database: Database, table: str, key: str, name: str, body: str, item: dict[str, JsonValue]) -> int:
+    # One that the bot changed meanwhile has its new seal already.
+    with database.write() as connection:
+        return connection.execute(
+            f"UPDATE {table} SET body = ? WHERE {key} = ? AND body = ?",  # noqa: S608 - constants
+            (json.dumps(item), name, body),
+        ).rowcount
