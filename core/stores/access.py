@@ -17,7 +17,7 @@ from core.access.holding import Holding, Urgency
 from core.access.right import Right
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
-from core.stores.base import DEFAULT_LIMIT, Page
+from core.stores.record_store import DEFAULT_LIMIT, Page
 
 
 @dataclass(frozen=True, slots=True)

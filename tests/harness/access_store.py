@@ -18,8 +18,8 @@ from core.audit.trail import AuditAction, EntryDraft
 from core.clock import TICK, Clock, format_time
 from core.errors import ConcurrentModification, NotFound
 from core.stores.access import AccessStore, DueRight, RightState
-from core.stores.base import Page
 from core.stores.commit import explain_refusal
+from core.stores.record_store import Page
 
 _RANK = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
 
