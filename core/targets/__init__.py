@@ -1,0 +1,1 @@
+"""The targets: where access is given and taken, behind one protocol."""

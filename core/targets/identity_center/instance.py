@@ -1,0 +1,86 @@
+"""One instance of Identity Center, and the clients that call it.
+
+Invariant: both clients are made in the home region of the instance, the only one whose endpoints know it, and share one
+pace, because AWS counts all calls to an instance together.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from core.access.timing import CALL_TIMEOUT
+from core.clock import Clock, SystemClock
+from core.targets.aws_calls import AwsCalls, open_client
+from core.targets.call_pace import CallPace
+
+NAME: Final = "Identity Center"
+ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
+PERMISSION_SET: Final = re.compile(
+    r"arn:aws(-[a-z]{1,5}){0,3}:sso:::permissionSet/(sso)?ins-[a-zA-Z0-9.-]{16}/ps-[a-zA-Z0-9./-]{16}"
+)
+STORE_ID: Final = re.compile(
+    r"([0-9a-f]{10}-|)[A-Fa-f0-9]{8}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{12}"
+)
+"""How a user's and a group's id look."""
+
+
+@dataclass(frozen=True)
+class InstanceSettings:
+    """Where the instance is: what an operator sets."""
+
+    region: str
+    instance_arn: str
+    identity_store_id: str
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance that can be called. Safe for threads."""
+
+    settings: InstanceSettings
+    admin: AwsCalls = field(repr=False)
+    store: AwsCalls = field(repr=False)
+    clock: Clock = field(default_factory=SystemClock, repr=False)
+
+    @classmethod
+    def open(cls, settings: InstanceSettings, *, pace: CallPace | None = None, clock: Clock | None = None) -> Instance:
+        """Make the clients. Nothing is called yet; credentials are looked up at the first call."""
+        pace = pace or CallPace()
+        return cls(
+            settings,
+            AwsCalls(open_client("sso-admin", settings.region), pace, NAME),
+            AwsCalls(open_client("identitystore", settings.region), pace, "the identity store"),
+            clock or SystemClock(),
+        )
+
+    def begin_step(self) -> Instance:
+        """The same instance, for one step: no call of it begins that could end after CALL_TIMEOUT."""
+        return replace(self, admin=self.admin.within(CALL_TIMEOUT), store=self.store.within(CALL_TIMEOUT))
+
+    @property
+    def arn(self) -> str:
+        """The instance's ARN."""
+        return self.settings.instance_arn
+
+    @property
+    def identity_store_id(self) -> str:
+        """The id of the directory behind the instance."""
+        return self.settings.identity_store_id
+
+    def exists(self) -> bool:
+        """Whether the instance is there, in this region and for these credentials. Raises CallFailed."""
+        start: dict[str, str] = {}
+        while True:
+            page = self.admin.read("list_instances", **start)
+            if any(each.get("InstanceArn") == self.arn for each in page.get("Instances", ())):
+                return True
+            if not page.get("NextToken"):
+                return False
+            start = {"NextToken": page["NextToken"]}
+
+    def close(self) -> None:
+        """Close the connections. Idempotent."""
+        self.admin.client.close()
+        self.store.client.close()
