@@ -34,6 +34,7 @@ from core.targets.words import one_line
 CONNECT_SECONDS: Final = 2.0
 REPLY_SECONDS: Final = 6.0
 LONGEST_CALL_SECONDS: Final = CONNECT_SECONDS + REPLY_SECONDS + MAX_WAIT_SECONDS
+_WITH_JSON_REPLIES: Final = ("sso-admin", "identitystore")
 _FIRST_FAILURE: Final = 300
 _SERVER_ERROR: Final = 500
 _SOON: Final = timedelta(seconds=5)
@@ -65,6 +66,7 @@ _BUSY: Final = {
     "RequestTimeoutException": _SOON,
     "ServiceUnavailable": _SOON,
     "ServiceUnavailableException": _SOON,
+    "ResourceConflictException": _SOON,
     "ServiceQuotaExceededException": _AFTER_FIX,
     "ExpiredToken": _AFTER_FIX,
     "ExpiredTokenException": _AFTER_FIX,
@@ -119,7 +121,8 @@ class AwsCalls:
 
     def __post_init__(self) -> None:
         """Make this client treat a partial reply as a lost one."""
-        self.client.meta.events.register("before-parse", _refuse_cut_reply, unique_id="countersign")
+        for service in _WITH_JSON_REPLIES:
+            self.client.meta.events.register(f"before-parse.{service}", _refuse_cut_reply, unique_id=service)
 
     def within(self, limit: timedelta) -> AwsCalls:
         """The same, for one step that has to end in this time."""
@@ -179,11 +182,11 @@ class AwsCalls:
         return CallFailed(Trouble.REFUSED, f"{problem}. {fix or _CHECK_CREDENTIALS}")
 
 
-def open_client(service: str, region: str) -> Any:  # noqa: ANN401 - boto3 has no type for it
+def open_client(service: str, region: str, *, reply_seconds: float = REPLY_SECONDS) -> Any:  # noqa: ANN401 - boto3 has no type for it
     """A client that sends each call once. boto3 finds the credentials, and AWS_ENDPOINT_URL_… where one is set."""
     config = Config(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=REPLY_SECONDS,
+        read_timeout=reply_seconds,
         retries={"total_max_attempts": 1},
         max_pool_connections=16,
         tcp_keepalive=True,

@@ -23,7 +23,7 @@ from tests.harness.clock import FrozenClock
 from tests.harness.service_model import ModelViolationError, ServiceModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 INSTANCE = "arn:aws:sso:::instance/ssoins-1234567890abcdef"
@@ -103,6 +103,7 @@ class IdentityCenterServer:
         self.violations: list[str] = []
         self.most_outstanding = 0
         self.home_region = REGION
+        self.instance_status = "ACTIVE"
         self.is_delegated = False
         self.polls_until_done = 1
         self.list_lag_reads = 0
@@ -110,7 +111,9 @@ class IdentityCenterServer:
         self.call_takes = timedelta(0)
         self.failures: deque[str] = deque()
         self.faults: dict[str, deque[Fault]] = {}
+        self.answers_after: dict[str, Callable[[], object]] = {}
         self._moments: deque[datetime] = deque()
+        self.membership_lag_reads = 0
         self._lagging: list[list[Any]] = []
         self._delayed: list[tuple[datetime, str, Json]] = []
 
@@ -179,6 +182,10 @@ class IdentityCenterServer:
                 if error.code not in {"ThrottlingException", "UnrecognizedClientException", "ExpiredTokenException"}:
                     model.check_error(operation, error.code)
                 return error.status, error.body
+            except (AssertionError, LookupError, ModelViolationError, TypeError, ValueError) as error:
+                # A fault of this fake, or of a test: the fixture fails with it.
+                self.violations.append(f"{operation}: {error!r}")
+                return 500, {"__type": "InternalServerException"}
 
     def _judged(self, model: ServiceModel, operation: str, signed: str, body: Json) -> tuple[int, Json] | bytes | None:
         # Rule (limits page): all APIs of an instance together, 20 calls a second, shared by all callers.
@@ -200,8 +207,14 @@ class IdentityCenterServer:
         if fault and fault.kind == "delayed":
             self._delayed.append((now + fault.delay, operation, body))
             return None
-        result = self._in_region(operation, signed, body)
+        try:
+            result = self._in_region(operation, signed, body)
+        except AwsError:
+            if fault:
+                return None
+            raise
         model.check_output(operation, result)
+        self.answers_after.get(operation, lambda: None)()
         if fault and fault.kind == "garbled":
             return b'{"AccountAssignm'
         return None if fault else (200, result)
@@ -235,7 +248,9 @@ class IdentityCenterServer:
     # sso-admin
 
     def _on_ListInstances(self, _: Json) -> Json:  # noqa: N802
-        return {"Instances": [{"InstanceArn": INSTANCE, "IdentityStoreId": STORE, "Status": "ACTIVE"}]}
+        # Rule (service model): the owner of an organization's instance is its management account.
+        one = {"InstanceArn": INSTANCE, "IdentityStoreId": STORE, "OwnerAccountId": MANAGEMENT_ACCOUNT}
+        return {"Instances": [{**one, "Status": self.instance_status}]}
 
     def _on_DescribePermissionSet(self, body: Json) -> Json:  # noqa: N802
         arn = body["PermissionSetArn"]
@@ -361,7 +376,7 @@ class IdentityCenterServer:
         # What AWS answers for two users with one address, or whether it compares case: unverified.
         if len(hits) > 1:
             raise AwsError("ValidationException", "More than one user has this attribute")
-        return {"UserId": hits[0].id, "IdentityStoreId": STORE}
+        return {"UserId": hits[0].id, "UserArn": _store_arn("user", hits[0].id), "IdentityStoreId": STORE}
 
     def _on_DescribeUser(self, body: Json) -> Json:  # noqa: N802
         user = self.users.get(body["UserId"])
@@ -370,7 +385,7 @@ class IdentityCenterServer:
         return {
             "IdentityStoreId": STORE,
             "UserId": user.id,
-            "UserArn": f"arn:aws:identitystore:::user/{user.id}",
+            "UserArn": _store_arn("user", user.id),
             "Revision": "1",
             "UserName": user.user_name,
             **({"Emails": [{"Value": user.email, "Primary": True}]} if user.email else {}),
@@ -385,14 +400,18 @@ class IdentityCenterServer:
             raise AwsError("ConflictException", message, Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
         membership = str(uuid4())
         self.memberships[membership] = (group, user)
-        return {"MembershipId": membership, "IdentityStoreId": STORE}
+        return _membership(membership)
 
     def _on_GetGroupMembershipId(self, body: Json) -> Json:  # noqa: N802
         wanted = self._member(body)
         found = next((each for each, members in self.memberships.items() if members == wanted), None)
+        # That this look lags behind a write: unverified, but nothing promises that it doesn't.
+        if self.membership_lag_reads > 0:
+            self.membership_lag_reads -= 1
+            found = str(uuid4()) if found is None else None
         if found is None:
             raise AwsError("ResourceNotFoundException", "MEMBERSHIP not found", ResourceType="GROUP_MEMBERSHIP")
-        return {"MembershipId": found, "IdentityStoreId": STORE}
+        return _membership(found)
 
     def _on_DeleteGroupMembership(self, body: Json) -> Json:  # noqa: N802
         # Rule (service model): ResourceNotFound for a membership that is gone. That a double delete is one: unverified.
@@ -422,6 +441,15 @@ def _status(operation: Operation) -> Json:
         "CreatedDate": operation.began_at.astimezone(UTC).timestamp(),
         **({"FailureReason": operation.failure} if operation.status == "FAILED" else {}),
     }
+
+
+def _membership(membership: str) -> Json:
+    arn = _store_arn("membership", membership)
+    return {"MembershipId": membership, "MembershipArn": arn, "IdentityStoreId": STORE}
+
+
+def _store_arn(kind: str, name: str) -> str:
+    return f"arn:aws:identitystore:::{kind}/{name}"
 
 
 @cache

@@ -50,6 +50,7 @@ def _check(shape: Any, value: Any, where: str) -> None:  # noqa: ANN401  botocor
         "string": _check_string,
         "integer": _check_integer,
         "timestamp": _check_timestamp,
+        "boolean": _check_boolean,
     }
     if getattr(shape, "is_document_type", False):
         return
@@ -88,6 +89,10 @@ def _check_integer(shape: Any, value: Any, where: str) -> None:  # noqa: ANN401
     _check_bounds(shape, value, where)
 
 
+def _check_boolean(_: Any, value: Any, where: str) -> None:  # noqa: ANN401
+    _require(isinstance(value, bool), where, "isn't true or false")
+
+
 def _check_timestamp(_: Any, value: Any, where: str) -> None:  # noqa: ANN401
     _require(isinstance(value, int | float | datetime), where, "isn't a time")
 
@@ -103,8 +108,11 @@ def _require(condition: bool, where: str, problem: str) -> None:  # noqa: FBT001
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # Python's `re` has no \p{…}. The models use it only inside of brackets, for whole kinds of characters.
-    return re.compile(_CATEGORY.sub(lambda found: _characters(found[1]), pattern))
+    # Python's `re` has no \\p{…}. Inside of brackets it becomes its characters; outside, it needs its own.
+    parts = re.split(r"(\[(?:\\.|[^\]\\])*\])", pattern)
+    inside = [_CATEGORY.sub(lambda found: _characters(found[1]), part) for part in parts[1::2]]
+    outside = [_CATEGORY.sub(lambda found: f"[{_characters(found[1])}]", part) for part in parts[::2]]
+    return re.compile("".join(text for pair in zip(outside, [*inside, ""], strict=True) for text in pair))
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import Any, Final
 from core.access.right import Right
 from core.targets.aws_calls import CallFailed, Trouble
 from core.targets.base import Absent, Given, Held, InProgress, Later, Polled, Seen, Taken, TargetRefused, Unknown
-from core.targets.identity_center.instance import ACCOUNT_ID, PERMISSION_SET, STORE_ID, Instance
+from core.targets.identity_center.instance import ACCOUNT_ID, PERMISSION_SET, STORE_ID, SsoInstance
 from core.targets.identity_center.outstanding import Outstanding
 from core.targets.identity_center.settling import Settling
 from core.targets.words import one_line
@@ -33,7 +33,7 @@ def is_assignment(right: Right) -> bool:
 class Assignments:
     """Account assignments of one instance, for one step. What steps share is passed in."""
 
-    def __init__(self, instance: Instance, outstanding: Outstanding, settling: Settling) -> None:
+    def __init__(self, instance: SsoInstance, outstanding: Outstanding, settling: Settling) -> None:
         self._instance = instance
         self._admin = instance.admin
         self._outstanding = outstanding
@@ -140,7 +140,7 @@ class Assignments:
     def _not_found(self, failed: CallFailed) -> Absent | Later | TargetRefused | Unknown:
         """The list itself was not found. Nobody holds anything in what doesn't exist, if the instance does."""
         try:
-            if self._instance.exists():
+            if self._instance.find() is not None:
                 return Absent()
         except CallFailed as unreachable:
             return unreachable.answer()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from core.access.timing import CALL_TIMEOUT
 from core.clock import Clock, SystemClock
@@ -36,7 +36,7 @@ class InstanceSettings:
 
 
 @dataclass(frozen=True)
-class Instance:
+class SsoInstance:
     """An instance that can be called. Safe for threads."""
 
     settings: InstanceSettings
@@ -45,7 +45,9 @@ class Instance:
     clock: Clock = field(default_factory=SystemClock, repr=False)
 
     @classmethod
-    def open(cls, settings: InstanceSettings, *, pace: CallPace | None = None, clock: Clock | None = None) -> Instance:
+    def open(
+        cls, settings: InstanceSettings, *, pace: CallPace | None = None, clock: Clock | None = None
+    ) -> SsoInstance:
         """Make the clients. Nothing is called yet; credentials are looked up at the first call."""
         pace = pace or CallPace()
         return cls(
@@ -55,7 +57,7 @@ class Instance:
             clock or SystemClock(),
         )
 
-    def begin_step(self) -> Instance:
+    def begin_step(self) -> SsoInstance:
         """The same instance, for one step: no call of it begins that could end after CALL_TIMEOUT."""
         return replace(self, admin=self.admin.within(CALL_TIMEOUT), store=self.store.within(CALL_TIMEOUT))
 
@@ -69,15 +71,17 @@ class Instance:
         """The id of the directory behind the instance."""
         return self.settings.identity_store_id
 
-    def exists(self) -> bool:
-        """Whether the instance is there, in this region and for these credentials. Raises CallFailed."""
+    def find(self) -> dict[str, Any] | None:
+        """What AWS says of this instance; None where these credentials see none in this region. Raises CallFailed."""
         start: dict[str, str] = {}
         while True:
             page = self.admin.read("list_instances", **start)
-            if any(each.get("InstanceArn") == self.arn for each in page.get("Instances", ())):
-                return True
+            for each in page.get("Instances", ()):
+                if each.get("InstanceArn") == self.arn:
+                    found: dict[str, Any] = each
+                    return found
             if not page.get("NextToken"):
-                return False
+                return None
             start = {"NextToken": page["NextToken"]}
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from core.access.right import Right
 from core.targets.aws_calls import CallFailed, Trouble
 from core.targets.base import Absent, Given, Held, InProgress, Later, Polled, Seen, Taken
-from core.targets.identity_center.instance import STORE_ID, Instance
+from core.targets.identity_center.instance import STORE_ID, SsoInstance
 from core.targets.identity_center.settling import Settling
 
 LEVEL: Final = "member"
@@ -30,7 +30,7 @@ def is_membership(right: Right) -> bool:
 class Memberships:
     """Group memberships of one instance, for one step. What steps share is passed in."""
 
-    def __init__(self, instance: Instance, settling: Settling) -> None:
+    def __init__(self, instance: SsoInstance, settling: Settling) -> None:
         self._instance = instance
         self._store = instance.store
         self._settling = settling

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.clock import Clock
-from core.targets.identity_center.instance import Instance
+from core.targets.identity_center.instance import SsoInstance
 
 MAX_SESSION: Final = timedelta(hours=12)
 """The longest session that a permission set can have."""
@@ -52,7 +52,7 @@ class SessionDurations:
             self._known[permission_set] = (self._clock.now(), duration)
 
 
-def read_session_duration(instance: Instance, permission_set: str) -> timedelta:
+def read_session_duration(instance: SsoInstance, permission_set: str) -> timedelta:
     """Ask AWS how long a session of the permission set lasts. Raises CallFailed."""
     answer = instance.admin.read("describe_permission_set", InstanceArn=instance.arn, PermissionSetArn=permission_set)
     found = answer.get("PermissionSet", {}).get("SessionDuration")

@@ -14,7 +14,7 @@ from core.access.right import Right
 from core.targets.aws_calls import CallFailed
 from core.targets.base import Given, OperationKey, Polled, Seen, Taken, TargetRefused
 from core.targets.identity_center.assignments import CREATION, DELETION, Assignments, is_assignment
-from core.targets.identity_center.instance import Instance
+from core.targets.identity_center.instance import SsoInstance
 from core.targets.identity_center.memberships import JOINING, LEAVING, Memberships, is_membership
 from core.targets.identity_center.outstanding import Outstanding
 from core.targets.identity_center.sessions import MAX_SESSION, SessionDurations, read_session_duration
@@ -32,7 +32,7 @@ class IdentityCenter:
     ends_sessions = False
     """An AWS session that is open lives on until its own end."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: SsoInstance) -> None:
         self.instance = instance
         self._outstanding = Outstanding()
         self._settling = Settling(instance.clock)

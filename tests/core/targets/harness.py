@@ -5,7 +5,9 @@ Invariant: nothing here waits; time is the test's.
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.access.right import Right
@@ -51,3 +53,14 @@ def take(target: Target, right: Right, key: OperationKey | None = None) -> Answe
 def a_right(resource: str, level: str, principal: str, target: str = "identity-center") -> Right:
     """A right, by its parts."""
     return Right(target=target, resource=resource, level=level, principal=principal)
+
+
+def actions_of(calls: list[tuple[str, dict[str, object]]]) -> set[str]:
+    """The IAM actions that the calls need: for these two services, an action is called like its operation."""
+    return {f"{'identitystore' if 'IdentityStoreId' in body else 'sso'}:{operation}" for operation, body in calls}
+
+
+def allowed_actions() -> set[str]:
+    """Every action of the policy that deploy/ has."""
+    policy = json.loads((Path(__file__).parents[3] / "deploy" / "iam-policy.identity-center.json").read_text())
+    return {action for statement in policy["Statement"] for action in statement["Action"]}

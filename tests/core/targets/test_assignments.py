@@ -25,7 +25,7 @@ from tests.harness.identity_center import (
 
 if TYPE_CHECKING:
     from core.access.right import Right
-    from core.targets.identity_center.instance import Instance
+    from core.targets.identity_center.instance import SsoInstance
     from core.targets.identity_center.target import IdentityCenter
     from tests.harness.clock import FrozenClock
 
@@ -350,7 +350,7 @@ def test_open_session_outlives_as_the_permission_set_says(
     [(None, 1), ("PT1H", 1), ("PT1H30M", 1.5), ("PT3600S", 1), ("P1D", 12), ("PT12H", 12), ("P", 12), ("PT", 12)],
 )
 def test_session_duration_is_read_as_aws_writes_it(
-    aws: IdentityCenterServer, instance: Instance, text: str | None, hours: float
+    aws: IdentityCenterServer, instance: SsoInstance, text: str | None, hours: float
 ) -> None:
     aws.permission_sets[ADMIN] = text
     if text in {"P", "PT"}:
