@@ -18,7 +18,7 @@ from core.targets.call_pace import CallPace
 from core.targets.exchange import (
     MAX_ANSWER_BYTES,
     Order,
-    Reply,
+    ReceiverReply,
     as_given,
     as_polled,
     as_seen,
@@ -70,19 +70,19 @@ class LambdaTarget:
         """Whether the function says that the right is held."""
         order = Order.inspect(right)
         reply = self._invoke(order)
-        return as_seen(reply, order, self._name) if isinstance(reply, Reply) else reply
+        return as_seen(reply, order, self._name) if isinstance(reply, ReceiverReply) else reply
 
     def give(self, right: Right, until: datetime, key: OperationKey) -> Given:
         """Order it to give the right."""
         order = Order.give(right, until, key)
         reply = self._invoke(order)
-        return as_given(reply, order, self._name) if isinstance(reply, Reply) else reply
+        return as_given(reply, order, self._name) if isinstance(reply, ReceiverReply) else reply
 
     def take(self, right: Right, key: OperationKey) -> Taken:
         """Order it to take the right away."""
         order = Order.take(right, key)
         reply = self._invoke(order)
-        return as_taken(reply, order, self._name) if isinstance(reply, Reply) else reply
+        return as_taken(reply, order, self._name) if isinstance(reply, ReceiverReply) else reply
 
     def poll(self, token: str) -> Polled:
         """Inspect what was pending."""
@@ -91,13 +91,13 @@ class LambdaTarget:
             return TargetRefused("This isn't a token of a Lambda function.")
         order = Order.inspect(right)
         reply = self._invoke(order)
-        return as_polled(reply, order, self._name) if isinstance(reply, Reply) else reply
+        return as_polled(reply, order, self._name) if isinstance(reply, ReceiverReply) else reply
 
     def close(self) -> None:
         """Close the connections. Idempotent."""
         self._calls.client.close()
 
-    def _invoke(self, order: Order) -> Reply | Later | TargetRefused | Unknown:
+    def _invoke(self, order: Order) -> ReceiverReply | Later | TargetRefused | Unknown:
         try:
             answer = self._calls.write(
                 "invoke", FunctionName=self._function, InvocationType="RequestResponse", Payload=order.body()

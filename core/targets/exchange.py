@@ -96,7 +96,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ReceiverReply:
     """What a receiver said. `retry_after` is when it wants to be asked again."""
 
     state: State
@@ -105,22 +105,21 @@ class Reply:
     retry_after: timedelta | None = None
 
 
-def read_reply(body: bytes) -> Reply | None:
+def read_reply(body: bytes) -> ReceiverReply | None:
     """The answer in this JSON; None if it is none. Unknown fields are left alone: receivers may be newer."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or found.get("state") not in set(State):
+    said = found.get("state") if isinstance(found, dict) else None
+    if not isinstance(said, str) or said not in set(State):
         return None
-    seconds = found.get("retry_after_seconds")
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    pause = timedelta(seconds=min(max(seconds, 1), _MAX_PAUSE.total_seconds())) if is_number and seconds else None
     stood_before = found.get("stood_before") is True
-    return Reply(State(found["state"]), one_line(found.get("reason")), stood_before, pause)
+    pause = _read_pause(found.get("retry_after_seconds"))
+    return ReceiverReply(State(said), one_line(found.get("reason")), stood_before, pause)
 
 
-def as_given(reply: Reply, order: Order, name: str) -> Given:
+def as_given(reply: ReceiverReply, order: Order, name: str) -> Given:
     """What the reply means after a give."""
     if reply.state is State.HELD:
         return Held(reply.stood_before)
@@ -129,7 +128,7 @@ def as_given(reply: Reply, order: Order, name: str) -> Given:
     return _open_end(reply, order, name)
 
 
-def as_taken(reply: Reply, order: Order, name: str) -> Taken:
+def as_taken(reply: ReceiverReply, order: Order, name: str) -> Taken:
     """What the reply means after a take."""
     if reply.state is State.ABSENT:
         return Absent()
@@ -138,7 +137,7 @@ def as_taken(reply: Reply, order: Order, name: str) -> Taken:
     return _open_end(reply, order, name)
 
 
-def as_seen(reply: Reply, order: Order, name: str) -> Seen:
+def as_seen(reply: ReceiverReply, order: Order, name: str) -> Seen:
     """What the reply means after a look."""
     if reply.state is State.HELD:
         return Held()
@@ -152,7 +151,7 @@ def as_seen(reply: Reply, order: Order, name: str) -> Seen:
     )
 
 
-def as_polled(reply: Reply, order: Order, name: str) -> Polled:
+def as_polled(reply: ReceiverReply, order: Order, name: str) -> Polled:
     """What the reply means after a look at something that was pending."""
     return InProgress(token_of(order.right)) if reply.state is State.PENDING else as_seen(reply, order, name)
 
@@ -171,7 +170,14 @@ def right_of_token(token: str) -> Right | None:
         return None
 
 
-def _open_end(reply: Reply, order: Order, name: str) -> InProgress | Later | TargetRefused:
+def _read_pause(seconds: object) -> timedelta | None:
+    # NaN and infinity are numbers to Python's JSON, too; `>=` is false for the one and min() bounds the other.
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        return None
+    return timedelta(seconds=min(max(seconds, 1), _MAX_PAUSE.total_seconds()))
+
+
+def _open_end(reply: ReceiverReply, order: Order, name: str) -> InProgress | Later | TargetRefused:
     if reply.state is State.PENDING:
         return InProgress(token_of(order.right))
     said = f": {reply.reason}" if reply.reason else ""

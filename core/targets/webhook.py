@@ -30,7 +30,7 @@ from core.targets.exchange import (
     MAX_ANSWER_BYTES,
     PAUSE,
     Order,
-    Reply,
+    ReceiverReply,
     State,
     as_given,
     as_polled,
@@ -111,13 +111,13 @@ class WebhookTarget:
         """Order it to give the right."""
         order = Order.give(right, until, key)
         reply = self._send(order)
-        return as_given(reply, order, self._name) if isinstance(reply, Reply) else reply
+        return as_given(reply, order, self._name) if isinstance(reply, ReceiverReply) else reply
 
     def take(self, right: Right, key: OperationKey) -> Taken:
         """Order it to take the right away."""
         order = Order.take(right, key)
         reply = self._send(order)
-        return as_taken(reply, order, self._name) if isinstance(reply, Reply) else reply
+        return as_taken(reply, order, self._name) if isinstance(reply, ReceiverReply) else reply
 
     def poll(self, token: str) -> Polled:
         """Inspect what was pending."""
@@ -126,13 +126,13 @@ class WebhookTarget:
             return TargetRefused("This isn't a token of a webhook.")
         order = Order.inspect(right)
         reply = self._send(order)
-        return as_polled(reply, order, self._name) if isinstance(reply, Reply) else reply
+        return as_polled(reply, order, self._name) if isinstance(reply, ReceiverReply) else reply
 
-    def _look(self, order: Order, read: Callable[[Reply, Order, str], Seen]) -> Seen:
+    def _look(self, order: Order, read: Callable[[ReceiverReply, Order, str], Seen]) -> Seen:
         reply = self._send(order)
-        return read(reply, order, self._name) if isinstance(reply, Reply) else reply
+        return read(reply, order, self._name) if isinstance(reply, ReceiverReply) else reply
 
-    def _send(self, order: Order) -> Reply | Later | TargetRefused | Unknown:
+    def _send(self, order: Order) -> ReceiverReply | Later | TargetRefused | Unknown:
         body = order.body()
         headers = {"content-type": "application/json", "user-agent": "Countersign"}
         headers |= self._key.sign(order.id, self._clock.now(), body)
@@ -153,30 +153,32 @@ class WebhookTarget:
             return Later(PAUSE, is_for_all=True, problem=f"{self._name} can't be reached: {type(cause).__name__}")
         return Unknown(f"{self._name} gave no answer: {type(cause).__name__}")
 
-    def _read_failure(self, error: HTTPError) -> Reply | Later | TargetRefused | Unknown:
+    def _read_failure(self, error: HTTPError) -> ReceiverReply | Later | TargetRefused | Unknown:
         try:
             body = _read_body(error)
         except (OSError, HTTPException, ValueError):
             body = b""
         return self._read(error.code, _read_pause(error.headers.get("retry-after")), body)
 
-    def _read(self, status: int, pause: timedelta | None, body: bytes) -> Reply | Later | TargetRefused | Unknown:
+    def _read(
+        self, status: int, pause: timedelta | None, body: bytes
+    ) -> ReceiverReply | Later | TargetRefused | Unknown:
         reply = read_reply(body)
         if status >= _BAD:
             return self._read_error(status, pause, reply)
         if status >= HTTPStatus.MULTIPLE_CHOICES:
             return TargetRefused(f"{self._name} answered {status}. Redirects aren't followed: set the final address.")
         if status == HTTPStatus.ACCEPTED and (reply is None or reply.state is State.PENDING):
-            return Reply(State.PENDING)
+            return ReceiverReply(State.PENDING)
         if status == HTTPStatus.ACCEPTED or reply is None:
             return Unknown(f"{self._name} answered {status} without saying what is held")
         return reply
 
     def _read_error(
-        self, status: int, pause: timedelta | None, reply: Reply | None
-    ) -> Reply | Later | TargetRefused | Unknown:
+        self, status: int, pause: timedelta | None, reply: ReceiverReply | None
+    ) -> ReceiverReply | Later | TargetRefused | Unknown:
         if status == HTTPStatus.CONFLICT:
-            return Reply(State.SUPERSEDED)
+            return ReceiverReply(State.SUPERSEDED)
         if status in _DID_NOTHING:
             pause = pause or (reply.retry_after if reply else None) or PAUSE
             return Later(pause, is_for_all=True, problem=f"{self._name} answered {status}")

@@ -22,11 +22,11 @@ class ModelViolationError(Exception):
 
 
 class ServiceModel:
-    """The operations of one service with the JSON protocol."""
+    """The operations of one service. `has_prefix`: it has the JSON protocol, which names the operation in a header."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, *, has_prefix: bool = True) -> None:
         self._model = botocore.session.get_session().get_service_model(service)
-        self.prefix: str = self._model.metadata["targetPrefix"]
+        self.prefix: str = self._model.metadata["targetPrefix"] if has_prefix else ""
 
     def check_input(self, operation: str, body: dict[str, Any]) -> None:
         """Raises ModelViolationError."""

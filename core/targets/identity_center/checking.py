@@ -21,7 +21,7 @@ SHORT_SESSION: Final = timedelta(hours=1)
 """The shortest session that AWS allows, and its default."""
 
 
-class Verdict(StrEnum):
+class CheckOutcome(StrEnum):
     """How a check ended."""
 
     FINE = "fine"
@@ -36,7 +36,7 @@ class Verdict(StrEnum):
 class TargetFinding:
     """What one check found."""
 
-    verdict: Verdict
+    outcome: CheckOutcome
     subject: str
     text: str
 
@@ -55,7 +55,7 @@ def check_identity_center(instance: SsoInstance, used: UsedRights) -> Iterator[T
     """Every check. If the instance can't be used, only that is said: nothing else could be true."""
     found, owner = check_instance(instance)
     yield found
-    if found.verdict is not Verdict.FINE:
+    if found.outcome is not CheckOutcome.FINE:
         return
     yield from check_accounts(used.accounts, owner=owner, own_account=used.own_account)
     for each in used.permission_sets:
@@ -74,15 +74,15 @@ def check_instance(instance: SsoInstance) -> tuple[TargetFinding, str | None]:
         return _failed(subject, failed), None
     if found is None:
         text = f"There is no instance {instance.arn} in {region}. Check the region: an instance has one home region."
-        return TargetFinding(Verdict.PROBLEM, subject, text), None
+        return TargetFinding(CheckOutcome.PROBLEM, subject, text), None
     if found.get("IdentityStoreId") != instance.identity_store_id:
         text = f"The identity store of this instance is {found.get('IdentityStoreId')}. Set that one."
-        return TargetFinding(Verdict.PROBLEM, subject, text), None
+        return TargetFinding(CheckOutcome.PROBLEM, subject, text), None
     if found.get("Status", "ACTIVE") != "ACTIVE":
         text = f"The instance isn't active: {found.get('Status')}. Look at it in the AWS console."
-        return TargetFinding(Verdict.PROBLEM, subject, text), None
+        return TargetFinding(CheckOutcome.PROBLEM, subject, text), None
     owner = found.get("OwnerAccountId")
-    return TargetFinding(Verdict.FINE, subject, f"The instance is reachable in {region}."), owner
+    return TargetFinding(CheckOutcome.FINE, subject, f"The instance is reachable in {region}."), owner
 
 
 def check_accounts(accounts: Iterable[str], *, owner: str | None, own_account: str | None) -> Iterator[TargetFinding]:
@@ -94,9 +94,9 @@ def check_accounts(accounts: Iterable[str], *, owner: str | None, own_account: s
                 "This is the management account, and Countersign runs as a delegated administrator, which AWS doesn't "
                 "let change access there. Take the account out of the policy."
             )
-            yield TargetFinding(Verdict.PROBLEM, account, text)
+            yield TargetFinding(CheckOutcome.PROBLEM, account, text)
         else:
-            yield TargetFinding(Verdict.FINE, account, "Access to this account can be given.")
+            yield TargetFinding(CheckOutcome.FINE, account, "Access to this account can be given.")
 
 
 def check_permission_set(instance: SsoInstance, permission_set: str) -> TargetFinding:
@@ -106,28 +106,28 @@ def check_permission_set(instance: SsoInstance, permission_set: str) -> TargetFi
     except CallFailed as failed:
         if failed.trouble is Trouble.NOT_FOUND:
             text = "There is no such permission set in this instance. Check its ARN in the policy."
-            return TargetFinding(Verdict.PROBLEM, permission_set, text)
+            return TargetFinding(CheckOutcome.PROBLEM, permission_set, text)
         return _failed(permission_set, failed)
     if duration > SHORT_SESSION:
         text = (
             f"A session that is open when access ends can live on for {duration.total_seconds() / 3600:g} hours. "
             "Set the permission set's session duration to 1 hour."
         )
-        return TargetFinding(Verdict.NOTE, permission_set, text)
-    return TargetFinding(Verdict.FINE, permission_set, "It exists; its sessions last an hour at most.")
+        return TargetFinding(CheckOutcome.NOTE, permission_set, text)
+    return TargetFinding(CheckOutcome.FINE, permission_set, "It exists; its sessions last an hour at most.")
 
 
 def check_person(instance: SsoInstance, person: SoughtPerson) -> TargetFinding:
     """Whether the person has a user in Identity Center that can be used."""
     found = resolve_person(instance, person)
     if isinstance(found, TargetRefused):
-        return TargetFinding(Verdict.PROBLEM, person.slack_id, found.reason)
+        return TargetFinding(CheckOutcome.PROBLEM, person.slack_id, found.reason)
     if isinstance(found, Later):
-        return TargetFinding(Verdict.UNKNOWN, person.slack_id, f"Couldn't be checked: {found.problem}.")
-    return TargetFinding(Verdict.FINE, person.slack_id, f"Is {found.user_name} in Identity Center.")
+        return TargetFinding(CheckOutcome.UNKNOWN, person.slack_id, f"Couldn't be checked: {found.problem}.")
+    return TargetFinding(CheckOutcome.FINE, person.slack_id, f"Is {found.user_name} in Identity Center.")
 
 
 def _failed(subject: str, failed: CallFailed) -> TargetFinding:
     is_passing = failed.trouble in {Trouble.BUSY, Trouble.CONFLICT, Trouble.LOST}
-    verdict = Verdict.UNKNOWN if is_passing else Verdict.PROBLEM
-    return TargetFinding(verdict, subject, f"Couldn't be checked: {failed.problem.rstrip('.')}.")
+    outcome = CheckOutcome.UNKNOWN if is_passing else CheckOutcome.PROBLEM
+    return TargetFinding(outcome, subject, f"Couldn't be checked: {failed.problem.rstrip('.')}.")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.targets.identity_center.checking import (
+    CheckOutcome,
     UsedRights,
-    Verdict,
     check_accounts,
     check_identity_center,
     check_instance,
@@ -36,23 +36,23 @@ def test_everything_fine_is_said_of_each(aws: IdentityCenterServer, instance: Ss
 
     found = list(check_identity_center(instance, used))
     assert [each.subject for each in found] == ["Identity Center", ACCOUNT, ADMIN, "U0JON"]
-    assert {each.verdict for each in found} == {Verdict.FINE}
+    assert {each.outcome for each in found} == {CheckOutcome.FINE}
 
 
 def test_wrong_region_is_the_only_finding(aws: IdentityCenterServer, instance: SsoInstance) -> None:
     aws.home_region = "us-east-1"
 
     (found,) = check_identity_center(instance, UsedRights((ADMIN,), (ACCOUNT,)))
-    assert found.verdict is Verdict.PROBLEM
+    assert found.outcome is CheckOutcome.PROBLEM
     assert "Check the region" in found.text
 
 
 def test_wrong_store_and_inactive_instance_are_problems(aws: IdentityCenterServer, instance: SsoInstance) -> None:
     other = replace(instance, settings=replace(instance.settings, identity_store_id="d-0000000000"))
-    assert check_instance(other)[0].verdict is Verdict.PROBLEM
+    assert check_instance(other)[0].outcome is CheckOutcome.PROBLEM
 
     aws.instance_status = "CREATE_IN_PROGRESS"
-    assert check_instance(instance)[0].verdict is Verdict.PROBLEM
+    assert check_instance(instance)[0].outcome is CheckOutcome.PROBLEM
 
 
 def test_what_cannot_be_checked_is_not_called_fine(aws: IdentityCenterServer, instance: SsoInstance) -> None:
@@ -60,34 +60,34 @@ def test_what_cannot_be_checked_is_not_called_fine(aws: IdentityCenterServer, in
     aws.fail("DescribePermissionSet", Fault("lost"))
     aws.fail("GetUserId", Fault("lost"))
 
-    assert check_instance(instance)[0].verdict is Verdict.UNKNOWN
-    assert check_instance(instance)[0].verdict is Verdict.PROBLEM
-    assert check_permission_set(instance, ADMIN).verdict is Verdict.UNKNOWN
-    assert check_person(instance, SoughtPerson("U0JON", mapped="jon")).verdict is Verdict.UNKNOWN
+    assert check_instance(instance)[0].outcome is CheckOutcome.UNKNOWN
+    assert check_instance(instance)[0].outcome is CheckOutcome.PROBLEM
+    assert check_permission_set(instance, ADMIN).outcome is CheckOutcome.UNKNOWN
+    assert check_person(instance, SoughtPerson("U0JON", mapped="jon")).outcome is CheckOutcome.UNKNOWN
 
 
 def test_long_session_is_a_note(instance: SsoInstance) -> None:
     found = check_permission_set(instance, READER)
 
-    assert found.verdict is Verdict.NOTE
+    assert found.outcome is CheckOutcome.NOTE
     assert "4 hours" in found.text
 
 
 def test_missing_permission_set_is_a_problem(instance: SsoInstance) -> None:
-    assert check_permission_set(instance, ADMIN[:-1] + "9").verdict is Verdict.PROBLEM
+    assert check_permission_set(instance, ADMIN[:-1] + "9").outcome is CheckOutcome.PROBLEM
 
 
 def test_missing_person_is_a_problem(instance: SsoInstance) -> None:
-    assert check_person(instance, SoughtPerson("U0JON", mapped="jon")).verdict is Verdict.PROBLEM
+    assert check_person(instance, SoughtPerson("U0JON", mapped="jon")).outcome is CheckOutcome.PROBLEM
 
 
 def test_delegated_admin_cannot_use_the_management_account() -> None:
     accounts = (ACCOUNT, MANAGEMENT_ACCOUNT)
 
     delegated = check_accounts(accounts, owner=MANAGEMENT_ACCOUNT, own_account="123456789012")
-    assert [each.verdict for each in delegated] == [Verdict.FINE, Verdict.PROBLEM]
+    assert [each.outcome for each in delegated] == [CheckOutcome.FINE, CheckOutcome.PROBLEM]
     managing = check_accounts(accounts, owner=MANAGEMENT_ACCOUNT, own_account=MANAGEMENT_ACCOUNT)
-    assert [each.verdict for each in managing] == [Verdict.FINE, Verdict.FINE]
+    assert [each.outcome for each in managing] == [CheckOutcome.FINE, CheckOutcome.FINE]
 
 
 def test_committed_policy_is_what_the_code_makes() -> None:
