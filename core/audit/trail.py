@@ -69,6 +69,17 @@ class AuditAction(StrEnum):
     CHECKPOINT_SEALED = "checkpoint_sealed"
     AUDIT_KEY_RETIRED = "audit_key_retired"
     SEAL_BROKEN = "seal_broken"
+    GRANT_CREATED = "grant_created"
+    GRANT_DELAYED = "grant_delayed"
+    GRANT_GIVEN = "grant_given"
+    GRANT_OPENED = "grant_opened"
+    GRANT_FAILED = "grant_failed"
+    GRANT_ENDED_EARLY = "grant_ended_early"
+    GRANT_ENDING = "grant_ending"
+    GRANT_TAKEN = "grant_taken"
+    GRANT_CLOSED = "grant_closed"
+    REVOKE_FAILING = "revoke_failing"
+    DRIFT_FOUND = "drift_found"
 
 
 class Auditable(Protocol):

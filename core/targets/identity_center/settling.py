@@ -10,10 +10,9 @@ import threading
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.access.timing import SETTLE
 from core.clock import Clock
 
-SETTLE: Final = timedelta(seconds=90)
-"""How long AWS's lists may lag behind a write that succeeded, until the list is believed."""
 FORGET_AFTER: Final = timedelta(minutes=10)
 
 

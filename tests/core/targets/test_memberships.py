@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.access.timing import SETTLE
 from core.targets.base import Absent, Held, InProgress, Later, TargetRefused, Unknown
-from core.targets.identity_center.settling import SETTLE
 from tests.core.targets.harness import GIVE_KEY, TAKE_KEY, a_right, give, take
 from tests.harness.identity_center import Fault
 

@@ -1,0 +1,140 @@
+"""Visit what is due: emergencies first, then revokes, then grants, then looks; within each, what waits longest.
+
+Invariant: the cost of a pass is that of what is due. A right that can't be reconciled holds up no other, and a target
+that doesn't answer, or asks for a rest, is left alone for a while, save for emergencies; what waits for it stays due.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.access.holding import Urgency
+from core.access.reconciler import Reconciler
+from core.access.right import Right
+from core.access.timing import FIRST_PAUSE
+from core.clock import Clock
+from core.errors import StoreError, StoreUnavailable
+from core.stores.access import AccessStore, DueRight
+from core.targets.base import Answer, Later, Unknown
+
+MAX_TARGET_PAUSE: Final = timedelta(seconds=30)
+PER_PAGE: Final = 50
+URGENCIES: Final = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
+_log = logging.getLogger("countersign.access")
+
+
+@dataclass(frozen=True, slots=True)
+class VisitCounts:
+    """The result of a pass: how many rights were visited, left for later, and could not be reconciled."""
+
+    visited: int = 0
+    left: int = 0
+    failed: int = 0
+
+
+class TargetPauses:
+    """Which targets are left alone, and until when. Each answer that says nothing doubles the pause."""
+
+    def __init__(self) -> None:
+        self._pauses: dict[str, tuple[datetime, timedelta]] = {}
+
+    def is_paused(self, target: str, now: datetime) -> bool:
+        """True while nothing but emergencies should call this target."""
+        until, _ = self._pauses.get(target, (now, FIRST_PAUSE))
+        return now < until
+
+    def note(self, target: str, answer: Answer | None, now: datetime) -> None:
+        """Learn from an answer; None: the target was not called."""
+        if answer is None:
+            return
+        if isinstance(answer, Later) and answer.is_for_all:
+            self._pauses[target] = now + min(max(answer.after, FIRST_PAUSE), MAX_TARGET_PAUSE), FIRST_PAUSE
+        elif isinstance(answer, Unknown) and not answer.is_forgotten:
+            _, pause = self._pauses.get(target, (now, FIRST_PAUSE / 2))
+            pause = min(2 * pause, MAX_TARGET_PAUSE)
+            self._pauses[target] = now + pause, pause
+        else:
+            self._pauses.pop(target, None)
+
+
+class DueRights:
+    """Reconciles what is due. For one caller at a time; any number of instances, or of urgencies, side by side."""
+
+    def __init__(
+        self, store: AccessStore, reconciler: Reconciler, clock: Clock, urgencies: Sequence[Urgency] = URGENCIES
+    ) -> None:
+        self._store = store
+        self._reconciler = reconciler
+        self._clock = clock
+        self._urgencies = tuple(urgencies)
+        self._pauses = TargetPauses()
+
+    def visit_due(self, limit: int = 1000) -> VisitCounts:
+        """Visit each right that is due now once, at most `limit` of them. Raises StoreUnavailable."""
+        visits = _Visits(limit)
+        for urgency in self._urgencies:
+            for due in self._iterate_due(urgency):
+                if urgency is not Urgency.EMERGENCY and Urgency.EMERGENCY in self._urgencies:
+                    # Glass that breaks during a long pass doesn't wait for its end.
+                    for emergency in self._iterate_due(Urgency.EMERGENCY):
+                        self._visit(emergency.right, visits, Urgency.EMERGENCY)
+                if visits.is_over:
+                    return visits.counts
+                self._visit(due.right, visits, urgency)
+        return visits.counts
+
+    def _iterate_due(self, urgency: Urgency) -> Iterator[DueRight]:
+        now = self._clock.now()
+        if urgency is Urgency.REVOKE:
+            yield from _iterate_pages(lambda after: self._store.list_overdue(now, limit=PER_PAGE, after=after))
+        yield from _iterate_pages(lambda after: self._store.list_due(urgency, now, limit=PER_PAGE, after=after))
+
+    def _visit(self, right: Right, visits: _Visits, urgency: Urgency) -> None:
+        if right in visits.tried:
+            return
+        visits.tried.add(right)
+        if urgency is not Urgency.EMERGENCY and self._pauses.is_paused(right.target, self._clock.now()):
+            visits.left += 1
+            return
+        try:
+            answer = self._reconciler.reconcile(right)
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            visits.failed += 1
+            _log.exception("%s is due and cannot be reconciled", right)
+        else:
+            visits.visited += 1
+            self._pauses.note(right.target, answer, self._clock.now())
+
+
+def _iterate_pages(read_page: Callable[[DueRight | None], Sequence[DueRight]]) -> Iterator[DueRight]:
+    after = None
+    while page := read_page(after):
+        yield from page
+        if len(page) < PER_PAGE:
+            return
+        after = page[-1]
+
+
+@dataclass(slots=True)
+class _Visits:
+    """One pass: the rights that were tried, and what came of them."""
+
+    limit: int
+    tried: set[Right] = field(default_factory=set)
+    visited: int = 0
+    left: int = 0
+    failed: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.visited + self.failed >= self.limit
+
+    @property
+    def counts(self) -> VisitCounts:
+        return VisitCounts(self.visited, self.left, self.failed)

@@ -1,0 +1,57 @@
+"""The property that matters, over random histories: access is there exactly when it is wanted, up to the stated slack.
+
+COUNTERSIGN_ACCESS_HISTORIES sets how many; `world.py` says what can happen in one. A seed plays the same history again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import Final
+
+import pytest
+
+from tests.core.access.edge_triggered import play_edge_triggered
+from tests.core.access.world import Odds, World, play
+
+HISTORIES: Final = int(os.environ.get("COUNTERSIGN_ACCESS_HISTORIES", "500"))
+FIRST_SEED: Final = int(os.environ.get("COUNTERSIGN_ACCESS_FIRST_SEED", "0"))
+BATCHES: Final = 5
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_access_is_there_exactly_when_it_is_wanted(batch: int) -> None:
+    seeds = range(FIRST_SEED + batch, FIRST_SEED + HISTORIES, BATCHES)
+    found = {seed: verdicts for seed in seeds if (verdicts := play(seed, is_strict=seed % 20 == 0)[1])}
+    assert found == {}
+
+
+def test_histories_have_what_they_promise() -> None:
+    calls: Counter[str] = Counter()
+    actions: Counter[str] = Counter()
+    for seed in range(100):
+        world, _ = play(seed)
+        calls.update(world.target.calls)
+        actions.update(entry.event for entries in world.store.entries.values() for entry in entries)
+    assert all(calls[name] > 100 for name in ("inspect", "give", "take", "poll"))
+    expected = {"grant_opened", "grant_closed", "grant_failed", "revoke_failing", "drift_found", "grant_delayed"}
+    assert expected <= {str(action) for action in actions}
+
+
+def test_same_seed_plays_the_same_history() -> None:
+    (first, _), (second, _) = play(7), play(7)
+    assert first.target.calls == second.target.calls
+    assert first.now == second.now
+
+
+def test_edge_triggered_design_fails_before_the_same_judge() -> None:
+    verdicts = [play_edge_triggered(seed) for seed in range(600)]
+    cut = sum(any("missing" in each for each in found) for found in verdicts)
+    for_ever = sum(any("for ever" in each for each in found) for found in verdicts)
+    assert cut > 50
+    assert for_ever > 0
+
+
+def test_judge_is_silent_in_a_world_without_trouble() -> None:
+    world = World(1, Odds())
+    assert world.judge.finish(with_records=True) == []

@@ -1,0 +1,171 @@
+"""A strict AccessStore in memory: every change at once and whole, judged by the rules that all engines share.
+
+Invariant: a holding replaces only the version that was read, and only while its right was not nudged since; a grant
+only by a legal move that keeps what was fixed. `boundary` is called before and after each effect: a test may let others
+act there, or raise; what was done stays done, as when an answer is lost.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from core.access.grant import Grant, GrantId
+from core.access.holding import Holding, Urgency
+from core.access.right import Right, parse_right_key, right_key
+from core.audit.trail import AuditAction, EntryDraft
+from core.clock import TICK, Clock, format_time
+from core.errors import ConcurrentModification, NotFound
+from core.stores.access import AccessStore, DueRight, RightState
+from core.stores.base import Page
+from core.stores.commit import explain_refusal
+
+_RANK = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
+
+
+class MemoryAccessStore(AccessStore):
+    """Grants and holdings in dictionaries. `is_strict` also writes and reads the stored form at each change."""
+
+    def __init__(
+        self, clock: Clock, boundary: Callable[[str], object] | None = None, *, is_strict: bool = True
+    ) -> None:
+        self._clock = clock
+        self._boundary = boundary or (lambda _name: None)
+        self._is_strict = is_strict
+        self.grants: dict[str, Grant] = {}
+        self.holdings: dict[str, Holding] = {}
+        self.nudges: dict[str, int] = defaultdict(int)
+        self.due: dict[str, tuple[datetime, Urgency]] = {}
+        self.entries: dict[str, list[EntryDraft]] = defaultdict(list)
+        self.reads = 0
+        self.writes = 0
+        self.rows_read = 0
+        self.watchers: list[Callable[[Holding, Grant | None], object]] = []
+
+    def create(self, *grants: Grant) -> None:
+        """What the transaction of an approval does: make the grants, and their rights due when they start."""
+        for grant in grants:
+            if grant.id in self.grants:
+                continue
+            self.grants[grant.id] = grant
+            self.entries[grant.chain].append(EntryDraft.of(grant, AuditAction.GRANT_CREATED, grant.decided_by))
+            self._nudge(grant, grant.starts_at, Urgency.EMERGENCY if grant.is_emergency else Urgency.GRANT)
+
+    def actions(self, grant: Grant) -> list[str]:
+        """What the chain of a grant says, in order."""
+        return [entry.event.value for entry in self.entries[grant.chain]]
+
+    def get(self, grant_id: GrantId) -> Grant:
+        self.reads += 1
+        if grant_id not in self.grants:
+            raise NotFound(grant_id)
+        return self.grants[grant_id]
+
+    def get_right(self, right: Right) -> RightState:
+        self._boundary("before read")
+        self.reads += 1
+        key = right_key(right)
+        holding = self.holdings.get(key) or Holding.empty(right)
+        mine = [
+            grant
+            for grant in self.grants.values()
+            if grant.right == right and (grant.is_live or grant.id == holding.last_grant)
+        ]
+        self.rows_read += len(mine) + 1
+        state = RightState(holding, tuple(sorted(mine, key=lambda grant: grant.created_at)), self.nudges[key])
+        self._boundary("after read")
+        return state
+
+    def end(self, grant: Grant, entry: EntryDraft) -> Grant:
+        stored = self._write_grant(grant, (entry,))
+        self._nudge(stored, self._clock.now(), Urgency.REVOKE)
+        return stored
+
+    def commit(
+        self, state: RightState, holding: Holding, grant: Grant | None = None, entries: Sequence[EntryDraft] = ()
+    ) -> RightState:
+        self._boundary("before commit")
+        key = holding.owner
+        stored = self.holdings.get(key)
+        if (stored.updated_at if stored is not None else None) != state.holding.updated_at:
+            raise ConcurrentModification(f"HOLDING#{key}")
+        if self.nudges[key] != state.nudge:
+            raise ConcurrentModification(f"HOLDING#{key}")
+        written = self._write_grant(grant, entries) if grant is not None else None
+        now, before = self._clock.now(), state.holding.updated_at
+        kept = holding.model_copy(update={"updated_at": now if before is None else max(now, before + TICK)})
+        if self._is_strict:
+            kept = Holding.from_item(kept.to_item())
+        self.holdings[key] = kept
+        self.due.pop(key, None)
+        if kept.next_look_at is not None:
+            self.due[key] = kept.next_look_at, kept.urgency
+        self.writes += 1
+        for watcher in self.watchers:
+            watcher(kept, written)
+        grants = tuple(written if written is not None and each.id == written.id else each for each in state.grants)
+        self._boundary("after commit")
+        return RightState(kept, grants, state.nudge)
+
+    def list_due(
+        self, urgency: Urgency, now: datetime, *, limit: int = 100, after: DueRight | None = None
+    ) -> tuple[DueRight, ...]:
+        self.reads += 1
+        last = (after.due_at, right_key(after.right)) if after is not None else None
+        found = sorted((due_at, key) for key, (due_at, kind) in self.due.items() if kind is urgency and due_at <= now)
+        page = [each for each in found if last is None or each > last][:limit]
+        self.rows_read += len(page)
+        return tuple(DueRight(parse_right_key(key), due_at) for due_at, key in page)
+
+    def list_overdue(self, now: datetime, *, limit: int = 100, after: DueRight | None = None) -> tuple[DueRight, ...]:
+        self.reads += 1
+        last = (after.due_at, right_key(after.right)) if after is not None else None
+        found = sorted(
+            (grant.ends_at, right_key(grant.right)) for grant in self.grants.values() if grant.is_overdue(now)
+        )
+        page = [each for each in found if last is None or each > last][:limit]
+        self.rows_read += len(page)
+        return tuple(DueRight(parse_right_key(key), due_at) for due_at, key in page)
+
+    def find_first_end(self) -> datetime | None:
+        self.reads += 1
+        return min((grant.ended_at for grant in self.grants.values() if grant.is_live), default=None)
+
+    def list_page(
+        self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
+    ) -> Page[Grant]:
+        found = [grant for grant in self.grants.values() if grant.to_item().get(attribute) == value]
+        return self._page([each for each in found if since is None or each.created_at >= since], limit, cursor)
+
+    def list_live(self, *, limit: int = 100, cursor: str | None = None) -> Page[Grant]:
+        return self._page([grant for grant in self.grants.values() if grant.is_live], limit, cursor)
+
+    def _page(self, found: list[Grant], limit: int, cursor: str | None) -> Page[Grant]:
+        self.reads += 1
+        newest = sorted(found, key=lambda grant: (format_time(grant.created_at), grant.id), reverse=True)
+        start = int(cursor) if cursor is not None else 0
+        items = tuple(newest[start : start + limit])
+        self.rows_read += len(items)
+        return Page(items, str(start + limit) if len(newest) > start + limit else None)
+
+    def _write_grant(self, grant: Grant, entries: Sequence[EntryDraft]) -> Grant:
+        stored = self.grants.get(grant.id)
+        if (refusal := explain_refusal(stored, grant)) is not None:
+            # The reconciler reads again after a conflict; what it would then find is the same answer.
+            is_late = stored is not None and stored.updated_at != grant.updated_at
+            raise ConcurrentModification(grant.chain) if is_late else refusal
+        assert entries, "there is no change without its audit entry"
+        later = max(self._clock.now(), grant.updated_at + TICK)
+        written = grant.model_copy(update={"updated_at": later, "audit_length": grant.audit_length + len(entries)})
+        if self._is_strict:
+            written = Grant.from_item(written.to_item())
+        self.grants[grant.id] = written
+        self.entries[grant.chain].extend(entries)
+        return written
+
+    def _nudge(self, grant: Grant, due_at: datetime, urgency: Urgency) -> None:
+        key = right_key(grant.right)
+        self.nudges[key] += 1
+        before_at, before = self.due.get(key, (due_at, urgency))
+        self.due[key] = min(due_at, before_at), min(urgency, before, key=_RANK.index)
