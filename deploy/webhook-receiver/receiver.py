@@ -27,6 +27,10 @@ MAX_AGE_SECONDS = 300
 RIGHT = ("target", "resource", "level", "principal")
 
 
+class Refused(Exception):
+    """Raise it from `System` when your system won't do it. The text is for the person who asked for access."""
+
+
 class System:
     """Who holds what: here in a file. Each method may be called twice for the same thing."""
 
@@ -68,9 +72,12 @@ class Receiver:
             return 400, {"state": "refused", "reason": "the order has no id or no right"}
         name = json.dumps([right[part] for part in RIGHT])
         with self.lock:
-            if order.get("op") == "inspect":
-                return 200, {"state": "held" if self.system.is_held(name) else "absent"}
-            return self.change(order, name)
+            try:
+                if order.get("op") == "inspect":
+                    return 200, {"state": "held" if self.system.is_held(name) else "absent"}
+                return self.change(order, name)
+            except Refused as refused:
+                return 422, {"state": "refused", "reason": str(refused)}
 
     def change(self, order: dict[str, Any], name: str) -> tuple[int, dict[str, Any]]:
         """Give or take, unless a newer order was here before."""
