@@ -7,6 +7,7 @@ an outcome says whether the call may have taken effect. Nothing of a request sta
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -72,12 +73,6 @@ _BUSY: Final = {
     "ExpiredTokenException": _AFTER_FIX,
 }
 """Codes that pass, and when to ask again. Expired credentials pass too: the machine's role renews them."""
-_FIXES: Final = {
-    "AccessDeniedException": "Check the IAM policy of Countersign's role: `countersign doctor` names what is missing. "
-    "A delegated administrator can't change access to the organization's management account.",
-    "ValidationException": "Check the account, permission set or group that the policy names.",
-    "ServiceQuotaExceededException": "A quota of AWS is used up. Ask AWS to raise it, or end unused access.",
-}
 _CHECK_CREDENTIALS: Final = "Check the AWS credentials and the region that Countersign runs with."
 _NEVER_SENT: Final = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, NoRegionError, TokenRetrievalError)
@@ -103,7 +98,7 @@ class CallFailed(Exception):
             return Unknown(self.problem)
         if self.trouble in {Trouble.BUSY, Trouble.CONFLICT}:
             return Later(self.after, self.is_for_all, self.problem)
-        return TargetRefused(self.problem)
+        return TargetRefused(f"{self.problem.rstrip('.')}.")
 
 
 @dataclass(frozen=True)
@@ -117,6 +112,8 @@ class AwsCalls:
     pace: CallPace = field(repr=False)
     name: str = "AWS"
     """What people call the service."""
+    fixes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What people can do about an error, by its code."""
     ends_at: float | None = None
 
     def __post_init__(self) -> None:
@@ -155,7 +152,9 @@ class AwsCalls:
             problem = f"{self.name} can't be called: {type(error).__name__}. {_CHECK_CREDENTIALS}"
             raise CallFailed(Trouble.BUSY, problem, after=_AFTER_FIX, is_for_all=True) from error
         except ParamValidationError as error:
-            problem = f"{self.name} would not accept the call. {_FIXES['ValidationException']}"
+            problem = (
+                f"{self.name} would not accept the call. {self.fixes.get('ValidationException', _CHECK_CREDENTIALS)}"
+            )
             raise CallFailed(Trouble.REFUSED, problem) from error
         except BotoCoreError as error:
             raise CallFailed(if_lost, f"{self.name} gave no answer: {type(error).__name__}") from error
@@ -167,18 +166,19 @@ class AwsCalls:
         problem = f"{self.name} answered {one_line(code, 60)}" + (f": {words}" if words else "")
         if code == "ConflictException":
             return CallFailed(Trouble.CONFLICT, problem, after=_AFTER_CONFLICT, subject=_reason(error))
+        fix = self.fixes.get(code)
         if code == "ResourceNotFoundException":
             subject = str(error.response.get("ResourceType") or "")
-            return CallFailed(Trouble.NOT_FOUND, problem, subject=subject)
+            return CallFailed(Trouble.NOT_FOUND, f"{problem}. {fix}" if fix else problem, subject=subject)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status >= _SERVER_ERROR or code == "InternalServerException":
             # AWS doesn't say whether the call was done before the error.
             return CallFailed(if_lost, problem, after=_SOON)
-        fix = _FIXES.get(code)
         if code in _BUSY:
-            return CallFailed(
-                Trouble.BUSY, f"{problem}. {fix}" if fix else problem, after=_pause(error, _BUSY[code]), is_for_all=True
-            )
+            # A quota is one account's; the others go on.
+            is_for_all = code != "ServiceQuotaExceededException"
+            problem = f"{problem}. {fix}" if fix else problem
+            return CallFailed(Trouble.BUSY, problem, after=_pause(error, _BUSY[code]), is_for_all=is_for_all)
         return CallFailed(Trouble.REFUSED, f"{problem}. {fix or _CHECK_CREDENTIALS}")
 
 

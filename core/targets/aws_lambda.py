@@ -30,6 +30,11 @@ from core.targets.exchange import (
 REPLY_SECONDS: Final = 18.0
 """How long a function may run; with connecting and the pace it stays within CALL_TIMEOUT."""
 CALLS_PER_SECOND: Final = 20.0
+FIXES: Final = {
+    "AccessDeniedException": "Allow Countersign's role to call lambda:InvokeFunction on this function.",
+    "ResourceNotFoundException": "Check the function's name and region.",
+}
+"""What people can do about an error of AWS."""
 
 
 class LambdaTarget:
@@ -53,7 +58,7 @@ class LambdaTarget:
     ) -> LambdaTarget:
         """The target, with a client of its own. Nothing is called yet."""
         client = open_client("lambda", region, reply_seconds=REPLY_SECONDS)
-        calls = AwsCalls(client, CallPace(CALLS_PER_SECOND, burst=20), "Lambda")
+        calls = AwsCalls(client, CallPace(CALLS_PER_SECOND, burst=20), "Lambda", FIXES)
         return cls(calls, function, ends_sessions=ends_sessions, residual=residual)
 
     @property

@@ -180,7 +180,7 @@ def _read_pause(seconds: object) -> timedelta | None:
 def _open_end(reply: ReceiverReply, order: Order, name: str) -> InProgress | Later | TargetRefused:
     if reply.state is State.PENDING:
         return InProgress(token_of(order.right))
-    said = f": {reply.reason}" if reply.reason else ""
+    said = f": {reply.reason.rstrip('.')}" if reply.reason else ""
     if reply.state is State.SUPERSEDED:
         return Later(PAUSE, problem=f"{name} has already seen a newer step for this right")
     if reply.state is State.LATER:

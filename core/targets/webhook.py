@@ -185,8 +185,9 @@ class WebhookTarget:
         if status >= _SERVER_ERROR:
             # A gateway answers so, too, when the receiver behind it did what it was told.
             return Unknown(f"{self._name} answered {status}")
-        said = f": {reply.reason}" if reply and reply.reason else ""
-        return TargetRefused(f"{self._name} refused with {status}{said}. {_FIXES.get(status, 'Look at its log.')}")
+        if reply is not None and reply.reason:
+            return TargetRefused(f"{self._name} refused with {status}: {reply.reason.rstrip('.')}.")
+        return TargetRefused(f"{self._name} refused with {status}. {_FIXES.get(status, 'Look at its log.')}")
 
 
 def _read_body(answer: HTTPResponse | HTTPError) -> bytes:

@@ -118,6 +118,10 @@ class WebhookReceiver(_Served):
                 self.is_lost = fault is not None
                 super().do_POST()
 
+            def do_GET(self) -> None:  # noqa: N802 - http.server's name
+                served.orders.append({"op": "GET"})
+                _write(self, 404, b"", ())
+
             def reply(self, status: int, answer: dict[str, Any]) -> None:
                 if self.is_lost:
                     self.close_connection = True

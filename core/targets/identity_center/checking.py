@@ -91,8 +91,8 @@ def check_accounts(accounts: Iterable[str], *, owner: str | None, own_account: s
     for account in accounts:
         if is_delegated and account == owner:
             text = (
-                "This is the management account, and Countersign runs as a delegated administrator, which AWS doesn't "
-                "let change access there. Take the account out of the policy."
+                "This is the management account. AWS doesn't let a delegated administrator, as Countersign is here, "
+                "change access to it. Take the account out of the policy."
             )
             yield TargetFinding(CheckOutcome.PROBLEM, account, text)
         else:

@@ -16,6 +16,14 @@ from core.targets.aws_calls import AwsCalls, open_client
 from core.targets.call_pace import CallPace
 
 NAME: Final = "Identity Center"
+FIXES: Final = {
+    "AccessDeniedException": "Compare the IAM policy of Countersign's role with "
+    "deploy/iam-policy.identity-center.json. "
+    "A delegated administrator can't change access to the organization's management account.",
+    "ValidationException": "Check the account, permission set or group that the policy names.",
+    "ServiceQuotaExceededException": "A quota of AWS is used up. Ask AWS to raise it, or end unused access.",
+}
+"""What people can do about an error of AWS."""
 ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 PERMISSION_SET: Final = re.compile(
     r"arn:aws(-[a-z]{1,5}){0,3}:sso:::permissionSet/(sso)?ins-[a-zA-Z0-9.-]{16}/ps-[a-zA-Z0-9./-]{16}"
@@ -52,8 +60,8 @@ class SsoInstance:
         pace = pace or CallPace()
         return cls(
             settings,
-            AwsCalls(open_client("sso-admin", settings.region), pace, NAME),
-            AwsCalls(open_client("identitystore", settings.region), pace, "the identity store"),
+            AwsCalls(open_client("sso-admin", settings.region), pace, NAME, FIXES),
+            AwsCalls(open_client("identitystore", settings.region), pace, "the identity store", FIXES),
             clock or SystemClock(),
         )
 

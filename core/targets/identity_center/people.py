@@ -54,10 +54,10 @@ class _Search:
     def run(self) -> ResolvedPerson | TargetRefused:
         mapped, email = self._sought.mapped, self._sought.email
         if mapped is not None:
-            by = f"the policy's word for them, {one_line(mapped, 128)}"
+            by = f"the name or id {one_line(mapped, 128)} in the policy"
             ids = {mapped} if STORE_ID.fullmatch(mapped) else self._find("userName", mapped)
         elif email is not None:
-            by = f"their e-mail address in Slack, {one_line(email, 128)}"
+            by = f"the e-mail address {one_line(email, 128)}"
             ids = self._find("emails.value", email)
         else:
             return TargetRefused(

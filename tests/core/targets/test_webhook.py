@@ -125,7 +125,7 @@ def test_reason_of_the_receiver_is_passed_on(receiver: WebhookReceiver, target: 
     receiver.fail("give", answer(422, {"state": "refused", "reason": "no role\n\u202e<!channel>"}), answer(401))
 
     assert target.give(RIGHT, UNTIL, KEY) == TargetRefused(
-        "the webhook of 127.0.0.1 refused with 422: no role <!channel>. Look at its log."
+        "the webhook of 127.0.0.1 refused with 422: no role <!channel>."
     )
     refused = target.give(RIGHT, UNTIL, KEY)
     assert isinstance(refused, TargetRefused)
