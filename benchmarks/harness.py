@@ -42,7 +42,7 @@ HOUR: Final = timedelta(hours=1)
 JUSTIFICATION: Final = "The checkout is down since the last deployment, see INC-12"
 PROFILES: Final = tuple(f"prod-{number:03d}" for number in range(100))
 """Many, because a profile's ledger grows with each break-glass event of a run."""
-_LISTED: Final = "".join(f"  {name}: {{channel: C0BENCH1}}\n" for name in (*PROFILES, "quorum", "quick"))
+_LISTED: Final = "".join(f"  {name}: {{channel: C0BENCH1}}\n" for name in (*PROFILES, "quorum", "quick", "careful"))
 POLICY: Final = parse_policy(
     f"""\
 version: 1
@@ -52,6 +52,8 @@ approval:
   - {{name: one, profiles: [prod-*], approvers: [S0APPROVERS], max_duration: 4h}}
   - {{name: two, profiles: [quorum], approvers: [S0APPROVERS], required_approvals: 2, max_duration: 4h}}
   - {{name: none, profiles: [quick], approvers: [S0APPROVERS], max_duration: 4h, auto_approve: {{max_duration: 2h}}}}
+  - {{name: careful, profiles: [careful], approvers: [S0APPROVERS], max_duration: 4h, confirm: true, comment: required,
+     approver_mfa: required}}
 security_channel: C0BENCH2
 break_glass:
   - name: on-call
@@ -104,7 +106,7 @@ class ServiceHarness:
     @property
     def requests(self) -> RequestService:
         """The service for requests."""
-        return RequestService(self.stores, POLICY, self.clock, directory=DIRECTORY)
+        return RequestService(self.stores, POLICY, self.clock, mfa=_AnyCode(), directory=DIRECTORY)
 
     @property
     def break_glass(self) -> BreakGlassService:

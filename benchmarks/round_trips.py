@@ -114,6 +114,18 @@ def _submit_again(harness: ServiceHarness) -> Call:
     return lambda: harness.requests.submit(person, PROD, HOUR, JUSTIFICATION, idempotency_key="a form")
 
 
+def _submit_once_more(harness: ServiceHarness) -> Call:
+    person = new_person()
+    harness.requests.cancel(RequestId(harness.ask(requester=person).id), person)
+    return lambda: harness.requests.submit(person, PROD, HOUR, JUSTIFICATION)
+
+
+def _submit_beyond_the_limit(harness: ServiceHarness) -> Call:
+    person = new_person()
+    harness.ask(requester=person)
+    return lambda: _refused(lambda: harness.requests.submit(person, PROD, HOUR, JUSTIFICATION))
+
+
 def _submit_quick(harness: ServiceHarness) -> Call:
     person = new_person()
     return lambda: harness.requests.submit(person, "quick", HOUR, JUSTIFICATION)
@@ -133,6 +145,12 @@ def _last_vote(harness: ServiceHarness) -> Call:
     request = RequestId(harness.ask("quorum").id)
     harness.requests.approve(request, APPROVER)
     return lambda: harness.requests.approve(request, SECOND_APPROVER)
+
+
+def _approve_in_a_form(harness: ServiceHarness) -> Call:
+    request = harness.ask("careful")
+    shown = request.facts_digest()
+    return lambda: harness.requests.approve(RequestId(request.id), APPROVER, "Go ahead", shown=shown, code="123456")
 
 
 def _deny(harness: ServiceHarness) -> Call:
@@ -197,10 +215,13 @@ def _review(harness: ServiceHarness) -> Call:
 USE_CASES: Final = (
     UseCase("submit", Cost(reads=1, writes=1), _submit),
     UseCase("submit, approved by the policy at once", Cost(reads=1, writes=1), _submit_quick),
-    UseCase("submit, the same form again", Cost(reads=2, writes=1), _submit_again),
+    UseCase("submit, the same form again", Cost(reads=2), _submit_again),
+    UseCase("submit, after another one ended", Cost(reads=2, writes=1), _submit_once_more),
+    UseCase("submit, while another one is open", Cost(reads=2), _submit_beyond_the_limit),
     UseCase("approve", Cost(reads=1, writes=1), _approve),
     UseCase("approve, one vote of two", Cost(reads=1, writes=1), _vote),
     UseCase("approve, the last vote of two", Cost(reads=1, writes=1), _last_vote),
+    UseCase("approve, in a form with a code", Cost(reads=1, writes=1), _approve_in_a_form),
     UseCase("approve, too late", Cost(reads=1), _approve_late),
     UseCase("approve, not an approver", Cost(reads=1), _approve_unauthorised),
     UseCase("deny", Cost(reads=1, writes=1), _deny),

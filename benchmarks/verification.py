@@ -48,7 +48,7 @@ _EVERY: Final = 10
 
 def measure(size: Size) -> Section:
     """Both engines."""
-    count = size.pick(20_000, 1_000)
+    count = size.pick(5_000, 1_000)
     rows, goals = [], []
     with tempfile.TemporaryDirectory(dir=Path(__file__).parent, prefix="scratch-") as folder:
         path, clock = str(Path(folder) / "verification.db"), FrozenClock(SystemClock().now() - _AGE)

@@ -205,13 +205,13 @@ class Sweeper:
 
     def _measure(self) -> None:
         try:
-            if self._stores.outbox.adopt(self._clock.now()):
-                self.nudge()
             self._backlog = self._stores.outbox.measure_backlog(MAX_COUNTED)
         except StoreError:
             # An old number would look as if everything were fine.
             self._backlog = None
             raise
+        if self._stores.outbox.adopt(self._clock.now()):
+            self.nudge()
 
     def _wait_for_nudge(self, seconds: float) -> None:
         # Changes that are committed within this pause are handled together.

@@ -32,6 +32,7 @@ from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
 from bot.notifications import slack_calls
+from bot.notifications.card_links import CardLinks
 from bot.notifications.opening import open_more_sinks
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.clock_check import ComparedClock
@@ -246,7 +247,8 @@ def _build_bot(
 
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
-    RequestInteractions(responder, services.requests, lists, directory).register(app)
+    links = CardLinks(stores.messages, installation.url)
+    RequestInteractions(responder, services.requests, lists, directory, links.find).register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
     DirectoryEvents(directory, changes, policy, clock).register(app)

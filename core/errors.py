@@ -6,6 +6,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     CountersignError
     ├── InvalidInput                 what was given cannot be used; names the field and the fix
     │   └── InvalidPolicy            the policy file has mistakes, each with line, path and fix
+    ├── ApprovalFormNeeded           the rule wants more than a press: open the form; nothing was refused
     ├── Refused                      understood, and the answer is no
     │   ├── NotAllowed               no rule of the policy allows it
     │   │   └── NotKnown             Slack couldn't say who somebody is or where they belong: try again
@@ -246,6 +247,16 @@ class BrokenSeal(MalformedRecord):
         super().__init__(record, problem)
         text = f"{record} was changed in the store without Countersign: {problem}. Nothing was changed by this call."
         self.args = (f"{text} Tell your security team, and run `countersign audit verify`.",)
+
+    @property
+    def is_ledger(self) -> bool:
+        """True when it is a ledger, which can be rebuilt; a record can't."""
+        return is_ledger(self.record)
+
+
+def is_ledger(name: str) -> bool:
+    """True when this is the name of a ledger, not of a record."""
+    return name.startswith("LEDGER#")
 
 
 class StoreMisconfigured(StoreError):

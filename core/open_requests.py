@@ -7,7 +7,7 @@ person never has more open requests for a profile than the rule allows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
@@ -20,7 +20,7 @@ from core.ledger import Ledger
 from core.record import RecordId
 from core.request import Request, RequestStatus
 from core.stored import StoredModel
-from core.usage import LimitHit
+from core.usage import HORIZON, LimitHit
 
 OPEN_REQUEST: Final = "open request"
 """The name of the limit when one open request is all that a person may have; its value is the request's id."""
@@ -77,6 +77,14 @@ class OpenRequests(Ledger):
         earlier = [each for each in self.requests if each.id in kept and each.until > now]
         new = ListedRequest(id=request.id, until=request.expires_at + cooldown)
         return self.model_copy(update={"requests": (*earlier, new)[-MAX_LISTED:]})
+
+    def recounted(self, requests: Iterable[Request], now: datetime) -> Self:
+        """The ledger with those of these requests that may count under some policy; of too many, what matters most."""
+        counting = [each for each in requests if _is_open(each, now) or _denied_lately(each, HORIZON, now)]
+        kept = sorted(counting, key=lambda each: (_is_open(each, now), each.created_at))[-MAX_LISTED:]
+        # Under which cooldown they count is for the policy to say, when the next request is judged.
+        listed = tuple(ListedRequest(id=each.id, until=each.expires_at + HORIZON) for each in kept)
+        return self.model_copy(update={"requests": listed})
 
 
 def find_request_limit(listed: Sequence[Request], limits: RequestLimits, now: datetime) -> LimitHit | None:

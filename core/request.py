@@ -210,8 +210,8 @@ class Request(Record):
         return {name: stored[name] for name in _FIXED_WHEN_MADE}
 
     def facts_digest(self) -> str:
-        """SHA-256 over what was fixed when the request was made: what an approver decides on."""
-        return digest_content(dict(self.facts_to_keep()))
+        """SHA-256 over its name and what was fixed when it was made: what an approver decides on."""
+        return digest_content({"id": self.id, **self.facts_to_keep()})
 
     def find_lost(self, stored: Mapping[str, JsonValue]) -> tuple[str, ...]:
         """Votes are only ever added, and a reminder stays: a vote may lapse, once, and changes in nothing else."""

@@ -31,8 +31,9 @@ class AsRead:
     """How a value stood in the store when it was read: its seal, the digest of its content, and the content.
 
     It is no part of what the value says, so any two are equal. `digest` is empty until a seal, or a record's chain,
-    has proved the content. Verification finds in `problems` what contradicts the value, and in `ttl` when, in Unix
-    seconds, its table may forget it.
+    has proved the content. `version` is the stored `updated_at` of a ledger that can't be read, as it stands there, so
+    that it can be replaced all the same. Verification finds in `problems` what contradicts the value, and in `ttl`
+    when, in Unix seconds, its table may forget it.
     """
 
     seal: str | None = None
@@ -40,6 +41,7 @@ class AsRead:
     item: Mapping[str, JsonValue] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     ttl: JsonValue = None
+    version: str | None = None
 
     def __eq__(self, other: object) -> bool:
         """Any two are equal."""

@@ -9,7 +9,7 @@ whose end was looked up, so a close needs no ledger, and no ledger can stop a cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
@@ -35,6 +35,13 @@ MAX_PER_QUOTA: Final = 500
 LIVE_EVENT: Final = "live event"
 INVOKER_LEDGER: Final = "INVOKER"
 PROFILE_LEDGER: Final = "PROFILE"
+IdsOf = Callable[[UserId], Sequence[UserId]]
+"""Says which ids belong to the same person; the first one stands for all of them."""
+
+
+def each_alone(user_id: UserId) -> tuple[UserId, ...]:
+    """The IdsOf by which every id is a person of its own."""
+    return (user_id,)
 
 
 class UsageLimits(BaseModel):
@@ -64,15 +71,15 @@ class Usage(StoredModel):
     is_waived: bool = False
 
     @classmethod
-    def of(cls, event: BreakGlassEvent) -> Self:
-        """The usage of an event."""
+    def of(cls, event: BreakGlassEvent, ids_of: IdsOf = each_alone) -> Self:
+        """The usage of an event. A close with another id of the invoker waives nothing."""
         return cls(
             event_id=event.id,
             invoker=event.invoker,
             profile=event.profile,
             at=event.created_at,
             ends_at=event.closed_at or event.expires_at,
-            is_waived=event.is_closed_by_other,
+            is_waived=event.is_closed_by_other and event.closed_by not in ids_of(event.invoker),
         )
 
 
@@ -113,9 +120,13 @@ class UsageLedger(Ledger):
         recent = [usage for usage in self.usages if usage.ends_at > since]
         return self._holding([*recent, Usage.of(event)], unpack_usages(self.archived, after=since))
 
-    def settle(self, *events: BreakGlassEvent) -> Self:
+    def recounted(self, events: Iterable[BreakGlassEvent], ids_of: IdsOf = each_alone) -> Self:
+        """The ledger with nothing but these events, which are its newest."""
+        return self._holding([Usage.of(event, ids_of) for event in events], [])
+
+    def settle(self, *events: BreakGlassEvent, ids_of: IdsOf = each_alone) -> Self:
         """The ledger with what is known of the end of these events; it forgets and adds none."""
-        ended = {event.id: Usage.of(event) for event in events}
+        ended = {event.id: Usage.of(event, ids_of) for event in events}
         usages = tuple(ended.get(usage.event_id, usage) for usage in self.usages)
         archive = unpack_usages(self.archived)
         settled = [

@@ -1,6 +1,7 @@
 """`countersign sweep`: one pass of the background work of `serve`, for cron or a scheduler.
 
-Invariant: it can run at any time, alongside `serve` and other sweeps; nothing is done twice.
+Invariant: it can run at any time, alongside `serve` and other sweeps; nothing is done twice, and nothing
+ends by a clock that is known to be wrong.
 
 Exit codes: 0 done, 1 a notification was parked after failing, 2 the input can't be used, 3 the store failed.
 """
@@ -14,6 +15,7 @@ import click
 
 from bot.commands.opening import opened, store_option
 from bot.commands.terminal import count_of
+from bot.observability.clock_check import ComparedClock
 from bot.settings import read_settings, read_slack_settings
 
 if TYPE_CHECKING:
@@ -28,12 +30,16 @@ _PARKED: Final = 1
 def sweep(store: str | None, *, retry_parked: bool) -> None:
     """Run one background pass: expire, send reminders, deliver pending notifications."""
     # Slack's SDK is slow to load, and the other commands don't need it.
+    from bot.slack.clock_watch import ask_for_time  # noqa: PLC0415 - see above
     from bot.wiring import build_services, build_sinks, build_sweeper, open_sweep_ports  # noqa: PLC0415 - see above
 
     settings = read_settings(store=store).require_audit_key()
     slack_settings = read_slack_settings().require_bot_token()
     with opened(settings) as stores:
         ports = open_sweep_ports(settings, slack_settings, stores)
+        if isinstance(ports.clock, ComparedClock):
+            # Before anything may end for good because of what this machine's clock says.
+            ask_for_time(ports.client, ports.clock)
         sweeper = build_sweeper(build_services(ports), build_sinks(ports))
         if retry_parked:
             click.echo(f"retrying {count_of(sweeper.retry_parked(), 'failed notification')}")

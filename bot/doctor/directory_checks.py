@@ -23,4 +23,4 @@ _FIX: Final = (
 def check_deciding_groups(policy: Policy) -> Iterator[CheckResult]:
     """Name the groups whose members decide. Always worth knowing, never fine."""
     for group, roles in sorted(find_deciding_groups(policy.document).items()):
-        yield note(f"user group {group}: whoever may edit it in Slack decides ({', '.join(roles)})", _FIX)
+        yield note(f"user group {group}: anyone who may edit it in Slack decides ({', '.join(roles)})", _FIX)

@@ -96,14 +96,29 @@ def _read(name: str) -> str | None:
         return None
     if name in os.environ:
         raise InvalidInput(variable, f"{name} is set too", "Unset one of them.")
+    named = _show(path)
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InvalidInput(variable, f"{named} is not a regular file", "Check the path.")
             content = file.read(MAX_BYTES + 1)
         text = content.decode()
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
         fix = "Check the path and its mode."
-        raise InvalidInput(variable, f"{path!r:.200} can't be read ({problem})", fix) from error
+        # Without its cause, which quotes the whole path.
+        raise InvalidInput(variable, f"{named} can't be read ({problem})", fix) from None
     if len(content) > MAX_BYTES:
-        raise InvalidInput(variable, f"{path!r:.200} has more than {MAX_BYTES} bytes", "Check the path.")
+        raise InvalidInput(variable, f"{named} has more than {MAX_BYTES} bytes", "Check the path.")
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def _show(path: str) -> str:
+    """The path for an error, unless it leads nowhere near a file: then it may well be the secret itself."""
+    is_path = os.path.lexists(path) or (os.sep in path and os.path.isdir(os.path.dirname(path)))  # noqa: PTH112, PTH120
+    return f"{path!r:.200}" if is_path else "the file that it names"
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # A pipe would keep the start waiting for as long as nobody writes.
+    return os.open(path, flags | os.O_NONBLOCK)

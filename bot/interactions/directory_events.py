@@ -6,6 +6,9 @@ a user group; about a person, it only makes the bot ask Slack again.
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 from slack_bolt import Ack, App
 
 from bot.slack.app_surface import GROUP_MEMBERS_CHANGED, GROUP_UPDATED, TEAM_JOINED, USER_CHANGED
@@ -16,6 +19,9 @@ from bot.slack.user_group_answers import Asking, read_subteam
 from core.actor import UserGroupId, is_person, is_user_group
 from core.clock import Clock
 from core.policy import PolicySource
+
+MAX_EVENT_AGE: Final = timedelta(seconds=30)
+"""Slack delivers an event within seconds, and again after a minute and after five."""
 
 
 class DirectoryEvents:
@@ -67,6 +73,9 @@ class DirectoryEvents:
     def _hear(self, group: UserGroupId, subteam: Payload) -> None:
         at = self._clock.now()
         answer = read_subteam(subteam, Asking(at, {group: at}))
+        if answer is not None and answer.slack_version < (at - MAX_EVENT_AGE).timestamp():
+            # Delivered again: the group may have changed since, and another instance may know that.
+            answer = None
         if self._directory.hear_group(group, at, answer):
             self._writer.note([group], at)
             if answer is not None:

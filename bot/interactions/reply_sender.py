@@ -50,12 +50,16 @@ class ReplySender:
         """
         self._run_reply(interaction, lambda: self._reply(interaction, message, in_place=in_place))
 
-    def update_form(self, interaction: Interaction, message: Message) -> None:
-        """Show the outcome in the form that still says "not recorded yet", or by direct message if it was closed."""
+    def update_form(self, interaction: Interaction, message: Message, form: Block | None = None) -> None:
+        """Show the outcome in the form that still says "not recorded yet", or by direct message if it was closed.
+
+        With a `form`, that form takes its place, and the message is only for where it can't.
+        """
 
         def update() -> None:
+            view = form or notice(message)
             if interaction.view_id is None or self._is_refused(
-                lambda: self._client.views_update(view_id=interaction.view_id, view=notice(message))
+                lambda: self._client.views_update(view_id=interaction.view_id, view=view)
             ):
                 self._reply(interaction, message)
 

@@ -20,8 +20,9 @@ from core.actor import Actor
 from core.clock import Clock
 from core.directory import Directory
 from core.policy import Policy, PolicySource
+from core.policy.decision import ApprovalNeeds
 from core.policy.principals import PrincipalSelector
-from core.request import Request, RequestStatus
+from core.request import Request, RequestId, RequestStatus
 from core.services.membership import Judging
 from core.stores.base import RequestStore
 from core.stores.record_store import DEFAULT_LIMIT
@@ -77,6 +78,18 @@ class RequestQueries:
             return request_form(offers)
         people.require_known(known, people.policy.needed_to_request(known))
         return notice(reply(NOTHING_TO_REQUEST))
+
+    def to_approve(self, request_id: RequestId, person: Actor) -> tuple[Request, ApprovalNeeds]:
+        """A pending request as it is recorded, for its approver, and what the rule wants with an approval.
+
+        Decides nothing. Raises RequestNotFound, NotAllowed and InvalidStateTransition, as approving would.
+        """
+        people = self._judging()
+        request = people.noting(self._store.get_with_notes(request_id))
+        # Whoever is late learns who decided, whatever their rights.
+        request.approve(person.id, self._clock.now())
+        people.judge_decider("approve", request, person).require()
+        return request, people.policy.approval_needs(request.rule)
 
     def _mine(self, person: Actor) -> Iterator[RequestRow]:
         people = self._judging()

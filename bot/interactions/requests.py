@@ -1,12 +1,12 @@
 """Requests in Slack: the command, the shortcut, the form, and the buttons of cards and lists.
 
 Invariant: each listener reads an interaction and makes one service call, through the responder. What a button means is
-decided from the record; the message around it isn't even read.
+decided from the record; the message around it isn't even read. A form to approve is drawn from the record, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from slack_bolt import Ack, App
@@ -15,7 +15,7 @@ from bot.interactions.commands.access import AccessCommand, parse_access
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.request_queries import RequestQueries
-from bot.interactions.responder import Responder
+from bot.interactions.responder import FormToOpen, Responder
 from bot.observability.logs import about
 from bot.slack.app_surface import ACCESS, REQUEST_ACCESS
 from bot.slack.directory import SlackDirectory
@@ -23,35 +23,45 @@ from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, Message
 from bot.views.home import ASK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import cancelled, denied, reply, submitted, voted
+from bot.views.replies import already_open, cancelled, denied, reply, submitted, voted
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
 from bot.views.request.decision_forms import (
     APPROVE_CALLBACK,
-    COMMENT,
     DENY_CALLBACK,
     REASON,
     approve_form,
     deny_form,
-    read_decision_form,
+    fields_of,
+    read_approve_form,
+    read_deny_form,
 )
 from bot.views.request.form import CALLBACK, FIELDS, RequestDraft, read_request_form
 from bot.views.request.list import HELP, NEWER, OLDER, ListKind
+from core import mfa
 from core.actor import Actor
-from core.errors import InvalidInput
+from core.errors import InvalidInput, LimitReached, NotAllowed
+from core.open_requests import OPEN_REQUEST
 from core.request import Request, RequestId
 from core.services import RequestService
+from core.services.vote import ApprovalFormNeeded
 
 
 class RequestInteractions:
-    """What Slack sends about requests."""
+    """What Slack sends about requests. `link_to_card` gives the address of a record's card, if it is known."""
 
     def __init__(
-        self, responder: Responder, service: RequestService, lists: RequestQueries, directory: SlackDirectory
+        self,
+        responder: Responder,
+        service: RequestService,
+        lists: RequestQueries,
+        directory: SlackDirectory,
+        link_to_card: Callable[[str], str | None],
     ) -> None:
         self._responder = responder
         self._service = service
         self._lists = lists
         self._directory = directory
+        self._link_to_card = link_to_card
 
     def register(self, app: App) -> None:
         """Register our listeners with Bolt."""
@@ -93,12 +103,15 @@ class RequestInteractions:
         self._responder.respond_to_view(ack, interaction, submit, FIELDS)
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Approve was clicked."""
+        """Approve was clicked: decide, or open the form that the rule wants, which decides nothing yet."""
         interaction = read_interaction(body, context)
 
-        def decide() -> Message:
+        def decide() -> Message | FormToOpen:
             with _naming(_request_of(action)) as request_id:
-                return voted(self._service.approve(request_id, self._actor(interaction)))
+                try:
+                    return voted(self._service.approve(request_id, self._actor(interaction)))
+                except ApprovalFormNeeded as needed:
+                    return FormToOpen(approve_form(needed.request, needed.needs))
 
         self._responder.respond_to_action(ack, interaction, decide)
 
@@ -118,31 +131,47 @@ class RequestInteractions:
         self._responder.open_form(ack, interaction, lambda: deny_form(_request_of(action)))
 
     def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Approve with a comment was chosen: ask for it. Whether this person may approve is judged on submission."""
+        """Approve with a comment was chosen: show the request as it is recorded, and ask for the comment."""
         interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: approve_form(_request_of(action)))
+
+        def show() -> Message | FormToOpen:
+            with _naming(_request_of(action)) as request_id:
+                return FormToOpen(approve_form(*self._lists.to_approve(request_id, self._actor(interaction))))
+
+        self._responder.respond_to_action(ack, interaction, show)
 
     def on_deny_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The denial form was submitted."""
         interaction = read_interaction(body, context)
 
         def decide() -> Message:
-            pressed_id, reason = read_decision_form(get_dict(body, "view"), REASON)
+            pressed_id, reason = read_deny_form(get_dict(body, "view"))
             with _naming(pressed_id) as request_id:
                 return denied(self._service.deny(request_id, self._actor(interaction), reason))
 
         self._responder.respond_to_view(ack, interaction, decide, (REASON,))
 
     def on_approve_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """The approval form was submitted."""
-        interaction = read_interaction(body, context)
+        """The approval form was submitted. What it showed has to be what is recorded."""
+        interaction, view = read_interaction(body, context), get_dict(body, "view")
 
-        def decide() -> Message:
-            pressed_id, comment = read_decision_form(get_dict(body, "view"), COMMENT)
-            with _naming(pressed_id) as request_id:
-                return voted(self._service.approve(request_id, self._actor(interaction), comment))
+        def decide() -> Message | FormToOpen:
+            draft, person = read_approve_form(view), self._actor(interaction)
+            with _naming(draft.request_id) as request_id:
+                try:
+                    approve = self._service.approve
+                    return voted(approve(request_id, person, draft.comment, shown=draft.shown, code=draft.code))
+                except ApprovalFormNeeded as needed:
+                    # A form of an older version, which showed nothing: the one that shows the request takes its place.
+                    return FormToOpen(approve_form(needed.request, needed.needs, begun=draft.comment))
+                except NotAllowed as refusal:
+                    if mfa.FIELD not in refusal.unmet or mfa.FIELD in fields_of(view):
+                        raise
+                    # The rule wants a code since this form was opened.
+                    request, needs = self._lists.to_approve(request_id, person)
+                    return FormToOpen(approve_form(request, needs, begun=draft.comment))
 
-        self._responder.respond_to_view(ack, interaction, decide, (COMMENT,))
+        self._responder.respond_to_view(ack, interaction, decide, fields_of(view))
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Older or Newer was clicked under a list."""
@@ -171,9 +200,15 @@ class RequestInteractions:
         self, interaction: Interaction, draft: RequestDraft, key: str | None, *, in_channel: bool = False
     ) -> Message:
         person = self._actor(interaction)
-        request = self._service.submit(
-            person, draft.profile, draft.duration, draft.justification, idempotency_key=key or None
-        )
+        try:
+            request = self._service.submit(
+                person, draft.profile, draft.duration, draft.justification, idempotency_key=key or None
+            )
+        except LimitReached as reached:
+            if reached.limit != OPEN_REQUEST:
+                raise
+            # Not under a field of the form: what is there already is more use than what was typed, and has a link.
+            return already_open(draft.profile, reached, self._link_to_card(f"{Request.KIND}#{reached.value}"))
         # The reply to a form is a modal, from which no other one can be opened.
         return submitted(request, may_declare=in_channel and self._lists.may_declare(person, request.profile))
 

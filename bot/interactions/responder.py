@@ -1,7 +1,7 @@
 """Answers every interaction: decide, acknowledge, reply, in that order.
 
 Invariant: every interaction gets one answer, and it is true. It is acknowledged after its change was committed, or with
-a notice that nothing is known yet, or that nothing was recorded.
+a notice that nothing is known yet, or that nothing was recorded. An action that needs a form decided nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from bot.interactions.decision_queue import Decided, DecisionQueue, Overloaded, 
 from bot.interactions.interaction import Interaction, Surface
 from bot.interactions.reply_sender import ReplySender
 from bot.views.block_kit import Block, Message
-from bot.views.replies import BROKEN, NOT_RECORDED_YET, OVERLOADED, explain, explain_in_field, notice, reply
+from bot.views.replies import (
+    BROKEN,
+    FORM,
+    NO_FORM,
+    NOT_RECORDED_YET,
+    OVERLOADED,
+    explain,
+    explain_in_field,
+    notice,
+    reply,
+)
 from core import mfa
 from core.clock import Clock
 from core.errors import (
@@ -32,7 +42,18 @@ from core.errors import (
 )
 
 _log = logging.getLogger("countersign.bot")
+
+
+@dataclass(frozen=True, slots=True)
+class FormToOpen:
+    """An outcome: nothing was decided, and the person has to fill in this form first."""
+
+    view: Block
+
+
 Work = Callable[[], Message]
+WorkOrForm = Callable[[], Message | FormToOpen]
+"""What decides, or finds that a form is needed first."""
 
 
 class CommitHooks(Protocol):
@@ -53,11 +74,15 @@ class CommitHooks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InteractionOutcome:
-    """What an interaction came to. `mistake` is the name of the form's field that it is about."""
+    """What an interaction came to. `mistake` is the name of the form's field that it is about.
+
+    With a `form`, the message is what to say where it can't be opened.
+    """
 
     message: Message
     stale_record: str | None = None
     mistake: str | None = None
+    form: Block | None = None
 
 
 class Responder:
@@ -77,8 +102,8 @@ class Responder:
         message = outcome.message
         ack(text=message.text, blocks=list(message.blocks), response_type="ephemeral")
 
-    def respond_to_action(self, ack: Ack, interaction: Interaction, work: Work) -> None:
-        """Acknowledge a button, then reply with the outcome where it was clicked."""
+    def respond_to_action(self, ack: Ack, interaction: Interaction, work: WorkOrForm) -> None:
+        """Acknowledge a button, then reply with the outcome where it was clicked, or open the form that it needs."""
         outcome = self._decide(interaction, work, lambda late: self._reply_to_action(interaction, late))
         ack()
         self._reply_to_action(interaction, outcome)
@@ -97,7 +122,7 @@ class Responder:
         self,
         ack: Ack,
         interaction: Interaction,
-        work: Work,
+        work: WorkOrForm,
         fields: Collection[str],
         *,
         not_yet: str = NOT_RECORDED_YET,
@@ -111,13 +136,13 @@ class Responder:
             person=interaction.user_id,
             is_emergency=interaction.is_emergency,
             received_at=interaction.received_at,
-            on_late=lambda late: self._replies.update_form(interaction, late.message),
+            on_late=lambda late: self._replies.update_form(interaction, late.message, late.form),
         )
         match answer:
             case Decided(InteractionOutcome(message, _, str(mistake))):
                 ack(response_action="errors", errors={mistake: message.text})
             case Decided(outcome):
-                ack(response_action="update", view=notice(outcome.message))
+                ack(response_action="update", view=outcome.form or notice(outcome.message))
                 self._refresh(interaction, outcome)
             case Pending():
                 ack(response_action="update", view=notice(reply(not_yet)))
@@ -127,12 +152,15 @@ class Responder:
     def open_form(self, ack: Ack, interaction: Interaction, make: Callable[[], Block]) -> None:
         """Acknowledge, then open a form made from cached answers: a trigger lives for three seconds, and opens once."""
         ack()
+        self._open_form(interaction, make)
+
+    def _open_form(self, interaction: Interaction, make: Callable[[], Block]) -> None:
         self._replies.open_form(interaction, make, lambda error: explain(error, self._clock.now(), interaction.user_id))
 
     def _decide(
         self,
         interaction: Interaction,
-        work: Work,
+        work: WorkOrForm,
         on_late: Callable[[InteractionOutcome], None],
         not_yet: str = NOT_RECORDED_YET,
     ) -> InteractionOutcome:
@@ -153,7 +181,9 @@ class Responder:
 
     def _reply_to_action(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
         self._refresh(interaction, outcome)
-        if interaction.surface is Surface.HOME:
+        if (form := outcome.form) is not None:
+            self._open_form(interaction, lambda: form)
+        elif interaction.surface is Surface.HOME:
             self._hooks.acted_at_home(interaction.user_id, outcome.message)
         else:
             self._replies.reply(interaction, outcome.message)
@@ -162,9 +192,9 @@ class Responder:
         if outcome.stale_record is not None:
             self._hooks.found_stale(outcome.stale_record, interaction)
 
-    def _outcome(self, interaction: Interaction, work: Work, fields: Collection[str] = ()) -> InteractionOutcome:
+    def _outcome(self, interaction: Interaction, work: WorkOrForm, fields: Collection[str] = ()) -> InteractionOutcome:
         try:
-            message = work()
+            done = work()
         except CountersignError as error:
             if isinstance(error, StoreError):
                 note_store_error(error)
@@ -176,8 +206,10 @@ class Responder:
             # The app's error handler: a bug is answered too, and ends no thread.
             _log.exception("a click could not be decided")
             return InteractionOutcome(reply(BROKEN))
+        if isinstance(done, FormToOpen):
+            return InteractionOutcome(reply(NO_FORM), form=done.view)
         self._hooks.committed()
-        return InteractionOutcome(message)
+        return InteractionOutcome(done)
 
 
 def note_store_error(error: StoreError) -> None:
@@ -190,7 +222,7 @@ def _field_of(error: CountersignError, fields: Collection[str]) -> str | None:
     match error:
         case InvalidInput() if error.field in fields:
             return error.field
-        case NotAllowed():
+        case NotAllowed() if FORM not in error.unmet:
             return next((name for name in error.unmet if name in fields), next(iter(fields), None))
         case CodeRefused() | LimitReached(limit=mfa.LIMIT) if mfa.FIELD in fields:
             return mfa.FIELD

@@ -11,7 +11,7 @@ from typing import Final
 
 from bot.notifications.plan import DirectMessage, NotificationPlan, Post
 from bot.views.block_kit import Message
-from bot.views.break_glass.notices import refused
+from bot.views.break_glass.notices import ledger_unreadable, refused
 from bot.views.directory_notices import user_group_changed
 from bot.views.mfa_notices import mfa_changed, your_mfa_changed
 from bot.views.policy_notices import policy_in_force, policy_refused
@@ -37,6 +37,10 @@ def _break_glass_refused(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     return to_security(policy, refused(entry))
 
 
+def _ledger_unreadable(entry: AuditEntry, policy: Policy) -> NotificationPlan:
+    return to_security(policy, ledger_unreadable(entry))
+
+
 def _policy_in_force(entry: AuditEntry, policy: Policy) -> NotificationPlan:
     return to_security(policy, policy_in_force(entry))
 
@@ -60,6 +64,7 @@ def _user_group_changed(entry: AuditEntry, policy: Policy) -> NotificationPlan:
 
 _PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, Policy], NotificationPlan]]] = {
     AuditAction.INVOKE_REFUSED: _break_glass_refused,
+    AuditAction.LEDGER_UNREADABLE: _ledger_unreadable,
     AuditAction.MFA_ENROLLED: _mfa_changed,
     AuditAction.MFA_REPLACED: _mfa_changed,
     AuditAction.MFA_REMOVED: _mfa_changed,

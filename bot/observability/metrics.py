@@ -36,6 +36,7 @@ _DECISIONS: Final = {
     AuditAction.BREAK_GLASS_REVIEWED: ("break_glass", "reviewed"),
 }
 _BY_APPROVERS: Final = frozenset({AuditAction.REQUEST_APPROVED, AuditAction.REQUEST_DENIED})
+_LEDGERS: Final = ("INVOKER", "PROFILE", "CODES")
 _KINDS: Final = {"REQUEST": "request", "BREAKGLASS": "break_glass"}
 _DECISION_BUCKETS: Final = (10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400)
 """Seconds: from an approver who is watching, to the day after which a request expires by default."""
@@ -159,6 +160,11 @@ class Metrics:
         """Count a decision that was repeated because another change came first."""
         self._conflicts.labels(_KINDS.get(record.partition("#")[0], "other")).inc()
 
+    def ledger_unreadable(self, owner: str) -> None:
+        """Count a ledger that can't be read, each time it was wanted."""
+        kind = owner.partition("#")[0]
+        self._unreadable.labels(kind if kind in _LEDGERS else "other").inc()
+
     # The transports --------------------------------------------------------------------------------------------------
 
     def acknowledged(self, transport: Transport, payload: PayloadKind, seconds: float) -> None:
@@ -202,6 +208,12 @@ class Metrics:
             "countersign_conflicts_total",
             "Decisions that were repeated because another change came first.",
             {"kind": [*_KINDS.values(), "other"]},
+        )
+        self._unreadable = _counter(
+            self.registry,
+            "countersign_ledgers_unreadable_total",
+            "How often a ledger could not be read and was counted from the events.",
+            {"ledger": [*_LEDGERS, "other"]},
         )
         self._time_to_decision = Histogram(
             "countersign_time_to_decision_seconds",

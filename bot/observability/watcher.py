@@ -34,3 +34,7 @@ class Watcher:
     def conflicted(self, record: str) -> None:
         """A decision is repeated after a conflict."""
         self._metrics.conflicted(record)
+
+    def ledger_unreadable(self, owner: str) -> None:
+        """A ledger can't be read."""
+        self._metrics.ledger_unreadable(owner)

@@ -37,6 +37,8 @@ EVENTS: Final[Mapping[str, str | None]] = {
 """The events, each with the scope it needs: https://docs.slack.dev/reference/events."""
 
 METHODS: Final[Mapping[str, str | None]] = {
+    # What time it is for Slack.
+    "api_test": None,
     "auth_test": None,
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",

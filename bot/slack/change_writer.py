@@ -46,6 +46,8 @@ class ChangeWriter:
         self._clock = clock
         self._wait = wait
         self._on_failure = on_failure
+        self.on_newer: Callable[[Collection[UserGroupMembers]], None] = lambda _: None
+        """Called with an answer of another instance that is newer than one that this instance learned."""
         self._lock = threading.Lock()
         self._changes: dict[str, datetime] = {}
         self._answers: dict[str, tuple[UserGroupMembers, bool]] = {}
@@ -145,8 +147,10 @@ class ChangeWriter:
                 if self._has_changes():
                     # A note never waits for answers.
                     break
-                self._groups.keep(answer, is_change_certain=is_change_certain)
+                newer = self._groups.keep(answer, is_change_certain=is_change_certain)
                 del left[group]
+                if newer is not None:
+                    self.on_newer([newer])
         finally:
             with self._lock:
                 self._answers = left | self._answers

@@ -131,6 +131,10 @@ class SlackDirectory:
         """A user group changed: see UserGroups.hear. True when the policy names the group."""
         return self._groups.hear(group, at, answer)
 
+    def accept(self, answers: Collection[UserGroupMembers]) -> None:
+        """Take what another instance learned about user groups, if it is newer."""
+        self._groups.accept(answers)
+
     def reflects(self, group: UserGroupId, version: int, added: frozenset[str], removed: frozenset[str]) -> bool:
         """True when the answer about a user group is from after this change: see UserGroups.reflects."""
         return self._groups.reflects(group, version, added, removed)

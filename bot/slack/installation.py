@@ -15,12 +15,13 @@ from core.errors import CountersignError, InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The workspace and bot that the token belongs to, according to auth.test."""
+    """The workspace and bot that the token belongs to, according to auth.test. `url` is the workspace's address."""
 
     team_id: str
     bot_id: str
     bot_user_id: str
     enterprise_id: str | None = None
+    url: str | None = None
 
 
 class SlackUnreachable(CountersignError):
@@ -51,5 +52,7 @@ def find_installation(client: WebClient) -> Installation:
             "it doesn't belong to a bot",
             "Copy the one that begins with xoxb- from OAuth & Permissions.",
         )
-    enterprise_id = answer.get("enterprise_id")
-    return Installation(team_id, bot_id, user_id, enterprise_id if isinstance(enterprise_id, str) else None)
+    enterprise_id, url = (
+        each if isinstance(each, str) else None for each in (answer.get("enterprise_id"), answer.get("url"))
+    )
+    return Installation(team_id, bot_id, user_id, enterprise_id, url)

@@ -32,4 +32,5 @@ def open_directory(
         learn=changes.learn,
         repair=changes.repair,
     )
+    changes.on_newer = directory.accept
     return directory, changes

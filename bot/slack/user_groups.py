@@ -136,6 +136,17 @@ class UserGroups:
                 self._request([group])
         return True
 
+    def accept(self, answers: Iterable[UserGroupMembers]) -> None:
+        """Take answers that are newer than those known here: what another instance heard before this one did."""
+        now = self._clock.now()
+        with self._lock:
+            for answer in answers:
+                known = self._answers.get(answer.group)
+                # One that is too old gives way to any, even if the clock was set back since.
+                is_kept = known is not None and timedelta() <= now - known.asked_at < MAX_ANSWER_AGE
+                if known is None or not is_kept or answer.is_newer_than(known):
+                    self._answers[answer.group] = answer
+
     def reflects(self, group: UserGroupId, version: int, added: frozenset[str], removed: frozenset[str]) -> bool:
         """True when the answer that counts is from after a change at `version`, Slack's own time for it."""
         with self._lock:
@@ -211,7 +222,7 @@ class UserGroups:
     def _look(self, look: _Look) -> None:
         if self._shared is not None and (open_ := self._open(look)):
             try:
-                self._accept(self._shared.get_groups(open_).values())
+                self.accept(self._shared.get_groups(open_).values())
             except StoreError as error:
                 _LOG.warning("the stored members of user groups could not be read: %s", error)
         if not self._open(look):
@@ -222,7 +233,7 @@ class UserGroups:
             # What was heard while it waited for its turn is from before this call, too.
             look.changes = dict(self._changes)
         answers = self._ask(look.wanted, look.changes)
-        self._accept(answers.values())
+        self.accept(answers.values())
         self._learn(tuple(answers.values()))
 
     def _open(self, look: _Look) -> list[UserGroupId]:
@@ -234,16 +245,6 @@ class UserGroups:
                 for group in look.wanted
                 if not self._counts(group, now) or now - self._answers[group].asked_at >= FRESH_FOR
             ]
-
-    def _accept(self, answers: Iterable[UserGroupMembers]) -> None:
-        now = self._clock.now()
-        with self._lock:
-            for answer in answers:
-                known = self._answers.get(answer.group)
-                # One that is too old gives way to any, even if the clock was set back since.
-                is_kept = known is not None and timedelta() <= now - known.asked_at < MAX_ANSWER_AGE
-                if known is None or not is_kept or answer.is_newer_than(known):
-                    self._answers[answer.group] = answer
 
 
 def _finish(look: _Look) -> None:

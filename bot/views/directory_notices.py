@@ -27,7 +27,7 @@ def user_group_changed(entry: AuditEntry) -> Message:
         if (shown := _people(details, key))
     ]
     what = ". ".join(changes) or "Countersign doesn't know who was added or removed"
-    line = f":busts_in_silhouette: The user group {group} has changed in Slack. {what}."
+    line = f":eyes: The user group {group} has changed in Slack. {what}."
     decides = f"It decides: {_rules(details.get('rules'))}."
     editor = str(details.get("updated_by", ""))
     by = (

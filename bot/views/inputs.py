@@ -19,6 +19,8 @@ MAX_OPTIONS: Final = 100
 MAX_OPTION_TEXT: Final = 75
 MAX_TYPED_TEXT: Final = 3000
 """No text field takes more."""
+CODE_LENGTH: Final = (6, 12)
+"""Six digits, and the spaces that apps show between them."""
 _CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
 
 
@@ -76,6 +78,11 @@ def text_box(
     if example:
         made["placeholder"] = label(example, 150)
     return made
+
+
+def code_box() -> Block:
+    """A field for an MFA code."""
+    return text_box(CODE_LENGTH, is_long=False, example="123456")
 
 
 def chosen(values: Payload, block_id: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import (
     Block,
     Message,
@@ -26,20 +27,29 @@ from bot.views.request.card import DECLARE_INSTEAD
 from bot.views.request.votes import count_missing, lapsed_votes
 from core import mfa
 from core.errors import (
+    BrokenSeal,
     CodeRefused,
     CountersignError,
     InvalidInput,
     InvalidStateTransition,
     LimitReached,
+    MalformedRecord,
     NotAllowed,
     NotFound,
     NotKnown,
     StoreUnavailable,
 )
+from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
 from core.request import Request, RequestStatus
+from core.services.vote import ApprovalFormNeeded
 from core.usage import LIVE_EVENT
 
 _UNCHANGED = "Nothing was changed."
+_UNUSABLE = (
+    f"Countersign can't use its store. {_UNCHANGED} Trying again won't help: tell the people who run Countersign."
+)
+FORM = "form"
+"""The condition that the approver saw the request as it is recorded: no field can fix what is wrong with it."""
 _ID = re.compile(r"\b[UWS](?=[A-Z]*[0-9])[A-Z0-9]{4,31}\b")
 """How Slack's ids look in a policy's sentence. A profile that looks like one is shown as a name that Slack lacks."""
 NOT_RECORDED_YET = "This isn't recorded yet: the store is slow. You'll get the outcome as soon as it's known."
@@ -52,10 +62,13 @@ NOTHING_TO_REQUEST = "There are no profiles you can request: no policy rule cove
 OUT_OF_DATE = "This comes from another version of Countersign. Nothing was changed. Use the newest message."
 REPLIES_LEFT_OUT = "Slack is slow, so some replies to you were left out. The cards show what was recorded."
 OVERLOADED = "Countersign is overloaded. Nothing was recorded; try again in a moment."
+_CANCEL_FIRST = f"To change it, cancel it first: press Cancel on its card or in `{ACCESS} mine`."
 _LIMITS = {
     "cooldown": "This profile is in its cooldown ({value})",
     "quota per user": "You've used up your quota ({value})",
     "quota per profile": "The quota of this profile is used up ({value})",
+    OPEN_REQUESTS: "You have {value} open requests for this profile, which is the limit; cancel one you don't need",
+    COOLDOWN_AFTER_DENIAL: "Your last request for this profile was denied, so you have to wait ({value})",
     mfa.LIMIT: "Too many wrong codes ({value})",
 }
 """What each limit means to the person whom it stops."""
@@ -122,6 +135,13 @@ def submitted(request: Request, *, may_declare: bool = False) -> Message:
     return Message(text=line, blocks=(mrkdwn(line), instead))
 
 
+def already_open(profile: str, reached: LimitReached, link: str | None) -> Message:
+    """Nothing was requested: this person has that already. `link` is the address of its card, if it is known."""
+    which = code(reached.value) if link is None else f"<{link}|{escape(reached.value)}>"
+    line = f"You already have this request open: {which} for {code(profile)}, until {moment(reached.ends_at)}."
+    return reply(f"{line} {_UNCHANGED} {_CANCEL_FIRST}")
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -148,7 +168,9 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
             reasons = "; ".join(_with_people(each, reader) for each in error.reasons)
             text = f"{_capital(reasons)}. {_UNCHANGED}{_again(error)}"
         case NotAllowed():
-            text = f"You can't do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
+            text = _not_allowed(error, reader)
+        case ApprovalFormNeeded():
+            text = f"Approving this takes a form. {_UNCHANGED} Press Approve again."
         case LimitReached():
             text = f"{_limit(error, moment(error.ends_at))} {_UNCHANGED}"
         case CodeRefused():
@@ -157,19 +179,45 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
             text = f"This record no longer exists. {_UNCHANGED}"
         case InvalidInput():
             text = f"{escape(_capital(error.problem))}. {_UNCHANGED} {escape(error.fix)}"
-        case StoreUnavailable() if error.is_outcome_unknown:
-            text = (
-                "The store didn't answer, so it's not known whether this was recorded. Check the card before you try "
-                "again."
-            )
-        case StoreUnavailable():
-            text = f"The store can't be reached. {_UNCHANGED} Try again in a minute."
         case _:
-            text = (
-                f"Countersign can't use its store. {_UNCHANGED} Trying again won't help: tell the people who run "
-                "Countersign."
-            )
+            text = _store_failed(error)
     return text
+
+
+def _store_failed(error: CountersignError) -> str:
+    match error:
+        case StoreUnavailable():
+            return _unavailable(error)
+        case BrokenSeal():
+            return _changed_in_store(error)
+        case _:
+            return _UNUSABLE
+
+
+def _unavailable(error: StoreUnavailable) -> str:
+    if error.is_outcome_unknown:
+        return (
+            "The store didn't answer, so it's not known whether this was recorded. Check the card before you try again."
+        )
+    return f"The store can't be reached. {_UNCHANGED} Try again in a minute."
+
+
+def _changed_in_store(error: BrokenSeal) -> str:
+    if error.is_ledger:
+        return (
+            f"What the store has about your requests or codes was changed without Countersign. {_UNCHANGED} Tell your "
+            "security team: you can try again once an operator has run `countersign ledgers rebuild`."
+        )
+    return (
+        f"This record was changed in the store without Countersign, so nobody can decide on it. {_UNCHANGED} Tell your "
+        "security team. If access is still needed, make a new request."
+    )
+
+
+def _not_allowed(error: NotAllowed, reader: str) -> str:
+    if FORM in error.unmet:
+        return f"The request isn't what this form showed. {_UNCHANGED} Press Approve again to see it as it is now."
+    return f"You can't do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"
 
 
 def _field_sentence(error: CountersignError, reader: str) -> str:
@@ -185,6 +233,12 @@ def _field_sentence(error: CountersignError, reader: str) -> str:
             return _limit(error, f"{error.ends_at:%Y-%m-%d %H:%M} UTC")
         case CodeRefused():
             return _code_refused(error)
+    return _store_failed_in_field(error)
+
+
+def _store_failed_in_field(error: CountersignError) -> str:
+    if isinstance(error, MalformedRecord):
+        return _store_failed(error)
     return f"The store can't be reached. {_UNCHANGED} What you typed is still here: try again in a minute."
 
 
@@ -195,6 +249,8 @@ def _again(error: NotKnown) -> str:
 def _limit(error: LimitReached, until: str) -> str:
     if error.limit == LIVE_EVENT:
         return f"You already have this access through break-glass event {code(error.value)} until {until}."
+    if error.limit == OPEN_REQUEST:
+        return f"You already have this request open: {code(error.value)}, until {until}. {_CANCEL_FIRST}"
     text = _LIMITS.get(error.limit, "Limit reached: {limit} ({value})").format(limit=error.limit, value=error.value)
     return f"{escape(text)}. You can try again after {until}."
 

@@ -55,7 +55,7 @@ def check_pinned(audit: AuditStore, pinned: PinnedCheckpoint) -> Iterator[Findin
     elif isinstance(entry, MalformedRecord):
         yield Finding(CHECKPOINTS, FindingKind.UNREADABLE, str(entry))
     elif entry.digest != pinned.digest:
-        yield Finding(CHECKPOINTS, FindingKind.ROLLED_BACK, f"checkpoint {pinned.number} is another one than before")
+        yield Finding(CHECKPOINTS, FindingKind.ROLLED_BACK, f"checkpoint {pinned.number} has another digest now")
 
 
 def compare_with_export(audit: AuditStore, lines: Iterable[str]) -> Iterator[Finding]:

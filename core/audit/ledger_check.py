@@ -26,6 +26,7 @@ _MAX_READS: Final = 3
 _CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
 """How far apart the clocks of two instances may be: within it, the order of their entries is not known."""
 _REBUILT: Final = "ledger_rebuilt"
+_OF_EVENTS: Final = (f"{INVOKER_LEDGER}#", f"{PROFILE_LEDGER}#")
 _ANY: Final = "any"
 """In place of a digest: the content may be any."""
 Found = Mapping[str, Ledger | MalformedRecord]
@@ -65,7 +66,9 @@ class LedgerExpectations:
         if entry.at <= self.now - HORIZON:
             return
         if entry.event is AuditAction.BREAK_GLASS_INVOKED and entry.subject is not None and entry.profile is not None:
-            owners = (f"{INVOKER_LEDGER}#{entry.subject}", f"{PROFILE_LEDGER}#{entry.profile}")
+            # All ids of a person count in one ledger: the entry says in which. Of an older one, the names do.
+            by_name = (f"{INVOKER_LEDGER}#{entry.subject}", f"{PROFILE_LEDGER}#{entry.profile}")
+            owners = [each for each in entry.ledgers if each.startswith(_OF_EVENTS)] or by_name
             for owner in owners:
                 self.events.setdefault(owner, []).append(entry.chain.partition("#")[2])
         if entry.at > self.now - WINDOW and _has_wrong_code(entry):
@@ -137,4 +140,5 @@ def _expires_at(entry: AuditEntry) -> str:
 
 
 def _has_wrong_code(entry: AuditEntry) -> bool:
-    return entry.event is AuditAction.INVOKE_REFUSED and str(entry.details.get("why", "")).startswith("Wrong code")
+    is_attempt = entry.event in {AuditAction.INVOKE_REFUSED, AuditAction.APPROVE_REFUSED}
+    return is_attempt and str(entry.details.get("why", "")).startswith("Wrong code")

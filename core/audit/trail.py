@@ -53,6 +53,8 @@ class AuditAction(StrEnum):
     REVIEW_REMINDED = "review_reminded"
     USER_GROUP_CHANGED = "user_group_changed"
     RECORD_DELETED = "record_deleted"
+    LEDGER_UNREADABLE = "ledger_unreadable"
+    LEDGER_REBUILT = "ledger_rebuilt"
     MFA_ENROLLED = "mfa_enrolled"
     MFA_REPLACED = "mfa_replaced"
     MFA_REMOVED = "mfa_removed"

@@ -6,8 +6,10 @@ other, with its fix.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from core.errors import InvalidPolicy, PolicyProblem
@@ -37,14 +39,22 @@ def parse_policy(content: bytes, source: str = "policy.yml") -> Policy:
 
 def load_policy(path: str | os.PathLike[str]) -> Policy:
     """The policy in the file. Raises InvalidPolicy when the file cannot be read or has a mistake."""
-    content, _ = read_file(Path(path))
+    try:
+        # A person who compares two versions may well read one from a pipe.
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(Path(path), error) from error
     return parse_policy(content, str(path))
 
 
 def read_file(path: Path) -> tuple[bytes, Signature]:
-    """The file's bytes, and its signature when they were read. Raises InvalidPolicy when it cannot be read."""
+    """The file's bytes, and its signature when they were read. Never waits for a writer.
+
+    Raises InvalidPolicy when it cannot be read, and when it is a pipe or a device.
+    """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_regular) as file:
             # The signature is older than the bytes: a write in between shows at the next check.
             status = os.fstat(file.fileno())
             return file.read(MAX_BYTES + 1), (status.st_mtime_ns, status.st_size, status.st_ino)
@@ -59,6 +69,17 @@ def sign_file(path: Path) -> Signature:
     except OSError as error:
         raise _unreadable(path, error) from error
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _open_regular(path: str, flags: int) -> int:
+    # A pipe would keep the one thread that looks at the file for as long as nobody writes.
+    file = os.open(path, flags | os.O_NONBLOCK)
+    kind = os.fstat(file).st_mode
+    if stat.S_ISREG(kind) or stat.S_ISDIR(kind):
+        # `open` refuses a folder itself.
+        return file
+    os.close(file)
+    raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def _unreadable(path: Path, error: OSError) -> InvalidPolicy:

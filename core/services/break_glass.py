@@ -6,6 +6,7 @@ changed since. Nothing here says that access was given before the store said so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
@@ -14,6 +15,7 @@ from core.actor import CLOCK, Actor, ProfileName, UserId, check_channel_id, chec
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import (
     JUSTIFICATION_LENGTH,
+    MAX_DURATION,
     REASON_LENGTH,
     BreakGlassEvent,
     EventId,
@@ -27,8 +29,9 @@ from core.mfa import MfaVerifier
 from core.policy import PolicySource
 from core.request import RequestId
 from core.review import NOTES_LENGTH, Verdict, clean_follow_up
-from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
+from core.services.due import PER_PAGE, DueWatch, Rest, Watched, expires_at, no_rest
 from core.services.invoke import Declaration, Invoking
+from core.services.ledger_recovery import LedgerRecovery
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing, Turns
@@ -66,6 +69,10 @@ class BreakGlassService:
         )
         self._pacing = pacing
         self._turns = Turns()
+        self._expiring = self._watch(self._read_active, expires_at)
+        self._asking = self._watch(self._read_active, self._question_at)
+        self._reminding = self._watch(self._read_waiting, self._reminder_at, MAX_DURATION)
+        self._ledgers = LedgerRecovery(stores, clock, self._observer)
         self._invoking = Invoking(stores, clock, self._observer, mfa)
 
     def invoke(
@@ -98,7 +105,7 @@ class BreakGlassService:
             declared_in=check_channel_id(declared_in) if declared_in is not None else None,
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
-            counted_as=people.policy.ids_of(invoker.id)[0],
+            ids_of=people.policy.ids_of,
         )
         attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
@@ -158,7 +165,7 @@ class BreakGlassService:
         Any number of instances may do this at once: each event is expired once. `rest` is taken
         between the pages of what is read. Raises StoreUnavailable.
         """
-        return expire_overdue(self._read_active, self._changes.expire, self._clock, rest)
+        return self._expiring.change(self._expire_if_overdue, rest)
 
     def ask_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record for every live event that ends soon that its invoker is asked whether it is over.
@@ -166,18 +173,19 @@ class BreakGlassService:
         Returns those that this call recorded. The outbox delivers the question, like every change. Any number of
         instances may do this at once: people are asked about each event once. Raises StoreUnavailable.
         """
-        return change_due(self._read_active, self._ask_if_due, self._clock, rest)
+        return self._asking.change(self._ask_if_due, rest)
 
     def remind_due(self, rest: Rest = no_rest) -> tuple[BreakGlassEvent, ...]:
         """Record a reminder of every review that is overdue, each time its rule's `review_within` has passed once more.
 
         Delivered, and safe for many instances, like the question of `ask_due`. Raises StoreUnavailable.
         """
-        return change_due(self._read_waiting, self._remind_if_due, self._clock, rest)
+        return self._reminding.change(self._remind_if_due, rest)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Usage | None:
         """The live event that gives this person this access now. Consistent: one read, or two if there is one."""
-        by_invoker, _ = self._stores.break_glass.get_ledgers(self._policy.current().ids_of(person)[0], profile)
+        ids_of = self._policy.current().ids_of
+        by_invoker = self._ledgers.read(ids_of, person, profile, with_codes=False).by_invoker
         now = self._clock.now()
         live = [usage.event_id for usage in by_invoker.usages if usage.profile == profile and usage.ends_at > now]
         return by_invoker.settle(*self._stores.break_glass.get_each(live)).live(profile, now) if live else None
@@ -188,15 +196,38 @@ class BreakGlassService:
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)
 
-    def _read_active(self, cursor: str | None) -> Page[BreakGlassEvent]:
-        return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=PER_PAGE, cursor=cursor)
+    def _watch(
+        self,
+        read_page: Callable[[str | None, datetime | None], Page[BreakGlassEvent]],
+        due_at: Callable[[BreakGlassEvent], datetime | None],
+        joins_within: timedelta = timedelta(),
+    ) -> DueWatch[BreakGlassEvent]:
+        watched = Watched(read_page, lambda each: self._stores.break_glass.get(EventId(each)), due_at, joins_within)
+        return DueWatch(watched, self._clock, lambda: self._policy.current().digest)
 
-    def _read_waiting(self, cursor: str | None) -> Page[BreakGlassEvent]:
-        return self._stores.break_glass.list_waiting_for_review(limit=PER_PAGE, cursor=cursor)
+    def _read_active(self, cursor: str | None, since: datetime | None) -> Page[BreakGlassEvent]:
+        return self._stores.break_glass.list_by_status(EventStatus.ACTIVE, limit=PER_PAGE, cursor=cursor, since=since)
+
+    def _read_waiting(self, cursor: str | None, since: datetime | None) -> Page[BreakGlassEvent]:
+        return self._stores.break_glass.list_waiting_for_review(limit=PER_PAGE, cursor=cursor, since=since)
+
+    def _expire_if_overdue(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
+        return self._changes.expire(event, now) if event.is_overdue(now) else None
+
+    def _question_at(self, event: BreakGlassEvent) -> datetime | None:
+        if event.asked_at is not None or event.status is not EventStatus.ACTIVE:
+            return None
+        return event.ask_at(self._policy.current().notifications.times_of(event.rule).ask_before_end)
+
+    def _reminder_at(self, event: BreakGlassEvent) -> datetime | None:
+        if not event.is_waiting_for_review:
+            return None
+        within = self._policy.current().notifications.times_of(event.rule).review_within
+        return max(event.review_due_at(within), (event.reminded_at or event.created_at) + within)
 
     def _ask_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
-        times = self._policy.current().notifications.times_of(event.rule)
-        if event.asked_at is not None or not event.is_granting(now) or now < event.ask_at(times.ask_before_end):
+        due_at = self._question_at(event)
+        if due_at is None or not event.is_granting(now) or now < due_at:
             return None
         details: dict[str, JsonValue] = {"expires_at": format_time(event.expires_at)}
         return self._changes.commit(
@@ -205,8 +236,8 @@ class BreakGlassService:
 
     def _remind_if_due(self, event: BreakGlassEvent, now: datetime) -> BreakGlassEvent | None:
         within = self._policy.current().notifications.times_of(event.rule).review_within
-        due_at = event.review_due_at(within)
-        if not event.is_waiting_for_review or now < max(due_at, (event.reminded_at or event.created_at) + within):
+        reminder_at, due_at = self._reminder_at(event), event.review_due_at(within)
+        if reminder_at is None or now < reminder_at:
             return None
         details: dict[str, JsonValue] = {"due_at": format_time(due_at), "review_within": to_nanoseconds(within)}
         return self._changes.commit(

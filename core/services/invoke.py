@@ -10,27 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from core.actor import Actor, ChannelId, ProfileName, UserId
+from core.actor import Actor, ChannelId, ProfileName
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.errors import CodeRefused, EventExists, InvalidStateTransition, LimitReached, NotAllowed
+from core.errors import CodeRefused, EventExists, InvalidStateTransition, LimitReached, MalformedRecord, NotAllowed
 from core.ledger import Ledger
 from core.mfa import CodeLedger, MfaVerifier
 from core.policy import BreakGlassDecision, Policy
 from core.request import Request, RequestId, RequestStatus
+from core.services.ledger_recovery import LedgerRecovery, LedgersRead
 from core.services.membership import Judging
 from core.services.observer import Observer
 from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
-from core.stores.ledgers import InvokerLedgers
-from core.usage import UsageLimits, find_decisive, find_limit, is_escalated
+from core.usage import IdsOf, UsageLimits, each_alone, find_decisive, find_limit, is_escalated
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,7 @@ class Declaration:
     declared_in: ChannelId | None = None
     instead_of: RequestId | None = None
     event_id: EventId | None = None
-    counted_as: UserId | None = None
-
-    @property
-    def ledger_owner(self) -> UserId:
-        """The id that stands for all ids of this person, so that a limit counts the person."""
-        return self.counted_as or self.invoker.id
+    ids_of: IdsOf = each_alone
 
 
 class Invoking:
@@ -67,6 +62,7 @@ class Invoking:
         self._clock = clock
         self._observer = observer
         self._second_factor = mfa
+        self._ledgers = LedgerRecovery(stores, clock, observer)
 
     def ask_ahead(self, declaration: Declaration, people: Judging) -> None:
         """Ask the directory what `decide` will need to know, and wait for it. Raises InvalidInput: no such profile."""
@@ -80,8 +76,8 @@ class Invoking:
         which the caller judges again, and what BreakGlassService.invoke raises.
         """
         now, has_code = self._clock.now(), code is not None and self._second_factor is not None
-        ledgers = self._stores.break_glass.read_ledgers(
-            declaration.ledger_owner, declaration.profile, with_codes=has_code
+        ledgers = self._ledgers.read(
+            declaration.ids_of, declaration.invoker.id, declaration.profile, with_codes=has_code
         )
         people.noting((ledgers, ledgers.notes))
         # Whether the code is correct is judged below, on the ledger of codes.
@@ -104,37 +100,38 @@ class Invoking:
         declaration: Declaration,
         code: str | None,
         decision: BreakGlassDecision,
-        ledgers: InvokerLedgers,
+        ledgers: LedgersRead,
         now: datetime,
     ) -> BreakGlassEvent:
         if declaration.event_id is not None and ledgers.by_invoker.has(declaration.event_id):
             # The same invocation, delivered again.
             return self._stores.break_glass.get(declaration.event_id)
         ledgers = self._judge_limits(declaration, ledgers, decision.limits, now)
-        codes = self._verify(declaration, code, ledgers.codes, now)
+        codes = self._verify(declaration, code, ledgers, now)
         replaced = self._find_replaced(declaration, now)
         event = self._make_event(declaration, decision, now, codes, replaced)
-        return self._create(event, decision, ledgers._replace(codes=codes), replaced)
+        return self._create(event, decision, replace(ledgers, codes=codes), replaced)
 
     def _judge_limits(
-        self, declaration: Declaration, ledgers: InvokerLedgers, limits: UsageLimits, now: datetime
-    ) -> InvokerLedgers:
+        self, declaration: Declaration, ledgers: LedgersRead, limits: UsageLimits, now: datetime
+    ) -> LedgersRead:
         """The ledgers, settled if a limit would have refused otherwise. Raises LimitReached."""
         judged = ledgers.by_invoker, ledgers.by_profile
         if find_limit(*judged, declaration.profile, limits, now) is None:
             return ledgers
         # A ledger doesn't know of a close. An event that ended never changes again, so what is read here stays true.
         events = self._stores.break_glass.get_each(find_decisive(*judged, declaration.profile, limits, now))
-        by_invoker, by_profile = (ledger.settle(*events) for ledger in judged)
+        by_invoker, by_profile = (ledger.settle(*events, ids_of=declaration.ids_of) for ledger in judged)
         hit = find_limit(by_invoker, by_profile, declaration.profile, limits, now)
         if hit is not None:
             raise LimitReached(hit.limit, hit.value, hit.ends_at)
-        return ledgers._replace(by_invoker=by_invoker, by_profile=by_profile)
+        return replace(ledgers, by_invoker=by_invoker, by_profile=by_profile)
 
     def _verify(
-        self, declaration: Declaration, code: str | None, codes: CodeLedger | None, now: datetime
+        self, declaration: Declaration, code: str | None, ledgers: LedgersRead, now: datetime
     ) -> CodeLedger | None:
         """The ledger with this code used; None if no code was given. Raises CodeRefused, LimitReached."""
+        codes = ledgers.codes
         if codes is None or code is None or self._second_factor is None:
             return None
         codes.refuse_locked(now)
@@ -142,7 +139,8 @@ class Invoking:
         if step is not None:
             return codes.accept(step)
         wrong = codes.count_wrong(now)
-        self._stores.break_glass.put_codes(wrong)
+        if ledgers.to_write(wrong):
+            self._stores.break_glass.put_codes(wrong)
         wrong.refuse_locked(now)
         raise CodeRefused("wrong", wrong.tries_left)
 
@@ -153,7 +151,11 @@ class Invoking:
         """
         if declaration.instead_of is None:
             return None
-        request = self._stores.requests.get(declaration.instead_of)
+        try:
+            request = self._stores.requests.get(declaration.instead_of)
+        except MalformedRecord:
+            # The store raised the alarm. The request gives no access like this, and must not stop an emergency.
+            return None
         if request.requester != declaration.invoker.id or request.profile != declaration.profile:
             raise NotAllowed("break glass", ("you can only replace your own request for the same profile",))
         if request.is_granting(now):
@@ -187,7 +189,7 @@ class Invoking:
         )
 
     def _create(
-        self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: InvokerLedgers, replaced: Request | None
+        self, event: BreakGlassEvent, decision: BreakGlassDecision, ledgers: LedgersRead, replaced: Request | None
     ) -> BreakGlassEvent:
         is_escalation = is_escalated(ledgers.by_profile, decision.limits, event.created_at)
         entry = EntryDraft.of(
@@ -199,7 +201,7 @@ class Invoking:
         replacing = _replace(replaced, event) if replaced is not None else None
         try:
             with reading_again_if_decided(replaced) if replaced is not None else nullcontext():
-                created = self._stores.break_glass.create(event, entry, moving, replacing=replacing)
+                created = self._stores.break_glass.create(event, entry, ledgers.to_write(*moving), replacing=replacing)
         except EventExists:
             existing = self._stores.break_glass.get(EventId(event.id))
             if existing.invoker != event.invoker:

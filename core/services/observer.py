@@ -27,6 +27,10 @@ class Observer(Protocol):
         """Somebody else's change of this record came first, so the use case runs again."""
         ...
 
+    def ledger_unreadable(self, owner: str) -> None:
+        """A ledger can't be read: its usages were counted from the events, or a request was refused."""
+        ...
+
 
 class Unobserved:
     """The observer that does nothing."""
@@ -38,4 +42,7 @@ class Unobserved:
         """Nobody wants to know."""
 
     def conflicted(self, record: str) -> None:
+        """Nobody wants to know."""
+
+    def ledger_unreadable(self, owner: str) -> None:
         """Nobody wants to know."""

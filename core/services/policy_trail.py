@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import difflib
 import gzip
+import io
+import zlib
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final, Protocol
@@ -21,6 +23,7 @@ from core.errors import InvalidInput
 from core.policy.evaluator import Policy
 from core.policy.lint import all_selectors
 from core.policy.policy_file import PolicyState, digest_of
+from core.policy.yaml_source import MAX_BYTES
 from core.stores.audit import AuditStore
 
 CHAIN: Final = "POLICY"
@@ -66,7 +69,7 @@ class PolicyTrail:
         digest = state.policy.digest
         if digest == self._recorded:
             return None
-        entries = self._trail.get_chain(CHAIN)
+        entries = self._genuine()
         before = next((each for each in reversed(entries) if each.event is AuditAction.POLICY_IN_FORCE), None)
         written = None
         if before is None or before.details.get("digest") != digest:
@@ -84,7 +87,7 @@ class PolicyTrail:
         digest = digest_of(state.refused) if state.refused is not None else ""
         if digest == self._refused:
             return None
-        entries = self._trail.get_chain(CHAIN)
+        entries = self._genuine()
         last = entries[-1] if entries else None
         written = None
         if last is None or last.event is not AuditAction.POLICY_REFUSED or last.details.get("digest", "") != digest:
@@ -97,6 +100,10 @@ class PolicyTrail:
             )
         self._refused = digest
         return written
+
+    def _genuine(self) -> tuple[AuditEntry, ...]:
+        """The entries that this deployment sealed: what somebody planted would keep a change from being announced."""
+        return tuple(each for each in self._trail.get_chain(CHAIN) if self._trail.keyring.is_genuine(each))
 
     def _append(self, event: AuditAction, outcome: str, length: int, details: dict[str, JsonValue]) -> AuditEntry:
         # Instances that find the same version at the same place of the chain make the same id, so the second one's
@@ -144,7 +151,14 @@ def _describe(state: PolicyState, before: str) -> dict[str, JsonValue]:
 
 def _text_of(entry: AuditEntry) -> str:
     packed = entry.details.get("text_gzip")
-    return gzip.decompress(base64.b64decode(packed)).decode() if isinstance(packed, str) else ""
+    if not isinstance(packed, str):
+        return ""
+    try:
+        # Whoever can write to the store can plant an entry that unpacks to gigabytes.
+        with gzip.open(io.BytesIO(base64.b64decode(packed))) as text:
+            return text.read(MAX_BYTES).decode()
+    except (OSError, EOFError, ValueError, zlib.error):
+        return ""
 
 
 def iterate_versions(entries: tuple[AuditEntry, ...]) -> Iterator[AuditEntry]:

@@ -20,7 +20,7 @@ from core.duration import to_nanoseconds
 from core.mfa import MfaVerifier
 from core.policy import PolicySource
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
-from core.services.due import PER_PAGE, Rest, change_due, expire_overdue, no_rest
+from core.services.due import PER_PAGE, DueWatch, Rest, Watched, expires_at, no_rest
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing
@@ -61,6 +61,8 @@ class RequestService:
         self._mfa = mfa
         self._changes = self._changes_with(stores.requests.update)
         self._submitting = Submitting(stores, clock, self._observer)
+        self._expiring = self._watch(expires_at)
+        self._reminding = self._watch(self._reminder_at)
 
     def submit(
         self,
@@ -145,7 +147,7 @@ class RequestService:
         Any number of instances may do this at once: each request is expired once. `rest` is taken
         between the pages of what is read. Raises StoreUnavailable.
         """
-        return expire_overdue(self._read_pending, self._changes.expire, self._clock, rest)
+        return self._expiring.change(self._expire_if_overdue, rest)
 
     def remind_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record a reminder for every pending request that has waited for its rule's `remind_after`.
@@ -153,14 +155,28 @@ class RequestService:
         Returns those that this call recorded. The outbox delivers the reminder, like every change. Any number of
         instances may do this at once: people are reminded of each request once. Raises StoreUnavailable.
         """
-        return change_due(self._read_pending, self._remind_if_due, self._clock, rest)
+        return self._reminding.change(self._remind_if_due, rest)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Request | None:
         """The approved request that gives this person access to the profile now. One read of an index."""
         return self._stores.requests.find_granting(person, profile, self._clock.now())
 
-    def _read_pending(self, cursor: str | None) -> Page[Request]:
-        return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=PER_PAGE, cursor=cursor)
+    def _watch(self, due_at: Callable[[Request], datetime | None]) -> DueWatch[Request]:
+        watched = Watched(self._read_pending, lambda each: self._stores.requests.get(RequestId(each)), due_at)
+        return DueWatch(watched, self._clock, lambda: self._policy.current().digest)
+
+    def _read_pending(self, cursor: str | None, since: datetime | None) -> Page[Request]:
+        return self._stores.requests.list_by_status(RequestStatus.PENDING, limit=PER_PAGE, cursor=cursor, since=since)
+
+    def _expire_if_overdue(self, request: Request, now: datetime) -> Request | None:
+        return self._changes.expire(request, now) if request.is_overdue(now) else None
+
+    def _reminder_at(self, request: Request) -> datetime | None:
+        if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
+            return None
+        wait = self._policy.current().remind_after(request.rule, request.profile)
+        due_at = request.created_at + wait if wait is not None else None
+        return due_at if due_at is not None and due_at < request.expires_at else None
 
     def _remind_if_due(self, listed: Request, now: datetime) -> Request | None:
         if self._wait_before_reminder(listed, now) is None:

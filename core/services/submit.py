@@ -6,23 +6,33 @@ the request. One read and one write; one read more when the ledger lists request
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from pydantic import JsonValue
 
-from core.actor import Actor, ProfileName, by_policy
+from core.actor import Actor, ProfileName, UserId, by_policy
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
+from core.directory import DirectoryNotes
 from core.duration import to_nanoseconds
-from core.errors import LimitReached, RequestExists
-from core.open_requests import OpenRequests, find_request_limit
+from core.errors import LimitReached, MalformedRecord, NotFound, RequestExists
+from core.open_requests import OpenRequests, RequestLimits, find_request_limit
 from core.policy import RequestDecision
 from core.request import Request, RequestId
+from core.services.ledger_recovery import alert_unreadable
 from core.services.membership import Judging
 from core.services.observer import Observer
 from core.services.use_case import find_own
 from core.stores.base import Stores
+
+REQUEST_REFUSED: Final = "request_refused"
+"""The outcome in the audit entry of a ledger that can't be read."""
+_log = logging.getLogger("countersign.ledgers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +60,8 @@ class Submitting:
         Raises ConcurrentModification, after which the caller judges again, and what RequestService.submit raises.
         """
         # All ids of one person have one ledger, so that a limit counts the person.
-        owner = people.policy.ids_of(submission.requester.id)[0]
-        ledger = people.noting(self._stores.requests.get_open(owner, submission.profile))
+        person = people.policy.ids_of(submission.requester.id)
+        ledger = people.noting(self._read_ledger(person[0], submission.profile))
         now = self._clock.now()
         decision = people.judge(
             submission.requester,
@@ -63,14 +73,37 @@ class Submitting:
             # The same request, delivered again: a policy that changed since then does not undo it.
             return known
         decision.require()
-        listed = self._refuse_at_limit(ledger, decision, now)
+        try:
+            listed = self._refuse_at_limit(ledger, person, decision.limits, now)
+        except LimitReached:
+            # The same request, delivered again: what counts may be this very request, or one that came after it.
+            if (known := self._find_known(submission)) is not None:
+                return known
+            raise
         return self._create(submission, decision, ledger, listed, now)
 
-    def _refuse_at_limit(self, ledger: OpenRequests, decision: RequestDecision, now: datetime) -> tuple[Request, ...]:
-        """The listed requests, as they are now. Raises LimitReached."""
+    def _read_ledger(self, owner: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+        """The ledger, with the notes. One that can't be read refuses the request, loudly: this is no emergency."""
+        try:
+            return self._stores.requests.get_open(owner, profile)
+        except MalformedRecord as damage:
+            _log.error("a ledger can't be read, so the request is refused: %s", damage)
+            ledger = OpenRequests.of(owner, profile).owner
+            alert_unreadable(self._stores, self._observer, ledger, profile, damage, REQUEST_REFUSED)
+            raise
+
+    def _refuse_at_limit(
+        self, ledger: OpenRequests, person: Sequence[UserId], limits: RequestLimits, now: datetime
+    ) -> tuple[Request, ...]:
+        """The person's listed requests, as they are now. Raises LimitReached, BrokenSeal, MalformedRecord."""
         ids = ledger.listed(now)
-        listed = self._stores.requests.get_each(ids) if ids else ()
-        hit = find_request_limit(listed, decision.limits, now)
+        found = self._stores.requests.get_each(ids) if ids else ()
+        for missing in sorted(set(ids) - {each.id for each in found}):
+            # One that can't be read may still be open: to damage it must make no room for another.
+            with suppress(NotFound):
+                found = (*found, self._stores.requests.get(RequestId(missing)))
+        listed = tuple(each for each in found if each.requester in person)
+        hit = find_request_limit(listed, limits, now)
         if hit is not None:
             raise LimitReached(hit.limit, hit.value, hit.ends_at)
         return listed

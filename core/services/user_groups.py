@@ -41,9 +41,10 @@ class UserGroupService:
         self._policy = policy
         self._clock = clock
 
-    def keep(self, answer: UserGroupMembers, *, is_change_certain: bool = False) -> None:
+    def keep(self, answer: UserGroupMembers, *, is_change_certain: bool = False) -> UserGroupMembers | None:
         """Keep an answer of Slack if it is newer than what is kept, and report the change of members, if there is one.
 
+        Returns what is kept instead, if that is newer.
         `is_change_certain`: an event said that the group changed. Raises StoreError.
         """
         for _ in range(MAX_TRIES):
@@ -52,7 +53,7 @@ class UserGroupService:
             with suppress(ConcurrentModification):
                 if (kept := self._replace(stored, answer, is_change_certain=is_change_certain)) is not None:
                     self._report(kept)
-                return
+                return stored if stored is not None and not answer.is_newer_than(stored) else None
         raise StoreUnavailable(f"the members of {answer.group} were changed {MAX_TRIES} times in the meantime")
 
     def _replace(

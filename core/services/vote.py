@@ -79,11 +79,16 @@ class Voting:
         if request.status is not RequestStatus.PENDING:
             # Everybody gets the decision as the answer, whatever their rights.
             return request.approve(self._approver.id, now), self._entry(request, request, {})
+        if request.has_approval_by(voter := self._people.find_vote(request, self._approver.id)):
+            # Delivered or pressed again: this vote counts already, and takes no form and no code.
+            decision = self._people.judge_decider("approve", request, self._approver)
+            decision.require()
+            return request.approve(voter, now), self._entry(request, request, decision.to_details())
         self._require_form(request)
         given = self._given.to_policy(can_verify=self._mfa is not None)
         decision = self._people.judge_decider("approve", request, self._approver, given)
         decision.require()
-        if self._given.shown is not None and not hmac.compare_digest(self._given.shown, request.facts_digest()):
+        if self._given.shown is not None and not _is_same(self._given.shown, request.facts_digest()):
             raise NotAllowed("approve", (NOT_AS_SHOWN,), decision.rule, ("form",))
         details = decision.to_details()
         if self._people.policy.approval_needs(request.rule).code:
@@ -121,10 +126,6 @@ class Voting:
         """The request with this vote. If it is the last one needed, everybody and everything is judged again first."""
         people, comment = self._people, self._given.comment
         voter = people.find_vote(request, self._approver.id)
-        if request.has_approval_by(voter):
-            # This vote counts already: no code is used up for it.
-            self._used = ()
-            return request.approve(voter, now, comment)
         if len(request.counting_approvals) + 1 < request.quorum:
             return request.approve(voter, now, comment)
         decision = people.judge_waiting(request)
@@ -148,3 +149,8 @@ class Voting:
         if request.status is RequestStatus.PENDING:
             return EntryDraft.of(request, AuditAction.APPROVAL_ADDED, self._approver.id, votes)
         return EntryDraft.of(request, AuditAction.REQUEST_APPROVED, self._approver.id, {**votes, **window(request)})
+
+
+def _is_same(shown: str, digest: str) -> bool:
+    # What a form sends back may be any text, and compare_digest takes other text than ASCII only as bytes.
+    return hmac.compare_digest(shown.encode(errors="replace"), digest.encode())

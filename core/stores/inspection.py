@@ -17,6 +17,7 @@ from core.audit.keyring import AuditKeyring
 from core.errors import BrokenSeal
 from core.ledger import Ledger
 from core.mfa import CODES_LEDGER, CodeLedger
+from core.open_requests import OPEN_REQUESTS_LEDGER, OpenRequests
 from core.record import Record
 from core.stored import AsRead, StoredValue
 from core.stores.seals import SEAL, read_record, read_sealed_ledger, read_sealed_record
@@ -70,4 +71,5 @@ _KINDS: Final[Mapping[str, type[Ledger]]] = {
     INVOKER_LEDGER: UsageLedger,
     PROFILE_LEDGER: UsageLedger,
     CODES_LEDGER: CodeLedger,
+    OPEN_REQUESTS_LEDGER: OpenRequests,
 }

@@ -7,7 +7,7 @@ was read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from core.actor import ProfileName, UserId
 from core.directory import DirectoryNotes
@@ -15,6 +15,8 @@ from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.usage import UsageLedger
+
+L = TypeVar("L", bound=Ledger)
 
 
 class InvokerLedgers(NamedTuple):
@@ -39,10 +41,32 @@ class LedgerStore(Protocol):
         """The same, with the ledger of the invoker's codes, in one read."""
         ...
 
-    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
-        """The same, with the notes of changes in the directory, in one read.
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, codes_of: UserId | None) -> InvokerLedgers:
+        """The same, with the notes of changes in the directory and the codes of an id, in one read.
 
         Notes that can't be read mean that everything changed just now.
+        """
+        ...
+
+    def get_ledger(self, empty: L) -> L:
+        """The stored ledger of its owner, read consistently, or the empty one. Raises BrokenSeal, MalformedRecord."""
+        ...
+
+    def get_replaceable(self, empty: L) -> L:
+        """The empty ledger, which may replace whatever is stored for its owner now; nothing that is stored is believed.
+
+        Raises MalformedRecord when what is stored has no version that a write could depend on.
+        """
+        ...
+
+    def iterate_ledger_owners(self) -> Iterator[str]:
+        """The owner of every stored ledger, readable or not, in no order: for checks, not for a decision."""
+        ...
+
+    def put_ledger(self, ledger: Ledger) -> None:
+        """Replace only this ledger, if it still has the version that was read.
+
+        Raises ConcurrentModification, StoreUnavailable.
         """
         ...
 

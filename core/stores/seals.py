@@ -46,11 +46,12 @@ class SealedLedger:
     digest: str
     as_read: datetime | None
     seal_as_read: str | None
+    version: str | None = None
 
     def must_be_stored(self) -> dict[str, JsonValue]:
         """The attributes that the stored ledger must have for this one to replace it; None means absent."""
         return {
-            "updated_at": format_time(self.as_read) if self.as_read is not None else None,
+            "updated_at": format_time(self.as_read) if self.as_read is not None else self.version,
             SEAL: self.seal_as_read,
         }
 
@@ -67,7 +68,8 @@ def seal_ledger(ledger: Ledger, at: datetime, keyring: AuditKeyring) -> SealedLe
     item = stamped.to_item()
     digest = _digest(item)
     seal = _write_seal(_LEDGER, [ledger.owner, digest], keyring)
-    return SealedLedger(stamped, {**item, SEAL: seal}, digest, ledger.updated_at, ledger.as_read.seal)
+    as_read = ledger.as_read
+    return SealedLedger(stamped, {**item, SEAL: seal}, digest, ledger.updated_at, as_read.seal, as_read.version)
 
 
 def read_sealed_record(
@@ -111,6 +113,16 @@ def read_sealed_ledger(empty: L, stored: Mapping[str, JsonValue], keyring: Audit
     _check_seal(name, seal, _LEDGER, [empty.owner, digest], keyring)
     ledger = type(empty).from_item(item)
     return ledger.model_copy(update={"as_read": AsRead(str(seal), digest, item)})
+
+
+def replace_unread(empty: L, version: JsonValue, seal: JsonValue) -> L:
+    """The empty ledger, which may replace the stored one that has this version and this seal, whatever it says.
+
+    Raises MalformedRecord when these are no text: a write can't be made to depend on them.
+    """
+    if not isinstance(version, str | None) or not isinstance(seal, str | None):
+        raise MalformedRecord(f"LEDGER#{empty.owner}", "its version or its seal is not text")
+    return empty.model_copy(update={"as_read": AsRead(seal=seal, version=version)})
 
 
 def has_current_seal(stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> bool:
@@ -175,7 +187,7 @@ def _check_by_chain(
         and entry.key_id not in keyring.retired
     )
     if not is_proved:
-        raise BrokenSeal(chain, "it has no seal, and the last entry of its audit chain does not say what it says")
+        raise BrokenSeal(chain, "it has no seal, and the last entry of its audit chain doesn't match its content")
 
 
 def _check_seal(name: str, seal: JsonValue, purpose: bytes, content: list[JsonValue], keyring: AuditKeyring) -> None:
@@ -189,7 +201,7 @@ def _check_seal(name: str, seal: JsonValue, purpose: bytes, content: list[JsonVa
         # The name of a key comes from the store: it is cut, like everything that a message repeats.
         raise BrokenSeal(name, f"it was sealed with the key {key_id!r:.12}, which COUNTERSIGN_AUDIT_KEY does not hold")
     if not keyring.is_genuine_mac(key_id, purpose, canonical_json(content), mac):
-        raise BrokenSeal(name, "its seal is not that of what it says")
+        raise BrokenSeal(name, "its seal doesn't match its content")
 
 
 def _write_seal(purpose: bytes, content: list[JsonValue], keyring: AuditKeyring) -> str:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from bot.background import OutboxState, Sweeper, Swept
+from bot.wiring import Services, build_sweeper
+from core.audit.key_retirement import retire_key
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import CHECKPOINTS
 from core.break_glass import EventId, EventStatus, ReasonCode
 from core.directory import FixedDirectory
 from core.errors import StoreUnavailable
@@ -22,6 +27,7 @@ from core.stores.outbox import Backlog
 from tests.builders import HOUR
 from tests.core.services.harness import ANN, RITA, ChangingPolicy, trail
 from tests.core.sinks import PATIENCE_SECONDS, PickySink, RecordingSink, StalledSink, a_failure, a_final_failure
+from tests.harness.keys import AUDIT_KEY, OLDER_AUDIT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,12 +57,12 @@ def stores(url: str, clock: FrozenClock) -> Iterator[Stores]:
 
 @pytest.fixture
 def requests(stores: Stores, clock: FrozenClock) -> RequestService:
-    return RequestService(stores, ChangingPolicy(), clock, directory=FixedDirectory())
+    return RequestService(stores, _policy(), clock, directory=FixedDirectory())
 
 
 @pytest.fixture
 def break_glass(stores: Stores, clock: FrozenClock) -> BreakGlassService:
-    return BreakGlassService(stores, ChangingPolicy(), clock, directory=FixedDirectory())
+    return BreakGlassService(stores, _policy(), clock, directory=FixedDirectory())
 
 
 @pytest.fixture
@@ -97,8 +103,21 @@ class _Watched:
         return _Watched(found, self._look)
 
 
-def _sweeper(stores: Stores, clock: FrozenClock, *sinks: Sink) -> Sweeper:
+MANY: Final = {
+    "    max_duration: 8h\n": "    max_duration: 8h\n    max_pending: 20\n",
+    "    remind_after: 3h\n": "    remind_after: 3h\n    max_pending: 20\n",
+}
+
+
+def _policy() -> ChangingPolicy:
+    """One that lets somebody have many open requests."""
     policy = ChangingPolicy()
+    policy.edit(MANY)
+    return policy
+
+
+def _sweeper(stores: Stores, clock: FrozenClock, *sinks: Sink) -> Sweeper:
+    policy = _policy()
     requests, break_glass = (
         RequestService(stores, policy, clock, directory=FixedDirectory()),
         BreakGlassService(stores, policy, clock, directory=FixedDirectory()),
@@ -221,7 +240,7 @@ def test_due_by_the_clock_is_delivered_at_once_too(
 @pytest.mark.usefixtures("_quick")
 def test_any_number_of_sweepers_do_nothing_twice(url: str, clock: FrozenClock, sweepers: list[Sweeper]) -> None:
     instances = [open_stores(url, clock=clock) for _ in range(3)]
-    requests = RequestService(instances[0], ChangingPolicy(), clock, directory=FixedDirectory())
+    requests = RequestService(instances[0], _policy(), clock, directory=FixedDirectory())
     overdue = [_submit(requests) for _ in range(5)]
     reminded = [_submit(requests, "prod") for _ in range(5)]
     clock.advance(3 * HOUR)
@@ -252,7 +271,7 @@ def test_long_list_is_read_with_rests_only_in_the_background(
             asked.put(rest)
             return super().remind_due(rest)
 
-    sweeper = Sweeper(_Asked(stores, ChangingPolicy(), clock), break_glass, stores, [], clock)
+    sweeper = Sweeper(_Asked(stores, _policy(), clock), break_glass, stores, [], clock)
     sweepers.append(sweeper)
     sweeper.sweep()
     assert asked.get(timeout=PATIENCE_SECONDS) is no_rest
@@ -391,3 +410,27 @@ def test_outbox_state_is_available(
     assert sweeper.stop()
     clock.advance(timedelta(seconds=7))
     assert sweeper.outbox_state() == OutboxState(depth=1, oldest_age_seconds=7.0, parked=1)
+
+
+# Checkpoints
+
+
+def test_sweep_seals_checkpoints_and_learns_of_retired_keys(tmp_path: Path, clock: FrozenClock) -> None:
+    old = AuditKeyring.from_text(OLDER_AUDIT_KEY)
+    ring = AuditKeyring.from_text(f"{AUDIT_KEY},{OLDER_AUDIT_KEY}")
+    with closing(open_stores(f"sqlite:///{tmp_path}/sealed.db", keyring=ring, clock=clock)) as stores:
+        policy, sink = ChangingPolicy(), RecordingSink("webhook")
+        requests = RequestService(stores, policy, clock, directory=FixedDirectory())
+        break_glass = BreakGlassService(stores, policy, clock, directory=FixedDirectory())
+        services = Services(stores, policy, clock, requests, break_glass)
+        sweeper = build_sweeper(services, [sink])
+        _submit(requests)
+        clock.advance(timedelta(minutes=11))
+        retire_key(stores, clock, old.key_id)
+        clock.advance(timedelta(minutes=11))
+        ring = stores.audit.keyring
+        sweeper.sweep()
+        assert ring.retired == {old.key_id}
+        first, second = stores.audit.get_chain(CHECKPOINTS)
+        assert (first.seq, second.details["policy"]) == (1, policy.current().digest)
+        assert {(CHECKPOINTS, first.seq), (CHECKPOINTS, second.seq)} <= set(sink.delivered)

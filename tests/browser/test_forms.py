@@ -115,3 +115,18 @@ def test_guest_is_refused_in_words(screens: Screens) -> None:
     screens.write(RIGHT, "/access prod 1h Let me in please, just once")
     expect(screens.messages(RIGHT, "Only visible to you")).to_contain_text("Nothing was changed")
     assert list(screens.playground.stores.requests.iterate()) == []
+
+
+def test_approval_form_shows_the_request_as_it_is_recorded(screens: Screens) -> None:
+    request = screens.ask()
+    screens.card(RIGHT).get_by_role("button", name="More actions").click()
+    screens.page.get_by_role("menuitem", name="Approve with a comment…").click()
+    form = screens.dialog("Approve request")
+    for fact in ("Mira Lindqvist", "prod", "1h", "Deploy the fix for INC-12", request.id):
+        expect(form).to_contain_text(fact)
+    assert screens.stored(request).status is RequestStatus.PENDING
+
+    form.get_by_role("textbox", name="Comment for the requester").fill("Go ahead")
+    form.get_by_role("button", name="Approve").click()
+    expect(screens.dialog("Countersign")).to_contain_text("Approved.")
+    assert screens.stored(request).approver_comment == "Go ahead"

@@ -76,8 +76,8 @@ def test_on_dynamodb_an_approver_decides_while_refusals_wait(proxy: TcpProxy, st
 
     told = carry_out(stores, Attempt(Act.APPROVE, APPROVERS[0], BEGIN, request.id))
 
-    # One reading and one write: nothing was in conflict, so nothing was done again.
-    assert proxy.counts == {"GetItem": 1, _WRITE: 1}
+    # One reading, of the request and the notes, and one write: nothing was in conflict, so nothing was done again.
+    assert proxy.counts == {"BatchGetItem": 1, _WRITE: 1}
     _check_decided(stores, told)
     assert _noted(stores) == 0
     hold.release()

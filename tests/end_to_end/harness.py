@@ -55,7 +55,12 @@ profiles:
   vault: {{description: The vault, channel: {PAIRS}}}
   staging: {{description: Staging account, channel: {ACCESS}}}
 approval:
-  - {{name: prod, profiles: [prod], requesters: [S0ENG], approvers: [group:leads, {MIRA}], max_duration: 4h}}
+  - name: prod
+    profiles: [prod]
+    requesters: [S0ENG]
+    approvers: [group:leads, {MIRA}]
+    max_duration: 4h
+    max_pending: 20
   - {{name: vault, profiles: [vault], approvers: [group:leads, {SAM}], required_approvals: 2, max_duration: 1h}}
   - name: staging
     profiles: [staging]

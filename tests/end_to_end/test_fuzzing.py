@@ -181,8 +181,7 @@ def test_body_that_is_no_payload_is_refused_without_an_error(
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-def test_overlong_place_of_a_click_stops_no_decision(theatre: Theatre) -> None:
-    harness = theatre.harness
+def test_overlong_place_of_a_click_stops_no_decision(harness: Harness) -> None:
     request = harness.ask()
     payload = copy.deepcopy(harness.slack.press(GUEST, harness.card(request), APPROVE).payload)
     payload["user"]["id"] = JON
@@ -192,8 +191,7 @@ def test_overlong_place_of_a_click_stops_no_decision(theatre: Theatre) -> None:
     assert harness.status(request) is RequestStatus.APPROVED
 
 
-def test_click_that_names_two_people_changes_nothing(theatre: Theatre) -> None:
-    harness = theatre.harness
+def test_click_that_names_two_people_changes_nothing(harness: Harness) -> None:
     request = harness.ask()
     payload = copy.deepcopy(harness.slack.press(GUEST, harness.card(request), APPROVE).payload)
     payload["user"]["id"], payload["user_id"] = JON, AIKO

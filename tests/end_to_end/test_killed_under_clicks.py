@@ -20,14 +20,15 @@ from slack_sdk import WebClient
 from bot.interactions.decision_queue import TIMEOUT_SECONDS
 from bot.views.request.card import APPROVE, DENY, request_card
 from bot.views.request.decision_forms import DENY_CALLBACK
-from core.actor import Actor, UserGroupId, UserId
+from core.actor import Actor, ProfileName, UserId
+from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import EventId, EventStatus
 from core.clock import SystemClock, new_id
 from core.directory import FixedDirectory
 from core.policy import parse_policy
 from core.request import Request, RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
-from tests.builders import HOUR
+from core.stores.record_store import MAX_PER_PAGE
 from tests.end_to_end.harness import ACCESS, AIKO, JON, MIRA, POLICY
 from tests.harness.served_bot import Serving, environment, free_port, new_slack
 
@@ -99,10 +100,30 @@ class Samples:
 
 
 def pending(stores: Stores, how_many: int) -> list[Request]:
-    """Requests that wait for a decision."""
-    service = RequestService(stores, parse_policy(POLICY), SystemClock(), directory=FixedDirectory())
-    mira = Actor(id=UserId(MIRA), memberships={UserGroupId("S0ENG"): True})
-    return [service.submit(mira, "prod", HOUR, f"to be decided, {new_id()}") for _ in range(how_many)]
+    """Requests that wait for a decision. They are made past the service, which allows one person only a few."""
+    return [stores.requests.create(request, _submitted(request)) for request in (_by_mira() for _ in range(how_many))]
+
+
+def _by_mira() -> Request:
+    return Request.submit(
+        requester=UserId(MIRA),
+        profile=ProfileName("prod"),
+        justification=f"to be decided, {new_id()}",
+        rule="prod",
+        now=SystemClock().now(),
+    )
+
+
+def _submitted(request: Request) -> EntryDraft:
+    return EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, request.requester)
+
+
+def cancel_what_was_asked(stores: Stores) -> None:
+    """Make room for what the next round asks."""
+    service = RequestService(stores, parse_policy(POLICY), SystemClock())
+    for request in stores.requests.list_by_requester(UserId(MIRA), limit=MAX_PER_PAGE).items:
+        if request.status is RequestStatus.PENDING:
+            service.cancel(RequestId(request.id), Actor(id=UserId(MIRA)))
 
 
 def take_samples(slack: LocalSlack, request: Request) -> Samples:
@@ -188,6 +209,7 @@ def test_acknowledged_change_is_stored_after_a_kill_at_any_time(
         with Serving(told, tmp_path) as serving:
             serving.wait_until_up(slack)
             with closing(serving.open_stores()) as stores:
+                cancel_what_was_asked(stores)
                 todo = pending(stores, 400)
                 close_all(stores)
             samples = samples or take_samples(slack, todo.pop())

@@ -125,9 +125,7 @@ def test_removal_is_announced_once(two: TwoInstances) -> None:
     ]
     assert (entry.details["removed"], entry.details["rules"]) == ([JON], ["approvers of prod"])
     (post,) = two.slack.wait_until(lambda: two.slack.messages(PAIRS))
-    assert (
-        post.text == f":busts_in_silhouette: The user group <!subteam^{LEADS}> has changed in Slack. Removed: <@{JON}>."
-    )
+    assert post.text == f":eyes: The user group <!subteam^{LEADS}> has changed in Slack. Removed: <@{JON}>."
 
 
 def test_event_about_a_large_group_takes_rights_away_too(two: TwoInstances) -> None:

@@ -112,8 +112,8 @@ def test_damaged_record_is_reported_to_the_person_and_operators(
         connection.execute("UPDATE requests SET body = '{}'")
     harness.slack.press(JON, card, APPROVE)
 
-    assert "tell the people who run Countersign" in harness.next_reply(JON)
-    assert "a click could not be decided: MalformedRecord" in caplog.text
+    assert "Tell your security team" in harness.next_reply(JON)
+    assert "a click could not be decided: BrokenSeal" in caplog.text
     assert request.chain in caplog.text
 
 

@@ -6,6 +6,7 @@ run (folders, ports, secrets) is replaced before it is written down, and help is
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -49,7 +50,7 @@ profiles:
   prod: {channel: C0ACCESS1}
   vault: {channel: C0VAULT1}
 approval:
-  - {name: rest, profiles: ["*"], approvers: [U0ANN, S0SRE], max_duration: 4h}
+  - {name: rest, profiles: ["*"], approvers: [U0ANN, S0SRE], max_duration: 4h, max_pending: 20}
 break_glass:
   - {name: on-call, profiles: [prod], users: [U0ANN], max_duration: 1h, mfa: required}
 """
@@ -67,6 +68,7 @@ def command_line(folder: Path, moto_url: str) -> Iterator[Text]:
             ("tables", _tables(operator, moto_url)),
             ("policy", _policy(operator)),
             ("audit", _audit(operator)),
+            ("ledgers", _ledgers(operator)),
             ("mfa", _mfa(operator)),
             ("serve", _serve(operator)),
         ):
@@ -139,16 +141,23 @@ class _Operator:
             service = RequestService(stores, load_policy(self.folder / "policy.yml"), clock, directory=FixedDirectory())
             service.submit(_REQUESTER, "prod", HOUR, "Deploy the fix for INC-12")
 
-    def change_records(self, statement: str) -> None:
+    def add_ledger_without_seal(self) -> None:
+        """What a version without seals left."""
+        at = "2026-01-15T03:53:45.120000Z"
+        body = json.dumps({"owner": "PROFILE#prod", "updated_at": at})
+        self.change_records("INSERT INTO ledgers VALUES (?, ?, ?)", "PROFILE#prod", at, body)
+
+    def change_records(self, statement: str, *values: str) -> None:
         """Change the store behind the bot's back."""
         with closing(sqlite3.connect(self.folder / "countersign.db")) as connection:
-            connection.execute(statement)
+            connection.execute(statement, values)
             connection.commit()
 
     def _constant(self, said: str) -> str:
         said = said.replace(str(self.folder), "/srv/countersign").replace(self.slack.api_url, "https://slack.com/api/")
         said = re.sub(r"secret=[A-Z2-7]+", "secret=…", said)
         said = re.sub(r"\b[0-9a-f]{16}\b", "0123456789abcdef", said)
+        said = re.sub(r"\b(\d+):[0-9a-f]{64}\b", r"\1:0123456789abcdef…", said)
         said = re.sub(r"(digest|policy:) [0-9a-f]{12}\b", r"\1 0123456789ab", said)
         return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", said)
 
@@ -192,7 +201,7 @@ def _sweep(operator: _Operator) -> Iterator[tuple[str, str]]:
     yield "no token", operator.type("sweep", SLACK_BOT_TOKEN=None)
     # Last: when it is due again depends on the time of day.
     operator.submit()
-    operator.slack.faults.next(ServerError(503))
+    operator.slack.faults.next(ServerError(503), "chat.postMessage")
     yield "Slack is away", operator.type("sweep")
     yield "doctor, while it waits", operator.type("doctor").splitlines()[-2]
 
@@ -229,14 +238,37 @@ def _policy(operator: _Operator) -> Iterator[tuple[str, str]]:
         "--user U0RITA --profile prod --break-glass incident --as-approver-of U0ANN",
     ):
         said = operator.type(f"policy explain {question}")
-        yield f"explain {question}", re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "2026-01-15T03:53:45.120000Z", said)
+        yield f"explain {question}", _at_one_time(said)
+    yield "history", re.sub(r"  [0-9a-f]{12}  ", "  0123456789ab  ", _at_one_time(operator.type("policy history")))
+    yield "show, no such version", operator.type("policy show 0123456789ab")
+
+
+def _at_one_time(said: str) -> str:
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "2026-01-15T03:53:45.120000Z", said)
 
 
 def _audit(operator: _Operator) -> Iterator[tuple[str, str]]:
     yield "verify, all is well", operator.type("audit verify")
     yield "verify, without the key", operator.type("audit verify", COUNTERSIGN_AUDIT_KEY=None).splitlines()[-2]
     yield "verify, no store", operator.type("audit verify --store sqlite:////nowhere/countersign.db")
+    yield "verify, no such checkpoint", operator.type("audit verify --since 99")
+    yield "verify, no checkpoint", operator.type("audit verify --checkpoint nonsense")
+    yield "verify, another checkpoint", operator.type(f"audit verify --checkpoint 1:{'0' * 64}")
+    yield "verify, no public key", operator.type("audit verify --public-key /nowhere/key.pem")
     yield "export, no time", operator.type("audit export --since yesterday")
+    yield "key list", operator.type("audit key list")
+    yield "key retire, the one that seals", operator.type("audit key retire 918a447d")
+    yield "key retire, an unknown one", operator.type("audit key retire 00000000")
+    yield "key public, without one", operator.type("audit key public")
+
+
+def _ledgers(operator: _Operator) -> Iterator[tuple[str, str]]:
+    yield "check, all is well", operator.type("ledgers check")
+    operator.add_ledger_without_seal()
+    yield "check, one is damaged", operator.type("ledgers check")
+    yield "rebuild", operator.type("ledgers rebuild")
+    yield "rebuild, nothing to do", operator.type("ledgers rebuild")
+    yield "rebuild, no such ledger", operator.type("ledgers rebuild --owner prod")
 
 
 def _mfa(operator: _Operator) -> Iterator[tuple[str, str]]:
@@ -245,6 +277,7 @@ def _mfa(operator: _Operator) -> Iterator[tuple[str, str]]:
     yield "list", operator.type("mfa list")
     yield "check, no code", operator.type("mfa check U0RITA --code abc")
     yield "check, nobody", operator.type("mfa check U0NOBODY --code 123456")
+    yield "unlock, nothing to do", operator.type("mfa unlock U0RITA")
     yield "remove", operator.type("mfa remove U0RITA")
     yield "remove, once more", operator.type("mfa remove U0RITA")
     secrets = operator.folder / "mfa.json"

@@ -44,7 +44,10 @@ from core.errors import (
     StoreMisconfigured,
     StoreUnavailable,
 )
+from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
+from core.policy.decision import ApprovalNeeds
 from core.review import Verdict
+from core.services.vote import NOT_AS_SHOWN, ApprovalFormNeeded
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
 from tests.texts import records
 from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
@@ -91,15 +94,21 @@ SAMPLES: Final[dict[str, CountersignError]] = {
         "policy.yml", (PolicyProblem(7, "a", "a is wrong", "Fix a."), PolicyProblem(8, "b", "b is wrong", "Fix b."))
     ),
     "not allowed": NotAllowed("request", ("U0REQUESTER is not among the requesters", "2h is too long"), "prod"),
+    "not as shown": NotAllowed("approve", (NOT_AS_SHOWN,), "prod", ("form",)),
+    "approval needs a form": ApprovalFormNeeded(records.pending(), ApprovalNeeds(confirm=True)),
     "not known: a user group": NotKnown("request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",)),
     "not known: a person": NotKnown("act", ("Slack couldn't confirm who you are; please try again in a minute",)),
     "wrong code": CodeRefused("wrong", 3),
     "wrong code, one attempt left": CodeRefused("wrong", 1),
     "used code": CodeRefused("used", 5),
+    "too many wrong codes": CodeRefused("blocked", 0),
     "limit: already open": LimitReached("live event", str(EVENT), LATER + HOUR),
     "limit: cooldown": LimitReached("cooldown", "30m", LATER + HOUR),
     "limit: quota per user": LimitReached("quota per user", "3 in 1d", LATER + HOUR),
     "limit: quota per profile": LimitReached("quota per profile", "10 in 1d", LATER + HOUR),
+    "limit: open request": LimitReached(OPEN_REQUEST, REQUEST, LATER + HOUR),
+    "limit: open requests": LimitReached(OPEN_REQUESTS, "3", LATER + HOUR),
+    "limit: cooldown after a denial": LimitReached(COOLDOWN_AFTER_DENIAL, "15m", LATER + HOUR),
     "limit: wrong codes": LimitReached("wrong codes", "5 in 15m", LATER + HOUR),
     "already approved": _raised(lambda: records.approved_by_one().deny(APPROVER, LATER, "no")),
     "already denied": _raised(lambda: records.denied().approve(APPROVER, LATER)),
@@ -119,7 +128,8 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "request exists": RequestExists(REQUEST),
     "event exists": EventExists(EVENT),
     "broken chain": BrokenChain(_CHAIN),
-    "broken seal": BrokenSeal(_CHAIN, "its seal is not that of what it says"),
+    "broken seal": BrokenSeal(_CHAIN, "its seal doesn't match its content"),
+    "broken seal of a ledger": BrokenSeal("LEDGER#OPEN#U0RITA#prod", "its seal doesn't match its content"),
     "concurrent modification": ConcurrentModification(_CHAIN),
     "fixed fact changed": FixedFactChanged(_CHAIN, ("approver", "decided_at")),
     "malformed record": _malformed(),

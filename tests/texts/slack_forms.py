@@ -21,6 +21,7 @@ from bot.views.request import decision_forms
 from bot.views.request.form import Offer, read_request_form, request_form
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
+from core.policy.decision import ApprovalNeeds
 from core.review import Verdict
 from tests.builders import HOUR, PROD, STAGING
 from tests.texts import records
@@ -39,6 +40,7 @@ _EMERGENCIES: Final = (
     BreakGlassOffer(PROD, "Production account", tuple(ReasonCode), 2 * HOUR, needs_code=True),
     BreakGlassOffer(STAGING, "", (ReasonCode.INCIDENT,), HOUR, needs_code=False),
 )
+_ALL_NEEDS: Final = ApprovalNeeds(confirm=True, code=True, comment=True)
 
 
 def slack_forms() -> Iterator[Text]:
@@ -62,7 +64,8 @@ def _forms() -> dict[str, Any]:
     typed = BreakGlassDraft(PROD, ReasonCode.SECURITY, HOUR, "Somebody uses the old deploy key")
     return {
         "request access": request_form(_OFFERS),
-        "approve with a comment": decision_forms.approve_form(REQUEST),
+        "approve with a comment": decision_forms.approve_form(records.pending(), ApprovalNeeds()),
+        "approve, with everything a rule can want": decision_forms.approve_form(records.half_approved(), _ALL_NEEDS),
         "deny": decision_forms.deny_form(REQUEST),
         "break the glass": break_glass_form(_EMERGENCIES, Origin(CHANNEL)),
         "break the glass, with what was typed": break_glass_form(_EMERGENCIES[:1], Origin(CHANNEL), begun=typed),
@@ -87,6 +90,12 @@ def _read_emergency(**values: str) -> object:
     return read_break_glass_form(view)
 
 
+def _read_approval(metadata: str) -> object:
+    view = _answers(comment="Go ahead", code="123456") | {"private_metadata": metadata}
+    assert "code" in decision_forms.fields_of(view)
+    return decision_forms.read_approve_form(view)
+
+
 _MISTAKES: Final[dict[str, Callable[[], object]]] = {
     "request access, no profile": lambda: read_request_form(_answers()["state"]["values"]),
     "request access, no duration": lambda: read_request_form(_answers(profile="prod")["state"]["values"]),
@@ -98,5 +107,7 @@ _MISTAKES: Final[dict[str, Callable[[], object]]] = {
         _answers(verdict=Verdict.JUSTIFIED, notes="The runbook left no other way")
     ),
     "close of nothing": lambda: follow_up_forms.read_close_form(_answers(reason="It is over")),
-    "decision on nothing": lambda: decision_forms.read_decision_form(_answers(), decision_forms.REASON),
+    "denial of nothing": lambda: decision_forms.read_deny_form(_answers(reason="not today")),
+    "approval of nothing": lambda: _read_approval(""),
+    "approval of what wasn't shown": lambda: _read_approval(f"{REQUEST}:shown"),
 }

@@ -127,6 +127,9 @@ def _security_posts() -> Iterator[tuple[str, Message]]:
     yield "escalation", break_glass_notices.escalated(records.active(), CHANNEL)
     yield "closed by another", break_glass_notices.closed_by_other(records.closed(REVIEWER), CHANNEL)
     yield "review overdue", break_glass_notices.review_overdue(records.closed(), "", _DUE)
+    damage: dict[str, JsonValue] = {"ledger": "PROFILE#prod", "problem": "it has no seal"}
+    unreadable = records.an_entry(AuditAction.LEDGER_UNREADABLE, "clock", "REFUSALS#1", details=damage)
+    yield "a ledger can't be read", break_glass_notices.ledger_unreadable(unreadable)
     for title, details in _REFUSALS.items():
         entry = records.an_entry(AuditAction.INVOKE_REFUSED, INVOKER, f"REFUSALS#{INVOKER}", details=details)
         yield f"refused: {title}", break_glass_notices.refused(entry)
@@ -140,7 +143,7 @@ def _security_posts() -> Iterator[tuple[str, Message]]:
         notice = policy_in_force if event is AuditAction.POLICY_IN_FORCE else policy_refused
         yield f"policy: {title}", notice(records.an_entry(event, OPERATOR, "POLICY", details=details))
     for name in ("REQUEST#00000000000000a1", f"LEDGER#CODES#{INVOKER}"):
-        problem: dict[str, JsonValue] = {"problem": "its seal is not that of what it says"}
+        problem: dict[str, JsonValue] = {"problem": "its seal doesn't match its content"}
         entry = records.an_entry(AuditAction.SEAL_BROKEN, CLOCK, f"REFUSALS#{EVENT}", details=problem)
         yield f"seal: {name}", seal_broken(entry.model_copy(update={"record": name}))
     for event in _MFA_CHANGES:

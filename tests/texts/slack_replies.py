@@ -17,7 +17,8 @@ from bot.views.break_glass import replies as break_glass_replies
 from bot.views.break_glass.list import BreakGlassListKind
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
-from core.errors import InvalidInput, StoreMisconfigured, StoreUnavailable
+from core.errors import InvalidInput, LimitReached, StoreMisconfigured, StoreUnavailable
+from core.open_requests import OPEN_REQUEST
 from core.request import Request
 from tests.builders import APPROVER
 from tests.texts import records
@@ -57,6 +58,10 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     yield "/access, pending", replies.submitted(request)
     yield "/access, pending, two votes", replies.submitted(records.pending(2))
     yield "/access, pending, may break the glass", replies.submitted(request, may_declare=True)
+    open_until = LimitReached(OPEN_REQUEST, request.id, request.expires_at)
+    link = "https://acme.slack.com/archives/C0ACCESS1/p1768449225000100"
+    yield "/access, this is open already", replies.already_open(request.profile, open_until, link)
+    yield "/access, this is open already, without a link", replies.already_open(request.profile, open_until, None)
     by_rule = at_once.model_copy(update={"approver": "policy:prod"})
     yield "/access, approved by the policy", replies.submitted(by_rule)
     yield "Approve, the last vote", replies.voted(at_once)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, code, context, label, length, moment, mrkdwn
-from bot.views.inputs import MAX_OPTIONS, chosen, durations, field, menu, option, text_box, typed
+from bot.views.inputs import MAX_OPTIONS, chosen, code_box, durations, field, menu, option, text_box, typed
 from core import mfa
 from core.actor import ChannelId, ProfileName, check_channel_id
 from core.break_glass import DEFAULT_DURATION, JUSTIFICATION_LENGTH, ReasonCode
@@ -26,8 +26,6 @@ from core.request import Request, RequestId
 CALLBACK: Final = "break_glass:form"
 FIELDS: Final = ("profile", "reason", "duration", "justification", mfa.FIELD)
 """The form's blocks; an error of one of these fields is shown under it."""
-CODE_LENGTH: Final = (6, 12)
-"""Six digits, and the spaces that apps show between them."""
 _NOTICE: Final = (
     ":rotating_light: You get access immediately. The channel is notified, and someone else reviews it afterwards."
 )
@@ -166,7 +164,7 @@ def _code_field(offers: Sequence[BreakGlassOffer]) -> Block:
     return field(
         mfa.FIELD,
         "Code from your authenticator app",
-        text_box(CODE_LENGTH, is_long=False, example="123456"),
+        code_box(),
         hint=None if is_needed else "Only some profiles need it. The profile menu shows which.",
         is_optional=not is_needed,
     )

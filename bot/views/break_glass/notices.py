@@ -30,6 +30,7 @@ from bot.views.break_glass.card import CLOSE, VERDICTS
 from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import parse_time
+from core.services.submit import REQUEST_REFUSED
 from core.usage import LIVE_EVENT
 
 _MAX_JUSTIFICATION = 1000
@@ -79,12 +80,17 @@ def ended_for_invoker(event: BreakGlassEvent, channel: str | None) -> Message:
         line = f":checkered_flag: {access} has expired."
     if event.review is None:
         line += f" Someone who can approve requests for {code(event.profile)} will review the event."
-    if event.is_closed_by_other:
-        line += (
-            " If you still need the access, declare again now: no cooldown has started, and the closed event counts "
-            f"against no quota. Send:\n{code(f'{BREAK_GLASS} {event.profile}')}\n"
-        )
-    return _notice(line, event.closed_reason, _where(event, channel), lead="The reason:")
+    hint = _declare_again(event) if event.is_closed_by_other else ""
+    more = (mrkdwn(hint), _where(event, channel)) if hint else (_where(event, channel),)
+    notice = _notice(line, event.closed_reason, *more, lead="The reason:")
+    return Message(text=f"{line} {hint}".rstrip(), blocks=notice.blocks)
+
+
+def _declare_again(event: BreakGlassEvent) -> str:
+    return (
+        "If you still need the access, declare again now: no cooldown has started, and the closed event doesn't count "
+        f"against your quota. Send:\n{code(f'{BREAK_GLASS} {event.profile}')}"
+    )
 
 
 def review_for_invoker(event: BreakGlassEvent, channel: str | None) -> Message:
@@ -124,6 +130,23 @@ def refused(entry: AuditEntry) -> Message:
     profile = f" for {code(entry.profile)}" if entry.profile is not None else ""
     line = f":no_entry: {mention(entry.actor)} tried to break the glass{profile} and was refused{often}."
     return _notice(line, None, _why(entry), context(f"attempted {moment(entry.at)}"))
+
+
+def ledger_unreadable(entry: AuditEntry) -> Message:
+    """A ledger that can't be read, for the security channel."""
+    ledger = code(str(entry.details.get("ledger", "")))
+    what_follows = (
+        "so requests that it limits are refused. Break-glass still works."
+        if entry.outcome == REQUEST_REFUSED
+        else "so its limits were counted from the events. Break-glass still works."
+    )
+    line = (
+        f":rotating_light: The ledger {ledger} in the store can't be read, {what_follows} Find out "
+        "who changed the ledger, then run this where Countersign runs:\n"
+        f"{code('countersign ledgers rebuild')}"
+    )
+    problem = plain(str(entry.details.get("problem", "")), _MAX_JUSTIFICATION)
+    return _notice(line, None, {"type": "context", "elements": [problem]}, context(f"found {moment(entry.at)}"))
 
 
 def _why(entry: AuditEntry) -> Block:

@@ -13,7 +13,7 @@ from bot.views.block_kit import Message, code, context, countdown, mention, mome
 from bot.views.break_glass.card import VERDICTS
 from bot.views.replies import reply
 from core.break_glass import BreakGlassEvent, EventStatus
-from core.errors import InvalidInput, StoreError, StoreUnavailable
+from core.errors import BrokenSeal, InvalidInput, StoreError, StoreUnavailable
 
 NOTHING_TO_DECLARE: Final = (
     "There are no profiles you can break the glass for: no break-glass rule covers you. In an emergency, call the "
@@ -61,6 +61,11 @@ def without_store(error: StoreError, fallbacks: Sequence[str]) -> Message:
             )
         case StoreUnavailable():
             line = "*No access was given*: the store can't be reached, and nothing was recorded."
+        case BrokenSeal():
+            line = (
+                "*No access was given*: what Countersign stores for this was changed without it, and nothing was "
+                "recorded. Tell your security team."
+            )
         case _:
             line = "*No access was given*: Countersign can't use its store, and nothing was recorded."
     blocks = [mrkdwn(f":warning: {line}"), *(user_text(each) for each in fallbacks[:3])]

@@ -20,10 +20,9 @@ from bot.views.block_kit import (
     mention,
     moment,
     mrkdwn,
-    plain,
     user_text,
 )
-from bot.views.request.votes import count_missing, count_votes, lapsed_votes
+from bot.views.request.votes import count_missing, vote_blocks
 from core.request import Request, RequestStatus
 
 APPROVE: Final = "request:approve"
@@ -33,8 +32,6 @@ MORE: Final = "request:more"
 DECLARE_INSTEAD: Final = "request:declare_instead"
 COMMENT: Final = "comment"
 """What the overflow menu's option asks for: to approve with a comment."""
-_MAX_COMMENT: Final = 200
-"""Characters of a vote's comment on the card: ten of them, at their longest, stay far below what Slack takes."""
 
 
 def request_card(request: Request, now: datetime, deciders: str = "") -> Message:
@@ -76,19 +73,8 @@ def _headline(request: Request, status: RequestStatus) -> str:
 
 def _votes(request: Request, status: RequestStatus) -> list[Block]:
     # A single vote is the outcome, and stands there.
-    lapsed = lapsed_votes(request)
-    blocks = [context(lapsed)] if lapsed else []
-    counting = request.counting_approvals
-    if not counting or (request.quorum == 1 and status is RequestStatus.APPROVED):
-        return blocks
-    votes = ", ".join(mention(approval.approver) for approval in counting)
-    blocks.insert(0, context(f"{count_votes(request)}: {votes}"))
-    return blocks + [_comment(each.approver, each.comment) for each in counting if each.comment is not None]
-
-
-def _comment(approver: str, comment: str) -> Block:
-    # All blocks of a message together have a limit; the thread has each comment whole.
-    return {"type": "context", "elements": [*context(mention(approver))["elements"], plain(comment, _MAX_COMMENT)]}
+    is_outcome = request.quorum == 1 and status is RequestStatus.APPROVED
+    return vote_blocks(request, leave_out_counting=is_outcome)
 
 
 def _waiting(request: Request, deciders: str) -> Block:

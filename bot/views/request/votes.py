@@ -8,12 +8,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from bot.views.block_kit import escape, mention
+from bot.views.block_kit import Block, context, escape, mention, plain
 from core.approval import Approval
 from core.request import Request
 
 _MAX_SHOWN: Final = 5
 """So many lines stay far below Slack's limit for one text."""
+_MAX_COMMENT: Final = 200
+"""Characters of a vote's comment: ten of them, at their longest, stay far below what Slack takes."""
 
 
 def count_votes(request: Request) -> str:
@@ -34,3 +36,20 @@ def lapsed_votes(request: Request, at: datetime | None = None) -> str:
 
 def _line(vote: Approval) -> str:
     return f"~{mention(vote.approver)} approved~ · no longer counts: {escape(vote.lapsed_reason or '')}"
+
+
+def vote_blocks(request: Request, *, leave_out_counting: bool = False) -> list[Block]:
+    """Who approved so far, with their comments, shortened, and whose votes lapsed; nothing while nobody did."""
+    lapsed = lapsed_votes(request)
+    small_print = [context(lapsed)] if lapsed else []
+    counting = request.counting_approvals
+    if not counting or leave_out_counting:
+        return small_print
+    voters = ", ".join(mention(approval.approver) for approval in counting)
+    comments = [_comment(each.approver, each.comment) for each in counting if each.comment is not None]
+    return [context(f"{count_votes(request)}: {voters}"), *small_print, *comments]
+
+
+def _comment(approver: str, comment: str) -> Block:
+    # All blocks of a message together have a limit; the thread has each comment whole.
+    return {"type": "context", "elements": [*context(mention(approver))["elements"], plain(comment, _MAX_COMMENT)]}

@@ -20,10 +20,11 @@ from core.clock import format_time, new_id
 from core.errors import ConcurrentModification, MalformedRecord, StoreUnavailable
 from core.stores.audit import Place, PlacedDigest
 from core.stores.commit import StoreSettings
-from core.stores.dynamodb.connection import DEADLINE_SECONDS, ConditionFailed, Connection
+from core.stores.dynamodb.connection import DEADLINE_SECONDS, Connection
 from core.stores.dynamodb.entries import HEAD_SEQ, entry_key, place_key, put_entries, read_entry
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.outbox import put_deliveries
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.listing import read_each, read_or_explain
 from core.stores.schema import AUDIT, OUTBOX
 from core.stores.system_chains import ENTRIES_LOOKED_AT, ChainEnd, check_system_chain, seal_next

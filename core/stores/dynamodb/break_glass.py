@@ -19,7 +19,7 @@ from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.base import BreakGlassStore, Replaced
 from core.stores.commit import StoreSettings, prepare_create, prepare_update
-from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.ledgers import (
@@ -29,7 +29,9 @@ from core.stores.dynamodb.ledgers import (
     ledger_key,
     put_ledger,
     put_ledgers,
+    replace_raw,
 )
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.records import DynamoRecords
 from core.stores.dynamodb.requests import DynamoRequests
 from core.stores.ledgers import InvokerLedgers
@@ -113,16 +115,16 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         codes = CodeLedger.of(person)
         return self._read_ledger(codes, self._find_ledgers(codes))
 
-    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, codes_of: UserId | None) -> InvokerLedgers:
         """All that a declaration is judged on, in one round trip."""
         by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
-        codes = CodeLedger.of(invoker)
-        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
+        codes = CodeLedger.of(codes_of) if codes_of is not None else None
+        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if codes is not None else [])]
         found = self._find_ledgers(*wanted)
         return InvokerLedgers(
             self._read_ledger(by_invoker, found),
             self._read_ledger(by_profile, found),
-            self._read_ledger(codes, found) if with_codes else None,
+            self._read_ledger(codes, found) if codes is not None else None,
             find_notes(found.values(), self._settings),
         )
 
@@ -137,13 +139,35 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         inspect = partial(inspect_stored_ledger, keyring=self._settings.keyring)
         return ((item["pk"]["S"].removeprefix(LEDGER_PREFIX), read_or_explain(item, inspect)) for item in items)
 
-    def put_codes(self, codes: CodeLedger) -> None:
-        """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
-        sealed = seal_ledger(codes, self._settings.clock.now(), self._settings.keyring)
+    def get_ledger(self, empty: L) -> L:
+        """The stored ledger with this owner, read consistently, or the empty one."""
+        return self._read_ledger(empty, self._find_ledgers(empty))
+
+    def get_replaceable(self, empty: L) -> L:
+        """The empty ledger, which may replace whatever is stored for its owner now."""
+        return replace_raw(empty, self._find_ledgers(empty))
+
+    def iterate_ledger_owners(self) -> Iterator[str]:
+        """The owner of every stored ledger, in no order."""
+        items = self._connection.scan_all(
+            TableName=self._table,
+            FilterExpression="begins_with(pk, :prefix)",
+            ProjectionExpression="pk",
+            ExpressionAttributeValues={":prefix": {"S": LEDGER_PREFIX}},
+        )
+        return (str(item["pk"]["S"]).removeprefix(LEDGER_PREFIX) for item in items)
+
+    def put_ledger(self, ledger: Ledger) -> None:
+        """Replace only this ledger, if it still has the version that was read."""
+        sealed = seal_ledger(ledger, self._settings.clock.now(), self._settings.keyring)
         try:
             self._connection.write("put_item", **put_ledger(self._table, sealed))
         except ConditionFailed as failure:
-            raise ConcurrentModification(f"{LEDGER_PREFIX}{codes.owner}") from failure
+            raise ConcurrentModification(f"{LEDGER_PREFIX}{ledger.owner}") from failure
+
+    def put_codes(self, codes: CodeLedger) -> None:
+        """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
+        self.put_ledger(codes)
 
     def _find_ledgers(self, *empty: Ledger) -> dict[str, Item]:
         items = self._connection.get_many(self._table, [ledger_key(each) for each in empty])

@@ -29,6 +29,7 @@ from botocore.exceptions import (
 
 from core.errors import StoreMisconfigured, StoreUnavailable
 from core.stores.dynamodb.items import Item
+from core.stores.dynamodb.outcomes import CallRefused, ConditionFailed
 from core.stores.dynamodb.replies import refuse_cut_reply
 
 T = TypeVar("T")
@@ -60,34 +61,8 @@ _NEVER_SENT: Final = (NoCredentialsError, PartialCredentialsError, NoRegionError
 """Errors that no retry can fix."""
 
 
-class ConditionFailed(Exception):
-    """The outcome of a write's conditions: for each item, whether its condition failed, and then the stored item.
-
-    `is_retry` is true when an earlier attempt of the same call may have taken effect. It never leaves this package.
-    """
-
-    def __init__(self, failed: tuple[bool, ...], stored: tuple[Item | None, ...], *, is_retry: bool) -> None:
-        super().__init__(failed)
-        self.failed = failed
-        self.stored = stored
-        self.is_retry = is_retry
-
-    def part(self, items: slice) -> ConditionFailed:
-        """The same of some of the items."""
-        return ConditionFailed(self.failed[items], self.stored[items], is_retry=self.is_retry)
-
-
 class _Unfinished(Exception):
     """DynamoDB did a part of the call, because it is busy: the rest may be asked for after a pause."""
-
-
-class CallRefused(Exception):
-    """DynamoDB refused the call with a code that the caller expects. It never leaves this package."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
 
 
 @dataclass(slots=True)

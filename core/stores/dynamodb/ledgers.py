@@ -13,12 +13,13 @@ from core.audit.keyring import AuditKeyring
 from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
 from core.mfa import CodeLedger
+from core.open_requests import OpenRequests
 from core.stores.dynamodb.conditions import all_equal
-from core.stores.dynamodb.connection import ConditionFailed
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.inspection import compare_beside, inspect_ledger
 from core.stores.schema import TTL_ATTRIBUTE
-from core.stores.seals import SealedLedger, read_sealed_ledger
+from core.stores.seals import SEAL, SealedLedger, read_sealed_ledger, replace_unread
 from core.usage import UsageLedger
 
 L = TypeVar("L", bound=Ledger)
@@ -57,7 +58,7 @@ def inspect_stored_ledger(raw: Item, keyring: AuditKeyring) -> Ledger:
     plain = from_attributes(raw, key)
     stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_LEDGER}
     ledger = inspect_ledger(key.removeprefix(LEDGER_PREFIX), stored, keyring)
-    if not isinstance(ledger, UsageLedger | CodeLedger):
+    if not isinstance(ledger, UsageLedger | CodeLedger | OpenRequests):
         return ledger
     return compare_beside(ledger, plain, {TTL_ATTRIBUTE: int(ledger.kept_until().timestamp())})
 
@@ -70,3 +71,11 @@ def put_ledgers(table: str, ledgers: Sequence[SealedLedger]) -> list[dict[str, A
 def ledger_changed(failure: ConditionFailed) -> CountersignError | None:
     """What it means that one of these writes failed: somebody else's change of a ledger came first."""
     return ConcurrentModification("a ledger") if any(failure.failed) else None
+
+
+def replace_raw(empty: L, found: Mapping[str, Item]) -> L:
+    """The empty ledger, which may replace the one with its key among the items. Raises MalformedRecord."""
+    key = ledger_key(empty)["pk"]["S"]
+    raw = {name: value for name, value in found.get(key, {}).items() if name in {"updated_at", SEAL}}
+    plain = from_attributes(raw, key)
+    return replace_unread(empty, plain.get("updated_at"), plain.get(SEAL))

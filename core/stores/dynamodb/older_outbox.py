@@ -15,9 +15,10 @@ from pydantic import JsonValue
 
 from core.clock import format_time, parse_time
 from core.errors import MalformedRecord
-from core.stores.dynamodb.connection import CallRefused, ConditionFailed, Connection
+from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.entries import entry_name, read_entry
 from core.stores.dynamodb.items import Item, from_attributes, to_attribute, to_attributes
+from core.stores.dynamodb.outcomes import CallRefused, ConditionFailed
 from core.stores.outbox import ADOPT_AFTER, Earlier
 from core.stores.schema import AUDIT, DELIVERY_INDEX, OUTBOX, TTL_ATTRIBUTE
 

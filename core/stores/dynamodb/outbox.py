@@ -19,10 +19,11 @@ from core.audit.trail import AuditEntry
 from core.clock import format_time, new_id, parse_time
 from core.errors import MalformedRecord
 from core.stores.commit import StoreSettings
-from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.entries import entry_key, entry_name, place_key
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.older_outbox import DUE, PARKED, OlderOutbox, delivery_item
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.outbox import Backlog, Delivery, Earlier, check_copy
 from core.stores.schema import AUDIT, DELIVERY_INDEX, OUTBOX, TTL_ATTRIBUTE
 

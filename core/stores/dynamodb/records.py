@@ -28,12 +28,13 @@ from core.stores.commit import (
     prepare_delete,
 )
 from core.stores.dynamodb.conditions import all_equal
-from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.entries import entry_key, put_entries, read_entry
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX, read_ledger
 from core.stores.dynamodb.outbox import put_deliveries
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.inspection import compare_beside, inspect_record
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position

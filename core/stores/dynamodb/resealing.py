@@ -14,10 +14,11 @@ from core.record import Record
 from core.request import Request
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb.conditions import all_equal
-from core.stores.dynamodb.connection import ConditionFailed, Connection
+from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.entries import read_entry
 from core.stores.dynamodb.items import Item, from_attributes
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.schema import AUDIT, AWAITS_ATTRIBUTE, BREAK_GLASS, REQUESTS, TTL_ATTRIBUTE, Table
 from core.stores.seals import SEAL, has_current_seal, reseal_ledger, reseal_record
 
@@ -50,17 +51,10 @@ def _find_entry(connection: Connection, table: str, chain: str, seq: int) -> Aud
 
 
 def _write(connection: Connection, table: Table, prefix: str, item: Item, seal: str) -> int:
-    as_read = {name: item[name]["S"] if name in item else None for name in ("updated_at", SEAL)}
-    condition = all_equal(as_read)
-    values = condition.get("ExpressionAttributeValues", {}) | {":new_seal": {"S": seal}}
+    # The whole item under the condition of its version: the bot's role may put records, and not update them.
+    condition = all_equal({name: item[name]["S"] if name in item else None for name in ("updated_at", SEAL)})
     try:
-        connection.write(
-            "update_item",
-            TableName=table.name(prefix),
-            Key={table.key.partition: item[table.key.partition]},
-            UpdateExpression=f"SET {SEAL} = :new_seal",
-            **(condition | {"ExpressionAttributeValues": values}),
-        )
+        connection.write("put_item", TableName=table.name(prefix), Item={**item, SEAL: {"S": seal}}, **condition)
     except ConditionFailed:
         # The bot changed it meanwhile, and sealed it anew.
         return 0

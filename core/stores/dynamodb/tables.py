@@ -26,7 +26,8 @@ from core.stores.dynamodb.comparison import (
     key_schema,
     missing,
 )
-from core.stores.dynamodb.connection import CallRefused, Connection
+from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.outcomes import CallRefused
 from core.stores.schema import TABLES, Table
 
 DEADLINE_SECONDS: Final = 600.0

@@ -37,8 +37,10 @@ def insert_entry(connection: sqlite3.Connection, entry: AuditEntry) -> None:
         (entry.chain, entry.seq, entry.id, at, json.dumps(entry.to_item())),
     )
     if entry.must_be_delivered:
+        # A row that somebody left behind when they removed an entry must not keep later ones out of its place.
         connection.execute(
-            "INSERT INTO outbox (chain, seq, at, due_at) VALUES (?, ?, ?, ?)", (entry.chain, entry.seq, at, at)
+            "INSERT OR REPLACE INTO outbox (chain, seq, at, due_at) VALUES (?, ?, ?, ?)",
+            (entry.chain, entry.seq, at, at),
         )
 
 

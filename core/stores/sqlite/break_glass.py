@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TypeVar
 
 from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
@@ -25,11 +26,13 @@ from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import SealAlarm, seal_ledger
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among
-from core.stores.sqlite.ledgers import find_ledgers, inspect_stored_ledger, write_ledgers
+from core.stores.sqlite.ledgers import find_ledgers, inspect_stored_ledger, replace_raw, write_ledgers
 from core.stores.sqlite.reading import iterate_rows
 from core.stores.sqlite.records import SqliteRecords
 from core.stores.sqlite.requests import SqliteRequests
 from core.usage import UsageLedger
+
+L = TypeVar("L", bound=Ledger)
 
 
 class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
@@ -97,17 +100,17 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         with self._database.read() as connection:
             return self._read_ledger(codes, find_ledgers(connection, codes))
 
-    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, with_codes: bool) -> InvokerLedgers:
+    def read_ledgers(self, invoker: UserId, profile: ProfileName, *, codes_of: UserId | None) -> InvokerLedgers:
         """All that a declaration is judged on, from the same moment."""
         by_invoker, by_profile = UsageLedger.of_invoker(invoker), UsageLedger.of_profile(profile)
-        codes = CodeLedger.of(invoker)
-        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if with_codes else [])]
+        codes = CodeLedger.of(codes_of) if codes_of is not None else None
+        wanted: list[Ledger] = [by_invoker, by_profile, DirectoryNotes(), *([codes] if codes is not None else [])]
         with self._database.read() as connection:
             found = find_ledgers(connection, *wanted)
         return InvokerLedgers(
             self._read_ledger(by_invoker, found),
             self._read_ledger(by_profile, found),
-            self._read_ledger(codes, found) if with_codes else None,
+            self._read_ledger(codes, found) if codes is not None else None,
             notes_among(found, self._settings),
         )
 
@@ -117,7 +120,27 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         inspect = partial(inspect_stored_ledger, keyring=self._settings.keyring)
         return ((row[0], read_or_explain(row, inspect)) for row in rows)
 
+    def get_ledger(self, empty: L) -> L:
+        """The stored ledger with this owner, or the empty one."""
+        with self._database.read() as connection:
+            return self._read_ledger(empty, find_ledgers(connection, empty))
+
+    def get_replaceable(self, empty: L) -> L:
+        """The empty ledger, which may replace whatever is stored for its owner now."""
+        with self._database.read() as connection:
+            return replace_raw(connection, empty)
+
+    def iterate_ledger_owners(self) -> Iterator[str]:
+        """The owner of every stored ledger."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT owner FROM ledgers ORDER BY owner").fetchall()
+        return (str(owner) for (owner,) in rows)
+
+    def put_ledger(self, ledger: Ledger) -> None:
+        """Replace only this ledger, if it still has the version that was read."""
+        with self._database.write() as connection:
+            write_ledgers(connection, (seal_ledger(ledger, self._settings.clock.now(), self._settings.keyring),))
+
     def put_codes(self, codes: CodeLedger) -> None:
         """Replace the ledger of codes, if it still has the version `codes.updated_at`."""
-        with self._database.write() as connection:
-            write_ledgers(connection, (seal_ledger(codes, self._settings.clock.now(), self._settings.keyring),))
+        self.put_ledger(codes)

@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from core.audit.keyring import AuditKeyring
 from core.errors import ConcurrentModification
 from core.ledger import Ledger
 from core.stores.inspection import compare_beside, inspect_ledger
-from core.stores.seals import SEAL, SealedLedger, read_sealed_ledger
+from core.stores.seals import SEAL, SealedLedger, read_sealed_ledger, replace_unread
 from core.stores.sqlite.reading import read_body
 
 L = TypeVar("L", bound=Ledger)
+_SEAL: Final = "CASE WHEN json_valid(body) THEN json_extract(body, '$.seal') END"
+"""The stored seal, of a body that may be damaged."""
 
 
 def find_ledgers(connection: sqlite3.Connection, *empty: Ledger) -> dict[str, str]:
@@ -36,6 +38,15 @@ def read_ledger(empty: L, found: dict[str, str], keyring: AuditKeyring) -> L:
     return empty if body is None else read_sealed_ledger(empty, read_body(f"LEDGER#{empty.owner}", body), keyring)
 
 
+def replace_raw(connection: sqlite3.Connection, empty: L) -> L:
+    """The empty ledger, which may replace the stored one. Raises MalformedRecord."""
+    row = connection.execute(
+        f"SELECT updated_at, {_SEAL} FROM ledgers WHERE owner = ?",  # noqa: S608 - a constant
+        (empty.owner,),
+    ).fetchone()
+    return replace_unread(empty, *(row or (None, None)))
+
+
 def write_ledgers(connection: sqlite3.Connection, ledgers: Sequence[SealedLedger]) -> None:
     """Replace each ledger, if it still has the version that was read. Raises ConcurrentModification."""
     for each in ledgers:
@@ -47,8 +58,8 @@ def write_ledgers(connection: sqlite3.Connection, ledgers: Sequence[SealedLedger
             )
         else:
             written = connection.execute(
-                "UPDATE ledgers SET body = ?, updated_at = ? WHERE owner = ? AND updated_at = ?"
-                " AND json_extract(body, '$.seal') IS ?",
+                f"UPDATE ledgers SET body = ?, updated_at = ? "  # noqa: S608 - a constant
+                f"WHERE owner = ? AND updated_at = ? AND {_SEAL} IS ?",
                 (*values, required["updated_at"], required[SEAL]),
             )
         if written.rowcount != 1:

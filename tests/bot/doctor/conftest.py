@@ -44,7 +44,12 @@ profiles:
   staging: {{channel: {ACCESS}}}
   vault: {{channel: {VAULT}}}
 approval:
-  - {{name: staging, profiles: [staging], approvers: [{ANN.id}, S0SRE], max_duration: 4h, remind_after: 1h}}
+  - name: staging
+    profiles: [staging]
+    approvers: [{ANN.id}, S0SRE]
+    max_duration: 4h
+    remind_after: 1h
+    max_pending: 20
   - {{name: rest, profiles: ["*"], approvers: [{ANN.id}, {BOB.id}], max_duration: 4h}}
 """
 

@@ -47,7 +47,7 @@ def _wrong(installation: Installation) -> list[str]:
 def _notes(installation: Installation, *, code: int = 0) -> list[str]:
     """What is worth knowing, except that the policy's user group decides, which always is."""
     notes = [line.removeprefix("· ") for line in _lines(installation, code=code) if line.startswith("· ")]
-    return [line for line in notes if not line.startswith("user group S0SRE: whoever may edit it")]
+    return [line for line in notes if not line.startswith("user group S0SRE: anyone who may edit it")]
 
 
 def test_every_check_has_its_line_where_all_is_well(installation: Installation) -> None:
@@ -164,7 +164,7 @@ class TestTokens:
 
 def test_group_that_decides_is_named_with_where_to_look(installation: Installation) -> None:
     (line,) = [line for line in _lines(installation, code=0) if line.startswith("· user group")]
-    assert line.startswith("· user group S0SRE: whoever may edit it in Slack decides (approvers of staging).")
+    assert line.startswith("· user group S0SRE: anyone who may edit it in Slack decides (approvers of staging).")
     assert '"Create and edit user groups"' in line
 
 

@@ -11,6 +11,7 @@ import pytest
 from core.clock import SystemClock
 from core.request import RequestId, RequestStatus
 from localslack.faults import Refuse, ServerError
+from tests.bot.slack.test_client import serve
 from tests.builders import DAY
 from tests.core.services.harness import RITA
 from tests.harness.clock import FrozenClock
@@ -47,7 +48,7 @@ def test_sweep_expires_reminds_delivers_and_says_what_it_did(installation: Insta
         "expired: 1 request, 0 break-glass events\n"
         "reminders: 1 request, 0 reviews\n"
         "asked before the end: 0 break-glass events\n"
-        "delivered: 5 notifications\n"
+        "delivered: 6 notifications\n"
     )
     assert result.exit_code == 0
     assert _stored(installation, overdue).status is RequestStatus.EXPIRED
@@ -55,6 +56,25 @@ def test_sweep_expires_reminds_delivers_and_says_what_it_did(installation: Insta
     cards = [each for each in installation.slack.messages(ACCESS) if each.thread_ts is None]
     assert len(cards) == 2
     assert installation.slack.dm(RITA.id)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=-1), timedelta(minutes=1)])
+def test_sweep_ends_nothing_by_a_clock_that_is_off(installation: Installation, ahead: timedelta) -> None:
+    overdue = installation.submit("prod", clock=_ago(2 * DAY))
+    with serve() as slack:
+        slack.ahead = ahead
+        installation.set("SLACK_API_URL", slack.url)
+        result = installation.run("sweep")
+    assert "expired: 0 requests" in result.output
+    assert _stored(installation, overdue).status is RequestStatus.PENDING
+
+
+def test_sweep_trusts_its_clock_while_slack_is_away(installation: Installation) -> None:
+    overdue = installation.submit("prod", clock=_ago(2 * DAY))
+    with serve() as slack:
+        installation.set("SLACK_API_URL", slack.url)
+    assert "expired: 1 request" in installation.run("sweep").output
+    assert _stored(installation, overdue).status is RequestStatus.EXPIRED
 
 
 def test_second_run_finds_nothing_left(installation: Installation) -> None:

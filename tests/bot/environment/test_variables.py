@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,19 @@ class TestFiles:
         assert error.value.field == "SLACK_BOT_TOKEN_FILE"
         assert str(path) in error.value.problem
         assert "a-secret" not in str(error.value)
+
+    @pytest.mark.parametrize("secret", [KEY, "xoxb-1-a-secret", "c2VjcmV0/c2VjcmV0", "s" * 300])
+    def test_secret_in_place_of_its_path_is_not_quoted(self, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+        monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY_FILE", secret)
+        with pytest.raises(InvalidInput) as error:
+            read_settings()
+        assert secret not in "".join(traceback.format_exception(error.value))
+
+    def test_pipe_is_refused_and_not_waited_for(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "secret")
+        monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY_FILE", str(tmp_path / "secret"))
+        with pytest.raises(InvalidInput, match="not a regular file"):
+            read_settings()
 
     def test_with_a_bad_value_are_not_quoted(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text("not-a-token\n")

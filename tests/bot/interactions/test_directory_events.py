@@ -13,6 +13,7 @@ from slack_sdk import WebClient
 from bot.interactions.directory_events import DirectoryEvents
 from bot.slack.installation import Installation
 from bot.slack.opening import open_directory
+from bot.slack.user_group_answers import Asking, read_subteam
 from core.actor import UserGroupId, UserId
 from core.directory import DirectoryNotes
 from core.policy import parse_policy
@@ -174,3 +175,23 @@ def test_difference_that_is_known_already_costs_nothing(hearing: Hearing, clock:
     # Another change in the same second is not known yet.
     hearing.members_changed(subteam_id=SRE, date_update=edited["date_update"], added_users=[ANN])
     assert hearing.notes().changed_at(SRE) == clock.now()
+
+
+def test_event_that_is_delivered_again_is_no_answer(hearing: Hearing, clock: FrozenClock) -> None:
+    """Ann was added, and removed a minute later: the other instance heard that. Now Slack repeats the first event."""
+    added = hearing.edit(ANN)
+    clock.advance(timedelta(minutes=1))
+    hearing.edit()
+    hearing.group_updated(added)
+    assert hearing.is_member() is False
+
+
+def test_event_that_another_instance_overtook_is_no_answer(hearing: Hearing, clock: FrozenClock) -> None:
+    added, removed = hearing.edit(ANN), hearing.edit()
+    answer = read_subteam(removed, Asking(clock.now(), {SRE: clock.now()}))
+    assert answer is not None
+    hearing.stores.directory.put_group(answer)
+    clock.advance(timedelta(seconds=1))
+    hearing.group_updated(added)
+    hearing.changes.flush()
+    assert hearing.is_member() is False

@@ -12,12 +12,13 @@ from bot.interactions.request_queries import RequestQueries
 from bot.views.home import MAX_ROWS
 from bot.views.request.list import ListKind
 from core.actor import Actor, UserId
+from core.audit.trail import AuditAction, EntryDraft
 from core.directory import FixedDirectory
 from core.policy import parse_policy
 from core.request import RequestId
 from core.services import RequestService
 from core.stores.record_store import DEFAULT_LIMIT
-from tests.builders import HOUR
+from tests.builders import HOUR, PROD, a_request
 from tests.end_to_end.harness import walk_text
 
 if TYPE_CHECKING:
@@ -53,12 +54,14 @@ def lists(stores: Stores, clock: FrozenClock) -> RequestQueries:
     return RequestQueries(stores.requests, parse_policy(POLICY), clock, FixedDirectory())
 
 
-def asked(service: RequestService, clock: FrozenClock, count: int, requester: Actor = ANN) -> list[RequestId]:
-    """Pending requests; each is later than the one before it."""
+def asked(stores: Stores, clock: FrozenClock, count: int, requester: Actor = ANN) -> list[RequestId]:
+    """Pending requests, more than one person may make; each is later than the one before it."""
     made = list[RequestId]()
     for _ in range(count):
         clock.advance(timedelta(seconds=1))
-        made.append(RequestId(service.submit(requester, "prod", HOUR, "deploy the fix for INC-12").id))
+        request = a_request(requester=requester.id, profile=PROD, now=clock.now(), decide_within=HOUR)
+        draft = EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, requester.id)
+        made.append(RequestId(stores.requests.create(request, draft).id))
     return made
 
 
@@ -74,9 +77,9 @@ def ids_on_all_pages(lists: RequestQueries, kind: ListKind, person: Actor) -> li
 
 
 def test_every_request_stands_on_one_page_the_newest_first(
-    lists: RequestQueries, service: RequestService, clock: FrozenClock
+    lists: RequestQueries, stores: Stores, clock: FrozenClock
 ) -> None:
-    made = asked(service, clock, MOST)
+    made = asked(stores, clock, MOST)
 
     assert ids_on_all_pages(lists, MINE, ANN) == made[::-1]
     assert sorted(ids_on_all_pages(lists, PENDING, LEAD)) == sorted(made)
@@ -85,10 +88,8 @@ def test_every_request_stands_on_one_page_the_newest_first(
     assert ids_on_all_pages(lists, PENDING, STRANGER) == []
 
 
-def test_request_past_its_deadline_waits_for_nobody(
-    lists: RequestQueries, service: RequestService, clock: FrozenClock
-) -> None:
-    (made,) = asked(service, clock, 1)
+def test_request_past_its_deadline_waits_for_nobody(lists: RequestQueries, stores: Stores, clock: FrozenClock) -> None:
+    (made,) = asked(stores, clock, 1)
     clock.advance(HOUR - timedelta(seconds=1))
     assert ids_on_all_pages(lists, PENDING, LEAD) == [made]
     clock.advance(timedelta(seconds=1))
@@ -97,12 +98,12 @@ def test_request_past_its_deadline_waits_for_nobody(
 
 
 def test_home_separates_pending_approved_and_other_requests(
-    lists: RequestQueries, service: RequestService, clock: FrozenClock
+    lists: RequestQueries, stores: Stores, service: RequestService, clock: FrozenClock
 ) -> None:
-    live, denied, pending = asked(service, clock, 3)
+    live, denied, pending = asked(stores, clock, 3)
     service.approve(live, LEAD)
     service.deny(denied, LEAD, "not now")
-    (mine,) = asked(service, clock, 1, LEAD)
+    (mine,) = asked(stores, clock, 1, LEAD)
     shown = {section.title: str(section.rows) for section in lists.sections(ANN)}
 
     assert [mine in rows for rows in shown.values()] == [True, False, False]
@@ -111,15 +112,15 @@ def test_home_separates_pending_approved_and_other_requests(
 
 
 def test_home_shows_a_few_and_says_what_to_type_for_the_others(
-    lists: RequestQueries, service: RequestService, clock: FrozenClock
+    lists: RequestQueries, stores: Stores, service: RequestService, clock: FrozenClock
 ) -> None:
-    made = asked(service, clock, 2 * MAX_ROWS)
+    made = asked(stores, clock, 2 * MAX_ROWS)
     for request in made[:MAX_ROWS]:
         service.approve(request, LEAD)
     assert [(len(each.rows), each.more) for each in lists.sections(ANN)] == [(0, None), *[(MAX_ROWS, None)] * 2]
     assert [(len(each.rows), each.more) for each in lists.sections(LEAD)] == [(MAX_ROWS, None), *[(0, None)] * 2]
-    service.approve(asked(service, clock, 1)[0], LEAD)
-    asked(service, clock, 1)
+    service.approve(asked(stores, clock, 1)[0], LEAD)
+    asked(stores, clock, 1)
 
     assert [each.more for each in lists.sections(ANN)] == [None, "/access mine", "/access mine"]
     assert [each.more for each in lists.sections(LEAD)] == ["/access pending", None, None]
@@ -136,10 +137,10 @@ def test_form_offers_allowed_profiles_and_names_the_approvers(lists: RequestQuer
 
 
 def test_break_glass_is_offered_only_to_those_it_is_allowed(
-    lists: RequestQueries, service: RequestService, clock: FrozenClock
+    lists: RequestQueries, stores: Stores, clock: FrozenClock
 ) -> None:
     for person in (ANN, LEAD):
-        asked(service, clock, 1, person)
+        asked(stores, clock, 1, person)
 
     assert "Break the glass instead" in str(lists.page(MINE, LEAD, 1).blocks)
     assert "Break the glass instead" not in str(lists.page(MINE, ANN, 1).blocks)

@@ -31,6 +31,7 @@ MOST_ROUNDS = 50
 
 
 def test_two_instances_post_no_card_reply_or_message_twice(office: Office, tmp_path: Path) -> None:
+    office.policy.edit({"    remind_after: 3h\n": "    remind_after: 3h\n    max_pending: 8\n"})
     requests = [office.submit() for _ in range(8)]
     for request in requests:
         office.approve(request, ANN)

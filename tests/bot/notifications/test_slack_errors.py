@@ -202,6 +202,7 @@ def test_transient_error_is_retried_and_delivered_once(office: Office, method: s
 
 def test_flood_in_one_channel_waits_as_asked_and_loses_nothing(office: Office) -> None:
     office.slack.backend.limits.is_on = True
+    office.policy.edit({"    remind_after: 3h\n": "    remind_after: 3h\n    max_pending: 12\n"})
     requests = [office.submit() for _ in range(12)]
     for request in requests:
         office.deny(request, ANN)

@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 
-from bot.observability.clock_check import ComparedClock
+from bot.observability.clock_check import MIN_SAMPLES, ComparedClock
 from bot.slack.client import like, open_client
-from bot.slack.clock_watch import ClockWatch
+from bot.slack.clock_watch import ClockWatch, ask_for_time
 from core.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Recorder(HTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answering)
         self.tokens: list[str | None] = []
+        self.ahead = timedelta()
         self.url = f"http://127.0.0.1:{self.server_address[1]}/api/"
 
 
@@ -39,6 +40,12 @@ class Answering(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._answer()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header, by the server's clock."""
+        assert isinstance(self.server, Recorder)
+        now = SystemClock().now().timestamp() if timestamp is None else timestamp
+        return super().date_time_string(int(now + self.server.ahead.total_seconds()))
 
     def log_message(self, *_: object) -> None:
         """Tests are quiet."""
@@ -106,3 +113,23 @@ def test_slack_that_does_not_answer_changes_nothing() -> None:
     ClockWatch(open_client(SecretStr("xoxb-1-a"), url, 1, compared_clock=clock), clock).ask()
 
     assert not clock.is_known
+
+
+def test_single_run_knows_the_time_before_it_begins() -> None:
+    clock = ComparedClock()
+    with serve() as slack:
+        slack.ahead = timedelta(minutes=1)
+        ask_for_time(open_client(SecretStr("xoxb-1-a"), slack.url, 30, compared_clock=clock), clock)
+
+        assert len(slack.tokens) == MIN_SAMPLES
+    assert clock.is_off
+
+
+def test_single_run_trusts_its_clock_without_slack(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ComparedClock()
+    with serve() as slack:
+        url = slack.url
+    ask_for_time(open_client(SecretStr("xoxb-1-a"), url, 1, compared_clock=clock), clock)
+
+    assert not clock.is_off
+    assert "clock was not checked" in caplog.text

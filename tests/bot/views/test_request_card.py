@@ -10,9 +10,8 @@ import pytest
 
 from bot.views.block_kit import MAX_UPDATE_TEXT, Message
 from bot.views.pagination import PER_PAGE
-from bot.views.replies import cancelled, denied, explain, notice, reply, submitted, voted
+from bot.views.replies import cancelled, denied, explain, submitted, voted
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE, request_card
-from bot.views.request.decision_forms import COMMENT, REASON, approve_form, deny_form, read_decision_form
 from bot.views.request.list import ListKind, RequestRow, list_page
 from core.actor import ProfileName, UserId
 from core.errors import (
@@ -26,8 +25,8 @@ from core.errors import (
     StoreMisconfigured,
     StoreUnavailable,
 )
-from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, MAX_APPROVALS, Request, RequestId
-from localslack.block_kit import check_message_blocks, check_view
+from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, MAX_APPROVALS, Request
+from localslack.block_kit import check_message_blocks
 from tests.builders import APPROVER, REQUESTER, SECOND_APPROVER, a_request
 from tests.harness.clock import A_MOMENT
 
@@ -72,13 +71,13 @@ def pressable(message: Message) -> list[str]:
 
 def formatted(message: Message) -> str:
     """All that Slack would format: everything but plain text."""
-    return message.text + json.dumps([_without_plain(block) for block in message.blocks])
+    return message.text + json.dumps([without_plain(block) for block in message.blocks])
 
 
-def _without_plain(value: object) -> object:
+def without_plain(value: object) -> object:
     if isinstance(value, dict):
-        return {} if value.get("type") == "plain_text" else {key: _without_plain(each) for key, each in value.items()}
-    return [_without_plain(each) for each in value] if isinstance(value, list) else value
+        return {} if value.get("type") == "plain_text" else {key: without_plain(each) for key, each in value.items()}
+    return [without_plain(each) for each in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -126,24 +125,6 @@ def test_slack_takes_every_list_at_the_longest_inputs(kind: ListKind, count: int
     page = list_page(kind, rows, page=99, has_more=True, now=A_MOMENT)
 
     check_message_blocks(list(page.blocks))
-
-
-@pytest.mark.parametrize("form", [deny_form, approve_form])
-def test_slack_takes_the_forms_of_a_decision(form: Callable[[RequestId], dict[str, object]]) -> None:
-    check_view(form(RequestId("0" * 16)), "modal")
-    check_view(notice(reply("n" * 5000)), "modal")
-
-
-@pytest.mark.parametrize("field", [REASON, COMMENT])
-def test_decision_form_is_read_back(field: str) -> None:
-    view = {"private_metadata": "0" * 16, "state": {"values": {field: {"answer": {"value": "not today"}}}}}
-
-    assert read_decision_form(view, field) == ("0" * 16, "not today")
-
-
-def test_forged_form_without_an_id_is_refused() -> None:
-    with pytest.raises(InvalidInput):
-        read_decision_form({"private_metadata": "../etc"}, REASON)
 
 
 def test_late_action_says_who_decided_and_when() -> None:

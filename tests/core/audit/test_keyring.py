@@ -30,3 +30,22 @@ def test_mac_of_an_older_key_stays_genuine_under_its_name() -> None:
 @pytest.mark.parametrize("forged", ["", "ab" * 32, "ü" * 64, "\ud800"])
 def test_forged_mac_is_refused_whatever_it_holds(forged: str) -> None:
     assert not RING.is_genuine_mac(RING.key_id, b"record", b"content", forged)
+
+
+def test_mac_of_a_retired_key_is_refused_and_old_entries_are_not() -> None:
+    ring, old = AuditKeyring.from_text(f"{NEW},{OLD}"), AuditKeyring.from_text(OLD)
+    mac = old.mac(b"record", b"content")
+    ring.retire([old.key_id])
+    assert ring.retired == {old.key_id}
+    assert not ring.is_genuine_mac(old.key_id, b"record", b"content", mac)
+    assert ring.is_genuine_mac(ring.key_id, b"record", b"content", ring.mac(b"record", b"content"))
+    assert ring.knows(old.key_id)
+
+
+def test_keys_know_their_order() -> None:
+    old = AuditKeyring.from_text(OLD)
+    assert RING.key_ids == (RING.key_id, old.key_id)
+    assert RING.is_newer(RING.key_id, than=old.key_id)
+    assert RING.is_newer(old.key_id, than="a key that is gone")
+    assert not RING.is_newer(old.key_id, than=RING.key_id)
+    assert not RING.is_newer("a stranger's", than=old.key_id)

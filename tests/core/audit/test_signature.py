@@ -39,7 +39,7 @@ def _entry(ring: AuditKeyring = SIGNING_RING) -> AuditEntry:
     return seal(a_draft(), ring, chain="POLICY", seq=1, previous="", at=A_MOMENT)
 
 
-def test_signed_entry_is_genuine_for_the_auditor_and_the_owner_of_the_key() -> None:
+def test_signed_entry_is_genuine_for_the_auditor_and_the_bot() -> None:
     read = AuditEntry.from_item(json.loads(json.dumps(_entry().to_item())))
     assert read.signing_key_id == SIGNING.key_id
     assert AUDITOR.is_genuine(read)

@@ -277,6 +277,18 @@ approval:
 """
 
 
+def test_pipe_in_place_of_the_file_stops_no_check(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
+    path.unlink()
+    os.mkfifo(path)
+    before = settle(file, clock).current()
+    assert file.problem is not None
+    assert "not a regular file" in str(file.problem)
+    path.unlink()
+    write(path, "next")
+    assert settle(file, clock).current() != before
+    assert file.problem is None
+
+
 def test_half_written_file_never_comes_into_force(path: Path, file: PolicyFile, clock: FrozenClock) -> None:
     # Cut after any line from the fourth on, it is a valid policy that allows more.
     for cut in range(len(BROADER_CUT)):

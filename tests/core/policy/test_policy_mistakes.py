@@ -203,6 +203,15 @@ MISSHAPED = [
     (ALL.replace("'*'", "'prod-[ab]'"), 6, "approval[0].profiles[0]", "'prod-[ab]' is not a profile's name and not a pattern for such names", PATTERN_FIX),
     (ALL.replace("name: main", "name: 7"), 6, "approval[0].name", *TEXT),
     (ALL.replace("name: main", "name: 'a rule'"), 6, "approval[0].name", "'a rule' cannot be a name here", NAME_FIX),
+    # Limits on requests, and what an approval takes.
+    (with_rule("max_pending: 0"), 6, "approval[0].max_pending", "0 is too small", "Write at least 1."),
+    (with_rule("max_pending: 21"), 6, "approval[0].max_pending", "21 is too large", "Write at most 20."),
+    (with_rule("max_pending: many"), 6, "approval[0].max_pending", "this has to be a whole number", "Write it in digits, without quotes."),
+    (with_rule("cooldown_after_denial: 31d"), 6, "approval[0].cooldown_after_denial", "31d is longer than 30d", "Write at most 30d."),
+    (with_rule("cooldown_after_denial: 0h"), 6, "approval[0].cooldown_after_denial", "0h is no time at all", DURATION_FIX),
+    (with_rule("confirm: required"), 6, "approval[0].confirm", "this has to be true or false", "Write true or false."),
+    (with_rule("approver_mfa: true"), 6, "approval[0].approver_mfa", "True is not a choice here", "Write one of: required, optional."),
+    (with_rule("comment: sometimes"), 6, "approval[0].comment", "'sometimes' is not a choice here", "Write one of: required, optional."),
     # Automatic approval and time windows.
     (with_rule("remind_after: 8d"), 6, "approval[0].remind_after", "8d is longer than 7d", "Write at most 7d."),
     (with_rule("remind_after: 0h"), 6, "approval[0].remind_after", "0h is no time at all", DURATION_FIX),

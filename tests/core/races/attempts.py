@@ -34,6 +34,8 @@ EACH: Final = tuple(f"each-{number}" for number in range(1, 5))
 """Four profiles, of which one person may have two."""
 COOLDOWN: Final = timedelta(minutes=30)
 QUOTA: Final = 2
+OPEN_AT_ONCE: Final = 3
+"""How many open requests one person may have, but for the profile three."""
 HOUR: Final = timedelta(hours=1)
 REMIND_AFTER: Final = HOUR
 _MAX_READS: Final = 100_000
@@ -52,8 +54,8 @@ profiles:
 approval:
   - {{name: three, profiles: [three], approvers: [group:approvers], required_approvals: 3, max_duration: 8h}}
   - {{name: slow, profiles: [slow], approvers: [group:approvers], required_approvals: 2, max_duration: 8h,
-     remind_after: 1h}}
-  - {{name: one, profiles: ["*"], approvers: [group:approvers], max_duration: 8h}}
+     remind_after: 1h, max_pending: {OPEN_AT_ONCE}}}
+  - {{name: one, profiles: ["*"], approvers: [group:approvers], max_duration: 8h, max_pending: {OPEN_AT_ONCE}}}
 break_glass:
   - {{name: rare, profiles: [rare], users: [S0ONCALL], max_duration: 4h, cooldown: 30m}}
   - {{name: shared, profiles: [shared], users: [S0ONCALL], max_duration: 4h, max_per_profile: {QUOTA}}}

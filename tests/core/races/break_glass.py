@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.actor import ProfileName
 from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import TICK
@@ -30,6 +31,8 @@ from tests.core.races.attempts import (
 )
 from tests.core.races.scenario import Round, Scenario, Trail, expired_line, was_refused
 
+LONG_LEDGER: Final = 300
+"""So many usages in full take 75 KB. DynamoDB Local sends what is longer than 32 KB in chunks."""
 _SOME_TIME: Final = timedelta(minutes=10)
 _ONE: Final = INVOKERS[0]
 
@@ -42,6 +45,31 @@ def _check_one_live_event(done: Round, trail: Trail) -> None:
     (event,) = _events(done, trail)
     assert _limits(done) == {("live event", event.expires_at)}
     assert _used(done) == {Usage.of(event)}
+
+
+def _invoke_with_a_long_ledger(stores: Stores, at: datetime) -> list[Attempt]:
+    """The invoker has used hundreds of profiles, so what a refused transaction returns is long."""
+    by_invoker, _ = stores.break_glass.get_ledgers(_ONE, ProfileName("rare"))
+    usages = tuple(
+        Usage(
+            event_id=f"{number:016x}",
+            invoker=_ONE,
+            profile=ProfileName(f"other-{number}"),
+            at=at - HOUR,
+            ends_at=at - TICK,
+        )
+        for number in range(LONG_LEDGER)
+    )
+    stores.break_glass.put_ledger(by_invoker.model_copy(update={"usages": usages, "archived": ""}))
+    return [Attempt(Act.INVOKE, _ONE, at, "rare")] * 8
+
+
+def _check_one_live_event_in_a_long_ledger(done: Round, trail: Trail) -> None:
+    (event,) = _events(done, trail)
+    assert _limits(done) == {("live event", event.expires_at)}
+    by_invoker, _ = done.ledgers
+    assert len(by_invoker.usages) == LONG_LEDGER + 1
+    assert by_invoker.has(event.id)
 
 
 def _invoke_around_the_cooldown(stores: Stores, at: datetime) -> list[Attempt]:
@@ -184,6 +212,7 @@ def _used(done: Round) -> set[Usage]:
 _RARE: Final = (_ONE, "rare")
 SCENARIOS: Final = (
     Scenario("one live event", _invoke_at_once, _check_one_live_event, _RARE),
+    Scenario("a long ledger", _invoke_with_a_long_ledger, _check_one_live_event_in_a_long_ledger, _RARE),
     Scenario("cooldown", _invoke_around_the_cooldown, _check_cooldown, _RARE),
     Scenario("quota per user", _invoke_four_profiles, _check_quota, (_ONE, EACH[0])),
     Scenario("quota per profile", _invoke_by_four_people, _check_quota, (_ONE, "shared")),

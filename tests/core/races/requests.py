@@ -12,7 +12,7 @@ from core.actor import CLOCK
 from core.audit.trail import AuditAction
 from core.request import DEFAULT_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.stores import Stores
-from tests.core.races.attempts import APPROVERS, REMIND_AFTER, REQUESTER, Act, Attempt, carry_out, submit
+from tests.core.races.attempts import APPROVERS, OPEN_AT_ONCE, REMIND_AFTER, REQUESTER, Act, Attempt, carry_out, submit
 from tests.core.races.scenario import Line, Round, Scenario, Trail, expired_line, was_refused
 
 _SUBMITTED: Final[Line] = (AuditAction.REQUEST_SUBMITTED, REQUESTER, "pending")
@@ -145,6 +145,20 @@ def _check_one_request(done: Round, trail: Trail) -> None:
     assert trail.story(request) == [_SUBMITTED]
 
 
+def _ask_more_than_is_allowed(_: Stores, at: datetime) -> list[Attempt]:
+    """Eight equal requests for a profile that allows three open ones, and four for one that allows one."""
+    return [Attempt(Act.SUBMIT, REQUESTER, at, profile) for profile in ["one"] * 8 + ["three"] * 4]
+
+
+def _check_open_requests(done: Round, trail: Trail) -> None:
+    for profile, allowed, limit in (("one", OPEN_AT_ONCE, "open requests"), ("three", 1, "open request")):
+        asked = [each for each in done.results if each.attempt.on == profile]
+        made = {record.chain for each in asked for record in each.records}
+        assert len(made) == len([each for each in asked if each.is_yes]) == allowed
+        assert {(each.error, each.limit) for each in asked if not each.is_yes} == {("LimitReached", limit)}
+        assert all(trail.stories[chain] == [_SUBMITTED] for chain in made)
+
+
 def _remind_while_voting(stores: Stores, at: datetime) -> list[Attempt]:
     """Three instances remind: of a request that nobody looks at, and of one that gets its votes meanwhile."""
     submit(stores, "slow", at)
@@ -186,5 +200,6 @@ SCENARIOS: Final = (
     Scenario("quorum of three", _vote_at_once, _check_quorum),
     Scenario("clicks delivered again", _deliver_clicks_again, _check_deliveries_agree, share=4),
     Scenario("remind while voting", _remind_while_voting, _check_reminded_once, share=4),
+    Scenario("more requests than are allowed", _ask_more_than_is_allowed, _check_open_requests, share=4),
     Scenario("one submission delivered again", _submit_again_and_again, _check_one_request, share=4),
 )

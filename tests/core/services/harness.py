@@ -84,9 +84,18 @@ break_glass:
 """
 
 
+EVERYBODY_ASKS: Final = {"    requesters: [U0RITA, U0ANN]\n": ""}
+"""What lets everybody request prod: one person has one open request for it."""
+
+
 def person(user_id: str, *user_groups: str) -> Actor:
     """A verified person."""
     return Actor(id=UserId(user_id), memberships={UserGroupId(each): True for each in user_groups})
+
+
+def people(count: int) -> list[Actor]:
+    """As many people as a test needs, each for a request of their own."""
+    return [person(f"U0PERSON{number}") for number in range(count)]
 
 
 def by(actor: Actor) -> DeciderId:

@@ -17,6 +17,7 @@ from tests.core.services.harness import (
     ANN,
     BOB,
     CLEO,
+    ChangingPolicy,
     Disturbance,
     event_id_of,
     invoke,
@@ -97,3 +98,14 @@ def test_event_that_is_gone_counts_as_its_ledger_says(
     stores.break_glass.delete(live, a_clock_draft(AuditAction.RECORD_DELETED))
     with pytest.raises(LimitReached, match="live event"):
         invoke(break_glass, ANN)
+
+
+def test_own_other_id_waives_nothing_once_the_policy_knows_it(
+    break_glass: BreakGlassService, live: BreakGlassEvent, policy: ChangingPolicy
+) -> None:
+    """When it was closed, nobody had said yet that the two are one person."""
+    _close(break_glass, live, BOB)
+    policy.edit({"security_channel": f"same_person: [[{ANN.id}, {BOB.id}]]\nsecurity_channel"})
+    for each in (ANN, BOB):
+        with pytest.raises(LimitReached, match="cooldown"):
+            invoke(break_glass, each)

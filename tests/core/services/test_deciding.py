@@ -232,3 +232,13 @@ def test_cancelling_after_the_deadline_finds_it_expired(
     with pytest.raises(InvalidStateTransition) as refusal:
         requests.cancel(request_id_of(single), RITA)
     assert refusal.value.status == "expired"
+
+
+@pytest.mark.parametrize("shown", ["0" * 64, "", "\u00e9", "another request"])
+def test_vote_from_a_form_that_showed_something_else_is_refused(
+    requests: RequestService, stores: Stores, pending: Request, shown: str
+) -> None:
+    digest = pending.replace(justification="Look at the logs of INC-13").facts_digest()
+    with pytest.raises(NotAllowed, match="isn't what the form showed"):
+        requests.approve(request_id_of(pending), ANN, shown=digest if shown == "another request" else shown)
+    assert stores.requests.get(request_id_of(pending)) == pending

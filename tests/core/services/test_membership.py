@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.actor import Actor, UserGroupId, UserId
-from core.directory import DirectoryNotes
-from core.errors import LimitReached, NotAllowed, NotKnown
+from core.directory import DirectoryNotes, FixedDirectory
+from core.errors import CodeRefused, LimitReached, NotAllowed, NotKnown
 from core.policy import parse_policy
 from core.services import BreakGlassService, RequestService
 from core.services.membership import Judging
@@ -27,6 +27,7 @@ from tests.core.services.harness import (
 )
 from tests.harness.clock import A_MOMENT, FrozenClock
 from tests.harness.directory import OfficeDirectory
+from tests.harness.mfa import WrittenCodes, code_at
 
 SRE, ENGINEERS = UserGroupId("S0SRE"), UserGroupId("S0ENGINEERS")
 BY_GROUP = {"sre: [U0ANN, U0BOB, U0CLEO]": "sre: [S0SRE, U0BOB]"}
@@ -113,11 +114,14 @@ def test_only_groups_that_decide_are_asked_about_and_once(
 def test_question_is_asked_once_for_many_records(requests: RequestService, directory: OfficeDirectory) -> None:
     judged = parse_policy(POLICY.replace("sre: [U0ANN, U0BOB, U0CLEO]", "sre: [S0SRE, U0BOB]").encode())
     people = Judging(judged, directory)
+    directory.join(SRE, ANN.id)
     asked = requests.submit(RITA, "prod", HOUR, DEPLOY)
-    directory.questions.clear()
     for _ in range(5):
-        assert not people.judge_decider("approve", asked, Actor(id=ANN.id)).is_allowed
-    assert len(directory.questions) == 1
+        assert people.judge_decider("approve", asked, Actor(id=ANN.id)).is_allowed
+    directory.fall_silent(ENGINEERS, SRE)
+    for _ in range(5):
+        assert not people.judge_decider("approve", asked, Actor(id=UserId("U0DAN"))).is_allowed
+    assert directory.questions == [(ANN.id, frozenset({SRE})), ("U0DAN", frozenset({SRE}))]
 
 
 def test_notes_that_came_with_the_record_go_to_the_directory(
@@ -181,3 +185,27 @@ def test_limits_count_a_person_with_two_ids_once(
         break_glass.invoke(ANN, "prod", INCIDENT, OUTAGE, HOUR)
     with pytest.raises(NotAllowed, match="are one person"):
         break_glass.review(event_id_of(event), ANN, "justified", NOTES)  # type: ignore[arg-type]
+
+
+def test_code_of_either_id_of_a_person_works_once(
+    stores: Stores, policy: ChangingPolicy, requests: RequestService, clock: FrozenClock
+) -> None:
+    one = "security_channel: C0SECURITY\nsame_person: [[U0ANN, U0BOB]]"
+    policy.edit({"security_channel: C0SECURITY": one, "required_approvals: 2": "approver_mfa: required"})
+    directory, codes = FixedDirectory(), WrittenCodes()
+    glass = BreakGlassService(stores, policy, clock, mfa=codes, directory=directory)
+    service = RequestService(stores, policy, clock, mfa=codes, directory=directory)
+    pending, code = requests.submit(RITA, "prod", HOUR, DEPLOY), code_at(BOB.id, clock.now())
+    glass.invoke(BOB, "vault", INCIDENT, OUTAGE, HOUR, code=code)
+    with pytest.raises(CodeRefused, match="used"):
+        service.approve(request_id_of(pending), BOB, shown=pending.facts_digest(), code=code)
+
+
+def test_wrong_codes_lock_the_id_that_typed_them(stores: Stores, policy: ChangingPolicy, clock: FrozenClock) -> None:
+    one = "security_channel: C0SECURITY\nsame_person: [[U0ANN, U0BOB]]"
+    policy.edit({"security_channel: C0SECURITY": one})
+    glass = BreakGlassService(stores, policy, clock, mfa=WrittenCodes(), directory=FixedDirectory())
+    with pytest.raises(CodeRefused):
+        glass.invoke(BOB, "vault", INCIDENT, OUTAGE, HOUR, code="000000")
+    # So `countersign mfa unlock` and `audit verify` find them where they look.
+    assert [len(stores.break_glass.get_codes(each.id).wrong_at) for each in (ANN, BOB)] == [0, 1]

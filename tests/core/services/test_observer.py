@@ -50,6 +50,10 @@ class Diary:
         """A conflict."""
         self.conflicts.append(record)
 
+    def ledger_unreadable(self, owner: str) -> None:
+        """A ledger that can't be read."""
+        self.conflicts.append(owner)
+
 
 @pytest.fixture
 def diary() -> Diary:

@@ -6,18 +6,24 @@ from core.services.pacing import Turns
 
 
 def test_turns_are_taken_one_after_the_other() -> None:
-    turns, inside, most = Turns(timeout_seconds=30), set[int](), list[int]()
-    barrier = threading.Barrier(8)
+    turns, order = Turns(timeout_seconds=30), list[str]()
+    first_is_in, second_is_in = threading.Event(), threading.Event()
 
-    def take(number: int) -> None:
-        barrier.wait()
+    def first() -> None:
         with turns.take("prod"):
-            inside.add(number)
-            most.append(len(inside))
-            inside.remove(number)
+            first_is_in.set()
+            # As long as the first has its turn, the second can't have one.
+            assert not second_is_in.wait(0.2)
+            order.append("first")
 
-    _run(take, 8)
-    assert most == [1] * 8
+    def second() -> None:
+        first_is_in.wait()
+        with turns.take("prod"):
+            second_is_in.set()
+            order.append("second")
+
+    _run(lambda number: (first, second)[number](), 2)
+    assert order == ["first", "second"]
 
 
 def test_turn_that_never_comes_holds_nobody_up() -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +19,7 @@ from core.actor import OPERATOR
 from core.audit.trail import AuditAction, AuditEntry
 from core.errors import InvalidInput
 from core.policy import PolicyFile
+from core.policy.yaml_source import MAX_BYTES
 from core.services.policy_trail import CHAIN, MAX_DIFF_CHARACTERS, PolicyTrail, find_version, iterate_versions
 
 if TYPE_CHECKING:
@@ -26,6 +33,10 @@ approval: [{name: main, profiles: [prod], approvers: [U0BOB, S0SRE], max_duratio
 """
 CHANGED = TEXT.replace("4h", "8h")
 BROKEN = TEXT.replace("approvers", "aprovers")
+
+
+def _pack(text: bytes) -> str:
+    return base64.b64encode(gzip.compress(text)).decode()
 
 
 @pytest.fixture
@@ -162,3 +173,30 @@ def test_large_change_is_cut_in_the_diff_only(stores: Stores, path: Path, clock:
     (entry,) = look(trail, clock)
     assert len(str(entry.details["diff"])) == MAX_DIFF_CHARACTERS
     assert find_version(stores.audit.get_chain(CHAIN), str(entry.details["digest"])) == longer
+
+
+@pytest.mark.parametrize("packed", [None, "not base64!", "QUJD", _pack(b"\n" * 2 * MAX_BYTES)])
+def test_planted_entry_hides_no_change(
+    stores: Stores, path: Path, tmp_path: Path, clock: FrozenClock, packed: str | None
+) -> None:
+    (first,) = PolicyTrail(open_file(path, clock), stores.audit).record()
+    path.write_text(CHANGED, encoding="utf-8")
+    digest = sha256(CHANGED.encode()).hexdigest()
+    planted = first.to_item() | {"seq": 2, "id": "0" * 16, "details": {"digest": digest, "text_gzip": packed}}
+    values = ("POLICY", 2, "0" * 16, planted["at"], json.dumps(planted))
+    with closing(sqlite3.connect(tmp_path / "countersign.db")) as past, past:
+        past.execute("INSERT INTO audit (chain, seq, id, at, body) VALUES (?, ?, ?, ?, ?)", values)
+    (announced,) = PolicyTrail(open_file(path, clock), stores.audit).record()
+    assert announced.details["digest"] == digest
+    assert announced.details["previous_digest"] == first.details["digest"]
+    with pytest.raises(InvalidInput, match=r"no version|too large"):
+        find_version(stores.audit.get_chain(CHAIN)[1:2], digest)
+
+
+def test_text_longer_than_a_policy_is_never_unpacked(stores: Stores, path: Path, clock: FrozenClock) -> None:
+    (first,) = PolicyTrail(open_file(path, clock), stores.audit).record()
+    text = b"\n" * (MAX_BYTES + 1)
+    digest = sha256(text).hexdigest()
+    planted = first.model_copy(update={"details": {"digest": digest, "text_gzip": _pack(text)}})
+    with pytest.raises(InvalidInput, match="too large"):
+        find_version((planted,), digest)

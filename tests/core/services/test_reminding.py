@@ -13,7 +13,7 @@ from core.duration import to_nanoseconds
 from core.errors import StoreUnavailable
 from core.request import RequestId, RequestStatus
 from tests.builders import HOUR
-from tests.core.services.harness import ANN, BOB, ENDLESS, RITA, trail
+from tests.core.services.harness import ANN, BOB, ENDLESS, EVERYBODY_ASKS, RITA, people, trail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,9 +175,14 @@ def test_conflicts_are_tried_again_until_a_deadline(
 
 
 def test_request_that_cannot_be_changed_blocks_no_other_reminder(
-    requests: RequestService, clock: FrozenClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    requests: RequestService,
+    clock: FrozenClock,
+    policy: ChangingPolicy,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    made = [requests.submit(RITA, "prod", HOUR, WHY) for _ in range(3)]
+    policy.edit(EVERYBODY_ASKS)
+    made = [requests.submit(each, "prod", HOUR, WHY) for each in people(3)]
     with closing(sqlite3.connect(tmp_path / "countersign.db")) as connection, connection:
         connection.execute(
             "INSERT INTO audit (chain, seq, id, at, body) SELECT chain, 2, id, at, body FROM audit WHERE chain = ?",

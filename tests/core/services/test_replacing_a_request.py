@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from core.actor import Actor
 from core.audit.trail import AuditAction
-from core.break_glass import BreakGlassEvent, ReasonCode
+from core.break_glass import BreakGlassEvent, EventStatus, ReasonCode
 from core.errors import InvalidStateTransition, NotAllowed, RequestNotFound
 from core.request import Request, RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
@@ -128,3 +132,13 @@ def test_vote_in_between_does_not_stop_the_replacement(
     disturbance.steps.append(lambda: requests.approve(RequestId(asked.id), CLEO))
     event = declare(disturbed_break_glass, asked)
     assert stored(stores, asked).replaced_by == event.id
+
+
+def test_request_that_cannot_be_read_stops_no_emergency(
+    break_glass: BreakGlassService, asked: Request, stores: Stores, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "countersign.db")) as past, past:
+        past.execute("UPDATE requests SET body = json_set(body, '$.requester', 'U0MALLORY')")
+    event = declare(break_glass, asked)
+    assert (event.status, event.instead_of) == (EventStatus.ACTIVE, None)
+    assert AuditAction.SEAL_BROKEN in {each.event for each in noted(stores)}

@@ -27,6 +27,7 @@ from tests.core.services.harness import (
     Disturbance,
     by,
     noted,
+    people,
     request_id_of,
     trail,
 )
@@ -122,7 +123,7 @@ def test_late_action_overtaken_by_an_approval_learns_of_it(
 def test_request_that_cannot_expire_does_not_stop_the_sweep(
     requests: RequestService, clock: FrozenClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = [requests.submit(RITA, "prod", HOUR, "Deploy the fix for INC-12") for _ in range(3)]
+    made = [requests.submit(each, "staging", HOUR, DEPLOY) for each in people(3)]
     with closing(sqlite3.connect(tmp_path / "countersign.db")) as connection, connection:
         connection.execute(
             "INSERT INTO audit (chain, seq, id, at, body) SELECT chain, 2, id, at, body FROM audit WHERE chain = ?",
@@ -164,7 +165,7 @@ def test_expire_due_reads_every_page_and_rests_between(
     requests: RequestService, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.services.requests.PER_PAGE", 2)
-    made = {requests.submit(RITA, "staging", HOUR, DEPLOY).id for _ in range(5)}
+    made = {requests.submit(each, "staging", HOUR, DEPLOY).id for each in people(5)}
     clock.advance(DAY)
     rests: list[int] = []
     assert {request.id for request in requests.expire_due(lambda: rests.append(1))} == made
@@ -178,8 +179,8 @@ def test_expire_due_passes_over_what_others_ended_and_goes_on(
     clock: FrozenClock,
     stores: Stores,
 ) -> None:
-    for _ in range(3):
-        requests.submit(RITA, "staging", HOUR, DEPLOY)
+    for each in people(3):
+        requests.submit(each, "staging", HOUR, DEPLOY)
     clock.advance(DAY)
     disturbance.steps.append(requests.expire_due)
     assert disturbed_requests.expire_due() == ()

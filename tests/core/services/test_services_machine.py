@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, invariant, multiple, rule
 
 from core.actor import Actor
 from core.audit.keyring import AuditKeyring
@@ -38,6 +38,7 @@ class RequestDraft:
 
     id: RequestId
     requester: Actor
+    profile: str
     needed: int
     deadline: datetime
     status: str = "pending"
@@ -110,10 +111,14 @@ class ServicesMachine(RuleBasedStateMachine):
     # Requests
 
     @rule(target=asked, requester=st.sampled_from([RITA, ANN]), profile=st.sampled_from([PROD, STAGING]))
-    def submit(self, requester: Actor, profile: str) -> RequestDraft:
+    def submit(self, requester: Actor, profile: str) -> RequestDraft | MultipleResults[RequestDraft]:
+        mine = [each for each in self.all_asked if (each.requester, each.profile) == (requester, profile)]
+        if any(each.status == "pending" and not self._is_late(each) for each in mine):
+            assert not _is_done(lambda: self.requests.submit(requester, profile, HOUR, WHY))
+            return multiple()
         request = self.requests.submit(requester, profile, HOUR, WHY)
         needed, wait = (2, 24 * HOUR) if profile == PROD else (1, 2 * HOUR)
-        made = RequestDraft(RequestId(request.id), requester, needed, self.clock.now() + wait)
+        made = RequestDraft(RequestId(request.id), requester, profile, needed, self.clock.now() + wait)
         made.reminder_at = self.clock.now() + 3 * HOUR if profile == PROD else None
         self.all_asked.append(made)
         return made

@@ -149,12 +149,6 @@ def test_key_never_gives_somebody_else_s_request(
         requests.submit(RITA, "prod", HOUR, DEPLOY, idempotency_key="view-1")
 
 
-def test_same_request_twice_without_a_key_is_two_requests(requests: RequestService, stores: Stores) -> None:
-    requests.submit(RITA, "prod", HOUR, DEPLOY)
-    requests.submit(RITA, "prod", HOUR, DEPLOY)
-    assert len(list(stores.requests.iterate())) == 2
-
-
 @pytest.mark.parametrize(
     ("field", "use"),
     [

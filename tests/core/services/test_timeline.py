@@ -56,6 +56,7 @@ def test_timeline_has_requests_for_the_profile_of_the_day_before(
     requests: RequestService,
     break_glass: BreakGlassService,
 ) -> None:
+    policy.edit({"    remind_after: 3h\n": "    remind_after: 3h\n    max_pending: 3\n"})
     requests.submit(ANN, "prod", HOUR, "Too long ago to matter")
     clock.advance(DAY)
     linked = requests.submit(ANN, "prod", HOUR, WHY)

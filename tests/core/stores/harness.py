@@ -129,20 +129,20 @@ class StoreHarness(ABC):
         """Make one ledger unreadable, in its place."""
 
     @abstractmethod
-    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
-        """Change attributes of a stored ledger behind the store's back; None removes one."""
-
-    @abstractmethod
-    def remove_ledger(self, owner: str) -> None:
-        """Remove a ledger behind the store's back."""
-
-    @abstractmethod
     def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
         """Change what stands beside a record, and no seal covers, behind the store's back."""
 
     @abstractmethod
     def stored_ledgers(self) -> dict[str, Stored]:
         """Every ledger as it is stored, by its owner."""
+
+    @abstractmethod
+    def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
+        """Change attributes of a stored ledger behind the store's back; None removes one."""
+
+    @abstractmethod
+    def remove_ledger(self, owner: str) -> None:
+        """Remove a ledger behind the store's back."""
 
 
 class SqliteHarness(StoreHarness):
@@ -236,8 +236,10 @@ class SqliteHarness(StoreHarness):
         return {owner: json.loads(body) for owner, body in self.ask("SELECT owner, body FROM ledgers")}
 
     def spoil_ledger(self, owner: str, changes: Mapping[str, object]) -> None:
-        ledger = {name: each for name, each in {**self.stored_ledgers()[owner], **changes}.items() if each is not None}
-        self.ask("UPDATE ledgers SET body = ? WHERE owner = ?", json.dumps(ledger), owner)
+        item = {**self.stored_ledgers()[owner], **changes}
+        body = json.dumps({name: value for name, value in item.items() if value is not None})
+        version = changes.get("updated_at") or item["updated_at"]
+        self.ask("UPDATE ledgers SET body = ?, updated_at = ? WHERE owner = ?", body, version, owner)
 
     def remove_ledger(self, owner: str) -> None:
         self.ask("DELETE FROM ledgers WHERE owner = ?", owner)
@@ -375,11 +377,11 @@ class DynamoHarness(StoreHarness):
         self.client.put_item(TableName=_dynamo_table(record).name(self.prefix), Item=item)
 
     def remove_refusals(self, chain: str) -> None:
-        table = AUDIT.name(self.prefix)
-        items = self.client.scan(TableName=table, ConsistentRead=True)["Items"]
-        for item in items:
-            if item["chain"] == {"S": chain}:
-                self.client.delete_item(TableName=table, Key={"chain": item["chain"], "seq": item["seq"]})
+        for table in (AUDIT.name(self.prefix), OUTBOX.name(self.prefix)):
+            items = self.client.scan(TableName=table, ConsistentRead=True)["Items"]
+            for item in items:
+                if item["chain"] == {"S": chain}:
+                    self.client.delete_item(TableName=table, Key={"chain": item["chain"], "seq": item["seq"]})
 
     def remove(self, record: Record) -> None:
         self.client.delete_item(**self._place(record))

@@ -12,6 +12,7 @@ from core.actor import UserGroupId, UserId
 from core.break_glass import EventId
 from core.directory import NOTES_LEDGER, DirectoryNotes
 from core.errors import ConcurrentModification, NotFound
+from core.mfa import CodeLedger
 from core.request import RequestId
 from core.user_group import UserGroupMembers
 from tests.builders import PROD, a_draft, a_request, an_event
@@ -50,9 +51,16 @@ def test_notes_come_with_the_record(stores: Stores) -> None:
 @pytest.mark.parametrize("with_codes", [False, True])
 def test_notes_come_with_the_ledgers(stores: Stores, *, with_codes: bool) -> None:
     stores.directory.note([ANN], A_MOMENT)
-    ledgers = stores.break_glass.read_ledgers(ANN, PROD, with_codes=with_codes)
+    ledgers = stores.break_glass.read_ledgers(ANN, PROD, codes_of=ANN if with_codes else None)
     assert ledgers[:2] == stores.break_glass.get_ledgers(ANN, PROD)
     assert (ledgers.codes is not None, ledgers.notes.changed_at(ANN)) == (with_codes, A_MOMENT)
+
+
+def test_codes_are_those_of_the_id_that_typed_one(stores: Stores) -> None:
+    stores.break_glass.put_codes(CodeLedger.of(BEN).count_wrong(A_MOMENT))
+    ledgers = stores.break_glass.read_ledgers(ANN, PROD, codes_of=BEN)
+    assert ledgers.by_invoker.owner == f"INVOKER#{ANN}"
+    assert ledgers.codes == stores.break_glass.get_codes(BEN)
 
 
 def test_record_that_is_missing_is_not_found_with_notes(stores: Stores) -> None:
@@ -75,7 +83,7 @@ def test_notes_that_are_damaged_mean_that_everything_changed(harness: StoreHarne
         stores.directory.notes(),
         stores.requests.get_with_notes(RequestId(request.id))[1],
         stores.break_glass.get_with_notes(EventId(event.id))[1],
-        stores.break_glass.read_ledgers(ANN, PROD, with_codes=False).notes,
+        stores.break_glass.read_ledgers(ANN, PROD, codes_of=None).notes,
     ):
         assert notes.changed_at(ANN) == now
 
@@ -143,7 +151,7 @@ def test_notes_cost_no_round_trip_of_their_own(dynamo: DynamoHarness) -> None:
     with dynamo.calls() as calls:
         stores.requests.get_with_notes(RequestId(request.id))
         stores.break_glass.get_with_notes(EventId(event.id))
-        stores.break_glass.read_ledgers(ANN, PROD, with_codes=True)
+        stores.break_glass.read_ledgers(ANN, PROD, codes_of=ANN)
     assert [name for name, _ in calls] == ["BatchGetItem"] * 3
     for _, arguments in calls:
         assert all(table["ConsistentRead"] for table in arguments["RequestItems"].values())

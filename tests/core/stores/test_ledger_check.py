@@ -16,10 +16,10 @@ from core.clock import format_time
 from core.directory import FixedDirectory
 from core.errors import CodeRefused
 from core.open_requests import OpenRequests, RequestLimits
-from core.services import BreakGlassService
+from core.services import BreakGlassService, RequestService
 from core.usage import HORIZON
 from tests.builders import HOUR, a_request
-from tests.core.services.harness import ANN, BOB, INCIDENT, OUTAGE, RITA, ChangingPolicy, invoke
+from tests.core.services.harness import ANN, BOB, DEPLOY, INCIDENT, OUTAGE, RITA, ChangingPolicy, invoke, request_id_of
 from tests.core.stores.harness import KEYRING, SqliteHarness
 from tests.harness.clock import A_MOMENT
 from tests.harness.mfa import WrittenCodes
@@ -173,3 +173,40 @@ def test_check_changes_nothing_and_raises_no_alarm(harness: StoreHarness, break_
     _found(harness)
     assert harness.stored_ledgers() == before
     assert AuditAction.SEAL_BROKEN not in {entry.event for entry in harness.stores.audit.export()}
+
+
+@pytest.fixture
+def one_person(harness: StoreHarness) -> BreakGlassService:
+    """The service by a policy for which BOB's and ANN's ids are one person, whose ledger has BOB's name."""
+    policy = ChangingPolicy()
+    policy.edit({"security_channel": f"same_person: [[{BOB.id}, {ANN.id}]]\nsecurity_channel"})
+    return BreakGlassService(harness.stores, policy, harness.clock, mfa=WrittenCodes(), directory=FixedDirectory())
+
+
+def test_event_counts_in_the_ledger_of_the_person(harness: StoreHarness, one_person: BreakGlassService) -> None:
+    invoke(one_person, ANN)
+    assert _findings(harness) == []
+    harness.remove_ledger(f"INVOKER#{BOB.id}")
+    assert _findings(harness) == [(f"LEDGER#INVOKER#{BOB.id}", FindingKind.LEDGER_REMOVED)]
+
+
+def test_wrong_codes_count_for_the_id_that_has_the_secret(harness: StoreHarness, one_person: BreakGlassService) -> None:
+    with pytest.raises(CodeRefused):
+        one_person.invoke(ANN, "vault", INCIDENT, OUTAGE, HOUR, code="wrong")
+    assert len(harness.stores.break_glass.get_codes(ANN.id).wrong_at) == 1
+    assert _findings(harness) == []
+    harness.remove_ledger(f"CODES#{ANN.id}")
+    assert _findings(harness) == [(f"LEDGER#CODES#{ANN.id}", FindingKind.LEDGER_REMOVED)]
+
+
+def test_removed_ledger_of_an_approvers_wrong_codes_is_named(harness: StoreHarness) -> None:
+    policy = ChangingPolicy()
+    policy.edit({"    remind_after: 3h\n": "    remind_after: 3h\n    approver_mfa: required\n"})
+    directory = FixedDirectory()
+    requests = RequestService(harness.stores, policy, harness.clock, mfa=WrittenCodes(), directory=directory)
+    request = requests.submit(RITA, "prod", HOUR, DEPLOY)
+    with pytest.raises(CodeRefused):
+        requests.approve(request_id_of(request), ANN, shown=request.facts_digest(), code="wrong")
+    assert _findings(harness) == []
+    harness.remove_ledger(f"CODES#{ANN.id}")
+    assert _findings(harness) == [(f"LEDGER#CODES#{ANN.id}", FindingKind.LEDGER_REMOVED)]

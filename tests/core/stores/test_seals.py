@@ -15,7 +15,7 @@ from core.break_glass import EventId
 from core.clock import format_time
 from core.directory import FixedDirectory
 from core.duration import to_nanoseconds
-from core.errors import BrokenSeal, ConcurrentModification, MalformedRecord, NotAllowed
+from core.errors import BrokenSeal, ConcurrentModification, NotAllowed
 from core.request import RequestId, RequestStatus
 from core.services import BreakGlassService, RequestService
 from core.stores.commit import StoreSettings
@@ -247,8 +247,9 @@ def test_ledger_of_somebody_else_is_refused(harness: StoreHarness, break_glass: 
     invoke(break_glass, ANN)
     invoke(break_glass, BOB, "staging")
     mine, theirs = f"INVOKER#{ANN.id}", f"INVOKER#{BOB.id}"
-    harness.spoil_ledger(mine, {**harness.stored_ledgers()[theirs], "owner": mine, "pk": f"LEDGER#{mine}"})
-    with pytest.raises(MalformedRecord):
+    stored = {name: value for name, value in harness.stored_ledgers()[theirs].items() if name != "pk"}
+    harness.spoil_ledger(mine, stored)
+    with pytest.raises(BrokenSeal):
         harness.stores.break_glass.get_ledgers(ANN.id, PROD)
 
 
@@ -297,3 +298,14 @@ def test_unreadable_record_without_a_chain_is_a_finding(harness: StoreHarness, r
     harness.make_unreadable(pending)
     (finding,) = _findings(harness)
     assert (finding.chain, finding.kind) == (pending.chain, FindingKind.UNREADABLE)
+
+
+def test_changed_request_makes_no_room_for_another(harness: StoreHarness, requests: RequestService) -> None:
+    pending = _submit(requests)
+    harness.spoil(pending, ATTACKS["the deadline"])
+    with pytest.raises(BrokenSeal):
+        _submit(requests)
+    assert [key for key in harness.stored_ledgers() if key.startswith("OPEN#")] == [f"OPEN#{RITA.id}#prod"]
+    # One that is gone is found by the verification, and keeps nobody out.
+    harness.remove(pending)
+    assert _submit(requests).id != pending.id
