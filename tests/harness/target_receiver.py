@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _FILE = Path(__file__).parents[2] / "deploy" / "webhook-receiver" / "receiver.py"
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSB0YXJnZXQgaW4gdGVzdHM="
 FUNCTION = "countersign-target"
+_RAISED = b'{"errorMessage": "boom", "state": "held"}'
+"""What a function raised; a runtime of one's own may put anything into it."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class LambdaInvoke(_Served):
                     self.close_connection = True
                     return
                 raised = (("X-Amz-Function-Error", "Unhandled"),) if fault else ()
-                _write(self, 200, b'{"errorMessage": "boom"}' if fault else json.dumps(answer).encode(), raised)
+                _write(self, 200, _RAISED if fault else json.dumps(answer).encode(), raised)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
