@@ -98,7 +98,9 @@ def _close(
         return _change(holding, grant.close(now, is_kept=is_kept), AuditAction.GRANT_CLOSED, details)
     if not _is_surely_absent(holding):
         return None
-    until = None if grant.opened_at is None else (holding.taken_at or now) + residual
+    # Also what nobody was told of could be used, from when it was given until it was taken.
+    was_there = grant.opened_at is not None or (holding.taken_at is not None and holding.taken_at >= grant.starts_at)
+    until = (holding.taken_at or now) + residual if was_there else None
     told: dict[str, JsonValue] = {"residual_until": format_time(until)} if until is not None else {}
     return _change(holding, grant.close(now, residual_until=until), AuditAction.GRANT_CLOSED, told)
 

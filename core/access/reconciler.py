@@ -63,7 +63,8 @@ class Reconciler:
         Raises StoreError; what was under way is then taken up when its lease ends.
         """
         visit = f"{self._holder}-{next(self._visits)}"
-        state, last, unwritten = self._store.get_right(right), None, None
+        state, last = self._store.get_right(right), None
+        unwritten: tuple[Call, Answer, datetime] | None = None
         for _ in range(MAX_ROUNDS):
             try:
                 state, call = self._decide(state, visit, is_written=unwritten is None)
@@ -78,21 +79,22 @@ class Reconciler:
             if not state.holding.may_call(visit, self._clock.now()):
                 # Frozen since the commit. Nothing was called; whoever has the lease next looks first.
                 return last
+            asked_at = self._clock.now()
             last = self._call(state.holding, call)
-            unwritten = call, last
-            state = self._conclude(state, call, last)
+            unwritten = call, last, asked_at
+            state = self._conclude(state, *unwritten)
         return last
 
-    def _read_again(self, right: Right, visit: str, unwritten: tuple[Call, Answer] | None) -> RightState:
+    def _read_again(self, right: Right, visit: str, unwritten: tuple[Call, Answer, datetime] | None) -> RightState:
         """The right as it is now, with an answer that was not written yet."""
         while True:
             state = self._store.get_right(right)
             if unwritten is None:
                 return state
-            call, answer = unwritten
+            call, _, _ = unwritten
             lease = state.holding.lease
             if lease is not None and lease.holder == visit:
-                return self._conclude(state, call, answer)
+                return self._conclude(state, *unwritten)
             if not isinstance(call, Give | Take):
                 return state
             # The lease ended during the call: others may have acted on what was true before it.
@@ -150,10 +152,11 @@ class Reconciler:
             _log.warning("%s of %s: the answer is lost", type(call).__name__.lower(), right, exc_info=True)
             return Unknown(f"{type(error).__name__}: {error}")
 
-    def _conclude(self, state: RightState, call: Call, answer: Answer) -> RightState:
+    def _conclude(self, state: RightState, call: Call, answer: Answer, asked_at: datetime) -> RightState:
         """The state with the answer; it is committed together with what follows from it."""
-        now = self._clock.now()
-        wanted = is_wanted(state.grants, now)
+        # A look is as old as its question, however long the answer took to arrive.
+        now = asked_at if isinstance(call, Look) else self._clock.now()
+        wanted = is_wanted(state.grants, self._clock.now())
         holding = conclude(state.holding, call, answer, Hearing(now, wanted, self._jitter()))
         return replace(state, holding=holding)
 

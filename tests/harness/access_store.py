@@ -35,6 +35,7 @@ class MemoryAccessStore(AccessStore):
         self._is_strict = is_strict
         self.grants: dict[str, Grant] = {}
         self.holdings: dict[str, Holding] = {}
+        self._by_right: dict[str, list[str]] = defaultdict(list)
         self.nudges: dict[str, int] = defaultdict(int)
         self.due: dict[str, tuple[datetime, Urgency]] = {}
         self.entries: dict[str, list[EntryDraft]] = defaultdict(list)
@@ -48,9 +49,14 @@ class MemoryAccessStore(AccessStore):
         for grant in grants:
             if grant.id in self.grants:
                 continue
-            self.grants[grant.id] = grant
+            self.add(grant)
             self.entries[grant.chain].append(EntryDraft.of(grant, AuditAction.GRANT_CREATED, grant.decided_by))
             self._nudge(grant, grant.starts_at, Urgency.EMERGENCY if grant.is_emergency else Urgency.GRANT)
+
+    def add(self, grant: Grant) -> None:
+        """A grant as it is, of which nobody hears."""
+        self.grants[grant.id] = grant
+        self._by_right[right_key(grant.right)].append(grant.id)
 
     def actions(self, grant: Grant) -> list[str]:
         """What the chain of a grant says, in order."""
@@ -67,11 +73,8 @@ class MemoryAccessStore(AccessStore):
         self.reads += 1
         key = right_key(right)
         holding = self.holdings.get(key) or Holding.empty(right)
-        mine = [
-            grant
-            for grant in self.grants.values()
-            if grant.right == right and (grant.is_live or grant.id == holding.last_grant)
-        ]
+        of_right = [self.grants[each] for each in self._by_right[key]]
+        mine = [grant for grant in of_right if grant.is_live or grant.id == holding.last_grant]
         self.rows_read += len(mine) + 1
         state = RightState(holding, tuple(sorted(mine, key=lambda grant: grant.created_at)), self.nudges[key])
         self._boundary("after read")

@@ -13,15 +13,8 @@ from typing import Final
 
 from core.access.holding import OperationKind
 from core.targets.base import Absent, Held, InProgress, OperationKey
-from tests.core.access.world import (
-    A_MOMENT,
-    ACTIVE_PART,
-    QUIET_PART,
-    RIGHT,
-    Killed,
-    Script,
-    World,
-)
+from tests.core.access.world import ACTIVE_PART, QUIET_PART, RIGHT, Killed, Script, World
+from tests.harness.clock import A_MOMENT
 
 TRIES: Final = 5
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Protocol, TypeVar
 
@@ -20,7 +21,7 @@ from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, OperationKind
 from core.access.reconciler import Reconciler
 from core.access.right import Right
-from core.access.timing import FRESH, LEASE, LOOK_EVERY, SETTLE
+from core.access.timing import FRESH, LAST_LOOK, LEASE, LOOK_EVERY, SETTLE
 from core.actor import DeciderId, ProfileName, UserId
 from core.audit.trail import AuditAction, EntryDraft
 from core.errors import InvalidStateTransition, StoreUnavailable
@@ -111,6 +112,7 @@ class World:
         self.outage_until = A_MOMENT
         self.workers: list[Worker] = []
         self.acting: list[Worker] = []
+        self._frozen: list[Worker] = []
         self._events: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = count()
 
@@ -150,7 +152,8 @@ class World:
         self.advance(self.now + seconds(self.rng.random() * 0.2))
         draw = self.rng.random()
         if draw < self.odds.kill:
-            self.judge.disturb(LEASE + BASE_SLACK)
+            # A call that came after the lease, and of which nobody hears, is found by the last look.
+            self.judge.disturb((LAST_LOOK if self.acting[-1] in self._frozen else timedelta(0)) + LEASE + BASE_SLACK)
             raise Killed
         if draw < self.odds.kill + self.odds.freeze and len(self.acting) < len(self.workers):
             self.freeze(seconds(self.rng.choice([5, 40, 90, 300, 1200])))
@@ -159,9 +162,16 @@ class World:
             raise StoreUnavailable("the reply was lost", is_outcome_unknown=True)
 
     def freeze(self, length: timedelta) -> None:
-        self.judge.disturb(min(length, LEASE) + LEASE + BASE_SLACK)
+        worker = self.acting[-1]
+        # Frozen again, it may hold back the news of a call that came after its lease.
+        self.judge.disturb((length if worker in self._frozen else min(length, LEASE)) + LEASE + BASE_SLACK)
+        self._frozen.append(worker)
         self.run_until(self.now + length, self.wake)
         self.judge.disturb(SETTLE + self.odds.lag + SETTLE + BASE_SLACK)
+
+    def thaw(self, worker: Worker) -> None:
+        """The worker has finished what it was about when it froze."""
+        self._frozen = [each for each in self._frozen if each is not worker]
 
     def wake(self) -> datetime | None:
         return min((due_at for due_at, _ in self.store.due.values()), default=None)
@@ -215,6 +225,7 @@ class ReconcilingWorker:
             return True
         finally:
             world.acting.remove(self)
+            world.thaw(self)
         return world.store.writes != before
 
 
@@ -365,6 +376,7 @@ class Judge:
         self._allowed_until = world.now
         self._claimed_at: datetime | None = None
         self._was_there_at: datetime | None = None
+        self._generation = 0
         self.verdicts: list[str] = []
 
     def disturb(self, slack: timedelta) -> None:
@@ -395,7 +407,8 @@ class Judge:
             self._claimed_at = None
         elif self._claimed_at is None:
             self._claimed_at = world.now
-        is_new = operation is not None and operation.token is None and operation.generation == holding.generation
+        is_new = operation is not None and operation.generation > self._generation
+        self._generation = max(self._generation, holding.generation)
         if operation is not None and is_new and operation.kind is OperationKind.TAKE:
             for each in world.store.grants.values():
                 if each.is_wanted(world.now - MAX_OFFSET) and each.is_wanted(world.now + MAX_OFFSET):
@@ -466,7 +479,7 @@ class Script:
             for _ in range(rng.randint(1, 4)):
                 kind = rng.choice(list(OperationKind))
                 # A write by somebody else, also before the first grant.
-                world.at(A_MOMENT + seconds(rng.uniform(-5, 9000)), lambda kind=kind: self._interfere(kind))
+                world.at(A_MOMENT + seconds(rng.uniform(-5, 9000)), partial(self._interfere, kind))
 
     def _ask(self, moment: timedelta, length: timedelta) -> None:
         rng, world = self.world.rng, self.world
