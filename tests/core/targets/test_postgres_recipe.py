@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.clock import SystemClock
-from core.targets.base import Absent, Held, Later, OperationKey, TargetRefused
+from core.targets.base import Absent, Held, Later, OperationKey, TargetRefused, Unknown
 from core.targets.webhook import WebhookTarget
 from tests.core.targets.harness import GIVE_KEY, TAKE_KEY, a_right, give, take
 from tests.harness.postgres import PostgresServer
@@ -78,6 +78,16 @@ def test_repeated_and_late_orders_do_no_harm(target: WebhookTarget) -> None:
 
     assert isinstance(target.give(RIGHT, UNTIL, GIVE_KEY), Later)
     assert target.inspect(RIGHT) == Absent()
+
+
+def test_role_and_memory_change_together(server: PostgresServer, target: WebhookTarget) -> None:
+    server.sql("ALTER TABLE countersign_orders ADD CONSTRAINT full_up CHECK (false) NOT VALID")
+    try:
+        assert isinstance(target.give(RIGHT, UNTIL, GIVE_KEY), Unknown)
+        assert target.inspect(RIGHT) == Absent()
+    finally:
+        server.sql("ALTER TABLE countersign_orders DROP CONSTRAINT full_up")
+    assert give(target, RIGHT, UNTIL) == Held()
 
 
 def test_unknown_person_and_other_roles_are_refused(target: WebhookTarget) -> None:
