@@ -7,9 +7,6 @@ goes to the configured URL, and nowhere else.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException
@@ -26,11 +23,11 @@ from bot.slack.retry_after import FIX_PAUSE, read_retry_after
 from core.audit.trail import AuditEntry
 from core.clock import Clock
 from core.errors import DeliveryFailed
+from core.standard_webhooks import WebhookKey
 
 NAME: Final = "webhook"
 CALL_TIMEOUT_SECONDS: Final = 10.0
 """How long a receiver may take; Standard Webhooks advises receivers to answer first and work later."""
-_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how every such secret begins
 _ASKS_FOR_PAUSE: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _UNAUTHORISED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -43,7 +40,7 @@ class WebhookSink:
 
     def __init__(self, url: str, secret: SecretStr, clock: Clock, *, seconds: float = CALL_TIMEOUT_SECONDS) -> None:
         self._url = url
-        self._key = base64.b64decode(secret.get_secret_value().removeprefix(_SECRET_PREFIX), validate=True)
+        self._key = WebhookKey(secret, "COUNTERSIGN_WEBHOOK_SECRET")
         self._clock = clock
         self._seconds = seconds
         self._receiver = f"the webhook of {urlsplit(url).hostname}"
@@ -70,15 +67,8 @@ class WebhookSink:
             raise DeliveryFailed(problem) from error
 
     def _headers(self, entry: AuditEntry, body: bytes) -> dict[str, str]:
-        sent_at = int(self._clock.now().timestamp())
-        signature = hmac.digest(self._key, f"{entry.id}.{sent_at}.".encode() + body, hashlib.sha256)
-        return {
-            "content-type": "application/json",
-            "user-agent": "Countersign",
-            "webhook-id": entry.id,
-            "webhook-timestamp": str(sent_at),
-            "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
-        }
+        signed = self._key.sign(entry.id, self._clock.now(), body)
+        return {"content-type": "application/json", "user-agent": "Countersign", **signed}
 
     def _refused(self, status: int, headers: Message) -> DeliveryFailed:
         problem = f"{self._receiver} answered {status}."

@@ -51,11 +51,12 @@ class TargetRefused:
 class Later:
     """The target changed nothing, and wants to be asked again: a conflict or a limit.
 
-    `is_for_all` is true of a limit that all rights of this target share.
+    `is_for_all` is true of a limit that all rights of this target share. `problem` is for people to read.
     """
 
     after: timedelta = timedelta(0)
     is_for_all: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

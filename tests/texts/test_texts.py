@@ -32,6 +32,7 @@ from tests.texts.settings import setting_errors
 from tests.texts.slack_forms import slack_forms
 from tests.texts.slack_messages import slack_messages
 from tests.texts.slack_replies import slack_replies
+from tests.texts.targets import targets
 from tests.texts.writing import write_page
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, moto_url: str) -> Page:
             texts = [*slack_messages(stores), *slack_forms(), *slack_replies(), *errors()]
     finally:
         sys.setprofile(before)
-    texts += [*setting_errors(page.raised_in_settings), *policy_mistakes(), *deliveries()]
+    texts += [*setting_errors(page.raised_in_settings), *policy_mistakes(), *deliveries(), *targets()]
     texts += command_line(tmp_path_factory.mktemp("operator"), moto_url)
     page.text = write_page(texts)
     if os.environ.get(UPDATE) == "1":
