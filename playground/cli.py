@@ -10,9 +10,9 @@ import logging
 import os
 import signal
 import sys
-import threading
 import webbrowser
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
 import click
@@ -53,15 +53,16 @@ def playground(*, port: int | None, reset: bool, store: str | None, folder: Path
     configure_logging(LogForm.TEXT, sys.stderr)
     # The page shows what happens; the terminal shows only problems.
     logging.root.setLevel(logging.WARNING)
-    stop_requested = threading.Event()
+    # Not an Event: see `countersign serve`.
+    stop_requested = SimpleQueue[int]()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop_requested.set())
+        signal.signal(number, lambda received, _: stop_requested.put(received))
     with Folder(folder, reset=reset) as home, open_playground(home, store=store, port=port) as running:
         click.echo(f"The playground is at {running.url}")
         click.echo(f"Its files are in {folder}. Press Ctrl-C to stop; --reset starts fresh.")
         if browser and _has_screen():
             webbrowser.open(running.url)
-        stop_requested.wait()
+        stop_requested.get()
         click.echo("\nStopping.")
 
 

@@ -41,6 +41,8 @@ _NEEDS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "postgres": ("PostgreSQL", why_no_postgres),
 }
 """Markers: what such a test needs, and why that is not there."""
+_OPTIONAL = frozenset({"postgres"})
+"""Countersign itself needs none of these: they are for a recipe in the documents."""
 _server = pytest.StashKey[DynamoDbLocal]()
 _left_out = pytest.StashKey[dict[str, int]]()
 
@@ -95,8 +97,8 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get(_REQUIRED) != "1" or _told_by_controller(config) is not None:
         return
-    for name, why_missing in _NEEDS.values():
-        if reason := why_missing():
+    for marker, (name, why_missing) in _NEEDS.items():
+        if marker not in _OPTIONAL and (reason := why_missing()):
             raise pytest.UsageError(f"{_REQUIRED}=1, and {name} cannot run here: {reason}")
 
 
