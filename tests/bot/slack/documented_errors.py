@@ -21,6 +21,7 @@ COMMON: Final = frozenset(_COMMON.split())
 
 _BY_METHOD: Final = {
     "apps.connections.open": "forbidden_team insecure_request missing_args",
+    "api.test": "",
     "auth.test": "",
     "chat.postMessage": """
         as_user_not_supported attachment_payload_limit_exceeded cannot_reply_to_message channel_not_found
