@@ -91,7 +91,8 @@ def test_moments_are_shown_in_the_readers_zone_and_how_far_away(screens: Screens
         "at => new Intl.DateTimeFormat('en-GB', {timeStyle: 'short', timeZone: 'Europe/Berlin'}).format(at)",
         seconds * 1000,
     )
-    expect(moment).to_have_text(re.compile(rf"\d{{4}}-\d\d-\d\d {expected}"))
+    # Around midnight, the page writes 0:26 where this writes 00:26.
+    expect(moment).to_have_text(re.compile(rf"\d{{4}}-\d\d-\d\d {re.sub('^0', '0?', expected)}"))
     expect(moment).to_have_attribute("title", re.compile("^in 2 h [45] min$"))
     expect(body).to_contain_text("the fallback")
     screens.page.get_by_role("button", name="Move it forward").click()
