@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 _STORED: Final[dict[str, bool]] = {"is_stored": True}
-"""The context of a validation that reads a stored form, with all that stands inside it."""
+"""The context of a validation that reads a stored form, with everything inside it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Which Slack user groups decide, and so who else does: whoever may edit them.
+"""Which Slack user groups decide, and so who else does: the people who may edit them.
 
 Invariant: Slack has no method that says who may edit user groups, so this says how to look it up, and never that it is
 right.

@@ -86,7 +86,7 @@ class RequestQueries:
         """
         people = self._judging()
         request = people.noting(self._store.get_with_notes(request_id))
-        # Whoever is late learns who decided, whatever their rights.
+        # Everybody who is late learns who decided, whatever their rights.
         request.approve(person.id, self._clock.now())
         people.judge_decider("approve", request, person).require()
         return request, people.policy.approval_needs(request.rule)

@@ -23,7 +23,7 @@ class NoRedirects(HTTPRedirectHandler):
 
 
 class DirectClient(WebClient):
-    """A client that follows no redirect. `compared_clock` is told the time of each answer."""
+    """A client that follows no redirect. `compared_clock` learns the time of each answer."""
 
     compared_clock: ComparedClock | None = None
 

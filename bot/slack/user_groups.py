@@ -62,7 +62,7 @@ class _Look:
 class UserGroups:
     """The answers about user groups. Safe for threads; asks on a thread of its own.
 
-    `named` returns the groups of the current policy, and `learn` is told every answer from Slack.
+    `named` returns the groups of the current policy, and `learn` gets every answer from Slack.
     """
 
     def __init__(

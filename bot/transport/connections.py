@@ -102,7 +102,7 @@ class ConnectionTable:
         if size:
             self._bytes[connection] = size
         while self._total_bytes > self.limits.unverified_bytes:
-            # Not the newest: whoever sends much would keep everybody else out.
+            # Not the newest: a busy sender would keep everybody else out.
             self._refuse(max(self._bytes, key=self._bytes.__getitem__))
 
     def held(self, connection: HeldConnection) -> int:

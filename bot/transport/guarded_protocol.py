@@ -72,7 +72,7 @@ class GuardedProtocol(H11Protocol):
             self._on_refused(reason)
             self.transport.write(_answer(_STATUSES[reason]))
         if self.transport.get_write_buffer_size():
-            # Whoever doesn't read the answer would keep the connection open.
+            # A client that doesn't read the answer would keep the connection open.
             self.transport.abort()
         else:
             self.transport.close()

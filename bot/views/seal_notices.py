@@ -1,6 +1,6 @@
 """What the security channel reads when a record or a ledger is not what Countersign wrote.
 
-Invariant: nothing of the changed record is repeated: whoever changed it chose its words.
+Invariant: nothing of the changed record is repeated: its words are those of the person who changed it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a holding means for the grants of its right: which of them opens, fails, ends or is told of, one at a time.
+"""What a holding means for the grants of its right: which of them opens, fails, ends or is reported, one at a time.
 
 Invariant: level-triggered. A change follows from the holding and the grants as they are, so one that a crash prevented
-is made by whoever comes next. A grant opens only on what the target confirmed and a look showed; it closes only when
+is made by the next worker. A grant opens only on what the target confirmed and a look showed; it closes only when
 the right is known to be absent, or another cause keeps it.
 """
 

@@ -38,7 +38,7 @@ _log = logging.getLogger("countersign.access")
 class Reconciler:
     """Reconciles rights, one visit at a time. Safe for threads, if the store and the targets are.
 
-    `targets` are those of the configuration, by name; a right whose target is gone stays due, and is told of.
+    `targets` are those of the configuration, by name; a right whose target is gone stays due, and is reported.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Reconciler:
             if isinstance(call, GrantChange):
                 continue
             if not state.holding.may_call(visit, self._clock.now()):
-                # Frozen since the commit. Nothing was called; whoever has the lease next looks first.
+                # Frozen since the commit. Nothing was called; the next holder of the lease looks first.
                 return last
             asked_at = self._clock.now()
             last = self._call(state.holding, call)
@@ -190,14 +190,14 @@ def _ask(target: Target, right: Right, call: Call, generation: int) -> Answer:
 
 def _bound(until: datetime | None, grants: Sequence[Grant], now: datetime) -> datetime | None:
     """Not so late that people would be told too late that opening takes long."""
-    tellings = [
+    alerts = [
         grant.starts_at + (TELL_EMERGENCY_DELAY if grant.is_emergency else TELL_DELAY)
         for grant in grants
         if grant.status is GrantStatus.PENDING and grant.delay_told_at is None and grant.is_wanted(now)
     ]
     if until is None and any(grant.is_live for grant in grants):
         until = now + MAX_PAUSE
-    bounded = min((each for each in (until, *tellings) if each is not None), default=None)
+    bounded = min((each for each in (until, *alerts) if each is not None), default=None)
     return None if bounded is None else max(bounded, now + _TICK)
 
 

@@ -1,6 +1,6 @@
 """How long the reconciler waits for what: leases, looks, pauses and alarms.
 
-Invariant: a lease outlives the longest call by more than two clocks may differ, so that whoever takes over a lease
+Invariant: a lease outlives the longest call by more than two clocks may differ, so a worker that takes over a lease
 finds no call under way; a pause is never longer than five minutes.
 """
 

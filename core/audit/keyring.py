@@ -177,7 +177,7 @@ class AuditKeyring(BaseModel):
 
     def is_genuine_mac(self, key_id: str, purpose: bytes, content: bytes, mac: str) -> bool:
         """True when the key of this name, which isn't retired, made this seal for this purpose, in constant time."""
-        # A retired key is no longer in use: whoever seals with it now is somebody else.
+        # A retired key is no longer in use: anyone who seals with it now is somebody else.
         return key_id not in self._retired and any(
             _key_id(secret) == key_id and _is_equal(_mac(secret, purpose, content), mac) for secret in self._secrets()
         )

@@ -1,4 +1,4 @@
-"""The Slack user groups whose members decide: whoever may edit such a group in Slack can make anybody one of them.
+"""The Slack user groups whose members decide: anyone who may edit such a group in Slack can add people.
 
 Invariant: pure. A group is listed for a rule if being in it lets a person approve, break the glass, or get access
 without an approval.

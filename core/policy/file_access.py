@@ -1,6 +1,6 @@
 """Who besides the owner may write the policy file, or replace it.
 
-Invariant: whoever may write the file, or the folder that it is in, decides who gets access; so nobody is left out
+Invariant: anyone who may write the file, or the folder that it is in, decides who gets access; so nobody is left out
 because they would need two steps.
 """
 

@@ -159,7 +159,7 @@ def _text_of(entry: AuditEntry) -> str:
     if not isinstance(packed, str):
         return ""
     try:
-        # Whoever can write to the store can plant an entry that unpacks to gigabytes.
+        # Anyone who can write to the store can plant an entry that unpacks to gigabytes.
         with gzip.open(io.BytesIO(base64.b64decode(packed))) as text:
             return text.read(MAX_BYTES).decode()
     except (OSError, EOFError, ValueError, zlib.error):

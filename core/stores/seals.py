@@ -150,7 +150,7 @@ def reseal_ledger(owner: str, stored: Mapping[str, JsonValue], keyring: AuditKey
 
 
 class SealAlarm:
-    """Raises the alarm for each broken seal that is met: whoever meets it, the security team hears of it."""
+    """Raises the alarm for each broken seal that is met: wherever it is met, the security team hears of it."""
 
     def __init__(self, refusals: RefusalLog) -> None:
         self._refusals = refusals

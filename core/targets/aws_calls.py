@@ -1,7 +1,7 @@
 """Calls to AWS on behalf of a target: the one place where its errors become outcomes that a target can answer with.
 
 Invariant: a call is sent once; trying again is the caller's, who looks first. No botocore type leaves this module, and
-an outcome says whether the call may have taken effect. Nothing of a request stands in a problem but AWS's own words.
+an outcome says whether the call may have taken effect. A problem repeats AWS's own words and nothing of the request.
 """
 
 from __future__ import annotations

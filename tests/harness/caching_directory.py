@@ -1,6 +1,6 @@
 """The directory of one instance: it keeps what it was told until the notes say that it is too old.
 
-Invariant: it forgets nothing by itself, so that only a note can end a right.
+Invariant: it forgets nothing on its own, so that only a note can end a right.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 from functools import cache
@@ -53,7 +54,7 @@ def example() -> ModuleType:
     return module
 
 
-class _Served:
+class _Served(ABC):
     """A server on a loopback port, and the faults of the next orders."""
 
     def __init__(self) -> None:
@@ -92,9 +93,9 @@ class _Served:
         """Where it listens."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    @abstractmethod
     def handler(self) -> type[BaseHTTPRequestHandler]:
         """What answers."""
-        raise NotImplementedError
 
 
 class WebhookReceiver(_Served):

@@ -1,7 +1,7 @@
 """A copy of the audit table that leaves the account, as CloudFormation: a stream to a bucket that nobody can rewrite.
 
 Invariant: pure, and optional: without a bucket, the template makes none of it. The bot has no part in the copy, so
-whoever has the bot's credentials can't keep an entry out of it.
+anyone who has the bot's credentials can't keep an entry out of it.
 """
 
 from __future__ import annotations

@@ -214,7 +214,7 @@ def _compare_no_ttl(name: str, ttl: Description | None) -> Iterator[Difference]:
     specification = {"TimeToLiveSpecification": {"Enabled": False, "AttributeName": ttl.get("AttributeName", "")}}
     yield Difference(
         name,
-        "TTL is on, so that whoever may write an entry may have it deleted",
+        "TTL is on, so that anyone who may write an entry may have it deleted",
         RUN_CREATE,
         Repair("update_time_to_live", specification),
     )
