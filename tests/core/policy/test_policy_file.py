@@ -339,3 +339,13 @@ def test_start_doesnt_wait_for_a_file_of_yesterday(path: Path, clock: FrozenCloc
 
     write(path, at=clock.now() - timedelta(days=1))
     assert rule_of(PolicyFile(path, clock=clock, wait=never)) == "main"
+
+
+def test_log_names_only_the_first_of_many_mistakes(
+    path: Path, file: PolicyFile, clock: FrozenClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_text(path, "version: 1\n" + "".join(f"unknown{number}: 1\n" for number in range(500)))
+    settle(file, clock)
+    assert file.problem is not None
+    assert len(file.problem.problems) > 500
+    assert len(caplog.records) == 51

@@ -200,3 +200,15 @@ def test_text_longer_than_a_policy_is_never_unpacked(stores: Stores, path: Path,
     planted = first.model_copy(update={"details": {"digest": digest, "text_gzip": _pack(text)}})
     with pytest.raises(InvalidInput, match="too large"):
         find_version((planted,), digest)
+
+
+def test_unreadable_entry_keeps_no_later_version_out(
+    stores: Stores, path: Path, clock: FrozenClock, tmp_path: Path
+) -> None:
+    trail = PolicyTrail(open_file(path, clock), stores.audit)
+    trail.record()
+    with closing(sqlite3.connect(tmp_path / "countersign.db")) as past, past:
+        past.execute("UPDATE audit SET body = '{}' WHERE chain = 'POLICY'")
+    path.write_text(CHANGED, encoding="utf-8")
+    (entry,) = look(trail, clock)
+    assert (entry.event, entry.seq) == (AuditAction.POLICY_IN_FORCE, 2)
