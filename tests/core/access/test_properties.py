@@ -30,7 +30,7 @@ DAY = timedelta(days=1)
 class BrokenTargets(dict[str, ScriptedTarget]):
     """Those of a configuration that can't be read."""
 
-    def get(self, name: str, default: object = None) -> ScriptedTarget:  # type: ignore[override]
+    def get(self, *_: object) -> ScriptedTarget:
         raise ValueError("the policy cannot be read")
 
 
