@@ -17,7 +17,7 @@ from core.access.reconciler import Reconciler
 from core.access.right import Right
 from core.access.timing import FIRST_PAUSE
 from core.clock import Clock, is_trusted
-from core.errors import StoreError, StoreUnavailable
+from core.errors import StoreUnavailable
 from core.stores.access import AccessStore, DueRight
 from core.targets.base import Answer, Later, Unknown
 
@@ -120,7 +120,7 @@ class DueRights:
             answer = self._reconciler.reconcile(right)
         except StoreUnavailable:
             raise
-        except StoreError:
+        except Exception:  # noqa: BLE001 - whatever is wrong with one right, the others are due, too
             visits.failed += 1
             _log.exception("%s is due and cannot be reconciled", right)
         else:

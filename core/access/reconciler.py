@@ -33,6 +33,8 @@ from core.targets.base import Answer, OperationKey, Target, Unknown
 
 MAX_ROUNDS: Final = 40
 """How many commits one visit of a right makes at most; the right stays due."""
+MAX_RESIDUAL: Final = timedelta(hours=12)
+"""What is said of open sessions when their target can't say how long they live: as long as any of AWS."""
 _log = logging.getLogger("countersign.access")
 
 
@@ -152,10 +154,12 @@ class Reconciler:
 
     def _call(self, holding: Holding, call: Call) -> Answer:
         right = holding.right
-        target = self._targets.get(right.target)
-        if target is None:
-            return Unknown(f"the target {right.target} is not in the policy any more; put it back, or revoke by hand")
         try:
+            target = self._targets.get(right.target)
+            if target is None:
+                return Unknown(
+                    f"the target {right.target} is not in the policy any more; put it back, or revoke by hand"
+                )
             return _ask(target, right, call, holding.generation)
         except Exception as error:  # noqa: BLE001 - whatever a target raises, its answer is lost, and the right stays due
             _log.warning("%s of %s: the answer is lost", type(call).__name__.lower(), right, exc_info=True)
@@ -170,8 +174,12 @@ class Reconciler:
         return replace(state, holding=holding)
 
     def _residual(self, right: Right) -> timedelta:
-        target = self._targets.get(right.target)
-        return target.residual(right) if target is not None else timedelta(0)
+        try:
+            target = self._targets.get(right.target)
+            return target.residual(right) if target is not None else timedelta(0)
+        except Exception:  # noqa: BLE001 - a target that fails here must not keep its own rights from being taken
+            _log.warning("how long a session can outlive %s is not known", right, exc_info=True)
+            return MAX_RESIDUAL
 
 
 def _begin(holding: Holding, call: Call, grants: Sequence[Grant], visit: str, now: datetime) -> Holding:

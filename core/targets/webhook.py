@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -39,11 +38,10 @@ from core.targets.exchange import (
     read_reply,
     right_of_token,
 )
+from core.targets.timed_http import CALL_SECONDS, TimedHttp, TimedHttps
 
 REPLY_SECONDS: Final = 8.0
 """How long each step of a call may take, such as connecting or one part of the answer."""
-BODY_SECONDS: Final = 12.0
-"""How long reading the answer may take in all; with the steps before, it stays within CALL_TIMEOUT."""
 _MAX_PAUSE_SECONDS: Final = 3600
 _BAD: Final = HTTPStatus.BAD_REQUEST
 _SERVER_ERROR: Final = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -82,6 +80,7 @@ class WebhookTarget:
         ends_sessions: bool = False,
         residual: timedelta = timedelta(0),
         reply_seconds: float = REPLY_SECONDS,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
         self._host = _check_address(url)
         self._url = url
@@ -89,8 +88,8 @@ class WebhookTarget:
         self._clock = clock
         self._ends_sessions = ends_sessions
         self._residual = residual
-        self._reply_seconds = reply_seconds
-        self._opener = build_opener(_SameAddressOnly)
+        times = reply_seconds, call_seconds
+        self._opener = build_opener(_SameAddressOnly, TimedHttp(*times), TimedHttps(*times))
         self._name = f"the webhook of {self._host}"
 
     @property
@@ -138,7 +137,7 @@ class WebhookTarget:
         headers |= self._key.sign(order.id, self._clock.now(), body)
         request = Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310 - checked when it was made
         try:
-            with self._opener.open(request, timeout=self._reply_seconds) as answer:
+            with self._opener.open(request) as answer:
                 return self._read(answer.status, None, _read_body(answer))
         except HTTPError as error:
             with error:
@@ -192,7 +191,6 @@ class WebhookTarget:
 
 def _read_body(answer: HTTPResponse | HTTPError) -> bytes:
     """The answer. Raises ValueError for one that is too long, OSError for one that takes too long or was cut."""
-    deadline = time.monotonic() + BODY_SECONDS
     # An HTTPError is a wrapper around the response, without read1.
     response = cast(HTTPResponse, answer.fp) if isinstance(answer, HTTPError) else answer
     parts: list[bytes] = []
@@ -202,8 +200,6 @@ def _read_body(answer: HTTPResponse | HTTPError) -> bytes:
         size += len(part)
         if size > MAX_ANSWER_BYTES:
             raise ValueError("too long")
-        if time.monotonic() > deadline:
-            raise TimeoutError
     return b"".join(parts)
 
 
