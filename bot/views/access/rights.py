@@ -14,6 +14,8 @@ from core.access.summary import RightSummary
 
 MAX_NAME: Final = 120
 """So that all rights of a profile, eight at most, fit into one text."""
+MAX_PART: Final = 100
+"""Of each of the three parts, in a list of eight rights."""
 _ARN_START: Final = "arn:"
 
 
@@ -25,6 +27,12 @@ def right_name(right: Right) -> str:
 def right_names(rights: Sequence[RightSummary]) -> str:
     """Several of them."""
     return ", ".join(right_name(each.right) for each in rights)
+
+
+def full_right(right: Right) -> str:
+    """A right with its person, whole as far as Slack takes it: what to look for in the target."""
+    parts = (right.resource, right.level, right.principal)
+    return f"{code(right.target)}: {' · '.join(code(shorten(part, MAX_PART)) for part in parts)}"
 
 
 def count_rights(number: int, total: int) -> str:
