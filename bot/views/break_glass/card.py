@@ -6,10 +6,11 @@ Review once it has ended and until it is reviewed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from bot.views.access.way_in import WayIn
 from bot.views.block_kit import (
     Block,
     Message,
@@ -25,6 +26,7 @@ from bot.views.block_kit import (
     mrkdwn,
     user_text,
 )
+from core.access.summary import AccessSummary
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.review import Review, Verdict
 
@@ -39,9 +41,20 @@ VERDICTS: Final[Mapping[Verdict, str]] = {
 
 
 def break_glass_card(
-    event: BreakGlassEvent, now: datetime, mentions: str = "", review_due: datetime | None = None
+    event: BreakGlassEvent,
+    now: datetime,
+    mentions: str = "",
+    review_due: datetime | None = None,
+    *,
+    access: AccessSummary | None = None,  # noqa: ARG001 - drawn next
+    way_in: WayIn | None = None,  # noqa: ARG001 - drawn next
+    fallbacks: Sequence[str] = (),  # noqa: ARG001 - drawn next
 ) -> Message:
-    """The card as it stands at this moment. `mentions` notifies the people the policy names, in mrkdwn."""
+    """The card as it stands at this moment. `mentions` notifies the people the policy names, in mrkdwn.
+
+    `access` is what the event gave, `way_in` how to use it; None for an event without access. `fallbacks` are the
+    policy's words for when access could not be opened.
+    """
     status = EventStatus.EXPIRED if event.is_overdue(now) else event.status
     blocks: list[Block] = [heading(_headline(event, status)), mrkdwn(_who_and_what(event, status))]
     blocks.append(user_text(event.justification))

@@ -28,6 +28,7 @@ from bot.views.block_kit import (
 )
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
 from bot.views.pagination import PageButton, page_buttons
+from core.access.summary import AccessSummary
 from core.break_glass import BreakGlassEvent, EventStatus, ReasonCode
 
 OLDER: Final = "break_glass_list:next"
@@ -60,12 +61,16 @@ class BreakGlassListKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One event, what its reader can do with it as far as is known now, and when its review is due."""
+    """One event, what its reader can do with it as far as is known now, and when its review is due.
+
+    `access` is what it gave, if known.
+    """
 
     event: BreakGlassEvent
     review_due: datetime
     may_close: bool = False
     may_review: bool = False
+    access: AccessSummary | None = None
 
 
 def event_list_page(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from bot.views.access.way_in import WayIn
 from bot.views.block_kit import (
     Block,
     Message,
@@ -23,6 +24,7 @@ from bot.views.block_kit import (
     user_text,
 )
 from bot.views.request.votes import count_missing, vote_blocks
+from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
 APPROVE: Final = "request:approve"
@@ -34,8 +36,17 @@ COMMENT: Final = "comment"
 """What the overflow menu's option asks for: to approve with a comment."""
 
 
-def request_card(request: Request, now: datetime, deciders: str = "") -> Message:
-    """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn."""
+def request_card(
+    request: Request,
+    now: datetime,
+    deciders: str = "",
+    access: AccessSummary | None = None,  # noqa: ARG001 - drawn next
+    way_in: WayIn | None = None,  # noqa: ARG001 - drawn next
+) -> Message:
+    """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn.
+
+    `access` is what the decision gave, `way_in` how to use it; None for a decision without access.
+    """
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     blocks: list[Block] = [mrkdwn(f"{_headline(request, status)}:"), user_text(request.justification)]
     blocks += _votes(request, status)

@@ -17,6 +17,7 @@ from bot.views.block_kit import Block, Message, actions, button, code, divider, 
 from bot.views.pagination import PageButton, page_buttons
 from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from bot.views.request.votes import count_votes
+from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
 MINE: Final = "Your requests"
@@ -41,12 +42,13 @@ NEWER: Final = "list:newer"
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One request, and what its reader can do with it as far as is known now."""
+    """One request, and what its reader can do with it as far as is known now. `access` is what it gave, if known."""
 
     request: Request
     may_decide: bool = False
     may_cancel: bool = False
     may_declare: bool = False
+    access: AccessSummary | None = None
 
 
 class ListKind(StrEnum):
