@@ -6,7 +6,6 @@ to send instead; and what a person typed comes out as they typed it, not as Slac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NoReturn
 
@@ -34,6 +33,7 @@ from bot.interactions.commands.tokens import (
     take_one_duration,
 )
 from bot.slack.app_surface import ACCESS
+from bot.views.access.list import AccessListKind
 from bot.views.request.form import RequestDraft
 from bot.views.request.list import ListKind
 from core.duration import format_duration, parse_duration
@@ -42,19 +42,11 @@ from core.request import JUSTIFICATION_LENGTH
 from core.text import clean_text
 
 _JUSTIFICATION: Final = "deploy the fix for INC-12"
-LIVE: Final = "live"
-
-
-@dataclass(frozen=True, slots=True)
-class ShowLive:
-    """Show a page of who has what now. Pages count from 1."""
-
-    page: int = 1
-
-
-AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | ShowLive | OpenAccessCommand | RequestDraft
+AccessCommand = (
+    OpenForm | ShowHelp | ShowList[ListKind] | ShowList[AccessListKind] | OpenAccessCommand | RequestDraft
+)
 _OPEN_ACCESS: Final = (END, EXTEND, REVOKE)
-_KEYWORDS: Final = ("help", *ListKind, LIVE, *_OPEN_ACCESS)
+_KEYWORDS: Final = ("help", *ListKind, *AccessListKind, *_OPEN_ACCESS)
 
 
 def parse_access(text: object) -> AccessCommand:
@@ -73,7 +65,9 @@ def parse_access(text: object) -> AccessCommand:
     if keyword == "help":
         return ShowHelp()
     page = read_page(ACCESS, keyword, rest)
-    return ShowLive(page) if keyword == LIVE else ShowList(ListKind(keyword), page)
+    if keyword in set(AccessListKind):
+        return ShowList(AccessListKind(keyword), page)
+    return ShowList(ListKind(keyword), page)
 
 
 def _read_request(profile: str, rest: str) -> RequestDraft:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.interactions.commands.access import AccessCommand, ShowLive, parse_access
+from bot.interactions.commands.access import AccessCommand, parse_access
 from bot.interactions.commands.open_access import EndAccess, ExtendAccess, NamedAccess, RevokeAccess, RevokePerson
+from bot.interactions.commands.tokens import ShowList
+from bot.views.access.list import AccessListKind
 from bot.views.request.form import RequestDraft
 from core.actor import ProfileName, UserId
 from core.errors import InvalidInput
@@ -20,13 +22,14 @@ REQUEST, EVENT = f"REQUEST#{ID}", f"BREAKGLASS#{ID}"
 PROD = NamedAccess(ProfileName("prod"))
 EITHER = NamedAccess(ProfileName(ID), (REQUEST, EVENT))
 HOUR = timedelta(hours=1)
+LIVE = AccessListKind.LIVE
 
 
 @pytest.mark.parametrize(
     ("text", "command"),
     [
-        ("live", ShowLive()),
-        ("LIVE 3", ShowLive(3)),
+        ("live", ShowList(LIVE)),
+        ("LIVE 3", ShowList(LIVE, 3)),
         ("end", EndAccess(NamedAccess())),
         ("end prod", EndAccess(PROD)),
         ("End `prod`", EndAccess(PROD)),
