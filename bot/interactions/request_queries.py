@@ -66,18 +66,21 @@ class RequestQueries:
         people = self._judging()
         return _may_declare(people.policy, people.ask(person, people.policy.needed_to_declare), profile)
 
-    def form(self, person: Actor) -> Block:
+    def form(self, person: Actor, begun: BegunRequest = NOTHING_BEGUN) -> Block:
         """The form to request access, with the profiles this person can request, or a notice that there are none.
 
-        Raises NotKnown when Slack couldn't say whether there are any.
+        What is `begun` is filled in; to extend access, its profile is all that is offered. Raises NotKnown when Slack
+        couldn't say whether there are any.
         """
         people = self._judging()
         known = people.ask(person, people.policy.needed_to_request)
-        offers = tuple(islice(_offers(people.policy, known), MAX_OPTIONS))
-        if offers:
-            return request_form(offers)
+        offers = _offers(people.policy, known)
+        if begun.profile is not None:
+            offers = (offer for offer in offers if offer.profile == begun.profile)
+        if shown := tuple(islice(offers, MAX_OPTIONS)):
+            return request_form(shown, begun)
         people.require_known(known, people.policy.needed_to_request(known))
-        return notice(reply(NOTHING_TO_REQUEST))
+        return notice(reply(NOTHING_TO_REQUEST if begun.profile is None else not_requestable(begun.profile)))
 
     def to_approve(self, request_id: RequestId, person: Actor) -> tuple[Request, ApprovalNeeds]:
         """A pending request as it is recorded, for its approver, and what the rule wants with an approval.
