@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from core.access.principals import SoughtPerson
 from core.targets.aws_calls import CallFailed, Trouble
+from core.targets.aws_names import STORE_ID
 from core.targets.base import Later, TargetRefused, Unknown
-from core.targets.identity_center.instance import STORE_ID, SsoInstance
+from core.targets.identity_center.instance import SsoInstance
 from core.targets.words import one_line
 
 
