@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from bot.views.access.buttons import access_buttons
+from bot.views.access.state import state_blocks, state_words
 from bot.views.access.way_in import WayIn
 from bot.views.block_kit import (
     Block,
@@ -40,8 +42,8 @@ def request_card(
     request: Request,
     now: datetime,
     deciders: str = "",
-    access: AccessSummary | None = None,  # noqa: ARG001 - drawn next
-    way_in: WayIn | None = None,  # noqa: ARG001 - drawn next
+    access: AccessSummary | None = None,
+    way_in: WayIn | None = None,
 ) -> Message:
     """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn.
 
@@ -53,17 +55,20 @@ def request_card(
     if status is RequestStatus.PENDING:
         blocks += [_waiting(request, deciders), _buttons(request)]
     else:
-        blocks += _outcome(request, status)
-    return Message(text=summary(request, status), blocks=tuple(blocks))
+        blocks += _outcome(request, status, has_access=access is not None)
+    if access is not None:
+        blocks += [*state_blocks(access, now, way_in=way_in), *access_buttons(access)]
+    return Message(text=summary(request, status, access), blocks=tuple(blocks))
 
 
-def summary(request: Request, status: RequestStatus) -> str:
+def summary(request: Request, status: RequestStatus, access: AccessSummary | None = None) -> str:
     """One sentence for notifications and screen readers, without any text that a person typed."""
     what = f"{request.profile} for {length(request.duration)}"
     requested = f"{mention(request.requester)} requested {what}"
+    state = f", {state_words(access)}" if access is not None else ""
     return {
         RequestStatus.PENDING: f"{mention(request.requester)} requests {what}.",
-        RequestStatus.APPROVED: f"{requested}: approved by {mention(request.approver or '')}.",
+        RequestStatus.APPROVED: f"{requested}: approved by {mention(request.approver or '')}{state}.",
         RequestStatus.DENIED: f"{requested}: denied by {mention(request.approver or '')}.",
         RequestStatus.EXPIRED: f"{requested}: expired without a decision.",
         RequestStatus.CANCELLED: f"{requested}: cancelled by the requester.",
@@ -111,11 +116,13 @@ def _buttons(request: Request) -> Block:
     )
 
 
-def _outcome(request: Request, status: RequestStatus) -> list[Block]:
+def _outcome(request: Request, status: RequestStatus, *, has_access: bool) -> list[Block]:
     by, at = mention(request.approver or ""), moment(request.decided_at or request.expires_at)
     match status:
         case RequestStatus.APPROVED:
-            verdict, line = f"Approved by {by}", f"{at} · access until {moment(request.life_ends_at())}"
+            # The state of the access says until when.
+            until = "" if has_access else f" · access until {moment(request.life_ends_at())}"
+            verdict, line = f"Approved by {by}", f"{at}{until}"
         case RequestStatus.DENIED:
             verdict, line = f"Denied by {by}", at
         case RequestStatus.CANCELLED:
