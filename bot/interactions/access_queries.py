@@ -6,19 +6,21 @@ grants, read after its record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
 from bot.interactions.commands.open_access import NamedAccess
-from bot.interactions.list_pages import cut_page, iterate_records
+from bot.interactions.list_pages import MAX_READ, Source, cut_page, iterate_records, read_access
+from bot.views.access.choice import which_access
 from bot.views.access.list import AccessListKind, AccessRow, access_list_page
-from bot.views.block_kit import Message
-from core.access.grant import Grant, grant_id_for
+from bot.views.block_kit import Message, code
+from bot.views.break_glass.list import EventRow
+from core.access.grant import Grant
 from core.access.summary import AccessSummary, summarize_each
 from core.actor import Actor, UserId
 from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
@@ -30,13 +32,10 @@ from core.policy import PolicySource
 from core.request import MAX_DURATION, Request, RequestId
 from core.services.grants import GrantService
 from core.services.membership import Judging
-from core.stores.access import AccessStore
 from core.stores.base import Stores
 
-Source = Request | BreakGlassEvent
-"""What gives access: its chain is the `source` of its grants."""
-MAX_READ: Final = 100
-"""How many records one read takes."""
+CLOCKS_APART: Final = timedelta(minutes=5)
+"""How far the clocks of the machines that write may be apart without a delay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +90,17 @@ class AccessQueries:
         accesses = summarize_each(grants, now)
         return OpenAccess(tuple(each for each in accesses if each.may_end), tuple(events))
 
+    def which(self, question: str, choices: OpenAccess, command: str) -> Message:
+        """Ask which of several is meant, with the buttons that say so. `command` names another by its profile."""
+        events = [EventRow(each, each.expires_at, may_close=True) for each in choices.events]
+        rows = [AccessRow(each, may_end=True) for each in choices.accesses]
+        more = f"To name another one, add its profile or its id:\n{code(f'{command} prod')}"
+        return which_access(question, rows, events, self._clock.now(), more=more)
+
+    def ids_of(self, person: Actor) -> tuple[UserId, ...]:
+        """All ids of this person."""
+        return self._policy.current().ids_of(person.id)
+
     def find(self, sources: Sequence[str]) -> Source | None:
         """The first of these records that exists; None if none does."""
         for source in sources:
@@ -109,10 +119,9 @@ class AccessQueries:
         """The access that a decision gave; None for a profile without access."""
         return read_access(self._stores.access, [record], self._clock.now()).get(record.chain)
 
-    def summaries(self, sources: Sequence[str]) -> tuple[AccessSummary, ...]:
-        """The access that each of these decisions gave, in this order; those without access are left out."""
-        found = read_access(self._stores.access, self._records(sources).values(), self._clock.now())
-        return tuple(found[each] for each in sources if each in found)
+    def profiles(self, sources: Sequence[str]) -> Mapping[str, str]:
+        """The profile of each of these decisions, as far as their records can be read."""
+        return {chain: record.profile for chain, record in self._records(sources).items()}
 
     def _live(self, person: Actor) -> Iterator[str]:
         """The sources of live grants that this person may see, newest first."""
@@ -155,19 +164,12 @@ class AccessQueries:
         return {each.chain: each for each in found}
 
     def _grants_of(self, person: UserId, now: datetime) -> Iterator[Grant]:
-        since = now - MAX_DURATION
+        since = now - MAX_DURATION - CLOCKS_APART
         store = self._stores.access
         return iterate_records(lambda cursor: store.list_by_person(person, cursor=cursor, since=since))
 
     def _events_of(self, person: UserId, now: datetime) -> Iterator[BreakGlassEvent]:
-        since = now - MAX_EVENT_DURATION
+        since = now - MAX_EVENT_DURATION - CLOCKS_APART
         store = self._stores.break_glass
         events = iterate_records(lambda cursor: store.list_by_invoker(person, cursor=cursor, since=since))
         return (each for each in events if each.is_granting(now) and not each.rights)
-
-
-def read_access(store: AccessStore, records: Iterable[Source], now: datetime) -> Mapping[str, AccessSummary]:
-    """The access that these decisions gave, by their chains; those without access are left out. Raises StoreError."""
-    ids = [grant_id_for(each.chain, right) for each in records for right in each.rights]
-    found = [grant for start in range(0, len(ids), MAX_READ) for grant in store.get_each(ids[start : start + MAX_READ])]
-    return {access.source: access for access in summarize_each(found, now)}

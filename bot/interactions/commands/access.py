@@ -42,9 +42,7 @@ from core.request import JUSTIFICATION_LENGTH
 from core.text import clean_text
 
 _JUSTIFICATION: Final = "deploy the fix for INC-12"
-AccessCommand = (
-    OpenForm | ShowHelp | ShowList[ListKind] | ShowList[AccessListKind] | OpenAccessCommand | RequestDraft
-)
+AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | ShowList[AccessListKind] | OpenAccessCommand | RequestDraft
 _OPEN_ACCESS: Final = (END, EXTEND, REVOKE)
 _KEYWORDS: Final = ("help", *ListKind, *AccessListKind, *_OPEN_ACCESS)
 
