@@ -79,6 +79,11 @@ class AccessSummary:
         return self.may_end and not self.is_emergency
 
     @property
+    def is_ended_by_grantee(self) -> bool:
+        """True when the person who had it ended it early."""
+        return self.ended_early is not None and str(self.ended_early.by) == self.grantee
+
+    @property
     def refused(self) -> tuple[RightSummary, ...]:
         """The rights that could not be given."""
         return tuple(each for each in self.rights if each.phase is AccessPhase.FAILED)

@@ -60,8 +60,8 @@ def revoke_failing(failed: FailedRevoke, channel: str | None) -> Message:
 def revoke_failing_in_thread(failed: FailedRevoke) -> Message:
     """The same for the thread of the card, without what to do: that is the security channel's."""
     line = (
-        f":warning: This access ended {moment(failed.access.until)} and can't be removed yet. Countersign keeps trying; "
-        "until it's gone, it may still work."
+        f":warning: This access ended {moment(failed.access.until)} and can't be removed yet. Countersign keeps trying. "
+        "Until it's gone, it may still work."
     )
     said = [mrkdwn("The target said:"), user_text(failed.problem)] if failed.problem else []
     return Message(text=line, blocks=(mrkdwn(line), *said))
@@ -75,7 +75,7 @@ def removed_elsewhere(access: AccessSummary, right: Right, found_at: datetime, c
     )
     if access.may_end:
         end = code(f"{ACCESS} revoke {access.source_id}")
-        line += f"It's decided until {moment(access.until)}, so Countersign gives it again. To end it, send {end} with a reason."
+        line += f"Countersign gives it again, until {moment(access.until)}. To end it, send {end} with a reason."
     return _drift(line.rstrip(), access, right, found_at, channel)
 
 
@@ -83,13 +83,13 @@ def came_back(access: AccessSummary, right: Right, found_at: datetime, channel: 
     """A right that Countersign took is there again."""
     line = (
         f":rotating_light: Access of {mention(access.grantee)} to {code(access.profile)} came back in "
-        f"{code(right.target)} after Countersign removed it. Countersign removes it again. Find out who gave it: "
-        f"the target's own log says so."
+        f"{code(right.target)} after Countersign removed it. Countersign removes it again. The target's own "
+        "log says who gave it."
     )
     return _drift(line, access, right, found_at, channel)
 
 
-def drift_in_thread(access: AccessSummary, right: Right, *, is_removed: bool) -> Message:
+def drift_in_thread(right: Right, *, is_removed: bool) -> Message:
     """The same for the thread of the card."""
     what = "Somebody removed it" if is_removed else "It came back"
     then = "Countersign gives it again" if is_removed else "Countersign removes it again"

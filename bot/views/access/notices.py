@@ -82,9 +82,9 @@ def ended_early(access: AccessSummary) -> Message:
     """Somebody ended it before its time: for the thread."""
     early = access.ended_early
     by = mention(early.by) if early is not None else "somebody"
-    own = early is not None and early.by == access.grantee
-    line = f"{by} is done: the access ends now." if own else f"Access of {mention(access.grantee)} ended early by {by}."
-    return _with_reason(line, access)
+    if access.is_ended_by_grantee:
+        return _notice(f"{by} is done: the access was ended early.")
+    return _with_reason(f"Access of {mention(access.grantee)} was ended early by {by}.", access)
 
 
 def ended_early_for_grantee(access: AccessSummary, now: datetime, channel: str | None) -> Message:
@@ -121,9 +121,7 @@ def ending_soon(access: AccessSummary, channel: str | None) -> Message:
     return _notice(line, *access_buttons(access, may_extend=True), _where(access, channel))
 
 
-def _delay(
-    line: str, access: AccessSummary, problem: str | None, fallbacks: Sequence[str], *more: Block
-) -> Message:
+def _delay(line: str, access: AccessSummary, problem: str | None, fallbacks: Sequence[str], *more: Block) -> Message:
     pending = [each for each in access.rights if not each.was_open and each.problem is None]
     said = [mrkdwn(f"{target_names(pending)} said:"), user_text(problem)] if problem else []
     refused = refusal_blocks(access, fallbacks)
@@ -134,7 +132,7 @@ def _delay(
 
 def _with_reason(line: str, access: AccessSummary, *more: Block) -> Message:
     early = access.ended_early
-    if early is None or early.by == access.grantee:
+    if early is None or access.is_ended_by_grantee:
         return _notice(line, *more)
     return Message(text=line, blocks=(mrkdwn(f"{line} The reason:"), user_text(early.reason), *more))
 

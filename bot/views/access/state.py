@@ -169,7 +169,7 @@ def _by(access: AccessSummary) -> str:
 
 def _reason(access: AccessSummary) -> str | None:
     early = access.ended_early
-    return early.reason if early is not None and early.by != access.grantee else None
+    return early.reason if early is not None and not access.is_ended_by_grantee else None
 
 
 def _colon(reason: str | None) -> str:
