@@ -144,6 +144,8 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
     break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
     grants = GrantService(stores, policy, clock, watcher, directory=directory)
     access = AccessWork(stores.access, targets, clock, watcher)
+    if watcher is not None:
+        watcher.access.watch(access.reading, clock)
     return Services(stores, policy, clock, requests, break_glass, grants, targets, access)
 
 
@@ -190,15 +192,13 @@ def wire(
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
-    dispatcher = Dispatcher(bot.app, metrics)
-    token_check = BotTokenCheck(ports.client)
+    dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
     receiver, readiness, pages = open_transport(
         transport, ports.client, ports.stores, dispatcher, metrics, metrics_address, token_check
     )
     watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
-    watcher.access.watch(services.access.reading, ports.clock)
-    components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
-    components += [
+    components = [
+        *([Component("the stores", stop=ports.stores.close)] if closes_stores else ()),
         *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
         *_clock_watch(ports),
         Component("the targets", stop=services.targets.close),
