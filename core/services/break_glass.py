@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 
 from pydantic import JsonValue
 
@@ -38,7 +38,7 @@ from core.services.ledger_recovery import LedgerRecovery
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing, Turns
-from core.services.rights import EmergencyRights
+from core.services.rights import EMERGENCY_WAIT_SECONDS, EmergencyRights
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Stores
 from core.stores.record_store import Page
@@ -62,6 +62,7 @@ class BreakGlassService:
         mfa: MfaVerifier | None = None,
         directory: Directory | None = None,
         principals: Principals | None = None,
+        principal_wait_seconds: float = EMERGENCY_WAIT_SECONDS,
         pacing: Pacing = PACING,
     ) -> None:
         self._stores = stores
@@ -77,7 +78,7 @@ class BreakGlassService:
         self._reminding = self._watch(self._read_waiting, self._reminder_at, MAX_DURATION)
         self._ledgers = LedgerRecovery(stores, clock, self._observer)
         self._invoking = Invoking(stores, clock, self._observer, mfa)
-        self._rights = EmergencyRights(principals)
+        self._rights = EmergencyRights(principals, principal_wait_seconds)
 
     def invoke(
         self,
@@ -97,7 +98,7 @@ class BreakGlassService:
         `code` is the invoker's MFA code; `instead_of` is their request to be replaced; `declared_in` is the Slack
         channel in which they declare it. The same `idempotency_key` from the same person gives the event that it gave
         the first time. Raises InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit ends),
-        RequestNotFound, InvalidStateTransition (the request to be replaced gives access by now), StoreError.
+        RequestNotFound, InvalidStateTransition (the request to be replaced gives access), StoreError.
         """
         people, name = self._judging(), check_profile_name(profile)
         declaration = Declaration(
@@ -114,16 +115,14 @@ class BreakGlassService:
         )
         attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
-            # All who declare for one profile write its ledger, but nobody waits for what Slack or a target says of
-            # another.
+            # All who declare for one profile write its ledger, but nobody waits for what is asked about another.
             self._invoking.ask_ahead(declaration, code or None, people)
             with self._turns.take(declaration.profile):
-                return retry_on_conflict(
-                    lambda: self._invoking.decide(declaration, code or None, people), self._observer, self._pacing
-                )
+                decide = partial(self._invoking.decide, declaration, code or None, people)
+                return retry_on_conflict(decide, self._observer, self._pacing)
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
-        """End the access before its time, at the targets too. The person who closed it already gets the same event back.
+        """End the access before its time, at the targets too. Who closed it already gets the same event back.
 
         Raises EventNotFound, NotAllowed, InvalidStateTransition, InvalidInput, StoreError.
         """
