@@ -23,14 +23,19 @@ from core.break_glass import BreakGlassEvent
 from core.clock import UtcTime
 from core.duration import check_duration
 from core.errors import InvalidStateTransition
-from core.record import Record
+from core.record import Record, RuleName
 from core.request import MAX_DURATION
 from core.stored import StoredModel
 from core.text import text_rule
 
-__all__ = ["GRANT_MACHINE", "AccessPhase", "AccessState", "EarlyEnd", "Grant", "GrantId", "GrantStatus", "grant_id_for"]
+__all__ = [
+    "AWAITS_END", "GRANT_MACHINE", "AccessPhase", "AccessState", "EarlyEnd", "Grant", "GrantId", "GrantStatus",
+    "grant_id_for",
+]  # fmt: skip
 
 GrantId = NewType("GrantId", str)
+AWAITS_END: Final = "end"
+"""What is still due on a live grant."""
 REASON_LENGTH: Final = (1, 500)
 SOURCE_PATTERN: Final = r"^(REQUEST|BREAKGLASS)#[0-9a-f]{16}$"
 Reason = Annotated[str, text_rule("reason", at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])]
@@ -52,18 +57,21 @@ def grant_id_for(source: str, right: Right) -> GrantId:
 class Grant(Record):
     """One right in the window `[starts_at, expires_at)`, given by the decision that the chain `source` records.
 
+    `rule` is the policy rule of that decision.
+
     `stood_before` means that the person had the right already, from elsewhere; it is left when the grant ends.
     `is_kept` means that the right stayed when this grant ended, because of that or of another grant.
-    `delay_told_at` is when people were told that opening takes long.
+    `delay_told_at` is when people were told that opening takes long, `ending_told_at` that the end is near.
     """
 
     KIND: ClassVar[str] = "GRANT"
-    GAINING: ClassVar[tuple[str, ...]] = ("ended_early", "opened_at", "closed_at", "delay_told_at")
+    GAINING: ClassVar[tuple[str, ...]] = ("ended_early", "opened_at", "closed_at", "delay_told_at", "ending_told_at")
 
     grantee: ValidUserId
     right: ValidRight
     source: Annotated[str, Field(pattern=SOURCE_PATTERN)]
     decided_by: ValidDeciderId
+    rule: RuleName | None = None
     starts_at: UtcTime
     status: GrantStatus = GrantStatus.PENDING
     opened_at: UtcTime | None = None
@@ -74,6 +82,7 @@ class Grant(Record):
     stood_before: bool = False
     is_kept: bool = False
     delay_told_at: UtcTime | None = None
+    ending_told_at: UtcTime | None = None
 
     @classmethod
     def make(
@@ -88,6 +97,7 @@ class Grant(Record):
         starts_at: datetime,
         ends_at: datetime,
         now: datetime,
+        rule: str | None = None,
     ) -> Self:
         """A new pending grant. Raises InvalidInput, naming the field, for anything out of bounds."""
         check_duration("duration", ends_at - starts_at, MAX_DURATION)
@@ -98,6 +108,7 @@ class Grant(Record):
             right=right,
             source=source,
             decided_by=decided_by,
+            rule=rule,
             justification=justification,
             duration=ends_at - starts_at,
             starts_at=starts_at,
@@ -146,6 +157,12 @@ class Grant(Record):
         self._check(GrantStatus.PENDING)
         return self if self.delay_told_at is not None else self.replace(delay_told_at=now)
 
+    def tell_ending(self, now: datetime) -> Self:
+        """Note that people are told that the end is near. Raises InvalidStateTransition when it has ended."""
+        if not self.is_wanted(now):
+            raise InvalidStateTransition(self.chain, self.status, "told")
+        return self if self.ending_told_at is not None else self.replace(ending_told_at=now)
+
     def is_wanted(self, now: datetime) -> bool:
         """True while somebody decided that the right is to be held for this grant."""
         return self.status in _WANTING and self.starts_at <= now < self.ends_at
@@ -192,6 +209,11 @@ class Grant(Record):
     def ended_by(self) -> tuple[str | None, datetime | None]:
         """Who ended it early and when."""
         return (self.ended_early.by, self.ended_early.at) if self.ended_early is not None else (None, None)
+
+    @property
+    def awaits(self) -> str | None:
+        """Until it is final, its end."""
+        return AWAITS_END if self.is_live else None
 
     def life_ends_at(self) -> datetime | None:
         """The moment from which the right is known to be absent; None before."""
@@ -256,6 +278,6 @@ _PHASES: Final = {
     GrantStatus.FAILED: AccessPhase.FAILED,
 }
 _FIXED: Final = (
-    "grantee", "profile", "right", "source", "decided_by", "justification", "duration", "starts_at", "expires_at",
-    "created_at",
+    "grantee", "profile", "right", "source", "decided_by", "rule", "justification", "duration", "starts_at",
+    "expires_at", "created_at",
 )  # fmt: skip

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
+from core.access.grant import Grant
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft, seal
+from core.break_glass import BreakGlassEvent
 from core.clock import TICK, Clock, SystemClock, format_time
 from core.errors import (
     AlreadyExists,
@@ -23,6 +25,8 @@ from core.errors import (
     EventExists,
     EventNotFound,
     FixedFactChanged,
+    GrantExists,
+    GrantNotFound,
     InvalidStateTransition,
     NotFound,
     RequestExists,
@@ -80,6 +84,8 @@ def prepare_update(
 
     Raises FixedFactChanged when it takes back what may only gain, such as a vote.
     """
+    if not drafts:
+        raise ValueError("there is no change without its audit entry")
     # A status that leads nowhere is the better answer; the write gives it.
     is_legal = record.as_read.item.get("status") in tuple(record.legal_sources())
     if is_legal and (lost := record.find_lost(record.as_read.item)):
@@ -152,12 +158,24 @@ def _gaining(record: Record) -> dict[str, JsonValue]:
 
 def missing(kind: type[Record], record_id: str) -> NotFound:
     """The error that says there is no such record."""
-    return RequestNotFound(record_id) if issubclass(kind, Request) else EventNotFound(record_id)
+    return _MISSING[kind.KIND](record_id)
 
 
 def existing(record: Record) -> AlreadyExists:
     """The error that says this record exists already."""
-    return RequestExists(record.id) if isinstance(record, Request) else EventExists(record.id)
+    return _EXISTING[record.KIND](record.id)
+
+
+_MISSING: Final[Mapping[str, type[NotFound]]] = {
+    Request.KIND: RequestNotFound,
+    BreakGlassEvent.KIND: EventNotFound,
+    Grant.KIND: GrantNotFound,
+}
+_EXISTING: Final[Mapping[str, type[AlreadyExists]]] = {
+    Request.KIND: RequestExists,
+    BreakGlassEvent.KIND: EventExists,
+    Grant.KIND: GrantExists,
+}
 
 
 def _prepare(

@@ -6,6 +6,7 @@ Invariant: every change is one TransactWriteItems under `updated_at`; every read
 from __future__ import annotations
 
 from core.stores.commit import StoreSettings
+from core.stores.dynamodb.access import DynamoAccess
 from core.stores.dynamodb.audit import DynamoAudit
 from core.stores.dynamodb.break_glass import DynamoBreakGlass
 from core.stores.dynamodb.connection import Connection
@@ -30,6 +31,7 @@ class DynamoStores:
         alarm = SealAlarm(self.refusals)
         self.requests = DynamoRequests(connection, prefix, settings, alarm)
         self.break_glass = DynamoBreakGlass(connection, prefix, settings, alarm)
+        self.access = DynamoAccess(connection, prefix, settings, alarm)
         self.directory = DynamoDirectory(connection, prefix, settings)
         self.outbox = DynamoDeliveries(connection, prefix, settings)
         self.messages = DynamoMessages(connection, prefix)
