@@ -150,7 +150,7 @@ def test_events_are_asked_about_elsewhere(
 
 
 def test_sweep_costs_what_is_due(
-    requests: RequestService, grants: GrantService, clock: FrozenClock, stores: Stores, policy: ChangingPolicy
+    requests: RequestService, clock: FrozenClock, stores: Stores, policy: ChangingPolicy
 ) -> None:
     approve(requests)
     counting = Between(stores, [])
