@@ -17,6 +17,7 @@ from core.request import Request, RequestStatus
 from core.services import BreakGlassService, GrantService, RequestService
 from core.services.granting import grants_of_request
 from core.stores import Stores
+from core.targets.base import Held
 from tests.builders import HOUR
 from tests.core.services.access_harness import (
     ADA,
@@ -61,11 +62,12 @@ def test_05_grant_is_durable_before_the_first_call(requests: RequestService, sto
     approved = approve(requests)
     stored: list[tuple[RequestStatus, GrantStatus]] = []
 
-    def look() -> None:
+    def give() -> Held:
         (grant,) = stores.access.list_live().items
         stored.append((stores.requests.get(request_id_of(approved)).status, grant.status))
+        return targets.aws.put(right("rita"))
 
-    targets.aws.script["give"].append(lambda: (look(), targets.aws.put(right("rita")))[1])
+    targets.aws.script["give"].append(give)
     assert targets.aws.calls == []
     targets.reconcile()
     assert stored == [(RequestStatus.APPROVED, GrantStatus.PENDING)]
