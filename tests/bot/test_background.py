@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from slack_sdk import WebClient
 
 from bot.background import OutboxState, Sweeper, Swept
-from bot.wiring import Services, build_sweeper
+from bot.ports import Ports
+from bot.wiring import build_services, build_sweeper
 from core.audit.key_retirement import retire_key
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import CHECKPOINTS
@@ -77,16 +79,18 @@ def sweepers() -> Iterator[list[Sweeper]]:
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look all the time, so that a test does not wait for a look."""
-    for name in ("MIN_PAUSE_SECONDS", "LOOK_SECONDS", "WATCH_SECONDS", "MEASURE_SECONDS", "MAX_PAUSE_SECONDS"):
-        monkeypatch.setattr(f"bot.background.{name}", 0.01)
+    for name in ("LOOK_SECONDS", "WATCH_SECONDS", "MEASURE_SECONDS"):
+        monkeypatch.setattr(f"bot.background.sweeper.{name}", 0.01)
+    for name in ("MIN_PAUSE_SECONDS", "MAX_PAUSE_SECONDS"):
+        monkeypatch.setattr(f"bot.background.loops.{name}", 0.01)
 
 
 @pytest.fixture
 def _at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the first pass, no other one starts on its own."""
-    monkeypatch.setattr("bot.background.MIN_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("bot.background.loops.MIN_PAUSE_SECONDS", 0.0)
     for name in ("LOOK_SECONDS", "WATCH_SECONDS", "MEASURE_SECONDS"):
-        monkeypatch.setattr(f"bot.background.{name}", NEVER_SECONDS)
+        monkeypatch.setattr(f"bot.background.sweeper.{name}", NEVER_SECONDS)
 
 
 class _Watched:
@@ -263,7 +267,7 @@ def test_long_list_is_read_with_rests_only_in_the_background(
     stores: Stores, clock: FrozenClock, break_glass: BreakGlassService, sweepers: list[Sweeper],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("bot.background.REST_SECONDS", 600)
+    monkeypatch.setattr("bot.background.sweeper.REST_SECONDS", 600)
     asked: queue.SimpleQueue[Rest] = queue.SimpleQueue()
 
     class _Asked(RequestService):
@@ -369,7 +373,7 @@ def test_stop_finishes_running_deliveries(stores: Stores, clock: FrozenClock, re
 def test_stop_does_not_wait_for_ever(
     stores: Stores, clock: FrozenClock, requests: RequestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.background.FINISH_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr("bot.background.sweeper.FINISH_TIMEOUT_SECONDS", 0.01)
     _submit(requests)
     sink = StalledSink("slack")
     sweeper = _sweeper(stores, clock, sink)
@@ -377,7 +381,7 @@ def test_stop_does_not_wait_for_ever(
     sink.wait_for(lambda: sink.waiting == 1)
     assert not sweeper.stop()
     sink.release()
-    monkeypatch.setattr("bot.background.FINISH_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("bot.background.sweeper.FINISH_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     assert sweeper.stop()
 
 
@@ -421,9 +425,7 @@ def test_sweep_seals_checkpoints_and_learns_of_retired_keys(tmp_path: Path, cloc
     with closing(open_stores(f"sqlite:///{tmp_path}/sealed.db", keyring=ring, clock=clock)) as stores:
         policy, sink = ChangingPolicy(), RecordingSink("webhook")
         requests = RequestService(stores, policy, clock, directory=FixedDirectory())
-        break_glass = BreakGlassService(stores, policy, clock, directory=FixedDirectory())
-        services = Services(stores, policy, clock, requests, break_glass)
-        sweeper = build_sweeper(services, [sink])
+        sweeper = build_sweeper(build_services(Ports(stores, policy, clock, WebClient())), [sink])
         _submit(requests)
         sweeper.sweep()
         clock.advance(timedelta(minutes=11))

@@ -45,6 +45,8 @@ class MemoryAccessStore(AccessStore):
         self.writes = 0
         self.rows_read = 0
         self.watchers: list[Callable[[Holding, Grant | None], object]] = []
+        self.broken: set[str] = set()
+        """Keys of rights that can't be read."""
 
     def create(self, *grants: Grant) -> None:
         """What the transaction of an approval does: make the grants, and their rights due now."""
@@ -79,6 +81,8 @@ class MemoryAccessStore(AccessStore):
     def _read_right(self, right: Right) -> RightState:
         self.reads += 1
         key = right_key(right)
+        if key in self.broken:
+            raise MalformedRecord(f"HOLDING#{key}", "it is broken")
         holding = self.holdings.get(key) or Holding.empty(right)
         of_right = [self.grants[each] for each in self._by_right[key]]
         mine = [grant for grant in of_right if grant.is_live or grant.id == holding.last_grant]
