@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from core.access.grant import Grant
 from core.access.right import Right
@@ -50,7 +50,7 @@ class AccessBench:
 
         return cls(clock, stores.access, make)
 
-    def grant(self, number: int = 1, **facts: object) -> Grant:
+    def grant(self, number: int = 1, **facts: Any) -> Grant:  # noqa: ANN401 - those of `new_grant`
         """A grant that was made, as it is stored."""
         grant = new_grant(number, **facts)
         self.make(grant)
