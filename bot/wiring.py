@@ -49,9 +49,9 @@ from bot.slack.installation import Installation, find_installation
 from bot.slack.opening import open_directory
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
-from bot.transport.health_pages import HealthPages, HealthServer, public_pages
+from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.http import HttpTransport
-from bot.transport.readiness import Readiness, store_answers
+from bot.transport.opening import is_shared, open_transport
 from bot.transport.socket_mode import SocketModeTransport
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
@@ -179,14 +179,13 @@ def wire(
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
-    receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
+    receiver, readiness, pages = open_transport(
+        transport, ports.client, ports.stores, dispatcher, metrics, metrics_address, token_check
+    )
     watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
-    components.append(Component("the health pages", stop=pages.close))
-    if metrics_address is not None and not _is_shared(transport, metrics_address):
-        server = HealthServer(pages, metrics_address)
-        components.append(Component("the health server", server.start, server.stop))
     components += [
+        *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
         *_clock_watch(ports),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
@@ -256,32 +255,12 @@ def _build_bot(
     return Bot(app, directory, changes, lanes)
 
 
-def _build_transport(
-    transport: OverHttp | OverSocketMode,
-    ports: Ports,
-    dispatcher: Dispatcher,
-    metrics: Metrics,
-    metrics_address: Address | None,
-    token_check: BotTokenCheck,
-) -> tuple[HttpTransport | SocketModeTransport, Readiness, HealthPages]:
-    checks: dict[str, Callable[[], bool]] = {"store": lambda: store_answers(ports.stores)}
-    if isinstance(transport, OverSocketMode):
-        token, linger = transport.app_token.get_secret_value(), transport.linger_seconds
-        socket = SocketModeTransport(dispatcher, metrics, ports.client, token, linger_seconds=linger)
-        # Not over HTTP: a load balancer would remove every instance at once, and people would see Slack's own error
-        # instead of ours. In Socket Mode, no traffic is routed by this.
-        readiness = Readiness({**checks, "slack token": token_check.is_accepted, "slack": socket.is_connected})
-        return socket, readiness, HealthPages(metrics, readiness)
-    readiness = Readiness(checks)
-    pages = HealthPages(metrics, readiness)
-    # The address that Slack uses is public. Where a platform gives one port only, both addresses are the same.
-    routes = pages.pages() if _is_shared(transport, metrics_address) else public_pages()
-    secret = transport.signing_secret.get_secret_value()
-    return HttpTransport(dispatcher, metrics, secret, transport.address, pages=routes), readiness, pages
-
-
-def _is_shared(transport: OverHttp | OverSocketMode, metrics_address: Address | None) -> bool:
-    return isinstance(transport, OverHttp) and transport.address == metrics_address
+def _health_pages(pages: HealthPages, address: Address | None) -> list[Component]:
+    components = [Component("the health pages", stop=pages.close)]
+    if address is not None:
+        server = HealthServer(pages, address)
+        components.append(Component("the health server", server.start, server.stop))
+    return components
 
 
 def _clock_watch(ports: Ports) -> list[Component]:

@@ -25,6 +25,7 @@ from core.access.progress import GrantChange, find_change, keep_books, tell_step
 from core.access.right import Right
 from core.access.timing import MAX_PAUSE, TELL_DELAY, TELL_EMERGENCY_DELAY
 from core.access.wanted import is_wanted
+from core.audit.trail import EntryDraft
 from core.clock import Clock, is_trusted, new_id
 from core.errors import ConcurrentModification
 from core.stores.access import AccessStore, RightState
@@ -41,6 +42,7 @@ class Reconciler:
     """Reconciles rights, one visit at a time. Safe for threads, if the store and the targets are.
 
     `targets` are those of the configuration, by name; a right whose target is gone stays due, and is reported.
+    `on_change` hears of each grant that was changed, after its commit; it neither waits nor raises.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Reconciler:
         *,
         holder: str | None = None,
         jitter: Callable[[], float] = random.random,
+        on_change: Callable[[Grant, Sequence[EntryDraft]], object] | None = None,
     ) -> None:
         self._store = store
         self._targets = targets
@@ -58,6 +61,7 @@ class Reconciler:
         self._holder = holder or new_id()
         self._visits = count(1)
         self._jitter = jitter
+        self._on_change = on_change or (lambda _grant, _entries: None)
 
     def reconcile(self, right: Right) -> Answer | None:
         """Do all that is due for a right now. Returns the target's last answer, None if it wasn't called.
@@ -115,7 +119,7 @@ class Reconciler:
         change = find_change(holding, grants, now, residual, is_clock_trusted=is_trusted(self._clock))
         if change is not None and not holding.is_leased(now):
             soon = change.holding.change(next_look_at=now, urgency=find_urgency(holding, grants, now))
-            return self._store.commit(state, soon, change.grant, change.entries), change
+            return self._commit(state, soon, change), change
         move = self._hold_back(choose_move(holding, grants, now), state, now)
         if isinstance(move, Rest):
             return self._rest(state, holding, move, now, is_written=is_written)
@@ -127,7 +131,7 @@ class Reconciler:
         if holding.is_leased(now):
             return state, None
         if (untold := tell_steps(holding, state.grants)) is not None:
-            return self._store.commit(state, untold.holding, untold.grant, untold.entries), untold
+            return self._commit(state, untold.holding, untold), untold
         rested = holding.release() if move.release else holding
         until = _bound(move.until, state.grants, now)
         urgency = find_urgency(rested, state.grants, until or now)
@@ -135,6 +139,11 @@ class Reconciler:
         if is_written and rested == state.holding:
             return state, None
         return self._store.commit(state, rested), None
+
+    def _commit(self, state: RightState, holding: Holding, change: GrantChange) -> RightState:
+        committed = self._store.commit(state, holding, change.grant, change.entries)
+        self._on_change(change.grant, change.entries)
+        return committed
 
     def _hold_back(self, move: Call | Rest, state: RightState, now: datetime) -> Call | Rest:
         """By a clock that is off nobody's time is over: only what somebody ended is taken."""

@@ -16,7 +16,7 @@ from core.access.holding import Holding, Urgency
 from core.access.right import Right, parse_right_key, right_key
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import TICK, Clock, format_time
-from core.errors import ConcurrentModification, NotFound
+from core.errors import ConcurrentModification, MalformedRecord, NotFound
 from core.stores.access import AccessStore, DueRight, RightState
 from core.stores.commit import explain_refusal
 from core.stores.record_store import Page
@@ -43,6 +43,8 @@ class MemoryAccessStore(AccessStore):
         self.writes = 0
         self.rows_read = 0
         self.watchers: list[Callable[[Holding, Grant | None], object]] = []
+        self.broken: set[str] = set()
+        """Keys of rights that can't be read."""
 
     def create(self, *grants: Grant) -> None:
         """What the transaction of an approval does: make the grants, and their rights due when they start."""
@@ -72,6 +74,8 @@ class MemoryAccessStore(AccessStore):
         self._boundary("before read")
         self.reads += 1
         key = right_key(right)
+        if key in self.broken:
+            raise MalformedRecord(f"HOLDING#{key}", "it is broken")
         holding = self.holdings.get(key) or Holding.empty(right)
         of_right = [self.grants[each] for each in self._by_right[key]]
         mine = [grant for grant in of_right if grant.is_live or grant.id == holding.last_grant]
