@@ -14,13 +14,15 @@ from datetime import datetime
 from core.access.grant import Grant, GrantId
 from core.access.holding import Holding, Urgency
 from core.access.right import Right, parse_right_key, right_key
-from core.audit.trail import AuditAction, EntryDraft
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditAction, AuditEntry, EntryDraft, seal
 from core.clock import TICK, Clock, format_time
 from core.errors import ConcurrentModification, MalformedRecord, NotFound
 from core.stores.access import AccessStore, DueRight, RightState
 from core.stores.commit import explain_refusal
 from core.stores.record_store import Page
 
+_KEYRING = AuditKeyring()
 _RANK = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
 
 
@@ -39,6 +41,7 @@ class MemoryAccessStore(AccessStore):
         self.nudges: dict[str, int] = defaultdict(int)
         self.due: dict[str, tuple[datetime, Urgency]] = {}
         self.entries: dict[str, list[EntryDraft]] = defaultdict(list)
+        self.told_at: dict[str, list[datetime]] = defaultdict(list)
         self.reads = 0
         self.writes = 0
         self.rows_read = 0
@@ -52,13 +55,21 @@ class MemoryAccessStore(AccessStore):
             if grant.id in self.grants:
                 continue
             self.add(grant)
-            self.entries[grant.chain].append(EntryDraft.of(grant, AuditAction.GRANT_CREATED, grant.decided_by))
+            self._tell(grant, (EntryDraft.of(grant, AuditAction.GRANT_CREATED, grant.decided_by),))
             self._nudge(grant, grant.starts_at, Urgency.EMERGENCY if grant.is_emergency else Urgency.GRANT)
 
     def add(self, grant: Grant) -> None:
         """A grant as it is, of which nobody hears."""
         self.grants[grant.id] = grant
         self._by_right[right_key(grant.right)].append(grant.id)
+
+    def read_chain(self, grant: Grant) -> list[AuditEntry]:
+        """The chain of a grant, as a store would have sealed it, without what a digest says of the record."""
+        told = zip(self.entries[grant.chain], self.told_at[grant.chain], strict=True)
+        return [
+            seal(draft, _KEYRING, chain=grant.chain, seq=seq, previous="", at=at)
+            for seq, (draft, at) in enumerate(told, start=1)
+        ]
 
     def actions(self, grant: Grant) -> list[str]:
         """What the chain of a grant says, in order."""
@@ -168,8 +179,12 @@ class MemoryAccessStore(AccessStore):
         if self._is_strict:
             written = Grant.from_item(written.to_item())
         self.grants[grant.id] = written
-        self.entries[grant.chain].extend(entries)
+        self._tell(grant, entries)
         return written
+
+    def _tell(self, grant: Grant, entries: Sequence[EntryDraft]) -> None:
+        self.entries[grant.chain].extend(entries)
+        self.told_at[grant.chain].extend(self._clock.now() for _ in entries)
 
     def _nudge(self, grant: Grant, due_at: datetime, urgency: Urgency) -> None:
         key = right_key(grant.right)
