@@ -13,8 +13,9 @@ from core.audit.chain_check import ChainCheck
 from core.audit.findings import Finding, FindingKind
 from core.audit.intervals import IntervalCheck
 from core.audit.places import find_length, in_batches, read_places
+from core.audit.records import find_records
 from core.audit.trail import CHECKPOINTS, REFUSALS_KIND, SYSTEM_CHAINS, AuditEntry
-from core.audit.verification import Entries, TrailVerification, find_records
+from core.audit.verification import Entries, TrailVerification
 from core.errors import MalformedRecord
 from core.record import Record
 from core.stores.audit import Place, PlacedDigest
