@@ -61,7 +61,8 @@ def compare_with_grants(source: Record, grants: Mapping[str, object], missing: I
 def compare_with_source(grant: Grant, source: Record) -> Iterator[str]:
     """In what a grant is not what was decided."""
     if isinstance(source, Request):
-        decider, window = source.approver, (source.decided_at, source.access_ends_at)
+        decider: object = source.approver
+        window: object = source.decided_at, source.access_ends_at
         if source.status is not RequestStatus.APPROVED:
             yield f"{source.chain} is {source.status}, not approved"
             return
