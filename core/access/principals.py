@@ -47,9 +47,9 @@ class PrincipalUnavailable(Refused):
 class Principals(Protocol):
     """Finds people at the targets. Safe for threads."""
 
-    def find(self, target: str, sought: SoughtPerson) -> str:
+    def find(self, target: str, sought: SoughtPerson, *, is_emergency: bool = False) -> str:
         """The target's own name for this person, to be kept. Ends within `timing.CALL_TIMEOUT`.
 
-        Raises PrincipalUnknown when there is no one such user, PrincipalUnavailable when the target can't say now.
+        In an emergency, a recent answer does if the target can't say now. Raises PrincipalUnknown when there is no one such user, PrincipalUnavailable when the target can't say now.
         """
         ...
