@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from core.access.grant import Grant
 from core.audit.chain_check import ChainCheck
 from core.audit.findings import Finding, FindingKind
 from core.audit.intervals import IntervalCheck
@@ -75,6 +76,7 @@ def _read_chains(run: TrailVerification, ends: Mapping[str, tuple[int, int]]) ->
     """The whole chains of up to a hundred records, a hundred entries at a time."""
     records = find_records(run.stores, ends)
     run.tally.records += len(records)
+    run.tally.grants += sum(isinstance(record, Grant) for record in records.values())
     lengths: dict[str, int] = {}
     for chain, (_, last) in ends.items():
         record = records.get(chain)

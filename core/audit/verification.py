@@ -17,6 +17,7 @@ from core.audit.chain_check import Head, SealCheck, verify_entries
 from core.audit.checkpoint import find_last_checkpoint, read_seal_check
 from core.audit.findings import Finding, FindingKind, Tally
 from core.audit.grant_sources import compare_with_chain, compare_with_grants, compare_with_source, find_related
+from core.audit.holding_check import check_holdings
 from core.audit.intervals import IntervalCheck
 from core.audit.keyring import AuditKeyring
 from core.audit.ledger_check import check_ledgers
@@ -49,7 +50,10 @@ def check_content(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Fin
 
 RECORD_CHECKS: Final[tuple[Callable[[Record, Sequence[AuditEntry]], Iterator[Finding]], ...]] = (check_content,)
 """What a record and its complete chain have to fulfil together."""
-STORE_CHECKS: Final[tuple[Callable[[Stores, AuditKeyring, datetime], Iterator[Finding]], ...]] = (check_ledgers,)
+STORE_CHECKS: Final[tuple[Callable[[Stores, AuditKeyring, datetime], Iterator[Finding]], ...]] = (
+    check_ledgers,
+    check_holdings,
+)
 """What everything else in the stores has to fulfil."""
 
 
@@ -170,6 +174,7 @@ class TrailVerification:
         ids = ((kind, record_id) for kind, store in stores_by_kind(stores).items() for record_id in store.iterate_ids())
         for chain in (f"{kind}#{record_id}" for kind, record_id in ids):
             self.tally.records += 1
+            self.tally.grants += chain.startswith(f"{Grant.KIND}#")
             if chain in seen:
                 # With its chain, it was checked already.
                 continue

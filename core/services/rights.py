@@ -16,7 +16,7 @@ from functools import cache
 from time import monotonic
 from typing import Final
 
-from core.access.principals import PrincipalUnavailable, Principals, PrincipalUnknown, SoughtPerson
+from core.access.principals import Principals, PrincipalUnavailable, PrincipalUnknown, SoughtPerson
 from core.access.right import Permission, Right
 from core.actor import Actor, ProfileName
 from core.break_glass import MAX_PROBLEM_LENGTH
