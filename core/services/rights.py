@@ -90,8 +90,7 @@ class EmergencyRights:
                 problems.append(str(refusal))
             except NoAnswerInTime:
                 problems.append(f"{target}: {_LATE}")
-            except Exception:
-                # Whatever it is, it stops no emergency.
+            except Exception:  # noqa: BLE001 - whatever it is, it stops no emergency
                 _log.exception("%s: the person who breaks the glass could not be found", target)
                 problems.append(f"{target}: {_FAILED}")
         given = [each for each in permissions if each.target in found]
