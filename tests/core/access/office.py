@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from core.access.due_rights import DueRights
 from core.access.grant import Grant, grant_id_for
@@ -25,10 +25,9 @@ from tests.core.access.harness import HOUR, ScriptedTarget
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from core.access.principals import SoughtPerson
+    from core.access.principals import Principals, SoughtPerson
     from core.stores import Stores
     from core.targets.base import Target
-    from tests.harness.clock import FrozenClock
 
 POLICY: Final = """
 version: 1
@@ -60,6 +59,14 @@ OUTAGE: Final = "The checkout is down, INC-12"
 _ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
 
 
+class Movable(Protocol):
+    """A clock that a test moves."""
+
+    def now(self) -> datetime: ...
+
+    def set(self, now: datetime) -> None: ...
+
+
 class NamedAlike:
     """Principals by their Slack id."""
 
@@ -83,14 +90,15 @@ class AccessOffice:
     """One instance of everything. `targets` defaults to one scripted target called `aws`."""
 
     stores: Stores
-    clock: FrozenClock
+    clock: Movable
     targets: Mapping[str, Target] = field(default_factory=dict)
     policy: OnePolicy = field(default_factory=OnePolicy)
+    principals: Principals = field(default_factory=NamedAlike)
 
     def __post_init__(self) -> None:
         self.target = ScriptedTarget(self.clock)
         self.targets = self.targets or {"aws": self.target}
-        names, directory = NamedAlike(), FixedDirectory()
+        names, directory = self.principals, FixedDirectory()
         given = self.stores, self.policy, self.clock
         self.requests = RequestService(*given, directory=directory, principals=names)
         self.break_glass = BreakGlassService(*given, directory=directory, principals=names)
