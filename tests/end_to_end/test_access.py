@@ -14,7 +14,6 @@ from tests.core.access.harness import HOUR, MINUTE
 from tests.core.access.office import ANN, RITA, AccessOffice, right_of
 
 if TYPE_CHECKING:
-
     from core.stores import Stores
     from core.targets.base import Given
     from tests.harness.clock import FrozenClock
