@@ -78,7 +78,7 @@ class Office(AccessOffice):
         """Some requests, and an emergency, all of them decided now."""
         lengths = [(10 + 5 * (number % 3)) * MINUTE for number in range(len(PEOPLE))]
         decided = [self.approve(person, length) for person, length in zip(PEOPLE, lengths, strict=True)]
-        return [self.grant_of(each) for each in (*decided, self.declare())]
+        return [*map(self.grant_of, decided), self.grant_of(self.declare())]
 
     def move_on(self, *, was_left: bool) -> bool:
         """Let time pass to what is due next. False: nothing ever is."""

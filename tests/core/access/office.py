@@ -62,9 +62,13 @@ _ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
 class Movable(Protocol):
     """A clock that a test moves."""
 
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """The moment."""
+        ...
 
-    def set(self, now: datetime) -> None: ...
+    def set(self, now: datetime) -> None:
+        """Move it there."""
+        ...
 
 
 class NamedAlike:
