@@ -134,7 +134,7 @@ def test_approved_access_opens_and_ends_when_somebody_is_done(cloud: Cloud, cloc
     assert cloud.assigned == set()
     closed = office.grant_of(request)
     assert closed.ended_early is not None
-    assert closed.ended_early.by == RITA.id
+    assert str(closed.ended_early.by) == RITA.id
     # An AWS session that is open lives on for as long as the permission set says.
     assert closed.residual_until is not None
     assert closed.residual_until - clock.now() <= HOUR
