@@ -74,7 +74,7 @@ def open_context(browser: Browser, page_problems: PageProblems) -> Iterator[Call
 
         def open_one(motion: Motion) -> BrowserContext:
             context = browser.new_context(
-                viewport={"width": 1360, "height": 850},
+                viewport={"width": 1440, "height": 850},
                 locale="en-GB",
                 timezone_id="Europe/Berlin",
                 reduced_motion=motion,

@@ -22,7 +22,7 @@ export function Hood({ ws, evidence, close }) {
   const go = (to) => setNumber(to >= (last?.number ?? 0) ? null : Math.max(1, to));
   return html`
     <aside class="hood" aria-label="Under the hood">
-      <header class="hood-head">
+      <header class="side-head">
         <h2>Under the hood</h2>
         ${last?.number && html`
           <div class="hood-steps">
