@@ -15,10 +15,12 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   └── InvalidStateTransition   the record's status does not lead there (any more)
     ├── NotFound
     │   ├── RequestNotFound
-    │   └── EventNotFound
+    │   ├── EventNotFound
+    │   └── GrantNotFound
     ├── AlreadyExists
     │   ├── RequestExists
-    │   └── EventExists
+    │   ├── EventExists
+    │   └── GrantExists
     ├── StoreError
     │   ├── BrokenChain              a record's audit chain is not the record's own: run `countersign audit verify`
     │   ├── ConcurrentModification   the record changed since it was read: read it again and decide again
@@ -174,6 +176,10 @@ class EventNotFound(NotFound):
     """There is no break-glass event with this id."""
 
 
+class GrantNotFound(NotFound):
+    """There is no grant with this id."""
+
+
 class AlreadyExists(CountersignError):
     """A record with this id is already in the table; it was left as it is."""
 
@@ -188,6 +194,10 @@ class RequestExists(AlreadyExists):
 
 class EventExists(AlreadyExists):
     """A break-glass event with this id exists already."""
+
+
+class GrantExists(AlreadyExists):
+    """A grant with this id exists already: the same decision made it."""
 
 
 class StoreError(CountersignError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import JsonValue, ValidationError
 
@@ -21,12 +21,20 @@ from core.stored import StoredValue
 class Ledger(StoredValue, ABC):
     """Its owner and its version: `updated_at`, which only a store sets. None if it isn't stored yet."""
 
+    KIND: ClassVar[str] = "LEDGER"
+    """The prefix of this kind's keys."""
+
     owner: str
     updated_at: UtcTime | None = None
 
     @abstractmethod
     def kept_until(self) -> datetime:
         """When nothing in this ledger is needed any more."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it, such as `LEDGER#invoker#U0INVOKER`."""
+        return f"{self.KIND}#{self.owner}"
 
     def to_item(self) -> dict[str, JsonValue]:
         """The ledger as plain JSON values: the stored form."""
@@ -38,4 +46,4 @@ class Ledger(StoredValue, ABC):
         try:
             return cls.read_stored(item)
         except (ValidationError, InvalidInput) as error:
-            raise MalformedRecord.from_error(f"LEDGER#{item.get('owner', '?')}", error) from error
+            raise MalformedRecord.from_error(f"{cls.KIND}#{item.get('owner', '?')}", error) from error

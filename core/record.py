@@ -79,7 +79,7 @@ class Record(StoredValue, ABC):
 
     @property
     def awaits(self) -> str | None:
-        """What is still due on this record after its end, in one word by which records can be listed."""
+        """What is still due on this record, in one word by which records can be listed."""
         return None
 
     @abstractmethod

@@ -28,9 +28,14 @@ from core.request import MAX_DURATION
 from core.stored import StoredModel
 from core.text import text_rule
 
-__all__ = ["GRANT_MACHINE", "AccessPhase", "AccessState", "EarlyEnd", "Grant", "GrantId", "GrantStatus", "grant_id_for"]
+__all__ = [
+    "AWAITS_END", "GRANT_MACHINE", "AccessPhase", "AccessState", "EarlyEnd", "Grant", "GrantId", "GrantStatus",
+    "grant_id_for",
+]  # fmt: skip
 
 GrantId = NewType("GrantId", str)
+AWAITS_END: Final = "end"
+"""What is still due on a live grant."""
 REASON_LENGTH: Final = (1, 500)
 SOURCE_PATTERN: Final = r"^(REQUEST|BREAKGLASS)#[0-9a-f]{16}$"
 Reason = Annotated[str, text_rule("reason", at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])]
@@ -192,6 +197,11 @@ class Grant(Record):
     def ended_by(self) -> tuple[str | None, datetime | None]:
         """Who ended it early and when."""
         return (self.ended_early.by, self.ended_early.at) if self.ended_early is not None else (None, None)
+
+    @property
+    def awaits(self) -> str | None:
+        """Until it is final, its end."""
+        return AWAITS_END if self.is_live else None
 
     def life_ends_at(self) -> datetime | None:
         """The moment from which the right is known to be absent; None before."""

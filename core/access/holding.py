@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, JsonValue, field_validator
 
@@ -103,6 +103,8 @@ class Holding(Ledger):
     clocks of two workers can't. `lost` is the operation whose answer was lost, until its effect was seen or can no
     longer come. `overdue_since` is since when it should have been taken.
     """
+
+    KIND: ClassVar[str] = "HOLDING"
 
     observed: Observation = Observation.UNKNOWN
     seen_at: UtcTime | None = None

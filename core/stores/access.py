@@ -1,28 +1,40 @@
 """What every store promises about access: the grants, the holding of each right, and which rights are due.
 
-Invariant: a holding is written only over the version that was read, and only while no grant of its right was made or
-ended since; the grant that moves with it changes in the same transaction. Making or ending a grant makes its right due
-at once. What is due costs what is due, however much is held.
+Invariant: a holding is written only over the version that was read, and only while no grant of its right was made,
+ended or deleted since; the grant that moves with it changes in the same transaction. Making or ending a grant makes its
+right due at once. What is due costs what is due, however much is held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.access.grant import Grant, GrantId, GrantStatus
+from core.access.grant import AWAITS_END, Grant, GrantId, GrantStatus
 from core.access.holding import Holding, Urgency
 from core.access.right import Right
-from core.actor import ProfileName, UserId
+from core.actor import UserId
 from core.audit.trail import EntryDraft
-from core.stores.record_store import DEFAULT_LIMIT, Page
+from core.errors import MalformedRecord
+from core.stores.record_store import DEFAULT_LIMIT, Page, RecordStore
+
+
+@dataclass(frozen=True, slots=True)
+class GrantWrite:
+    """A grant that is new, or that somebody ended early, with its audit entry.
+
+    One that ended early still has the `updated_at` of the version that was read. Its right becomes due at once.
+    """
+
+    grant: Grant
+    entry: EntryDraft
 
 
 @dataclass(frozen=True, slots=True)
 class RightState:
-    """All that is known of a right, read consistently, in one read.
+    """All that is known of a right, read consistently.
 
     `grants` are its live ones, oldest first, and the one that the holding names as its last. `nudge` counts how often a
     grant was made or ended by somebody: the reconciler's own changes don't count.
@@ -35,31 +47,46 @@ class RightState:
 
 @dataclass(frozen=True, slots=True)
 class DueRight:
-    """A right for which something is to be done since `due_at`."""
+    """A right for which something is to be done since `due_at`.
+
+    In the list of what is overdue, it stands once for each grant.
+    """
 
     right: Right
     due_at: datetime
 
 
-class AccessStore(Protocol):
-    """The grants and the holdings."""
+class AccessStore(RecordStore[Grant, GrantStatus], Protocol):
+    """The grants and the holdings. A grant is made by the change that decides it; see RequestStore.update."""
 
     def get(self, grant_id: GrantId) -> Grant:
-        """Read one grant, consistently. Raises NotFound, MalformedRecord, StoreUnavailable."""
+        """Read one grant, consistently. Raises GrantNotFound, MalformedRecord, StoreUnavailable."""
+        ...
+
+    def get_each(self, grant_ids: Sequence[str]) -> tuple[Grant, ...]:
+        """Read these grants, consistently, in one read, in no order; at most a hundred.
+
+        Leaves out those that don't exist, and, logged, those that can't be read. Raises StoreUnavailable.
+        """
         ...
 
     def get_right(self, right: Right) -> RightState:
-        """Everything about a right, consistently, in one read. Its cost follows the live grants, not the past ones.
+        """Everything about a right, read consistently. Its cost follows the live grants, not the past ones.
 
-        Raises MalformedRecord, StoreUnavailable.
+        The holding is read no later than the grants, so that a commit on the state is refused when one of them changed
+        in between. Raises MalformedRecord, StoreUnavailable.
         """
         ...
 
-    def end(self, grant: Grant, entry: EntryDraft) -> Grant:
-        """Store what somebody decided about a grant, such as its early end, and make its right due now, as a revoke.
+    def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
+        """Store that somebody ended these grants early, all in one transaction, and make their rights due as revokes.
 
-        Raises NotFound, ConcurrentModification, InvalidStateTransition, FixedFactChanged, StoreUnavailable.
+        Raises GrantNotFound, ConcurrentModification, InvalidStateTransition, FixedFactChanged, StoreUnavailable.
         """
+        ...
+
+    def delete(self, record: Grant, entry: EntryDraft) -> None:
+        """Remove the grant as it was read; see RecordStore.delete. Its right becomes due, as when it had ended."""
         ...
 
     def commit(
@@ -67,8 +94,9 @@ class AccessStore(Protocol):
     ) -> RightState:
         """Replace the holding that was read with `state`, and the grant with its entries; return what is stored now.
 
-        The right is due again at `holding.next_look_at`, as `holding.urgency`; None: not until somebody nudges it.
-        Raises ConcurrentModification when the holding, the grant or `nudge` changed; StoreUnavailable.
+        All in one transaction. The right is due again at `holding.next_look_at`, as `holding.urgency`; None: not until
+        somebody nudges it. Raises ConcurrentModification when the holding, the grant or `nudge` changed; ValueError
+        for a grant without an entry; StoreUnavailable.
         """
         ...
 
@@ -95,28 +123,19 @@ class AccessStore(Protocol):
         """When the first of all live grants ends, or was to end: how late revokes are. Raises StoreUnavailable."""
         ...
 
-    def list_page(
-        self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
-    ) -> Page[Grant]:
-        """The grants whose attribute has this value, newest first; see RecordStore.list_page."""
-        ...
-
     def list_live(self, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Grant]:
         """The grants that are not final, newest first: who has what now."""
-        ...
+        return self.list_page("awaits", AWAITS_END, limit=limit, cursor=cursor, since=None)
 
-    def list_by_person(self, person: UserId, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Grant]:
+    def list_by_person(
+        self, person: UserId, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, since: datetime | None = None
+    ) -> Page[Grant]:
         """One person's grants, newest first."""
-        return self.list_page("grantee", person, limit=limit, cursor=cursor, since=None)
+        return self.list_page("grantee", person, limit=limit, cursor=cursor, since=since)
 
-    def list_by_profile(
-        self, profile: ProfileName, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
-    ) -> Page[Grant]:
-        """One profile's grants, newest first."""
-        return self.list_page("profile", profile, limit=limit, cursor=cursor, since=None)
+    def scan_holdings(self) -> Iterator[tuple[str, Holding | MalformedRecord]]:
+        """Every stored holding by the key of its right, in no order; for one that can't be trusted, what is wrong.
 
-    def list_by_status(
-        self, status: GrantStatus, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
-    ) -> Page[Grant]:
-        """The grants with one status, newest first."""
-        return self.list_page("status", status, limit=limit, cursor=cursor, since=None)
+        For verification: `as_read.problems` says what contradicts the holding beside it. Raises StoreUnavailable.
+        """
+        ...

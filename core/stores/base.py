@@ -22,6 +22,7 @@ from core.mfa import CodeLedger
 from core.open_requests import OpenRequests
 from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.request import MAX_DURATION as MAX_REQUEST_DURATION
+from core.stores.access import AccessStore, GrantWrite
 from core.stores.audit import AuditStore, RefusalLog
 from core.stores.directory import DirectoryStore
 from core.stores.ledgers import LedgerStore
@@ -36,11 +37,17 @@ _FEW: Final = 10
 class RequestStore(RecordStore[Request, RequestStatus], Protocol):
     """The requests."""
 
-    def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
-        """Store a new request with its first audit entries, and the ledger that lists it.
+    def create(
+        self,
+        request: Request,
+        *entries: EntryDraft,
+        ledger: OpenRequests | None = None,
+        grants: Sequence[GrantWrite] = (),
+    ) -> Request:
+        """Store a new request with its first audit entries, the ledger that lists it, and the grants that it makes.
 
-        The ledger replaces the one that was read with its `updated_at`. Raises RequestExists, StoreUnavailable;
-        ConcurrentModification when the ledger changed.
+        The ledger replaces the one that was read with its `updated_at`. The rights of the grants become due at once.
+        Raises RequestExists, GrantExists, StoreUnavailable; ConcurrentModification when the ledger changed.
         """
         ...
 
@@ -73,11 +80,18 @@ class RequestStore(RecordStore[Request, RequestStatus], Protocol):
         """The same as `get_with_notes`, with the ledger of one person's codes, in one read."""
         ...
 
-    def update(self, request: Request, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> Request:
-        """Replace the request that was read with `request.updated_at` by this one, with its ledgers, and return it.
+    def update(
+        self,
+        request: Request,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        grants: Sequence[GrantWrite] = (),
+    ) -> Request:
+        """Replace the request that was read with `request.updated_at` by this one, and return it.
 
-        The stored `updated_at` is strictly later, even if the clock stands still or goes back. Raises
-        RequestNotFound, ConcurrentModification, InvalidStateTransition, FixedFactChanged, StoreUnavailable.
+        Its ledgers, and the new grants that it makes, are stored with it. The stored `updated_at` is strictly later,
+        even if the clock stands still or goes back. Raises RequestNotFound, ConcurrentModification,
+        InvalidStateTransition, FixedFactChanged, GrantExists, StoreUnavailable.
         """
         ...
 
@@ -121,11 +135,13 @@ class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Pr
         ledgers: Sequence[Ledger] = (),
         *,
         replacing: Replaced | None = None,
+        grants: Sequence[GrantWrite] = (),
     ) -> BreakGlassEvent:
-        """Store a new event with its audit entry, its ledgers, and the new version of the request that it replaces.
+        """Store a new event with its entry, its ledgers and grants, and the new version of the request it replaces.
 
-        Each ledger, and the request, replaces the one that was read with its `updated_at`. Raises EventExists,
-        ConcurrentModification when one of these changed, StoreUnavailable; for the request also what `update` raises.
+        Each ledger, and the request, replaces the one that was read with its `updated_at`. The rights of the grants
+        become due at once. Raises EventExists, GrantExists, ConcurrentModification when one of these changed,
+        StoreUnavailable; for the request also what `update` raises.
         """
         ...
 
@@ -144,8 +160,18 @@ class BreakGlassStore(RecordStore[BreakGlassEvent, EventStatus], LedgerStore, Pr
         """
         ...
 
-    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
-        """Replace the event that was read with `event.updated_at`; see RequestStore.update."""
+    def update(
+        self,
+        event: BreakGlassEvent,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        *,
+        ended: Sequence[GrantWrite] = (),
+    ) -> BreakGlassEvent:
+        """Replace the event that was read with `event.updated_at`; see RequestStore.update.
+
+        `ended` are those of its grants that end with it, in the same transaction; see AccessStore.end.
+        """
         ...
 
     def list_by_invoker(
@@ -205,6 +231,11 @@ class Stores(Protocol):
     @property
     def break_glass(self) -> BreakGlassStore:
         """The break-glass events."""
+        ...
+
+    @property
+    def access(self) -> AccessStore:
+        """The grants, and what is held of each right."""
         ...
 
     @property

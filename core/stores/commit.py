@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
+from core.access.grant import Grant
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft, seal
+from core.break_glass import BreakGlassEvent
 from core.clock import TICK, Clock, SystemClock, format_time
 from core.errors import (
     AlreadyExists,
@@ -23,6 +25,8 @@ from core.errors import (
     EventExists,
     EventNotFound,
     FixedFactChanged,
+    GrantExists,
+    GrantNotFound,
     InvalidStateTransition,
     NotFound,
     RequestExists,
@@ -152,12 +156,24 @@ def _gaining(record: Record) -> dict[str, JsonValue]:
 
 def missing(kind: type[Record], record_id: str) -> NotFound:
     """The error that says there is no such record."""
-    return RequestNotFound(record_id) if issubclass(kind, Request) else EventNotFound(record_id)
+    return _MISSING[kind.KIND](record_id)
 
 
 def existing(record: Record) -> AlreadyExists:
     """The error that says this record exists already."""
-    return RequestExists(record.id) if isinstance(record, Request) else EventExists(record.id)
+    return _EXISTING[record.KIND](record.id)
+
+
+_MISSING: Final[Mapping[str, type[NotFound]]] = {
+    Request.KIND: RequestNotFound,
+    BreakGlassEvent.KIND: EventNotFound,
+    Grant.KIND: GrantNotFound,
+}
+_EXISTING: Final[Mapping[str, type[AlreadyExists]]] = {
+    Request.KIND: RequestExists,
+    BreakGlassEvent.KIND: EventExists,
+    Grant.KIND: GrantExists,
+}
 
 
 def _prepare(

@@ -17,8 +17,6 @@ from core.actor import UserGroupId
 from core.directory import DirectoryNotes
 from core.errors import ConcurrentModification, MalformedRecord, StoreUnavailable
 from core.ledger import Ledger
-from core.stored import AsRead
-from core.stores.seals import SEAL, SealedLedger
 from core.user_group import UserGroupMembers
 
 L = TypeVar("L", bound=Ledger)
@@ -70,12 +68,6 @@ def read_group(read: Callable[[], UserGroupMembers], group: UserGroupId) -> User
         _log.warning("the stored members of the user group %s can't be read, so Slack is asked: %s", group, error)
         return None
     return found if found.group == group else None
-
-
-def as_written(ledger: L, sealed: SealedLedger) -> L:
-    """The ledger as it is stored now, so that it can be changed again."""
-    as_read = AsRead(str(sealed.item[SEAL]), sealed.digest, sealed.item)
-    return ledger.model_copy(update={"updated_at": sealed.ledger.updated_at, "as_read": as_read})
 
 
 def write_notes(change: Callable[[], DirectoryNotes]) -> DirectoryNotes:

@@ -13,8 +13,10 @@ from typing import Final, TypeVar
 
 from pydantic import JsonValue
 
+from core.access.holding import Holding
+from core.access.right import parse_right_key
 from core.audit.keyring import AuditKeyring
-from core.errors import BrokenSeal
+from core.errors import BrokenSeal, InvalidInput, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CODES_LEDGER, CodeLedger
 from core.open_requests import OPEN_REQUESTS_LEDGER, OpenRequests
@@ -57,6 +59,15 @@ def inspect_ledger(owner: str, stored: Mapping[str, JsonValue], keyring: AuditKe
     """The ledger stored under a key, for verification. Raises BrokenSeal, MalformedRecord."""
     kind = owner.partition("#")[0]
     empty = _KINDS.get(kind, _OtherLedger)(owner=owner)
+    return read_sealed_ledger(empty, stored, keyring)
+
+
+def inspect_holding(key: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> Holding:
+    """The holding stored under the key of a right, for verification. Raises BrokenSeal, MalformedRecord."""
+    try:
+        empty = Holding.empty(parse_right_key(key))
+    except InvalidInput as error:
+        raise MalformedRecord(f"{Holding.KIND}#{key}", str(error)) from error
     return read_sealed_ledger(empty, stored, keyring)
 
 

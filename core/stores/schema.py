@@ -12,7 +12,7 @@ TTL_ATTRIBUTE: Final = "ttl"
 """A Number of Unix seconds, after which DynamoDB may delete the item (within a few days, says AWS)."""
 
 AWAITS_ATTRIBUTE: Final = "awaits"
-"""What is still due on the record after its end, such as a review."""
+"""What is still due on the record: the end of a grant, or the review of an event that ended."""
 
 DELIVERY_INDEX: Final = "gsi-delivery"
 """The index of what still has to be delivered. Tables of an older version have one on the audit table, too."""

@@ -72,6 +72,12 @@ def seal_ledger(ledger: Ledger, at: datetime, keyring: AuditKeyring) -> SealedLe
     return SealedLedger(stamped, {**item, SEAL: seal}, digest, ledger.updated_at, as_read.seal, as_read.version)
 
 
+def as_written(ledger: L, sealed: SealedLedger) -> L:
+    """The ledger as it is stored now, so that it can be changed again."""
+    as_read = AsRead(str(sealed.item[SEAL]), sealed.digest, sealed.item)
+    return ledger.model_copy(update={"updated_at": sealed.ledger.updated_at, "as_read": as_read})
+
+
 def read_sealed_record(
     kind: type[R], record_id: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring, find_entry: FindEntry
 ) -> R:
@@ -105,7 +111,7 @@ def read_record(kind: type[R], record_id: str, item: Mapping[str, JsonValue], as
 
 def read_sealed_ledger(empty: L, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> L:
     """The ledger of this owner, with its seal checked. Raises BrokenSeal, MalformedRecord."""
-    name, seal = f"LEDGER#{empty.owner}", stored.get(SEAL)
+    name, seal = empty.name, stored.get(SEAL)
     item = {name: value for name, value in stored.items() if name != SEAL}
     digest = _digest(item)
     if seal is None:

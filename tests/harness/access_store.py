@@ -8,7 +8,7 @@ act there, or raise; what was done stays done, as when an answer is lost.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from core.access.grant import Grant, GrantId
@@ -16,12 +16,13 @@ from core.access.holding import Holding, Urgency
 from core.access.right import Right, parse_right_key, right_key
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import TICK, Clock, format_time
-from core.errors import ConcurrentModification, NotFound
-from core.stores.access import AccessStore, DueRight, RightState
+from core.errors import ConcurrentModification, GrantNotFound, MalformedRecord
+from core.stores.access import AccessStore, DueRight, GrantWrite, RightState
 from core.stores.commit import explain_refusal
+from core.stores.due import urgency_of_new
+from core.stores.paging import Position, check_limit, read_cursor
 from core.stores.record_store import Page
-
-_RANK = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
+from core.stores.schema import AWAITS_ATTRIBUTE
 
 
 class MemoryAccessStore(AccessStore):
@@ -45,13 +46,13 @@ class MemoryAccessStore(AccessStore):
         self.watchers: list[Callable[[Holding, Grant | None], object]] = []
 
     def create(self, *grants: Grant) -> None:
-        """What the transaction of an approval does: make the grants, and their rights due when they start."""
+        """What the transaction of an approval does: make the grants, and their rights due now."""
         for grant in grants:
             if grant.id in self.grants:
                 continue
             self.add(grant)
             self.entries[grant.chain].append(EntryDraft.of(grant, AuditAction.GRANT_CREATED, grant.decided_by))
-            self._nudge(grant, grant.starts_at, Urgency.EMERGENCY if grant.is_emergency else Urgency.GRANT)
+            self._nudge(grant, urgency_of_new(grant))
 
     def add(self, grant: Grant) -> None:
         """A grant as it is, of which nobody hears."""
@@ -65,7 +66,7 @@ class MemoryAccessStore(AccessStore):
     def get(self, grant_id: GrantId) -> Grant:
         self.reads += 1
         if grant_id not in self.grants:
-            raise NotFound(grant_id)
+            raise GrantNotFound(grant_id)
         return self.grants[grant_id]
 
     def get_right(self, right: Right) -> RightState:
@@ -80,10 +81,39 @@ class MemoryAccessStore(AccessStore):
         self._boundary("after read")
         return state
 
-    def end(self, grant: Grant, entry: EntryDraft) -> Grant:
-        stored = self._write_grant(grant, (entry,))
-        self._nudge(stored, self._clock.now(), Urgency.REVOKE)
-        return stored
+    def get_each(self, grant_ids: Sequence[str]) -> tuple[Grant, ...]:
+        self.reads += 1
+        return tuple(self.grants[each] for each in dict.fromkeys(grant_ids) if each in self.grants)
+
+    def find_many(self, record_ids: Sequence[str]) -> Mapping[str, Grant | MalformedRecord]:
+        return {grant.id: grant for grant in self.get_each(record_ids)}
+
+    def iterate(self) -> Iterator[Grant]:
+        return iter(tuple(self.grants.values()))
+
+    def iterate_ids(self) -> Iterator[str]:
+        return iter(tuple(self.grants))
+
+    def scan_holdings(self) -> Iterator[tuple[str, Holding | MalformedRecord]]:
+        return iter(tuple(self.holdings.items()))
+
+    def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
+        for write in writes:
+            self._judge(write.grant)
+        ended = tuple(self._write_grant(write.grant, (write.entry,)) for write in writes)
+        for grant in ended:
+            self._nudge(grant, Urgency.REVOKE)
+        return ended
+
+    def delete(self, record: Grant, entry: EntryDraft) -> None:
+        if record.id not in self.grants:
+            raise GrantNotFound(record.id)
+        if self.grants[record.id].updated_at != record.updated_at:
+            raise ConcurrentModification(record.chain)
+        del self.grants[record.id]
+        self._by_right[right_key(record.right)].remove(record.id)
+        self.entries[record.chain].append(entry)
+        self._nudge(record, Urgency.REVOKE)
 
     def commit(
         self, state: RightState, holding: Holding, grant: Grant | None = None, entries: Sequence[EntryDraft] = ()
@@ -138,27 +168,36 @@ class MemoryAccessStore(AccessStore):
     def list_page(
         self, attribute: str, value: str, *, limit: int, cursor: str | None, since: datetime | None
     ) -> Page[Grant]:
-        found = [grant for grant in self.grants.values() if grant.to_item().get(attribute) == value]
+        check_limit(limit)
+        found = [
+            grant
+            for grant in self.grants.values()
+            if {**grant.to_item(), AWAITS_ATTRIBUTE: grant.awaits}.get(attribute) == value
+        ]
         return self._page([each for each in found if since is None or each.created_at >= since], limit, cursor)
-
-    def list_live(self, *, limit: int = 100, cursor: str | None = None) -> Page[Grant]:
-        return self._page([grant for grant in self.grants.values() if grant.is_live], limit, cursor)
 
     def _page(self, found: list[Grant], limit: int, cursor: str | None) -> Page[Grant]:
         self.reads += 1
-        newest = sorted(found, key=lambda grant: (format_time(grant.created_at), grant.id), reverse=True)
-        start = int(cursor) if cursor is not None else 0
-        items = tuple(newest[start : start + limit])
+        newest = {Position(format_time(grant.created_at), grant.id): grant for grant in found}
+        after = read_cursor(cursor)
+        left = [
+            position
+            for position in sorted(newest, key=_place, reverse=True)
+            if after is None or _place(position) < _place(after)
+        ]
+        items = tuple(newest[position] for position in left[:limit])
         self.rows_read += len(items)
-        return Page(items, str(start + limit) if len(newest) > start + limit else None)
+        return Page(items, left[limit - 1].to_cursor() if len(left) > limit else None)
 
-    def _write_grant(self, grant: Grant, entries: Sequence[EntryDraft]) -> Grant:
+    def _judge(self, grant: Grant) -> None:
         stored = self.grants.get(grant.id)
         if (refusal := explain_refusal(stored, grant)) is not None:
-            # The reconciler reads again after a conflict; what it would then find is the same answer.
-            is_late = stored is not None and stored.updated_at != grant.updated_at
-            raise ConcurrentModification(grant.chain) if is_late else refusal
-        assert entries, "there is no change without its audit entry"
+            raise refusal
+
+    def _write_grant(self, grant: Grant, entries: Sequence[EntryDraft]) -> Grant:
+        self._judge(grant)
+        if not entries:
+            raise ValueError("there is no change without its audit entry")
         later = max(self._clock.now(), grant.updated_at + TICK)
         written = grant.model_copy(update={"updated_at": later, "audit_length": grant.audit_length + len(entries)})
         if self._is_strict:
@@ -167,8 +206,11 @@ class MemoryAccessStore(AccessStore):
         self.entries[grant.chain].extend(entries)
         return written
 
-    def _nudge(self, grant: Grant, due_at: datetime, urgency: Urgency) -> None:
+    def _nudge(self, grant: Grant, urgency: Urgency) -> None:
         key = right_key(grant.right)
         self.nudges[key] += 1
-        before_at, before = self.due.get(key, (due_at, urgency))
-        self.due[key] = min(due_at, before_at), min(urgency, before, key=_RANK.index)
+        self.due[key] = self._clock.now(), urgency
+
+
+def _place(position: Position) -> tuple[str, str]:
+    return position.created_at, position.id

@@ -5,6 +5,7 @@ Invariant: every change is one TransactWriteItems under `updated_at`; every read
 
 from __future__ import annotations
 
+from core.stores.access import AccessStore
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb.audit import DynamoAudit
 from core.stores.dynamodb.break_glass import DynamoBreakGlass
@@ -33,6 +34,11 @@ class DynamoStores:
         self.directory = DynamoDirectory(connection, prefix, settings)
         self.outbox = DynamoDeliveries(connection, prefix, settings)
         self.messages = DynamoMessages(connection, prefix)
+
+    @property
+    def access(self) -> AccessStore:
+        """The grants, and what is held of each right."""
+        raise NotImplementedError
 
     def reseal(self) -> int:
         """Seal every record and ledger with the key that seals now; how many weren't."""

@@ -17,6 +17,7 @@ from core.directory import DirectoryNotes
 from core.errors import ConcurrentModification, CountersignError, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
+from core.stores.access import GrantWrite
 from core.stores.base import BreakGlassStore, Replaced
 from core.stores.commit import StoreSettings, prepare_create, prepare_update
 from core.stores.dynamodb.connection import Connection
@@ -59,8 +60,11 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         ledgers: Sequence[Ledger] = (),
         *,
         replacing: Replaced | None = None,
+        grants: Sequence[GrantWrite] = (),
     ) -> BreakGlassEvent:
-        """Store a new event with its audit entry and its ledgers, and with the request that it replaces."""
+        """Store a new event with its audit entry, its ledgers and grants, and with the request that it replaces."""
+        if grants:
+            raise NotImplementedError
         commit = prepare_create(event, (entry,), self._settings, ledgers)
         puts = put_ledgers(self._table, commit.ledgers)
         if replacing is None:
@@ -89,8 +93,17 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         )
         return tuple(read_each(chain.from_iterable(found), self._read))
 
-    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
-        """Replace the event that was read with `event.updated_at`."""
+    def update(
+        self,
+        event: BreakGlassEvent,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        *,
+        ended: Sequence[GrantWrite] = (),
+    ) -> BreakGlassEvent:
+        """Replace the event that was read with `event.updated_at`, and end its grants."""
+        if ended:
+            raise NotImplementedError
         commit = prepare_update(self.prove(event), (entry,), self._settings, ledgers)
         return self._commit(commit, put_ledgers(self._table, commit.ledgers), ledger_changed)
 

@@ -15,13 +15,13 @@ from core.directory import DirectoryNotes
 from core.errors import ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.stores.commit import StoreSettings
-from core.stores.directory import as_written, read_group, read_notes, write_notes
+from core.stores.directory import read_group, read_notes, write_notes
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger, read_ledger
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.schema import BREAK_GLASS
-from core.stores.seals import SealedLedger, seal_ledger
+from core.stores.seals import SealedLedger, as_written, seal_ledger
 from core.user_group import UserGroupMembers
 
 L = TypeVar("L", bound=Ledger)

@@ -14,6 +14,7 @@ from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.open_requests import OpenRequests
 from core.request import Request, RequestId
+from core.stores.access import GrantWrite
 from core.stores.base import RequestStore
 from core.stores.commit import (
     StoreSettings,
@@ -35,9 +36,17 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
         super().__init__(connection, prefix, settings, alarm, table=REQUESTS, kind=Request)
 
-    def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
-        """Store a new request with its first audit entries and the ledger that lists it."""
+    def create(
+        self,
+        request: Request,
+        *entries: EntryDraft,
+        ledger: OpenRequests | None = None,
+        grants: Sequence[GrantWrite] = (),
+    ) -> Request:
+        """Store a new request with its first audit entries, the ledger that lists it, and the grants it makes."""
         commit = prepare_create(request, entries, self._settings, () if ledger is None else (ledger,))
+        if grants:
+            raise NotImplementedError
         return self._commit(commit, put_ledgers(self._ledger_table, commit.ledgers), ledger_changed)
 
     def get(self, request_id: RequestId) -> Request:
@@ -67,7 +76,15 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
         found = {item["pk"]["S"]: item for item in items}
         return request, find_notes(items, self._settings), self._read_ledger(codes, found)
 
-    def update(self, request: Request, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> Request:
-        """Replace the request that was read with `request.updated_at`."""
+    def update(
+        self,
+        request: Request,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        grants: Sequence[GrantWrite] = (),
+    ) -> Request:
+        """Replace the request that was read with `request.updated_at`, and make the grants that it decides."""
+        if grants:
+            raise NotImplementedError
         commit = prepare_update(self.prove(request), (entry,), self._settings, ledgers)
         return self._commit(commit, put_ledgers(self._ledger_table, commit.ledgers), ledger_changed)

@@ -11,6 +11,7 @@ from datetime import datetime
 from core.stores.commit import StoreSettings
 from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.seals import SealAlarm
+from core.stores.sqlite.access import SqliteAccess
 from core.stores.sqlite.audit import SqliteAudit
 from core.stores.sqlite.break_glass import SqliteBreakGlass
 from core.stores.sqlite.database import Database
@@ -34,6 +35,7 @@ class SqliteStores:
         alarm = SealAlarm(self.refusals)
         self.requests = SqliteRequests(self._database, settings, alarm)
         self.break_glass = SqliteBreakGlass(self._database, settings, alarm)
+        self.access = SqliteAccess(self._database, settings, alarm)
         self.directory = SqliteDirectory(self._database, settings)
         self.outbox = SqliteDeliveries(self._database, settings)
         self.messages = SqliteMessages(self._database)

@@ -1,6 +1,6 @@
 """Break-glass events in SQLite, with the ledgers that move with them.
 
-Invariant: an event, its ledgers and the request that it replaces are one transaction.
+Invariant: an event, its ledgers, its grants and the request that it replaces are one transaction.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from core.directory import DirectoryNotes
 from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
+from core.stores.access import GrantWrite
 from core.stores.base import BreakGlassStore, Replaced
-from core.stores.commit import (
-    StoreSettings,
-)
+from core.stores.commit import StoreSettings
 from core.stores.ledgers import InvokerLedgers
 from core.stores.listing import read_or_explain
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import SealAlarm, seal_ledger
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among
+from core.stores.sqlite.grants import SqliteGrants
 from core.stores.sqlite.ledgers import find_ledgers, inspect_stored_ledger, replace_raw, write_ledgers
 from core.stores.sqlite.reading import iterate_rows
 from core.stores.sqlite.records import SqliteRecords
@@ -43,6 +43,7 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
     def __init__(self, database: Database, settings: StoreSettings, alarm: SealAlarm) -> None:
         super().__init__(database, settings, alarm, "break_glass", BreakGlassEvent)
         self._requests = SqliteRequests(database, settings, alarm)
+        self._grants = SqliteGrants(database, settings, alarm)
 
     def create(
         self,
@@ -51,12 +52,14 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         ledgers: Sequence[Ledger] = (),
         *,
         replacing: Replaced | None = None,
+        grants: Sequence[GrantWrite] = (),
     ) -> BreakGlassEvent:
-        """Store a new event with its audit entry and its ledgers, and with the request that it replaces."""
+        """Store a new event with its audit entry, its ledgers and grants, and with the request that it replaces."""
         with self._database.write() as connection:
             created = self.insert(connection, event, (entry,), ledgers)
             if replacing is not None:
-                self._requests.replace(connection, replacing.request, replacing.entry)
+                self._requests.replace(connection, replacing.request, (replacing.entry,))
+            self._grants.make(connection, grants)
             return created
 
     def get(self, event_id: EventId) -> BreakGlassEvent:
@@ -71,12 +74,22 @@ class SqliteBreakGlass(SqliteRecords[BreakGlassEvent], BreakGlassStore):
         """Read these events, from one moment."""
         return self._get_each(event_ids)
 
-    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
-        """Replace the event that was read with `event.updated_at`."""
+    def update(
+        self,
+        event: BreakGlassEvent,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        *,
+        ended: Sequence[GrantWrite] = (),
+    ) -> BreakGlassEvent:
+        """Replace the event that was read with `event.updated_at`, and end its grants."""
         with self._database.write() as connection:
-            updated = self.replace(connection, event, entry, ledgers)
-            connection.execute("UPDATE break_glass SET awaits = ? WHERE id = ?", (updated.awaits, updated.id))
+            updated = self.replace(connection, event, (entry,), ledgers)
+            self._grants.end_early(connection, ended)
             return updated
+
+    def _further(self, record: BreakGlassEvent) -> dict[str, str | None]:
+        return {AWAITS_ATTRIBUTE: record.awaits}
 
     def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
         """The invoker's and the profile's ledger, from the same moment."""

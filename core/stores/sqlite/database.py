@@ -47,6 +47,12 @@ _ADDED: Final = {
         is_parked INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
         delivered_to TEXT NOT NULL DEFAULT '[]', problem TEXT, lease TEXT, leased_until TEXT,
         PRIMARY KEY (chain, seq)) WITHOUT ROWID""",
+    "grants": f"""CREATE TABLE IF NOT EXISTS grants ({_RECORD_COLUMNS},
+        awaits TEXT, right_key TEXT NOT NULL, stage TEXT, ended_at TEXT)""",
+    # `body` is the holding; without one, nothing is known of the right yet.
+    "holdings": """CREATE TABLE IF NOT EXISTS holdings (
+        right_key TEXT PRIMARY KEY, nudge INTEGER NOT NULL DEFAULT 0, due_at TEXT, urgency TEXT, kept_until TEXT,
+        updated_at TEXT, body TEXT) WITHOUT ROWID""",
 }
 """What a file of an older version lacks. Opening adds it; the older version does not mind, and may go on beside."""
 _INDEXES: Final = (
@@ -59,8 +65,18 @@ _INDEXES: Final = (
     "CREATE INDEX IF NOT EXISTS audit_by_at ON audit (at, chain, seq)",
     "CREATE INDEX IF NOT EXISTS audit_due ON audit (is_parked, due_at) WHERE due_at IS NOT NULL",
 )
-_ADDED_INDEXES: Final = {"outbox": "CREATE INDEX IF NOT EXISTS outbox_due ON outbox (is_parked, due_at)"}
-
+_ADDED_INDEXES: Final = (
+    "CREATE INDEX IF NOT EXISTS outbox_due ON outbox (is_parked, due_at)",
+    *(
+        f"CREATE INDEX IF NOT EXISTS grants_by_{column} ON grants ({column}, created_at, id)"
+        for column in ("person", "profile", "status")
+    ),
+    # Those of live grants only.
+    "CREATE INDEX IF NOT EXISTS grants_by_awaits ON grants (awaits, created_at, id) WHERE awaits IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS grants_by_right ON grants (right_key) WHERE awaits IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS grants_by_end ON grants (stage, ended_at, right_key) WHERE stage IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS holdings_due ON holdings (urgency, due_at, right_key) WHERE due_at IS NOT NULL",
+)
 
 _creating: Final = threading.Lock()
 
@@ -205,7 +221,7 @@ class Database:
         if self._is_new():
             with self.write() as connection:
                 if self._is_empty(connection):
-                    for statement in (*_SCHEMA.values(), *_ADDED.values(), *_INDEXES, *_ADDED_INDEXES.values()):
+                    for statement in (*_SCHEMA.values(), *_ADDED.values(), *_INDEXES, *_ADDED_INDEXES):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         differences = self.find_differences()
@@ -213,7 +229,7 @@ class Database:
         problems = [each for each in differences if each not in lacking]
         if lacking and is_upgraded and not problems:
             with self.write() as connection:
-                for statement in (*lacking.values(), *_ADDED_INDEXES.values()):
+                for statement in (*lacking.values(), *_ADDED_INDEXES):
                     connection.execute(statement)
         if problems:
             raise StoreMisconfigured(

@@ -16,8 +16,8 @@ from core.directory import DirectoryNotes
 from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.stores.commit import StoreSettings
-from core.stores.directory import as_written, read_group, read_notes, write_notes
-from core.stores.seals import seal_ledger
+from core.stores.directory import read_group, read_notes, write_notes
+from core.stores.seals import as_written, seal_ledger
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
 from core.user_group import UserGroupMembers

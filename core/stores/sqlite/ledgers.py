@@ -18,7 +18,7 @@ from core.stores.seals import SEAL, SealedLedger, read_sealed_ledger, replace_un
 from core.stores.sqlite.reading import read_body
 
 L = TypeVar("L", bound=Ledger)
-_SEAL: Final = "CASE WHEN json_valid(body) THEN json_extract(body, '$.seal') END"
+SEAL_IN_BODY: Final = "CASE WHEN json_valid(body) THEN json_extract(body, '$.seal') END"
 """The stored seal, of a body that may be damaged."""
 
 
@@ -41,7 +41,7 @@ def read_ledger(empty: L, found: dict[str, str], keyring: AuditKeyring) -> L:
 def replace_raw(connection: sqlite3.Connection, empty: L) -> L:
     """The empty ledger, which may replace the stored one. Raises MalformedRecord."""
     row = connection.execute(
-        f"SELECT updated_at, {_SEAL} FROM ledgers WHERE owner = ?",  # noqa: S608 - a constant
+        f"SELECT updated_at, {SEAL_IN_BODY} FROM ledgers WHERE owner = ?",  # noqa: S608 - a constant
         (empty.owner,),
     ).fetchone()
     return replace_unread(empty, *(row or (None, None)))
@@ -59,7 +59,7 @@ def write_ledgers(connection: sqlite3.Connection, ledgers: Sequence[SealedLedger
         else:
             written = connection.execute(
                 f"UPDATE ledgers SET body = ?, updated_at = ? "  # noqa: S608 - a constant
-                f"WHERE owner = ? AND updated_at = ? AND {_SEAL} IS ?",
+                f"WHERE owner = ? AND updated_at = ? AND {SEAL_IN_BODY} IS ?",
                 (*values, required["updated_at"], required[SEAL]),
             )
         if written.rowcount != 1:

@@ -50,13 +50,14 @@ L = TypeVar("L", bound=Ledger)
 _Raw = tuple[str, str]
 _COPIED: Final = ("profile", "status", "created_at", "updated_at", "expires_at")
 """The columns that repeat what stands in the body, so that records can be found by it."""
-_COLUMNS: Final = "id, person, profile, status, created_at, updated_at, expires_at, body"
+_COLUMNS: Final = ("id", "person", "profile", "status", "created_at", "updated_at", "expires_at", "body")
 
 
 class SqliteRecords(Generic[R]):
-    """What both kinds of record have in common. `_table` is a constant of this module, never a caller's input."""
+    """What all kinds of record have in common. The names of tables and columns are constants, never anybody's input."""
 
     _further_columns: ClassVar[tuple[str, ...]] = ()
+    """Columns that only this kind has; `_further` says what stands in them."""
 
     def __init__(
         self, database: Database, settings: StoreSettings, alarm: SealAlarm, table: str, kind: type[R]
@@ -115,15 +116,17 @@ class SqliteRecords(Generic[R]):
         return commit.record
 
     def replace(
-        self, connection: sqlite3.Connection, record: R, draft: EntryDraft, ledgers: Sequence[Ledger] = ()
+        self, connection: sqlite3.Connection, record: R, drafts: Sequence[EntryDraft], ledgers: Sequence[Ledger] = ()
     ) -> R:
         """Update the record inside the caller's transaction; return it as stored. Raises like `update`."""
         record = self._prove(connection, record)
-        commit = prepare_update(record, (draft,), self._settings, ledgers)
+        commit = prepare_update(record, drafts, self._settings, ledgers)
         self._refuse_unless_allowed(connection, record, commit)
+        further = self._further(commit.record)
+        changes = "".join(f", {column} = ?" for column in further)
         connection.execute(
-            f"UPDATE {self._table} SET status = ?, updated_at = ?, body = ? WHERE id = ?",  # noqa: S608 - a constant
-            (record.state, commit.item["updated_at"], json.dumps(commit.item), record.id),
+            f"UPDATE {self._table} SET status = ?, updated_at = ?, body = ?{changes} WHERE id = ?",  # noqa: S608 - constants
+            (record.state, commit.item["updated_at"], json.dumps(commit.item), *further.values(), record.id),
         )
         try:
             _write_entries(connection, commit)
@@ -135,19 +138,23 @@ class SqliteRecords(Generic[R]):
     def delete(self, record: R, entry: EntryDraft) -> None:
         """Remove the record as it was read; its audit chain stays and ends with this entry."""
         with self._database.write() as connection:
-            record = self._prove(connection, record)
-            last = prepare_delete(record, entry, self._settings)
-            stored = self._find_item(connection, record.id)
-            if stored is None:
-                raise missing(self._kind, record.id)
-            if any(stored.get(name) != value for name, value in must_be_stored_to_delete(record).items()):
-                self._read_item_of(connection, record.id, stored)
-                raise ConcurrentModification(record.chain)
-            connection.execute(f"DELETE FROM {self._table} WHERE id = ?", (record.id,))  # noqa: S608 - a constant
-            try:
-                insert_entry(connection, last)
-            except sqlite3.IntegrityError as error:
-                raise BrokenChain(record.chain) from error
+            self.remove(connection, record, entry)
+
+    def remove(self, connection: sqlite3.Connection, record: R, entry: EntryDraft) -> None:
+        """Delete the record inside the caller's transaction. Raises like `delete`."""
+        record = self._prove(connection, record)
+        last = prepare_delete(record, entry, self._settings)
+        stored = self._find_item(connection, record.id)
+        if stored is None:
+            raise missing(self._kind, record.id)
+        if any(stored.get(name) != value for name, value in must_be_stored_to_delete(record).items()):
+            self._read_item_of(connection, record.id, stored)
+            raise ConcurrentModification(record.chain)
+        connection.execute(f"DELETE FROM {self._table} WHERE id = ?", (record.id,))  # noqa: S608 - a constant
+        try:
+            insert_entry(connection, last)
+        except sqlite3.IntegrityError as error:
+            raise BrokenChain(record.chain) from error
 
     def _get_each(self, record_ids: Sequence[str]) -> tuple[R, ...]:
         """Those of the records that exist and can be read, from one moment."""
@@ -223,7 +230,7 @@ class SqliteRecords(Generic[R]):
         item = self._read_item((record_id, body))
         record = inspect_record(self._kind, record_id, item, self._settings.keyring)
         stored = record.to_item()
-        expected = {name: stored[name] for name in _COPIED} | {"person": record.person, AWAITS_ATTRIBUTE: record.awaits}
+        expected = {name: stored[name] for name in _COPIED} | {"person": record.person} | self._further(record)
         names = self._beside.split(", ")[1:]
         return compare_beside(record, dict(zip(names, columns, strict=True)), {each: expected[each] for each in names})
 
@@ -235,20 +242,18 @@ class SqliteRecords(Generic[R]):
         record_id, body = raw
         return read_body(f"{self._kind.KIND}#{record_id}", body)
 
+    def _further(self, record: R) -> dict[str, str | None]:  # noqa: ARG002 - for those that have more columns
+        """What stands in the columns that only this kind has."""
+        return {}
+
     def _insert(self, connection: sqlite3.Connection, commit: Commit[R]) -> None:
-        item = commit.item
+        item, further = commit.item, self._further(commit.record)
+        values = {**{name: item.get(name) for name in _COLUMNS}, "person": commit.record.person, **further}
+        values["body"] = json.dumps(item)
+        marks = ", ".join("?" for _ in values)
         connection.execute(
-            f"INSERT INTO {self._table} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
-            (
-                item["id"],
-                commit.record.person,
-                item["profile"],
-                item["status"],
-                item["created_at"],
-                item["updated_at"],
-                item["expires_at"],
-                json.dumps(item),
-            ),
+            f"INSERT INTO {self._table} ({', '.join(values)}) VALUES ({marks})",  # noqa: S608 - constants
+            tuple(values.values()),
         )
 
     def _rows(

@@ -1,6 +1,6 @@
-"""Requests in SQLite, with the ledgers that move with them.
+"""Requests in SQLite, with the ledgers that move with them and the grants that they make.
 
-Invariant: a new request and the ledger of its requester are one transaction.
+Invariant: a request, the ledger of its requester and the grants that it makes are one transaction.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.open_requests import OpenRequests
 from core.request import Request, RequestId
+from core.stores.access import GrantWrite
 from core.stores.base import RequestStore
-from core.stores.commit import (
-    StoreSettings,
-)
+from core.stores.commit import StoreSettings
 from core.stores.seals import SealAlarm
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among
+from core.stores.sqlite.grants import SqliteGrants
 from core.stores.sqlite.ledgers import find_ledgers
 from core.stores.sqlite.records import SqliteRecords
 
@@ -30,11 +30,20 @@ class SqliteRequests(SqliteRecords[Request], RequestStore):
 
     def __init__(self, database: Database, settings: StoreSettings, alarm: SealAlarm) -> None:
         super().__init__(database, settings, alarm, "requests", Request)
+        self._grants = SqliteGrants(database, settings, alarm)
 
-    def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
-        """Store a new request with its first audit entries and the ledger that lists it."""
+    def create(
+        self,
+        request: Request,
+        *entries: EntryDraft,
+        ledger: OpenRequests | None = None,
+        grants: Sequence[GrantWrite] = (),
+    ) -> Request:
+        """Store a new request with its first audit entries, the ledger that lists it, and the grants it makes."""
         with self._database.write() as connection:
-            return self.insert(connection, request, entries, () if ledger is None else (ledger,))
+            created = self.insert(connection, request, entries, () if ledger is None else (ledger,))
+            self._grants.make(connection, grants)
+            return created
 
     def get(self, request_id: RequestId) -> Request:
         """Read one request."""
@@ -61,7 +70,15 @@ class SqliteRequests(SqliteRecords[Request], RequestStore):
         request, found = self._get_beside(request_id, codes, DirectoryNotes())
         return request, notes_among(found, self._settings), self._read_ledger(codes, found)
 
-    def update(self, request: Request, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> Request:
-        """Replace the request that was read with `request.updated_at`."""
+    def update(
+        self,
+        request: Request,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        grants: Sequence[GrantWrite] = (),
+    ) -> Request:
+        """Replace the request that was read with `request.updated_at`, and make the grants that it decides."""
         with self._database.write() as connection:
-            return self.replace(connection, request, entry, ledgers)
+            updated = self.replace(connection, request, (entry,), ledgers)
+            self._grants.make(connection, grants)
+            return updated

@@ -1,7 +1,8 @@
 """Deletes the records whose retention has ended: what DynamoDB's TTL does there.
 
-Invariant: only records are deleted, and where their messages are; never an audit entry or a ledger. What still awaits a
-decision or a review has no end, and is kept. The sealed trail says until when a record is kept.
+Invariant: only records are deleted, where their messages are, and what was last known of rights that nobody has; never
+an audit entry or a ledger. What still awaits a decision, its end or a review has no end, and is kept. The sealed trail
+says until when a record is kept.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from typing import Final
 from core.clock import format_time
 from core.stores.sqlite.database import Database
 
-_CHAINS: Final = {"requests": "REQUEST#", "break_glass": "BREAKGLASS#"}
+_CHAINS: Final = {"requests": "REQUEST#", "break_glass": "BREAKGLASS#", "grants": "GRANT#"}
 _PER_TRANSACTION: Final = 200
 """Few enough for a click to wait for."""
 
 
 def purge(database: Database, now: datetime, retention: timedelta) -> int:
     """Delete the records that are kept no longer. Returns how many. Raises StoreUnavailable."""
+    with database.write() as connection:
+        # Nothing is known of these rights any more that anybody could need.
+        connection.execute("DELETE FROM holdings WHERE kept_until <= ?", (format_time(now),))
     return sum(_purge_table(database, table, now, retention) for table in _CHAINS)
 
 

@@ -16,6 +16,7 @@ from core.access.reconciler import Reconciler
 from core.access.right import Right, right_key
 from core.actor import DeciderId
 from core.audit.trail import AuditAction, EntryDraft
+from core.stores.access import GrantWrite
 from core.targets.base import Absent, Answer, Given, Held, OperationKey, Polled, Seen, Taken
 from tests.core.access.world import RIGHT, a_grant
 from tests.harness.access_store import MemoryAccessStore
@@ -130,7 +131,7 @@ class AccessHarness:
 
     def end_early(self, grant: Grant, by: str = "U0REQUESTER", reason: str = "I'm done") -> None:
         ended = self.now(grant).end_early(DeciderId(by), self.clock.now(), reason)
-        self.store.end(ended, EntryDraft.of(ended, AuditAction.GRANT_ENDED_EARLY, by))
+        self.store.end([GrantWrite(ended, EntryDraft.of(ended, AuditAction.GRANT_ENDED_EARLY, by))])
 
     def visit(self) -> VisitCounts:
         return self.due.visit_due()

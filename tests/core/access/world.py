@@ -25,6 +25,7 @@ from core.access.timing import FRESH, LAST_LOOK, LEASE, LOOK_EVERY, SETTLE
 from core.actor import DeciderId, ProfileName, UserId
 from core.audit.trail import AuditAction, EntryDraft
 from core.errors import InvalidStateTransition, StoreUnavailable
+from core.stores.access import GrantWrite
 from core.targets.base import Absent, Given, Held, InProgress, Later, OperationKey, Polled, Seen, Taken, TargetRefused
 from tests.harness.access_store import MemoryAccessStore
 from tests.harness.clock import A_MOMENT
@@ -507,7 +508,9 @@ class Script:
                 with suppress(InvalidStateTransition):
                     ended = grant.end_early(by, self.world.now, "I'm done")
                     if ended is not grant:
-                        self.world.store.end(ended, EntryDraft.of(ended, AuditAction.GRANT_ENDED_EARLY, by))
+                        self.world.store.end(
+                            [GrantWrite(ended, EntryDraft.of(ended, AuditAction.GRANT_ENDED_EARLY, by))]
+                        )
 
     def _outage(self, length: timedelta) -> None:
         self.world.outage_until = self.world.now + length

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from core.access.grant import Grant
 from core.actor import Actor, DeciderId, UserGroupId, UserId
 from core.audit.trail import REFUSALS_KIND, AuditEntry, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
@@ -22,6 +23,7 @@ from core.policy import Policy, parse_policy
 from core.record import Record
 from core.request import Request, RequestId
 from core.services import BreakGlassService
+from core.stores.access import AccessStore, GrantWrite
 from core.stores.audit import AuditStore, RefusalLog
 from core.stores.base import BreakGlassStore, Replaced, RequestStore, Stores
 from core.stores.directory import DirectoryStore
@@ -169,6 +171,7 @@ class DisturbedStores:
         self._stores = stores
         self.requests: RequestStore = _Requests(stores.requests, disturbance)
         self.break_glass: BreakGlassStore = _BreakGlass(stores.break_glass, disturbance)
+        self.access: AccessStore = _Access(stores.access, disturbance)
 
     @property
     def audit(self) -> AuditStore:
@@ -218,13 +221,33 @@ class _Delegate:
 class _Requests(_Delegate):
     _store: RequestStore
 
-    def create(self, request: Request, *entries: EntryDraft, ledger: OpenRequests | None = None) -> Request:
+    def create(
+        self,
+        request: Request,
+        *entries: EntryDraft,
+        ledger: OpenRequests | None = None,
+        grants: Sequence[GrantWrite] = (),
+    ) -> Request:
         self._disturbance.happen()
-        return self._store.create(request, *entries, ledger=ledger)
+        return self._store.create(request, *entries, ledger=ledger, grants=grants)
 
-    def update(self, request: Request, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> Request:
+    def update(
+        self,
+        request: Request,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        grants: Sequence[GrantWrite] = (),
+    ) -> Request:
         self._disturbance.happen()
-        return self._store.update(request, entry, ledgers)
+        return self._store.update(request, entry, ledgers, grants)
+
+
+class _Access(_Delegate):
+    _store: AccessStore
+
+    def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
+        self._disturbance.happen()
+        return self._store.end(writes)
 
 
 class _BreakGlass(_Delegate):
@@ -237,17 +260,25 @@ class _BreakGlass(_Delegate):
         ledgers: Sequence[Ledger] = (),
         *,
         replacing: Replaced | None = None,
+        grants: Sequence[GrantWrite] = (),
     ) -> BreakGlassEvent:
         self._disturbance.happen()
-        return self._store.create(event, entry, ledgers, replacing=replacing)
+        return self._store.create(event, entry, ledgers, replacing=replacing, grants=grants)
 
     def put_codes(self, codes: CodeLedger) -> None:
         self._disturbance.happen()
         self._store.put_codes(codes)
 
-    def update(self, event: BreakGlassEvent, entry: EntryDraft, ledgers: Sequence[Ledger] = ()) -> BreakGlassEvent:
+    def update(
+        self,
+        event: BreakGlassEvent,
+        entry: EntryDraft,
+        ledgers: Sequence[Ledger] = (),
+        *,
+        ended: Sequence[GrantWrite] = (),
+    ) -> BreakGlassEvent:
         self._disturbance.happen()
-        return self._store.update(event, entry, ledgers)
+        return self._store.update(event, entry, ledgers, ended=ended)
 
 
 def trail(stores: Stores, record: Record) -> list[tuple[str, str]]:

@@ -1,0 +1,56 @@
+"""A right as it was read, and as it is after a commit: what the engines share.
+
+Invariant: a grant counts for the right that its sealed content names, wherever it was found.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from core.access.grant import Grant
+from core.access.holding import Holding
+from core.access.right import Right
+from core.stores.access import DueRight, RightState
+from core.stores.commit import StoreSettings
+from core.stores.seals import SealedLedger, seal_ledger
+
+_log = logging.getLogger("countersign.store")
+
+
+def to_state(right: Right, holding: Holding, found: Iterable[Grant], nudge: int) -> RightState:
+    """The state of a right: of the grants found, those that are live, and the one that the holding names."""
+    grants = []
+    for grant in {each.id: each for each in found}.values():
+        if grant.right != right:
+            _log.warning("%s is no grant of %s, under which it was found", grant.chain, right)
+        elif grant.is_live or grant.id == holding.last_grant:
+            grants.append(grant)
+    return RightState(holding, tuple(sorted(grants, key=lambda grant: (grant.created_at, grant.id))), nudge)
+
+
+def after_commit(state: RightState, holding: Holding, written: Grant | None) -> RightState:
+    """The state with this holding and the new version of this grant."""
+    if written is None:
+        return replace(state, holding=holding)
+    grants = tuple(written if each.id == written.id else each for each in state.grants)
+    return replace(state, holding=holding, grants=grants)
+
+
+def seal_holding(as_read: Holding, holding: Holding, settings: StoreSettings) -> SealedLedger:
+    """The holding as it will be stored, in place of the one that was read."""
+    over = holding.model_copy(update={"updated_at": as_read.updated_at, "as_read": as_read.as_read})
+    return seal_ledger(over, settings.clock.now(), settings.keyring)
+
+
+def find_due(holding: Holding) -> DueRight | None:
+    """When the right is due again; None: not until somebody nudges it."""
+    return DueRight(holding.right, holding.next_look_at) if holding.next_look_at is not None else None
+
+
+def find_kept_until(state: RightState) -> datetime | None:
+    """Until when the state's holding is kept; None while anything of the right is live or due."""
+    is_dormant = state.holding.next_look_at is None and not any(grant.is_live for grant in state.grants)
+    return state.holding.kept_until() if is_dormant else None
