@@ -1,9 +1,6 @@
 """A break-glass event: access taken in an emergency, seen by everybody, ended on time, and answered for afterwards.
 
-    from / to    active   closed    expired
-    active        asked    yes       yes
-    closed        -        review
-    expired       -                  review
+Its statuses and the moves between them are in `event_status`.
 
 Invariant: an ended event never changes again, save that it gains its review, once, by somebody who did not invoke
 it, and until then the moment of the last reminder. An event past `expires_at` grants nothing and blocks nobody,
@@ -14,53 +11,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, ClassVar, Final, NewType, Self
 
 from pydantic import JsonValue, model_validator
 
+from core.access.right import Right, ValidRight
 from core.actor import ChannelId, ProfileName, UserId, ValidChannelId, ValidUserId
 from core.clock import UtcTime, new_id
 from core.duration import check_duration
 from core.errors import InvalidStateTransition, NotAllowed
+from core.event_status import EVENT_MACHINE, EventStatus, ReasonCode
 from core.record import Record, RecordId, RuleName
 from core.review import Review, Verdict
-from core.state_machine import StateMachine
 from core.text import text_rule
+
+__all__ = [
+    "AWAITS_REVIEW", "DEFAULT_DURATION", "EVENT_MACHINE", "JUSTIFICATION_LENGTH", "MAX_DURATION", "MAX_PROBLEM_LENGTH",
+    "REASON_LENGTH", "BreakGlassEvent", "EventId", "EventStatus", "ReasonCode",
+]  # fmt: skip
 
 EventId = NewType("EventId", str)
 MAX_DURATION: Final = timedelta(hours=4)
 DEFAULT_DURATION: Final = timedelta(hours=1)
 JUSTIFICATION_LENGTH: Final = (20, 1000)
 REASON_LENGTH: Final = (3, 500)
+MAX_PROBLEM_LENGTH: Final = 500
 AWAITS_REVIEW: Final = "review"
-
-
-class EventStatus(StrEnum):
-    """The status of a break-glass event."""
-
-    ACTIVE = "active"
-    CLOSED = "closed"
-    EXPIRED = "expired"
-
-
-class ReasonCode(StrEnum):
-    """The kind of emergency, in one word that can be counted."""
-
-    INCIDENT = "incident"
-    MAINTENANCE = "maintenance"
-    SECURITY = "security"
-    RECOVERY = "recovery"
-    OTHER = "other"
-
-
-EVENT_MACHINE: Final = StateMachine[EventStatus](
-    {
-        EventStatus.ACTIVE: frozenset({EventStatus.ACTIVE, EventStatus.CLOSED, EventStatus.EXPIRED}),
-        EventStatus.CLOSED: frozenset({EventStatus.CLOSED}),
-        EventStatus.EXPIRED: frozenset({EventStatus.EXPIRED}),
-    }
-)
 
 
 class BreakGlassEvent(Record):
@@ -68,7 +44,8 @@ class BreakGlassEvent(Record):
 
     `declared_in` is the Slack channel where it was declared, if any; `instead_of` is the pending request that it
     replaced; `asked_at` is when the invoker was asked whether it is over, `reminded_at` when reviewers were reminded
-    last.
+    last. `rights` is what it gives, found for the invoker when it was declared; `access_problem` is why rights of the
+    profile are not among them.
     """
 
     KIND: ClassVar[str] = "BREAKGLASS"
@@ -79,6 +56,8 @@ class BreakGlassEvent(Record):
     ]
     reason_code: ReasonCode
     rule: RuleName
+    rights: tuple[ValidRight, ...] = ()
+    access_problem: Annotated[str, text_rule("access problem", at_least=1, at_most=MAX_PROBLEM_LENGTH)] | None = None
     request_id: RecordId
     status: EventStatus = EventStatus.ACTIVE
     mfa_verified: bool = False
@@ -108,6 +87,8 @@ class BreakGlassEvent(Record):
         mfa_method: str | None = None,
         declared_in: ChannelId | None = None,
         instead_of: str | None = None,
+        rights: tuple[Right, ...] = (),
+        access_problem: str | None = None,
         event_id: EventId | None = None,
     ) -> Self:
         """A new active event. Raises InvalidInput, naming the field, for anything out of bounds."""
@@ -128,6 +109,8 @@ class BreakGlassEvent(Record):
             mfa_method=mfa_method,
             declared_in=declared_in,
             instead_of=instead_of,
+            rights=rights,
+            access_problem=access_problem,
         )
 
     def ask(self, now: datetime) -> Self:
@@ -295,5 +278,7 @@ _FIXED_WHEN_INVOKED: Final = (
     "mfa_method",
     "declared_in",
     "instead_of",
+    "rights",
+    "access_problem",
 )
 _FIXED_WHEN_ENDED: Final = ("asked_at", "closed_by", "closed_reason", "closed_at")

@@ -10,6 +10,8 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     ├── Refused                      understood, and the answer is no
     │   ├── NotAllowed               no rule of the policy allows it
     │   │   └── NotKnown             Slack couldn't say who somebody is or where they belong: try again
+    │   ├── PrincipalUnknown         a target has no one user for the person: a policy owner has to say who they are
+    │   ├── PrincipalUnavailable     a target couldn't say now which user the person is: try again
     │   ├── CodeRefused              the code of a second factor is wrong, or was used already
     │   ├── LimitReached             a live event, a cooldown, a quota or a lock prevents it
     │   └── InvalidStateTransition   the record's status does not lead there (any more)
@@ -31,8 +33,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
     └── DeliveryFailed               an entry could not be delivered; the outbox tries again
 
-Invariant: after any of these, the store is as it was before the call. The one exception says so itself:
-StoreUnavailable with `is_outcome_unknown`.
+Invariant: after any of these, the store is as it was, but for StoreUnavailable with `is_outcome_unknown`.
 """
 
 from __future__ import annotations
@@ -255,13 +256,9 @@ class BrokenSeal(MalformedRecord):
 
     def __init__(self, record: str, problem: str) -> None:
         super().__init__(record, problem)
+        self.is_ledger = is_ledger(record)
         text = f"{record} was changed in the store without Countersign: {problem}. Nothing was changed by this call."
         self.args = (f"{text} Tell your security team, and run `countersign audit verify`.",)
-
-    @property
-    def is_ledger(self) -> bool:
-        """True when it is a ledger, which can be rebuilt; a record can't."""
-        return is_ledger(self.record)
 
 
 def is_ledger(name: str) -> bool:
@@ -281,8 +278,7 @@ class StoreMisconfigured(StoreError):
 class StoreUnavailable(StoreError):
     """The store did not answer in time.
 
-    `is_outcome_unknown` is true when the change may have taken effect all the same: its reply was lost, and asking
-    again did not help before the deadline. It is false when certainly nothing was changed.
+    `is_outcome_unknown` is true when the change may have taken effect, because its reply was lost.
     """
 
     def __init__(self, problem: str, *, is_outcome_unknown: bool = False) -> None:
@@ -293,10 +289,7 @@ class StoreUnavailable(StoreError):
 
 
 class DeliveryFailed(CountersignError):
-    """A sink could not take an entry.
-
-    `is_final` means that trying again cannot help; `retry_after` is when the receiver wants to be asked again.
-    """
+    """A sink couldn't take an entry. `is_final`: trying again can't help. `retry_after`: ask again only then."""
 
     def __init__(self, problem: str, *, is_final: bool = False, retry_after: timedelta | None = None) -> None:
         super().__init__(problem)

@@ -10,18 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, Final, NewType, Self
+from typing import ClassVar, Final, NewType, Self
 
 from pydantic import JsonValue, model_validator
 
+from core.access.right import Right, ValidRight
 from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidUserId, by_policy, is_person
 from core.approval import COMMENT_LENGTH, Approval, Comment, counting, keeps_votes, lapse
 from core.clock import UtcTime, format_time, new_id
-from core.duration import check_duration
-from core.errors import InvalidInput, InvalidStateTransition, NotAllowed
+from core.errors import InvalidStateTransition, NotAllowed
 from core.record import Record, RecordId, RuleName, digest_content
+from core.request_bounds import (
+    DEFAULT_DECIDE_WITHIN,
+    DEFAULT_DURATION,
+    JUSTIFICATION_LENGTH,
+    MAX_APPROVALS,
+    MAX_DECIDE_WITHIN,
+    MAX_DURATION,
+    Justification,
+    check_bounds,
+)
 from core.request_status import REQUEST_MACHINE, RequestStatus
-from core.text import text_rule
 
 __all__ = [
     "COMMENT_LENGTH", "DEFAULT_DECIDE_WITHIN", "DEFAULT_DURATION", "JUSTIFICATION_LENGTH", "MAX_APPROVALS",
@@ -29,25 +38,17 @@ __all__ = [
 ]  # fmt: skip
 
 RequestId = NewType("RequestId", str)
-MAX_DURATION: Final = timedelta(hours=8)
-DEFAULT_DURATION: Final = timedelta(hours=1)
-DEFAULT_DECIDE_WITHIN: Final = timedelta(hours=24)
-MAX_DECIDE_WITHIN: Final = timedelta(days=7)
-"""The longest wait that a policy may set. It bounds how far back a look-up of access must go."""
-MAX_APPROVALS: Final = 10
-JUSTIFICATION_LENGTH: Final = (10, 500)
 
 
 class Request(Record):
-    """A person's request for access, under `rule`; `raised_approvals` is what a stricter policy asked for meanwhile."""
+    """A person's request for `rights`, under `rule`; `raised_approvals` is what a stricter policy asked for since."""
 
     KIND: ClassVar[str] = "REQUEST"
     GAINING: ClassVar[tuple[str, ...]] = ("approvals", "reminded_at", "raised_approvals")
     requester: ValidUserId
-    justification: Annotated[
-        str, text_rule("justification", at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1])
-    ]
+    justification: Justification
     rule: RuleName
+    rights: tuple[ValidRight, ...] = ()
     required_approvals: int
     approvals: tuple[Approval, ...] = ()
     status: RequestStatus = RequestStatus.PENDING
@@ -71,6 +72,7 @@ class Request(Record):
         duration: timedelta = DEFAULT_DURATION,
         required_approvals: int = 1,
         decide_within: timedelta = DEFAULT_DECIDE_WITHIN,
+        rights: tuple[Right, ...] = (),
         request_id: RequestId | None = None,
     ) -> Self:
         """A new pending request. Raises InvalidInput, naming the field, for anything out of bounds."""
@@ -81,6 +83,7 @@ class Request(Record):
             justification=justification,
             duration=duration,
             rule=rule,
+            rights=rights,
             required_approvals=required_approvals,
             created_at=now,
             updated_at=now,
@@ -207,11 +210,12 @@ class Request(Record):
     def facts_to_keep(self, item: Mapping[str, JsonValue] | None = None) -> Mapping[str, JsonValue]:
         """What was fixed when the request was made, so that people decide on exactly what was requested."""
         stored = item if item is not None else self.to_item()
-        return {name: stored[name] for name in _FIXED_WHEN_MADE}
+        return {name: stored.get(name) for name in _FIXED_WHEN_MADE}
 
     def facts_digest(self) -> str:
         """SHA-256 over its name and what was fixed when it was made: what an approver decides on."""
-        return digest_content({"id": self.id, **self.facts_to_keep()})
+        facts = self.facts_to_keep().items()
+        return digest_content({"id": self.id, **{name: value for name, value in facts if value is not None}})
 
     def find_lost(self, stored: Mapping[str, JsonValue]) -> tuple[str, ...]:
         """Votes are only ever added, and a reminder stays: a vote may lapse, once, and changes in nothing else."""
@@ -253,12 +257,7 @@ class Request(Record):
 
     @model_validator(mode="after")
     def _is_valid(self) -> Self:
-        check_duration("duration", self.duration, MAX_DURATION)
-        check_duration("time to decide", self.expires_at - self.created_at, MAX_DECIDE_WITHIN)
-        if not 1 <= self.required_approvals <= MAX_APPROVALS:
-            raise InvalidInput(
-                "required approvals", f"{self.required_approvals} is out of bounds", f"Ask for 1 to {MAX_APPROVALS}."
-            )
+        check_bounds(self.duration, self.expires_at - self.created_at, self.required_approvals)
         for is_kept, rule in self._consistency():
             if not is_kept:
                 raise ValueError(rule)
@@ -295,5 +294,6 @@ class Request(Record):
 
 
 _FIXED_WHEN_MADE: Final = (
-    "requester", "profile", "justification", "duration", "rule", "required_approvals", "created_at", "expires_at",
+    "requester", "profile", "justification", "duration", "rule", "rights", "required_approvals", "created_at",
+    "expires_at",
 )  # fmt: skip

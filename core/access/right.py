@@ -7,7 +7,7 @@ right in a table, and a key that `right_key` would not write is refused.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
@@ -51,6 +51,25 @@ class Right(BaseModel):
 
     def __str__(self) -> str:
         return right_key(self)
+
+
+class Permission(BaseModel):
+    """A right without its principal: what a profile gives, to anyone who gets it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    target: Annotated[str, AfterValidator(_check_target)]
+    resource: _Part
+    level: _Part
+
+    def of(self, principal: str) -> Right:
+        """The right of this principal. Raises InvalidInput for one that can't be part of a right."""
+        return check_right(Right(target=self.target, resource=self.resource, level=self.level, principal=principal))
+
+    @classmethod
+    def in_right(cls, right: Right) -> Self:
+        """What this right gives."""
+        return cls(target=right.target, resource=right.resource, level=right.level)
 
 
 def right_key(right: Right) -> str:

@@ -7,7 +7,7 @@ from core.policy.decision import BreakGlassDecision, Condition, Decision, Reques
 from core.policy.evaluator import Policy, PolicySource
 from core.policy.loader import load_policy, parse_policy
 from core.policy.policy_file import PolicyFile
-from core.policy.rules import Profile
+from core.policy.profile import Profile
 
 __all__ = [
     "BreakGlassDecision",

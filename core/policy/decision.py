@@ -147,6 +147,11 @@ class BreakGlassDecision(Decision):
     requires_mfa: bool = True
 
 
+def decide(action: str, rule: str | None, found: tuple[Condition, ...], digest: str) -> Decision:
+    """The decision that follows from what was found."""
+    return Decision(action=action, is_allowed=are_all_met(found), rule=rule, conditions=found, policy_digest=digest)
+
+
 def are_all_met(conditions: tuple[Condition, ...]) -> bool:
     """True when there are conditions and all of them are met."""
     return bool(conditions) and all(condition.is_met for condition in conditions)

@@ -7,31 +7,36 @@ yet, and says which they are. Preview, form and enforcement all ask here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from core.access.principals import SoughtPerson
+from core.access.right import Permission
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy import conditions
-from core.policy.conditions import judge
+from core.policy.access_rules import AccessRules
 from core.policy.decision import (
     ApprovalNeeds,
     BreakGlassDecision,
-    Condition,
     Decision,
     GivenWithVote,
     RequestDecision,
-    are_all_met,
 )
 from core.policy.document import suggest
+from core.policy.event_rules import EventRules
 from core.policy.notifications import NotificationRules
 from core.policy.principals import People
+from core.policy.profile import Profile
+from core.policy.request_rules import RequestRules
 from core.policy.rule_search import RuleSearch
-from core.policy.rules import ApprovalRule, BreakGlassRule, Mfa, PolicyDocument, Profile
+from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument
+from core.policy.target_config import AnyTargetConfig
 
 
 class PolicySource(Protocol):
@@ -68,49 +73,14 @@ class Policy(BaseModel):
         Raises InvalidInput when there is no such profile.
         """
         self.profile(profile)
-        rule, found = self._search.find_approval(requester, profile)
-        if rule is None:
-            return RequestDecision(
-                action="request", is_allowed=False, rule=None, conditions=found, policy_digest=self.digest
-            )
-        found = (*found, judge("duration", lambda: conditions.is_short_enough(duration, rule.max_duration)))
-        is_allowed = are_all_met(found)
-        return RequestDecision(
-            action="request",
-            is_allowed=is_allowed,
-            rule=rule.name,
-            conditions=found,
-            policy_digest=self.digest,
-            required_approvals=rule.required_approvals,
-            max_duration=rule.max_duration,
-            decide_within=rule.decide_within,
-            limits=rule.limits(),
-            auto_approval=self._judge_auto_approval(rule, requester, duration, now) if is_allowed else None,
-        )
+        return self._requests.judge_request(requester, profile, duration, now)
 
     def judge_waiting(self, requester: Actor, *, profile: str, rule: str, duration: timedelta) -> RequestDecision:
         """May this person still have what they requested under this rule? Asked again before the request is approved.
 
         If another rule decides about them now, the answer is no. `required_approvals` are those in force now.
         """
-        made_under = self.document.approval_rule(rule)
-        in_force = judge("rule", lambda: conditions.is_in_force(self.document, rule, profile))
-        found: tuple[Condition, ...] = (in_force,)
-        if made_under is not None and in_force.is_met:
-            applies, why = self._search.find_approval(requester, profile)
-            found = (*found, *why)
-            if applies is not None:
-                length = judge("duration", lambda: conditions.is_short_enough(duration, made_under.max_duration))
-                found = (*found, judge("rule", lambda: conditions.is_same_rule(requester, applies, made_under)), length)
-        return RequestDecision(
-            action="approve",
-            is_allowed=are_all_met(found),
-            rule=rule if made_under else None,
-            conditions=found,
-            policy_digest=self.digest,
-            required_approvals=made_under.required_approvals if made_under else 0,
-            max_duration=made_under.max_duration if made_under else timedelta(),
-        )
+        return self._requests.judge_waiting(requester, profile=profile, rule=rule, duration=duration)
 
     def judge_decider(
         self,
@@ -126,24 +96,9 @@ class Policy(BaseModel):
 
         `given` is what came with an approval; without it, only the person is judged.
         """
-        made_under = self.document.approval_rule(rule)
-        found = [judge("rule", lambda: conditions.is_in_force(self.document, rule, profile))]
-        if made_under is not None:
-            role = f"the approvers of rule {rule}"
-            found.append(
-                judge("approver", lambda: conditions.is_among(self._people, approver, made_under.approvers, role))
-            )
-        found.append(
-            judge(
-                "two people",
-                lambda: conditions.is_someone_else(
-                    self._people, approver, requester, role="the requester", act="decides on their own request"
-                ),
-            )
+        return self._requests.judge_decider(
+            action, approver, profile=profile, rule=rule, requester=requester, given=given
         )
-        if made_under is not None and given is not None:
-            found += conditions.are_given(made_under, given)
-        return self._decide(action, rule if made_under else None, tuple(found))
 
     def judge_break_glass(
         self,
@@ -160,54 +115,54 @@ class Policy(BaseModel):
         Raises InvalidInput when there is no such profile.
         """
         self.profile(profile)
-        rule, found = self._search.find_break_glass(invoker, profile)
-        if rule is None:
-            return BreakGlassDecision(
-                action="break glass", is_allowed=False, rule=None, conditions=found, policy_digest=self.digest
-            )
-        found = (
-            *found,
-            judge("reason", lambda: conditions.is_reason_allowed(reason_code, rule.allowed_reason_codes)),
-            judge("duration", lambda: conditions.is_short_enough(duration, rule.max_duration)),
-        )
-        if rule.time is not None:
-            window = rule.time
-            found = (*found, judge("time", lambda: conditions.is_open(window, now)))
-        if rule.mfa is Mfa.REQUIRED:
-            found = (*found, judge("code", lambda: conditions.is_mfa_given(has_mfa=has_mfa)))
-        return BreakGlassDecision(
-            action="break glass",
-            is_allowed=are_all_met(found),
-            rule=rule.name,
-            conditions=found,
-            policy_digest=self.digest,
-            limits=rule.limits(),
-            max_duration=rule.max_duration,
-            requires_mfa=rule.mfa is Mfa.REQUIRED,
-        )
+        return self._events.judge_break_glass(invoker, profile, reason_code, duration, now, has_mfa=has_mfa)
 
     def judge_close(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
         """May this person end a live event? Its invoker may, and anyone who may approve for the profile.
 
         This also holds for a profile that is no longer in the policy: ending access is always the safe direction.
         """
-        if invoker in self.ids_of(actor.id):
-            return self._decide(
-                "close", None, (Condition(name="closer", is_met=True, text=f"{actor.id} broke the glass"),)
-            )
-        rule, found = self._search.find_approver_rule(actor, profile)
-        return self._decide("close", rule.name if rule else None, found)
+        return self._events.judge_close(actor, profile=profile, invoker=invoker)
 
     def judge_review(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
         """May this person review an event? Anyone who may approve for the profile and did not invoke it."""
-        rule, found = self._search.find_approver_rule(actor, profile)
-        other = judge(
-            "two people",
-            lambda: conditions.is_someone_else(
-                self._people, actor, invoker, role="the one who broke the glass", act="reviews their own event"
-            ),
-        )
-        return self._decide("review", rule.name if rule else None, (*found, other))
+        return self._events.judge_review(actor, profile=profile, invoker=invoker)
+
+    def judge_revoke(self, revoker: Actor, *, profile: str, rule: str, source_kind: str) -> Decision:
+        """May this person end somebody's access early? Admins may, and the approvers of the rule it was given under.
+
+        `source_kind` is the kind of the record that gave it: `REQUEST` or `BREAKGLASS`.
+        """
+        return self._access.judge_revoke(revoker, profile=profile, rule=rule, source_kind=source_kind)
+
+    def judge_live(self, viewer: Actor, profile: str) -> Decision:
+        """May this person see who has access to the profile now? Admins may, and anyone who may approve for it."""
+        return self._access.judge_live(viewer, profile)
+
+    def judge_admin(self, person: Actor) -> Decision:
+        """Is this person an admin: may they revoke any access, and see all that is live?"""
+        return self._access.judge_admin(person)
+
+    def access_of(self, profile: str) -> tuple[Permission, ...]:
+        """What the profile gives. Empty for one that is a decision only, or is not in the policy."""
+        return self._access.access_of(profile)
+
+    @property
+    def targets(self) -> Mapping[str, AnyTargetConfig]:
+        """The targets, by name."""
+        return self.document.targets
+
+    def mapped(self, person: UserId, target: str) -> str | None:
+        """What the policy says that the target calls this person; None if it doesn't say."""
+        return self._access.mapped(person, target)
+
+    def find_sought(self, person: Actor, target: str) -> SoughtPerson:
+        """What the target may be asked about this person; without their e-mail address unless e-mail is trusted."""
+        return self._access.find_sought(person, target)
+
+    def ask_before_end(self, rule: str) -> timedelta:
+        """How long before the end of access, under this approval rule, its requester is asked what is next."""
+        return self._access.ask_before_end(rule)
 
     def requestable_profiles(self, actor: Actor) -> tuple[Profile, ...]:
         """The profiles that this person may request, in the order of the file."""
@@ -279,22 +234,21 @@ class Policy(BaseModel):
         return NotificationRules(self.document, self._people)
 
     @cached_property
+    def _requests(self) -> RequestRules:
+        return RequestRules(self.document, self._people, self._search, self.digest)
+
+    @cached_property
+    def _access(self) -> AccessRules:
+        return AccessRules(self.document, self._people, self._search, self.digest)
+
+    @cached_property
+    def _events(self) -> EventRules:
+        return EventRules(self.document, self._people, self._search, self.digest)
+
+    @cached_property
     def _people(self) -> People:
-        return self.document.people()
+        return self.document.named_people()
 
     @cached_property
     def _search(self) -> RuleSearch:
         return RuleSearch(self.document, self._people)
-
-    def _judge_auto_approval(
-        self, rule: ApprovalRule, requester: Actor, duration: timedelta, now: datetime
-    ) -> Decision | None:
-        automatic = rule.auto_approve
-        if automatic is None:
-            return None
-        found = conditions.are_automatic(self._people, rule.name, automatic, requester, duration, now)
-        return self._decide("auto-approve", rule.name, tuple(found))
-
-    def _decide(self, action: str, rule: str | None, found: tuple[Condition, ...]) -> Decision:
-        is_allowed = are_all_met(found)
-        return Decision(action=action, is_allowed=is_allowed, rule=rule, conditions=found, policy_digest=self.digest)

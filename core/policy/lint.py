@@ -134,7 +134,7 @@ def _dead_patterns(
 
 
 def _shadows(section: str, index: int, rules: Rules, document: PolicyDocument) -> Iterator[Mistake]:
-    people = document.people()
+    people = document.named_people()
     rule = rules[index]
     shadows: list[str] = []
     for profile in filter(rule.covers, document.profiles):
@@ -164,7 +164,7 @@ def _who(rule: ApprovalRule | BreakGlassRule) -> tuple[PrincipalSelector, ...] |
 
 
 def _in_quorums(document: PolicyDocument) -> Iterator[Mistake]:
-    people = document.people()
+    people = document.named_people()
     for index, rule in enumerate(document.approval):
         leaves = people.leaves(rule.approvers)
         # The number of people in a Slack user group is not known here, and an unknown group is another mistake.
@@ -212,7 +212,7 @@ def _in_reviews(document: PolicyDocument) -> Iterator[Mistake]:
 
 
 def _in_mentions(document: PolicyDocument) -> Iterator[Mistake]:
-    people = document.people()
+    people = document.named_people()
     for index, rule in enumerate(document.break_glass):
         for position, selector in enumerate(rule.notify or ()):
             if any(leaf.kind is PrincipalKind.EMAIL for leaf in people.leaves((selector,))):

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, StrictInt, StrictStr, WithJsonSchema
 
 from core import break_glass, request
+from core.access.right import MAX_PART_LENGTH
 from core.actor import UserId, check_user_id
 from core.errors import InvalidInput
 from core.policy.document import ProfilePattern, duration_rule, mistake
@@ -47,11 +48,26 @@ def _check_user(text: str) -> UserId:
         raise mistake(error.problem, error.fix) from error
 
 
+def _check_principal(text: str) -> str:
+    if not text.isprintable() or len(text) > MAX_PART_LENGTH or not text or " " in text:
+        raise mistake(
+            f"{text!a:.60} can't be what a target calls a person",
+            f"Write one word of up to {MAX_PART_LENGTH} characters, as the target shows it.",
+        )
+    return text
+
+
 UserField = Annotated[
     StrictStr,
     AfterValidator(_check_user),
     WithJsonSchema({"type": "string", "pattern": "^[UW][A-Z0-9]{2,31}$"}),
 ]
+PrincipalName = Annotated[
+    StrictStr,
+    AfterValidator(_check_principal),
+    WithJsonSchema({"type": "string", "pattern": rf"^\S{{1,{MAX_PART_LENGTH}}}$"}),
+]
+"""What a target calls a person. Identity Center's user names may have any letters."""
 OnePerson = Annotated[tuple[UserField, ...], Field(min_length=2)]
 Selectors = Annotated[tuple[SelectorField, ...], Field(min_length=1)]
 ChannelId = Annotated[

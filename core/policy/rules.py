@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
-    StrictStr,
     model_validator,
 )
 
@@ -27,6 +26,7 @@ from core.break_glass import ReasonCode
 from core.open_requests import MAX_PENDING, RequestLimits
 from core.policy.document import Name, PolicyModel, mistake
 from core.policy.principals import People
+from core.policy.profile import Profile, ProfileModel
 from core.policy.rule_fields import (
     MAX_FALLBACK_LENGTH,
     ChannelId,
@@ -36,14 +36,15 @@ from core.policy.rule_fields import (
     LimitWindow,
     OnePerson,
     Patterns,
+    PrincipalName,
     Quota,
     RequestDuration,
     Selectors,
+    UserField,
 )
+from core.policy.target_config import TargetConfig, TargetName
 from core.policy.time_window import TimeWindow
 from core.usage import UsageLimits
-
-_MAX_DESCRIPTION_LENGTH: Final = 200
 
 
 def _check_version(value: object) -> object:
@@ -82,21 +83,6 @@ class EventTimes(NamedTuple):
 
 
 _TIMES: Final = EventTimes()
-
-
-class ProfileModel(PolicyModel):
-    """What the file says about a profile."""
-
-    description: StrictStr = Field(
-        default="", max_length=_MAX_DESCRIPTION_LENGTH, description="One line for people who choose a profile."
-    )
-    channel: ChannelId = Field(description="The Slack channel in which its requests are decided.")
-
-
-class Profile(ProfileModel):
-    """A profile that people can request."""
-
-    name: ProfileName
 
 
 class Identity(PolicyModel):
@@ -173,6 +159,10 @@ class ApprovalRule(Rule):
     )
     approver_mfa: Mfa = Field(default=Mfa.OPTIONAL, description="Whether approving needs an MFA code.")
     comment: Commented = Field(default=Commented.OPTIONAL, description="Whether approving needs a comment.")
+    ask_before_end: RequestDuration = Field(
+        default=_TIMES.ask_before_end,
+        description="How long before the end of access its requester is asked to extend it or end it; 10m if left out.",
+    )
 
     @property
     def needs_code(self) -> bool:
@@ -262,8 +252,15 @@ class PolicyDocument(PolicyModel):
     same_person: tuple[OnePerson, ...] = Field(
         default=(), description="Slack user ids that belong to one person, a list for each person."
     )
+    admins: Selectors | None = Field(
+        default=None, description="Who may revoke any access, and see all that is live. Left out: nobody."
+    )
+    targets: dict[TargetName, TargetConfig] = Field(default={}, description="Where access takes effect, by name.")
+    people: dict[UserField, dict[TargetName, PrincipalName]] = Field(
+        default={}, description="Who people are at the targets: by Slack user id, then by target."
+    )
 
-    def people(self) -> People:
+    def named_people(self) -> People:
         """Who is meant by the names in this file."""
         same_person = tuple(tuple(UserId(each) for each in ids) for ids in self.same_person)
         return People(groups=self.groups, is_email_trusted=self.identity.trust_email, same_person=same_person)
@@ -288,4 +285,6 @@ class PolicyDocument(PolicyModel):
     def profile(self, name: str) -> Profile:
         """The profile of this name. Raises KeyError when there is none."""
         found = self.profiles[name]
-        return Profile(name=ProfileName(name), description=found.description, channel=found.channel)
+        return Profile(
+            name=ProfileName(name), description=found.description, channel=found.channel, access=found.access
+        )

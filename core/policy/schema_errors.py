@@ -13,13 +13,13 @@ from pydantic_core import ErrorDetails
 
 from core.errors import PolicyProblem
 from core.policy.document import MISTAKE, PolicyModel, suggest
+from core.policy.profile import ProfileModel
 from core.policy.rules import (
     ApprovalRule,
     AutoApproval,
     BreakGlassRule,
     Identity,
     PolicyDocument,
-    ProfileModel,
 )
 from core.policy.time_window import TimeWindow
 from core.policy.yaml_source import Path, Reading, write_path

@@ -1,6 +1,7 @@
 """One short function for each use case."""
 
 from core.services.break_glass import BreakGlassService
+from core.services.grants import GrantService
 from core.services.requests import RequestService
 
-__all__ = ["BreakGlassService", "RequestService"]
+__all__ = ["BreakGlassService", "GrantService", "RequestService"]

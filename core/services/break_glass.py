@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
+from core.access.principals import Principals
 from core.actor import CLOCK, Actor, ProfileName, UserId, check_channel_id, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import (
@@ -57,6 +58,7 @@ class BreakGlassService:
         *,
         mfa: MfaVerifier | None = None,
         directory: Directory | None = None,
+        principals: Principals | None = None,
         pacing: Pacing = PACING,
     ) -> None:
         self._stores = stores
@@ -68,6 +70,7 @@ class BreakGlassService:
             stores.break_glass.update, AuditAction.BREAK_GLASS_EXPIRED, stores.refusals, clock, self._observer, pacing
         )
         self._pacing = pacing
+        self._principals = principals
         self._turns = Turns()
         self._expiring = self._watch(self._read_active, expires_at)
         self._asking = self._watch(self._read_active, self._question_at)

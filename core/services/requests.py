@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from core.access.principals import Principals
 from core.actor import CLOCK, Actor, ProfileName, UserId, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock
@@ -50,9 +51,11 @@ class RequestService:
         *,
         directory: Directory | None = None,
         mfa: MfaVerifier | None = None,
+        principals: Principals | None = None,
         pacing: Pacing = PACING,
     ) -> None:
         self._pacing = pacing
+        self._principals = principals
         self._stores = stores
         self._directory: Directory = directory or UnknownDirectory()
         self._policy = policy

@@ -13,17 +13,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
-from ipaddress import ip_address
 from typing import Final, cast
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from pydantic import SecretStr
 
 from core.access.right import Right
 from core.clock import Clock
-from core.errors import InvalidInput
 from core.standard_webhooks import WebhookKey
 from core.targets.base import Given, Later, OperationKey, Polled, Seen, Taken, TargetRefused, Unknown
 from core.targets.exchange import (
@@ -39,6 +36,7 @@ from core.targets.exchange import (
     read_reply,
     right_of_token,
 )
+from core.targets.web_address import check_web_address
 
 REPLY_SECONDS: Final = 8.0
 """How long each step of a call may take, such as connecting or one part of the answer."""
@@ -83,7 +81,7 @@ class WebhookTarget:
         residual: timedelta = timedelta(0),
         reply_seconds: float = REPLY_SECONDS,
     ) -> None:
-        self._host = _check_address(url)
+        self._host = check_web_address(url)
         self._url = url
         self._key = WebhookKey(secret, "target's secret")
         self._clock = clock
@@ -213,25 +211,3 @@ def _read_pause(header: str | None) -> timedelta | None:
         # A date would rest on the receiver's clock; the usual pause will do.
         return None
     return timedelta(seconds=min(max(int(text[:9]), 1), _MAX_PAUSE_SECONDS))
-
-
-def _check_address(url: str) -> str:
-    """The host of the address. Raises InvalidInput, which never quotes the address."""
-    fix = "Write it like https://access.example.com/hook."
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc or not url.isascii() or " " in url:
-        raise InvalidInput("target's address", "it is not a web address without a password", fix)
-    if parts.scheme == "http" and not _is_this_machine(host):
-        raise InvalidInput("target's address", "it is unencrypted: http:// to another host", fix)
-    return host
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -223,7 +223,8 @@ def test_retention_grows_with_the_end_and_the_review() -> None:
         for name, value in LIVE.to_item().items()
         if name not in {"id", "updated_at", "status", "audit_length"}
     }
-    unset: dict[str, object] = {"mfa_method": None, "declared_in": None, "instead_of": None}
+    unset: dict[str, object] = {"mfa_method": None, "declared_in": None, "instead_of": None, "rights": None}
+    unset |= {"access_problem": None}
     assert LIVE.facts_to_keep() == SHUT.facts_to_keep() == {**when_invoked, **unset, "asked_at": None}
     when_ended = {
         **SHUT.facts_to_keep(),

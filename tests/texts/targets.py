@@ -13,13 +13,14 @@ import boto3
 from botocore.config import Config
 from pydantic import SecretStr
 
+from core.access.principals import SoughtPerson
 from core.clock import SystemClock
 from core.targets.aws_calls import AwsCalls
 from core.targets.base import OperationKey
 from core.targets.call_pace import CallPace
 from core.targets.identity_center.checking import UsedRights, check_identity_center
 from core.targets.identity_center.instance import FIXES, InstanceSettings, SsoInstance
-from core.targets.identity_center.people import SoughtPerson, resolve_person
+from core.targets.identity_center.people import resolve_person
 from core.targets.identity_center.target import IdentityCenter
 from core.targets.webhook import WebhookTarget
 from tests.core.targets.harness import a_right, paced_by

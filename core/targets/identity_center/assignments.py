@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from core.access.right import Right
 from core.targets.aws_calls import CallFailed, Trouble
+from core.targets.aws_names import ACCOUNT_ID, PERMISSION_SET, STORE_ID
 from core.targets.base import Absent, Given, Held, InProgress, Later, Polled, Seen, Taken, TargetRefused, Unknown
-from core.targets.identity_center.instance import ACCOUNT_ID, PERMISSION_SET, STORE_ID, SsoInstance
+from core.targets.identity_center.instance import SsoInstance
 from core.targets.identity_center.outstanding import Outstanding
 from core.targets.identity_center.settling import Settling
 from core.targets.words import one_line

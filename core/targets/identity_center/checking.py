@@ -11,10 +11,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from core.access.principals import SoughtPerson
 from core.targets.aws_calls import CallFailed, Trouble
 from core.targets.base import Later, TargetRefused
 from core.targets.identity_center.instance import SsoInstance
-from core.targets.identity_center.people import SoughtPerson, resolve_person
+from core.targets.identity_center.people import resolve_person
 from core.targets.identity_center.sessions import read_session_duration
 
 SHORT_SESSION: Final = timedelta(hours=1)

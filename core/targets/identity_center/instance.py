@@ -6,7 +6,6 @@ pace, because AWS counts all calls to an instance together.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -24,14 +23,6 @@ FIXES: Final = {
     "ServiceQuotaExceededException": "A quota of AWS is used up. Ask AWS to raise it, or end unused access.",
 }
 """What people can do about an error of AWS."""
-ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
-PERMISSION_SET: Final = re.compile(
-    r"arn:aws(-[a-z]{1,5}){0,3}:sso:::permissionSet/(sso)?ins-[a-zA-Z0-9.-]{16}/ps-[a-zA-Z0-9./-]{16}"
-)
-STORE_ID: Final = re.compile(
-    r"([0-9a-f]{10}-|)[A-Fa-f0-9]{8}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{12}"
-)
-"""How a user's and a group's id look."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from typing import Final
 
 from core.access.right import Right
 from core.targets.aws_calls import CallFailed, Trouble
+from core.targets.aws_names import STORE_ID
 from core.targets.base import Absent, Given, Held, InProgress, Later, Polled, Seen, Taken
-from core.targets.identity_center.instance import STORE_ID, SsoInstance
+from core.targets.identity_center.instance import SsoInstance
 from core.targets.identity_center.settling import Settling
 
 LEVEL: Final = "member"

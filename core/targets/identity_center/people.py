@@ -5,24 +5,14 @@ Invariant: nobody is guessed. No user, more than one, or a disabled one is a ref
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from core.access.principals import SoughtPerson
 from core.targets.aws_calls import CallFailed, Trouble
+from core.targets.aws_names import STORE_ID
 from core.targets.base import Later, TargetRefused, Unknown
-from core.targets.identity_center.instance import STORE_ID, SsoInstance
+from core.targets.identity_center.instance import SsoInstance
 from core.targets.words import one_line
-
-
-@dataclass(frozen=True, slots=True)
-class SoughtPerson:
-    """What is known of a person. `mapped` is the policy's word: a user id or a user name of Identity Center.
-
-    `email` is only set when the policy trusts the e-mail addresses of Slack.
-    """
-
-    slack_id: str
-    mapped: str | None = None
-    email: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

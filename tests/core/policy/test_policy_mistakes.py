@@ -396,7 +396,7 @@ class TestValues:
 
     def test_profile_may_be_called_like_a_key_of_the_file(self) -> None:
         found = mistakes(ALL.replace("  db: {", "  time: {x: 1, "))
-        assert found[0].fix == "Known here: description, channel."
+        assert found[0].fix == "Known here: description, channel, access."
 
 
 @given(

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from core.errors import InvalidPolicy
 from core.policy import load_policy, parse_policy
 from core.policy.editor_schema import policy_schema, write_schema
-from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Identity, PolicyDocument, ProfileModel
+from core.policy.profile import ProfileModel
+from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Identity, PolicyDocument
 from core.policy.time_window import TimeWindow
 from core.policy.yaml_source import read_values
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.access.principals import SoughtPerson
 from core.targets.identity_center.checking import (
     CheckOutcome,
     UsedRights,
@@ -16,7 +17,6 @@ from core.targets.identity_center.checking import (
     check_permission_set,
     check_person,
 )
-from core.targets.identity_center.people import SoughtPerson
 from core.targets.identity_center.permissions import identity_center_policy
 from tests.core.targets.harness import a_right, actions_of, allowed_actions, give, take
 from tests.harness.identity_center import ACCOUNT, ADMIN, MANAGEMENT_ACCOUNT, READER, Fault

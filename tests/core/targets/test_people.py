@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.access.principals import SoughtPerson
 from core.targets.base import Later, TargetRefused
-from core.targets.identity_center.people import ResolvedPerson, SoughtPerson, resolve_person
+from core.targets.identity_center.people import ResolvedPerson, resolve_person
 from tests.harness.identity_center import Fault
 
 if TYPE_CHECKING:

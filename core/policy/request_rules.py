@@ -1,0 +1,110 @@
+"""What one version of the policy says about requests: who may ask for what, and who decides about them.
+
+Invariant: nobody decides on their own request. A request is judged under the rule that it was made under.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from core.actor import Actor, UserId
+from core.policy import conditions
+from core.policy.conditions import judge
+from core.policy.decision import Condition, Decision, GivenWithVote, RequestDecision, are_all_met, decide
+from core.policy.principals import People
+from core.policy.rule_search import RuleSearch
+from core.policy.rules import ApprovalRule, PolicyDocument
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRules:
+    """Judges requests by one policy version."""
+
+    document: PolicyDocument
+    people: People
+    search: RuleSearch
+    digest: str
+
+    def judge_request(self, requester: Actor, profile: str, duration: timedelta, now: datetime) -> RequestDecision:
+        """May this person request this profile for this long, and what approvals does it need?"""
+        rule, found = self.search.find_approval(requester, profile)
+        if rule is None:
+            return RequestDecision(
+                action="request", is_allowed=False, rule=None, conditions=found, policy_digest=self.digest
+            )
+        found = (*found, judge("duration", lambda: conditions.is_short_enough(duration, rule.max_duration)))
+        is_allowed = are_all_met(found)
+        return RequestDecision(
+            action="request",
+            is_allowed=is_allowed,
+            rule=rule.name,
+            conditions=found,
+            policy_digest=self.digest,
+            required_approvals=rule.required_approvals,
+            max_duration=rule.max_duration,
+            decide_within=rule.decide_within,
+            limits=rule.limits(),
+            auto_approval=self._judge_auto_approval(rule, requester, duration, now) if is_allowed else None,
+        )
+
+    def judge_waiting(self, requester: Actor, *, profile: str, rule: str, duration: timedelta) -> RequestDecision:
+        """May this person still have what they requested under this rule?"""
+        made_under = self.document.approval_rule(rule)
+        in_force = judge("rule", lambda: conditions.is_in_force(self.document, rule, profile))
+        found: tuple[Condition, ...] = (in_force,)
+        if made_under is not None and in_force.is_met:
+            applies, why = self.search.find_approval(requester, profile)
+            found = (*found, *why)
+            if applies is not None:
+                length = judge("duration", lambda: conditions.is_short_enough(duration, made_under.max_duration))
+                found = (*found, judge("rule", lambda: conditions.is_same_rule(requester, applies, made_under)), length)
+        return RequestDecision(
+            action="approve",
+            is_allowed=are_all_met(found),
+            rule=rule if made_under else None,
+            conditions=found,
+            policy_digest=self.digest,
+            required_approvals=made_under.required_approvals if made_under else 0,
+            max_duration=made_under.max_duration if made_under else timedelta(),
+        )
+
+    def judge_decider(
+        self,
+        action: Literal["approve", "deny"],
+        approver: Actor,
+        *,
+        profile: str,
+        rule: str,
+        requester: UserId,
+        given: GivenWithVote | None,
+    ) -> Decision:
+        """May this person decide on a request that was made under this rule?"""
+        made_under = self.document.approval_rule(rule)
+        found = [judge("rule", lambda: conditions.is_in_force(self.document, rule, profile))]
+        if made_under is not None:
+            role = f"the approvers of rule {rule}"
+            found.append(
+                judge("approver", lambda: conditions.is_among(self.people, approver, made_under.approvers, role))
+            )
+        found.append(
+            judge(
+                "two people",
+                lambda: conditions.is_someone_else(
+                    self.people, approver, requester, role="the requester", act="decides on their own request"
+                ),
+            )
+        )
+        if made_under is not None and given is not None:
+            found += conditions.are_given(made_under, given)
+        return decide(action, rule if made_under else None, tuple(found), self.digest)
+
+    def _judge_auto_approval(
+        self, rule: ApprovalRule, requester: Actor, duration: timedelta, now: datetime
+    ) -> Decision | None:
+        automatic = rule.auto_approve
+        if automatic is None:
+            return None
+        found = conditions.are_automatic(self.people, rule.name, automatic, requester, duration, now)
+        return decide("auto-approve", rule.name, tuple(found), self.digest)

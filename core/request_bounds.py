@@ -1,0 +1,33 @@
+"""The bounds of a request: how long access may be, how long the wait for a decision, how many approvals.
+
+Invariant: a policy may be stricter, never wider; the record itself refuses what is out of these bounds.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+from core.duration import check_duration
+from core.errors import InvalidInput
+from core.text import text_rule
+
+MAX_DURATION: Final = timedelta(hours=8)
+DEFAULT_DURATION: Final = timedelta(hours=1)
+DEFAULT_DECIDE_WITHIN: Final = timedelta(hours=24)
+MAX_DECIDE_WITHIN: Final = timedelta(days=7)
+"""The longest wait that a policy may set. It bounds how far back a look-up of access must go."""
+MAX_APPROVALS: Final = 10
+JUSTIFICATION_LENGTH: Final = (10, 500)
+Justification = Annotated[
+    str, text_rule("justification", at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1])
+]
+
+
+def check_bounds(duration: timedelta, decide_within: timedelta, required_approvals: int) -> None:
+    """Raises InvalidInput, naming what is out of bounds."""
+    check_duration("duration", duration, MAX_DURATION)
+    check_duration("time to decide", decide_within, MAX_DECIDE_WITHIN)
+    if not 1 <= required_approvals <= MAX_APPROVALS:
+        fix = f"Ask for 1 to {MAX_APPROVALS}."
+        raise InvalidInput("required approvals", f"{required_approvals} is out of bounds", fix)
