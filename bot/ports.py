@@ -5,22 +5,26 @@ Invariant: nothing here opens, calls or starts anything; bot/wiring.py builds th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from pydantic import SecretStr
 from slack_sdk import WebClient
 
 from bot.background import OutboxState
-from bot.environment.addresses import Address
 from bot.slack.installation import Installation
-from bot.transport.socket_mode import LINGER_SECONDS
+from bot.transport.opening import OverHttp, OverSocketMode
 from core.clock import Clock
 from core.mfa import MfaVerifier
 from core.outbox.outbox import Sink
 from core.policy import PolicySource
 from core.stores.base import Stores
+from core.targets.opening import PolicyTargets
+
+__all__ = ["Background", "OverHttp", "OverSocketMode", "Ports", "TargetsOpener"]
+
+TargetsOpener: TypeAlias = Callable[[PolicySource, Clock], PolicyTargets]
+"""Makes the targets that the policy in force names, by their names. Nothing is opened before it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +42,14 @@ class Ports:
     more_sinks: Sequence[Sink] = ()
     mfa: MfaVerifier | None = None
     installation: Installation | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OverHttp:
-    """Slack sends requests to this address, signed with this secret."""
-
-    signing_secret: SecretStr
-    address: Address
-
-
-@dataclass(frozen=True, slots=True)
-class OverSocketMode:
-    """The bot connects to Slack with this app-level token."""
-
-    app_token: SecretStr
-    linger_seconds: float = LINGER_SECONDS
+    targets: TargetsOpener | None = None
 
 
 class Background(Protocol):
     """The work in the background, such as Sweeper."""
 
     def nudge(self) -> None:
-        """Something was committed: deliver it soon. Never waits."""
+        """Something was committed: deliver it and let it take effect soon. Never waits."""
         ...
 
     def outbox_state(self) -> OutboxState | None:

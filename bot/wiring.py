@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from pydantic import SecretStr
 from slack_bolt import App
 
-from bot.background import Sweeper
+from bot.background import AccessWork, Sweeper
 from bot.environment.addresses import Address
 from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
@@ -49,21 +49,21 @@ from bot.slack.installation import Installation, find_installation
 from bot.slack.opening import open_directory
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
-from bot.transport.health_pages import HealthPages, HealthServer, public_pages
+from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.http import HttpTransport
-from bot.transport.readiness import Readiness, store_answers
+from bot.transport.opening import is_shared, open_transport
 from bot.transport.socket_mode import SocketModeTransport
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
 from core.directory import Directory
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
-from core.services import BreakGlassService, RequestService
-from core.services.observer import Observer
+from core.services import BreakGlassService, GrantService, RequestService
 from core.services.policy_trail import PolicyTrail
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
+from core.targets.opening import PolicyTargets
 
 API_TIMEOUT_SECONDS: Final = 10
 """How long a call to Slack's Web API may take."""
@@ -78,6 +78,9 @@ class Services:
     clock: Clock
     requests: RequestService
     break_glass: BreakGlassService
+    grants: GrantService
+    targets: PolicyTargets
+    access: AccessWork
 
 
 BuildBackground: TypeAlias = Callable[[Services, Sequence[Sink]], Background]
@@ -130,12 +133,15 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
     return Ports(stores, policy, clock, client, tuple(open_more_sinks(settings, clock)))
 
 
-def build_services(ports: Ports, observer: Observer | None = None, directory: Directory | None = None) -> Services:
-    """The use cases. `observer` is notified of their outcomes. Without a directory, they only do what is due."""
-    stores, policy, clock = ports.stores, ports.policy, ports.clock
-    requests = RequestService(stores, policy, clock, observer, directory=directory, mfa=ports.mfa)
-    break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa, directory=directory)
-    return Services(stores, policy, clock, requests, break_glass)
+def build_services(ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None) -> Services:
+    """The use cases. `watcher` is notified of their outcomes. Without a directory, they only do what is due."""
+    stores, policy, clock, mfa = ports.stores, ports.policy, ports.clock, ports.mfa
+    targets = (ports.targets or PolicyTargets)(policy, clock)
+    requests = RequestService(stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets)
+    break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
+    grants = GrantService(stores, policy, clock, watcher, directory=directory)
+    access = AccessWork(stores.access, targets, clock, watcher)
+    return Services(stores, policy, clock, requests, break_glass, grants, targets, access)
 
 
 def build_sinks(ports: Ports) -> tuple[Sink, ...]:
@@ -153,7 +159,10 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     policy = services.policy
     trail = PolicyTrail(policy, services.stores.audit) if isinstance(policy, PolicyFile) else None
     checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
-    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer)
+    return Sweeper(
+        services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
+        access=services.access,
+    )  # fmt: skip
 
 
 def wire(
@@ -172,22 +181,24 @@ def wire(
     InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
+    watcher = Watcher(metrics)
     opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
-    services, sinks = build_services(ports, Watcher(metrics), opened[0]), build_sinks(ports)
+    services, sinks = build_services(ports, watcher, opened[0]), build_sinks(ports)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher = Dispatcher(bot.app, metrics)
     token_check = BotTokenCheck(ports.client)
-    receiver, readiness, pages = _build_transport(transport, ports, dispatcher, metrics, metrics_address, token_check)
+    receiver, readiness, pages = open_transport(
+        transport, ports.client, ports.stores, dispatcher, metrics, metrics_address, token_check
+    )
     watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
+    watcher.access.watch(services.access.reading, ports.clock)
     components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
-    components.append(Component("the health pages", stop=pages.close))
-    if metrics_address is not None and not _is_shared(transport, metrics_address):
-        server = HealthServer(pages, metrics_address)
-        components.append(Component("the health server", server.start, server.stop))
     components += [
+        *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
         *_clock_watch(ports),
+        Component("the targets", stop=services.targets.close),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
@@ -256,32 +267,12 @@ def _build_bot(
     return Bot(app, directory, changes, lanes)
 
 
-def _build_transport(
-    transport: OverHttp | OverSocketMode,
-    ports: Ports,
-    dispatcher: Dispatcher,
-    metrics: Metrics,
-    metrics_address: Address | None,
-    token_check: BotTokenCheck,
-) -> tuple[HttpTransport | SocketModeTransport, Readiness, HealthPages]:
-    checks: dict[str, Callable[[], bool]] = {"store": lambda: store_answers(ports.stores)}
-    if isinstance(transport, OverSocketMode):
-        token, linger = transport.app_token.get_secret_value(), transport.linger_seconds
-        socket = SocketModeTransport(dispatcher, metrics, ports.client, token, linger_seconds=linger)
-        # Not over HTTP: a load balancer would remove every instance at once, and people would see Slack's own error
-        # instead of ours. In Socket Mode, no traffic is routed by this.
-        readiness = Readiness({**checks, "slack token": token_check.is_accepted, "slack": socket.is_connected})
-        return socket, readiness, HealthPages(metrics, readiness)
-    readiness = Readiness(checks)
-    pages = HealthPages(metrics, readiness)
-    # The address that Slack uses is public. Where a platform gives one port only, both addresses are the same.
-    routes = pages.pages() if _is_shared(transport, metrics_address) else public_pages()
-    secret = transport.signing_secret.get_secret_value()
-    return HttpTransport(dispatcher, metrics, secret, transport.address, pages=routes), readiness, pages
-
-
-def _is_shared(transport: OverHttp | OverSocketMode, metrics_address: Address | None) -> bool:
-    return isinstance(transport, OverHttp) and transport.address == metrics_address
+def _health_pages(pages: HealthPages, address: Address | None) -> list[Component]:
+    components = [Component("the health pages", stop=pages.close)]
+    if address is not None:
+        server = HealthServer(pages, address)
+        components.append(Component("the health server", server.start, server.stop))
+    return components
 
 
 def _clock_watch(ports: Ports) -> list[Component]:

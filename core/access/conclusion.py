@@ -32,10 +32,11 @@ class Hearing:
         """A pause of exactly this length."""
         return Pause(since=self.now, until=self.now + after, is_wanted=self.is_wanted)
 
-    def postpone(self, holding: Holding, after: timedelta) -> Holding:
-        """The holding with a pause of about this length, within the bounds."""
-        bounded = min(max(after, LOOK_PAUSE), MAX_PAUSE)
-        return holding.change(pause=self.pause_for(bounded * (0.5 + self.jitter / 2)))
+    def postpone(self, holding: Holding, answer: Later) -> Holding:
+        """The holding with a pause as long as asked for, within the bounds; people can read why it takes long."""
+        bounded = min(max(answer.after, LOOK_PAUSE), MAX_PAUSE)
+        problem = answer.problem[:MAX_PROBLEM_LENGTH] or holding.problem
+        return holding.change(problem=problem, pause=self.pause_for(bounded * (0.5 + self.jitter / 2)))
 
     def fail(self, holding: Holding, problem: str) -> Holding:
         """The holding with one more failure, and a pause that doubles with each."""
@@ -65,7 +66,7 @@ def _conclude_look(holding: Holding, answer: Answer, hearing: Hearing) -> Holdin
         case Absent():
             return _see_absent(holding, hearing)
         case Later():
-            return hearing.postpone(holding, answer.after)
+            return hearing.postpone(holding, answer)
         case _:
             return hearing.fail(holding, _problem(answer))
 
@@ -117,7 +118,7 @@ def _conclude_poll(holding: Holding, operation: Operation, answer: Answer, heari
         after = min(max((hearing.now - operation.since) / 4, FIRST_PAUSE / 2), MAX_POLL_PAUSE)
         return holding.change(pause=hearing.pause_for(after))
     if isinstance(answer, Later):
-        return hearing.postpone(holding, answer.after)
+        return hearing.postpone(holding, answer)
     return hearing.fail(holding, _problem(answer))
 
 
@@ -139,7 +140,7 @@ def _conclude_operation(  # noqa: PLR0911 - one for each answer
         case Later():
             # Nothing was changed: what was not ours before still isn't.
             is_ours = holding.is_ours and not operation.is_first
-            return hearing.postpone(done.change(is_ours=is_ours), answer.after)
+            return hearing.postpone(done.change(is_ours=is_ours), answer)
         case TargetRefused():
             return _conclude_refusal(done, operation, answer.reason, hearing)
     return hearing.fail(holding.lose_operation(), _problem(answer))

@@ -16,8 +16,8 @@ from core.access.holding import Urgency
 from core.access.reconciler import Reconciler
 from core.access.right import Right
 from core.access.timing import FIRST_PAUSE
-from core.clock import Clock
-from core.errors import StoreError, StoreUnavailable
+from core.clock import Clock, is_trusted
+from core.errors import StoreUnavailable
 from core.stores.access import AccessStore, DueRight
 from core.targets.base import Answer, Later, Unknown
 
@@ -29,11 +29,18 @@ _log = logging.getLogger("countersign.access")
 
 @dataclass(frozen=True, slots=True)
 class VisitCounts:
-    """The result of a pass: how many rights were visited, left for later, and could not be reconciled."""
+    """The result of a pass: how many rights were visited, left for later, and could not be reconciled.
+
+    `is_cut`: more was due than the pass may visit.
+    """
 
     visited: int = 0
     left: int = 0
     failed: int = 0
+    is_cut: bool = False
+
+
+NOTHING_VISITED: Final = VisitCounts()
 
 
 class TargetPauses:
@@ -73,23 +80,32 @@ class DueRights:
         self._urgencies = tuple(urgencies)
         self._pauses = TargetPauses()
 
-    def visit_due(self, limit: int = 1000) -> VisitCounts:
-        """Visit each right that is due now once, at most `limit` of them. Raises StoreUnavailable."""
+    def visit_due(self, limit: int = 1000, *, is_stopped: Callable[[], bool] = lambda: False) -> VisitCounts:
+        """Visit each right that is due now once, at most `limit` of each urgency. Raises StoreUnavailable.
+
+        Rights that can't be reconciled don't count: however many there are, those behind them have their turn.
+        `is_stopped` is asked before each visit.
+        """
         visits = _Visits(limit)
         for urgency in self._urgencies:
+            visits.begin()
             for due in self._iterate_due(urgency):
+                if is_stopped():
+                    return visits.counts
                 if urgency is not Urgency.EMERGENCY and Urgency.EMERGENCY in self._urgencies:
                     # Glass that breaks during a long pass doesn't wait for its end.
                     for emergency in self._iterate_due(Urgency.EMERGENCY):
                         self._visit(emergency.right, visits, Urgency.EMERGENCY)
-                if visits.is_over:
-                    return visits.counts
+                if visits.is_over and due.right not in visits.tried:
+                    visits.is_cut = True
+                    break
                 self._visit(due.right, visits, urgency)
         return visits.counts
 
     def _iterate_due(self, urgency: Urgency) -> Iterator[DueRight]:
         now = self._clock.now()
-        if urgency is Urgency.REVOKE:
+        if urgency is Urgency.REVOKE and is_trusted(self._clock):
+            # By a clock that is off, nobody's time is over.
             yield from _iterate_pages(lambda after: self._store.list_overdue(now, limit=PER_PAGE, after=after))
         yield from _iterate_pages(lambda after: self._store.list_due(urgency, now, limit=PER_PAGE, after=after))
 
@@ -104,11 +120,11 @@ class DueRights:
             answer = self._reconciler.reconcile(right)
         except StoreUnavailable:
             raise
-        except StoreError:
+        except Exception:  # noqa: BLE001 - whatever is wrong with one right, the others are due, too
             visits.failed += 1
             _log.exception("%s is due and cannot be reconciled", right)
         else:
-            visits.visited += 1
+            visits.note_visit()
             self._pauses.note(right.target, answer, self._clock.now())
 
 
@@ -130,11 +146,21 @@ class _Visits:
     visited: int = 0
     left: int = 0
     failed: int = 0
+    is_cut: bool = False
+    _of_urgency: int = 0
+
+    def begin(self) -> None:
+        """From here on, the limit is that of the next urgency."""
+        self._of_urgency = 0
+
+    def note_visit(self) -> None:
+        self.visited += 1
+        self._of_urgency += 1
 
     @property
     def is_over(self) -> bool:
-        return self.visited + self.failed >= self.limit
+        return self._of_urgency >= self.limit
 
     @property
     def counts(self) -> VisitCounts:
-        return VisitCounts(self.visited, self.left, self.failed)
+        return VisitCounts(self.visited, self.left, self.failed, self.is_cut)

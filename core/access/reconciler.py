@@ -25,6 +25,7 @@ from core.access.progress import GrantChange, find_change, keep_books, tell_step
 from core.access.right import Right
 from core.access.timing import MAX_PAUSE, TELL_DELAY, TELL_EMERGENCY_DELAY
 from core.access.wanted import is_wanted
+from core.audit.trail import EntryDraft
 from core.clock import Clock, is_trusted, new_id
 from core.errors import ConcurrentModification
 from core.stores.access import AccessStore, RightState
@@ -32,6 +33,8 @@ from core.targets.base import Answer, OperationKey, Target, Unknown
 
 MAX_ROUNDS: Final = 40
 """How many commits one visit of a right makes at most; the right stays due."""
+MAX_RESIDUAL: Final = timedelta(hours=12)
+"""What is said of open sessions when their target can't say how long they live: as long as any of AWS."""
 _log = logging.getLogger("countersign.access")
 
 
@@ -39,6 +42,7 @@ class Reconciler:
     """Reconciles rights, one visit at a time. Safe for threads, if the store and the targets are.
 
     `targets` are those of the configuration, by name; a right whose target is gone stays due, and is reported.
+    `on_change` hears of each grant that was changed, after its commit; it neither waits nor raises.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Reconciler:
         *,
         holder: str | None = None,
         jitter: Callable[[], float] = random.random,
+        on_change: Callable[[Grant, Sequence[EntryDraft]], object] | None = None,
     ) -> None:
         self._store = store
         self._targets = targets
@@ -56,6 +61,7 @@ class Reconciler:
         self._holder = holder or new_id()
         self._visits = count(1)
         self._jitter = jitter
+        self._on_change = on_change or (lambda _grant, _entries: None)
 
     def reconcile(self, right: Right) -> Answer | None:
         """Do all that is due for a right now. Returns the target's last answer, None if it wasn't called.
@@ -113,7 +119,7 @@ class Reconciler:
         change = find_change(holding, grants, now, residual, is_clock_trusted=is_trusted(self._clock))
         if change is not None and not holding.is_leased(now):
             soon = change.holding.change(next_look_at=now, urgency=find_urgency(holding, grants, now))
-            return self._store.commit(state, soon, change.grant, change.entries), change
+            return self._commit(state, soon, change), change
         move = self._hold_back(choose_move(holding, grants, now), state, now)
         if isinstance(move, Rest):
             return self._rest(state, holding, move, now, is_written=is_written)
@@ -125,7 +131,7 @@ class Reconciler:
         if holding.is_leased(now):
             return state, None
         if (untold := tell_steps(holding, state.grants)) is not None:
-            return self._store.commit(state, untold.holding, untold.grant, untold.entries), untold
+            return self._commit(state, untold.holding, untold), untold
         rested = holding.release() if move.release else holding
         until = _bound(move.until, state.grants, now)
         urgency = find_urgency(rested, state.grants, until or now)
@@ -133,6 +139,11 @@ class Reconciler:
         if is_written and rested == state.holding:
             return state, None
         return self._store.commit(state, rested), None
+
+    def _commit(self, state: RightState, holding: Holding, change: GrantChange) -> RightState:
+        committed = self._store.commit(state, holding, change.grant, change.entries)
+        self._on_change(change.grant, change.entries)
+        return committed
 
     def _hold_back(self, move: Call | Rest, state: RightState, now: datetime) -> Call | Rest:
         """By a clock that is off nobody's time is over: only what somebody ended is taken."""
@@ -143,10 +154,12 @@ class Reconciler:
 
     def _call(self, holding: Holding, call: Call) -> Answer:
         right = holding.right
-        target = self._targets.get(right.target)
-        if target is None:
-            return Unknown(f"the target {right.target} is not in the policy any more; put it back, or revoke by hand")
         try:
+            target = self._targets.get(right.target)
+            if target is None:
+                return Unknown(
+                    f"the target {right.target} is not in the policy any more; put it back, or revoke by hand"
+                )
             return _ask(target, right, call, holding.generation)
         except Exception as error:  # noqa: BLE001 - whatever a target raises, its answer is lost, and the right stays due
             _log.warning("%s of %s: the answer is lost", type(call).__name__.lower(), right, exc_info=True)
@@ -161,8 +174,12 @@ class Reconciler:
         return replace(state, holding=holding)
 
     def _residual(self, right: Right) -> timedelta:
-        target = self._targets.get(right.target)
-        return target.residual(right) if target is not None else timedelta(0)
+        try:
+            target = self._targets.get(right.target)
+            return target.residual(right) if target is not None else timedelta(0)
+        except Exception:  # noqa: BLE001 - a target that fails here must not keep its own rights from being taken
+            _log.warning("how long a session can outlive %s is not known", right, exc_info=True)
+            return MAX_RESIDUAL
 
 
 def _begin(holding: Holding, call: Call, grants: Sequence[Grant], visit: str, now: datetime) -> Holding:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -36,12 +35,11 @@ from core.targets.exchange import (
     read_reply,
     right_of_token,
 )
+from core.targets.timed_http import CALL_SECONDS, TimedHttp, TimedHttps
 from core.targets.web_address import check_web_address
 
 REPLY_SECONDS: Final = 8.0
 """How long each step of a call may take, such as connecting or one part of the answer."""
-BODY_SECONDS: Final = 12.0
-"""How long reading the answer may take in all; with the steps before, it stays within CALL_TIMEOUT."""
 _MAX_PAUSE_SECONDS: Final = 3600
 _BAD: Final = HTTPStatus.BAD_REQUEST
 _SERVER_ERROR: Final = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -80,6 +78,7 @@ class WebhookTarget:
         ends_sessions: bool = False,
         residual: timedelta = timedelta(0),
         reply_seconds: float = REPLY_SECONDS,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
         self._host = check_web_address(url)
         self._url = url
@@ -87,8 +86,8 @@ class WebhookTarget:
         self._clock = clock
         self._ends_sessions = ends_sessions
         self._residual = residual
-        self._reply_seconds = reply_seconds
-        self._opener = build_opener(_SameAddressOnly)
+        times = reply_seconds, call_seconds
+        self._opener = build_opener(_SameAddressOnly, TimedHttp(*times), TimedHttps(*times))
         self._name = f"the webhook of {self._host}"
 
     @property
@@ -136,7 +135,7 @@ class WebhookTarget:
         headers |= self._key.sign(order.id, self._clock.now(), body)
         request = Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310 - checked when it was made
         try:
-            with self._opener.open(request, timeout=self._reply_seconds) as answer:
+            with self._opener.open(request) as answer:
                 return self._read(answer.status, None, _read_body(answer))
         except HTTPError as error:
             with error:
@@ -190,7 +189,6 @@ class WebhookTarget:
 
 def _read_body(answer: HTTPResponse | HTTPError) -> bytes:
     """The answer. Raises ValueError for one that is too long, OSError for one that takes too long or was cut."""
-    deadline = time.monotonic() + BODY_SECONDS
     # An HTTPError is a wrapper around the response, without read1.
     response = cast(HTTPResponse, answer.fp) if isinstance(answer, HTTPError) else answer
     parts: list[bytes] = []
@@ -200,8 +198,6 @@ def _read_body(answer: HTTPResponse | HTTPError) -> bytes:
         size += len(part)
         if size > MAX_ANSWER_BYTES:
             raise ValueError("too long")
-        if time.monotonic() > deadline:
-            raise TimeoutError
     return b"".join(parts)
 
 

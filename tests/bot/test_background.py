@@ -77,16 +77,18 @@ def sweepers() -> Iterator[list[Sweeper]]:
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look all the time, so that a test does not wait for a look."""
-    for name in ("MIN_PAUSE_SECONDS", "LOOK_SECONDS", "WATCH_SECONDS", "MEASURE_SECONDS", "MAX_PAUSE_SECONDS"):
-        monkeypatch.setattr(f"bot.background.{name}", 0.01)
+    for name in ("LOOK_SECONDS", "WATCH_SECONDS", "MEASURE_SECONDS"):
+        monkeypatch.setattr(f"bot.background.sweeper.{name}", 0.01)
+    for name in ("MIN_PAUSE_SECONDS", "MAX_PAUSE_SECONDS"):
+        monkeypatch.setattr(f"bot.background.loops.{name}", 0.01)
 
 
 @pytest.fixture
 def _at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the first pass, no other one starts on its own."""
-    monkeypatch.setattr("bot.background.MIN_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("bot.background.loops.MIN_PAUSE_SECONDS", 0.0)
     for name in ("LOOK_SECONDS", "WATCH_SECONDS", "MEASURE_SECONDS"):
-        monkeypatch.setattr(f"bot.background.{name}", NEVER_SECONDS)
+        monkeypatch.setattr(f"bot.background.sweeper.{name}", NEVER_SECONDS)
 
 
 class _Watched:
@@ -263,7 +265,7 @@ def test_long_list_is_read_with_rests_only_in_the_background(
     stores: Stores, clock: FrozenClock, break_glass: BreakGlassService, sweepers: list[Sweeper],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("bot.background.REST_SECONDS", 600)
+    monkeypatch.setattr("bot.background.sweeper.REST_SECONDS", 600)
     asked: queue.SimpleQueue[Rest] = queue.SimpleQueue()
 
     class _Asked(RequestService):
@@ -369,7 +371,7 @@ def test_stop_finishes_running_deliveries(stores: Stores, clock: FrozenClock, re
 def test_stop_does_not_wait_for_ever(
     stores: Stores, clock: FrozenClock, requests: RequestService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.background.FINISH_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr("bot.background.sweeper.FINISH_TIMEOUT_SECONDS", 0.01)
     _submit(requests)
     sink = StalledSink("slack")
     sweeper = _sweeper(stores, clock, sink)
@@ -377,7 +379,7 @@ def test_stop_does_not_wait_for_ever(
     sink.wait_for(lambda: sink.waiting == 1)
     assert not sweeper.stop()
     sink.release()
-    monkeypatch.setattr("bot.background.FINISH_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("bot.background.sweeper.FINISH_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     assert sweeper.stop()
 
 

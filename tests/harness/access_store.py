@@ -44,6 +44,8 @@ class MemoryAccessStore(AccessStore):
         self.writes = 0
         self.rows_read = 0
         self.watchers: list[Callable[[Holding, Grant | None], object]] = []
+        self.broken: set[str] = set()
+        """Keys of rights that can't be read."""
 
     def create(self, *grants: Grant) -> None:
         """What the transaction of an approval does: make the grants, and their rights due now."""
@@ -73,6 +75,8 @@ class MemoryAccessStore(AccessStore):
         self._boundary("before read")
         self.reads += 1
         key = right_key(right)
+        if key in self.broken:
+            raise MalformedRecord(f"HOLDING#{key}", "it is broken")
         holding = self.holdings.get(key) or Holding.empty(right)
         of_right = [self.grants[each] for each in self._by_right[key]]
         mine = [grant for grant in of_right if grant.is_live or grant.id == holding.last_grant]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import socket
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -132,6 +133,40 @@ class WebhookReceiver(_Served):
                 super().reply(status, answer)
 
         return Handler
+
+
+class DrippingReceiver:
+    """Answers one order with `begun`, and then a byte at a time, each soon after the last, until it is hung up on."""
+
+    MAX_BYTES = 500
+
+    def __init__(self, begun: bytes) -> None:
+        self._begun = begun
+        self._ends = threading.Event()
+        self.was_hung_up_on = False
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.recv(65_536)
+            try:
+                connection.sendall(self._begun)
+                for _ in range(self.MAX_BYTES):
+                    self._ends.wait(0.02)
+                    connection.sendall(b"a")
+            except OSError:
+                self.was_hung_up_on = True
 
 
 class LambdaInvoke(_Served):

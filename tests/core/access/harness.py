@@ -92,7 +92,7 @@ class AccessHarness:
         self.clock = FrozenClock()
         self.store = MemoryAccessStore(self.clock, boundary)
         self.target = ScriptedTarget(self.clock)
-        self.targets = {"aws": self.target}
+        self.targets: dict[str, ScriptedTarget] = {"aws": self.target}
         self.due = self.start()
 
     def start(self, holder: str = "worker") -> DueRights:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from core.access.due_rights import DueRights, VisitCounts
 from core.access.grant import GrantStatus
 from core.access.holding import Urgency
+from core.access.reconciler import Reconciler
 from core.access.right import right_key
 from tests.core.access.harness import HOUR, MINUTE, AccessHarness
 from tests.core.access.world import RIGHT, a_grant
@@ -82,10 +84,73 @@ def test_thousand_ends_in_one_minute_are_each_taken_once() -> None:
     assert {grant.status for grant in access.store.grants.values()} == {GrantStatus.ENDED}
 
 
-def test_pass_has_a_limit_and_the_rest_stays_due() -> None:
+def test_pass_takes_a_few_of_each_urgency_and_says_so() -> None:
     access = with_live(30)
     access.clock.set(A_MOMENT + HOUR)
-    assert access.due.visit_due(limit=10).visited == 10
-    assert access.target.count("take") == 10
-    access.visit()
+    first = access.start("revokes").visit_due(limit=10)
+    assert first.is_cut
+    assert access.target.count("take") == 10 + 10, "overdue, and due as a look since before the window's end"
+    for _ in range(2):
+        access.visit()
     assert access.target.count("take") == 30
+    assert not access.visit().is_cut
+
+
+def test_looks_in_their_hundreds_hold_up_no_grant() -> None:
+    access = with_live(100)
+    access.clock.set(A_MOMENT + 40 * MINUTE)
+    right = RIGHT.model_copy(update={"principal": "late"})
+    access.grant(101, start=40 * MINUTE, right=right)
+    counts = access.due.visit_due(limit=10)
+    assert right in access.target.held
+    assert (counts.visited, counts.is_cut) == (11, True)
+
+
+def test_unreadable_rights_hold_up_none_behind_them() -> None:
+    access = with_live(30)
+    for right, grant in [(each.right, each) for each in access.store.grants.values()][1:]:
+        access.store.broken.add(right_key(right))
+        assert grant.is_live
+    access.clock.set(A_MOMENT + HOUR)
+    counts = access.due.visit_due(limit=5)
+    assert (counts.visited, counts.failed, access.target.count("take")) == (1, 29, 1)
+
+
+def test_stopped_pass_visits_nothing_more() -> None:
+    access = with_live(30)
+    access.clock.set(A_MOMENT + HOUR)
+    assert access.due.visit_due(is_stopped=lambda: access.target.count("take") >= 3).visited == 3
+    assert access.target.count("take") == 3
+
+
+def test_worker_hears_of_each_change_of_a_grant() -> None:
+    access, heard = AccessHarness(), list[str]()
+    reconciler = Reconciler(
+        access.store,
+        access.targets,
+        access.clock,
+        on_change=lambda grant, entries: heard.extend(f"{grant.status}: {each.event}" for each in entries),
+    )
+    access.grant()
+    reconciler.reconcile(RIGHT)
+    assert heard == ["active: grant_given", "active: grant_opened"]
+
+
+def test_by_a_clock_that_is_off_nobody_is_overdue() -> None:
+    access = with_live(30)
+    access.store.due.clear()
+    access.clock.set(A_MOMENT + HOUR)
+    off = _OffClock(access)
+    due = DueRights(access.store, Reconciler(access.store, access.targets, off), off)
+    assert due.visit_due() == VisitCounts()
+    assert access.visit().visited == 30
+
+
+class _OffClock:
+    is_off = True
+
+    def __init__(self, access: AccessHarness) -> None:
+        self._access = access
+
+    def now(self) -> datetime:
+        return self._access.clock.now()

@@ -19,12 +19,19 @@ from core.access.timing import LEASE, LOOK_EVERY, MAX_PAUSE, REPEAT_AFTER, SETTL
 from core.errors import FixedFactChanged
 from core.stores.commit import explain_refusal
 from core.targets.base import Absent, Held, InProgress, Later, TargetRefused, Unknown
-from tests.core.access.harness import HOUR, MINUTE, AccessHarness
+from tests.core.access.harness import HOUR, MINUTE, AccessHarness, ScriptedTarget
 from tests.core.access.world import RIGHT, Killed
 from tests.harness.clock import A_MOMENT
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
+
+
+class BrokenTargets(dict[str, ScriptedTarget]):
+    """Those of a configuration that can't be read."""
+
+    def get(self, *_: object) -> ScriptedTarget:
+        raise ValueError("the policy cannot be read")
 
 
 @pytest.fixture
@@ -94,6 +101,22 @@ def test_03_conflicts_are_later_not_failures(access: AccessHarness) -> None:
     assert access.status(grant) is GrantStatus.ENDED
     assert access.holding().failures == 0
     assert "revoke_failing" not in access.actions(grant)
+
+
+def test_03_people_read_why_it_is_later(access: AccessHarness) -> None:
+    grant = access.grant()
+    access.target.always = {"give": Later(SECOND, problem="another change of this account is under way")}
+    access.pass_time(3 * MINUTE)
+    delayed = access.store.entries[grant.chain][-1]
+    assert delayed.event == "grant_delayed"
+    assert delayed.details["problem"] == "another change of this account is under way"
+    access.target.always = {"take": Later(SECOND, problem="it asks for a rest")}
+    access.pass_time(HOUR + 5 * MINUTE)
+    failing = next(each for each in access.store.entries[grant.chain] if each.event == "revoke_failing")
+    assert (failing.details["problem"], failing.details["failures"]) == ("it asks for a rest", 0)
+    access.target.always.clear()
+    access.pass_time(MAX_PAUSE)
+    assert access.holding().problem is None
 
 
 def test_03_refusal_after_a_conflict_claims_nothing(access: AccessHarness) -> None:
@@ -517,6 +540,34 @@ def test_16_emergency_does_not_wait_for_anothers_pause(access: AccessHarness) ->
     emergency = access.grant(2, start=SECOND, kind="BREAKGLASS")
     access.visit()
     assert access.status(emergency) is GrantStatus.ACTIVE
+
+
+def test_17_right_that_cannot_be_reconciled_holds_up_no_other() -> None:
+    broken = iter((True,))
+
+    def break_once(name: str) -> None:
+        if name == "before read" and next(broken, False):
+            raise ValueError("no store raises this")
+
+    access = AccessHarness(break_once)
+    for number, right in enumerate(_rights(2, "ann"), start=1):
+        access.grant(number, right=right)
+    counts = access.visit()
+    assert (counts.failed, counts.visited) == (1, 1)
+    assert len(access.target.held) == 1
+
+
+def test_17_target_that_cannot_be_opened_is_one_that_says_nothing(access: AccessHarness) -> None:
+    grant = access.grant()
+    access.pass_time(30 * MINUTE)
+    working, access.targets = access.targets["aws"], BrokenTargets()
+    access.due = access.start()
+    access.pass_time(HOUR)
+    assert "the policy cannot be read" in str(access.store.entries[grant.chain][-1].details["problem"])
+    access.targets = {"aws": working}
+    access.due = access.start()
+    access.pass_time(MAX_PAUSE)
+    assert access.status(grant) is GrantStatus.ENDED
 
 
 def test_17_revokes_go_before_grants_longest_due_first(access: AccessHarness) -> None:

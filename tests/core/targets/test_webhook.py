@@ -16,7 +16,7 @@ from core.targets.base import Absent, Held, InProgress, Later, OperationKey, Tar
 from core.targets.exchange import MAX_ANSWER_BYTES
 from core.targets.webhook import WebhookTarget
 from tests.core.targets.harness import a_right
-from tests.harness.target_receiver import SECRET, Fault, WebhookReceiver
+from tests.harness.target_receiver import SECRET, DrippingReceiver, Fault, WebhookReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +171,20 @@ def test_receiver_that_is_away_is_later() -> None:
     found = target.give(RIGHT, UNTIL, KEY)
     assert isinstance(found, Later)
     assert found.is_for_all
+
+
+@pytest.mark.parametrize("begun", ["HTTP/1.1 200 OK\r\nx-slow: ", "HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"])
+def test_answer_that_drips_has_one_deadline(begun: str) -> None:
+    with DrippingReceiver(begun.encode()) as dripping:
+        target = WebhookTarget(dripping.url, SecretStr(SECRET), SystemClock(), call_seconds=0.2)
+        assert isinstance(target.give(RIGHT, UNTIL, KEY), Unknown)
+    assert dripping.was_hung_up_on
+
+
+def test_nothing_is_sent_after_the_deadline(receiver: WebhookReceiver) -> None:
+    late = WebhookTarget(receiver.url, SecretStr(SECRET), SystemClock(), call_seconds=0.0)
+    assert isinstance(late.give(RIGHT, UNTIL, KEY), Unknown)
+    assert receiver.orders == []
 
 
 def test_redirect_is_never_followed(receiver: WebhookReceiver, target: WebhookTarget) -> None:

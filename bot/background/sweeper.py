@@ -7,16 +7,17 @@ doesn't stop requests from expiring.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from random import SystemRandom
 from typing import Final
 
+from bot.background.access import AccessWork
+from bot.background.loops import Loop, Loops, Nudge
+from core.access.due_rights import NOTHING_VISITED, VisitCounts
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock, is_trusted
 from core.errors import StoreError
@@ -27,8 +28,6 @@ from core.services.policy_trail import PolicyTrail
 from core.stores.base import PurgedStores, Stores
 from core.stores.outbox import Backlog
 
-MIN_PAUSE_SECONDS: Final = 0.1
-"""The least time between two checks of the outbox, however many changes are committed meanwhile."""
 LOOK_SECONDS: Final = 1.0
 """How often the outbox is checked for what other processes committed, and for deferred deliveries."""
 POLICY_SECONDS: Final = 1.0
@@ -42,16 +41,10 @@ REST_SECONDS: Final = 0.02
 PURGE_SECONDS: Final = 3600.0
 """Retention is counted in days."""
 MEASURE_SECONDS: Final = 10.0
-MAX_PAUSE_SECONDS: Final = 30.0
-"""The longest pause between two checks while the store is unavailable."""
 FINISH_TIMEOUT_SECONDS: Final = 10.0
 """How long `stop` waits. Slack answers within a second; another instance repeats the delivery of a stalled call."""
 MAX_COUNTED: Final = 1_000
 """Above this, an operator doesn't need the exact number."""
-_JITTER: Final = 0.2
-_MAX_DOUBLINGS: Final = 6
-
-_log = logging.getLogger("countersign.sweeper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +57,7 @@ class Swept:
     asked: int
     reviews_reminded: int
     delivered: DeliveryCounts
+    access: VisitCounts = NOTHING_VISITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +81,7 @@ class Sweeper:
         clock: Clock,
         policy_trail: PolicyTrail | None = None,
         checkpointer: Checkpointer | None = None,
+        access: AccessWork | None = None,
     ) -> None:
         self._requests = requests
         self._break_glass = break_glass
@@ -96,9 +91,10 @@ class Sweeper:
         self._policy_trail = policy_trail
         self._checkpointer = checkpointer
         self._outbox: Outbox | None = None
-        self._threads: tuple[threading.Thread, ...] = ()
+        self._access = access
         self._stopping = threading.Event()
-        self._nudged = threading.Event()
+        self._loops = Loops(self._stopping)
+        self._delivery_nudge = Nudge(self._stopping)
         self._backlog: Backlog | None = None
 
     def sweep(self) -> Swept:
@@ -111,8 +107,9 @@ class Sweeper:
         self._stores.outbox.adopt(self._clock.now())
         self._seal_checkpoints(lambda: None)
         self._purge()
+        access = self._access.sweep() if self._access is not None else NOTHING_VISITED
         delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
-        return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered)
+        return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access)
 
     def retry_parked(self) -> int:
         """Make every parked entry due again. Returns how many there were. Raises StoreError."""
@@ -148,26 +145,27 @@ class Sweeper:
             "ask whether events are over": self._break_glass.ask_due,
             "send reminders of reviews": self._break_glass.remind_due,
         }
-        loops: list[tuple[str, Callable[[], object], float, Callable[[float], object]]] = [
-            ("deliver notifications", outbox.hand_out, LOOK_SECONDS, self._wait_for_nudge),
-            ("measure the outbox", self._measure, MEASURE_SECONDS, self._stopping.wait),
-            ("delete what is kept no longer", self._purge, PURGE_SECONDS, self._stopping.wait),
-            ("record the policy", self._record_policy, POLICY_SECONDS, self._stopping.wait),
-            ("seal checkpoints", partial(self._seal_checkpoints, self._rest), CHECKPOINT_SECONDS, self._stopping.wait),
-            *(
-                (name, partial(self._change_due, change), WATCH_SECONDS, self._stopping.wait)
-                for name, change in watched.items()
-            ),
-        ]
-        self._threads = tuple(
-            threading.Thread(target=self._repeat, args=loop, name=f"sweeper: {loop[0]}", daemon=True) for loop in loops
+        pause = self._stopping.wait
+        self._loops.start(
+            [
+                Loop("deliver notifications", outbox.hand_out, LOOK_SECONDS, self._delivery_nudge.rest),
+                Loop("measure the outbox", self._measure, MEASURE_SECONDS, pause),
+                Loop("delete what is kept no longer", self._purge, PURGE_SECONDS, pause),
+                Loop("record the policy", self._record_policy, POLICY_SECONDS, pause),
+                Loop("seal checkpoints", partial(self._seal_checkpoints, self._rest), CHECKPOINT_SECONDS, pause),
+                *(
+                    Loop(name, partial(self._change_due, change), WATCH_SECONDS, pause)
+                    for name, change in watched.items()
+                ),
+                *(self._access.loops(self._stopping, self._delivery_nudge.give) if self._access is not None else ()),
+            ]
         )
-        for thread in self._threads:
-            thread.start()
 
     def nudge(self) -> None:
-        """Something was committed in this process: deliver it now instead of at the next check. Never waits."""
-        self._nudged.set()
+        """Something was committed in this process: deliver it, and let it take effect, now. Never waits."""
+        self._delivery_nudge.give()
+        if self._access is not None:
+            self._access.nudge()
 
     def stop(self) -> bool:
         """Start nothing more, and finish deliveries in progress. False when that takes too long: they are repeated.
@@ -176,11 +174,9 @@ class Sweeper:
         """
         deadline = time.monotonic() + FINISH_TIMEOUT_SECONDS
         self._stopping.set()
-        self._nudged.set()
+        self.nudge()
         is_finished = self._outbox is None or self._outbox.finish(FINISH_TIMEOUT_SECONDS)
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return is_finished and not any(thread.is_alive() for thread in self._threads)
+        return self._loops.join(deadline) and is_finished
 
     def _purge(self) -> None:
         if isinstance(self._stores, PurgedStores) and is_trusted(self._clock):
@@ -212,39 +208,3 @@ class Sweeper:
             raise
         if self._stores.outbox.adopt(self._clock.now()):
             self.nudge()
-
-    def _wait_for_nudge(self, seconds: float) -> None:
-        # Changes that are committed within this pause are handled together.
-        self._stopping.wait(MIN_PAUSE_SECONDS)
-        if self._nudged.wait(seconds):
-            self._nudged.clear()
-
-    def _repeat(self, task: str, work: Callable[[], object], seconds: float, rest: Callable[[float], object]) -> None:
-        """Repeat the work, with a pause of this many seconds, until the sweeper is stopped."""
-        failures = 0
-        while not self._stopping.is_set():
-            try:
-                work()
-            except Exception as error:  # noqa: BLE001 - if the loop ended, its work would never be done
-                failures += 1
-                _log_failure(task, error, failures)
-                # Nudges don't shorten this pause: they don't bring a store back.
-                pause = min(seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), MAX_PAUSE_SECONDS)
-                self._stopping.wait(_with_jitter(pause))
-                continue
-            if failures:
-                _log.info("recovered: can %s again", task)
-            failures = 0
-            rest(_with_jitter(seconds))
-
-
-def _with_jitter(seconds: float) -> float:
-    """This long, with jitter: instances that were started together don't all query at once."""
-    return seconds * SystemRandom().uniform(1 - _JITTER, 1 + _JITTER)
-
-
-def _log_failure(task: str, error: Exception, failures: int) -> None:
-    if isinstance(error, StoreError):
-        _log.warning("could not %s, %d in a row: %s", task, failures, error)
-    else:
-        _log.error("could not %s, %d in a row", task, failures, exc_info=error)
