@@ -41,7 +41,7 @@ PERMISSIONS: Final = (
     DemoPermission("444455556666", "Staging", "PowerUserAccess"),
 )
 _ACCOUNT_NAMES: Final = {each.account: each.account_name for each in PERMISSIONS}
-_EMAILS: Final = {each.person.id: each.person.email for each in PEOPLE}
+_PEOPLE: Final = frozenset(each.person.id for each in PEOPLE)
 
 
 class _AwsRequest(BaseModel):
@@ -81,7 +81,9 @@ def carry_out(aws: DemoTarget, body: object) -> Json:
         case SwitchOutage(is_out=is_out):
             aws.switch_outage(is_out=is_out)
         case AddByHand() as asked:
-            aws.add_by_hand(_find_permission(asked).of(_find_email(asked.person)))
+            if asked.person not in _PEOPLE:
+                raise NotOnScreen("there is nobody with this id")
+            aws.add_by_hand(_find_permission(asked).of(asked.person))
         case RemoveByHand(right=right):
             if aws.state.find(right) is None:
                 raise NotOnScreen("nobody holds this any more")
@@ -134,10 +136,3 @@ def _find_permission(asked: AddByHand) -> DemoPermission:
         if (each.account, each.permission) == (asked.account, asked.permission):
             return each
     raise NotOnScreen("this account has no such permission")
-
-
-def _find_email(person: str) -> str:
-    email = _EMAILS.get(person)
-    if email is None:
-        raise NotOnScreen("there is nobody with this id")
-    return email

@@ -20,6 +20,7 @@ from core.access.holding import OperationKind
 from core.access.right import Right
 from core.clock import Clock, new_id
 from core.errors import InvalidInput
+from core.policy.target_config import DemoConfig
 from core.targets.base import (
     Absent,
     Given,
@@ -38,8 +39,6 @@ from playground.folder import write_privately
 
 DELAY: Final = timedelta(seconds=1.5)
 """How long a change takes: long enough to be seen, and no longer."""
-SESSION: Final = timedelta(hours=1)
-"""How long a session lives on that somebody has opened: the default of AWS."""
 _ASK_AGAIN_AFTER: Final = timedelta(seconds=5)
 _TOKEN = re.compile(r"change-[0-9a-f]{16}")
 _OUTAGE: Final = "AWS (pretend) doesn't answer: its outage is switched on."
@@ -50,8 +49,6 @@ class DemoTarget:
 
     `on_change` gets each new state, in order, and must not call back. Raises InvalidInput for a broken file.
     """
-
-    ends_sessions = False
 
     def __init__(
         self,
@@ -67,6 +64,17 @@ class DemoTarget:
         self._delay = delay
         self._lock = threading.Lock()
         self._state = _read(path)
+        self._config = DemoConfig(type="demo")
+
+    def follow(self, config: DemoConfig) -> DemoTarget:
+        """Itself, as the policy describes it."""
+        self._config = config
+        return self
+
+    @property
+    def ends_sessions(self) -> bool:
+        """Whether taking a right ends its sessions, as the policy says."""
+        return self._config.ends_sessions
 
     @property
     def state(self) -> DemoState:
@@ -74,9 +82,9 @@ class DemoTarget:
         return self._state
 
     def residual(self, right: Right) -> timedelta:
-        """A session that is open lives on until its own end."""
+        """How long a session that is open lives on, as the policy says."""
         del right
-        return SESSION
+        return self._config.residual or timedelta()
 
     def inspect(self, right: Right) -> Seen:
         """Whether the right is held."""

@@ -100,7 +100,7 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
         aws = _open_aws(folder, slack, clock)
         stream = Stream(PageSnapshot(slack, aws, manifest, state.id, store or "sqlite"))
         page.connect(slack, aws, stream, Evidence(stores))
-        sweeper = start_bot(stack, slack, stores, policy, clock)
+        sweeper = start_bot(stack, slack, aws, stores, policy, clock)
         stack.callback(stream.close)
         return Playground(slack, aws, stores, clock, sweeper, move_clock, stack.pop_all())
 

@@ -1,6 +1,7 @@
 """The real bot of the playground: what `serve` runs, on the local Slack.
 
-Invariant: nothing here knows that Slack is a local one, but for its address and its secrets.
+Invariant: nothing here knows that Slack is a local one, but for its address and its secrets, and that AWS is a
+pretended one, but for the kind of its target.
 """
 
 from __future__ import annotations
@@ -17,17 +18,32 @@ from bot.transport.http import HttpTransport
 from bot.wiring import API_TIMEOUT_SECONDS, wire
 from core.clock import Clock
 from core.policy import PolicySource
+from core.policy.target_config import DEMO, AnyTargetConfig, DemoConfig
 from core.stores.base import Stores
+from core.targets.base import Target
+from core.targets.opening import PolicyTargets
 from localslack.server import LocalSlack
+from playground.demo_target import DemoTarget
 
 _ANY_PORT: Final = Address("127.0.0.1", 0)
 
 
-def start_bot(stack: ExitStack, slack: LocalSlack, stores: Stores, policy: PolicySource, clock: Clock) -> Background:
+def start_bot(
+    stack: ExitStack, slack: LocalSlack, aws: DemoTarget, stores: Stores, policy: PolicySource, clock: Clock
+) -> Background:
     """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running."""
+
+    def open_demo(config: AnyTargetConfig) -> Target:
+        if not isinstance(config, DemoConfig):
+            raise TypeError(f"{type(config).__name__} is not the demo's")
+        return aws.follow(config)
+
+    def open_targets(policy: PolicySource, clock: Clock) -> PolicyTargets:
+        return PolicyTargets(policy, clock, {DEMO: open_demo})
+
     client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS)
     transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
-    instance = wire(Ports(stores, policy, clock, client), transport)
+    instance = wire(Ports(stores, policy, clock, client, targets=open_targets), transport)
     stack.callback(instance.lifecycle.stop)
     instance.lifecycle.start()
     if isinstance(instance.transport, HttpTransport):

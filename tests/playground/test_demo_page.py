@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.harness.clock import FrozenClock
 
 PROD = PERMISSIONS[0]
-MIRAS = PROD.of("mira@example.com")
+MIRAS = PROD.of("U0MIRA")
 ADD = {"do": "add", "person": "U0MIRA", "account": PROD.account, "permission": PROD.permission}
 
 
@@ -30,7 +30,7 @@ def aws(tmp_path: Path, clock: FrozenClock) -> DemoTarget:
 
 def test_somebody_else_gives_and_takes(aws: DemoTarget) -> None:
     (held,) = carry_out(aws, ADD)["held"]
-    assert held["principal"] == "mira@example.com"
+    assert held["principal"] == "U0MIRA"
     assert (held["account_name"], held["permission"]) == ("Production", "AdministratorAccess")
     assert held["is_by_hand"]
 

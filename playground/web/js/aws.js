@@ -20,8 +20,6 @@ function accountsOf(aws) {
   return [...accounts.values()];
 }
 
-const personOf = (ws, principal) => [...ws.people.values()].find((each) => each.email === principal);
-const nameOf = (ws, principal) => personOf(ws, principal)?.real_name ?? principal;
 function whenOf(ws, at) {
   const now = new Date(ws.now());
   return isSameDay(at, now) ? timeOf(at) : `${fill("{date_short_pretty}", at, now)}, ${timeOf(at)}`;
@@ -75,12 +73,11 @@ const Account = ({ ws, account, isBusy, perform }) => html`
 `;
 
 function Held({ ws, held, isBusy, perform }) {
-  const person = personOf(ws, held.principal);
-  const name = nameOf(ws, held.principal);
+  const name = ws.nameOf(held.principal);
   const since = held.since && new Date(held.since);
   return html`
     <li class="held ${held.change ? `is-${held.change}` : ""}">
-      ${person ? html`<${Avatar} ws=${ws} id=${person.id} size="small" />` : html`<span class="avatar small is-unknown" aria-hidden="true">?</span>`}
+      ${ws.person(held.principal) ? html`<${Avatar} ws=${ws} id=${held.principal} size="small" />` : html`<span class="avatar small is-unknown" aria-hidden="true">?</span>`}
       <span class="held-text">
         <strong>${name}</strong>
         <span class="held-permission">${held.permission}</span>
@@ -101,7 +98,7 @@ function Held({ ws, held, isBusy, perform }) {
 function describe(ws, { kind, right, is_by_hand: isByHand }) {
   if (kind === "outage_began") return "The outage began";
   if (kind === "outage_ended") return "The outage ended";
-  const [name, what] = [nameOf(ws, right.principal), `${right.permission} in ${right.account_name}`];
+  const [name, what] = [ws.nameOf(right.principal), `${right.permission} in ${right.account_name}`];
   const who = isByHand ? ", by somebody else" : "";
   return kind === "added" ? `${name} got ${what}${who}` : `${name} no longer has ${what}${who}`;
 }
