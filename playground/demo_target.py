@@ -20,7 +20,8 @@ from core.access.holding import OperationKind
 from core.access.right import Right
 from core.clock import Clock, new_id
 from core.errors import InvalidInput
-from core.policy.target_config import DemoConfig
+from core.policy import PolicySource
+from core.policy.target_config import DEMO, AnyTargetConfig, DemoConfig
 from core.targets.base import (
     Absent,
     Given,
@@ -31,9 +32,11 @@ from core.targets.base import (
     Polled,
     Seen,
     Taken,
+    Target,
     TargetRefused,
     Unknown,
 )
+from core.targets.opening import PolicyTargets
 from playground.demo_state import DemoOperation, DemoState
 from playground.folder import write_privately
 
@@ -169,6 +172,17 @@ class DemoTarget:
         write_privately(self._path, state.model_dump_json(indent=1))
         self._state = state
         self._on_change(state)
+
+
+def open_demo_targets(aws: DemoTarget, policy: PolicySource, clock: Clock) -> PolicyTargets:
+    """The targets of a policy whose `demo` is this one."""
+
+    def open_demo(config: AnyTargetConfig) -> Target:
+        if not isinstance(config, DemoConfig):
+            raise TypeError(f"{type(config).__name__} is not the demo's")
+        return aws.follow(config)
+
+    return PolicyTargets(policy, clock, {DEMO: open_demo})
 
 
 def _later() -> Later:

@@ -7,6 +7,7 @@ pretended one, but for the kind of its target.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 from pydantic import SecretStr
@@ -18,12 +19,9 @@ from bot.transport.http import HttpTransport
 from bot.wiring import API_TIMEOUT_SECONDS, wire
 from core.clock import Clock
 from core.policy import PolicySource
-from core.policy.target_config import DEMO, AnyTargetConfig, DemoConfig
 from core.stores.base import Stores
-from core.targets.base import Target
-from core.targets.opening import PolicyTargets
 from localslack.server import LocalSlack
-from playground.demo_target import DemoTarget
+from playground.demo_target import DemoTarget, open_demo_targets
 
 _ANY_PORT: Final = Address("127.0.0.1", 0)
 
@@ -32,18 +30,9 @@ def start_bot(
     stack: ExitStack, slack: LocalSlack, aws: DemoTarget, stores: Stores, policy: PolicySource, clock: Clock
 ) -> Background:
     """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running."""
-
-    def open_demo(config: AnyTargetConfig) -> Target:
-        if not isinstance(config, DemoConfig):
-            raise TypeError(f"{type(config).__name__} is not the demo's")
-        return aws.follow(config)
-
-    def open_targets(policy: PolicySource, clock: Clock) -> PolicyTargets:
-        return PolicyTargets(policy, clock, {DEMO: open_demo})
-
     client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS)
     transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
-    instance = wire(Ports(stores, policy, clock, client, targets=open_targets), transport)
+    instance = wire(Ports(stores, policy, clock, client, targets=partial(open_demo_targets, aws)), transport)
     stack.callback(instance.lifecycle.stop)
     instance.lifecycle.start()
     if isinstance(instance.transport, HttpTransport):

@@ -1,4 +1,4 @@
-"""The panel "AWS (pretend)": a decision opens and closes access that can be seen, on both stores, also after an outage."""
+"""The panel "AWS (pretend)": decisions open and close access that can be seen, whatever fails meanwhile."""
 
 from __future__ import annotations
 

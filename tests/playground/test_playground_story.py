@@ -19,6 +19,7 @@ from bot.commands.terminal import Ink
 from core.break_glass import EventStatus
 from core.request import RequestStatus
 from core.stores import open_stores
+from playground.demo_target import DemoTarget
 from playground.story import MovableClock, Story
 
 
@@ -121,7 +122,8 @@ def test_terminal_without_the_marks_gets_others() -> None:
 def test_story_happens_in_the_store(tmp_path: Path) -> None:
     clock = MovableClock()
     with closing(open_stores(f"sqlite:///{tmp_path / 'story.db'}", clock=clock)) as stores:
-        lines = list(Story(stores, clock).play())
+        aws = DemoTarget(tmp_path / "aws.json", clock)
+        lines = list(Story(stores, aws, clock).play())
         requests, events = list(stores.requests.iterate()), list(stores.break_glass.iterate())
 
     assert [line.at for line in lines] == sorted(line.at for line in lines)
