@@ -141,15 +141,9 @@ class InvalidStateTransition(Refused):
     """The record is `status`; that does not lead to `wanted`. Says who decided and when, where somebody did."""
 
     def __init__(
-        self,
-        record: str,
-        status: str,
-        wanted: str,
-        *,
-        decided_by: str | None = None,
-        decided_at: datetime | None = None,
-        reason: str | None = None,
-    ) -> None:
+        self, record: str, status: str, wanted: str, *,
+        decided_by: str | None = None, decided_at: datetime | None = None, reason: str | None = None,
+    ) -> None:  # fmt: skip
         by = f" by {decided_by}" if decided_by else ""
         why = f": {reason}" if reason else ""
         super().__init__(f"{record} is {status}{by} and cannot become {wanted}{why}")
