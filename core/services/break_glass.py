@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 
 from pydantic import JsonValue
 
@@ -30,13 +31,15 @@ from core.mfa import MfaVerifier
 from core.policy import PolicySource
 from core.request import RequestId
 from core.review import NOTES_LENGTH, Verdict, clean_follow_up
+from core.services.closing import Closing
 from core.services.due import PER_PAGE, DueWatch, Rest, Watched, expires_at, no_rest
 from core.services.invoke import Declaration, Invoking
 from core.services.ledger_recovery import LedgerRecovery
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing, Turns
-from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
+from core.services.rights import EmergencyRights
+from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Stores
 from core.stores.record_store import Page
 from core.text import clean_text
@@ -66,17 +69,15 @@ class BreakGlassService:
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
-        self._changes = ChangeRunner(
-            stores.break_glass.update, AuditAction.BREAK_GLASS_EXPIRED, stores.refusals, clock, self._observer, pacing
-        )
         self._pacing = pacing
-        self._principals = principals
+        self._changes = self._changes_with(stores.break_glass.update)
         self._turns = Turns()
         self._expiring = self._watch(self._read_active, expires_at)
         self._asking = self._watch(self._read_active, self._question_at)
         self._reminding = self._watch(self._read_waiting, self._reminder_at, MAX_DURATION)
         self._ledgers = LedgerRecovery(stores, clock, self._observer)
         self._invoking = Invoking(stores, clock, self._observer, mfa)
+        self._rights = EmergencyRights(principals)
 
     def invoke(
         self,
@@ -98,10 +99,10 @@ class BreakGlassService:
         the first time. Raises InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit ends),
         RequestNotFound, InvalidStateTransition (the request to be replaced gives access by now), StoreError.
         """
-        people = self._judging()
+        people, name = self._judging(), check_profile_name(profile)
         declaration = Declaration(
             invoker=invoker,
-            profile=check_profile_name(profile),
+            profile=name,
             reason_code=reason_code,
             justification=_clean(justification),
             duration=duration,
@@ -109,38 +110,30 @@ class BreakGlassService:
             instead_of=instead_of,
             event_id=id_from(EventId, invoker.id, idempotency_key),
             ids_of=people.policy.ids_of,
+            find_rights=cache(lambda: self._rights.find(people.policy, invoker, name)),
         )
         attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
-            # All who declare for one profile write its ledger, but nobody waits for what Slack says of another.
-            self._invoking.ask_ahead(declaration, people)
+            # All who declare for one profile write its ledger, but nobody waits for what Slack or a target says of
+            # another.
+            self._invoking.ask_ahead(declaration, code or None, people)
             with self._turns.take(declaration.profile):
                 return retry_on_conflict(
                     lambda: self._invoking.decide(declaration, code or None, people), self._observer, self._pacing
                 )
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
-        """End the access before its time. The person who closed it already gets the same event back.
+        """End the access before its time, at the targets too. The person who closed it already gets the same event back.
 
         Raises EventNotFound, NotAllowed, InvalidStateTransition, InvalidInput, StoreError.
         """
         why = clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
         people = self._judging()
-
-        def judge(event: BreakGlassEvent, now: datetime) -> tuple[BreakGlassEvent, EntryDraft]:
-            details: dict[str, JsonValue] = {"reason": why}
-            if event.status is EventStatus.ACTIVE:
-                decision = people.judge_close(event, closer)
-                decision.require()
-                details |= decision.to_details()
-            # The other id of the invoker closes as the invoker, or it would close without a cooldown.
-            own = event.invoker in people.policy.ids_of(closer.id)
-            by, using = (event.invoker, acting_as(closer.id, event.invoker)) if own else (closer.id, {})
-            closed = event.close(by, now, why)
-            return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, by, details | using)
-
+        closing = Closing(
+            self._stores, self._observer, people, closer, why, lambda event: people.judge_close(event, closer)
+        )
         attempt = AuditedAttempt(AuditAction.CLOSE_REFUSED, closer)
-        return self._changes.run(attempt, lambda: self._get(event_id, people), judge)
+        return self._changes_with(closing.update).run(attempt, lambda: closing.get(event_id), closing.judge)
 
     def review(
         self, event_id: EventId, reviewer: Actor, verdict: Verdict, notes: str, follow_up: str | None = None
@@ -195,6 +188,12 @@ class BreakGlassService:
 
     def _get(self, event_id: EventId, people: Judging) -> BreakGlassEvent:
         return people.noting(self._stores.break_glass.get_with_notes(event_id))
+
+    def _changes_with(
+        self, update: Callable[[BreakGlassEvent, EntryDraft], BreakGlassEvent]
+    ) -> ChangeRunner[BreakGlassEvent]:
+        refusals, expired = self._stores.refusals, AuditAction.BREAK_GLASS_EXPIRED
+        return ChangeRunner(update, expired, refusals, self._clock, self._observer, self._pacing)
 
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)

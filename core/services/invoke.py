@@ -1,9 +1,9 @@
 """Break the glass: judge the declaration, the limits and the code, and commit the event with what changes with it.
 
 Invariant: one read and one write; one read more before a limit refuses anybody, for the ends of the events that it
-counts. The ledgers on which the limits and the code are judged change in the same
-transaction as the event, and so does the request that it replaces. A wrong code is counted before anybody learns that
-it was wrong.
+counts. The ledgers on which the limits and the code are judged change in the same transaction as the event, and so does
+the request that it replaces; the grants are made in it. A wrong code is counted before anybody learns that it was
+wrong. A target that can't say who the invoker is stops nothing: the event says what is missing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
+from core.access.right import right_key
 from core.actor import Actor, ChannelId, ProfileName
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
@@ -25,9 +26,12 @@ from core.ledger import Ledger
 from core.mfa import CodeLedger, MfaVerifier
 from core.policy import BreakGlassDecision, Policy
 from core.request import Request, RequestId, RequestStatus
+from core.services.granting import grants_of_event, observe
 from core.services.ledger_recovery import LedgerRecovery, LedgersRead
 from core.services.membership import Judging
 from core.services.observer import Observer
+from core.services.open_access import gives_access
+from core.services.rights import RightsFound
 from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
 from core.usage import IdsOf, UsageLimits, each_alone, find_decisive, find_limit, is_escalated
@@ -35,7 +39,7 @@ from core.usage import IdsOf, UsageLimits, each_alone, find_decisive, find_limit
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A declaration of a break-glass event, with its text checked."""
+    """A declaration of a break-glass event, with its text checked. `find_rights` asks the targets, for a short time."""
 
     invoker: Actor
     profile: ProfileName
@@ -46,6 +50,7 @@ class Declaration:
     instead_of: RequestId | None = None
     event_id: EventId | None = None
     ids_of: IdsOf = each_alone
+    find_rights: Callable[[], RightsFound] = RightsFound
 
 
 class Invoking:
@@ -64,10 +69,13 @@ class Invoking:
         self._second_factor = mfa
         self._ledgers = LedgerRecovery(stores, clock, observer)
 
-    def ask_ahead(self, declaration: Declaration, people: Judging) -> None:
-        """Ask the directory what `decide` will need to know, and wait for it. Raises InvalidInput: no such profile."""
-        judge = _judge_by(people.policy, declaration, self._clock.now(), has_mfa=False)
-        people.ask(declaration.invoker, lambda known: judge(known).needs)
+    def ask_ahead(self, declaration: Declaration, code: str | None, people: Judging) -> None:
+        """Ask the directory and the targets what `decide` will need to know. Raises InvalidInput: no such profile."""
+        has_code = code is not None and self._second_factor is not None
+        judge = _judge_by(people.policy, declaration, self._clock.now(), has_mfa=has_code)
+        invoker = people.ask(declaration.invoker, lambda known: judge(known).needs)
+        if judge(invoker).is_allowed:
+            declaration.find_rights()
 
     def decide(self, declaration: Declaration, code: str | None, people: Judging) -> BreakGlassEvent:
         """Judge the declaration on what is stored now, and commit the event.
@@ -158,7 +166,7 @@ class Invoking:
             return None
         if request.requester != declaration.invoker.id or request.profile != declaration.profile:
             raise NotAllowed("break glass", ("you can only replace your own request for the same profile",))
-        if request.is_granting(now):
+        if gives_access(self._stores, request, now):
             by, at = request.ended_by
             raise InvalidStateTransition(
                 request.chain, request.status, RequestStatus.CANCELLED, decided_by=by, decided_at=at
@@ -174,6 +182,7 @@ class Invoking:
         codes: CodeLedger | None,
         replaced: Request | None,
     ) -> BreakGlassEvent:
+        found = declaration.find_rights()
         return BreakGlassEvent.invoke(
             invoker=declaration.invoker.id,
             profile=declaration.profile,
@@ -185,6 +194,8 @@ class Invoking:
             mfa_method=self._second_factor.method if codes is not None and self._second_factor is not None else None,
             declared_in=declaration.declared_in,
             instead_of=replaced.id if replaced is not None else None,
+            rights=found.rights,
+            access_problem=found.problem,
             event_id=declaration.event_id,
         )
 
@@ -199,9 +210,10 @@ class Invoking:
         if ledgers.codes is not None:
             moving.append(ledgers.codes)
         replacing = _replace(replaced, event) if replaced is not None else None
+        moved, grants = ledgers.to_write(*moving), grants_of_event(event)
         try:
             with reading_again_if_decided(replaced) if replaced is not None else nullcontext():
-                created = self._stores.break_glass.create(event, entry, ledgers.to_write(*moving), replacing=replacing)
+                created = self._stores.break_glass.create(event, entry, moved, replacing=replacing, grants=grants)
         except EventExists:
             existing = self._stores.break_glass.get(EventId(event.id))
             if existing.invoker != event.invoker:
@@ -210,6 +222,7 @@ class Invoking:
         self._observer.committed(created, entry.event)
         if replacing is not None:
             self._observer.committed(replacing.request, replacing.entry.event)
+        observe(grants, self._observer)
         return created
 
     def _find_known(self, declaration: Declaration) -> BreakGlassEvent | None:
@@ -241,6 +254,10 @@ def _details(event: BreakGlassEvent, decision: BreakGlassDecision, *, is_escalat
         details["mfa_method"] = event.mfa_method
     if event.instead_of is not None:
         details["instead_of"] = event.instead_of
+    if event.rights:
+        details["rights"] = [right_key(each) for each in event.rights]
+    if event.access_problem is not None:
+        details["access_problem"] = event.access_problem
     return details
 
 

@@ -24,7 +24,9 @@ from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestI
 from core.services.due import PER_PAGE, DueWatch, Rest, Watched, expires_at, no_rest
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
+from core.services.open_access import find_granting
 from core.services.pacing import PACING, Pacing
+from core.services.rights import find_rights
 from core.services.submit import Submission, Submitting
 from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
 from core.services.vote import Given, Voting
@@ -79,17 +81,18 @@ class RequestService:
         """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
         The same `idempotency_key` from the same person gives the request that it gave the first time. Raises
-        InvalidInput, NotAllowed, StoreError.
+        InvalidInput, NotAllowed, LimitReached, StoreError; PrincipalUnknown and PrincipalUnavailable when a target of the
+        profile can't say which user the requester is.
         """
         name = check_profile_name(profile)
         least, most = JUSTIFICATION_LENGTH
         reason = clean_text("justification", justification, at_least=least, at_most=most)
         attempt = AuditedAttempt(AuditAction.SUBMIT_REFUSED, requester, name)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
-            submission = Submission(
-                requester, name, duration, reason, id_from(RequestId, requester.id, idempotency_key)
-            )
             people = self._judging()
+            rights = find_rights(people.policy, self._principals, requester, name)
+            request_id = id_from(RequestId, requester.id, idempotency_key)
+            submission = Submission(requester, name, duration, reason, rights, request_id)
             return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
 
     def approve(
@@ -109,7 +112,8 @@ class RequestService:
         InvalidStateTransition (which says who decided), InvalidInput, StoreError.
         """
         said = clean_optional_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
-        voting = Voting(self._stores, self._judging(), self._mfa, approver, Given(said, shown, code))
+        given = Given(said, shown, code)
+        voting = Voting(self._stores, self._judging(), self._mfa, approver, given, self._observer)
         changes = self._changes_with(voting.update)
         attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, approver)
         return changes.run(attempt, lambda: voting.get(request_id), voting.judge)
@@ -161,8 +165,11 @@ class RequestService:
         return self._reminding.change(self._remind_if_due, rest)
 
     def find_access(self, person: UserId, profile: ProfileName) -> Request | None:
-        """The approved request that gives this person access to the profile now. One read of an index."""
-        return self._stores.requests.find_granting(person, profile, self._clock.now())
+        """The approved request that gives this person access to the profile now; of several, the longest-lasting.
+
+        Its access may still be opening. One read of an index, and one of the grants that it finds.
+        """
+        return find_granting(self._stores, person, profile, self._clock.now())
 
     def _watch(self, due_at: Callable[[Request], datetime | None]) -> DueWatch[Request]:
         watched = Watched(self._read_pending, lambda each: self._stores.requests.get(RequestId(each)), due_at)

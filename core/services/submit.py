@@ -1,13 +1,14 @@
 """Submit a request: judge the person, the bounds and the limits, and commit the request with the ledger that lists it.
 
 Invariant: a limit is judged on the ledger of the person's open requests, which moves in the transaction that creates
-the request. One read and one write; one read more when the ledger lists requests that may still be open.
+the request. The rights that approval will give are found before anything is written, and kept. One read and one write;
+one read more when the ledger lists requests that may still be open.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from core.access.right import Right, right_key
 from core.actor import Actor, ProfileName, UserId, by_policy
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
@@ -24,6 +26,7 @@ from core.errors import LimitReached, MalformedRecord, NotFound, RequestExists
 from core.open_requests import OpenRequests, RequestLimits, find_request_limit
 from core.policy import RequestDecision
 from core.request import Request, RequestId
+from core.services.granting import grants_of_request, observe
 from core.services.ledger_recovery import alert_unreadable
 from core.services.membership import Judging
 from core.services.observer import Observer
@@ -37,12 +40,13 @@ _log = logging.getLogger("countersign.ledgers")
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What somebody requests, with its text checked."""
+    """What somebody requests, with its text checked. `find_rights` asks the targets who the requester is."""
 
     requester: Actor
     profile: ProfileName
     duration: timedelta
     justification: str
+    find_rights: Callable[[], tuple[Right, ...]] = tuple
     request_id: RequestId | None = None
 
 
@@ -124,6 +128,7 @@ class Submitting:
             rule=decision.rule or "",
             required_approvals=decision.required_approvals,
             decide_within=decision.decide_within,
+            rights=submission.find_rights(),
             now=now,
             request_id=submission.request_id,
         )
@@ -138,8 +143,9 @@ class Submitting:
             entries.append(EntryDraft.of(request, AuditAction.REQUEST_APPROVED, by_policy(request.rule), details))
             # It was never open.
             moved = None
+        grants = grants_of_request(request)
         try:
-            created = self._stores.requests.create(request, *entries, ledger=moved)
+            created = self._stores.requests.create(request, *entries, ledger=moved, grants=grants)
         except RequestExists:
             existing = self._find_known(submission)
             if existing is None:
@@ -147,6 +153,7 @@ class Submitting:
             return existing
         for entry in entries:
             self._observer.committed(created, entry.event)
+        observe(grants, self._observer)
         return created
 
     def _find_known(self, submission: Submission) -> Request | None:
@@ -159,10 +166,12 @@ def window(request: Request) -> dict[str, JsonValue]:
 
 
 def _details(request: Request, decision: RequestDecision) -> dict[str, JsonValue]:
+    rights: dict[str, JsonValue] = {"rights": [right_key(each) for each in request.rights]} if request.rights else {}
     return {
         **decision.to_details(),
         "justification": request.justification,
         "duration": to_nanoseconds(request.duration),
         "required_approvals": request.required_approvals,
         "expires_at": format_time(request.expires_at),
+        **rights,
     }

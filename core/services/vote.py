@@ -1,7 +1,8 @@
 """Approve a request: judge the approver, what came with the approval, and, at the deciding vote, everybody again.
 
 Invariant: one read and one write. An approval is bound to what its form showed; the code that came with it is used up
-in the transaction of the vote, and a wrong one is counted before anybody learns that it was wrong.
+in the transaction of the vote, and a wrong one is counted before anybody learns that it was wrong. The deciding vote
+makes the grants in its own transaction, for the rights that the record has and the policy still gives.
 """
 
 from __future__ import annotations
@@ -12,17 +13,24 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
+from core.access.right import Permission, right_key
 from core.actor import Actor
 from core.audit.trail import AuditAction, EntryDraft
 from core.errors import CodeRefused, CountersignError, NotAllowed
 from core.mfa import CodeLedger, MfaVerifier
 from core.policy.decision import ApprovalNeeds, GivenWithVote
 from core.request import Request, RequestId, RequestStatus
+from core.services.granting import grants_of_request, observe
 from core.services.membership import Judging
+from core.services.observer import Observer
 from core.services.submit import window
 from core.stores.base import Stores
 
 NOT_AS_SHOWN = "the request isn't what the form showed; open the form again"
+ACCESS_CHANGED = (
+    "the policy has changed since the request was made, and {profile} no longer gives {right}; deny the request, or let "
+    "{requester} cancel it and request access anew"
+)
 
 
 class ApprovalFormNeeded(CountersignError):
@@ -57,8 +65,17 @@ class Given:
 class Voting:
     """One person's approval, in one use case. Not safe for threads."""
 
-    def __init__(self, stores: Stores, people: Judging, mfa: MfaVerifier | None, approver: Actor, given: Given) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        people: Judging,
+        mfa: MfaVerifier | None,
+        approver: Actor,
+        given: Given,
+        observer: Observer,
+    ) -> None:
         self._stores = stores
+        self._observer = observer
         self._people = people
         self._mfa = mfa
         self._approver = approver
@@ -98,8 +115,11 @@ class Voting:
         return voted, self._entry(request, voted, details)
 
     def update(self, request: Request, entry: EntryDraft) -> Request:
-        """Store the vote, and the use of the code with it."""
-        return self._stores.requests.update(request, entry, self._used)
+        """Store the vote, and with it the use of the code and the grants that it makes."""
+        grants = grants_of_request(request) if entry.event is AuditAction.REQUEST_APPROVED else ()
+        updated = self._stores.requests.update(request, entry, self._used, grants=grants)
+        observe(grants, self._observer)
+        return updated
 
     def _require_form(self, request: Request) -> None:
         needs = self._people.policy.approval_needs(request.rule)
@@ -130,8 +150,18 @@ class Voting:
             return request.approve(voter, now, comment)
         decision = people.judge_waiting(request)
         decision.require()
+        self._require_rights(request)
         lapsed = people.find_lapsed(request, voter)
         return request.approve(voter, now, comment, quorum=decision.required_approvals, lapsed=lapsed)
+
+    def _require_rights(self, request: Request) -> None:
+        """Raises NotAllowed when the profile no longer gives one of the rights that the approvers were shown."""
+        given = self._people.policy.access_of(request.profile)
+        lost = [right for right in request.rights if Permission.in_right(right) not in given]
+        if lost:
+            right = right_key(lost[0])
+            said = ACCESS_CHANGED.format(profile=request.profile, right=right, requester=request.requester)
+            raise NotAllowed("approve", (said,), request.rule, ("access",))
 
     def _entry(self, before: Request, request: Request, details: dict[str, JsonValue]) -> EntryDraft:
         comment = self._given.comment
