@@ -1,7 +1,7 @@
 """The Slack user groups whose members decide: anyone who may edit such a group in Slack can add people.
 
-Invariant: pure. A group is listed for a rule if being in it lets a person approve, break the glass, or get access
-without an approval.
+Invariant: pure. A group is listed for a rule if being in it lets a person approve, break the glass, get access
+without an approval, or revoke the access of others.
 """
 
 from __future__ import annotations
@@ -31,3 +31,4 @@ def _roles(document: PolicyDocument) -> Iterator[tuple[str, tuple[PrincipalSelec
             yield f"automatic approval of {rule.name}", rule.auto_approve.requesters or rule.requesters or ()
     for broken in document.break_glass:
         yield f"break-glass users of {broken.name}", broken.users
+    yield "admins", document.admins or ()

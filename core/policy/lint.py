@@ -7,11 +7,13 @@ each rule can decide about somebody, each quorum can be reached, and each event 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from core.actor import UserId
 from core.duration import format_duration
+from core.policy.access_lint import find_access_mistakes
 from core.policy.document import suggest
+from core.policy.mistake import Mistake
 from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument, is_covered
 from core.policy.yaml_source import Path, write_path
@@ -19,14 +21,6 @@ from core.policy.yaml_source import Path, write_path
 Rules = Sequence[ApprovalRule | BreakGlassRule]
 MAX_MENTIONS: Final = 50
 """A mention takes up to 46 characters, and a section of a Slack message 3000."""
-
-
-class Mistake(NamedTuple):
-    """A mistake and where it is; a caller that knows the file looks up the line."""
-
-    path: Path
-    problem: str
-    fix: str
 
 
 def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
@@ -43,6 +37,7 @@ def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
         *_in_reviews(document),
         *_in_mentions(document),
         *_in_escalations(document),
+        *find_access_mistakes(document),
     )
 
 
@@ -89,6 +84,7 @@ def all_selectors(document: PolicyDocument) -> Iterator[tuple[Path, PrincipalSel
     lists: list[tuple[Path, tuple[PrincipalSelector, ...] | None]] = [
         (("groups", name), members) for name, members in document.groups.items()
     ]
+    lists.append((("admins",), document.admins))
     for index, rule in enumerate(document.approval):
         at: Path = ("approval", index)
         automatic = rule.auto_approve.requesters if rule.auto_approve else None

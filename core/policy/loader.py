@@ -15,8 +15,11 @@ from pathlib import Path
 from core.errors import InvalidPolicy, PolicyProblem
 from core.policy.evaluator import Policy
 from core.policy.lint import find_mistakes
+from core.policy.mistake import Mistake
 from core.policy.schema_errors import line_of, validate_values
+from core.policy.target_use import find_notes
 from core.policy.yaml_source import MAX_BYTES, read_values, write_path
+from core.policy.yaml_source import Path as Place
 
 Signature = tuple[int, int, int]
 """What the file system says about a file: when it was written, how large it is, and which file it is."""
@@ -28,10 +31,7 @@ def parse_policy(content: bytes, source: str = "policy.yml") -> Policy:
     document, problems = validate_values(reading) if reading.lines else (None, ())
     problems = (*reading.problems, *problems)
     if document is not None and not problems:
-        problems = tuple(
-            PolicyProblem(line_of(each.path, reading.lines), write_path(each.path), each.problem, each.fix)
-            for each in find_mistakes(document)
-        )
+        problems = tuple(_with_line(each, reading.lines) for each in find_mistakes(document))
     if document is None or problems:
         raise InvalidPolicy(source, tuple(sorted(problems, key=lambda each: (each.line, each.path))))
     return Policy(digest=hashlib.sha256(content).hexdigest(), document=document)
@@ -39,13 +39,28 @@ def parse_policy(content: bytes, source: str = "policy.yml") -> Policy:
 
 def load_policy(path: str | os.PathLike[str]) -> Policy:
     """The policy in the file. Raises InvalidPolicy when the file cannot be read or has a mistake."""
+    return parse_policy(_read_bytes(Path(path)), str(path))
+
+
+def load_with_notes(path: str | os.PathLike[str]) -> tuple[Policy, tuple[PolicyProblem, ...]]:
+    """The policy in the file, and what in it is probably not meant, though it isn't a mistake. Raises InvalidPolicy."""
+    content = _read_bytes(Path(path))
+    policy, lines = parse_policy(content, str(path)), read_values(content).lines
+    notes = (_with_line(each, lines) for each in find_notes(policy.document))
+    return policy, tuple(sorted(notes, key=lambda each: (each.line, each.path)))
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
         # A person who compares two versions may well read one from a pipe.
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _unreadable(Path(path), error) from error
-    return parse_policy(content, str(path))
+        raise _unreadable(path, error) from error
+
+
+def _with_line(found: Mistake, lines: dict[Place, int]) -> PolicyProblem:
+    return PolicyProblem(line_of(found.path, lines), write_path(found.path), found.problem, found.fix)
 
 
 def read_file(path: Path) -> tuple[bytes, Signature]:

@@ -67,7 +67,7 @@ class RuleSearch:
         for rule in document.approval:
             automatic = rule.auto_approve.requesters if rule.auto_approve is not None else None
             named += [rule.requesters or (), rule.approvers, automatic or ()]
-        named += [rule.users for rule in document.break_glass]
+        named += [*(rule.users for rule in document.break_glass), document.admins or ()]
         leaves = self.people.leaves(tuple(each for selectors in named for each in selectors))
         return frozenset(UserGroupId(each.value) for each in leaves if each.kind is PrincipalKind.USER_GROUP)
 

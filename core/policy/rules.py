@@ -83,6 +83,7 @@ class EventTimes(NamedTuple):
 
 
 _TIMES: Final = EventTimes()
+NamesAtTargets = Annotated[dict[TargetName, PrincipalName], Field(min_length=1)]
 
 
 class Identity(PolicyModel):
@@ -256,7 +257,7 @@ class PolicyDocument(PolicyModel):
         default=None, description="Who may revoke any access, and see all that is live. Left out: nobody."
     )
     targets: dict[TargetName, TargetConfig] = Field(default={}, description="Where access takes effect, by name.")
-    people: dict[UserField, dict[TargetName, PrincipalName]] = Field(
+    people: dict[UserField, NamesAtTargets] = Field(
         default={}, description="Who people are at the targets: by Slack user id, then by target."
     )
 

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from core.errors import PolicyProblem
 from core.policy.document import MISTAKE, PolicyModel, suggest
-from core.policy.profile import ProfileModel
+from core.policy.profile import AccessEntry, ProfileModel
 from core.policy.rules import (
     ApprovalRule,
     AutoApproval,
@@ -21,6 +21,7 @@ from core.policy.rules import (
     Identity,
     PolicyDocument,
 )
+from core.policy.target_config import TARGET_MODELS
 from core.policy.time_window import TimeWindow
 from core.policy.yaml_source import Path, Reading, write_path
 
@@ -31,6 +32,7 @@ _MODELS: Final[dict[str, type[PolicyModel]]] = {
     "time": TimeWindow,
     "identity": Identity,
 }
+_KIND_AT: Final = 2
 _LIST: Final = ("this has to be a list", "Write it in brackets: [first, second].")
 _BLOCK: Final = ("this has to be a block of keys", "Write one key per line under it, indented.")
 _WHOLE: Final = ("this has to be a whole number", "Write it in digits, without quotes.")
@@ -54,7 +56,7 @@ def validate_values(reading: Reading) -> tuple[PolicyDocument | None, tuple[Poli
         said = {problem.path for problem in reading.problems}
         errors = error.errors(include_url=False)
         # Pydantic does not count a list's invalid entries, and then reports the list as empty too.
-        inner = {each["loc"][:-1] for each in errors}
+        inner = {each["loc"][:length] for each in errors for length in range(len(each["loc"]))}
         found = (
             _to_problem(each, reading.lines)
             for each in errors
@@ -73,20 +75,38 @@ def line_of(path: Path, lines: dict[Path, int]) -> int:
 def _to_problem(error: ErrorDetails, lines: dict[Path, int]) -> PolicyProblem:
     # Pydantic marks an error about a key, as opposed to its value, by this last part.
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
-    problem, fix = _say(error, path)
+    # Below a target's name it also says which kind of target it read; the file doesn't have that.
+    kind = path[2] if len(path) > _KIND_AT and path[0] == "targets" else None
+    if kind in TARGET_MODELS:
+        path = (*path[:_KIND_AT], *path[_KIND_AT + 1 :])
+    if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        path = (*path, "type")
+    problem, fix = _say(error, path, TARGET_MODELS.get(str(kind)))
     return PolicyProblem(line_of(path, lines), write_path(path), problem, fix)
 
 
-def _say(error: ErrorDetails, path: Path) -> tuple[str, str]:
+def _say(error: ErrorDetails, path: Path, target_model: type[PolicyModel] | None) -> tuple[str, str]:
     kind, details, given = error["type"], error.get("ctx", {}), error["input"]
     key = str(path[-1]) if path else "file"
     answers: dict[str, Callable[[], tuple[str, str]]] = {
         MISTAKE: lambda: (str(details["problem"]), str(details["fix"])),
-        "extra_forbidden": lambda: (f"there is no key {key!r:.60} here", suggest(key, _keys_beside(path))),
+        "extra_forbidden": lambda: (
+            f"there is no key {key!r:.60} here",
+            suggest(key, _keys_beside(path, target_model)),
+        ),
         "missing": lambda: (f"{key} is missing", f"Add {key}; see policy.example.yml."),
         "greater_than_equal": lambda: (f"{given!r:.60} is too small", f"Write at least {details['ge']}."),
         "less_than_equal": lambda: (f"{given!r:.60} is too large", f"Write at most {details['le']}."),
         "string_too_long": lambda: ("this is too long", f"Shorten it to {details['max_length']} characters."),
+        "too_long": lambda: (
+            f"there are more than {details['max_length']} here",
+            f"Write at most {details['max_length']}.",
+        ),
+        "union_tag_not_found": lambda: ("type is missing", f"Write one of: {', '.join(TARGET_MODELS)}."),
+        "union_tag_invalid": lambda: (
+            f"{details['tag']!r:.60} is not a type of target",
+            suggest(str(details["tag"]), tuple(TARGET_MODELS)),
+        ),
         "enum": lambda: (f"{given!r:.60} is not a choice here", _say_choice(given, str(details["expected"]))),
     }
     if kind in answers:
@@ -100,10 +120,14 @@ def _say_choice(given: object, expected: str) -> str:
     return fix if fix.startswith("Did") else f"Write one of: {', '.join(choices)}."
 
 
-def _keys_beside(path: Path) -> tuple[str, ...]:
+def _keys_beside(path: Path, target_model: type[PolicyModel] | None) -> tuple[str, ...]:
+    if target_model is not None:
+        return tuple(target_model.model_fields)
     names = [part for part in path[:-1] if isinstance(part, str)]
     if not names:
         return tuple(PolicyDocument.model_fields)
     # Below `profiles` are names that people chose; one of them may be "time".
-    model = ProfileModel if names[0] == "profiles" else _MODELS[names[-1]]
+    if names[0] == "profiles":
+        return tuple((AccessEntry if "access" in names[2:] else ProfileModel).model_fields)
+    model = _MODELS[names[-1]]
     return tuple(model.model_fields)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from re import Pattern
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictStr, WithJsonSchema
+from pydantic import AfterValidator, Field, StrictBool, StrictStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from core.errors import InvalidInput
@@ -181,6 +181,6 @@ class DemoConfig(OperatorsConfig):
 TargetConfig = Annotated[IdentityCenterConfig | WebhookConfig | LambdaConfig | DemoConfig, Field(discriminator="type")]
 """A model field that configures a target."""
 AnyTargetConfig = IdentityCenterConfig | WebhookConfig | LambdaConfig | DemoConfig
-TARGET_MODELS: Final[dict[str, type[BaseModel]]] = {
+TARGET_MODELS: Final[dict[str, type[PolicyModel]]] = {
     IDENTITY_CENTER: IdentityCenterConfig, WEBHOOK: WebhookConfig, LAMBDA: LambdaConfig, DEMO: DemoConfig
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """How AWS writes the names that a policy and the targets use.
 
-Invariant: pure, and no stricter than the patterns of botocore's service models; a test compares them.
+Invariant: pure. What fits here fits the patterns of botocore's service models, too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
-REGION: Final = re.compile(r"[a-z]{2}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
+REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _INSTANCE_ID: Final = r"(sso)?ins-[a-zA-Z0-9.-]{16}"
 INSTANCE: Final = re.compile(rf"arn:aws(-[a-z]{{1,5}}){{0,3}}:sso:::instance/{_INSTANCE_ID}")
 PERMISSION_SET: Final = re.compile(
@@ -21,7 +21,7 @@ STORE_ID: Final = re.compile(
 )
 """How a user's and a group's id look."""
 FUNCTION: Final = re.compile(
-    r"(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-[0-9]:)?([0-9]{12}:)?(function:)?"
+    r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-[0-9]:)?([0-9]{12}:)?(function:)?"
     r"[a-zA-Z0-9_-]+(:(\$LATEST|[a-zA-Z0-9_-]+))?"
 )
 MAX_FUNCTION_LENGTH: Final = 140

@@ -1,21 +1,33 @@
 """The targets of the policy in force: opened when they are used, and asked who people are.
 
-Invariant: nothing is opened before it is used, and each configuration once. A target that can't be opened is still
-there: it changes nothing, and its answers say what to fix.
+Invariant: nothing is opened before it is used. A target that can't be opened is still there, and its answers say what
+to fix. One that left the policy takes what it gave for as long as this process lives, and gives nothing more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from threading import Lock
 from types import MappingProxyType
+from typing import Final
 
-from core.access.principals import PrincipalUnknown, SoughtPerson
+from core.access.principals import PrincipalUnavailable, PrincipalUnknown, SoughtPerson
 from core.clock import Clock
-from core.policy.evaluator import PolicySource
+from core.policy.evaluator import Policy, PolicySource
+from core.policy.profile import PART
 from core.policy.target_config import AnyTargetConfig
-from core.targets.base import Target
+from core.targets.base import Later, Target, TargetRefused
+from core.targets.call_pace import CallPace
+from core.targets.identity_center.people import resolve_person
+from core.targets.identity_center.target import IdentityCenter
+from core.targets.opened_target import OpenedTarget, TargetOpener
+from core.targets.principal_lookup import Found, PrincipalLookup
+from core.targets.standing_in import RetiredTarget, UnopenedTarget
 
-TargetOpener = Callable[[AnyTargetConfig], Target]
+LOOKUPS_PER_SECOND: Final = 2.0
+LOOKUP_BURST: Final = 6
+"""Looking up people has a pace of its own: a thousand revokes that are due don't hold up a request."""
 
 
 class PolicyTargets(Mapping[str, Target]):
@@ -25,31 +37,105 @@ class PolicyTargets(Mapping[str, Target]):
     """
 
     def __init__(
-        self, policy: PolicySource, clock: Clock, more: Mapping[str, TargetOpener] = MappingProxyType({})
+        self,
+        policy: PolicySource,
+        clock: Clock,
+        more: Mapping[str, TargetOpener] = MappingProxyType({}),
+        *,
+        lookup: PrincipalLookup | None = None,
     ) -> None:
         self._policy = policy
         self._clock = clock
-        self._more = more
+        self._more = dict(more)
+        self._lookup = lookup or PrincipalLookup(clock)
+        self._paces: dict[str, CallPace] = {}
+        self._lock = Lock()
+        self._digest: str | None = None
+        self._configs: dict[str, AnyTargetConfig] = {}
+        self._opened: dict[str, OpenedTarget] = {}
 
     def __getitem__(self, name: str) -> Target:
-        """The target of this name. Raises KeyError for one that the policy never had while this process lives."""
-        raise KeyError(name)
+        """The target of this name. Raises KeyError for one that no policy had while this process lives."""
+        policy = self._learn()
+        with self._lock:
+            config = self._configs[name]
+            opened = self._opened.setdefault(name, OpenedTarget(name, self._clock, self._more))
+        target = opened.get(config)
+        return target if name in policy.targets else RetiredTarget(target, name)
 
     def __iter__(self) -> Iterator[str]:
-        """The names of the targets in the policy, then of those that left it."""
-        return iter(self._policy.current().targets)
+        """The names of the targets in the policy, and of those that left it."""
+        self._learn()
+        with self._lock:
+            return iter(tuple(self._configs))
 
     def __len__(self) -> int:
-        """How many targets there are."""
-        return len(self._policy.current().targets)
+        """How many targets there are, with those that left the policy."""
+        self._learn()
+        with self._lock:
+            return len(self._configs)
+
+    def remember(self, earlier: Policy) -> None:
+        """Keep the targets of an earlier version, for taking what they gave, where the policy in force has none."""
+        self._learn()
+        with self._lock:
+            self._configs = {**earlier.targets, **self._configs}
 
     def find(self, target: str, sought: SoughtPerson, *, is_emergency: bool = False) -> str:
-        """What the target calls this person. In an emergency, a recent answer does if the target can't say now.
+        """What the target calls this person: in Identity Center a user id, elsewhere the mapped name or the Slack id.
 
-        Raises PrincipalUnknown when there is no such person, PrincipalUnavailable when it can't be said now.
+        In an emergency, the last answer of a day does if the target can't say now. Raises PrincipalUnknown when there
+        is no one such person, PrincipalUnavailable when it can't be said now.
         """
-        del sought, is_emergency
-        raise PrincipalUnknown(target, "Targets can't be asked yet.")
+        config = self._learn().targets.get(target)
+        if config is None:
+            fix = "Ask a policy owner to correct the profile."
+            raise PrincipalUnknown(target, f"There is no target {target} in the policy. {fix}")
+        opened = self[target] if config.type == "identity-center" else None
+        if opened is None or not isinstance(opened, IdentityCenter | UnopenedTarget):
+            return _check_name(target, sought.mapped or sought.slack_id)
+        key = (target, config.model_copy(update={"portal": None}), sought.slack_id, sought.mapped, sought.email)
+        found = self._lookup.find(key, lambda: self._resolve(target, opened, sought), is_emergency=is_emergency)
+        if isinstance(found, TargetRefused):
+            raise PrincipalUnknown(target, found.reason)
+        if isinstance(found, Later):
+            raise PrincipalUnavailable(target, _say_later(target, found))
+        return _check_name(target, found)
 
     def close(self) -> None:
-        """Close every target that was opened. Idempotent."""
+        """Close every target that was opened. Idempotent; a target that is used again is opened again."""
+        self._lookup.close()
+        with self._lock:
+            opened = tuple(self._opened.values())
+        for each in opened:
+            each.close()
+
+    def _learn(self) -> Policy:
+        """The policy in force; its targets are known from now on."""
+        policy = self._policy.current()
+        with self._lock:
+            if policy.digest != self._digest:
+                self._configs = {**self._configs, **policy.targets}
+                self._digest = policy.digest
+        return policy
+
+    def _resolve(self, name: str, target: IdentityCenter | UnopenedTarget, sought: SoughtPerson) -> Found:
+        if isinstance(target, UnopenedTarget):
+            return Later(problem=target.problem)
+        with self._lock:
+            pace = self._paces.setdefault(name, CallPace(LOOKUPS_PER_SECOND, LOOKUP_BURST))
+        instance = replace(target.instance, store=replace(target.instance.store, pace=pace))
+        found = resolve_person(instance, sought)
+        return found if isinstance(found, TargetRefused | Later) else found.user_id
+
+
+def _check_name(target: str, name: str) -> str:
+    if not PART.fullmatch(name):
+        fix = "Ask a policy owner to correct `people:` in the policy."
+        raise PrincipalUnknown(target, f"{name!a:.60} can't be the name of a person there. {fix}")
+    return name
+
+
+def _say_later(target: str, found: Later) -> str:
+    why = f": {found.problem.rstrip('.')}" if found.problem else ""
+    return f"The target {target} couldn't say now who this person is{why}. Try again in a moment."
