@@ -16,11 +16,14 @@ from slack_bolt import App
 
 from bot.background import AccessWork, Sweeper
 from bot.environment.addresses import Address
+from bot.interactions.access import AccessInteractions
+from bot.interactions.access_queries import AccessQueries
 from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.decision_queue import DecisionQueue
+from bot.interactions.departures import Departures
 from bot.interactions.directory_events import DirectoryEvents
 from bot.interactions.home import HomeInteractions
 from bot.interactions.lanes import MAX_WAITING, Lanes
@@ -141,6 +144,8 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
     break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
     grants = GrantService(stores, policy, clock, watcher, directory=directory)
     access = AccessWork(stores.access, targets, clock, watcher)
+    if watcher is not None:
+        watcher.access.watch(access.reading, clock)
     return Services(stores, policy, clock, requests, break_glass, grants, targets, access)
 
 
@@ -187,15 +192,13 @@ def wire(
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
-    dispatcher = Dispatcher(bot.app, metrics)
-    token_check = BotTokenCheck(ports.client)
+    dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
     receiver, readiness, pages = open_transport(
         transport, ports.client, ports.stores, dispatcher, metrics, metrics_address, token_check
     )
     watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
-    watcher.access.watch(services.access.reading, ports.clock)
-    components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
-    components += [
+    components = [
+        *([Component("the stores", stop=ports.stores.close)] if closes_stores else ()),
         *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
         *_clock_watch(ports),
         Component("the targets", stop=services.targets.close),
@@ -247,8 +250,9 @@ def _build_bot(
     stores, policy, clock = ports.stores, ports.policy, ports.clock
     app, (directory, changes) = _build_app(ports, transport, installation), opened
     replies = ReplySender(ports.client, lanes)
-    lists = RequestQueries(stores.requests, policy, clock, directory)
-    events = BreakGlassQueries(stores.break_glass, policy, clock, directory)
+    lists = RequestQueries(stores.requests, policy, clock, directory, stores.access)
+    events = BreakGlassQueries(stores.break_glass, policy, clock, directory, stores.access)
+    open_access = AccessQueries(stores, services.grants, policy, clock, directory)
     home = HomeInteractions(replies, lists, events, directory, clock)
 
     def refresh(record: str, clicked: MessageRef | None) -> None:
@@ -259,12 +263,17 @@ def _build_bot(
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     links = CardLinks(stores.messages, installation.url)
-    RequestInteractions(responder, services.requests, lists, directory, links.find).register(app)
+    access = AccessInteractions(responder, services.grants, open_access, lists, directory)
+    RequestInteractions(responder, services.requests, lists, directory, links.find, access).register(app)
+    access.register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
-    DirectoryEvents(directory, changes, policy, clock).register(app)
+    departures = Departures(
+        stores, services.grants, directory, clock, flush_notes=changes.flush, on_ended=background.nudge
+    )
+    DirectoryEvents(directory, changes, policy, clock, on_departed=departures.hear).register(app)
     answer_unknown(app, replies)
-    return Bot(app, directory, changes, lanes)
+    return Bot(app, directory, changes, lanes, departures)
 
 
 def _health_pages(pages: HealthPages, address: Address | None) -> list[Component]:

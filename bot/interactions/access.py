@@ -19,8 +19,8 @@ from bot.interactions.commands.open_access import (
     OpenAccessCommand,
     RevokeAccess,
     RevokePerson,
+    ShowLive,
 )
-from bot.interactions.commands.tokens import ShowList
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_source
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
@@ -48,9 +48,6 @@ from core.duration import format_duration
 from core.errors import InvalidInput
 from core.request import Request
 from core.services.grants import GrantService
-
-AccessAct = OpenAccessCommand | ShowList[AccessListKind]
-"""What `/access` can mean that is about open access."""
 
 
 def is_ending(typed: object) -> bool:
@@ -110,12 +107,12 @@ class AccessInteractions:
 
         self._responder.respond_with_page(ack, interaction, show)
 
-    def answer(self, interaction: Interaction, typed: AccessAct) -> Message | FormToOpen:
+    def answer(self, interaction: Interaction, typed: OpenAccessCommand) -> Message | FormToOpen:
         """What a line of `/access` comes to."""
         person = self._actor(interaction)
         match typed:
-            case ShowList(kind, page):
-                return self._lists.page(kind, person, page)
+            case ShowLive(page):
+                return self._lists.page(AccessListKind.LIVE, person, page)
             case EndAccess(named):
                 return self._end_named(named, person)
             case ExtendAccess():

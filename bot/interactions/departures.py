@@ -26,6 +26,7 @@ FIRST_PAUSE_SECONDS: Final = 0.2
 MAX_PAUSE_SECONDS: Final = 30.0
 FINISH_TIMEOUT_SECONDS: Final = 5.0
 """How long `close` waits; what isn't done then is found by the check."""
+CHECK_SECONDS: Final = 60.0
 MAX_ASKED: Final = 20
 """About how many people a check asks about: Slack takes about a hundred questions a minute, and clicks need some."""
 MIN_ROUND: Final = timedelta(minutes=10)
@@ -38,7 +39,8 @@ _LOG = logging.getLogger("countersign.directory")
 class Departures:
     """Ends the access of those who left. Safe for threads; its own thread starts with the first departure.
 
-    `flush_notes` waits until what was heard is noted in the store. `wait` is replaced in tests.
+    `flush_notes` waits until what was heard is noted in the store. `on_ended` is called when something was committed,
+    and `wait` is replaced in tests.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Departures:
         clock: Clock,
         *,
         flush_notes: Callable[[], None] = lambda: None,
+        on_ended: Callable[[], None] = lambda: None,
         wait: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
         self._stores = stores
@@ -56,16 +59,25 @@ class Departures:
         self._directory = directory
         self._clock = clock
         self._flush_notes = flush_notes
+        self._on_ended = on_ended
         self._wait = wait
         self._lock = threading.Lock()
         self._heard: dict[UserId, datetime] = {}
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
+        self._checker: threading.Thread | None = None
         self._checking = threading.Lock()
         self._to_check: deque[UserId] = deque()
         self._cursor: str | None = None
         self._checked: set[UserId] = set()
         self._round_began_at: datetime | None = None
+
+    def start(self) -> None:
+        """Check from now on, in the background."""
+        with self._lock:
+            if self._checker is None:
+                self._checker = threading.Thread(target=self._check_all, name="departure-check", daemon=True)
+                self._checker.start()
 
     def hear(self, person: UserId, at: datetime) -> None:
         """An event of Slack says that this person left, or can't act any more. Returns at once."""
@@ -86,17 +98,19 @@ class Departures:
         """Try once more what isn't done yet, then stop."""
         self._closing.set()
         self.flush()
+        if self._checker is not None:
+            self._checker.join(FINISH_TIMEOUT_SECONDS)
 
     def check_some(self) -> int:
         """Ask about some of those who have access now, and end the access of those who left; how many these were.
 
-        Slack may never deliver an event. To be called every minute: each call reads at most a page of what is live and
-        asks about a few people, so that its cost doesn't follow how much is live. Raises StoreError.
+        Slack may never deliver an event. Each call reads at most a page of what is live and asks about a few people, so
+        that its cost doesn't follow how much is live. Raises StoreError.
         """
         with self._checking:
             people = self._next_people()
             notes = self._stores.directory.notes() if people else DirectoryNotes()
-            return sum(self._is_ended(person, notes) for person in people)
+            return sum(not self._closing.is_set() and self._is_ended(person, notes) for person in people)
 
     def _end_all(self) -> None:
         pause, is_last = FIRST_PAUSE_SECONDS, False
@@ -118,6 +132,14 @@ class Departures:
             elif not is_last:
                 self._wait(self._closing, pause)
                 pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+    def _check_all(self) -> None:
+        while not self._closing.wait(CHECK_SECONDS):
+            try:
+                self.check_some()
+            except Exception as error:  # noqa: BLE001 - the check goes on, whatever was wrong
+                level = logging.WARNING if isinstance(error, CountersignError) else logging.ERROR
+                _LOG.log(level, "could not check who left: %s", error, exc_info=level > logging.WARNING)
 
     def _is_done(self, person: UserId, heard_at: datetime) -> bool:
         """True when nothing is left to do for this person; False: try again."""
@@ -159,7 +181,9 @@ class Departures:
                 # A token of another workspace knows nobody: that is no reason to end the access of everybody.
                 _LOG.error("%s has access, and Slack doesn't know this account; revoke it if they left", person)
                 return False
-            for failure in self._grants.end_departed(person).failed:
+            ends = self._grants.end_departed(person)
+            self._on_ended()
+            for failure in ends.failed:
                 _LOG.error("%s left, and the access by %s has not ended: %s", person, failure.source, failure.problem)
             return True
         return False

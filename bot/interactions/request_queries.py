@@ -44,8 +44,8 @@ class RequestQueries:
 
     def page(self, kind: ListKind, person: Actor, number: int) -> Message:
         """One page of a list, counted from 1."""
-        rows = self._mine(person) if kind is ListKind.MINE else self._waiting_for(person)
-        shown, has_more = cut_page(rows, number)
+        found = self._mine(person) if kind is ListKind.MINE else self._waiting_for(person)
+        shown, has_more = cut_page(found, number)
         rows = self._with_access(shown)
         return list_page(kind, rows, page=number, has_more=has_more, now=self._clock.now())
 

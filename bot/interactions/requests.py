@@ -194,7 +194,7 @@ class RequestInteractions:
         match typed:
             case InvalidInput() as mistake:
                 raise mistake
-            case ShowList(kind=ListKind() as kind, page=page):
+            case ShowList(kind, page):
                 return self._lists.page(kind, self._actor(interaction), page)
             case RequestDraft() as draft:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.

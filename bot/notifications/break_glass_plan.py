@@ -15,6 +15,7 @@ from bot.notifications.shown import channel_of, load_shown, way_in_of
 from bot.views.block_kit import Message
 from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.notices import (
+    access_problem,
     closed_by_other,
     ended,
     ended_for_invoker,
@@ -29,21 +30,18 @@ from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.clock import Clock
 from core.policy.evaluator import Policy
-from core.stores.access import AccessStore
-from core.stores.base import BreakGlassStore
+from core.stores.base import Stores
 
 ShownEvent = ShownRecord[BreakGlassEvent]
 _DIRECT_PREFIX: Final = "D"
 """The prefix of a direct message channel's id: nobody else would see a card there."""
 
 
-def break_glass_notifier(
-    events: BreakGlassStore, access: AccessStore, clock: Clock
-) -> Notifier[BreakGlassEvent]:
+def break_glass_notifier(stores: Stores, clock: Clock) -> Notifier[BreakGlassEvent]:
     """The notifier of break-glass events."""
 
     def load(record_id: str) -> ShownEvent:
-        return load_shown(events.get(EventId(record_id)), access, clock)
+        return load_shown(stores.break_glass.get(EventId(record_id)), stores, clock)
 
     return Notifier(load=load, draw=_draw, plans=_PLANS, copies_in=_copies_in)
 
@@ -70,8 +68,19 @@ def _invoked(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> Notificati
     event = shown.record
     posts = _to_security(entry, policy, escalated(event, channel_of(shown, policy)))
     return NotificationPlan(
-        posts=posts if entry.details.get("is_escalated") is True else (), ahead=_outcome(shown, policy)
+        directs=_without_access(shown, policy),
+        posts=posts if entry.details.get("is_escalated") is True else (),
+        ahead=_outcome(shown, policy),
     )
+
+
+def _without_access(shown: ShownEvent, policy: Policy) -> tuple[DirectMessage, ...]:
+    """What the invoker hears of access that could not even be asked for, while it still matters."""
+    event = shown.record
+    if event.access_problem is None or not event.is_granting(shown.read_at):
+        return ()
+    told = access_problem(event, policy.fallbacks_for(event.profile), channel_of(shown, policy))
+    return (DirectMessage("access_problem", event.invoker, told),)
 
 
 def _ending_soon(_entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:

@@ -1,9 +1,9 @@
 """Cards: one message for each record, or one in each of its channels, updated until it shows the current record.
 
 Invariant: the last writer shows the current state. Each writer reads the record with its grants, writes the card, reads
-them again, and writes again if they changed meanwhile. So after the last write that reaches Slack, no writer found a newer
-record; and a later change has its own entry in the outbox, which updates the card once more. Whatever two instances do
-at the same time, the card ends up showing the record.
+both again, and writes again if they changed meanwhile. So after the last write that reaches Slack, no writer found a
+newer record; and a later change has its own entry in the outbox, which updates the card once more. Whatever two
+instances do at the same time, the card ends up showing the record.
 """
 
 from __future__ import annotations
@@ -57,24 +57,27 @@ class Cards:
                 return ref
             shown = newer
 
-    def refresh(self, calls: SlackCalls, notifier: Notifier[Any], shown: ShownRecord[Any], clicked: MessageRef | None) -> None:
+    def refresh(
+        self, calls: SlackCalls, notifier: Notifier[Any], shown: ShownRecord[Any], clicked: MessageRef | None
+    ) -> frozenset[MessageRef]:
         """Update the record's card, and the clicked message if that is a different one. Posts nothing.
 
-        A message that is gone is skipped. Raises SlackFailed, NotFound, StoreError.
+        A message that is gone is skipped; returns those. Raises SlackFailed, NotFound, StoreError.
         """
         known = [ref for name, ref in self._posted.of(shown.record.chain).items() if _is_card(name)]
         refs = list(dict.fromkeys(each for each in (*known, clicked) if each is not None))
         while True:
-            self._rewrite_all(calls, notifier, shown, refs)
+            gone = self._rewrite_all(calls, notifier, shown, refs)
             newer = notifier.load(shown.record.id)
             if newer.version == shown.version:
-                return
+                return gone
             shown = newer
 
     def _rewrite_all(
         self, calls: SlackCalls, notifier: Notifier[Any], shown: ShownRecord[Any], refs: Sequence[MessageRef]
-    ) -> None:
+    ) -> frozenset[MessageRef]:
         card = notifier.draw(shown, self._policy.current(), self._clock.now())
+        gone = set[MessageRef]()
         for ref in refs:
             try:
                 calls.rewrite(ref, card, "the card")
@@ -82,9 +85,16 @@ class Cards:
                 if failure.code not in MESSAGE_GONE:
                     raise
                 _log.info("%s: a card is gone from %s: %s", shown.record.chain, ref.channel, failure.code)
+                gone.add(ref)
+        return frozenset(gone)
 
     def _put(
-        self, calls: SlackCalls, notifier: Notifier[Any], shown: ShownRecord[Any], ref: MessageRef | None, copy_in: str | None
+        self,
+        calls: SlackCalls,
+        notifier: Notifier[Any],
+        shown: ShownRecord[Any],
+        ref: MessageRef | None,
+        copy_in: str | None,
     ) -> MessageRef:
         card = notifier.draw(shown, self._policy.current(), self._clock.now())
         if ref is not None:
@@ -111,7 +121,9 @@ class Cards:
         try:
             return self._policy.current().profile(shown.record.profile).channel
         except InvalidInput as error:
-            problem = f"{shown.record.chain}: the card has no channel: {error.problem}. Add the profile back to the policy."
+            problem = (
+                f"{shown.record.chain}: the card has no channel: {error.problem}. Add the profile back to the policy."
+            )
             raise DeliveryFailed(problem, retry_after=FIX_PAUSE) from error
 
 

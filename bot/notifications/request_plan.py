@@ -20,15 +20,14 @@ from core.audit.trail import AuditAction, AuditEntry
 from core.clock import Clock
 from core.policy.evaluator import Policy
 from core.request import Request, RequestId, RequestStatus
-from core.stores.access import AccessStore
-from core.stores.base import RequestStore
+from core.stores.base import Stores
 
 
-def request_notifier(requests: RequestStore, access: AccessStore, clock: Clock) -> Notifier[Request]:
+def request_notifier(stores: Stores, clock: Clock) -> Notifier[Request]:
     """The notifier of requests."""
 
     def load(record_id: str) -> ShownRecord[Request]:
-        return load_shown(requests.get(RequestId(record_id)), access, clock)
+        return load_shown(stores.requests.get(RequestId(record_id)), stores, clock)
 
     return Notifier(load=load, draw=_draw, plans=_PLANS)
 

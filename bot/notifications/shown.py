@@ -16,17 +16,22 @@ from core.break_glass import BreakGlassEvent
 from core.clock import Clock
 from core.policy.evaluator import Policy
 from core.request import Request, RequestStatus
-from core.stores.access import AccessStore
+from core.stores.base import Stores
 
 S = TypeVar("S", Request, BreakGlassEvent)
 
 
-def load_shown(record: S, access: AccessStore, clock: Clock) -> ShownRecord[S]:
+def load_shown(record: S, stores: Stores, clock: Clock) -> ShownRecord[S]:
     """The record with its grants as they are now. Raises StoreError."""
-    if not record.rights or (isinstance(record, Request) and record.status is not RequestStatus.APPROVED):
+    if not _has_grants(record):
         return ShownRecord(record, clock.now())
-    grants = access.get_each([grant_id_for(record.chain, right) for right in record.rights])
+    grants = stores.access.get_each([grant_id_for(record.chain, right) for right in record.rights])
     return ShownRecord(record, clock.now(), grants)
+
+
+def _has_grants(record: Request | BreakGlassEvent) -> bool:
+    is_decided = not isinstance(record, Request) or record.status is RequestStatus.APPROVED
+    return is_decided and bool(record.rights)
 
 
 def way_in_of(shown: ShownRecord[S], policy: Policy) -> WayIn | None:

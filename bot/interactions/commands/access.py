@@ -14,6 +14,7 @@ from bot.interactions.commands.open_access import (
     EXTEND,
     REVOKE,
     OpenAccessCommand,
+    ShowLive,
     read_open_access,
 )
 from bot.interactions.commands.tokens import (
@@ -42,7 +43,7 @@ from core.request import JUSTIFICATION_LENGTH
 from core.text import clean_text
 
 _JUSTIFICATION: Final = "deploy the fix for INC-12"
-AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | ShowList[AccessListKind] | OpenAccessCommand | RequestDraft
+AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | OpenAccessCommand | RequestDraft
 _OPEN_ACCESS: Final = (END, EXTEND, REVOKE)
 _KEYWORDS: Final = ("help", *ListKind, *AccessListKind, *_OPEN_ACCESS)
 
@@ -63,9 +64,7 @@ def parse_access(text: object) -> AccessCommand:
     if keyword == "help":
         return ShowHelp()
     page = read_page(ACCESS, keyword, rest)
-    if keyword in set(AccessListKind):
-        return ShowList(AccessListKind(keyword), page)
-    return ShowList(ListKind(keyword), page)
+    return ShowLive(page) if keyword in set(AccessListKind) else ShowList(ListKind(keyword), page)
 
 
 def _read_request(profile: str, rest: str) -> RequestDraft:

@@ -89,7 +89,14 @@ class RevokePerson:
     reason: str
 
 
-OpenAccessCommand = EndAccess | ExtendAccess | RevokeAccess | RevokePerson
+@dataclass(frozen=True, slots=True)
+class ShowLive:
+    """Show a page of who has what now. Pages count from 1."""
+
+    page: int = 1
+
+
+OpenAccessCommand = ShowLive | EndAccess | ExtendAccess | RevokeAccess | RevokePerson
 
 
 def read_open_access(keyword: str, rest: str, sent: str) -> OpenAccessCommand:

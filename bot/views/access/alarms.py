@@ -38,7 +38,7 @@ class FailedRevoke:
     access: AccessSummary
     rights: Sequence[ByHand]
     since: datetime
-    failures: int
+    failures: int = 0
     problem: str | None = None
 
 
@@ -60,8 +60,8 @@ def revoke_failing(failed: FailedRevoke, channel: str | None) -> Message:
 def revoke_failing_in_thread(failed: FailedRevoke) -> Message:
     """The same for the thread of the card, without what to do: that is the security channel's."""
     line = (
-        f":warning: This access ended {moment(failed.access.until)} and can't be removed yet. Countersign keeps trying. "
-        "Until it's gone, it may still work."
+        f":warning: This access ended {moment(failed.access.until)} and can't be removed yet. It may still work. "
+        "Countersign keeps trying."
     )
     said = [mrkdwn("The target said:"), user_text(failed.problem)] if failed.problem else []
     return Message(text=line, blocks=(mrkdwn(line), *said))

@@ -75,6 +75,17 @@ def state_words(access: AccessSummary) -> str:
     return "could not be opened"
 
 
+def access_after(access: AccessSummary | None) -> str:
+    """What is true of the access of a decision that was ended, in one sentence."""
+    if access is None:
+        return "The access has ended."
+    if access.is_live:
+        return "The access is being removed; the card says when it's gone."
+    if access.kept:
+        return "The access stays, for another cause; the card says which."
+    return "The access is gone." if access.was_open else "The access was never open."
+
+
 def refusal_blocks(access: AccessSummary, fallbacks: Sequence[str] = ()) -> list[Block]:
     """What could not be opened, why, and what to do: the policy's words in an emergency."""
     refused, problem = access.refused, access.problem

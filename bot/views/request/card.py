@@ -55,7 +55,7 @@ def request_card(
     if status is RequestStatus.PENDING:
         blocks += [_waiting(request, deciders), _buttons(request)]
     else:
-        blocks += _outcome(request, status, has_access=access is not None)
+        blocks += _outcome(request, status, has_access=bool(request.rights))
     if access is not None:
         blocks += [*state_blocks(access, now, way_in=way_in), *access_buttons(access)]
     return Message(text=summary(request, status, access), blocks=tuple(blocks))

@@ -10,9 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.interactions.commands.access import AccessCommand, parse_access
-from bot.interactions.commands.open_access import EndAccess, ExtendAccess, NamedAccess, RevokeAccess, RevokePerson
-from bot.interactions.commands.tokens import ShowList
-from bot.views.access.list import AccessListKind
+from bot.interactions.commands.open_access import (
+    EndAccess,
+    ExtendAccess,
+    NamedAccess,
+    RevokeAccess,
+    RevokePerson,
+    ShowLive,
+)
 from bot.views.request.form import RequestDraft
 from core.actor import ProfileName, UserId
 from core.errors import InvalidInput
@@ -22,14 +27,13 @@ REQUEST, EVENT = f"REQUEST#{ID}", f"BREAKGLASS#{ID}"
 PROD = NamedAccess(ProfileName("prod"))
 EITHER = NamedAccess(ProfileName(ID), (REQUEST, EVENT))
 HOUR = timedelta(hours=1)
-LIVE = AccessListKind.LIVE
 
 
 @pytest.mark.parametrize(
     ("text", "command"),
     [
-        ("live", ShowList(LIVE)),
-        ("LIVE 3", ShowList(LIVE, 3)),
+        ("live", ShowLive()),
+        ("LIVE 3", ShowLive(3)),
         ("end", EndAccess(NamedAccess())),
         ("end prod", EndAccess(PROD)),
         ("End `prod`", EndAccess(PROD)),
