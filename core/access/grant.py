@@ -23,7 +23,7 @@ from core.break_glass import BreakGlassEvent
 from core.clock import UtcTime
 from core.duration import check_duration
 from core.errors import InvalidStateTransition
-from core.record import Record
+from core.record import Record, RuleName
 from core.request import MAX_DURATION
 from core.stored import StoredModel
 from core.text import text_rule
@@ -57,18 +57,21 @@ def grant_id_for(source: str, right: Right) -> GrantId:
 class Grant(Record):
     """One right in the window `[starts_at, expires_at)`, given by the decision that the chain `source` records.
 
+    `rule` is the policy rule of that decision.
+
     `stood_before` means that the person had the right already, from elsewhere; it is left when the grant ends.
     `is_kept` means that the right stayed when this grant ended, because of that or of another grant.
-    `delay_told_at` is when people were told that opening takes long.
+    `delay_told_at` is when people were told that opening takes long, `ending_told_at` that the end is near.
     """
 
     KIND: ClassVar[str] = "GRANT"
-    GAINING: ClassVar[tuple[str, ...]] = ("ended_early", "opened_at", "closed_at", "delay_told_at")
+    GAINING: ClassVar[tuple[str, ...]] = ("ended_early", "opened_at", "closed_at", "delay_told_at", "ending_told_at")
 
     grantee: ValidUserId
     right: ValidRight
     source: Annotated[str, Field(pattern=SOURCE_PATTERN)]
     decided_by: ValidDeciderId
+    rule: RuleName | None = None
     starts_at: UtcTime
     status: GrantStatus = GrantStatus.PENDING
     opened_at: UtcTime | None = None
@@ -79,6 +82,7 @@ class Grant(Record):
     stood_before: bool = False
     is_kept: bool = False
     delay_told_at: UtcTime | None = None
+    ending_told_at: UtcTime | None = None
 
     @classmethod
     def make(
@@ -93,6 +97,7 @@ class Grant(Record):
         starts_at: datetime,
         ends_at: datetime,
         now: datetime,
+        rule: str | None = None,
     ) -> Self:
         """A new pending grant. Raises InvalidInput, naming the field, for anything out of bounds."""
         check_duration("duration", ends_at - starts_at, MAX_DURATION)
@@ -103,6 +108,7 @@ class Grant(Record):
             right=right,
             source=source,
             decided_by=decided_by,
+            rule=rule,
             justification=justification,
             duration=ends_at - starts_at,
             starts_at=starts_at,
@@ -150,6 +156,12 @@ class Grant(Record):
         """Note that people are told that opening takes long. Raises InvalidStateTransition unless it is pending."""
         self._check(GrantStatus.PENDING)
         return self if self.delay_told_at is not None else self.replace(delay_told_at=now)
+
+    def tell_ending(self, now: datetime) -> Self:
+        """Note that people are told that the end is near. Raises InvalidStateTransition when it has ended."""
+        if not self.is_wanted(now):
+            raise InvalidStateTransition(self.chain, self.status, "told")
+        return self if self.ending_told_at is not None else self.replace(ending_told_at=now)
 
     def is_wanted(self, now: datetime) -> bool:
         """True while somebody decided that the right is to be held for this grant."""
@@ -266,6 +278,6 @@ _PHASES: Final = {
     GrantStatus.FAILED: AccessPhase.FAILED,
 }
 _FIXED: Final = (
-    "grantee", "profile", "right", "source", "decided_by", "justification", "duration", "starts_at", "expires_at",
-    "created_at",
+    "grantee", "profile", "right", "source", "decided_by", "rule", "justification", "duration", "starts_at",
+    "expires_at", "created_at",
 )  # fmt: skip

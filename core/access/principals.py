@@ -50,6 +50,7 @@ class Principals(Protocol):
     def find(self, target: str, sought: SoughtPerson, *, is_emergency: bool = False) -> str:
         """The target's own name for this person, to be kept. Ends within `timing.CALL_TIMEOUT`.
 
-        In an emergency, a recent answer does if the target can't say now. Raises PrincipalUnknown when there is no one such user, PrincipalUnavailable when the target can't say now.
+        In an emergency, a recent answer does if the target can't say now. Raises PrincipalUnknown when there is no one
+        such user, PrincipalUnavailable when the target can't say now.
         """
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 
 from pydantic import JsonValue
 
@@ -97,7 +97,7 @@ class BreakGlassService:
         `code` is the invoker's MFA code; `instead_of` is their request to be replaced; `declared_in` is the Slack
         channel in which they declare it. The same `idempotency_key` from the same person gives the event that it gave
         the first time. Raises InvalidInput, NotAllowed, CodeRefused, LimitReached (which says when the limit ends),
-        RequestNotFound, InvalidStateTransition (the request to be replaced gives access by now), StoreError.
+        RequestNotFound, InvalidStateTransition (the request to be replaced gives access), StoreError.
         """
         people, name = self._judging(), check_profile_name(profile)
         declaration = Declaration(
@@ -114,16 +114,14 @@ class BreakGlassService:
         )
         attempt = AuditedAttempt(AuditAction.INVOKE_REFUSED, invoker, declaration.profile)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
-            # All who declare for one profile write its ledger, but nobody waits for what Slack or a target says of
-            # another.
+            # All who declare for one profile write its ledger, but nobody waits for what is asked about another.
             self._invoking.ask_ahead(declaration, code or None, people)
             with self._turns.take(declaration.profile):
-                return retry_on_conflict(
-                    lambda: self._invoking.decide(declaration, code or None, people), self._observer, self._pacing
-                )
+                decide = partial(self._invoking.decide, declaration, code or None, people)
+                return retry_on_conflict(decide, self._observer, self._pacing)
 
     def close(self, event_id: EventId, closer: Actor, reason: str) -> BreakGlassEvent:
-        """End the access before its time, at the targets too. The person who closed it already gets the same event back.
+        """End the access before its time, at the targets too. Who closed it already gets the same event back.
 
         Raises EventNotFound, NotAllowed, InvalidStateTransition, InvalidInput, StoreError.
         """

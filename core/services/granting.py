@@ -74,6 +74,7 @@ def _make(
             right=right,
             source=record.chain,
             decided_by=decided_by,
+            rule=record.rule,
             justification=record.justification,
             starts_at=starts_at,
             ends_at=ends_at,

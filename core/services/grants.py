@@ -1,23 +1,54 @@
 """The use cases of access that a decision gave: find it, end it early, list who has what, remind before the end.
 
-Invariant: access ends for all rights of a decision at once. What is ended is judged on what is stored now; who ended
-it first is named to those who come later.
+Invariant: access ends for all rights of a decision at once. What is ended is judged on what is stored now; who ended it
+first is named to those who come later. Ending somebody's access never waits for another's.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from itertools import chain
+from typing import Final
 
-from core.access.grant import Grant
+from core.access.grant import Grant, GrantStatus
 from core.actor import Actor, UserId
+from core.audit.trail import AuditAction
+from core.break_glass import REASON_LENGTH, EventStatus
 from core.clock import Clock
 from core.directory import Directory, UnknownDirectory
-from core.policy import PolicySource
+from core.errors import CountersignError, InvalidStateTransition, NotAllowed
+from core.policy import Decision, PolicySource
+from core.request import MAX_DURATION
 from core.services.due import Rest, no_rest
+from core.services.ending import EarlyEnds, Ending, GivesAccess, read_source
+from core.services.ending_soon import EndingSoon
+from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
+from core.services.open_access import read_grants
 from core.services.pacing import PACING, Pacing
+from core.services.use_case import AuditedAttempt, audit_refusals
 from core.stores.base import Stores
-from core.stores.record_store import Page
+from core.stores.record_store import DEFAULT_LIMIT, Page, iterate_newest_first
+from core.text import clean_text
+
+DONE: Final = "No longer needed"
+"""The reason of an end by the person who has the access."""
+DEPARTED: Final = "No longer an active member of the workspace"
+MAX_PASSES: Final = 3
+"""How often a person's access is listed again, for what was decided meanwhile."""
+MAX_PAGES: Final = 20
+"""How many pages are read for one that is shown, of which much may be hidden."""
+FULL_ENOUGH: Final = 20
+OWN_SINCE: Final = timedelta(days=7)
+"""How old access may be that a person sees in their own list: it has ended long before, or its revoke keeps failing."""
+_LISTED_SINCE: Final = MAX_DURATION + timedelta(hours=1)
+"""No grant that still has time is older; with room for clocks that differ."""
+_NOT_YOURS: Final = "only the person who has the access can give it back; approvers and admins can revoke it"
+_log = logging.getLogger("countersign.access")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,44 +88,86 @@ class GrantService:
         self._clock = clock
         self._observer = observer or Unobserved()
         self._directory: Directory = directory or UnknownDirectory()
-        self._pacing = pacing
+        self._ends = EarlyEnds(stores, clock, self._observer, pacing)
+        self._ending_soon = EndingSoon(stores, policy, clock, self._observer)
 
     def find(self, source: str) -> tuple[Grant, ...]:
         """The grants of this decision, in the order of its rights; none for a profile without access.
 
         Raises RequestNotFound, EventNotFound, InvalidInput, MalformedRecord, StoreUnavailable.
         """
-        raise NotImplementedError
+        return read_grants(self._stores, read_source(self._stores, source, self._judging()))
 
     def end(self, source: str, person: Actor) -> tuple[Grant, ...]:
         """End the person's own access: "I'm done". An active event is closed. Idempotent.
 
-        Raises NotAllowed, InvalidStateTransition (which says who ended it and when), RequestNotFound, EventNotFound,
-        InvalidInput, StoreError.
+        Returns the grants as they are now: none for a decision that gave no rights. Raises NotAllowed,
+        InvalidStateTransition (which says who ended it and when), RequestNotFound, EventNotFound, InvalidInput,
+        StoreError.
         """
-        raise NotImplementedError
+        people = self._judging()
+
+        def judge(record: GivesAccess) -> None:
+            # No rule is asked: giving access back is always allowed.
+            if record.person not in people.policy.ids_of(person.id):
+                raise NotAllowed("end", (_NOT_YOURS,))
+
+        attempt = AuditedAttempt(AuditAction.END_REFUSED, person)
+        return self._ends.end(source, Ending(person, DONE, people, judge), attempt)
 
     def revoke(self, source: str, by: Actor, reason: str) -> tuple[Grant, ...]:
         """End somebody's access, or your own; for the approvers of its rule, and admins. Raises like `end`."""
-        raise NotImplementedError
+        why, people = _clean(reason), self._judging()
+
+        def judge(record: GivesAccess) -> Decision | None:
+            if record.person in people.policy.ids_of(by.id):
+                return None
+            return people.judge_revoke(record, by)
+
+        attempt = AuditedAttempt(AuditAction.REVOKE_REFUSED, by)
+        return self._ends.end(source, Ending(by, why, people, judge), attempt)
 
     def revoke_person(self, person: UserId, by: Actor, reason: str) -> AccessEnds:
         """End all access of a person, with all of their ids; for admins. One that fails stops no other.
 
         Raises NotAllowed, InvalidInput, StoreUnavailable when it can't be listed.
         """
-        raise NotImplementedError
+        why, people = _clean(reason), self._judging()
+        attempt = AuditedAttempt(AuditAction.REVOKE_REFUSED, by, subject=person)
+        with audit_refusals(attempt, self._stores.refusals, self._observer):
+            decision = people.judge(by, people.policy.judge_admin)
+            decision.require()
+        ending = Ending(by, why, people, lambda _record: decision)
+        return self._end_all(person, ending, lambda: AuditedAttempt(AuditAction.REVOKE_REFUSED, by), with_events=True)
 
     def end_departed(self, person: UserId) -> AccessEnds:
-        """End all access of a person who was deactivated in Slack. Like `revoke_person`, and nobody is judged."""
-        raise NotImplementedError
+        """End all access of a person who was deactivated in Slack. Like `revoke_person`, by the clock.
+
+        An event that gave them access stays as it is, because nobody closed it; what it gave ends.
+        """
+        ending = Ending(None, DEPARTED, self._judging(), lambda _record: None)
+        return self._end_all(person, ending, lambda: None, with_events=False)
 
     def list_live(self, viewer: Actor, *, cursor: str | None = None) -> Page[Grant]:
         """The grants that are not final and that this person may see, newest first.
 
         Admins see all, approvers those of their profiles, everybody their own. A page may be empty and have a cursor.
         """
-        raise NotImplementedError
+        people = self._judging()
+        own = people.policy.ids_of(viewer.id)
+        may_see = cache(lambda profile: people.judge_live(viewer, profile).is_allowed)
+        if not any(may_see(each) for each in people.policy.document.profiles):
+            return self._list_own(own)
+        found: list[Grant] = []
+        malformed: list[str] = []
+        for _ in range(MAX_PAGES):
+            page = self._stores.access.list_live(limit=DEFAULT_LIMIT, cursor=cursor)
+            found += [grant for grant in page.items if grant.grantee in own or may_see(grant.profile)]
+            malformed += page.malformed
+            cursor = page.cursor
+            if cursor is None or len(found) >= FULL_ENOUGH:
+                break
+        return Page(tuple(found), cursor, tuple(malformed))
 
     def remind_due(self, rest: Rest = no_rest) -> tuple[Grant, ...]:
         """Record a reminder for every approved request whose access ends soon. Returns those that this call recorded.
@@ -102,4 +175,56 @@ class GrantService:
         It is an entry ACCESS_ENDING_SOON in the chain of one of the request's grants (`GRANT#…`; details `source` and
         `ends_at`), once for each request, however many instances do this. Raises StoreUnavailable.
         """
-        raise NotImplementedError
+        return self._ending_soon.remind(rest)
+
+    def _list_own(self, ids: Sequence[UserId]) -> Page[Grant]:
+        since = self._clock.now() - OWN_SINCE
+        mine = (grant for each in ids for grant in iterate_newest_first(self._stores.access, "grantee", each, since))
+        live = (grant for grant in mine if grant.is_live)
+        return Page(tuple(sorted(live, key=lambda grant: (grant.created_at, grant.id), reverse=True)))
+
+    def _judging(self) -> Judging:
+        return Judging(self._policy.current(), self._directory)
+
+    def _end_all(
+        self, person: UserId, ending: Ending, attempt: Callable[[], AuditedAttempt | None], *, with_events: bool
+    ) -> AccessEnds:
+        ended: list[str] = []
+        failed: dict[str, str] = {}
+        tried: set[str] = set()
+        for _ in range(MAX_PASSES):
+            # What is decided while this runs is found by the next pass.
+            new = [each for each in self._find_sources(person, ending, with_events=with_events) if each not in tried]
+            if not new:
+                break
+            for source in new:
+                tried.add(source)
+                try:
+                    self._ends.end(source, ending, attempt())
+                except InvalidStateTransition:
+                    # It ended by itself, or somebody else was quicker.
+                    continue
+                except CountersignError as error:
+                    _log.exception("%s of %s could not be ended", source, person)
+                    failed[source] = str(error)
+                else:
+                    ended.append(source)
+        return AccessEnds(tuple(ended), tuple(EndFailure(source, problem) for source, problem in failed.items()))
+
+    def _find_sources(self, person: UserId, ending: Ending, *, with_events: bool) -> tuple[str, ...]:
+        """The chains of all decisions that give this person access now, each once."""
+        since = self._clock.now() - _LISTED_SINCE
+        ids = ending.people.policy.ids_of(person)
+        grants = chain.from_iterable(iterate_newest_first(self._stores.access, "grantee", each, since) for each in ids)
+        # Whether there is time left is judged when it is ended, by a clock that is trusted.
+        found = [grant.source for grant in grants if grant.status in {GrantStatus.PENDING, GrantStatus.ACTIVE}]
+        if with_events:
+            events = chain.from_iterable(
+                iterate_newest_first(self._stores.break_glass, "invoker", each, since) for each in ids
+            )
+            found += [event.chain for event in events if event.status is EventStatus.ACTIVE]
+        return tuple(dict.fromkeys(found))
+
+
+def _clean(reason: str) -> str:
+    return clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])

@@ -88,6 +88,18 @@ class Judging:
             person, lambda known: self.policy.judge_review(known, profile=event.profile, invoker=event.invoker)
         )
 
+    def judge_revoke(self, record: Request | BreakGlassEvent, person: Actor) -> Decision:
+        """May this person end the access that this record gave?"""
+        kind = record.KIND
+        return self.judge(
+            person,
+            lambda known: self.policy.judge_revoke(known, profile=record.profile, rule=record.rule, source_kind=kind),
+        )
+
+    def judge_live(self, viewer: Actor, profile: str) -> Decision:
+        """May this person see who has access to this profile now?"""
+        return self.judge(viewer, lambda known: self.policy.judge_live(known, profile))
+
     def require_known(self, person: Actor, needed: frozenset[UserGroupId]) -> None:
         """Raises NotKnown when these user groups are needed, although they were asked about."""
         if needed:

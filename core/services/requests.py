@@ -81,8 +81,8 @@ class RequestService:
         """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
         The same `idempotency_key` from the same person gives the request that it gave the first time. Raises
-        InvalidInput, NotAllowed, LimitReached, StoreError; PrincipalUnknown and PrincipalUnavailable when a target of the
-        profile can't say which user the requester is.
+        InvalidInput, NotAllowed, LimitReached, StoreError; PrincipalUnknown and PrincipalUnavailable when a target of
+        the profile can't say which user the requester is.
         """
         name = check_profile_name(profile)
         least, most = JUSTIFICATION_LENGTH

@@ -16,7 +16,7 @@ from functools import cache
 from time import monotonic
 from typing import Final
 
-from core.access.principals import PrincipalUnavailable, Principals, PrincipalUnknown, SoughtPerson
+from core.access.principals import Principals, PrincipalUnavailable, PrincipalUnknown, SoughtPerson
 from core.access.right import Permission, Right
 from core.actor import Actor, ProfileName
 from core.break_glass import MAX_PROBLEM_LENGTH
@@ -90,8 +90,7 @@ class EmergencyRights:
                 problems.append(str(refusal))
             except NoAnswerInTime:
                 problems.append(f"{target}: {_LATE}")
-            except Exception:
-                # Whatever it is, it stops no emergency.
+            except Exception:  # noqa: BLE001 - whatever it is, it stops no emergency
                 _log.exception("%s: the person who breaks the glass could not be found", target)
                 problems.append(f"{target}: {_FAILED}")
         given = [each for each in permissions if each.target in found]

@@ -84,7 +84,7 @@ class Submitting:
             if (known := self._find_known(submission)) is not None:
                 return known
             raise
-        return self._create(submission, decision, ledger, listed, now)
+        return self._create(submission, decision, ledger, listed)
 
     def _read_ledger(self, owner: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
         """The ledger, with the notes. One that can't be read refuses the request, loudly: this is no emergency."""
@@ -118,20 +118,11 @@ class Submitting:
         decision: RequestDecision,
         ledger: OpenRequests,
         listed: tuple[Request, ...],
-        now: datetime,
     ) -> Request:
-        request = Request.submit(
-            requester=submission.requester.id,
-            profile=submission.profile,
-            justification=submission.justification,
-            duration=submission.duration,
-            rule=decision.rule or "",
-            required_approvals=decision.required_approvals,
-            decide_within=decision.decide_within,
-            rights=submission.find_rights(),
-            now=now,
-            request_id=submission.request_id,
-        )
+        rights = submission.find_rights()
+        # A target may have taken its time, which is not taken from the requester's.
+        now = self._clock.now()
+        request = _make(submission, decision, rights, now)
         entries = [
             EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, request.requester, _details(request, decision))
         ]
@@ -158,6 +149,21 @@ class Submitting:
 
     def _find_known(self, submission: Submission) -> Request | None:
         return find_own(self._stores.requests.get, submission.request_id, submission.requester.id)
+
+
+def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right, ...], now: datetime) -> Request:
+    return Request.submit(
+        requester=submission.requester.id,
+        profile=submission.profile,
+        justification=submission.justification,
+        duration=submission.duration,
+        rule=decision.rule or "",
+        required_approvals=decision.required_approvals,
+        decide_within=decision.decide_within,
+        rights=rights,
+        now=now,
+        request_id=submission.request_id,
+    )
 
 
 def window(request: Request) -> dict[str, JsonValue]:

@@ -93,13 +93,14 @@ class AuditedAttempt:
     """One person's attempt at something.
 
     `refused` is the audit action if the answer is no. The attempt is about `record` once that was read; before that, or
-    without a record, it is for `profile`.
+    without a record, it is for `profile`, or about all access of `subject`.
     """
 
     refused: AuditAction
     actor: Actor
     profile: ProfileName | None = None
     record: Record | None = None
+    subject: UserId | None = None
 
     def to_draft(self, error: Refused | BrokenSeal) -> EntryDraft:
         """The audit entry of the refusal."""
@@ -107,7 +108,7 @@ class AuditedAttempt:
             event=self.refused,
             actor=DeciderId(self.actor.id),
             outcome=REFUSED,
-            subject=self.actor.id if self.profile is not None else None,
+            subject=self.actor.id if self.profile is not None else self.subject,
             profile=self.profile,
             details=_explain(error),
         )

@@ -28,8 +28,8 @@ from core.stores.base import Stores
 
 NOT_AS_SHOWN = "the request isn't what the form showed; open the form again"
 ACCESS_CHANGED = (
-    "the policy has changed since the request was made, and {profile} no longer gives {right}; deny the request, or let "
-    "{requester} cancel it and request access anew"
+    "the policy has changed since the request was made, and {profile} no longer gives {right}; deny the request, or "
+    "let {requester} cancel it and request access anew"
 )
 
 
