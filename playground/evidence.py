@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from core.access.grant import Grant
+from core.access.grant import Grant, GrantId
 from core.audit.trail import REFUSED, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.errors import NotFound
@@ -74,7 +74,7 @@ class Evidence:
         with suppress(NotFound):
             return self.stores.break_glass.get(EventId(record_id))
         with suppress(NotFound):
-            return self.stores.access.get(record_id)
+            return self.stores.access.get(GrantId(record_id))
         return None
 
     def _record_json(self, record: Record) -> Json:
