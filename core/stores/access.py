@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Protocol
+from typing import Final, Protocol
 
 from core.access.grant import AWAITS_END, Grant, GrantId, GrantStatus
 from core.access.holding import Holding, Urgency
@@ -20,6 +20,9 @@ from core.actor import UserId
 from core.audit.trail import EntryDraft
 from core.errors import MalformedRecord
 from core.stores.record_store import DEFAULT_LIMIT, MAX_PER_PAGE, Page, RecordStore, iterate_pages
+
+MAX_TOGETHER: Final = 20
+"""How many grants one transaction may make or end: AWS takes a hundred writes, and each grant needs four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class AccessStore(RecordStore[Grant, GrantStatus], Protocol):
     def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
         """Store that somebody ended these grants early, all in one transaction, and make their rights due as revokes.
 
+        At most MAX_TOGETHER of them, which also holds for those that end, or are made, with a request or an event.
         Raises GrantNotFound, ConcurrentModification, InvalidStateTransition, FixedFactChanged, StoreUnavailable.
         """
         ...

@@ -84,6 +84,8 @@ def prepare_update(
 
     Raises FixedFactChanged when it takes back what may only gain, such as a vote.
     """
+    if not drafts:
+        raise ValueError("there is no change without its audit entry")
     # A status that leads nowhere is the better answer; the write gives it.
     is_legal = record.as_read.item.get("status") in tuple(record.legal_sources())
     if is_legal and (lost := record.find_lost(record.as_read.item)):

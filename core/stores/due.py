@@ -16,6 +16,7 @@ from core.access.right import parse_right_key, right_key
 from core.clock import format_time, parse_time
 from core.errors import InvalidInput
 from core.stores.access import DueRight
+from core.stores.paging import check_limit
 
 DueRow = tuple[str, str]
 """A time and the key of a right, as they are stored."""
@@ -49,7 +50,11 @@ def to_row(due: DueRight) -> DueRow:
 def read_due(
     find_rows: Callable[[DueRow | None, int], Sequence[DueRow]], *, limit: int, after: DueRight | None
 ) -> tuple[DueRight, ...]:
-    """The next rights after one. `find_rows` gives as many rows as asked, or fewer if there are no more."""
+    """The next rights after one. `find_rows` gives as many rows as asked, or fewer if there are no more.
+
+    Raises InvalidInput for a limit that is out of bounds.
+    """
+    check_limit(limit)
     last, found = to_row(after) if after is not None else None, list[DueRight]()
     while wanted := limit - len(found):
         rows = find_rows(last, wanted)

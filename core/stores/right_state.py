@@ -6,14 +6,14 @@ Invariant: a grant counts for the right that its sealed content names, wherever 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from core.access.grant import Grant
 from core.access.holding import Holding
 from core.access.right import Right
-from core.stores.access import DueRight, RightState
+from core.stores.access import MAX_TOGETHER, GrantWrite, RightState
 from core.stores.commit import StoreSettings
 from core.stores.seals import SealedLedger, seal_ledger
 
@@ -45,12 +45,13 @@ def seal_holding(as_read: Holding, holding: Holding, settings: StoreSettings) ->
     return seal_ledger(over, settings.clock.now(), settings.keyring)
 
 
-def find_due(holding: Holding) -> DueRight | None:
-    """When the right is due again; None: not until somebody nudges it."""
-    return DueRight(holding.right, holding.next_look_at) if holding.next_look_at is not None else None
-
-
 def find_kept_until(state: RightState) -> datetime | None:
     """Until when the state's holding is kept; None while anything of the right is live or due."""
     is_dormant = state.holding.next_look_at is None and not any(grant.is_live for grant in state.grants)
     return state.holding.kept_until() if is_dormant else None
+
+
+def check_count(writes: Sequence[GrantWrite]) -> None:
+    """Raises ValueError when these are too many for one transaction."""
+    if len(writes) > MAX_TOGETHER:
+        raise ValueError(f"{len(writes)} grants are too many for one transaction; {MAX_TOGETHER} fit")

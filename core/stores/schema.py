@@ -97,4 +97,21 @@ OUTBOX: Final = Table(
     number_attributes=frozenset({"seq"}),
 )
 
-TABLES: Final = (REQUESTS, BREAK_GLASS, AUDIT, OUTBOX)
+ACCESS: Final = Table(
+    suffix="access",
+    # A grant is GRANT#<id>, and what is held of a right is HOLDING#<key of the right>.
+    key=Key("pk"),
+    indexes={
+        "gsi-grantee": Key("grantee", "created_at"),
+        "gsi-status": Key("status", "created_at"),
+        "gsi-profile": Key("profile", "created_at"),
+        # These are sparse. Only a live grant awaits its end:
+        f"gsi-{AWAITS_ATTRIBUTE}": Key(AWAITS_ATTRIBUTE, "created_at"),
+        # in the order in which they end,
+        "gsi-end": Key("stage", "ends"),
+        # and only a right for which something is to be done is due.
+        "gsi-due": Key("urgency", "due"),
+    },
+)
+
+TABLES: Final = (REQUESTS, BREAK_GLASS, ACCESS, AUDIT, OUTBOX)

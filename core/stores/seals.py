@@ -148,10 +148,12 @@ def reseal_record(
     return seal_record(record.chain, record.audit_length, record.audit_head, digest, keyring)
 
 
-def reseal_ledger(owner: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> str:
+def reseal_ledger(
+    owner: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring, kind: type[Ledger] = Ledger
+) -> str:
     """The seal of the key that seals now, for a ledger whose older seal proves it. Raises BrokenSeal."""
     content: list[JsonValue] = [owner, _digest({name: value for name, value in stored.items() if name != SEAL})]
-    _check_seal(f"LEDGER#{owner}", stored.get(SEAL), _LEDGER, content, keyring)
+    _check_seal(f"{kind.KIND}#{owner}", stored.get(SEAL), _LEDGER, content, keyring)
     return _write_seal(_LEDGER, content, keyring)
 
 

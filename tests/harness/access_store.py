@@ -22,6 +22,7 @@ from core.stores.commit import explain_refusal
 from core.stores.due import urgency_of_new
 from core.stores.paging import Position, check_limit, read_cursor
 from core.stores.record_store import Page
+from core.stores.right_state import check_count
 from core.stores.schema import AWAITS_ATTRIBUTE
 
 
@@ -52,7 +53,7 @@ class MemoryAccessStore(AccessStore):
         for grant in grants:
             if grant.id in self.grants:
                 continue
-            self.add(grant)
+            self.add(grant.model_copy(update={"audit_length": 1}))
             self.entries[grant.chain].append(EntryDraft.of(grant, AuditAction.GRANT_CREATED, grant.decided_by))
             self._nudge(grant, urgency_of_new(grant))
 
@@ -73,6 +74,11 @@ class MemoryAccessStore(AccessStore):
 
     def get_right(self, right: Right) -> RightState:
         self._boundary("before read")
+        state = self._read_right(right)
+        self._boundary("after read")
+        return state
+
+    def _read_right(self, right: Right) -> RightState:
         self.reads += 1
         key = right_key(right)
         if key in self.broken:
@@ -81,9 +87,7 @@ class MemoryAccessStore(AccessStore):
         of_right = [self.grants[each] for each in self._by_right[key]]
         mine = [grant for grant in of_right if grant.is_live or grant.id == holding.last_grant]
         self.rows_read += len(mine) + 1
-        state = RightState(holding, tuple(sorted(mine, key=lambda grant: grant.created_at)), self.nudges[key])
-        self._boundary("after read")
-        return state
+        return RightState(holding, tuple(sorted(mine, key=_by_age)), self.nudges[key])
 
     def get_each(self, grant_ids: Sequence[str]) -> tuple[Grant, ...]:
         self.reads += 1
@@ -102,6 +106,7 @@ class MemoryAccessStore(AccessStore):
         return iter(tuple(self.holdings.items()))
 
     def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
+        check_count(writes)
         for write in writes:
             self._judge(write.grant)
         ended = tuple(self._write_grant(write.grant, (write.entry,)) for write in writes)
@@ -123,6 +128,17 @@ class MemoryAccessStore(AccessStore):
         self, state: RightState, holding: Holding, grant: Grant | None = None, entries: Sequence[EntryDraft] = ()
     ) -> RightState:
         self._boundary("before commit")
+        committed = self._replace(state, holding, grant, entries)
+        self.writes += 1
+        changed = next((each for each in committed.grants if grant is not None and each.id == grant.id), None)
+        for watcher in self.watchers:
+            watcher(committed.holding, changed)
+        self._boundary("after commit")
+        return committed
+
+    def _replace(
+        self, state: RightState, holding: Holding, grant: Grant | None, entries: Sequence[EntryDraft]
+    ) -> RightState:
         key = holding.owner
         stored = self.holdings.get(key)
         if (stored.updated_at if stored is not None else None) != state.holding.updated_at:
@@ -138,16 +154,13 @@ class MemoryAccessStore(AccessStore):
         self.due.pop(key, None)
         if kept.next_look_at is not None:
             self.due[key] = kept.next_look_at, kept.urgency
-        self.writes += 1
-        for watcher in self.watchers:
-            watcher(kept, written)
         grants = tuple(written if written is not None and each.id == written.id else each for each in state.grants)
-        self._boundary("after commit")
         return RightState(kept, grants, state.nudge)
 
     def list_due(
         self, urgency: Urgency, now: datetime, *, limit: int = 100, after: DueRight | None = None
     ) -> tuple[DueRight, ...]:
+        check_limit(limit)
         self.reads += 1
         last = (after.due_at, right_key(after.right)) if after is not None else None
         found = sorted((due_at, key) for key, (due_at, kind) in self.due.items() if kind is urgency and due_at <= now)
@@ -156,6 +169,7 @@ class MemoryAccessStore(AccessStore):
         return tuple(DueRight(parse_right_key(key), due_at) for due_at, key in page)
 
     def list_overdue(self, now: datetime, *, limit: int = 100, after: DueRight | None = None) -> tuple[DueRight, ...]:
+        check_limit(limit)
         self.reads += 1
         last = (after.due_at, right_key(after.right)) if after is not None else None
         found = sorted(
@@ -202,7 +216,7 @@ class MemoryAccessStore(AccessStore):
         self._judge(grant)
         if not entries:
             raise ValueError("there is no change without its audit entry")
-        later = max(self._clock.now(), grant.updated_at + TICK)
+        later = max(self._clock.now(), grant.updated_at + TICK) + (len(entries) - 1) * TICK
         written = grant.model_copy(update={"updated_at": later, "audit_length": grant.audit_length + len(entries)})
         if self._is_strict:
             written = Grant.from_item(written.to_item())
@@ -214,6 +228,10 @@ class MemoryAccessStore(AccessStore):
         key = right_key(grant.right)
         self.nudges[key] += 1
         self.due[key] = self._clock.now(), urgency
+
+
+def _by_age(grant: Grant) -> tuple[datetime, str]:
+    return grant.created_at, grant.id
 
 
 def _place(position: Position) -> tuple[str, str]:

@@ -5,8 +5,8 @@ Invariant: every change is one TransactWriteItems under `updated_at`; every read
 
 from __future__ import annotations
 
-from core.stores.access import AccessStore
 from core.stores.commit import StoreSettings
+from core.stores.dynamodb.access import DynamoAccess
 from core.stores.dynamodb.audit import DynamoAudit
 from core.stores.dynamodb.break_glass import DynamoBreakGlass
 from core.stores.dynamodb.connection import Connection
@@ -31,14 +31,10 @@ class DynamoStores:
         alarm = SealAlarm(self.refusals)
         self.requests = DynamoRequests(connection, prefix, settings, alarm)
         self.break_glass = DynamoBreakGlass(connection, prefix, settings, alarm)
+        self.access = DynamoAccess(connection, prefix, settings, alarm)
         self.directory = DynamoDirectory(connection, prefix, settings)
         self.outbox = DynamoDeliveries(connection, prefix, settings)
         self.messages = DynamoMessages(connection, prefix)
-
-    @property
-    def access(self) -> AccessStore:
-        """The grants, and what is held of each right."""
-        raise NotImplementedError
 
     def reseal(self) -> int:
         """Seal every record and ledger with the key that seals now; how many weren't."""

@@ -1,6 +1,6 @@
 """Break-glass events in DynamoDB, with the ledgers that move with them.
 
-Invariant: an event, its ledgers and the request that it replaces are one transaction.
+Invariant: an event, its ledgers, its grants and the request that it replaces are one transaction.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.directory import DirectoryNotes
-from core.errors import ConcurrentModification, CountersignError, MalformedRecord
+from core.errors import ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.access import GrantWrite
@@ -22,11 +22,11 @@ from core.stores.base import BreakGlassStore, Replaced
 from core.stores.commit import StoreSettings, prepare_create, prepare_update
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes
+from core.stores.dynamodb.grants import DynamoGrants
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.ledgers import (
     LEDGER_PREFIX,
     inspect_stored_ledger,
-    ledger_changed,
     ledger_key,
     put_ledger,
     put_ledgers,
@@ -52,6 +52,7 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
         super().__init__(connection, prefix, settings, alarm, table=BREAK_GLASS, kind=BreakGlassEvent)
         self._requests = DynamoRequests(connection, prefix, settings, alarm)
+        self._grants = DynamoGrants(connection, prefix, settings, alarm)
 
     def create(
         self,
@@ -63,19 +64,11 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         grants: Sequence[GrantWrite] = (),
     ) -> BreakGlassEvent:
         """Store a new event with its audit entry, its ledgers and grants, and with the request that it replaces."""
-        if grants:
-            raise NotImplementedError
         commit = prepare_create(event, (entry,), self._settings, ledgers)
-        puts = put_ledgers(self._table, commit.ledgers)
-        if replacing is None:
-            return self._commit(commit, puts, ledger_changed)
-        replaced = prepare_update(self._requests.prove(replacing.request), (replacing.entry,), self._settings)
-
-        def explain_beside(failure: ConditionFailed) -> CountersignError | None:
-            changed = ledger_changed(failure.part(slice(len(puts))))
-            return changed or self._requests.explain(replaced, failure.part(slice(len(puts), None)))
-
-        return self._commit(commit, [*puts, *self._requests.to_writes(replaced)], explain_beside)
+        beside = [put_ledgers(self._table, commit.ledgers)]
+        if replacing is not None:
+            beside.append(self._requests.to_part(replacing.request, replacing.entry))
+        return self._commit(commit, *beside, *self._grants.make(grants), is_beside_first=True)
 
     def get(self, event_id: EventId) -> BreakGlassEvent:
         """Read one event, consistently."""
@@ -102,10 +95,8 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         ended: Sequence[GrantWrite] = (),
     ) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`, and end its grants."""
-        if ended:
-            raise NotImplementedError
         commit = prepare_update(self.prove(event), (entry,), self._settings, ledgers)
-        return self._commit(commit, put_ledgers(self._table, commit.ledgers), ledger_changed)
+        return self._commit(commit, put_ledgers(self._table, commit.ledgers), *self._grants.end_early(ended))
 
     def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
         """The invoker's and the profile's ledger, each read consistently, in one read."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from core.stores.dynamodb.audit_copy import audit_copy, stream_specification
 from core.stores.dynamodb.comparison import attribute_definitions, index_definition, key_schema
-from core.stores.schema import AUDIT, BREAK_GLASS, OUTBOX, REQUESTS, TABLES, TTL_ATTRIBUTE, Table
+from core.stores.schema import ACCESS, AUDIT, BREAK_GLASS, OUTBOX, REQUESTS, TABLES, TTL_ATTRIBUTE, Table
 
 DEFAULT_PREFIX: Final = "countersign"
 Document = dict[str, Any]
@@ -46,6 +46,8 @@ _OF_THE_BOT: Final = (
     # A record is read together with the notes of the directory, and ledgers several at a time.
     ("UseRequests", REQUESTS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
     ("UseBreakGlass", BREAK_GLASS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
+    # A grant is put; its right is made due by an update that reads nothing.
+    ("UseAccess", ACCESS, ("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem")),
     ("ReadAudit", AUDIT, ("BatchGetItem", "GetItem", "Query")),
     # What changes: deliveries, the places of messages, the heads of chains of refusals.
     ("UseOutbox", OUTBOX, ("BatchGetItem", "ConditionCheckItem", "PutItem", "Query", "UpdateItem")),

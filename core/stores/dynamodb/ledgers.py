@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from core.access.holding import Holding
 from core.audit.keyring import AuditKeyring
 from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
@@ -17,13 +18,15 @@ from core.open_requests import OpenRequests
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.dynamodb.outcomes import ConditionFailed
+from core.stores.dynamodb.parts import Part
 from core.stores.inspection import compare_beside, inspect_ledger
 from core.stores.schema import TTL_ATTRIBUTE
 from core.stores.seals import SEAL, SealedLedger, read_sealed_ledger, replace_unread
 from core.usage import UsageLedger
 
 L = TypeVar("L", bound=Ledger)
-LEDGER_PREFIX: Final = "LEDGER#"
+LEDGER_PREFIX: Final = f"{Ledger.KIND}#"
+HOLDING_PREFIX: Final = f"{Holding.KIND}#"
 _NOT_PART_OF_A_LEDGER: Final = frozenset({"pk", TTL_ATTRIBUTE})
 
 
@@ -63,13 +66,13 @@ def inspect_stored_ledger(raw: Item, keyring: AuditKeyring) -> Ledger:
     return compare_beside(ledger, plain, {TTL_ATTRIBUTE: int(ledger.kept_until().timestamp())})
 
 
-def put_ledgers(table: str, ledgers: Sequence[SealedLedger]) -> list[dict[str, Any]]:
+def put_ledgers(table: str, ledgers: Sequence[SealedLedger]) -> Part:
     """The writes that replace the ledgers, for the caller's transaction."""
-    return [{"Put": put_ledger(table, each)} for each in ledgers]
+    return Part([{"Put": put_ledger(table, each)} for each in ledgers], _explain)
 
 
-def ledger_changed(failure: ConditionFailed) -> CountersignError | None:
-    """What it means that one of these writes failed: somebody else's change of a ledger came first."""
+def _explain(failure: ConditionFailed) -> CountersignError | None:
+    # Somebody else's change of a ledger came first.
     return ConcurrentModification("a ledger") if any(failure.failed) else None
 
 

@@ -1,4 +1,4 @@
-"""Records in DynamoDB: what both kinds share.
+"""Records in DynamoDB: what all kinds share.
 
 Invariant: a change is one TransactWriteItems of the record, its audit entries and what changes with them, under
 conditions that express everything `explain_refusal` demands. No read comes before the write; when a condition fails,
@@ -7,9 +7,12 @@ the item that DynamoDB returns shows why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import JsonValue
 
 from core.audit.trail import AuditEntry, EntryDraft
 from core.clock import format_time
@@ -26,15 +29,17 @@ from core.stores.commit import (
     must_be_stored,
     must_be_stored_to_delete,
     prepare_delete,
+    prepare_update,
 )
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.entries import entry_key, put_entries, read_entry
 from core.stores.dynamodb.items import Item, from_attributes, to_attributes
-from core.stores.dynamodb.ledgers import LEDGER_PREFIX, read_ledger
+from core.stores.dynamodb.ledgers import HOLDING_PREFIX, LEDGER_PREFIX, read_ledger
 from core.stores.dynamodb.outbox import put_deliveries
 from core.stores.dynamodb.outcomes import ConditionFailed
+from core.stores.dynamodb.parts import Part, explain_parts, join_writes
 from core.stores.inspection import compare_beside, inspect_record
 from core.stores.listing import StoredRow, read_each, read_or_explain, read_page
 from core.stores.paging import Position
@@ -44,11 +49,12 @@ from core.stores.seals import SealAlarm, read_sealed_record
 
 R = TypeVar("R", bound=Record)
 L = TypeVar("L", bound=Ledger)
-_NOT_PART_OF_A_RECORD = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE})
+BESIDE_A_RECORD: Final = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE, "stage", "ends"})
+"""What stands beside a record in its item, so that it can be found, or forgotten; no seal covers it."""
 
 
 class DynamoRecords(Generic[R]):
-    """What both kinds of record have in common."""
+    """What all kinds of record have in common."""
 
     def __init__(
         self,
@@ -100,12 +106,16 @@ class DynamoRecords(Generic[R]):
 
     def delete(self, record: R, entry: EntryDraft) -> None:
         """Remove the record as it was read; its audit chain stays and ends with this entry."""
+        self._remove(record, entry)
+
+    def _remove(self, record: R, entry: EntryDraft, *beside: Part) -> None:
         record = self.prove(record)
         last = prepare_delete(record, entry, self._settings)
         condition = all_equal(must_be_stored_to_delete(record))
         removal = {"Delete": {"TableName": self._table, "Key": self._key(record.id), **condition}}
         try:
-            self._connection.transact([removal, *self._put_entries((last,))], last.id)
+            own = Part([removal, *self._put_entries((last,))])
+            self._connection.transact(join_writes(own, *beside), last.id)
         except ConditionFailed as failure:
             if self._has_taken_effect(last, failure):
                 return
@@ -123,6 +133,11 @@ class DynamoRecords(Generic[R]):
         put = {"Put": {"TableName": self._table, "Item": self._item(commit), **condition}}
         return [put, *self._put_entries(commit.entries)]
 
+    def to_part(self, record: R, entry: EntryDraft) -> Part:
+        """The next version of a record that was read, for somebody else's transaction."""
+        commit = prepare_update(self.prove(record), (entry,), self._settings)
+        return Part(self.to_writes(commit), partial(self.explain, commit))
+
     def _put_entries(self, entries: Sequence[AuditEntry]) -> list[dict[str, Any]]:
         # The deliveries last: they have no condition, so the conditions of the others keep their numbers.
         return [*put_entries(self._audit_table, entries), *put_deliveries(self._outbox_table, entries)]
@@ -137,25 +152,21 @@ class DynamoRecords(Generic[R]):
             return refusal or ConcurrentModification(commit.record.chain)
         return BrokenChain(commit.record.chain) if failure.failed[1] else None
 
-    def _commit(
-        self,
-        commit: Commit[R],
-        beside: Sequence[dict[str, Any]] = (),
-        explain_beside: Callable[[ConditionFailed], CountersignError | None] = lambda _: None,
-    ) -> R:
-        """Write the change and what changes with it; a failed condition is raised as the matching error."""
-        own = self.to_writes(commit)
+    def _commit(self, commit: Commit[R], *beside: Part, is_beside_first: bool = False) -> R:
+        """Write the change and what changes with it; a failed condition is raised as the matching error.
+
+        With `is_beside_first`, conflicts on other items come first: a caller that reads again finds them there.
+        """
+        own = Part(self.to_writes(commit), partial(self.explain, commit))
         try:
-            self._connection.transact([*own, *beside], commit.entries[0].id)
+            self._connection.transact(join_writes(own, *beside), commit.entries[0].id)
         except ConditionFailed as failure:
             if self._has_taken_effect(commit.entries[0], failure):
                 return commit.record
-            of_beside = explain_beside(failure.part(slice(len(own), None))) if beside else None
-            # For a new record, conflicts on other items come first: a caller that reads again finds the same invocation
-            # there.
-            found = (self.explain(commit, failure), of_beside)
-            reasons = filter(None, reversed(found) if commit.is_new else found)
-            raise next(reasons, ConcurrentModification(commit.record.chain)) from failure
+            reasons = explain_parts((own, *beside), failure)
+            ordered = (*reasons[1:], reasons[0]) if is_beside_first else reasons
+            conflict = ConcurrentModification(commit.record.chain)
+            raise next(filter(None, ordered), conflict) from failure
         return commit.record
 
     def _has_taken_effect(self, entry: AuditEntry, failure: ConditionFailed) -> bool:
@@ -206,7 +217,7 @@ class DynamoRecords(Generic[R]):
 
     def _is_record(self, item: Item) -> bool:
         partition = str(item[self._schema.key.partition].get("S", ""))
-        return not partition.startswith(LEDGER_PREFIX)
+        return not partition.startswith((LEDGER_PREFIX, HOLDING_PREFIX))
 
     def _id_of(self, item: Item) -> str:
         return str(item[self._schema.key.partition]["S"]).removeprefix(f"{self._kind.KIND}#")
@@ -215,21 +226,23 @@ class DynamoRecords(Generic[R]):
         item = to_attributes(commit.item) | self._key(commit.record.id)
         if commit.kept_until is not None:
             item[TTL_ATTRIBUTE] = {"N": str(int(commit.kept_until.timestamp()))}
-        if commit.record.awaits is not None:
-            item[AWAITS_ATTRIBUTE] = {"S": commit.record.awaits}
-        return item
+        return item | to_attributes(self._beside(commit.record))
+
+    def _beside(self, record: R) -> dict[str, JsonValue]:
+        """What stands beside a record of this kind, so that it can be found."""
+        return {AWAITS_ATTRIBUTE: record.awaits}
 
     def _inspect(self, raw: Item) -> R:
         plain = from_attributes(raw, f"{self._kind.KIND}#{self._id_of(raw)}")
-        stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
+        stored = {name: value for name, value in plain.items() if name not in BESIDE_A_RECORD}
         record = inspect_record(self._kind, self._id_of(raw), stored, self._settings.keyring)
-        expected = {AWAITS_ATTRIBUTE: record.awaits, "pk": self._key(record.id).get("pk", {}).get("S")}
+        expected = {**self._beside(record), "pk": self._key(record.id).get("pk", {}).get("S")}
         return compare_beside(record, plain, expected, ttl=plain.get(TTL_ATTRIBUTE))
 
     def _read(self, raw: Item) -> R:
         record_id = self._id_of(raw)
         plain = from_attributes(raw, f"{self._kind.KIND}#{record_id}")
-        stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_RECORD}
+        stored = {name: value for name, value in plain.items() if name not in BESIDE_A_RECORD}
         with self._alarm.watch():
             return read_sealed_record(self._kind, record_id, stored, self._settings.keyring, self._find_entry)
 

@@ -1,6 +1,6 @@
-"""Requests in DynamoDB, with the ledgers that move with them.
+"""Requests in DynamoDB, with the ledgers that move with them and the grants that they make.
 
-Invariant: a new request and the ledger of its requester are one transaction.
+Invariant: a request, the ledger of its requester and the grants that it makes are one transaction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from core.stores.commit import (
 )
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes, notes_key
-from core.stores.dynamodb.ledgers import ledger_changed, ledger_key, put_ledgers
+from core.stores.dynamodb.grants import DynamoGrants
+from core.stores.dynamodb.ledgers import ledger_key, put_ledgers
 from core.stores.dynamodb.records import DynamoRecords
 from core.stores.listing import read_each
 from core.stores.schema import REQUESTS
@@ -35,6 +36,7 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
 
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
         super().__init__(connection, prefix, settings, alarm, table=REQUESTS, kind=Request)
+        self._grants = DynamoGrants(connection, prefix, settings, alarm)
 
     def create(
         self,
@@ -45,9 +47,8 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
     ) -> Request:
         """Store a new request with its first audit entries, the ledger that lists it, and the grants it makes."""
         commit = prepare_create(request, entries, self._settings, () if ledger is None else (ledger,))
-        if grants:
-            raise NotImplementedError
-        return self._commit(commit, put_ledgers(self._ledger_table, commit.ledgers), ledger_changed)
+        ledgers = put_ledgers(self._ledger_table, commit.ledgers)
+        return self._commit(commit, ledgers, *self._grants.make(grants), is_beside_first=True)
 
     def get(self, request_id: RequestId) -> Request:
         """Read one request, consistently."""
@@ -84,7 +85,5 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
         grants: Sequence[GrantWrite] = (),
     ) -> Request:
         """Replace the request that was read with `request.updated_at`, and make the grants that it decides."""
-        if grants:
-            raise NotImplementedError
         commit = prepare_update(self.prove(request), (entry,), self._settings, ledgers)
-        return self._commit(commit, put_ledgers(self._ledger_table, commit.ledgers), ledger_changed)
+        return self._commit(commit, put_ledgers(self._ledger_table, commit.ledgers), *self._grants.make(grants))

@@ -16,6 +16,7 @@ from core.clock import format_time
 from core.stores.access import GrantWrite
 from core.stores.commit import StoreSettings
 from core.stores.due import find_stage, urgency_of_new
+from core.stores.right_state import check_count
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import SealAlarm
 from core.stores.sqlite.database import Database
@@ -32,12 +33,14 @@ class SqliteGrants(SqliteRecords[Grant]):
 
     def make(self, connection: sqlite3.Connection, writes: Sequence[GrantWrite]) -> None:
         """Store new grants inside the caller's transaction. Raises GrantExists."""
+        check_count(writes)
         for write in writes:
             made = self.insert(connection, write.grant, (write.entry,))
             self._nudge(connection, made, urgency_of_new(made))
 
     def end_early(self, connection: sqlite3.Connection, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
         """Store the early end of grants inside the caller's transaction; see AccessStore.end."""
+        check_count(writes)
         ended = []
         for write in writes:
             ended.append(self.replace(connection, write.grant, (write.entry,)))

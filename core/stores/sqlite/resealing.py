@@ -11,7 +11,10 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from core.access.grant import Grant
+from core.access.holding import Holding
 from core.break_glass import BreakGlassEvent
+from core.ledger import Ledger
 from core.record import Record
 from core.request import Request
 from core.stores.commit import StoreSettings
@@ -20,7 +23,11 @@ from core.stores.sqlite.audit import find_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.reading import iterate_rows, read_body
 
-_KINDS: Final[dict[str, type[Record]]] = {"requests": Request, "break_glass": BreakGlassEvent}
+_KINDS: Final[dict[str, type[Record]]] = {"requests": Request, "break_glass": BreakGlassEvent, "grants": Grant}
+_LEDGERS: Final[tuple[tuple[str, str, type[Ledger]], ...]] = (
+    ("ledgers", "owner", Ledger),
+    ("holdings", "right_key", Holding),
+)
 
 
 def reseal_all(database: Database, settings: StoreSettings) -> int:
@@ -33,11 +40,17 @@ def reseal_all(database: Database, settings: StoreSettings) -> int:
                 with database.read() as connection:
                     seal = reseal_record(kind, record_id, item, settings.keyring, partial(find_entry, connection))
                 count += _write(database, table, "id", record_id, body, item | {SEAL: seal})
-    for owner, body in iterate_rows(database, "ledgers", ("owner",), "body", start=("",)):
-        item = read_body(f"LEDGER#{owner}", body)
+    return count + sum(_reseal_ledgers(database, settings, *place) for place in _LEDGERS)
+
+
+def _reseal_ledgers(database: Database, settings: StoreSettings, table: str, key: str, kind: type[Ledger]) -> int:
+    count = 0
+    rows = iterate_rows(database, table, (key,), "body", start=("",), condition="body IS NOT NULL")
+    for owner, body in rows:
+        item = read_body(f"{kind.KIND}#{owner}", body)
         if not has_current_seal(item, settings.keyring):
-            seal = reseal_ledger(owner, item, settings.keyring)
-            count += _write(database, "ledgers", "owner", owner, body, item | {SEAL: seal})
+            seal = reseal_ledger(owner, item, settings.keyring, kind)
+            count += _write(database, table, key, owner, body, item | {SEAL: seal})
     return count
 
 

@@ -45,16 +45,29 @@ def made_tables(request: pytest.FixtureRequest) -> Iterator[Callable[[str], tupl
         yield make
 
 
+@pytest.fixture
+def harness_on(
+    request: pytest.FixtureRequest, clock: FrozenClock, tmp_path: Path
+) -> Iterator[Callable[[str], StoreHarness]]:
+    """One engine, empty, by its name."""
+    with ExitStack() as opened:
+
+        def make(engine: str) -> StoreHarness:
+            if engine == "sqlite":
+                harness: StoreHarness = SqliteHarness(tmp_path / "countersign.db", clock)
+            else:
+                url, client, prefix = request.getfixturevalue("made_tables")(engine)
+                harness = DynamoHarness(engine, url, client, prefix, clock)
+            opened.callback(harness.close)
+            return harness
+
+        yield make
+
+
 @pytest.fixture(params=["sqlite", "moto", _LOCAL])
-def harness(request: pytest.FixtureRequest, clock: FrozenClock, tmp_path: Path) -> Iterator[StoreHarness]:
+def harness(request: pytest.FixtureRequest, harness_on: Callable[[str], StoreHarness]) -> StoreHarness:
     """Each engine in turn, empty."""
-    if request.param == "sqlite":
-        harness: StoreHarness = SqliteHarness(tmp_path / "countersign.db", clock)
-    else:
-        url, client, prefix = request.getfixturevalue("made_tables")(request.param)
-        harness = DynamoHarness(request.param, url, client, prefix, clock)
-    yield harness
-    harness.close()
+    return harness_on(request.param)
 
 
 @pytest.fixture(params=["moto", _LOCAL])

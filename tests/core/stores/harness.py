@@ -9,19 +9,20 @@ import json
 import sqlite3
 from abc import ABC, abstractmethod
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry
-from core.clock import format_time
+from core.clock import format_time, parse_time
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb import DynamoStores
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.deployment import AwsAccount, Role, iam_policy
 from core.stores.dynamodb.items import from_attributes, to_attributes
-from core.stores.schema import AUDIT, BREAK_GLASS, OUTBOX, REQUESTS, TABLES, Table
+from core.stores.schema import ACCESS, AUDIT, BREAK_GLASS, OUTBOX, REQUESTS, TABLES, Table
 from core.stores.sqlite import SqliteStores
 from tests.harness.clock import FrozenClock
 from tests.harness.iam import IamClient
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from core.access.right import Right
     from core.record import Record
     from core.stores.base import Stores
     from core.stores.messages import MessageRef
@@ -144,6 +146,26 @@ class StoreHarness(ABC):
     def remove_ledger(self, owner: str) -> None:
         """Remove a ledger behind the store's back."""
 
+    @abstractmethod
+    def stored_holding(self, right: Right) -> Stored | None:
+        """What is stored of a right's holding, without what stands beside it; None: nothing."""
+
+    @abstractmethod
+    def spoil_holding(self, right: Right, changes: Mapping[str, object]) -> None:
+        """Change attributes of a stored holding behind the store's back; None removes one."""
+
+    @abstractmethod
+    def forget_due(self, right: Right) -> None:
+        """Take away, behind the store's back, that a right is due."""
+
+    @abstractmethod
+    def damage_due(self, right: Right) -> None:
+        """Make the list of what is due name something that is no right, in place of this one."""
+
+    @abstractmethod
+    def kept_until(self, right: Right) -> datetime | None:
+        """Until when the store keeps what it knows of a right; None: for ever."""
+
 
 class SqliteHarness(StoreHarness):
     """A file of its own for each test."""
@@ -248,6 +270,25 @@ class SqliteHarness(StoreHarness):
         for column, value in changes.items():
             self.ask(f"UPDATE {_sqlite_table(record)} SET {column} = ? WHERE id = ?", value, record.id)  # noqa: S608
 
+    def stored_holding(self, right: Right) -> Stored | None:
+        rows = self.ask("SELECT body FROM holdings WHERE right_key = ? AND body IS NOT NULL", str(right))
+        return dict(json.loads(rows[0][0])) if rows else None
+
+    def spoil_holding(self, right: Right, changes: Mapping[str, object]) -> None:
+        item = {**(self.stored_holding(right) or {}), **changes}
+        body = json.dumps({name: value for name, value in item.items() if value is not None})
+        self.ask("UPDATE holdings SET body = ? WHERE right_key = ?", body, str(right))
+
+    def forget_due(self, right: Right) -> None:
+        self.ask("UPDATE holdings SET due_at = NULL WHERE right_key = ?", str(right))
+
+    def damage_due(self, right: Right) -> None:
+        self.ask("UPDATE holdings SET right_key = 'no right' WHERE right_key = ?", str(right))
+
+    def kept_until(self, right: Right) -> datetime | None:
+        ((text,),) = self.ask("SELECT kept_until FROM holdings WHERE right_key = ?", str(right))
+        return parse_time(text) if text is not None else None
+
     def _write(self, record: Record, body: str) -> None:
         self.ask(f"UPDATE {_sqlite_table(record)} SET body = ? WHERE id = ?", body, record.id)  # noqa: S608
 
@@ -271,7 +312,7 @@ class DynamoHarness(StoreHarness):
         return DynamoStores(Connection(IamClient(self.client, *policies)), self.prefix, self.settings)
 
     def _deleting_records(self) -> Stored:
-        arns = [AwsAccount().table_arn(table.name(self.prefix)) for table in (REQUESTS, BREAK_GLASS)]
+        arns = [AwsAccount().table_arn(table.name(self.prefix)) for table in (REQUESTS, BREAK_GLASS, ACCESS)]
         return {"Statement": [{"Action": ["dynamodb:DeleteItem"], "Resource": arns}]}
 
     @contextmanager
@@ -413,6 +454,34 @@ class DynamoHarness(StoreHarness):
     def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
         self.spoil(record, changes)
 
+    def stored_holding(self, right: Right) -> Stored | None:
+        item = self._right(right)
+        return dict(from_attributes(item["holding"]["M"], "item")) if "holding" in item else None
+
+    def spoil_holding(self, right: Right, changes: Mapping[str, object]) -> None:
+        item = self._right(right)
+        held = item["holding"]["M"] | {name: _typed(value) for name, value in changes.items() if value is not None}
+        removed = {name for name, value in changes.items() if value is None}
+        kept = {name: value for name, value in held.items() if name not in removed}
+        self.client.put_item(TableName=ACCESS.name(self.prefix), Item=item | {"holding": {"M": kept}})
+
+    def forget_due(self, right: Right) -> None:
+        item = {name: value for name, value in self._right(right).items() if name != "due"}
+        self.client.put_item(TableName=ACCESS.name(self.prefix), Item=item)
+
+    def damage_due(self, right: Right) -> None:
+        item = self._right(right)
+        at = item["due"]["S"].split()[0]
+        self.client.put_item(TableName=ACCESS.name(self.prefix), Item=item | {"due": {"S": f"{at} no right"}})
+
+    def kept_until(self, right: Right) -> datetime | None:
+        item = self._right(right)
+        return datetime.fromtimestamp(int(item["ttl"]["N"]), UTC) if "ttl" in item else None
+
+    def _right(self, right: Right) -> Stored:
+        key = {"pk": {"S": f"HOLDING#{right}"}}
+        return dict(self.client.get_item(TableName=ACCESS.name(self.prefix), Key=key, ConsistentRead=True)["Item"])
+
     def _place(self, record: Record) -> Stored:
         table = _dynamo_table(record)
         partition = record.id if table is REQUESTS else record.chain
@@ -424,11 +493,11 @@ def _read_only(policy: Stored) -> Stored:
 
 
 def _sqlite_table(record: Record) -> str:
-    return "requests" if record.KIND == "REQUEST" else "break_glass"
+    return {"REQUEST": "requests", "GRANT": "grants"}.get(record.KIND, "break_glass")
 
 
 def _dynamo_table(record: Record) -> Table:
-    return REQUESTS if record.KIND == "REQUEST" else BREAK_GLASS
+    return {"REQUEST": REQUESTS, "GRANT": ACCESS}.get(record.KIND, BREAK_GLASS)
 
 
 def _typed(value: object) -> Stored:

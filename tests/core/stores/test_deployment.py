@@ -12,6 +12,7 @@ import boto3
 import pytest
 from cfnlint.api import lint_all
 
+from core.access.holding import Urgency
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import seal
 from core.audit.verification import verify_trail
@@ -28,7 +29,9 @@ from core.stores.schema import AUDIT
 from playground.demo_target import DemoTarget
 from playground.story import MovableClock, Story
 from tests.builders import a_refusal
+from tests.core.stores.access_bench import AccessBench
 from tests.harness.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, dynamodb_client
+from tests.harness.clock import FrozenClock
 from tests.harness.iam import IamClient, NotAllowedByIamError
 
 if TYPE_CHECKING:
@@ -75,7 +78,7 @@ def test_template_makes_the_tables_of_the_schema(moto_url: str, table_prefix: st
         "point-in-time recovery is off",
     }
     tables = {name: each for name, each in template["Resources"].items() if each["Type"] == "AWS::DynamoDB::Table"}
-    assert tables.keys() == {"Requests", "BreakGlass", "Audit", "Outbox"}
+    assert tables.keys() == {"Requests", "BreakGlass", "Access", "Audit", "Outbox"}
     for name, resource in tables.items():
         properties = resource["Properties"]
         assert properties["SSESpecification"]["SSEType"] == "KMS"
@@ -168,6 +171,7 @@ def test_iam_allows_the_bot_what_it_does_and_nothing_more(moto_url: str, table_p
             for _ in Story(stores, aws, MovableClock()).play():
                 pass
             _deliver_all(stores, MovableClock().now())
+            _reconcile(stores)
             # The sweeper looks at single events.
             with suppress(EventNotFound):
                 stores.break_glass.get(EventId("0123456789abcdef"))
@@ -215,6 +219,15 @@ def _deliver_all(stores: Stores, now: datetime) -> None:
         end(leased)
     assert list(stores.outbox.iterate_parked())
     stores.outbox.adopt(now)
+
+
+def _reconcile(stores: Stores) -> None:
+    """What the bot does with access: it makes a grant, finds what is due, opens it, and notes what it saw."""
+    bench = AccessBench.on(stores, FrozenClock())
+    opened = bench.open(bench.grant())
+    assert stores.access.list_due(Urgency.LOOK, opened.ends_at) == ()
+    state = bench.state()
+    stores.access.commit(state, state.holding)
 
 
 def _listen(client: Any) -> dict[str, set[str]]:  # noqa: ANN401
