@@ -20,11 +20,12 @@ from core.access.due_rights import DueRights, VisitCounts
 from core.access.grant import Grant
 from core.access.holding import Urgency
 from core.access.reconciler import Reconciler
+from core.access.right import Right
 from core.audit.trail import EntryDraft
 from core.clock import Clock
 from core.errors import StoreError
 from core.stores.access import AccessStore
-from core.targets.base import Target
+from core.targets.base import Answer, Target
 
 EMERGENCY_SECONDS: Final = 1.0
 """How often it is checked whether another instance broke the glass. This instance's own commits nudge."""
@@ -65,7 +66,7 @@ class AccessWork:
         self._clock = clock
         self._watcher = watcher
         counted = CountedTargets(targets, watcher.stepped) if watcher is not None else targets
-        reconciler = Reconciler(store, counted, clock, on_change=self._hear)
+        self._reconciler = reconciler = Reconciler(store, counted, clock, on_change=self._hear)
         self._all = DueRights(store, reconciler, clock)
         self._emergencies = DueRights(store, reconciler, clock, (Urgency.EMERGENCY,))
         self._others = DueRights(store, reconciler, clock, (Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK))
@@ -77,6 +78,10 @@ class AccessWork:
     def sweep(self) -> VisitCounts:
         """Visit every right that is due now, once. Raises StoreUnavailable."""
         return self._all.visit_due()
+
+    def reconcile(self, right: Right) -> Answer | None:
+        """Visit this right now; the target's last answer, None if it wasn't called. Raises StoreError."""
+        return self._reconciler.reconcile(right)
 
     def loops(self, stopping: threading.Event, deliver_soon: Callable[[], object]) -> tuple[Loop, ...]:
         """Its loops, which end when `stopping` is set. After each commit, they call `deliver_soon`."""

@@ -24,9 +24,12 @@ from core.audit.trail import AuditAction
 from core.break_glass import ReasonCode
 from core.clock import SystemClock, format_time, require_utc
 from core.duration import format_duration, parse_duration
-from core.errors import InvalidInput, InvalidPolicy
-from core.policy import BreakGlassDecision, Condition, Decision, Policy, RequestDecision, load_policy
+from core.errors import InvalidInput, InvalidPolicy, PolicyProblem
+from core.policy import BreakGlassDecision, Condition, Decision, Policy, RequestDecision
+from core.policy.access_summary import describe_permission
 from core.policy.editor_schema import write_schema
+from core.policy.loader import load_with_notes
+from core.policy.target_config import IDENTITY_CENTER
 from core.services.policy_trail import CHAIN, find_version, iterate_versions
 
 _DIGITS_SHOWN: Final = 12
@@ -50,14 +53,17 @@ def policy() -> None:
 @click.argument("path", required=False)
 @_policy_option
 def check(path: str | None, policy_path: str) -> None:
-    """List every mistake in a policy file, with its line and how to fix it."""
-    loaded = _load(path or policy_path)
+    """List every mistake in a policy file, with its line and how to fix it, and what is probably not meant."""
+    loaded, notes = _load(path or policy_path)
     document = loaded.document
     counts = (
         count_of(len(document.profiles), "profile"),
         count_of(len(document.approval), "approval rule"),
         count_of(len(document.break_glass), "break-glass rule"),
+        *([count_of(len(document.targets), "target")] if document.targets else []),
     )
+    for each in notes:
+        click.echo(f"{path or policy_path}:{each.line}: note: {each.path}: {each.problem}. {each.fix}")
     click.echo(f"{path or policy_path} is valid: {', '.join(counts)}; digest {loaded.digest[:_DIGITS_SHOWN]}")
 
 
@@ -129,7 +135,7 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
     """Show what the policy decides, by which rule, and why."""
     if reason is not None and requester is not None:
         raise click.UsageError("--break-glass and --as-approver-of can't be combined. Use one at a time.")
-    loaded = _load(policy_path)
+    loaded, _ = _load(policy_path)
     with _plain_errors():
         actor = _actor(loaded, user, groups, email)
         length, now = parse_duration(duration), _read_moment(moment)
@@ -172,7 +178,31 @@ def _describe(decision: Decision, loaded: Policy, profile: str, actor: Actor) ->
             yield from (_describe_condition(each, ink) for each in decision.auto_approval.conditions)
     if isinstance(decision, BreakGlassDecision) and decision.is_allowed:
         yield f"limits, checked when the glass is broken: {_describe_limits(decision)}"
+    if decision.is_allowed and isinstance(decision, RequestDecision | BreakGlassDecision):
+        yield from _describe_access(loaded, profile, actor)
     yield f"policy: {decision.policy_digest[:_DIGITS_SHOWN]}"
+
+
+def _describe_access(loaded: Policy, profile: str, actor: Actor) -> Iterator[str]:
+    """What the person would get, as whom, and who could revoke it besides the approvers."""
+    permissions = loaded.access_of(profile)
+    if not permissions:
+        yield "access: none; a person has to carry the decision out"
+        return
+    for each in permissions:
+        yield f"access: {describe_permission(each)}, for {_describe_principal(loaded, each.target, actor)}"
+    yield f"may be revoked by approvers, and by admins: {', '.join(map(str, loaded.document.admins or ())) or 'none'}"
+
+
+def _describe_principal(loaded: Policy, target: str, actor: Actor) -> str:
+    sought = loaded.find_sought(actor, target)
+    if sought.mapped is not None:
+        return f"{sought.mapped} (from people)"
+    if loaded.targets[target].type != IDENTITY_CENTER:
+        return sought.slack_id
+    if loaded.document.identity.trust_email:
+        return f"the user with the e-mail address {sought.email or 'that Slack shows'}"
+    return f"nobody: add {sought.slack_id} to people"
 
 
 def _describe_condition(condition: Condition, ink: Ink) -> str:
@@ -216,9 +246,9 @@ def _read_reason(text: str) -> ReasonCode:
         ) from error
 
 
-def _load(path: str) -> Policy:
+def _load(path: str) -> tuple[Policy, tuple[PolicyProblem, ...]]:
     try:
-        return load_policy(path)
+        return load_with_notes(path)
     except InvalidPolicy as error:
         for each in error.problems:
             click.echo(f"{path}:{each.line}: {each.path}: {each.problem}. {each.fix}")

@@ -13,15 +13,18 @@ import io
 import zlib
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import islice
 from typing import Final, Protocol
 
 from pydantic import JsonValue
 
 from core.actor import OPERATOR
 from core.audit.trail import AuditAction, AuditEntry, EntryDraft, EntryId
-from core.errors import InvalidInput, MalformedRecord
+from core.errors import InvalidInput, InvalidPolicy, MalformedRecord
+from core.policy.access_summary import describe_access
 from core.policy.evaluator import Policy
 from core.policy.lint import all_selectors
+from core.policy.loader import parse_policy
 from core.policy.policy_file import PolicyState, digest_of
 from core.policy.yaml_source import MAX_BYTES
 from core.stores.audit import AuditStore
@@ -33,6 +36,9 @@ MAX_KEPT_BYTES: Final = 100_000
 MAX_DIFF_CHARACTERS: Final = 2_400
 """A block of a Slack message takes 3,000."""
 MAX_NAMED: Final = 500
+MAX_LISTED: Final = 100
+MAX_EARLIER: Final = 50
+"""How many earlier versions are read again."""
 IN_FORCE: Final = "in force"
 NOT_IN_FORCE: Final = "not in force"
 
@@ -64,6 +70,15 @@ class PolicyTrail:
         self._file.current()
         state = self._file.state
         return tuple(entry for entry in (self._record_version(state), self._record_refusal(state)) if entry is not None)
+
+    def find_earlier(self) -> tuple[Policy, ...]:
+        """The last versions that this deployment used, newest first: their targets may still have to take something.
+
+        Only what this deployment sealed counts, and only versions that can still be read. Raises StoreError.
+        """
+        used = (each for each in reversed(self._genuine()) if each.event is AuditAction.POLICY_IN_FORCE)
+        found = (_parse(each) for each in islice(used, MAX_EARLIER))
+        return tuple(each for each in found if each is not None)
 
     def _record_version(self, state: PolicyState) -> AuditEntry | None:
         digest = state.policy.digest
@@ -139,19 +154,32 @@ def _describe(state: PolicyState, before: str) -> dict[str, JsonValue]:
     text = state.content.decode()
     lines = list(difflib.unified_diff(before.splitlines(), text.splitlines(), lineterm="", n=1))[2:]
     diff = "\n".join(lines) if before else ""
-    named = sorted({str(each) for _, each in all_selectors(state.policy.document)})
+    document = state.policy.document
+    named = sorted({str(each) for _, each in all_selectors(document)} | set(document.people))
     details: dict[str, JsonValue] = {
         "digest": state.policy.digest,
         "added_lines": sum(line.startswith("+") for line in lines) if before else len(text.splitlines()),
         "removed_lines": sum(line.startswith("-") for line in lines),
         "named": list[JsonValue](named[:MAX_NAMED]),
     }
+    details |= describe_access(document, MAX_LISTED)
     if diff:
         details["diff"] = diff[:MAX_DIFF_CHARACTERS]
     packed = base64.b64encode(gzip.compress(state.content, mtime=0)).decode()
     if len(packed) <= MAX_KEPT_BYTES:
         details["text_gzip"] = packed
     return details
+
+
+def _parse(entry: AuditEntry) -> Policy | None:
+    content = _text_of(entry).encode()
+    if digest_of(content) != entry.details.get("digest"):
+        return None
+    try:
+        return parse_policy(content)
+    except InvalidPolicy:
+        # A newer version of Countersign refuses what an older one took.
+        return None
 
 
 def _text_of(entry: AuditEntry) -> str:

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from bot.cli import countersign
 from core.policy import load_policy
 from core.policy.editor_schema import write_schema
+from tests.core.policy.access_policy import ADMIN, access_file
 
 EXAMPLE = Path(__file__).parents[3] / "policy.example.yml"
 WORKDAY = "2026-01-15T10:00:00Z"
@@ -33,6 +34,13 @@ def broken(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def access(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yml"
+    path.write_bytes(access_file())
+    return path
+
+
 class TestCheck:
     def test_good_file_is_reported_in_one_line(self) -> None:
         result = run("check", str(EXAMPLE))
@@ -40,6 +48,15 @@ class TestCheck:
         assert result.output == (
             f"{EXAMPLE} is valid: 3 profiles, 2 approval rules, 1 break-glass rule; digest {digest}\n"
         )
+        assert result.exit_code == 0
+
+    def test_what_is_probably_not_meant_is_a_note(self, access: Path) -> None:
+        result = run("check", str(access))
+        assert result.output.splitlines()[0] == (
+            f"{access}:4: note: targets.aws: U0BOB, U0DAN may get access here, and people doesn't say who they are. "
+            "Add them to people, or set identity.trust_email to true; until then their requests are refused."
+        )
+        assert "3 targets; digest" in result.output
         assert result.exit_code == 0
 
     def test_each_mistake_is_a_line_with_file_line_path_and_fix(self, broken: Path) -> None:
@@ -67,6 +84,21 @@ class TestCheck:
         assert run("check").output.startswith("policy.yml:2: ")
 
 
+class TestExplainAccess:
+    @pytest.mark.parametrize(
+        ("user", "profile", "said"),
+        [
+            ("U0ANN", "prod", f"access: aws: 111122223333, {ADMIN}, for ann (from people)"),
+            ("U0BOB", "prod", f"access: aws: 111122223333, {ADMIN}, for nobody: add U0BOB to people"),
+            ("U0BOB", "db", "access: wh: db, ro, for U0BOB"),
+            ("U0BOB", "db", "may be revoked by approvers, and by admins: U0ADMIN, S0SECURITY"),
+        ],
+    )
+    def test_allowed_request_shows_what_it_gives(self, access: Path, user: str, profile: str, said: str) -> None:
+        result = run("explain", "--policy", str(access), "--user", user, "--profile", profile)
+        assert said in result.output.splitlines()
+
+
 class TestExplainRequests:
     def test_allowed_request_shows_rule_conditions_and_approvals(self) -> None:
         result = explain("--duration", "2h", "--at", WORKDAY)
@@ -77,6 +109,7 @@ class TestExplainRequests:
             "  ✓ 2h is within the 4h that are allowed",
             "approvals needed: 2, from group:sre, group:security",
             "expires if undecided after: 12h",
+            "access: none; a person has to carry the decision out",
         ]
         assert result.output.splitlines()[-1] == f"policy: {load_policy(EXAMPLE).digest[:12]}"
         assert result.exit_code == 0

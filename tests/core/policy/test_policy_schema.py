@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from core.errors import InvalidPolicy
 from core.policy import load_policy, parse_policy
 from core.policy.editor_schema import policy_schema, write_schema
-from core.policy.profile import ProfileModel
+from core.policy.profile import AccessEntry, ProfileModel
 from core.policy.rules import ApprovalRule, AutoApproval, BreakGlassRule, Identity, PolicyDocument
+from core.policy.target_config import TARGET_MODELS
 from core.policy.time_window import TimeWindow
 from core.policy.yaml_source import read_values
 
@@ -22,7 +23,8 @@ REFERENCE = ROOT / "docs" / "policy.md"
 VALIDATOR = Draft202012Validator(policy_schema())
 
 PARTS: tuple[type[BaseModel], ...] = (
-    PolicyDocument, ProfileModel, ApprovalRule, AutoApproval, TimeWindow, BreakGlassRule, Identity
+    PolicyDocument, ProfileModel, AccessEntry, ApprovalRule, AutoApproval, TimeWindow, BreakGlassRule, Identity,
+    *TARGET_MODELS.values(),
 )  # fmt: skip
 RULE = b"""\
 version: 1
@@ -48,6 +50,19 @@ def test_schema_is_a_schema() -> None:
 def test_example_has_no_mistakes_and_passes_the_schema() -> None:
     load_policy(EXAMPLE)
     assert is_valid(EXAMPLE.read_bytes())
+
+
+def test_example_has_no_mistakes_with_access_switched_on() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    head, _, access = text.partition("# Where access takes effect")
+    lines = [line.removeprefix("# ") for line in access.splitlines()]
+    keys = [line for line in lines if line.startswith(("targets:", "people:", "admins:", "  "))]
+    profile = "\n".join(keys[keys.index("  prod:") : keys.index("people:")])
+    rest = "\n".join(line for line in keys if line not in profile.splitlines())
+    switched_on = head.replace("  prod: {description: Production account, channel: C0ACCESS1}", profile) + rest
+
+    assert len(parse_policy(switched_on.encode()).access_of("prod")) == 2
+    assert is_valid(switched_on.encode())
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)

@@ -21,10 +21,11 @@ from core.errors import InvalidInput
 from core.policy import PolicyFile
 from core.policy.yaml_source import MAX_BYTES
 from core.services.policy_trail import CHAIN, MAX_DIFF_CHARACTERS, PolicyTrail, find_version, iterate_versions
+from tests.core.policy.access_policy import ADMIN, access_file
 
 if TYPE_CHECKING:
     from core.stores import Stores
-    from tests.harness.clock import FrozenClock
+from tests.harness.clock import FrozenClock
 
 TEXT = """\
 version: 1
@@ -69,6 +70,36 @@ def test_first_version_is_written_with_whom_it_names(stores: Stores, path: Path,
     assert entry.details["named"] == ["S0SRE", "U0BOB"]
     assert "previous_digest" not in entry.details
     assert entry.must_be_delivered
+
+
+def test_version_says_who_gets_what_where_and_who_may_revoke(stores: Stores, path: Path, clock: FrozenClock) -> None:
+    path.write_bytes(access_file())
+    (entry,) = PolicyTrail(open_file(path, clock), stores.audit).record()
+    assert entry.details["admins"] == ["U0ADMIN", "S0SECURITY"]
+    assert entry.details["targets"] == ["aws: identity-center", "wh: webhook", "fn: lambda"]
+    assert entry.details["access"] == [
+        f"prod gives aws: 111122223333, {ADMIN}", "db gives wh: db, ro", "db gives fn: x, y"
+    ]  # fmt: skip
+    assert entry.details["people"] == ["U0ANN: ann at aws"]
+    assert {"U0ADMIN", "S0SECURITY", "U0ANN"} <= set(named_by(entry))
+
+
+def named_by(entry: AuditEntry) -> list[str]:
+    named = entry.details["named"]
+    assert isinstance(named, list)
+    return [str(each) for each in named]
+
+
+def test_earlier_versions_are_found_if_they_are_genuine(stores: Stores, path: Path, clock: FrozenClock) -> None:
+    path.write_bytes(access_file())
+    file = open_file(path, clock)
+    trail = PolicyTrail(file, stores.audit)
+    trail.record()
+    path.write_text(TEXT, encoding="utf-8")
+    look(trail, clock)
+
+    found = PolicyTrail(file, stores.audit).find_earlier()
+    assert [sorted(each.targets) for each in found] == [[], ["aws", "fn", "wh"]]
 
 
 def test_version_is_written_once(stores: Stores, path: Path, clock: FrozenClock) -> None:
