@@ -12,15 +12,16 @@ import pytest
 
 from core.access.right import Right
 from core.clock import SystemClock
+from core.errors import StoreUnavailable
 from core.policy import Policy
 from core.policy.target_config import AnyTargetConfig, DemoConfig
 from core.targets.base import Absent, Held, Later, OperationKey, Seen, TargetRefused, Unknown
 from core.targets.identity_center.sessions import MAX_SESSION
 from core.targets.identity_center.target import IdentityCenter
 from core.targets.opened_target import LOOK_AGAIN_AFTER
-from core.targets.opening import PolicyTargets
+from core.targets.opening import LOOK_BACK_EVERY, PolicyTargets
 from core.targets.webhook import WebhookTarget
-from tests.core.policy.access_policy import access_policy
+from tests.core.policy.access_policy import WITHOUT_WH, access_policy
 from tests.core.targets.harness import a_right
 from tests.harness.clock import FrozenClock
 from tests.harness.target_receiver import SECRET, WebhookReceiver
@@ -34,10 +35,6 @@ KEY = OperationKey("0123456789abcdef", 1)
 UNTIL = datetime(2026, 1, 15, 5, 0, tzinfo=UTC)
 RIGHT = a_right("db", "ro", "U0BOB", "wh")
 DEMO = ("{type: lambda, region: eu-west-1, function: access}", "{type: demo}")
-WITHOUT_WH = (
-    ("  wh: {type: webhook, url: https://x.example.com/hook, secret: env:WH}\n", ""),
-    ("{target: wh, resource: db, level: ro}, ", ""),
-)
 
 
 class ChangingPolicy:
@@ -202,6 +199,36 @@ def test_earlier_policy_gives_back_what_it_had(clock: FrozenClock, openings: Ope
     # What the policy in force has stands.
     targets.get("fn")
     assert openings.opened == []
+
+
+def test_earlier_policies_are_read_only_for_an_unknown_target(clock: FrozenClock) -> None:
+    read: list[str] = []
+
+    def find_earlier() -> tuple[Policy, ...]:
+        read.append("once")
+        return (access_policy(("env:WH", "env:WH, residual: 7m")), access_policy(("env:WH", "env:WH, residual: 5m")))
+
+    targets = PolicyTargets(access_policy(*WITHOUT_WH), clock)
+    targets.use_earlier(find_earlier)
+    targets.get("fn")
+    assert read == []
+
+    assert targets["wh"].residual(RIGHT) == timedelta(minutes=7)
+    for _ in range(3):
+        assert targets.get("gone") is None
+    assert read == ["once"]
+    clock.advance(LOOK_BACK_EVERY)
+    assert targets.get("gone") is None
+    assert read == ["once", "once"]
+
+
+def test_store_that_is_away_leaves_the_target_unknown(clock: FrozenClock) -> None:
+    def find_earlier() -> tuple[Policy, ...]:
+        raise StoreUnavailable("it is away")
+
+    targets = PolicyTargets(access_policy(), clock)
+    targets.use_earlier(find_earlier)
+    assert targets.get("gone") is None
 
 
 def test_missing_secret_is_an_answer_that_says_what_to_fix(
