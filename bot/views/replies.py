@@ -73,7 +73,7 @@ _LIMITS = {
     mfa.LIMIT: "Too many wrong codes ({value})",
 }
 """What each limit means to the person whom it stops."""
-_MEANINGS = {
+_MEANINGS: dict[str, str] = {
     RequestStatus.EXPIRED: "expired",
     GrantStatus.ENDING: "was already ended",
     GrantStatus.FAILED: "could not be opened",
