@@ -284,7 +284,8 @@ def _code_refused(error: CodeRefused) -> str:
 
 
 def _already(error: InvalidStateTransition, now: datetime) -> str:
-    if error.reason is not None and error.decided_by is None:
+    # For an approval that gave no access, who approved it isn't what people have to know.
+    if error.reason is not None and (error.decided_by is None or error.status == RequestStatus.APPROVED):
         return f"This can't be done now: it's {escape(error.status)}, and {escape(error.reason)}. {_UNCHANGED}"
     by = f" by {mention(error.decided_by)}" if error.decided_by else ""
     when = f" {relative_time(error.decided_at, now)}" if error.decided_at else ""

