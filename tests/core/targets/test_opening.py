@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -288,6 +289,14 @@ def test_new_secret_in_the_file_is_used(policy: ChangingPolicy, clock: FrozenClo
     file.unlink()
     clock.advance(LOOK_AGAIN_AFTER)
     assert isinstance(targets["wh"].inspect(RIGHT), Unknown)
+
+
+def test_secret_is_never_read_from_a_pipe(policy: ChangingPolicy, clock: FrozenClock, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    policy.policy = access_policy(("env:WH", f"file:{tmp_path}/pipe"))
+    seen = PolicyTargets(policy, clock)["wh"].inspect(RIGHT)
+    assert isinstance(seen, Unknown)
+    assert "is not a regular file" in seen.problem
 
 
 def test_secret_is_in_no_repr(policy: ChangingPolicy, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> None:
