@@ -49,7 +49,9 @@ def access_list_page(
     """One page of the list, with the buttons that can still work."""
     blocks: list[Block] = [mrkdwn(f"*{kind.heading}*")]
     if not rows:
-        blocks.append(mrkdwn("There is no live access that you can see." if page == 1 else "There's nothing left on this page."))
+        blocks.append(
+            mrkdwn("There is no live access that you can see." if page == 1 else "There's nothing left on this page.")
+        )
     for row in rows:
         blocks += [divider(), *access_row(row, now)]
     blocks += page_buttons(kind, page, has_more=has_more, back=PageButton("Back", NEWER), on=PageButton("More", OLDER))
