@@ -168,7 +168,7 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
     return Sweeper(
         services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
-        access=services.access,
+        access=services.access, grants=services.grants,
     )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def test_two_at_once_remind_once(
     clock.advance(HOUR - MINUTE)
     first: list[str] = []
     between = Between(stores, [lambda: first.extend(sources(grants.remind_due()))])
-    slower = GrantService(between, policy, clock)  # type: ignore[arg-type]
+    slower = GrantService(between, policy, clock)
     assert slower.remind_due() == ()
     assert first == [approved.chain]
     assert slower.remind_due() == ()
@@ -150,11 +150,11 @@ def test_events_are_asked_about_elsewhere(
 
 
 def test_sweep_costs_what_is_due(
-    requests: RequestService, grants: GrantService, clock: FrozenClock, stores: Stores, policy: ChangingPolicy
+    requests: RequestService, clock: FrozenClock, stores: Stores, policy: ChangingPolicy
 ) -> None:
     approve(requests)
     counting = Between(stores, [])
-    service = GrantService(counting, policy, clock)  # type: ignore[arg-type]
+    service = GrantService(counting, policy, clock)
     clock.advance(HOUR - BEFORE)
     assert len(service.remind_due()) == 1
     reads: list[str] = []

@@ -9,6 +9,7 @@ import pytest
 from core.access.grant import grant_id_for
 from core.access.principals import PrincipalUnavailable, PrincipalUnknown
 from core.access.right import right_key
+from core.actor import ProfileName
 from core.audit.trail import AuditAction
 from core.errors import NotAllowed
 from core.request import Request, RequestStatus
@@ -38,6 +39,7 @@ from tests.core.services.harness import (
     RITA,
     STRANGER,
     ChangingPolicy,
+    by,
     invoke,
     noted,
     request_id_of,
@@ -78,8 +80,8 @@ def test_approval_makes_a_grant_of_each_right(requests: RequestService, stores: 
     approved = requests.approve(request_id_of(pending), BOB)
     grants = [stores.access.get(grant_id_for(approved.chain, each)) for each in approved.rights]
     assert [(grant.starts_at, grant.ends_at) for grant in grants] == [(decided_at, approved.access_ends_at)] * 2
-    assert {(grant.grantee, grant.profile, grant.decided_by, grant.rule) for grant in grants} == {
-        (RITA.id, "prod", BOB.id, "prod")
+    assert {(grant.grantee, grant.profile, grant.decided_by, grant.rule or "") for grant in grants} == {
+        (RITA.id, ProfileName("prod"), by(BOB), "prod")
     }
     assert [trail(stores, grant) for grant in grants] == [[("grant_created", BOB.id)]] * 2
 
@@ -180,7 +182,7 @@ def test_event_gives_its_rights_at_once(break_glass: BreakGlassService, grants: 
     assert event.rights == rights_of_prod("ann")
     made = grants.find(event.chain)
     assert [(grant.starts_at, grant.ends_at) for grant in made] == [(event.created_at, event.expires_at)] * 2
-    assert all(grant.is_emergency and grant.decided_by == ANN.id for grant in made)
+    assert all(grant.is_emergency and grant.decided_by == by(ANN) for grant in made)
     (entry,) = stores.audit.get_chain(event.chain)
     assert entry.details["rights"] == [right_key(each) for each in event.rights]
 
