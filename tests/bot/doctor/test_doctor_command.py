@@ -296,7 +296,7 @@ class TestStore:
         wrong = _wrong(installation)
         assert wrong == [
             f"store: {table_prefix}-{table}: this table is missing. Run `countersign tables create`."
-            for table in ("requests", "break-glass", "audit", "outbox")
+            for table in ("requests", "break-glass", "access", "audit", "outbox")
         ]
         installation.run("tables", "create")
         assert f"✓ store: the tables {table_prefix}-… in eu-west-1" in _lines(installation, code=0)
