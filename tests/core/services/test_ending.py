@@ -357,10 +357,22 @@ def test_close_reads_again_after_the_reconciler(
     assert targets.held == set()
 
 
+@pytest.mark.parametrize("is_taken", [False, True], ids=["ending", "ended"])
 def test_somebody_quicker_is_named(
-    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, approved: Request, grants: GrantService
+    stores: Stores,
+    policy: ChangingPolicy,
+    clock: FrozenClock,
+    approved: Request,
+    grants: GrantService,
+    targets: Targets,
+    is_taken: bool,  # noqa: FBT001
 ) -> None:
-    between = Between(stores, [lambda: grants.revoke(approved.chain, ADA, WHY)])
+    def be_quicker() -> None:
+        grants.revoke(approved.chain, ADA, WHY)
+        if is_taken:
+            targets.reconcile()
+
+    between = Between(stores, [be_quicker])
     service = GrantService(between, policy, clock, pacing=PacedTime().pacing(RETRY_SECONDS))
     with pytest.raises(InvalidStateTransition) as answer:
         service.end(approved.chain, RITA)
