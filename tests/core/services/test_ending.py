@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
 
-from core.access.grant import GrantStatus
+from core.access.grant import GrantStatus, grant_id_for
+from core.access.right import Right, right_key
 from core.actor import Actor
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import EventStatus
 from core.errors import (
+    BrokenSeal,
     EventNotFound,
     InvalidInput,
     InvalidStateTransition,
@@ -283,6 +289,46 @@ def test_overdue_event_is_over(
     with pytest.raises(InvalidStateTransition, match="its time has passed"):
         grants.end(event.chain, ANN)
     assert stores.break_glass.get(event_id_of(event)).status is EventStatus.EXPIRED
+
+
+# Grants that can't be read
+
+
+@pytest.fixture
+def damage(tmp_path: Path) -> Callable[[Right], None]:
+    """Changes the grants of a right in the store, past Countersign."""
+
+    def change(of: Right) -> None:
+        with closing(sqlite3.connect(tmp_path / "countersign.db")) as connection, connection:
+            connection.execute(
+                "UPDATE grants SET body = json_set(body, '$.grantee', 'U0EVE') WHERE right_key = ?", (right_key(of),)
+            )
+
+    return change
+
+
+def test_damaged_grant_keeps_no_event_open(
+    break_glass: BreakGlassService, grants: GrantService, stores: Stores, damage: Callable[[Right], None]
+) -> None:
+    event = invoke(break_glass)
+    damage(event.rights[0])
+    closed = break_glass.close(event_id_of(event), ANN, WHY)
+    assert closed.status is EventStatus.CLOSED
+    entry = list(stores.audit.get_chain(event.chain))[-1]
+    assert entry.details["unread_grants"] == [grant_id_for(event.chain, event.rights[0])]
+    assert early_ends(grants.find(event.chain)) == [(ANN.id, WHY)]
+
+
+def test_damaged_grant_is_never_said_to_have_ended(
+    grants: GrantService, approved: Request, stores: Stores, damage: Callable[[Right], None]
+) -> None:
+    damage(approved.rights[0])
+    (ended,) = grants.end(approved.chain, RITA)
+    entry = list(stores.audit.get_chain(ended.chain))[-1]
+    assert entry.details["unread_grants"] == [grant_id_for(approved.chain, approved.rights[0])]
+    damage(approved.rights[1])
+    with pytest.raises(BrokenSeal):
+        grants.end(approved.chain, RITA)
 
 
 # Others are quicker, and answers get lost
