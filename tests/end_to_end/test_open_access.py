@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from bot.views.access.buttons import END_ACCESS, EXTEND_ACCESS
+from bot.views.request.card import APPROVE
 from core.access.grant import Grant, GrantStatus
 from core.audit.trail import AuditAction
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.request import Request
 from localslack.records import Person
 from tests.end_to_end.harness import ACCESS, AIKO, EMERGENCY, JON, MIRA, PAIRS, SAM, WHY, Harness, said, text_of
+from tests.end_to_end.test_stalls import a_stalled_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from core.stores.base import Stores
+    from localslack.records import SlackMessage
     from tests.harness.clock import FrozenClock
 
 HOUR: Final = timedelta(hours=1)
@@ -132,6 +136,41 @@ def test_second_click_gets_one_plain_answer(harness: Harness) -> None:
     entries = harness.stores.audit.get_chain(grants(harness, request)[0].chain)
 
     assert [each.event for each in entries].count(AuditAction.GRANT_ENDED_EARLY) == 1
+
+
+def test_button_on_the_card_goes_with_the_access(harness: Harness) -> None:
+    request = approved(harness)
+    harness.deliver()
+    card = harness.slack.wait_until(lambda: _with_button(harness, request))
+    assert card is not None
+    harness.slack.press(MIRA, card, END_ACCESS)
+    assert "Your access to `prod`" in harness.next_reply(MIRA)
+    harness.deliver()
+    harness.slack.wait_until(lambda: _with_button(harness, request) is None)
+
+    assert is_ending(harness, request)
+
+
+def _with_button(harness: Harness, request: Request) -> SlackMessage | None:
+    card = harness.card(request)
+    return card if END_ACCESS in str(card.blocks) else None
+
+
+def test_ending_waits_for_no_other_decision(stores: Stores, clock: FrozenClock, tmp_path: Path) -> None:
+    with Harness(stores, clock, max_waiting=1, policy=POLICY) as harness:
+        request, pending = approved(harness), harness.ask(AIKO)
+        card = harness.card(pending)
+        harness.access(MIRA, "mine")
+        with a_stalled_store(tmp_path / "countersign.db"):
+            harness.slack.press(JON, card, APPROVE)
+            assert "Countersign is overloaded" in said(harness.access(AIKO, f"vault 1h {WHY}"))
+            assert "This isn't recorded yet" in said(harness.access(MIRA, "end"))
+            assert not is_ending(harness, request)
+            told = len(harness.slack.ephemerals(MIRA))
+
+        harness.slack.wait_until(lambda: len(harness.slack.ephemerals(MIRA)) > told)
+        assert "Your access to `prod`" in text_of(harness.slack.ephemerals(MIRA)[-1])
+        assert is_ending(harness, request)
 
 
 def test_late_click_says_who_ended_it_and_when(harness: Harness, clock: FrozenClock) -> None:
@@ -256,6 +295,22 @@ def test_extend_without_access_says_what_to_send(harness: Harness) -> None:
     answer = said(harness.access(MIRA, "extend prod 1h the migration takes longer"))
 
     assert "`/access prod 1h the migration takes longer`" in answer
+
+
+def test_what_is_over_is_not_extended(harness: Harness) -> None:
+    request = approved(harness)
+    harness.access(MIRA, "end")
+
+    assert "can't be extended" in answer_to(harness, MIRA, EXTEND_ACCESS, request.chain)
+    assert "You have no open access" in said(harness.access(MIRA, f"extend {request.id}"))
+    assert harness.slack.modal(MIRA) is None
+
+
+def test_emergency_is_not_extended(harness: Harness) -> None:
+    event = declare(harness)
+
+    assert "Break-glass access can't be extended" in answer_to(harness, MIRA, EXTEND_ACCESS, event.chain)
+    assert "Break-glass access can't be extended" in said(harness.access(MIRA, "extend"))
 
 
 def test_extend_asks_which_of_several(harness: Harness) -> None:

@@ -396,6 +396,20 @@ def test_11_what_was_removed_by_hand_is_given_again(access: AccessHarness) -> No
     ]
 
 
+def test_11_what_is_not_given_back_is_asked_for_with_pauses(access: AccessHarness) -> None:
+    grant = access.grant()
+    access.pass_time(5 * MINUTE)
+    access.target.held.clear()
+    access.target.always = {"give": TargetRefused("the account is closed")}
+    access.pass_time(40 * MINUTE)
+    tries = access.target.times("give")[1:]
+    assert 5 < len(tries) < 20
+    assert "drift_found" in access.actions(grant)
+    access.target.always.clear()
+    access.pass_time(MAX_PAUSE)
+    assert access.is_held
+
+
 def test_11_what_came_back_is_taken_again(access: AccessHarness) -> None:
     grant = access.grant()
     access.pass_time(HOUR + 10 * MINUTE)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -119,16 +121,21 @@ def test_nothing_is_opened_before_it_is_used(targets: PolicyTargets, openings: O
     assert openings.configs == [DemoConfig(type="demo")]
 
 
-def test_many_threads_open_it_once(targets: PolicyTargets, openings: Openings) -> None:
-    start = threading.Barrier(8)
+def test_many_threads_open_it_once(policy: ChangingPolicy, clock: FrozenClock) -> None:
+    both, opened = threading.Barrier(2), []
 
-    def use(_: int) -> object:
-        start.wait()
-        return targets["fn"]
+    def meet(_: AnyTargetConfig) -> MemoryTarget:
+        opened.append(MemoryTarget())
+        # A second thread in here would let both go on at once.
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        return opened[-1]
 
-    with ThreadPoolExecutor(8) as pool:
-        assert len(set(map(id, pool.map(use, range(8))))) == 1
-    assert len(openings.opened) == 1
+    targets = PolicyTargets(policy, clock, {"demo": meet})
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: targets["fn"], range(4)))
+    assert len(opened) == 1
+    assert found == opened * 4
 
 
 def test_name_that_no_policy_had_is_no_target(targets: PolicyTargets) -> None:
@@ -288,6 +295,14 @@ def test_new_secret_in_the_file_is_used(policy: ChangingPolicy, clock: FrozenClo
     file.unlink()
     clock.advance(LOOK_AGAIN_AFTER)
     assert isinstance(targets["wh"].inspect(RIGHT), Unknown)
+
+
+def test_secret_is_never_read_from_a_pipe(policy: ChangingPolicy, clock: FrozenClock, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    policy.policy = access_policy(("env:WH", f"file:{tmp_path}/pipe"))
+    seen = PolicyTargets(policy, clock)["wh"].inspect(RIGHT)
+    assert isinstance(seen, Unknown)
+    assert "is not a regular file" in seen.problem
 
 
 def test_secret_is_in_no_repr(policy: ChangingPolicy, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> None:
