@@ -37,7 +37,7 @@ from core.stores.messages import MessageRef
 
 WAIT_FOR_ANNOUNCER: Final = timedelta(seconds=10)
 """How long the entry of another right may announce for all before this one does: emergencies hear within a minute."""
-WAIT_FOR_OTHERS_SECONDS: Final = 5
+WAIT_FOR_OTHERS_SECONDS: Final = 2
 """How long a delivery waits for another of the same source in this process; then it is tried again."""
 WAIT_FOR_CARD: Final = timedelta(minutes=10)
 """How long a reply waits for the card. Later than that, the card says it by itself."""

@@ -289,3 +289,12 @@ def test_live_list_marks_what_is_overdue() -> None:
     assert "decided by <@U0APPROVER>" in formatted(page)
     revocable = access_row(AccessRow(access_in("open")[0], may_revoke=True), SOON)
     assert "/access revoke 0123456789abcdef" in json.dumps(revocable)
+
+
+def test_links_are_shown_whole_or_not_at_all() -> None:
+    access, now = access_in("open")
+    portals = tuple(PortalLink(f"Open {number}", f"https://{number}.example.com/{'x' * 900}") for number in range(8))
+    said = formatted(request_card(approved(), now, access=access, way_in=WayIn(portals)))
+    shown = [each for each in portals if f"<{each.url}|{each.text}>" in said]
+    assert [each.text for each in shown] == ["Open 0"]
+    assert said.count("example.com") == 1
