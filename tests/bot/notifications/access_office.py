@@ -12,6 +12,7 @@ from core.access.due_rights import DueRights
 from core.access.grant import GrantId
 from core.access.principals import PrincipalUnknown
 from core.access.reconciler import Reconciler
+from core.audit.trail import AuditAction
 from core.directory import FixedDirectory
 from core.services import BreakGlassService, RequestService
 from core.services.grants import GrantService
@@ -122,6 +123,11 @@ class AccessOffice(Office):
     def grant(self, entry: AuditEntry) -> Grant:
         """The grant that an entry is about, as it is now."""
         return self.stores.access.get(GrantId(entry.chain.partition("#")[2]))
+
+    def opened(self) -> list[AuditEntry]:
+        """The entries of the rights that opened, the one that announces them last."""
+        found = [each.entry for each in self.waiting() if each.entry.event == AuditAction.GRANT_OPENED]
+        return sorted(found, key=lambda entry: (self.grant(entry).opened_at, self.grant(entry).id))
 
     def security(self) -> list[str]:
         """What the security channel was told."""
