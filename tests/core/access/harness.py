@@ -89,9 +89,13 @@ class ScriptedTarget:
 class AccessHarness:
     """Grants of one person, and whatever a test needs to see what becomes of them."""
 
-    def __init__(self, boundary: Callable[[str], object] | None = None) -> None:
+    def __init__(
+        self,
+        boundary: Callable[[str], object] | None = None,
+        make_store: Callable[[Clock, Callable[[str], object] | None], MemoryAccessStore] = MemoryAccessStore,
+    ) -> None:
         self.clock = FrozenClock()
-        self.store = MemoryAccessStore(self.clock, boundary)
+        self.store = make_store(self.clock, boundary)
         self.target = ScriptedTarget(self.clock)
         self.targets: dict[str, ScriptedTarget] = {"aws": self.target}
         self.due = self.start()
