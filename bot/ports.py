@@ -5,7 +5,7 @@ Invariant: nothing here opens, calls or starts anything; bot/wiring.py builds th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -19,11 +19,11 @@ from core.mfa import MfaVerifier
 from core.outbox.outbox import Sink
 from core.policy import PolicySource
 from core.stores.base import Stores
-from core.targets.base import Target
+from core.targets.opening import PolicyTargets
 
 __all__ = ["Background", "OverHttp", "OverSocketMode", "Ports", "TargetsOpener"]
 
-TargetsOpener: TypeAlias = Callable[[PolicySource, Clock], Mapping[str, Target]]
+TargetsOpener: TypeAlias = Callable[[PolicySource, Clock], PolicyTargets]
 """Makes the targets that the policy in force names, by their names. Nothing is opened before it is used."""
 
 

@@ -14,13 +14,16 @@ from typing import Final, TypeAlias
 from pydantic import SecretStr
 from slack_bolt import App
 
-from bot.background import Sweeper
+from bot.background import AccessWork, Sweeper
 from bot.environment.addresses import Address
+from bot.interactions.access import AccessInteractions
+from bot.interactions.access_queries import AccessQueries
 from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
 from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.decision_queue import DecisionQueue
+from bot.interactions.departures import Departures
 from bot.interactions.directory_events import DirectoryEvents
 from bot.interactions.home import HomeInteractions
 from bot.interactions.lanes import MAX_WAITING, Lanes
@@ -58,12 +61,12 @@ from core.clock import Clock
 from core.directory import Directory
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
-from core.services import BreakGlassService, RequestService
-from core.services.observer import Observer
+from core.services import BreakGlassService, GrantService, RequestService
 from core.services.policy_trail import PolicyTrail
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
+from core.targets.opening import PolicyTargets
 
 API_TIMEOUT_SECONDS: Final = 10
 """How long a call to Slack's Web API may take."""
@@ -78,6 +81,9 @@ class Services:
     clock: Clock
     requests: RequestService
     break_glass: BreakGlassService
+    grants: GrantService
+    targets: PolicyTargets
+    access: AccessWork
 
 
 BuildBackground: TypeAlias = Callable[[Services, Sequence[Sink]], Background]
@@ -130,12 +136,17 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
     return Ports(stores, policy, clock, client, tuple(open_more_sinks(settings, clock)))
 
 
-def build_services(ports: Ports, observer: Observer | None = None, directory: Directory | None = None) -> Services:
-    """The use cases. `observer` is notified of their outcomes. Without a directory, they only do what is due."""
-    stores, policy, clock = ports.stores, ports.policy, ports.clock
-    requests = RequestService(stores, policy, clock, observer, directory=directory, mfa=ports.mfa)
-    break_glass = BreakGlassService(stores, policy, clock, observer, mfa=ports.mfa, directory=directory)
-    return Services(stores, policy, clock, requests, break_glass)
+def build_services(ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None) -> Services:
+    """The use cases. `watcher` is notified of their outcomes. Without a directory, they only do what is due."""
+    stores, policy, clock, mfa = ports.stores, ports.policy, ports.clock, ports.mfa
+    targets = (ports.targets or PolicyTargets)(policy, clock)
+    requests = RequestService(stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets)
+    break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
+    grants = GrantService(stores, policy, clock, watcher, directory=directory)
+    access = AccessWork(stores.access, targets, clock, watcher)
+    if watcher is not None:
+        watcher.access.watch(access.reading, clock)
+    return Services(stores, policy, clock, requests, break_glass, grants, targets, access)
 
 
 def build_sinks(ports: Ports) -> tuple[Sink, ...]:
@@ -153,7 +164,10 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     policy = services.policy
     trail = PolicyTrail(policy, services.stores.audit) if isinstance(policy, PolicyFile) else None
     checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
-    return Sweeper(services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer)
+    return Sweeper(
+        services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
+        access=services.access,
+    )  # fmt: skip
 
 
 def wire(
@@ -172,21 +186,22 @@ def wire(
     InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
+    watcher = Watcher(metrics)
     opened = open_directory(ports.client, installation, ports.stores, ports.policy, ports.clock)
-    services, sinks = build_services(ports, Watcher(metrics), opened[0]), build_sinks(ports)
+    services, sinks = build_services(ports, watcher, opened[0]), build_sinks(ports)
     background = build_background(services, sinks)
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
-    dispatcher = Dispatcher(bot.app, metrics)
-    token_check = BotTokenCheck(ports.client)
+    dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
     receiver, readiness, pages = open_transport(
         transport, ports.client, ports.stores, dispatcher, metrics, metrics_address, token_check
     )
     watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
-    components = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
-    components += [
+    components = [
+        *([Component("the stores", stop=ports.stores.close)] if closes_stores else ()),
         *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
         *_clock_watch(ports),
+        Component("the targets", stop=services.targets.close),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
@@ -235,8 +250,9 @@ def _build_bot(
     stores, policy, clock = ports.stores, ports.policy, ports.clock
     app, (directory, changes) = _build_app(ports, transport, installation), opened
     replies = ReplySender(ports.client, lanes)
-    lists = RequestQueries(stores.requests, policy, clock, directory)
-    events = BreakGlassQueries(stores.break_glass, policy, clock, directory)
+    lists = RequestQueries(stores.requests, policy, clock, directory, stores.access)
+    events = BreakGlassQueries(stores.break_glass, policy, clock, directory, stores.access)
+    open_access = AccessQueries(stores, services.grants, policy, clock, directory)
     home = HomeInteractions(replies, lists, events, directory, clock)
 
     def refresh(record: str, clicked: MessageRef | None) -> None:
@@ -247,12 +263,17 @@ def _build_bot(
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     links = CardLinks(stores.messages, installation.url)
-    RequestInteractions(responder, services.requests, lists, directory, links.find).register(app)
+    access = AccessInteractions(responder, services.grants, open_access, lists, directory)
+    RequestInteractions(responder, services.requests, lists, directory, links.find, access).register(app)
+    access.register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
     home.register(app)
-    DirectoryEvents(directory, changes, policy, clock).register(app)
+    departures = Departures(
+        stores, services.grants, directory, clock, flush_notes=changes.flush, on_ended=background.nudge
+    )
+    DirectoryEvents(directory, changes, policy, clock, on_departed=departures.hear).register(app)
     answer_unknown(app, replies)
-    return Bot(app, directory, changes, lanes)
+    return Bot(app, directory, changes, lanes, departures)
 
 
 def _health_pages(pages: HealthPages, address: Address | None) -> list[Component]:

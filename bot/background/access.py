@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, Protocol
 
-from bot.background.loops import Loop, Nudge
+from bot.background.loops import MIN_PAUSE_SECONDS, Loop, Nudge
+from bot.observability.access_metrics import AccessReading
+from bot.observability.counted_targets import CountedTargets
 from core.access.due_rights import DueRights, VisitCounts
 from core.access.grant import Grant
 from core.access.holding import Urgency
 from core.access.reconciler import Reconciler
+from core.access.right import Right
 from core.audit.trail import EntryDraft
 from core.clock import Clock
+from core.errors import StoreError
 from core.stores.access import AccessStore
-from core.targets.base import Target
+from core.targets.base import Answer, Target
 
 EMERGENCY_SECONDS: Final = 1.0
 """How often it is checked whether another instance broke the glass. This instance's own commits nudge."""
@@ -31,42 +37,101 @@ PER_PASS: Final = 50
 """How many rights of each urgency are visited before the most urgent ones are looked for again."""
 EMERGENCY_LOOP: Final = "open emergency access"
 DUE_LOOP: Final = "make access take effect"
+MEASURE_LOOP: Final = "measure access"
+MEASURE_SECONDS: Final = 10.0
+COUNT_EVERY: Final = timedelta(minutes=5)
+"""How often live grants are counted: unlike the rest, this costs what is live."""
+MAX_COUNTED: Final = 100_000
 
-OnChange = Callable[[Grant, Sequence[EntryDraft]], object]
+
+class AccessWatcher(Protocol):
+    """Hears of what the reconciler does. It neither waits nor raises."""
+
+    def changed(self, grant: Grant, entries: Sequence[EntryDraft]) -> None:
+        """A change of this grant was committed."""
+        ...
+
+    def stepped(self, target: str, step: str, outcome: str) -> None:
+        """A target was called."""
+        ...
 
 
 class AccessWork:
     """Reconciles what is due: once, or in loops."""
 
     def __init__(
-        self, store: AccessStore, targets: Mapping[str, Target], clock: Clock, on_change: OnChange | None = None
+        self, store: AccessStore, targets: Mapping[str, Target], clock: Clock, watcher: AccessWatcher | None = None
     ) -> None:
-        reconciler = Reconciler(store, targets, clock, on_change=on_change)
+        self._store = store
+        self._clock = clock
+        self._watcher = watcher
+        counted = CountedTargets(targets, watcher.stepped) if watcher is not None else targets
+        self._reconciler = reconciler = Reconciler(store, counted, clock, on_change=self._hear)
         self._all = DueRights(store, reconciler, clock)
         self._emergencies = DueRights(store, reconciler, clock, (Urgency.EMERGENCY,))
         self._others = DueRights(store, reconciler, clock, (Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK))
         self._nudges: tuple[Nudge, ...] = ()
+        self._deliver_soon: Callable[[], object] = _nothing
+        self._reading: AccessReading | None = None
+        self._counted_at: datetime | None = None
 
     def sweep(self) -> VisitCounts:
         """Visit every right that is due now, once. Raises StoreUnavailable."""
         return self._all.visit_due()
 
-    def loops(self, stopping: threading.Event) -> tuple[Loop, ...]:
-        """Its loops, which end when `stopping` is set."""
+    def reconcile(self, right: Right) -> Answer | None:
+        """Visit this right now; the target's last answer, None if it wasn't called. Raises StoreError."""
+        return self._reconciler.reconcile(right)
+
+    def loops(self, stopping: threading.Event, deliver_soon: Callable[[], object]) -> tuple[Loop, ...]:
+        """Its loops, which end when `stopping` is set. After each commit, they call `deliver_soon`."""
         emergencies = Nudge(stopping, again_seconds=AGAIN_SECONDS)
         others = Nudge(stopping, again_seconds=AGAIN_SECONDS)
-        self._nudges = (emergencies, others)
+        self._nudges, self._deliver_soon = (emergencies, others), deliver_soon
         return (
-            Loop(EMERGENCY_LOOP, lambda: _visit(self._emergencies, stopping), EMERGENCY_SECONDS, emergencies.rest),
-            Loop(DUE_LOOP, lambda: _visit(self._others, stopping), DUE_SECONDS, others.rest),
+            Loop(EMERGENCY_LOOP, partial(_visit, self._emergencies, stopping), EMERGENCY_SECONDS, emergencies.rest),
+            Loop(DUE_LOOP, partial(_visit, self._others, stopping), DUE_SECONDS, others.rest),
+            Loop(MEASURE_LOOP, self.measure, MEASURE_SECONDS, stopping.wait),
         )
+
+    def reading(self) -> AccessReading | None:
+        """What was measured some seconds ago; None before the first measurement, or if the last one failed."""
+        return self._reading
+
+    def measure(self) -> None:
+        """Read when the first live grant ends and, less often, how many are live. Raises StoreError."""
+        try:
+            first_end, live = self._store.find_first_end(), self._count_live()
+        except StoreError:
+            self._reading = None
+            raise
+        self._reading = AccessReading(first_end, live)
 
     def nudge(self) -> None:
         """Something was committed in this process: see now what is due. Never waits."""
         for nudge in self._nudges:
             nudge.give()
 
+    def _count_live(self) -> int:
+        now, known = self._clock.now(), self._reading
+        if known is not None and self._counted_at is not None and now < self._counted_at + COUNT_EVERY:
+            return known.live
+        live = self._store.count_live(MAX_COUNTED)
+        self._counted_at = now
+        return live
+
+    def _hear(self, grant: Grant, entries: Sequence[EntryDraft]) -> None:
+        if self._watcher is not None:
+            self._watcher.changed(grant, entries)
+        self._deliver_soon()
+
 
 def _visit(due: DueRights, stopping: threading.Event) -> None:
-    while due.visit_due(PER_PASS, is_stopped=stopping.is_set).is_cut and not stopping.is_set():
-        pass
+    while due.visit_due(PER_PASS, is_stopped=stopping.is_set).is_cut:
+        # More is due: no rest, but the most urgent first.
+        if stopping.wait(MIN_PAUSE_SECONDS):
+            return
+
+
+def _nothing() -> None:
+    """The default for who is to deliver."""

@@ -157,7 +157,7 @@ class Sweeper:
                     Loop(name, partial(self._change_due, change), WATCH_SECONDS, pause)
                     for name, change in watched.items()
                 ),
-                *(self._access.loops(self._stopping) if self._access is not None else ()),
+                *(self._access.loops(self._stopping, self._delivery_nudge.give) if self._access is not None else ()),
             ]
         )
 
@@ -166,10 +166,6 @@ class Sweeper:
         self._delivery_nudge.give()
         if self._access is not None:
             self._access.nudge()
-
-    def nudge_delivery(self) -> None:
-        """A change of access was committed in this process: deliver it now. Never waits."""
-        self._delivery_nudge.give()
 
     def stop(self) -> bool:
         """Start nothing more, and finish deliveries in progress. False when that takes too long: they are repeated.

@@ -14,6 +14,7 @@ from slack_bolt import Ack, App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
+from bot.interactions.departures import Departures
 from bot.interactions.interaction import read_interaction
 from bot.interactions.lanes import Lanes
 from bot.interactions.reply_sender import ReplySender
@@ -37,14 +38,17 @@ class Bot:
     directory: SlackDirectory
     changes: ChangeWriter
     lanes: Lanes
+    departures: Departures
 
     def warm(self) -> None:
         """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
         self.directory.refresh_groups()
+        self.departures.start()
 
     def close(self) -> None:
         """Finish what was acknowledged, send its outcomes, then stop. Idempotent."""
         self.lanes.close()
+        self.departures.close()
         self.directory.close()
         self.changes.close()
 

@@ -5,11 +5,12 @@ Invariant: a person sees an event only if it is their own or they can close or r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
-from bot.interactions.list_pages import cut_page, home_section, iterate_records
+from bot.interactions.list_pages import cut_page, home_section, iterate_records, read_access
 from bot.slack.app_surface import BREAK_GLASS
 from bot.views.block_kit import Block, Message
 from bot.views.break_glass.form import BreakGlassDraft, BreakGlassOffer, Origin, break_glass_form
@@ -25,14 +26,18 @@ from core.policy import Policy, PolicySource
 from core.policy.rules import Mfa
 from core.request import Request
 from core.services.membership import Judging
+from core.stores.access import AccessStore
 from core.stores.base import BreakGlassStore
 
 
 class BreakGlassQueries:
     """Reads the store and the policy for one person. Safe for threads. Everything here may raise StoreError."""
 
-    def __init__(self, store: BreakGlassStore, policy: PolicySource, clock: Clock, directory: Directory) -> None:
+    def __init__(
+        self, store: BreakGlassStore, policy: PolicySource, clock: Clock, directory: Directory, access: AccessStore
+    ) -> None:
         self._store = store
+        self._access = access
         self._policy = policy
         self._clock = clock
         self._directory = directory
@@ -40,13 +45,14 @@ class BreakGlassQueries:
     def page(self, kind: BreakGlassListKind, person: Actor, number: int) -> Message:
         """One page of a list, counted from 1."""
         shown, has_more = cut_page(self._rows(kind, person), number)
-        return event_list_page(kind, shown, page=number, has_more=has_more, now=self._clock.now())
+        rows = self._with_access(shown)
+        return event_list_page(kind, rows, page=number, has_more=has_more, now=self._clock.now())
 
     def sections(self, person: Actor) -> tuple[HomeSection, ...]:
         """The sections of the person's Home tab; none for a person who can neither declare, close nor review."""
         now, sections = self._clock.now(), list[HomeSection]()
         for kind in BreakGlassListKind:
-            rows = list(islice(self._rows(kind, person), MAX_ROWS + 1))
+            rows = self._with_access(list(islice(self._rows(kind, person), MAX_ROWS + 1)))
             if rows or self.may_declare(person):
                 command = f"{BREAK_GLASS} {kind}"
                 sections.append(
@@ -91,6 +97,11 @@ class BreakGlassQueries:
             people.require_known(known, people.policy.needed_to_declare(known))
             return notice(reply(NOTHING_TO_DECLARE))
         return break_glass_form(offers, origin, begun=begun, replaced=replaced)
+
+    def _with_access(self, rows: Sequence[EventRow]) -> list[EventRow]:
+        """The same rows with the access that each event gave. One read, however many rows there are."""
+        found = read_access(self._access, [row.event for row in rows], self._clock.now())
+        return [replace(row, access=found.get(row.event.chain)) for row in rows]
 
     def _rows(self, kind: BreakGlassListKind, person: Actor) -> Iterator[EventRow]:
         if kind is BreakGlassListKind.ACTIVE:

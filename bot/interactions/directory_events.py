@@ -1,12 +1,13 @@
 """Changes of people and user groups: noted in the store for every instance, so that a right ends everywhere in seconds.
 
 Invariant: an event is acknowledged at once, and what it says is noted however often that takes. An event says who is in
-a user group; about a person, it only makes the bot ask Slack again.
+a user group; about a person, it only makes the bot ask Slack again, before their access ends, too.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Final
 
 from slack_bolt import Ack, App
@@ -16,7 +17,7 @@ from bot.slack.change_writer import ChangeWriter
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str, get_strings
 from bot.slack.user_group_answers import Asking, read_subteam
-from core.actor import UserGroupId, is_person, is_user_group
+from core.actor import UserGroupId, UserId, is_person, is_user_group
 from core.clock import Clock
 from core.policy import PolicySource
 
@@ -27,8 +28,18 @@ MAX_EVENT_AGE: Final = timedelta(seconds=30)
 class DirectoryEvents:
     """Keeps the directory up to date, here and in every other instance."""
 
-    def __init__(self, directory: SlackDirectory, writer: ChangeWriter, policy: PolicySource, clock: Clock) -> None:
+    def __init__(
+        self,
+        directory: SlackDirectory,
+        writer: ChangeWriter,
+        policy: PolicySource,
+        clock: Clock,
+        *,
+        on_departed: Callable[[UserId, datetime], None] = lambda _, __: None,
+    ) -> None:
+        """`on_departed` gets a person who seems to be no member any more, and when that was heard; it doesn't wait."""
         self._directory = directory
+        self._on_departed = on_departed
         self._writer = writer
         self._clock = clock
         self._policy = policy
@@ -47,9 +58,12 @@ class DirectoryEvents:
         if user_id is None or not is_person(user_id):
             return
         # A new status picture is such an event too. What can't end a right isn't noted, or the notes would grow.
-        if self._may_end_a_right(user_id, event):
-            self._writer.note([user_id], self._clock.now())
+        at, is_member = self._clock.now(), self._directory.is_member(user_id, get_dict(event, "user"))
+        if not is_member or self._may_end_a_right(user_id, event):
+            self._writer.note([user_id], at)
         self._directory.forget(user_id)
+        if not is_member:
+            self._on_departed(UserId(user_id), at)
 
     def on_group_updated(self, ack: Ack, event: Payload) -> None:
         """A user group has another name or other members, or was disabled; the event has the members."""
@@ -82,10 +96,7 @@ class DirectoryEvents:
                 self._writer.learn([answer], is_change_certain=True)
 
     def _may_end_a_right(self, user_id: str, event: Payload) -> bool:
-        user = get_dict(event, "user")
-        if not self._directory.is_member(user_id, user):
-            return True
         if not self._policy.current().document.identity.trust_email:
             return False
         known = self._directory.get_email(user_id)
-        return known is None or known != get_str(user, "profile", "email")
+        return known is None or known != get_str(event, "user", "profile", "email")

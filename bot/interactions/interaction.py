@@ -6,6 +6,7 @@ payload that doesn't say who it is from is refused before anything is decided.
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from bot.slack.payloads import Payload, get_dict, get_str, is_true
+from core.access.grant import SOURCE_PATTERN
 from core.errors import InvalidInput
 from core.record import check_record_id
 from core.stores.messages import MessageRef
@@ -22,6 +24,7 @@ RECEIVED_AT: Final = "countersign_received_at"
 """Where a transport notes, by the monotonic clock, when the payload came in."""
 TRIGGER_SECONDS: Final = 3.0
 """Slack opens a form for a trigger that is at most this old, once."""
+_SOURCE: Final = re.compile(SOURCE_PATTERN)
 
 
 class Surface(StrEnum):
@@ -83,6 +86,14 @@ def read_pressed_id(action: Payload) -> str:
     except InvalidInput as error:
         fix = "Use the newest message."
         raise InvalidInput("button", "this button doesn't name a record", fix) from error
+
+
+def read_pressed_source(action: Payload) -> str:
+    """The chain of the decision behind a button about its access. Raises InvalidInput when there is none."""
+    value = get_str(action, "value") or ""
+    if not _SOURCE.fullmatch(value):
+        raise InvalidInput("button", "this button doesn't name any access", "Use the newest message.")
+    return value
 
 
 def _read_user_id(body: Payload) -> str:

@@ -1,20 +1,31 @@
-"""What both kinds of lists share: reading a store's pages through, and cutting rows into what Slack shows.
+"""What all lists share: reading a store's pages through, cutting rows into what Slack shows, and what access they gave.
 
-Invariant: no more of the store is read than is shown, but for one row, which tells whether there are others.
+Invariant: no more of the store is read than is shown, but for one row, which tells whether there are others. Access is
+read for all rows at once, after their records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from bot.views.block_kit import Block
 from bot.views.home import MAX_ROWS, HomeSection
 from bot.views.pagination import PER_PAGE
+from core.access.grant import grant_id_for
+from core.access.summary import AccessSummary, summarize_each
+from core.break_glass import BreakGlassEvent
 from core.record import Record
+from core.request import Request
+from core.stores.access import AccessStore
 from core.stores.record_store import Page, iterate_pages
 
+Source = Request | BreakGlassEvent
+"""What gives access: its chain is the `source` of its grants."""
+MAX_READ: Final = 100
+"""How many records one read takes."""
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 Row = TypeVar("Row")
 
@@ -37,3 +48,10 @@ def home_section(
     """The first rows in somebody's Home tab; the command that lists all of them, where there are more."""
     more = command if len(rows) > MAX_ROWS else None
     return HomeSection(title, [draw(row) for row in rows[:MAX_ROWS]], nothing, more)
+
+
+def read_access(store: AccessStore, records: Collection[Source], now: datetime) -> Mapping[str, AccessSummary]:
+    """The access that these decisions gave, by their chains; those without access are left out. Raises StoreError."""
+    ids = [grant_id_for(each.chain, right) for each in records for right in each.rights]
+    found = [grant for start in range(0, len(ids), MAX_READ) for grant in store.get_each(ids[start : start + MAX_READ])]
+    return {access.source: access for access in summarize_each(found, now)}

@@ -6,15 +6,16 @@ Invariant: nobody is shown any other request: a profile's channel may be private
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
-from bot.interactions.list_pages import cut_page, home_section, iterate_records
+from bot.interactions.list_pages import cut_page, home_section, iterate_records, read_access
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message
 from bot.views.home import MAX_ROWS, HomeSection
 from bot.views.inputs import MAX_OPTIONS
-from bot.views.replies import NOTHING_TO_REQUEST, notice, reply
-from bot.views.request.form import Offer, request_form
+from bot.views.replies import NOTHING_TO_REQUEST, not_requestable, notice, reply
+from bot.views.request.form import NOTHING_BEGUN, BegunRequest, Offer, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from core.actor import Actor
 from core.clock import Clock
@@ -24,6 +25,7 @@ from core.policy.decision import ApprovalNeeds
 from core.policy.principals import PrincipalSelector
 from core.request import Request, RequestId, RequestStatus
 from core.services.membership import Judging
+from core.stores.access import AccessStore
 from core.stores.base import RequestStore
 from core.stores.record_store import DEFAULT_LIMIT
 
@@ -31,17 +33,21 @@ from core.stores.record_store import DEFAULT_LIMIT
 class RequestQueries:
     """Reads the store and the policy for one person. Safe for threads. Everything here may raise StoreError."""
 
-    def __init__(self, store: RequestStore, policy: PolicySource, clock: Clock, directory: Directory) -> None:
+    def __init__(
+        self, store: RequestStore, policy: PolicySource, clock: Clock, directory: Directory, access: AccessStore
+    ) -> None:
         self._store = store
+        self._access = access
         self._policy = policy
         self._clock = clock
         self._directory = directory
 
     def page(self, kind: ListKind, person: Actor, number: int) -> Message:
         """One page of a list, counted from 1."""
-        rows = self._mine(person) if kind is ListKind.MINE else self._waiting_for(person)
-        shown, has_more = cut_page(rows, number)
-        return list_page(kind, shown, page=number, has_more=has_more, now=self._clock.now())
+        found = self._mine(person) if kind is ListKind.MINE else self._waiting_for(person)
+        shown, has_more = cut_page(found, number)
+        rows = self._with_access(shown)
+        return list_page(kind, rows, page=number, has_more=has_more, now=self._clock.now())
 
     def sections(self, person: Actor) -> tuple[HomeSection, ...]:
         """The sections of the person's Home tab."""
@@ -49,8 +55,10 @@ class RequestQueries:
         waiting = list(islice(self._waiting_for(person), MAX_ROWS + 1))
         # What gives access now is among somebody's latest hundred requests.
         mine = list(islice(self._mine(person), DEFAULT_LIMIT))
-        live = [row for row in mine if row.request.is_granting(now)]
-        others = [row for row in mine if not row.request.is_granting(now)]
+        granting = self._with_access([row for row in mine if row.request.is_granting(now)])
+        live = [row for row in granting if row.access is None or row.access.is_live]
+        shown = {row.request.id for row in live}
+        others = self._with_access([row for row in mine if row.request.id not in shown][: MAX_ROWS + 1])
 
         def section(title: str, rows: Sequence[RequestRow], nothing: str, kind: ListKind) -> HomeSection:
             return home_section(title, rows, nothing, draw=lambda row: list_row(row, now), command=f"{ACCESS} {kind}")
@@ -66,18 +74,21 @@ class RequestQueries:
         people = self._judging()
         return _may_declare(people.policy, people.ask(person, people.policy.needed_to_declare), profile)
 
-    def form(self, person: Actor) -> Block:
+    def form(self, person: Actor, begun: BegunRequest = NOTHING_BEGUN) -> Block:
         """The form to request access, with the profiles this person can request, or a notice that there are none.
 
-        Raises NotKnown when Slack couldn't say whether there are any.
+        What is `begun` is filled in; to extend access, its profile is all that is offered. Raises NotKnown when Slack
+        couldn't say whether there are any.
         """
         people = self._judging()
         known = people.ask(person, people.policy.needed_to_request)
-        offers = tuple(islice(_offers(people.policy, known), MAX_OPTIONS))
-        if offers:
-            return request_form(offers)
+        offers = _offers(people.policy, known)
+        if begun.profile is not None:
+            offers = (offer for offer in offers if offer.profile == begun.profile)
+        if shown := tuple(islice(offers, MAX_OPTIONS)):
+            return request_form(shown, begun)
         people.require_known(known, people.policy.needed_to_request(known))
-        return notice(reply(NOTHING_TO_REQUEST))
+        return notice(reply(NOTHING_TO_REQUEST if begun.profile is None else not_requestable(begun.profile)))
 
     def to_approve(self, request_id: RequestId, person: Actor) -> tuple[Request, ApprovalNeeds]:
         """A pending request as it is recorded, for its approver, and what the rule wants with an approval.
@@ -90,6 +101,11 @@ class RequestQueries:
         request.approve(person.id, self._clock.now())
         people.judge_decider("approve", request, person).require()
         return request, people.policy.approval_needs(request.rule)
+
+    def _with_access(self, rows: Sequence[RequestRow]) -> list[RequestRow]:
+        """The same rows with the access that each request gave. One read, however many rows there are."""
+        found = read_access(self._access, [row.request for row in rows], self._clock.now())
+        return [replace(row, access=found.get(row.request.chain)) for row in rows]
 
     def _mine(self, person: Actor) -> Iterator[RequestRow]:
         people = self._judging()

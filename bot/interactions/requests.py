@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from slack_bolt import Ack, App
 
+from bot.interactions.access import AccessInteractions, is_ending
 from bot.interactions.commands.access import AccessCommand, parse_access
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
@@ -47,7 +48,10 @@ from core.services.vote import ApprovalFormNeeded
 
 
 class RequestInteractions:
-    """What Slack sends about requests. `link_to_card` gives the address of a record's card, if it is known."""
+    """What Slack sends about requests. `link_to_card` gives the address of a record's card, if it is known.
+
+    `access` answers the lines of `/access` that are about open access.
+    """
 
     def __init__(
         self,
@@ -56,12 +60,14 @@ class RequestInteractions:
         lists: RequestQueries,
         directory: SlackDirectory,
         link_to_card: Callable[[str], str | None],
+        access: AccessInteractions,
     ) -> None:
         self._responder = responder
         self._service = service
         self._lists = lists
         self._directory = directory
         self._link_to_card = link_to_card
+        self._access = access
 
     def register(self, app: App) -> None:
         """Register our listeners with Bolt."""
@@ -80,8 +86,8 @@ class RequestInteractions:
 
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/access …`."""
-        interaction = read_interaction(body, context)
         typed = parse_once(parse_access, body.get("text"))
+        interaction = read_interaction(body, context, is_emergency=is_ending(typed))
         if isinstance(typed, OpenForm):
             self._responder.open_form(ack, interaction, lambda: self._form_for(interaction))
         else:
@@ -184,7 +190,7 @@ class RequestInteractions:
 
         self._responder.respond_with_page(ack, interaction, show)
 
-    def _answer(self, interaction: Interaction, typed: AccessCommand | InvalidInput) -> Message:
+    def _answer(self, interaction: Interaction, typed: AccessCommand | InvalidInput) -> Message | FormToOpen:
         match typed:
             case InvalidInput() as mistake:
                 raise mistake
@@ -195,6 +201,8 @@ class RequestInteractions:
                 return self._submit(interaction, draft, key=interaction.trigger_id, in_channel=True)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
+            case _:
+                return self._access.answer(interaction, typed)
 
     def _submit(
         self, interaction: Interaction, draft: RequestDraft, key: str | None, *, in_channel: bool = False

@@ -95,10 +95,14 @@ class Responder:
         self._clock = clock
 
     def respond_to_command(
-        self, ack: Ack, interaction: Interaction, work: Work, *, not_yet: str = NOT_RECORDED_YET
+        self, ack: Ack, interaction: Interaction, work: WorkOrForm, *, not_yet: str = NOT_RECORDED_YET
     ) -> None:
-        """Acknowledge a slash command with its outcome, which only this person sees."""
-        outcome = self._decide(interaction, work, lambda late: self._replies.reply(interaction, late.message), not_yet)
+        """Acknowledge a slash command with its outcome, which only this person sees, or open the form that it needs."""
+        outcome = self._decide(interaction, work, lambda late: self._reply_to_command(interaction, late), not_yet)
+        if outcome.form is not None:
+            ack()
+            self._reply_to_command(interaction, outcome)
+            return
         message = outcome.message
         ack(text=message.text, blocks=list(message.blocks), response_type="ephemeral")
 
@@ -178,6 +182,12 @@ class Responder:
                 return InteractionOutcome(reply(not_yet))
             case Overloaded():
                 return InteractionOutcome(reply(OVERLOADED))
+
+    def _reply_to_command(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
+        if (form := outcome.form) is not None:
+            self._open_form(interaction, lambda: form)
+        else:
+            self._replies.reply(interaction, outcome.message)
 
     def _reply_to_action(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
         self._refresh(interaction, outcome)

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, Post
+from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, Post, ShownRecord
+from bot.notifications.shown import channel_of, load_shown, way_in_of
 from bot.views.block_kit import Message
 from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.notices import (
+    access_problem,
     closed_by_other,
     ended,
     ended_for_invoker,
@@ -26,23 +28,35 @@ from bot.views.break_glass.notices import (
 from bot.views.mentions import mention_all, mention_deciders
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
+from core.clock import Clock
 from core.policy.evaluator import Policy
-from core.stores.base import BreakGlassStore
+from core.stores.base import Stores
 
+ShownEvent = ShownRecord[BreakGlassEvent]
 _DIRECT_PREFIX: Final = "D"
 """The prefix of a direct message channel's id: nobody else would see a card there."""
 
 
-def break_glass_notifier(events: BreakGlassStore) -> Notifier[BreakGlassEvent]:
+def break_glass_notifier(stores: Stores, clock: Clock) -> Notifier[BreakGlassEvent]:
     """The notifier of break-glass events."""
-    return Notifier(
-        load=lambda record_id: events.get(EventId(record_id)), draw=_draw, plans=_PLANS, copies_in=_copies_in
+
+    def load(record_id: str) -> ShownEvent:
+        return load_shown(stores.break_glass.get(EventId(record_id)), stores, clock)
+
+    return Notifier(load=load, draw=_draw, plans=_PLANS, copies_in=_copies_in)
+
+
+def _draw(shown: ShownEvent, policy: Policy, now: datetime) -> Message:
+    event = shown.record
+    return break_glass_card(
+        event,
+        now,
+        mention_all(policy.notifications.mentioned_by(event.rule)),
+        event.review_due_at(policy.notifications.times_of(event.rule).review_within),
+        access=shown.access,
+        way_in=way_in_of(shown, policy),
+        fallbacks=policy.fallbacks_for(event.profile),
     )
-
-
-def _draw(event: BreakGlassEvent, policy: Policy, now: datetime) -> Message:
-    due = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
-    return break_glass_card(event, now, mention_all(policy.notifications.mentioned_by(event.rule)), due)
 
 
 def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:
@@ -50,37 +64,54 @@ def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:
     return (channel,) if channel is not None and not channel.startswith(_DIRECT_PREFIX) else ()
 
 
-def _invoked(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
-    posts = _to_security(entry, policy, escalated(event, _channel_of(event, policy)))
+def _invoked(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
+    event = shown.record
+    posts = _to_security(entry, policy, escalated(event, channel_of(shown, policy)))
     return NotificationPlan(
-        posts=posts if entry.details.get("is_escalated") is True else (), ahead=_outcome(event, policy)
+        directs=_without_access(shown, policy),
+        posts=posts if entry.details.get("is_escalated") is True else (),
+        ahead=_outcome(shown, policy),
     )
 
 
-def _ending_soon(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
+def _without_access(shown: ShownEvent, policy: Policy) -> tuple[DirectMessage, ...]:
+    """What the invoker hears of access that could not even be asked for, while it still matters."""
+    event = shown.record
+    if event.access_problem is None or not event.is_granting(shown.read_at):
+        return ()
+    told = access_problem(event, policy.fallbacks_for(event.profile), channel_of(shown, policy))
+    return (DirectMessage("access_problem", event.invoker, told),)
+
+
+def _ending_soon(_entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
+    event = shown.record
     if event.status is not EventStatus.ACTIVE:
-        return NotificationPlan(ahead=_outcome(event, policy))
+        return NotificationPlan(ahead=_outcome(shown, policy))
     return NotificationPlan(directs=(DirectMessage("over", event.invoker, is_it_over(event)),))
 
 
-def _end(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
-    posts = _about_another(entry, event, policy) if event.is_closed_by_other else ()
-    return NotificationPlan(reply=ended(event), directs=_outcome(event, policy), posts=posts)
+def _end(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
+    event = shown.record
+    posts = _about_another(entry, shown, policy) if event.is_closed_by_other else ()
+    return NotificationPlan(reply=ended(event, shown.access), directs=_outcome(shown, policy), posts=posts)
 
 
-def _about_another(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> tuple[Post, ...]:
+def _about_another(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> tuple[Post, ...]:
     # Not only in the thread, which nobody reads who doesn't follow it: it may be an attack on the responders.
-    channel = _channel_of(event, policy)
+    channel = channel_of(shown, policy)
+    told = closed_by_other(shown.record, channel, shown.access)
     channels = dict.fromkeys(each for each in (channel, policy.notifications.security_channel) if each is not None)
-    return tuple(Post(str(entry.seq), each, closed_by_other(event, channel)) for each in channels)
+    return tuple(Post(str(entry.seq), each, told) for each in channels)
 
 
-def _reviewed(_entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
-    found = DirectMessage("review", event.invoker, review_for_invoker(event, _channel_of(event, policy)))
-    return NotificationPlan(reply=reviewed(event), directs=(*_outcome(event, policy), found))
+def _reviewed(_entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
+    event = shown.record
+    found = DirectMessage("review", event.invoker, review_for_invoker(event, channel_of(shown, policy)))
+    return NotificationPlan(reply=reviewed(event), directs=(*_outcome(shown, policy), found))
 
 
-def _reminder(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> NotificationPlan:
+def _reminder(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
+    event = shown.record
     if not event.is_waiting_for_review:
         return NotificationPlan()
     due_at = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
@@ -89,10 +120,11 @@ def _reminder(entry: AuditEntry, event: BreakGlassEvent, policy: Policy) -> Noti
     return NotificationPlan(reply=overdue, posts=_to_security(entry, policy, overdue))
 
 
-def _outcome(event: BreakGlassEvent, policy: Policy) -> tuple[DirectMessage, ...]:
+def _outcome(shown: ShownEvent, policy: Policy) -> tuple[DirectMessage, ...]:
+    event = shown.record
     if event.status is EventStatus.ACTIVE or event.closed_by == event.invoker:
         return ()
-    return (DirectMessage("outcome", event.invoker, ended_for_invoker(event, _channel_of(event, policy))),)
+    return (DirectMessage("outcome", event.invoker, ended_for_invoker(event, channel_of(shown, policy), shown.access)),)
 
 
 def _to_security(entry: AuditEntry, policy: Policy, message: Message) -> tuple[Post, ...]:
@@ -100,12 +132,7 @@ def _to_security(entry: AuditEntry, policy: Policy, message: Message) -> tuple[P
     return (Post(str(entry.seq), channel, message),) if channel is not None else ()
 
 
-def _channel_of(event: BreakGlassEvent, policy: Policy) -> str | None:
-    profile = policy.document.profiles.get(event.profile)
-    return profile.channel if profile is not None else None
-
-
-_PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, BreakGlassEvent, Policy], NotificationPlan]]] = {
+_PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, ShownEvent, Policy], NotificationPlan]]] = {
     AuditAction.BREAK_GLASS_INVOKED: _invoked,
     AuditAction.BREAK_GLASS_ENDING_SOON: _ending_soon,
     AuditAction.BREAK_GLASS_CLOSED: _end,

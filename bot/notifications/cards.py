@@ -1,9 +1,9 @@
 """Cards: one message for each record, or one in each of its channels, updated until it shows the current record.
 
-Invariant: the last writer shows the current state. Each writer reads the record, writes the card, reads the record
-again, and writes again if it changed meanwhile. So after the last write that reaches Slack, no writer found a newer
-record; and a later change has its own entry in the outbox, which updates the card once more. Whatever two instances do
-at the same time, the card ends up showing the record.
+Invariant: the last writer shows the current state. Each writer reads the record with its grants, writes the card, reads
+both again, and writes again if they changed meanwhile. So after the last write that reaches Slack, no writer found a
+newer record; and a later change has its own entry in the outbox, which updates the card once more. Whatever two
+instances do at the same time, the card ends up showing the record.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bot.notifications.plan import Notifier
+from bot.notifications.plan import Notifier, ShownRecord
 from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
 from bot.notifications.slack_failed import SharedChannel, SlackFailed
@@ -21,7 +21,6 @@ from bot.slack.retry_after import FIX_PAUSE
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput
 from core.policy import PolicySource
-from core.record import Record
 from core.stores.messages import MessageRef
 
 CARD: Final = "card"
@@ -41,7 +40,7 @@ class Cards:
         self,
         calls: SlackCalls,
         notifier: Notifier[Any],
-        record: Record,
+        shown: ShownRecord[Any],
         ref: MessageRef | None,
         *,
         copy_in: str | None = None,
@@ -52,67 +51,79 @@ class Cards:
         posted there, and DeliveryFailed, NotFound, StoreError.
         """
         while True:
-            ref = self._put(calls, notifier, record, ref, copy_in)
-            newer: Record = notifier.load(record.id)
-            if newer.updated_at == record.updated_at:
+            ref = self._put(calls, notifier, shown, ref, copy_in)
+            newer = notifier.load(shown.record.id)
+            if newer.version == shown.version:
                 return ref
-            record = newer
+            shown = newer
 
-    def refresh(self, calls: SlackCalls, notifier: Notifier[Any], record: Record, clicked: MessageRef | None) -> None:
+    def refresh(
+        self, calls: SlackCalls, notifier: Notifier[Any], shown: ShownRecord[Any], clicked: MessageRef | None
+    ) -> frozenset[MessageRef]:
         """Update the record's card, and the clicked message if that is a different one. Posts nothing.
 
-        A message that is gone is skipped. Raises SlackFailed, NotFound, StoreError.
+        A message that is gone is skipped; returns those. Raises SlackFailed, NotFound, StoreError.
         """
-        known = [ref for name, ref in self._posted.of(record.chain).items() if _is_card(name)]
+        known = [ref for name, ref in self._posted.of(shown.record.chain).items() if _is_card(name)]
         refs = list(dict.fromkeys(each for each in (*known, clicked) if each is not None))
         while True:
-            self._rewrite_all(calls, notifier, record, refs)
-            newer: Record = notifier.load(record.id)
-            if newer.updated_at == record.updated_at:
-                return
-            record = newer
+            gone = self._rewrite_all(calls, notifier, shown, refs)
+            newer = notifier.load(shown.record.id)
+            if newer.version == shown.version:
+                return gone
+            shown = newer
 
     def _rewrite_all(
-        self, calls: SlackCalls, notifier: Notifier[Any], record: Record, refs: Sequence[MessageRef]
-    ) -> None:
-        card = notifier.draw(record, self._policy.current(), self._clock.now())
+        self, calls: SlackCalls, notifier: Notifier[Any], shown: ShownRecord[Any], refs: Sequence[MessageRef]
+    ) -> frozenset[MessageRef]:
+        card = notifier.draw(shown, self._policy.current(), self._clock.now())
+        gone = set[MessageRef]()
         for ref in refs:
             try:
                 calls.rewrite(ref, card, "the card")
             except SlackFailed as failure:
                 if failure.code not in MESSAGE_GONE:
                     raise
-                _log.info("%s: a card is gone from %s: %s", record.chain, ref.channel, failure.code)
+                _log.info("%s: a card is gone from %s: %s", shown.record.chain, ref.channel, failure.code)
+                gone.add(ref)
+        return frozenset(gone)
 
     def _put(
-        self, calls: SlackCalls, notifier: Notifier[Any], record: Record, ref: MessageRef | None, copy_in: str | None
+        self,
+        calls: SlackCalls,
+        notifier: Notifier[Any],
+        shown: ShownRecord[Any],
+        ref: MessageRef | None,
+        copy_in: str | None,
     ) -> MessageRef:
-        card = notifier.draw(record, self._policy.current(), self._clock.now())
+        card = notifier.draw(shown, self._policy.current(), self._clock.now())
         if ref is not None:
             try:
                 calls.rewrite(ref, card, "the card")
             except SlackFailed as failure:
-                if not self._is_lost(record, ref, failure, copy_in):
+                if not self._is_lost(shown, ref, failure, copy_in):
                     raise
             else:
                 return ref
         if copy_in is not None and not calls.is_internal(copy_in):
             raise SharedChannel(copy_in)
-        posted = calls.post(copy_in or self._channel_of(record), card, "the card")
-        self._posted.save(record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=ref)
+        posted = calls.post(copy_in or self._channel_of(shown), card, "the card")
+        self._posted.save(shown.record.chain, CARD if copy_in is None else copy_name(copy_in), posted, instead_of=ref)
         return posted
 
-    def _is_lost(self, record: Record, ref: MessageRef, failure: SlackFailed, copy_in: str | None) -> bool:
+    def _is_lost(self, shown: ShownRecord[Any], ref: MessageRef, failure: SlackFailed, copy_in: str | None) -> bool:
         if failure.code in MESSAGE_GONE:
             return True
         # If the policy names another channel by now, the card moves there.
-        return failure.code in CHANNEL_CLOSED and copy_in is None and self._channel_of(record) != ref.channel
+        return failure.code in CHANNEL_CLOSED and copy_in is None and self._channel_of(shown) != ref.channel
 
-    def _channel_of(self, record: Record) -> str:
+    def _channel_of(self, shown: ShownRecord[Any]) -> str:
         try:
-            return self._policy.current().profile(record.profile).channel
+            return self._policy.current().profile(shown.record.profile).channel
         except InvalidInput as error:
-            problem = f"{record.chain}: the card has no channel: {error.problem}. Add the profile back to the policy."
+            problem = (
+                f"{shown.record.chain}: the card has no channel: {error.problem}. Add the profile back to the policy."
+            )
             raise DeliveryFailed(problem, retry_after=FIX_PAUSE) from error
 
 

@@ -1,5 +1,7 @@
 """The notifications of a kind of record: its card, and what each event adds to it.
 
+A card shows a record and the grants that it made, so both are read, and compared, together.
+
 Invariant: pure. A notifier plans; only the sink talks to Slack. An event without a plan notifies nobody.
 """
 
@@ -11,12 +13,34 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from bot.views.block_kit import Message
+from core.access.grant import Grant
+from core.access.summary import AccessSummary, summarize
 from core.actor import UserId
 from core.audit.trail import AuditAction, AuditEntry
 from core.policy.evaluator import Policy
 from core.record import Record
 
 R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRecord(Generic[R]):
+    """A record with the grants that it made, read at one moment: what a card shows."""
+
+    record: R
+    read_at: datetime
+    grants: tuple[Grant, ...] = ()
+
+    @property
+    def access(self) -> AccessSummary | None:
+        """What people are told of its access; None for a record without."""
+        return summarize(self.grants, self.read_at)
+
+    @property
+    def version(self) -> tuple[datetime | tuple[str, datetime], ...]:
+        """The same as long as nothing of what is shown has changed."""
+        grants = sorted((grant.id, grant.updated_at) for grant in self.grants)
+        return (self.record.updated_at, *grants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +84,7 @@ class Notifier(Generic[R]):
     which may be newer than the entry. `copies_in` names the other channels that get a copy of the card.
     """
 
-    load: Callable[[str], R]
-    draw: Callable[[R, Policy, datetime], Message]
-    plans: Mapping[AuditAction, Callable[[AuditEntry, R, Policy], NotificationPlan]]
+    load: Callable[[str], ShownRecord[R]]
+    draw: Callable[[ShownRecord[R], Policy, datetime], Message]
+    plans: Mapping[AuditAction, Callable[[AuditEntry, ShownRecord[R], Policy], NotificationPlan]]
     copies_in: Callable[[R], tuple[str, ...]] = lambda _: ()

@@ -10,24 +10,31 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier
+from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, ShownRecord
+from bot.notifications.shown import channel_of, load_shown, way_in_of
 from bot.views.block_kit import Message
 from bot.views.mentions import mention_deciders
 from bot.views.request.card import request_card
 from bot.views.request.notices import approval_added, ended, outcome, still_waiting
 from core.audit.trail import AuditAction, AuditEntry
+from core.clock import Clock
 from core.policy.evaluator import Policy
 from core.request import Request, RequestId, RequestStatus
-from core.stores.base import RequestStore
+from core.stores.base import Stores
 
 
-def request_notifier(requests: RequestStore) -> Notifier[Request]:
+def request_notifier(stores: Stores, clock: Clock) -> Notifier[Request]:
     """The notifier of requests."""
-    return Notifier(load=lambda record_id: requests.get(RequestId(record_id)), draw=_draw, plans=_PLANS)
+
+    def load(record_id: str) -> ShownRecord[Request]:
+        return load_shown(stores.requests.get(RequestId(record_id)), stores, clock)
+
+    return Notifier(load=load, draw=_draw, plans=_PLANS)
 
 
-def _draw(request: Request, policy: Policy, now: datetime) -> Message:
-    return request_card(request, now, _mention_deciders(request, policy))
+def _draw(shown: ShownRecord[Request], policy: Policy, now: datetime) -> Message:
+    deciders = _mention_deciders(shown.record, policy)
+    return request_card(shown.record, now, deciders, shown.access, way_in_of(shown, policy))
 
 
 def _mention_deciders(request: Request, policy: Policy) -> str:
@@ -36,33 +43,34 @@ def _mention_deciders(request: Request, policy: Policy) -> str:
     return mention_deciders(policy.notifications.deciders_of(request.rule), leave_out={request.requester, *voters})
 
 
-def _submitted(_entry: AuditEntry, request: Request, policy: Policy) -> NotificationPlan:
-    return NotificationPlan(ahead=_outcome(request, policy))
+def _submitted(_entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -> NotificationPlan:
+    return NotificationPlan(ahead=_outcome(shown, policy))
 
 
-def _vote(entry: AuditEntry, request: Request, policy: Policy) -> NotificationPlan:
-    return NotificationPlan(reply=approval_added(entry.actor, request), ahead=_outcome(request, policy))
+def _vote(entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -> NotificationPlan:
+    return NotificationPlan(reply=approval_added(entry.actor, shown.record), ahead=_outcome(shown, policy))
 
 
-def _reminder(_entry: AuditEntry, request: Request, policy: Policy) -> NotificationPlan:
+def _reminder(_entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -> NotificationPlan:
+    request = shown.record
     if request.status is not RequestStatus.PENDING:
-        return NotificationPlan(ahead=_outcome(request, policy))
+        return NotificationPlan(ahead=_outcome(shown, policy))
     return NotificationPlan(reply=still_waiting(request, _mention_deciders(request, policy)))
 
 
-def _end(_entry: AuditEntry, request: Request, policy: Policy) -> NotificationPlan:
-    return NotificationPlan(reply=ended(request), directs=_outcome(request, policy))
+def _end(_entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -> NotificationPlan:
+    return NotificationPlan(reply=ended(shown.record, shown.access), directs=_outcome(shown, policy))
 
 
-def _outcome(request: Request, policy: Policy) -> tuple[DirectMessage, ...]:
+def _outcome(shown: ShownRecord[Request], policy: Policy) -> tuple[DirectMessage, ...]:
+    request = shown.record
     if request.status in {RequestStatus.PENDING, RequestStatus.CANCELLED}:
         return ()
-    profile = policy.document.profiles.get(request.profile)
-    where = profile.channel if profile is not None else None
-    return (DirectMessage("outcome", request.requester, outcome(request, where)),)
+    told = outcome(request, channel_of(shown, policy), shown.access)
+    return (DirectMessage("outcome", request.requester, told),)
 
 
-_PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, Request, Policy], NotificationPlan]]] = {
+_PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, ShownRecord[Request], Policy], NotificationPlan]]] = {
     AuditAction.REQUEST_SUBMITTED: _submitted,
     AuditAction.APPROVAL_ADDED: _vote,
     AuditAction.REQUEST_APPROVED: _end,

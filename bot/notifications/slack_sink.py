@@ -9,29 +9,30 @@ message in our store.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 from slack_sdk import WebClient
 
+from bot.notifications.access_news import AccessNewsDelivery
 from bot.notifications.break_glass_plan import break_glass_notifier
 from bot.notifications.cards import CARD, Cards, copy_name
-from bot.notifications.plan import DirectMessage, Notifier, Post
+from bot.notifications.plan import Notifier, ShownRecord
 from bot.notifications.posted import PostedMessages
 from bot.notifications.request_plan import request_notifier
 from bot.notifications.slack_calls import DELIVERY_TIMEOUT_SECONDS, SlackCalls
 from bot.notifications.slack_failed import SharedChannel, SlackFailed
+from bot.notifications.steps import Steps, post_message
 from bot.notifications.unrecorded_plan import plan_unrecorded
 from bot.slack.errors import CHANNEL_CLOSED
+from core.access.grant import Grant
 from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput, NotFound, StoreError
 from core.policy import PolicySource
-from core.record import Record
 from core.request import Request
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
@@ -63,9 +64,10 @@ class SlackSink:
         self._posted = PostedMessages(stores.messages)
         self._cards = Cards(self._posted, policy, clock)
         self._notifiers: Mapping[str, Notifier[Any]] = {
-            BreakGlassEvent.KIND: break_glass_notifier(stores.break_glass),
-            Request.KIND: request_notifier(stores.requests),
+            BreakGlassEvent.KIND: break_glass_notifier(stores, clock),
+            Request.KIND: request_notifier(stores, clock),
         }
+        self._access = AccessNewsDelivery(stores, policy, clock, self._cards, self._posted, self._notifiers)
 
     @property
     def name(self) -> str:
@@ -80,7 +82,9 @@ class SlackSink:
         kind, _, record_id = entry.chain.partition("#")
         notifier = self._notifiers.get(kind)
         with _translating_errors(entry.chain):
-            if notifier is None:
+            if kind == Grant.KIND:
+                self._access.deliver(entry, self._calls(entry.chain))
+            elif notifier is None:
                 self._announce(entry)
             elif entry.event in notifier.plans:
                 self._notify(entry, notifier, notifier.load(record_id))
@@ -100,52 +104,54 @@ class SlackSink:
         except DeliveryFailed as failure:
             _log.warning("a card could not be refreshed: %s", failure.problem)
 
-    def _notify(self, entry: AuditEntry, notifier: Notifier[Any], record: Record) -> None:
-        calls, steps = self._calls(entry.chain), _Steps(self._posted, entry.chain)
-        plan = notifier.plans[entry.event](entry, record, self._policy.current())
-        ref = self._update_card(calls, steps, notifier, record)
+    def _notify(self, entry: AuditEntry, notifier: Notifier[Any], shown: ShownRecord[Any]) -> None:
+        calls, steps = self._calls(entry.chain), Steps(self._posted, entry.chain)
+        plan = notifier.plans[entry.event](entry, shown, self._policy.current())
+        ref = self._update_card(calls, steps, notifier, shown)
         reply = plan.reply
         if reply is not None and ref is not None:
             steps.run_once(f"thread:{entry.seq}", lambda: calls.post(ref.channel, reply, "a reply", thread=ref))
         steps.send(calls, plan.directs)
-        for post in plan.posts:
-            steps.run_once(f"post:{post.name}:{post.channel}", partial(_post, calls, post))
+        steps.post(calls, plan.posts)
         # Last, because whether a channel may have one is asked first, and nothing else waits for that.
-        self._update_copies(calls, steps, notifier, record, ref)
+        self._update_copies(calls, steps, notifier, shown, ref)
         if not steps.failures:
             return
-        failure = _combine(steps.failures)
+        failures = list(steps.failures)
         # If this fails, the later entry that it belongs to reports it.
         steps.send(calls, plan.ahead)
-        raise failure
+        steps.failures[:] = failures
+        steps.raise_failures()
 
     def _update_card(
-        self, calls: SlackCalls, steps: _Steps, notifier: Notifier[Any], record: Record
+        self, calls: SlackCalls, steps: Steps, notifier: Notifier[Any], shown: ShownRecord[Any]
     ) -> MessageRef | None:
         """Update the card. Returns its MessageRef, or None if it has none."""
         known = steps.done.get(CARD)
-        return steps.run(lambda: self._cards.show(calls, notifier, record, known)) or known
+        return steps.run(lambda: self._cards.show(calls, notifier, shown, known)) or known
 
     def _update_copies(
-        self, calls: SlackCalls, steps: _Steps, notifier: Notifier[Any], record: Record, card: MessageRef | None
+        self, calls: SlackCalls, steps: Steps, notifier: Notifier[Any], shown: ShownRecord[Any], card: MessageRef | None
     ) -> None:
-        for channel in notifier.copies_in(record):
+        for channel in notifier.copies_in(shown.record):
             if card is None or channel != card.channel:
-                steps.run(partial(self._copy, calls, notifier, record, steps.done.get(copy_name(channel)), channel))
+                steps.run(partial(self._copy, calls, notifier, shown, steps.done.get(copy_name(channel)), channel))
 
     def _copy(
-        self, calls: SlackCalls, notifier: Notifier[Any], record: Record, ref: MessageRef | None, channel: str
+        self, calls: SlackCalls, notifier: Notifier[Any], shown: ShownRecord[Any], ref: MessageRef | None, channel: str
     ) -> MessageRef | None:
         """Update a copy of the card. A channel without the bot, or with outsiders, gets none."""
         try:
-            return self._cards.show(calls, notifier, record, ref, copy_in=channel)
+            return self._cards.show(calls, notifier, shown, ref, copy_in=channel)
         except SharedChannel:
             reason = "people of another organization may see it"
         except SlackFailed as failure:
             if failure.code not in CHANNEL_CLOSED:
                 raise
             reason = failure.code
-        _log.info("%s: no copy of the card in %s, where the event was declared: %s", record.chain, channel, reason)
+        _log.info(
+            "%s: no copy of the card in %s, where the event was declared: %s", shown.record.chain, channel, reason
+        )
         return None
 
     def _announce(self, entry: AuditEntry) -> None:
@@ -154,64 +160,16 @@ class SlackSink:
         if not plan.directs and len(plan.posts) <= 1:
             # A single step: the outbox records that it was done, so nothing else has to.
             for post in plan.posts:
-                _post(calls, post)
+                post_message(calls, post)
             return
         # The messages are saved for each entry, because these chains never end.
-        steps = _Steps(self._posted, f"{entry.chain}#{entry.seq}")
+        steps = Steps(self._posted, f"{entry.chain}#{entry.seq}")
         steps.send(calls, plan.directs)
-        for post in plan.posts:
-            steps.run_once(f"post:{post.name}:{post.channel}", partial(_post, calls, post))
-        if steps.failures:
-            raise _combine(steps.failures)
+        steps.post(calls, plan.posts)
+        steps.raise_failures()
 
     def _calls(self, chain: str) -> SlackCalls:
         return SlackCalls(self._client, self._clock, chain, self._seconds)
-
-
-class _Steps:
-    """The steps of one delivery: what was done before, and what failed. A failed step doesn't block the others."""
-
-    def __init__(self, posted: PostedMessages, chain: str) -> None:
-        self._posted = posted
-        self._chain = chain
-        self.done = posted.of(chain)
-        self.failures: list[DeliveryFailed] = []
-
-    def run(self, step: Callable[[], MessageRef | None]) -> MessageRef | None:
-        """Run a step that may be repeated. Returns what it posted."""
-        try:
-            return step()
-        except DeliveryFailed as failure:
-            self.failures.append(failure)
-            return None
-
-    def run_once(self, name: str, step: Callable[[], MessageRef]) -> None:
-        """Run a step unless it was done before, and save that it was done."""
-        if name not in self.done and (posted := self.run(step)) is not None:
-            self._posted.save(self._chain, name, posted)
-
-    def send(self, calls: SlackCalls, directs: Sequence[DirectMessage]) -> None:
-        """Send each direct message that wasn't sent before."""
-        for direct in directs:
-            self.run_once(f"dm:{direct.name}:{direct.user}", partial(_send, calls, direct))
-
-
-def _send(calls: SlackCalls, direct: DirectMessage) -> MessageRef:
-    what = f"the direct message to {direct.user}"
-    return calls.post(calls.open_direct(direct.user, what), direct.message, what)
-
-
-def _post(calls: SlackCalls, post: Post) -> MessageRef:
-    return calls.post(post.channel, post.message, "a post")
-
-
-def _combine(failures: Sequence[DeliveryFailed]) -> DeliveryFailed:
-    """One failure for all: final only if each of them is, retried after the longest of their pauses."""
-    problems = dict.fromkeys(failure.problem for failure in failures)
-    pauses = [failure.retry_after or timedelta() for failure in failures]
-    return DeliveryFailed(
-        " ".join(problems), is_final=all(failure.is_final for failure in failures), retry_after=max(pauses) or None
-    )
 
 
 @contextmanager

@@ -7,19 +7,33 @@ the audit trail, where it can't be rewritten.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
+from bot.observability.access_metrics import AccessMetrics
 from bot.observability.metrics import Metrics
-from core.audit.trail import AuditAction
+from core.access.grant import Grant
+from core.audit.trail import AuditAction, EntryDraft
 from core.record import Record
 
 _log = logging.getLogger("countersign.decisions")
 
 
 class Watcher:
-    """The services' observer: it counts and logs."""
+    """The services' and the reconciler's observer: it counts and logs."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self.access = AccessMetrics(metrics.registry)
+
+    def changed(self, grant: Grant, entries: Sequence[EntryDraft]) -> None:
+        """The reconciler changed a grant."""
+        for entry in entries:
+            self.committed(grant, entry.event)
+        self.access.changed(grant, entries)
+
+    def stepped(self, target: str, step: str, outcome: str) -> None:
+        """The reconciler called a target."""
+        self.access.stepped(target, step, outcome)
 
     def committed(self, record: Record, event: AuditAction) -> None:
         """A change was committed."""

@@ -121,6 +121,14 @@ def cancelled(request: Request) -> Message:
     return reply(f"Your request for {code(request.profile)} is cancelled.")
 
 
+def not_requestable(profile: str) -> str:
+    """There is no form for this profile, which was named."""
+    return (
+        f"You can't request {code(profile)}: no policy rule covers you for it. {_UNCHANGED} Ask a policy owner to add "
+        "you."
+    )
+
+
 def submitted(request: Request, *, may_declare: bool = False) -> Message:
     """What a request came to so far. `may_declare`: this person can break the glass for it, and gets the button."""
     done = f"You requested {code(request.profile)} for {length(request.duration)}"

@@ -38,7 +38,7 @@ from core.services.ledger_recovery import LedgerRecovery
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing, Turns
-from core.services.rights import EmergencyRights
+from core.services.rights import EMERGENCY_WAIT_SECONDS, EmergencyRights
 from core.services.use_case import AuditedAttempt, ChangeRunner, audit_refusals, id_from, retry_on_conflict
 from core.stores.base import Stores
 from core.stores.record_store import Page
@@ -62,6 +62,7 @@ class BreakGlassService:
         mfa: MfaVerifier | None = None,
         directory: Directory | None = None,
         principals: Principals | None = None,
+        principal_wait_seconds: float = EMERGENCY_WAIT_SECONDS,
         pacing: Pacing = PACING,
     ) -> None:
         self._stores = stores
@@ -77,7 +78,7 @@ class BreakGlassService:
         self._reminding = self._watch(self._read_waiting, self._reminder_at, MAX_DURATION)
         self._ledgers = LedgerRecovery(stores, clock, self._observer)
         self._invoking = Invoking(stores, clock, self._observer, mfa)
-        self._rights = EmergencyRights(principals)
+        self._rights = EmergencyRights(principals, principal_wait_seconds)
 
     def invoke(
         self,

@@ -20,14 +20,14 @@ from core.actor import CLOCK, Actor, DeciderId, UserId
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.clock import Clock, is_trusted
-from core.errors import CountersignError, InvalidInput, InvalidStateTransition, StoreUnavailable
+from core.errors import InvalidInput, InvalidStateTransition, StoreUnavailable
 from core.policy import Decision
 from core.request import Request, RequestId, RequestStatus
 from core.services.closing import Closing
-from core.services.granting import end_early, is_open, observe
+from core.services.granting import end_early, grant_ids_of, is_open, observe
 from core.services.membership import Judging
 from core.services.observer import Observer
-from core.services.open_access import read_grants
+from core.services.open_access import read_grants, unread_details
 from core.services.pacing import Pacing
 from core.services.use_case import (
     AuditedAttempt,
@@ -42,14 +42,14 @@ from core.stores.base import Stores
 GivesAccess = Request | BreakGlassEvent
 """What access rests on: a decision."""
 ENDED: Final = "ended"
-_NO_ACCESS: Final = "it gave no access"
-_DECISION_ONLY: Final = "Countersign doesn't open access to this profile, so it can't end it either"
-_NO_TIME_LEFT: Final = "its time has passed"
-_NEVER_OPENED: Final = "it could not be opened"
+NO_ACCESS: Final = "it gave no access"
+DECISION_ONLY: Final = "Countersign doesn't open access to this profile, so it can't end it either"
+NO_TIME_LEFT: Final = "its time has passed"
+NEVER_OPENED: Final = "it could not be opened"
 
 
-class _NotActive(CountersignError):
-    """The event ended in the meantime."""
+class _NotActive(Exception):
+    """The event isn't active, or not any more: its grants are all that is left to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class EarlyEnds:
                 return grants
             raise self._explain(record, grants)
         decision = ending.judge(record)
-        details = dict(using)
+        details = using | unread_details(record, grants)
         if decision is not None:
             decision.require()
             details |= decision.to_details()
@@ -151,20 +151,27 @@ class EarlyEnds:
         return tuple(stored.get(grant.id, grant) for grant in grants)
 
     def _explain(self, record: GivesAccess, grants: Sequence[Grant]) -> InvalidStateTransition | StoreUnavailable:
-        """Why there is nothing to end: who ended it and when, or that it gave nothing."""
+        """Why there is nothing to end: who ended it and when, or that it gave nothing.
+
+        Raises MalformedRecord, GrantNotFound when that can't be said.
+        """
         early = [grant.ended_early for grant in grants if grant.ended_early is not None]
         if early:
             last = max(early, key=lambda each: each.at)
             return InvalidStateTransition(record.chain, ENDED, ENDED, decided_by=last.by, decided_at=last.at)
         if grants and all(grant.status is GrantStatus.FAILED for grant in grants):
-            return InvalidStateTransition(record.chain, GrantStatus.FAILED, ENDED, reason=_NEVER_OPENED)
+            return InvalidStateTransition(record.chain, GrantStatus.FAILED, ENDED, reason=NEVER_OPENED)
         if grants and not is_trusted(self._clock):
             return StoreUnavailable("this instance's clock is off; nothing was recorded")
         if grants:
             ends_at = max(grant.ends_at for grant in grants)
-            return InvalidStateTransition(record.chain, ENDED, ENDED, decided_at=ends_at, reason=_NO_TIME_LEFT)
+            return InvalidStateTransition(record.chain, ENDED, ENDED, decided_at=ends_at, reason=NO_TIME_LEFT)
+        gave_access = record.state in {RequestStatus.APPROVED, *EventStatus}
+        if gave_access and record.rights:
+            # They are there and can't be read, or are gone: the store says which.
+            self._stores.access.get(grant_ids_of(record)[0])
         by, at = record.ended_by
-        why = _DECISION_ONLY if record.state in {RequestStatus.APPROVED, *EventStatus} else _NO_ACCESS
+        why = DECISION_ONLY if gave_access else NO_ACCESS
         return InvalidStateTransition(record.chain, record.state, ENDED, decided_by=by, decided_at=at, reason=why)
 
 

@@ -92,6 +92,7 @@ def _details(grant: Grant) -> dict[str, JsonValue]:
     return {
         "right": right_key(grant.right),
         "source": grant.source,
+        "rule": grant.rule,
         "duration": to_nanoseconds(grant.duration),
         "starts_at": format_time(grant.starts_at),
         "expires_at": format_time(grant.expires_at),

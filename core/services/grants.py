@@ -47,7 +47,7 @@ OWN_SINCE: Final = timedelta(days=7)
 """How old access may be that a person sees in their own list: it has ended long before, or its revoke keeps failing."""
 _LISTED_SINCE: Final = MAX_DURATION + timedelta(hours=1)
 """No grant that still has time is older; with room for clocks that differ."""
-_NOT_YOURS: Final = "only the person who has the access can give it back; approvers and admins can revoke it"
+NOT_YOURS: Final = "only the person who has the access can give it back; approvers and admins can revoke it"
 _log = logging.getLogger("countersign.access")
 
 
@@ -110,7 +110,7 @@ class GrantService:
         def judge(record: GivesAccess) -> None:
             # No rule is asked: giving access back is always allowed.
             if record.person not in people.policy.ids_of(person.id):
-                raise NotAllowed("end", (_NOT_YOURS,))
+                raise NotAllowed("end", (NOT_YOURS,))
 
         attempt = AuditedAttempt(AuditAction.END_REFUSED, person)
         return self._ends.end(source, Ending(person, DONE, people, judge), attempt)

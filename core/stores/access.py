@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final, Protocol
 
 from core.access.grant import AWAITS_END, Grant, GrantId, GrantStatus
@@ -18,7 +19,7 @@ from core.access.right import Right
 from core.actor import UserId
 from core.audit.trail import EntryDraft
 from core.errors import MalformedRecord
-from core.stores.record_store import DEFAULT_LIMIT, Page, RecordStore
+from core.stores.record_store import DEFAULT_LIMIT, MAX_PER_PAGE, Page, RecordStore, iterate_pages
 
 MAX_TOGETHER: Final = 20
 """How many grants one transaction may make or end: AWS takes a hundred writes, and each grant needs four."""
@@ -130,6 +131,11 @@ class AccessStore(RecordStore[Grant, GrantStatus], Protocol):
     def list_live(self, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Grant]:
         """The grants that are not final, newest first: who has what now."""
         return self.list_page("awaits", AWAITS_END, limit=limit, cursor=cursor, since=None)
+
+    def count_live(self, most: int) -> int:
+        """How many grants are not final, counted up to `most`. Costs what is live. Raises StoreUnavailable."""
+        pages = iterate_pages(lambda cursor: self.list_live(limit=MAX_PER_PAGE, cursor=cursor))
+        return sum(1 for _ in islice((each for page in pages for each in page.items), most))
 
     def list_by_person(
         self, person: UserId, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, since: datetime | None = None

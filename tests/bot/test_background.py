@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from slack_sdk import WebClient
 
 from bot.background import OutboxState, Sweeper, Swept
-from bot.wiring import Services, build_sweeper
+from bot.ports import Ports
+from bot.wiring import build_services, build_sweeper
 from core.audit.key_retirement import retire_key
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import CHECKPOINTS
@@ -423,9 +425,7 @@ def test_sweep_seals_checkpoints_and_learns_of_retired_keys(tmp_path: Path, cloc
     with closing(open_stores(f"sqlite:///{tmp_path}/sealed.db", keyring=ring, clock=clock)) as stores:
         policy, sink = ChangingPolicy(), RecordingSink("webhook")
         requests = RequestService(stores, policy, clock, directory=FixedDirectory())
-        break_glass = BreakGlassService(stores, policy, clock, directory=FixedDirectory())
-        services = Services(stores, policy, clock, requests, break_glass)
-        sweeper = build_sweeper(services, [sink])
+        sweeper = build_sweeper(build_services(Ports(stores, policy, clock, WebClient())), [sink])
         _submit(requests)
         sweeper.sweep()
         clock.advance(timedelta(minutes=11))

@@ -57,6 +57,9 @@ def test_every_metric_is_documented_with_its_labels_and_no_other(
 
     # A histogram of acknowledgements shows its labels with the first one.
     shown["countersign_acknowledgement_seconds"] = {"transport", "payload"}
+    # A counter of steps, with the first target; the gauges of access, with the first measurement.
+    shown["countersign_access_steps_total"] = {"target", "step", "outcome"}
+    shown |= {f"countersign_access_{each}": set() for each in ("live_grants", "oldest_due_revoke_seconds")}
     assert shown == described()
 
 

@@ -17,6 +17,7 @@ from bot.slack.errors import ERRORS
 from bot.slack.installation import SlackUnreachable
 from bot.transport.dispatcher import NotTaken
 from bot.views.replies import explain, explain_in_field
+from core.access.principals import PrincipalUnavailable, PrincipalUnknown
 from core.break_glass import ReasonCode
 from core.errors import (
     AlreadyExists,
@@ -29,8 +30,11 @@ from core.errors import (
     EventExists,
     EventNotFound,
     FixedFactChanged,
+    GrantExists,
+    GrantNotFound,
     InvalidInput,
     InvalidPolicy,
+    InvalidStateTransition,
     LimitReached,
     MalformedRecord,
     NotAllowed,
@@ -47,7 +51,9 @@ from core.errors import (
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
 from core.policy.decision import ApprovalNeeds
 from core.review import Verdict
-from core.services.vote import NOT_AS_SHOWN, ApprovalFormNeeded
+from core.services.ending import DECISION_ONLY, ENDED, NEVER_OPENED, NO_ACCESS, NO_TIME_LEFT
+from core.services.grants import NOT_YOURS
+from core.services.vote import ACCESS_CHANGED, NOT_AS_SHOWN, ApprovalFormNeeded
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
 from tests.texts import records
 from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
@@ -98,6 +104,19 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "approval needs a form": ApprovalFormNeeded(records.pending(), ApprovalNeeds(confirm=True)),
     "not known: a user group": NotKnown("request", ("Slack couldn't say whether U0REQUESTER is in S0ENGINEERS",)),
     "not known: a person": NotKnown("act", ("Slack couldn't confirm who you are; please try again in a minute",)),
+    "access changed since the request": NotAllowed(
+        "approve",
+        (ACCESS_CHANGED.format(profile="prod", right="aws|111122223333|admin|rita", requester=REQUESTER),),
+        "prod",
+        ("access",),
+    ),
+    "end, somebody else's": NotAllowed("end", (NOT_YOURS,)),
+    "unknown at a target": PrincipalUnknown(
+        "aws",
+        "Countersign doesn't know which Identity Center user U0REQUESTER is. "
+        "Ask a policy owner to add them to `people:` in the policy.",
+    ),
+    "a target can't say now": PrincipalUnavailable("aws", "AWS didn't answer"),
     "wrong code": CodeRefused("wrong", 3),
     "wrong code, one attempt left": CodeRefused("wrong", 1),
     "used code": CodeRefused("used", 5),
@@ -121,9 +140,19 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "event not expired yet": _raised(lambda: records.active().expire(LATER)),
     "review before the end": _raised(lambda: records.active().add_review(APPROVER, LATER, _VERDICT, "Ten letters")),
     "already reviewed": _raised(lambda: records.reviewed().add_review(APPROVER, AFTER, _VERDICT, "Ten letters")),
+    "access ended by somebody": InvalidStateTransition(_CHAIN, ENDED, ENDED, decided_by=APPROVER, decided_at=NOW),
+    "access ended by the clock": InvalidStateTransition(_CHAIN, ENDED, ENDED, decided_by="clock", decided_at=NOW),
+    "access is over": InvalidStateTransition(_CHAIN, ENDED, ENDED, decided_at=NOW, reason=NO_TIME_LEFT),
+    "access never opened": InvalidStateTransition(_CHAIN, "failed", ENDED, reason=NEVER_OPENED),
+    "access that nobody opens": InvalidStateTransition(
+        _CHAIN, "approved", ENDED, decided_by=APPROVER, decided_at=NOW, reason=DECISION_ONLY
+    ),
+    "no access yet": InvalidStateTransition(_CHAIN, "pending", ENDED, reason=NO_ACCESS),
     "not found": NotFound("00000000000000a1"),
     "request not found": RequestNotFound(REQUEST),
     "event not found": EventNotFound(EVENT),
+    "grant not found": GrantNotFound("00000000000000a1"),
+    "grant exists": GrantExists("00000000000000a1"),
     "exists": AlreadyExists(REQUEST),
     "request exists": RequestExists(REQUEST),
     "event exists": EventExists(EVENT),

@@ -18,7 +18,7 @@ from bot.views.break_glass.form import (
 )
 from bot.views.replies import explain_in_field, notice, reply
 from bot.views.request import decision_forms
-from bot.views.request.form import Offer, read_request_form, request_form
+from bot.views.request.form import BegunRequest, Offer, read_request_form, request_form
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy.decision import ApprovalNeeds
@@ -64,6 +64,12 @@ def _forms() -> dict[str, Any]:
     typed = BreakGlassDraft(PROD, ReasonCode.SECURITY, HOUR, "Somebody uses the old deploy key")
     return {
         "request access": request_form(_OFFERS),
+        "request access, to extend it": request_form(
+            _OFFERS[:1], BegunRequest(PROD, extended=records.pending(), until=records.pending().expires_at)
+        ),
+        "request access, to extend it, with other words": request_form(
+            _OFFERS[:1], BegunRequest(PROD, 2 * HOUR, "The migration takes longer", records.pending())
+        ),
         "approve with a comment": decision_forms.approve_form(records.pending(), ApprovalNeeds()),
         "approve, with everything a rule can want": decision_forms.approve_form(records.half_approved(), _ALL_NEEDS),
         "deny": decision_forms.deny_form(REQUEST),

@@ -13,16 +13,18 @@ from bot.interactions.commands.breakglass import parse_break_glass
 from bot.interactions.commands.tokens import parse_once
 from bot.slack import directory, membership
 from bot.views import replies
+from bot.views.access import choice
+from bot.views.access.choice import RevokedAccess
 from bot.views.break_glass import replies as break_glass_replies
-from bot.views.break_glass.list import BreakGlassListKind
-from bot.views.pagination import one_of, read_page_button
+from bot.views.break_glass.list import BreakGlassListKind, EventRow
+from bot.views.pagination import PER_PAGE, one_of, read_page_button
 from bot.views.replies import explain
 from core.errors import InvalidInput, LimitReached, StoreMisconfigured, StoreUnavailable
 from core.open_requests import OPEN_REQUEST
 from core.request import Request
 from tests.builders import APPROVER
 from tests.texts import records
-from tests.texts.records import LATER, NOW
+from tests.texts.records import EVENT, LATER, NOW, REQUEST
 from tests.texts.writing import Text, write_message
 
 if TYPE_CHECKING:
@@ -43,6 +45,25 @@ def slack_replies() -> Iterator[Text]:
         yield Text("Slack: buttons that lead nowhere", title, _answer(parse_once(_call, read)))
     yield from _typed("/access", parse_access, _ACCESS)
     yield from _typed("/breakglass", parse_break_glass, _BREAK_GLASS)
+
+
+def _about_open_access() -> Iterator[tuple[str, Message]]:
+    ended = RevokedAccess(f"REQUEST#{REQUEST}", "prod")
+    failed = RevokedAccess(
+        f"BREAKGLASS#{EVENT}", "vault", "The store did not answer: TimeoutError. Nothing was changed."
+    )
+    yield "/access end, of another profile", choice.no_access_named("prod")
+    yield "/access extend, nothing is open", choice.nothing_to_extend(None, "")
+    yield "/access extend, not this profile", choice.nothing_to_extend("prod", "2h the migration takes longer")
+    yield "/access revoke @person", choice.person_revoked(APPROVER, [ended])
+    yield "/access revoke @person, some of it", choice.person_revoked(APPROVER, [ended, failed])
+    yield "/access extend, of a profile that nobody may request", replies.reply(replies.not_requestable("prod"))
+    more = "To name another one, add its profile or its id:\n`/access end prod`"
+    events = [EventRow(records.active(), records.active().expires_at, may_close=True)] * (PER_PAGE + 1)
+    yield (
+        "/access end, more than one",
+        choice.which_access("Which access are you done with?", [], events, LATER, more=more),
+    )
 
 
 def sentences_of(module: ModuleType) -> Iterator[tuple[str, str]]:
@@ -74,6 +95,7 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     yield "/breakglass, once more after the end", break_glass_replies.declared(records.closed())
     yield "Close", break_glass_replies.closed(records.closed())
     yield "Review", break_glass_replies.review_recorded(records.reviewed())
+    yield from _about_open_access()
     for title, error in {
         "outcome unknown": StoreUnavailable("TimeoutError", is_outcome_unknown=True),
         "unavailable": StoreUnavailable("TimeoutError"),
@@ -135,6 +157,17 @@ _ACCESS: Final[tuple[object, ...]] = (
     "prod 2h fix",
     f"prod 2h {_LONG}",
     "prod 2h \x07 deploy the fix for INC-12",
+    "live now",
+    "revok 0123456789abcdef it is over",
+    "end prod I am done",
+    "end #ops",
+    "extend prod 0h",
+    f"extend prod {_LONG}",
+    "revoke",
+    "revoke 0123456789abcdef",
+    "revoke <@U0ANN|ann>",
+    "revoke @ann left the team",
+    "revoke prod it is over",
 )
 _BREAK_GLASS: Final[tuple[object, ...]] = (
     7,

@@ -1,4 +1,4 @@
-"""What people type after /access, read: a form, a list, help, or a request in one line.
+"""What people type after /access, read: a form, a list, help, what becomes of open access, or a request in one line.
 
 Invariant: nothing is guessed. Text that can be read in two ways, or in none, raises InvalidInput, which gives the line
 to send instead; and what a person typed comes out as they typed it, not as Slack wrapped it.
@@ -9,6 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final, NoReturn
 
+from bot.interactions.commands.open_access import (
+    END,
+    EXTEND,
+    REVOKE,
+    OpenAccessCommand,
+    ShowLive,
+    read_open_access,
+)
 from bot.interactions.commands.tokens import (
     DURATION,
     OpenForm,
@@ -26,6 +34,7 @@ from bot.interactions.commands.tokens import (
     take_one_duration,
 )
 from bot.slack.app_surface import ACCESS
+from bot.views.access.list import AccessListKind
 from bot.views.request.form import RequestDraft
 from bot.views.request.list import ListKind
 from core.duration import format_duration, parse_duration
@@ -34,10 +43,9 @@ from core.request import JUSTIFICATION_LENGTH
 from core.text import clean_text
 
 _JUSTIFICATION: Final = "deploy the fix for INC-12"
-
-
-AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | RequestDraft
-_KEYWORDS: Final = ("help", *ListKind)
+AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | OpenAccessCommand | RequestDraft
+_OPEN_ACCESS: Final = (END, EXTEND, REVOKE)
+_KEYWORDS: Final = ("help", *ListKind, *AccessListKind, *_OPEN_ACCESS)
 
 
 def parse_access(text: object) -> AccessCommand:
@@ -47,18 +55,25 @@ def parse_access(text: object) -> AccessCommand:
         return OpenForm()
     first, rest = split_word(typed)
     keyword, after = first.lower(), split_word(rest)[0]
-    # A profile can be called `mine`. Followed by a duration, it can't mean anything else.
-    if keyword not in _KEYWORDS or DURATION.fullmatch(after):
+    # A profile can be called `mine`. Followed by a duration, it can't mean anything else; `extend 2h` can.
+    if keyword not in _KEYWORDS or (DURATION.fullmatch(after) and keyword != EXTEND):
         return _read_request(first, rest)
+    if keyword in _OPEN_ACCESS:
+        # A mention is an id only as Slack sent it.
+        return read_open_access(keyword, rest, split_word(str(text))[1])
     if keyword == "help":
         return ShowHelp()
-    return ShowList(ListKind(keyword), read_page(ACCESS, keyword, rest))
+    page = read_page(ACCESS, keyword, rest)
+    return ShowLive(page) if keyword in set(AccessListKind) else ShowList(ListKind(keyword), page)
 
 
 def _read_request(profile: str, rest: str) -> RequestDraft:
     if not rest:
         _refuse_one_word(profile)
     written, justification = take_duration(rest)
+    if not DURATION.fullmatch(written.replace(" ", "")):
+        otherwise = f"To request a profile of that name: {_suggest(profile)}"
+        check_keyword(ACCESS, profile, _OPEN_ACCESS, otherwise, rest)
     if not written.removeprefix("-")[:1].isdigit():
         _refuse_missing_duration(profile, rest)
     check_profile(profile, _suggest(duration=written, justification=justification))

@@ -147,10 +147,14 @@ def check_profile(profile: str, suggestion: str) -> None:
         raise InvalidInput("profile", error.problem, f"{error.fix} {suggestion}") from error
 
 
-def check_keyword(command: str, word: str, keywords: Sequence[str], otherwise: str) -> None:
-    """Raises InvalidInput for a word that is nearly a keyword; `otherwise` says how to use it as a profile's name."""
+def check_keyword(command: str, word: str, keywords: Sequence[str], otherwise: str, rest: str = "") -> None:
+    """Raises InvalidInput for a word that is nearly a keyword; `otherwise` says how to use it as a profile's name.
+
+    `rest` is what was typed behind it.
+    """
     if near := get_close_matches(word.lower()[:MAX_QUOTED], keywords, n=1, cutoff=0.75):
-        raise InvalidInput("text", f"{quoted(word)} isn't a command", f"{suggest(command, near[0])}\n{otherwise}")
+        meant = suggest(command, near[0], rest) if rest else suggest(command, near[0])
+        raise InvalidInput("text", f"{quoted(word)} isn't a command", f"{meant}\n{otherwise}")
 
 
 def quoted(text: str) -> str:

@@ -6,10 +6,12 @@ Review once it has ended and until it is reviewed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from bot.views.access.state import fallback_blocks, problem_blocks, state_blocks, state_words
+from bot.views.access.way_in import WayIn
 from bot.views.block_kit import (
     Block,
     Message,
@@ -25,6 +27,7 @@ from bot.views.block_kit import (
     mrkdwn,
     user_text,
 )
+from core.access.summary import AccessSummary
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.review import Review, Verdict
 
@@ -39,9 +42,20 @@ VERDICTS: Final[Mapping[Verdict, str]] = {
 
 
 def break_glass_card(
-    event: BreakGlassEvent, now: datetime, mentions: str = "", review_due: datetime | None = None
+    event: BreakGlassEvent,
+    now: datetime,
+    mentions: str = "",
+    review_due: datetime | None = None,
+    *,
+    access: AccessSummary | None = None,
+    way_in: WayIn | None = None,
+    fallbacks: Sequence[str] = (),
 ) -> Message:
-    """The card as it stands at this moment. `mentions` notifies the people the policy names, in mrkdwn."""
+    """The card as it stands at this moment. `mentions` notifies the people the policy names, in mrkdwn.
+
+    `access` is what the event gave, `way_in` how to use it; None for an event without access. `fallbacks` are the
+    policy's words for when access could not be opened.
+    """
     status = EventStatus.EXPIRED if event.is_overdue(now) else event.status
     blocks: list[Block] = [heading(_headline(event, status)), mrkdwn(_who_and_what(event, status))]
     blocks.append(user_text(event.justification))
@@ -49,6 +63,7 @@ def break_glass_card(
         blocks += [mrkdwn(f":bell: {mentions}")] if mentions else []
     else:
         blocks += _end(event, status)
+    blocks += _access(event, now, access, way_in, fallbacks)
     blocks.append(_small_print(event))
     if event.review is not None:
         blocks += _review(event.review)
@@ -58,20 +73,21 @@ def break_glass_card(
             mrkdwn(f":mag: *Needs a review*{due} from someone who can approve requests for {code(event.profile)}.")
         )
     blocks.append(_buttons(event, status))
-    return Message(text=summary(event, status), blocks=tuple(blocks))
+    return Message(text=summary(event, status, access), blocks=tuple(blocks))
 
 
-def summary(event: BreakGlassEvent, status: EventStatus) -> str:
+def summary(event: BreakGlassEvent, status: EventStatus, access: AccessSummary | None = None) -> str:
     """One sentence for notifications and screen readers, without any text that a person typed."""
+    state = f" Access: {state_words(access)}." if access is not None else ""
     broke = f"{mention(event.invoker)} broke the glass for {event.profile} ({event.reason_code})"
     match status:
         case EventStatus.ACTIVE:
-            return f"{broke}, until {moment(event.expires_at)}."
+            return f"{broke}, until {moment(event.expires_at)}.{state}"
         case EventStatus.CLOSED:
             ended = f"{broke}: closed by {mention(event.closed_by or '')}."
         case _:
             ended = f"{broke}: expired."
-    return ended if event.review is None else f"{ended} Review: {VERDICTS[event.review.verdict]}."
+    return f"{ended}{state}" if event.review is None else f"{ended}{state} Review: {VERDICTS[event.review.verdict]}."
 
 
 def _headline(event: BreakGlassEvent, status: EventStatus) -> str:
@@ -94,6 +110,24 @@ def _end(event: BreakGlassEvent, status: EventStatus) -> list[Block]:
         line = f"*Closed* by {mention(event.closed_by or '')} · {moment(event.closed_at)} · after {lasted}"
         return [mrkdwn(f"{line}:"), *([user_text(event.closed_reason)] if event.closed_reason is not None else [])]
     return [mrkdwn(f"*Expired* · {moment(event.expires_at)} · after {length(event.duration)}")]
+
+
+def _access(
+    event: BreakGlassEvent,
+    now: datetime,
+    access: AccessSummary | None,
+    way_in: WayIn | None,
+    fallbacks: Sequence[str],
+) -> list[Block]:
+    blocks: list[Block] = []
+    if event.access_problem is not None:
+        blocks += problem_blocks(event.access_problem, is_all=access is None)
+        blocks += fallback_blocks(fallbacks) if event.is_granting(now) else []
+        fallbacks = ()
+    if access is None:
+        return blocks
+    # The card says who closed it, and why.
+    return [*blocks, *state_blocks(access, now, way_in=way_in, fallbacks=fallbacks, names_who_ended=False)]
 
 
 def _review(review: Review) -> list[Block]:

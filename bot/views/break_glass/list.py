@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from bot.slack.app_surface import BREAK_GLASS
+from bot.views.access.state import state_line
 from bot.views.block_kit import (
     Block,
     Message,
@@ -28,6 +29,7 @@ from bot.views.block_kit import (
 )
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
 from bot.views.pagination import PageButton, page_buttons
+from core.access.summary import AccessSummary
 from core.break_glass import BreakGlassEvent, EventStatus, ReasonCode
 
 OLDER: Final = "break_glass_list:next"
@@ -60,12 +62,16 @@ class BreakGlassListKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One event, what its reader can do with it as far as is known now, and when its review is due."""
+    """One event, what its reader can do with it as far as is known now, and when its review is due.
+
+    `access` is what it gave, if known.
+    """
 
     event: BreakGlassEvent
     review_due: datetime
     may_close: bool = False
     may_review: bool = False
+    access: AccessSummary | None = None
 
 
 def event_list_page(
@@ -93,6 +99,8 @@ def event_row(row: EventRow, now: datetime) -> list[Block]:
     else:
         standing = _standing_after(row, now)
         buttons = ([button("Review…", REVIEW, event.id, style="primary")] if row.may_review else []) + buttons
+    if row.access is not None:
+        standing = f"{standing}\n{state_line(row.access, now)}"
     return [
         mrkdwn(f"{line}\n{standing} · {code(event.id)}"),
         {"type": "context", "elements": [plain(event.justification, _MAX_REASON)]},

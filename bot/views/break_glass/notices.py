@@ -6,10 +6,12 @@ of the event as it is now, which may be later than what it is about.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
 from bot.slack.app_surface import BREAK_GLASS
+from bot.views.access.state import access_after, fallback_blocks
 from bot.views.block_kit import (
     Block,
     Message,
@@ -27,6 +29,7 @@ from bot.views.block_kit import (
     user_text,
 )
 from bot.views.break_glass.card import CLOSE, VERDICTS
+from core.access.summary import AccessSummary
 from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import parse_time
@@ -36,20 +39,32 @@ from core.usage import LIVE_EVENT
 _MAX_JUSTIFICATION = 1000
 
 
-def ended(event: BreakGlassEvent) -> Message:
+def ended(event: BreakGlassEvent, access: AccessSummary | None = None) -> Message:
     """How the event ended, for its thread."""
     if event.status is EventStatus.CLOSED:
-        line = f"Closed by {mention(event.closed_by or '')}. The access has ended."
+        line = f"Closed by {mention(event.closed_by or '')}. {access_after(access)}"
         return _notice(line, event.closed_reason, lead="Their reason:")
-    return _notice(f"Expired: the access ended {moment(event.expires_at)}.")
+    if access is None:
+        return _notice(f"Expired: the access ended {moment(event.expires_at)}.")
+    return _notice(f"Expired {moment(event.expires_at)}. {access_after(access)}")
 
 
-def closed_by_other(event: BreakGlassEvent, channel: str | None) -> Message:
+def access_problem(event: BreakGlassEvent, fallbacks: Sequence[str], channel: str | None) -> Message:
+    """Access that could not even be asked for: for the invoker, with what to do."""
+    is_all = not event.rights
+    what = "No access was opened" if is_all else "Some access was not opened"
+    line = f":x: {what} for your break-glass event for {code(event.profile)}:"
+    blocks = (mrkdwn(line), user_text(event.access_problem or ""), *fallback_blocks(fallbacks), _where(event, channel))
+    return Message(text=line, blocks=blocks)
+
+
+def closed_by_other(event: BreakGlassEvent, channel: str | None, access: AccessSummary | None = None) -> Message:
     """An event that somebody else than its invoker closed, for the profile's channel and the security channel."""
     closer, invoker = mention(event.closed_by or ""), mention(event.invoker)
     line = (
-        f":rotating_light: {closer} closed the break-glass event of {invoker} for {code(event.profile)}. The access "
-        f"has ended, and {invoker} can declare again at once. If nobody agreed to this, check the account of {closer}."
+        f":rotating_light: {closer} closed the break-glass event of {invoker} for {code(event.profile)}. "
+        f"{access_after(access)} {invoker} can declare again at once. If nobody agreed to this, check the account of "
+        f"{closer}."
     )
     return _notice(line, event.closed_reason, _where(event, channel), lead="Their reason:")
 
@@ -71,13 +86,14 @@ def is_it_over(event: BreakGlassEvent) -> Message:
     return Message(text=line, blocks=(mrkdwn(line), closing))
 
 
-def ended_for_invoker(event: BreakGlassEvent, channel: str | None) -> Message:
+def ended_for_invoker(event: BreakGlassEvent, channel: str | None, summary: AccessSummary | None = None) -> Message:
     """How it ended, for the invoker. `channel` is where the card is."""
     access = f"Your break-glass access to {code(event.profile)}"
     if event.status is EventStatus.CLOSED:
-        line = f":checkered_flag: {access} was closed by {mention(event.closed_by or '')}. It has ended."
+        line = f":checkered_flag: {access} was closed by {mention(event.closed_by or '')}. {access_after(summary)}"
     else:
         line = f":checkered_flag: {access} has expired."
+        line += f" {access_after(summary)}" if summary is not None else ""
     if event.review is None:
         line += f" Someone who can approve requests for {code(event.profile)} will review the event."
     hint = _declare_again(event) if event.is_closed_by_other else ""

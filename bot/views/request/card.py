@@ -8,6 +8,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from bot.views.access.buttons import access_buttons
+from bot.views.access.state import state_blocks, state_words
+from bot.views.access.way_in import WayIn
 from bot.views.block_kit import (
     Block,
     Message,
@@ -23,6 +26,7 @@ from bot.views.block_kit import (
     user_text,
 )
 from bot.views.request.votes import count_missing, vote_blocks
+from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
 APPROVE: Final = "request:approve"
@@ -34,25 +38,37 @@ COMMENT: Final = "comment"
 """What the overflow menu's option asks for: to approve with a comment."""
 
 
-def request_card(request: Request, now: datetime, deciders: str = "") -> Message:
-    """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn."""
+def request_card(
+    request: Request,
+    now: datetime,
+    deciders: str = "",
+    access: AccessSummary | None = None,
+    way_in: WayIn | None = None,
+) -> Message:
+    """The card as it stands at this moment. `deciders` mentions who may decide, in mrkdwn.
+
+    `access` is what the decision gave, `way_in` how to use it; None for a decision without access.
+    """
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     blocks: list[Block] = [mrkdwn(f"{_headline(request, status)}:"), user_text(request.justification)]
     blocks += _votes(request, status)
     if status is RequestStatus.PENDING:
         blocks += [_waiting(request, deciders), _buttons(request)]
     else:
-        blocks += _outcome(request, status)
-    return Message(text=summary(request, status), blocks=tuple(blocks))
+        blocks += _outcome(request, status, has_access=bool(request.rights))
+    if access is not None:
+        blocks += [*state_blocks(access, now, way_in=way_in), *access_buttons(access)]
+    return Message(text=summary(request, status, access), blocks=tuple(blocks))
 
 
-def summary(request: Request, status: RequestStatus) -> str:
+def summary(request: Request, status: RequestStatus, access: AccessSummary | None = None) -> str:
     """One sentence for notifications and screen readers, without any text that a person typed."""
     what = f"{request.profile} for {length(request.duration)}"
     requested = f"{mention(request.requester)} requested {what}"
+    state = f", {state_words(access)}" if access is not None else ""
     return {
         RequestStatus.PENDING: f"{mention(request.requester)} requests {what}.",
-        RequestStatus.APPROVED: f"{requested}: approved by {mention(request.approver or '')}.",
+        RequestStatus.APPROVED: f"{requested}: approved by {mention(request.approver or '')}{state}.",
         RequestStatus.DENIED: f"{requested}: denied by {mention(request.approver or '')}.",
         RequestStatus.EXPIRED: f"{requested}: expired without a decision.",
         RequestStatus.CANCELLED: f"{requested}: cancelled by the requester.",
@@ -100,11 +116,13 @@ def _buttons(request: Request) -> Block:
     )
 
 
-def _outcome(request: Request, status: RequestStatus) -> list[Block]:
+def _outcome(request: Request, status: RequestStatus, *, has_access: bool) -> list[Block]:
     by, at = mention(request.approver or ""), moment(request.decided_at or request.expires_at)
     match status:
         case RequestStatus.APPROVED:
-            verdict, line = f"Approved by {by}", f"{at} · access until {moment(request.life_ends_at())}"
+            # The state of the access says until when.
+            until = "" if has_access else f" · access until {moment(request.life_ends_at())}"
+            verdict, line = f"Approved by {by}", f"{at}{until}"
         case RequestStatus.DENIED:
             verdict, line = f"Denied by {by}", at
         case RequestStatus.CANCELLED:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from bot.slack.payloads import Payload
-from bot.views.block_kit import Block, code, context, label, length, people
+from bot.views.block_kit import Block, code, context, label, length, moment, people
 from bot.views.inputs import chosen, durations, field, menu, option, text_box, typed
 from core.actor import ProfileName
 from core.duration import parse_duration
 from core.errors import InvalidInput
-from core.request import DEFAULT_DURATION, JUSTIFICATION_LENGTH
+from core.request import DEFAULT_DURATION, JUSTIFICATION_LENGTH, Request
 
 CALLBACK: Final = "request:form"
 FIELDS: Final = ("profile", "duration", "justification")
@@ -46,17 +46,38 @@ class RequestDraft:
     justification: str
 
 
-def request_form(offers: Sequence[Offer]) -> Block:
+@dataclass(frozen=True, slots=True)
+class BegunRequest:
+    """What is filled in already. `extended` is the request whose access is to go on, which ends at `until`.
+
+    Where nothing else was typed, the form has its duration and its justification.
+    """
+
+    profile: str | None = None
+    duration: timedelta | None = None
+    justification: str = ""
+    extended: Request | None = None
+    until: datetime | None = None
+
+
+NOTHING_BEGUN: Final = BegunRequest()
+
+
+def request_form(offers: Sequence[Offer], begun: BegunRequest = NOTHING_BEGUN) -> Block:
     """The form as a modal view. It offers the first hundred profiles; `/access profile …` reaches the others."""
     longest = max((offer.max_duration for offer in offers), default=timedelta(hours=1))
+    first = begun.extended
+    words = begun.justification or (first.justification if first is not None else "")
+    duration = begun.duration or (first.duration if first is not None else DEFAULT_DURATION)
     blocks: list[Block] = [
-        field("profile", "What do you need?", _profile_menu(offers)),
-        field("duration", "For how long?", durations(longest, DEFAULT_DURATION)),
+        *_introduction(begun),
+        field("profile", "What do you need?", _profile_menu(offers, begun.profile)),
+        field("duration", "For how long?", durations(longest, duration)),
         field(
             "justification",
             "Why?",
-            text_box(JUSTIFICATION_LENGTH, example="Deploy the fix for INC-12"),
-            hint="Approvers and auditors see this.",
+            text_box(JUSTIFICATION_LENGTH, typed=words, example="Deploy the fix for INC-12"),
+            hint=f"{_whose_words(begun)}Approvers and auditors see this.",
         ),
         context(*_approvers(offers)),
     ]
@@ -78,8 +99,22 @@ def read_request_form(values: Payload) -> RequestDraft:
     return RequestDraft(profile, parse_duration(chosen(values, "duration")), typed(values, "justification"))
 
 
-def _profile_menu(offers: Sequence[Offer]) -> Block:
-    return menu([option(offer.profile, offer.profile, _about(offer)) for offer in offers])
+def _introduction(begun: BegunRequest) -> list[Block]:
+    if begun.extended is None:
+        return []
+    until = f" ends {moment(begun.until)}" if begun.until is not None else " ends soon"
+    which = f"Your access to {code(begun.extended.profile)} from request {code(begun.extended.id)}{until}."
+    return [context(f"{which} This is a new request: if it's approved before that, your access goes on without a gap.")]
+
+
+def _whose_words(begun: BegunRequest) -> str:
+    if begun.extended is None or begun.justification:
+        return ""
+    return f"These are the words of your request {begun.extended.id}: change them if they no longer fit. "
+
+
+def _profile_menu(offers: Sequence[Offer], wanted: str | None) -> Block:
+    return menu([option(offer.profile, offer.profile, _about(offer)) for offer in offers], wanted)
 
 
 def _about(offer: Offer) -> str:

@@ -13,10 +13,13 @@ from enum import StrEnum
 from typing import Final
 
 from bot.slack.app_surface import ACCESS
+from bot.views.access.buttons import access_buttons
+from bot.views.access.state import state_line
 from bot.views.block_kit import Block, Message, actions, button, code, divider, length, mention, moment, mrkdwn, plain
 from bot.views.pagination import PageButton, page_buttons
 from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from bot.views.request.votes import count_votes
+from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
 MINE: Final = "Your requests"
@@ -30,6 +33,11 @@ HELP: Final = "\n".join(
         f"`{ACCESS} prod 2h deploy the fix for INC-12` requests access directly: profile, duration, justification.",
         f"`{ACCESS} mine` lists your requests.",
         f"`{ACCESS} pending` lists the requests waiting for your decision.",
+        f"`{ACCESS} live` lists who has access now: your own, and what you can approve.",
+        f"`{ACCESS} end` ends your access early. With several, add the profile or the id: `{ACCESS} end prod`.",
+        f"`{ACCESS} extend` requests more time for access you have. `{ACCESS} extend prod 2h` fills in the form.",
+        f"`{ACCESS} revoke <id> the incident is over` ends somebody's access, for approvers and admins. Admins can "
+        f"revoke everything a person has: `{ACCESS} revoke @person they left the team`.",
         "Write durations like `90m`, `2h` or `1h30m`.",
     ]
 )
@@ -41,12 +49,13 @@ NEWER: Final = "list:newer"
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One request, and what its reader can do with it as far as is known now."""
+    """One request, and what its reader can do with it as far as is known now. `access` is what it gave, if known."""
 
     request: Request
     may_decide: bool = False
     may_cancel: bool = False
     may_declare: bool = False
+    access: AccessSummary | None = None
 
 
 class ListKind(StrEnum):
@@ -81,20 +90,25 @@ def list_row(row: RequestRow, now: datetime) -> list[Block]:
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     line = f"{code(request.profile)} for *{length(request.duration)}* · {mention(request.requester)}"
     blocks: list[Block] = [
-        mrkdwn(f"{line}\n{_standing(request, status)} · {code(request.id)}"),
+        mrkdwn(f"{line}\n{_standing(request, status, row.access, now)} · {code(request.id)}"),
         {"type": "context", "elements": [plain(request.justification, _MAX_REASON)]},
     ]
     if status is RequestStatus.PENDING and (buttons := _buttons(row)):
         blocks.append(actions(f"list:{request.id}", *buttons))
+    if row.access is not None and row.may_cancel:
+        # It is the reader's own.
+        blocks += access_buttons(row.access, may_extend=True)
     return blocks
 
 
-def _standing(request: Request, status: RequestStatus) -> str:
+def _standing(request: Request, status: RequestStatus, access: AccessSummary | None, now: datetime) -> str:
     by = mention(request.approver or "")
     match status:
         case RequestStatus.PENDING:
             votes = "needs one approval" if request.quorum == 1 else f"{count_votes(request)} so far"
             return f"Waiting · {votes} · until {moment(request.expires_at)}"
+        case RequestStatus.APPROVED if access is not None:
+            return f"{state_line(access, now)} · approved by {by}"
         case RequestStatus.APPROVED:
             return f"Approved by {by} · access until {moment(request.life_ends_at())}"
         case RequestStatus.DENIED:

@@ -7,6 +7,7 @@ of the request as it is now, which may be later than what it is about.
 from __future__ import annotations
 
 from bot.slack.app_surface import ACCESS
+from bot.views.access.state import state_words
 from bot.views.block_kit import (
     Block,
     Message,
@@ -20,6 +21,7 @@ from bot.views.block_kit import (
     user_text,
 )
 from bot.views.request.votes import count_missing, lapsed_votes
+from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
 
@@ -37,12 +39,12 @@ def approval_added(approver: str, request: Request) -> Message:
     )
 
 
-def ended(request: Request) -> Message:
+def ended(request: Request, access: AccessSummary | None = None) -> Message:
     """How the request ended, for its thread."""
     by, lead = mention(request.approver or ""), ""
     match request.status:
         case RequestStatus.APPROVED:
-            line = f"Approved by {by}. Access to {code(request.profile)} until {moment(request.life_ends_at())}."
+            line = f"Approved by {by}. {_access(request, access)}"
             lead = "Their comment:"
         case RequestStatus.DENIED:
             line, lead = f"Denied by {by}.", "Their reason:"
@@ -61,14 +63,16 @@ def still_waiting(request: Request, deciders: str) -> Message:
     return _notice(f"{deciders}: t{line}" if deciders else f"T{line}")
 
 
-def outcome(request: Request, channel: str | None) -> Message:
+def outcome(request: Request, channel: str | None, summary: AccessSummary | None = None) -> Message:
     """How the request ended, for the requester. `channel` is where its card is."""
     access = f"Your request for {code(request.profile)} for {length(request.duration)}"
     by = mention(request.approver or "")
     where = context(f"{f'<#{channel}> · ' if channel is not None else ''}{code(request.id)}")
     match request.status:
         case RequestStatus.APPROVED:
-            line = f":white_check_mark: {access} was approved by {by}. Access until {moment(request.life_ends_at())}."
+            until = f"Access until {moment(request.life_ends_at())}."
+            state = f"Access: {state_words(summary)}." if summary is not None else until
+            line = f":white_check_mark: {access} was approved by {by}. {state}"
             return _notice(line, request.approver_comment, "Their comment:", where)
         case RequestStatus.DENIED:
             line = f":no_entry: {access} was denied by {by}."
@@ -83,6 +87,12 @@ def _notice(line: str, comment: str | None = None, lead: str = "", *more: Block)
     if comment is None:
         return Message(text=line, blocks=(mrkdwn(line), *more))
     return Message(text=line, blocks=(mrkdwn(f"{line} {lead}".rstrip()), user_text(comment), *more))
+
+
+def _access(request: Request, access: AccessSummary | None) -> str:
+    if access is None:
+        return f"Access to {code(request.profile)} until {moment(request.life_ends_at())}."
+    return f"Access to {code(request.profile)}: {state_words(access)}."
 
 
 def _instead(request: Request) -> str:

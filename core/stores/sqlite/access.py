@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from core.access.grant import Grant, GrantId
+from core.access.grant import AWAITS_END, Grant, GrantId
 from core.access.holding import Holding, Urgency
 from core.access.right import Right, right_key
 from core.audit.trail import EntryDraft
@@ -105,6 +105,13 @@ class SqliteAccess(SqliteGrants, AccessStore):
                 for stage in Stage
             ]
         return min((parse_time(each) for each in found if each is not None), default=None)
+
+    def count_live(self, most: int) -> int:
+        """How many grants are not final: a walk along one index."""
+        select = "SELECT count(*) FROM (SELECT 1 FROM grants WHERE awaits = ? LIMIT ?)"
+        with self._database.read() as connection:
+            (found,) = connection.execute(select, (AWAITS_END, most)).fetchone()
+        return int(found)
 
     def scan_holdings(self) -> Iterator[tuple[str, Holding | MalformedRecord]]:
         """Every stored holding by the key of its right, or what is wrong with it."""

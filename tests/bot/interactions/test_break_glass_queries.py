@@ -49,7 +49,7 @@ def service(stores: Stores, clock: FrozenClock) -> BreakGlassService:
 
 @pytest.fixture
 def lists(stores: Stores, clock: FrozenClock) -> BreakGlassQueries:
-    return BreakGlassQueries(stores.break_glass, parse_policy(POLICY), clock, FixedDirectory())
+    return BreakGlassQueries(stores.break_glass, parse_policy(POLICY), clock, FixedDirectory(), stores.access)
 
 
 def broken(service: BreakGlassService, clock: FrozenClock, invoker: Actor, duration: timedelta = HOUR) -> EventId:

@@ -9,10 +9,11 @@ import pytest
 
 from core.break_glass import BreakGlassEvent
 from core.request import Request
-from core.services import BreakGlassService, RequestService
+from core.services import BreakGlassService, GrantService, RequestService
 from core.services.pacing import RETRY_SECONDS
 from core.stores import Stores
 from tests.builders import HOUR
+from tests.core.services.access_harness import KnownPrincipals, Targets
 from tests.core.services.harness import DEPLOY, EVE, RITA, ChangingPolicy, Disturbance, DisturbedStores, invoke
 from tests.harness.clock import FrozenClock
 from tests.harness.directory import OfficeDirectory
@@ -32,17 +33,37 @@ def directory() -> OfficeDirectory:
 
 
 @pytest.fixture
-def requests(stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory) -> RequestService:
+def principals() -> KnownPrincipals:
+    """Who people are at the targets."""
+    return KnownPrincipals()
+
+
+@pytest.fixture
+def requests(
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory, principals: KnownPrincipals
+) -> RequestService:
     """The service of one instance."""
-    return RequestService(stores, policy, clock, directory=directory)
+    return RequestService(stores, policy, clock, directory=directory, principals=principals)
 
 
 @pytest.fixture
 def break_glass(
-    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory
+    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory, principals: KnownPrincipals
 ) -> BreakGlassService:
     """The service of one instance."""
-    return BreakGlassService(stores, policy, clock, directory=directory)
+    return BreakGlassService(stores, policy, clock, directory=directory, principals=principals)
+
+
+@pytest.fixture
+def grants(stores: Stores, policy: ChangingPolicy, clock: FrozenClock, directory: OfficeDirectory) -> GrantService:
+    """The service of one instance."""
+    return GrantService(stores, policy, clock, directory=directory)
+
+
+@pytest.fixture
+def targets(stores: Stores, clock: FrozenClock) -> Targets:
+    """The targets, and who gives and takes there."""
+    return Targets(stores, clock)
 
 
 @pytest.fixture

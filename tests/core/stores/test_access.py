@@ -294,11 +294,13 @@ class TestEnds:
         assert bench.store.find_first_end() is None
         made = self._make(bench)
         assert bench.store.find_first_end() == A_MOMENT
+        assert (bench.store.count_live(100), bench.store.count_live(2)) == (4, 2)
         bench.close(bench.store.get(GrantId(made["3"].id)))
         assert bench.store.find_first_end() == A_MOMENT + timedelta(minutes=1)
         for each in ("1", "2", "4"):
             bench.close(bench.store.get(GrantId(made[each].id)))
         assert bench.store.find_first_end() is None
+        assert bench.store.count_live(100) == 0
         assert bench.store.list_overdue(A_MOMENT + HOUR) == ()
 
 

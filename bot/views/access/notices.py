@@ -1,0 +1,145 @@
+"""What is posted when access opens, is delayed, fails, ends or closes: in the thread of its card, and to the grantee.
+
+Invariant: what people and other systems said is plain text, and a line before it says whose words they are. What a
+notice says is true of the access as it is now, which may be later than what it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.views.access.buttons import access_buttons
+from bot.views.access.rights import count_rights, target_names
+from bot.views.access.state import (
+    fallback_blocks,
+    refusal_blocks,
+    residue_lines,
+    standing_lines,
+    state_blocks,
+    state_words,
+)
+from bot.views.access.way_in import WayIn, way_in_blocks
+from bot.views.block_kit import Block, Message, code, context, countdown, mention, moment, mrkdwn, user_text
+from core.access.summary import AccessSummary
+
+
+def settled(access: AccessSummary, now: datetime, fallbacks: Sequence[str] = ()) -> Message:
+    """Every right is open or refused by now: for the thread."""
+    blocks = state_blocks(access, now, fallbacks=fallbacks)
+    return Message(text=f"Access for {mention(access.grantee)}: {state_words(access)}.", blocks=tuple(blocks))
+
+
+def opened_for_grantee(
+    access: AccessSummary, way_in: WayIn | None, channel: str | None, fallbacks: Sequence[str] = ()
+) -> Message:
+    """Access is open, or most of it is: for the grantee, with how to use it."""
+    part = f" in part: {count_rights(len(access.open_rights), len(access.rights))}" if access.is_partial else ""
+    line = f":unlock: Your access to {code(access.profile)} is open{part}, until {moment(access.until)}."
+    standing = standing_lines(access, to_grantee=True)
+    return _notice(
+        line,
+        *refusal_blocks(access, fallbacks),
+        *([mrkdwn("\n".join(standing))] if standing else []),
+        *way_in_blocks(way_in),
+        *access_buttons(access),
+        _where(access, channel),
+    )
+
+
+def failed_for_grantee(access: AccessSummary, channel: str | None, fallbacks: Sequence[str] = ()) -> Message:
+    """Nothing could be opened: for the grantee, with why and what to do."""
+    line = f":x: Your access to {code(access.profile)} could not be opened. You don't have it."
+    return _notice(line, *refusal_blocks(access, fallbacks), _where(access, channel))
+
+
+def failed_for_approver(access: AccessSummary, channel: str | None) -> Message:
+    """What was approved could not be opened, or not all of it: for those who approved."""
+    what = "could not be opened"
+    part = f" in part ({count_rights(len(access.refused), len(access.rights))})" if access.is_partial else ""
+    line = f":x: You approved {code(access.profile)} for {mention(access.grantee)}, and it {what}{part}."
+    return _notice(line, *refusal_blocks(access), _where(access, channel))
+
+
+def delayed(access: AccessSummary, problem: str | None, fallbacks: Sequence[str] = ()) -> Message:
+    """Opening takes long: for the thread."""
+    line = f":hourglass_flowing_sand: Access for {mention(access.grantee)} isn't open yet. Countersign keeps trying."
+    return _delay(line, access, problem, fallbacks)
+
+
+def delayed_for_grantee(
+    access: AccessSummary, problem: str | None, channel: str | None, fallbacks: Sequence[str] = ()
+) -> Message:
+    """Opening takes long: for the grantee."""
+    line = (
+        f":hourglass_flowing_sand: Your access to {code(access.profile)} isn't open yet. Countersign keeps trying, and "
+        "tells you when it is."
+    )
+    return _delay(line, access, problem, fallbacks, _where(access, channel))
+
+
+def ended_early(access: AccessSummary) -> Message:
+    """Somebody ended it before its time: for the thread."""
+    early = access.ended_early
+    by = mention(early.by) if early is not None else "somebody"
+    if access.is_ended_by_grantee:
+        return _notice(f"{by} is done: the access was ended early.")
+    return _with_reason(f"Access of {mention(access.grantee)} was ended early by {by}.", access)
+
+
+def ended_early_for_grantee(access: AccessSummary, now: datetime, channel: str | None) -> Message:
+    """Somebody else ended it before its time: for the grantee."""
+    by = mention(access.ended_early.by) if access.ended_early is not None else "somebody"
+    state = "It's closed." if not access.is_live else "It's being closed."
+    line = f":lock: Your access to {code(access.profile)} was ended early by {by}. {state}"
+    after = [*standing_lines(access, to_grantee=True), *residue_lines(access, now)]
+    more = [mrkdwn("\n".join(after))] if after else []
+    return _with_reason(line, access, *more, _where(access, channel))
+
+
+def closed(access: AccessSummary, now: datetime) -> Message:
+    """All of it is gone, or stays for another cause: for the thread."""
+    return Message(
+        text=f"Access of {mention(access.grantee)}: {state_words(access)}.",
+        blocks=tuple(state_blocks(access, now, names_who_ended=False)),
+    )
+
+
+def closed_for_grantee(access: AccessSummary, now: datetime, channel: str | None) -> Message:
+    """It is closed, and something of it can live on: for the grantee."""
+    line = f":lock: Your access to {code(access.profile)} is closed."
+    after = [*residue_lines(access, now), *standing_lines(access, to_grantee=True)]
+    return _notice(line, *([mrkdwn("\n".join(after))] if after else []), _where(access, channel))
+
+
+def ending_soon(access: AccessSummary, channel: str | None) -> Message:
+    """The reminder to the grantee, shortly before the end."""
+    line = (
+        f":hourglass: Your access to {code(access.profile)} ends {countdown(access.until)} ({moment(access.until)}). "
+        "If you need more time, extend it now: that's a new request."
+    )
+    return _notice(line, *access_buttons(access, may_extend=True), _where(access, channel))
+
+
+def _delay(line: str, access: AccessSummary, problem: str | None, fallbacks: Sequence[str], *more: Block) -> Message:
+    pending = [each for each in access.rights if not each.was_open and each.problem is None]
+    said = [mrkdwn(f"{target_names(pending)} said:"), user_text(problem)] if problem else []
+    refused = refusal_blocks(access, fallbacks)
+    # An emergency can't wait for what may take long.
+    meanwhile = fallback_blocks(fallbacks) if access.is_emergency and not refused else []
+    return _notice(line, *said, *refused, *meanwhile, *more)
+
+
+def _with_reason(line: str, access: AccessSummary, *more: Block) -> Message:
+    early = access.ended_early
+    if early is None or access.is_ended_by_grantee:
+        return _notice(line, *more)
+    return Message(text=line, blocks=(mrkdwn(f"{line} The reason:"), user_text(early.reason), *more))
+
+
+def _where(access: AccessSummary, channel: str | None) -> Block:
+    return context(f"{f'<#{channel}> · ' if channel is not None else ''}{code(access.source_id)}")
+
+
+def _notice(line: str, *more: Block) -> Message:
+    return Message(text=line, blocks=(mrkdwn(line), *more))

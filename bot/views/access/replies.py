@@ -1,0 +1,41 @@
+"""Replies to one person about access: what ending it did, and why nothing was done.
+
+Invariant: nothing here says that access is gone unless the target said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.views.block_kit import Message, code, mention
+from bot.views.replies import reply
+from core.access.summary import AccessSummary
+
+
+def access_ended(access: AccessSummary) -> Message:
+    """What "I'm done" did."""
+    return reply(f"Your access to {code(access.profile)} is ending now.")
+
+
+def access_revoked(ended: Sequence[AccessSummary], person: str) -> Message:
+    """What revoking did: one access, or all that a person had."""
+    if not ended:
+        return nothing_to_revoke(person)
+    return reply(f"The access of {mention(person)} is ending now.")
+
+
+def nothing_to_end() -> Message:
+    """The reader has no access that could be ended."""
+    return reply("You have no access that can be ended. Nothing was changed.")
+
+
+def nothing_to_revoke(person: str) -> Message:
+    """That person has no access that could be ended."""
+    return reply(f"{mention(person)} has no access that can be ended. Nothing was changed.")
+
+
+def cannot_extend(access: AccessSummary | None) -> Message:
+    """There is nothing to extend: the access is over, or there is none, or it is break-glass access."""
+    if access is not None and access.is_emergency:
+        return reply("Break-glass access can't be extended. Nothing was changed.")
+    return reply("This access is over, so it can't be extended. Nothing was changed.")

@@ -1,0 +1,67 @@
+"""How to use access that is open: the portal to sign in to, and what to type in a terminal.
+
+Invariant: nothing here is guessed. What the policy doesn't say is left out, and a command works as it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.views.block_kit import Block, code, escape, mrkdwn
+
+
+@dataclass(frozen=True, slots=True)
+class PortalLink:
+    """A page to go to, and what it is called."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class SsoLogin:
+    """How the AWS CLI signs in: `profile` is what its profile is called here, `accounts` are those to choose from."""
+
+    profile: str
+    region: str
+    accounts: tuple[str, ...] = ()
+    start_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """Where people use what is open."""
+
+    portals: tuple[PortalLink, ...] = ()
+    sso: SsoLogin | None = None
+
+
+def way_in_blocks(way_in: WayIn | None) -> list[Block]:
+    """The links and the lines for a terminal; nothing when the policy names neither."""
+    if way_in is None:
+        return []
+    lines = [" · ".join(f"<{escape(each.url)}|{escape(each.text)}>" for each in way_in.portals)]
+    if way_in.sso is not None:
+        lines += _terminal(way_in.sso)
+    text = "\n".join(line for line in lines if line)
+    return [mrkdwn(text)] if text else []
+
+
+def _terminal(sso: SsoLogin) -> list[str]:
+    if len(sso.accounts) > 1:
+        each = ", ".join(map(code, sso.accounts))
+        return [
+            f"In a terminal: {code('aws sso login --sso-session SESSION')}, with the name of your session.",
+            f"First time on a computer: {code('aws configure sso')}, once for each account: {each}.{_asked(sso)}",
+        ]
+    # The CLI keeps account and permission set in a profile, which it makes once on each computer.
+    choosing = f" Choose account {code(sso.accounts[0])}." if sso.accounts else ""
+    return [
+        f"In a terminal: {code(f'aws sso login --profile {sso.profile}')}",
+        f"First time on a computer: {code(f'aws configure sso --profile {sso.profile}')}.{_asked(sso)}{choosing}",
+    ]
+
+
+def _asked(sso: SsoLogin) -> str:
+    start = f"Start URL {code(sso.start_url)}, region" if sso.start_url is not None else "Region"
+    return f" {start} {code(sso.region)}."

@@ -1,0 +1,315 @@
+"""Access in the background: at once, emergencies apart, without calls while nothing is due, and stopped in time."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.background import AccessWork, Sweeper
+from bot.background.access import DUE_SECONDS, EMERGENCY_SECONDS
+from core.access.due_rights import VisitCounts
+from core.access.grant import GrantId, GrantStatus
+from core.audit.trail import AuditAction
+from core.directory import FixedDirectory
+from core.errors import StoreUnavailable
+from core.services import BreakGlassService, RequestService
+from core.stores import open_stores
+from tests.bot.access_grants import HOUR, StallingTarget, a_right, make_grant
+from tests.core.access.test_cost import READS_OF_AN_IDLE_PASS, with_live
+from tests.core.services.harness import ChangingPolicy
+from tests.core.sinks import PATIENCE_SECONDS, StalledSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from core.stores import Stores
+    from tests.harness.clock import FrozenClock
+
+NEVER_SECONDS = 3_600.0
+QUICK = ("EMERGENCY_SECONDS", "DUE_SECONDS", "MEASURE_SECONDS")
+
+
+@pytest.fixture
+def stores(tmp_path: Path, clock: FrozenClock) -> Iterator[Stores]:
+    stores = open_stores(f"sqlite:///{tmp_path}/countersign.db", clock=clock)
+    yield stores
+    stores.close()
+
+
+@pytest.fixture
+def target() -> Iterator[StallingTarget]:
+    target = StallingTarget()
+    yield target
+    target.release()
+
+
+@pytest.fixture
+def sweepers() -> Iterator[list[Sweeper]]:
+    """Whatever a test puts in here is stopped at its end."""
+    sweepers: list[Sweeper] = []
+    yield sweepers
+    for sweeper in sweepers:
+        sweeper.stop()
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look all the time, so that a test does not wait for a look."""
+    for name in QUICK:
+        monkeypatch.setattr(f"bot.background.access.{name}", 0.01)
+    monkeypatch.setattr("bot.background.loops.MIN_PAUSE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def _at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first pass, no other one starts on its own."""
+    for name in QUICK:
+        monkeypatch.setattr(f"bot.background.access.{name}", NEVER_SECONDS)
+    monkeypatch.setattr("bot.background.sweeper.LOOK_SECONDS", NEVER_SECONDS)
+    monkeypatch.setattr("bot.background.loops.MIN_PAUSE_SECONDS", 0.0)
+
+
+class Watched:
+    """A real store; `look` sees each answer, and may wait, raise or replace it."""
+
+    def __init__(self, store: object, look: Callable[[str, Any], Any]) -> None:
+        self._store = store
+        self._look = look
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  Whatever the store has.
+        found = getattr(self._store, name)
+        return lambda *arguments, **named: self._look(name, found(*arguments, **named))
+
+
+def a_sweeper(
+    stores: Stores,
+    clock: FrozenClock,
+    target: StallingTarget,
+    sink: StalledSink | None = None,
+    access: Watched | None = None,
+) -> Sweeper:
+    policy = ChangingPolicy()
+    work = AccessWork(access if access is not None else stores.access, {"aws": target}, clock)
+    return Sweeper(
+        RequestService(stores, policy, clock, directory=FixedDirectory()),
+        BreakGlassService(stores, policy, clock, directory=FixedDirectory()),
+        stores,
+        [sink] if sink is not None else [],
+        clock,
+        access=work,
+    )
+
+
+# Once
+
+
+def test_sweep_opens_and_ends_access(stores: Stores, clock: FrozenClock, target: StallingTarget) -> None:
+    grant = make_grant(stores, clock.now())
+    sweeper = a_sweeper(stores, clock, target)
+    assert sweeper.sweep().access == VisitCounts(visited=1)
+    assert stores.access.get(GrantId(grant.id)).status is GrantStatus.ACTIVE
+    clock.advance(HOUR)
+    sweeper.sweep()
+    assert stores.access.get(GrantId(grant.id)).status is GrantStatus.ENDED
+    assert not target.held
+
+
+def test_idle_background_calls_no_target_and_reads_little() -> None:
+    access = with_live(10)
+    work = AccessWork(access.store, access.targets, access.clock)
+    stopping = threading.Event()
+    emergencies, others, measure = work.loops(stopping, list)
+    reads, calls = access.store.reads, len(access.target.calls)
+    emergencies.work()
+    assert access.store.reads - reads == 1
+    others.work()
+    assert access.store.reads - reads == READS_OF_AN_IDLE_PASS
+    assert len(access.target.calls) == calls
+    # A grant opens within a few seconds, and ends within a minute.
+    assert (emergencies.seconds, others.seconds) == (EMERGENCY_SECONDS, DUE_SECONDS)
+    assert EMERGENCY_SECONDS <= 1
+    assert DUE_SECONDS <= 5
+    assert measure.seconds >= 10
+
+
+def test_long_work_is_done_in_parts_without_a_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.background.access.PER_PASS", 7)
+    access = with_live(30)
+    access.clock.set(access.clock.now() + HOUR)
+    work = AccessWork(access.store, access.targets, access.clock)
+    _, others, _ = work.loops(threading.Event(), list)
+    others.work()
+    assert access.target.count("take") == 30
+
+
+# In the background
+
+
+@pytest.mark.usefixtures("_at_rest")
+def test_nudge_lets_a_decision_take_effect_at_once(
+    stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper]
+) -> None:
+    sweepers.append(sweeper := a_sweeper(stores, clock, target))
+    sweeper.start()
+    for number, is_emergency in enumerate((False, True, False), start=1):
+        right = a_right(f"p{number}")
+        make_grant(stores, clock.now(), number, right=right, is_emergency=is_emergency)
+        sweeper.nudge()
+        target.wait_until_held(right)
+
+
+@pytest.mark.usefixtures("_at_rest")
+def test_index_that_lags_is_looked_at_again_soon(
+    stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.background.access.AGAIN_SECONDS", 0.01)
+    hidden: list[str] = []
+
+    def hide_once(name: str, answer: Any) -> Any:  # noqa: ANN401  Whatever the store has.
+        if name in {"list_due", "list_overdue"} and answer and not hidden:
+            hidden.append(name)
+            return ()
+        return answer
+
+    sweepers.append(sweeper := a_sweeper(stores, clock, target, access=Watched(stores.access, hide_once)))
+    sweeper.start()
+    make_grant(stores, clock.now())
+    sweeper.nudge()
+    target.wait_until_held(a_right())
+    assert hidden
+
+
+@pytest.mark.usefixtures("_quick")
+def test_emergency_opens_while_a_target_is_slow(
+    stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper]
+) -> None:
+    make_grant(stores, clock.now(), 1, right=a_right("slow"))
+    sweepers.append(sweeper := a_sweeper(stores, clock, target))
+    sweeper.start()
+    target.wait_until_stalled()
+    emergency = make_grant(stores, clock.now(), 2, right=a_right("eve"), is_emergency=True)
+    target.wait_until_held(emergency.right)
+    assert a_right("slow") not in target.held
+    target.release()
+
+
+def test_what_took_effect_is_announced_at_once(stores: Stores, clock: FrozenClock, target: StallingTarget) -> None:
+    announced: list[int] = []
+    work = AccessWork(stores.access, {"aws": target}, clock)
+    _, others, _ = work.loops(threading.Event(), lambda: announced.append(len(target.held)))
+    grant = make_grant(stores, clock.now())
+    others.work()
+    assert announced == [1]
+    assert [entry.event for entry in stores.audit.get_chain(grant.chain)] == [
+        AuditAction.GRANT_CREATED, AuditAction.GRANT_GIVEN, AuditAction.GRANT_OPENED
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("_quick")
+def test_store_that_was_away_lets_access_open_later(
+    stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper],
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("bot.background.loops.MAX_PAUSE_SECONDS", 0.01)
+    was_asked, is_back = threading.Event(), threading.Event()
+
+    def answer(_name: str, answer: Any) -> Any:  # noqa: ANN401  Whatever the store has.
+        was_asked.set()
+        if not is_back.is_set():
+            raise StoreUnavailable("nobody answers")
+        return answer
+
+    make_grant(stores, clock.now())
+    sweepers.append(sweeper := a_sweeper(stores, clock, target, access=Watched(stores.access, answer)))
+    sweeper.start()
+    assert was_asked.wait(PATIENCE_SECONDS)
+    is_back.set()
+    target.wait_until_held(a_right())
+    assert sweeper.stop()
+    assert "nobody answers" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+# Stopping
+
+
+@pytest.mark.usefixtures("_quick")
+def test_stop_finishes_the_step_in_hand_and_begins_no_other(
+    stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper]
+) -> None:
+    make_grant(stores, clock.now(), 1, right=a_right("slow"))
+    sweepers.append(sweeper := a_sweeper(stores, clock, target))
+    sweeper.start()
+    target.wait_until_stalled()
+    make_grant(stores, clock.now(), 2, right=a_right("next"))
+    stopped: list[bool] = []
+    stopper = threading.Thread(target=lambda: stopped.append(sweeper.stop()))
+    stopper.start()
+    target.release()
+    stopper.join()
+    assert stopped == [True]
+    assert target.held == {a_right("slow")}
+    assert stores.access.get_right(a_right("slow")).holding.lease is None
+
+
+@pytest.mark.usefixtures("_quick")
+def test_step_that_hangs_is_left_to_its_lease(
+    stores: Stores, clock: FrozenClock, target: StallingTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.background.sweeper.FINISH_TIMEOUT_SECONDS", 0.01)
+    make_grant(stores, clock.now(), 1, right=a_right("slow"))
+    sweeper = a_sweeper(stores, clock, target)
+    sweeper.start()
+    target.wait_until_stalled()
+    assert not sweeper.stop()
+    lease = stores.access.get_right(a_right("slow")).holding.lease
+    assert lease is not None
+    assert lease.until > clock.now()
+    target.release()
+    monkeypatch.setattr("bot.background.sweeper.FINISH_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    assert sweeper.stop()
+
+
+# What is measured
+
+
+def test_reading_says_when_the_first_end_is_and_how_much_is_live(
+    stores: Stores, clock: FrozenClock, target: StallingTarget
+) -> None:
+    work = AccessWork(stores.access, {"aws": target}, clock)
+    assert work.reading() is None
+    make_grant(stores, clock.now(), 1)
+    make_grant(stores, clock.now(), 2, right=a_right("bob"), length=2 * HOUR)
+    work.measure()
+    reading = work.reading()
+    assert reading is not None
+    assert (reading.first_end, reading.live) == (clock.now() + HOUR, 2)
+
+
+def test_live_grants_are_counted_seldom(stores: Stores, clock: FrozenClock, target: StallingTarget) -> None:
+    asked: list[str] = []
+
+    def note(name: str, answer: Any) -> Any:  # noqa: ANN401  Whatever the store has.
+        asked.append(name)
+        return answer
+
+    work = AccessWork(Watched(stores.access, note), {"aws": target}, clock)
+    for _ in range(31):
+        work.measure()
+        clock.advance(timedelta(seconds=10))
+    assert asked.count("find_first_end") == 31
+    assert asked.count("count_live") == 2
+
+
+def test_reading_is_gone_when_the_store_is(stores: Stores, clock: FrozenClock, target: StallingTarget) -> None:
+    work = AccessWork(stores.access, {"aws": target}, clock)
+    work.measure()
+    assert work.reading() is not None
+    stores.close()
+    with pytest.raises(StoreUnavailable):
+        work.measure()
+    assert work.reading() is None
