@@ -27,7 +27,7 @@ from core.errors import (
 )
 from core.request import Request
 from core.services import BreakGlassService, GrantService, RequestService
-from core.services.grants import DEPARTED, DONE
+from core.services.grants import DEPARTED, DONE, AccessEnds
 from core.services.pacing import RETRY_SECONDS
 from core.stores import Stores
 from tests.builders import HOUR
@@ -458,6 +458,16 @@ def test_departed_person_loses_all_by_the_clock(
     assert targets.held == set()
     assert stores.break_glass.get(event_id_of(event)).status is EventStatus.ACTIVE, "nobody closed it"
     assert break_glass.close(event_id_of(event), BOB, WHY).status is EventStatus.CLOSED
+
+
+def test_event_without_rights_of_a_revoked_person_closes(
+    break_glass: BreakGlassService, grants: GrantService, policy: ChangingPolicy, stores: Stores
+) -> None:
+    policy.edit({"groups:\n": "admins: [U0ADA]\ngroups:\n"})
+    event = invoke(break_glass)
+    assert grants.end_departed(ANN.id) == AccessEnds((), ())
+    assert grants.revoke_person(ANN.id, ADA, WHY).ended == (event.chain,)
+    assert stores.break_glass.get(event_id_of(event)).closed_by == ADA.id
 
 
 def test_approval_during_a_revoke_is_found_by_the_next_pass(
