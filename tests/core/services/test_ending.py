@@ -36,6 +36,7 @@ from tests.core.services.access_harness import (
     Between,
     LosingStores,
     Targets,
+    change_access,
     early_ends,
     statuses,
     with_access,
@@ -62,12 +63,13 @@ from tests.harness.pacing import PacedTime
 MINUTE: Final = timedelta(minutes=1)
 WHY: Final = "The deploy is over"
 OTHER_RITA: Final = person("U0RITATWO")
+ONE_PERSON: Final = {"admins:": "same_person: [[U0RITA, U0RITATWO]]\nadmins:"}
 
 
 @pytest.fixture
 def policy() -> ChangingPolicy:
     """A policy whose profiles give rights."""
-    return with_access({"admins:": "same_person: [[U0RITA, U0RITATWO]]\nadmins:"})
+    return with_access(ONE_PERSON)
 
 
 @pytest.fixture
@@ -483,8 +485,14 @@ def test_approval_during_a_revoke_is_found_by_the_next_pass(
 
 
 def test_everybody_sees_what_they_may(
-    grants: GrantService, requests: RequestService, break_glass: BreakGlassService, approved: Request
+    grants: GrantService,
+    requests: RequestService,
+    break_glass: BreakGlassService,
+    approved: Request,
+    policy: ChangingPolicy,
 ) -> None:
+    staging = "profiles: [staging]\n    approvers: ["
+    change_access(policy, ONE_PERSON | {staging: f"{staging}U0DAN, "})
     event = invoke(break_glass)
     own = requests.submit(EVE, "staging", HOUR, DEPLOY)
 
@@ -493,7 +501,7 @@ def test_everybody_sees_what_they_may(
 
     assert seen(ADA) == seen(BOB) == {approved.chain, event.chain, own.chain}
     assert (seen(RITA), seen(OTHER_RITA), seen(STRANGER)) == ({approved.chain}, {approved.chain}, set())
-    assert seen(EVE) == {own.chain}
+    assert seen(EVE) == seen(person("U0DAN")) == {own.chain}
 
 
 def test_what_is_final_is_not_live(grants: GrantService, targets: Targets, approved: Request) -> None:
