@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 from pydantic import SecretStr
@@ -62,7 +63,7 @@ from core.directory import Directory
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
 from core.services import BreakGlassService, GrantService, RequestService
-from core.services.policy_trail import PolicyTrail
+from core.services.policy_trail import PolicyTrail, find_earlier
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
@@ -140,6 +141,7 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
     """The use cases. `watcher` is notified of their outcomes. Without a directory, they only do what is due."""
     stores, policy, clock, mfa = ports.stores, ports.policy, ports.clock, ports.mfa
     targets = (ports.targets or PolicyTargets)(policy, clock)
+    targets.use_earlier(partial(find_earlier, stores.audit))
     requests = RequestService(stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets)
     break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
     grants = GrantService(stores, policy, clock, watcher, directory=directory)
@@ -166,7 +168,7 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
     return Sweeper(
         services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
-        access=services.access,
+        access=services.access, grants=services.grants,
     )  # fmt: skip
 
 

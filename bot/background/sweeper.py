@@ -22,7 +22,7 @@ from core.audit.checkpoint import Checkpointer
 from core.clock import Clock, is_trusted
 from core.errors import StoreError
 from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
-from core.services import BreakGlassService, RequestService
+from core.services import BreakGlassService, GrantService, RequestService
 from core.services.due import Rest
 from core.services.policy_trail import PolicyTrail
 from core.stores.base import PurgedStores, Stores
@@ -58,6 +58,7 @@ class Swept:
     reviews_reminded: int
     delivered: DeliveryCounts
     access: VisitCounts = NOTHING_VISITED
+    ends_reminded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Sweeper:
         policy_trail: PolicyTrail | None = None,
         checkpointer: Checkpointer | None = None,
         access: AccessWork | None = None,
+        grants: GrantService | None = None,
     ) -> None:
         self._requests = requests
         self._break_glass = break_glass
@@ -92,6 +94,7 @@ class Sweeper:
         self._checkpointer = checkpointer
         self._outbox: Outbox | None = None
         self._access = access
+        self._grants = grants
         self._stopping = threading.Event()
         self._loops = Loops(self._stopping)
         self._delivery_nudge = Nudge(self._stopping)
@@ -108,8 +111,9 @@ class Sweeper:
         self._seal_checkpoints(lambda: None)
         self._purge()
         access = self._access.sweep() if self._access is not None else NOTHING_VISITED
+        ends = self._grants.remind_due() if self._grants is not None else ()
         delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
-        return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access)
+        return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access, len(ends))
 
     def retry_parked(self) -> int:
         """Make every parked entry due again. Returns how many there were. Raises StoreError."""
@@ -145,6 +149,8 @@ class Sweeper:
             "ask whether events are over": self._break_glass.ask_due,
             "send reminders of reviews": self._break_glass.remind_due,
         }
+        if self._grants is not None:
+            watched["send reminders of access that ends"] = self._grants.remind_due
         pause = self._stopping.wait
         self._loops.start(
             [

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Final
 
 import click
@@ -32,6 +33,7 @@ from core.clock import Clock, SystemClock
 from core.errors import InvalidInput, NotFound
 from core.policy import PolicyFile, load_policy
 from core.request import RequestId
+from core.services.policy_trail import find_earlier
 from core.stores.base import Stores
 from core.stores.record_store import iterate_pages
 from core.targets.opening import PolicyTargets
@@ -85,7 +87,7 @@ def list_access(store: str | None, person: str | None, profile: str | None, *, o
 def inspect(store: str | None, what: str) -> None:
     """Show a grant, or all grants of a request or event: window, history, holding, and what the target says now."""
     settings, now = read_settings(store=store), SystemClock().now()
-    with opened(settings) as stores, _targets(settings, SystemClock()) as targets:
+    with opened(settings) as stores, _targets(settings, stores, SystemClock()) as targets:
         grants, rights = _find(stores, what)
         for summary in summarize_each(grants, now):
             _say(lines.describe_access(summary))
@@ -113,7 +115,7 @@ def reconcile(store: str | None, what: str | None, *, is_all: bool) -> None:
     if is_all == (what is not None):
         raise InvalidInput("right", "one right or --all is needed, not both", _ID_FIX)
     settings, told = read_settings(store=store).require_audit_key(), _Teller()
-    with opened(settings) as stores, _reconciling(settings) as (policy_targets, clock):
+    with opened(settings) as stores, _reconciling(settings, stores) as (policy_targets, clock):
         work = AccessWork(stores.access, policy_targets, clock, told)
         if what is None:
             counts = work.sweep()
@@ -216,13 +218,14 @@ def _made_by(stores: Stores, source: str, rights: Iterable[Right]) -> Sequence[G
 
 
 @contextmanager
-def _targets(settings: Settings, clock: Clock) -> Iterator[PolicyTargets]:
+def _targets(settings: Settings, stores: Stores, clock: Clock) -> Iterator[PolicyTargets]:
     with closing(PolicyTargets(PolicyFile(settings.policy), clock)) as targets:
+        targets.use_earlier(partial(find_earlier, stores.audit))
         yield targets
 
 
 @contextmanager
-def _reconciling(settings: Settings) -> Iterator[tuple[PolicyTargets, Clock]]:
+def _reconciling(settings: Settings, stores: Stores) -> Iterator[tuple[PolicyTargets, Clock]]:
     """The targets, and a clock that was compared with Slack's if there is a token."""
     # Slack's SDK is slow to load, and the other commands don't need it.
     from bot.observability.clock_check import ComparedClock  # noqa: PLC0415 - see above
@@ -232,7 +235,7 @@ def _reconciling(settings: Settings) -> Iterator[tuple[PolicyTargets, Clock]]:
     slack, clock = read_slack_settings(), ComparedClock()
     if slack.bot_token.get_secret_value():
         ask_for_time(open_client(slack.bot_token, slack.api_url, _SLACK_SECONDS, compared_clock=clock), clock)
-    with _targets(settings, clock) as targets:
+    with _targets(settings, stores, clock) as targets:
         yield targets, clock
 
 

@@ -9,6 +9,7 @@ Exit codes: 0 done, 1 a notification was parked after failing, 2 the input can't
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -28,7 +29,7 @@ _PARKED: Final = 1
 @store_option
 @click.option("--retry-parked", is_flag=True, help="Also retry the notifications that are parked.")
 def sweep(store: str | None, *, retry_parked: bool) -> None:
-    """Run one background pass: expire, send reminders, deliver pending notifications."""
+    """Run one background pass: expire, give and take access, send reminders, deliver pending notifications."""
     # Slack's SDK is slow to load, and the other commands don't need it.
     from bot.slack.clock_watch import ask_for_time  # noqa: PLC0415 - see above
     from bot.wiring import build_services, build_sinks, build_sweeper, open_sweep_ports  # noqa: PLC0415 - see above
@@ -40,10 +41,12 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
         if isinstance(ports.clock, ComparedClock):
             # Before anything may end for good because of what this machine's clock says.
             ask_for_time(ports.client, ports.clock)
-        sweeper = build_sweeper(build_services(ports), build_sinks(ports))
-        if retry_parked:
-            click.echo(f"retrying {count_of(sweeper.retry_parked(), 'failed notification')}")
-        swept = sweeper.sweep()
+        services = build_services(ports)
+        with closing(services.targets):
+            sweeper = build_sweeper(services, build_sinks(ports))
+            if retry_parked:
+                click.echo(f"retrying {count_of(sweeper.retry_parked(), 'failed notification')}")
+            swept = sweeper.sweep()
     for line in _describe(swept):
         click.echo(line)
     if swept.delivered.parked:
@@ -56,6 +59,10 @@ def _describe(swept: Swept) -> Iterator[str]:
     yield f"expired: {count_of(swept.expired_requests, 'request')}, {expired_events}"
     yield f"reminders: {count_of(swept.reminded, 'request')}, {count_of(swept.reviews_reminded, 'review')}"
     yield f"asked before the end: {count_of(swept.asked, 'break-glass event')}"
+    yield f"reminded before access ends: {count_of(swept.ends_reminded, 'request')}"
+    yield f"access: {count_of(swept.access.visited, 'right')} visited"
+    if behind := swept.access.left + swept.access.failed:
+        yield f"access: {count_of(behind, 'right')} still due; `countersign access list --overdue` shows what is late"
     yield f"delivered: {count_of(delivered.delivered, 'notification')}"
     if delivered.postponed:
         yield f"postponed: {count_of(delivered.postponed, 'notification')}, to be retried by the next sweep or by serve"

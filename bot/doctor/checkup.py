@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bot.doctor.access_checks import FindEmail, check_targets
 from bot.doctor.directory_checks import check_deciding_groups
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.mfa_checks import check_mfa
@@ -48,6 +49,8 @@ def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
             yield from check_mfa(policy, settings.mfa_secrets)
     if slack is not None:
         yield from _check_slack(settings, slack, policy, clock)
+    if policy is not None and policy.targets:
+        yield from check_targets(policy, clock, _email_finder(slack, clock))
     if settings is not None:
         yield from check_store(settings, clock)
 
@@ -100,6 +103,12 @@ def _check_slack(
         yield from checks.check_user_groups(policy.user_groups())
         yield from check_deciding_groups(policy)
         yield from checks.check_channels(_channels(policy))
+
+
+def _email_finder(slack: SlackSettings | None, clock: Clock) -> FindEmail | None:
+    if slack is None or not slack.bot_token.get_secret_value():
+        return None
+    return SlackChecks(slack.bot_token, slack.api_url, clock).find_email
 
 
 def _channels(policy: Policy) -> dict[str, list[str]]:

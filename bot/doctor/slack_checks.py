@@ -19,6 +19,7 @@ from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.slack.app_surface import SCOPES
 from bot.slack.client import DirectClient
 from bot.slack.errors import ERRORS, UNREADABLE, SlackToken, read_error
+from core.actor import UserId
 from core.clock import Clock, require_utc
 
 CALL_TIMEOUT_SECONDS: Final = 10
@@ -134,6 +135,15 @@ class SlackChecks:
                     yield from _judge_channel(name, shown)
             except Unanswered as refusal:
                 yield wrong(f"{name}: {refusal.problem}", refusal.fix)
+
+    def find_email(self, person: UserId) -> str | None:
+        """The person's e-mail address in Slack; None if Slack doesn't say."""
+        try:
+            with self._asking():
+                profile = self._client.users_info(user=person)["user"].get("profile", {})
+        except Unanswered:
+            return None
+        return str(profile["email"]) if profile.get("email") else None
 
     @contextmanager
     def _asking(self, token: SlackToken = SlackToken.BOT) -> Iterator[None]:

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from bot.doctor.access_checks import check_grants
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.settings import Settings
 from core.clock import Clock
@@ -35,7 +36,7 @@ _ACCESS_DENIED: Final = "AccessDenied"
 
 
 def check_store(settings: Settings, clock: Clock) -> Iterator[CheckResult]:
-    """The tables, then the outbox in them."""
+    """The tables, then the outbox and the grants in them."""
     location = read_store_url(settings.store)
     findings = [_check_file(location)] if isinstance(location, SqliteLocation) else list(_check_tables(location))
     yield from findings
@@ -47,6 +48,7 @@ def check_store(settings: Settings, clock: Clock) -> Iterator[CheckResult]:
         stores = open_stores(settings.store, keyring=settings.keyring, retention=settings.retention, clock=clock)
         with closing(stores):
             yield from check_outbox(stores, clock)
+            yield from check_grants(stores, clock)
     except StoreError as error:
         yield _explain(error)
 

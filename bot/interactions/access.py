@@ -6,7 +6,8 @@ decided from the record. Ending has right of way, like closing break-glass. Exte
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import NoReturn
 
 from slack_bolt import Ack, App
@@ -41,11 +42,12 @@ from bot.views.access.replies import (
 from bot.views.block_kit import Message, code
 from bot.views.break_glass.replies import closed
 from bot.views.pagination import one_of, read_page_button
+from bot.views.replies import reply
 from bot.views.request.form import BegunRequest
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent
 from core.duration import format_duration
-from core.errors import InvalidInput
+from core.errors import InvalidInput, StoreError
 from core.request import Request
 from core.services.grants import GrantService
 
@@ -126,10 +128,9 @@ class AccessInteractions:
         found = self._lists.own(person).matching(named)
         match found.sources:
             case ():
-                record = self._lists.find(named.sources)
-                if record is not None:
+                if (other := self._lists.find(named.sources)) is not None:
                     # Somebody else's, or over: the service says which, and notes a refusal.
-                    return self._end_source(record.chain, person)
+                    return self._end_source(other, person)
                 return nothing_to_end() if named.is_empty else no_access_named(_written(named))
             case (source,):
                 return self._end_source(source, person)
@@ -137,12 +138,9 @@ class AccessInteractions:
 
     def _end_source(self, source: str, person: Actor) -> Message:
         with about(source):
-            grants = self._service.end(source, person)
-            record = self._lists.get(source)
-            if not grants and isinstance(record, BreakGlassEvent):
-                return closed(record)
-            access = self._lists.summary(record)
-            return access_ended(access) if access is not None else nothing_to_end()
+            access = self._lists.summarize(self._service.end(source, person))
+            # Nothing that is read from now on may deny what was committed.
+            return access_ended(access) if access is not None else self._closed(source)
 
     def _extend_named(self, typed: ExtendAccess, person: Actor) -> Message | FormToOpen:
         found = self._lists.own(person).matching(typed.named)
@@ -153,7 +151,7 @@ class AccessInteractions:
             access = next(iter(found.accesses), None)
             if access is not None:
                 return cannot_extend(access)
-            return nothing_to_extend(typed.named.profile, _words(typed))
+            return nothing_to_extend(typed.named.profile if not typed.named.sources else None, _words(typed))
         if typed.duration is not None or typed.justification:
             # A choice by buttons would lose what was typed; the form asks for the profile, too.
             return FormToOpen(self._requests.form(person, BegunRequest(None, typed.duration, typed.justification)))
@@ -171,25 +169,30 @@ class AccessInteractions:
             return FormToOpen(self._requests.form(person, begun))
 
     def _revoke_source(self, sources: tuple[str, ...], person: Actor, reason: str) -> Message:
-        record = self._lists.find(sources)
-        if record is None:
+        source = self._lists.find(sources)
+        if source is None:
             record_id = sources[0].rpartition("#")[2]
             fix = f"Copy the id from the card, or from the list:\n{code(f'{ACCESS} live')}"
             raise InvalidInput("id", f"there is no request or break-glass event with the id `{record_id}`", fix)
-        with about(record.chain):
-            grants = self._service.revoke(record.chain, person, reason)
-            record = self._lists.get(record.chain)
-            if not grants and isinstance(record, BreakGlassEvent):
-                return closed(record)
-            access = self._lists.summary(record)
-            return access_revoked([access] if access is not None else [], record.person)
+        with about(source):
+            access = self._lists.summarize(self._service.revoke(source, person, reason))
+            return access_revoked([access], access.grantee) if access is not None else self._closed(source)
 
     def _revoke_person(self, typed: RevokePerson, person: Actor) -> Message:
         ends = self._service.revoke_person(typed.person, person, typed.reason)
-        profiles = self._lists.profiles((*ends.ended, *(each.source for each in ends.failed)))
+        profiles: Mapping[str, str] = {}
+        with suppress(StoreError):
+            profiles = self._lists.profiles((*ends.ended, *(each.source for each in ends.failed)))
         outcomes = [RevokedAccess(each, profiles.get(each)) for each in ends.ended]
         outcomes += [RevokedAccess(each.source, profiles.get(each.source), each.problem) for each in ends.failed]
         return person_revoked(typed.person, outcomes) if outcomes else nothing_to_revoke(typed.person)
+
+    def _closed(self, source: str) -> Message:
+        """What ending an event without access has done."""
+        with suppress(StoreError):
+            if isinstance(event := self._lists.get(source), BreakGlassEvent):
+                return closed(event)
+        return reply("Ended.")
 
     def _actor(self, interaction: Interaction) -> Actor:
         return self._directory.actor(interaction.user_id, interaction.team_id)
@@ -202,10 +205,9 @@ def _written(named: NamedAccess) -> str:
 
 def _words(typed: ExtendAccess) -> str:
     """The duration and the justification as a person would type them for a new request."""
-    duration: timedelta | None = typed.duration
-    if duration is None and not typed.justification:
+    if typed.duration is None and not typed.justification:
         return ""
-    return f"{format_duration(duration) if duration is not None else '2h'} {typed.justification}".strip()
+    return f"{format_duration(typed.duration) if typed.duration is not None else '2h'} {typed.justification}".strip()
 
 
 def _refuse_other(profile: str) -> NoReturn:

@@ -21,13 +21,13 @@ from bot.views.access.list import AccessListKind, AccessRow, access_list_page
 from bot.views.block_kit import Message, code
 from bot.views.break_glass.list import EventRow
 from core.access.grant import Grant
-from core.access.summary import AccessSummary, summarize_each
+from core.access.summary import AccessSummary, summarize, summarize_each
 from core.actor import Actor, UserId
 from core.break_glass import MAX_DURATION as MAX_EVENT_DURATION
 from core.break_glass import BreakGlassEvent, EventId
 from core.clock import Clock
 from core.directory import Directory
-from core.errors import NotFound
+from core.errors import MalformedRecord, NotFound
 from core.policy import PolicySource
 from core.request import MAX_DURATION, Request, RequestId
 from core.services.grants import GrantService
@@ -101,11 +101,14 @@ class AccessQueries:
         """All ids of this person."""
         return self._policy.current().ids_of(person.id)
 
-    def find(self, sources: Sequence[str]) -> Source | None:
-        """The first of these records that exists; None if none does."""
+    def find(self, sources: Sequence[str]) -> str | None:
+        """The first of these chains whose record exists, whether it can be read or not; None if none does."""
         for source in sources:
             with suppress(NotFound):
-                return self.get(source)
+                try:
+                    return self.get(source).chain
+                except MalformedRecord:
+                    return source
         return None
 
     def get(self, source: str) -> Source:
@@ -118,6 +121,10 @@ class AccessQueries:
     def summary(self, record: Source) -> AccessSummary | None:
         """The access that a decision gave; None for a profile without access."""
         return read_access(self._stores.access, [record], self._clock.now()).get(record.chain)
+
+    def summarize(self, grants: Sequence[Grant]) -> AccessSummary | None:
+        """What these grants of one decision are now; None if there are none. Reads nothing."""
+        return summarize(grants, self._clock.now())
 
     def profiles(self, sources: Sequence[str]) -> Mapping[str, str]:
         """The profile of each of these decisions, as far as their records can be read."""

@@ -15,7 +15,6 @@ from typing import Final
 
 from bot.slack.questions import UNKNOWN
 from core.actor import UserId
-from core.break_glass import EventStatus
 from core.clock import Clock
 from core.directory import NOTES_KEPT, Directory, DirectoryNotes
 from core.errors import CountersignError, NotAllowed, NotKnown
@@ -158,10 +157,7 @@ class Departures:
         return True
 
     def _has_access(self, person: UserId) -> bool:
-        if any(grant.is_live for grant in self._stores.access.list_by_person(person).items):
-            return True
-        events = self._stores.break_glass.list_by_invoker(person).items
-        return any(event.status is EventStatus.ACTIVE for event in events)
+        return any(grant.is_live for grant in self._stores.access.list_by_person(person).items)
 
     def _is_ended(self, person: UserId, notes: DirectoryNotes) -> bool:
         try:

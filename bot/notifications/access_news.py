@@ -1,14 +1,19 @@
 """Delivers the entries of grants: the card of their source, its thread, the grantee and the security channel.
 
-Invariant: what is posted is saved under the source, so several rights of one decision announce an event once. Nothing
-here posts a card that isn't there yet: the entries of the record do, and would post it twice.
+Invariant: what is posted is saved under the source, so several rights of one decision announce an event once. In one
+process they take turns; between instances, one right announces at once and the others wait for it. Nothing here posts a
+card that isn't there yet: the entries of the record do, and would post it twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any, Final
+from zlib import crc32
 
 from bot.notifications.access_plan import AccessNews, AccessPlan, is_shown, plan_access
 from bot.notifications.cards import CARD, Cards
@@ -32,8 +37,12 @@ from core.stores.messages import MessageRef
 
 WAIT_FOR_ANNOUNCER: Final = timedelta(seconds=10)
 """How long the entry of another right may announce for all before this one does: emergencies hear within a minute."""
+WAIT_FOR_OTHERS_SECONDS: Final = 5
+"""How long a delivery waits for another of the same source in this process; then it is tried again."""
 WAIT_FOR_CARD: Final = timedelta(minutes=10)
 """How long a reply waits for the card. Later than that, the card says it by itself."""
+MAX_WAITING: Final = 1000
+"""How many entries are remembered as waiting; the oldest is forgotten first, and then waits anew."""
 QUIET_FOR: Final = timedelta(minutes=30)
 """Several rights of one decision that can't be removed are one alarm; the next one comes an hour later."""
 
@@ -56,12 +65,18 @@ class AccessNewsDelivery:
         self._cards = cards
         self._posted = posted
         self._notifiers = notifiers
+        self._patience = _Patience(clock)
+        self._locks = tuple(Lock() for _ in range(64))
 
     def deliver(self, entry: AuditEntry, calls: SlackCalls) -> None:
         """Update the card of the entry's source, and send what it announces. Raises DeliveryFailed, StoreError."""
         if not is_shown(entry.event):
             return
         grant = self._stores.access.get(GrantId(entry.chain.partition("#")[2]))
+        with self._alone(grant.source):
+            self._deliver(entry, calls, grant)
+
+    def _deliver(self, entry: AuditEntry, calls: SlackCalls, grant: Grant) -> None:
         kind, _, record_id = grant.source.partition("#")
         notifier = self._notifiers[kind]
         shown = notifier.load(record_id)
@@ -75,6 +90,17 @@ class AccessNewsDelivery:
         else:
             self._announce(calls, steps, plan, entry, card)
         steps.raise_failures()
+
+    @contextmanager
+    def _alone(self, source: str) -> Iterator[None]:
+        """One delivery at a time for each source in this process, so that the next one sees what was posted."""
+        lock = self._locks[crc32(source.encode()) % len(self._locks)]
+        if not lock.acquire(timeout=WAIT_FOR_OTHERS_SECONDS):
+            raise DeliveryFailed(f"{source}: another right of it is being announced.")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _announce(
         self, calls: SlackCalls, steps: Steps, plan: AccessPlan, entry: AuditEntry, card: MessageRef | None
@@ -137,12 +163,12 @@ class AccessNewsDelivery:
 
     def _is_anothers(self, plan: AccessPlan, entry: AuditEntry, grant: Grant, done: Mapping[str, MessageRef]) -> bool:
         """True while the entry of another right is about to announce this, and hasn't yet."""
-        if not plan.name or plan.announcer == grant.id or not self._is_young(entry, WAIT_FOR_ANNOUNCER):
+        if not plan.name or plan.announcer == grant.id:
             return False
         sent = all(direct_step(each) in done for each in plan.plan.directs)
         posted = all(self._is_posted(each, plan, done) for each in plan.plan.posts)
         is_replied = plan.plan.reply is None or CARD not in done or f"thread:{plan.name}" in done
-        return not (sent and posted and is_replied)
+        return not (sent and posted and is_replied) and self._patience.is_left(entry)
 
     def _is_posted(self, post: Post, plan: AccessPlan, done: Mapping[str, MessageRef]) -> bool:
         """True when it was posted, or the same alarm about another right of the source was, just now."""
@@ -154,6 +180,28 @@ class AccessNewsDelivery:
 
     def _is_young(self, entry: AuditEntry, wait: timedelta) -> bool:
         return self._clock.now() < entry.at + wait
+
+
+class _Patience:
+    """Since when entries wait for that of another right. Thread-safe.
+
+    Counted from the first try and not from the entry's time, because after an outage all of them are old at once.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._since: OrderedDict[str, datetime] = OrderedDict()
+
+    def is_left(self, entry: AuditEntry) -> bool:
+        """True until the entry has waited long enough."""
+        now = self._clock.now()
+        with self._lock:
+            since = self._since.setdefault(entry.id, now)
+            if len(self._since) > MAX_WAITING:
+                self._since.popitem(last=False)
+        # A clock that was set back causes no long wait.
+        return since <= now < since + WAIT_FOR_ANNOUNCER
 
 
 def _is_failing(grant: Grant, holding: Holding) -> bool:

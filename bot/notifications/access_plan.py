@@ -20,6 +20,7 @@ from core.access.grant import Grant
 from core.access.grant_status import AccessPhase, GrantStatus
 from core.access.summary import AccessSummary
 from core.audit.trail import AuditAction, AuditEntry
+from core.break_glass import BreakGlassEvent, EventStatus
 from core.policy.evaluator import Policy
 from core.request import Request
 
@@ -118,8 +119,9 @@ def _delayed(news: AccessNews) -> AccessPlan:
 def _ended_early(news: AccessNews) -> AccessPlan:
     access = news.access
     ended = sorted(grant.id for grant in news.shown.grants if grant.ended_early is not None)
+    record = news.shown.record
     # The entry of an event that was closed announces that itself.
-    if not ended or access.is_emergency:
+    if not ended or (isinstance(record, BreakGlassEvent) and record.status is EventStatus.CLOSED):
         return NOTHING
     told = notices.ended_early_for_grantee(access, news.shown.read_at, news.channel)
     directs = () if access.is_ended_by_grantee else (_to_grantee("ended_early", news, told),)

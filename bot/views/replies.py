@@ -26,6 +26,7 @@ from bot.views.block_kit import (
 from bot.views.request.card import DECLARE_INSTEAD
 from bot.views.request.votes import count_missing, lapsed_votes
 from core import mfa
+from core.access.grant_status import GrantStatus
 from core.errors import (
     BrokenSeal,
     CodeRefused,
@@ -72,6 +73,12 @@ _LIMITS = {
     mfa.LIMIT: "Too many wrong codes ({value})",
 }
 """What each limit means to the person whom it stops."""
+_MEANINGS: dict[str, str] = {
+    RequestStatus.EXPIRED: "expired",
+    GrantStatus.ENDING: "was already ended",
+    GrantStatus.FAILED: "could not be opened",
+}
+"""What a status means to the person who comes too late; the others read as they are."""
 
 
 def notice(message: Message) -> Block:
@@ -104,6 +111,9 @@ def voted(request: Request) -> Message:
     """What an approver's vote came to."""
     if request.status is RequestStatus.APPROVED:
         until = moment(request.life_ends_at())
+        if request.rights:
+            opens = f"Access to {code(request.profile)} opens now, until {until}"
+            return reply(f"Approved. {opens}. {mention(request.requester)} is told as soon as it's open.")
         return reply(f"Approved. {mention(request.requester)} has {code(request.profile)} until {until}.")
     missing = count_missing(request)
     lapsed = lapsed_votes(request, request.approvals[-1].at) if request.approvals else ""
@@ -134,7 +144,9 @@ def submitted(request: Request, *, may_declare: bool = False) -> Message:
     done = f"You requested {code(request.profile)} for {length(request.duration)}"
     if request.status is RequestStatus.APPROVED:
         by, until = mention(request.approver or ""), moment(request.life_ends_at())
-        return reply(f"{done}. It was approved immediately by {by}: you have access until {until}.")
+        opens = f"the access opens now, until {until}. You'll get a message as soon as it's open."
+        has = opens if request.rights else f"you have access until {until}."
+        return reply(f"{done}. It was approved immediately by {by}: {has}")
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
     line = f"{done}. It needs {needs} by {moment(request.expires_at)}. You'll be notified of the outcome."
     if not may_declare:
@@ -272,9 +284,10 @@ def _code_refused(error: CodeRefused) -> str:
 
 
 def _already(error: InvalidStateTransition, now: datetime) -> str:
-    if error.reason is not None and error.decided_by is None:
+    # For an approval that gave no access, who approved it isn't what people have to know.
+    if error.reason is not None and (error.decided_by is None or error.status == RequestStatus.APPROVED):
         return f"This can't be done now: it's {escape(error.status)}, and {escape(error.reason)}. {_UNCHANGED}"
     by = f" by {mention(error.decided_by)}" if error.decided_by else ""
     when = f" {relative_time(error.decided_at, now)}" if error.decided_at else ""
-    what = "expired" if error.status == RequestStatus.EXPIRED else f"was already {escape(error.status)}"
+    what = _MEANINGS.get(error.status, f"was already {escape(error.status)}")
     return f"This {what}{by}{when}. {_UNCHANGED}"

@@ -90,7 +90,9 @@ class Identity(PolicyModel):
     """How people are recognised."""
 
     trust_email: StrictBool = Field(
-        default=False, description="Left out: false. True lets rules name people by e-mail address, as Slack shows it."
+        default=False,
+        description="Left out: false. True lets rules name people by e-mail address, as Slack shows it, and finds "
+        "them by it in Identity Center.",
     )
 
 

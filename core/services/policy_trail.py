@@ -71,20 +71,11 @@ class PolicyTrail:
         state = self._file.state
         return tuple(entry for entry in (self._record_version(state), self._record_refusal(state)) if entry is not None)
 
-    def find_earlier(self) -> tuple[Policy, ...]:
-        """The last versions that this deployment used, newest first: their targets may still have to take something.
-
-        Only what this deployment sealed counts, and only versions that can still be read. Raises StoreError.
-        """
-        used = (each for each in reversed(self._genuine()) if each.event is AuditAction.POLICY_IN_FORCE)
-        found = (_parse(each) for each in islice(used, MAX_EARLIER))
-        return tuple(each for each in found if each is not None)
-
     def _record_version(self, state: PolicyState) -> AuditEntry | None:
         digest = state.policy.digest
         if digest == self._recorded:
             return None
-        entries = self._genuine()
+        entries = _genuine(self._trail)
         before = next((each for each in reversed(entries) if each.event is AuditAction.POLICY_IN_FORCE), None)
         written = None
         if before is None or before.details.get("digest") != digest:
@@ -102,7 +93,7 @@ class PolicyTrail:
         digest = digest_of(state.refused) if state.refused is not None else ""
         if digest == self._refused:
             return None
-        entries = self._genuine()
+        entries = _genuine(self._trail)
         last = entries[-1] if entries else None
         written = None
         if last is None or last.event is not AuditAction.POLICY_REFUSED or last.details.get("digest", "") != digest:
@@ -116,21 +107,32 @@ class PolicyTrail:
         self._refused = digest
         return written
 
-    def _genuine(self) -> tuple[AuditEntry, ...]:
-        """The entries that this deployment sealed: what somebody planted would keep a change from being announced."""
-        try:
-            entries = self._trail.get_chain(CHAIN)
-        except MalformedRecord:
-            # The verification names it. A version is rather written twice than not at all.
-            return ()
-        return tuple(each for each in entries if self._trail.keyring.is_genuine(each))
-
     def _append(self, event: AuditAction, outcome: str, length: int, details: dict[str, JsonValue]) -> AuditEntry:
         # Instances that find the same version at the same place of the chain make the same id, so the second one's
         # entry is recognised as written.
         entry_id = sha256(f"{event}\0{details.get('digest')}\0{length}".encode()).hexdigest()[:16]
         draft = EntryDraft(id=EntryId(entry_id), event=event, actor=OPERATOR, outcome=outcome, details=details)
         return self._trail.append(CHAIN, draft)
+
+
+def find_earlier(trail: AuditStore) -> tuple[Policy, ...]:
+    """The last versions that this deployment used, newest first: their targets may still have to take something.
+
+    Only what this deployment sealed counts, and only versions that can still be read. Raises StoreError.
+    """
+    used = (each for each in reversed(_genuine(trail)) if each.event is AuditAction.POLICY_IN_FORCE)
+    found = (_parse(each) for each in islice(used, MAX_EARLIER))
+    return tuple(each for each in found if each is not None)
+
+
+def _genuine(trail: AuditStore) -> tuple[AuditEntry, ...]:
+    """The entries that this deployment sealed: what somebody planted would keep a change from being announced."""
+    try:
+        entries = trail.get_chain(CHAIN)
+    except MalformedRecord:
+        # The verification names it. A version is rather written twice than not at all.
+        return ()
+    return tuple(each for each in entries if trail.keyring.is_genuine(each))
 
 
 def find_version(entries: tuple[AuditEntry, ...], digest: str) -> str:

@@ -132,11 +132,6 @@ class AccessStore(RecordStore[Grant, GrantStatus], Protocol):
         """The grants that are not final, newest first: who has what now."""
         return self.list_page("awaits", AWAITS_END, limit=limit, cursor=cursor, since=None)
 
-    def count_live(self, most: int) -> int:
-        """How many grants are not final, counted up to `most`. Costs what is live. Raises StoreUnavailable."""
-        pages = iterate_pages(lambda cursor: self.list_live(limit=MAX_PER_PAGE, cursor=cursor))
-        return sum(1 for _ in islice((each for page in pages for each in page.items), most))
-
     def list_by_person(
         self, person: UserId, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None, since: datetime | None = None
     ) -> Page[Grant]:
@@ -149,3 +144,8 @@ class AccessStore(RecordStore[Grant, GrantStatus], Protocol):
         For verification: `as_read.problems` says what contradicts the holding beside it. Raises StoreUnavailable.
         """
         ...
+
+    def count_live(self, most: int) -> int:
+        """How many grants are not final, counted up to `most`. Costs what is live. Raises StoreUnavailable."""
+        pages = iterate_pages(lambda cursor: self.list_live(limit=MAX_PER_PAGE, cursor=cursor))
+        return sum(1 for _ in islice((each for page in pages for each in page.items), most))

@@ -1,19 +1,22 @@
 """The targets of the policy in force: opened when they are used, and asked who people are.
 
 Invariant: nothing is opened before it is used. A target that can't be opened is still there, and its answers say what
-to fix. One that left the policy takes what it gave for as long as this process lives, and gives nothing more.
+to fix. One that left the policy still takes what it gave, and gives nothing more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from threading import Lock
 from types import MappingProxyType
 from typing import Final
 
 from core.access.principals import PrincipalUnavailable, PrincipalUnknown, SoughtPerson
 from core.clock import Clock
+from core.errors import StoreError
 from core.policy.evaluator import Policy, PolicySource
 from core.policy.profile import PART
 from core.policy.target_config import AnyTargetConfig
@@ -25,9 +28,12 @@ from core.targets.opened_target import OpenedTarget, TargetOpener
 from core.targets.principal_lookup import Found, PrincipalLookup
 from core.targets.standing_in import RetiredTarget, UnopenedTarget
 
+LOOK_BACK_EVERY: Final = timedelta(minutes=1)
 LOOKUPS_PER_SECOND: Final = 2.0
 LOOKUP_BURST: Final = 6
 """Looking up people has a pace of its own: a thousand revokes that are due don't hold up a request."""
+
+_log = logging.getLogger("countersign.targets")
 
 
 class PolicyTargets(Mapping[str, Target]):
@@ -52,11 +58,14 @@ class PolicyTargets(Mapping[str, Target]):
         self._lock = Lock()
         self._digest: str | None = None
         self._configs: dict[str, AnyTargetConfig] = {}
+        self._find_earlier: Callable[[], Iterable[Policy]] | None = None
+        self._looked_back_at: datetime | None = None
         self._opened: dict[str, OpenedTarget] = {}
 
     def __getitem__(self, name: str) -> Target:
-        """The target of this name. Raises KeyError for one that no policy had while this process lives."""
+        """The target of this name. Raises KeyError for one that no version of the policy had."""
         policy = self._learn()
+        self._look_back(name)
         with self._lock:
             config = self._configs[name]
             opened = self._opened.setdefault(name, OpenedTarget(name, self._clock, self._more))
@@ -81,6 +90,10 @@ class PolicyTargets(Mapping[str, Target]):
         with self._lock:
             self._configs = {**earlier.targets, **self._configs}
 
+    def use_earlier(self, find_earlier: Callable[[], Iterable[Policy]]) -> None:
+        """Where to find earlier versions, newest first. They are only read when a target isn't known otherwise."""
+        self._find_earlier = find_earlier
+
     def find(self, target: str, sought: SoughtPerson, *, is_emergency: bool = False) -> str:
         """What the target calls this person: in Identity Center a user id, elsewhere the mapped name or the Slack id.
 
@@ -90,7 +103,7 @@ class PolicyTargets(Mapping[str, Target]):
         config = self._learn().targets.get(target)
         if config is None:
             fix = "Ask a policy owner to correct the profile."
-            raise PrincipalUnknown(target, f"There is no target {target} in the policy. {fix}")
+            raise PrincipalUnknown(target, f"The policy has no target of this name. {fix}")
         opened = self[target] if config.type == "identity-center" else None
         if opened is None or not isinstance(opened, IdentityCenter | UnopenedTarget):
             return _check_name(target, sought.mapped or sought.slack_id)
@@ -99,7 +112,7 @@ class PolicyTargets(Mapping[str, Target]):
         if isinstance(found, TargetRefused):
             raise PrincipalUnknown(target, found.reason)
         if isinstance(found, Later):
-            raise PrincipalUnavailable(target, _say_later(target, found))
+            raise PrincipalUnavailable(target, _say_later(sought.slack_id, found))
         return _check_name(target, found)
 
     def close(self) -> None:
@@ -119,6 +132,21 @@ class PolicyTargets(Mapping[str, Target]):
                 self._digest = policy.digest
         return policy
 
+    def _look_back(self, name: str) -> None:
+        """Remember the targets of earlier versions, if this one isn't known and they weren't read lately."""
+        now = self._clock.now()
+        with self._lock:
+            last = self._looked_back_at
+            is_recent = last is not None and last <= now < last + LOOK_BACK_EVERY
+            if name in self._configs or self._find_earlier is None or is_recent:
+                return
+            self._looked_back_at = now
+        try:
+            for earlier in self._find_earlier():
+                self.remember(earlier)
+        except StoreError as error:
+            _log.warning("earlier versions of the policy can't be read now: %s", error)
+
     def _resolve(self, name: str, target: IdentityCenter | UnopenedTarget, sought: SoughtPerson) -> Found:
         if isinstance(target, UnopenedTarget):
             return Later(problem=target.problem)
@@ -136,6 +164,6 @@ def _check_name(target: str, name: str) -> str:
     return name
 
 
-def _say_later(target: str, found: Later) -> str:
+def _say_later(slack_id: str, found: Later) -> str:
     why = f": {found.problem.rstrip('.')}" if found.problem else ""
-    return f"The target {target} couldn't say now who this person is{why}. Try again in a moment."
+    return f"Identity Center couldn't say now who {slack_id} is{why}. Try again in a moment."

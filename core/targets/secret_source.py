@@ -29,6 +29,9 @@ def read_secret(source: str) -> SecretStr:
         return _given(os.environ.get(source.removeprefix(ENV), ""), f"the variable {source.removeprefix(ENV)}", "set")
     path = Path(source.removeprefix(FILE))
     try:
+        if path.exists() and not path.is_file():
+            # A pipe would keep the caller for as long as nobody writes.
+            raise InvalidInput("secret", f"{path} is not a regular file", _fix("write"))
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
         text = content.decode() if len(content) <= _MAX_BYTES else ""

@@ -5,10 +5,14 @@ Invariant: the files are those of the tests of the policy, so a mistake that is 
 
 from __future__ import annotations
 
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import InvalidPolicy
 from core.policy import parse_policy
+from core.policy.loader import load_with_notes
+from tests.core.policy.access_policy import access_file
+from tests.core.policy.test_access_mistakes import MISTAKES
 from tests.core.policy.test_policy_mistakes import CONTRADICTIONS, MISSHAPED, UNREADABLE
 from tests.texts.writing import Text
 
@@ -19,6 +23,7 @@ _FILES: Final[dict[str, list[Any]]] = {
     "Policy: a file that cannot be read": [file for file, *_ in UNREADABLE],
     "Policy: a part of the wrong shape": [file for file, *_ in MISSHAPED],
     "Policy: parts that contradict each other": [file for file, *_ in CONTRADICTIONS],
+    "Policy: targets, access, people and admins": [access_file(change) for change, *_ in MISTAKES],
 }
 
 
@@ -26,6 +31,15 @@ def policy_mistakes() -> Iterator[Text]:
     """Each mistake once, however many files have it."""
     for surface, files in _FILES.items():
         yield Text(surface, "all", "\n".join(dict.fromkeys(each for file in files for each in _mistakes(file))))
+    yield Text("Policy: notes", "all", "\n".join(_notes()))
+
+
+def _notes() -> list[str]:
+    changes = (("admins: [U0ADMIN, S0SECURITY]\n", ""), (", {target: fn, resource: x, level: y}", ""))
+    with NamedTemporaryFile(suffix=".yml") as file:
+        file.write(access_file(*changes))
+        file.flush()
+        return [str(each) for each in load_with_notes(file.name)[1]]
 
 
 def _mistakes(file: str | bytes) -> list[str]:

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from pydantic import SecretStr
 
-from core.access.principals import SoughtPerson
+from core.access.principals import PrincipalUnavailable, PrincipalUnknown, SoughtPerson
 from core.clock import SystemClock
 from core.targets.aws_calls import AwsCalls
 from core.targets.base import OperationKey
@@ -22,7 +22,10 @@ from core.targets.identity_center.checking import UsedRights, check_identity_cen
 from core.targets.identity_center.instance import FIXES, InstanceSettings, SsoInstance
 from core.targets.identity_center.people import resolve_person
 from core.targets.identity_center.target import IdentityCenter
+from core.targets.opening import PolicyTargets
+from core.targets.principal_lookup import PrincipalLookup
 from core.targets.webhook import WebhookTarget
+from tests.core.policy.access_policy import WITHOUT_WH, access_policy
 from tests.core.targets.harness import a_right, paced_by
 from tests.harness import identity_center as idc
 from tests.harness.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
@@ -47,6 +50,7 @@ _CODES: Final = (
 def targets() -> Iterator[Text]:
     """All of them."""
     yield from _webhook()
+    yield from _opening()
     clock = FrozenClock()
     with idc.IdentityCenterServer(clock) as server, closing(_instance(server, clock)) as instance:
         yield from _identity_center(server, IdentityCenter(instance), clock)
@@ -75,6 +79,34 @@ def _webhook() -> Iterator[Text]:
         target = WebhookTarget(receiver.url, SecretStr(SECRET), SystemClock())
         yield Text("Targets: webhook", "no answer", _words(target.give(right, A_MOMENT, _KEY)))
         yield Text("Targets: webhook", "superseded", _words(target.give(right, A_MOMENT, _KEY)))
+
+
+def _opening() -> Iterator[Text]:
+    right = a_right("db", "ro", "U0BOB", "wh")
+    for title, change in {
+        "variable without a secret": ("env:WH", "env:COUNTERSIGN_TEST_NO_SUCH_VARIABLE"),
+        "file without a secret": ("env:WH", "file:/nowhere/secret"),
+        "demo": ("type: webhook, url: https://x.example.com/hook, secret: env:WH", "type: demo"),
+    }.items():
+        targets = PolicyTargets(access_policy(change), SystemClock())
+        yield Text("Targets: opening", title, _words(targets["wh"].inspect(right)))
+    targets = PolicyTargets(access_policy(*WITHOUT_WH), SystemClock())
+    targets.remember(access_policy())
+    yield Text("Targets: opening", "left the policy", _words(targets["wh"].give(right, A_MOMENT, _KEY)))
+    for title, target, sought in (
+        ("no such target", "gone", SoughtPerson("U0ANN")),
+        ("unfit name", "fn", SoughtPerson("U0ANN", mapped="ann doe")),
+    ):
+        try:
+            targets.find(target, sought)
+        except PrincipalUnknown as error:
+            yield Text("Targets: people", title, str(error))
+    late = PolicyTargets(access_policy(), SystemClock(), lookup=PrincipalLookup(SystemClock(), wait=timedelta(0)))
+    try:
+        late.find("aws", SoughtPerson("U0ANN", mapped="ann"))
+    except PrincipalUnavailable as error:
+        yield Text("Targets: people", "no answer in time", str(error))
+    late.close()
 
 
 def _identity_center(server: idc.IdentityCenterServer, target: IdentityCenter, clock: FrozenClock) -> Iterator[Text]:

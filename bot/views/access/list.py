@@ -12,8 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from bot.slack.app_surface import ACCESS
 from bot.views.access.buttons import access_buttons
-from bot.views.block_kit import Block, Message, code, divider, mention, moment, mrkdwn
+from bot.views.access.state import state_line
+from bot.views.block_kit import Block, Message, code, context, divider, mention, mrkdwn
 from bot.views.pagination import PageButton, page_buttons
 from core.access.summary import AccessSummary
 
@@ -47,7 +49,9 @@ def access_list_page(
     """One page of the list, with the buttons that can still work."""
     blocks: list[Block] = [mrkdwn(f"*{kind.heading}*")]
     if not rows:
-        blocks.append(mrkdwn("Nobody has access now." if page == 1 else "There's nothing left on this page."))
+        blocks.append(
+            mrkdwn("There is no live access that you can see." if page == 1 else "There's nothing left on this page.")
+        )
     for row in rows:
         blocks += [divider(), *access_row(row, now)]
     blocks += page_buttons(kind, page, has_more=has_more, back=PageButton("Back", NEWER), on=PageButton("More", OLDER))
@@ -55,9 +59,15 @@ def access_list_page(
     return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
 
 
-def access_row(row: AccessRow, now: datetime) -> list[Block]:  # noqa: ARG001 - drawn next
-    """One access as one or two blocks, for this list and for the Home tab."""
+def access_row(row: AccessRow, now: datetime) -> list[Block]:
+    """One access as one to three blocks, for this list and for the Home tab: who has what, until when, and why."""
     access = row.access
-    line = f"{code(access.profile)} · {mention(access.grantee)} · {access.phase} until {moment(access.until)}"
+    who = f"{code(access.profile)} · {mention(access.grantee)}"
+    emergency = " · :rotating_light: break-glass" if access.is_emergency else ""
+    decided = "" if access.is_emergency else f" · decided by {mention(access.decided_by)}"
+    line = f"{who}{emergency}\n{state_line(access, now)}{decided} · {code(access.source_id)}"
     buttons = access_buttons(access, may_extend=True) if row.may_end else []
-    return [mrkdwn(f"{line} · {code(access.source_id)}"), *buttons]
+    # Revoking takes a reason, so it is typed.
+    is_anothers = row.may_revoke and not row.may_end and access.may_end
+    hint = f"To revoke it: {code(f'{ACCESS} revoke {access.source_id} <why>')}"
+    return [mrkdwn(line), *([context(hint)] if is_anothers else []), *buttons]

@@ -6,22 +6,30 @@ Invariant: nothing here says that access is gone unless the target said so.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
+from bot.views.access.rights import target_names
+from bot.views.access.state import access_after
 from bot.views.block_kit import Message, code, mention
 from bot.views.replies import reply
 from core.access.summary import AccessSummary
 
+MAX_NAMED: Final = 10
+
 
 def access_ended(access: AccessSummary) -> Message:
     """What "I'm done" did."""
-    return reply(f"Your access to {code(access.profile)} is ending now.")
+    return reply(f"Your access to {code(access.profile)} ends now. {_removal(access)}")
 
 
 def access_revoked(ended: Sequence[AccessSummary], person: str) -> Message:
-    """What revoking did: one access, or all that a person had."""
+    """What revoking did: one access, or several of one person."""
     if not ended:
         return nothing_to_revoke(person)
-    return reply(f"The access of {mention(person)} is ending now.")
+    profiles = ", ".join(dict.fromkeys(code(each.profile) for each in ended[:MAX_NAMED]))
+    more = f" and {len(ended) - MAX_NAMED} more" if len(ended) > MAX_NAMED else ""
+    removal = _removal(ended[0]) if len(ended) == 1 else "It's being removed; the cards say when it's gone."
+    return reply(f"The access of {mention(person)} to {profiles}{more} ends now. {removal} They'll be notified.")
 
 
 def nothing_to_end() -> Message:
@@ -39,3 +47,9 @@ def cannot_extend(access: AccessSummary | None) -> Message:
     if access is not None and access.is_emergency:
         return reply("Break-glass access can't be extended. Nothing was changed.")
     return reply("This access is over, so it can't be extended. Nothing was changed.")
+
+
+def _removal(access: AccessSummary) -> str:
+    if access.is_live:
+        return f"It's being removed from {target_names(access.rights)}; the card says when it's gone."
+    return access_after(access)

@@ -5,9 +5,14 @@ Invariant: nothing here is guessed. What the policy doesn't say is left out, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from bot.views.block_kit import Block, code, escape, mrkdwn
+
+MAX_LINKS: Final = 1500
+"""Characters of all links together; a single one takes hardly more than a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,20 @@ def way_in_blocks(way_in: WayIn | None) -> list[Block]:
     """The links and the lines for a terminal; nothing when the policy names neither."""
     if way_in is None:
         return []
-    lines = [" · ".join(f"<{escape(each.url)}|{escape(each.text)}>" for each in way_in.portals)]
+    lines = [_links(way_in.portals)]
     if way_in.sso is not None:
         lines += _terminal(way_in.sso)
     text = "\n".join(line for line in lines if line)
     return [mrkdwn(text)] if text else []
+
+
+def _links(portals: Sequence[PortalLink]) -> str:
+    """As many links as fit: one that was cut would lead elsewhere."""
+    shown = ""
+    for each in portals:
+        longer = " · ".join(filter(None, (shown, f"<{escape(each.url)}|{escape(each.text)}>")))
+        shown = longer if len(longer) <= MAX_LINKS else shown
+    return shown
 
 
 def _terminal(sso: SsoLogin) -> list[str]:

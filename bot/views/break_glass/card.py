@@ -126,8 +126,9 @@ def _access(
         fallbacks = ()
     if access is None:
         return blocks
-    # The card says who closed it, and why.
-    return [*blocks, *state_blocks(access, now, way_in=way_in, fallbacks=fallbacks, names_who_ended=False)]
+    # The card of an event that was closed says by whom, and why.
+    is_active = event.status is not EventStatus.CLOSED
+    return [*blocks, *state_blocks(access, now, way_in=way_in, fallbacks=fallbacks, names_who_ended=is_active)]
 
 
 def _review(review: Review) -> list[Block]:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from bot.slack.app_surface import BREAK_GLASS
-from bot.views.block_kit import Message, code, context, countdown, mention, moment, mrkdwn, user_text
+from bot.views.access.state import fallback_blocks, problem_blocks
+from bot.views.block_kit import Block, Message, code, context, countdown, mention, moment, mrkdwn, user_text
 from bot.views.break_glass.card import VERDICTS
 from bot.views.replies import reply
 from core.break_glass import BreakGlassEvent, EventStatus
@@ -26,22 +27,38 @@ NOT_DECLARED_YET: Final = (
 _ANOTHER_WAY: Final = "Follow your team's procedure for when Countersign is down, and tell the security team."
 
 
-def declared(event: BreakGlassEvent) -> Message:
-    """What a declaration has done."""
+def declared(event: BreakGlassEvent, fallbacks: Sequence[str] = ()) -> Message:
+    """What a declaration has done. `fallbacks` are the policy's words for when there is no access."""
     if event.status is not EventStatus.ACTIVE:
         return reply(
             f"Your break-glass event for {code(event.profile)} is already {event.status}. You don't have access."
         )
-    line = (
-        f":rotating_light: You have {code(event.profile)} *until {moment(event.expires_at)}* "
-        f"({countdown(event.expires_at)}). The channel is being notified."
-    )
+    line = f":rotating_light: {_what_it_gives(event)} The channel is being notified."
     after = f"Press Close on the card as soon as you're done. Event {code(event.id)}"
-    return Message(text=line, blocks=(mrkdwn(line), context(after)))
+    return Message(text=line, blocks=(mrkdwn(line), *_problem(event, fallbacks), context(after)))
+
+
+def _what_it_gives(event: BreakGlassEvent) -> str:
+    until = f"*until {moment(event.expires_at)}* ({countdown(event.expires_at)})"
+    if event.rights:
+        opens = f"Access to {code(event.profile)} opens now, {until}."
+        return f"{opens} You'll get a message as soon as it's open, and within a minute if it can't be."
+    if event.access_problem is not None:
+        return f"Your event for {code(event.profile)} is recorded, {until}."
+    return f"You have {code(event.profile)} {until}."
+
+
+def _problem(event: BreakGlassEvent, fallbacks: Sequence[str]) -> list[Block]:
+    if event.access_problem is None:
+        return []
+    return [*problem_blocks(event.access_problem, is_all=not event.rights), *fallback_blocks(fallbacks)]
 
 
 def closed(event: BreakGlassEvent) -> Message:
     """What a close has done."""
+    if event.rights:
+        access = f"The access of {mention(event.invoker)} to {code(event.profile)}"
+        return reply(f"Closed. {access} is being removed; the card says when it's gone.")
     return reply(f"Closed. The access of {mention(event.invoker)} to {code(event.profile)} has ended.")
 
 

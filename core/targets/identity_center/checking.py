@@ -11,9 +11,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from botocore.exceptions import BotoCoreError
+
 from core.access.principals import SoughtPerson
-from core.targets.aws_calls import CallFailed, Trouble
+from core.targets.aws_calls import AwsCalls, CallFailed, Trouble, open_client
 from core.targets.base import Later, TargetRefused
+from core.targets.call_pace import CallPace
 from core.targets.identity_center.instance import SsoInstance
 from core.targets.identity_center.people import resolve_person
 from core.targets.identity_center.sessions import read_session_duration
@@ -50,6 +53,14 @@ class UsedRights:
     accounts: tuple[str, ...] = ()
     people: tuple[SoughtPerson, ...] = ()
     own_account: str | None = None
+
+
+def read_own_account(region: str) -> str | None:
+    """The account of Countersign's credentials, which needs no right; None if AWS doesn't say."""
+    try:
+        return str(AwsCalls(open_client("sts", region), CallPace()).read("get_caller_identity")["Account"])
+    except (CallFailed, BotoCoreError):
+        return None
 
 
 def check_identity_center(instance: SsoInstance, used: UsedRights) -> Iterator[TargetFinding]:

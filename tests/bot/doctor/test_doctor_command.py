@@ -65,6 +65,7 @@ def test_every_check_has_its_line_where_all_is_well(installation: Installation) 
         f"✓ channel {VAULT} (vault) #vault",
         "✓ store",
         "✓ outbox",
+        "✓ access",
     ]
     assert lines[2] == "✓ bot token: countersign in workspace Local, T0LOCAL01"
     assert lines[3] == f"✓ scopes: {', '.join(sorted(app_surface.SCOPES))}"
@@ -296,7 +297,7 @@ class TestStore:
         wrong = _wrong(installation)
         assert wrong == [
             f"store: {table_prefix}-{table}: this table is missing. Run `countersign tables create`."
-            for table in ("requests", "break-glass", "audit", "outbox")
+            for table in ("requests", "break-glass", "access", "audit", "outbox")
         ]
         installation.run("tables", "create")
         assert f"✓ store: the tables {table_prefix}-… in eu-west-1" in _lines(installation, code=0)

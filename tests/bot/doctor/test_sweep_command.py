@@ -25,6 +25,8 @@ NOTHING = """\
 expired: 0 requests, 0 break-glass events
 reminders: 0 requests, 0 reviews
 asked before the end: 0 break-glass events
+reminded before access ends: 0 requests
+access: 0 rights visited
 delivered: 0 notifications
 """
 ONLY_THE_POLICY = NOTHING.replace("0 notifications", "1 notification")
@@ -48,6 +50,8 @@ def test_sweep_expires_reminds_delivers_and_says_what_it_did(installation: Insta
         "expired: 1 request, 0 break-glass events\n"
         "reminders: 1 request, 0 reviews\n"
         "asked before the end: 0 break-glass events\n"
+        "reminded before access ends: 0 requests\n"
+        "access: 0 rights visited\n"
         "delivered: 6 notifications\n"
     )
     assert result.exit_code == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.interactions.interaction import read_interaction
+from bot.interactions.interaction import read_interaction, read_pressed_source
 from core.errors import InvalidInput
 from core.stores.messages import MessageRef
 
@@ -48,3 +48,16 @@ def test_payload_that_names_one_person_twice_is_read() -> None:
 def test_payload_that_names_nobody_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="didn't say who"):
         read_interaction(body, {})
+
+
+@pytest.mark.parametrize("source", ["REQUEST#0123456789abcdef", "BREAKGLASS#0123456789abcdef"])
+def test_button_about_access_names_its_decision(source: str) -> None:
+    assert read_pressed_source({"value": source}) == source
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", 7, "prod", "GRANT#0123456789abcdef", "REQUEST#0123", "REQUEST#0123456789abcdef\n"]
+)
+def test_button_about_no_access_is_refused(value: object) -> None:
+    with pytest.raises(InvalidInput, match="doesn't name any access"):
+        read_pressed_source({"value": value})

@@ -16,6 +16,7 @@ from core.access.reconciler import Reconciler
 from core.access.right import Right, right_key
 from core.actor import DeciderId
 from core.audit.trail import AuditAction, EntryDraft
+from core.clock import Clock
 from core.stores.access import GrantWrite
 from core.targets.base import Absent, Answer, Given, Held, OperationKey, Polled, Seen, Taken
 from tests.core.access.world import RIGHT, a_grant
@@ -32,7 +33,7 @@ class ScriptedTarget:
 
     ends_sessions = False
 
-    def __init__(self, clock: FrozenClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.held: set[Right] = set()
         self.calls: list[tuple[str, datetime]] = []
@@ -88,9 +89,13 @@ class ScriptedTarget:
 class AccessHarness:
     """Grants of one person, and whatever a test needs to see what becomes of them."""
 
-    def __init__(self, boundary: Callable[[str], object] | None = None) -> None:
+    def __init__(
+        self,
+        boundary: Callable[[str], object] | None = None,
+        make_store: Callable[[Clock, Callable[[str], object] | None], MemoryAccessStore] = MemoryAccessStore,
+    ) -> None:
         self.clock = FrozenClock()
-        self.store = MemoryAccessStore(self.clock, boundary)
+        self.store = make_store(self.clock, boundary)
         self.target = ScriptedTarget(self.clock)
         self.targets: dict[str, ScriptedTarget] = {"aws": self.target}
         self.due = self.start()

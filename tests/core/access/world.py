@@ -24,6 +24,7 @@ from core.access.right import Right
 from core.access.timing import FRESH, LAST_LOOK, LEASE, LOOK_EVERY, SETTLE
 from core.actor import DeciderId, ProfileName, UserId
 from core.audit.trail import AuditAction, EntryDraft
+from core.clock import Clock
 from core.errors import InvalidStateTransition, StoreUnavailable
 from core.stores.access import GrantWrite
 from core.targets.base import Absent, Given, Held, InProgress, Later, OperationKey, Polled, Seen, Taken, TargetRefused
@@ -31,6 +32,8 @@ from tests.harness.access_store import MemoryAccessStore
 from tests.harness.clock import A_MOMENT
 
 T = TypeVar("T")
+MakeStore = Callable[[Clock, Callable[[str], object]], MemoryAccessStore]
+"""Makes the store of a world, which calls back at each boundary of an effect."""
 RIGHT = Right(target="aws", resource="111122223333", level="admin", principal="ann")
 MAX_OFFSET = timedelta(seconds=4)
 BASE_SLACK = timedelta(seconds=100)
@@ -90,6 +93,11 @@ class Odds:
         )
 
 
+def quick_store(clock: Clock, boundary: Callable[[str], object]) -> MemoryAccessStore:
+    """The model in memory, without writing and reading the stored form at each change."""
+    return MemoryAccessStore(clock, boundary, is_strict=False)
+
+
 @dataclass(slots=True)
 class Row:
     """What stands in the target: who made it, and when."""
@@ -101,12 +109,17 @@ class Row:
 class World:
     """Time, a store, a target, and the judge. An engine is what is judged."""
 
-    def __init__(self, seed: int, odds: Odds | None = None, *, is_strict: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        odds: Odds | None = None,
+        make_store: MakeStore | None = None,
+    ) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - not a secret
         self.odds = odds if odds is not None else Odds.draw(self.rng)
         self.now = A_MOMENT
         self.is_calm = False
-        self.store = MemoryAccessStore(Clockwork(self, timedelta(0)), self.boundary, is_strict=is_strict)
+        self.store = (make_store or quick_store)(Clockwork(self, timedelta(0)), self.boundary)
         self.target = UnreliableTarget(self)
         self.judge = Judge(self)
         self.store.watchers.append(self.judge.watch_commit)
@@ -537,9 +550,9 @@ def a_grant(*, source: str, starts_at: datetime, ends_at: datetime, now: datetim
     )
 
 
-def play(seed: int, *, is_strict: bool = False) -> tuple[World, Sequence[str]]:
+def play(seed: int, make_store: MakeStore | None = None) -> tuple[World, Sequence[str]]:
     """One history with the reconciler: the verdicts of the judge, none if all is well."""
-    world = World(seed, is_strict=is_strict)
+    world = World(seed, make_store=make_store)
     world.workers = [
         ReconcilingWorker(world, "first"),
         ReconcilingWorker(world, "second"),

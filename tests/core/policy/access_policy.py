@@ -25,6 +25,11 @@ approval:
 break_glass:
   - {{name: glass, profiles: [prod], users: [U0DAN], max_duration: 1h}}
 """
+WITHOUT_WH = (
+    ("  wh: {type: webhook, url: https://x.example.com/hook, secret: env:WH}\n", ""),
+    ("{target: wh, resource: db, level: ro}, ", ""),
+)
+"""The changes with which the target wh leaves the policy."""
 
 
 def access_policy(*changes: tuple[str, str]) -> Policy:

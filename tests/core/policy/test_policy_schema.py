@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -20,6 +21,7 @@ from core.policy.yaml_source import read_values
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "policy.example.yml"
 REFERENCE = ROOT / "docs" / "policy.md"
+TARGETS = ROOT / "docs" / "targets.md"
 VALIDATOR = Draft202012Validator(policy_schema())
 
 PARTS: tuple[type[BaseModel], ...] = (
@@ -75,6 +77,15 @@ def test_policy_of_the_reference_has_no_mistakes() -> None:
     blocks = REFERENCE.read_text(encoding="utf-8").split("```yaml\n")[1:]
     for block in blocks:
         parse_policy(block.split("```")[0].encode())
+    assert blocks
+
+
+def test_targets_in_their_guide_have_no_mistakes() -> None:
+    blocks = TARGETS.read_text(encoding="utf-8").split("```yaml\n")[1:]
+    rest = "\nversion: 1\nprofiles: {prod: {channel: C0ACCESS1}}\n"
+    for block in blocks:
+        text, _, _ = block.partition("```")
+        parse_policy((dedent(text) + rest).encode())
     assert blocks
 
 

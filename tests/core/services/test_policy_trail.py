@@ -20,7 +20,14 @@ from core.audit.trail import AuditAction, AuditEntry
 from core.errors import InvalidInput
 from core.policy import PolicyFile
 from core.policy.yaml_source import MAX_BYTES
-from core.services.policy_trail import CHAIN, MAX_DIFF_CHARACTERS, PolicyTrail, find_version, iterate_versions
+from core.services.policy_trail import (
+    CHAIN,
+    MAX_DIFF_CHARACTERS,
+    PolicyTrail,
+    find_earlier,
+    find_version,
+    iterate_versions,
+)
 from tests.core.policy.access_policy import ADMIN, access_file
 
 if TYPE_CHECKING:
@@ -98,8 +105,7 @@ def test_earlier_versions_are_found_if_they_are_genuine(stores: Stores, path: Pa
     path.write_text(TEXT, encoding="utf-8")
     look(trail, clock)
 
-    found = PolicyTrail(file, stores.audit).find_earlier()
-    assert [sorted(each.targets) for each in found] == [[], ["aws", "fn", "wh"]]
+    assert [sorted(each.targets) for each in find_earlier(stores.audit)] == [[], ["aws", "fn", "wh"]]
 
 
 def test_version_is_written_once(stores: Stores, path: Path, clock: FrozenClock) -> None:

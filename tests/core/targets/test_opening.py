@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,15 +14,16 @@ import pytest
 
 from core.access.right import Right
 from core.clock import SystemClock
+from core.errors import StoreUnavailable
 from core.policy import Policy
 from core.policy.target_config import AnyTargetConfig, DemoConfig
 from core.targets.base import Absent, Held, Later, OperationKey, Seen, TargetRefused, Unknown
 from core.targets.identity_center.sessions import MAX_SESSION
 from core.targets.identity_center.target import IdentityCenter
 from core.targets.opened_target import LOOK_AGAIN_AFTER
-from core.targets.opening import PolicyTargets
+from core.targets.opening import LOOK_BACK_EVERY, PolicyTargets
 from core.targets.webhook import WebhookTarget
-from tests.core.policy.access_policy import access_policy
+from tests.core.policy.access_policy import WITHOUT_WH, access_policy
 from tests.core.targets.harness import a_right
 from tests.harness.clock import FrozenClock
 from tests.harness.target_receiver import SECRET, WebhookReceiver
@@ -34,10 +37,6 @@ KEY = OperationKey("0123456789abcdef", 1)
 UNTIL = datetime(2026, 1, 15, 5, 0, tzinfo=UTC)
 RIGHT = a_right("db", "ro", "U0BOB", "wh")
 DEMO = ("{type: lambda, region: eu-west-1, function: access}", "{type: demo}")
-WITHOUT_WH = (
-    ("  wh: {type: webhook, url: https://x.example.com/hook, secret: env:WH}\n", ""),
-    ("{target: wh, resource: db, level: ro}, ", ""),
-)
 
 
 class ChangingPolicy:
@@ -122,16 +121,21 @@ def test_nothing_is_opened_before_it_is_used(targets: PolicyTargets, openings: O
     assert openings.configs == [DemoConfig(type="demo")]
 
 
-def test_many_threads_open_it_once(targets: PolicyTargets, openings: Openings) -> None:
-    start = threading.Barrier(8)
+def test_many_threads_open_it_once(policy: ChangingPolicy, clock: FrozenClock) -> None:
+    both, opened = threading.Barrier(2), []
 
-    def use(_: int) -> object:
-        start.wait()
-        return targets["fn"]
+    def meet(_: AnyTargetConfig) -> MemoryTarget:
+        opened.append(MemoryTarget())
+        # A second thread in here would let both go on at once.
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        return opened[-1]
 
-    with ThreadPoolExecutor(8) as pool:
-        assert len(set(map(id, pool.map(use, range(8))))) == 1
-    assert len(openings.opened) == 1
+    targets = PolicyTargets(policy, clock, {"demo": meet})
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: targets["fn"], range(4)))
+    assert len(opened) == 1
+    assert found == opened * 4
 
 
 def test_name_that_no_policy_had_is_no_target(targets: PolicyTargets) -> None:
@@ -204,6 +208,36 @@ def test_earlier_policy_gives_back_what_it_had(clock: FrozenClock, openings: Ope
     assert openings.opened == []
 
 
+def test_earlier_policies_are_read_only_for_an_unknown_target(clock: FrozenClock) -> None:
+    read: list[str] = []
+
+    def find_earlier() -> tuple[Policy, ...]:
+        read.append("once")
+        return (access_policy(("env:WH", "env:WH, residual: 7m")), access_policy(("env:WH", "env:WH, residual: 5m")))
+
+    targets = PolicyTargets(access_policy(*WITHOUT_WH), clock)
+    targets.use_earlier(find_earlier)
+    targets.get("fn")
+    assert read == []
+
+    assert targets["wh"].residual(RIGHT) == timedelta(minutes=7)
+    for _ in range(3):
+        assert targets.get("gone") is None
+    assert read == ["once"]
+    clock.advance(LOOK_BACK_EVERY)
+    assert targets.get("gone") is None
+    assert read == ["once", "once"]
+
+
+def test_store_that_is_away_leaves_the_target_unknown(clock: FrozenClock) -> None:
+    def find_earlier() -> tuple[Policy, ...]:
+        raise StoreUnavailable("it is away")
+
+    targets = PolicyTargets(access_policy(), clock)
+    targets.use_earlier(find_earlier)
+    assert targets.get("gone") is None
+
+
 def test_missing_secret_is_an_answer_that_says_what_to_fix(
     targets: PolicyTargets, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -261,6 +295,14 @@ def test_new_secret_in_the_file_is_used(policy: ChangingPolicy, clock: FrozenClo
     file.unlink()
     clock.advance(LOOK_AGAIN_AFTER)
     assert isinstance(targets["wh"].inspect(RIGHT), Unknown)
+
+
+def test_secret_is_never_read_from_a_pipe(policy: ChangingPolicy, clock: FrozenClock, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    policy.policy = access_policy(("env:WH", f"file:{tmp_path}/pipe"))
+    seen = PolicyTargets(policy, clock)["wh"].inspect(RIGHT)
+    assert isinstance(seen, Unknown)
+    assert "is not a regular file" in seen.problem
 
 
 def test_secret_is_in_no_repr(policy: ChangingPolicy, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def test_elsewhere_the_policy_or_slack_names_people(clock: FrozenClock) -> None:
     assert targets.find("fn", SoughtPerson("U0BOB", email="bob@example.com")) == "U0BOB"
     with pytest.raises(PrincipalUnknown, match="can't be the name"):
         targets.find("wh", SoughtPerson("U0ANN", "ann doe"))
-    with pytest.raises(PrincipalUnknown, match="no target gone"):
+    with pytest.raises(PrincipalUnknown, match="no target of this name"):
         targets.find("gone", ANN)
 
 
