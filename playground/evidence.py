@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from core.access.grant import Grant, GrantId
 from core.audit.trail import REFUSED, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.errors import NotFound
@@ -72,11 +73,13 @@ class Evidence:
             return self.stores.requests.get(RequestId(record_id))
         with suppress(NotFound):
             return self.stores.break_glass.get(EventId(record_id))
+        with suppress(NotFound):
+            return self.stores.access.get(GrantId(record_id))
         return None
 
     def _record_json(self, record: Record) -> Json:
         history = self.stores.audit.get_chain(record.chain)
-        kind = {Request: "request", BreakGlassEvent: "break_glass"}.get(type(record), "record")
+        kind = {Request: "request", BreakGlassEvent: "break_glass", Grant: "grant"}.get(type(record), "record")
         return {"kind": kind, "record": record.to_item(), "history": [entry.to_item() for entry in history]}
 
 

@@ -70,6 +70,11 @@ class Folder:
         return self.path / "policy.yml"
 
     @property
+    def aws(self) -> Path:
+        """The pretend AWS: who holds what, and what happened there."""
+        return self.path / "aws.json"
+
+    @property
     def store_url(self) -> str:
         """The URL of the embedded store."""
         return f"sqlite:///{(self.path / 'countersign.db').absolute()}"

@@ -27,6 +27,8 @@ from localslack.records import Json
 from localslack.refusals import NotOnScreen, SlackRefusal
 from localslack.server import LocalSlack
 from playground.action_log import ActionLog
+from playground.demo_page import carry_out
+from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
 from playground.page_interactions import PageInteractions, PressElement
 from playground.race import Race
@@ -66,13 +68,15 @@ class PlaygroundPage:
             Route("/page/acts/last", self._action),
             Route("/page/race", self._race, methods=["POST"]),
             Route("/page/clock", self._clock, methods=["POST"]),
+            Route("/page/aws", self._aws_by_hand, methods=["POST"]),
             Route("/page/deadlines", self._deadlines),
             Mount("/", _WithSecurityHeaders(StaticFiles(directory=_FILES, html=True))),
         ]
 
-    def connect(self, slack: LocalSlack, stream: Stream, evidence: Evidence) -> None:
+    def connect(self, slack: LocalSlack, aws: DemoTarget, stream: Stream, evidence: Evidence) -> None:
         """Set what the routes work on."""
         self._slack = slack
+        self._aws = aws
         self.stream = stream
         self._evidence = evidence
         self._log = ActionLog(slack.backend.journal)
@@ -109,6 +113,9 @@ class PlaygroundPage:
             return {"now": now, "act": action.number}
 
         return await _answer(request, move)
+
+    async def _aws_by_hand(self, request: Request) -> Response:
+        return await _answer(request, lambda body: carry_out(self._aws, body))
 
     async def _action(self, request: Request) -> Response:
         if not _is_own(request):

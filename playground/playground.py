@@ -26,6 +26,8 @@ from core.stores.base import Stores
 from core.stores.opening import open_stores
 from localslack.server import LocalSlack
 from playground.clock import ClockAhead
+from playground.demo_page import show_aws
+from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
 from playground.folder import Folder
 from playground.page import PlaygroundPage
@@ -43,6 +45,7 @@ class Playground:
     """The running parts. A test can drive `slack` just as the page does."""
 
     slack: LocalSlack
+    aws: DemoTarget
     stores: Stores
     clock: ClockAhead
     sweeper: Background
@@ -94,11 +97,12 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
         else:
             populate(slack.workspace)
         stack.callback(WorkspaceFile(slack, folder.workspace).stop)
-        stream = Stream(PageSnapshot(slack, manifest, state.id, store or "sqlite"))
-        page.connect(slack, stream, Evidence(stores))
-        sweeper = start_bot(stack, slack, stores, policy, clock)
+        aws = _open_aws(folder, slack, clock)
+        stream = Stream(PageSnapshot(slack, aws, manifest, state.id, store or "sqlite"))
+        page.connect(slack, aws, stream, Evidence(stores))
+        sweeper = start_bot(stack, slack, aws, stores, policy, clock)
         stack.callback(stream.close)
-        return Playground(slack, stores, clock, sweeper, move_clock, stack.pop_all())
+        return Playground(slack, aws, stores, clock, sweeper, move_clock, stack.pop_all())
 
 
 def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock: ClockAhead) -> Stores:
@@ -111,6 +115,11 @@ def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock
         raise InvalidInput(
             "folder", f"its records are from another version: {error.problem}", "Start fresh with --reset."
         ) from error
+
+
+def _open_aws(folder: Folder, slack: LocalSlack, clock: ClockAhead) -> DemoTarget:
+    journal = slack.backend.journal
+    return DemoTarget(folder.aws, clock, lambda state: journal.publish("aws", {"aws": show_aws(state)}))
 
 
 def _open_slack(clock: ClockAhead, manifest: dict[str, Any], page: PlaygroundPage, port: int | None) -> LocalSlack:

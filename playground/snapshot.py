@@ -12,6 +12,8 @@ from typing import Any
 from core.clock import format_time
 from localslack.records import Json
 from localslack.server import LocalSlack
+from playground.demo_page import show_aws
+from playground.demo_target import DemoTarget
 from playground.people import APPROVERS, PEOPLE
 
 
@@ -20,6 +22,7 @@ class PageSnapshot:
     """Takes snapshots for the page. `manifest` is the app's; `id` identifies this playground."""
 
     slack: LocalSlack
+    aws: DemoTarget
     manifest: dict[str, Any]
     id: str = "playground"
     store: str = ""
@@ -34,6 +37,7 @@ class PageSnapshot:
             return {
                 "playground": {"id": self.id, "store": self.store, "approvers": self.approvers},
                 "now": format_time(slack.backend.clock.now()),
+                "aws": show_aws(self.aws.state),
                 "team": workspace.team.model_dump(),
                 "app": self._app(),
                 "cast": [{"id": user, "role": role} for user, role in self.roles.items()],

@@ -1,18 +1,20 @@
-"""The playground's story, on the embedded store: a request, two racing approvers, a deadline, and a break-glass event.
+"""The playground's story, on the embedded store: two racing approvers, access that opens and closes, and emergencies.
 
-Invariant: nothing is faked but the time. Each outcome is a service's own; the two approvers are two threads, and the
-store decides which of them wins.
+Invariant: nothing is faked but the time and AWS. Each outcome is a service's own; the two approvers are two threads,
+and the store decides which of them wins. Who has access is what the pretend AWS says.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from core.access.due_rights import DueRights
+from core.access.reconciler import Reconciler
 from core.actor import Actor, UserId
 from core.break_glass import BreakGlassEvent, EventId, EventStatus, ReasonCode
 from core.clock import TICK
@@ -22,11 +24,15 @@ from core.policy import Policy, parse_policy
 from core.request import Request, RequestId, RequestStatus
 from core.review import Verdict
 from core.services import BreakGlassService, RequestService
+from core.services.grants import GrantService
 from core.stores.base import Stores
 from core.usage import LIVE_EVENT
+from playground.demo_target import DemoTarget, open_demo_targets
 
 MORNING: Final = datetime(2026, 1, 15, 9, 0, tzinfo=UTC)
 _HOUR: Final = timedelta(hours=1)
+_MAX_SECONDS: Final = 10
+"""How long opening and closing may take in the story."""
 _NAMES: Final = {
     "U0MIRA": "Mira",
     "U0JON": "Jon",
@@ -39,8 +45,13 @@ MIRA, JON, AIKO, SAM = (Actor(id=UserId(each)) for each in ("U0MIRA", "U0JON", "
 _POLICY: Final = b"""\
 version: 1
 groups: {engineers: [U0MIRA, U0JON, U0AIKO, U0SAM], on-call: [U0SAM]}
+targets:
+  aws: {type: demo, residual: 1h}
 profiles:
-  prod: {description: Production account, channel: C0ACCESS1}
+  prod:
+    description: Production account
+    channel: C0ACCESS1
+    access: [{target: aws, resource: "111122223333", level: AdministratorAccess}]
   staging: {description: Staging account, channel: C0ACCESS1}
 approval:
   - {name: engineers, profiles: [prod, staging], approvers: [group:engineers], max_duration: 4h}
@@ -82,24 +93,29 @@ class StoryLine:
 
 
 class Story:
-    """Plays the story on the given stores, which must be empty."""
+    """Plays the story on the given stores and the pretend AWS, which must be empty."""
 
-    def __init__(self, stores: Stores, clock: MovableClock) -> None:
+    def __init__(self, stores: Stores, aws: DemoTarget, clock: MovableClock) -> None:
         policy: Policy = parse_policy(_POLICY, "the playground's policy")
-        self._clock = clock
-        self._requests = RequestService(stores, policy, clock, directory=FixedDirectory())
-        self._break_glass = BreakGlassService(stores, policy, clock, directory=FixedDirectory())
+        self._clock, self._aws = clock, aws
+        people, targets = FixedDirectory(), open_demo_targets(aws, policy, clock)
+        self._requests = RequestService(stores, policy, clock, directory=people, principals=targets)
+        self._break_glass = BreakGlassService(stores, policy, clock, directory=people, principals=targets)
+        self._grants = GrantService(stores, policy, clock, directory=people)
+        self._due = DueRights(stores.access, Reconciler(stores.access, targets, clock), clock)
 
     def play(self) -> Iterator[StoryLine]:
         """The whole story, chapter by chapter. Each line is yielded once it has happened."""
         yield self._title("Two approvers, one decision")
-        yield from self._race()
+        request = yield from self._race()
+        yield self._title("Access takes effect, and ends early")
+        yield from self._give_back(request)
         yield self._title("A deadline takes effect on its own")
         yield from self._expire()
         yield self._title("Break the glass, and have it reviewed")
         yield from self._break()
 
-    def _race(self) -> Iterator[StoryLine]:
+    def _race(self) -> Generator[StoryLine, None, Request]:
         yield self._narrate('Mira asks for prod for 1h: "Deploy the fix for INC-12"')
         request = self._requests.submit(MIRA, "prod", _HOUR, "Deploy the fix for INC-12")
         yield self._yes(f"pending, to be decided by {_day_and_time(request.expires_at)}")
@@ -107,6 +123,7 @@ class Story:
         yield self._try(lambda: self._requests.approve(RequestId(request.id), MIRA))
         yield self._after(timedelta(minutes=1), "Jon and Aiko press Approve at the same moment, in two threads")
         yield from self._approve_together(RequestId(request.id), JON, AIKO)
+        return request
 
     def _approve_together(self, request_id: RequestId, *approvers: Actor) -> Iterator[StoryLine]:
         start = threading.Barrier(len(approvers))
@@ -120,8 +137,15 @@ class Story:
             # The winner's line first; who wins can differ each time.
             yield from sorted(threads.map(press, approvers), key=lambda line: not line.is_yes)
 
+    def _give_back(self, request: Request) -> Iterator[StoryLine]:
+        yield self._narrate("Countersign asks AWS (pretend) to give it, and looks whether it's there")
+        yield self._settle()
+        yield self._after(timedelta(minutes=5), 'Mira is done, and presses "I\'m done"')
+        self._grants.end(request.chain, MIRA)
+        yield self._settle()
+
     def _expire(self) -> Iterator[StoryLine]:
-        yield self._after(timedelta(minutes=8), 'Mira asks for staging for 2h: "Try the new index on real rows"')
+        yield self._after(timedelta(minutes=3), 'Mira asks for staging for 2h: "Try the new index on real rows"')
         request = self._requests.submit(MIRA, "staging", 2 * _HOUR, "Try the new index on real rows")
         yield self._yes(f"pending, to be decided by {_day_and_time(request.expires_at)}")
         yield self._after(timedelta(hours=24), "A day passes without a decision. Then Jon presses Approve")
@@ -132,11 +156,13 @@ class Story:
         yield self._after(timedelta(hours=17), f'Sam, on call, breaks the glass of prod for 1h: "{why}"')
         event = self._invoke(why)
         yield self._yes(f"active at once, access until {_time(event.expires_at)}")
+        yield self._settle()
         yield self._after(timedelta(minutes=1), "Sam breaks the glass again while the first event is active")
         yield self._try(lambda: self._invoke("INC-13: once more, to be sure of it"))
         yield self._after(timedelta(minutes=21), 'Sam closes it early: "The replica took over"')
         closed = self._break_glass.close(EventId(event.id), SAM, "The replica took over")
         yield self._yes(f"closed; the access ended early, before {_time(closed.expires_at)}")
+        yield self._settle()
         yield self._after(timedelta(minutes=5), "Sam breaks the glass once more, during the cooldown")
         yield self._try(lambda: self._invoke("INC-13: look at the old primary again"))
         yield from self._answer(EventId(closed.id))
@@ -147,6 +173,15 @@ class Story:
         yield self._try(lambda: self._review(event_id, SAM, notes))
         yield self._narrate(f'Aiko reviews it: "{notes}"')
         yield self._try(lambda: self._review(event_id, AIKO, notes))
+
+    def _settle(self) -> StoryLine:
+        """Let the access take effect, second by second. Says who has it then."""
+        for _ in range(_MAX_SECONDS):
+            self._due.visit_due()
+            self._clock.advance(timedelta(seconds=1))
+        held = [f"{name_of(each.right.principal)}, {each.right.level} in {each.right.resource}"
+                for each in self._aws.state.assignments]  # fmt: skip
+        return self._yes(f"AWS (pretend): {'; '.join(held) or 'nobody has access'}")
 
     def _invoke(self, why: str) -> BreakGlassEvent:
         return self._break_glass.invoke(SAM, "prod", ReasonCode.INCIDENT, why, _HOUR)

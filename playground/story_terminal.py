@@ -24,6 +24,7 @@ from core.clock import new_id
 from core.record import Record
 from core.stores.base import Stores
 from core.stores.opening import open_stores
+from playground.demo_target import DemoTarget
 from playground.story import MovableClock, Story, StoryLine, name_of
 
 _FOUND: Final = 1
@@ -40,8 +41,14 @@ def print_story() -> None:
         with closing(open_stores(url, keyring=keyring, clock=clock)) as stores:
             ink.say()
             ink.say(ink.paint("Countersign, played on a database in a temporary folder", "strong"))
-            ink.say(ink.paint("Each answer below came from the store. Only the clock is moved by hand.", "quiet"))
-            for line in Story(stores, clock).play():
+            ink.say(
+                ink.paint(
+                    "Each answer below came from the store. Only the clock is moved by hand, and AWS is pretended.",
+                    "quiet",
+                )
+            )
+            aws = DemoTarget(Path(folder) / "aws.json", clock)
+            for line in Story(stores, aws, clock).play():
                 _print_line(ink, line)
             stores.refusals.flush()
             _show_records(ink, stores)
@@ -66,7 +73,7 @@ def _print_line(ink: Ink, line: StoryLine) -> None:
 def _show_records(ink: Ink, stores: Stores) -> None:
     _head(ink, "The records")
     records = sorted(
-        itertools.chain[Record](stores.requests.iterate(), stores.break_glass.iterate()),
+        itertools.chain[Record](stores.requests.iterate(), stores.break_glass.iterate(), stores.access.iterate()),
         key=lambda each: each.created_at,
     )
     rows: list[list[Cell]] = [_heading("record", "profile", "person", "status", "ended by", "version")]

@@ -32,7 +32,7 @@ EMERGENCY_SECONDS: Final = 1.0
 DUE_SECONDS: Final = 5.0
 """How often it is checked what else is due: a grant ends at most this long after its window."""
 AGAIN_SECONDS: Final = 1.0
-"""How soon after a nudge it is checked again: DynamoDB's indexes may lag by a moment."""
+"""How soon it is checked again after a nudge, as DynamoDB's indexes may lag by a moment, and after a visit."""
 PER_PASS: Final = 50
 """How many rights of each urgency are visited before the most urgent ones are looked for again."""
 EMERGENCY_LOOP: Final = "open emergency access"
@@ -89,8 +89,13 @@ class AccessWork:
         others = Nudge(stopping, again_seconds=AGAIN_SECONDS)
         self._nudges, self._deliver_soon = (emergencies, others), deliver_soon
         return (
-            Loop(EMERGENCY_LOOP, partial(_visit, self._emergencies, stopping), EMERGENCY_SECONDS, emergencies.rest),
-            Loop(DUE_LOOP, partial(_visit, self._others, stopping), DUE_SECONDS, others.rest),
+            Loop(
+                EMERGENCY_LOOP,
+                partial(_visit, self._emergencies, emergencies, stopping),
+                EMERGENCY_SECONDS,
+                emergencies.rest,
+            ),
+            Loop(DUE_LOOP, partial(_visit, self._others, others, stopping), DUE_SECONDS, others.rest),
             Loop(MEASURE_LOOP, self.measure, MEASURE_SECONDS, stopping.wait),
         )
 
@@ -126,8 +131,14 @@ class AccessWork:
         self._deliver_soon()
 
 
-def _visit(due: DueRights, stopping: threading.Event) -> None:
-    while due.visit_due(PER_PASS, is_stopped=stopping.is_set).is_cut:
+def _visit(due: DueRights, nudge: Nudge, stopping: threading.Event) -> None:
+    while True:
+        counts = due.visit_due(PER_PASS, is_stopped=stopping.is_set)
+        if counts.visited:
+            # What a target works on is asked for soon: somebody waits for it.
+            nudge.look_again()
+        if not counts.is_cut:
+            return
         # More is due: no rest, but the most urgent first.
         if stopping.wait(MIN_PAUSE_SECONDS):
             return

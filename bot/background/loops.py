@@ -42,6 +42,10 @@ class Nudge:
         """End the rest. Never waits."""
         self._given.set()
 
+    def look_again(self) -> None:
+        """Let the next rest be a short one, as after a nudge; for the loop itself."""
+        self._looks_again = True
+
     def rest(self, seconds: float) -> None:
         """Rest for this long, or until the nudge."""
         # Changes that are committed within this pause are handled together.

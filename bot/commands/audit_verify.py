@@ -89,6 +89,8 @@ def _verify(
 def _summarise(tally: Tally, found: int, keyring: AuditKeyring, last: AuditEntry | None) -> Iterator[str]:
     outcome = f"{count_of(found, 'finding')}, listed above" if found else "no tampering found"
     yield f"checked {count_of(tally.records, 'record')} and {count_of(tally.entries, 'entry')}: {outcome}"
+    if tally.grants:
+        yield f"access: {count_of(tally.grants, 'grant')}, each compared with the decision that gave it"
     if tally.checkpoints:
         yield f"checkpoints: {tally.checkpoints:,}; {count_of(tally.uncovered, 'entry')} not covered yet"
     if last is not None:

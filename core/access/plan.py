@@ -13,7 +13,7 @@ from datetime import datetime
 
 from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, Observation, OperationKind, Urgency
-from core.access.timing import FRESH, LAST_LOOK, LOOK_EVERY, LOOK_PAUSE, REPEAT_AFTER, SETTLE
+from core.access.timing import FIRST_PAUSE, FRESH, LAST_LOOK, LOOK_EVERY, LOOK_PAUSE, MAX_PAUSE, REPEAT_AFTER, SETTLE
 from core.access.wanted import find_next_edge, find_wanting, is_wanted
 
 
@@ -113,13 +113,11 @@ def _move_towards_held(  # noqa: PLR0911 - one case after the other
         return _watch(holding, grants, now)
     if (repeat_at := _find_repeat(holding, OperationKind.GIVE, holding.given_at)) > now:
         return _look_or_rest(holding, repeat_at, grants, now)
-    refused = holding.refused
-    may_try = refused is None or any(
-        grant.status is GrantStatus.ACTIVE or grant.created_at > refused.at for grant in wanting
-    )
-    if not may_try:
+    if (try_at := _find_next_try(holding, wanting)) is None:
         # They are about to fail; nothing else was asked of this right.
         return _watch(holding, grants, now)
+    if try_at > now:
+        return _rest_until(try_at, grants, now)
     if not holding.is_touched and (holding.seen_at is None or now >= holding.seen_at + FRESH):
         return Look()
     return _give(wanting)
@@ -181,6 +179,17 @@ def _find_repeat(holding: Holding, kind: OperationKind, confirmed_at: datetime |
         # Lists only lag.
         return confirmed_at + SETTLE
     return _AT_ONCE
+
+
+def _find_next_try(holding: Holding, wanting: Sequence[Grant]) -> datetime | None:
+    """From when on a give may be tried that was refused before; None: it was refused to all who want it."""
+    refused = holding.refused
+    if refused is None or any(grant.created_at > refused.at for grant in wanting):
+        return _AT_ONCE
+    if not any(grant.status is GrantStatus.ACTIVE for grant in wanting):
+        return None
+    # They had it, and the target doesn't give it back: no reason to ask without a pause.
+    return refused.at + min(FIRST_PAUSE * 2 ** min(holding.failures, 10), MAX_PAUSE)
 
 
 def _look_or_rest(holding: Holding, repeat_at: datetime, grants: Sequence[Grant], now: datetime) -> Call | Rest:

@@ -73,11 +73,12 @@ def _advance(
     if _is_confirmed_held(holding, now):
         opened = grant.open(now, stood_before=holding.standing)
         details: dict[str, JsonValue] = {"stood_before": True} if holding.standing else {}
+        details["opened_at"] = format_time(now)
         return _change(holding, opened, AuditAction.GRANT_OPENED, details)
     refused = holding.refused
     if refused is not None and grant.created_at <= refused.at and _is_surely_absent(holding):
         failed = grant.fail(now, refused.reason)
-        return _change(holding, failed, AuditAction.GRANT_FAILED, {"reason": refused.reason})
+        return _close_as(holding, failed, AuditAction.GRANT_FAILED, {"reason": refused.reason})
     patience = TELL_EMERGENCY_DELAY if grant.is_emergency else TELL_DELAY
     if grant.delay_told_at is None and now >= grant.starts_at + patience:
         problem: dict[str, JsonValue] = {"problem": holding.problem} if holding.problem else {}
@@ -91,18 +92,23 @@ def _close(
     wanting = find_wanting(grants, now)
     if wanting:
         closed = grant.close(now, is_kept=True)
-        return _change(holding, closed, AuditAction.GRANT_CLOSED, {"kept_for": wanting[0].chain})
+        return _close_as(holding, closed, AuditAction.GRANT_CLOSED, {"kept_for": wanting[0].chain})
     if not holding.is_touched:
         is_kept = holding.standing
         details: dict[str, JsonValue] = {"stood_before": True} if is_kept else {}
-        return _change(holding, grant.close(now, is_kept=is_kept), AuditAction.GRANT_CLOSED, details)
+        return _close_as(holding, grant.close(now, is_kept=is_kept), AuditAction.GRANT_CLOSED, details)
     if not _is_surely_absent(holding):
         return None
     # Also what nobody was told of could be used, from when it was given until it was taken.
     was_there = grant.opened_at is not None or (holding.taken_at is not None and holding.taken_at >= grant.starts_at)
     until = (holding.taken_at or now) + residual if was_there else None
     told: dict[str, JsonValue] = {"residual_until": format_time(until)} if until is not None else {}
-    return _change(holding, grant.close(now, residual_until=until), AuditAction.GRANT_CLOSED, told)
+    return _close_as(holding, grant.close(now, residual_until=until), AuditAction.GRANT_CLOSED, told)
+
+
+def _close_as(holding: Holding, closed: Grant, action: AuditAction, details: dict[str, JsonValue]) -> GrantChange:
+    at = closed.closed_at
+    return _change(holding, closed, action, {**details, "closed_at": format_time(at)} if at is not None else details)
 
 
 def _alert(holding: Holding, grants: Sequence[Grant], now: datetime) -> GrantChange | None:

@@ -39,11 +39,12 @@ class Finding:
 
 @dataclass(slots=True)
 class Tally:
-    """How much was checked. `uncovered` counts the entries that no checkpoint covers yet."""
+    """How much was checked. `grants` are among the records; `uncovered` entries are in no checkpoint yet."""
 
     chains: int = 0
     entries: int = 0
     records: int = 0
+    grants: int = 0
     checkpoints: int = 0
     uncovered: int = 0
     unsigned: int = 0

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from core.access.grant import Grant
 from core.audit.chain_check import ChainCheck
 from core.audit.findings import Finding, FindingKind
 from core.audit.intervals import IntervalCheck
 from core.audit.places import find_length, in_batches, read_places
+from core.audit.records import find_records
 from core.audit.trail import CHECKPOINTS, REFUSALS_KIND, SYSTEM_CHAINS, AuditEntry
-from core.audit.verification import Entries, TrailVerification, find_records
+from core.audit.verification import Entries, TrailVerification
 from core.errors import MalformedRecord
 from core.record import Record
 from core.stores.audit import Place, PlacedDigest
@@ -74,6 +76,7 @@ def _read_chains(run: TrailVerification, ends: Mapping[str, tuple[int, int]]) ->
     """The whole chains of up to a hundred records, a hundred entries at a time."""
     records = find_records(run.stores, ends)
     run.tally.records += len(records)
+    run.tally.grants += sum(isinstance(record, Grant) for record in records.values())
     lengths: dict[str, int] = {}
     for chain, (_, last) in ends.items():
         record = records.get(chain)

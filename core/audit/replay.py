@@ -12,8 +12,10 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from core.access.grant import GRANT_MACHINE, Grant, GrantStatus
 from core.actor import is_person
 from core.approval import Approval
+from core.audit.grant_replay import compare_grant
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import EVENT_MACHINE, BreakGlassEvent, EventStatus
 from core.record import Record
@@ -21,9 +23,18 @@ from core.request import REQUEST_MACHINE, Request, RequestStatus
 from core.state_machine import StateMachine
 
 _VOTES: Final = frozenset({AuditAction.APPROVAL_ADDED, AuditAction.REQUEST_APPROVED})
-_FIRST: Final = {Request.KIND: AuditAction.REQUEST_SUBMITTED, BreakGlassEvent.KIND: AuditAction.BREAK_GLASS_INVOKED}
-_FIXED: Final = ("justification", "duration", "required_approvals", "expires_at", "rule", "reason_code", "request_id")
+_FIRST: Final = {
+    Request.KIND: AuditAction.REQUEST_SUBMITTED,
+    BreakGlassEvent.KIND: AuditAction.BREAK_GLASS_INVOKED,
+    Grant.KIND: AuditAction.GRANT_CREATED,
+}
+_FIXED: Final = (
+    "justification", "duration", "required_approvals", "expires_at", "rule", "reason_code", "request_id",
+    "access_problem", "right", "source", "decided_by", "starts_at",
+)  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
+_ALWAYS_SAID: Final = ("rights",)
+"""The same; no version wrote such a record without saying it."""
 
 
 def find_contradictions(record: Record, entries: Sequence[AuditEntry]) -> Iterator[str]:
@@ -36,6 +47,9 @@ def find_contradictions(record: Record, entries: Sequence[AuditEntry]) -> Iterat
         yield from _replay_request(record, entries)
     elif isinstance(record, BreakGlassEvent):
         yield from _replay_event(record, entries)
+    elif isinstance(record, Grant):
+        yield from _replay_status(record, entries, GRANT_MACHINE, GrantStatus)
+        yield from compare_grant(record, entries)
 
 
 def find_beside(record: Record, entries: Sequence[AuditEntry]) -> Iterator[str]:
@@ -67,12 +81,15 @@ def _find_origin(record: Record, first: AuditEntry) -> Iterator[str]:
         "profile": (record.profile, first.profile),
     }
     claimed |= {name: (stored.get(name), first.details.get(name)) for name in _FIXED if name in stored}
+    for name in _ALWAYS_SAID:
+        if stored.get(name) != first.details.get(name):
+            yield f"its {name} are not what was {_MADE[record.KIND]}"
     for name, (is_now, was) in claimed.items():
         if was is not None and is_now != was:
             yield f"its {name.replace('_', ' ')} is not what was {_MADE[record.KIND]}"
 
 
-_MADE: Final = {Request.KIND: "asked for", BreakGlassEvent.KIND: "declared"}
+_MADE: Final = {Request.KIND: "asked for", BreakGlassEvent.KIND: "declared", Grant.KIND: "decided"}
 
 
 def _replay_request(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:
@@ -167,10 +184,10 @@ def _is_same_review(review: Mapping[str, JsonValue], entry: AuditEntry) -> bool:
 def _replay_status(
     record: Record,
     entries: Sequence[AuditEntry],
-    machine: StateMachine[RequestStatus] | StateMachine[EventStatus],
-    kind: Callable[[str], RequestStatus | EventStatus],
+    machine: StateMachine[RequestStatus] | StateMachine[EventStatus] | StateMachine[GrantStatus],
+    kind: Callable[[str], RequestStatus | EventStatus | GrantStatus],
 ) -> Iterator[str]:
-    status: RequestStatus | EventStatus | None = None
+    status: RequestStatus | EventStatus | GrantStatus | None = None
     for entry in entries:
         try:
             target = kind(entry.outcome)

@@ -12,21 +12,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from core.access.grant import Grant
 from core.audit.chain_check import Head, SealCheck, verify_entries
 from core.audit.checkpoint import find_last_checkpoint, read_seal_check
 from core.audit.findings import Finding, FindingKind, Tally
+from core.audit.grant_sources import compare_with_chain, compare_with_grants, compare_with_source, find_related
+from core.audit.holding_check import check_holdings
 from core.audit.intervals import IntervalCheck
 from core.audit.keyring import AuditKeyring
 from core.audit.ledger_check import check_ledgers
 from core.audit.places import in_batches, read_places
+from core.audit.records import KINDS, Reading, find_records, read_records, stores_by_kind
 from core.audit.replay import find_beside, find_contradictions
 from core.audit.seen_chains import SeenChains
 from core.audit.trail import CHECKPOINTS, REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
-from core.break_glass import BreakGlassEvent
 from core.clock import format_time
 from core.errors import MalformedRecord
 from core.record import Record
-from core.request import Request
 from core.stores.audit import PlacedDigest
 from core.stores.base import Stores
 
@@ -48,7 +50,10 @@ def check_content(record: Record, entries: Sequence[AuditEntry]) -> Iterator[Fin
 
 RECORD_CHECKS: Final[tuple[Callable[[Record, Sequence[AuditEntry]], Iterator[Finding]], ...]] = (check_content,)
 """What a record and its complete chain have to fulfil together."""
-STORE_CHECKS: Final[tuple[Callable[[Stores, AuditKeyring, datetime], Iterator[Finding]], ...]] = (check_ledgers,)
+STORE_CHECKS: Final[tuple[Callable[[Stores, AuditKeyring, datetime], Iterator[Finding]], ...]] = (
+    check_ledgers,
+    check_holdings,
+)
 """What everything else in the stores has to fulfil."""
 
 
@@ -145,11 +150,11 @@ class TrailVerification:
 
     def verify_batch(self, batch: Sequence[tuple[str, Entries]]) -> Iterator[Finding]:
         """Check some chains, whose entries were read, each with its record."""
-        records = find_records(self.stores, [chain for chain, _ in batch])
+        reading = read_records(self.stores, [chain for chain, _ in batch])
         for chain, entries in batch:
             self.tally.chains += 1
             self._count(entries)
-            if any(True for _ in self._verify_reading(chain, entries, records.get(chain))):
+            if any(True for _ in self._verify_reading(chain, entries, reading)):
                 yield from self.verify_chain(chain)
         self.on_progress(self.tally)
 
@@ -157,8 +162,8 @@ class TrailVerification:
         """Check one chain with its record, as they are now."""
         findings: tuple[Finding, ...] = ()
         for _ in range(_MAX_READS):
-            entries, record = self._read_chain(chain), find_records(self.stores, [chain]).get(chain)
-            findings = tuple(self._verify_reading(chain, entries, record))
+            entries = self._read_chain(chain)
+            findings = tuple(self._verify_reading(chain, entries, read_records(self.stores, [chain])))
             if not findings:
                 break
         yield from findings
@@ -166,15 +171,15 @@ class TrailVerification:
     def _verify_records(self, seen: SeenChains) -> Iterator[Finding]:
         """Check that every record can be read and has a chain."""
         stores = self.stores
-        ids = ((Request.KIND, stores.requests.iterate_ids()), (BreakGlassEvent.KIND, stores.break_glass.iterate_ids()))
-        for chain in (f"{kind}#{record_id}" for kind, of_kind in ids for record_id in of_kind):
+        ids = ((kind, record_id) for kind, store in stores_by_kind(stores).items() for record_id in store.iterate_ids())
+        for chain in (f"{kind}#{record_id}" for kind, record_id in ids):
             self.tally.records += 1
+            self.tally.grants += chain.startswith(f"{Grant.KIND}#")
             if chain in seen:
                 # With its chain, it was checked already.
                 continue
             # The bot may have made it a moment ago.
-            has_chain = any(entry is not None for _, entry in read_places(stores.audit, chain, 1, 1))
-            record = find_records(stores, [chain]).get(chain)
+            has_chain, record = self._has_chain(chain), find_records(stores, [chain]).get(chain)
             yield from self.verify_chain(chain) if has_chain else _verify_without_chain(chain, record)
 
     def _read_chain(self, chain: str) -> Entries:
@@ -189,7 +194,8 @@ class TrailVerification:
         self.tally.entries += len(entries)
         self.tally.unsigned += sum(map(self.seals.is_from_before_signing, entries))
 
-    def _verify_reading(self, chain: str, entries: Entries, record: Found) -> Iterator[Finding]:
+    def _verify_reading(self, chain: str, entries: Entries, reading: Reading) -> Iterator[Finding]:
+        record = reading.records.get(chain)
         if isinstance(entries, MalformedRecord):
             yield Finding(chain, FindingKind.UNREADABLE, str(entries))
             return
@@ -199,7 +205,7 @@ class TrailVerification:
             yield from verify_entries(chain, entries, Head(length, digest), self.seals)
         elif chain in SYSTEM_CHAINS:
             yield from verify_entries(chain, entries, None, self.seals)
-        elif kind not in (Request.KIND, BreakGlassEvent.KIND):
+        elif kind not in KINDS:
             yield Finding(chain, FindingKind.UNREADABLE, f"{chain} cannot be read: no kind of record has such a chain")
         elif isinstance(record, MalformedRecord):
             yield Finding(chain, FindingKind.UNREADABLE, str(record))
@@ -210,29 +216,37 @@ class TrailVerification:
                 yield Finding(chain, FindingKind.RECORD_REMOVED, text)
         else:
             yield from self._verify_record(record, entries)
+            yield from self._verify_decision(record, reading.related)
+
+    def _verify_decision(self, record: Record, related: Mapping[str, Record | MalformedRecord]) -> Iterator[Finding]:
+        """Check that a decision made its grants, and that a grant is what was decided."""
+        if isinstance(record, Grant):
+            source = related.get(record.source)
+            if isinstance(source, MalformedRecord):
+                # It is a finding of its own.
+                return
+            if source is not None:
+                problems = [*compare_with_source(record, source)]
+            else:
+                entries = self._read_chain(record.source)
+                known = entries if isinstance(entries, tuple) else ()
+                problems = [*compare_with_chain(record, record.source, known)]
+        else:
+            unread = [chain for chain in find_related(record) if chain not in related]
+            # A grant that is no longer kept has its entries still.
+            missing = [chain for chain in unread if not self._has_chain(chain)]
+            problems = [*compare_with_grants(record, related, missing)]
+        if problems:
+            yield Finding(record.chain, FindingKind.RECORD_CHANGED, "; ".join(problems))
+
+    def _has_chain(self, chain: str) -> bool:
+        return any(entry is not None for _, entry in read_places(self.stores.audit, chain, 1, 1))
 
     def _verify_record(self, record: Record, entries: Sequence[AuditEntry]) -> Iterator[Finding]:
         yield from verify_entries(record.chain, entries, Head(record.audit_length, record.audit_head), self.seals)
         if entries and len(entries) == record.audit_length:
             for check in RECORD_CHECKS:
                 yield from check(record, entries)
-
-
-def find_records(stores: Stores, chains: Iterable[str]) -> Mapping[str, Record | MalformedRecord]:
-    """The records of up to a hundred chains, by chain, in one read of each kind."""
-    ids: dict[str, list[str]] = {Request.KIND: [], BreakGlassEvent.KIND: []}
-    for chain in chains:
-        kind, _, record_id = chain.partition("#")
-        if kind in ids and record_id:
-            ids[kind].append(record_id)
-    found: dict[str, Record | MalformedRecord] = {}
-    if ids[Request.KIND]:
-        requests = stores.requests.find_many(ids[Request.KIND])
-        found |= {f"{Request.KIND}#{record_id}": record for record_id, record in requests.items()}
-    if ids[BreakGlassEvent.KIND]:
-        events = stores.break_glass.find_many(ids[BreakGlassEvent.KIND])
-        found |= {f"{BreakGlassEvent.KIND}#{record_id}": event for record_id, event in events.items()}
-    return found
 
 
 def _verify_without_chain(chain: str, record: Found) -> Iterator[Finding]:

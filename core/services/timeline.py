@@ -1,21 +1,26 @@
-"""The timeline of a break-glass event, for its reviewers: what happened, who was notified, what else was requested.
+"""The timeline of a break-glass event or a request: what happened, what was done at the targets, who was notified.
 
-Invariant: it is read from the audit trail and the records, and is shown only to those who may act on the event.
+Invariant: it is read from the audit trail and the records, and is shown only to the person whose access it is and to
+those who may act on it. The steps of all its access cost two reads, however many rights there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from core.access.grant import Grant
 from core.actor import Actor
-from core.audit.trail import AuditEntry
+from core.audit.places import in_batches
+from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId
 from core.directory import Directory
 from core.policy import PolicySource
-from core.request import MAX_DECIDE_WITHIN, Request
+from core.record import Record
+from core.request import MAX_DECIDE_WITHIN, Request, RequestId
+from core.services.granting import grant_ids_of
 from core.services.membership import Judging
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
@@ -23,15 +28,32 @@ from core.stores.messages import MessageRef
 BEFORE: Final = timedelta(hours=24)
 """How long before the event a request by the same person still counts as related."""
 MAX_REQUESTS: Final = 10
+_DECIDED: Final = frozenset({AuditAction.REQUEST_APPROVED, AuditAction.BREAK_GLASS_INVOKED})
+MAX_GRANTS: Final = 100
+"""How many grants one read of a store takes: those of the event, and of its latest requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`entries` are those of the event and of its requests, oldest first; `places` say where its messages are."""
+    """`entries` are those of the event, of its requests, and of the access of both, oldest first.
+
+    `places` say where the event's messages are. The chain of an entry says whose it is.
+    """
 
     event: BreakGlassEvent
     entries: tuple[AuditEntry, ...]
     requests: tuple[Request, ...]
+    places: Mapping[str, MessageRef]
+    grants: tuple[Grant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTimeline:
+    """`entries` are those of the request and of its access, oldest first; `places` say where its messages are."""
+
+    request: Request
+    entries: tuple[AuditEntry, ...]
+    grants: tuple[Grant, ...]
     places: Mapping[str, MessageRef]
 
 
@@ -47,9 +69,51 @@ def read_timeline(
     # Those who may close an event may see it, before its end and after.
     people.judge_close(event, reader).require()
     requests = _linked(stores, event)
-    chains = [event.chain, *(request.chain for request in requests)]
-    entries = sorted((entry for chain in chains for entry in stores.audit.get_chain(chain)), key=lambda each: each.at)
-    return Timeline(event, tuple(entries), requests, stores.messages.get_messages(event.chain))
+    grants = _read_grants(stores, (event, *requests))
+    entries = _merge(stores, (event, *requests), grants)
+    return Timeline(event, entries, requests, stores.messages.get_messages(event.chain), grants)
+
+
+def read_request_timeline(
+    stores: Stores, policy: PolicySource, request_id: RequestId, reader: Actor, directory: Directory
+) -> RequestTimeline:
+    """The timeline, for the requester, for those who may approve for the profile, and for admins.
+
+    Raises RequestNotFound, NotAllowed, StoreError.
+    """
+    people = Judging(policy.current(), directory)
+    request = people.noting(stores.requests.get_with_notes(request_id))
+    if reader.id not in people.policy.ids_of(request.requester):
+        people.judge(reader, lambda known: people.policy.judge_live(known, request.profile)).require()
+    grants = _read_grants(stores, (request,))
+    entries = _merge(stores, (request,), grants)
+    return RequestTimeline(request, entries, grants, stores.messages.get_messages(request.chain))
+
+
+def _read_grants(stores: Stores, decisions: Sequence[Request | BreakGlassEvent]) -> tuple[Grant, ...]:
+    """The grants that these decisions made, in the order of the decisions and of their rights."""
+    ids = [each for decision in decisions for each in grant_ids_of(decision)][:MAX_GRANTS]
+    found = {grant.id: grant for grant in stores.access.get_each(ids)} if ids else {}
+    return tuple(found[each] for each in ids if each in found)
+
+
+def _merge(stores: Stores, decisions: Sequence[Record], grants: Sequence[Grant]) -> tuple[AuditEntry, ...]:
+    """The entries of all of them, oldest first; of one moment, those of decisions first."""
+    entries = [entry for decision in decisions for entry in stores.audit.get_chain(decision.chain)]
+    places = ((grant.chain, number) for grant in grants for number in range(1, grant.audit_length + 1))
+    for batch in in_batches(places):
+        found = stores.audit.get_entries(batch)
+        steps = (found.get(place) for place in batch)
+        entries += [step for step in steps if isinstance(step, AuditEntry)]
+    decided_at = {entry.chain: entry.at for entry in entries if entry.event in _DECIDED}
+    sources = {grant.chain: grant.source for grant in grants}
+
+    def find_moment(entry: AuditEntry) -> datetime:
+        # One change made the decision and its grants; the store's clock stamped them a tick apart.
+        is_made = entry.event is AuditAction.GRANT_CREATED
+        return max(entry.at, decided_at.get(sources[entry.chain], entry.at)) if is_made else entry.at
+
+    return tuple(sorted(entries, key=find_moment))
 
 
 def _linked(stores: Stores, event: BreakGlassEvent) -> tuple[Request, ...]:

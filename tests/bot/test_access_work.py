@@ -183,6 +183,21 @@ def test_index_that_lags_is_looked_at_again_soon(
     assert hidden
 
 
+@pytest.mark.usefixtures("_at_rest")
+def test_after_a_visit_it_is_looked_again_soon(
+    stores: Stores, clock: FrozenClock, target: StallingTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The target may work on it, and somebody waits for that.
+    monkeypatch.setattr("bot.background.access.AGAIN_SECONDS", 0.01)
+    _, others, _ = AccessWork(stores.access, {"aws": target}, clock).loops(threading.Event(), lambda: None)
+    make_grant(stores, clock.now())
+    others.work()
+    rest = threading.Thread(target=others.rest, args=(NEVER_SECONDS,), daemon=True)
+    rest.start()
+    rest.join(PATIENCE_SECONDS)
+    assert not rest.is_alive()
+
+
 @pytest.mark.usefixtures("_quick")
 def test_emergency_opens_while_a_target_is_slow(
     stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper]

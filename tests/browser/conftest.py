@@ -16,7 +16,9 @@ from playground.folder import Folder
 from playground.playground import open_playground
 from tests.browser.page_problems import PageProblems
 from tests.browser.screens import Screens
+from tests.harness.aws import REGION, dynamodb_client
 from tests.harness.chromium import find_chromium
+from tests.harness.tables import make_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +55,18 @@ def store() -> str | None:
     return None
 
 
+@pytest.fixture(params=["sqlite", pytest.param("dynamodb_local", marks=pytest.mark.engine)])
+def each_store(request: pytest.FixtureRequest) -> str | None:
+    """Each of the stores, for tests whose `store` it is."""
+    if request.param == "sqlite":
+        return None
+    request.getfixturevalue("aws_environment")
+    url, prefix = request.getfixturevalue("dynamodb_local_url"), request.getfixturevalue("table_prefix")
+    with dynamodb_client(url) as client:
+        make_tables(client, prefix)
+    return f"dynamodb://{REGION}/{prefix}?endpoint_url={url}"
+
+
 @pytest.fixture
 def playground(folder: Folder, store: str | None) -> Iterator[Playground]:
     with open_playground(folder, store=store, port=0) as running:
@@ -74,7 +88,7 @@ def open_context(browser: Browser, page_problems: PageProblems) -> Iterator[Call
 
         def open_one(motion: Motion) -> BrowserContext:
             context = browser.new_context(
-                viewport={"width": 1360, "height": 850},
+                viewport={"width": 1440, "height": 850},
                 locale="en-GB",
                 timezone_id="Europe/Berlin",
                 reduced_motion=motion,

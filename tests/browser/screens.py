@@ -72,6 +72,21 @@ class Screens:
         """The request as it is now."""
         return self.playground.stores.requests.get(RequestId(request.id))
 
+    @property
+    def aws(self) -> Locator:
+        """The panel "AWS (pretend)"."""
+        return self.page.get_by_role("region", name="AWS (pretend)")
+
+    def account(self, name: str = "Production") -> Locator:
+        """Who holds what in this account of it."""
+        return self.aws.get_by_role("region", name=f"{name} account")
+
+    def move_clock(self, step: str) -> None:
+        """Move the clock by one of the steps that the page offers, such as "1 hour"."""
+        self.page.get_by_role("button", name="Move it forward").click()
+        self.dialog("Move the clock forward").get_by_role("button", name=f"+ {step}").click()
+        self.page.keyboard.press("Escape")
+
     def dialog(self, name: str) -> Locator:
         """A form or a panel."""
         return self.page.get_by_role("dialog", name=name)

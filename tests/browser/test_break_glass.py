@@ -7,23 +7,15 @@ from playwright.sync_api import expect
 
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from tests.browser.screens import LEFT, RIGHT, Screens
-from tests.harness.aws import REGION, dynamodb_client
-from tests.harness.tables import make_tables
 
 pytestmark = pytest.mark.browser
 
 WHY = "INC-13: the database does not answer"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("dynamodb_local", marks=pytest.mark.engine)])
-def store(request: pytest.FixtureRequest) -> str | None:
-    if request.param == "sqlite":
-        return None
-    request.getfixturevalue("aws_environment")
-    url, prefix = request.getfixturevalue("dynamodb_local_url"), request.getfixturevalue("table_prefix")
-    with dynamodb_client(url) as client:
-        make_tables(client, prefix)
-    return f"dynamodb://{REGION}/{prefix}?endpoint_url={url}"
+@pytest.fixture
+def store(each_store: str | None) -> str | None:
+    return each_store
 
 
 def break_the_glass(screens: Screens) -> BreakGlassEvent:

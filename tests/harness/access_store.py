@@ -14,7 +14,8 @@ from datetime import datetime
 from core.access.grant import Grant, GrantId
 from core.access.holding import Holding, Urgency
 from core.access.right import Right, parse_right_key, right_key
-from core.audit.trail import AuditAction, EntryDraft
+from core.audit.keyring import AuditKeyring
+from core.audit.trail import AuditAction, AuditEntry, EntryDraft, seal
 from core.clock import TICK, Clock, format_time
 from core.errors import ConcurrentModification, GrantNotFound, MalformedRecord
 from core.stores.access import AccessStore, DueRight, GrantWrite, RightState
@@ -24,6 +25,8 @@ from core.stores.paging import Position, check_limit, read_cursor
 from core.stores.record_store import Page
 from core.stores.right_state import check_count
 from core.stores.schema import AWAITS_ATTRIBUTE
+
+_KEYRING = AuditKeyring()
 
 
 class MemoryAccessStore(AccessStore):
@@ -41,6 +44,7 @@ class MemoryAccessStore(AccessStore):
         self.nudges: dict[str, int] = defaultdict(int)
         self.due: dict[str, tuple[datetime, Urgency]] = {}
         self.entries: dict[str, list[EntryDraft]] = defaultdict(list)
+        self.told_at: dict[str, list[datetime]] = defaultdict(list)
         self.reads = 0
         self.writes = 0
         self.rows_read = 0
@@ -54,13 +58,21 @@ class MemoryAccessStore(AccessStore):
             if grant.id in self.grants:
                 continue
             self.add(grant.model_copy(update={"audit_length": 1}))
-            self.entries[grant.chain].append(EntryDraft.of(grant, AuditAction.GRANT_CREATED, grant.decided_by))
+            self._tell(grant, (EntryDraft.of(grant, AuditAction.GRANT_CREATED, grant.decided_by),))
             self._nudge(grant, urgency_of_new(grant))
 
     def add(self, grant: Grant) -> None:
         """A grant as it is, of which nobody hears."""
         self.grants[grant.id] = grant
         self._by_right[right_key(grant.right)].append(grant.id)
+
+    def read_chain(self, grant: Grant) -> list[AuditEntry]:
+        """The chain of a grant, as a store would have sealed it, without what a digest says of the record."""
+        told = zip(self.entries[grant.chain], self.told_at[grant.chain], strict=True)
+        return [
+            seal(draft, _KEYRING, chain=grant.chain, seq=seq, previous="", at=at)
+            for seq, (draft, at) in enumerate(told, start=1)
+        ]
 
     def actions(self, grant: Grant) -> list[str]:
         """What the chain of a grant says, in order."""
@@ -121,7 +133,7 @@ class MemoryAccessStore(AccessStore):
             raise ConcurrentModification(record.chain)
         del self.grants[record.id]
         self._by_right[right_key(record.right)].remove(record.id)
-        self.entries[record.chain].append(entry)
+        self._tell(record, (entry,))
         self._nudge(record, Urgency.REVOKE)
 
     def commit(
@@ -221,8 +233,12 @@ class MemoryAccessStore(AccessStore):
         if self._is_strict:
             written = Grant.from_item(written.to_item())
         self.grants[grant.id] = written
-        self.entries[grant.chain].extend(entries)
+        self._tell(grant, entries)
         return written
+
+    def _tell(self, grant: Grant, entries: Sequence[EntryDraft]) -> None:
+        self.entries[grant.chain].extend(entries)
+        self.told_at[grant.chain].extend(self._clock.now() for _ in entries)
 
     def _nudge(self, grant: Grant, urgency: Urgency) -> None:
         key = right_key(grant.right)

@@ -65,6 +65,9 @@ class _Served(ABC):
         self.headers: list[dict[str, str]] = []
         self.violations: list[str] = []
         self.faults: dict[str, deque[Fault]] = {}
+        self.before: Callable[[dict[str, Any]], object] = lambda _order: None
+        """Called with each order of a webhook before it is followed; `after`, before it is answered."""
+        self.after: Callable[[dict[str, Any]], object] = lambda _order: None
 
     def fail(self, op: str, *faults: Fault) -> None:
         """The next orders of this kind go wrong, in this order."""
@@ -113,7 +116,8 @@ class WebhookReceiver(_Served):
 
             def do_POST(self) -> None:  # noqa: N802 - http.server's name
                 body = self.rfile.read(int(self.headers["content-length"]))
-                order = _verified(served, body, dict(self.headers.items()))
+                self.order = order = _verified(served, body, dict(self.headers.items()))
+                served.before(order)
                 fault = served.next_fault(order["op"])
                 if fault and fault.kind == "answer":
                     _write(self, fault.status, fault.body, fault.headers)
@@ -127,6 +131,7 @@ class WebhookReceiver(_Served):
                 _write(self, 404, b"", ())
 
             def reply(self, status: int, answer: dict[str, Any]) -> None:
+                served.after(self.order)
                 if self.is_lost:
                     self.close_connection = True
                     return

@@ -68,7 +68,7 @@ def _count(playground: Playground) -> int:
 )
 def test_no_other_page_can_act(playground: Playground, headers: dict[str, str | None]) -> None:
     before = _count(playground)
-    for path in ("/page/acts", "/page/race", "/page/clock"):
+    for path in ("/page/acts", "/page/race", "/page/clock", "/page/aws"):
         status, _, _ = _ask(playground, path, ASK, body=None, **headers)
         assert status == 403
     assert _count(playground) == before

@@ -19,6 +19,7 @@ from bot.commands.terminal import Ink
 from core.break_glass import EventStatus
 from core.request import RequestStatus
 from core.stores import open_stores
+from playground.demo_target import DemoTarget
 from playground.story import MovableClock, Story
 
 
@@ -39,6 +40,13 @@ def test_one_of_two_racing_approvers_wins_and_the_other_knows(shown: list[str]) 
     assert lost == [("Jon" if won == ["Aiko"] else "Aiko", won[0])]
 
 
+def test_story_shows_access_that_opens_and_closes(shown: list[str]) -> None:
+    held = [line.partition("AWS (pretend): ")[2] for line in shown if "✓ AWS (pretend): " in line]
+
+    mira, sam = (f"{name}, AdministratorAccess in 111122223333" for name in ("Mira", "Sam"))
+    assert held == [mira, "nobody has access", sam, "nobody has access"]
+
+
 def test_story_shows_the_deadline_the_limits_and_the_review(shown: list[str]) -> None:
     text = "\n".join(shown)
 
@@ -55,14 +63,15 @@ def test_story_prints_the_records_and_the_verified_trail(shown: list[str]) -> No
 
     assert re.search(r"REQUEST#[0-9a-f]{16} +prod +Mira +approved +(Jon|Aiko)", text)
     assert re.search(r"REQUEST#[0-9a-f]{16} +staging +Mira +expired +the clock", text)
+    assert re.search(r"GRANT#[0-9a-f]{16} +prod +Mira +ended +Mira", text)
     assert re.search(r"BREAKGLASS#[0-9a-f]{16} +prod +Sam +closed +Sam", text)
-    assert "✓ verified 3 records and 13 entries: no tampering found" in text
+    assert "✓ verified 5 records and 25 entries: no tampering found" in text
 
 
 def test_trail_has_the_approval_before_the_refusal_it_caused(shown: list[str]) -> None:
     events = [line[25:46].strip() for line in shown if line.startswith("   Thu 09:02") and "  Mira  " in line]
 
-    assert events == ["request approved", "approve refused"]
+    assert events[:3] == ["grant created", "request approved", "approve refused"]
 
 
 def test_every_line_fits_into_a_hundred_columns(shown: list[str]) -> None:
@@ -121,7 +130,8 @@ def test_terminal_without_the_marks_gets_others() -> None:
 def test_story_happens_in_the_store(tmp_path: Path) -> None:
     clock = MovableClock()
     with closing(open_stores(f"sqlite:///{tmp_path / 'story.db'}", clock=clock)) as stores:
-        lines = list(Story(stores, clock).play())
+        aws = DemoTarget(tmp_path / "aws.json", clock)
+        lines = list(Story(stores, aws, clock).play())
         requests, events = list(stores.requests.iterate()), list(stores.break_glass.iterate())
 
     assert [line.at for line in lines] == sorted(line.at for line in lines)

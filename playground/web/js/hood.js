@@ -6,6 +6,7 @@ import { Icon } from "./icons.js";
 import { Json } from "./json.js";
 
 const KINDS = { slash_commands: "Slash command", interactive: "Interaction", events_api: "Event" };
+const RECORDS = { request: "Request", break_glass: "Break-glass event", grant: "Grant" };
 const PATIENCE_S = 3;
 
 export function Hood({ ws, evidence, close }) {
@@ -22,7 +23,7 @@ export function Hood({ ws, evidence, close }) {
   const go = (to) => setNumber(to >= (last?.number ?? 0) ? null : Math.max(1, to));
   return html`
     <aside class="hood" aria-label="Under the hood">
-      <header class="hood-head">
+      <header class="side-head">
         <h2>Under the hood</h2>
         ${last?.number && html`
           <div class="hood-steps">
@@ -95,11 +96,11 @@ function Calls({ calls }) {
 
 function RecordCard({ ws, found }) {
   const { record, history } = found;
-  const person = record.requester ?? record.invoker;
+  const person = record.requester ?? record.invoker ?? record.grantee;
   return html`
     <section class="card">
       <h3 class="card-title">
-        ${found.kind === "request" ? "Request" : "Break-glass event"} <code>${record.id}</code>
+        ${RECORDS[found.kind] ?? "Record"} <code>${record.id}</code>
         <span class="status is-${record.status}">${record.status}</span>
       </h3>
       <p class="card-note">${ws.nameOf(person)} · <strong>${record.profile}</strong> for ${length(record.duration / 1e9)}</p>

@@ -1,6 +1,7 @@
 // Starts the page: the workspace, two people side by side, and the playground's own controls.
 
 import { html, render, useEffect, useMemo, useReducer, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
+import { AwsPanel } from "./aws.js";
 import { Evidence } from "./evidence.js";
 import { Hood } from "./hood.js";
 import { Pane } from "./pane.js";
@@ -11,6 +12,7 @@ import { Workspace } from "./workspace.js";
 
 const TICK_MS = 20_000;
 const WIDE_PX = 1500;
+const roomy = matchMedia("(min-width: 1181px)");
 
 const ws = new Workspace();
 const evidence = new Evidence(ws);
@@ -57,9 +59,17 @@ function Page() {
   const [panes, setPanes] = useState(panesFromAddress);
   const [active, setActive] = useState(0);
   const [isHoodOpen, setHoodOpen] = useState(innerWidth >= WIDE_PX);
+  const [isAwsOpen, setAwsOpen] = useState(roomy.matches);
+  const hasSide = isAwsOpen || isHoodOpen;
   const isDouble = panes.length > 1;
   useEffect(() => writeAddress(panes), [panes]);
   useSectionKeys();
+  useEffect(() => {
+    // Where there is no room beside the panes, it would cover them.
+    const follow = () => setAwsOpen(roomy.matches);
+    roomy.addEventListener("change", follow);
+    return () => roomy.removeEventListener("change", follow);
+  }, []);
 
   const change = (index, changes) =>
     setPanes((before) => before.map((pane, each) => (each === index ? settle({ ...pane, ...changes }) : pane)));
@@ -82,10 +92,12 @@ function Page() {
       toggleSecond=${toggleSecond}
       isHoodOpen=${isHoodOpen}
       toggleHood=${() => setHoodOpen(!isHoodOpen)}
+      isAwsOpen=${isAwsOpen}
+      toggleAws=${() => setAwsOpen(!isAwsOpen)}
       tour=${tour}
     />
     <${Tour} tour=${tour} />
-    <main class="stage ${isHoodOpen ? "has-hood" : ""} ${isDouble ? "is-double" : "is-single"}" data-active=${active}>
+    <main class="stage ${hasSide ? "has-side" : ""} ${isHoodOpen ? "has-hood" : ""} ${isDouble ? "is-double" : "is-single"}" data-active=${active}>
       ${isDouble &&
       html`<div class="pane-tabs" role="group" aria-label="Whose screen">
         ${panes.map((pane, index) => html`
@@ -105,7 +117,11 @@ function Page() {
           />
         `)}
       </div>
-      ${isHoodOpen && html`<${Hood} ws=${ws} evidence=${evidence} close=${() => setHoodOpen(false)} />`}
+      ${hasSide &&
+      html`<div class="side">
+        ${isAwsOpen && html`<${AwsPanel} ws=${ws} close=${() => setAwsOpen(false)} />`}
+        ${isHoodOpen && html`<${Hood} ws=${ws} evidence=${evidence} close=${() => setHoodOpen(false)} />`}
+      </div>`}
     </main>
   `;
 }
@@ -116,7 +132,7 @@ function useSectionKeys() {
     const onKeyDown = (event) => {
       if (event.key !== "F6") return;
       event.preventDefault();
-      const parts = [...document.querySelectorAll(".topbar, .pane, .hood, .tour")].filter((part) => part.getClientRects().length);
+      const parts = [...document.querySelectorAll(".topbar, .pane, .aws, .hood, .tour")].filter((part) => part.getClientRects().length);
       const now = parts.findIndex((part) => part.contains(document.activeElement));
       const next = parts[(now + (event.shiftKey ? -1 : 1) + parts.length) % parts.length];
       const composer = next.querySelector(".veil:not([hidden]) input, .veil:not([hidden]) textarea, .composer textarea");

@@ -9,12 +9,15 @@ import { ToolPanel } from "./tool_panel.js";
 const ASK = { act: "command", text: "/access prod 1h Deploy the fix for INC-12" };
 
 /** The newest card that can be approved: `{message, block, element}`, or undefined. */
-export function approvable(ws) {
+export const approvable = (ws) => findButton(ws, (each) => each.style === "primary" && each.text.text === "Approve");
+
+/** The newest button of this kind in a message for everybody, there or anywhere: `{message, block, element}`, or undefined. */
+export function findButton(ws, isIt, channel) {
   const found = [];
-  for (const messages of ws.messages.values()) {
+  for (const messages of channel ? [ws.messages.get(channel) ?? []] : ws.messages.values()) {
     for (const message of messages.filter((each) => each.to === null)) {
       for (const block of message.blocks.filter((each) => each.type === "actions")) {
-        const element = block.elements.find((each) => each.type === "button" && each.style === "primary" && each.text.text === "Approve");
+        const element = block.elements.find((each) => each.type === "button" && isIt(each));
         if (element) found.push({ message, block, element });
       }
     }

@@ -1,11 +1,12 @@
 // The playground's own controls: clock, race, Under the hood, tour, light and dark.
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
+import { countHeld } from "./aws.js";
 import { Clock } from "./clock.js";
 import { Icon, Mark } from "./icons.js";
 import { Race } from "./race.js";
 
-export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggleHood, tour }) {
+export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggleHood, isAwsOpen, toggleAws, tour }) {
   return html`
     <header class="topbar" aria-label="Playground">
       <h1 class="brand"><${Mark} /><span class="brand-name">Countersign</span> <span class="brand-about">playground</span></h1>
@@ -13,6 +14,7 @@ export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggl
       <div class="topbar-tools">
         <${Clock} ws=${ws} />
         <${Race} ws=${ws} />
+        <${AwsTool} ws=${ws} isOpen=${isAwsOpen} toggle=${toggleAws} />
         <button type="button" class="tool" aria-pressed=${isHoodOpen} onClick=${toggleHood} title="What the last action did">
           <${Icon} name="layers" /><span class="tool-text">Under the hood</span>
         </button>
@@ -25,6 +27,17 @@ export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggl
         <${Theme} />
       </div>
     </header>
+  `;
+}
+
+function AwsTool({ ws, isOpen, toggle }) {
+  const count = countHeld(ws);
+  const label = `AWS (pretend): ${count} ${count === 1 ? "assignment" : "assignments"}${ws.aws.is_out ? ", an outage" : ""}`;
+  return html`
+    <button type="button" class="tool" aria-pressed=${isOpen} aria-label=${label} onClick=${toggle} title="Who holds what in the pretend AWS">
+      <${Icon} name="cloud" /><span class="tool-text">AWS</span>
+      ${(count > 0 || ws.aws.is_out) && html`<span class="badge ${ws.aws.is_out ? "is-bad" : ""}">${ws.aws.is_out ? "!" : count}</span>`}
+    </button>
   `;
 }
 

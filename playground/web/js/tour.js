@@ -1,8 +1,8 @@
-// The guided tour: request, approve, break the glass. Each step is done once the audit trail says so.
+// The guided tour: request, approve, give back, break the glass. Each step is done once the audit trail says so.
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Icon } from "./icons.js";
-import { approvable } from "./race.js";
+import { approvable, findButton } from "./race.js";
 
 const LINE = "/access prod 1h Deploy the fix for INC-12";
 const GLASS = "/breakglass prod incident 1h INC-13: the database does not answer";
@@ -37,16 +37,29 @@ function steps(ws) {
         const index = panes > 1 ? 1 : 0;
         stage.change(index, { person: approves, place: access, thread: null });
         stage.setActive(index);
-        setTimeout(() => point(ws, index), 80);
+        setTimeout(() => point(approvable(ws), index), 80);
       },
       isDone: (seen) => seen.has("request_approved"),
+    },
+    {
+      key: "done",
+      title: "Use it, and give it back",
+      text: `AWS (pretend) now gives ${first(asks)} the permission, and takes it away when the hour is over. She's done before that: press "I'm done" on the card.`,
+      label: `Show me ${first(asks)}'s button`,
+      run: (stage) => {
+        stage.change(0, { person: asks, place: access, thread: null });
+        stage.setActive(0);
+        setTimeout(() => point(findButton(ws, (element) => element.text.text === "I'm done", access), 0), 80);
+      },
+      after: "It appears once the access is open.",
+      isDone: (seen) => seen.has("grant_ended_early"),
     },
     ...(ws.app.commands.some((command) => command.name === "/breakglass") && onCall
       ? [
           {
             key: "break",
             title: "Break the glass",
-            text: `At night, nobody is there to approve. ${first(onCall)} is on call and gets access at once. Everybody sees it, and somebody else has to review it.`,
+            text: `At night, nobody is there to approve. ${first(onCall)} is on call and gets access at once: look at AWS. Everybody sees it, and somebody else has to review it.`,
             label: `Write it for ${first(onCall)}`,
             run: (stage) => write(stage, 0, onCall, incidents, GLASS),
             after: "Now press Enter.",
@@ -58,8 +71,7 @@ function steps(ws) {
 }
 
 /** Scroll to the button of this step and focus it. */
-function point(ws, index) {
-  const found = approvable(ws);
+function point(found, index) {
   if (!found) return;
   const button = document.querySelector(`[data-pane="${index}"] [data-ts="${found.message.ts}"] [data-action="${found.element.action_id}"]`);
   button?.scrollIntoView({ block: "center" });
@@ -122,7 +134,7 @@ export function Tour({ tour }) {
         ${now
           ? html`<h2 class="tour-title">${now.title}</h2><p>${now.text}</p>`
           : html`<h2 class="tour-title">That's it</h2>
-              <p>Now try to break it: press <strong>Race</strong> to approve as two people at once, or move the <strong>clock</strong> past a deadline. <strong>Under the hood</strong> shows what was sent and sealed.</p>`}
+              <p>Now try to break it: press <strong>Race</strong> to approve as two people at once, move the <strong>clock</strong> past a deadline, or switch on an <strong>outage</strong> of AWS. <strong>Under the hood</strong> shows what was sent and sealed.</p>`}
       </div>
       <div class="tour-do">
         ${now && tried === now.key && now.after && html`<span class="tour-after">${now.after}</span>`}

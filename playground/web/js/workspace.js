@@ -77,6 +77,8 @@ export class Workspace {
         return void this.modals.set(event.user, event.stack);
       case "directory":
         return this.#file(event.record);
+      case "aws":
+        return void (this.aws = event.aws);
     }
   }
 
@@ -92,6 +94,7 @@ export class Workspace {
     for (const message of [...snapshot.messages, ...snapshot.ephemerals].sort(byTs)) {
       this.#shelf(message.channel).push(message);
     }
+    this.aws = snapshot.aws;
     this.isReady = true;
   }
 

@@ -22,6 +22,7 @@ from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry
 from core.clock import format_time
 from core.stores import open_stores
+from playground.demo_target import DemoTarget
 from playground.story import MORNING, MovableClock, Story
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", KEY)
     clock = MovableClock()
     with closing(open_stores(f"sqlite:///{path}", keyring=AuditKeyring.from_text(KEY), clock=clock)) as stores:
-        for _ in Story(stores, clock).play():
+        for _ in Story(stores, DemoTarget(tmp_path / "aws.json", clock), clock).play():
             pass
     return path
 

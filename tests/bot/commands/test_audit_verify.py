@@ -22,6 +22,7 @@ from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry
 from core.clock import SystemClock
 from core.stores import open_stores
+from playground.demo_target import DemoTarget
 from playground.story import MovableClock, Story
 from tests.harness.keys import AUDIT_KEY, OTHER_AUDIT_KEY
 
@@ -37,7 +38,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clock = MovableClock()
     ring = AuditKeyring.from_text(AUDIT_KEY)
     with closing(open_stores(f"sqlite:///{path}", keyring=ring, clock=clock)) as stores:
-        for _ in Story(stores, clock).play():
+        for _ in Story(stores, DemoTarget(tmp_path / "aws.json", clock), clock).play():
             pass
     return path
 

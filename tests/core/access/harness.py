@@ -33,7 +33,7 @@ class ScriptedTarget:
 
     ends_sessions = False
 
-    def __init__(self, clock: FrozenClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.held: set[Right] = set()
         self.calls: list[tuple[str, datetime]] = []

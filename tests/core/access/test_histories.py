@@ -14,6 +14,7 @@ from typing import Final
 
 import pytest
 
+from core.audit.replay import find_contradictions
 from core.clock import Clock
 from core.stores.commit import StoreSettings
 from core.stores.sqlite import SqliteStores
@@ -60,6 +61,8 @@ def test_histories_have_what_they_promise() -> None:
         world, _ = play(seed)
         calls.update(world.target.calls)
         actions.update(entry.event for entries in world.store.entries.values() for entry in entries)
+        for grant in world.store.grants.values():
+            assert list(find_contradictions(grant, world.store.read_chain(grant))) == []
     assert all(calls[name] > 100 for name in ("inspect", "give", "take", "poll"))
     expected = {"grant_opened", "grant_closed", "grant_failed", "revoke_failing", "drift_found", "grant_delayed"}
     assert expected <= {str(action) for action in actions}

@@ -26,6 +26,7 @@ from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.deployment import DEFAULT_PREFIX, Role, cloudformation, iam_policy
 from core.stores.dynamodb.tables import check_tables, create_tables
 from core.stores.schema import AUDIT
+from playground.demo_target import DemoTarget
 from playground.story import MovableClock, Story
 from tests.builders import a_refusal
 from tests.core.stores.access_bench import AccessBench
@@ -161,12 +162,13 @@ def test_judge_of_the_suites_refuses_a_put_that_overwrites(moto_url: str) -> Non
             bot.transact_write_items(TransactItems=[{"Put": {"TableName": AUDIT.name("team"), "Item": {}}}])
 
 
-def test_iam_allows_the_bot_what_it_does_and_nothing_more(moto_url: str, table_prefix: str) -> None:
+def test_iam_allows_the_bot_what_it_does_and_nothing_more(moto_url: str, table_prefix: str, tmp_path: Path) -> None:
     with dynamodb_client(moto_url) as client:
         create_tables(Connection(client), table_prefix)
         done = _listen(client)
         with closing(_open(client, table_prefix)) as stores:
-            for _ in Story(stores, MovableClock()).play():
+            aws = DemoTarget(tmp_path / "aws.json", MovableClock())
+            for _ in Story(stores, aws, MovableClock()).play():
                 pass
             _deliver_all(stores, MovableClock().now())
             _reconcile(stores)

@@ -5,10 +5,13 @@ Invariant: a bench acts on the system itself, past the target, as other people a
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -22,6 +25,7 @@ from core.targets.call_pace import CallPace
 from core.targets.identity_center.instance import InstanceSettings, SsoInstance
 from core.targets.identity_center.target import IdentityCenter
 from core.targets.webhook import WebhookTarget
+from playground.demo_target import DemoTarget
 from tests.core.targets.harness import a_right, actions_of, allowed_actions, paced_by
 from tests.harness import identity_center as idc
 from tests.harness import target_receiver as received
@@ -39,7 +43,7 @@ Fails = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Bench:
-    """A target with what stands behind it. `lose`, `delay` and `refuse` are None where moto can't."""
+    """A target with what stands behind it. `lose`, `put_off` and `refuse` are None where that system can't."""
 
     target: Target
     new_right: Callable[[], Right]
@@ -67,12 +71,14 @@ def open_bench(
         "membership-moto": lambda: _moto_bench(clock, patch, moto_url(), is_group=True),
         "webhook": _webhook_bench,
         "lambda": lambda: _lambda_bench(clock, patch),
+        "demo": lambda: _demo_bench(clock),
     }
     return benches[name]()
 
 
-NAMES = ("assignment", "membership", "assignment-moto", "membership-moto", "webhook", "lambda")
-STRICT = tuple(each for each in NAMES if not each.endswith("-moto"))
+STRICT = ("assignment", "membership", "webhook", "lambda")
+"""Those that fail on demand."""
+NAMES = (*STRICT, "assignment-moto", "membership-moto", "demo")
 
 
 @contextmanager
@@ -157,6 +163,14 @@ def _lambda_bench(clock: FrozenClock, patch: pytest.MonkeyPatch) -> Iterator[Ben
         busy = received.Fault("answer", 429, b"{}", (("x-amzn-ErrorType", "TooManyRequestsException"),))
         denied = received.Fault("answer", 403, b"{}", (("x-amzn-ErrorType", "AccessDeniedException"),))
         yield _receiver_bench(target, server, busy, denied)
+
+
+@contextmanager
+def _demo_bench(clock: FrozenClock) -> Iterator[Bench]:
+    with tempfile.TemporaryDirectory() as folder:
+        target = DemoTarget(Path(folder) / "aws.json", clock, delay=timedelta())
+        new_right = lambda: a_right(idc.ACCOUNT, "AdministratorAccess", f"{uuid4().hex}@example.com", "aws")  # noqa: E731
+        yield Bench(target, new_right, target.add_by_hand)
 
 
 def _receiver_bench(
