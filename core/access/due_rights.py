@@ -24,6 +24,7 @@ from core.targets.base import Answer, Later, Unknown
 MAX_TARGET_PAUSE: Final = timedelta(seconds=30)
 PER_PAGE: Final = 50
 URGENCIES: Final = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
+_NO_ANSWER: Final = Unknown("it can't be reconciled")
 _log = logging.getLogger("countersign.access")
 
 
@@ -44,7 +45,7 @@ NOTHING_VISITED: Final = VisitCounts()
 
 
 class TargetPauses:
-    """Which targets are left alone, and until when. Each answer that says nothing doubles the pause."""
+    """Which targets, or broken rights, are left alone, and until when. Each answer that says nothing doubles it."""
 
     def __init__(self) -> None:
         self._pauses: dict[str, tuple[datetime, timedelta]] = {}
@@ -53,6 +54,10 @@ class TargetPauses:
         """True while nothing but emergencies should call this target."""
         until, _ = self._pauses.get(target, (now, FIRST_PAUSE))
         return now < until
+
+    def forget(self, target: str) -> None:
+        """It is fine."""
+        self._pauses.pop(target, None)
 
     def note(self, target: str, answer: Answer | None, now: datetime) -> None:
         """Learn from an answer; None: the target was not called."""
@@ -65,7 +70,7 @@ class TargetPauses:
             pause = min(2 * pause, MAX_TARGET_PAUSE)
             self._pauses[target] = now + pause, pause
         else:
-            self._pauses.pop(target, None)
+            self.forget(target)
 
 
 class DueRights:
@@ -79,6 +84,7 @@ class DueRights:
         self._clock = clock
         self._urgencies = tuple(urgencies)
         self._pauses = TargetPauses()
+        self._broken = TargetPauses()
 
     def visit_due(self, limit: int = 1000, *, is_stopped: Callable[[], bool] = lambda: False) -> VisitCounts:
         """Visit each right that is due now once, at most `limit` of each urgency. Raises StoreUnavailable.
@@ -116,15 +122,20 @@ class DueRights:
         if urgency is not Urgency.EMERGENCY and self._pauses.is_paused(right.target, self._clock.now()):
             visits.left += 1
             return
+        if self._broken.is_paused(str(right), self._clock.now()):
+            visits.failed += 1
+            return
         try:
             answer = self._reconciler.reconcile(right)
         except StoreUnavailable:
             raise
         except Exception:  # noqa: BLE001 - whatever is wrong with one right, the others are due, too
             visits.failed += 1
+            self._broken.note(str(right), _NO_ANSWER, self._clock.now())
             _log.exception("%s is due and cannot be reconciled", right)
         else:
             visits.note_visit()
+            self._broken.forget(str(right))
             self._pauses.note(right.target, answer, self._clock.now())
 
 
