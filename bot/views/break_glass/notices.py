@@ -89,11 +89,12 @@ def is_it_over(event: BreakGlassEvent) -> Message:
 def ended_for_invoker(event: BreakGlassEvent, channel: str | None, summary: AccessSummary | None = None) -> Message:
     """How it ended, for the invoker. `channel` is where the card is."""
     access = f"Your break-glass access to {code(event.profile)}"
+    after = access_after(summary) if summary is not None else "It has ended."
     if event.status is EventStatus.CLOSED:
-        line = f":checkered_flag: {access} was closed by {mention(event.closed_by or '')}. {access_after(summary)}"
+        line = f":checkered_flag: {access} was closed by {mention(event.closed_by or '')}. {after}"
     else:
         line = f":checkered_flag: {access} has expired."
-        line += f" {access_after(summary)}" if summary is not None else ""
+        line += f" {after}" if summary is not None else ""
     if event.review is None:
         line += f" Someone who can approve requests for {code(event.profile)} will review the event."
     hint = _declare_again(event) if event.is_closed_by_other else ""
