@@ -96,7 +96,9 @@ class OpenedTarget:
 
     def _say(self, error: Exception) -> str:
         # Other errors than ours may quote what they were given.
-        why = f"{error.problem}. {error.fix}" if isinstance(error, InvalidInput) else f"{type(error).__name__}. {_CHECK}"
+        why = (
+            f"{error.problem}. {error.fix}" if isinstance(error, InvalidInput) else f"{type(error).__name__}. {_CHECK}"
+        )
         return f"The target {self._name} can't be used: {why}"
 
     def _open_target(self, config: AnyTargetConfig, secrets: _Secrets) -> Target:
