@@ -222,7 +222,7 @@ class TrailVerification:
         """Check that a decision made its grants, and that a grant is what was decided."""
         if isinstance(record, Grant):
             source = related.get(record.source)
-            if isinstance(source, MalformedRecord):
+            if isinstance(source, MalformedRecord) or (source is not None and source.as_read.problems):
                 # It is a finding of its own.
                 return
             if source is not None:
