@@ -19,9 +19,10 @@ from core.access.timing import FIRST_PAUSE
 from core.clock import Clock, is_trusted
 from core.errors import StoreUnavailable
 from core.stores.access import AccessStore, DueRight
-from core.targets.base import Answer, Later, Unknown
+from core.targets.base import Answer, InProgress, Later, Unknown
 
 MAX_TARGET_PAUSE: Final = timedelta(seconds=30)
+CONFLICT_PAUSE: Final = timedelta(seconds=5)
 PER_PAGE: Final = 50
 URGENCIES: Final = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
 _log = logging.getLogger("countersign.access")
@@ -44,20 +45,44 @@ NOTHING_VISITED: Final = VisitCounts()
 
 
 class TargetPauses:
-    """Which targets are left alone, and until when. Each answer that says nothing doubles the pause."""
+    """What is left alone, and until when: targets that say nothing, and rights that conflict with one in progress.
+
+    Some targets, such as Identity Center, change one right of a resource and level at a time. After a conflict, only
+    the one that is known to be in progress is called; the others needn't each find that out.
+    """
 
     def __init__(self) -> None:
         self._pauses: dict[str, tuple[datetime, timedelta]] = {}
+        self._conflicts: dict[_Place, tuple[datetime, Right]] = {}
+        self._in_progress: dict[_Place, Right] = {}
 
-    def is_paused(self, target: str, now: datetime) -> bool:
-        """True while nothing but emergencies should call this target."""
-        until, _ = self._pauses.get(target, (now, FIRST_PAUSE))
-        return now < until
+    def is_paused(self, right: Right, now: datetime) -> bool:
+        """True while nothing but an emergency should call the target for this right."""
+        until, _ = self._pauses.get(right.target, (now, FIRST_PAUSE))
+        if now < until:
+            return True
+        place = _place_of(right)
+        until, met_by = self._conflicts.get(place, (now, right))
+        # The one that met it has a pause of its own, which somebody's early end may shorten.
+        return now < until and right not in (met_by, self._in_progress.get(place))
 
-    def note(self, target: str, answer: Answer | None, now: datetime) -> None:
+    def note(self, right: Right, answer: Answer | None, now: datetime) -> None:
         """Learn from an answer; None: the target was not called."""
         if answer is None:
             return
+        self._note_target(right.target, answer, now)
+        place = _place_of(right)
+        if isinstance(answer, InProgress):
+            self._in_progress[place] = right
+        elif isinstance(answer, Later):
+            if not answer.is_for_all:
+                self._conflicts[place] = now + CONFLICT_PAUSE, right
+        else:
+            if self._in_progress.get(place) == right:
+                del self._in_progress[place]
+            self._conflicts.pop(place, None)
+
+    def _note_target(self, target: str, answer: Answer, now: datetime) -> None:
         if isinstance(answer, Later) and answer.is_for_all:
             self._pauses[target] = now + min(max(answer.after, FIRST_PAUSE), MAX_TARGET_PAUSE), FIRST_PAUSE
         elif isinstance(answer, Unknown) and not answer.is_forgotten:
@@ -113,7 +138,7 @@ class DueRights:
         if right in visits.tried:
             return
         visits.tried.add(right)
-        if urgency is not Urgency.EMERGENCY and self._pauses.is_paused(right.target, self._clock.now()):
+        if urgency is not Urgency.EMERGENCY and self._pauses.is_paused(right, self._clock.now()):
             visits.left += 1
             return
         try:
@@ -125,7 +150,15 @@ class DueRights:
             _log.exception("%s is due and cannot be reconciled", right)
         else:
             visits.note_visit()
-            self._pauses.note(right.target, answer, self._clock.now())
+            self._pauses.note(right, answer, self._clock.now())
+
+
+_Place = tuple[str, str, str]
+
+
+def _place_of(right: Right) -> _Place:
+    """What conflicts are about: the same level of the same resource."""
+    return right.target, right.resource, right.level
 
 
 def _iterate_pages(read_page: Callable[[DueRight | None], Sequence[DueRight]]) -> Iterator[DueRight]:
