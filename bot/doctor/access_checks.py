@@ -13,12 +13,13 @@ from typing import Final
 
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from core.access.summary import OVERDUE_AFTER
-from core.actor import Actor, UserId
+from core.actor import UserId
 from core.audit.trail import AuditAction
 from core.clock import Clock
 from core.duration import format_duration
 from core.policy import Policy
-from core.policy.principals import People, PrincipalKind, PrincipalSelector
+from core.policy.principals import PrincipalKind
+from core.policy.target_use import MAX_PEOPLE, find_recipients, find_target_use
 from core.stores.base import Stores
 from core.targets.identity_center.checking import (
     CheckOutcome,
@@ -31,7 +32,6 @@ from core.targets.identity_center.target import IdentityCenter
 from core.targets.opening import PolicyTargets
 from core.targets.standing_in import UnopenedTarget
 
-MAX_PEOPLE: Final = 100
 RECENT: Final = timedelta(hours=24)
 _MAX_COUNTED: Final = 1_000
 _MAX_SHOWN: Final = 5
@@ -51,10 +51,12 @@ def check_targets(policy: Policy, clock: Clock, find_email: FindEmail | None = N
             if isinstance(target, UnopenedTarget):
                 yield wrong(f"target {name}: {target.problem}", _FIX)
             elif isinstance(target, IdentityCenter):
-                used = _find_used(policy, name, find_email, read_own_account(target.instance.settings.region))
+                use = find_target_use(policy, name, find_email)
+                own_account = read_own_account(target.instance.settings.region)
+                used = UsedRights(use.permission_sets, use.accounts, use.people, own_account)
                 for found in check_identity_center(target.instance, used):
                     yield _translate(name, found)
-                yield from _check_coverage(policy, name, used)
+                yield from _check_coverage(policy, name, own_account, use.more_people)
             else:
                 yield note(f"target {name}: a {config.type} target, complete in the policy; doctor doesn't call it")
 
@@ -87,57 +89,17 @@ def _find_news(stores: Stores, clock: Clock) -> Iterator[CheckResult]:
         yield note(f"access: {len(news) - _MAX_SHOWN} more rights changed by others, or hard to revoke")
 
 
-def _find_used(policy: Policy, target: str, find_email: FindEmail | None, own_account: str | None) -> UsedRights:
-    entries = [each for profile in policy.document.profiles.values() for each in profile.access or ()]
-    used = [each for each in entries if each.target == target]
-    people = sorted(each.value for each in _find_named(policy, target) if each.kind is PrincipalKind.USER)
-    return UsedRights(
-        permission_sets=tuple(dict.fromkeys(each.permission_set for each in used if each.permission_set is not None)),
-        accounts=tuple(dict.fromkeys(each.account for each in used if each.account is not None)),
-        people=tuple(
-            policy.find_sought(
-                Actor(id=UserId(each), email=_email_of(policy, UserId(each), target, find_email)), target
-            )
-            for each in people[:MAX_PEOPLE]
-        ),
-        own_account=own_account,
-    )
-
-
-def _email_of(policy: Policy, person: UserId, target: str, find_email: FindEmail | None) -> str | None:
-    is_needed = policy.document.identity.trust_email and policy.mapped(person, target) is None
-    return find_email(person) if is_needed and find_email is not None else None
-
-
-def _find_named(policy: Policy, target: str) -> frozenset[PrincipalSelector]:
-    """Whom the rules for the profiles of this target name: who may get access there."""
-    document = policy.document
-    profiles = [
-        name for name, each in document.profiles.items() if any(one.target == target for one in each.access or ())
-    ]
-    named: list[PrincipalSelector] = []
-    for rule in document.approval:
-        if any(rule.covers(profile) for profile in profiles):
-            automatic = rule.auto_approve.requesters if rule.auto_approve is not None else None
-            named += [*(rule.requesters or ()), *(automatic or ())]
-    for broken in document.break_glass:
-        if any(broken.covers(profile) for profile in profiles):
-            named += broken.users
-    return People(groups=document.groups).leaves(tuple(named))
-
-
-def _check_coverage(policy: Policy, target: str, used: UsedRights) -> Iterator[CheckResult]:
+def _check_coverage(policy: Policy, target: str, own_account: str | None, more: int) -> Iterator[CheckResult]:
     """Says whose mapping was not checked, and why."""
-    if used.own_account is None:
+    if own_account is None:
         yield note(
             f"target {target}: AWS didn't say whose credentials these are, so it wasn't checked that they may change "
             "the management account"
         )
-    named = _find_named(policy, target)
+    named = find_recipients(policy.document, target)
     groups = sorted(each.value for each in named if each.kind is PrincipalKind.USER_GROUP)
     unchecked: Iterable[str] = [f"members of {', '.join(groups)}"] if groups else []
     emails = sum(each.kind is PrincipalKind.EMAIL for each in named)
-    more = sum(each.kind is PrincipalKind.USER for each in named) - len(used.people)
     unchecked = [
         *unchecked,
         *([f"{emails} named by e-mail"] if emails else []),

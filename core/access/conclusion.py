@@ -100,6 +100,9 @@ def _see_absent(holding: Holding, hearing: Hearing) -> Holding:
         seen = seen.change(lost=None)
     if not hearing.is_wanted:
         return seen.change(failures=0, problem=None)
+    if holding.standing and not holding.is_touched:
+        # The target says of the same right that it was there already, and that it is not.
+        seen = seen.change(pause=hearing.pause_for(LOOK_PAUSE))
     if was_held and lost is None and holding.is_settled(holding.changed_at, now):
         seen = seen.tell(AuditAction.DRIFT_FOUND, holding.last_grant, {"drift": "removed"})
         return seen.change(standing=False, confirmed=None)

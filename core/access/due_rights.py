@@ -25,6 +25,7 @@ MAX_TARGET_PAUSE: Final = timedelta(seconds=30)
 CONFLICT_PAUSE: Final = timedelta(seconds=5)
 PER_PAGE: Final = 50
 URGENCIES: Final = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
+_NO_ANSWER: Final = Unknown("it can't be reconciled")
 _log = logging.getLogger("countersign.access")
 
 
@@ -44,6 +45,33 @@ class VisitCounts:
 NOTHING_VISITED: Final = VisitCounts()
 
 
+class AnswerPauses:
+    """Which targets, or broken rights, are left alone, and until when. Each answer that says nothing doubles it."""
+
+    def __init__(self) -> None:
+        self._pauses: dict[str, tuple[datetime, timedelta]] = {}
+
+    def is_paused(self, name: str, now: datetime) -> bool:
+        """True while it is left alone."""
+        until, _ = self._pauses.get(name, (now, FIRST_PAUSE))
+        return now < until
+
+    def forget(self, name: str) -> None:
+        """It is fine."""
+        self._pauses.pop(name, None)
+
+    def note(self, name: str, answer: Answer, now: datetime) -> None:
+        """Learn from an answer."""
+        if isinstance(answer, Later) and answer.is_for_all:
+            self._pauses[name] = now + min(max(answer.after, FIRST_PAUSE), MAX_TARGET_PAUSE), FIRST_PAUSE
+        elif isinstance(answer, Unknown) and not answer.is_forgotten:
+            _, pause = self._pauses.get(name, (now, FIRST_PAUSE / 2))
+            pause = min(2 * pause, MAX_TARGET_PAUSE)
+            self._pauses[name] = now + pause, pause
+        else:
+            self.forget(name)
+
+
 class TargetPauses:
     """What is left alone, and until when: targets that say nothing, and rights that conflict with one in progress.
 
@@ -52,14 +80,13 @@ class TargetPauses:
     """
 
     def __init__(self) -> None:
-        self._pauses: dict[str, tuple[datetime, timedelta]] = {}
+        self._targets = AnswerPauses()
         self._conflicts: dict[_Place, tuple[datetime, Right]] = {}
         self._in_progress: dict[_Place, Right] = {}
 
     def is_paused(self, right: Right, now: datetime) -> bool:
         """True while nothing but an emergency should call the target for this right."""
-        until, _ = self._pauses.get(right.target, (now, FIRST_PAUSE))
-        if now < until:
+        if self._targets.is_paused(right.target, now):
             return True
         place = _place_of(right)
         until, met_by = self._conflicts.get(place, (now, right))
@@ -70,7 +97,7 @@ class TargetPauses:
         """Learn from an answer; None: the target was not called."""
         if answer is None:
             return
-        self._note_target(right.target, answer, now)
+        self._targets.note(right.target, answer, now)
         place = _place_of(right)
         if isinstance(answer, InProgress):
             self._in_progress[place] = right
@@ -81,16 +108,6 @@ class TargetPauses:
             if self._in_progress.get(place) == right:
                 del self._in_progress[place]
             self._conflicts.pop(place, None)
-
-    def _note_target(self, target: str, answer: Answer, now: datetime) -> None:
-        if isinstance(answer, Later) and answer.is_for_all:
-            self._pauses[target] = now + min(max(answer.after, FIRST_PAUSE), MAX_TARGET_PAUSE), FIRST_PAUSE
-        elif isinstance(answer, Unknown) and not answer.is_forgotten:
-            _, pause = self._pauses.get(target, (now, FIRST_PAUSE / 2))
-            pause = min(2 * pause, MAX_TARGET_PAUSE)
-            self._pauses[target] = now + pause, pause
-        else:
-            self._pauses.pop(target, None)
 
 
 class DueRights:
@@ -104,6 +121,7 @@ class DueRights:
         self._clock = clock
         self._urgencies = tuple(urgencies)
         self._pauses = TargetPauses()
+        self._broken = AnswerPauses()
 
     def visit_due(self, limit: int = 1000, *, is_stopped: Callable[[], bool] = lambda: False) -> VisitCounts:
         """Visit each right that is due now once, at most `limit` of each urgency. Raises StoreUnavailable.
@@ -141,15 +159,20 @@ class DueRights:
         if urgency is not Urgency.EMERGENCY and self._pauses.is_paused(right, self._clock.now()):
             visits.left += 1
             return
+        if self._broken.is_paused(str(right), self._clock.now()):
+            visits.failed += 1
+            return
         try:
             answer = self._reconciler.reconcile(right)
         except StoreUnavailable:
             raise
         except Exception:  # noqa: BLE001 - whatever is wrong with one right, the others are due, too
             visits.failed += 1
+            self._broken.note(str(right), _NO_ANSWER, self._clock.now())
             _log.exception("%s is due and cannot be reconciled", right)
         else:
             visits.note_visit()
+            self._broken.forget(str(right))
             self._pauses.note(right, answer, self._clock.now())
 
 

@@ -6,8 +6,10 @@ does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from core.access.principals import SoughtPerson
 from core.actor import Actor, UserId
@@ -18,32 +20,59 @@ from core.policy.profile import AccessEntry
 from core.policy.rules import PolicyDocument
 from core.policy.target_config import IdentityCenterConfig
 
-_MAX_SHOWN = 5
+MAX_PEOPLE: Final = 100
+_MAX_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class TargetUse:
-    """What profiles use of one target, each once, in the order of the file; and the people who may get it."""
+    """What profiles use of one target, each once, in the order of the file; and the people who may get it.
+
+    At most `MAX_PEOPLE` of them: looking one up takes up to three calls of AWS. `more_people` are left out.
+    """
 
     profiles: tuple[str, ...]
     permission_sets: tuple[str, ...]
     accounts: tuple[str, ...]
     groups: tuple[str, ...]
     people: tuple[SoughtPerson, ...]
+    more_people: int = 0
 
 
-def find_target_use(policy: Policy, target: str) -> TargetUse:
-    """What the policy uses of this target. A person's e-mail address isn't known here."""
-    used = tuple(_entries(policy.document, target))
+def find_target_use(policy: Policy, target: str, find_email: Callable[[UserId], str | None] | None = None) -> TargetUse:
+    """What the policy uses of this target. `find_email` is asked only if e-mail addresses decide who somebody is."""
+    document = policy.document
+    used = tuple(_entries(document, target))
     entries = tuple(entry for _, entry in used)
-    ids = dict.fromkeys((*_mapped_ids(policy.document, target), *_named_ids(policy.document, target)))
+    ids = dict.fromkeys((*_mapped_ids(document, target), *_named_ids(document, target)))
+
+    def seek(person: UserId) -> SoughtPerson:
+        is_needed = document.identity.trust_email and policy.mapped(person, target) is None
+        email = find_email(person) if is_needed and find_email is not None else None
+        return policy.find_sought(Actor(id=person, email=email), target)
+
     return TargetUse(
         profiles=tuple(dict.fromkeys(profile for profile, _ in used)),
         permission_sets=_once(entry.permission_set for entry in entries),
         accounts=_once(entry.account for entry in entries),
         groups=_once(entry.group for entry in entries),
-        people=tuple(policy.find_sought(Actor(id=each), target) for each in ids),
+        people=tuple(map(seek, islice(ids, MAX_PEOPLE))),
+        more_people=max(0, len(ids) - MAX_PEOPLE),
     )
+
+
+def find_recipients(document: PolicyDocument, target: str) -> frozenset[PrincipalSelector]:
+    """Whom the rules for the profiles of this target name: who may get access there."""
+    profiles = {name for name, _ in _entries(document, target)}
+    named: list[PrincipalSelector] = []
+    for rule in document.approval:
+        if any(map(rule.covers, profiles)):
+            automatic = rule.auto_approve.requesters if rule.auto_approve is not None else None
+            named += (*(rule.requesters or ()), *(automatic or ()))
+    for each in document.break_glass:
+        if any(map(each.covers, profiles)):
+            named += each.users
+    return document.named_people().leaves(tuple(named))
 
 
 def find_notes(document: PolicyDocument) -> Iterator[Mistake]:
@@ -80,16 +109,8 @@ def _mapped_ids(document: PolicyDocument, target: str) -> Iterator[UserId]:
 
 def _named_ids(document: PolicyDocument, target: str) -> Iterator[UserId]:
     """Everybody whom a rule names by id, who may get this target's access by it."""
-    profiles = {name for name, _ in _entries(document, target)}
-    named: list[PrincipalSelector] = []
-    for rule in document.approval:
-        if any(map(rule.covers, profiles)):
-            named += rule.requesters or ()
-    for each in document.break_glass:
-        if any(map(each.covers, profiles)):
-            named += each.users
-    leaves = document.named_people().leaves(tuple(named))
-    return (UserId(each.value) for each in sorted(leaves, key=str) if each.kind is PrincipalKind.USER)
+    named = sorted(find_recipients(document, target), key=str)
+    return (UserId(each.value) for each in named if each.kind is PrincipalKind.USER)
 
 
 def _unknown_ids(document: PolicyDocument, target: str) -> tuple[UserId, ...]:

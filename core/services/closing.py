@@ -6,7 +6,6 @@ rights. A grant that can't be read keeps no event open: it is named in the entry
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
 
@@ -17,17 +16,16 @@ from core.actor import Actor, DeciderId
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.policy import Decision
-from core.services.granting import end_early, grant_ids_of, observe
+from core.services.granting import end_early, observe
 from core.services.membership import Judging
 from core.services.observer import Observer
-from core.services.open_access import read_grants
+from core.services.open_access import read_grants, unread_details
 from core.services.use_case import acting_as
 from core.stores.access import GrantWrite
 from core.stores.base import Stores
 
 MayClose = Callable[[BreakGlassEvent], Decision | None]
 """Judges whether somebody may close an event; None where nobody has to be judged."""
-_log = logging.getLogger("countersign.access")
 
 
 class Closing:
@@ -67,7 +65,7 @@ class Closing:
         closed = event.close(by, now, self._reason)
         if closed is not event:
             self._ended = end_early(self._grants, DeciderId(by), now, self._reason, using)
-            details |= self._find_unread(event)
+            details |= unread_details(event, self._grants)
         return closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, by, details | using)
 
     def update(self, event: BreakGlassEvent, entry: EntryDraft) -> BreakGlassEvent:
@@ -76,11 +74,3 @@ class Closing:
         updated = self._stores.break_glass.update(event, entry, ended=ended)
         observe(ended, self._observer)
         return updated
-
-    def _find_unread(self, event: BreakGlassEvent) -> dict[str, JsonValue]:
-        read = {grant.id for grant in self._grants}
-        unread: list[JsonValue] = [each for each in grant_ids_of(event) if each not in read]
-        if not unread:
-            return {}
-        _log.error("%s is closed, but its grants %s can't be read, so they end at their time", event.chain, unread)
-        return {"unread_grants": unread}

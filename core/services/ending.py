@@ -24,10 +24,10 @@ from core.errors import InvalidInput, InvalidStateTransition, StoreUnavailable
 from core.policy import Decision
 from core.request import Request, RequestId, RequestStatus
 from core.services.closing import Closing
-from core.services.granting import end_early, is_open, observe
+from core.services.granting import end_early, grant_ids_of, is_open, observe
 from core.services.membership import Judging
 from core.services.observer import Observer
-from core.services.open_access import read_grants
+from core.services.open_access import read_grants, unread_details
 from core.services.pacing import Pacing
 from core.services.use_case import (
     AuditedAttempt,
@@ -140,7 +140,7 @@ class EarlyEnds:
                 return grants
             raise self._explain(record, grants)
         decision = ending.judge(record)
-        details = dict(using)
+        details = using | unread_details(record, grants)
         if decision is not None:
             decision.require()
             details |= decision.to_details()
@@ -151,7 +151,10 @@ class EarlyEnds:
         return tuple(stored.get(grant.id, grant) for grant in grants)
 
     def _explain(self, record: GivesAccess, grants: Sequence[Grant]) -> InvalidStateTransition | StoreUnavailable:
-        """Why there is nothing to end: who ended it and when, or that it gave nothing."""
+        """Why there is nothing to end: who ended it and when, or that it gave nothing.
+
+        Raises MalformedRecord, GrantNotFound when that can't be said.
+        """
         early = [grant.ended_early for grant in grants if grant.ended_early is not None]
         if early:
             last = max(early, key=lambda each: each.at)
@@ -163,8 +166,12 @@ class EarlyEnds:
         if grants:
             ends_at = max(grant.ends_at for grant in grants)
             return InvalidStateTransition(record.chain, ENDED, ENDED, decided_at=ends_at, reason=NO_TIME_LEFT)
+        gave_access = record.state in {RequestStatus.APPROVED, *EventStatus}
+        if gave_access and record.rights:
+            # They are there and can't be read, or are gone: the store says which.
+            self._stores.access.get(grant_ids_of(record)[0])
         by, at = record.ended_by
-        why = DECISION_ONLY if record.state in {RequestStatus.APPROVED, *EventStatus} else NO_ACCESS
+        why = DECISION_ONLY if gave_access else NO_ACCESS
         return InvalidStateTransition(record.chain, record.state, ENDED, decided_by=by, decided_at=at, reason=why)
 
 

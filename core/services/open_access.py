@@ -6,7 +6,11 @@ only, and counts for its whole window.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from datetime import datetime
+
+from pydantic import JsonValue
 
 from core.access.grant import Grant
 from core.actor import ProfileName, UserId
@@ -15,6 +19,8 @@ from core.request import MAX_DECIDE_WITHIN, MAX_DURATION, Request
 from core.services.granting import grant_ids_of, is_open
 from core.stores.base import Stores
 from core.stores.record_store import iterate_newest_first
+
+_log = logging.getLogger("countersign.access")
 
 
 def find_granting(stores: Stores, person: UserId, profile: ProfileName, now: datetime) -> Request | None:
@@ -45,3 +51,15 @@ def read_grants(stores: Stores, record: Request | BreakGlassEvent) -> tuple[Gran
     ids = grant_ids_of(record)
     found = {grant.id: grant for grant in stores.access.get_each(ids)} if ids else {}
     return tuple(found[each] for each in ids if each in found)
+
+
+def unread_details(record: Request | BreakGlassEvent, grants: Sequence[Grant]) -> dict[str, JsonValue]:
+    """What an entry says of the record's grants that couldn't be read with the others; nothing if all could."""
+    read = {grant.id for grant in grants}
+    unread: list[JsonValue] = [each for each in grant_ids_of(record) if each not in read]
+    if not unread:
+        return {}
+    _log.error(
+        "the access that %s gave ends, but its grants %s can't be read: look at the target", record.chain, unread
+    )
+    return {"unread_grants": unread}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from core.services import BreakGlassService, GrantService, RequestService
 from tests.builders import HOUR
 from tests.core.services.access_harness import KnownPrincipals, with_access
 from tests.core.services.harness import ANN, DEPLOY, RITA, event_id_of, invoke, request_id_of
+from tests.harness.clock import FrozenClock
 from tests.harness.directory import OfficeDirectory
 
 if TYPE_CHECKING:
@@ -56,6 +58,9 @@ def test_access_adds_no_round_trip_to_a_decision(counted: tuple[ServiceHarness, 
     pending: list[Request] = []
     assert cost(lambda: pending.append(requests.submit(RITA, "staging", HOUR, DEPLOY))) == Cost(reads=1, writes=1)
     assert cost(lambda: requests.approve(request_id_of(pending[0]), ANN)) == Cost(reads=1, writes=1)
+    soon = FrozenClock(harness.clock.now() + HOUR - timedelta(minutes=1))
+    (reminded,) = GrantService(stores, policy, soon).remind_due()
+    assert grants.find(pending[0].chain) == (reminded,)
     assert cost(lambda: grants.end(pending[0].chain, RITA)) == Cost(reads=2, writes=1)
     events: list[BreakGlassEvent] = []
     assert cost(lambda: events.append(invoke(break_glass, ANN, "staging"))) == Cost(reads=1, writes=1)

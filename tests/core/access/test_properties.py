@@ -410,6 +410,13 @@ def test_11_what_is_not_given_back_is_asked_for_with_pauses(access: AccessHarnes
     assert access.is_held
 
 
+def test_11_target_that_contradicts_itself_is_asked_with_pauses(access: AccessHarness) -> None:
+    access.grant()
+    access.target.always = {"give": Held(stood_before=True), "inspect": Absent()}
+    access.pass_time(MINUTE)
+    assert access.target.count("give") < 20
+
+
 def test_11_what_came_back_is_taken_again(access: AccessHarness) -> None:
     grant = access.grant()
     access.pass_time(HOUR + 10 * MINUTE)
@@ -569,9 +576,15 @@ def test_17_right_that_cannot_be_reconciled_holds_up_no_other() -> None:
     counts = access.visit()
     assert (counts.failed, counts.visited) == (1, 1)
     assert len(access.target.held) == 1
+    # It is not tried again at once: whatever is wrong with it, the alarm was raised.
+    counts = access.visit()
+    assert (counts.failed, counts.visited) == (1, 0)
+    access.clock.advance(5 * SECOND)
+    access.visit()
+    assert len(access.target.held) == 2
 
 
-def test_17_target_that_cannot_be_opened_is_one_that_says_nothing(access: AccessHarness) -> None:
+def test_17_target_that_cannot_be_opened_says_nothing(access: AccessHarness) -> None:
     grant = access.grant()
     access.pass_time(30 * MINUTE)
     working, access.targets = access.targets["aws"], BrokenTargets()

@@ -128,6 +128,19 @@ def test_use_of_a_target_has_rights_and_people() -> None:
     assert find_target_use(grouped, "aws").groups == (GROUP,)
 
 
+def test_addresses_are_asked_for_only_where_they_decide() -> None:
+    asked: list[str] = []
+
+    def find_email(person: UserId) -> str:
+        asked.append(person)
+        return f"{person}@example.com"
+
+    assert find_target_use(POLICY, "aws", find_email).people[1] == SoughtPerson("U0BOB")
+    trusting = access_policy(("people:", "identity: {trust_email: true}\npeople:"))
+    assert find_target_use(trusting, "aws", find_email).people[1] == SoughtPerson("U0BOB", email="U0BOB@example.com")
+    assert asked == ["U0BOB", "U0DAN"]
+
+
 def test_notes_say_what_is_probably_not_meant() -> None:
     unused = access_policy(
         ("admins: [U0ADMIN, S0SECURITY]\n", ""), (", {target: fn, resource: x, level: y}", "")

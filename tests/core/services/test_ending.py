@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
 
-from core.access.grant import GrantStatus
+from core.access.grant import GrantStatus, grant_id_for
+from core.access.right import Right, right_key
 from core.actor import Actor
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import EventStatus
 from core.errors import (
+    BrokenSeal,
     EventNotFound,
     InvalidInput,
     InvalidStateTransition,
@@ -21,7 +27,7 @@ from core.errors import (
 )
 from core.request import Request
 from core.services import BreakGlassService, GrantService, RequestService
-from core.services.grants import DEPARTED, DONE
+from core.services.grants import DEPARTED, DONE, AccessEnds
 from core.services.pacing import RETRY_SECONDS
 from core.stores import Stores
 from tests.builders import HOUR
@@ -30,6 +36,7 @@ from tests.core.services.access_harness import (
     Between,
     LosingStores,
     Targets,
+    change_access,
     early_ends,
     statuses,
     with_access,
@@ -56,12 +63,13 @@ from tests.harness.pacing import PacedTime
 MINUTE: Final = timedelta(minutes=1)
 WHY: Final = "The deploy is over"
 OTHER_RITA: Final = person("U0RITATWO")
+ONE_PERSON: Final = {"admins:": "same_person: [[U0RITA, U0RITATWO]]\nadmins:"}
 
 
 @pytest.fixture
 def policy() -> ChangingPolicy:
     """A policy whose profiles give rights."""
-    return with_access({"admins:": "same_person: [[U0RITA, U0RITATWO]]\nadmins:"})
+    return with_access(ONE_PERSON)
 
 
 @pytest.fixture
@@ -285,6 +293,46 @@ def test_overdue_event_is_over(
     assert stores.break_glass.get(event_id_of(event)).status is EventStatus.EXPIRED
 
 
+# Grants that can't be read
+
+
+@pytest.fixture
+def damage(tmp_path: Path) -> Callable[[Right], None]:
+    """Changes the grants of a right in the store, past Countersign."""
+
+    def change(of: Right) -> None:
+        with closing(sqlite3.connect(tmp_path / "countersign.db")) as connection, connection:
+            connection.execute(
+                "UPDATE grants SET body = json_set(body, '$.grantee', 'U0EVE') WHERE right_key = ?", (right_key(of),)
+            )
+
+    return change
+
+
+def test_damaged_grant_keeps_no_event_open(
+    break_glass: BreakGlassService, grants: GrantService, stores: Stores, damage: Callable[[Right], None]
+) -> None:
+    event = invoke(break_glass)
+    damage(event.rights[0])
+    closed = break_glass.close(event_id_of(event), ANN, WHY)
+    assert closed.status is EventStatus.CLOSED
+    entry = list(stores.audit.get_chain(event.chain))[-1]
+    assert entry.details["unread_grants"] == [grant_id_for(event.chain, event.rights[0])]
+    assert early_ends(grants.find(event.chain)) == [(ANN.id, WHY)]
+
+
+def test_damaged_grant_is_never_said_to_have_ended(
+    grants: GrantService, approved: Request, stores: Stores, damage: Callable[[Right], None]
+) -> None:
+    damage(approved.rights[0])
+    (ended,) = grants.end(approved.chain, RITA)
+    entry = list(stores.audit.get_chain(ended.chain))[-1]
+    assert entry.details["unread_grants"] == [grant_id_for(approved.chain, approved.rights[0])]
+    damage(approved.rights[1])
+    with pytest.raises(BrokenSeal):
+        grants.end(approved.chain, RITA)
+
+
 # Others are quicker, and answers get lost
 
 
@@ -311,14 +359,26 @@ def test_close_reads_again_after_the_reconciler(
     assert targets.held == set()
 
 
+@pytest.mark.parametrize("is_taken", [False, True], ids=["ending", "ended"])
 def test_somebody_quicker_is_named(
-    stores: Stores, policy: ChangingPolicy, clock: FrozenClock, approved: Request, grants: GrantService
+    stores: Stores,
+    policy: ChangingPolicy,
+    clock: FrozenClock,
+    approved: Request,
+    grants: GrantService,
+    targets: Targets,
+    is_taken: bool,  # noqa: FBT001
 ) -> None:
-    between = Between(stores, [lambda: grants.revoke(approved.chain, ADA, WHY)])
+    def be_quicker() -> None:
+        grants.revoke(approved.chain, ADA, WHY)
+        if is_taken:
+            targets.reconcile()
+
+    between = Between(stores, [be_quicker])
     service = GrantService(between, policy, clock, pacing=PacedTime().pacing(RETRY_SECONDS))
     with pytest.raises(InvalidStateTransition) as answer:
         service.end(approved.chain, RITA)
-    assert answer.value.decided_by == ADA.id
+    assert (answer.value.record, answer.value.decided_by) == (approved.chain, ADA.id)
 
 
 @pytest.mark.parametrize("is_event", [False, True], ids=["request", "event"])
@@ -402,6 +462,16 @@ def test_departed_person_loses_all_by_the_clock(
     assert break_glass.close(event_id_of(event), BOB, WHY).status is EventStatus.CLOSED
 
 
+def test_event_without_rights_of_a_revoked_person_closes(
+    break_glass: BreakGlassService, grants: GrantService, policy: ChangingPolicy, stores: Stores
+) -> None:
+    policy.edit({"groups:\n": "admins: [U0ADA]\ngroups:\n"})
+    event = invoke(break_glass)
+    assert grants.end_departed(ANN.id) == AccessEnds((), ())
+    assert grants.revoke_person(ANN.id, ADA, WHY).ended == (event.chain,)
+    assert stores.break_glass.get(event_id_of(event)).closed_by == ADA.id
+
+
 def test_approval_during_a_revoke_is_found_by_the_next_pass(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock, requests: RequestService, approved: Request
 ) -> None:
@@ -415,8 +485,14 @@ def test_approval_during_a_revoke_is_found_by_the_next_pass(
 
 
 def test_everybody_sees_what_they_may(
-    grants: GrantService, requests: RequestService, break_glass: BreakGlassService, approved: Request
+    grants: GrantService,
+    requests: RequestService,
+    break_glass: BreakGlassService,
+    approved: Request,
+    policy: ChangingPolicy,
 ) -> None:
+    staging = "profiles: [staging]\n    approvers: ["
+    change_access(policy, ONE_PERSON | {staging: f"{staging}U0DAN, "})
     event = invoke(break_glass)
     own = requests.submit(EVE, "staging", HOUR, DEPLOY)
 
@@ -425,7 +501,7 @@ def test_everybody_sees_what_they_may(
 
     assert seen(ADA) == seen(BOB) == {approved.chain, event.chain, own.chain}
     assert (seen(RITA), seen(OTHER_RITA), seen(STRANGER)) == ({approved.chain}, {approved.chain}, set())
-    assert seen(EVE) == {own.chain}
+    assert seen(EVE) == seen(person("U0DAN")) == {own.chain}
 
 
 def test_what_is_final_is_not_live(grants: GrantService, targets: Targets, approved: Request) -> None:

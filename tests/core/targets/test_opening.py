@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -120,16 +121,21 @@ def test_nothing_is_opened_before_it_is_used(targets: PolicyTargets, openings: O
     assert openings.configs == [DemoConfig(type="demo")]
 
 
-def test_many_threads_open_it_once(targets: PolicyTargets, openings: Openings) -> None:
-    start = threading.Barrier(8)
+def test_many_threads_open_it_once(policy: ChangingPolicy, clock: FrozenClock) -> None:
+    both, opened = threading.Barrier(2), []
 
-    def use(_: int) -> object:
-        start.wait()
-        return targets["fn"]
+    def meet(_: AnyTargetConfig) -> MemoryTarget:
+        opened.append(MemoryTarget())
+        # A second thread in here would let both go on at once.
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        return opened[-1]
 
-    with ThreadPoolExecutor(8) as pool:
-        assert len(set(map(id, pool.map(use, range(8))))) == 1
-    assert len(openings.opened) == 1
+    targets = PolicyTargets(policy, clock, {"demo": meet})
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: targets["fn"], range(4)))
+    assert len(opened) == 1
+    assert found == opened * 4
 
 
 def test_name_that_no_policy_had_is_no_target(targets: PolicyTargets) -> None:
