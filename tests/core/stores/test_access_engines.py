@@ -415,3 +415,33 @@ def test_reads_cost_the_same_however_much_is_held(dynamo: DynamoHarness) -> None
     assert costs[0] == costs[1] == costs[2]
     names = ["Query"] * (1 + len(Urgency)) + ["GetItem"] + ["GetItem", "BatchGetItem"] + ["Query"] * 2
     assert costs[0] == [(name, False) for name in names]
+
+
+def test_right_costs_its_live_grants_not_its_past_ones(dynamo: DynamoHarness) -> None:
+    bench = AccessBench.on(dynamo.stores, dynamo.clock)
+    for number in range(4):
+        bench.close(bench.grant(number))
+    live = bench.grant(9)
+    with dynamo.calls() as calls:
+        assert [each.id for each in bench.state().grants] == [live.id]
+    (keys,) = (params["RequestItems"] for name, params in calls if name == "BatchGetItem")
+    assert [len(each["Keys"]) for each in keys.values()] == [1]
+
+
+def test_change_between_the_two_reads_is_caught(dynamo: DynamoHarness) -> None:
+    """The holding is read first: a state that is half old is good for no commit."""
+    bench = AccessBench.on(dynamo.stores, dynamo.clock)
+    grant = bench.grant()
+    others = [lambda: dynamo.stores.access.end([ended(grant)])]
+
+    def act(**_: object) -> None:
+        if others:
+            others.pop()()
+
+    events, event = dynamo.client.meta.events, "before-call.dynamodb.BatchGetItem"
+    events.register(event, act)
+    state = bench.state()
+    events.unregister(event, act)
+    assert not others
+    with pytest.raises(ConcurrentModification):
+        dynamo.stores.access.commit(state, state.holding.change(failures=1))
