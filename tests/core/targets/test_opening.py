@@ -39,7 +39,7 @@ RIGHT = a_right("db", "ro", "U0BOB", "wh")
 DEMO = ("{type: lambda, region: eu-west-1, function: access}", "{type: demo}")
 
 
-class ChangingPolicy:
+class SwappedPolicy:
     """A policy that a test replaces."""
 
     def __init__(self, policy: Policy) -> None:
@@ -102,12 +102,12 @@ def openings() -> Openings:
 
 
 @pytest.fixture
-def policy() -> ChangingPolicy:
-    return ChangingPolicy(access_policy(DEMO))
+def policy() -> SwappedPolicy:
+    return SwappedPolicy(access_policy(DEMO))
 
 
 @pytest.fixture
-def targets(policy: ChangingPolicy, clock: FrozenClock, openings: Openings) -> PolicyTargets:
+def targets(policy: SwappedPolicy, clock: FrozenClock, openings: Openings) -> PolicyTargets:
     return PolicyTargets(policy, clock, {"demo": openings})
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_opened_before_it_is_used(targets: PolicyTargets, openings: O
     assert openings.configs == [DemoConfig(type="demo")]
 
 
-def test_many_threads_open_it_once(policy: ChangingPolicy, clock: FrozenClock) -> None:
+def test_many_threads_open_it_once(policy: SwappedPolicy, clock: FrozenClock) -> None:
     both, opened = threading.Barrier(2), []
 
     def meet(_: AnyTargetConfig) -> MemoryTarget:
@@ -145,7 +145,7 @@ def test_name_that_no_policy_had_is_no_target(targets: PolicyTargets) -> None:
 
 
 def test_new_policy_with_the_same_target_keeps_it(
-    targets: PolicyTargets, policy: ChangingPolicy, openings: Openings
+    targets: PolicyTargets, policy: SwappedPolicy, openings: Openings
 ) -> None:
     before = targets["fn"]
     policy.policy = access_policy(("{type: lambda, region: eu-west-1, function: access}",
@@ -155,7 +155,7 @@ def test_new_policy_with_the_same_target_keeps_it(
 
 
 def test_changed_target_is_opened_anew_and_the_old_closed(
-    targets: PolicyTargets, policy: ChangingPolicy, openings: Openings
+    targets: PolicyTargets, policy: SwappedPolicy, openings: Openings
 ) -> None:
     before = targets["fn"]
     policy.policy = access_policy(("{type: lambda, region: eu-west-1, function: access}", "{type: demo, residual: 5m}"))
@@ -164,7 +164,7 @@ def test_changed_target_is_opened_anew_and_the_old_closed(
 
 
 def test_target_that_left_the_policy_takes_and_gives_nothing(
-    targets: PolicyTargets, policy: ChangingPolicy, openings: Openings
+    targets: PolicyTargets, policy: SwappedPolicy, openings: Openings
 ) -> None:
     right = a_right("x", "y", "U0BOB", "fn")
     targets["fn"].give(right, UNTIL, KEY)
@@ -187,7 +187,7 @@ def test_target_that_left_the_policy_takes_and_gives_nothing(
 
 
 def test_target_is_known_although_it_left_before_it_was_used(
-    targets: PolicyTargets, policy: ChangingPolicy, openings: Openings
+    targets: PolicyTargets, policy: SwappedPolicy, openings: Openings
 ) -> None:
     assert "wh" in targets
     policy.policy = access_policy(DEMO, *WITHOUT_WH)
@@ -197,7 +197,7 @@ def test_target_is_known_although_it_left_before_it_was_used(
 
 
 def test_earlier_policy_gives_back_what_it_had(clock: FrozenClock, openings: Openings) -> None:
-    targets = PolicyTargets(ChangingPolicy(access_policy(*WITHOUT_WH)), clock, {"demo": openings})
+    targets = PolicyTargets(SwappedPolicy(access_policy(*WITHOUT_WH)), clock, {"demo": openings})
     assert "wh" not in targets
 
     targets.remember(access_policy(DEMO))
@@ -256,7 +256,7 @@ def test_missing_secret_is_an_answer_that_says_what_to_fix(
 
 
 def test_target_is_opened_when_its_secret_is_there(
-    policy: ChangingPolicy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    policy: SwappedPolicy, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = FrozenClock(SystemClock().now())
     file = tmp_path / "secret"
@@ -280,7 +280,7 @@ def test_target_is_opened_when_its_secret_is_there(
     assert "hunter2" not in caplog.text
 
 
-def test_new_secret_in_the_file_is_used(policy: ChangingPolicy, clock: FrozenClock, tmp_path: Path) -> None:
+def test_new_secret_in_the_file_is_used(policy: SwappedPolicy, clock: FrozenClock, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(SECRET, encoding="utf-8")
     policy.policy = access_policy(("env:WH", f"file:{file}"))
@@ -297,7 +297,7 @@ def test_new_secret_in_the_file_is_used(policy: ChangingPolicy, clock: FrozenClo
     assert isinstance(targets["wh"].inspect(RIGHT), Unknown)
 
 
-def test_secret_is_never_read_from_a_pipe(policy: ChangingPolicy, clock: FrozenClock, tmp_path: Path) -> None:
+def test_secret_is_never_read_from_a_pipe(policy: SwappedPolicy, clock: FrozenClock, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     policy.policy = access_policy(("env:WH", f"file:{tmp_path}/pipe"))
     seen = PolicyTargets(policy, clock)["wh"].inspect(RIGHT)
@@ -305,7 +305,7 @@ def test_secret_is_never_read_from_a_pipe(policy: ChangingPolicy, clock: FrozenC
     assert "is not a regular file" in seen.problem
 
 
-def test_secret_is_in_no_repr(policy: ChangingPolicy, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_is_in_no_repr(policy: SwappedPolicy, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WH", SECRET)
     monkeypatch.setenv("WHERE", "https://x.example.com/hook?token=hunter2")
     policy.policy = access_policy(("https://x.example.com/hook", "env:WHERE"))
@@ -318,7 +318,7 @@ def test_secret_is_in_no_repr(policy: ChangingPolicy, clock: FrozenClock, monkey
 
 
 def test_address_of_a_variable_is_checked_and_never_quoted(
-    policy: ChangingPolicy, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+    policy: SwappedPolicy, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WH", SECRET)
     monkeypatch.setenv("WHERE", "http://x.example.com/hunter2")
@@ -329,7 +329,7 @@ def test_address_of_a_variable_is_checked_and_never_quoted(
     assert "hunter2" not in seen.problem
 
 
-def test_demo_is_only_for_the_playground(policy: ChangingPolicy, clock: FrozenClock) -> None:
+def test_demo_is_only_for_the_playground(policy: SwappedPolicy, clock: FrozenClock) -> None:
     seen = PolicyTargets(policy, clock)["fn"].inspect(RIGHT)
     assert seen == Unknown(
         "The target fn can't be used: demo is only for the playground. "
@@ -353,7 +353,7 @@ def test_operators_words_reach_the_target(clock: FrozenClock, monkeypatch: pytes
 
 
 def test_unusable_target_promises_no_short_residue(
-    policy: ChangingPolicy, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+    policy: SwappedPolicy, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WH", raising=False)
     policy.policy = access_policy(("env:WH", "env:WH, residual: 15m"))
