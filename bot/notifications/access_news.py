@@ -37,7 +37,7 @@ from core.stores.messages import MessageRef
 
 WAIT_FOR_ANNOUNCER: Final = timedelta(seconds=10)
 """How long the entry of another right may announce for all before this one does: emergencies hear within a minute."""
-WAIT_FOR_OTHERS_SECONDS: Final = 5
+WAIT_FOR_OTHERS_SECONDS: Final = 2
 """How long a delivery waits for another of the same source in this process; then it is tried again."""
 WAIT_FOR_CARD: Final = timedelta(minutes=10)
 """How long a reply waits for the card. Later than that, the card says it by itself."""
@@ -65,7 +65,7 @@ class AccessNewsDelivery:
         self._cards = cards
         self._posted = posted
         self._notifiers = notifiers
-        self._patience = _Patience(clock)
+        self._waits = _SiblingWaits(clock)
         self._locks = tuple(Lock() for _ in range(64))
 
     def deliver(self, entry: AuditEntry, calls: SlackCalls) -> None:
@@ -168,7 +168,7 @@ class AccessNewsDelivery:
         sent = all(direct_step(each) in done for each in plan.plan.directs)
         posted = all(self._is_posted(each, plan, done) for each in plan.plan.posts)
         is_replied = plan.plan.reply is None or CARD not in done or f"thread:{plan.name}" in done
-        return not (sent and posted and is_replied) and self._patience.is_left(entry)
+        return not (sent and posted and is_replied) and self._waits.is_left(entry)
 
     def _is_posted(self, post: Post, plan: AccessPlan, done: Mapping[str, MessageRef]) -> bool:
         """True when it was posted, or the same alarm about another right of the source was, just now."""
@@ -182,7 +182,7 @@ class AccessNewsDelivery:
         return self._clock.now() < entry.at + wait
 
 
-class _Patience:
+class _SiblingWaits:
     """Since when entries wait for that of another right. Thread-safe.
 
     Counted from the first try and not from the entry's time, because after an outage all of them are old at once.

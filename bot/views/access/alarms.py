@@ -48,7 +48,7 @@ def revoke_failing(failed: FailedRevoke, channel: str | None) -> Message:
     often = f"{failed.failures} tries failed" if failed.failures else "its target keeps saying later"
     line = (
         f":rotating_light: Access of {mention(access.grantee)} to {code(access.profile)} can't be removed: {often}. It "
-        f"is due since {moment(failed.since)}, and may still work."
+        f"was due to end {moment(failed.since)}, and may still work."
     )
     said = [mrkdwn("The target said:"), user_text(failed.problem)] if failed.problem else []
     rights = "\n".join(f"• {full_right(each.right)}" for each in failed.rights)
@@ -93,7 +93,7 @@ def drift_in_thread(right: Right, *, is_removed: bool) -> Message:
     """The same for the thread of the card."""
     what = "Somebody removed it" if is_removed else "It came back"
     then = "Countersign gives it again" if is_removed else "Countersign removes it again"
-    line = f":eyes: {what} in {code(right.target)}, without Countersign. {then}, and the security team is told."
+    line = f":eyes: {what} in {code(right.target)}, without Countersign. {then}."
     return Message(text=line, blocks=(mrkdwn(line),))
 
 

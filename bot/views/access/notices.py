@@ -12,6 +12,7 @@ from datetime import datetime
 from bot.views.access.buttons import access_buttons
 from bot.views.access.rights import count_rights, target_names
 from bot.views.access.state import (
+    by_whom,
     fallback_blocks,
     refusal_blocks,
     residue_lines,
@@ -41,7 +42,7 @@ def opened_for_grantee(
         line,
         *refusal_blocks(access, fallbacks),
         *([mrkdwn("\n".join(standing))] if standing else []),
-        *way_in_blocks(way_in),
+        *way_in_blocks(way_in, has_setup=True),
         *access_buttons(access),
         _where(access, channel),
     )
@@ -80,18 +81,16 @@ def delayed_for_grantee(
 
 def ended_early(access: AccessSummary) -> Message:
     """Somebody ended it before its time: for the thread."""
-    early = access.ended_early
-    by = mention(early.by) if early is not None else "somebody"
+    person = mention(access.grantee)
     if access.is_ended_by_grantee:
-        return _notice(f"{by} is done: the access was ended early.")
-    return _with_reason(f"Access of {mention(access.grantee)} was ended early by {by}.", access)
+        return _notice(f"{person} is done: the access was ended early.")
+    return _with_reason(f"Access of {person} was ended early{by_whom(access)}.", access)
 
 
 def ended_early_for_grantee(access: AccessSummary, now: datetime, channel: str | None) -> Message:
     """Somebody else ended it before its time: for the grantee."""
-    by = mention(access.ended_early.by) if access.ended_early is not None else "somebody"
     state = "It's closed." if not access.is_live else "It's being closed."
-    line = f":lock: Your access to {code(access.profile)} was ended early by {by}. {state}"
+    line = f":lock: Your access to {code(access.profile)} was ended early{by_whom(access)}. {state}"
     after = [*standing_lines(access, to_grantee=True), *residue_lines(access, now)]
     more = [mrkdwn("\n".join(after))] if after else []
     return _with_reason(line, access, *more, _where(access, channel))

@@ -16,6 +16,7 @@ from bot.views.access.way_in import WayIn, way_in_blocks
 from bot.views.block_kit import Block, code, countdown, mention, moment, mrkdwn, user_text
 from core.access.grant_status import AccessPhase
 from core.access.summary import AccessSummary
+from core.actor import CLOCK
 
 MAX_FALLBACKS: Final = 3
 TEAM_PROCEDURE: Final = "Follow your team's procedure for emergencies without Countersign, and tell the security team."
@@ -100,8 +101,8 @@ def refusal_blocks(access: AccessSummary, fallbacks: Sequence[str] = ()) -> list
 def what_to_do(access: AccessSummary, fallbacks: Sequence[str] = ()) -> list[Block]:
     """What to do about access that could not be opened."""
     if not access.is_emergency:
-        again = f"Fix the cause, or tell the people who run Countersign. Then request it again: {code(ACCESS)}"
-        return [mrkdwn(again)]
+        told = "Tell the people who run Countersign. When it's fixed, request the access again."
+        return [mrkdwn(f"{told} Send:\n{code(ACCESS)}")]
     return fallback_blocks(fallbacks)
 
 
@@ -125,8 +126,9 @@ def standing_lines(access: AccessSummary, *, to_grantee: bool = False) -> list[s
     kept = tuple(each for each in access.kept if not each.stood_before)
     lines = []
     if standing:
+        stays = "It stays when this ends." if access.is_live else "It stays."
         what = right_names(standing) if len(standing) < len(access.rights) else "this access"
-        lines.append(f"{person} had {what} already, from elsewhere. It stays when this ends.")
+        lines.append(f"{person} had {what} already, from elsewhere. {stays}")
     if kept:
         what = right_names(kept) if len(kept) < len(access.rights) else "The access"
         lines.append(f"{what} stays: {has} it by another decision, or from elsewhere.")
@@ -154,7 +156,7 @@ def _headline(access: AccessSummary, *, names_who_ended: bool) -> str:
         case AccessPhase.CLOSING:
             return f"{_closing(access)}{_by(access) if names_who_ended else ''}"
         case AccessPhase.CLOSED:
-            return f":lock: *{_closed(access)}*{_by(access) if names_who_ended else ''}"
+            return f":lock: {_closed(access)}{_by(access) if names_who_ended else ''}"
     return f":x: *Could not be opened* in {target_names(access.refused)}"
 
 
@@ -169,13 +171,20 @@ def _closing(access: AccessSummary) -> str:
 
 
 def _closed(access: AccessSummary) -> str:
-    at = moment(access.closed_at or access.until)
-    return f"Closed {at}" if access.was_open else f"Closed {at}, and was never open"
+    # What stays is not closed, although this decision gives it no more.
+    word = "Ended" if access.kept and len(access.kept) == len(access.rights) else "Closed"
+    never = "" if access.was_open else " · it was never open"
+    return f"*{word}* · {moment(access.closed_at or access.until)}{never}"
 
 
 def _by(access: AccessSummary) -> str:
+    return f" · ended early{by_whom(access)}" if access.ended_early is not None else ""
+
+
+def by_whom(access: AccessSummary) -> str:
+    """Who ended it early, with a space before; nothing where no person did."""
     early = access.ended_early
-    return f" · ended early by {mention(early.by)}" if early is not None else ""
+    return f" by {mention(early.by)}" if early is not None and early.by != CLOCK else ""
 
 
 def _reason(access: AccessSummary) -> str | None:
@@ -202,7 +211,7 @@ def _late(access: AccessSummary) -> str:
 def _progress(access: AccessSummary) -> str:
     lines = []
     if access.open_rights:
-        lines.append(f"{count_rights(len(access.open_rights), len(access.rights))} are open")
+        lines.append(f"Open so far: {count_rights(len(access.open_rights), len(access.rights))}")
     if access.is_delayed:
         lines.append("It takes longer than usual; Countersign keeps trying")
     return f"\n{'. '.join(lines)}." if lines else ""

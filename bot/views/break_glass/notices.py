@@ -61,10 +61,10 @@ def access_problem(event: BreakGlassEvent, fallbacks: Sequence[str], channel: st
 def closed_by_other(event: BreakGlassEvent, channel: str | None, access: AccessSummary | None = None) -> Message:
     """An event that somebody else than its invoker closed, for the profile's channel and the security channel."""
     closer, invoker = mention(event.closed_by or ""), mention(event.invoker)
+    after = "The access has ended, and" if access is None else access_after(access)
     line = (
-        f":rotating_light: {closer} closed the break-glass event of {invoker} for {code(event.profile)}. "
-        f"{access_after(access)} {invoker} can declare again at once. If nobody agreed to this, check the account of "
-        f"{closer}."
+        f":rotating_light: {closer} closed the break-glass event of {invoker} for {code(event.profile)}. {after} "
+        f"{invoker} can declare again at once. If nobody agreed to this, check the account of {closer}."
     )
     return _notice(line, event.closed_reason, _where(event, channel), lead="Their reason:")
 
@@ -89,11 +89,12 @@ def is_it_over(event: BreakGlassEvent) -> Message:
 def ended_for_invoker(event: BreakGlassEvent, channel: str | None, summary: AccessSummary | None = None) -> Message:
     """How it ended, for the invoker. `channel` is where the card is."""
     access = f"Your break-glass access to {code(event.profile)}"
+    after = access_after(summary) if summary is not None else "It has ended."
     if event.status is EventStatus.CLOSED:
-        line = f":checkered_flag: {access} was closed by {mention(event.closed_by or '')}. {access_after(summary)}"
+        line = f":checkered_flag: {access} was closed by {mention(event.closed_by or '')}. {after}"
     else:
         line = f":checkered_flag: {access} has expired."
-        line += f" {access_after(summary)}" if summary is not None else ""
+        line += f" {after}" if summary is not None else ""
     if event.review is None:
         line += f" Someone who can approve requests for {code(event.profile)} will review the event."
     hint = _declare_again(event) if event.is_closed_by_other else ""

@@ -58,6 +58,8 @@ def request_card(
         blocks += _outcome(request, status, has_access=bool(request.rights))
     if access is not None:
         blocks += [*state_blocks(access, now, way_in=way_in), *access_buttons(access)]
+    elif request.rights and status is RequestStatus.APPROVED:
+        blocks.append(context("The state of this access isn't known."))
     return Message(text=summary(request, status, access), blocks=tuple(blocks))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from bot.notifications.access_news import WAIT_FOR_ANNOUNCER
 from bot.views.access.buttons import END_ACCESS, EXTEND_ACCESS
 from bot.views.break_glass.card import CLOSE
+from core.errors import DeliveryFailed
 from core.outbox.outbox import deliver_due
 from core.targets.base import Held, TargetRefused, Unknown
-from localslack.faults import Refuse
+from localslack.faults import Refuse, Stall
 from localslack.records import Channel
 from tests.bot.notifications.access_office import PORTAL, SECURITY, USER, AccessOffice
 from tests.bot.notifications.harness import HOUR, MINUTE, buttons, says
@@ -58,7 +60,7 @@ def test_card_follows_access_from_opening_to_closed(office: AccessOffice) -> Non
     del office.target.always["take"]
     office.reconcile_until_settled()
     office.deliver()
-    assert ":lock: *Closed" in says(office.card())
+    assert ":lock: *Closed*" in says(office.card())
     assert "A session that was already open can live until" in says(office.card())
     assert len(office.cards()) == 1
 
@@ -138,6 +140,19 @@ def test_two_rights_that_open_are_one_message(office: AccessOffice) -> None:
     assert "*Open until" in says(office.card())
 
 
+def test_nothing_is_announced_while_a_right_is_pending(office: AccessOffice) -> None:
+    office.target.script["give"].append(Held())
+    office.target.always["give"] = DOWN
+    office.approved_with_two_rights()
+    office.deliver()
+    office.target.held.update(office.first_rights())
+    office.reconcile()
+    office.deliver()
+    assert "Open so far: 1 of 2 rights" in says(office.card())
+    assert not any("is open" in text for text in office.directs(EVE.id))
+    assert not any(text.startswith("Access for") for text in office.thread())
+
+
 def test_right_that_is_refused_leaves_the_others_open(office: AccessOffice) -> None:
     office.target.script["give"].append(REFUSAL)
     office.approved_with_two_rights()
@@ -157,7 +172,7 @@ def test_what_stood_before_is_said_to_stay(office: AccessOffice) -> None:
     assert "already, from elsewhere. It stays when this ends." in says(office.card())
     office.clock.advance(HOUR)
     office.tell()
-    assert "It stays when this ends." in says(office.card())
+    assert "It stays." in says(office.card())
     assert "closed" in office.directs()[-1]
     assert "You had this access already" in says(office.slack.dm(RITA.id)[-1])
 
@@ -287,7 +302,7 @@ def test_grant_that_comes_before_the_card_posts_no_second_card(office: AccessOff
     entries = [each for each in office.waiting() if each.entry.chain.startswith("GRANT#")]
     for each in entries:
         if each.entry.event == "grant_opened":
-            with pytest.raises(Exception, match="the card isn't posted yet"):
+            with pytest.raises(DeliveryFailed, match="the card isn't posted yet"):
                 office.sink.deliver(each.entry)
     assert office.cards() == []
     assert ":unlock: Your access to `prod` is open" in office.directs()[0]
@@ -312,9 +327,8 @@ def test_entry_of_another_right_waits_for_the_one_that_announces(office: AccessO
     office.approved_with_two_rights()
     office.deliver()
     office.reconcile()
-    opened = [each.entry for each in office.waiting() if each.entry.event == "grant_opened"]
-    first, last = sorted(opened, key=lambda entry: (office.grant(entry).opened_at, office.grant(entry).id))
-    with pytest.raises(Exception, match="waiting for another right"):
+    first, last = office.opened()
+    with pytest.raises(DeliveryFailed, match="waiting for another right"):
         office.sink.deliver(first)
     office.sink.deliver(last)
     office.sink.deliver(first)
@@ -325,10 +339,83 @@ def test_right_announces_for_the_one_that_came_too_early(office: AccessOffice) -
     office.approved_with_two_rights()
     office.deliver()
     office.reconcile()
-    opened = [each.entry for each in office.waiting() if each.entry.event == "grant_opened"]
-    first = min(opened, key=lambda entry: (office.grant(entry).opened_at, office.grant(entry).id))
-    with pytest.raises(Exception, match="waiting for another right"):
+    first, _ = office.opened()
+    with pytest.raises(DeliveryFailed, match="waiting for another right"):
         office.sink.deliver(first)
     office.clock.advance(WAIT_FOR_ANNOUNCER)
     office.sink.deliver(first)
     assert len([text for text in office.directs(EVE.id) if "is open" in text]) == 1
+
+
+def test_deliveries_of_one_decision_take_turns(office: AccessOffice, slack: LocalSlack) -> None:
+    office.approved_with_two_rights()
+    office.deliver()
+    office.reconcile()
+    first, last = office.opened()
+    with pytest.raises(DeliveryFailed, match="waiting for another right"):
+        office.sink.deliver(first)
+    office.clock.advance(WAIT_FOR_ANNOUNCER)
+    stall = Stall()
+    slack.faults.next(stall, "chat.postMessage")
+    with ThreadPoolExecutor(1) as pool:
+        posting = pool.submit(office.sink.deliver, first)
+        assert stall.reached.wait(timeout=60)
+        with pytest.raises(DeliveryFailed, match="is being announced"):
+            office.sink.deliver(last)
+        stall.release()
+        posting.result(timeout=60)
+    office.sink.deliver(last)
+    assert len([text for text in office.directs(EVE.id) if "is open" in text]) == 1
+
+
+def test_card_written_while_access_opened_shows_it(office: AccessOffice, slack: LocalSlack) -> None:
+    request = office.approved()
+    office.sink.deliver(office.entries(request)[0])
+    stall = Stall()
+    slack.faults.next(stall, "chat.update")
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(office.sink.deliver, office.entries(request)[-1])
+        assert stall.reached.wait(timeout=60)
+        office.reconcile()
+        stall.release()
+        writing.result(timeout=60)
+    assert "*Open until" in says(office.card())
+
+
+def test_delay_that_is_over_is_not_told(office: AccessOffice) -> None:
+    office.target.always["give"] = DOWN
+    office.approved()
+    office.reconcile(seconds=150)
+    assert any(each.entry.event == "grant_delayed" for each in office.waiting())
+    del office.target.always["give"]
+    office.reconcile_until_settled()
+    office.deliver_all()
+    assert not any("isn't open yet" in text for text in (*office.directs(), *office.thread()))
+    assert any("is open" in text for text in office.directs())
+
+
+def test_delay_is_not_told_after_the_end(office: AccessOffice) -> None:
+    office.target.always["give"] = DOWN
+    office.approved()
+    office.reconcile(seconds=150)
+    office.clock.advance(HOUR)
+    office.deliver()
+    assert "*Closing*" in says(office.card())
+    assert not any("isn't open yet" in text for text in (*office.directs(), *office.thread()))
+
+
+def test_person_who_left_loses_access_without_a_name(office: AccessOffice) -> None:
+    office.approved()
+    office.tell()
+    office.grants.end_departed(RITA.id)
+    office.deliver()
+    assert "Access of <@U0RITA> was ended early." in office.thread()
+    assert "No longer an active member" in says(office.card())
+
+
+def test_approval_says_how_far_access_is(office: AccessOffice) -> None:
+    office.approved()
+    office.deliver()
+    (approval,) = office.directs()
+    assert "Access: opening, until" in approval
+    assert "Access until" not in approval

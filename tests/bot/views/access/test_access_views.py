@@ -159,7 +159,7 @@ def test_only_buttons_that_can_work_are_drawn(state: str, ends: bool) -> None:  
     [
         ("opening", "*Opening*, until"),
         ("opening, delayed", "It takes longer than usual"),
-        ("opening, one is open", "1 of 2 rights are open"),
+        ("opening, one is open", "Open so far: 1 of 2 rights"),
         ("open", "*Open until"),
         ("open, stood before", "already, from elsewhere. It stays when this ends."),
         ("partly open", "*Partly open until"),
@@ -167,9 +167,9 @@ def test_only_buttons_that_can_work_are_drawn(state: str, ends: bool) -> None:  
         ("closing, ended by another", "ended early by <@U0APPROVER>"),
         ("closing, overdue", "isn't removed from"),
         ("closed, residue", "A session that was already open can live until"),
-        ("closed, stays", "It stays when this ends."),
+        ("closed, stays", "had this access already, from elsewhere. It stays."),
         ("closed, kept", "stays: <@U0REQUESTER> has it by another decision, or from elsewhere"),
-        ("closed, never open", "and was never open"),
+        ("closed, never open", "it was never open"),
     ],
 )
 def test_card_says_the_true_state(state: str, says: str) -> None:
@@ -217,7 +217,7 @@ def test_failed_emergency_shows_what_the_policy_says_instead() -> None:
     without = formatted(break_glass_card(live(), now, access=access))
     assert "Follow your team's procedure" in without
     ordinary, now = access_in("could not be opened")
-    assert "Then request it again" in formatted(notices.failed_for_grantee(ordinary, None))
+    assert "request the access again" in formatted(notices.failed_for_grantee(ordinary, None))
 
 
 def test_reason_is_shown_when_another_person_ended_it() -> None:
@@ -289,3 +289,12 @@ def test_live_list_marks_what_is_overdue() -> None:
     assert "decided by <@U0APPROVER>" in formatted(page)
     revocable = access_row(AccessRow(access_in("open")[0], may_revoke=True), SOON)
     assert "/access revoke 0123456789abcdef" in json.dumps(revocable)
+
+
+def test_links_are_shown_whole_or_not_at_all() -> None:
+    access, now = access_in("open")
+    portals = tuple(PortalLink(f"Open {number}", f"https://{number}.example.com/{'x' * 900}") for number in range(8))
+    said = formatted(request_card(approved(), now, access=access, way_in=WayIn(portals)))
+    shown = [each for each in portals if f"<{each.url}|{each.text}>" in said]
+    assert [each.text for each in shown] == ["Open 0"]
+    assert said.count("example.com") == 1
