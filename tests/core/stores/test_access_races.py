@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from core.stores.base import Stores
     from tests.core.stores.harness import StoreHarness
 
-ROUNDS: Final = int(os.environ.get("COUNTERSIGN_RACE_ROUNDS", "0")) or 10
+ROUNDS: Final = int(os.environ.get("COUNTERSIGN_RACE_ROUNDS", "0")) or 6
 
 pytestmark = pytest.mark.race
 

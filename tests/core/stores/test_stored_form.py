@@ -22,6 +22,7 @@ from tests.builders import (
     an_approved_request,
     an_event,
 )
+from tests.core.stores.access_bench import AccessBench, ended
 from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
@@ -65,6 +66,31 @@ def test_durations_are_int_nanoseconds_and_times_have_one_width(harness: StoreHa
         times = {name: value for name, value in stored.items() if name.endswith("_at")}
         assert len(times) >= 4
         assert [name for name, value in times.items() if not FIXED_WIDTH.fullmatch(value)] == []
+
+
+def test_grant_is_stored_like_any_record(harness: StoreHarness) -> None:
+    bench = AccessBench.on(harness.stores, harness.clock)
+    grant = bench.open(bench.grant())
+    stored = harness.stored(grant) or {}
+    assert (stored["right"], stored["duration"]) == (str(grant.right), 3_600_000_000_000)
+    assert not {"ended_early", "closed_at", "failure", "residual_until"} & stored.keys()
+    times = {name: value for name, value in stored.items() if name.endswith("_at")}
+    assert len(times) == 5
+    assert [name for name, value in times.items() if not FIXED_WIDTH.fullmatch(value)] == []
+
+
+def test_holding_is_apart_from_what_makes_it_due(dynamo: DynamoHarness) -> None:
+    """Whoever makes a right due writes beside the holding, without a read: these names stay, for other versions."""
+    bench = AccessBench.on(dynamo.stores, dynamo.clock)
+    grant = bench.open(bench.grant())
+    key = {"pk": {"S": f"HOLDING#{grant.right}"}}
+    dynamo.stores.access.end([ended(grant)])
+    item = dynamo.client.get_item(TableName=f"{dynamo.prefix}-access", Key=key)["Item"]
+    assert item.keys() == {"pk", "nudge", "live", "due", "urgency", "holding"}
+    assert (item["nudge"], item["live"]) == ({"N": "2"}, {"SS": [grant.id]})
+    assert item["due"] == {"S": f"{format_time(A_MOMENT)} {grant.right}"}
+    assert item["urgency"] == {"S": "revoke"}
+    assert {"seal", "owner", "updated_at"} <= item["holding"]["M"].keys()
 
 
 def test_moment_without_microseconds_is_written_with_them(harness: StoreHarness) -> None:
