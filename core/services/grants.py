@@ -18,7 +18,7 @@ from core.access.grant import Grant, GrantStatus
 from core.actor import Actor, UserId
 from core.audit.trail import AuditAction
 from core.break_glass import REASON_LENGTH, EventStatus
-from core.clock import Clock
+from core.clock import Clock, is_trusted
 from core.directory import Directory, UnknownDirectory
 from core.errors import CountersignError, InvalidStateTransition, NotAllowed
 from core.policy import Decision, PolicySource
@@ -138,7 +138,7 @@ class GrantService:
             decision = people.judge(by, people.policy.judge_admin)
             decision.require()
         ending = Ending(by, why, people, lambda _record: decision)
-        return self._end_all(person, ending, lambda: AuditedAttempt(AuditAction.REVOKE_REFUSED, by), with_events=True)
+        return self._end_all(person, ending, lambda: AuditedAttempt(AuditAction.REVOKE_REFUSED, by))
 
     def end_departed(self, person: UserId) -> AccessEnds:
         """End all access of a person who was deactivated in Slack. Like `revoke_person`, by the clock.
@@ -146,7 +146,7 @@ class GrantService:
         An event that gave them access stays as it is, because nobody closed it; what it gave ends.
         """
         ending = Ending(None, DEPARTED, self._judging(), lambda _record: None)
-        return self._end_all(person, ending, lambda: None, with_events=False)
+        return self._end_all(person, ending, lambda: None)
 
     def list_live(self, viewer: Actor, *, cursor: str | None = None) -> Page[Grant]:
         """The grants that are not final and that this person may see, newest first.
@@ -186,15 +186,13 @@ class GrantService:
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)
 
-    def _end_all(
-        self, person: UserId, ending: Ending, attempt: Callable[[], AuditedAttempt | None], *, with_events: bool
-    ) -> AccessEnds:
+    def _end_all(self, person: UserId, ending: Ending, attempt: Callable[[], AuditedAttempt | None]) -> AccessEnds:
         ended: list[str] = []
         failed: dict[str, str] = {}
         tried: set[str] = set()
         for _ in range(MAX_PASSES):
             # What is decided while this runs is found by the next pass.
-            new = [each for each in self._find_sources(person, ending, with_events=with_events) if each not in tried]
+            new = [each for each in self._find_sources(person, ending) if each not in tried]
             if not new:
                 break
             for source in new:
@@ -211,18 +209,19 @@ class GrantService:
                     ended.append(source)
         return AccessEnds(tuple(ended), tuple(EndFailure(source, problem) for source, problem in failed.items()))
 
-    def _find_sources(self, person: UserId, ending: Ending, *, with_events: bool) -> tuple[str, ...]:
+    def _find_sources(self, person: UserId, ending: Ending) -> tuple[str, ...]:
         """The chains of all decisions that give this person access now, each once."""
-        since = self._clock.now() - _LISTED_SINCE
+        # By a clock that is off, nothing might seem open any more: then it is said of each that it can't be ended.
+        since = self._clock.now() - _LISTED_SINCE if is_trusted(self._clock) else None
         ids = ending.people.policy.ids_of(person)
         grants = chain.from_iterable(iterate_newest_first(self._stores.access, "grantee", each, since) for each in ids)
         # Whether there is time left is judged when it is ended, by a clock that is trusted.
         found = [grant.source for grant in grants if grant.status in {GrantStatus.PENDING, GrantStatus.ACTIVE}]
-        if with_events:
-            events = chain.from_iterable(
-                iterate_newest_first(self._stores.break_glass, "invoker", each, since) for each in ids
-            )
-            found += [event.chain for event in events if event.status is EventStatus.ACTIVE]
+        # An event without rights is closed too, because people act on it.
+        events = chain.from_iterable(
+            iterate_newest_first(self._stores.break_glass, "invoker", each, since) for each in ids
+        )
+        found += [event.chain for event in events if event.status is EventStatus.ACTIVE]
         return tuple(dict.fromkeys(found))
 
 

@@ -7,10 +7,11 @@ import pytest
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.errors import InvalidStateTransition, StoreUnavailable
 from core.request import Request, RequestStatus
-from core.services import BreakGlassService, RequestService
+from core.services import BreakGlassService, GrantService, RequestService
 from core.stores import Stores
 from tests.builders import HOUR
-from tests.core.services.harness import ANN, BOB, ChangingPolicy, event_id_of, request_id_of, trail
+from tests.core.services.access_harness import ADA, statuses, with_access
+from tests.core.services.harness import ANN, BOB, DEPLOY, RITA, ChangingPolicy, event_id_of, request_id_of, trail
 from tests.harness.clock import FrozenClock
 
 
@@ -57,3 +58,18 @@ def test_event_that_is_over_by_it_cannot_be_closed_there(
         BreakGlassService(stores, policy, off).close(event_id_of(live), ANN, "it is over")
 
     assert stores.break_glass.get(event_id_of(live)) == live
+
+
+def test_access_that_is_over_by_it_is_not_said_to_be(
+    stores: Stores, policy: ChangingPolicy, off: OffClock, requests: RequestService, grants: GrantService
+) -> None:
+    policy.policy = with_access().policy
+    approved = requests.approve(request_id_of(requests.submit(RITA, "staging", HOUR, DEPLOY)), ANN)
+    service = GrantService(stores, policy, off)
+    with pytest.raises(StoreUnavailable, match="clock is off"):
+        service.end(approved.chain, RITA)
+
+    (failure,) = service.revoke_person(RITA.id, ADA, "they left").failed
+    assert (failure.source, "clock is off" in failure.problem) == (approved.chain, True)
+    assert service.remind_due() == ()
+    assert statuses(grants.end(approved.chain, RITA)) == ["ending"]

@@ -27,7 +27,7 @@ from core.errors import (
 )
 from core.request import Request
 from core.services import BreakGlassService, GrantService, RequestService
-from core.services.grants import DEPARTED, DONE
+from core.services.grants import DEPARTED, DONE, AccessEnds
 from core.services.pacing import RETRY_SECONDS
 from core.stores import Stores
 from tests.builders import HOUR
@@ -36,6 +36,7 @@ from tests.core.services.access_harness import (
     Between,
     LosingStores,
     Targets,
+    change_access,
     early_ends,
     statuses,
     with_access,
@@ -62,12 +63,13 @@ from tests.harness.pacing import PacedTime
 MINUTE: Final = timedelta(minutes=1)
 WHY: Final = "The deploy is over"
 OTHER_RITA: Final = person("U0RITATWO")
+ONE_PERSON: Final = {"admins:": "same_person: [[U0RITA, U0RITATWO]]\nadmins:"}
 
 
 @pytest.fixture
 def policy() -> ChangingPolicy:
     """A policy whose profiles give rights."""
-    return with_access({"admins:": "same_person: [[U0RITA, U0RITATWO]]\nadmins:"})
+    return with_access(ONE_PERSON)
 
 
 @pytest.fixture
@@ -460,6 +462,16 @@ def test_departed_person_loses_all_by_the_clock(
     assert break_glass.close(event_id_of(event), BOB, WHY).status is EventStatus.CLOSED
 
 
+def test_event_without_rights_of_a_revoked_person_closes(
+    break_glass: BreakGlassService, grants: GrantService, policy: ChangingPolicy, stores: Stores
+) -> None:
+    policy.edit({"groups:\n": "admins: [U0ADA]\ngroups:\n"})
+    event = invoke(break_glass)
+    assert grants.end_departed(ANN.id) == AccessEnds((), ())
+    assert grants.revoke_person(ANN.id, ADA, WHY).ended == (event.chain,)
+    assert stores.break_glass.get(event_id_of(event)).closed_by == ADA.id
+
+
 def test_approval_during_a_revoke_is_found_by_the_next_pass(
     stores: Stores, policy: ChangingPolicy, clock: FrozenClock, requests: RequestService, approved: Request
 ) -> None:
@@ -473,8 +485,14 @@ def test_approval_during_a_revoke_is_found_by_the_next_pass(
 
 
 def test_everybody_sees_what_they_may(
-    grants: GrantService, requests: RequestService, break_glass: BreakGlassService, approved: Request
+    grants: GrantService,
+    requests: RequestService,
+    break_glass: BreakGlassService,
+    approved: Request,
+    policy: ChangingPolicy,
 ) -> None:
+    staging = "profiles: [staging]\n    approvers: ["
+    change_access(policy, ONE_PERSON | {staging: f"{staging}U0DAN, "})
     event = invoke(break_glass)
     own = requests.submit(EVE, "staging", HOUR, DEPLOY)
 
@@ -483,7 +501,7 @@ def test_everybody_sees_what_they_may(
 
     assert seen(ADA) == seen(BOB) == {approved.chain, event.chain, own.chain}
     assert (seen(RITA), seen(OTHER_RITA), seen(STRANGER)) == ({approved.chain}, {approved.chain}, set())
-    assert seen(EVE) == {own.chain}
+    assert seen(EVE) == seen(person("U0DAN")) == {own.chain}
 
 
 def test_what_is_final_is_not_live(grants: GrantService, targets: Targets, approved: Request) -> None:

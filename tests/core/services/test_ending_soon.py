@@ -15,7 +15,7 @@ from core.services import BreakGlassService, GrantService, RequestService
 from core.stores import Stores
 from tests.builders import HOUR
 from tests.core.services.access_harness import ADA, Between, Targets, change_access, with_access
-from tests.core.services.harness import ANN, BOB, DEPLOY, RITA, ChangingPolicy, invoke, request_id_of, trail
+from tests.core.services.harness import ANN, BOB, CLEO, DEPLOY, RITA, ChangingPolicy, invoke, request_id_of, trail
 from tests.harness.clock import FrozenClock
 
 MINUTE: Final = timedelta(minutes=1)
@@ -82,6 +82,29 @@ def test_two_at_once_remind_once(
     assert slower.remind_due() == ()
     assert first == [approved.chain]
     assert slower.remind_due() == ()
+
+
+def test_access_that_ends_meanwhile_stops_no_reminder(
+    requests: RequestService,
+    stores: Stores,
+    policy: ChangingPolicy,
+    clock: FrozenClock,
+    grants: GrantService,
+    targets: Targets,
+) -> None:
+    approved, other = approve(requests, "staging"), request_id_of(requests.submit(ANN, "prod", HOUR, DEPLOY))
+    requests.approve(other, BOB)
+    requests.approve(other, CLEO)
+    clock.advance(HOUR - MINUTE)
+
+    def end() -> None:
+        grants.end(approved.chain, RITA)
+        targets.reconcile()
+
+    # The newest are told of first.
+    service = GrantService(Between(stores, [lambda: None, end]), policy, clock)
+    assert sources(service.remind_due()) == [f"REQUEST#{other}"]
+    assert service.remind_due() == ()
 
 
 def test_rule_says_how_long_before(
