@@ -33,6 +33,7 @@ from core.targets.webhook import WebhookTarget
 TargetOpener = Callable[[AnyTargetConfig], Target]
 LOOK_AGAIN_AFTER: Final = timedelta(seconds=10)
 """How soon a secret that changed is used, and a target that couldn't be opened is tried again."""
+_CHECK: Final = "Check it in the policy, and the AWS settings where Countersign runs."
 _Secrets = Mapping[str, SecretStr]
 _log = logging.getLogger("countersign.targets")
 
@@ -91,7 +92,9 @@ class OpenedTarget:
 
     def _say(self, error: Exception) -> str:
         # Other errors than ours may quote what they were given.
-        why = f"{error.problem}. {error.fix}" if isinstance(error, InvalidInput) else f"{type(error).__name__}."
+        why = (
+            f"{error.problem}. {error.fix}" if isinstance(error, InvalidInput) else f"{type(error).__name__}. {_CHECK}"
+        )
         return f"The target {self._name} can't be used: {why}"
 
     def _open_target(self, config: AnyTargetConfig, secrets: _Secrets) -> Target:

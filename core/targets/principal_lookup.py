@@ -97,6 +97,10 @@ class PrincipalLookup:
             under_way = self._in_flight.get(flight)
             if under_way is not None:
                 return under_way
+            known = self._answers.get(flight[1])
+            if known is not None and self._age(known) < FRESH_FOR:
+                # It arrived since the caller looked.
+                return _done(known.name)
             if self._is_closed or len(self._in_flight) >= MAX_LOOKUPS:
                 return None
             is_emergency, key = flight
@@ -126,3 +130,9 @@ class PrincipalLookup:
             elif isinstance(found, TargetRefused):
                 self._answers.pop(key, None)
         return found
+
+
+def _done(name: str) -> Future[Found]:
+    future: Future[Found] = Future()
+    future.set_result(name)
+    return future

@@ -15,15 +15,15 @@ from pydantic import SecretStr
 
 from core.access.principals import PrincipalUnavailable, PrincipalUnknown, SoughtPerson
 from core.clock import SystemClock
+from core.policy.target_config import AnyTargetConfig
 from core.targets.aws_calls import AwsCalls
-from core.targets.base import OperationKey
+from core.targets.base import OperationKey, Target
 from core.targets.call_pace import CallPace
 from core.targets.identity_center.checking import UsedRights, check_identity_center
 from core.targets.identity_center.instance import FIXES, InstanceSettings, SsoInstance
 from core.targets.identity_center.people import resolve_person
 from core.targets.identity_center.target import IdentityCenter
 from core.targets.opening import PolicyTargets
-from core.targets.principal_lookup import PrincipalLookup
 from core.targets.webhook import WebhookTarget
 from tests.core.policy.access_policy import WITHOUT_WH, access_policy
 from tests.core.targets.harness import a_right, paced_by
@@ -101,12 +101,16 @@ def _opening() -> Iterator[Text]:
             targets.find(target, sought)
         except PrincipalUnknown as error:
             yield Text("Targets: people", title, str(error))
-    late = PolicyTargets(access_policy(), SystemClock(), lookup=PrincipalLookup(SystemClock(), wait=timedelta(0)))
+    unusable = PolicyTargets(access_policy(), SystemClock(), {"identity-center": _cannot_be_opened})
     try:
-        late.find("aws", SoughtPerson("U0ANN", mapped="ann"))
+        unusable.find("aws", SoughtPerson("U0ANN", mapped="ann"))
     except PrincipalUnavailable as error:
-        yield Text("Targets: people", "no answer in time", str(error))
-    late.close()
+        yield Text("Targets: people", "not now", str(error))
+    unusable.close()
+
+
+def _cannot_be_opened(config: AnyTargetConfig) -> Target:
+    raise OSError(config.type)
 
 
 def _identity_center(server: idc.IdentityCenterServer, target: IdentityCenter, clock: FrozenClock) -> Iterator[Text]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.access.principals import PrincipalUnavailable, PrincipalUnknown, SoughtPerson
-from core.targets.base import Later, TargetRefused
+from core.policy.target_config import AnyTargetConfig
+from core.targets.base import Later, Target, TargetRefused
 from core.targets.opening import PolicyTargets
 from core.targets.principal_lookup import FRESH_FOR, KEPT_FOR, MAX_LOOKUPS, PrincipalLookup
 from tests.core.policy.access_policy import access_policy
@@ -124,11 +125,11 @@ def test_elsewhere_the_policy_or_slack_names_people(clock: FrozenClock) -> None:
 
 
 def test_target_that_cannot_be_opened_can_be_asked_later(clock: FrozenClock) -> None:
-    def fail(_: object) -> object:
+    def fail(_: AnyTargetConfig) -> Target:
         raise OSError("hunter2")
 
-    targets = PolicyTargets(access_policy(), clock, {"identity-center": fail})  # type: ignore[dict-item]
-    with pytest.raises(PrincipalUnavailable, match=r"can't be used: OSError\. Try") as caught:
+    targets = PolicyTargets(access_policy(), clock, {"identity-center": fail})
+    with pytest.raises(PrincipalUnavailable, match=r"can't be used: OSError\. Check") as caught:
         targets.find("aws", ANN)
     assert "hunter2" not in str(caught.value)
     targets.close()
