@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from benchmarks import acknowledgement, decision_time, history, round_trips, sqlite_rate, stampede, verification
+from benchmarks import access, acknowledgement, decision_time, history, round_trips, sqlite_rate, stampede, verification
 from benchmarks.results import RESULTS, Section, Size, save
 
 BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
@@ -23,6 +23,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
     "history": history.measure_on_sqlite,
     "history-reads": history.measure_reads,
     "verification": verification.measure,
+    "access": access.measure,
 }
 
 

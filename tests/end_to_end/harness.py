@@ -18,9 +18,9 @@ from bot.environment.addresses import Address
 from bot.interactions.bolt_app import Bot
 from bot.interactions.lanes import MAX_WAITING
 from bot.observability.metrics import Transport
-from bot.ports import OverHttp, OverSocketMode, Ports
+from bot.ports import OverHttp, OverSocketMode, Ports, TargetsOpener
 from bot.transport.http import HttpTransport
-from bot.wiring import Services, wire
+from bot.wiring import BuildBackground, Services, wire
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import TICK
@@ -140,6 +140,8 @@ class Harness:
         slack: LocalSlack | None = None,
         mfa: MfaVerifier | None = None,
         policy: bytes = POLICY,
+        targets: TargetsOpener | None = None,
+        build_background: BuildBackground | None = None,
     ) -> None:
         self.stores = stores
         self.clock = clock
@@ -148,11 +150,11 @@ class Harness:
         self.slack = slack if slack is not None else new_slack(clock)
         self.client = WebClient(self.slack.bot_token, base_url=self.slack.api_url, retry_handlers=[])
         self._instance = wire(
-            Ports(stores, parse_policy(policy), clock, self.client, mfa=mfa),
+            Ports(stores, parse_policy(policy), clock, self.client, mfa=mfa, targets=targets),
             OverHttp(SecretStr(self.slack.signing_secret), Address("127.0.0.1", 0))
             if transport is Transport.HTTP
             else OverSocketMode(SecretStr(self.slack.app_token), linger_seconds=0.05),
-            build_background=lambda services, sinks: DeliveryOnDemand(services, sinks, clock),
+            build_background=build_background or (lambda services, sinks: DeliveryOnDemand(services, sinks, clock)),
             max_waiting=max_waiting,
         )
         self.services: Services = self._instance.services
