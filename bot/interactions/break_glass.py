@@ -228,7 +228,8 @@ class BreakGlassInteractions:
                 idempotency_key=key or None,
             )
 
-        return self._or_without_store(declaration.profile, lambda: declared(invoke()))
+        fallbacks = self._policy.current().fallbacks_for(declaration.profile)
+        return self._or_without_store(declaration.profile, lambda: declared(invoke(), fallbacks))
 
     def _or_without_store(self, profile: str, declare: Callable[[], Message]) -> Message:
         try:

@@ -42,7 +42,7 @@ def opened_for_grantee(
         line,
         *refusal_blocks(access, fallbacks),
         *([mrkdwn("\n".join(standing))] if standing else []),
-        *way_in_blocks(way_in),
+        *way_in_blocks(way_in, has_setup=True),
         *access_buttons(access),
         _where(access, channel),
     )

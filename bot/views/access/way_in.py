@@ -41,13 +41,16 @@ class WayIn:
     sso: SsoLogin | None = None
 
 
-def way_in_blocks(way_in: WayIn | None) -> list[Block]:
-    """The links and the lines for a terminal; nothing when the policy names neither."""
+def way_in_blocks(way_in: WayIn | None, *, has_setup: bool = False) -> list[Block]:
+    """The links and the lines for a terminal; nothing when the policy names neither.
+
+    `has_setup` adds what to do once on each computer: for the person who has the access, not for the whole channel.
+    """
     if way_in is None:
         return []
     lines = [_links(way_in.portals)]
     if way_in.sso is not None:
-        lines += _terminal(way_in.sso)
+        lines += [_login(way_in.sso), *([_setup(way_in.sso)] if has_setup else [])]
     text = "\n".join(line for line in lines if line)
     return [mrkdwn(text)] if text else []
 
@@ -61,19 +64,19 @@ def _links(portals: Sequence[PortalLink]) -> str:
     return shown
 
 
-def _terminal(sso: SsoLogin) -> list[str]:
+def _login(sso: SsoLogin) -> str:
+    if len(sso.accounts) > 1:
+        return f"In a terminal: {code('aws sso login --sso-session SESSION')}, with the name of your session."
+    return f"In a terminal: {code(f'aws sso login --profile {sso.profile}')}"
+
+
+def _setup(sso: SsoLogin) -> str:
+    # The CLI keeps account and permission set in a profile, which it makes once on each computer.
     if len(sso.accounts) > 1:
         each = ", ".join(map(code, sso.accounts))
-        return [
-            f"In a terminal: {code('aws sso login --sso-session SESSION')}, with the name of your session.",
-            f"First time on a computer: {code('aws configure sso')}, once for each account: {each}.{_asked(sso)}",
-        ]
-    # The CLI keeps account and permission set in a profile, which it makes once on each computer.
+        return f"First time on a computer: {code('aws configure sso')}, once for each account: {each}.{_asked(sso)}"
     choosing = f" Choose account {code(sso.accounts[0])}." if sso.accounts else ""
-    return [
-        f"In a terminal: {code(f'aws sso login --profile {sso.profile}')}",
-        f"First time on a computer: {code(f'aws configure sso --profile {sso.profile}')}.{_asked(sso)}{choosing}",
-    ]
+    return f"First time on a computer: {code(f'aws configure sso --profile {sso.profile}')}.{_asked(sso)}{choosing}"
 
 
 def _asked(sso: SsoLogin) -> str:

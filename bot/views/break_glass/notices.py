@@ -61,10 +61,10 @@ def access_problem(event: BreakGlassEvent, fallbacks: Sequence[str], channel: st
 def closed_by_other(event: BreakGlassEvent, channel: str | None, access: AccessSummary | None = None) -> Message:
     """An event that somebody else than its invoker closed, for the profile's channel and the security channel."""
     closer, invoker = mention(event.closed_by or ""), mention(event.invoker)
+    after = "The access has ended, and" if access is None else access_after(access)
     line = (
-        f":rotating_light: {closer} closed the break-glass event of {invoker} for {code(event.profile)}. "
-        f"{access_after(access)} {invoker} can declare again at once. If nobody agreed to this, check the account of "
-        f"{closer}."
+        f":rotating_light: {closer} closed the break-glass event of {invoker} for {code(event.profile)}. {after} "
+        f"{invoker} can declare again at once. If nobody agreed to this, check the account of {closer}."
     )
     return _notice(line, event.closed_reason, _where(event, channel), lead="Their reason:")
 

@@ -36,8 +36,8 @@ HELP: Final = "\n".join(
         f"`{ACCESS} live` lists who has access now: your own, and what you can approve.",
         f"`{ACCESS} end` ends your access early. With several, add the profile or the id: `{ACCESS} end prod`.",
         f"`{ACCESS} extend` requests more time for access you have. `{ACCESS} extend prod 2h` fills in the form.",
-        f"`{ACCESS} revoke <id> the incident is over` ends somebody's access, for approvers and admins. Admins can "
-        f"revoke everything a person has: `{ACCESS} revoke @person they left the team`.",
+        f"`{ACCESS} revoke <id> the incident is over` ends somebody's access, for approvers and admins.",
+        f"Admins can revoke everything a person has: `{ACCESS} revoke @person they left the team`.",
         "Write durations like `90m`, `2h` or `1h30m`.",
     ]
 )

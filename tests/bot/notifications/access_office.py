@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.access.due_rights import DueRights
 from core.access.grant import GrantId
+from core.access.holding import Urgency
 from core.access.principals import PrincipalUnknown
 from core.access.reconciler import Reconciler
 from core.audit.trail import AuditAction
@@ -23,6 +24,7 @@ from tests.core.services.harness import ANN, BOB, EVE, INCIDENT, OUTAGE, RITA, C
 if TYPE_CHECKING:
     from core.access.grant import Grant
     from core.access.principals import SoughtPerson
+    from core.access.right import Right
     from core.actor import Actor
     from core.audit.trail import AuditEntry
     from core.break_glass import BreakGlassEvent
@@ -123,6 +125,10 @@ class AccessOffice(Office):
     def grant(self, entry: AuditEntry) -> Grant:
         """The grant that an entry is about, as it is now."""
         return self.stores.access.get(GrantId(entry.chain.partition("#")[2]))
+
+    def first_rights(self) -> list[Right]:
+        """The right for which the target is asked first."""
+        return [self.stores.access.list_due(Urgency.GRANT, self.clock.now())[0].right]
 
     def opened(self) -> list[AuditEntry]:
         """The entries of the rights that opened, the one that announces them last."""

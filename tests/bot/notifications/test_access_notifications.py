@@ -140,6 +140,19 @@ def test_two_rights_that_open_are_one_message(office: AccessOffice) -> None:
     assert "*Open until" in says(office.card())
 
 
+def test_nothing_is_announced_while_a_right_is_pending(office: AccessOffice) -> None:
+    office.target.script["give"].append(Held())
+    office.target.always["give"] = DOWN
+    office.approved_with_two_rights()
+    office.deliver()
+    office.target.held.update(office.first_rights())
+    office.reconcile()
+    office.deliver()
+    assert "Open so far: 1 of 2 rights" in says(office.card())
+    assert not any("is open" in text for text in office.directs(EVE.id))
+    assert not any(text.startswith("Access for") for text in office.thread())
+
+
 def test_right_that_is_refused_leaves_the_others_open(office: AccessOffice) -> None:
     office.target.script["give"].append(REFUSAL)
     office.approved_with_two_rights()
