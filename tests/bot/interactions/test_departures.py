@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tests.harness.clock import FrozenClock
 
 HOUR: Final = timedelta(hours=1)
+GIVES_UP_SECONDS: Final = 5
+"""Only a test that fails waits this long."""
 ANN, BEN, LEAD = (UserId(each) for each in ("U0ANN", "U0BEN", "U0LEAD"))
 POLICY: Final = parse_policy(
     f"""\
@@ -152,9 +154,15 @@ def test_slack_is_asked_with_the_note_of_the_change(workspace: Workspace) -> Non
 def test_access_ends_after_the_note_and_not_before(workspace: Workspace) -> None:
     workspace.give(ANN)
     workspace.slack.leave(ANN)
-    noted = threading.Event()
-    workspace.on_pause = noted.wait
+    paused, noted = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        paused.set()
+        noted.wait()
+
+    workspace.on_pause = hold
     workspace.departures.hear(ANN, workspace.clock.now())
+    assert paused.wait(GIVES_UP_SECONDS)
     assert workspace.ended() == set()
     workspace.stores.directory.note([ANN], workspace.clock.now())
     noted.set()
