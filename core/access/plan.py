@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, Observation, OperationKind, Urgency
@@ -189,7 +189,8 @@ def _find_next_try(holding: Holding, wanting: Sequence[Grant]) -> datetime | Non
     if not any(grant.status is GrantStatus.ACTIVE for grant in wanting):
         return None
     # They had it, and the target doesn't give it back: no reason to ask without a pause.
-    return refused.at + min(FIRST_PAUSE * 2 ** min(holding.failures, 10), MAX_PAUSE)
+    pause: timedelta = FIRST_PAUSE * 2 ** min(holding.failures, 10)
+    return refused.at + min(pause, MAX_PAUSE)
 
 
 def _look_or_rest(holding: Holding, repeat_at: datetime, grants: Sequence[Grant], now: datetime) -> Call | Rest:

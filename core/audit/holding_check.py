@@ -35,17 +35,17 @@ _CHANGES: Final = frozenset({AuditAction.GRANT_GIVEN, AuditAction.GRANT_TAKEN})
 def check_holdings(stores: Stores, keyring: AuditKeyring, now: datetime) -> Iterator[Finding]:
     """The holdings that are not what they should be. Raises StoreUnavailable."""
     del keyring  # The store checks the seals.
-    findings = {finding.chain: finding for finding in _Reading.of(stores).compare(now)}
+    findings = {finding.chain: finding for finding in _RightsAsRead.of(stores).compare(now)}
     for _ in range(_MAX_READS - 1):
         if not findings:
             break
-        again = {finding.chain: finding for finding in _Reading.of(stores).compare(now)}
+        again = {finding.chain: finding for finding in _RightsAsRead.of(stores).compare(now)}
         findings = {chain: finding for chain, finding in again.items() if chain in findings}
     yield from findings.values()
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _RightsAsRead:
     """The holdings, and when each right is due, at one moment."""
 
     stores: Stores
@@ -53,7 +53,7 @@ class _Reading:
     due: Mapping[str, datetime]
 
     @classmethod
-    def of(cls, stores: Stores) -> _Reading:
+    def of(cls, stores: Stores) -> _RightsAsRead:
         # What is due first: whatever moves meanwhile is then due again later, and a finding is read again.
         due = {right_key(each.right): each.due_at for urgency in Urgency for each in _list_all(stores.access, urgency)}
         return cls(stores, dict(stores.access.scan_holdings()), due)

@@ -32,21 +32,21 @@ class FindsRecords(Protocol):
         ...
 
 
-class Reading(NamedTuple):
+class ChainRecords(NamedTuple):
     """Records by their chains, and those that they are compared with."""
 
     records: Mapping[str, Record | MalformedRecord]
     related: Mapping[str, Record | MalformedRecord]
 
 
-def read_records(stores: Stores, chains: Iterable[str]) -> Reading:
+def read_records(stores: Stores, chains: Iterable[str]) -> ChainRecords:
     """The records of up to a hundred chains, and then those that they are compared with."""
     records = find_records(stores, chains)
     named = {each for record in records.values() if isinstance(record, Record) for each in find_related(record)}
     related: dict[str, Record | MalformedRecord] = {}
     for batch in in_batches(sorted(named)):
         related |= find_records(stores, batch)
-    return Reading(records, related)
+    return ChainRecords(records, related)
 
 
 def find_records(stores: Stores, chains: Iterable[str]) -> Mapping[str, Record | MalformedRecord]:

@@ -22,7 +22,7 @@ from core.audit.intervals import IntervalCheck
 from core.audit.keyring import AuditKeyring
 from core.audit.ledger_check import check_ledgers
 from core.audit.places import in_batches, read_places
-from core.audit.records import KINDS, Reading, find_records, read_records, stores_by_kind
+from core.audit.records import KINDS, ChainRecords, find_records, read_records, stores_by_kind
 from core.audit.replay import find_beside, find_contradictions
 from core.audit.seen_chains import SeenChains
 from core.audit.trail import CHECKPOINTS, REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
@@ -194,7 +194,7 @@ class TrailVerification:
         self.tally.entries += len(entries)
         self.tally.unsigned += sum(map(self.seals.is_from_before_signing, entries))
 
-    def _verify_reading(self, chain: str, entries: Entries, reading: Reading) -> Iterator[Finding]:
+    def _verify_reading(self, chain: str, entries: Entries, reading: ChainRecords) -> Iterator[Finding]:
         record = reading.records.get(chain)
         if isinstance(entries, MalformedRecord):
             yield Finding(chain, FindingKind.UNREADABLE, str(entries))
@@ -222,7 +222,7 @@ class TrailVerification:
         """Check that a decision made its grants, and that a grant is what was decided."""
         if isinstance(record, Grant):
             source = related.get(record.source)
-            if isinstance(source, MalformedRecord):
+            if isinstance(source, MalformedRecord) or (source is not None and source.as_read.problems):
                 # It is a finding of its own.
                 return
             if source is not None:

@@ -62,7 +62,7 @@ def test_emergency_goes_before_a_hundred_that_wait(office: AccessOffice) -> None
     assert len(given) == QUEUED + 1
 
 
-def test_target_that_left_the_policy_is_told_and_taken_when_it_is_back(office: AccessOffice) -> None:
+def test_target_that_left_the_policy_is_told_and_taken_later(office: AccessOffice) -> None:
     request = office.approve()
     office.pass_time(30 * MINUTE)
     assert right_of(RITA) in office.target.held

@@ -67,7 +67,8 @@ def test_verification_shows_the_last_checkpoint(database: Path) -> None:
     result = run("verify")
     assert result.exit_code == 0
     assert result.output.splitlines() == [
-        "checked 3 records and 14 entries: no tampering found",
+        "checked 5 records and 26 entries: no tampering found",
+        "access: 2 grants, each compared with the decision that gave it",
         "checkpoints: 1; 1 entry not covered yet",
         f"last checkpoint: 1:{entry.digest}",
     ]
@@ -138,7 +139,7 @@ def test_auditor_verifies_with_the_public_key_alone(
     result = run("verify", "--public-key", str(public))
     assert (result.exit_code, result.output.splitlines()[-1]) == (
         0,
-        "not verified: 13 entries from before entries were signed",
+        "not verified: 25 entries from before entries were signed",
     )
     assert run("key", "public").exit_code == 2
     assert run("verify", "--public-key", str(database)).exit_code == 2

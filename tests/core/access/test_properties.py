@@ -584,7 +584,7 @@ def test_17_right_that_cannot_be_reconciled_holds_up_no_other() -> None:
     assert len(access.target.held) == 2
 
 
-def test_17_target_that_cannot_be_opened_is_one_that_says_nothing(access: AccessHarness) -> None:
+def test_17_target_that_cannot_be_opened_says_nothing(access: AccessHarness) -> None:
     grant = access.grant()
     access.pass_time(30 * MINUTE)
     working, access.targets = access.targets["aws"], BrokenTargets()
