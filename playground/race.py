@@ -9,13 +9,17 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
+from core.access.grant import Grant
 from core.audit.trail import REFUSED, AuditEntry
 from localslack.records import Json
 from localslack.server import LocalSlack
 from playground.action_log import ActionLog
 from playground.evidence import Evidence
 from playground.page_interactions import PageInteractions, PressElement, answer_json
+
+_GRANTS: Final = f"{Grant.KIND}#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class Race:
 
 
 def _lane(person: str, answer: Json, entries: list[AuditEntry]) -> Json:
-    own = next((entry for entry in entries if entry.actor == person), None)
+    # What they decided makes grants, too, in the same transaction.
+    own = next((entry for entry in entries if entry.actor == person and not entry.chain.startswith(_GRANTS)), None)
     lane = {"person": person, **answer, "event": None, "outcome": None, "was_refused": own is None, "details": {}}
     if own is None:
         return lane

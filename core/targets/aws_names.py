@@ -6,6 +6,7 @@ Invariant: pure. What fits here fits the patterns of botocore's service models, 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Final
 
 ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
@@ -25,5 +26,7 @@ FUNCTION: Final = re.compile(
     r"[a-zA-Z0-9_-]+(:(\$LATEST|[a-zA-Z0-9_-]+))?"
 )
 MAX_FUNCTION_LENGTH: Final = 140
+MAX_SESSION: Final = timedelta(hours=12)
+"""The longest session that a permission set can have."""
 MEMBER: Final = "member"
 """The level of a right that is the membership of a group."""

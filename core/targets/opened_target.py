@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
-from botocore.exceptions import BotoCoreError
 from pydantic import SecretStr
 
 from core.clock import Clock
@@ -25,11 +24,8 @@ from core.policy.target_config import (
     LambdaConfig,
     WebhookConfig,
 )
-from core.targets.aws_lambda import LambdaTarget
+from core.targets.aws_names import MAX_SESSION
 from core.targets.base import Target
-from core.targets.identity_center.instance import InstanceSettings, SsoInstance
-from core.targets.identity_center.sessions import MAX_SESSION
-from core.targets.identity_center.target import IdentityCenter
 from core.targets.secret_source import is_secret_source, read_secret
 from core.targets.standing_in import UnopenedTarget
 from core.targets.webhook import WebhookTarget
@@ -88,7 +84,7 @@ class OpenedTarget:
             if found is not None and is_open and _is_same(found, config, secrets):
                 return _Open(found.target, config, secrets, now)
             return _Open(self._open_target(config, secrets), config, secrets, now)
-        except (InvalidInput, BotoCoreError, OSError, ValueError) as error:
+        except (InvalidInput, OSError, ValueError) as error:
             problem = self._say(error)
         if not (found is not None and isinstance(found.target, UnopenedTarget) and found.target.problem == problem):
             _log.error("%s", problem)
@@ -106,16 +102,11 @@ class OpenedTarget:
         if more is not None:
             return more(config)
         match config:
-            case IdentityCenterConfig():
-                settings = InstanceSettings(config.region, config.instance, config.identity_store)
-                return IdentityCenter(SsoInstance.open(settings, clock=self._clock))
-            case LambdaConfig():
-                return LambdaTarget.open(
-                    config.region,
-                    config.function,
-                    ends_sessions=config.ends_sessions,
-                    residual=config.residual or timedelta(0),
-                )
+            case IdentityCenterConfig() | LambdaConfig():
+                # It loads the SDK of AWS, which takes half a second, and not every deployment needs it.
+                from core.targets.aws_opening import open_aws  # noqa: PLC0415
+
+                return open_aws(config, self._clock)
             case WebhookConfig():
                 return WebhookTarget(
                     secrets[config.url].get_secret_value() if config.url in secrets else config.url,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 from types import MappingProxyType
@@ -19,14 +18,12 @@ from core.clock import Clock
 from core.errors import StoreError
 from core.policy.evaluator import Policy, PolicySource
 from core.policy.profile import PART
-from core.policy.target_config import AnyTargetConfig
+from core.policy.target_config import IDENTITY_CENTER, AnyTargetConfig
 from core.targets.base import Later, Target, TargetRefused
 from core.targets.call_pace import CallPace
-from core.targets.identity_center.people import resolve_person
-from core.targets.identity_center.target import IdentityCenter
 from core.targets.opened_target import OpenedTarget, TargetOpener
 from core.targets.principal_lookup import Found, PrincipalLookup
-from core.targets.standing_in import RetiredTarget, UnopenedTarget
+from core.targets.standing_in import RetiredTarget
 
 LOOK_BACK_EVERY: Final = timedelta(minutes=1)
 LOOKUPS_PER_SECOND: Final = 2.0
@@ -104,9 +101,9 @@ class PolicyTargets(Mapping[str, Target]):
         if config is None:
             fix = "Ask a policy owner to correct the profile."
             raise PrincipalUnknown(target, f"The policy has no target of this name. {fix}")
-        opened = self[target] if config.type == "identity-center" else None
-        if opened is None or not isinstance(opened, IdentityCenter | UnopenedTarget):
+        if config.type != IDENTITY_CENTER:
             return _check_name(target, sought.mapped or sought.slack_id)
+        opened = self[target]
         key = (target, config.model_copy(update={"portal": None}), sought.slack_id, sought.mapped, sought.email)
         found = self._lookup.find(key, lambda: self._resolve(target, opened, sought), is_emergency=is_emergency)
         if isinstance(found, TargetRefused):
@@ -147,14 +144,13 @@ class PolicyTargets(Mapping[str, Target]):
         except StoreError as error:
             _log.warning("earlier versions of the policy can't be read now: %s", error)
 
-    def _resolve(self, name: str, target: IdentityCenter | UnopenedTarget, sought: SoughtPerson) -> Found:
-        if isinstance(target, UnopenedTarget):
-            return Later(problem=target.problem)
+    def _resolve(self, name: str, target: Target, sought: SoughtPerson) -> Found:
+        # It loads the SDK of AWS, which takes half a second, and not every deployment needs it.
+        from core.targets.aws_opening import find_user  # noqa: PLC0415
+
         with self._lock:
             pace = self._paces.setdefault(name, CallPace(LOOKUPS_PER_SECOND, LOOKUP_BURST))
-        instance = replace(target.instance, store=replace(target.instance.store, pace=pace))
-        found = resolve_person(instance, sought)
-        return found if isinstance(found, TargetRefused | Later) else found.user_id
+        return find_user(target, sought, pace)
 
 
 def _check_name(target: str, name: str) -> str:

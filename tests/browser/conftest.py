@@ -107,11 +107,13 @@ def context(open_context: Callable[[Motion], BrowserContext]) -> BrowserContext:
 
 
 @pytest.fixture
-def welcome(context: BrowserContext, playground: Playground) -> Screens:
+def welcome(context: BrowserContext, playground: Playground) -> Iterator[Screens]:
     """Mira's and Jon's screens side by side, as a newcomer sees them."""
     screens = Screens(context.new_page(), playground)
     screens.open()
-    return screens
+    yield screens
+    # Before the playground stops: access may still be closing, and the page would ask about it.
+    screens.page.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The guided tour: it goes from a request to break-glass, stays away when dismissed, and survives a restart."""
+"""The guided tour: from a request, by access that opens and closes, to break-glass; dismissed, it stays away."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
-def test_tour_leads_from_a_request_and_approval_to_break_glass(welcome: Screens) -> None:
+def test_tour_leads_from_a_request_to_access_and_break_glass(welcome: Screens) -> None:
     screens = welcome
     tour = screens.page.get_by_role("region", name="Guided tour")
 
@@ -39,12 +39,21 @@ def test_tour_leads_from_a_request_and_approval_to_break_glass(welcome: Screens)
     (request,) = screens.playground.stores.requests.iterate()
     assert (request.status, request.approver) == (RequestStatus.APPROVED, "U0JON")
 
+    expect(tour.get_by_role("heading")).to_have_text("Use it, and give it back")
+    expect(screens.account()).to_contain_text("Mira Lindqvist")
+    expect(screens.card(LEFT).get_by_role("button", name="I'm done")).to_be_visible()
+    tour.get_by_role("button", name="Show me Mira's button").click()
+    expect(screens.card(LEFT).get_by_role("button", name="I'm done")).to_be_focused()
+    screens.page.keyboard.press("Enter")
+    expect(screens.account()).to_contain_text("Nobody has access")
+
     expect(tour.get_by_role("heading")).to_have_text("Break the glass")
     tour.get_by_role("button", name="Write it for Sam").click()
     expect(screens.composer(LEFT)).to_be_focused()
     screens.page.keyboard.press("Enter")
     expect(screens.messages(LEFT, "Break-glass: prod").last).to_be_visible()
     expect(screens.messages(RIGHT, "Break-glass: prod").last).to_be_visible()
+    expect(screens.account()).to_contain_text("Sam Osei")
     expect(tour.get_by_role("heading")).to_have_text("That's it")
     (event,) = screens.playground.stores.break_glass.iterate()
     assert (event.status, event.invoker) == (EventStatus.ACTIVE, "U0SAM")

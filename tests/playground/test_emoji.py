@@ -36,7 +36,7 @@ def _texts(path: Path) -> Iterator[str]:
 def _written(path: Path) -> set[str]:
     """The emoji in a module, by name or as they are."""
     texts = list(_texts(path))
-    names = (re.findall(r":([a-z][a-z0-9_+-]*|[+-]1):", text) for text in texts)
+    names = (re.findall(r"(?<!arn):([a-z][a-z0-9_+-]*|[+-]1):", text) for text in texts)
     return {*chain.from_iterable(names), *chain.from_iterable(CHARACTERS.findall(text) for text in texts)}
 
 

@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.clock import Clock
+from core.targets.aws_names import MAX_SESSION
 from core.targets.identity_center.instance import SsoInstance
 
-MAX_SESSION: Final = timedelta(hours=12)
-"""The longest session that a permission set can have."""
 _AWS_DEFAULT: Final = "PT1H"
 _REMEMBER: Final = timedelta(hours=1)
 _MAX_REMEMBERED: Final = 4000

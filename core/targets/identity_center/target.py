@@ -12,12 +12,13 @@ from typing import Final
 
 from core.access.right import Right
 from core.targets.aws_calls import CallFailed
+from core.targets.aws_names import MAX_SESSION
 from core.targets.base import Given, OperationKey, Polled, Seen, Taken, TargetRefused
 from core.targets.identity_center.assignments import CREATION, DELETION, Assignments, is_assignment
 from core.targets.identity_center.instance import SsoInstance
 from core.targets.identity_center.memberships import JOINING, LEAVING, Memberships, is_membership
 from core.targets.identity_center.outstanding import Outstanding
-from core.targets.identity_center.sessions import MAX_SESSION, SessionDurations, read_session_duration
+from core.targets.identity_center.sessions import SessionDurations, read_session_duration
 from core.targets.identity_center.settling import Settling
 
 _UNFIT: Final = TargetRefused(

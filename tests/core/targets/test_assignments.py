@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.access.timing import CALL_TIMEOUT, SETTLE
+from core.targets.aws_names import MAX_SESSION
 from core.targets.base import Absent, Held, InProgress, Later, TargetRefused, Unknown
 from core.targets.identity_center.outstanding import MAX_OUTSTANDING
-from core.targets.identity_center.sessions import MAX_SESSION, parse_session_duration, read_session_duration
+from core.targets.identity_center.sessions import parse_session_duration, read_session_duration
 from tests.core.targets.harness import GIVE_KEY as KEY
 from tests.core.targets.harness import a_right, give, settled, take
 from tests.harness.identity_center import (

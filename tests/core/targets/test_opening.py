@@ -17,8 +17,8 @@ from core.clock import SystemClock
 from core.errors import StoreUnavailable
 from core.policy import Policy
 from core.policy.target_config import AnyTargetConfig, DemoConfig
+from core.targets.aws_names import MAX_SESSION
 from core.targets.base import Absent, Held, Later, OperationKey, Seen, TargetRefused, Unknown
-from core.targets.identity_center.sessions import MAX_SESSION
 from core.targets.identity_center.target import IdentityCenter
 from core.targets.opened_target import LOOK_AGAIN_AFTER
 from core.targets.opening import LOOK_BACK_EVERY, PolicyTargets
