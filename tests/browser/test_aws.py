@@ -138,8 +138,10 @@ def test_somebody_else_gives_and_takes_by_hand(screens: Screens) -> None:
     expect(panel.get_by_role("status")).to_have_text("AWS: Sam Osei got PowerUserAccess in Staging, by somebody else")
     expect(screens.page.get_by_role("button", name="AWS (pretend): 1 assignment")).to_be_visible()
 
-    held.get_by_role("button", name="Remove PowerUserAccess from Sam Osei by hand").click()
+    held.get_by_role("button", name="Remove PowerUserAccess from Sam Osei by hand").focus()
+    screens.page.keyboard.press("Enter")
     expect(screens.account("Staging")).to_contain_text(EMPTY)
+    expect(panel.get_by_role("region", name="Who holds what")).to_be_focused()
 
 
 def test_outage_is_a_switch_that_other_pages_see(screens: Screens) -> None:
