@@ -84,7 +84,7 @@ def test_what_is_not_known_stops_nobody_who_may_anyway() -> None:
 
 def test_approvers_of_the_profile_revoke_when_its_rule_is_gone() -> None:
     bob, carol = person("U0BOB", S0SECURITY=False), person("U0CAROL", S0SECURITY=False, S0SRE=False)
-    for rule, kind in (("gone", Request.KIND), ("glass", BreakGlassEvent.KIND), ("prod", BreakGlassEvent.KIND)):
+    for rule, kind in (("gone", Request.KIND), ("glass", BreakGlassEvent.KIND), ("rest", BreakGlassEvent.KIND)):
         assert POLICY.judge_revoke(bob, profile="prod", rule=rule, source_kind=kind).is_allowed
         assert not POLICY.judge_revoke(carol, profile="prod", rule=rule, source_kind=kind).is_allowed
 
