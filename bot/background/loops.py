@@ -46,6 +46,10 @@ class Nudge:
         """Let the next rest be a short one, as after a nudge; for the loop itself."""
         self._looks_again = True
 
+    def rest_briefly(self) -> None:
+        """Make the next rest as short as after a nudge: something is in progress."""
+        self._looks_again = True
+
     def rest(self, seconds: float) -> None:
         """Rest for this long, or until the nudge."""
         # Changes that are committed within this pause are handled together.

@@ -149,6 +149,19 @@ def test_long_work_is_done_in_parts_without_a_rest(monkeypatch: pytest.MonkeyPat
 # In the background
 
 
+def test_rest_is_short_while_something_is_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.background.loops.MIN_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("bot.background.access.AGAIN_SECONDS", 0.0)
+    access = with_live(1)
+    access.clock.set(access.clock.now() + HOUR)
+    work = AccessWork(access.store, access.targets, access.clock)
+    _, others, _ = work.loops(threading.Event(), list)
+    others.work()
+    # Without the visit, this would take an hour.
+    others.rest(NEVER_SECONDS)
+    assert not access.target.held
+
+
 @pytest.mark.usefixtures("_at_rest")
 def test_nudge_lets_a_decision_take_effect_at_once(
     stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper]

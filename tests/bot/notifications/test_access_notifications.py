@@ -394,6 +394,16 @@ def test_delay_that_is_over_is_not_told(office: AccessOffice) -> None:
     assert any("is open" in text for text in office.directs())
 
 
+def test_delay_is_not_told_after_the_end(office: AccessOffice) -> None:
+    office.target.always["give"] = DOWN
+    office.approved()
+    office.reconcile(seconds=150)
+    office.clock.advance(HOUR)
+    office.deliver()
+    assert "*Closing*" in says(office.card())
+    assert not any("isn't open yet" in text for text in (*office.directs(), *office.thread()))
+
+
 def test_person_who_left_loses_access_without_a_name(office: AccessOffice) -> None:
     office.approved()
     office.tell()
