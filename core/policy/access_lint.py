@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from core.access.right import MAX_KEY_LENGTH, MAX_PART_LENGTH, Permission, Right, right_key
 from core.actor import UserId, is_person
@@ -19,6 +20,7 @@ from core.policy.target_config import AnyTargetConfig, DemoConfig, IdentityCente
 from core.policy.yaml_source import Path
 
 _LONGEST_NAME: Final = "x" * MAX_PART_LENGTH
+_PORTS: Final = {"https": 443, "http": 80}
 
 
 def find_access_mistakes(document: PolicyDocument) -> Iterator[Mistake]:
@@ -52,7 +54,11 @@ def _place_of(config: AnyTargetConfig) -> tuple[str, ...] | None:
         case LambdaConfig():
             return (config.type, config.region, config.function)
         case WebhookConfig():
-            return (config.type, config.url)
+            parts = urlsplit(config.url)
+            if parts.hostname is None:
+                # Where the address is a secret.
+                return (config.type, config.url)
+            return (config.type, parts.hostname, str(parts.port or _PORTS.get(parts.scheme)), parts.path or "/")
     return None
 
 
