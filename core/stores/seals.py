@@ -88,7 +88,7 @@ def read_sealed_record(
     chain = f"{kind.KIND}#{record_id}"
     seal = stored.get(SEAL)
     item = {name: value for name, value in stored.items() if name != SEAL}
-    digest = digest_content(item)
+    digest = _digest_or_refuse(chain, item, digest_content)
     if seal is None:
         _check_by_chain(chain, item, digest, keyring, find_entry)
     else:
@@ -113,7 +113,7 @@ def read_sealed_ledger(empty: L, stored: Mapping[str, JsonValue], keyring: Audit
     """The ledger of this owner, with its seal checked. Raises BrokenSeal, MalformedRecord."""
     name, seal = empty.name, stored.get(SEAL)
     item = {name: value for name, value in stored.items() if name != SEAL}
-    digest = _digest(item)
+    digest = _digest_or_refuse(name, item, _digest)
     if seal is None:
         raise BrokenSeal(name, "it has no seal")
     _check_seal(name, seal, _LEDGER, [empty.owner, digest], keyring)
@@ -129,6 +129,17 @@ def replace_unread(empty: L, version: JsonValue, seal: JsonValue) -> L:
     if not isinstance(version, str | None) or not isinstance(seal, str | None):
         raise MalformedRecord(f"LEDGER#{empty.owner}", "its version or its seal is not text")
     return empty.model_copy(update={"as_read": AsRead(seal=seal, version=version)})
+
+
+@contextmanager
+def unsealed_if_unreadable() -> Iterator[None]:
+    """What can't be read far enough to check its seal has none: raises BrokenSeal in place of MalformedRecord."""
+    try:
+        yield
+    except BrokenSeal:
+        raise
+    except MalformedRecord as error:
+        raise BrokenSeal(error.record, error.problem) from error
 
 
 def has_current_seal(stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> bool:
@@ -185,7 +196,11 @@ def _check_by_chain(
     chain: str, item: Mapping[str, JsonValue], digest: str, keyring: AuditKeyring, find_entry: FindEntry
 ) -> None:
     length, head = item.get("audit_length"), item.get("audit_head")
-    entry = find_entry(chain, length) if isinstance(length, int) and length > 0 else None
+    try:
+        entry = find_entry(chain, length) if isinstance(length, int) and length > 0 else None
+    except MalformedRecord:
+        # An entry that can't be read proves nothing.
+        entry = None
     is_proved = (
         entry is not None
         and entry.chain == chain
@@ -214,6 +229,13 @@ def _check_seal(name: str, seal: JsonValue, purpose: bytes, content: list[JsonVa
 
 def _write_seal(purpose: bytes, content: list[JsonValue], keyring: AuditKeyring) -> str:
     return f"{keyring.key_id}:{keyring.mac(purpose, canonical_json(content))}"
+
+
+def _digest_or_refuse(name: str, item: dict[str, JsonValue], digest: Callable[[dict[str, JsonValue]], str]) -> str:
+    try:
+        return digest(item)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BrokenSeal(name, "it holds something that is never written") from error
 
 
 def _digest(item: Mapping[str, JsonValue]) -> str:
