@@ -41,7 +41,7 @@ class DamagedRight:
         end = self.clock.now() + length
         while self.clock.now() < end:
             self.due.visit_due()
-            self.clock.advance(min(length, timedelta(seconds=5)))
+            self.clock.advance(length / 3)
 
     def skip_to(self, length: timedelta) -> None:
         """Nobody works until this long after the beginning; then for a while."""
