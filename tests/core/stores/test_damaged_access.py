@@ -12,9 +12,10 @@ from core.access.grant import Grant, GrantId, GrantStatus
 from core.access.reconciler import Reconciler
 from core.audit.trail import AuditAction
 from core.errors import ConcurrentModification
+from tests.builders import a_draft, an_event
 from tests.core.access.harness import ScriptedTarget
 from tests.core.access.world import RIGHT
-from tests.core.stores.access_bench import HOUR, OTHER, AccessBench, ended
+from tests.core.stores.access_bench import HOUR, OTHER, AccessBench, created, ended, new_grant
 from tests.core.stores.harness import DynamoHarness, SqliteHarness
 from tests.harness.clock import A_MOMENT
 
@@ -188,6 +189,17 @@ def test_emergency_opens_over_a_damaged_holding(
         damage(harness)
     damaged.work(MINUTE)
     assert (damaged.status(emergency), damaged.is_held) == (GrantStatus.ACTIVE, True)
+    damaged.skip_to(HOUR * 2)
+    assert not damaged.is_held
+
+
+def test_emergency_is_declared_over_a_damaged_item(harness: StoreHarness, damaged: DamagedRight) -> None:
+    damaged.open()
+    _break_beside(harness)
+    declared = new_grant(2, kind="BREAKGLASS", length=HOUR * 2)
+    damaged.stores.break_glass.create(an_event(), a_draft(), grants=[created(declared)])
+    damaged.skip_to(HOUR)
+    assert (damaged.status(declared), damaged.is_held) == (GrantStatus.ACTIVE, True)
     damaged.skip_to(HOUR * 2)
     assert not damaged.is_held
 
