@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
+from playground.evidence import Evidence
 from playground.playground import open_playground
 from tests.browser.screens import LEFT, RIGHT, Screens
 
@@ -34,6 +35,8 @@ class TestOnEachStore:
         expect(screens.account()).to_contain_text("AdministratorAccess")
         for index in (LEFT, RIGHT):
             expect(screens.card(index)).to_contain_text("Open until")
+        (deadline,) = Evidence(screens.playground.stores).deadlines(screens.playground.clock.now())
+        assert deadline["kind"] == "access"
 
         screens.press(LEFT, "I'm done")
         expect(screens.account()).to_contain_text(EMPTY)
@@ -41,6 +44,7 @@ class TestOnEachStore:
             expect(screens.card(index)).to_contain_text("Closed")
             expect(screens.card(index)).to_contain_text("can live until")
         expect(screens.card(LEFT).get_by_role("button", name="I'm done")).to_have_count(0)
+        assert Evidence(screens.playground.stores).deadlines(screens.playground.clock.now()) == []
 
     def test_glass_opens_it_at_once_and_closing_closes_it(self, screens: Screens) -> None:
         screens.be(LEFT, "Sam")
@@ -99,6 +103,20 @@ class TestOnEachStore:
         screens.move_clock("10 minutes")
         expect(screens.account()).to_contain_text(EMPTY)
         expect(screens.card(RIGHT)).to_contain_text("Closed")
+
+
+def test_glass_in_an_outage_says_what_to_do_instead(screens: Screens) -> None:
+    screens.aws.get_by_role("switch", name="Outage").click()
+    expect(screens.aws).to_contain_text("AWS doesn't answer")
+    screens.be(LEFT, "Sam")
+    screens.write(LEFT, f"/breakglass prod incident 1h {WHY}")
+    expect(screens.card(LEFT, WHY)).to_contain_text("Opening")
+    screens.move_clock("10 minutes")
+    expect(screens.card(LEFT, WHY)).to_contain_text("takes longer than usual")
+    screens.pane(LEFT).get_by_role("button", name="Countersign").click()
+    screens.pane(LEFT).get_by_role("button", name="Messages").click()
+    told = screens.messages(LEFT, "isn't open yet").last
+    expect(told).to_contain_text("Ask Aiko, who can give access in AWS by hand")
 
 
 def test_profile_without_access_opens_nothing(screens: Screens) -> None:
