@@ -75,7 +75,7 @@ class DamagedRight:
 
 
 def _break_seal(harness: StoreHarness) -> None:
-    harness.spoil_holding(RIGHT, {"is_ours": False, "standing": True})
+    harness.spoil_holding(RIGHT, {"is_ours": False, "standing": True, "failures": 9})
 
 
 def _break_version(harness: StoreHarness) -> None:
@@ -266,7 +266,7 @@ def test_damage_since_it_was_read_makes_a_rebuild_read_again(harness: StoreHarne
     damaged.open()
     _break_seal(harness)
     state = damaged.bench.state()
-    harness.spoil_holding(RIGHT, {"failures": 9})
+    harness.spoil_holding(RIGHT, {"failures": 8})
     with pytest.raises(ConcurrentModification):
         damaged.stores.access.commit(state, state.holding.change(is_ours=True))
 
