@@ -111,6 +111,25 @@ def test_grant_put_back_keeps_no_other_from_ending(office: AccessOffice, harness
     assert office.actions(office.grant_of(again))[-1] == "grant_closed"
 
 
+@ON_SQLITE
+def test_grant_put_back_takes_nothing_of_others(
+    office: AccessOffice, harness: StoreHarness, clock: FrozenClock
+) -> None:
+    request = office.approve()
+    office.pass_time(10 * MINUTE)
+    office.grants.end(request.chain, RITA)
+    ending = harness.stored(grant := office.grant_of(request))
+    assert ending is not None
+    office.pass_time(3 * HOUR)
+    office.target.put(RIGHT)
+    harness.put_back(grant, ending)
+    harness.spoil_beside(grant, {"awaits": AWAITS_END, "stage": Stage.ENDING})
+    for _ in range(3):
+        Reconciler(harness.stores.access, office.targets, clock).reconcile(RIGHT)
+        clock.advance(2 * MINUTE)
+    assert office.target.held == {RIGHT}
+
+
 def test_grant_that_changed_meanwhile_was_not_put_back(office: AccessOffice, harness: StoreHarness) -> None:
     request = office.approve()
     as_read = office.grant_of(request)
