@@ -32,6 +32,20 @@ def find_access_mistakes(document: PolicyDocument) -> Iterator[Mistake]:
     yield from _in_shared_principals(document)
 
 
+def find_renamed_targets(before: PolicyDocument, document: PolicyDocument) -> Iterator[Mistake]:
+    """Every target that the version before has under another name, which this one doesn't have any more."""
+    left = {_place_of(config): name for name, config in before.targets.items() if name not in document.targets}
+    for name, config in document.targets.items():
+        place = _place_of(config)
+        if place is not None and place in left:
+            yield Mistake(
+                ("targets", name),
+                f"this is targets.{left[place]} of the policy in force, and what is open there has that name: one "
+                "right would have two names, and the end of one would cut the other",
+                f"Keep the name {left[place]}, or remove the target, and add it again when nothing is open there.",
+            )
+
+
 def _in_targets(document: PolicyDocument) -> Iterator[Mistake]:
     places: dict[tuple[str, ...], str] = {}
     for name, config in document.targets.items():
