@@ -42,6 +42,8 @@ BARE: Final = "bare calls"
 WHOLE: Final = "approval until open"
 AWS_CALLS_PER_SECOND: Final = 20
 MAX_READS_OF_AN_IDLE_PASS: Final = 5
+MAX_CALLS_OF_AN_END: Final = 8
+"""Delete, poll, list, and those that meet another one in progress: here all are in one account, the worst case."""
 _POLICY: Final = parse_policy(
     b"""
 version: 1
@@ -111,8 +113,8 @@ class _Deployment:
 def measure(size: Size) -> Section:
     """All three, on SQLite."""
     times, opening = _measure_opening(size)
-    idle_reads, idle_calls = _measure_idle(size.pick(10_000, 100))
-    ends = _measure_ends(size.pick(1_000, 40))
+    idle_reads, idle_calls = _measure_idle(size.pick(1_000, 50))
+    ends = _measure_ends(size.pick(1_000, 20))
     ratio = Ratio.of(times[WHOLE], times[BARE])
     rows = (
         ("an approved request opens", f"{opening['commit']} commits, {opening['get_right']} read", "2 looks, 1 give"),
@@ -142,10 +144,14 @@ def measure(size: Size) -> Section:
                 f"{ends.per_second:.1f}",
                 ends.per_second <= AWS_CALLS_PER_SECOND,
             ),
-            Goal(f"all {ends.number} are gone, and each was taken once", str(ends.taken), ends.taken == ends.number),
+            Goal(
+                f"each end takes at most {MAX_CALLS_OF_AN_END} calls, with its conflicts",
+                f"{ends.calls / ends.number:.1f}",
+                ends.calls <= MAX_CALLS_OF_AN_END * ends.number,
+            ),
         ),
-        f"{len(times[WHOLE])} rounds on SQLite, with a target that answers at once. The bare calls are the same approval, "
-        "whose transaction makes the grant, and a look, a give and a look. The rest of the ratio is what keeps the "
+        f"{len(times[WHOLE])} rounds on SQLite, with a target that answers at once. The bare calls are the same "
+        "approval, whose transaction makes the grant, and a look, a give and a look. The rest is what keeps the "
         "promise through a crash: the intent is durable before the call, and the result after it. "
         f"The ends are at a strict Identity Center, in simulated time: {ends.minutes:.0f} minutes until the last of "
         f"{ends.number} was gone, by Countersign's own share of five calls a second.",
@@ -201,7 +207,6 @@ class _Ends:
     number: int
     calls: int
     minutes: float
-    taken: int
 
     @property
     def per_second(self) -> float:
@@ -224,11 +229,9 @@ def _measure_ends(number: int) -> _Ends:
             calls, ended_at = len(server.calls), clock.now()
             _let_pass(due, clock, lambda: not server.assignments)
             minutes = (clock.now() - ended_at) / timedelta(minutes=1)
-            made = server.calls[calls:]
-            taken = sum(name == "DeleteAccountAssignment" for name, _ in made)
             if server.violations:
                 raise AssertionError(server.violations[0])
-            return _Ends(number, len(made), minutes, taken)
+            return _Ends(number, len(server.calls) - calls, minutes)
 
 
 def _let_pass(due: DueRights, clock: FrozenClock, is_done: Any) -> None:  # noqa: ANN401 - a question
@@ -239,9 +242,9 @@ def _let_pass(due: DueRights, clock: FrozenClock, is_done: Any) -> None:  # noqa
 
 @contextmanager
 def _stores(clock: Clock) -> Iterator[Stores]:
-    with TemporaryDirectory(dir=Path(__file__).parent) as folder:
-        with closing(open_stores(f"sqlite:///{folder}/access.db", keyring=KEYRING, clock=clock)) as stores:
-            yield stores
+    folder = TemporaryDirectory(dir=Path(__file__).parent)
+    with folder as name, closing(open_stores(f"sqlite:///{name}/access.db", keyring=KEYRING, clock=clock)) as stores:
+        yield stores
 
 
 @contextmanager

@@ -179,7 +179,7 @@ class DryRun:
     def approve(self, request_id: str) -> tuple[Request, EntryDraft]:
         """What approving this request would have the store write."""
         self._harness.requests.approve(RequestId(request_id), APPROVER, "Go ahead")
-        (approved, entry), _ = self._updates.take()
+        (approved, entry, *_), _ = self._updates.take()
         return approved, entry
 
     def invoke(self, profile: str) -> tuple[BreakGlassEvent, EntryDraft, tuple[UsageLedger, ...]]:

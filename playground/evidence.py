@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from core.access.grant import Grant, GrantId
+from core.access.grant import Grant, GrantId, grant_id_for
 from core.audit.trail import REFUSED, AuditEntry
 from core.break_glass import BreakGlassEvent, EventId, EventStatus
 from core.errors import NotFound
@@ -59,7 +59,11 @@ class Evidence:
         active = self.stores.break_glass.list_by_status(EventStatus.ACTIVE).items
         ends = [
             *((request.expires_at, "request", request) for request in pending),
-            *((request.access_ends_at, "access", request) for request in approved if request.access_ends_at),
+            *(
+                (request.access_ends_at, "access", request)
+                for request in approved
+                if self._is_open(request) and request.access_ends_at
+            ),
             *((event.expires_at, "break_glass", event) for event in active),
         ]
         return [
@@ -67,6 +71,13 @@ class Evidence:
             for at, kind, record in sorted(ends, key=lambda end: end[0])
             if at > now
         ]
+
+    def _is_open(self, request: Request) -> bool:
+        """Whether its access can still end: a profile without rights has only its window."""
+        if not request.rights:
+            return True
+        ids = [grant_id_for(request.chain, right) for right in request.rights]
+        return any(grant.is_live for grant in self.stores.access.get_each(ids))
 
     def _find(self, record_id: str) -> Record | None:
         with suppress(NotFound):

@@ -17,7 +17,7 @@ from playground.people import ACCESS, AIKO, MIRA
 from playground.playground import Playground, open_playground
 
 PICTURE: Final = Path(__file__).parents[1] / "docs" / "playground.png"
-_SIZE: Final = ViewportSize(width=1560, height=860)
+_SIZE: Final = ViewportSize(width=1620, height=900)
 _SHARPNESS: Final = 1.5
 """Pixels for each point: sharp on most screens, at half a megabyte."""
 
@@ -58,9 +58,10 @@ def _play(playground: Playground, page: Page) -> None:
     page.get_by_role("article").filter(has_text="INC-12").last.wait_for()
     page.get_by_role("region", name="Slack as Jon Bauer sees it").get_by_role(
         "button", name="Approve", exact=True
-    ).first.click()
+    ).last.click()
     page.get_by_role("complementary").get_by_text("request approved").first.wait_for()
-    slack.wait_until(lambda: "Approved" in str(slack.messages(ACCESS)))
+    slack.wait_until(lambda: "Open until" in str(slack.messages(ACCESS)))
+    page.get_by_role("region", name="AWS (pretend)").get_by_text("AdministratorAccess").first.wait_for()
     page.mouse.move(0, 0)
     page.wait_for_timeout(500)
 

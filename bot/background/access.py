@@ -132,16 +132,13 @@ class AccessWork:
 
 
 def _visit(due: DueRights, nudge: Nudge, stopping: threading.Event) -> None:
-    while True:
-        counts = due.visit_due(PER_PASS, is_stopped=stopping.is_set)
-        if counts.visited:
-            # What a target works on is asked for soon: somebody waits for it.
-            nudge.look_again()
-        if not counts.is_cut:
-            return
+    while (counts := due.visit_due(PER_PASS, is_stopped=stopping.is_set)).is_cut:
         # More is due: no rest, but the most urgent first.
         if stopping.wait(MIN_PAUSE_SECONDS):
             return
+    if counts.visited:
+        # What a target works on, or is to be looked at, is due again within seconds.
+        nudge.rest_briefly()
 
 
 def _nothing() -> None:

@@ -19,9 +19,10 @@ from core.access.timing import FIRST_PAUSE
 from core.clock import Clock, is_trusted
 from core.errors import StoreUnavailable
 from core.stores.access import AccessStore, DueRight
-from core.targets.base import Answer, Later, Unknown
+from core.targets.base import Answer, InProgress, Later, Unknown
 
 MAX_TARGET_PAUSE: Final = timedelta(seconds=30)
+CONFLICT_PAUSE: Final = timedelta(seconds=5)
 PER_PAGE: Final = 50
 URGENCIES: Final = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
 _NO_ANSWER: Final = Unknown("it can't be reconciled")
@@ -44,33 +45,69 @@ class VisitCounts:
 NOTHING_VISITED: Final = VisitCounts()
 
 
-class TargetPauses:
+class AnswerPauses:
     """Which targets, or broken rights, are left alone, and until when. Each answer that says nothing doubles it."""
 
     def __init__(self) -> None:
         self._pauses: dict[str, tuple[datetime, timedelta]] = {}
 
-    def is_paused(self, target: str, now: datetime) -> bool:
-        """True while nothing but emergencies should call this target."""
-        until, _ = self._pauses.get(target, (now, FIRST_PAUSE))
+    def is_paused(self, name: str, now: datetime) -> bool:
+        """True while it is left alone."""
+        until, _ = self._pauses.get(name, (now, FIRST_PAUSE))
         return now < until
 
-    def forget(self, target: str) -> None:
+    def forget(self, name: str) -> None:
         """It is fine."""
-        self._pauses.pop(target, None)
+        self._pauses.pop(name, None)
 
-    def note(self, target: str, answer: Answer | None, now: datetime) -> None:
+    def note(self, name: str, answer: Answer, now: datetime) -> None:
+        """Learn from an answer."""
+        if isinstance(answer, Later) and answer.is_for_all:
+            self._pauses[name] = now + min(max(answer.after, FIRST_PAUSE), MAX_TARGET_PAUSE), FIRST_PAUSE
+        elif isinstance(answer, Unknown) and not answer.is_forgotten:
+            _, pause = self._pauses.get(name, (now, FIRST_PAUSE / 2))
+            pause = min(2 * pause, MAX_TARGET_PAUSE)
+            self._pauses[name] = now + pause, pause
+        else:
+            self.forget(name)
+
+
+class TargetPauses:
+    """What is left alone, and until when: targets that say nothing, and rights that conflict with one in progress.
+
+    Some targets, such as Identity Center, change one right of a resource and level at a time. After a conflict, only
+    the one that is known to be in progress is called; the others needn't each find that out.
+    """
+
+    def __init__(self) -> None:
+        self._targets = AnswerPauses()
+        self._conflicts: dict[_Place, tuple[datetime, Right]] = {}
+        self._in_progress: dict[_Place, Right] = {}
+
+    def is_paused(self, right: Right, now: datetime) -> bool:
+        """True while nothing but an emergency should call the target for this right."""
+        if self._targets.is_paused(right.target, now):
+            return True
+        place = _place_of(right)
+        until, met_by = self._conflicts.get(place, (now, right))
+        # The one that met it has a pause of its own, which somebody's early end may shorten.
+        return now < until and right not in (met_by, self._in_progress.get(place))
+
+    def note(self, right: Right, answer: Answer | None, now: datetime) -> None:
         """Learn from an answer; None: the target was not called."""
         if answer is None:
             return
-        if isinstance(answer, Later) and answer.is_for_all:
-            self._pauses[target] = now + min(max(answer.after, FIRST_PAUSE), MAX_TARGET_PAUSE), FIRST_PAUSE
-        elif isinstance(answer, Unknown) and not answer.is_forgotten:
-            _, pause = self._pauses.get(target, (now, FIRST_PAUSE / 2))
-            pause = min(2 * pause, MAX_TARGET_PAUSE)
-            self._pauses[target] = now + pause, pause
+        self._targets.note(right.target, answer, now)
+        place = _place_of(right)
+        if isinstance(answer, InProgress):
+            self._in_progress[place] = right
+        elif isinstance(answer, Later):
+            if not answer.is_for_all:
+                self._conflicts[place] = now + CONFLICT_PAUSE, right
         else:
-            self.forget(target)
+            if self._in_progress.get(place) == right:
+                del self._in_progress[place]
+            self._conflicts.pop(place, None)
 
 
 class DueRights:
@@ -84,7 +121,7 @@ class DueRights:
         self._clock = clock
         self._urgencies = tuple(urgencies)
         self._pauses = TargetPauses()
-        self._broken = TargetPauses()
+        self._broken = AnswerPauses()
 
     def visit_due(self, limit: int = 1000, *, is_stopped: Callable[[], bool] = lambda: False) -> VisitCounts:
         """Visit each right that is due now once, at most `limit` of each urgency. Raises StoreUnavailable.
@@ -119,7 +156,7 @@ class DueRights:
         if right in visits.tried:
             return
         visits.tried.add(right)
-        if urgency is not Urgency.EMERGENCY and self._pauses.is_paused(right.target, self._clock.now()):
+        if urgency is not Urgency.EMERGENCY and self._pauses.is_paused(right, self._clock.now()):
             visits.left += 1
             return
         if self._broken.is_paused(str(right), self._clock.now()):
@@ -136,7 +173,15 @@ class DueRights:
         else:
             visits.note_visit()
             self._broken.forget(str(right))
-            self._pauses.note(right.target, answer, self._clock.now())
+            self._pauses.note(right, answer, self._clock.now())
+
+
+_Place = tuple[str, str, str]
+
+
+def _place_of(right: Right) -> _Place:
+    """What conflicts are about: the same level of the same resource."""
+    return right.target, right.resource, right.level
 
 
 def _iterate_pages(read_page: Callable[[DueRight | None], Sequence[DueRight]]) -> Iterator[DueRight]:

@@ -10,6 +10,7 @@ import pytest
 
 from bot.background import AccessWork, Sweeper
 from bot.background.access import DUE_SECONDS, EMERGENCY_SECONDS
+from bot.background.loops import Nudge
 from core.access.due_rights import VisitCounts
 from core.access.grant import GrantId, GrantStatus
 from core.audit.trail import AuditAction
@@ -149,6 +150,19 @@ def test_long_work_is_done_in_parts_without_a_rest(monkeypatch: pytest.MonkeyPat
 # In the background
 
 
+def test_rest_is_short_while_something_is_in_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.background.loops.MIN_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("bot.background.access.AGAIN_SECONDS", 0.0)
+    access = with_live(1)
+    access.clock.set(access.clock.now() + HOUR)
+    work = AccessWork(access.store, access.targets, access.clock)
+    _, others, _ = work.loops(threading.Event(), list)
+    others.work()
+    # Without the visit, this would take an hour.
+    others.rest(NEVER_SECONDS)
+    assert not access.target.held
+
+
 @pytest.mark.usefixtures("_at_rest")
 def test_nudge_lets_a_decision_take_effect_at_once(
     stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper]
@@ -162,40 +176,15 @@ def test_nudge_lets_a_decision_take_effect_at_once(
         target.wait_until_held(right)
 
 
-@pytest.mark.usefixtures("_at_rest")
-def test_index_that_lags_is_looked_at_again_soon(
-    stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bot.background.access.AGAIN_SECONDS", 0.01)
-    hidden: list[str] = []
-
-    def hide_once(name: str, answer: Any) -> Any:  # noqa: ANN401  Whatever the store has.
-        if name in {"list_due", "list_overdue"} and answer and not hidden:
-            hidden.append(name)
-            return ()
-        return answer
-
-    sweepers.append(sweeper := a_sweeper(stores, clock, target, access=Watched(stores.access, hide_once)))
-    sweeper.start()
-    make_grant(stores, clock.now())
-    sweeper.nudge()
-    target.wait_until_held(a_right())
-    assert hidden
-
-
-@pytest.mark.usefixtures("_at_rest")
-def test_after_a_visit_it_is_looked_again_soon(
-    stores: Stores, clock: FrozenClock, target: StallingTarget, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The target may work on it, and somebody waits for that.
-    monkeypatch.setattr("bot.background.access.AGAIN_SECONDS", 0.01)
-    _, others, _ = AccessWork(stores.access, {"aws": target}, clock).loops(threading.Event(), lambda: None)
-    make_grant(stores, clock.now())
-    others.work()
-    rest = threading.Thread(target=others.rest, args=(NEVER_SECONDS,), daemon=True)
-    rest.start()
-    rest.join(PATIENCE_SECONDS)
-    assert not rest.is_alive()
+def test_index_that_lags_is_looked_at_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.background.loops.MIN_PAUSE_SECONDS", 0.0)
+    nudge = Nudge(threading.Event(), again_seconds=0.0)
+    nudge.give()
+    nudge.rest(NEVER_SECONDS)
+    resting = threading.Thread(target=nudge.rest, args=(NEVER_SECONDS,), daemon=True)
+    resting.start()
+    resting.join(PATIENCE_SECONDS)
+    assert not resting.is_alive()
 
 
 @pytest.mark.usefixtures("_quick")
@@ -254,39 +243,25 @@ def test_store_that_was_away_lets_access_open_later(
 
 @pytest.mark.usefixtures("_quick")
 def test_stop_finishes_the_step_in_hand_and_begins_no_other(
-    stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper]
-) -> None:
-    make_grant(stores, clock.now(), 1, right=a_right("slow"))
-    sweepers.append(sweeper := a_sweeper(stores, clock, target))
-    sweeper.start()
-    target.wait_until_stalled()
-    make_grant(stores, clock.now(), 2, right=a_right("next"))
-    stopped: list[bool] = []
-    stopper = threading.Thread(target=lambda: stopped.append(sweeper.stop()))
-    stopper.start()
-    target.release()
-    stopper.join()
-    assert stopped == [True]
-    assert target.held == {a_right("slow")}
-    assert stores.access.get_right(a_right("slow")).holding.lease is None
-
-
-@pytest.mark.usefixtures("_quick")
-def test_step_that_hangs_is_left_to_its_lease(
     stores: Stores, clock: FrozenClock, target: StallingTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.background.sweeper.FINISH_TIMEOUT_SECONDS", 0.01)
-    make_grant(stores, clock.now(), 1, right=a_right("slow"))
+    slow, later = a_right("slow"), a_right("zoe")
+    for number, right in enumerate((slow, later), start=1):
+        make_grant(stores, clock.now(), number, right=right)
     sweeper = a_sweeper(stores, clock, target)
     sweeper.start()
     target.wait_until_stalled()
+    # What hangs is left to its lease.
     assert not sweeper.stop()
-    lease = stores.access.get_right(a_right("slow")).holding.lease
+    lease = stores.access.get_right(slow).holding.lease
     assert lease is not None
     assert lease.until > clock.now()
     target.release()
     monkeypatch.setattr("bot.background.sweeper.FINISH_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     assert sweeper.stop()
+    assert target.held == {slow}
+    assert stores.access.get_right(slow).holding.lease is None
 
 
 # What is measured

@@ -86,6 +86,7 @@ class Screens:
         self.page.get_by_role("button", name="Move it forward").click()
         self.dialog("Move the clock forward").get_by_role("button", name=f"+ {step}").click()
         self.page.keyboard.press("Escape")
+        expect(self.dialog("Move the clock forward")).to_be_hidden()
 
     def dialog(self, name: str) -> Locator:
         """A form or a panel."""

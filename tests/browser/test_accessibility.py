@@ -6,6 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from core.targets.base import OperationKey
+from playground.demo_page import PERMISSIONS
 from tests.browser.screens import LEFT, RIGHT, Screens
 
 pytestmark = pytest.mark.browser
@@ -61,6 +63,16 @@ def test_home_panels_and_menus(shown: Screens) -> None:
         expect(shown.page.get_by_role("dialog")).to_be_visible()
         assert not _objections(shown), "\n".join(_objections(shown))
         shown.page.keyboard.press("Escape")
+
+
+def test_panel_of_aws_in_an_outage(shown: Screens) -> None:
+    aws = shown.playground.aws
+    aws.add_by_hand(PERMISSIONS[0].of("U0MIRA"))
+    aws.give(PERMISSIONS[1].of("U0SAM"), shown.playground.clock.now(), OperationKey("0123456789abcdef", 1))
+    aws.switch_outage(is_out=True)
+    shown.aws.get_by_text("Act as somebody else").click()
+    expect(shown.account("Staging")).to_contain_text("being added")
+    assert not _objections(shown), "\n".join(_objections(shown))
 
 
 def test_narrow_screen(shown: Screens) -> None:

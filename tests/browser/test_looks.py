@@ -12,6 +12,8 @@ from typing import Final
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
+from core.targets.base import OperationKey
+from playground.demo_page import PERMISSIONS
 from playground.playground import Playground
 from tests.browser.conftest import Motion
 from tests.browser.page_problems import PageProblems
@@ -92,8 +94,8 @@ def test_every_emoji_on_a_card_is_a_picture_that_loads(screens: Screens) -> None
     screens.ask()
     screens.press(RIGHT, "Approve")
     expect(screens.card(LEFT)).to_contain_text("Approved")
-    screens.write(LEFT, "done :tada: 🚀 ⚠")
-    expect(screens.messages(RIGHT, "done").get_by_role("img")).to_have_count(3)
+    screens.write(LEFT, "Deployed :tada: 🚀 ⚠")
+    expect(screens.messages(RIGHT, "Deployed").get_by_role("img")).to_have_count(3)
     pictures = screens.page.locator("img.emoji")
     expect(screens.card(LEFT).get_by_role("img", name="✅")).to_be_visible()
     pictures.evaluate_all("each => Promise.all(each.map((picture) => picture.decode()))")
@@ -152,3 +154,22 @@ def test_two_pages_show_two_people_and_both_see_it_happen(screens: Screens) -> N
     for index in (LEFT, RIGHT):
         expect(screens.card(index)).to_contain_text("Approved")
     other.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1024, 1440])
+def test_panel_of_aws_fits_at_any_width(welcome: Screens, width: int, scheme: str) -> None:
+    welcome.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    welcome.page.set_viewport_size({"width": width, "height": 800})
+    aws = welcome.playground.aws
+    for name in ("U0MIRA", "somebody.with.a.long.address@elsewhere.example"):
+        aws.add_by_hand(PERMISSIONS[0].of(name))
+    aws.give(PERMISSIONS[1].of("U0SAM"), welcome.playground.clock.now(), OperationKey("0123456789abcdef", 1))
+    aws.take(PERMISSIONS[0].of("U0MIRA"), OperationKey("0123456789abcdef", 2))
+    aws.switch_outage(is_out=True)
+    if welcome.aws.is_hidden():
+        welcome.page.get_by_role("button", name="AWS (pretend)").click()
+    expect(welcome.account("Staging")).to_contain_text("being added")
+    _shoot(welcome, f"{scheme}-{width}-aws")
+    welcome.aws.get_by_text("Act as somebody else").click()
+    _shoot(welcome, f"{scheme}-{width}-aws-by-hand")

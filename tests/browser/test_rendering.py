@@ -107,7 +107,9 @@ def test_a_rewritten_card_is_announced_with_its_time(screens: Screens) -> None:
     expect(screens.messages(LEFT, "first version")).to_be_visible()
     _rewrite(screens, f":warning: <@U0JON> has *prod* until <!date^{seconds}^{pattern}|the fallback>.")
     announced = screens.pane(LEFT).get_by_role("status")
-    expect(announced).to_have_text(re.compile(r"^Countersign: ⚠️ Jon Bauer has prod until today at \d\d:\d\d\.$"))
+    expect(announced).to_have_text(
+        re.compile(r"^Countersign: ⚠️ Jon Bauer has prod until (today|tomorrow) at \d{1,2}:\d\d\.$")
+    )
     # A date that nobody can read is announced as its fallback.
     _rewrite(screens, f"until <!date^never^{pattern}|the fallback> or <!date^{seconds}|another one>")
     expect(announced).to_have_text("Countersign: until the fallback or another one")

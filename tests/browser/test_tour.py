@@ -73,7 +73,7 @@ def test_everything_survives_a_restart_and_the_open_page_goes_on(
     context: BrowserContext, folder: Folder, page_problems: PageProblems
 ) -> None:
     # Chromium says so of each try, for as long as nothing answers.
-    page_problems.expect(r"Failed to load resource: net::.*/page/stream")
+    page_problems.expect(r"Failed to load resource: net::.*/page/(stream|acts/last)")
     with open_playground(folder, port=0) as first:
         screens = Screens(context.new_page(), first)
         screens.open()

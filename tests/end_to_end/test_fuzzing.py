@@ -68,6 +68,8 @@ class Theatre:
         self.samples = [
             ("slash_commands", harness.access(JON, "vault 1h to see what is in there").payload),
             ("slash_commands", harness.access(JON, "").payload),
+            ("slash_commands", harness.access(JON, f"revoke <@{MIRA}|mira> she left the team").payload),
+            ("slash_commands", harness.access(JON, f"end {request.id}").payload),
             ("interactive", slack.submit(JON, harness.modal(JON), _filled_in()).payload),
             ("interactive", slack.press(GUEST, card, APPROVE).payload),
             ("interactive", slack.press(AIKO, card, DENY).payload),

@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import InvalidInput
 from core.targets.base import Absent, Held, InProgress, Later, OperationKey, Unknown
-from playground.demo_state import MAX_HAPPENINGS, DemoState, HappeningKind
+from playground.demo_state import MAX_DONE, MAX_HAPPENINGS, DemoState, HappeningKind
 from playground.demo_target import DELAY, DemoTarget
 from tests.core.targets.harness import GIVE_KEY, TAKE_KEY, a_right
 
@@ -133,7 +133,7 @@ def test_file_stays_small(target: DemoTarget, path: Path, clock: FrozenClock) ->
         clock.advance(DELAY)
         target.take(MIRAS, OperationKey("0123456789abcdef", generation))
         clock.advance(DELAY)
-    assert len(target.state.happened) == MAX_HAPPENINGS
+    assert (len(target.state.happened), len(target.state.done)) == (MAX_HAPPENINGS, MAX_DONE)
     assert len(path.read_bytes()) < 60_000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import sys
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -77,6 +78,44 @@ def test_invalid_store_is_reported_and_nothing_is_left_running(tmp_path: Path) -
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "is not a kind of store" in errors
+
+
+def _events(url: str) -> Iterator[dict[str, Any]]:
+    """What the page is told: first everything, then each change."""
+    with urllib.request.urlopen(f"{url}page/stream", timeout=120) as stream:  # noqa: S310  It is our own loopback.
+        for line in stream:
+            if line.startswith(b"data: "):
+                yield json.loads(line[6:])
+
+
+def _act(url: str, **asked: str) -> None:
+    headers = {"Origin": url.rstrip("/"), "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}page/acts", json.dumps(asked).encode(), headers)  # noqa: S310  As above.
+    urllib.request.urlopen(request, timeout=120).close()  # noqa: S310  As above.
+
+
+def test_what_was_opening_at_a_kill_opens_after_the_restart(tmp_path: Path) -> None:
+    with _running(tmp_path / "play") as (process, url):
+        events = _events(url)
+        next(events)
+        _act(url, act="command", person=MIRA, channel=ACCESS, text="/access prod 1h Deploy the fix for INC-12")
+        card = next(each["message"] for each in events if "request:approve" in str(each.get("message")))
+        buttons = next(block for block in card["blocks"] if block["type"] == "actions")
+        approve = next(each for each in buttons["elements"] if each["action_id"] == "request:approve")
+        pressed = {"block_id": buttons["block_id"], "action_id": approve["action_id"], "value": approve["value"]}
+        _act(url, act="press", person=APPROVERS[0], channel=ACCESS, ts=card["ts"], **pressed)
+        (opening,) = next(each["aws"]["held"] for each in events if each["type"] == "aws")
+        process.kill()
+        process.wait()
+        assert opening["change"] == "give"
+
+    with _running(tmp_path / "play") as (_, url):
+        (held,) = next(
+            each["aws"]["held"]
+            for each in _events(url)
+            if any(one.get("since") for one in each.get("aws", {}).get("held", ()))
+        )
+        assert held["principal"] == MIRA
 
 
 @pytest.mark.engine

@@ -17,7 +17,7 @@ from bot.views.access import choice
 from bot.views.access.choice import RevokedAccess
 from bot.views.break_glass import replies as break_glass_replies
 from bot.views.break_glass.list import BreakGlassListKind, EventRow
-from bot.views.pagination import PER_PAGE, one_of, read_page_button
+from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
 from core.errors import InvalidInput, LimitReached, StoreMisconfigured, StoreUnavailable
 from core.open_requests import OPEN_REQUEST
@@ -59,7 +59,7 @@ def _about_open_access() -> Iterator[tuple[str, Message]]:
     yield "/access revoke @person, some of it", choice.person_revoked(APPROVER, [ended, failed])
     yield "/access extend, of a profile that nobody may request", replies.reply(replies.not_requestable("prod"))
     more = "To name another one, add its profile or its id:\n`/access end prod`"
-    events = [EventRow(records.active(), records.active().expires_at, may_close=True)] * (PER_PAGE + 1)
+    events = [EventRow(records.active(), records.active().expires_at, may_close=True)] * 2
     yield (
         "/access end, more than one",
         choice.which_access("Which access are you done with?", [], events, LATER, more=more),

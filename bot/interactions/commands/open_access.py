@@ -140,10 +140,10 @@ def _read_extend(rest: str) -> ExtendAccess:
 def _read_revoke(rest: str, sent: str) -> RevokeAccess | RevokePerson:
     if mentioned := _MENTION.match(sent):
         person, reason = UserId(mentioned[1]), unescape(mentioned[2]).strip()
-        return RevokePerson(person, _read_reason(f"@{person}", reason))
+        return RevokePerson(person, _read_reason(person, reason))
     word, reason = split_word(rest)
-    if is_person(word):
-        return RevokePerson(UserId(word), _read_reason(word, reason))
+    if is_person(named := word.strip("`").removeprefix("@")):
+        return RevokePerson(UserId(named), _read_reason(named, reason))
     sources = _read_sources(word)
     if not sources:
         _refuse_revoke_of(word, reason)

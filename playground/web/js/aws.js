@@ -32,6 +32,7 @@ export function AwsPanel({ ws, close }) {
   const [problem, setProblem] = useState(null);
   const [isBusy, setBusy] = useState(false);
   const perform = async (asked) => {
+    if (isBusy) return;
     setBusy(true);
     setProblem(null);
     try {
@@ -46,7 +47,7 @@ export function AwsPanel({ ws, close }) {
       <header class="side-head">
         <${Icon} name="cloud" />
         <h2>AWS <span class="aws-pretend">(pretend)</span></h2>
-        <button type="button" class="switch ${aws.is_out ? "is-on" : ""}" role="switch" aria-checked=${aws.is_out} disabled=${isBusy} title="In an outage, AWS doesn't answer Countersign" onClick=${() => perform({ do: "outage", is_out: !aws.is_out })}>
+        <button type="button" class="switch ${aws.is_out ? "is-on" : ""}" role="switch" aria-checked=${aws.is_out} aria-disabled=${isBusy} title="In an outage, AWS doesn't answer Countersign" onClick=${() => perform({ do: "outage", is_out: !aws.is_out })}>
           Outage<span class="switch-track" aria-hidden="true"></span>
         </button>
         <button type="button" class="icon-button" aria-label="Close" onClick=${close}><${Icon} name="close" /></button>
@@ -88,7 +89,11 @@ function Held({ ws, held, isBusy, perform }) {
         </span>
       </span>
       ${since &&
-      html`<button type="button" class="icon-button" disabled=${isBusy} aria-label="Remove ${held.permission} from ${name} by hand" title="Remove by hand, past Countersign" onClick=${() => perform({ do: "remove", right: held.right })}>
+      html`<button type="button" class="icon-button" aria-disabled=${isBusy} aria-label="Remove ${held.permission} from ${name} by hand" title="Remove by hand, past Countersign" onClick=${(event) => {
+        // The button goes with what it removes; the focus stays in the panel.
+        event.currentTarget.closest(".aws-body").focus();
+        perform({ do: "remove", right: held.right });
+      }}>
         <${Icon} name="trash" />
       </button>`}
     </li>
@@ -114,7 +119,7 @@ const Happened = ({ ws }) => html`
             </li>
           `)}
         </ol>`
-      : html`<p class="account-empty">Nothing yet. Approve a request for prod, and watch.</p>`}
+      : html`<p class="account-empty">Nothing yet.${!ws.aws.held.length && " Approve a request for prod, and watch."}</p>`}
   </section>
 `;
 
@@ -150,7 +155,7 @@ function ByHand({ ws, isBusy, perform }) {
         <label>Permission<select value=${index} onChange=${(event) => setIndex(Number(event.target.value))}>
           ${ws.aws.permissions.map((each, at) => html`<option key=${at} value=${at}>${each.account_name}: ${each.permission}</option>`)}
         </select></label>
-        <button type="submit" class="button" disabled=${isBusy}>Give it by hand</button>
+        <button type="submit" class="button" aria-disabled=${isBusy}>Give it by hand</button>
       </form>
     </details>
   `;

@@ -26,6 +26,7 @@ export function Clock({ ws }) {
   const look = () =>
     get("/page/deadlines").then((answer) => setDeadlines(answer.deadlines.slice(0, 3)), (error) => setProblem(error.message));
   const move = async (seconds) => {
+    if (isBusy) return;
     setBusy(true);
     setProblem(null);
     try {
@@ -36,6 +37,7 @@ export function Clock({ ws }) {
     }
     setBusy(false);
   };
+  // Not `disabled` meanwhile: the focus would be lost, and with it the way out by Escape.
   const now = new Date(ws.now());
   const ahead = Math.round((ws.now() - Date.now()) / 1000);
   const secondsTo = (deadline) => Math.max(1, Math.ceil((Date.parse(deadline.at) - ws.now()) / 1000) + A_LITTLE_AFTER_S);
@@ -45,14 +47,14 @@ export function Clock({ ws }) {
         <p class="panel-title">The playground's clock</p>
         <p class="clock-now" role="status">${dayAndTime(now)}${ahead > 60 && html`<span class="clock-ahead">${length(ahead)} ahead of yours</span>`}</p>
         <div class="clock-steps">
-          ${STEPS.map(([seconds, name]) => html`<button key=${name} type="button" class="button" disabled=${isBusy} onClick=${() => move(seconds)}>+ ${name}</button>`)}
+          ${STEPS.map(([seconds, name]) => html`<button key=${name} type="button" class="button" aria-disabled=${isBusy} onClick=${() => move(seconds)}>+ ${name}</button>`)}
         </div>
         ${deadlines.length > 0 && html`
           <p class="panel-about">Or jump to the next deadline:</p>
           <ul class="deadlines">
             ${deadlines.map((deadline) => html`
               <li key="${deadline.kind} ${deadline.at}">
-                <button type="button" class="deadline" disabled=${isBusy} onClick=${() => move(secondsTo(deadline))}>
+                <button type="button" class="deadline" aria-disabled=${isBusy} onClick=${() => move(secondsTo(deadline))}>
                   <span><strong>${deadline.profile}</strong>, ${ws.nameOf(deadline.person)}: ${KINDS[deadline.kind]}</span>
                   <span class="deadline-in">in ${length(secondsTo(deadline))}</span>
                 </button>

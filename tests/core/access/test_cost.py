@@ -11,6 +11,7 @@ from core.access.grant import GrantStatus
 from core.access.holding import Urgency
 from core.access.reconciler import Reconciler
 from core.access.right import right_key
+from core.targets.base import Absent, Answer, InProgress, Later
 from tests.core.access.harness import HOUR, MINUTE, AccessHarness
 from tests.core.access.world import RIGHT, a_grant
 from tests.harness.clock import A_MOMENT
@@ -104,6 +105,45 @@ def test_looks_in_their_hundreds_hold_up_no_grant() -> None:
     counts = access.due.visit_due(limit=10)
     assert right in access.target.held
     assert (counts.visited, counts.is_cut) == (11, True)
+
+
+def test_conflict_is_found_once_not_by_each_right_again() -> None:
+    access = with_live(30)
+    access.clock.set(A_MOMENT + HOUR)
+    taking: list[str] = []
+
+    def take() -> Answer:
+        _, right, _ = access.target.asked[-1]
+        if taking:
+            return Later(problem="another one is in progress")
+        taking.append(right.principal)
+        return InProgress(right.principal)
+
+    def poll() -> Answer:
+        access.target.held -= {each for each in access.target.held if each.principal in taking}
+        taking.clear()
+        return Absent()
+
+    access.target.always["take"] = take
+    access.target.always["poll"] = poll
+    for _ in range(120):
+        access.visit()
+        access.clock.advance(timedelta(seconds=1))
+    assert not access.target.held
+    assert access.target.count("poll") == 30
+    assert access.target.count("take") <= 2 * 30
+
+
+def test_right_that_conflicts_for_ever_holds_up_no_other() -> None:
+    access = with_live(10)
+    access.clock.set(A_MOMENT + HOUR)
+    access.target.always["take"] = lambda: (
+        Later() if access.target.asked[-1][1] == RIGHT else access.target.remove(access.target.asked[-1][1])
+    )
+    for _ in range(60):
+        access.visit()
+        access.clock.advance(timedelta(seconds=1))
+    assert access.target.held == {RIGHT}
 
 
 def test_unreadable_rights_hold_up_none_behind_them() -> None:

@@ -234,6 +234,14 @@ def test_revoke_cannot_be_hidden(archive: Archive, tampered: str) -> None:
     assert any(told in text for text in found)
 
 
+def test_last_look_cannot_be_put_off(archive: Archive) -> None:
+    archive.approve(duration=10 * MINUTE)
+    archive.pass_time(15 * MINUTE)
+    assert archive.tamper("UPDATE holdings SET due_at = '9999-01-01T00:00:00.000000Z'") == 1
+    (finding,) = archive.findings()
+    assert "it is to be looked at by" in finding.text
+
+
 @pytest.mark.parametrize("change", ["awaits = NULL", "right_key = 'aws|1|2|3'"])
 def test_live_grant_that_its_right_does_not_list_is_found(archive: Archive, change: str) -> None:
     grant = archive.grant_of(archive.approve())

@@ -378,7 +378,7 @@ def test_somebody_quicker_is_named(
     service = GrantService(between, policy, clock, pacing=PacedTime().pacing(RETRY_SECONDS))
     with pytest.raises(InvalidStateTransition) as answer:
         service.end(approved.chain, RITA)
-    assert answer.value.decided_by == ADA.id
+    assert (answer.value.record, answer.value.decided_by) == (approved.chain, ADA.id)
 
 
 @pytest.mark.parametrize("is_event", [False, True], ids=["request", "event"])

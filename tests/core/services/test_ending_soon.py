@@ -92,10 +92,12 @@ def test_access_that_ends_meanwhile_stops_no_reminder(
     grants: GrantService,
     targets: Targets,
 ) -> None:
-    approved, other = approve(requests, "staging"), request_id_of(requests.submit(ANN, "prod", HOUR, DEPLOY))
+    approved = approve(requests, "staging")
+    clock.advance(MINUTE)
+    other = request_id_of(requests.submit(ANN, "prod", HOUR, DEPLOY))
     requests.approve(other, BOB)
     requests.approve(other, CLEO)
-    clock.advance(HOUR - MINUTE)
+    clock.advance(HOUR - 2 * MINUTE)
 
     def end() -> None:
         grants.end(approved.chain, RITA)

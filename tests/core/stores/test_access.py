@@ -148,6 +148,15 @@ class TestCommitting:
             bench.store.commit(state, state.holding, opened, [drafted(opened, AuditAction.GRANT_OPENED)])
         assert {grant.status for grant in bench.state().grants} == {GrantStatus.PENDING}
 
+    def test_worker_that_opens_what_ended_is_told_to_read_again(self, bench: AccessBench) -> None:
+        """Not that the move is illegal: the reconciler starts over after a conflict, and after nothing else."""
+        grant = bench.grant()
+        state = bench.state()
+        bench.store.end([ended(grant)])
+        opened = state.grants[0].open(A_MOMENT)
+        with pytest.raises(ConcurrentModification, match="HOLDING#aws"):
+            bench.store.commit(state, state.holding, opened, [drafted(opened, AuditAction.GRANT_OPENED)])
+
     def test_grant_without_an_entry_is_refused(self, bench: AccessBench) -> None:
         grant = bench.grant()
         state = bench.state()
