@@ -99,6 +99,10 @@ def inspect(store: str | None, what: str) -> None:
                 _say(lines.describe_chain(stores.audit.get_chain(grant.chain)))
             if not of_right:
                 click.echo(f"right {right}")
+            if state.is_lost:
+                click.echo("  holding: damaged or removed in the store; `countersign access reconcile` rebuilds it")
+            for each in state.unreadable:
+                click.echo(f"  GRANT#{each}: its seal is broken; it counts as not there")
             _say(lines.describe_holding(state.holding, now))
             click.echo(f"  the target says: {_ask(targets, right)}")
 

@@ -14,7 +14,7 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.directory import DirectoryNotes
-from core.errors import ConcurrentModification, MalformedRecord
+from core.errors import ConcurrentModification, MalformedRecord, StoreMisconfigured
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.access import GrantWrite
@@ -68,7 +68,14 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         beside = [put_ledgers(self._table, commit.ledgers)]
         if replacing is not None:
             beside.append(self._requests.to_part(replacing.request, replacing.entry))
-        return self._commit(commit, *beside, *self._grants.make(grants), is_beside_first=True)
+        parts = [*beside, *self._grants.make(grants)]
+        try:
+            return self._commit(commit, *parts, is_beside_first=True)
+        except StoreMisconfigured:
+            # Nobody who damages the item of a right stops an emergency by it.
+            if not self._grants.repair(write.grant.right for write in grants):
+                raise
+        return self._commit(commit, *parts, is_beside_first=True)
 
     def get(self, event_id: EventId) -> BreakGlassEvent:
         """Read one event, consistently."""
