@@ -12,7 +12,7 @@ from core.access.grant import Grant, GrantId, GrantStatus
 from core.access.reconciler import Reconciler
 from core.audit.trail import AuditAction
 from core.errors import ConcurrentModification
-from tests.builders import a_draft, an_event
+from tests.builders import INVOKER, a_draft, an_event
 from tests.core.access.harness import ScriptedTarget
 from tests.core.access.world import RIGHT
 from tests.core.stores.access_bench import HOUR, OTHER, AccessBench, created, ended, new_grant
@@ -197,10 +197,15 @@ def test_emergency_is_declared_over_a_damaged_item(harness: StoreHarness, damage
     damaged.open()
     _break_beside(harness)
     declared = new_grant(2, kind="BREAKGLASS", length=HOUR * 2)
-    damaged.stores.break_glass.create(an_event(), a_draft(), grants=[created(declared)])
-    damaged.skip_to(HOUR)
+    event = damaged.stores.break_glass.create(an_event(), a_draft(), grants=[created(declared)])
+    damaged.skip_to(HOUR - MINUTE)
     assert (damaged.status(declared), damaged.is_held) == (GrantStatus.ACTIVE, True)
-    damaged.skip_to(HOUR * 2)
+    _break_beside(harness)
+    closed = event.close(INVOKER, damaged.clock.now(), "The checkout is up again")
+    draft = a_draft(AuditAction.BREAK_GLASS_CLOSED)
+    early = ended(damaged.read(declared))
+    damaged.stores.break_glass.update(closed, draft, ended=[early])
+    damaged.skip_to(HOUR)
     assert not damaged.is_held
 
 
@@ -269,6 +274,8 @@ def test_damage_since_it_was_read_makes_a_rebuild_read_again(harness: StoreHarne
 def test_broken_grant_of_another_right_claims_nothing(harness: StoreHarness, damaged: DamagedRight) -> None:
     """Somebody lists the broken grant of one right with another right, which stood before."""
     other = damaged.bench.grant(2, right=OTHER)
+    damaged.work()
+    assert AuditAction.GRANT_GIVEN in damaged.actions(other)
     grant = damaged.open(is_standing=True)
     _change_grant(harness, other)
     harness.list_with(RIGHT, other)
