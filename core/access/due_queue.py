@@ -12,13 +12,12 @@ from datetime import datetime
 from typing import Final
 
 from core.access.holding import Urgency
-from core.access.pauses import TargetPauses, Visit
+from core.access.pauses import URGENCIES, TargetPauses, Visit
 from core.access.right import Right
 from core.targets.base import Answer
 
 MAX_WAITING: Final = 200
 """How many rights of one urgency wait in a lane; the others are read again when there is room."""
-URGENCIES: Final = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
 
 
 @dataclass(frozen=True, slots=True)

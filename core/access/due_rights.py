@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
-from core.access.due_queue import ONE_AT_A_TIME, URGENCIES, DueQueue, Room
+from core.access.due_queue import ONE_AT_A_TIME, DueQueue, Room
 from core.access.holding import Urgency
-from core.access.pauses import AnswerPauses, Visit
+from core.access.pauses import URGENCIES, AnswerPauses, Visit
 from core.access.reconciler import Reconciler
 from core.access.right import Right
 from core.clock import Clock, is_trusted

@@ -21,6 +21,7 @@ MAX_TARGET_PAUSE: Final = timedelta(seconds=30)
 CONFLICT_PAUSE: Final = timedelta(seconds=5)
 MAX_FAILED: Final = 200
 """How many rights of a target are remembered as failing, the latest ones."""
+URGENCIES: Final = tuple(Urgency)
 _Place = tuple[str, str, str]
 
 
@@ -141,12 +142,16 @@ class TargetPauses:
         principals, resources = {each.principal for each in failed}, {each.resource for each in failed}
         last = self._probed.get(target)
 
-        def likeness(visit: Visit) -> tuple[int, bool]:
+        def likelihood(visit: Visit) -> tuple[int, bool, int]:
             # What fails is often a person or a resource; and hundreds of failing revokes hold up no grant.
             right = visit.right
-            return (right.principal in principals) + (right.resource in resources), visit.urgency is last
+            likeness = (right.principal in principals) + (right.resource in resources)
+            return likeness, visit.urgency is last, URGENCIES.index(visit.urgency)
 
-        return min((each for each in waiting if each.right not in failed), key=likeness, default=None)
+        candidates = [each for each in waiting if each.right not in failed]
+        # After a pause it's the turn of what waits longest. A probe begins at the other end: hundreds of rights that
+        # were not tried yet, and will fail, hold up none that comes after them.
+        return min(reversed(candidates), key=likelihood, default=None)
 
     def _remember(self, visit: Visit, answer: Answer) -> None:
         failed = self._failed.setdefault(visit.right.target, {})
