@@ -40,7 +40,7 @@ ONE_AT_A_TIME: Final = Room(1, 1)
 
 
 @dataclass(slots=True)
-class _Lane:
+class _TargetLane:
     waiting: dict[Urgency, dict[Right, None]] = field(default_factory=dict)
     in_hand: int = 0
     last_take: int = 0
@@ -69,7 +69,7 @@ class DueQueue:
     def __init__(self, room: Room = ONE_AT_A_TIME) -> None:
         self._room = room
         self._pauses = TargetPauses()
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, _TargetLane] = {}
         self._in_hand: set[Right] = set()
         self._finished: set[Right] = set()
         self._reading = _Reading(Urgency.LOOK)
@@ -114,7 +114,7 @@ class DueQueue:
         """All that is as urgent was offered: it replaces what waited."""
         reading = self._reading
         for target in reading.rights.keys() - self._lanes.keys():
-            self._lanes[target] = _Lane()
+            self._lanes[target] = _TargetLane()
         for target, lane in self._lanes.items():
             offered = reading.rights.get(target, {})
             # Taken or finished since it was offered.
@@ -161,7 +161,7 @@ class DueQueue:
         for lane in self._lanes.values():
             lane.waiting.clear()
 
-    def _choose(self, target: str, lane: _Lane, now: datetime) -> Visit | None:
+    def _choose(self, target: str, lane: _TargetLane, now: datetime) -> Visit | None:
         emergency = next(iter(lane.waiting.get(Urgency.EMERGENCY, ())), None)
         if emergency is not None:
             return Visit(emergency, Urgency.EMERGENCY)
