@@ -113,8 +113,8 @@ class DueQueue:
     def finish(self) -> None:
         """All that is as urgent was offered: it replaces what waited."""
         reading = self._reading
-        for target in reading.rights.keys() - self._lanes.keys():
-            self._lanes[target] = _TargetLane()
+        for target in reading.rights:
+            self._lanes.setdefault(target, _TargetLane())
         for target, lane in self._lanes.items():
             offered = reading.rights.get(target, {})
             # Taken or finished since it was offered.
