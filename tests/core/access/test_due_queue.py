@@ -142,6 +142,18 @@ def test_lane_is_bounded_and_says_when_it_wants_more(monkeypatch: pytest.MonkeyP
     assert lanes.take() is None
 
 
+def test_what_is_in_hand_or_done_takes_no_place_in_its_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.access.due_queue.MAX_WAITING", 1)
+    lanes = QueueHarness(EMERGENCIES)
+    lanes.read(Urgency.EMERGENCY, rights(1))
+    lanes.answer(Held())
+    # An index that lags still shows it.
+    lanes.read(Urgency.EMERGENCY, rights(2))
+    assert lanes.take_all() == [a_right("p1")]
+    lanes.read(Urgency.EMERGENCY, rights(3))
+    assert lanes.take_all() == [a_right("p2")]
+
+
 def test_hundreds_that_conflict_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.access.due_queue.MAX_WAITING", 4)
     lanes = QueueHarness()
