@@ -42,10 +42,6 @@ class Nudge:
         """End the rest. Never waits."""
         self._given.set()
 
-    def look_again(self) -> None:
-        """Let the next rest be a short one, as after a nudge; for the loop itself."""
-        self._looks_again = True
-
     def rest_briefly(self) -> None:
         """Make the next rest as short as after a nudge: something is in progress."""
         self._looks_again = True

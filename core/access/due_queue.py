@@ -6,9 +6,10 @@ a revoke that becomes due goes before looks that already wait. No target takes t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from core.access.holding import Urgency
@@ -37,16 +38,23 @@ class Room:
 
 
 ONE_AT_A_TIME: Final = Room(1, 1)
+_Rights = dict[Right, str | None]
+"""Rights in the order of their turns, each with a grant that is known to be overdue, if there is one."""
+_NONE: Final[Mapping[Right, str | None]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
 class _TargetLane:
-    waiting: dict[Urgency, dict[Right, None]] = field(default_factory=dict)
+    waiting: dict[Urgency, _Rights] = field(default_factory=dict)
     in_hand: int = 0
     last_take: int = 0
 
     def iterate(self) -> Iterator[Visit]:
-        return (Visit(right, urgency) for urgency in URGENCIES for right in self.waiting.get(urgency, ()))
+        return (
+            Visit(right, urgency, grant)
+            for urgency in URGENCIES
+            for right, grant in self.waiting.get(urgency, _NONE).items()
+        )
 
     def remove(self, right: Right) -> None:
         for waiting in self.waiting.values():
@@ -58,7 +66,7 @@ class _Reading:
     """The rights of one urgency, as they are read: those that may be visited, and at most as many held back."""
 
     urgency: Urgency
-    rights: dict[str, dict[Right, None]] = field(default_factory=dict)
+    rights: dict[str, _Rights] = field(default_factory=dict)
     held_back: dict[str, int] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
 
@@ -95,8 +103,8 @@ class DueQueue:
         """From here on, `offer` is called with each right that is as urgent as this, longest due first."""
         self._reading = _Reading(urgency)
 
-    def offer(self, right: Right, now: datetime) -> None:
-        """This right is due."""
+    def offer(self, right: Right, now: datetime, grant: str | None = None) -> None:
+        """This right is due; `grant` is the id of one that is known to be overdue."""
         reading, target = self._reading, right.target
         rights = reading.rights.setdefault(target, {})
         if right in rights or right in self._in_hand or right in self._finished:
@@ -108,7 +116,7 @@ class DueQueue:
             reading.cut[target] = reading.cut.get(target, 0) + 1
             return
         reading.held_back[target] = held_back + is_held_back
-        rights[right] = None
+        rights[right] = grant
 
     def finish(self) -> None:
         """All that is as urgent was offered: it replaces what waited."""
@@ -116,10 +124,10 @@ class DueQueue:
         for target in reading.rights:
             self._lanes.setdefault(target, _TargetLane())
         for target, lane in self._lanes.items():
-            offered = reading.rights.get(target, {})
+            offered = reading.rights.get(target, _NONE).items()
             # Taken or finished since it was offered.
             lane.waiting[reading.urgency] = {
-                each: None for each in offered if each not in self._in_hand and each not in self._finished
+                right: grant for right, grant in offered if right not in self._in_hand and right not in self._finished
             }
         self._cut[reading.urgency] = reading.cut
 
@@ -162,7 +170,7 @@ class DueQueue:
             lane.waiting.clear()
 
     def _choose(self, target: str, lane: _TargetLane, now: datetime) -> Visit | None:
-        emergency = next(iter(lane.waiting.get(Urgency.EMERGENCY, ())), None)
-        if emergency is not None:
-            return Visit(emergency, Urgency.EMERGENCY)
+        first = next(lane.iterate(), None)
+        if first is None or first.urgency is Urgency.EMERGENCY:
+            return first
         return self._pauses.choose(target, lane.iterate(), now)

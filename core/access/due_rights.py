@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 from typing import Final
 
@@ -59,6 +60,7 @@ class DueRights:
         self._urgencies = tuple(urgencies)
         self._queue = DueQueue(room)
         self._broken = AnswerPauses()
+        self._overdue = AnswerPauses()
         self._visited = 0
         self._failed: set[Right] = set()
         self._lock = Lock()
@@ -94,8 +96,8 @@ class DueRights:
         """Reconcile the right. Raises StoreUnavailable."""
         answer: Answer | None = None
         try:
-            answer = self._reconciler.reconcile(visit.right)
-            self._note_success(visit.right)
+            answer = self._reconciler.reconcile(visit.right, visit.grant)
+            self._note_success(visit)
         except StoreUnavailable:
             raise
         except Exception:  # noqa: BLE001 - whatever is wrong with one right, the others are due, too
@@ -148,7 +150,7 @@ class DueRights:
                 if self._broken.is_paused(str(due.right), now):
                     self._failed.add(due.right)
                 else:
-                    self._queue.offer(due.right, now)
+                    self._queue.offer(due.right, now, due.grant)
         with self._lock:
             self._queue.finish()
         return number
@@ -157,18 +159,36 @@ class DueRights:
         now = self._clock.now()
         if urgency is Urgency.REVOKE and is_trusted(self._clock):
             # By a clock that is off, nobody's time is over.
-            yield from _iterate_pages(lambda after: self._store.list_overdue(now, limit=PER_PAGE, after=after))
+            yield from self._iterate_overdue(now)
         yield from _iterate_pages(lambda after: self._store.list_due(urgency, now, limit=PER_PAGE, after=after))
 
-    def _note_success(self, right: Right) -> None:
+    def _iterate_overdue(self, now: datetime) -> Iterator[DueRight]:
+        still: set[str] = set()
+        for due in _iterate_pages(lambda after: self._store.list_overdue(now, limit=PER_PAGE, after=after)):
+            still.add(name := _name_of(due.right, due.grant))
+            with self._lock:
+                is_paused = self._overdue.is_paused(name, now)
+            if not is_paused:
+                yield due
+        with self._lock:
+            # A visit takes a grant off this list at once, unless somebody else has its right, or it can't be read.
+            self._overdue.keep_only(still)
+
+    def _note_success(self, visit: Visit) -> None:
         with self._lock:
             self._visited += 1
-            self._broken.forget(str(right))
+            self._broken.forget(str(visit.right))
+            if visit.grant is not None:
+                self._overdue.note(_name_of(visit.right, visit.grant), _NO_ANSWER, self._clock.now())
 
     def _note_failure(self, right: Right) -> None:
         with self._lock:
             self._failed.add(right)
             self._broken.note(str(right), _NO_ANSWER, self._clock.now())
+
+
+def _name_of(right: Right, grant: str | None) -> str:
+    return f"{right} {grant}"
 
 
 def _iterate_pages(read_page: Callable[[DueRight | None], Sequence[DueRight]]) -> Iterator[DueRight]:

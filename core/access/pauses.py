@@ -7,7 +7,7 @@ always fail hold up no other right of their target.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -27,10 +27,14 @@ _Place = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A right that is to be visited, and why. `is_probe`: although its target is paused."""
+    """A right that is to be visited, and why. `is_probe`: although its target is paused.
+
+    `grant` is the id of one that is known to be overdue, should the right itself not list it any more.
+    """
 
     right: Right
     urgency: Urgency
+    grant: str | None = None
     is_probe: bool = False
 
 
@@ -65,6 +69,10 @@ class AnswerPauses:
     def forget(self, name: str) -> None:
         """It is fine."""
         self._pauses.pop(name, None)
+
+    def keep_only(self, names: Container[str]) -> None:
+        """All others are fine."""
+        self._pauses = {name: pause for name, pause in self._pauses.items() if name in names}
 
     def note(self, name: str, answer: Answer, now: datetime, *, is_probe: bool = False) -> None:
         """Learn from an answer."""
