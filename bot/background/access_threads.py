@@ -37,7 +37,7 @@ class AccessThreads:
             failure, self._failure = self._failure, None
             was_visited, self._was_visited = self._was_visited, False
         number = self._due.read_due()
-        while not self._stopping.is_set() and (visit := self._due.take()) is not None:
+        while (visit := self._due.take()) is not None:
             self._start(visit)
         if failure is not None:
             raise failure
