@@ -137,6 +137,35 @@ def test_store_that_is_away_during_a_visit_is_heard_of(stores: Stores, clock: Fr
     assert stores.access.get(GrantId(grant.id)).status is GrantStatus.ACTIVE
 
 
+def test_nothing_more_is_visited_while_the_store_is_away(stores: Stores, clock: FrozenClock) -> None:
+    failures: list[str] = []
+
+    def answer(name: str, answer: object) -> object:
+        if name == "commit" and failures:
+            raise StoreUnavailable(failures.pop())
+        return answer
+
+    background = Background(stores, clock, Watched(stores.access, answer))
+    waiting = a_right("zoe", "db")
+    for number, right in enumerate((a_right("slow", "db"), waiting), start=1):
+        make_grant(stores, clock.now(), number, right=right)
+    background.others.work()
+    background.db.wait_until_stalled()
+    failures.append("nobody answers")
+    make_grant(stores, clock.now(), 3)
+    background.others.work()
+    for thread in threading.enumerate():
+        if thread.name.endswith("of aws"):
+            thread.join(PATIENCE_SECONDS)
+    background.db.release()
+    assert background.join()
+    assert waiting not in background.db.held
+    with pytest.raises(StoreUnavailable, match="nobody answers"):
+        background.others.work()
+    background.db.wait_until_held(waiting)
+    assert background.join()
+
+
 def test_thread_that_cannot_start_leaves_its_right_due(
     stores: Stores, clock: FrozenClock, background: Background, monkeypatch: pytest.MonkeyPatch
 ) -> None:
