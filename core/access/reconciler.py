@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
 
+from core.access.clock_steps import correct_ahead
 from core.access.conclusion import Hearing, conclude
 from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, OperationKind
@@ -114,7 +115,8 @@ class Reconciler:
         """Commit the next change of a grant, or the intent of the next call, or until when to rest."""
         now = self._clock.now()
         grants = state.grants
-        holding = keep_books(settle_leases(state.holding, now), grants, now)
+        known = correct_ahead(state.holding, now) if is_trusted(self._clock) else state.holding
+        holding = keep_books(settle_leases(known, now), grants, now)
         residual = self._residual(holding.right)
         change = find_change(holding, grants, now, residual, is_clock_trusted=is_trusted(self._clock))
         if change is not None and not holding.is_leased(now):

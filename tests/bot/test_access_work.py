@@ -13,6 +13,7 @@ from bot.background.access import DUE_SECONDS, EMERGENCY_SECONDS
 from bot.background.loops import Nudge
 from core.access.due_rights import VisitCounts
 from core.access.grant import GrantId, GrantStatus
+from core.access.holding import Urgency
 from core.audit.trail import AuditAction
 from core.directory import FixedDirectory
 from core.errors import StoreUnavailable
@@ -145,6 +146,22 @@ def test_long_work_is_done_in_parts_without_a_rest(monkeypatch: pytest.MonkeyPat
     _, others, _ = work.loops(threading.Event(), list)
     others.work()
     assert access.target.count("take") == 30
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+def test_what_a_wrong_clock_put_off_is_visited(
+    stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper], *, in_background: bool
+) -> None:
+    grant = make_grant(stores, clock.now())
+    state = stores.access.get_right(grant.right)
+    tomorrow = clock.now() + timedelta(days=1)
+    stores.access.commit(state, state.holding.change(next_look_at=tomorrow, urgency=Urgency.GRANT))
+    sweepers.append(sweeper := a_sweeper(stores, clock, target))
+    if in_background:
+        sweeper.start()
+    else:
+        sweeper.sweep()
+    target.wait_until_held(grant.right)
 
 
 # In the background
