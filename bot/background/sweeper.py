@@ -116,6 +116,8 @@ class Sweeper:
         self._seal_checkpoints(lambda: None)
         self._purge()
         self._visit_put_off()
+        if self._grants is not None:
+            self._grants.end_left_open()
         access = self._access.sweep() if self._access is not None else NOTHING_VISITED
         ends = self._grants.remind_due() if self._grants is not None else ()
         delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
@@ -157,6 +159,7 @@ class Sweeper:
         }
         if self._grants is not None:
             watched["send reminders of access that ends"] = self._grants.remind_due
+            watched["end what closed events left open"] = self._grants.end_left_open
         pause = self._stopping.wait
         self._loops.start(
             [

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from core.access.holding import Holding, Operation, Urgency
+from core.access.holding import Holding, Operation, Refusal, Urgency
 from core.access.right import Right
 from core.access.timing import CLOCK_MARGIN, LEASE, LOOK_EVERY, MAX_PAUSE
 from core.stores.access import AccessStore, DueRight
@@ -60,9 +60,8 @@ def find_put_off(store: AccessStore, now: datetime) -> Iterator[Right]:
 
 
 def _correct(
-    noted: Operation | object | None, at_most: Callable[[datetime | None], datetime | None]
-) -> Operation | object | None:
-    if noted is None:
-        return None
-    name = "since" if isinstance(noted, Operation) else "at"
-    return noted.model_copy(update={name: at_most(getattr(noted, name))})  # type: ignore[attr-defined]
+    noted: Operation | Refusal | None, at_most: Callable[[datetime | None], datetime | None]
+) -> Operation | Refusal | None:
+    if isinstance(noted, Operation):
+        return noted.model_copy(update={"since": at_most(noted.since)})
+    return noted.model_copy(update={"at": at_most(noted.at)}) if noted is not None else None

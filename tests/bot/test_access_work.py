@@ -14,14 +14,15 @@ from bot.background.loops import Nudge
 from core.access.due_rights import VisitCounts
 from core.access.grant import GrantId, GrantStatus
 from core.access.holding import Urgency
-from core.audit.trail import AuditAction
+from core.audit.trail import AuditAction, EntryDraft
 from core.directory import FixedDirectory
 from core.errors import StoreUnavailable
-from core.services import BreakGlassService, RequestService
+from core.services import BreakGlassService, GrantService, RequestService
 from core.stores import open_stores
 from tests.bot.access_grants import HOUR, StallingTarget, a_right, make_grant
 from tests.core.access.test_cost import READS_OF_AN_IDLE_PASS, with_live
-from tests.core.services.harness import ChangingPolicy
+from tests.core.services.access_harness import KnownPrincipals, with_access
+from tests.core.services.harness import ChangingPolicy, invoke
 from tests.core.sinks import PATIENCE_SECONDS, StalledSink
 
 if TYPE_CHECKING:
@@ -162,6 +163,17 @@ def test_what_a_wrong_clock_put_off_is_visited(
     else:
         sweeper.sweep()
     target.wait_until_held(grant.right)
+
+
+def test_sweep_ends_what_a_closed_event_left_open(stores: Stores, clock: FrozenClock) -> None:
+    policy, people = with_access(), FixedDirectory()
+    break_glass = BreakGlassService(stores, policy, clock, directory=people, principals=KnownPrincipals())
+    requests, grants = RequestService(stores, policy, clock, directory=people), GrantService(stores, policy, clock)
+    event = invoke(break_glass)
+    closed = event.close(event.invoker, clock.now(), "It is over")
+    stores.break_glass.update(closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, event.invoker))
+    Sweeper(requests, break_glass, stores, [], clock, grants=grants).sweep()
+    assert {grant.status for grant in grants.find(event.chain)} == {GrantStatus.ENDING}
 
 
 # In the background

@@ -70,7 +70,7 @@ def test_revoke_is_not_put_off_by_a_clock_ahead(*, answer: object, is_known: boo
     except Killed:
         assert answer is die
     access.target.always["poll"] = lambda: access.target.remove(RIGHT)
-    assert access.is_held
+    assert access.target.held == {RIGHT}
     access.clock.set(began + timedelta(seconds=10))
     work_a_minute(access)
     work_a_minute(access)
