@@ -115,13 +115,12 @@ class Sweeper:
         self._stores.outbox.adopt(self._clock.now())
         self._seal_checkpoints(lambda: None)
         self._purge()
-        self._visit_put_off()
-        if self._grants is not None:
-            self._grants.end_left_open()
-        access = self._access.sweep() if self._access is not None else NOTHING_VISITED
-        ends = self._grants.remind_due() if self._grants is not None else ()
-        delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
-        return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access, len(ends))
+        try:
+            access, ends = self._sweep_access()
+        finally:
+            # What was decided is told, even if the table of access is missing, or may not be read.
+            delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
+        return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access, ends)
 
     def retry_parked(self) -> int:
         """Make every parked entry due again. Returns how many there were. Raises StoreError."""
@@ -193,6 +192,13 @@ class Sweeper:
         self.nudge()
         is_finished = self._outbox is None or self._outbox.finish(FINISH_TIMEOUT_SECONDS)
         return self._loops.join(deadline) and is_finished
+
+    def _sweep_access(self) -> tuple[VisitCounts, int]:
+        self._visit_put_off()
+        if self._grants is not None:
+            self._grants.end_left_open()
+        access = self._access.sweep() if self._access is not None else NOTHING_VISITED
+        return access, len(self._grants.remind_due()) if self._grants is not None else 0
 
     def _visit_put_off(self) -> None:
         if self._access is None or not is_trusted(self._clock):

@@ -16,7 +16,7 @@ from core.access.grant import GrantId, GrantStatus
 from core.access.holding import Urgency
 from core.audit.trail import AuditAction, EntryDraft
 from core.directory import FixedDirectory
-from core.errors import StoreUnavailable
+from core.errors import StoreMisconfigured, StoreUnavailable
 from core.services import BreakGlassService, GrantService, RequestService
 from core.stores import open_stores
 from tests.bot.access_grants import HOUR, StallingTarget, a_right, make_grant
@@ -174,6 +174,20 @@ def test_sweep_ends_what_a_closed_event_left_open(stores: Stores, clock: FrozenC
     stores.break_glass.update(closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, event.invoker))
     Sweeper(requests, break_glass, stores, [], clock, grants=grants).sweep()
     assert {grant.status for grant in grants.find(event.chain)} == {GrantStatus.ENDING}
+
+
+def test_sweep_delivers_although_access_cannot_be_read(
+    stores: Stores, clock: FrozenClock, target: StallingTarget
+) -> None:
+    def refuse(*_: Any) -> None:  # noqa: ANN401  Whatever was asked.
+        raise StoreMisconfigured("a table is missing", "Run `countersign tables create`")
+
+    make_grant(stores, clock.now())
+    sink = StalledSink("slack")
+    sink.release()
+    with pytest.raises(StoreMisconfigured):
+        a_sweeper(stores, clock, target, sink, Watched(stores.access, refuse)).sweep()
+    assert not stores.outbox.measure_backlog(10).waiting
 
 
 # In the background
