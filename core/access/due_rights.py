@@ -60,6 +60,10 @@ class AnswerPauses:
         """It is fine."""
         self._pauses.pop(name, None)
 
+    def keep_only(self, names: set[str]) -> None:
+        """All others are fine."""
+        self._pauses = {name: pause for name, pause in self._pauses.items() if name in names}
+
     def note(self, name: str, answer: Answer, now: datetime) -> None:
         """Learn from an answer."""
         if isinstance(answer, Later) and answer.is_for_all:
@@ -122,6 +126,7 @@ class DueRights:
         self._urgencies = tuple(urgencies)
         self._pauses = TargetPauses()
         self._broken = AnswerPauses()
+        self._overdue = AnswerPauses()
 
     def visit_due(self, limit: int = 1000, *, is_stopped: Callable[[], bool] = lambda: False) -> VisitCounts:
         """Visit each right that is due now once, at most `limit` of each urgency. Raises StoreUnavailable.
@@ -138,21 +143,32 @@ class DueRights:
                 if urgency is not Urgency.EMERGENCY and Urgency.EMERGENCY in self._urgencies:
                     # Glass that breaks during a long pass doesn't wait for its end.
                     for emergency in self._iterate_due(Urgency.EMERGENCY):
-                        self._visit(emergency.right, visits, Urgency.EMERGENCY)
+                        self._visit(emergency, visits, Urgency.EMERGENCY)
                 if visits.is_over and due.right not in visits.tried:
                     visits.is_cut = True
                     break
-                self._visit(due.right, visits, urgency)
+                self._visit(due, visits, urgency)
         return visits.counts
 
     def _iterate_due(self, urgency: Urgency) -> Iterator[DueRight]:
         now = self._clock.now()
         if urgency is Urgency.REVOKE and is_trusted(self._clock):
             # By a clock that is off, nobody's time is over.
-            yield from _iterate_pages(lambda after: self._store.list_overdue(now, limit=PER_PAGE, after=after))
+            yield from self._iterate_overdue(now)
         yield from _iterate_pages(lambda after: self._store.list_due(urgency, now, limit=PER_PAGE, after=after))
 
-    def _visit(self, right: Right, visits: _Visits, urgency: Urgency) -> None:
+    def _iterate_overdue(self, now: datetime) -> Iterator[DueRight]:
+        rows = _iterate_pages(lambda after: self._store.list_overdue(now, limit=PER_PAGE, after=after))
+        still: set[str] = set()
+        for due in rows:
+            still.add(name := _name_of(due))
+            if not self._overdue.is_paused(name, now):
+                yield due
+        # A visit takes a grant off this list at once, unless somebody else has its right, or it can't be read.
+        self._overdue.keep_only(still)
+
+    def _visit(self, due: DueRight, visits: _Visits, urgency: Urgency) -> None:
+        right = due.right
         if right in visits.tried:
             return
         visits.tried.add(right)
@@ -163,7 +179,7 @@ class DueRights:
             visits.failed += 1
             return
         try:
-            answer = self._reconciler.reconcile(right)
+            answer = self._reconciler.reconcile(right, due.grant)
         except StoreUnavailable:
             raise
         except Exception:  # noqa: BLE001 - whatever is wrong with one right, the others are due, too
@@ -172,6 +188,8 @@ class DueRights:
             _log.exception("%s is due and cannot be reconciled", right)
         else:
             visits.note_visit()
+            if due.grant is not None:
+                self._overdue.note(_name_of(due), _NO_ANSWER, self._clock.now())
             self._broken.forget(str(right))
             self._pauses.note(right, answer, self._clock.now())
 
@@ -182,6 +200,10 @@ _Place = tuple[str, str, str]
 def _place_of(right: Right) -> _Place:
     """What conflicts are about: the same level of the same resource."""
     return right.target, right.resource, right.level
+
+
+def _name_of(due: DueRight) -> str:
+    return f"{due.right} {due.grant}"
 
 
 def _iterate_pages(read_page: Callable[[DueRight | None], Sequence[DueRight]]) -> Iterator[DueRight]:

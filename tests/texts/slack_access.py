@@ -209,6 +209,7 @@ def _alarms() -> Iterator[tuple[str, Message]]:
     yield "can't be removed: the target says later", alarms.revoke_failing(later, CHANNEL)
     yield "can't be removed, in the thread", alarms.revoke_failing_in_thread(later)
     yield "removed by hand", alarms.removed_elsewhere(states["open"], _ASSIGNMENT, LATER, CHANNEL)
+    yield "left alone", alarms.left_alone(states["closed"], _ASSIGNMENT, LATER, CHANNEL)
     yield "came back", alarms.came_back(states["closed"], _ASSIGNMENT, LATER, CHANNEL)
     for is_removed in (True, False):
         yield "changed by hand, in the thread", alarms.drift_in_thread(_ASSIGNMENT, is_removed=is_removed)
