@@ -158,7 +158,7 @@ class PolicyTargets(Mapping[str, Target]):
 
 def _warn_of_moved(known: Mapping[str, AnyTargetConfig], now: Mapping[str, AnyTargetConfig]) -> None:
     for name in known.keys() & now.keys():
-        before, after = (each[name].model_dump(exclude=_ABOUT_NO_PLACE) for each in (known, now))
+        before, after = (each[name].model_dump(exclude=set(_ABOUT_NO_PLACE)) for each in (known, now))
         if before != after:
             _log.error(
                 "the target %s is another place now: access that is open at the old one isn't looked for there any "
