@@ -191,7 +191,9 @@ class Sweeper:
         self._stopping.set()
         self.nudge()
         is_finished = self._outbox is None or self._outbox.finish(FINISH_TIMEOUT_SECONDS)
-        return self._loops.join(deadline) and is_finished
+        has_ended = self._loops.join(deadline)
+        is_visited = self._access is None or self._access.join(deadline)
+        return has_ended and is_visited and is_finished
 
     def _sweep_access(self) -> tuple[VisitCounts, int]:
         self._visit_put_off()

@@ -129,7 +129,7 @@ def reconcile(store: str | None, what: str | None, *, is_all: bool) -> None:
             click.echo(
                 f"visited {count_of(counts.visited, 'right')}; left for later: {counts.left}; failed: {counts.failed}"
             )
-            is_bad = bool(counts.left or counts.failed or counts.is_cut)
+            is_bad = bool(counts.left or counts.failed)
         else:
             holdings = [_reconcile_one(stores, work, right, clock) for right in _find(stores, what)[1]]
             is_bad = any(holding.problem is not None for holding in holdings)
