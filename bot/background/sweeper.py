@@ -7,6 +7,7 @@ doesn't stop requests from expiring.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,10 +18,11 @@ from typing import Final
 
 from bot.background.access import AccessWork
 from bot.background.loops import Loop, Loops, Nudge
+from core.access.clock_steps import find_put_off
 from core.access.due_rights import NOTHING_VISITED, VisitCounts
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock, is_trusted
-from core.errors import StoreError
+from core.errors import StoreError, StoreUnavailable
 from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
 from core.services import BreakGlassService, GrantService, RequestService
 from core.services.due import Rest
@@ -41,10 +43,13 @@ REST_SECONDS: Final = 0.02
 PURGE_SECONDS: Final = 3600.0
 """Retention is counted in days."""
 MEASURE_SECONDS: Final = 10.0
+PUT_OFF_SECONDS: Final = 60.0
+"""How often it is checked whether a clock that was ahead put off access that is to be opened or ended."""
 FINISH_TIMEOUT_SECONDS: Final = 10.0
 """How long `stop` waits. Slack answers within a second; another instance repeats the delivery of a stalled call."""
 MAX_COUNTED: Final = 1_000
 """Above this, an operator doesn't need the exact number."""
+_log = logging.getLogger("countersign.sweeper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +115,12 @@ class Sweeper:
         self._stores.outbox.adopt(self._clock.now())
         self._seal_checkpoints(lambda: None)
         self._purge()
-        access = self._access.sweep() if self._access is not None else NOTHING_VISITED
-        ends = self._grants.remind_due() if self._grants is not None else ()
-        delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
-        return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access, len(ends))
+        try:
+            access, ends = self._sweep_access()
+        finally:
+            # What was decided is told, even if the table of access is missing, or may not be read.
+            delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
+        return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access, ends)
 
     def retry_parked(self) -> int:
         """Make every parked entry due again. Returns how many there were. Raises StoreError."""
@@ -151,6 +158,7 @@ class Sweeper:
         }
         if self._grants is not None:
             watched["send reminders of access that ends"] = self._grants.remind_due
+            watched["end what closed events left open"] = self._grants.end_left_open
         pause = self._stopping.wait
         self._loops.start(
             [
@@ -164,6 +172,7 @@ class Sweeper:
                     for name, change in watched.items()
                 ),
                 *(self._access.loops(self._stopping, self._delivery_nudge.give) if self._access is not None else ()),
+                Loop("visit what a wrong clock put off", self._visit_put_off, PUT_OFF_SECONDS, pause),
             ]
         )
 
@@ -185,6 +194,26 @@ class Sweeper:
         has_ended = self._loops.join(deadline)
         is_visited = self._access is None or self._access.join(deadline)
         return has_ended and is_visited and is_finished
+
+    def _sweep_access(self) -> tuple[VisitCounts, int]:
+        self._visit_put_off()
+        if self._grants is not None:
+            self._grants.end_left_open()
+        access = self._access.sweep() if self._access is not None else NOTHING_VISITED
+        return access, len(self._grants.remind_due()) if self._grants is not None else 0
+
+    def _visit_put_off(self) -> None:
+        if self._access is None or not is_trusted(self._clock):
+            return
+        for right in find_put_off(self._stores.access, self._clock.now()):
+            try:
+                self._access.reconcile(right)
+            except StoreUnavailable:
+                raise
+            except Exception:  # noqa: BLE001 - whatever is wrong with one right, the others were put off, too
+                _log.exception("%s was put off by a wrong clock, and can't be reconciled", right)
+            if self._stopping.is_set():
+                return
 
     def _purge(self) -> None:
         if isinstance(self._stores, PurgedStores) and is_trusted(self._clock):

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
 
+from core.access.clock_steps import correct_ahead
 from core.access.conclusion import Hearing, conclude
 from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, OperationKind
@@ -146,7 +147,8 @@ class Reconciler:
         """Commit the next change of a grant, or the intent of the next call, or until when to rest."""
         now = self._clock.now()
         grants = state.grants
-        settled = settle_leases(state.holding, now)
+        known = correct_ahead(state.holding, now) if is_trusted(self._clock) else state.holding
+        settled = settle_leases(known, now)
         reclaimed = reclaim(settled, grants, now)
         if reclaimed is not settled:
             # Nothing becomes ours because of a grant that was put back.

@@ -26,6 +26,7 @@ from core.request import MAX_DURATION
 from core.services.due import Rest, no_rest
 from core.services.ending import EarlyEnds, Ending, GivesAccess, read_source
 from core.services.ending_soon import EndingSoon
+from core.services.left_open import LeftOpen
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.open_access import read_grants
@@ -89,6 +90,7 @@ class GrantService:
         self._observer = observer or Unobserved()
         self._directory: Directory = directory or UnknownDirectory()
         self._ends = EarlyEnds(stores, clock, self._observer, pacing)
+        self._left_open = LeftOpen(stores, clock, self._ends)
         self._ending_soon = EndingSoon(stores, policy, clock, self._observer)
 
     def find(self, source: str) -> tuple[Grant, ...]:
@@ -178,6 +180,10 @@ class GrantService:
         `ends_at`), once for each request, however many instances do this. Raises StoreUnavailable.
         """
         return self._ending_soon.remind(rest)
+
+    def end_left_open(self, _rest: Rest = no_rest) -> tuple[Grant, ...]:
+        """End the access of events that were closed without it, by an older version. Raises StoreUnavailable."""
+        return self._left_open.end(self._judging())
 
     def _list_own(self, ids: Sequence[UserId]) -> Page[Grant]:
         since = self._clock.now() - OWN_SINCE

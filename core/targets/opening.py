@@ -30,6 +30,8 @@ LOOKUPS_PER_SECOND: Final = 2.0
 LOOKUP_BURST: Final = 6
 """Looking up people has a pace of its own: a thousand revokes that are due don't hold up a request."""
 
+_ABOUT_NO_PLACE: Final = frozenset({"portal", "secret", "ends_sessions", "residual"})
+"""What a target's configuration says besides where it is."""
 _log = logging.getLogger("countersign.targets")
 
 
@@ -125,6 +127,7 @@ class PolicyTargets(Mapping[str, Target]):
         policy = self._policy.current()
         with self._lock:
             if policy.digest != self._digest:
+                _warn_of_moved(self._configs, policy.targets)
                 self._configs = {**self._configs, **policy.targets}
                 self._digest = policy.digest
         return policy
@@ -151,6 +154,17 @@ class PolicyTargets(Mapping[str, Target]):
         with self._lock:
             pace = self._paces.setdefault(name, CallPace(LOOKUPS_PER_SECOND, LOOKUP_BURST))
         return find_user(target, sought, pace)
+
+
+def _warn_of_moved(known: Mapping[str, AnyTargetConfig], now: Mapping[str, AnyTargetConfig]) -> None:
+    for name in known.keys() & now.keys():
+        before, after = (each[name].model_dump(exclude=set(_ABOUT_NO_PLACE)) for each in (known, now))
+        if before != after:
+            _log.error(
+                "the target %s is another place now: access that is open at the old one isn't looked for there any "
+                "more. Put the old place back until it has ended, and give the new one a name of its own",
+                name,
+            )
 
 
 def _check_name(target: str, name: str) -> str:

@@ -14,14 +14,16 @@ from bot.background.access import DUE_SECONDS, EMERGENCY_SECONDS
 from bot.background.loops import Nudge
 from core.access.due_rights import VisitCounts
 from core.access.grant import GrantId, GrantStatus
-from core.audit.trail import AuditAction
+from core.access.holding import Urgency
+from core.audit.trail import AuditAction, EntryDraft
 from core.directory import FixedDirectory
-from core.errors import StoreUnavailable
-from core.services import BreakGlassService, RequestService
+from core.errors import StoreMisconfigured, StoreUnavailable
+from core.services import BreakGlassService, GrantService, RequestService
 from core.stores import open_stores
 from tests.bot.access_grants import HOUR, StallingTarget, a_right, make_grant
 from tests.core.access.test_cost import READS_OF_AN_IDLE_PASS, with_live
-from tests.core.services.harness import ChangingPolicy
+from tests.core.services.access_harness import KnownPrincipals, with_access
+from tests.core.services.harness import ChangingPolicy, invoke
 from tests.core.sinks import PATIENCE_SECONDS, StalledSink
 
 if TYPE_CHECKING:
@@ -136,6 +138,47 @@ def test_idle_background_calls_no_target_and_reads_little() -> None:
     assert EMERGENCY_SECONDS <= 1
     assert DUE_SECONDS <= 5
     assert measure.seconds >= 10
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+def test_what_a_wrong_clock_put_off_is_visited(
+    stores: Stores, clock: FrozenClock, target: StallingTarget, sweepers: list[Sweeper], *, in_background: bool
+) -> None:
+    grant = make_grant(stores, clock.now())
+    state = stores.access.get_right(grant.right)
+    tomorrow = clock.now() + timedelta(days=1)
+    stores.access.commit(state, state.holding.change(next_look_at=tomorrow, urgency=Urgency.GRANT))
+    sweepers.append(sweeper := a_sweeper(stores, clock, target))
+    if in_background:
+        sweeper.start()
+    else:
+        sweeper.sweep()
+    target.wait_until_held(grant.right)
+
+
+def test_sweep_ends_what_a_closed_event_left_open(stores: Stores, clock: FrozenClock) -> None:
+    policy, people = with_access(), FixedDirectory()
+    break_glass = BreakGlassService(stores, policy, clock, directory=people, principals=KnownPrincipals())
+    requests, grants = RequestService(stores, policy, clock, directory=people), GrantService(stores, policy, clock)
+    event = invoke(break_glass)
+    closed = event.close(event.invoker, clock.now(), "It is over")
+    stores.break_glass.update(closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, event.invoker))
+    Sweeper(requests, break_glass, stores, [], clock, grants=grants).sweep()
+    assert {grant.status for grant in grants.find(event.chain)} == {GrantStatus.ENDING}
+
+
+def test_sweep_delivers_although_access_cannot_be_read(
+    stores: Stores, clock: FrozenClock, target: StallingTarget
+) -> None:
+    def refuse(*_: Any) -> None:  # noqa: ANN401  Whatever was asked.
+        raise StoreMisconfigured("a table is missing", "Run `countersign tables create`")
+
+    make_grant(stores, clock.now())
+    sink = StalledSink("slack")
+    sink.release()
+    with pytest.raises(StoreMisconfigured):
+        a_sweeper(stores, clock, target, sink, Watched(stores.access, refuse)).sweep()
+    assert not stores.outbox.measure_backlog(10).waiting
 
 
 # In the background

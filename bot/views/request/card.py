@@ -59,7 +59,7 @@ def request_card(
     if access is not None:
         blocks += [*state_blocks(access, now, way_in=way_in), *access_buttons(access)]
     elif request.rights and status is RequestStatus.APPROVED:
-        blocks.append(context("The state of this access isn't known."))
+        blocks.append(context("The state of this access isn't known. If it doesn't work, request it again."))
     return Message(text=summary(request, status, access), blocks=tuple(blocks))
 
 

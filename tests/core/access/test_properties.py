@@ -1,7 +1,10 @@
 """The properties that a machine of grants must have, one test or more for each; the numbers are those of the contract.
 
-Open here, because they need more than this room: 14 for a deactivated person and a changed policy, 16 for the fallback
-text of the rule, 19 for resolving the principal at the request, 21 for the metric itself, 22 for card and DM.
+Elsewhere, because they need more than this room: 14 for a deactivated person (`tests/core/services/test_ending.py`),
+16 for the fallback text of the rule (`tests/bot/notifications/`), 19 for the principal found at the request
+(`tests/core/services/test_access_properties.py`), 21 for the metric itself (`tests/bot/observability/`), 22 for card
+and DM (`tests/bot/views/access/`), and 6 for clocks that were ahead (`test_clock_steps.py`). A policy that changes ends
+nothing.
 """
 
 from __future__ import annotations

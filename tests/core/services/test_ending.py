@@ -13,7 +13,7 @@ import pytest
 
 from core.access.grant import GrantStatus, grant_id_for
 from core.access.right import Right, right_key
-from core.actor import Actor
+from core.actor import CLOCK, Actor
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import EventStatus
 from core.errors import (
@@ -281,6 +281,27 @@ def test_grants_that_an_older_version_left_open_end(
     closed = event.close(ANN.id, clock.now(), WHY)
     stores.break_glass.update(closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, ANN.id))
     assert statuses(grants.end(event.chain, ANN)) == ["ending", "ending"]
+
+
+def test_what_an_older_version_left_open_ends_by_itself(
+    break_glass: BreakGlassService, grants: GrantService, stores: Stores, clock: FrozenClock
+) -> None:
+    event, other = invoke(break_glass), invoke(break_glass, BOB)
+    closed = event.close(ANN.id, clock.now(), WHY)
+    stores.break_glass.update(closed, EntryDraft.of(closed, AuditAction.BREAK_GLASS_CLOSED, ANN.id))
+    ended = grants.end_left_open()
+    assert {grant.source for grant in ended} == {event.chain}
+    assert {grant.ended_early.by for grant in ended if grant.ended_early} == {CLOCK}
+    assert statuses(grants.find(other.chain)) == ["pending", "pending"]
+    assert grants.end_left_open() == ()
+
+
+def test_closed_event_is_looked_at_once(break_glass: BreakGlassService, grants: GrantService, stores: Stores) -> None:
+    event = invoke(break_glass)
+    break_glass.close(event_id_of(event), ANN, WHY)
+    assert grants.end_left_open() == ()
+    stores.access.get_each = None  # type: ignore[method-assign,assignment]
+    assert grants.end_left_open() == ()
 
 
 def test_overdue_event_is_over(

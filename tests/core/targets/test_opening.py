@@ -163,6 +163,19 @@ def test_changed_target_is_opened_anew_and_the_old_closed(
     assert [each.closed for each in openings.opened] == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("after", "is_told"),
+    [("{type: demo, residual: 5m}", False), ("{type: lambda, region: eu-west-1, function: other}", True)],
+)
+def test_new_place_of_a_target_is_told(
+    policy: SwappedPolicy, targets: PolicyTargets, caplog: pytest.LogCaptureFixture, *, after: str, is_told: bool
+) -> None:
+    assert len(targets) == 3
+    policy.policy = access_policy((DEMO[0], after))
+    assert len(targets) == len(list(targets)) == 3
+    assert caplog.text.count("the target fn is another place now") == is_told
+
+
 def test_target_that_left_the_policy_takes_and_gives_nothing(
     targets: PolicyTargets, policy: SwappedPolicy, openings: Openings
 ) -> None:
