@@ -1,8 +1,8 @@
-"""Access in the background: what is decided takes effect, emergencies first, and on a thread of their own.
+"""Access in the background: what is decided takes effect, emergencies first, and on threads of their own.
 
-Invariant: an idle deployment makes no call to a target. A pass takes a few rights of each urgency and begins anew, so a
-long list of looks holds up no revoke. After `stop`, no further right is visited; a visit in progress ends with its
-call, or leaves its lease to the next worker.
+Invariant: an idle deployment makes no call to a target. Each target has a lane of its own, and several emergencies are
+opened at once, so a target that is slow or hangs holds up no other. After `stop`, no further right is visited; a visit
+in progress ends with its call, or leaves its lease to the next worker.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final, Protocol
 
-from bot.background.loops import MIN_PAUSE_SECONDS, Loop, Nudge
+from bot.background.access_threads import AccessThreads
+from bot.background.loops import Loop, Nudge
 from bot.observability.access_metrics import AccessReading
 from bot.observability.counted_targets import CountedTargets
+from core.access.due_queue import Room
 from core.access.due_rights import DueRights, VisitCounts
 from core.access.grant import Grant
 from core.access.holding import Urgency
@@ -33,8 +34,9 @@ DUE_SECONDS: Final = 5.0
 """How often it is checked what else is due: a grant ends at most this long after its window."""
 AGAIN_SECONDS: Final = 1.0
 """How soon it is checked again after a nudge, as DynamoDB's indexes may lag by a moment, and after a visit."""
-PER_PASS: Final = 50
-"""How many rights of each urgency are visited before the most urgent ones are looked for again."""
+EMERGENCY_ROOM: Final = Room(at_once=16, per_target=4)
+ROOM: Final = Room(at_once=32, per_target=1)
+"""How many threads there are at most, altogether and for one target: none while nothing is due."""
 EMERGENCY_LOOP: Final = "open emergency access"
 DUE_LOOP: Final = "make access take effect"
 MEASURE_LOOP: Final = "measure access"
@@ -68,8 +70,9 @@ class AccessWork:
         counted = CountedTargets(targets, watcher.stepped) if watcher is not None else targets
         self._reconciler = reconciler = Reconciler(store, counted, clock, on_change=self._hear)
         self._all = DueRights(store, reconciler, clock)
-        self._emergencies = DueRights(store, reconciler, clock, (Urgency.EMERGENCY,))
-        self._others = DueRights(store, reconciler, clock, (Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK))
+        self._emergencies = DueRights(store, reconciler, clock, (Urgency.EMERGENCY,), EMERGENCY_ROOM)
+        self._others = DueRights(store, reconciler, clock, (Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK), ROOM)
+        self._threads: tuple[AccessThreads, ...] = ()
         self._nudges: tuple[Nudge, ...] = ()
         self._deliver_soon: Callable[[], object] = _nothing
         self._reading: AccessReading | None = None
@@ -85,19 +88,23 @@ class AccessWork:
 
     def loops(self, stopping: threading.Event, deliver_soon: Callable[[], object]) -> tuple[Loop, ...]:
         """Its loops, which end when `stopping` is set. After each commit, they call `deliver_soon`."""
-        emergencies = Nudge(stopping, again_seconds=AGAIN_SECONDS)
-        others = Nudge(stopping, again_seconds=AGAIN_SECONDS)
-        self._nudges, self._deliver_soon = (emergencies, others), deliver_soon
+        nudges = Nudge(stopping, again_seconds=AGAIN_SECONDS), Nudge(stopping, again_seconds=AGAIN_SECONDS)
+        emergencies = AccessThreads(self._emergencies, nudges[0], stopping)
+        others = AccessThreads(self._others, nudges[1], stopping)
+        self._nudges, self._threads, self._deliver_soon = nudges, (emergencies, others), deliver_soon
         return (
-            Loop(
-                EMERGENCY_LOOP,
-                partial(_visit, self._emergencies, emergencies, stopping),
-                EMERGENCY_SECONDS,
-                emergencies.rest,
-            ),
-            Loop(DUE_LOOP, partial(_visit, self._others, others, stopping), DUE_SECONDS, others.rest),
+            Loop(EMERGENCY_LOOP, emergencies.work, EMERGENCY_SECONDS, nudges[0].rest),
+            Loop(DUE_LOOP, others.work, DUE_SECONDS, nudges[1].rest),
             Loop(MEASURE_LOOP, self.measure, MEASURE_SECONDS, stopping.wait),
         )
+
+    def join(self, deadline: float) -> bool:
+        """Wait for the visits in progress, but not after the deadline, by `time.monotonic`. True if they have ended.
+
+        To be called after `stopping` was set, and the loops have ended.
+        """
+        have_ended = [threads.join(deadline) for threads in self._threads]
+        return all(have_ended)
 
     def reading(self) -> AccessReading | None:
         """What was measured some seconds ago; None before the first measurement, or if the last one failed."""
@@ -129,16 +136,6 @@ class AccessWork:
         if self._watcher is not None:
             self._watcher.changed(grant, entries)
         self._deliver_soon()
-
-
-def _visit(due: DueRights, nudge: Nudge, stopping: threading.Event) -> None:
-    while (counts := due.visit_due(PER_PASS, is_stopped=stopping.is_set)).is_cut:
-        # More is due: no rest, but the most urgent first.
-        if stopping.wait(MIN_PAUSE_SECONDS):
-            return
-    if counts.visited:
-        # What a target works on, or is to be looked at, is due again within seconds.
-        nudge.rest_briefly()
 
 
 def _nothing() -> None:

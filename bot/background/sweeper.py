@@ -182,7 +182,9 @@ class Sweeper:
         self._stopping.set()
         self.nudge()
         is_finished = self._outbox is None or self._outbox.finish(FINISH_TIMEOUT_SECONDS)
-        return self._loops.join(deadline) and is_finished
+        has_ended = self._loops.join(deadline)
+        is_visited = self._access is None or self._access.join(deadline)
+        return has_ended and is_visited and is_finished
 
     def _purge(self) -> None:
         if isinstance(self._stores, PurgedStores) and is_trusted(self._clock):

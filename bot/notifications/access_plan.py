@@ -159,13 +159,14 @@ def _end_of_alarm(news: AccessNews, message: Message) -> tuple[Post, ...]:
 
 def _drift(news: AccessNews) -> AccessPlan:
     access, right, at = news.access, news.grant.right, news.entry.at
-    is_removed = news.entry.details.get("drift") == "removed"
-    draw = alarms.removed_elsewhere if is_removed else alarms.came_back
+    drift = news.entry.details.get("drift")
+    is_removed, is_left = drift == "removed", drift == "left"
+    draw = alarms.left_alone if is_left else alarms.removed_elsewhere if is_removed else alarms.came_back
     # What was found is a fact of its moment: it is told, whatever was done since.
     name = f"drift:{news.entry.id}"
     posts = _to_security(news, name, draw(access, right, at, news.channel))
-    plan = NotificationPlan(reply=alarms.drift_in_thread(right, is_removed=is_removed), posts=posts)
-    return AccessPlan(name, news.grant.id, plan)
+    reply = None if is_left else alarms.drift_in_thread(right, is_removed=is_removed)
+    return AccessPlan(name, news.grant.id, NotificationPlan(reply=reply, posts=posts))
 
 
 def _only_the_card(_news: AccessNews) -> AccessPlan:

@@ -74,10 +74,13 @@ def _conclude_look(holding: Holding, answer: Answer, hearing: Hearing) -> Holdin
 def _see_held(holding: Holding, hearing: Hearing) -> Holding:
     now, lost = hearing.now, holding.lost
     was_absent = holding.is_seen and holding.observed is Observation.ABSENT
-    seen = holding.change(observed=Observation.HELD, seen_at=now, is_seen=True, pause=None)
+    seen = holding.change(observed=Observation.HELD, seen_at=now, is_seen=True, must_look=False, pause=None)
     if not holding.is_touched:
-        # Nothing of ours can have had this effect.
-        return seen.change(standing=hearing.is_wanted, failures=0, problem=None)
+        # Nothing of ours can have had this effect, as far as is known.
+        known = seen.change(standing=hearing.is_wanted or holding.must_look, failures=0, problem=None)
+        if not holding.must_look:
+            return known
+        return known.tell(AuditAction.DRIFT_FOUND, holding.last_grant, {"drift": "left"})
     if lost is not None and lost.kind is OperationKind.GIVE and holding.is_settled(holding.taken_at, now):
         # It had its effect, and cannot have it twice.
         seen = _confirm_given(seen.change(lost=None), lost, lost.since)
@@ -93,7 +96,7 @@ def _see_held(holding: Holding, hearing: Hearing) -> Holding:
 def _see_absent(holding: Holding, hearing: Hearing) -> Holding:
     now, lost = hearing.now, holding.lost
     was_held = holding.is_seen and holding.observed is Observation.HELD
-    seen = holding.change(observed=Observation.ABSENT, seen_at=now, is_seen=True, pause=None)
+    seen = holding.change(observed=Observation.ABSENT, seen_at=now, is_seen=True, must_look=False, pause=None)
     if lost is not None and lost.kind is OperationKind.TAKE and holding.is_settled(holding.given_at, now):
         seen = _confirm_taken(seen.change(lost=None), lost, now)
     elif lost is not None and holding.is_settled(lost.since, now):

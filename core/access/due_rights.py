@@ -8,180 +8,187 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
 from typing import Final
 
+from core.access.due_queue import ONE_AT_A_TIME, DueQueue, Room
 from core.access.holding import Urgency
+from core.access.pauses import URGENCIES, AnswerPauses, Visit
 from core.access.reconciler import Reconciler
 from core.access.right import Right
-from core.access.timing import FIRST_PAUSE
 from core.clock import Clock, is_trusted
 from core.errors import StoreUnavailable
 from core.stores.access import AccessStore, DueRight
-from core.targets.base import Answer, InProgress, Later, Unknown
+from core.targets.base import Answer, Unknown
 
-MAX_TARGET_PAUSE: Final = timedelta(seconds=30)
-CONFLICT_PAUSE: Final = timedelta(seconds=5)
 PER_PAGE: Final = 50
-URGENCIES: Final = (Urgency.EMERGENCY, Urgency.REVOKE, Urgency.GRANT, Urgency.LOOK)
 _NO_ANSWER: Final = Unknown("it can't be reconciled")
 _log = logging.getLogger("countersign.access")
 
 
 @dataclass(frozen=True, slots=True)
 class VisitCounts:
-    """The result of a pass: how many rights were visited, left for later, and could not be reconciled.
-
-    `is_cut`: more was due than the pass may visit.
-    """
+    """The result of a pass: how many rights were visited, left for later, and could not be reconciled."""
 
     visited: int = 0
     left: int = 0
     failed: int = 0
-    is_cut: bool = False
 
 
 NOTHING_VISITED: Final = VisitCounts()
 
 
-class AnswerPauses:
-    """Which targets, or broken rights, are left alone, and until when. Each answer that says nothing doubles it."""
+class DueRights:
+    """Reads what is due, and reconciles it. Any number of instances, or of urgencies, work side by side.
 
-    def __init__(self) -> None:
-        self._pauses: dict[str, tuple[datetime, timedelta]] = {}
-
-    def is_paused(self, name: str, now: datetime) -> bool:
-        """True while it is left alone."""
-        until, _ = self._pauses.get(name, (now, FIRST_PAUSE))
-        return now < until
-
-    def forget(self, name: str) -> None:
-        """It is fine."""
-        self._pauses.pop(name, None)
-
-    def note(self, name: str, answer: Answer, now: datetime) -> None:
-        """Learn from an answer."""
-        if isinstance(answer, Later) and answer.is_for_all:
-            self._pauses[name] = now + min(max(answer.after, FIRST_PAUSE), MAX_TARGET_PAUSE), FIRST_PAUSE
-        elif isinstance(answer, Unknown) and not answer.is_forgotten:
-            _, pause = self._pauses.get(name, (now, FIRST_PAUSE / 2))
-            pause = min(2 * pause, MAX_TARGET_PAUSE)
-            self._pauses[name] = now + pause, pause
-        else:
-            self.forget(name)
-
-
-class TargetPauses:
-    """What is left alone, and until when: targets that say nothing, and rights that conflict with one in progress.
-
-    Some targets, such as Identity Center, change one right of a resource and level at a time. After a conflict, only
-    the one that is known to be in progress is called; the others needn't each find that out.
+    One thread reads; as many as there is room for `take` and `visit`.
     """
 
-    def __init__(self) -> None:
-        self._targets = AnswerPauses()
-        self._conflicts: dict[_Place, tuple[datetime, Right]] = {}
-        self._in_progress: dict[_Place, Right] = {}
-
-    def is_paused(self, right: Right, now: datetime) -> bool:
-        """True while nothing but an emergency should call the target for this right."""
-        if self._targets.is_paused(right.target, now):
-            return True
-        place = _place_of(right)
-        until, met_by = self._conflicts.get(place, (now, right))
-        # The one that met it has a pause of its own, which somebody's early end may shorten.
-        return now < until and right not in (met_by, self._in_progress.get(place))
-
-    def note(self, right: Right, answer: Answer | None, now: datetime) -> None:
-        """Learn from an answer; None: the target was not called."""
-        if answer is None:
-            return
-        self._targets.note(right.target, answer, now)
-        place = _place_of(right)
-        if isinstance(answer, InProgress):
-            self._in_progress[place] = right
-        elif isinstance(answer, Later):
-            if not answer.is_for_all:
-                self._conflicts[place] = now + CONFLICT_PAUSE, right
-        else:
-            if self._in_progress.get(place) == right:
-                del self._in_progress[place]
-            self._conflicts.pop(place, None)
-
-
-class DueRights:
-    """Reconciles what is due. For one caller at a time; any number of instances, or of urgencies, side by side."""
-
     def __init__(
-        self, store: AccessStore, reconciler: Reconciler, clock: Clock, urgencies: Sequence[Urgency] = URGENCIES
+        self,
+        store: AccessStore,
+        reconciler: Reconciler,
+        clock: Clock,
+        urgencies: Sequence[Urgency] = URGENCIES,
+        room: Room = ONE_AT_A_TIME,
     ) -> None:
         self._store = store
         self._reconciler = reconciler
         self._clock = clock
         self._urgencies = tuple(urgencies)
-        self._pauses = TargetPauses()
+        self._queue = DueQueue(room)
         self._broken = AnswerPauses()
+        self._overdue = AnswerPauses()
+        self._visited = 0
+        self._failed: set[Right] = set()
+        self._lock = Lock()
 
-    def visit_due(self, limit: int = 1000, *, is_stopped: Callable[[], bool] = lambda: False) -> VisitCounts:
-        """Visit each right that is due now once, at most `limit` of each urgency. Raises StoreUnavailable.
+    def visit_due(self, *, is_stopped: Callable[[], bool] = lambda: False) -> VisitCounts:
+        """Visit each right that is due now once, one after the other. Raises StoreUnavailable.
 
-        Rights that can't be reconciled don't count: however many there are, those behind them have their turn.
         `is_stopped` is asked before each visit.
         """
-        visits = _Visits(limit)
-        for urgency in self._urgencies:
-            visits.begin()
-            for due in self._iterate_due(urgency):
-                if is_stopped():
-                    return visits.counts
-                if urgency is not Urgency.EMERGENCY and Urgency.EMERGENCY in self._urgencies:
-                    # Glass that breaks during a long pass doesn't wait for its end.
-                    for emergency in self._iterate_due(Urgency.EMERGENCY):
-                        self._visit(emergency.right, visits, Urgency.EMERGENCY)
-                if visits.is_over and due.right not in visits.tried:
-                    visits.is_cut = True
-                    break
-                self._visit(due.right, visits, urgency)
-        return visits.counts
+        self.forget_waiting()
+        self._begin_pass()
+        emergencies = [each for each in self._urgencies if each is Urgency.EMERGENCY]
+        others = [each for each in self._urgencies if each is not Urgency.EMERGENCY]
+        for urgencies in (emergencies, others):
+            is_cut = True
+            while is_cut:
+                for urgency in urgencies:
+                    self._read(urgency)
+                is_cut = self._visit_waiting(is_stopped) and self._queue.is_cut
+        return VisitCounts(self._visited, self._queue.left, len(self._failed))
+
+    def read_due(self) -> int:
+        """Read what is due, for `take`. Returns how much that is. Raises StoreUnavailable."""
+        self._begin_pass()
+        return sum(self._read(urgency) for urgency in self._urgencies)
+
+    def take(self) -> Visit | None:
+        """What is visited next, if there is something, and room. Whoever takes it visits it."""
+        with self._lock:
+            return self._queue.take(self._clock.now())
+
+    def visit(self, visit: Visit) -> None:
+        """Reconcile the right. Raises StoreUnavailable."""
+        answer: Answer | None = None
+        try:
+            answer = self._reconciler.reconcile(visit.right, visit.grant)
+            self._note_success(visit)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whatever is wrong with one right, the others are due, too
+            self._note_failure(visit.right)
+            _log.exception("%s is due and cannot be reconciled", visit.right)
+        finally:
+            self.put_down(visit, answer)
+
+    def put_down(self, visit: Visit, answer: Answer | None = None) -> None:
+        """It is in hand no longer; for one that was taken and is not visited."""
+        with self._lock:
+            self._queue.put_down(visit, answer, self._clock.now())
+
+    def wants_more(self, visit: Visit) -> bool:
+        """True when its lane has done all that there was room for, and more is due."""
+        with self._lock:
+            return self._queue.wants_more(visit.right.target)
+
+    def forget_waiting(self) -> None:
+        """Let nothing be taken until it is read again."""
+        with self._lock:
+            self._queue.clear()
+
+    def _visit_waiting(self, is_stopped: Callable[[], bool]) -> bool:
+        """Visit what waits. False if nothing was visited, or it was stopped."""
+        is_any = False
+        while not is_stopped():
+            if (visit := self.take()) is None:
+                return is_any
+            is_any = True
+            self.visit(visit)
+            if visit.urgency is not Urgency.EMERGENCY and Urgency.EMERGENCY in self._urgencies:
+                # Glass that breaks during a long pass doesn't wait for its end.
+                self._read(Urgency.EMERGENCY)
+        return False
+
+    def _begin_pass(self) -> None:
+        with self._lock:
+            self._queue.begin_pass()
+            self._visited = 0
+            self._failed.clear()
+
+    def _read(self, urgency: Urgency) -> int:
+        self._queue.begin(urgency)
+        number = 0
+        for due in self._iterate_due(urgency):
+            number += 1
+            now = self._clock.now()
+            with self._lock:
+                if self._broken.is_paused(str(due.right), now):
+                    self._failed.add(due.right)
+                else:
+                    self._queue.offer(due.right, now, due.grant)
+        with self._lock:
+            self._queue.finish()
+        return number
 
     def _iterate_due(self, urgency: Urgency) -> Iterator[DueRight]:
         now = self._clock.now()
         if urgency is Urgency.REVOKE and is_trusted(self._clock):
             # By a clock that is off, nobody's time is over.
-            yield from _iterate_pages(lambda after: self._store.list_overdue(now, limit=PER_PAGE, after=after))
+            yield from self._iterate_overdue(now)
         yield from _iterate_pages(lambda after: self._store.list_due(urgency, now, limit=PER_PAGE, after=after))
 
-    def _visit(self, right: Right, visits: _Visits, urgency: Urgency) -> None:
-        if right in visits.tried:
-            return
-        visits.tried.add(right)
-        if urgency is not Urgency.EMERGENCY and self._pauses.is_paused(right, self._clock.now()):
-            visits.left += 1
-            return
-        if self._broken.is_paused(str(right), self._clock.now()):
-            visits.failed += 1
-            return
-        try:
-            answer = self._reconciler.reconcile(right)
-        except StoreUnavailable:
-            raise
-        except Exception:  # noqa: BLE001 - whatever is wrong with one right, the others are due, too
-            visits.failed += 1
+    def _iterate_overdue(self, now: datetime) -> Iterator[DueRight]:
+        still: set[str] = set()
+        for due in _iterate_pages(lambda after: self._store.list_overdue(now, limit=PER_PAGE, after=after)):
+            still.add(name := _name_of(due.right, due.grant))
+            with self._lock:
+                is_paused = self._overdue.is_paused(name, now)
+            if not is_paused:
+                yield due
+        with self._lock:
+            # A visit takes a grant off this list at once, unless somebody else has its right, or it can't be read.
+            self._overdue.keep_only(still)
+
+    def _note_success(self, visit: Visit) -> None:
+        with self._lock:
+            self._visited += 1
+            self._broken.forget(str(visit.right))
+            if visit.grant is not None:
+                self._overdue.note(_name_of(visit.right, visit.grant), _NO_ANSWER, self._clock.now())
+
+    def _note_failure(self, right: Right) -> None:
+        with self._lock:
+            self._failed.add(right)
             self._broken.note(str(right), _NO_ANSWER, self._clock.now())
-            _log.exception("%s is due and cannot be reconciled", right)
-        else:
-            visits.note_visit()
-            self._broken.forget(str(right))
-            self._pauses.note(right, answer, self._clock.now())
 
 
-_Place = tuple[str, str, str]
-
-
-def _place_of(right: Right) -> _Place:
-    """What conflicts are about: the same level of the same resource."""
-    return right.target, right.resource, right.level
+def _name_of(right: Right, grant: str | None) -> str:
+    return f"{right} {grant}"
 
 
 def _iterate_pages(read_page: Callable[[DueRight | None], Sequence[DueRight]]) -> Iterator[DueRight]:
@@ -191,32 +198,3 @@ def _iterate_pages(read_page: Callable[[DueRight | None], Sequence[DueRight]]) -
         if len(page) < PER_PAGE:
             return
         after = page[-1]
-
-
-@dataclass(slots=True)
-class _Visits:
-    """One pass: the rights that were tried, and what came of them."""
-
-    limit: int
-    tried: set[Right] = field(default_factory=set)
-    visited: int = 0
-    left: int = 0
-    failed: int = 0
-    is_cut: bool = False
-    _of_urgency: int = 0
-
-    def begin(self) -> None:
-        """From here on, the limit is that of the next urgency."""
-        self._of_urgency = 0
-
-    def note_visit(self) -> None:
-        self.visited += 1
-        self._of_urgency += 1
-
-    @property
-    def is_over(self) -> bool:
-        return self._of_urgency >= self.limit
-
-    @property
-    def counts(self) -> VisitCounts:
-        return VisitCounts(self.visited, self.left, self.failed, self.is_cut)

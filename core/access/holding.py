@@ -101,7 +101,8 @@ class Holding(Ledger):
     `observed` is what the last answer said, and `is_seen` is true when that was a look, after the last change.
     `given_at` and `taken_at` are when the target last confirmed a change, and `confirmed` says which came last, as the
     clocks of two workers can't. `lost` is the operation whose answer was lost, until its effect was seen or can no
-    longer come. `overdue_since` is since when it should have been taken.
+    longer come. `overdue_since` is since when it should have been taken. `must_look`: it was
+    rebuilt from the grants, and nothing is closed before a look has shown what is there.
     """
 
     KIND: ClassVar[str] = "HOLDING"
@@ -111,6 +112,7 @@ class Holding(Ledger):
     is_seen: bool = False
     standing: bool = False
     is_ours: bool = False
+    must_look: bool = False
     generation: int = 0
     operation: Operation | None = None
     lost: Operation | None = None
@@ -235,9 +237,9 @@ class Holding(Ledger):
     def release(self) -> Self:
         """Nothing that we did can still have an effect: the right is somebody else's business again."""
         return self.change(
-            observed=Observation.UNKNOWN, seen_at=None, is_seen=False, standing=False, is_ours=False, lost=None,
-            given_at=None, taken_at=None, confirmed=None, refused=None, pause=None, failures=0, problem=None,
-            overdue_since=None, alerted_at=None,
+            observed=Observation.UNKNOWN, seen_at=None, is_seen=False, standing=False, is_ours=False, must_look=False,
+            lost=None, given_at=None, taken_at=None, confirmed=None, refused=None, pause=None, failures=0,
+            problem=None, overdue_since=None, alerted_at=None,
         )  # fmt: skip
 
 

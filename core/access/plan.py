@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, Observation, OperationKind, Urgency
+from core.access.rebuilding import is_unseen
 from core.access.timing import FIRST_PAUSE, FRESH, LAST_LOOK, LOOK_EVERY, LOOK_PAUSE, MAX_PAUSE, REPEAT_AFTER, SETTLE
 from core.access.wanted import find_next_edge, find_wanting, is_wanted
 
@@ -127,6 +128,9 @@ def _move_towards_absent(  # noqa: PLR0911 - one case after the other
     holding: Holding, grants: Sequence[Grant], now: datetime
 ) -> Call | Rest:
     if not holding.is_touched:
+        is_ending = any(grant.is_live and grant.ended_at <= now for grant in grants)
+        if is_ending and is_unseen(holding):
+            return Look()
         return Rest(find_next_edge(grants, now), release=True)
     if holding.observed is Observation.UNKNOWN:
         return Look()

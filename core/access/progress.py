@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, Observation, OperationKind, UntoldStep
+from core.access.rebuilding import is_unseen
 from core.access.timing import ALERT_AFTER, ALERT_AFTER_FAILURES, ALERT_EVERY, TELL_DELAY, TELL_EMERGENCY_DELAY
 from core.access.wanted import find_wanting
 from core.actor import CLOCK
@@ -93,6 +94,8 @@ def _close(
     if wanting:
         closed = grant.close(now, is_kept=True)
         return _close_as(holding, closed, AuditAction.GRANT_CLOSED, {"kept_for": wanting[0].chain})
+    if is_unseen(holding):
+        return None
     if not holding.is_touched:
         is_kept = holding.standing
         details: dict[str, JsonValue] = {"stood_before": True} if is_kept else {}

@@ -22,10 +22,12 @@ from core.access.grant import Grant, GrantStatus
 from core.access.holding import Holding, OperationKind
 from core.access.plan import Call, Give, Look, Poll, Rest, Take, choose_move, find_urgency, settle_leases
 from core.access.progress import GrantChange, find_change, keep_books, tell_steps
+from core.access.rebuilding import explain, rebuild, reclaim
 from core.access.right import Right
 from core.access.timing import MAX_PAUSE, TELL_DELAY, TELL_EMERGENCY_DELAY
 from core.access.wanted import is_wanted
-from core.audit.trail import EntryDraft
+from core.actor import CLOCK
+from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, is_trusted, new_id
 from core.errors import ConcurrentModification
 from core.stores.access import AccessStore, RightState
@@ -63,19 +65,22 @@ class Reconciler:
         self._jitter = jitter
         self._on_change = on_change or (lambda _grant, _entries: None)
 
-    def reconcile(self, right: Right) -> Answer | None:
+    def reconcile(self, right: Right, grant: str | None = None) -> Answer | None:
         """Do all that is due for a right now. Returns the target's last answer, None if it wasn't called.
+
+        `grant` is the id of one that is known to be overdue, should the right itself not list it any more.
 
         Raises StoreError; what was under way is then taken up when its lease ends.
         """
         visit = f"{self._holder}-{next(self._visits)}"
-        state, last = self._store.get_right(right), None
+        also = (grant,) if grant is not None else ()
+        state, last = self._read(right, also), None
         unwritten: tuple[Call, Answer, datetime] | None = None
         for _ in range(MAX_ROUNDS):
             try:
                 state, call = self._decide(state, visit, is_written=unwritten is None)
             except ConcurrentModification:
-                state = self._read_again(right, visit, unwritten)
+                state = self._read_again(right, also, visit, unwritten)
                 continue
             unwritten = None
             if call is None:
@@ -91,10 +96,34 @@ class Reconciler:
             state = self._conclude(state, *unwritten)
         return last
 
-    def _read_again(self, right: Right, visit: str, unwritten: tuple[Call, Answer, datetime] | None) -> RightState:
+    def _read(self, right: Right, also: Sequence[str]) -> RightState:
+        """The right as it is now. One of which all knowledge was damaged or removed is rebuilt first."""
+        for _ in range(MAX_ROUNDS):
+            state = self._store.get_right(right, also)
+            if not state.is_lost:
+                return state
+            with suppress(ConcurrentModification):
+                return self._rebuild(state)
+        raise ConcurrentModification(Holding.empty(right).name)
+
+    def _rebuild(self, state: RightState) -> RightState:
+        now = self._clock.now()
+        rebuilt = rebuild(state.holding.right, state.grants, state.given, now)
+        rebuilt = rebuilt.change(urgency=find_urgency(rebuilt, state.grants, now))
+        _log.error("%s: what was known of it is lost or can't be trusted; it is rebuilt from its grants", rebuilt.name)
+        about = next((each for each in state.grants if each.id == rebuilt.last_grant), None)
+        if about is None:
+            # Of its grants, none can be read: the alarm of their seals is all that is told.
+            return self._store.commit(state, rebuilt)
+        entry = EntryDraft.of(about, AuditAction.HOLDING_REBUILT, CLOCK, explain(rebuilt))
+        return self._commit(state, rebuilt, GrantChange(about, (entry,), rebuilt))
+
+    def _read_again(
+        self, right: Right, also: Sequence[str], visit: str, unwritten: tuple[Call, Answer, datetime] | None
+    ) -> RightState:
         """The right as it is now, with an answer that was not written yet."""
         while True:
-            state = self._store.get_right(right)
+            state = self._read(right, also)
             if unwritten is None:
                 return state
             call, _, _ = unwritten
@@ -114,7 +143,7 @@ class Reconciler:
         """Commit the next change of a grant, or the intent of the next call, or until when to rest."""
         now = self._clock.now()
         grants = state.grants
-        holding = keep_books(settle_leases(state.holding, now), grants, now)
+        holding = keep_books(reclaim(settle_leases(state.holding, now), grants, now), grants, now)
         residual = self._residual(holding.right)
         change = find_change(holding, grants, now, residual, is_clock_trusted=is_trusted(self._clock))
         if change is not None and not holding.is_leased(now):

@@ -82,6 +82,7 @@ class AuditAction(StrEnum):
     GRANT_CLOSED = "grant_closed"
     REVOKE_FAILING = "revoke_failing"
     DRIFT_FOUND = "drift_found"
+    HOLDING_REBUILT = "holding_rebuilt"
     ACCESS_ENDING_SOON = "access_ending_soon"
     END_REFUSED = "access_end_refused"
     REVOKE_REFUSED = "access_revoke_refused"

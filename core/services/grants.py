@@ -138,15 +138,17 @@ class GrantService:
             decision = people.judge(by, people.policy.judge_admin)
             decision.require()
         ending = Ending(by, why, people, lambda _record: decision)
-        return self._end_all(person, ending, lambda: AuditedAttempt(AuditAction.REVOKE_REFUSED, by))
+        ids = people.policy.ids_of(person)
+        return self._end_all(ids, ending, lambda: AuditedAttempt(AuditAction.REVOKE_REFUSED, by))
 
     def end_departed(self, person: UserId) -> AccessEnds:
-        """End all access of a person who was deactivated in Slack. Like `revoke_person`, by the clock.
+        """End all access that this id got, because its account was deactivated in Slack. By the clock.
 
-        An event that gave them access stays as it is, because nobody closed it; what it gave ends.
+        What other ids of the same person got stays: a second account that is closed says nothing of the one in use.
+        An event that gave the access stays as it is, because nobody closed it; what it gave ends.
         """
         ending = Ending(None, DEPARTED, self._judging(), lambda _record: None)
-        return self._end_all(person, ending, lambda: None)
+        return self._end_all((person,), ending, lambda: None)
 
     def list_live(self, viewer: Actor, *, cursor: str | None = None) -> Page[Grant]:
         """The grants that are not final and that this person may see, newest first.
@@ -186,13 +188,15 @@ class GrantService:
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)
 
-    def _end_all(self, person: UserId, ending: Ending, attempt: Callable[[], AuditedAttempt | None]) -> AccessEnds:
+    def _end_all(
+        self, ids: Sequence[UserId], ending: Ending, attempt: Callable[[], AuditedAttempt | None]
+    ) -> AccessEnds:
         ended: list[str] = []
         failed: dict[str, str] = {}
         tried: set[str] = set()
         for _ in range(MAX_PASSES):
             # What is decided while this runs is found by the next pass.
-            new = [each for each in self._find_sources(person, ending) if each not in tried]
+            new = [each for each in self._find_sources(ids) if each not in tried]
             if not new:
                 break
             for source in new:
@@ -203,17 +207,16 @@ class GrantService:
                     # It ended by itself, or somebody else was quicker.
                     continue
                 except CountersignError as error:
-                    _log.exception("%s of %s could not be ended", source, person)
+                    _log.exception("%s of %s could not be ended", source, ids[0])
                     failed[source] = str(error)
                 else:
                     ended.append(source)
         return AccessEnds(tuple(ended), tuple(EndFailure(source, problem) for source, problem in failed.items()))
 
-    def _find_sources(self, person: UserId, ending: Ending) -> tuple[str, ...]:
-        """The chains of all decisions that give this person access now, each once."""
+    def _find_sources(self, ids: Sequence[UserId]) -> tuple[str, ...]:
+        """The chains of all decisions that give one of these ids access now, each once."""
         # By a clock that is off, nothing might seem open any more: then it is said of each that it can't be ended.
         since = self._clock.now() - _LISTED_SINCE if is_trusted(self._clock) else None
-        ids = ending.people.policy.ids_of(person)
         grants = chain.from_iterable(iterate_newest_first(self._stores.access, "grantee", each, since) for each in ids)
         # Whether there is time left is judged when it is ended, by a clock that is trusted.
         found = [grant.source for grant in grants if grant.status in {GrantStatus.PENDING, GrantStatus.ACTIVE}]

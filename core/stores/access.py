@@ -8,7 +8,7 @@ right due at once. What is due costs what is due, however much is held.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Final, Protocol
@@ -42,22 +42,32 @@ class RightState:
 
     `grants` are its live ones, oldest first, and the one that the holding names as its last. `nudge` counts how often a
     grant was made or ended by somebody: the reconciler's own changes don't count.
+
+    `unreadable` are the ids of grants whose seal is broken: they count as not there. `is_lost`: what was known of the
+    right is gone, or its seal is broken; `holding` is then an empty one, to be rebuilt before anything else. `given`
+    are, only then, the ids of those of its grants whose chain says that the right was given for them. `damaged` is what
+    is stored in place of the holding: a commit replaces that, and nothing else.
     """
 
     holding: Holding
     grants: tuple[Grant, ...]
     nudge: int
+    unreadable: tuple[str, ...] = ()
+    is_lost: bool = False
+    given: tuple[str, ...] = ()
+    damaged: object | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DueRight:
     """A right for which something is to be done since `due_at`.
 
-    In the list of what is overdue, it stands once for each grant.
+    In the list of what is overdue, it stands once for each grant, and names it.
     """
 
     right: Right
     due_at: datetime
+    grant: str | None = field(default=None, compare=False)
 
 
 class AccessStore(RecordStore[Grant, GrantStatus], Protocol):
@@ -74,11 +84,13 @@ class AccessStore(RecordStore[Grant, GrantStatus], Protocol):
         """
         ...
 
-    def get_right(self, right: Right) -> RightState:
+    def get_right(self, right: Right, also: Sequence[str] = ()) -> RightState:
         """Everything about a right, read consistently. Its cost follows the live grants, not the past ones.
 
         The holding is read no later than the grants, so that a commit on the state is refused when one of them changed
-        in between. Raises MalformedRecord, StoreUnavailable.
+        in between. `also` are ids of grants that are known from elsewhere, should the right not list them any more.
+        A broken seal, of the holding or of a grant, raises the alarm and hides nothing else: see RightState. Raises
+        MalformedRecord for what a newer version may have sealed, and StoreUnavailable.
         """
         ...
 

@@ -18,8 +18,8 @@ from core.errors import InvalidInput
 from core.stores.access import DueRight
 from core.stores.paging import check_limit
 
-DueRow = tuple[str, str]
-"""A time and the key of a right, as they are stored."""
+DueRow = tuple[str, ...]
+"""A time and the key of a right, as they are stored, and the id of the grant that it is about, if it is about one."""
 _log = logging.getLogger("countersign.store")
 
 
@@ -55,13 +55,15 @@ def read_due(
     Raises InvalidInput for a limit that is out of bounds.
     """
     check_limit(limit)
-    last, found = to_row(after) if after is not None else None, list[DueRight]()
+    last: DueRow | None = to_row(after) if after is not None else None
+    found: list[DueRight] = []
     while wanted := limit - len(found):
         rows = find_rows(last, wanted)
         for row in rows:
-            last = row
+            at, key, *grant = row
+            last = at, key
             try:
-                found.append(DueRight(parse_right_key(row[1]), parse_time(row[0])))
+                found.append(DueRight(parse_right_key(key), parse_time(at), *grant))
             except (InvalidInput, ValueError) as error:
                 _log.warning("skipped, in the list of what is due: %s", error)
         if len(rows) < wanted:

@@ -131,6 +131,17 @@ def replace_unread(empty: L, version: JsonValue, seal: JsonValue) -> L:
     return empty.model_copy(update={"as_read": AsRead(seal=seal, version=version)})
 
 
+@contextmanager
+def unsealed_if_unreadable() -> Iterator[None]:
+    """What can't be read far enough to check its seal has none: raises BrokenSeal in place of MalformedRecord."""
+    try:
+        yield
+    except BrokenSeal:
+        raise
+    except MalformedRecord as error:
+        raise BrokenSeal(error.record, error.problem) from error
+
+
 def has_current_seal(stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> bool:
     """True when what is stored carries a seal of the key that seals now."""
     return str(stored.get(SEAL, "")).startswith(f"{keyring.key_id}:")
@@ -185,7 +196,11 @@ def _check_by_chain(
     chain: str, item: Mapping[str, JsonValue], digest: str, keyring: AuditKeyring, find_entry: FindEntry
 ) -> None:
     length, head = item.get("audit_length"), item.get("audit_head")
-    entry = find_entry(chain, length) if isinstance(length, int) and length > 0 else None
+    try:
+        entry = find_entry(chain, length) if isinstance(length, int) and length > 0 else None
+    except MalformedRecord:
+        # An entry that can't be read proves nothing.
+        entry = None
     is_proved = (
         entry is not None
         and entry.chain == chain

@@ -84,13 +84,14 @@ class MemoryAccessStore(AccessStore):
             raise GrantNotFound(grant_id)
         return self.grants[grant_id]
 
-    def get_right(self, right: Right) -> RightState:
+    def get_right(self, right: Right, also: Sequence[str] = ()) -> RightState:
         self._boundary("before read")
-        state = self._read_right(right)
+        state = self._read_right(right, also)
         self._boundary("after read")
         return state
 
-    def _read_right(self, right: Right) -> RightState:
+    def _read_right(self, right: Right, also: Sequence[str] = ()) -> RightState:
+        del also  # It finds all grants of a right.
         self.reads += 1
         key = right_key(right)
         if key in self.broken:
@@ -185,11 +186,11 @@ class MemoryAccessStore(AccessStore):
         self.reads += 1
         last = (after.due_at, right_key(after.right)) if after is not None else None
         found = sorted(
-            (grant.ends_at, right_key(grant.right)) for grant in self.grants.values() if grant.is_overdue(now)
+            (grant.ends_at, right_key(grant.right), grant.id) for grant in self.grants.values() if grant.is_overdue(now)
         )
-        page = [each for each in found if last is None or each > last][:limit]
+        page = [each for each in found if last is None or each[:2] > last][:limit]
         self.rows_read += len(page)
-        return tuple(DueRight(parse_right_key(key), due_at) for due_at, key in page)
+        return tuple(DueRight(parse_right_key(key), due_at, each) for due_at, key, each in page)
 
     def find_first_end(self) -> datetime | None:
         self.reads += 1

@@ -38,9 +38,9 @@ class MirroredAccessStore(MemoryAccessStore):
         self._stores.requests.create(a_request(now=self._clock.now()), a_draft(), grants=writes)
         self._keep(self._stores.access.get_each([grant.id for grant in new]))
 
-    def _read_right(self, right: Right) -> RightState:
+    def _read_right(self, right: Right, also: Sequence[str] = ()) -> RightState:
         modelled = super()._read_right(right)
-        return _same(lambda: self._stores.access.get_right(right), modelled)
+        return _same(lambda: self._stores.access.get_right(right, also), modelled)
 
     def _replace(
         self, state: RightState, holding: Holding, grant: Grant | None, entries: Sequence[EntryDraft]

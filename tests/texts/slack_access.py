@@ -211,6 +211,7 @@ def _alarms() -> Iterator[tuple[str, Message]]:
     for title in ("closed, with residue", "closed, and stays"):
         yield f"removed at last: {title}", alarms.removed_at_last(states[title], LATER, CHANNEL)
     yield "removed by hand", alarms.removed_elsewhere(states["open"], _ASSIGNMENT, LATER, CHANNEL)
+    yield "left alone", alarms.left_alone(states["closed"], _ASSIGNMENT, LATER, CHANNEL)
     yield "came back", alarms.came_back(states["closed"], _ASSIGNMENT, LATER, CHANNEL)
     for is_removed in (True, False):
         yield "changed by hand, in the thread", alarms.drift_in_thread(_ASSIGNMENT, is_removed=is_removed)

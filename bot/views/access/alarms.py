@@ -104,6 +104,16 @@ def came_back(access: AccessSummary, right: Right, found_at: datetime, channel: 
     return _drift(line, access, right, found_at, channel)
 
 
+def left_alone(access: AccessSummary, right: Right, found_at: datetime, channel: str | None) -> Message:
+    """A right that is there, of which Countersign lost what it knew: it may be somebody else's."""
+    line = (
+        f":rotating_light: {mention(access.grantee)} has access to {code(access.profile)} in {code(right.target)}, and "
+        "nothing shows that Countersign gave it: what Countersign knew of it was damaged in the store. Countersign "
+        "leaves it in place. If it shouldn't be there, remove it by hand."
+    )
+    return _drift(line, access, right, found_at, channel)
+
+
 def drift_in_thread(right: Right, *, is_removed: bool) -> Message:
     """The same for the thread of the card."""
     what = "Somebody removed it" if is_removed else "It came back"

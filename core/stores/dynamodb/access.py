@@ -8,6 +8,8 @@ reading of the grants makes the commit fail.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Any, Final
@@ -19,30 +21,33 @@ from core.access.holding import Holding, Urgency
 from core.access.right import Right, right_key
 from core.audit.trail import EntryDraft
 from core.clock import format_time, parse_time
-from core.errors import ConcurrentModification, MalformedRecord
+from core.errors import BrokenSeal, ConcurrentModification, MalformedRecord
 from core.stores.access import AccessStore, DueRight, GrantWrite, RightState
 from core.stores.commit import prepare_update
 from core.stores.due import DueRow, Stage, read_due
+from core.stores.dynamodb.entries import read_entry
 from core.stores.dynamodb.grants import DynamoGrants
-from core.stores.dynamodb.items import Item
+from core.stores.dynamodb.items import Item, from_attributes
 from core.stores.dynamodb.ledgers import HOLDING_PREFIX
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.parts import Part
 from core.stores.dynamodb.rights import (
+    check_beside,
+    find_live,
+    find_nudge,
     holding_changed,
     holding_key,
     key_of,
     names_of,
     plain_holding,
-    read_beside,
     replace_holding,
 )
 from core.stores.inspection import compare_beside, inspect_holding
 from core.stores.listing import read_each, read_or_explain
 from core.stores.record_store import DEFAULT_LIMIT
-from core.stores.right_state import after_commit, seal_holding, to_state
+from core.stores.right_state import FoundGrants, FoundRight, after_commit, seal_holding, tells_of_giving, to_state
 from core.stores.schema import TTL_ATTRIBUTE
-from core.stores.seals import SEAL, SealedLedger, as_written, read_sealed_ledger
+from core.stores.seals import SEAL, SealedLedger, as_written, read_sealed_ledger, unsealed_if_unreadable
 
 _MAX_KEYS: Final = 100
 """The limit of BatchGetItem."""
@@ -62,13 +67,14 @@ class DynamoAccess(DynamoGrants, AccessStore):
         """Read these grants, consistently, in one read."""
         return tuple(read_each(self._find_grants(grant_ids), self._read))
 
-    def get_right(self, right: Right) -> RightState:
+    def get_right(self, right: Right, also: Sequence[str] = ()) -> RightState:
         """Everything about a right: its own item, and then its grants."""
-        key = right_key(right)
-        item = self._connection.get(self._table, holding_key(key)) or {}
-        holding, (nudge, live) = self._read_holding(right, item), read_beside(key, item)
-        wanted = {*live, *([holding.last_grant] if holding.last_grant is not None else [])}
-        return to_state(right, holding, map(self._read, self._find_grants(sorted(wanted))), nudge)
+        item = self._connection.get(self._table, holding_key(right_key(right)))
+        found, live = self._read_found(right, item or {}), find_live(item or {})
+        last = found.holding.last_grant if found.holding is not None else None
+        wanted = {*live, *also, *([last] if last is not None else [])}
+        grants = FoundGrants.read(self._find_grants(sorted(wanted)), self._read_grant)
+        return to_state(replace(found, is_known=item is not None), grants, lambda each: self._was_given(each, right))
 
     def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
         """Store that somebody ended these grants early."""
@@ -112,7 +118,7 @@ class DynamoAccess(DynamoGrants, AccessStore):
     def find_first_end(self) -> datetime | None:
         """When the first of all live grants ends, or was to end."""
         first = [row for stage in Stage for row in self._places("gsi-end", stage, (_FIRST, _LAST), 1)]
-        return min((parse_time(at) for at, _ in first), default=None)
+        return min((parse_time(at) for at, *_ in first), default=None)
 
     def count_live(self, most: int) -> int:
         """How many grants are not final: of each, the place in one index."""
@@ -134,12 +140,31 @@ class DynamoAccess(DynamoGrants, AccessStore):
         pages = (keys[at : at + _MAX_KEYS] for at in range(0, len(keys), _MAX_KEYS))
         return chain.from_iterable(self._connection.get_many(self._table, page) for page in pages)
 
-    def _read_holding(self, right: Right, item: Item) -> Holding:
+    def _read_found(self, right: Right, item: Item) -> FoundRight:
+        """The right's own item; raises the alarm when it can't be trusted. Raises MalformedRecord."""
         empty = Holding.empty(right)
-        if "holding" not in item:
-            return empty
-        with self._alarm.watch():
-            return read_sealed_ledger(empty, plain_holding(item), self._settings.keyring)
+        with suppress(BrokenSeal), self._alarm.watch():
+            with unsealed_if_unreadable():
+                nudge = check_beside(right_key(right), item)
+                stored = plain_holding(item) if "holding" in item else None
+            if stored is None:
+                return FoundRight(right, None, nudge)
+            return FoundRight(right, read_sealed_ledger(empty, stored, self._settings.keyring), nudge)
+        return FoundRight(right, None, find_nudge(item), damaged=item)
+
+    def _read_grant(self, raw: Item) -> Grant:
+        with self._alarm.watch(), unsealed_if_unreadable():
+            from_attributes(raw, f"{Grant.KIND}#{self._id_of(raw)}")
+        return self._read(raw)
+
+    def _was_given(self, grant_id: str, right: Right) -> bool:
+        items = self._connection.query_all(
+            TableName=self._audit_table,
+            ConsistentRead=True,
+            KeyConditionExpression="chain = :chain AND seq > :head",
+            ExpressionAttributeValues={":chain": {"S": f"{Grant.KIND}#{grant_id}"}, ":head": {"N": "0"}},
+        )
+        return tells_of_giving(read_each(items, read_entry), right, self._settings.keyring)
 
     def _write_holding(self, update: dict[str, Any], sealed: SealedLedger) -> None:
         try:
@@ -173,13 +198,12 @@ class DynamoAccess(DynamoGrants, AccessStore):
             "ExpressionAttributeValues": {
                 ":value": {"S": value}, ":first": {"S": bounds[0]}, ":last": {"S": bounds[1]},
             },
-            "ProjectionExpression": "#sort",
+            "ProjectionExpression": "#sort, pk",
         }  # fmt: skip
         rows: list[DueRow] = []
         while len(rows) < count:
             page = self._connection.query(**query, Limit=count - len(rows))
-            places = (str(item[key.sort]["S"]).partition(" ") for item in page["Items"])
-            rows.extend((at, right) for at, _, right in places)
+            rows.extend(_to_row(item, key.sort) for item in page["Items"])
             if "LastEvaluatedKey" not in page:
                 break
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
@@ -196,3 +220,9 @@ class DynamoAccess(DynamoGrants, AccessStore):
             "is_kept": TTL_ATTRIBUTE not in item,
         }
         return compare_beside(holding, beside, dict.fromkeys(beside, True))
+
+
+def _to_row(item: Item, sort: str | None) -> DueRow:
+    at, _, right = str(item[str(sort)]["S"]).partition(" ")
+    pk = str(item["pk"]["S"])
+    return (at, right) if pk.startswith(HOLDING_PREFIX) else (at, right, pk.removeprefix(f"{Grant.KIND}#"))

@@ -5,7 +5,7 @@ Invariant: an event, its ledgers, its grants and the request that it replaces ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import Final, TypeVar
@@ -14,7 +14,7 @@ from core.actor import ProfileName, UserId
 from core.audit.trail import EntryDraft
 from core.break_glass import BreakGlassEvent, EventId
 from core.directory import DirectoryNotes
-from core.errors import ConcurrentModification, MalformedRecord
+from core.errors import ConcurrentModification, MalformedRecord, StoreMisconfigured
 from core.ledger import Ledger
 from core.mfa import CodeLedger
 from core.stores.access import GrantWrite
@@ -68,7 +68,8 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
         beside = [put_ledgers(self._table, commit.ledgers)]
         if replacing is not None:
             beside.append(self._requests.to_part(replacing.request, replacing.entry))
-        return self._commit(commit, *beside, *self._grants.make(grants), is_beside_first=True)
+        parts = [*beside, *self._grants.make(grants)]
+        return self._repairing(grants, lambda: self._commit(commit, *parts, is_beside_first=True))
 
     def get(self, event_id: EventId) -> BreakGlassEvent:
         """Read one event, consistently."""
@@ -96,7 +97,17 @@ class DynamoBreakGlass(DynamoRecords[BreakGlassEvent], BreakGlassStore):
     ) -> BreakGlassEvent:
         """Replace the event that was read with `event.updated_at`, and end its grants."""
         commit = prepare_update(self.prove(event), (entry,), self._settings, ledgers)
-        return self._commit(commit, put_ledgers(self._table, commit.ledgers), *self._grants.end_early(ended))
+        parts = [put_ledgers(self._table, commit.ledgers), *self._grants.end_early(ended)]
+        return self._repairing(ended, lambda: self._commit(commit, *parts))
+
+    def _repairing(self, writes: Sequence[GrantWrite], write: Callable[[], BreakGlassEvent]) -> BreakGlassEvent:
+        """Nobody who damages the item of a right stops an emergency, or its end, by that."""
+        try:
+            return write()
+        except StoreMisconfigured:
+            if not self._grants.repair(each.grant.right for each in writes):
+                raise
+        return write()
 
     def get_ledgers(self, invoker: UserId, profile: ProfileName) -> tuple[UsageLedger, UsageLedger]:
         """The invoker's and the profile's ledger, each read consistently, in one read."""

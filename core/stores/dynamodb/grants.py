@@ -7,7 +7,8 @@ set, and `due` stands beside the holding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -17,11 +18,13 @@ from pydantic import JsonValue
 
 from core.access.grant import Grant
 from core.access.holding import Urgency
-from core.access.right import right_key
+from core.access.right import Right, right_key
 from core.stores.access import DueRight, GrantWrite
 from core.stores.commit import Commit, StoreSettings, prepare_create, prepare_update
 from core.stores.due import find_stage, urgency_of_new
 from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.items import Item
+from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.parts import Part
 from core.stores.dynamodb.records import DynamoRecords
 from core.stores.dynamodb.rights import holding_key, names_of, write_place
@@ -46,6 +49,30 @@ class DynamoGrants(DynamoRecords[Grant]):
     def end_early(self, writes: Sequence[GrantWrite]) -> list[Part]:
         """The early end of grants, as parts of the caller's transaction; see AccessStore.end."""
         return [*map(self._to_part, self._prepare_end(writes)), self._nudge([each.grant for each in writes])]
+
+    def repair(self, rights: Iterable[Right]) -> bool:
+        """Remove from the items of these rights what has a type that no write can add to; True if anything had.
+
+        Their live grants are found again by their ends.
+        """
+        repaired = [self._repair(holding_key(right_key(right))) for right in set(rights)]
+        return any(repaired)
+
+    def _repair(self, key: Item) -> bool:
+        is_damaged = False
+        for name, letter in (("nudge", "N"), ("live", "SS")):
+            with suppress(ConditionFailed):
+                self._connection.write(
+                    "update_item",
+                    TableName=self._table,
+                    Key=key,
+                    UpdateExpression=f"REMOVE #{name}",
+                    ConditionExpression=f"attribute_exists(#{name}) AND NOT attribute_type(#{name}, :type)",
+                    ExpressionAttributeNames=names_of(name),
+                    ExpressionAttributeValues={":type": {"S": letter}},
+                )
+                is_damaged = True
+        return is_damaged
 
     def _prepare_end(self, writes: Sequence[GrantWrite]) -> list[Commit[Grant]]:
         check_count(writes)

@@ -6,7 +6,7 @@ Invariant: the sealed holding is one attribute, `holding`, and is replaced only 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -59,13 +59,16 @@ def replace_holding(
         ":holding": {"M": to_attributes(sealed.item)}
     }
     expression = f"SET {', '.join(f'#{name[1:]} = {name}' for name in put)}"
-    if removed := [f"#{name}" for name, value in values.items() if value is None]:
+    removed = [f"#{name}" for name, value in values.items() if value is None]
+    if removed:
         expression += f" REMOVE {', '.join(removed)}"
     names = names_of("nudge", "holding", *values)
     if written is not None and not written.is_live:
         expression += " DELETE #live :final"
         put[":final"] = {"SS": [written.id]}
         names |= names_of("live")
+    if isinstance(state.damaged, dict):
+        return _replace_damaged(state, state.damaged, put, removed, names)
     condition, as_read = _unchanged(state, sealed)
     nested = {"#version": "updated_at", "#seal": SEAL} if ":version" in as_read else {}
     return {
@@ -74,6 +77,34 @@ def replace_holding(
         "ConditionExpression": condition,
         "ExpressionAttributeNames": names | nested,
         "ExpressionAttributeValues": put | as_read,
+    }
+
+
+def _replace_damaged(
+    state: RightState, damaged: Item, put: Item, removed: Sequence[str], names: dict[str, str]
+) -> dict[str, Any]:
+    """The same over an item that can't be trusted, if it is still the one that was read; makes it whole."""
+    was: Item = {name: damaged[name] for name in NAMES.values() if name in damaged and name in {"nudge", "holding"}}
+    put = dict(put)
+    if not _is_count(was):
+        put[":nudge"] = {"N": str(state.nudge)}
+    live = [grant.id for grant in state.grants if grant.is_live] + list(state.unreadable)
+    if live:
+        # Whatever stood there: these are the ones that were found.
+        put[":live"] = {"SS": sorted(set(live))}
+    expression = f"SET {', '.join(f'#{name[1:]} = {name}' for name in put)}"
+    gone = [*removed, *([] if live else ["#live"])]
+    if gone:
+        expression += f" REMOVE {', '.join(gone)}"
+    conditions = [
+        f"#{name} = :was_{name}" if name in was else f"attribute_not_exists(#{name})" for name in ("nudge", "holding")
+    ]
+    return {
+        "Key": holding_key(state.holding.owner),
+        "UpdateExpression": expression,
+        "ConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeNames": names | names_of("live"),
+        "ExpressionAttributeValues": put | {f":was_{name}": value for name, value in was.items()},
     }
 
 
@@ -110,12 +141,29 @@ def plain_holding(item: Item) -> dict[str, JsonValue]:
     return stored
 
 
-def read_beside(key: str, item: Item) -> tuple[int, list[str]]:
-    """How often the right was nudged, and the ids of its live grants."""
-    try:
-        return int(item.get("nudge", _ZERO)["N"]), list(item.get("live", _NONE)["SS"])
-    except (KeyError, ValueError) as error:
-        raise MalformedRecord(f"{HOLDING_PREFIX}{key}", "what stands beside it is of another type") from error
+def check_beside(key: str, item: Item) -> int:
+    """How often the right was nudged. Raises MalformedRecord when that, or `live`, is of another type."""
+    if not _is_live_set(item) or not _is_count(item):
+        raise MalformedRecord(f"{HOLDING_PREFIX}{key}", "what stands beside it is of another type")
+    return find_nudge(item)
+
+
+def find_nudge(item: Item) -> int:
+    """How often the right was nudged; where that can't be told, as often as it will be said to have been."""
+    return int(item.get("nudge", _ZERO)["N"]) if _is_count(item) else 1
+
+
+def find_live(item: Item) -> list[str]:
+    """The ids of its live grants, as far as they can be read."""
+    return list(item.get("live", _NONE)["SS"]) if _is_live_set(item) else []
+
+
+def _is_live_set(item: Item) -> bool:
+    return "SS" in item.get("live", _NONE)
+
+
+def _is_count(item: Item) -> bool:
+    return str(item.get("nudge", _ZERO).get("N", "")).isdecimal()
 
 
 _ZERO: Final = {"N": "0"}

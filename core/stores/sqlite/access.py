@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,16 +20,25 @@ from core.access.holding import Holding, Urgency
 from core.access.right import Right, right_key
 from core.audit.trail import EntryDraft
 from core.clock import format_time, parse_time
-from core.errors import ConcurrentModification, MalformedRecord
+from core.errors import BrokenSeal, ConcurrentModification, MalformedRecord
 from core.stores.access import AccessStore, DueRight, GrantWrite, RightState
 from core.stores.due import DueRow, Stage, read_due
 from core.stores.inspection import compare_beside, inspect_holding
-from core.stores.listing import read_or_explain
+from core.stores.listing import read_each, read_or_explain
 from core.stores.record_store import DEFAULT_LIMIT
-from core.stores.right_state import after_commit, find_kept_until, seal_holding, to_state
-from core.stores.seals import SealedLedger, as_written, read_sealed_ledger
+from core.stores.right_state import (
+    FoundGrants,
+    FoundRight,
+    after_commit,
+    find_kept_until,
+    seal_holding,
+    tells_of_giving,
+    to_state,
+)
+from core.stores.seals import SealedLedger, as_written, read_sealed_ledger, unsealed_if_unreadable
 from core.stores.sqlite.grants import SqliteGrants
-from core.stores.sqlite.ledgers import SEAL_IN_BODY
+from core.stores.sqlite.ledgers import SEAL_IN_BODY, VERSION_IN_BODY
+from core.stores.sqlite.outbox import read_entry
 from core.stores.sqlite.reading import iterate_rows, read_body
 
 _BESIDE: Final = "body, due_at, kept_until, updated_at"
@@ -45,12 +55,12 @@ class SqliteAccess(SqliteGrants, AccessStore):
         """Read these grants, from one moment."""
         return self._get_each(grant_ids)
 
-    def get_right(self, right: Right) -> RightState:
+    def get_right(self, right: Right, also: Sequence[str] = ()) -> RightState:
         """Everything about a right, from one moment."""
         with self._database.read() as connection:
             connection.execute("BEGIN")
             try:
-                return self._read_right(connection, right)
+                return self._read_right(connection, right, also)
             finally:
                 connection.execute("COMMIT")
 
@@ -92,7 +102,7 @@ class SqliteAccess(SqliteGrants, AccessStore):
     ) -> tuple[DueRight, ...]:
         """The rights of pending and active grants whose window has passed, longest ago first."""
         select = (
-            "SELECT ended_at, right_key FROM grants"
+            "SELECT ended_at, right_key, id FROM grants"
             " WHERE stage = ? AND ended_at <= ? AND (ended_at, right_key) > (?, ?) ORDER BY ended_at, right_key LIMIT ?"
         )
         return self._list(select, Stage.WANTED, now, limit, after)
@@ -121,31 +131,55 @@ class SqliteAccess(SqliteGrants, AccessStore):
         )  # fmt: skip
         return ((row[0], read_or_explain(row, self._inspect_holding)) for row in rows)
 
-    def _read_right(self, connection: sqlite3.Connection, right: Right) -> RightState:
-        key, empty = right_key(right), Holding.empty(right)
+    def _read_right(self, connection: sqlite3.Connection, right: Right, also: Sequence[str]) -> RightState:
+        key = right_key(right)
         row = connection.execute("SELECT nudge, body FROM holdings WHERE right_key = ?", (key,)).fetchone()
         nudge, body = row if row is not None else (0, None)
-        with self._alarm.watch():
-            holding = empty
-            if body is not None:
-                holding = read_sealed_ledger(empty, read_body(empty.name, body), self._settings.keyring)
+        holding = self._read_holding(right, body) if body is not None else None
+        damaged = body if holding is None else None
+        wanted = [*also, holding.last_grant if holding is not None else None]
+        marks = ", ".join("?" for _ in wanted)
         rows = connection.execute(
-            "SELECT id, body FROM grants WHERE right_key = ? AND awaits IS NOT NULL UNION"
-            " SELECT id, body FROM grants WHERE id = ?",
-            (key, holding.last_grant),
+            f"SELECT id, body FROM grants WHERE (right_key = ? AND awaits IS NOT NULL) UNION"  # noqa: S608 - marks
+            f" SELECT id, body FROM grants WHERE id IN ({marks})",
+            (key, *wanted),
         ).fetchall()
-        found = [self._read_item_of(connection, each[0], self._read_item(each)) for each in rows]
-        return to_state(right, holding, found, nudge)
+        grants = FoundGrants.read(rows, lambda raw: self._read_grant(connection, raw))
+        found = FoundRight(right, holding, nudge, damaged, is_known=row is not None)
+        return to_state(found, grants, lambda each: self._was_given(connection, each, right))
+
+    def _read_holding(self, right: Right, body: str) -> Holding | None:
+        """What is held; None if its seal is broken. Raises MalformedRecord."""
+        empty = Holding.empty(right)
+        with suppress(BrokenSeal), self._alarm.watch():
+            with unsealed_if_unreadable():
+                item = read_body(empty.name, body)
+            return read_sealed_ledger(empty, item, self._settings.keyring)
+        return None
+
+    def _read_grant(self, connection: sqlite3.Connection, raw: tuple[str, str]) -> Grant:
+        with self._alarm.watch(), unsealed_if_unreadable():
+            item = self._read_item(raw)
+        return self._read_item_of(connection, raw[0], item)
+
+    def _was_given(self, connection: sqlite3.Connection, grant_id: str, right: Right) -> bool:
+        rows = connection.execute(
+            "SELECT chain, seq, body FROM audit WHERE chain = ? ORDER BY seq", (f"{Grant.KIND}#{grant_id}",)
+        ).fetchall()
+        return tells_of_giving(read_each(rows, lambda row: read_entry(*row)), right, self._settings.keyring)
 
     def _refuse_if_changed(self, connection: sqlite3.Connection, state: RightState) -> None:
+        holding = state.holding
+        # What is compared is what the seal covers, not the columns beside it.
+        stored = "body, NULL" if state.damaged is not None else f"{VERSION_IN_BODY}, {SEAL_IN_BODY}"
         row = connection.execute(
-            f"SELECT nudge, updated_at, {SEAL_IN_BODY} FROM holdings WHERE right_key = ?",  # noqa: S608 - a constant
-            (state.holding.owner,),
+            f"SELECT nudge, {stored} FROM holdings WHERE right_key = ?",  # noqa: S608 - constants
+            (holding.owner,),
         ).fetchone()
-        before = state.holding.updated_at
-        as_read = state.nudge, format_time(before) if before is not None else None, state.holding.as_read.seal
-        if (row if row is not None else (0, None, None)) != as_read:
-            raise ConcurrentModification(state.holding.name)
+        version = format_time(holding.updated_at) if holding.updated_at is not None else None
+        as_read = state.damaged or version, holding.as_read.seal
+        if (row if row is not None else (0, None, None)) != (state.nudge, *as_read):
+            raise ConcurrentModification(holding.name)
 
     def _list(self, select: str, kind: str, now: datetime, limit: int, after: DueRight | None) -> tuple[DueRight, ...]:
         def find_rows(last: DueRow | None, count: int) -> list[DueRow]:

@@ -20,6 +20,8 @@ from core.stores.sqlite.reading import read_body
 L = TypeVar("L", bound=Ledger)
 SEAL_IN_BODY: Final = "CASE WHEN json_valid(body) THEN json_extract(body, '$.seal') END"
 """The stored seal, of a body that may be damaged."""
+VERSION_IN_BODY: Final = "CASE WHEN json_valid(body) THEN json_extract(body, '$.updated_at') END"
+"""The same of its version."""
 
 
 def find_ledgers(connection: sqlite3.Connection, *empty: Ledger) -> dict[str, str]:

@@ -49,7 +49,7 @@ def read_body(name: str, body: str) -> dict[str, JsonValue]:
     """The JSON object that a row holds. Raises MalformedRecord, naming what it should be."""
     try:
         item = json.loads(body)
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise MalformedRecord(name, "it is not JSON") from error
     if not isinstance(item, dict):
         raise MalformedRecord(name, "it is not an object")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -201,9 +202,17 @@ def test_reconcile_takes_one_right_or_all(database: Path, arguments: tuple[str, 
     assert "one right or --all" in result.output
 
 
-def test_reconcile_without_a_key_is_refused(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", [("reconcile", "--all"), ("list",), ("inspect", "0123456789abcdef")])
+def test_without_a_key_it_is_refused(database: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COUNTERSIGN_AUDIT_KEY")
-    assert run("reconcile", "--all").exit_code == 2, database
+    assert run(*command).exit_code == 2, database
+
+
+def test_grant_that_cannot_be_read_may_be_overdue(database: Path) -> None:
+    opened_grant(database)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE grants SET body = replace(body, 'U0APPROVER', 'U0EVE')")
+    assert run("list", "--overdue").exit_code == 1
 
 
 def test_reconcile_of_nothing_does_nothing(database: Path) -> None:

@@ -85,16 +85,12 @@ def test_thousand_ends_in_one_minute_are_each_taken_once() -> None:
     assert {grant.status for grant in access.store.grants.values()} == {GrantStatus.ENDED}
 
 
-def test_pass_takes_a_few_of_each_urgency_and_says_so() -> None:
+def test_what_a_lane_has_no_room_for_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.access.due_queue.MAX_WAITING", 7)
     access = with_live(30)
     access.clock.set(A_MOMENT + HOUR)
-    first = access.start("revokes").visit_due(limit=10)
-    assert first.is_cut
-    assert access.target.count("take") == 10 + 10, "overdue, and due as a look since before the window's end"
-    for _ in range(2):
-        access.visit()
+    assert access.visit() == VisitCounts(visited=30)
     assert access.target.count("take") == 30
-    assert not access.visit().is_cut
 
 
 def test_looks_in_their_hundreds_hold_up_no_grant() -> None:
@@ -102,9 +98,8 @@ def test_looks_in_their_hundreds_hold_up_no_grant() -> None:
     access.clock.set(A_MOMENT + 40 * MINUTE)
     right = RIGHT.model_copy(update={"principal": "late"})
     access.grant(101, start=40 * MINUTE, right=right)
-    counts = access.due.visit_due(limit=10)
-    assert right in access.target.held
-    assert (counts.visited, counts.is_cut) == (11, True)
+    counts = access.due.visit_due(is_stopped=lambda: right in access.target.held)
+    assert (counts.visited, counts.left) == (1, 100)
 
 
 def test_conflict_is_found_once_not_by_each_right_again() -> None:
@@ -146,13 +141,14 @@ def test_right_that_conflicts_for_ever_holds_up_no_other() -> None:
     assert access.target.held == {RIGHT}
 
 
-def test_unreadable_rights_hold_up_none_behind_them() -> None:
+def test_unreadable_rights_hold_up_none_behind_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.access.due_queue.MAX_WAITING", 5)
     access = with_live(30)
     for right, grant in [(each.right, each) for each in access.store.grants.values()][1:]:
         access.store.broken.add(right_key(right))
         assert grant.is_live
     access.clock.set(A_MOMENT + HOUR)
-    counts = access.due.visit_due(limit=5)
+    counts = access.visit()
     assert (counts.visited, counts.failed, access.target.count("take")) == (1, 29, 1)
 
 

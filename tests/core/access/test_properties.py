@@ -620,7 +620,7 @@ def test_17_target_that_is_down_holds_up_no_other(access: AccessHarness) -> None
     access.target.always = {"inspect": ConnectionError("down")}
     access.visit()
     assert db.count("give") == 1
-    assert access.target.count("inspect") == 1
+    assert access.target.count("inspect") == 2, "one, and a probe"
 
 
 def test_18_every_step_is_an_entry_of_the_chain(access: AccessHarness) -> None:

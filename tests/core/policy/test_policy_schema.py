@@ -85,7 +85,7 @@ def test_targets_in_their_guide_have_no_mistakes() -> None:
     rest = "\nversion: 1\nprofiles: {prod: {channel: C0ACCESS1}}\n"
     for block in blocks:
         text, _, _ = block.partition("```")
-        parse_policy((dedent(text) + rest).encode())
+        parse_policy((dedent(text) + ("" if "version: 1" in text else rest)).encode())
     assert blocks
 
 

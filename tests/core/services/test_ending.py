@@ -462,6 +462,12 @@ def test_departed_person_loses_all_by_the_clock(
     assert break_glass.close(event_id_of(event), BOB, WHY).status is EventStatus.CLOSED
 
 
+def test_departed_id_leaves_other_ids_of_the_person(grants: GrantService, approved: Request) -> None:
+    assert grants.end_departed(OTHER_RITA.id) == AccessEnds((), ())
+    assert all(grant.is_live and grant.ended_early is None for grant in grants.find(approved.chain))
+    assert grants.revoke_person(OTHER_RITA.id, ADA, WHY).ended == (approved.chain,)
+
+
 def test_event_without_rights_of_a_revoked_person_closes(
     break_glass: BreakGlassService, grants: GrantService, policy: ChangingPolicy, stores: Stores
 ) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from core.access.grant import Grant
     from core.access.right import Right
     from core.record import Record
     from core.stores.base import Stores
@@ -153,6 +154,14 @@ class StoreHarness(ABC):
     @abstractmethod
     def spoil_holding(self, right: Right, changes: Mapping[str, object]) -> None:
         """Change attributes of a stored holding behind the store's back; None removes one."""
+
+    @abstractmethod
+    def remove_right(self, right: Right) -> None:
+        """Remove, behind the store's back, all that is stored of a right but its grants."""
+
+    @abstractmethod
+    def list_with(self, right: Right, grant: Grant) -> None:
+        """List a grant with a right that isn't its own, behind the store's back."""
 
     @abstractmethod
     def forget_due(self, right: Right) -> None:
@@ -278,6 +287,12 @@ class SqliteHarness(StoreHarness):
         item = {**(self.stored_holding(right) or {}), **changes}
         body = json.dumps({name: value for name, value in item.items() if value is not None})
         self.ask("UPDATE holdings SET body = ? WHERE right_key = ?", body, str(right))
+
+    def remove_right(self, right: Right) -> None:
+        self.ask("DELETE FROM holdings WHERE right_key = ?", str(right))
+
+    def list_with(self, right: Right, grant: Grant) -> None:
+        self.ask("UPDATE grants SET right_key = ? WHERE id = ?", str(right), grant.id)
 
     def forget_due(self, right: Right) -> None:
         self.ask("UPDATE holdings SET due_at = NULL WHERE right_key = ?", str(right))
@@ -464,6 +479,17 @@ class DynamoHarness(StoreHarness):
         removed = {name for name, value in changes.items() if value is None}
         kept = {name: value for name, value in held.items() if name not in removed}
         self.client.put_item(TableName=ACCESS.name(self.prefix), Item=item | {"holding": {"M": kept}})
+
+    def change_right(self, right: Right, changes: Stored) -> None:
+        """Put attributes where those of a right stand."""
+        self.client.put_item(TableName=ACCESS.name(self.prefix), Item=self._right(right) | changes)
+
+    def remove_right(self, right: Right) -> None:
+        self.client.delete_item(TableName=ACCESS.name(self.prefix), Key={"pk": {"S": f"HOLDING#{right}"}})
+
+    def list_with(self, right: Right, grant: Grant) -> None:
+        live = self._right(right).get("live", {"SS": []})["SS"]
+        self.change_right(right, {"live": {"SS": [*live, grant.id]}})
 
     def forget_due(self, right: Right) -> None:
         item = {name: value for name, value in self._right(right).items() if name != "due"}
