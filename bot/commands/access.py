@@ -131,7 +131,9 @@ def reconcile(store: str | None, what: str | None, *, is_all: bool) -> None:
             )
             is_bad = bool(counts.left or counts.failed)
         else:
-            holdings = [_reconcile_one(stores, work, right, clock) for right in _find(stores, what)[1]]
+            rights = _find(stores, what)[1]
+            _require_known(stores, rights)
+            holdings = [_reconcile_one(stores, work, right, clock) for right in rights]
             is_bad = any(holding.problem is not None for holding in holdings)
     click.echo(f"{count_of(told.changes, 'change')}. People are notified by serve, or by `countersign sweep`.")
     if is_bad:
@@ -169,6 +171,14 @@ class _Teller:
 
     def stepped(self, target: str, step: str, outcome: str) -> None:
         click.echo(f"{target}: {step}, {outcome}")
+
+
+def _require_known(stores: Stores, rights: Iterable[Right]) -> None:
+    """Raises InvalidInput for a right that nobody was ever given: most likely it is mistyped."""
+    for right in rights:
+        state = stores.access.get_right(right)
+        if not state.grants and state.holding.generation == 0:
+            raise InvalidInput("right", f"Countersign never gave {str(right)!r}", _ID_FIX)
 
 
 def _reconcile_one(stores: Stores, work: AccessWork, right: Right, clock: Clock) -> Holding:

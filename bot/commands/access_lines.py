@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.commands.terminal import Cell, Ink
+from bot.commands.terminal import Cell, Ink, count_of
 from core.access.grant import Grant
+from core.access.grant_status import AccessPhase
 from core.access.holding import Holding
 from core.access.summary import OVERDUE_AFTER, AccessSummary, summarize_each
 from core.audit.trail import AuditEntry
@@ -28,7 +29,8 @@ def describe_live(grants: Sequence[Grant], now: datetime, ink: Ink) -> Iterator[
     rows: list[list[Cell]] = []
     for access in summarize_each(grants, now):
         state: Cell = ("overdue", "bad") if access.is_overdue else access.phase.value
-        until = f"until {minute(access.until)}"
+        is_over = access.phase in {AccessPhase.CLOSING, AccessPhase.CLOSED}
+        until = f"{'ended' if is_over else 'until'} {minute(access.until)}"
         rights = ", ".join(str(each.right) for each in access.rights)
         who = f"by {access.decided_by}"
         rows.append([state, access.profile, access.grantee, until, who, access.source, rights])
@@ -87,7 +89,7 @@ def describe_grant(grant: Grant, now: datetime) -> Iterator[str]:
         yield f"  failed: {one_line(grant.failure, _MAX_LENGTH)}"
     if grant.closed_at is not None:
         yield f"  over since {minute(grant.closed_at)}" + (
-            "; the right stays for another cause" if grant.is_kept else ""
+            "; the right stays, by another decision or from elsewhere" if grant.is_kept else ""
         )
     if grant.residual_until is not None:
         yield f"  a session that was open can live on until {minute(grant.residual_until)}"
@@ -107,7 +109,8 @@ def describe_holding(holding: Holding, now: datetime) -> Iterator[str]:
     if holding.overdue_since is not None:
         yield f"  should be gone since {minute(holding.overdue_since)}"
     if holding.problem is not None:
-        yield f"  problem, {holding.failures} in a row: {one_line(holding.problem, _MAX_LENGTH)}"
+        often = f", {count_of(holding.failures, 'failure')} in a row" if holding.failures else ""
+        yield f"  problem{often}: {one_line(holding.problem, _MAX_LENGTH)}"
     next_at = minute(holding.next_look_at) if holding.next_look_at is not None else "when somebody changes a grant"
     yield f"  next step: {next_at}"
 
@@ -130,10 +133,10 @@ def describe_answer(answer: Answer | None) -> str:
             return f"refused: {one_line(answer.reason, _MAX_LENGTH)}"
         case Later():
             why = f": {one_line(answer.problem, _MAX_LENGTH)}" if answer.problem else ""
-            return f"asks for patience{why}"
+            return f"try again later{why}"
         case Unknown():
             return f"unknown: {one_line(answer.problem, _MAX_LENGTH)}"
-    return _WORDS.get(type(answer), "not called")
+    return _WORDS.get(type(answer), "not asked, nothing was due")
 
 
 def minute(moment: datetime) -> str:

@@ -6,6 +6,7 @@ Invariant: pure. It allows nothing that the policy file doesn't use; what the fi
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 from core.errors import InvalidInput
@@ -14,12 +15,17 @@ from core.policy.target_config import IdentityCenterConfig
 from core.targets.identity_center.permissions import identity_center_policy
 
 MANAGEMENT_ACCOUNT: Final = "MANAGEMENT_ACCOUNT_ID"
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _CHANGE_GROUPS: Final = "ChangeGroups"
 _ASSIGN: Final = "ChangeAssignments"
 
 
 def make_iam_policy(policy: Policy, name: str | None, management_account: str | None) -> dict[str, Any]:
     """The IAM policy for one target. Raises InvalidInput when the policy file has none, or several to choose from."""
+    if management_account is not None and not _ACCOUNT.fullmatch(management_account):
+        raise InvalidInput(
+            "management-account", f"{management_account!r:.60} is not an AWS account id", "Write its 12 digits."
+        )
     config, name = _choose(policy, name)
     entries = [each for profile in policy.document.profiles.values() for each in profile.access or ()]
     used = [each for each in entries if each.target == name]

@@ -15,13 +15,13 @@ from threading import Lock
 from typing import Any, Final
 from zlib import crc32
 
-from bot.notifications.access_plan import AccessNews, AccessPlan, is_shown, plan_access
+from bot.notifications.access_plan import ALARM, AccessNews, AccessPlan, is_shown, plan_access
 from bot.notifications.cards import CARD, Cards
 from bot.notifications.plan import Notifier, Post, ShownRecord
 from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
 from bot.notifications.slack_failed import SlackFailed
-from bot.notifications.steps import Steps, direct_step, post_step
+from bot.notifications.steps import POST, Steps, direct_step, post_step
 from bot.slack.errors import CHANNEL_CLOSED
 from bot.views.access.alarms import FailedRevoke
 from bot.views.access.target_words import by_hand
@@ -84,7 +84,7 @@ class AccessNewsDelivery:
             return
         steps = Steps(self._posted, grant.source)
         card = steps.run(lambda: self._update_card(calls, notifier, shown, grant, steps.done.get(CARD)))
-        plan = plan_access(self._news(entry, grant, shown, shown.access))
+        plan = plan_access(self._news(entry, grant, shown, shown.access, steps.done))
         if self._is_anothers(plan, entry, grant, steps.done):
             steps.failures.append(DeliveryFailed(f"{entry.chain}: waiting for another right of {grant.source}."))
         else:
@@ -137,10 +137,18 @@ class AccessNewsDelivery:
         # Only one of the rights posts it again, or there would be several.
         return self._cards.show(calls, notifier, shown, card)
 
-    def _news(self, entry: AuditEntry, grant: Grant, shown: ShownRecord[Any], access: AccessSummary) -> AccessNews:
+    def _news(
+        self,
+        entry: AuditEntry,
+        grant: Grant,
+        shown: ShownRecord[Any],
+        access: AccessSummary,
+        done: Mapping[str, MessageRef],
+    ) -> AccessNews:
         policy = self._policy.current()
         failing = self._find_failing(shown, access, grant) if entry.event is AuditAction.REVOKE_FAILING else None
-        return AccessNews(entry, grant, shown, access, policy, failing)
+        was_alarm = any(name.startswith(f"{POST}{ALARM}") for name in done)
+        return AccessNews(entry, grant, shown, access, policy, failing, was_alarm)
 
     def _find_failing(self, shown: ShownRecord[Any], access: AccessSummary, grant: Grant) -> FailedRevoke | None:
         """What can't be removed now. A grant that is over may have come back, so its holding says it."""
@@ -175,7 +183,7 @@ class AccessNewsDelivery:
         if post_step(post) in done:
             return True
         since = self._clock.now() - QUIET_FOR
-        start = f"post:{plan.name}:"
+        start = f"{POST}{plan.name}:"
         return any(name.startswith(start) and _posted_at(ref) > since for name, ref in done.items())
 
     def _is_young(self, entry: AuditEntry, wait: timedelta) -> bool:

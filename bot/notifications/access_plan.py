@@ -29,7 +29,8 @@ from core.request import Request
 class AccessNews:
     """An entry of a grant, with its record and all grants of it as they are now.
 
-    `failing` is what can't be removed now, for an entry that says so.
+    `failing` is what can't be removed now, for an entry that says so. `was_alarm`: the security channel has read that
+    something of it can't be removed.
     """
 
     entry: AuditEntry
@@ -38,6 +39,7 @@ class AccessNews:
     access: AccessSummary
     policy: Policy
     failing: alarms.FailedRevoke | None = None
+    was_alarm: bool = False
 
     @property
     def channel(self) -> str | None:
@@ -63,6 +65,8 @@ class AccessPlan:
 
 
 NOTHING: Final = AccessPlan()
+ALARM: Final = "revoke_failing:"
+"""What the names of posts begin with that say what can't be removed."""
 
 
 def is_shown(event: AuditAction) -> bool:
@@ -87,7 +91,9 @@ def _moved(news: AccessNews) -> AccessPlan:
             failed = notices.failed_for_grantee(access, news.channel, news.fallbacks)
             return _settled("failed", news, (_to_grantee("failed", news, failed), *_to_approvers(news)))
         case AccessPhase.CLOSED:
-            plan = NotificationPlan(reply=notices.closed(access, news.shown.read_at), directs=_closed(news))
+            now = news.shown.read_at
+            posts = _end_of_alarm(news, alarms.removed_at_last(access, now, news.channel))
+            plan = NotificationPlan(reply=notices.closed(access, now), directs=_closed(news), posts=posts)
             return AccessPlan("closed", max(grants, key=_closed_at).id, plan)
     return NOTHING
 
@@ -141,10 +147,14 @@ def _revoke_failing(news: AccessNews) -> AccessPlan:
     if failing is None:
         return NOTHING
     # The thread is told once; the security channel each time.
-    posts = _to_security(news, f"revoke_failing:{news.entry.id}", alarms.revoke_failing(failing, news.channel))
+    posts = _to_security(news, f"{ALARM}{news.entry.id}", alarms.revoke_failing(failing, news.channel))
     plan = NotificationPlan(reply=alarms.revoke_failing_in_thread(failing), posts=posts)
     rights = {each.right for each in failing.rights}
     return AccessPlan("revoke_failing", min(each.id for each in news.shown.grants if each.right in rights), plan)
+
+
+def _end_of_alarm(news: AccessNews, message: Message) -> tuple[Post, ...]:
+    return _to_security(news, "removed_at_last", message) if news.was_alarm else ()
 
 
 def _drift(news: AccessNews) -> AccessPlan:

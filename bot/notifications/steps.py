@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 from bot.notifications.plan import DirectMessage, Post
 from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
 from core.errors import DeliveryFailed
 from core.stores.messages import MessageRef
+
+POST: Final = "post:"
+"""What the names of separate messages begin with."""
 
 
 class Steps:
@@ -65,7 +69,7 @@ def direct_step(direct: DirectMessage) -> str:
 
 def post_step(post: Post) -> str:
     """The name under which a separate message is saved as posted."""
-    return f"post:{post.name}:{post.channel}"
+    return f"{POST}{post.name}:{post.channel}"
 
 
 def post_message(calls: SlackCalls, post: Post) -> MessageRef:

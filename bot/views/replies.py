@@ -113,7 +113,7 @@ def voted(request: Request) -> Message:
         until = moment(request.life_ends_at())
         if request.rights:
             opens = f"Access to {code(request.profile)} opens now, until {until}"
-            return reply(f"Approved. {opens}. {mention(request.requester)} is told as soon as it's open.")
+            return reply(f"Approved. {opens}. {mention(request.requester)} will be notified when it's open.")
         return reply(f"Approved. {mention(request.requester)} has {code(request.profile)} until {until}.")
     missing = count_missing(request)
     lapsed = lapsed_votes(request, request.approvals[-1].at) if request.approvals else ""

@@ -104,6 +104,11 @@ class AccessSummary:
         return tuple(each for each in self.rights if each.is_kept)
 
     @property
+    def is_all_kept(self) -> bool:
+        """True when it is over and nothing of it went."""
+        return bool(self.kept) and len(self.kept) == len(self.rights)
+
+    @property
     def is_partial(self) -> bool:
         """True when some of the rights are refused and others are not."""
         return 0 < len(self.refused) < len(self.rights)

@@ -28,8 +28,8 @@ from core.stores.base import Stores
 
 NOT_AS_SHOWN = "the request isn't what the form showed; open the form again"
 ACCESS_CHANGED = (
-    "the policy has changed since the request was made, and {profile} no longer gives {right}; deny the request, or "
-    "let {requester} cancel it and request access anew"
+    "the policy has changed since the request was made, and {profile} no longer gives {right}; the request has to be "
+    "denied or cancelled, and made again"
 )
 PERSON_CHANGED = (
     "the policy has changed since the request was made, and {requester} isn't {principal} at {target} any more; deny "
@@ -164,7 +164,7 @@ class Voting:
         lost = [right for right in request.rights if Permission.in_right(right) not in given]
         if lost:
             right = right_key(lost[0])
-            said = ACCESS_CHANGED.format(profile=request.profile, right=right, requester=request.requester)
+            said = ACCESS_CHANGED.format(profile=request.profile, right=right)
             raise NotAllowed("approve", (said,), request.rule, ("access",))
         for each in request.rights:
             if self._people.policy.is_of_another(request.requester, each):

@@ -82,9 +82,18 @@ class CallFailed(Exception):
     """A call that didn't succeed. It never leaves `core.targets`."""
 
     def __init__(
-        self, trouble: Trouble, problem: str, *, after: timedelta = _SOON, subject: str = "", is_for_all: bool = False
+        self,
+        trouble: Trouble,
+        problem: str,
+        *,
+        after: timedelta = _SOON,
+        subject: str = "",
+        is_for_all: bool = False,
+        was_sent: bool = True,
     ) -> None:
         super().__init__(problem)
+        self.was_sent = was_sent
+        """False when nothing left this machine: for want of credentials, or because AWS can't be reached."""
         self.is_for_all = is_for_all
         self.trouble = trouble
         self.problem = problem
@@ -146,11 +155,11 @@ class AwsCalls:
             raise self._failed(error, if_lost) from error
         except _NEVER_SENT as error:
             raise CallFailed(
-                Trouble.BUSY, f"{self.name} can't be reached", after=_AFTER_CONFLICT, is_for_all=True
+                Trouble.BUSY, f"{self.name} can't be reached", after=_AFTER_CONFLICT, is_for_all=True, was_sent=False
             ) from error
         except _NO_CREDENTIALS as error:
             problem = f"{self.name} can't be called: {type(error).__name__}. {_CHECK_CREDENTIALS}"
-            raise CallFailed(Trouble.BUSY, problem, after=_AFTER_FIX, is_for_all=True) from error
+            raise CallFailed(Trouble.BUSY, problem, after=_AFTER_FIX, is_for_all=True, was_sent=False) from error
         except ParamValidationError as error:
             problem = (
                 f"{self.name} would not accept the call. {self.fixes.get('ValidationException', _CHECK_CREDENTIALS)}"

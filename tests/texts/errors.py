@@ -106,7 +106,7 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "not known: a person": NotKnown("act", ("Slack couldn't confirm who you are; please try again in a minute",)),
     "access changed since the request": NotAllowed(
         "approve",
-        (ACCESS_CHANGED.format(profile="prod", right="aws|111122223333|admin|rita", requester=REQUESTER),),
+        (ACCESS_CHANGED.format(profile="prod", right="aws|111122223333|admin|rita"),),
         "prod",
         ("access",),
     ),

@@ -208,6 +208,8 @@ def _alarms() -> Iterator[tuple[str, Message]]:
     later = alarms.FailedRevoke(access, [by_hand(_TARGETS, _ASSIGNMENT)], _END)
     yield "can't be removed: the target says later", alarms.revoke_failing(later, CHANNEL)
     yield "can't be removed, in the thread", alarms.revoke_failing_in_thread(later)
+    for title in ("closed, with residue", "closed, and stays"):
+        yield f"removed at last: {title}", alarms.removed_at_last(states[title], LATER, CHANNEL)
     yield "removed by hand", alarms.removed_elsewhere(states["open"], _ASSIGNMENT, LATER, CHANNEL)
     yield "left alone", alarms.left_alone(states["closed"], _ASSIGNMENT, LATER, CHANNEL)
     yield "came back", alarms.came_back(states["closed"], _ASSIGNMENT, LATER, CHANNEL)

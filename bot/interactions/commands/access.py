@@ -72,8 +72,7 @@ def _read_request(profile: str, rest: str) -> RequestDraft:
         _refuse_one_word(profile)
     written, justification = take_duration(rest)
     if not DURATION.fullmatch(written.replace(" ", "")):
-        otherwise = f"To request a profile of that name: {_suggest(profile)}"
-        check_keyword(ACCESS, profile, _OPEN_ACCESS, otherwise, rest)
+        check_keyword(ACCESS, profile, _OPEN_ACCESS, _as_profile(profile), rest)
     if not written.removeprefix("-")[:1].isdigit():
         _refuse_missing_duration(profile, rest)
     check_profile(profile, _suggest(duration=written, justification=justification))
@@ -116,7 +115,7 @@ def _read_justification(profile: str, duration: timedelta, text: str) -> str:
 
 
 def _refuse_one_word(word: str) -> NoReturn:
-    check_keyword(ACCESS, word, _KEYWORDS, f"To request a profile of that name: {_suggest(word)}")
+    check_keyword(ACCESS, word, _KEYWORDS, _as_profile(word))
     if DURATION.fullmatch(word):
         raise InvalidInput("profile", "the profile and the justification are missing", _suggest(duration=word))
     raise InvalidInput("duration", "the duration and the justification are missing", _suggest(word))
@@ -131,6 +130,11 @@ def _refuse_missing_duration(profile: str, rest: str) -> NoReturn:
     justification = " ".join(word for word in words if word is not later)
     problem = "the duration comes before the justification" if later else "the duration is missing"
     raise InvalidInput("duration", problem, _suggest(profile, later, justification))
+
+
+def _as_profile(word: str) -> str:
+    """How to request a profile that is called nearly like a command."""
+    return f"To request a profile of that name, for example:\n{_suggest(word).partition(chr(10))[2]}"
 
 
 def _suggest(profile: str = "", duration: str = "", justification: str = "") -> str:

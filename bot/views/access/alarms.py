@@ -13,6 +13,7 @@ from typing import Final
 
 from bot.slack.app_surface import ACCESS
 from bot.views.access.rights import full_right
+from bot.views.access.state import residue_lines, standing_lines
 from bot.views.block_kit import Block, Message, code, context, escape, mention, moment, mrkdwn, user_text
 from core.access.right import Right
 from core.access.summary import AccessSummary
@@ -45,16 +46,30 @@ class FailedRevoke:
 def revoke_failing(failed: FailedRevoke, channel: str | None) -> Message:
     """Access that can't be removed, for the security channel: who, what, since when, and what to do by hand."""
     access = failed.access
-    often = f"{failed.failures} tries failed" if failed.failures else "its target keeps saying later"
+    often = f"{failed.failures} tries failed" if failed.failures else "its target keeps asking to try again later"
     line = (
-        f":rotating_light: Access of {mention(access.grantee)} to {code(access.profile)} can't be removed: {often}. It "
+        f":rotating_light: {mention(access.grantee)}'s access to {code(access.profile)} can't be removed: {often}. It "
         f"was due to end {moment(failed.since)}, and may still work."
     )
     said = [mrkdwn("The target said:"), user_text(failed.problem)] if failed.problem else []
     rights = "\n".join(f"• {full_right(each.right)}" for each in failed.rights)
-    after = "Countersign keeps trying, and closes the card when it's gone."
+    # What came back after it was closed closes nothing again.
+    then = " When it's gone, the card and this channel say so." if access.is_live else ""
+    after = f"Countersign keeps trying.{then}"
     blocks = (mrkdwn(line), mrkdwn(rights), *said, *_by_hand(failed.rights), context(after), _where(access, channel))
     return Message(text=line, blocks=blocks)
+
+
+def removed_at_last(access: AccessSummary, now: datetime, channel: str | None) -> Message:
+    """What ends the alarm about access that couldn't be removed, in the same channel."""
+    whose = f"{mention(access.grantee)}'s access to {code(access.profile)}"
+    at = moment(access.closed_at or access.until)
+    line = f":white_check_mark: {whose} was removed {at}, after all."
+    if access.kept:
+        line = f":white_check_mark: There is nothing left to remove of {whose}, since {at}."
+    after = [*standing_lines(access), *residue_lines(access, now)]
+    more = [mrkdwn("\n".join(after))] if after else []
+    return Message(text=line, blocks=(mrkdwn(line), *more, _where(access, channel)))
 
 
 def revoke_failing_in_thread(failed: FailedRevoke) -> Message:
@@ -70,7 +85,7 @@ def revoke_failing_in_thread(failed: FailedRevoke) -> Message:
 def removed_elsewhere(access: AccessSummary, right: Right, found_at: datetime, channel: str | None) -> Message:
     """Somebody took a right that is decided, in its target."""
     line = (
-        f":eyes: Somebody removed access of {mention(access.grantee)} to {code(access.profile)} in "
+        f":eyes: Somebody removed {mention(access.grantee)}'s access to {code(access.profile)} in "
         f"{code(right.target)}, without Countersign. "
     )
     if access.may_end:
@@ -82,7 +97,7 @@ def removed_elsewhere(access: AccessSummary, right: Right, found_at: datetime, c
 def came_back(access: AccessSummary, right: Right, found_at: datetime, channel: str | None) -> Message:
     """A right that Countersign took is there again."""
     line = (
-        f":rotating_light: Access of {mention(access.grantee)} to {code(access.profile)} came back in "
+        f":rotating_light: {mention(access.grantee)}'s access to {code(access.profile)} came back in "
         f"{code(right.target)} after Countersign removed it. Countersign removes it again. The target's own "
         "log says who gave it."
     )

@@ -20,5 +20,5 @@ def access_buttons(access: AccessSummary, *, may_extend: bool = False) -> list[B
     if access.may_end:
         buttons.append(button("I'm done", END_ACCESS, access.source))
     if may_extend and access.may_extend:
-        buttons.append(button("Extend…", EXTEND_ACCESS, access.source, style="primary"))
+        buttons.append(button("Extend…", EXTEND_ACCESS, access.source))
     return [actions(f"access:{access.source}", *buttons)] if buttons else []

@@ -65,7 +65,7 @@ def person_revoked(person: str, outcomes: Sequence[RevokedAccess]) -> Message:
     failed = [each for each in outcomes if each.problem is not None]
     lines: list[str] = []
     if ended:
-        lines += [f"The access of {mention(person)} is ending now:", *map(_line, ended[:_MAX_LISTED]), *_more(ended)]
+        lines += [f"{mention(person)}'s access is ending now:", *map(_line, ended[:_MAX_LISTED]), *_more(ended)]
     if failed:
         lines += [
             f":warning: *Not ended*, {mention(person)} may still have it:",

@@ -31,7 +31,7 @@ class AccessListKind(StrEnum):
     @property
     def heading(self) -> str:
         """What the list is called."""
-        return "Access that is live now"
+        return "Live access"
 
 
 @dataclass(frozen=True, slots=True)

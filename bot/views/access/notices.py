@@ -18,17 +18,17 @@ from bot.views.access.state import (
     residue_lines,
     standing_lines,
     state_blocks,
-    state_words,
+    state_sentence,
 )
 from bot.views.access.way_in import WayIn, way_in_blocks
-from bot.views.block_kit import Block, Message, code, context, countdown, mention, moment, mrkdwn, user_text
+from bot.views.block_kit import Block, Message, code, context, mention, moment, mrkdwn, user_text
 from core.access.summary import AccessSummary
 
 
 def settled(access: AccessSummary, now: datetime, fallbacks: Sequence[str] = ()) -> Message:
     """Every right is open or refused by now: for the thread."""
     blocks = state_blocks(access, now, fallbacks=fallbacks)
-    return Message(text=f"Access for {mention(access.grantee)}: {state_words(access)}.", blocks=tuple(blocks))
+    return Message(text=state_sentence(access, f"{mention(access.grantee)}'s access"), blocks=tuple(blocks))
 
 
 def opened_for_grantee(
@@ -56,15 +56,15 @@ def failed_for_grantee(access: AccessSummary, channel: str | None, fallbacks: Se
 
 def failed_for_approver(access: AccessSummary, channel: str | None) -> Message:
     """What was approved could not be opened, or not all of it: for those who approved."""
-    what = "could not be opened"
-    part = f" in part ({count_rights(len(access.refused), len(access.rights))})" if access.is_partial else ""
-    line = f":x: You approved {code(access.profile)} for {mention(access.grantee)}, and it {what}{part}."
-    return _notice(line, *refusal_blocks(access), _where(access, channel))
+    part = count_rights(len(access.open_rights), len(access.rights))
+    what = f"only {part} could be opened" if access.is_partial else "it could not be opened"
+    line = f":x: You approved {code(access.profile)} for {mention(access.grantee)}, but {what}."
+    return _notice(line, *refusal_blocks(access, is_for_grantee=False), _where(access, channel))
 
 
 def delayed(access: AccessSummary, problem: str | None, fallbacks: Sequence[str] = ()) -> Message:
     """Opening takes long: for the thread."""
-    line = f":hourglass_flowing_sand: Access for {mention(access.grantee)} isn't open yet. Countersign keeps trying."
+    line = f":hourglass_flowing_sand: {mention(access.grantee)}'s access isn't open yet. Countersign keeps trying."
     return _delay(line, access, problem, fallbacks)
 
 
@@ -74,7 +74,7 @@ def delayed_for_grantee(
     """Opening takes long: for the grantee."""
     line = (
         f":hourglass_flowing_sand: Your access to {code(access.profile)} isn't open yet. Countersign keeps trying, and "
-        "tells you when it is."
+        "will tell you when it's open."
     )
     return _delay(line, access, problem, fallbacks, _where(access, channel))
 
@@ -84,7 +84,7 @@ def ended_early(access: AccessSummary) -> Message:
     person = mention(access.grantee)
     if access.is_ended_by_grantee:
         return _notice(f"{person} is done: the access was ended early.")
-    return _with_reason(f"Access of {person} was ended early{by_whom(access)}.", access)
+    return _with_reason(f"{person}'s access was ended early{by_whom(access)}.", access)
 
 
 def ended_early_for_grantee(access: AccessSummary, now: datetime, channel: str | None) -> Message:
@@ -99,14 +99,17 @@ def ended_early_for_grantee(access: AccessSummary, now: datetime, channel: str |
 def closed(access: AccessSummary, now: datetime) -> Message:
     """All of it is gone, or stays for another cause: for the thread."""
     return Message(
-        text=f"Access of {mention(access.grantee)}: {state_words(access)}.",
+        text=state_sentence(access, f"{mention(access.grantee)}'s access"),
         blocks=tuple(state_blocks(access, now, names_who_ended=False)),
     )
 
 
 def closed_for_grantee(access: AccessSummary, now: datetime, channel: str | None) -> Message:
     """It is closed, and something of it can live on: for the grantee."""
+    # What stays is not closed, although this decision gives it no more.
     line = f":lock: Your access to {code(access.profile)} is closed."
+    if access.is_all_kept:
+        line = f":lock: This access to {code(access.profile)} has ended."
     after = [*residue_lines(access, now), *standing_lines(access, to_grantee=True)]
     return _notice(line, *([mrkdwn("\n".join(after))] if after else []), _where(access, channel))
 
@@ -114,7 +117,7 @@ def closed_for_grantee(access: AccessSummary, now: datetime, channel: str | None
 def ending_soon(access: AccessSummary, channel: str | None) -> Message:
     """The reminder to the grantee, shortly before the end."""
     line = (
-        f":hourglass: Your access to {code(access.profile)} ends {countdown(access.until)} ({moment(access.until)}). "
+        f":hourglass: Your access to {code(access.profile)} ends {moment(access.until)}. "
         "If you need more time, extend it now: that's a new request."
     )
     return _notice(line, *access_buttons(access, may_extend=True), _where(access, channel))

@@ -29,7 +29,7 @@ def access_revoked(ended: Sequence[AccessSummary], person: str) -> Message:
     profiles = ", ".join(dict.fromkeys(code(each.profile) for each in ended[:MAX_NAMED]))
     more = f" and {len(ended) - MAX_NAMED} more" if len(ended) > MAX_NAMED else ""
     removal = _removal(ended[0]) if len(ended) == 1 else "It's being removed; the cards say when it's gone."
-    return reply(f"The access of {mention(person)} to {profiles}{more} ends now. {removal} They'll be notified.")
+    return reply(f"{mention(person)}'s access to {profiles}{more} ends now. {removal} They'll be notified.")
 
 
 def nothing_to_end() -> Message:

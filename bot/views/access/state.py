@@ -59,6 +59,12 @@ def state_line(access: AccessSummary, now: datetime) -> str:
     return f":x: Could not be opened in {target_names(access.refused)}"
 
 
+def shows_end(access: AccessSummary | None, ends_at: datetime) -> bool:
+    """True when the state says that the access lasts until then, so that nothing else has to."""
+    lasting = {AccessPhase.SCHEDULED, AccessPhase.OPENING, AccessPhase.OPEN}
+    return access is not None and access.phase in lasting and access.until == ends_at
+
+
 def state_words(access: AccessSummary) -> str:
     """The state in a few words, for notifications and screen readers."""
     until = moment(access.until)
@@ -76,6 +82,12 @@ def state_words(access: AccessSummary) -> str:
     return "could not be opened"
 
 
+def state_sentence(access: AccessSummary, what: str = "The access") -> str:
+    """The state as a sentence about `what`."""
+    is_verb = access.phase in {AccessPhase.SCHEDULED, AccessPhase.FAILED}
+    return f"{what} {'' if is_verb else 'is '}{state_words(access)}."
+
+
 def access_after(access: AccessSummary | None) -> str:
     """What is true of the access of a decision that was ended, in one sentence."""
     if access is None:
@@ -83,26 +95,29 @@ def access_after(access: AccessSummary | None) -> str:
     if access.is_live:
         return "The access is being removed; the card says when it's gone."
     if access.kept:
-        return "The access stays, for another cause; the card says which."
+        return "The access stays: it's also given by another decision, or from elsewhere."
     return "The access is gone." if access.was_open else "The access was never open."
 
 
-def refusal_blocks(access: AccessSummary, fallbacks: Sequence[str] = ()) -> list[Block]:
+def refusal_blocks(access: AccessSummary, fallbacks: Sequence[str] = (), *, is_for_grantee: bool = True) -> list[Block]:
     """What could not be opened, why, and what to do: the policy's words in an emergency."""
     refused, problem = access.refused, access.problem
     if not refused or problem is None or not _matters(access):
         return []
-    what = right_names(refused) if len(access.rights) > 1 else f"Access to {code(access.profile)}"
-    who = "was not given. The target said:"
-    blocks = [mrkdwn(f"{what} {who}"), user_text(problem)]
-    return [*blocks, *what_to_do(access, fallbacks)]
+    # With one right, the line before says already that it could not be opened.
+    was = "was" if len(refused) == 1 else "were"
+    what = f"{right_names(refused)} {was} not given. " if len(access.rights) > 1 else ""
+    blocks = [mrkdwn(f"{what}The target said:"), user_text(problem)]
+    return [*blocks, *what_to_do(access, fallbacks, is_for_grantee=is_for_grantee)]
 
 
-def what_to_do(access: AccessSummary, fallbacks: Sequence[str] = ()) -> list[Block]:
+def what_to_do(access: AccessSummary, fallbacks: Sequence[str] = (), *, is_for_grantee: bool = True) -> list[Block]:
     """What to do about access that could not be opened."""
     if not access.is_emergency:
-        told = "Tell the people who run Countersign. When it's fixed, request the access again."
-        return [mrkdwn(f"{told} Send:\n{code(ACCESS)}")]
+        tell = "Tell the people who run Countersign. When it's fixed,"
+        if not is_for_grantee:
+            return [mrkdwn(f"{tell} {mention(access.grantee)} can request the access again.")]
+        return [mrkdwn(f"{tell} request the access again. Send:\n{code(ACCESS)}")]
     return fallback_blocks(fallbacks)
 
 
@@ -122,7 +137,7 @@ def problem_blocks(problem: str, *, is_all: bool) -> list[Block]:
 def standing_lines(access: AccessSummary, *, to_grantee: bool = False) -> list[str]:
     """What the person had before, from elsewhere, and what other access keeps. `to_grantee` says "you"."""
     standing = access.standing
-    person, has = ("You", "you have") if to_grantee else (mention(access.grantee), f"{mention(access.grantee)} has")
+    person, has = ("You", "have") if to_grantee else (mention(access.grantee), "has")
     kept = tuple(each for each in access.kept if not each.stood_before)
     lines = []
     if standing:
@@ -130,8 +145,8 @@ def standing_lines(access: AccessSummary, *, to_grantee: bool = False) -> list[s
         what = right_names(standing) if len(standing) < len(access.rights) else "this access"
         lines.append(f"{person} had {what} already, from elsewhere. {stays}")
     if kept:
-        what = right_names(kept) if len(kept) < len(access.rights) else "The access"
-        lines.append(f"{what} stays: {has} it by another decision, or from elsewhere.")
+        what = right_names(kept) if len(kept) < len(access.rights) else "the access"
+        lines.append(f"{person} still {has} {what}, by another decision or from elsewhere.")
     return lines
 
 
@@ -164,7 +179,7 @@ def _closing(access: AccessSummary) -> str:
     where = target_names([each for each in access.rights if each.phase is AccessPhase.CLOSING])
     if access.is_overdue:
         return (
-            f":warning: *Closing*: it ended {moment(access.until)}, and isn't removed from {where} yet. "
+            f":warning: *Closing*: it ended {moment(access.until)}, and isn't removed from {where} yet; "
             "Countersign keeps trying"
         )
     return f":hourglass: *Closing*: it ended {moment(access.until)}, and is being removed from {where}"
@@ -172,7 +187,7 @@ def _closing(access: AccessSummary) -> str:
 
 def _closed(access: AccessSummary) -> str:
     # What stays is not closed, although this decision gives it no more.
-    word = "Ended" if access.kept and len(access.kept) == len(access.rights) else "Closed"
+    word = "Ended" if access.is_all_kept else "Closed"
     never = "" if access.was_open else " · it was never open"
     return f"*{word}* · {moment(access.closed_at or access.until)}{never}"
 

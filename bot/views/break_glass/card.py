@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.views.access.state import fallback_blocks, problem_blocks, state_blocks, state_words
+from bot.views.access.state import fallback_blocks, problem_blocks, shows_end, state_blocks, state_sentence
 from bot.views.access.way_in import WayIn
 from bot.views.block_kit import (
     Block,
@@ -57,7 +57,7 @@ def break_glass_card(
     policy's words for when access could not be opened.
     """
     status = EventStatus.EXPIRED if event.is_overdue(now) else event.status
-    blocks: list[Block] = [heading(_headline(event, status)), mrkdwn(_who_and_what(event, status))]
+    blocks: list[Block] = [heading(_headline(event, status)), mrkdwn(_who_and_what(event, status, access))]
     blocks.append(user_text(event.justification))
     if status is EventStatus.ACTIVE:
         blocks += [mrkdwn(f":bell: {mentions}")] if mentions else []
@@ -78,7 +78,7 @@ def break_glass_card(
 
 def summary(event: BreakGlassEvent, status: EventStatus, access: AccessSummary | None = None) -> str:
     """One sentence for notifications and screen readers, without any text that a person typed."""
-    state = f" Access: {state_words(access)}." if access is not None else ""
+    state = f" {state_sentence(access)}" if access is not None else ""
     broke = f"{mention(event.invoker)} broke the glass for {event.profile} ({event.reason_code})"
     match status:
         case EventStatus.ACTIVE:
@@ -97,8 +97,10 @@ def _headline(event: BreakGlassEvent, status: EventStatus) -> str:
     return f"{mark} Break-glass ended: {event.profile}"
 
 
-def _who_and_what(event: BreakGlassEvent, status: EventStatus) -> str:
+def _who_and_what(event: BreakGlassEvent, status: EventStatus, access: AccessSummary | None) -> str:
     broke = f"{mention(event.invoker)} broke the glass for {code(event.profile)} · *{event.reason_code}*"
+    if status is EventStatus.ACTIVE and shows_end(access, event.expires_at):
+        return broke
     if status is EventStatus.ACTIVE:
         return f"{broke}\n:hourglass: *Until {moment(event.expires_at)}* · ends {countdown(event.expires_at)}"
     return f"{broke}\nStarted {moment(event.created_at)}, for up to {length(event.duration)}"

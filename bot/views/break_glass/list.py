@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from bot.slack.app_surface import BREAK_GLASS
-from bot.views.access.state import state_line
+from bot.views.access.state import shows_end, state_line
 from bot.views.block_kit import (
     Block,
     Message,
@@ -100,7 +100,8 @@ def event_row(row: EventRow, now: datetime) -> list[Block]:
         standing = _standing_after(row, now)
         buttons = ([button("Review…", REVIEW, event.id, style="primary")] if row.may_review else []) + buttons
     if row.access is not None:
-        standing = f"{standing}\n{state_line(row.access, now)}"
+        state = state_line(row.access, now)
+        standing = state if shows_end(row.access, event.expires_at) else f"{standing}\n{state}"
     return [
         mrkdwn(f"{line}\n{standing} · {code(event.id)}"),
         {"type": "context", "elements": [plain(event.justification, _MAX_REASON)]},

@@ -57,9 +57,9 @@ def _problem(event: BreakGlassEvent, fallbacks: Sequence[str]) -> list[Block]:
 def closed(event: BreakGlassEvent) -> Message:
     """What a close has done."""
     if event.rights:
-        access = f"The access of {mention(event.invoker)} to {code(event.profile)}"
+        access = f"{mention(event.invoker)}'s access to {code(event.profile)}"
         return reply(f"Closed. {access} is being removed; the card says when it's gone.")
-    return reply(f"Closed. The access of {mention(event.invoker)} to {code(event.profile)} has ended.")
+    return reply(f"Closed. {mention(event.invoker)}'s access to {code(event.profile)} has ended.")
 
 
 def review_recorded(event: BreakGlassEvent) -> Message:

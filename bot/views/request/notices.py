@@ -7,7 +7,7 @@ of the request as it is now, which may be later than what it is about.
 from __future__ import annotations
 
 from bot.slack.app_surface import ACCESS
-from bot.views.access.state import state_words
+from bot.views.access.state import state_sentence
 from bot.views.block_kit import (
     Block,
     Message,
@@ -71,7 +71,7 @@ def outcome(request: Request, channel: str | None, summary: AccessSummary | None
     match request.status:
         case RequestStatus.APPROVED:
             until = f"Access until {moment(request.life_ends_at())}."
-            state = f"Access: {state_words(summary)}." if summary is not None else until
+            state = state_sentence(summary) if summary is not None else until
             line = f":white_check_mark: {access} was approved by {by}. {state}"
             return _notice(line, request.approver_comment, "Their comment:", where)
         case RequestStatus.DENIED:
@@ -92,7 +92,7 @@ def _notice(line: str, comment: str | None = None, lead: str = "", *more: Block)
 def _access(request: Request, access: AccessSummary | None) -> str:
     if access is None:
         return f"Access to {code(request.profile)} until {moment(request.life_ends_at())}."
-    return f"Access to {code(request.profile)}: {state_words(access)}."
+    return state_sentence(access, f"Access to {code(request.profile)}")
 
 
 def _instead(request: Request) -> str:

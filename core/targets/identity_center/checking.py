@@ -140,6 +140,7 @@ def check_person(instance: SsoInstance, person: SoughtPerson) -> TargetFinding:
 
 
 def _failed(subject: str, failed: CallFailed) -> TargetFinding:
-    is_passing = failed.trouble in {Trouble.BUSY, Trouble.CONFLICT, Trouble.LOST}
+    # Nobody gets access where AWS can't even be asked, so that is no note.
+    is_passing = failed.was_sent and failed.trouble in {Trouble.BUSY, Trouble.CONFLICT, Trouble.LOST}
     outcome = CheckOutcome.UNKNOWN if is_passing else CheckOutcome.PROBLEM
     return TargetFinding(outcome, subject, f"Couldn't be checked: {failed.problem.rstrip('.')}.")

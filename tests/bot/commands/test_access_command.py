@@ -183,9 +183,9 @@ def test_request_without_access_is_no_riddle(database: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (None, "not called"), (Held(), "held"), (Absent(), "absent"), (InProgress("t"), "in progress"),
-        (TargetRefused("no such\naccount"), "refused: no such account"), (Later(), "asks for patience"),
-        (Later(problem="throttled"), "asks for patience: throttled"), (Unknown("gone"), "unknown: gone"),
+        (None, "not asked, nothing was due"), (Held(), "held"), (Absent(), "absent"), (InProgress("t"), "in progress"),
+        (TargetRefused("no such\naccount"), "refused: no such account"), (Later(), "try again later"),
+        (Later(problem="throttled"), "try again later: throttled"), (Unknown("gone"), "unknown: gone"),
     ],
 )  # fmt: skip
 def test_answer_of_a_target_is_put_in_words(answer: object, words: str) -> None:
@@ -224,6 +224,12 @@ def test_reconcile_of_nothing_does_nothing(database: Path) -> None:
     ]
 
 
+def test_reconcile_of_a_right_never_given_is_refused(database: Path) -> None:
+    result = run("reconcile", "aws|111122223333|amdin|rita")
+    assert result.exit_code == 2, database
+    assert "Countersign never gave 'aws|111122223333|amdin|rita'" in result.output
+
+
 def test_target_that_left_the_policy_is_reported(database: Path) -> None:
     right = a_right(target="gone")
     grant = change(database, lambda stores, now: make_grant(stores, now, right=right), ago=2 * HOUR)
@@ -258,6 +264,12 @@ def test_iam_policy_is_complete_with_the_management_account(database: Path) -> N
     assert result.stderr == ""
     assert f"arn:aws:identitystore:::group/{GROUP}" in result.stdout
     assert "arn:aws:identitystore::999988887777:identitystore/d-1234567890" in result.stdout
+
+
+def test_iam_policy_takes_no_account_that_is_none(database: Path) -> None:
+    result = run("iam", "--management-account", "99998888777")
+    assert result.exit_code == 2, database
+    assert "is not an AWS account id" in result.output
 
 
 def test_iam_policy_of_no_target_is_refused(database: Path) -> None:

@@ -76,7 +76,7 @@ def test_grantee_is_told_once_that_it_is_open(office: AccessOffice) -> None:
     assert ":unlock: Your access to `prod` is open, until" in opened.text
     assert "`aws sso login --profile prod`" in says(opened)
     assert buttons(opened) == [END_ACCESS]
-    assert len([text for text in office.thread() if text.startswith("Access for <@U0RITA>: open until")]) == 1
+    assert len([text for text in office.thread() if text.startswith("<@U0RITA>'s access is open until")]) == 1
 
 
 def test_refusal_is_told_to_grantee_and_approvers(office: AccessOffice) -> None:
@@ -89,7 +89,7 @@ def test_refusal_is_told_to_grantee_and_approvers(office: AccessOffice) -> None:
     assert buttons(office.card()) == []
     assert any("could not be opened. You don't have it." in text for text in office.directs())
     assert [office.directs(each.id)[-1] for each in (ANN, BOB)] == [
-        ":x: You approved `prod` for <@U0RITA>, and it could not be opened."
+        ":x: You approved `prod` for <@U0RITA>, but it could not be opened."
     ] * 2
     assert office.directs(CLEO.id) == []
 
@@ -135,8 +135,8 @@ def test_two_rights_that_open_are_one_message(office: AccessOffice) -> None:
     office.approved_with_two_rights()
     office.tell()
 
-    assert len([text for text in office.directs(EVE.id) if "is open" in text]) == 1
-    assert len([text for text in office.thread() if text.startswith("Access for")]) == 1
+    assert len([text for text in office.directs(EVE.id) if "is open, until" in text]) == 1
+    assert len([text for text in office.thread() if "'s access is open" in text]) == 1
     assert "*Open until" in says(office.card())
 
 
@@ -149,8 +149,8 @@ def test_nothing_is_announced_while_a_right_is_pending(office: AccessOffice) -> 
     office.reconcile()
     office.deliver()
     assert "Open so far: 1 of 2 rights" in says(office.card())
-    assert not any("is open" in text for text in office.directs(EVE.id))
-    assert not any(text.startswith("Access for") for text in office.thread())
+    assert not any("is open, until" in text for text in office.directs(EVE.id))
+    assert not any("'s access is open" in text for text in office.thread())
 
 
 def test_right_that_is_refused_leaves_the_others_open(office: AccessOffice) -> None:
@@ -173,7 +173,7 @@ def test_what_stood_before_is_said_to_stay(office: AccessOffice) -> None:
     office.clock.advance(HOUR)
     office.tell()
     assert "It stays." in says(office.card())
-    assert "closed" in office.directs()[-1]
+    assert "has ended" in office.directs()[-1]
     assert "You had this access already" in says(office.slack.dm(RITA.id)[-1])
 
 
@@ -185,7 +185,7 @@ def test_person_whose_access_another_ended_hears_who_and_why(office: AccessOffic
     direct = office.slack.dm(RITA.id)[-1]
     assert "was ended early by <@U0ANN>. It's being closed." in direct.text
     assert "wrong account" in says(direct)
-    assert "Access of <@U0RITA> was ended early by <@U0ANN>." in office.thread()
+    assert "<@U0RITA>'s access was ended early by <@U0ANN>." in office.thread()
 
 
 def test_person_who_is_done_gets_no_message_about_that(office: AccessOffice) -> None:
@@ -240,7 +240,7 @@ def test_revoke_that_fails_is_an_alarm_with_what_to_do(office: AccessOffice) -> 
     office.reconcile(seconds=120)
     office.deliver()
     (alarm,) = office.slack.messages(SECURITY)
-    assert "Access of <@U0RITA> to `prod` can't be removed" in alarm.text
+    assert "<@U0RITA>'s access to `prod` can't be removed" in alarm.text
     assert f"--principal-id {USER}" in says(alarm)
     assert "singlesignon" in says(alarm)
     assert DOWN.problem in says(alarm)
@@ -250,6 +250,22 @@ def test_revoke_that_fails_is_an_alarm_with_what_to_do(office: AccessOffice) -> 
     office.deliver()
     assert len(office.security()) == 2
     assert len([text for text in office.thread() if "can't be removed yet" in text]) == 1
+
+    office.target.always.clear()
+    office.reconcile(seconds=4000)
+    office.deliver()
+    (_, _, end) = office.security()
+    assert end.startswith(":white_check_mark: <@U0RITA>'s access to `prod` was removed")
+
+
+def test_end_of_what_was_no_alarm_is_not_posted(office: AccessOffice) -> None:
+    office.approved()
+    office.tell()
+    office.clock.advance(HOUR)
+    office.reconcile(seconds=120)
+    office.deliver()
+    assert any("access is closed" in text for text in office.thread())
+    assert office.security() == []
 
 
 def test_several_rights_that_fail_to_go_are_one_alarm(office: AccessOffice) -> None:
@@ -282,7 +298,7 @@ def test_removal_by_hand_is_told_to_security(office: AccessOffice) -> None:
     office.reconcile(seconds=1900)
     office.deliver_all()
     (alarm,) = office.security()
-    assert "Somebody removed access of <@U0RITA> to `prod` in `aws`, without Countersign." in alarm
+    assert "Somebody removed <@U0RITA>'s access to `prod` in `aws`, without Countersign." in alarm
     assert "/access revoke" in alarm
 
 
@@ -291,7 +307,7 @@ def test_opening_that_is_over_is_not_announced(office: AccessOffice) -> None:
     office.reconcile()
     office.grants.end(request.chain, RITA)
     office.deliver()
-    assert not any("is open" in text for text in office.directs())
+    assert not any("is open, until" in text for text in office.directs())
     assert not any("open until" in text for text in office.thread())
 
 
@@ -308,7 +324,7 @@ def test_grant_that_comes_before_the_card_posts_no_second_card(office: AccessOff
     assert ":unlock: Your access to `prod` is open" in office.directs()[0]
     office.deliver_all()
     assert len(office.cards()) == 1
-    assert len([text for text in office.directs() if "is open" in text]) == 1
+    assert len([text for text in office.directs() if "is open, until" in text]) == 1
     assert request.chain
 
 
@@ -318,8 +334,8 @@ def test_retry_posts_nothing_twice(office: AccessOffice, slack: LocalSlack) -> N
     slack.faults.next(Refuse("internal_error"), "chat.update", times=3)
     office.deliver_all()
     assert "*Open until" in says(office.card())
-    assert len([text for text in office.directs() if "is open" in text]) == 1
-    assert len([text for text in office.thread() if text.startswith("Access for")]) == 1
+    assert len([text for text in office.directs() if "is open, until" in text]) == 1
+    assert len([text for text in office.thread() if "'s access is open" in text]) == 1
     assert deliver_due(office.stores.outbox, [office.sink], office.clock).delivered == 0
 
 
@@ -332,7 +348,7 @@ def test_entry_of_another_right_waits_for_the_one_that_announces(office: AccessO
         office.sink.deliver(first)
     office.sink.deliver(last)
     office.sink.deliver(first)
-    assert len([text for text in office.directs(EVE.id) if "is open" in text]) == 1
+    assert len([text for text in office.directs(EVE.id) if "is open, until" in text]) == 1
 
 
 def test_right_announces_for_the_one_that_came_too_early(office: AccessOffice) -> None:
@@ -344,7 +360,7 @@ def test_right_announces_for_the_one_that_came_too_early(office: AccessOffice) -
         office.sink.deliver(first)
     office.clock.advance(WAIT_FOR_ANNOUNCER)
     office.sink.deliver(first)
-    assert len([text for text in office.directs(EVE.id) if "is open" in text]) == 1
+    assert len([text for text in office.directs(EVE.id) if "is open, until" in text]) == 1
 
 
 def test_deliveries_of_one_decision_take_turns(office: AccessOffice, slack: LocalSlack) -> None:
@@ -365,7 +381,7 @@ def test_deliveries_of_one_decision_take_turns(office: AccessOffice, slack: Loca
         stall.release()
         posting.result(timeout=60)
     office.sink.deliver(last)
-    assert len([text for text in office.directs(EVE.id) if "is open" in text]) == 1
+    assert len([text for text in office.directs(EVE.id) if "is open, until" in text]) == 1
 
 
 def test_card_written_while_access_opened_shows_it(office: AccessOffice, slack: LocalSlack) -> None:
@@ -391,7 +407,7 @@ def test_delay_that_is_over_is_not_told(office: AccessOffice) -> None:
     office.reconcile_until_settled()
     office.deliver_all()
     assert not any("isn't open yet" in text for text in (*office.directs(), *office.thread()))
-    assert any("is open" in text for text in office.directs())
+    assert any("is open, until" in text for text in office.directs())
 
 
 def test_delay_is_not_told_after_the_end(office: AccessOffice) -> None:
@@ -409,7 +425,7 @@ def test_person_who_left_loses_access_without_a_name(office: AccessOffice) -> No
     office.tell()
     office.grants.end_departed(RITA.id)
     office.deliver()
-    assert "Access of <@U0RITA> was ended early." in office.thread()
+    assert "<@U0RITA>'s access was ended early." in office.thread()
     assert "No longer an active member" in says(office.card())
 
 
@@ -417,5 +433,5 @@ def test_approval_says_how_far_access_is(office: AccessOffice) -> None:
     office.approved()
     office.deliver()
     (approval,) = office.directs()
-    assert "Access: opening, until" in approval
+    assert "The access is opening, until" in approval
     assert "Access until" not in approval

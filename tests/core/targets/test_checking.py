@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +18,14 @@ from core.targets.identity_center.checking import (
     check_permission_set,
     check_person,
 )
+from core.targets.identity_center.instance import SsoInstance
 from core.targets.identity_center.permissions import identity_center_policy
-from tests.core.targets.harness import a_right, actions_of, allowed_actions, give, take
+from tests.core.targets.harness import a_right, actions_of, allowed_actions, give, paced_by, take
 from tests.harness.identity_center import ACCOUNT, ADMIN, MANAGEMENT_ACCOUNT, READER, Fault
 
 if TYPE_CHECKING:
-    from core.targets.identity_center.instance import SsoInstance
+    import pytest
+
     from core.targets.identity_center.target import IdentityCenter
     from tests.harness.clock import FrozenClock
     from tests.harness.identity_center import IdentityCenterServer
@@ -64,6 +67,17 @@ def test_what_cannot_be_checked_is_not_called_fine(aws: IdentityCenterServer, in
     assert check_instance(instance)[0].outcome is CheckOutcome.PROBLEM
     assert check_permission_set(instance, ADMIN).outcome is CheckOutcome.UNKNOWN
     assert check_person(instance, SoughtPerson("U0JON", mapped="jon")).outcome is CheckOutcome.UNKNOWN
+
+
+def test_instance_that_cannot_be_called_is_a_problem(
+    instance: SsoInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing leaves this machine, so nobody gets access: that is no limit that passes.
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSO_ADMIN", "http://127.0.0.1:9")
+    with closing(SsoInstance.open(instance.settings, pace=paced_by(clock), clock=clock)) as unreachable:
+        found, _ = check_instance(unreachable)
+    assert found.outcome is CheckOutcome.PROBLEM
+    assert "can't be reached" in found.text
 
 
 def test_long_session_is_a_note(instance: SsoInstance) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,7 @@ from bot.views.access.target_words import by_hand, find_way_in
 from bot.views.access.way_in import PortalLink, SsoLogin, WayIn
 from bot.views.block_kit import MAX_UPDATE_TEXT, Message
 from bot.views.break_glass.card import CLOSE, break_glass_card
-from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page
+from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.views.home import HomeSection, home_tab
 from bot.views.pagination import PER_PAGE
 from bot.views.request.card import request_card
@@ -168,7 +169,7 @@ def test_only_buttons_that_can_work_are_drawn(state: str, ends: bool) -> None:  
         ("closing, overdue", "isn't removed from"),
         ("closed, residue", "A session that was already open can live until"),
         ("closed, stays", "had this access already, from elsewhere. It stays."),
-        ("closed, kept", "stays: <@U0REQUESTER> has it by another decision, or from elsewhere"),
+        ("closed, kept", "<@U0REQUESTER> still has the access, by another decision or from elsewhere"),
         ("closed, never open", "it was never open"),
     ],
 )
@@ -211,6 +212,18 @@ def test_residue_that_has_passed_is_not_shown() -> None:
     assert shown == [True, False]
 
 
+def test_end_of_an_emergency_is_said_once() -> None:
+    access, now = access_in("open", EVENT)
+    event = live()
+    lasting = replace(access, until=event.expires_at)
+    row = event_row(EventRow(event, DUE, access=lasting), now)
+    for shown in (formatted(break_glass_card(event, now, access=lasting)), json.dumps(row)):
+        assert shown.count("ends <!date") == 1
+    # What failed says no end, so the event does.
+    failed, now = access_in("could not be opened", EVENT)
+    assert "*Until <!date" in formatted(break_glass_card(event, now, access=failed))
+
+
 def test_failed_emergency_shows_what_the_policy_says_instead() -> None:
     access, now = access_in("could not be opened", EVENT)
     card = break_glass_card(live(), now, access=access, fallbacks=("Call the on-call manager",))
@@ -220,6 +233,15 @@ def test_failed_emergency_shows_what_the_policy_says_instead() -> None:
     assert "Follow your team's procedure" in without
     ordinary, now = access_in("could not be opened")
     assert "request the access again" in formatted(notices.failed_for_grantee(ordinary, None))
+
+
+def test_approver_reads_who_requests_again() -> None:
+    access, _ = access_in("could not be opened")
+    told = formatted(notices.failed_for_approver(access, None))
+    assert f"<@{GRANTEE}> can request the access again" in told
+    assert "Send:" not in told
+    access, _ = access_in("partly open")
+    assert "rights could be opened" in notices.failed_for_approver(access, None).text
 
 
 def test_reason_is_shown_when_another_person_ended_it() -> None:
