@@ -176,7 +176,11 @@ class AccessInteractions:
             raise InvalidInput("id", f"there is no request or break-glass event with the id `{record_id}`", fix)
         with about(source):
             access = self._lists.summarize(self._service.revoke(source, person, reason))
-            return access_revoked([access], access.grantee) if access is not None else self._closed(source)
+            if access is None:
+                return self._closed(source)
+            # People are not notified of what they end themselves.
+            is_own = access.grantee in self._lists.ids_of(person)
+            return access_ended(access) if is_own else access_revoked([access], access.grantee)
 
     def _revoke_person(self, typed: RevokePerson, person: Actor) -> Message:
         ends = self._service.revoke_person(typed.person, person, typed.reason)

@@ -29,7 +29,7 @@ OUTCOMES: Final = {
     "poll": ("held", "absent", "in_progress", "refused", "later", "unknown"),
 }
 """What each step may come to. A call that fails, or that answers something else, counts as unknown."""
-_DRIFTS: Final = {"removed": "removed", "came back": "came_back"}
+_DRIFTS: Final = {"removed": "removed", "came back": "came_back", "left": "left"}
 _SECONDS: Final = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 14_400)
 """From at once, over the minute within which access ends, to outages."""
 

@@ -26,11 +26,11 @@ from core.access.progress import GrantChange, find_change, keep_books, tell_step
 from core.access.rebuilding import explain, rebuild, reclaim
 from core.access.right import Right
 from core.access.timing import MAX_PAUSE, TELL_DELAY, TELL_EMERGENCY_DELAY
-from core.access.wanted import is_wanted
+from core.access.wanted import find_wanting, is_wanted
 from core.actor import CLOCK
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, is_trusted, new_id
-from core.errors import ConcurrentModification
+from core.errors import BrokenChain, ConcurrentModification
 from core.stores.access import AccessStore, RightState
 from core.targets.base import Answer, OperationKey, Target, Unknown
 
@@ -82,6 +82,9 @@ class Reconciler:
                 state, call = self._decide(state, visit, is_written=unwritten is None)
             except ConcurrentModification:
                 state = self._read_again(right, also, visit, unwritten)
+                continue
+            except _RolledBack as rolled_back:
+                state = replace(state, grants=rolled_back.others)
                 continue
             unwritten = None
             if call is None:
@@ -145,15 +148,22 @@ class Reconciler:
         now = self._clock.now()
         grants = state.grants
         known = correct_ahead(state.holding, now) if is_trusted(self._clock) else state.holding
-        holding = keep_books(reclaim(settle_leases(known, now), grants, now), grants, now)
+        settled = settle_leases(known, now)
+        reclaimed = reclaim(settled, grants, now)
+        if reclaimed is not settled:
+            # Nothing becomes ours because of a grant that was put back.
+            self._distrust(state, grants)
+        holding = keep_books(reclaimed, grants, now)
         residual = self._residual(holding.right)
         change = find_change(holding, grants, now, residual, is_clock_trusted=is_trusted(self._clock))
         if change is not None and not holding.is_leased(now):
             soon = change.holding.change(next_look_at=now, urgency=find_urgency(holding, grants, now))
-            return self._commit(state, soon, change), change
+            return self._commit_or_distrust(state, soon, change), change
         move = self._hold_back(choose_move(holding, grants, now), state, now)
         if isinstance(move, Rest):
             return self._rest(state, holding, move, now, is_written=is_written)
+        if isinstance(move, Give | Look):
+            self._distrust(state, find_wanting(grants, now))
         return self._store.commit(state, _begin(holding, move, grants, visit, now)), move
 
     def _rest(
@@ -162,7 +172,7 @@ class Reconciler:
         if holding.is_leased(now):
             return state, None
         if (untold := tell_steps(holding, state.grants)) is not None:
-            return self._commit(state, untold.holding, untold), untold
+            return self._commit_or_distrust(state, untold.holding, untold), untold
         rested = holding.release() if move.release else holding
         until = _bound(move.until, state.grants, now)
         urgency = find_urgency(rested, state.grants, until or now)
@@ -175,6 +185,20 @@ class Reconciler:
         committed = self._store.commit(state, holding, change.grant, change.entries)
         self._on_change(change.grant, change.entries)
         return committed
+
+    def _commit_or_distrust(self, state: RightState, holding: Holding, change: GrantChange) -> RightState:
+        """Commit. A grant whose chain has no place for that holds up neither the others of its right, nor a take."""
+        try:
+            return self._commit(state, holding, change)
+        except BrokenChain:
+            self._distrust(state, (change.grant,))
+            raise
+
+    def _distrust(self, state: RightState, grants: Sequence[Grant]) -> None:
+        """Raises _RolledBack when one of these grants isn't what its chain says: it counts as not there."""
+        gone = self._store.find_rolled_back(grants)
+        if gone:
+            raise _RolledBack(tuple(each for each in state.grants if each.id not in gone))
 
     def _hold_back(self, move: Call | Rest, state: RightState, now: datetime) -> Call | Rest:
         """By a clock that is off nobody's time is over: only what somebody ended is taken."""
@@ -211,6 +235,14 @@ class Reconciler:
         except Exception:  # noqa: BLE001 - a target that fails here must not keep its own rights from being taken
             _log.warning("how long a session can outlive %s is not known", right, exc_info=True)
             return MAX_RESIDUAL
+
+
+class _RolledBack(Exception):
+    """Older versions of grants were put back. `others` are those of the right that can be trusted."""
+
+    def __init__(self, others: tuple[Grant, ...]) -> None:
+        super().__init__()
+        self.others = others
 
 
 def _begin(holding: Holding, call: Call, grants: Sequence[Grant], visit: str, now: datetime) -> Holding:

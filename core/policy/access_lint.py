@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from core.access.right import MAX_KEY_LENGTH, MAX_PART_LENGTH, Permission, Right, right_key
 from core.actor import UserId, is_person
@@ -19,6 +20,7 @@ from core.policy.target_config import AnyTargetConfig, DemoConfig, IdentityCente
 from core.policy.yaml_source import Path
 
 _LONGEST_NAME: Final = "x" * MAX_PART_LENGTH
+_PORTS: Final = {"https": 443, "http": 80}
 
 
 def find_access_mistakes(document: PolicyDocument) -> Iterator[Mistake]:
@@ -28,6 +30,20 @@ def find_access_mistakes(document: PolicyDocument) -> Iterator[Mistake]:
         yield from _in_access(name, profile.access or (), document)
     yield from _in_people(document)
     yield from _in_shared_principals(document)
+
+
+def find_renamed_targets(before: PolicyDocument, document: PolicyDocument) -> Iterator[Mistake]:
+    """Every target that the version before has under another name, which this one doesn't have any more."""
+    left = {_place_of(config): name for name, config in before.targets.items() if name not in document.targets}
+    for name, config in document.targets.items():
+        place = _place_of(config)
+        if place is not None and place in left:
+            yield Mistake(
+                ("targets", name),
+                f"this is targets.{left[place]} of the policy in force, and what is open there has that name: one "
+                "right would have two names, and the end of one would cut the other",
+                f"Keep the name {left[place]}, or remove the target, and add it again when nothing is open there.",
+            )
 
 
 def _in_targets(document: PolicyDocument) -> Iterator[Mistake]:
@@ -52,7 +68,11 @@ def _place_of(config: AnyTargetConfig) -> tuple[str, ...] | None:
         case LambdaConfig():
             return (config.type, config.region, config.function)
         case WebhookConfig():
-            return (config.type, config.url)
+            parts = urlsplit(config.url)
+            if parts.hostname is None:
+                # Where the address is a secret.
+                return (config.type, config.url)
+            return (config.type, parts.hostname, str(parts.port or _PORTS.get(parts.scheme)), parts.path or "/")
     return None
 
 

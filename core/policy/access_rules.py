@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from core.access.principals import SoughtPerson
-from core.access.right import Permission
+from core.access.right import Permission, Right
 from core.actor import Actor, UserId
 from core.policy import conditions
 from core.policy.conditions import judge
@@ -20,7 +20,9 @@ from core.policy.decision import Condition, Decision, decide
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, EventTimes, PolicyDocument
+from core.policy.target_config import IdentityCenterConfig, LambdaConfig, WebhookConfig
 from core.request import Request
+from core.targets.aws_names import STORE_ID
 
 _ADMIN: Final = "admin"
 
@@ -43,6 +45,22 @@ class AccessRules:
         """What the target calls this person, under any of their ids."""
         named = (self.document.people.get(each, {}).get(target) for each in (person, *self.people.ids_of(person)))
         return next((each for each in named if each is not None), None)
+
+    def is_of_another(self, person: UserId, right: Right) -> bool:
+        """True when the policy says by now that the right's principal is somebody else, or that this person isn't it.
+
+        A name that Identity Center has to look up can't be compared with the user's id that was found by it.
+        """
+        ids = self.people.ids_of(person)
+        others = (names.get(right.target) for each, names in self.document.people.items() if each not in ids)
+        if any(_is_same(each, right.principal) for each in others):
+            return True
+        config, named = self.document.targets.get(right.target), self.mapped(person, right.target)
+        if isinstance(config, IdentityCenterConfig):
+            return named is not None and STORE_ID.fullmatch(named) is not None and not _is_same(named, right.principal)
+        if named is None and isinstance(config, WebhookConfig | LambdaConfig):
+            named = person
+        return named is not None and not _is_same(named, right.principal)
 
     def find_sought(self, person: Actor, target: str) -> SoughtPerson:
         """What the target may be asked about this person."""
@@ -90,3 +108,8 @@ class AccessRules:
     def _is_approver(self, person: Actor, rule: ApprovalRule) -> Condition:
         role = f"the approvers of rule {rule.name}"
         return judge("approver", lambda: conditions.is_among(self.people, person, rule.approvers, role))
+
+
+def _is_same(name: str | None, principal: str) -> bool:
+    # Targets may compare names either way.
+    return name is not None and name.casefold() == principal.casefold()

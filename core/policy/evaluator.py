@@ -15,7 +15,7 @@ from typing import Literal, Protocol, Self
 from pydantic import BaseModel, ConfigDict
 
 from core.access.principals import SoughtPerson
-from core.access.right import Permission
+from core.access.right import Permission, Right
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
@@ -155,6 +155,10 @@ class Policy(BaseModel):
     def mapped(self, person: UserId, target: str) -> str | None:
         """What the policy says that the target calls this person; None if it doesn't say."""
         return self._access.mapped(person, target)
+
+    def is_of_another(self, person: UserId, right: Right) -> bool:
+        """True when the right was found for this person, and the policy says by now that it is somebody else's."""
+        return self._access.is_of_another(person, right)
 
     def find_sought(self, person: Actor, target: str) -> SoughtPerson:
         """What the target may be asked about this person; without their e-mail address unless e-mail is trusted."""

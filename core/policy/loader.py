@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from core.errors import InvalidPolicy, PolicyProblem
+from core.policy.access_lint import find_renamed_targets
 from core.policy.evaluator import Policy
 from core.policy.lint import find_mistakes
 from core.policy.mistake import Mistake
@@ -25,13 +26,18 @@ Signature = tuple[int, int, int]
 """What the file system says about a file: when it was written, how large it is, and which file it is."""
 
 
-def parse_policy(content: bytes, source: str = "policy.yml") -> Policy:
-    """Parse the policy from these bytes. Raises InvalidPolicy, with every mistake found."""
+def parse_policy(content: bytes, source: str = "policy.yml", *, after: Policy | None = None) -> Policy:
+    """Parse the policy from these bytes. Raises InvalidPolicy, with every mistake found.
+
+    `after` is the policy in force, which this one is to follow.
+    """
     reading = read_values(content)
     document, problems = validate_values(reading) if reading.lines else (None, ())
     problems = (*reading.problems, *problems)
     if document is not None and not problems:
-        problems = tuple(_with_line(each, reading.lines) for each in find_mistakes(document))
+        renamed = find_renamed_targets(after.document, document) if after is not None else ()
+        found = (*find_mistakes(document), *renamed)
+        problems = tuple(_with_line(each, reading.lines) for each in found)
     if document is None or problems:
         raise InvalidPolicy(source, tuple(sorted(problems, key=lambda each: (each.line, each.path))))
     return Policy(digest=hashlib.sha256(content).hexdigest(), document=document)

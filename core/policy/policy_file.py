@@ -170,7 +170,7 @@ class PolicyFile:
             self._state = PolicyState(state.policy, content, state.in_force_since)
             return
         try:
-            policy = parse_policy(content, str(self._path))
+            policy = parse_policy(content, str(self._path), after=state.policy)
         except InvalidPolicy as problem:
             self._refuse(problem, content)
             return

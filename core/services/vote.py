@@ -31,6 +31,10 @@ ACCESS_CHANGED = (
     "the policy has changed since the request was made, and {profile} no longer gives {right}; deny the request, or "
     "let {requester} cancel it and request access anew"
 )
+PERSON_CHANGED = (
+    "the policy has changed since the request was made, and {requester} isn't {principal} at {target} any more; deny "
+    "the request, or let {requester} cancel it and request access anew"
+)
 
 
 class ApprovalFormNeeded(CountersignError):
@@ -155,13 +159,17 @@ class Voting:
         return request.approve(voter, now, comment, quorum=decision.required_approvals, lapsed=lapsed)
 
     def _require_rights(self, request: Request) -> None:
-        """Raises NotAllowed when the profile no longer gives one of the rights that the approvers were shown."""
+        """Raises NotAllowed when the policy no longer gives one of the rights of the request to this requester."""
         given = self._people.policy.access_of(request.profile)
         lost = [right for right in request.rights if Permission.in_right(right) not in given]
         if lost:
             right = right_key(lost[0])
             said = ACCESS_CHANGED.format(profile=request.profile, right=right, requester=request.requester)
             raise NotAllowed("approve", (said,), request.rule, ("access",))
+        for each in request.rights:
+            if self._people.policy.is_of_another(request.requester, each):
+                who = {"requester": request.requester, "principal": each.principal, "target": each.target}
+                raise NotAllowed("approve", (PERSON_CHANGED.format(**who),), request.rule, ("access",))
 
     def _entry(self, before: Request, request: Request, details: dict[str, JsonValue]) -> EntryDraft:
         comment = self._given.comment

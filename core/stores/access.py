@@ -94,6 +94,13 @@ class AccessStore(RecordStore[Grant, GrantStatus], Protocol):
         """
         ...
 
+    def find_rolled_back(self, grants: Sequence[Grant]) -> frozenset[str]:
+        """The ids of those of the grants, as they were read, whose chain goes on: an older version was put back.
+
+        Raises the alarm for each, and ConcurrentModification when one was changed since it was read. Costs one read.
+        """
+        ...
+
     def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
         """Store that somebody ended these grants early, all in one transaction, and make their rights due as revokes.
 

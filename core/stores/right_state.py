@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from core.access.grant import Grant
 from core.access.holding import Holding
 from core.access.right import Right, right_key
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditAction, AuditEntry
-from core.errors import BrokenSeal
+from core.errors import BrokenSeal, ConcurrentModification
 from core.stores.access import MAX_TOGETHER, GrantWrite, RightState
 from core.stores.commit import StoreSettings
-from core.stores.seals import SealedLedger, seal_ledger
+from core.stores.seals import SealAlarm, SealedLedger, seal_ledger
 
+ROLLED_BACK: Final = "its audit chain goes on after it, so this is an older version that was put back"
 Raw = TypeVar("Raw")
 _log = logging.getLogger("countersign.store")
 
@@ -108,6 +110,15 @@ def seal_holding(as_read: Holding, holding: Holding, settings: StoreSettings) ->
     """The holding as it will be stored, in place of the one that was read."""
     over = holding.model_copy(update={"updated_at": as_read.updated_at, "as_read": as_read.as_read})
     return seal_ledger(over, settings.clock.now(), settings.keyring)
+
+
+def explain_longer_chain(grant: Grant, stored: Grant | None, alarm: SealAlarm) -> None:
+    """Raise the alarm for a grant whose chain goes on. Raises ConcurrentModification if it only changed since then."""
+    if stored is None or stored.audit_length != grant.audit_length:
+        raise ConcurrentModification(grant.chain)
+    _log.error("%s counts as not there: %s", grant.chain, ROLLED_BACK)
+    with suppress(BrokenSeal), alarm.watch():
+        raise BrokenSeal(grant.chain, ROLLED_BACK)
 
 
 def find_kept_until(state: RightState) -> datetime | None:

@@ -230,6 +230,15 @@ def test_decision_without_access_has_nothing_to_end(harness: Harness) -> None:
     assert "Countersign doesn't open access to this profile" in said(harness.access(MIRA, f"end {request.id}"))
 
 
+def test_revoking_your_own_access_promises_no_message(harness: Harness) -> None:
+    request = approved(harness)
+
+    answer = said(harness.access(MIRA, f"revoke {request.id} no longer needed"))
+    assert "Your access to `prod` ends now" in answer
+    assert "be notified" not in answer
+    assert is_ending(harness, request)
+
+
 def test_approver_revokes_with_a_reason(harness: Harness) -> None:
     request = approved(harness)
     assert "The reason is missing" in said(harness.access(JON, f"revoke {request.id}"))

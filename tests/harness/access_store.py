@@ -118,6 +118,15 @@ class MemoryAccessStore(AccessStore):
     def scan_holdings(self) -> Iterator[tuple[str, Holding | MalformedRecord]]:
         return iter(tuple(self.holdings.items()))
 
+    def find_rolled_back(self, grants: Sequence[Grant]) -> frozenset[str]:
+        if not grants:
+            return frozenset()
+        self.reads += 1
+        longer = [each for each in grants if len(self.entries[each.chain]) > each.audit_length]
+        if any(self.grants[each.id].audit_length != each.audit_length for each in longer):
+            raise ConcurrentModification(longer[0].chain)
+        return frozenset(each.id for each in longer)
+
     def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
         check_count(writes)
         for write in writes:

@@ -50,6 +50,10 @@ class MirroredAccessStore(MemoryAccessStore):
         self._keep(each for each in committed.grants if grant is not None and each.id == grant.id)
         return committed
 
+    def find_rolled_back(self, grants: Sequence[Grant]) -> frozenset[str]:
+        modelled = _try(lambda: super(MirroredAccessStore, self).find_rolled_back(grants))
+        return _same(lambda: self._stores.access.find_rolled_back(grants), modelled)
+
     def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
         modelled = _try(lambda: super(MirroredAccessStore, self).end(writes))
         ended = _same(lambda: self._stores.access.end(writes), modelled)

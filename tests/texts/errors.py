@@ -53,7 +53,7 @@ from core.policy.decision import ApprovalNeeds
 from core.review import Verdict
 from core.services.ending import DECISION_ONLY, ENDED, NEVER_OPENED, NO_ACCESS, NO_TIME_LEFT
 from core.services.grants import NOT_YOURS
-from core.services.vote import ACCESS_CHANGED, NOT_AS_SHOWN, ApprovalFormNeeded
+from core.services.vote import ACCESS_CHANGED, NOT_AS_SHOWN, PERSON_CHANGED, ApprovalFormNeeded
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
 from tests.texts import records
 from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
@@ -107,6 +107,12 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "access changed since the request": NotAllowed(
         "approve",
         (ACCESS_CHANGED.format(profile="prod", right="aws|111122223333|admin|rita", requester=REQUESTER),),
+        "prod",
+        ("access",),
+    ),
+    "another person since the request": NotAllowed(
+        "approve",
+        (PERSON_CHANGED.format(requester=REQUESTER, principal="ann", target="warehouse"),),
         "prod",
         ("access",),
     ),

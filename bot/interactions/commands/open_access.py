@@ -22,9 +22,8 @@ from bot.interactions.commands.tokens import (
     unescape,
 )
 from bot.slack.app_surface import ACCESS
-from core.access.grant import REASON_LENGTH
 from core.actor import ProfileName, UserId, is_person
-from core.break_glass import BreakGlassEvent
+from core.break_glass import REASON_LENGTH, BreakGlassEvent
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.record import check_record_id
@@ -191,7 +190,10 @@ def _read_reason(named: str, reason: str) -> str:
     if not reason:
         fix = suggest(ACCESS, REVOKE, named, _REASON, is_example=True)
         raise InvalidInput("reason", "the reason is missing", fix)
-    return clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
+    try:
+        return clean_text("reason", reason, at_least=REASON_LENGTH[0], at_most=REASON_LENGTH[1])
+    except InvalidInput as error:
+        raise InvalidInput("reason", f"this reason can't be used: {error.problem}", error.fix) from error
 
 
 def _refuse_revoke_of(word: str, reason: str) -> NoReturn:

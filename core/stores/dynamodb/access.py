@@ -25,7 +25,7 @@ from core.errors import BrokenSeal, ConcurrentModification, MalformedRecord
 from core.stores.access import AccessStore, DueRight, GrantWrite, RightState
 from core.stores.commit import prepare_update
 from core.stores.due import DueRow, Stage, read_due
-from core.stores.dynamodb.entries import read_entry
+from core.stores.dynamodb.entries import place_key, read_entry
 from core.stores.dynamodb.grants import DynamoGrants
 from core.stores.dynamodb.items import Item, from_attributes
 from core.stores.dynamodb.ledgers import HOLDING_PREFIX
@@ -45,7 +45,15 @@ from core.stores.dynamodb.rights import (
 from core.stores.inspection import compare_beside, inspect_holding
 from core.stores.listing import read_each, read_or_explain
 from core.stores.record_store import DEFAULT_LIMIT
-from core.stores.right_state import FoundGrants, FoundRight, after_commit, seal_holding, tells_of_giving, to_state
+from core.stores.right_state import (
+    FoundGrants,
+    FoundRight,
+    after_commit,
+    explain_longer_chain,
+    seal_holding,
+    tells_of_giving,
+    to_state,
+)
 from core.stores.schema import TTL_ATTRIBUTE
 from core.stores.seals import SEAL, SealedLedger, as_written, read_sealed_ledger, unsealed_if_unreadable
 
@@ -75,6 +83,17 @@ class DynamoAccess(DynamoGrants, AccessStore):
         wanted = {*live, *also, *([last] if last is not None else [])}
         grants = FoundGrants.read(self._find_grants(sorted(wanted)), self._read_grant)
         return to_state(replace(found, is_known=item is not None), grants, lambda each: self._was_given(each, right))
+
+    def find_rolled_back(self, grants: Sequence[Grant]) -> frozenset[str]:
+        """The ids of those of the grants whose chain goes on after what was read."""
+        places = [place_key(each.chain, each.audit_length + 1) for each in grants]
+        items = self._connection.get_many(self._audit_table, places) if places else []
+        found = {str(item["chain"]["S"]) for item in items}
+        longer = [each for each in grants if each.chain in found]
+        for grant in longer:
+            stored = next(iter(self.get_each([grant.id])), None)
+            explain_longer_chain(grant, stored, self._alarm)
+        return frozenset(each.id for each in longer)
 
     def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
         """Store that somebody ended these grants early."""

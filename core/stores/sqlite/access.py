@@ -30,12 +30,14 @@ from core.stores.right_state import (
     FoundGrants,
     FoundRight,
     after_commit,
+    explain_longer_chain,
     find_kept_until,
     seal_holding,
     tells_of_giving,
     to_state,
 )
 from core.stores.seals import SealedLedger, as_written, read_sealed_ledger, unsealed_if_unreadable
+from core.stores.sqlite.audit import has_entry
 from core.stores.sqlite.grants import SqliteGrants
 from core.stores.sqlite.ledgers import SEAL_IN_BODY, VERSION_IN_BODY
 from core.stores.sqlite.outbox import read_entry
@@ -63,6 +65,15 @@ class SqliteAccess(SqliteGrants, AccessStore):
                 return self._read_right(connection, right, also)
             finally:
                 connection.execute("COMMIT")
+
+    def find_rolled_back(self, grants: Sequence[Grant]) -> frozenset[str]:
+        """The ids of those of the grants whose chain goes on after what was read."""
+        with self._database.read() as connection:
+            longer = [each for each in grants if has_entry(connection, each.chain, each.audit_length + 1)]
+        for grant in longer:
+            stored = next(iter(self._get_each([grant.id])), None)
+            explain_longer_chain(grant, stored, self._alarm)
+        return frozenset(each.id for each in longer)
 
     def end(self, writes: Sequence[GrantWrite]) -> tuple[Grant, ...]:
         """Store that somebody ended these grants early."""

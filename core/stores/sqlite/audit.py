@@ -50,6 +50,11 @@ def find_entry(connection: sqlite3.Connection, chain: str, seq: int) -> AuditEnt
     return None if row is None else read_entry(chain, seq, row[0])
 
 
+def has_entry(connection: sqlite3.Connection, chain: str, seq: int) -> bool:
+    """True when the place is taken, by whatever it may be."""
+    return connection.execute("SELECT 1 FROM audit WHERE chain = ? AND seq = ?", (chain, seq)).fetchone() is not None
+
+
 class SqliteAudit:
     """The AuditStore in SQLite."""
 

@@ -14,13 +14,16 @@ import pytest
 
 from bot.interactions.departures import MAX_ASKED, MIN_ROUND, Departures
 from bot.slack.questions import UNKNOWN
+from core.access.reconciler import Reconciler
 from core.actor import Actor, UserId
 from core.directory import DirectoryNotes
 from core.errors import NotAllowed, StoreUnavailable
 from core.policy import parse_policy
 from core.request import Request, RequestId
 from core.services import GrantService, RequestService
+from core.stores.record_store import DEFAULT_LIMIT
 from core.targets.opening import PolicyTargets
+from tests.core.access.harness import ScriptedTarget
 from tests.harness.directory import OfficeDirectory
 
 if TYPE_CHECKING:
@@ -191,6 +194,22 @@ def test_slack_that_says_nothing_is_asked_again(workspace: Workspace) -> None:
     workspace.hear(ANN)
 
     assert workspace.ended() == {ANN}
+
+
+def test_access_is_found_behind_a_page_of_others(workspace: Workspace) -> None:
+    (first,) = workspace.give(BEN)
+    for _ in range(DEFAULT_LIMIT):
+        workspace.clock.advance(timedelta(seconds=1))
+        (quick,) = workspace.give(BEN)
+        workspace.service.end(quick.chain, Actor(id=BEN))
+    (grant,) = workspace.service.find(first.chain)
+    targets = {"box": ScriptedTarget(workspace.clock)}
+    while workspace.stores.access.count_live(2) > 1:
+        Reconciler(workspace.stores.access, targets, workspace.clock).reconcile(grant.right)
+    workspace.slack.leave(BEN)
+    workspace.hear(BEN)
+    (grant,) = workspace.service.find(first.chain)
+    assert grant.ended_early is not None
 
 
 def test_stranger_to_slack_keeps_their_access(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:

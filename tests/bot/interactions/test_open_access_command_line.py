@@ -86,7 +86,8 @@ def test_valid_line_about_open_access_is_understood(text: str, command: AccessCo
         ("revoke <!subteam^S0SRE|@sre> closed", "person", "Slack didn't say who `@sre` is", "Choose the person"),
         ("revoke prod it is over", "id", "`prod` is neither an id nor a person", f"{ID} it is over`"),
         (f"revoke grant#{ID} it is over", "id", "is neither an id nor a person", "Copy the id from the card"),
-        (f"revoke {ID} {'x' * 501}", "reason", "it has 501 characters", "Shorten it to 500"),
+        (f"revoke {ID} {'x' * 501}", "reason", "this reason can't be used: it has 501 characters", "Shorten it to 500"),
+        (f"revoke {ID} x", "reason", "this reason can't be used: it has 1 characters", "Write at least 3"),
     ],
 )
 def test_mistake_about_open_access_names_the_line(text: str, field: str, problem: str, fix: str) -> None:

@@ -21,6 +21,7 @@ from tests.core.policy.access_policy import ADMIN, GROUP, INSTANCE, access_file,
 
 ENTRY = f'{{target: aws, account: "111122223333", permission_set: {ADMIN}}}'
 WH = "type: webhook, url: https://x.example.com/hook, secret: env:WH"
+SAME_WH = WH.replace("x.example.com", "X.example.com:443")
 ANN = "{U0ANN: {aws: ann}}"
 VALIDATOR = Draft202012Validator(policy_schema())
 EIGHT = ", ".join(f"{{target: wh, resource: db{number}, level: ro}}" for number in range(8))
@@ -48,6 +49,7 @@ MISTAKES = [
     (("function: access", "function: access, portal: 'https://x.example.com/<a|b>'"), "targets.fn.portal", "this can't be a link", "Write it like https://d-1234567890.awsapps.com/start."),
     (("function: access", "function: access, residual: 8d"), "targets.fn.residual", "8d is longer than 7d", "Write at most 7d."),
     ((f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  again: {{{WH}}}"), "targets.again", "targets.wh is the same place, so one right would have two names, and the end of one would cut the other", "Use wh in the profiles, and remove this target."),
+    ((f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  again: {{{SAME_WH}}}"), "targets.again", "targets.wh is the same place, so one right would have two names, and the end of one would cut the other", "Use wh in the profiles, and remove this target."),
     (("target: aws", "target: asw"), "profiles.prod.access[0].target", "there is no target 'asw'", "Did you mean aws?"),
     (('"111122223333"', "111122223333"), "profiles.prod.access[0].account", "this has to be text", "Write one word or line; put a number in quotes."),
     (('"111122223333"', '"11112222333"'), "profiles.prod.access[0].account", "'11112222333' is not an AWS account id", 'Write its 12 digits in quotes: "111122223333".'),

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.access.principals import SoughtPerson
-from core.access.right import Permission
+from core.access.right import Permission, Right
 from core.actor import Actor, UserGroupId, UserId
 from core.break_glass import BreakGlassEvent
 from core.errors import NotAllowed, NotKnown
@@ -16,6 +16,7 @@ from core.policy.target_use import TargetUse, find_notes, find_target_use
 from core.request import Request
 from tests.core.policy.access_policy import ADMIN, GROUP, access_policy
 
+USER = "90676a8ca4-11112222-3333-4444-5555-666677778888"
 POLICY = access_policy()
 PROD_RIGHT = Permission(target="aws", resource="111122223333", level=ADMIN)
 
@@ -113,6 +114,28 @@ def test_admins_are_those_whom_the_policy_names() -> None:
 def test_groups_of_admins_decide() -> None:
     assert "S0SECURITY" in POLICY.user_groups()
     assert find_deciding_groups(POLICY.document) == {"S0SRE": ("approvers of prod",), "S0SECURITY": ("admins",)}
+
+
+@pytest.mark.parametrize(
+    ("people", "target", "principal", "is_of_another"),
+    [
+        ("U0ANN: {aws: ann}", "aws", USER, False),
+        (f"U0ANN: {{aws: {USER.upper()}}}", "aws", USER, False),
+        (f"U0ANN: {{aws: {GROUP}}}", "aws", USER, True),
+        (f"U0EVE: {{aws: {USER}}}", "aws", USER, True),
+        ("U0EVE: {wh: eve}", "aws", USER, False),
+        ("U0ANN: {aws: ann}", "wh", "U0ANN", False),
+        ("U0ANN: {wh: ann}", "wh", "U0ANN", True),
+        ("U0ANN: {aws: ann}", "fn", "ann", True),
+        ("U0EVE: {wh: Ann}, U0ANN: {wh: ann2}", "wh", "ann", True),
+    ],
+)
+def test_principal_who_is_somebody_else_by_now_is_seen(
+    people: str, target: str, principal: str, *, is_of_another: bool
+) -> None:
+    policy = access_policy(("U0ANN: {aws: ann}", people))
+    right = Right(target=target, resource="db", level="ro", principal=principal)
+    assert policy.is_of_another(UserId("U0ANN"), right) == is_of_another
 
 
 def test_requester_is_asked_before_the_end_as_the_rule_says() -> None:

@@ -14,6 +14,7 @@ import pytest
 from core.errors import InvalidPolicy
 from core.policy import PolicyFile, PolicySource, load_policy
 from core.policy.policy_file import SETTLE_SECONDS
+from tests.core.policy.access_policy import WITHOUT_WH, access_file
 from tests.harness.clock import FrozenClock
 
 TEXT = """\
@@ -320,6 +321,22 @@ def test_start_waits_for_a_file_that_was_just_written(path: Path, clock: FrozenC
     file = PolicyFile(path, clock=clock, wait=finish_writing)
     assert len(file.current().document.approval[0].approvers) == 2
     assert waited == [SETTLE_SECONDS] * 2
+
+
+def test_target_in_use_keeps_its_name(path: Path, clock: FrozenClock) -> None:
+    text = access_file().decode()
+    write_text(path, text)
+    file = PolicyFile(path, clock=clock)
+    write_text(path, text.replace("  wh: {", "  hook: {").replace("target: wh,", "target: hook,"))
+    settle(file, clock)
+    assert file.problem is not None
+    assert [(each.path, each.fix) for each in file.problem.problems] == [
+        ("targets.hook", "Keep the name wh, or remove the target, and add it again when nothing is open there.")
+    ]
+    write_text(path, text.replace(*WITHOUT_WH[0]).replace(*WITHOUT_WH[1]))
+    assert settle(file, clock).problem is None
+    write_text(path, text.replace("  wh: {", "  hook: {").replace("target: wh,", "target: hook,"))
+    assert settle(file, clock).problem is None
 
 
 def test_start_on_a_file_that_keeps_changing_is_refused(path: Path, clock: FrozenClock) -> None:

@@ -190,10 +190,10 @@ def test_19_person_is_found_once_and_kept(
 ) -> None:
     pending = request_id_of(requests.submit(RITA, "staging", HOUR, DEPLOY))
     principals.names["aws"] = "renamed"
-    change_access(policy, {"U0RITA: {aws: rita}": "U0RITA: {aws: renamed}"})
     approved = requests.approve(pending, ANN)
     targets.reconcile()
     assert targets.held == {right("rita")}
+    change_access(policy, {"U0RITA: {aws: rita}": "U0RITA: {aws: renamed}"})
     grants.end(approved.chain, RITA)
     targets.reconcile()
     assert targets.held == set()

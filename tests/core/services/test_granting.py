@@ -165,6 +165,20 @@ def test_vote_for_access_that_the_policy_took_away_is_refused(
     assert requests.deny(pending, BOB, "Ask anew").status is RequestStatus.DENIED
 
 
+@pytest.mark.parametrize(
+    "change", [{"U0RITA: {aws: rita}": "U0RITA: {aws: rita2}"}, {"U0RITA: {aws: rita}": "U0ZOE: {aws: Rita}"}]
+)
+def test_vote_for_a_principal_who_is_somebody_else_is_refused(
+    requests: RequestService, policy: ChangingPolicy, stores: Stores, change: dict[str, str]
+) -> None:
+    pending = request_id_of(requests.submit(RITA, "staging", HOUR, DEPLOY))
+    change_access(policy, change)
+    with pytest.raises(NotAllowed, match=r"U0RITA isn't rita at aws any more"):
+        requests.approve(pending, ANN)
+    assert stores.access.list_live().items == ()
+    assert requests.deny(pending, ANN, "Ask anew").status is RequestStatus.DENIED
+
+
 def test_access_that_the_policy_gained_is_not_given(
     requests: RequestService, policy: ChangingPolicy, grants: GrantService
 ) -> None:
