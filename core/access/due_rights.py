@@ -99,6 +99,8 @@ class DueRights:
             answer = self._reconciler.reconcile(visit.right, visit.grant)
             self._note_success(visit)
         except StoreUnavailable:
+            # It may be about this right alone: the next pass begins with those behind it.
+            self._note_failure(visit.right)
             raise
         except Exception:  # noqa: BLE001 - whatever is wrong with one right, the others are due, too
             self._note_failure(visit.right)

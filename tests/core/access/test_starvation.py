@@ -10,13 +10,17 @@ import pytest
 
 from core.access.grant import GrantStatus
 from core.access.right import Right
+from core.errors import StoreUnavailable
 from tests.core.access.harness import HOUR, MINUTE, AccessHarness, ScriptedTarget
+from tests.harness.access_store import MemoryAccessStore
 from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from core.access.grant import Grant
+    from core.stores.access import RightState
     from core.targets.base import Given, OperationKey, Seen, Taken
 
 PASS = timedelta(seconds=5)
@@ -45,6 +49,17 @@ class PoisonedTarget(ScriptedTarget):
         if right in self.poisoned:
             self.calls.append(("failed", self._clock.now()))
             raise ConnectionError("the account is suspended")
+
+
+class StoreThatFailsForOne(MemoryAccessStore):
+    """Can't be reached for one right: its item is the one that everybody writes, say."""
+
+    failing: Right | None = None
+
+    def get_right(self, right: Right, also: Sequence[str] = ()) -> RightState:
+        if right == self.failing:
+            raise StoreUnavailable("ThrottlingException")
+        return super().get_right(right, also)
 
 
 def a_right(number: int, resource: str = "111122223333") -> Right:
@@ -130,3 +145,20 @@ def test_target_that_is_down_is_called_a_few_times_a_minute() -> None:
     target.always.clear()
     access.pass_time(MINUTE)
     assert len(target.held) == 40, "all are back at work"
+
+
+def test_right_that_the_store_fails_for_holds_up_no_other() -> None:
+    access = AccessHarness(make_store=StoreThatFailsForOne)
+    assert isinstance(access.store, StoreThatFailsForOne)
+    rights = [a_right(number) for number in range(4)]
+    for number, right in enumerate(rights, start=1):
+        access.grant(number, right=right)
+    access.store.failing = rights[0]
+    with pytest.raises(StoreUnavailable):
+        access.visit()
+    access.visit()
+    assert access.target.held == frozenset(rights[1:])
+    access.store.failing = None
+    access.clock.advance(PASS)
+    access.visit()
+    assert access.target.held == frozenset(rights)
