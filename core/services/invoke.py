@@ -8,10 +8,12 @@ wrong. A target that can't say who the invoker is stops nothing: the event says 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -21,7 +23,15 @@ from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import BreakGlassEvent, EventId, ReasonCode
 from core.clock import Clock, format_time
 from core.duration import to_nanoseconds
-from core.errors import CodeRefused, EventExists, InvalidStateTransition, LimitReached, MalformedRecord, NotAllowed
+from core.errors import (
+    CodeRefused,
+    EventExists,
+    InvalidStateTransition,
+    LimitReached,
+    MalformedRecord,
+    NotAllowed,
+    StoreMisconfigured,
+)
 from core.ledger import Ledger
 from core.mfa import CodeLedger, MfaVerifier
 from core.policy import BreakGlassDecision, Policy
@@ -35,6 +45,9 @@ from core.services.rights import RightsFound
 from core.services.use_case import find_own, reading_again_if_decided
 from core.stores.base import Replaced, Stores
 from core.usage import IdsOf, UsageLimits, each_alone, find_decisive, find_limit, is_escalated
+
+_NO_GRANTS: Final = "Countersign can't store access, so nothing was opened; tell the people who run Countersign"
+_log = logging.getLogger("countersign.access")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +130,15 @@ class Invoking:
         ledgers = self._judge_limits(declaration, ledgers, decision.limits, now)
         codes = self._verify(declaration, code, ledgers, now)
         replaced = self._find_replaced(declaration, now)
-        event = self._make_event(declaration, decision, now, codes, replaced)
-        return self._create(event, decision, replace(ledgers, codes=codes), replaced)
+        event, ledgers = self._make_event(declaration, decision, now, codes, replaced), replace(ledgers, codes=codes)
+        try:
+            return self._create(event, decision, ledgers, replaced)
+        except StoreMisconfigured as problem:
+            if not event.rights:
+                raise
+            # The table of access may be missing, or not allowed, and nothing else: that stops no emergency.
+            _log.error("%s is declared without access, because its grants can't be stored: %s", event.chain, problem)
+            return self._create(event.replace(rights=(), access_problem=_NO_GRANTS), decision, ledgers, replaced)
 
     def _judge_limits(
         self, declaration: Declaration, ledgers: LedgersRead, limits: UsageLimits, now: datetime
