@@ -23,12 +23,12 @@ PIP := -m pip --disable-pip-version-check
 test: $(TEST_ENVIRONMENT)
 	@$(BIN)/python -m pytest -n auto --dist worksteal --maxprocesses 8 $(PYTEST_ARGS)
 
-# The quick tests of core and bot but those on moto, on the newest Python that this machine has above PYTHON, in an environment of its own.
+# The quick tests of core and bot but those on moto and the random histories, on the newest Python that this machine has above PYTHON, in an environment of its own.
 IS_NEWER := import ensurepip, sys; sys.exit(sys.version_info[:2] <= tuple(map(int, "$(VERSION)".split("."))))
 NEWEST = $(shell for minor in 14 13 12; do \
 	for each in python3.$$minor "$$HOME"/.pyenv/versions/3.$$minor.*/bin/python3.$$minor; do \
 		$$each -c '$(IS_NEWER)' 2>/dev/null && echo 3.$$minor $$each && exit; done; done)
-QUICK_TESTS := -m "not engine and not browser and not race" -k "not moto" tests/core tests/bot
+QUICK_TESTS := -m "not engine and not browser and not race" -k "not moto and not histories" tests/core tests/bot
 
 test-newest:
 	@set -- $(NEWEST); if [ $$# = 0 ]; then echo 'No Python newer than $(VERSION) is here; nothing to test on it'; else \

@@ -23,7 +23,7 @@ from tests.core.access.world import MakeStore, Odds, World, play
 from tests.harness.access_store import MemoryAccessStore
 from tests.harness.mirrored_access import MirroredAccessStore
 
-HISTORIES: Final = int(os.environ.get("COUNTERSIGN_ACCESS_HISTORIES", "500"))
+HISTORIES: Final = int(os.environ.get("COUNTERSIGN_ACCESS_HISTORIES", "300"))
 FIRST_SEED: Final = int(os.environ.get("COUNTERSIGN_ACCESS_FIRST_SEED", "0"))
 BATCHES: Final = 5
 ON_SQLITE: Final = min(HISTORIES, 25)
