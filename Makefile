@@ -20,8 +20,11 @@ PIP := -m pip --disable-pip-version-check
 .PHONY: test test-newest texts check bench playground picture lock audit-dependencies clean
 .DELETE_ON_ERROR:
 
+# One more than there are cores: the tests of processes, sockets and browsers wait about half of their time.
+WORKERS = $(shell $(BASE_PYTHON) -c 'import os; print(min(8, (os.cpu_count() or 1) + 1))')
+
 test: $(TEST_ENVIRONMENT)
-	@$(BIN)/python -m pytest -n auto --dist worksteal --maxprocesses 8 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 # The quick tests of core and bot but those on moto and the random histories, on the newest Python that this machine has above PYTHON, in an environment of its own.
 IS_NEWER := import ensurepip, sys; sys.exit(sys.version_info[:2] <= tuple(map(int, "$(VERSION)".split("."))))
