@@ -74,7 +74,9 @@ def settle_leases(holding: Holding, now: datetime) -> Holding:
     if holding.lease is None or holding.is_leased(now):
         return holding
     if holding.operation is not None and holding.operation.token is None:
-        return holding.lose_operation()
+        # Its worker may have called until the lease ended, however early it wrote the intent.
+        latest = max(holding.operation.since, holding.lease.until)
+        return holding.change(operation=holding.operation.model_copy(update={"since": latest})).lose_operation()
     return holding.change(lease=None)
 
 

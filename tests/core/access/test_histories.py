@@ -50,6 +50,11 @@ def test_real_store_answers_as_the_model_does(tmp_path: Path, seed: int) -> None
         assert all(world.store.get_right(grant.right).grants for grant in world.store.grants.values())
 
 
+def test_late_call_of_a_worker_that_died_stays_ours() -> None:
+    """In this history it called half a minute after its intent, died, and the list lagged."""
+    assert play(1633, None)[1] == []
+
+
 def _store_for(seed: int) -> MakeStore | None:
     return MemoryAccessStore if seed % 20 == 0 else None
 
