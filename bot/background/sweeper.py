@@ -118,7 +118,7 @@ class Sweeper:
         try:
             access, ends = self._sweep_access()
         finally:
-            # What was decided is told, even if the table of access is missing, or may not be read.
+            # What was decided is delivered, even if the table of access is missing, or may not be read.
             delivered = deliver_due(self._stores.outbox, self._sinks, self._clock)
         return Swept(len(requests), len(events), len(reminded), len(asked), len(reviews), delivered, access, ends)
 

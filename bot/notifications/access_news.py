@@ -40,7 +40,7 @@ WAIT_FOR_ANNOUNCER: Final = timedelta(seconds=10)
 WAIT_FOR_OTHERS_SECONDS: Final = 2
 """How long a delivery waits for another of the same source in this process; then it is tried again."""
 WAIT_FOR_CARD: Final = timedelta(minutes=10)
-"""How long a reply waits for the card. Later than that, the card says it by itself."""
+"""How long a reply waits for the card. After that, the card alone says it."""
 MAX_WAITING: Final = 1000
 """How many entries are remembered as waiting; the oldest is forgotten first, and then waits anew."""
 QUIET_FOR: Final = timedelta(minutes=30)

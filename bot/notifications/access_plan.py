@@ -146,7 +146,7 @@ def _revoke_failing(news: AccessNews) -> AccessPlan:
     failing = news.failing
     if failing is None:
         return NOTHING
-    # The thread is told once; the security channel each time.
+    # One reply in the thread; the security channel is notified each time.
     posts = _to_security(news, f"{ALARM}{news.entry.id}", alarms.revoke_failing(failing, news.channel))
     plan = NotificationPlan(reply=alarms.revoke_failing_in_thread(failing), posts=posts)
     rights = {each.right for each in failing.rights}
@@ -162,7 +162,7 @@ def _drift(news: AccessNews) -> AccessPlan:
     drift = news.entry.details.get("drift")
     is_removed, is_left = drift == "removed", drift == "left"
     draw = alarms.left_alone if is_left else alarms.removed_elsewhere if is_removed else alarms.came_back
-    # What was found is a fact of its moment: it is told, whatever was done since.
+    # What was found is a fact of its moment: it is announced, no matter what was done since.
     name = f"drift:{news.entry.id}"
     posts = _to_security(news, name, draw(access, right, at, news.channel))
     reply = None if is_left else alarms.drift_in_thread(right, is_removed=is_removed)

@@ -72,7 +72,7 @@ class _Reading:
 
 
 class DueQueue:
-    """For one caller at a time: whoever has threads has a lock."""
+    """For one caller at a time: with threads, hold a lock."""
 
     def __init__(self, room: Room = ONE_AT_A_TIME) -> None:
         self._room = room

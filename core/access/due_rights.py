@@ -88,7 +88,7 @@ class DueRights:
         return sum(self._read(urgency) for urgency in self._urgencies)
 
     def take(self) -> Visit | None:
-        """What is visited next, if there is something, and room. Whoever takes it visits it."""
+        """What is visited next, if there is something, and room. The caller visits it."""
         with self._lock:
             return self._queue.take(self._clock.now())
 

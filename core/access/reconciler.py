@@ -117,7 +117,7 @@ class Reconciler:
         _log.error("%s: what was known of it is lost or can't be trusted; it is rebuilt from its grants", rebuilt.name)
         about = next((each for each in state.grants if each.id == rebuilt.last_grant), None)
         if about is None:
-            # Of its grants, none can be read: the alarm of their seals is all that is told.
+            # Of its grants, none can be read: the alarm of their seals is the only notice.
             return self._store.commit(state, rebuilt)
         entry = EntryDraft.of(about, AuditAction.HOLDING_REBUILT, CLOCK, explain(rebuilt))
         return self._commit(state, rebuilt, GrantChange(about, (entry,), rebuilt))

@@ -1,6 +1,6 @@
 """What the policy file says about targets: where access is given, and with which secret.
 
-Invariant: a secret never stands in the file. It names a variable or a file instead, and no error quotes what was
+Invariant: the file never contains a secret. It names a variable or a file instead, and no error quotes what was
 written in the place of one.
 """
 

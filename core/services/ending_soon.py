@@ -1,6 +1,6 @@
 """Remind people before the access of an approved request ends: once, while there is time to extend it.
 
-Invariant: the reminder is recorded in the chain of one grant of the request, and the request is told of once. Nobody
+Invariant: the reminder is recorded in the chain of one grant of the request, and there is one for each request. Nobody
 is reminded of access that ended early, or that other access of theirs outlasts. A sweep costs what is due.
 """
 

@@ -210,7 +210,7 @@ class GrantService:
                 try:
                     self._ends.end(source, ending, attempt())
                 except InvalidStateTransition:
-                    # It ended by itself, or somebody else was quicker.
+                    # Its time is over, or somebody else was quicker.
                     continue
                 except CountersignError as error:
                     _log.exception("%s of %s could not be ended", source, ids[0])

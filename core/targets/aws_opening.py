@@ -1,6 +1,6 @@
 """Open the targets that are called by the SDK of AWS, and ask them who people are.
 
-Invariant: whoever imports this loads the SDK, which takes half a second. It is imported when such a target is used.
+Invariant: importing this loads the SDK, which takes half a second. It is imported when such a target is used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A process that reconciles when it is told to, at a clock that its parent moves.
+"""A process that reconciles on command, at a clock that its parent moves.
 
 Invariant: it remembers nothing that is not in the store, so it can be killed at any moment.
 """

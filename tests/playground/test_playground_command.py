@@ -81,7 +81,7 @@ def test_invalid_store_is_reported_and_nothing_is_left_running(tmp_path: Path) -
 
 
 def _events(url: str) -> Iterator[dict[str, Any]]:
-    """What the page is told: first everything, then each change."""
+    """What the page receives: first everything, then each change."""
     with urllib.request.urlopen(f"{url}page/stream", timeout=120) as stream:  # noqa: S310  It is our own loopback.
         for line in stream:
             if line.startswith(b"data: "):

@@ -1,6 +1,6 @@
 """The parts of a transaction: writes that belong together, and what it means that one of their conditions failed.
 
-Invariant: a part is judged on the outcome of its own writes alone, wherever it stands in the transaction.
+Invariant: a part is judged on the outcome of its own writes alone, at any place in the transaction.
 """
 
 from __future__ import annotations

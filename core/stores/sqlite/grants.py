@@ -1,6 +1,6 @@
 """Grants in SQLite: made and ended inside the transaction of whatever decides that.
 
-Invariant: whoever makes, ends or deletes a grant makes its right due in the same transaction, and moves its `nudge`, so
+Invariant: a grant is made, ended or deleted in a transaction that makes its right due, and moves its `nudge`, so
 that no commit that was judged before can follow.
 """
 

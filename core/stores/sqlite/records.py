@@ -57,7 +57,7 @@ class SqliteRecords(Generic[R]):
     """What all kinds of record have in common. The names of tables and columns are constants, never anybody's input."""
 
     _further_columns: ClassVar[tuple[str, ...]] = ()
-    """Columns that only this kind has; `_further` says what stands in them."""
+    """Columns that only this kind has; `_further` gives their values."""
 
     def __init__(
         self, database: Database, settings: StoreSettings, alarm: SealAlarm, table: str, kind: type[R]
@@ -243,7 +243,7 @@ class SqliteRecords(Generic[R]):
         return read_body(f"{self._kind.KIND}#{record_id}", body)
 
     def _further(self, record: R) -> dict[str, str | None]:  # noqa: ARG002 - for those that have more columns
-        """What stands in the columns that only this kind has."""
+        """The values of the columns that only this kind has."""
         return {}
 
     def _insert(self, connection: sqlite3.Connection, commit: Commit[R]) -> None:

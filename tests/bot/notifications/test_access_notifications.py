@@ -1,4 +1,4 @@
-"""Access in Slack, from the approval to its end: the card tells the truth, and each event is told once."""
+"""Access in Slack, from the approval to its end: the card tells the truth, and each event is announced once."""
 
 from __future__ import annotations
 

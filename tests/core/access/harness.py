@@ -1,4 +1,4 @@
-"""A target that does as it is told, and a reconciler, at a clock that a test moves from due time to due time.
+"""A target that follows its script, and a reconciler, at a clock that a test moves from due time to due time.
 
 Invariant: nothing happens between two due times, so a test that lets a day pass takes milliseconds.
 """

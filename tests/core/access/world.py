@@ -100,7 +100,7 @@ def quick_store(clock: Clock, boundary: Callable[[str], object]) -> MemoryAccess
 
 @dataclass(slots=True)
 class Row:
-    """What stands in the target: who made it, and when."""
+    """What the target has: who made it, and when."""
 
     owner: str
     since: datetime
@@ -381,7 +381,7 @@ class UnreliableTarget:
 
 
 class Judge:
-    """Compares what stands in the target with what the grants want, at every moment, and keeps the verdicts."""
+    """Compares what the target has with what the grants want, at every moment, and keeps the verdicts."""
 
     def __init__(self, world: World) -> None:
         self._world = world

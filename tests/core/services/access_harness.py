@@ -132,7 +132,7 @@ class _Losing:
 
 
 class Targets:
-    """Both targets of the policy, and a reconciler that works on them when it is told."""
+    """Both targets of the policy, and a reconciler that works on them on command."""
 
     def __init__(self, stores: Stores, clock: FrozenClock) -> None:
         self.aws, self.shop = ScriptedTarget(clock), ScriptedTarget(clock)

@@ -80,7 +80,7 @@ def test_grant_is_stored_like_any_record(harness: StoreHarness) -> None:
 
 
 def test_holding_is_apart_from_what_makes_it_due(dynamo: DynamoHarness) -> None:
-    """Whoever makes a right due writes beside the holding, without a read: these names stay, for other versions."""
+    """What makes a right due is written beside the holding, without a read: these names stay, for other versions."""
     bench = AccessBench.on(dynamo.stores, dynamo.clock)
     grant = bench.open(bench.grant())
     key = {"pk": {"S": f"HOLDING#{grant.right}"}}

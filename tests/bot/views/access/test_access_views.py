@@ -150,7 +150,7 @@ def test_only_buttons_that_can_work_are_drawn(state: str, ends: bool) -> None:  
     assert pressable(notices.ending_soon(access, None)) == [*expected, *([EXTEND_ACCESS] if ends else [])]
     emergency, now = access_in(state, EVENT)
     assert EXTEND_ACCESS not in pressable(notices.ending_soon(emergency, None))
-    # Whoever closes an emergency says why.
+    # Closing an emergency takes a reason.
     assert END_ACCESS not in pressable(break_glass_card(live(), now, access=emergency))
     assert CLOSE in pressable(break_glass_card(live(), A_MOMENT, access=emergency))
 
