@@ -1,7 +1,8 @@
 """Check the holdings: what is known of each right is genuine, names its live grants, and will be looked at in time.
 
-Invariant: nobody who writes to the table can hide a revoke. A live grant whose right doesn't list it, or is due too late
-or never, or whose holding was put back to an older one, is named. It is asked what the reconciler is asked, of any store.
+Invariant: nobody who writes to the table can hide a revoke. A finding names each live grant that its right doesn't
+list, that is due too late or never, or whose holding was put back to an older one. It is asked what the reconciler is
+asked, of any store.
 """
 
 from __future__ import annotations
