@@ -25,7 +25,7 @@ from typing import Final
 from bot.observability.logs import configure_logging
 from bot.settings import read_settings, read_slack_settings, secrets_of
 from bot.views.request.card import APPROVE, request_card
-from bot.wiring import open_instance
+from bot.wiring.instance import open_instance
 from core.actor import ProfileName, UserId
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditAction, EntryDraft

@@ -16,8 +16,8 @@ from typing import Any, Final, Self
 
 from ruamel.yaml import YAML
 
-from bot.ports import Background
 from bot.slack.manifest import read_manifest
+from bot.wiring.ports import Background
 from core.audit.keyring import AuditKeyring
 from core.errors import InvalidInput, StoreMisconfigured
 from core.policy import PolicyFile

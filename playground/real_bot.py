@@ -12,11 +12,11 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from bot.environment.addresses import Address
-from bot.ports import Background, OverHttp, Ports
+from bot.settings.addresses import Address
 from bot.slack.client import open_client
 from bot.transport.http import HttpTransport
-from bot.wiring import API_TIMEOUT_SECONDS, wire
+from bot.wiring.instance import API_TIMEOUT_SECONDS, wire
+from bot.wiring.ports import Background, OverHttp, Ports
 from core.clock import Clock
 from core.policy import PolicySource
 from core.stores.base import Stores

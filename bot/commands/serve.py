@@ -41,7 +41,7 @@ def serve() -> None:
     It uses HTTP if COUNTERSIGN_LISTEN is set, and Socket Mode otherwise.
     """
     # Bolt and the web server take as long to load as everything else, and the other commands don't need them.
-    from bot.wiring import open_instance  # noqa: PLC0415 - see above
+    from bot.wiring.instance import open_instance  # noqa: PLC0415 - see above
 
     settings = read_settings()
     slack = read_slack_settings().require_transport(settings.listen)

@@ -32,7 +32,7 @@ def sweep(store: str | None, *, retry_parked: bool) -> None:
     """Run one background pass: expire, give and take access, send reminders, deliver pending notifications."""
     # Slack's SDK is slow to load, and the other commands don't need it.
     from bot.slack.clock_watch import ask_for_time  # noqa: PLC0415 - see above
-    from bot.wiring import build_services, build_sinks, build_sweeper, open_sweep_ports  # noqa: PLC0415 - see above
+    from bot.wiring.instance import build_services, build_sinks, build_sweeper, open_sweep_ports  # noqa: PLC0415 - see above
 
     settings = read_settings(store=store).require_audit_key()
     slack_settings = read_slack_settings().require_bot_token()

@@ -13,8 +13,8 @@ from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.mfa_checks import check_mfa
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store
-from bot.environment.variables import find_shared_files, variables_of
 from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings, unknown_variables
+from bot.settings.variables import find_shared_files, variables_of
 from core.clock import Clock
 from core.errors import InvalidInput, InvalidPolicy
 from core.policy import Policy, load_policy

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bot.environment.addresses import Address
 from bot.observability.metrics import Metrics
+from bot.settings.addresses import Address
 from bot.transport.connections import ConnectionLimits
 from bot.transport.readiness import Readiness
 from bot.transport.web_server import WebServer

@@ -21,9 +21,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bot.environment.addresses import Address
 from bot.interactions.interaction import RECEIVED_AT
 from bot.observability.metrics import Metrics, Transport, TurnedAway
+from bot.settings.addresses import Address
 from bot.transport.connections import ConnectionLimits
 from bot.transport.dispatcher import Answered, Dispatcher, NotTaken
 from bot.transport.guarded_protocol import GuardedProtocol

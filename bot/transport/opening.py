@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 from slack_sdk import WebClient
 
-from bot.environment.addresses import Address
 from bot.observability.metrics import Metrics
+from bot.settings.addresses import Address
 from bot.slack.token_check import BotTokenCheck
 from bot.transport.dispatcher import Dispatcher
 from bot.transport.health_pages import HealthPages, public_pages

@@ -14,8 +14,8 @@ from typing import Any, Final, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from bot.environment.addresses import Address
 from bot.observability.metrics import TurnedAway
+from bot.settings.addresses import Address
 from bot.transport.connections import ConnectionLimits, ConnectionTable
 from bot.transport.file_limit import ACCEPTED_AT_ONCE
 from bot.transport.guarded_protocol import MAX_HEAD_BYTES, GuardedProtocol, OnRefused

@@ -12,8 +12,8 @@ import pytest
 from slack_sdk import WebClient
 
 from bot.background import OutboxState, Sweeper, Swept
-from bot.ports import Ports
-from bot.wiring import build_services, build_sweeper
+from bot.wiring.instance import build_services, build_sweeper
+from bot.wiring.ports import Ports
 from core.audit.key_retirement import retire_key
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import CHECKPOINTS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from slack_sdk import WebClient
 
-from bot.ports import Ports
-from bot.wiring import build_services
+from bot.wiring.instance import build_services
+from bot.wiring.ports import Ports
 from core.policy import PolicyFile
 from core.services.policy_trail import PolicyTrail
 from core.stores import open_stores

@@ -14,13 +14,13 @@ from ruamel.yaml import YAML
 from slack_sdk import WebClient
 
 from bot.background import OutboxState
-from bot.environment.addresses import Address
 from bot.interactions.bolt_app import Bot
 from bot.interactions.lanes import MAX_WAITING
 from bot.observability.metrics import Transport
-from bot.ports import OverHttp, OverSocketMode, Ports, TargetsOpener
+from bot.settings.addresses import Address
 from bot.transport.http import HttpTransport
-from bot.wiring import BuildBackground, Services, wire
+from bot.wiring.instance import BuildBackground, Services, wire
+from bot.wiring.ports import OverHttp, OverSocketMode, Ports, TargetsOpener
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import TICK

@@ -9,7 +9,7 @@ import pytest
 
 from bot.views.access.buttons import END_ACCESS
 from bot.views.request.card import APPROVE
-from bot.wiring import build_sweeper
+from bot.wiring.instance import build_sweeper
 from core.access.grant import GrantStatus
 from core.access.right import Right
 from core.targets.opening import PolicyTargets

@@ -10,9 +10,8 @@ import traceback
 from typing import TYPE_CHECKING, Final
 from unittest.mock import patch
 
-from bot import settings
-from bot.environment.addresses import Address
 from bot.settings import read_settings, read_slack_settings
+from bot.settings.addresses import Address
 from core.errors import InvalidInput
 from tests.texts.writing import Text
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 _HTTP: Final = Address("127.0.0.1", 3000)
 
 
-def setting_errors(raised_in: set[int]) -> Iterator[Text]:
-    """Each mistake. `raised_in` gets the lines of bot/settings.py on the way to each error."""
+def setting_errors(raised_in: set[tuple[str, int]]) -> Iterator[Text]:
+    """Each mistake. `raised_in` gets the files and lines on the way to each error."""
     for name, values in _BAD.items():
         for value in values:
             read = read_slack_settings if name.startswith("SLACK_") else read_settings
@@ -32,14 +31,14 @@ def setting_errors(raised_in: set[int]) -> Iterator[Text]:
         yield _read(title, environment, require, raised_in)
 
 
-def _read(title: str, environment: dict[str, str], read: Callable[[], object], raised_in: set[int]) -> Text:
+def _read(title: str, environment: dict[str, str], read: Callable[[], object], raised_in: set[tuple[str, int]]) -> Text:
     kept = {name: each for name, each in os.environ.items() if not name.startswith(("COUNTERSIGN_", "SLACK_"))}
     with patch.dict(os.environ, kept | environment, clear=True):
         try:
             read()
         except InvalidInput as error:
             frames = traceback.extract_tb(error.__traceback__)
-            raised_in |= {frame.lineno or 0 for frame in frames if frame.filename == settings.__file__}
+            raised_in |= {(frame.filename, frame.lineno or 0) for frame in frames}
             return Text("Settings that cannot be used", title, str(error))
     raise AssertionError(f"{title} was taken")
 

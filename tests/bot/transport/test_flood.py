@@ -14,8 +14,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from bot.environment.addresses import Address
 from bot.observability.metrics import Metrics
+from bot.settings.addresses import Address
 from bot.transport.connections import ConnectionLimits
 from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.http import MAX_BYTES, HttpTransport

@@ -13,8 +13,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from bot.environment.addresses import Address
 from bot.observability.metrics import Metrics
+from bot.settings.addresses import Address
 from bot.transport.health_pages import HealthPages, HealthServer, public_pages
 from bot.transport.http import HttpTransport
 from bot.transport.readiness import Readiness, store_answers

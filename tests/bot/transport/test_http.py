@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slack_bolt import BoltResponse
 
-from bot.environment.addresses import Address
 from bot.interactions.interaction import RECEIVED_AT
 from bot.observability.metrics import Metrics
+from bot.settings.addresses import Address
 from bot.transport.connections import ConnectionLimits
 from bot.transport.http import MAX_BYTES, HttpTransport
 from core.errors import InvalidInput

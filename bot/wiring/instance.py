@@ -16,7 +16,6 @@ from pydantic import SecretStr
 from slack_bolt import App
 
 from bot.background import AccessWork, Sweeper
-from bot.environment.addresses import Address
 from bot.interactions.access import AccessInteractions
 from bot.interactions.access_queries import AccessQueries
 from bot.interactions.after_interaction import AfterInteraction
@@ -43,8 +42,8 @@ from bot.observability.clock_check import ComparedClock
 from bot.observability.gauges import watch_instance
 from bot.observability.metrics import Metrics
 from bot.observability.watcher import Watcher
-from bot.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.settings import Settings, SlackSettings
+from bot.settings.addresses import Address
 from bot.slack import client as slack_client
 from bot.slack.change_writer import ChangeWriter
 from bot.slack.clock_watch import ClockWatch
@@ -57,6 +56,7 @@ from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.http import HttpTransport
 from bot.transport.opening import is_shared, open_transport
 from bot.transport.socket_mode import SocketModeTransport
+from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
 from core.directory import Directory

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.environment.addresses import DEFAULT_METRICS, Address
 from bot.settings import Settings, read_settings, read_slack_settings
+from bot.settings.addresses import DEFAULT_METRICS, Address
 from core.errors import InvalidInput
 
 KEY, OLDER = "a-new-key-of-more-than-32-characters", "an-older-key-of-more-than-32-characters"

@@ -1,7 +1,7 @@
-"""The settings, read once from the environment by the command line.
+"""The settings of a deployment, read from COUNTERSIGN_* by the command line.
 
 Invariant: a bad setting raises one InvalidInput that names its variable and the fix. No message, repr or log contains
-a secret. Slack's settings are read separately: an auditor's `countersign audit verify` needs no token.
+a secret.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from bot.environment.addresses import DEFAULT_METRICS, Address, read_address, read_metrics
-from bot.environment.variables import EnvironmentSettings, find_unknown, variables_of
-from bot.environment.web_addresses import PlainHttpHosts, check_endpoint, check_web_address
 from bot.mfa.secret_store import ParameterLocation, read_location
+from bot.settings.addresses import DEFAULT_METRICS, Address, read_address, read_metrics
+from bot.settings.variables import EnvironmentSettings
+from bot.settings.web_addresses import PlainHttpHosts, check_endpoint, check_web_address
 from core.audit.keyring import KEY_FIX, AuditKeyring
 from core.audit.signature import SigningKey
 from core.duration import parse_duration
@@ -29,7 +28,6 @@ from core.stores.base import DEFAULT_RETENTION
 from core.stores.opening import DynamoLocation, read_store_url
 
 _PREFIX: Final = "COUNTERSIGN_"
-_SLACK: Final = "SLACK_"
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]{1,256}")
 _SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how every such secret begins
 _WEBHOOK_KEY_BYTES: Final = (24, 64)
@@ -185,80 +183,6 @@ class Settings(EnvironmentSettings):
         return self
 
 
-def _is_token(text: str, kind: str) -> bool:
-    return re.fullmatch(rf"{kind}-[A-Za-z0-9-]+", text) is not None
-
-
-class SlackSettings(EnvironmentSettings):
-    """The settings for Slack. `app_token` is for Socket Mode, `signing_secret` for HTTP."""
-
-    model_config = SettingsConfigDict(env_prefix=_SLACK, frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    plain_http_hosts: PlainHttpHosts = Field(default=frozenset(), validation_alias="COUNTERSIGN_PLAIN_HTTP_HOSTS")
-    bot_token: SecretStr = SecretStr("")
-    app_token: SecretStr | None = None
-    signing_secret: SecretStr | None = None
-    api_url: str = "https://slack.com/api/"
-
-    @field_validator("bot_token")
-    @classmethod
-    def _is_a_bot_token(cls, token: SecretStr) -> SecretStr:
-        if token.get_secret_value() and not _is_token(token.get_secret_value(), "xoxb"):
-            raise InvalidInput(
-                "SLACK_BOT_TOKEN",
-                "it is not a bot token",
-                "Copy the one that starts with xoxb- from OAuth & Permissions.",
-            )
-        return token
-
-    @field_validator("app_token")
-    @classmethod
-    def _is_an_app_token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and not _is_token(token.get_secret_value(), "xapp"):
-            raise InvalidInput(
-                "SLACK_APP_TOKEN",
-                "it is not an app-level token",
-                "Copy the one that starts with xapp- from Basic Information.",
-            )
-        return token
-
-    @field_validator("signing_secret")
-    @classmethod
-    def _is_a_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and not re.fullmatch(r"(?!xox|xapp)[A-Za-z0-9-]{16,128}", secret.get_secret_value()):
-            raise InvalidInput(
-                "SLACK_SIGNING_SECRET", "it is not a signing secret", "Copy it from Basic Information, App Credentials."
-            )
-        return secret
-
-    @field_validator("api_url")
-    @classmethod
-    def _is_an_api(cls, url: str, others: ValidationInfo) -> str:
-        check_web_address(url, "SLACK_API_URL", "Unset it to use Slack itself.", others.data["plain_http_hosts"])
-        return url if url.endswith("/") else f"{url}/"
-
-    def require_bot_token(self) -> Self:
-        """Raises InvalidInput unless there is a bot token."""
-        if not self.bot_token.get_secret_value():
-            raise InvalidInput(
-                "SLACK_BOT_TOKEN", "it is not set", "Copy it from OAuth & Permissions; see docs/slack.md."
-            )
-        return self
-
-    def require_transport(self, listen: Address | None) -> Self:
-        """Raises InvalidInput unless the bot token and the secret of the transport are set."""
-        self.require_bot_token()
-        if listen is None and self.app_token is None:
-            raise InvalidInput(
-                "SLACK_APP_TOKEN", "it is not set", "Socket Mode needs it. To use HTTP instead, set COUNTERSIGN_LISTEN."
-            )
-        if listen is not None and self.signing_secret is None:
-            raise InvalidInput(
-                "SLACK_SIGNING_SECRET", "it is not set", "Over HTTP, it verifies that requests come from Slack."
-            )
-        return self
-
-
 def _is_webhook_key(secret: str) -> bool:
     try:
         key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
@@ -266,20 +190,6 @@ def _is_webhook_key(secret: str) -> bool:
         return False
     least, most = _WEBHOOK_KEY_BYTES
     return secret.startswith(_SECRET_PREFIX) and least <= len(key) <= most
-
-
-def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
-    """Everything that must not appear in a log."""
-    kept = (slack.bot_token, slack.app_token, slack.signing_secret, settings.audit_key, settings.webhook_secret)
-    values = [secret.get_secret_value() for secret in (*kept, settings.audit_signing_key) if secret is not None]
-    # The webhook's URL may contain its receiver's token; the audit key is a list of keys.
-    values += [settings.webhook_url or ""]
-    return [part.strip() for value in values for part in (value, *value.split(","))]
-
-
-def read_slack_settings() -> SlackSettings:
-    """Read SLACK_* from the environment. Raises InvalidInput, naming the variable and the fix."""
-    return SlackSettings()
 
 
 def read_settings(*, store: str | None = None) -> Settings:
@@ -292,9 +202,3 @@ def read_settings(*, store: str | None = None) -> Settings:
     # An error in the option names the option, not the variable.
     read_store_url(store)
     return Settings(store=store)
-
-
-def unknown_variables() -> Iterable[str]:
-    """One sentence for each COUNTERSIGN_ variable that is set and that no setting is read from."""
-    for name, likely in find_unknown(variables_of(Settings, SlackSettings)):
-        yield f"{name} is not a setting. " + (f"Did you mean {likely}?" if likely else "Check its name.")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.environment.variables import find_shared_files, find_unknown, variables_of
 from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings, unknown_variables
+from bot.settings.variables import find_shared_files, find_unknown, variables_of
 from core.errors import InvalidInput
 
 if TYPE_CHECKING:

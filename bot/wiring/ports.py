@@ -1,6 +1,6 @@
 """The ports: what the bot depends on, and what an entry point, a demo or a test may replace.
 
-Invariant: nothing here opens, calls or starts anything; bot/wiring.py builds the rest between the ports.
+Invariant: nothing here opens, calls or starts anything; instance.py builds the rest between the ports.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from bot.settings import read_settings, read_slack_settings
-from bot.wiring import Instance, open_instance
+from bot.wiring.instance import Instance, open_instance
 from core.errors import InvalidInput
 from localslack.faults import Refuse
 from tests.end_to_end.harness import ACCESS, MIRA, WHY
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from localslack.server import LocalSlack
 
-PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
+PAGE = Path(__file__).parents[3] / "docs" / "operators.md"
 ROW = re.compile(r"^\| `(countersign_\w+)` \|([^|]*)\|", re.MULTILINE)
 
 

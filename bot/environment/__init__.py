@@ -1,1 +1,0 @@
-"""What the environment variables can hold: addresses, secrets in files, and URLs."""

@@ -1,0 +1,11 @@
+"""The settings, read once from the environment by the command line, and what environment variables can hold."""
+
+from __future__ import annotations
+
+from bot.settings.deployment import LogForm, Settings, read_settings
+from bot.settings.every import secrets_of, unknown_variables
+from bot.settings.slack import SlackSettings, read_slack_settings
+
+__all__ = [
+    "LogForm", "Settings", "SlackSettings", "read_settings", "read_slack_settings", "secrets_of", "unknown_variables",
+]  # fmt: skip
