@@ -30,7 +30,7 @@ _FIRST: Final = {
 }
 _FIXED: Final = (
     "justification", "duration", "required_approvals", "expires_at", "rule", "reason_code", "request_id",
-    "access_problem", "right", "source", "decided_by", "starts_at",
+    "access_problem", "right", "source", "decided_by", "starts_at", "device",
 )  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
 _ALWAYS_SAID: Final = ("rights",)
