@@ -43,7 +43,8 @@ RuleName = Annotated[str, text_rule("rule", at_least=1, at_most=100)]
 class Record(StoredValue, ABC):
     """Something with a version and an audit chain of its own.
 
-    `profile` is None for what belongs to no profile, such as a device. `audit_head` is the last digest of its audit chain, `audit_length` the number of entries.
+    `profile` is None for what belongs to no profile, such as a device. `audit_head` is the last digest of its audit
+    chain, `audit_length` the number of entries.
     """
 
     KIND: ClassVar[str]
