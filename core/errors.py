@@ -18,11 +18,13 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     ├── NotFound
     │   ├── RequestNotFound
     │   ├── EventNotFound
-    │   └── GrantNotFound
+    │   ├── GrantNotFound
+    │   └── SessionNotFound
     ├── AlreadyExists
     │   ├── RequestExists
     │   ├── EventExists
-    │   └── GrantExists
+    │   ├── GrantExists
+    │   └── SessionExists
     ├── StoreError
     │   ├── BrokenChain              a record's audit chain is not the record's own: run `countersign audit verify`
     │   ├── ConcurrentModification   the record changed since it was read: read it again and decide again

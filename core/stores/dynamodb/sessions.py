@@ -97,14 +97,23 @@ class DynamoSessions(DynamoRecords[Session], SessionStore):
         listed = [self._list_in(right_key(session.right), session, is_over=True)] if is_over else []
         return self._commit(commit, Part(listed))
 
+    def delete(self, record: Session, entry: EntryDraft) -> None:
+        """Remove the session as it was read, from both lists too."""
+        names = (record.grant, right_key(record.right))
+        self._remove(record, entry, Part([self._list_in(name, record, is_over=True) for name in names]))
+
     def list_of_right(self, right: Right) -> FoundSessions:
         """The sessions of a right that still await something: those that its item lists."""
-        found = self._list_from(right_key(right))
-        return FoundSessions(tuple(each for each in found.sessions if each.awaits is not None), found.unreadable)
+        found, listed = self._list_from(right_key(right))
+        sessions = tuple(each for each in found.sessions if each.awaits is not None)
+        # One that is listed here is never forgotten: somebody removed it.
+        removed = listed - {each.id for each in found.sessions}
+        return FoundSessions(sessions, tuple(sorted(removed | set(found.unreadable))))
 
     def list_of_grant(self, grant_id: GrantId) -> FoundSessions:
         """Every session of a grant: those that its item lists."""
-        return self._list_from(grant_id)
+        found, _ = self._list_from(grant_id)
+        return found
 
     def get_door(self, right: Right) -> RoleDoor:
         """The door of a right, read consistently."""
@@ -146,10 +155,12 @@ class DynamoSessions(DynamoRecords[Session], SessionStore):
             }
         }
 
-    def _list_from(self, name: str) -> FoundSessions:
+    def _list_from(self, name: str) -> tuple[FoundSessions, frozenset[str]]:
+        """The sessions that an item lists, and the ids that it lists."""
         item = self._connection.get(self._table, _set_key(name)) or {}
-        items = self._find_items(sorted(item.get("ids", {}).get("SS", ())))
-        return FoundSessions.read(((self._id_of(each), each) for each in items), self._read_alarmed)
+        listed = frozenset(item.get("ids", {}).get("SS", ()))
+        items = self._find_items(sorted(listed))
+        return FoundSessions.read(((self._id_of(each), each) for each in items), self._read_alarmed), listed
 
     def _find_items(self, session_ids: Sequence[str]) -> Iterable[Item]:
         keys = [self._key(each) for each in dict.fromkeys(session_ids)]
