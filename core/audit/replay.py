@@ -30,10 +30,10 @@ _FIRST: Final = {
 }
 _FIXED: Final = (
     "justification", "duration", "required_approvals", "expires_at", "rule", "reason_code", "request_id",
-    "access_problem", "right", "source", "decided_by", "starts_at", "device",
+    "access_problem", "right", "source", "decided_by", "starts_at",
 )  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
-_ALWAYS_SAID: Final = ("rights",)
+_ALWAYS_SAID: Final = ("rights", "service", "device")
 """The same; no version wrote such a record without saying it."""
 
 

@@ -115,10 +115,8 @@ class Submitting:
             with suppress(NotFound):
                 found = (*found, self._stores.requests.get(RequestId(missing)))
         # A service that has a new owner is the same service.
-        is_counted = (
-            each.service == requester.service and (each.service or each.requester in person) for each in found
-        )
-        listed = tuple(each for each, counts in zip(found, is_counted, strict=True) if counts)
+        same = tuple(each for each in found if each.service == requester.service)
+        listed = tuple(each for each in same if each.service is not None or each.requester in person)
         hit = find_request_limit(listed, limits, now)
         if hit is not None:
             raise LimitReached(hit.limit, hit.value, hit.ends_at)

@@ -18,6 +18,7 @@ from bot.slack.installation import SlackUnreachable
 from bot.transport.dispatcher import NotTaken
 from bot.views.replies import explain, explain_in_field
 from core.access.principals import PrincipalUnavailable, PrincipalUnknown
+from core.access.session import SessionExists, SessionNotFound
 from core.break_glass import ReasonCode
 from core.errors import (
     AlreadyExists,
@@ -158,6 +159,8 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "event not found": EventNotFound(EVENT),
     "grant not found": GrantNotFound("00000000000000a1"),
     "grant exists": GrantExists("00000000000000a1"),
+    "session exists": SessionExists("00000000000000a1"),
+    "no such session": SessionNotFound("00000000000000a1"),
     "exists": AlreadyExists(REQUEST),
     "request exists": RequestExists(REQUEST),
     "event exists": EventExists(EVENT),
