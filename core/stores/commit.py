@@ -13,6 +13,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
+from core.access.device import Device, DeviceExists, DeviceNotFound
 from core.access.grant import Grant
 from core.access.session import Session, SessionExists, SessionNotFound
 from core.audit.keyring import AuditKeyring
@@ -168,12 +169,14 @@ _MISSING: Final[Mapping[str, type[NotFound]]] = {
     BreakGlassEvent.KIND: EventNotFound,
     Grant.KIND: GrantNotFound,
     Session.KIND: SessionNotFound,
+    Device.KIND: DeviceNotFound,
 }
 _EXISTING: Final[Mapping[str, type[AlreadyExists]]] = {
     Request.KIND: RequestExists,
     BreakGlassEvent.KIND: EventExists,
     Grant.KIND: GrantExists,
     Session.KIND: SessionExists,
+    Device.KIND: DeviceExists,
 }
 
 
