@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from core.access.holding import DORMANT_FOR
 from core.access.role_door import RoleDoor
-from core.errors import InvalidInput
+from core.audit.keyring import AuditKeyring
+from core.errors import InvalidInput, MalformedRecord
+from core.stores.inspection import inspect_ledger
 from tests.core.access.world import RIGHT
 from tests.harness.clock import A_MOMENT
 
@@ -43,3 +45,6 @@ def test_shut_door_forgets_with_its_holding_and_open_one_never() -> None:
 def test_door_of_no_right_is_refused(owner: str) -> None:
     with pytest.raises((ValidationError, InvalidInput)):
         RoleDoor(owner=owner)
+    # Whatever stands in the store hides no other ledger.
+    with pytest.raises(MalformedRecord, match="LEDGER#"):
+        inspect_ledger(owner if owner.startswith("DOOR") else "DOOR#", {}, AuditKeyring())
