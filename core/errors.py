@@ -41,7 +41,6 @@ Invariant: after any of these, the store is as it was, but for StoreUnavailable 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Self
 
@@ -60,29 +59,6 @@ class InvalidInput(CountersignError):
         self.field = field
         self.problem = problem
         self.fix = fix
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyProblem:
-    """One mistake in a policy file: where it is, what is wrong, and how to fix it."""
-
-    line: int
-    path: str
-    problem: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}, {self.path}: {self.problem}. {self.fix}"
-
-
-class InvalidPolicy(InvalidInput):
-    """A policy file was refused; the policy that was in force before stays in force."""
-
-    def __init__(self, source: str, problems: tuple[PolicyProblem, ...]) -> None:
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        super().__init__("policy", f"{source} has {count}", "\n".join(["", *(f"  {each}" for each in problems)]))
-        self.source = source
-        self.problems = problems
 
 
 class Refused(CountersignError):
