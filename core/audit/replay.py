@@ -33,7 +33,7 @@ _FIXED: Final = (
     "access_problem", "right", "source", "decided_by", "starts_at",
 )  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
-_ALWAYS_SAID: Final = ("rights",)
+_ALWAYS_SAID: Final = ("rights", "service", "device")
 """The same; no version wrote such a record without saying it."""
 
 
