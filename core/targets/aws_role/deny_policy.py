@@ -46,14 +46,14 @@ class DenyPolicy:
 
 def deny_grant(grant: str, source_identity: str) -> DenyPolicy:
     """Denies everything to the credentials of a grant, whenever they were issued. For a grant that has ended."""
-    return DenyPolicy(f"countersign-{grant}", _deny({"StringEquals": {"aws:SourceIdentity": source_identity}}))
+    return DenyPolicy(name_for_grant(grant), _deny({"StringEquals": {"aws:SourceIdentity": source_identity}}))
 
 
 def deny_session(session: Session) -> DenyPolicy:
     """Denies everything to what was issued for a grant until this session was revoked. The grant may go on."""
     moment = (session.revoked_at or session.updated_at) + CLOCK_SKEW
     return DenyPolicy(
-        f"countersign-session-{session.id}",
+        name_for_session(session.id),
         _deny(
             {"StringEquals": {"aws:SourceIdentity": session.source_identity}}
             | {"DateLessThan": {"aws:TokenIssueTime": format_second(_round_up(moment))}}
@@ -78,9 +78,14 @@ def is_ours(name: str) -> bool:
     return any(each.fullmatch(name) for each in (_GRANT_NAME, _SESSION_NAME, _ALL_NAME))
 
 
-def names_for(session: Session) -> frozenset[str]:
-    """The policies that may deny this session, besides those that deny all."""
-    return frozenset({f"countersign-{session.grant}", f"countersign-session-{session.id}"})
+def name_for_grant(grant: str) -> str:
+    """The policy that denies all credentials of a grant."""
+    return f"countersign-{grant}"
+
+
+def name_for_session(session: str) -> str:
+    """The policy that denies what was issued until a session was revoked."""
+    return f"countersign-session-{session}"
 
 
 def covers_until(name: str) -> datetime | None:

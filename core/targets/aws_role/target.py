@@ -136,9 +136,7 @@ class AwsRoleTarget:
             # The alarm was raised. The sessions say what still works.
             return False
 
-    def _move(
-        self, right: Right, move: Callable[[RoleDoor, datetime], RoleDoor], key: OperationKey
-    ) -> Later | None:
+    def _move(self, right: Right, move: Callable[[RoleDoor, datetime], RoleDoor], key: OperationKey) -> Later | None:
         now, door = self._clock.now(), self._sessions.get_door(right)
         if door.has_seen_newer(key.generation, now):
             return Later(_AGAIN, problem=_NEWER)
@@ -153,7 +151,7 @@ class AwsRoleTarget:
             return self._move(right, lambda door, now: door.shut(key.grant, key.generation, now), key)
         except BrokenSeal as error:
             # Whatever stands there, no credentials may work.
-            _log.error("%s: its door can't be shut, and its sessions are revoked anyway: %s", right, error)  # noqa: TRY400
+            _log.error("%s: its door can't be shut, and its sessions are revoked anyway: %s", right, error)
             return None
 
     def _revoke_all(self, right: Right, key: OperationKey) -> dict[str, tuple[str, list[Session]]]:
