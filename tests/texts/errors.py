@@ -33,14 +33,12 @@ from core.errors import (
     GrantExists,
     GrantNotFound,
     InvalidInput,
-    InvalidPolicy,
     InvalidStateTransition,
     LimitReached,
     MalformedRecord,
     NotAllowed,
     NotFound,
     NotKnown,
-    PolicyProblem,
     Refused,
     RequestExists,
     RequestNotFound,
@@ -48,6 +46,7 @@ from core.errors import (
     StoreMisconfigured,
     StoreUnavailable,
 )
+from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
 from core.policy.decision import ApprovalNeeds
 from core.review import Verdict

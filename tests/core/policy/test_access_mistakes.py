@@ -12,7 +12,7 @@ import botocore
 import pytest
 from jsonschema import Draft202012Validator
 
-from core.errors import InvalidPolicy
+from core.invalid_policy import InvalidPolicy
 from core.policy import parse_policy
 from core.policy.editor_schema import policy_schema
 from core.policy.yaml_source import read_values
