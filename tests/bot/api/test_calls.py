@@ -139,7 +139,7 @@ def test_access_is_listed_and_ended(api: ServedApi, token: str) -> None:
     assert api.ask("GET", "/v1/access", token).body == {"access": []}
     events = BreakGlassService(api.stores, api.policy, api.clock, directory=api.directory)
     api.clock.advance(timedelta(hours=3))
-    event = events.invoke(Actor(id=ANN), "prod", ReasonCode.INCIDENT, timedelta(hours=1), f"{WHY} at night")
+    event = events.invoke(Actor(id=ANN), "prod", ReasonCode.INCIDENT, f"{WHY} at night", timedelta(hours=1))
     (access,) = api.ask("GET", "/v1/access", token).body["access"]
     assert (access["source"], access["phase"], access["may_end"]) == (event.chain, "open", True)
     assert api.ask("GET", "/v1/access", api.paper.pair(service="ci-deploy")).body == {"access": []}
