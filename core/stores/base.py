@@ -64,7 +64,7 @@ class RequestStore(RecordStore[Request, RequestStatus], Protocol):
         ...
 
     def get_open(self, person: str, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
-        """The ledger of the requests of a person, or of a service, for a profile, and the directory's notes, in one read.
+        """The ledger of a person's or a service's requests for a profile, and the directory's notes, in one read.
 
         Raises MalformedRecord, StoreUnavailable. Notes that can't be read mean that everything changed just now.
         """
