@@ -52,6 +52,7 @@ class RunLine(_TerminalRequest):
 
     do: Literal["run"]
     line: Annotated[str, Field(min_length=1, max_length=MAX_LINE)]
+    columns: Annotated[int, Field(ge=20, le=400)] = 80
 
 
 class PressCtrlC(_TerminalRequest):
@@ -104,7 +105,7 @@ class Terminals:
         if asked.person not in _PEOPLE:
             raise NotOnScreen("There is nobody with this id.")
         if isinstance(asked, RunLine):
-            return self._run(asked.person, asked.line.strip())
+            return self._run(asked)
         return self._interrupt(asked.person)
 
     def show(self) -> Json:
@@ -122,7 +123,8 @@ class Terminals:
             if run.thread is not None:
                 run.thread.join()
 
-    def _run(self, person: str, line: str) -> Json:
+    def _run(self, asked: RunLine) -> Json:
+        person, line = asked.person, asked.line.strip()
         arguments = read_line(line)
         if os.name != "posix":
             raise NotOnScreen("The terminal needs Linux or macOS.")
@@ -132,7 +134,7 @@ class Terminals:
                 raise NotOnScreen("A command is still running. Press Ctrl-C to stop it.")
             self._number += 1
             run = TerminalRun(self._number, line)
-            run.process = self._start(person, arguments)
+            run.process = self._start(person, arguments, asked.columns)
             runs.append(run)
             del runs[:-MAX_RUNS]
             self._publish(person, {"number": run.number, "line": line})
@@ -149,13 +151,13 @@ class Terminals:
             run.is_interrupted = True
         return {"number": run.number}
 
-    def _start(self, person: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+    def _start(self, person: str, arguments: list[str], columns: int) -> subprocess.Popen[bytes]:
         home = self._homes / person.lower()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return subprocess.Popen(  # noqa: S603 - of the commands that read_line knows
             [str(self._programs / "countersign"), *arguments],
             cwd=home,
-            env=self._environment_in(home),
+            env={**self._environment_in(home), "COLUMNS": str(columns)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -7,6 +7,15 @@ import { post } from "./server.js";
 const NEAR_END_PX = 40;
 const WELCOME = "Try: countersign login";
 
+/** How many characters fit into a line: commands wrap their help to that. */
+function columnsOf(box) {
+  const measure = document.createElement("canvas").getContext("2d");
+  const style = getComputedStyle(box);
+  measure.font = `${style.fontSize} ${style.fontFamily}`;
+  const width = box.clientWidth - Number.parseFloat(style.paddingLeft) - Number.parseFloat(style.paddingRight);
+  return Math.min(Math.max(Math.floor(width / measure.measureText("m".repeat(10)).width * 10), 20), 400);
+}
+
 /** `typed` takes the focus and writes a line: `{text}`, a new object each time. */
 export function Terminal({ ws, person, id, typed, close }) {
   const runs = ws.runsOf(person);
@@ -44,7 +53,7 @@ export function Terminal({ ws, person, id, typed, close }) {
     event.preventDefault();
     if (!line.trim()) return;
     setAt(null);
-    if (await send({ do: "run", line })) setLine("");
+    if (await send({ do: "run", line, columns: columnsOf(log.current) })) setLine("");
   };
   const recall = (step) => {
     const lines = [...new Set(runs.map((each) => each.line))];
