@@ -137,7 +137,7 @@ def as_json(model: BaseModel, status: int = 200) -> ScriptedAnswer:
 
 def refusal(code: ProblemCode, detail: str, *, status: int | None = None, **more: object) -> ScriptedAnswer:
     """A problem as the server sends it."""
-    problem = Problem.of(code, "No", detail, **more)
+    problem = Problem.of(code, "No", detail).model_copy(update=more)
     headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after is not None else {}
     return ScriptedAnswer(status or problem.status, problem.to_json(), CONTENT_TYPE, headers)
 
