@@ -28,11 +28,13 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── RequestNotFound
     │   ├── EventNotFound
     │   ├── GrantNotFound
+    │   ├── SessionNotFound
     │   └── DeviceNotFound
     ├── AlreadyExists
     │   ├── RequestExists
     │   ├── EventExists
     │   ├── GrantExists
+    │   ├── SessionExists
     │   └── DeviceExists
     ├── StoreError
     │   ├── BrokenChain              a record's audit chain is not the record's own: run `countersign audit verify`
