@@ -7,6 +7,8 @@ Exit codes: 0 done, 1 refused, 6 the server can't be reached, 7 this machine isn
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 
 from bot.api.models import DeviceInfo
@@ -70,7 +72,11 @@ def _row(device: DeviceInfo) -> list[Cell]:
         one_line(device.id, 40),
         (f"{name} (this one)", "strong") if device.is_this else name,
         f"for {one_line(device.service, 80)}" if device.service else "for you",
-        f"last used {local_time(device.last_used_at, now)}",
+        _last_used(device, now),
         f"until {local_time(device.expires_at, now)}",
         f"paired from {one_line(device.address, 60)}",
     ]
+
+
+def _last_used(device: DeviceInfo, now: datetime) -> str:
+    return f"last used {local_time(device.last_used_at, now)}" if device.last_used_at is not None else "never used"
