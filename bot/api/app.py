@@ -59,6 +59,7 @@ class ApiApp:
         *,
         proxies: Sequence[Network] = (),
         limits: RateLimits | None = None,
+        nudge: Callable[[], None] = lambda: None,
     ) -> None:
         self._endpoints = tuple(endpoints)
         self._handlers = {each.name: handlers[each.name] for each in endpoints}
@@ -69,6 +70,7 @@ class ApiApp:
         self._metrics = metrics
         self._proxies = tuple(proxies)
         self._limits = CallerLimits(limits or RateLimits())
+        self._nudge = nudge
         self._in_flight = 0
 
     def routes(self) -> list[BaseRoute]:
@@ -124,7 +126,11 @@ class ApiApp:
         return await self._run(endpoint, user.device.id, handler, call)
 
     async def _run(self, endpoint: Endpoint, caller: str, handler: Handler, call: Call) -> BaseModel:
-        return await self._lanes.run(endpoint.lane or ApiLane.READ, caller, partial(handler, call))
+        answer = await self._lanes.run(endpoint.lane or ApiLane.READ, caller, partial(handler, call))
+        if endpoint.lane is not ApiLane.READ:
+            # What was committed is delivered, and takes effect, now instead of in the next round.
+            self._nudge()
+        return answer
 
     async def _admit(self, endpoint: Endpoint, caller: _Caller) -> DeviceUser:
         token, address = caller.token, caller.address
