@@ -20,11 +20,13 @@ from core.clock import Clock
 from core.directory import Directory
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
-from core.services import BreakGlassService, GrantService, RequestService
+from core.policy.target_config import AWS_ROLE
+from core.services import BreakGlassService, GrantService, RequestService, SessionService
 from core.services.devices import DeviceService
 from core.services.pairing import PairingService
 from core.services.policy_trail import PolicyTrail, find_earlier
 from core.stores.base import Stores
+from core.targets.aws_role.roles import AwsRoles
 from core.targets.opening import PolicyTargets
 
 
@@ -42,6 +44,7 @@ class Services:
     access: AccessWork
     pairing: PairingService
     devices: DeviceService
+    sessions: SessionService
 
 
 def build_services(ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None) -> Services:
@@ -49,6 +52,8 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
     stores, policy, clock, mfa = ports.stores, ports.policy, ports.clock, ports.mfa
     targets = (ports.targets or PolicyTargets)(policy, clock)
     targets.use_earlier(partial(find_earlier, stores.audit))
+    roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
+    targets.open_with(AWS_ROLE, roles.open)
     requests = RequestService(stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets)
     break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
     grants = GrantService(stores, policy, clock, watcher, directory=directory)
@@ -57,7 +62,8 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
         watcher.access.watch(access.reading, clock)
     pairing = PairingService(stores, policy, clock, watcher, directory=directory)
     devices = DeviceService(stores, policy, clock, watcher, directory=directory)
-    return Services(stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices)
+    sessions = SessionService(stores, policy, clock, roles, watcher, directory=directory, editor=roles)
+    return Services(stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, sessions)
 
 
 def build_sinks(ports: Ports) -> tuple[Sink, ...]:
@@ -77,5 +83,5 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
     return Sweeper(
         services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
-        access=services.access, grants=services.grants,
+        access=services.access, grants=services.grants, sessions=services.sessions,
     )  # fmt: skip
