@@ -54,7 +54,7 @@ class CloudTrailQuery:
     account: str | None
     since: datetime
     until: datetime
-    lookup: str
+    lookup: str | None
     athena: str
     lake: str
     first: str | None = None
@@ -62,20 +62,34 @@ class CloudTrailQuery:
 
 
 def find_by_role(
-    *, role: str, source_identity: str, session_name: str, since: datetime, until: datetime
+    *,
+    role: str,
+    source_identity: str,
+    since: datetime,
+    until: datetime,
+    session_name: str | None = None,
+    access_key_id: str | None = None,
 ) -> CloudTrailQuery:
-    """What sessions of this role did that carry this source identity, and the roles that they assumed from there."""
+    """What sessions of this role did that carry this source identity, and the roles that they assumed from there.
+
+    The lookup takes the `session_name`, or else the key of the last credentials; without both there is none.
+    """
     since, until = _window(since, until)
     account = found[2] if (found := ROLE.fullmatch(role)) else None
+    lookup, limit = None, _NO_LOOKUP_NOTE
+    if session_name is not None:
+        lookup, limit = _lookup("Username", session_name, since, until), _NAME_NOTE
+    elif access_key_id is not None:
+        lookup, limit = _lookup("AccessKeyId", access_key_id, since, until), _KEY_NOTE
     return CloudTrailQuery(
-        looks_for=f"role {role}, source identity {source_identity}, session name {session_name}",
+        looks_for=f"role {role}, source identity {source_identity}",
         account=account,
         since=since,
         until=until,
-        lookup=_lookup(session_name, since, until),
+        lookup=lookup,
         athena=_athena_by_role(role, source_identity, session_name, since, until),
         lake=_select(EVENT_DATA_STORE, _lake_time(since, until), [_is(_SOURCE_IDENTITY, source_identity)]),
-        notes=_ROLE_NOTES,
+        notes=(*([_LOOKUP_NOTE] if lookup is not None else []), limit, _SERVICE_NOTE, _LATE_NOTE),
     )
 
 
@@ -104,7 +118,7 @@ def find_by_user(
         account=account,
         since=since,
         until=until,
-        lookup=_lookup(name, since, until),
+        lookup=_lookup("Username", name, since, until),
         athena=_select(TABLE, _athena_time(since, until), where),
         lake=_select(EVENT_DATA_STORE, _lake_time(since, until), where),
         first=first,
@@ -119,12 +133,15 @@ _LOOKUP_NOTE: Final = (
     "or messages. The SQL finds those too, where a trail or an event data store records them."
 )
 _LATE_NOTE: Final = "An event can come into CloudTrail some minutes after the call."
-_ROLE_NOTES: Final = (
-    _LOOKUP_NOTE,
-    "The lookup doesn't find what was done in a role that was assumed from there; the SQL does.",
-    "What a service did on its own for the session carries no source identity.",
-    _LATE_NOTE,
+_NAME_NOTE: Final = (
+    "The lookup finds all sessions of that name in these hours, and nothing that was done in a role which was assumed "
+    "from there. The SQL does."
 )
+_KEY_NOTE: Final = (
+    "The lookup knows no source identity: it finds what was done with the last credentials only. The SQL finds all."
+)
+_NO_LOOKUP_NOTE: Final = "`aws cloudtrail lookup-events` knows no source identity, so only SQL finds it."
+_SERVICE_NOTE: Final = "What an AWS service did on its own for the session carries no source identity."
 _USER_NOTES: Final = (
     _LOOKUP_NOTE,
     "It finds all that the user did through any permission set, also by access that Countersign didn't give.",
@@ -139,9 +156,9 @@ def _window(since: datetime, until: datetime) -> tuple[datetime, datetime]:
     return begins.replace(microsecond=0), max(later, begins.replace(microsecond=0) + _SECOND)
 
 
-def _lookup(name: str, since: datetime, until: datetime) -> str:
+def _lookup(key: str, value: str, since: datetime, until: datetime) -> str:
     # As JSON: a name can have a comma or `=`, which the short form would take for its own.
-    attributes = json.dumps([{"AttributeKey": "Username", "AttributeValue": name}])
+    attributes = json.dumps([{"AttributeKey": key, "AttributeValue": value}])
     regions = '$(aws ec2 describe-regions --query "Regions[].RegionName" --output text)'
     return (
         f'for region in {regions}; do aws cloudtrail lookup-events --region "$region" '
@@ -150,17 +167,19 @@ def _lookup(name: str, since: datetime, until: datetime) -> str:
     )
 
 
-def _athena_by_role(role: str, source_identity: str, session_name: str, since: datetime, until: datetime) -> str:
-    time = _athena_time(since, until)
+def _athena_by_role(role: str, source_identity: str, name: str | None, since: datetime, until: datetime) -> str:
+    time, keys = _athena_time(since, until), "json_extract_scalar(responseelements, '$.credentials.accessKeyId')"
     asked = _is("json_extract_scalar(requestparameters, '$.sourceIdentity')", source_identity)
     answered = _is("json_extract_scalar(responseelements, '$.sourceIdentity')", source_identity)
-    keys = "json_extract_scalar(responseelements, '$.credentials.accessKeyId')"
     issuing = "eventsource = 'sts.amazonaws.com' AND eventname = 'AssumeRole'"
-    issued = f"SELECT {keys}\n    FROM {TABLE}\n    WHERE {time} AND {issuing}\n    AND ({asked}\n      OR {answered})"  # noqa: S608 - each value is quoted
-    by_name = (
-        f"({_is('useridentity.sessioncontext.sessionissuer.arn', role)}\n    AND {_is(_SESSION_NAME, session_name)})"
-    )
-    return _select(TABLE, time, [f"({by_name}\n  OR useridentity.accesskeyid IN (\n    {issued}))"])
+    # As it is filled in below, it holds quoted values only.
+    issued = f"SELECT {keys}\n  FROM {TABLE}\n  WHERE {time}\n  AND {issuing}\n  AND ({asked}\n  OR {answered})"  # noqa: S608
+    by_key = f"useridentity.accesskeyid IN (\n  {issued})"
+    if name is None:
+        return _select(TABLE, time, [by_key])
+    # A session of the console has keys of its own.
+    by_name = f"{_is('useridentity.sessioncontext.sessionissuer.arn', role)}\n  AND {_is(_SESSION_NAME, name)}"
+    return _select(TABLE, time, [f"(({by_name})\n  OR {by_key})"])
 
 
 def _select(table: str, time: str, where: list[str]) -> str:

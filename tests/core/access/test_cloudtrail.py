@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -41,7 +42,7 @@ def _by_user(name: str | None = "ann@example.com", account: str | None = "111122
 @pytest.mark.parametrize("name", ["ann@example.com", "x=1,y@b", HOSTILE])
 @pytest.mark.parametrize("find", [_by_role, _by_user])
 def test_lookup_reaches_aws_with_the_very_name(find: _Find, name: str, tmp_path: Path) -> None:
-    calls = _run(find(name).lookup, tmp_path)
+    calls = _run(find(name).lookup or "", tmp_path)
 
     assert [call[:4] for call in calls] == [["cloudtrail", "lookup-events", "--region", each] for each in REGIONS]
     options = dict(zip(calls[0][2::2], calls[0][3::2], strict=True))
@@ -80,8 +81,19 @@ def test_unknown_user_name_is_printed_by_a_command(tmp_path: Path) -> None:
     (call,) = _run(query.first, tmp_path)
     assert call[:2] == ["identitystore", "describe-user"]
     assert call[call.index("--user-id") + 1] == "u-1"
-    assert all(USER_NAME in text for text in (query.lookup, query.athena, query.lake))
+    assert all(USER_NAME in str(text) for text in (query.lookup, query.athena, query.lake))
     assert _by_user().first is None
+
+
+def test_role_without_a_known_session_name_is_still_found(tmp_path: Path) -> None:
+    find = partial(find_by_role, role=ROLE, source_identity=SOURCE, since=OPENED, until=ENDED)
+    query, unused = find(access_key_id="ASIA1"), find()
+
+    assert _select(query.athena) == ["by the key of the lease", "in the role it chained to"]
+    (_, call) = _run(query.lookup or "", tmp_path)
+    assert json.loads(call[-1]) == [{"AttributeKey": "AccessKeyId", "AttributeValue": "ASIA1"}]
+    assert unused.lookup is None
+    assert unused.athena == query.athena
 
 
 def test_query_says_what_it_cannot_find() -> None:
