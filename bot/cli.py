@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import click
 
-from core.errors import CountersignError, InvalidInput, InvalidPolicy, StoreError
+from core.errors import CountersignError, InvalidInput, StoreError
+from core.invalid_policy import InvalidPolicy
 
 _REFUSED: Final = 1
 _BAD_INPUT: Final = 2

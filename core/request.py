@@ -19,7 +19,7 @@ from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidUser
 from core.approval import COMMENT_LENGTH, Approval, Comment, counting, keeps_votes, lapse
 from core.clock import UtcTime, format_time, new_id
 from core.errors import InvalidStateTransition, NotAllowed
-from core.record import Record, RecordId, RuleName, digest_content
+from core.record import AccessRecord, RecordId, RuleName, digest_content
 from core.request_bounds import (
     DEFAULT_DECIDE_WITHIN,
     DEFAULT_DURATION,
@@ -40,7 +40,7 @@ __all__ = [
 RequestId = NewType("RequestId", str)
 
 
-class Request(Record):
+class Request(AccessRecord):
     """A person's request for `rights`, under `rule`; `raised_approvals` is what a stricter policy asked for since."""
 
     KIND: ClassVar[str] = "REQUEST"

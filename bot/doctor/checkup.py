@@ -16,7 +16,8 @@ from bot.doctor.store_checks import check_store
 from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings, unknown_variables
 from bot.settings.variables import find_shared_files, variables_of
 from core.clock import Clock
-from core.errors import InvalidInput, InvalidPolicy
+from core.errors import InvalidInput
+from core.invalid_policy import InvalidPolicy
 from core.policy import Policy, load_policy
 from core.policy.file_access import find_writers
 

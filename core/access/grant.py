@@ -23,7 +23,7 @@ from core.break_glass import BreakGlassEvent
 from core.clock import UtcTime
 from core.duration import check_duration
 from core.errors import InvalidStateTransition
-from core.record import Record, RuleName
+from core.record import AccessRecord, RuleName
 from core.request import MAX_DURATION
 from core.stored import StoredModel
 from core.text import text_rule
@@ -54,7 +54,7 @@ def grant_id_for(source: str, right: Right) -> GrantId:
     return GrantId(hashlib.sha256(f"{source}\0{right_key(right)}".encode()).hexdigest()[:16])
 
 
-class Grant(Record):
+class Grant(AccessRecord):
     """One right in the window `[starts_at, expires_at)`, given by the decision that the chain `source` records.
 
     `rule` is the policy rule of that decision.

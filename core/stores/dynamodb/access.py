@@ -208,7 +208,7 @@ class DynamoAccess(DynamoGrants, AccessStore):
 
     def _places(self, index: str, value: str, bounds: tuple[str, str], count: int) -> list[DueRow]:
         """The first places in an index between two, as many as asked, or all there are."""
-        key = self._schema.indexes[index]
+        key = self._layout.table.indexes[index]
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": index,
