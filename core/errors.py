@@ -16,15 +16,24 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── AccessEnded              access that gave credentials has ended; says when
     │   ├── NothingOpen              there is no access to get credentials for, or it is still opening
     │   ├── LimitReached             a live event, a cooldown, a quota or a lock prevents it
+    │   ├── TokenRefused             this is the token of no device: pair the terminal anew
+    │   ├── DeviceEnded              the token was right, and the device was revoked or has expired
+    │   ├── PairingUnknown           no terminal shows this code; it was counted as wrong
+    │   ├── PairingExpired           the code's five minutes are over, or it was used
+    │   ├── PairingRefused           its person refused it in Slack, or may not pair
+    │   ├── PairingWaiting           nobody has confirmed it yet: ask again after the interval
+    │   ├── PairingTooFast           the machine asked again too early
     │   └── InvalidStateTransition   the record's status does not lead there (any more)
     ├── NotFound
     │   ├── RequestNotFound
     │   ├── EventNotFound
-    │   └── GrantNotFound
+    │   ├── GrantNotFound
+    │   └── DeviceNotFound
     ├── AlreadyExists
     │   ├── RequestExists
     │   ├── EventExists
-    │   └── GrantExists
+    │   ├── GrantExists
+    │   └── DeviceExists
     ├── StoreError
     │   ├── BrokenChain              a record's audit chain is not the record's own: run `countersign audit verify`
     │   ├── ConcurrentModification   the record changed since it was read: read it again and decide again

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, NewType, Self
+from typing import ClassVar, NewType, Self
 
 from pydantic import JsonValue, model_validator
 
@@ -23,11 +23,14 @@ from core.record import AccessRecord, RecordId, RuleName, digest_content
 from core.request_bounds import (
     DEFAULT_DECIDE_WITHIN,
     DEFAULT_DURATION,
+    FIXED_WHEN_MADE,
     JUSTIFICATION_LENGTH,
     MAX_APPROVALS,
     MAX_DECIDE_WITHIN,
     MAX_DURATION,
+    DeviceLabel,
     Justification,
+    ServiceLabel,
     check_bounds,
 )
 from core.request_status import REQUEST_MACHINE, RequestStatus
@@ -49,6 +52,8 @@ class Request(AccessRecord):
     justification: Justification
     rule: RuleName
     rights: tuple[ValidRight, ...] = ()
+    service: ServiceLabel | None = None
+    device: DeviceLabel | None = None
     required_approvals: int
     approvals: tuple[Approval, ...] = ()
     status: RequestStatus = RequestStatus.PENDING
@@ -210,7 +215,7 @@ class Request(AccessRecord):
     def facts_to_keep(self, item: Mapping[str, JsonValue] | None = None) -> Mapping[str, JsonValue]:
         """What was fixed when the request was made, so that people decide on exactly what was requested."""
         stored = item if item is not None else self.to_item()
-        return {name: stored.get(name) for name in _FIXED_WHEN_MADE}
+        return {name: stored.get(name) for name in FIXED_WHEN_MADE}
 
     def facts_digest(self) -> str:
         """SHA-256 over its name and what was fixed when it was made: what an approver decides on."""
@@ -291,9 +296,3 @@ class Request(AccessRecord):
             ),
             (self.reminded_at is None or self.reminded_at < self.expires_at, "nobody is reminded after the deadline"),
         )
-
-
-_FIXED_WHEN_MADE: Final = (
-    "requester", "profile", "justification", "duration", "rule", "rights", "required_approvals", "created_at",
-    "expires_at",
-)  # fmt: skip

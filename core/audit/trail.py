@@ -92,6 +92,11 @@ class AuditAction(StrEnum):
     SESSION_EXPIRED = "session_expired"
     DENY_PUT = "deny_put"
     DENY_REMOVED = "deny_removed"
+    DEVICE_PAIRED = "device_paired"
+    DEVICE_REVOKED = "device_revoked"
+    DEVICE_EXPIRED = "device_expired"
+    DEVICE_REFUSED = "device_refused"
+    PAIR_REFUSED = "pair_refused"
 
 
 class Auditable(Protocol):

@@ -13,6 +13,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
+from core.access.device import Device, DeviceExists, DeviceNotFound
 from core.access.grant import Grant
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft, seal
@@ -170,11 +171,13 @@ _MISSING: Final[Mapping[str, type[NotFound]]] = {
     Request.KIND: RequestNotFound,
     BreakGlassEvent.KIND: EventNotFound,
     Grant.KIND: GrantNotFound,
+    Device.KIND: DeviceNotFound,
 }
 _EXISTING: Final[Mapping[str, type[AlreadyExists]]] = {
     Request.KIND: RequestExists,
     BreakGlassEvent.KIND: EventExists,
     Grant.KIND: GrantExists,
+    Device.KIND: DeviceExists,
 }
 
 
