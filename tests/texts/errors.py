@@ -19,6 +19,7 @@ from bot.transport.dispatcher import NotTaken
 from bot.views.replies import explain, explain_in_field
 from core.access.credentials import AccessEnded, IssuerUnavailable, NothingOpen
 from core.access.principals import PrincipalUnavailable, PrincipalUnknown
+from core.access.session import SessionExists, SessionNotFound
 from core.break_glass import ReasonCode
 from core.errors import (
     AlreadyExists,
@@ -163,6 +164,8 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "event not found": EventNotFound(EVENT),
     "grant not found": GrantNotFound("00000000000000a1"),
     "grant exists": GrantExists("00000000000000a1"),
+    "session exists": SessionExists("00000000000000a1"),
+    "no such session": SessionNotFound("00000000000000a1"),
     "exists": AlreadyExists(REQUEST),
     "request exists": RequestExists(REQUEST),
     "event exists": EventExists(EVENT),

@@ -23,11 +23,11 @@ from core.record import Record, check_record_id
 from core.stores.commit import (
     Commit,
     StoreSettings,
+    as_it_was_read,
     existing,
     explain_refusal,
     missing,
     must_be_stored,
-    must_be_stored_to_delete,
     prepare_delete,
     prepare_update,
 )
@@ -110,7 +110,7 @@ class DynamoRecords(Generic[R]):
     def _remove(self, record: R, entry: EntryDraft, *beside: Part) -> None:
         record = self.prove(record)
         last = prepare_delete(record, entry, self._settings)
-        condition = self._layout.all_equal(must_be_stored_to_delete(record))
+        condition = self._layout.all_equal(as_it_was_read(record))
         removal = {"Delete": {"TableName": self._table, "Key": self._key(record.id), **condition}}
         try:
             own = Part([removal, *self._put_entries((last,))])

@@ -24,11 +24,11 @@ from core.record import Record, check_record_id
 from core.stores.commit import (
     Commit,
     StoreSettings,
+    as_it_was_read,
     existing,
     explain_refusal,
     is_allowed,
     missing,
-    must_be_stored_to_delete,
     prepare_create,
     prepare_delete,
     prepare_update,
@@ -149,7 +149,7 @@ class SqliteRecords(Generic[R]):
         stored = self._find_item(connection, record.id)
         if stored is None:
             raise missing(self._kind, record.id)
-        if any(stored.get(name) != value for name, value in must_be_stored_to_delete(record).items()):
+        if any(stored.get(name) != value for name, value in as_it_was_read(record).items()):
             self._read_item_of(connection, record.id, stored)
             raise ConcurrentModification(record.chain)
         connection.execute(f"DELETE FROM {self._table} WHERE id = ?", (record.id,))  # noqa: S608 - a constant
