@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.access.cloudtrail import ROLE, CloudTrailQuery, find_by_role, find_by_user
-from core.access.grant import Grant
+from core.access.grant import Grant, GrantId
 from core.access.session import Session
 from core.policy import Policy
 from core.policy.target_config import IdentityCenterConfig
@@ -41,7 +41,7 @@ def has_role(grant: Grant) -> bool:
 
 def _read_one(stores: Stores, policy: Policy, grant: Grant, now: datetime) -> GrantActivity | None:
     if has_role(grant):
-        sessions = stores.sessions.list_of_grant(grant.id).sessions
+        sessions = stores.sessions.list_of_grant(GrantId(grant.id)).sessions
         return GrantActivity(grant, _of_role(grant, sessions, now), sessions)
     if _has_permission_set(grant) or _has_group(grant):
         was_open = grant.opened_at is not None
@@ -77,7 +77,7 @@ def _of_role(grant: Grant, sessions: Sequence[Session], now: datetime) -> CloudT
 def _of_user(grant: Grant, policy: Policy, now: datetime) -> CloudTrailQuery:
     right, config = grant.right, policy.targets.get(grant.right.target)
     center = config if isinstance(config, IdentityCenterConfig) else None
-    named = policy.access.mapped(grant.grantee, right.target)
+    named = policy.mapped(grant.grantee, right.target)
     return find_by_user(
         user_name=named if named is not None and STORE_ID.fullmatch(named) is None else None,
         account=right.resource if _has_permission_set(grant) else None,

@@ -34,6 +34,7 @@ APPROVE: Final = "request:approve"
 DENY: Final = "request:deny"
 CANCEL: Final = "request:cancel"
 MORE: Final = "request:more"
+TIMELINE: Final = "request:timeline"
 DECLARE_INSTEAD: Final = "request:declare_instead"
 COMMENT: Final = "comment"
 """What the overflow menu's option asks for: to approve with a comment."""
@@ -58,7 +59,10 @@ def request_card(
     else:
         blocks += _outcome(request, status, has_access=bool(request.rights))
     if access is not None:
-        blocks += [*state_blocks(access, now, way_in=way_in), *access_buttons(access)]
+        blocks += [
+            *state_blocks(access, now, way_in=way_in),
+            *access_buttons(access, button("Timeline", TIMELINE, request.id)),
+        ]
     elif request.rights and status is RequestStatus.APPROVED:
         blocks.append(context("The state of this access isn't known. If it doesn't work, request it again."))
     return Message(text=summary(request, status, access), blocks=tuple(blocks))
