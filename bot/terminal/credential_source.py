@@ -72,7 +72,7 @@ class CredentialSource:
         asked_at = self._clock.now()
         if not is_renewal and (cached := self._read()) is not None and cached.is_fresh(asked_at):
             return cached
-        with self._cache.locked() if self._cache is not None else nullcontext():
+        with self._cache.locked() if self._cache is not None else nullcontext(False):  # noqa: FBT003 - as locked yields it
             cached, now = self._read(), self._clock.now()
             # What another process got while this one waited is as new as what this one would get.
             if cached is not None and cached.is_alive(now) and cached.issued_at >= asked_at:

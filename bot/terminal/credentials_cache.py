@@ -116,17 +116,15 @@ class CredentialsCache:
         remove(self._path)
 
     @contextmanager
-    def locked(self, patience_seconds: float = LOCK_SECONDS) -> Iterator[None]:
-        """Let one process at a time ask for the credentials of this profile.
+    def locked(self, patience_seconds: float = LOCK_SECONDS) -> Iterator[bool]:
+        """Let one process at a time ask for the credentials of this profile. Yields whether it's alone.
 
         The kernel frees the lock when its holder ends, however it ends. After `patience_seconds`, or where files can't
         be locked, it goes on without: then two processes may ask at once, which is harmless.
         """
         descriptor = self._open_lock()
         try:
-            if descriptor is not None:
-                _wait_for_lock(descriptor, patience_seconds)
-            yield
+            yield descriptor is not None and _wait_for_lock(descriptor, patience_seconds)
         finally:
             if descriptor is not None:
                 os.close(descriptor)
@@ -186,7 +184,7 @@ def _list(folder: Path) -> list[Path]:
         return []
 
 
-def _wait_for_lock(descriptor: int, patience_seconds: float) -> None:
+def _wait_for_lock(descriptor: int, patience_seconds: float) -> bool:
     # Not at the top: Windows has no such module, and shows the help of all commands nonetheless.
     import fcntl  # noqa: PLC0415 - see above
 
@@ -196,13 +194,13 @@ def _wait_for_lock(descriptor: int, patience_seconds: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
-                return
+                return False
             time.sleep(_PAUSE_SECONDS)
         except OSError:
             # This file system has no locks.
-            return
+            return False
         else:
-            return
+            return True
 
 
 def _prefix(server: str, device: str) -> str:
