@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, TypeAlias
 
 from pydantic import SecretStr
 from slack_bolt import App
 
-from bot.background import AccessWork, Sweeper
 from bot.interactions.access import AccessInteractions
 from bot.interactions.access_queries import AccessQueries
 from bot.interactions.after_interaction import AfterInteraction
@@ -35,7 +33,6 @@ from bot.interactions.timeline_queries import TimelineQueries
 from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
-from bot.notifications import slack_calls
 from bot.notifications.card_links import CardLinks
 from bot.notifications.opening import open_more_sinks
 from bot.notifications.slack_sink import SlackSink
@@ -58,34 +55,20 @@ from bot.transport.http import HttpTransport
 from bot.transport.opening import is_shared, open_transport
 from bot.transport.socket_mode import SocketModeTransport
 from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
-from core.audit.checkpoint import Checkpointer
-from core.clock import Clock
-from core.directory import Directory
+from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
-from core.policy import PolicyFile, PolicySource
-from core.services import BreakGlassService, GrantService, RequestService
-from core.services.policy_trail import PolicyTrail, find_earlier
+from core.policy import PolicyFile
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
-from core.targets.opening import PolicyTargets
+
+__all__ = [
+    "API_TIMEOUT_SECONDS", "BuildBackground", "Instance", "Services", "build_services", "build_sinks", "build_sweeper",
+    "open_instance", "open_ports", "open_sweep_ports", "transport_of", "wire",
+]  # fmt: skip
 
 API_TIMEOUT_SECONDS: Final = 10
 """How long a call to Slack's Web API may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The use cases, and what their decisions are based on."""
-
-    stores: Stores
-    policy: PolicySource
-    clock: Clock
-    requests: RequestService
-    break_glass: BreakGlassService
-    grants: GrantService
-    targets: PolicyTargets
-    access: AccessWork
 
 
 BuildBackground: TypeAlias = Callable[[Services, Sequence[Sink]], Background]
@@ -136,41 +119,6 @@ def open_sweep_ports(settings: Settings, slack: SlackSettings, stores: Stores) -
     clock, policy = ComparedClock(), PolicyFile(settings.policy)
     client = slack_client.open_client(slack.bot_token, slack.api_url, API_TIMEOUT_SECONDS, compared_clock=clock)
     return Ports(stores, policy, clock, client, tuple(open_more_sinks(settings, clock)))
-
-
-def build_services(ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None) -> Services:
-    """The use cases. `watcher` is notified of their outcomes. Without a directory, they only do what is due."""
-    stores, policy, clock, mfa = ports.stores, ports.policy, ports.clock, ports.mfa
-    targets = (ports.targets or PolicyTargets)(policy, clock)
-    targets.use_earlier(partial(find_earlier, stores.audit))
-    requests = RequestService(stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets)
-    break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
-    grants = GrantService(stores, policy, clock, watcher, directory=directory)
-    access = AccessWork(stores.access, targets, clock, watcher)
-    if watcher is not None:
-        watcher.access.watch(access.reading, clock)
-    return Services(stores, policy, clock, requests, break_glass, grants, targets, access)
-
-
-def build_sinks(ports: Ports) -> tuple[Sink, ...]:
-    """Slack, and every other sink that changes are delivered to.
-
-    A new sink gets what is not delivered yet, and nothing older. Every instance and every `countersign sweep` must have
-    the same sinks: an entry is done when the sinks of the instance that delivers it have it.
-    """
-    client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
-    return (SlackSink(client, ports.stores, ports.policy, ports.clock), *ports.more_sinks)
-
-
-def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
-    """The work that `serve` does in the background, and `sweep` once."""
-    policy = services.policy
-    trail = PolicyTrail(policy, services.stores.audit) if isinstance(policy, PolicyFile) else None
-    checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
-    return Sweeper(
-        services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
-        access=services.access, grants=services.grants,
-    )  # fmt: skip
 
 
 def wire(
