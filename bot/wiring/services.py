@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NoReturn
 
 from bot.background import AccessWork, Sweeper
 from bot.notifications import slack_calls
@@ -15,6 +16,8 @@ from bot.notifications.slack_sink import SlackSink
 from bot.observability.watcher import Watcher
 from bot.slack import client as slack_client
 from bot.wiring.ports import Ports
+from core.access.credentials import IssuerUnavailable
+from core.access.device import DeviceUser
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
 from core.directory import Directory
@@ -26,6 +29,15 @@ from core.services.pairing import PairingService
 from core.services.policy_trail import PolicyTrail, find_earlier
 from core.stores.base import Stores
 from core.targets.opening import PolicyTargets
+
+
+class NoCredentials:
+    """Until there is a service for credentials."""
+
+    def issue(self, user: DeviceUser, profile: str) -> NoReturn:
+        """Raises IssuerUnavailable."""
+        del user
+        raise IssuerUnavailable(f"there are no credentials for {profile}", "Ask an operator.", is_final=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,7 @@ class Services:
     access: AccessWork
     pairing: PairingService
     devices: DeviceService
+    sessions: NoCredentials
 
 
 def build_services(ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None) -> Services:
@@ -57,7 +70,9 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
         watcher.access.watch(access.reading, clock)
     pairing = PairingService(stores, policy, clock, watcher, directory=directory)
     devices = DeviceService(stores, policy, clock, watcher, directory=directory)
-    return Services(stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices)
+    return Services(
+        stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, NoCredentials()
+    )
 
 
 def build_sinks(ports: Ports) -> tuple[Sink, ...]:
