@@ -20,7 +20,7 @@ from bot.api.endpoints import Endpoint
 from bot.api.lanes import ApiLanes
 from bot.api.models import Health, OpenApiDocument
 from bot.api.openapi import build_document
-from bot.api.rate_limits import RateLimits
+from bot.api.rate_limits import CallRates
 from bot.api.watching import ReadVersions, RequestWatch
 from bot.observability.api_metrics import ApiMetrics
 from bot.settings.addresses import Address
@@ -44,7 +44,7 @@ class ApiOptions:
     url: str
     credentials_url: str
     proxies: tuple[Network, ...] = ()
-    limits: RateLimits | None = None
+    limits: CallRates | None = None
 
 
 class Api:

@@ -43,7 +43,7 @@ from tests.harness.directory import OfficeDirectory
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from bot.api.rate_limits import RateLimits
+    from bot.api.rate_limits import CallRates
     from bot.settings.api import ApiSettings
     from core.record import Record
     from core.stores.base import Stores
@@ -200,7 +200,7 @@ class ServedApi:
         stores: Stores,
         clock: FrozenClock,
         *,
-        limits: RateLimits | None = None,
+        limits: CallRates | None = None,
         settings: ApiSettings | None = None,
     ) -> None:
         self.clock, self.stores = clock, stores
