@@ -115,10 +115,6 @@ def _check_number(parameter: Parameter, text: str) -> str:
     return text
 
 
-def _invalid(
-    name: str, problem: str, fix: str, status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY
-) -> ApiRefusal:
+def _invalid(name: str, problem: str, fix: str, status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY) -> ApiRefusal:
     detail = f"{problem}. {fix} {_NOTHING}"
-    return ApiRefusal(
-        Problem.of(ProblemCode.INVALID_INPUT, f"{name} can't be used", detail, status=status, field=name)
-    )
+    return ApiRefusal(Problem.of(ProblemCode.INVALID_INPUT, f"{name} can't be used", detail, status=status, field=name))
