@@ -31,6 +31,7 @@ _BUILT_IN: Final = (
     "ledgers",
     "login",
     "logout",
+    "mcp",
     "mfa",
     "policy",
     "request",
