@@ -27,8 +27,8 @@ _ASSUME: Final = "assume"
 _INSTRUCTIONS: Final = (
     "Ask for temporary access to a profile. A person decides in Slack, which can take minutes: after request_access, "
     "call get_request again after poll_after_seconds until status is no longer waiting. Say honestly why access is "
-    "needed; people read it. Credentials are never returned: when access is granted, run commands as the answer's `use` "
-    "says. End access with end_access as soon as it isn't needed any more."
+    "needed; people read it. Credentials are never returned: when access is granted, run commands as `use` says. "
+    "End access with end_access as soon as it isn't needed any more."
 )
 _SENTENCES: Final = {
     Outcome.WAITING: "It was approved; access is opening.",
