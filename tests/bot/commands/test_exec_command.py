@@ -7,7 +7,7 @@ import os
 import pty
 import signal
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ print("seen", len(seen), flush=True)
 sys.exit(7)
 """
 PYTHON = sys.executable
+ENDED_AT = datetime(2026, 1, 15, 14, 5, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_command_that_is_not_there_is_said(machine: PairedMachine) -> None:
 
 
 def test_nothing_is_run_without_access(machine: PairedMachine, broker: Broker) -> None:
-    broker.refuse(ProblemCode.ENDED, "Your access ended.", ends_at="2026-01-15T14:05:00.000000Z")
+    broker.refuse(ProblemCode.ENDED, "Your access ended.", ends_at=ENDED_AT)
 
     done = machine.run("exec", "prod", "--", "touch", str(machine.home / "was-run"))
 
@@ -119,7 +120,7 @@ def test_nothing_is_run_without_access(machine: PairedMachine, broker: Broker) -
 
 
 def test_signals_reach_the_command_once_without_a_terminal(machine: PairedMachine) -> None:
-    process = machine.start("exec", "prod", "--", PYTHON, "-c", COUNT_SIGNALS, stdin=-1)
+    process = machine.start("exec", "prod", "--", PYTHON, "-c", COUNT_SIGNALS, has_stdin=True)
     assert process.stdout is not None
     assert process.stdin is not None
     assert process.stdout.readline() == "ready\n"
@@ -173,10 +174,10 @@ except Exception as error:
     print(type(error).__name__, error)
 """
     broker.lease = timedelta(minutes=15, seconds=30)
-    process = machine.start("exec", "prod", "--", PYTHON, "-c", refused, stdin=-1)
+    process = machine.start("exec", "prod", "--", PYTHON, "-c", refused, has_stdin=True)
     assert broker.waiting.acquire(timeout=60)
     for _ in range(3):
-        broker.refuse(ProblemCode.ENDED, "Your access ended.", ends_at="2026-01-15T14:05:00.000000Z")
+        broker.refuse(ProblemCode.ENDED, "Your access ended.", ends_at=ENDED_AT)
     out, _ = process.communicate("\n", timeout=60)
 
     assert out.startswith("CredentialRetrievalError")
