@@ -3,7 +3,8 @@
 Invariant: an error of `core.errors` ends a command with one plain line and an exit code that says who can fix it,
 never with a traceback.
 
-Exit codes: 0 done, 1 the answer is no or something differs, 2 the input can't be used, 3 the store failed.
+Exit codes: 0 done, 1 the answer is no or something differs, 2 the input can't be used, 3 the store failed. Commands
+that speak to the server have more: see `bot.terminal.errors.ExitCode`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any, Final
 
 import click
 
-from core.errors import CountersignError, InvalidInput, InvalidPolicy, StoreError
+from bot.terminal.errors import TerminalError
+from core.errors import CountersignError, InvalidInput, StoreError
+from core.invalid_policy import InvalidPolicy
 
 _REFUSED: Final = 1
 _BAD_INPUT: Final = 2
@@ -25,11 +28,15 @@ _BUILT_IN: Final = (
     "audit",
     "aws",
     "credentials",
+    "devices",
     "doctor",
     "exec",
     "ledgers",
+    "login",
+    "logout",
     "mfa",
     "policy",
+    "request",
     "serve",
     "slack",
     "sweep",
@@ -95,6 +102,8 @@ def _exit_code(error: CountersignError) -> int:
             return _BAD_INPUT
         case StoreError():
             return _STORE_FAILED
+        case TerminalError():
+            return error.exit_code
     return _REFUSED
 
 

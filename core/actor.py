@@ -22,6 +22,8 @@ ProfileName = NewType("ProfileName", str)
 """What access is asked for: an AWS profile, or any named privilege."""
 ChannelId = NewType("ChannelId", str)
 """A Slack channel id, such as C0ACCESS1; D… is a conversation of two people."""
+ServiceName = NewType("ServiceName", str)
+"""A service that the policy names, such as `ci-deploy`: it acts for its owner, with rights of its own."""
 DeciderId = NewType("DeciderId", str)
 """Who caused a change: a user id, `policy:<rule>`, `clock` or `slack`."""
 
@@ -36,6 +38,7 @@ _POLICY: Final = "policy:"
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,31}")
 _USER_GROUP_ID = re.compile(r"S[A-Z0-9]{2,31}")
 _CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{2,31}")
+_SERVICE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
 
 
@@ -86,6 +89,17 @@ def check_profile_name(text: object, field: str = "profile") -> ProfileName:
     return ProfileName(text)
 
 
+def check_service_name(text: object, field: str = "service") -> ServiceName:
+    """Raises InvalidInput unless the text can name a service: 1 to 40 small letters, digits and `._-`."""
+    if not isinstance(text, str) or not _SERVICE_NAME.fullmatch(text):
+        raise InvalidInput(
+            field,
+            f"{text!r:.60} is not a service's name",
+            "Use 1 to 40 of a-z, 0-9 and ._-, beginning with a letter or a digit.",
+        )
+    return ServiceName(text)
+
+
 def _check_decider(text: str) -> str:
     if is_person(text) or text in {CLOCK, OPERATOR, SLACK} or (text.startswith(_POLICY) and text != _POLICY):
         return text
@@ -95,12 +109,14 @@ def _check_decider(text: str) -> str:
 ValidUserId = Annotated[UserId, AfterValidator(check_user_id)]
 ValidChannelId = Annotated[ChannelId, AfterValidator(check_channel_id)]
 ValidProfileName = Annotated[ProfileName, AfterValidator(check_profile_name)]
+ValidServiceName = Annotated[ServiceName, AfterValidator(check_service_name)]
 ValidDeciderId = Annotated[DeciderId, AfterValidator(_check_decider)]
 
 
 class Actor(BaseModel):
     """A verified person, as policy judges them. `name` and `email` are for display unless an operator trusts e-mail.
 
+    With `service`, it is not the person who acts but this service of theirs, with no right but those of the service.
     `memberships` has the user groups about which Slack answered, and whether the person is in them.
     """
 
@@ -109,11 +125,17 @@ class Actor(BaseModel):
     id: ValidUserId
     name: str = ""
     email: str | None = None
+    service: ValidServiceName | None = None
     memberships: Mapping[UserGroupId, bool] = {}
 
     def is_in(self, group: UserGroupId) -> bool | None:
         """Whether the person is in this user group; None when that is not known."""
         return self.memberships.get(group)
+
+    @property
+    def owner(self) -> Self:
+        """The person, without the service that they act for."""
+        return self if self.service is None else self.model_copy(update={"service": None})
 
     def with_memberships(self, answers: Mapping[UserGroupId, bool]) -> Self:
         """The same person, about whom more is known."""

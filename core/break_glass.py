@@ -21,7 +21,7 @@ from core.clock import UtcTime, new_id
 from core.duration import check_duration
 from core.errors import InvalidStateTransition, NotAllowed
 from core.event_status import EVENT_MACHINE, EventStatus, ReasonCode
-from core.record import Record, RecordId, RuleName
+from core.record import AccessRecord, RecordId, RuleName
 from core.review import Review, Verdict
 from core.text import text_rule
 
@@ -39,7 +39,7 @@ MAX_PROBLEM_LENGTH: Final = 500
 AWAITS_REVIEW: Final = "review"
 
 
-class BreakGlassEvent(Record):
+class BreakGlassEvent(AccessRecord):
     """One emergency access. `rule` is the policy rule that allowed it; `request_id` isn't used yet.
 
     `declared_in` is the Slack channel where it was declared, if any; `instead_of` is the pending request that it

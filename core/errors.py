@@ -13,16 +13,29 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── PrincipalUnknown         a target has no one user for the person: a policy owner has to say who they are
     │   ├── PrincipalUnavailable     a target couldn't say now which user the person is: try again
     │   ├── CodeRefused              the code of a second factor is wrong, or was used already
+    │   ├── AccessEnded              access that gave credentials has ended; says when
+    │   ├── NothingOpen              there is no access to get credentials for, or it is still opening
     │   ├── LimitReached             a live event, a cooldown, a quota or a lock prevents it
+    │   ├── TokenRefused             this is the token of no device: pair the terminal anew
+    │   ├── DeviceEnded              the token was right, and the device was revoked or has expired
+    │   ├── PairingUnknown           no terminal shows this code; it was counted as wrong
+    │   ├── PairingExpired           the code's five minutes are over, or it was used
+    │   ├── PairingRefused           its person refused it in Slack, or may not pair
+    │   ├── PairingWaiting           nobody has confirmed it yet: ask again after the interval
+    │   ├── PairingTooFast           the machine asked again too early
     │   └── InvalidStateTransition   the record's status does not lead there (any more)
     ├── NotFound
     │   ├── RequestNotFound
     │   ├── EventNotFound
-    │   └── GrantNotFound
+    │   ├── GrantNotFound
+    │   ├── DeviceNotFound
+    │   └── SessionNotFound
     ├── AlreadyExists
     │   ├── RequestExists
     │   ├── EventExists
-    │   └── GrantExists
+    │   ├── GrantExists
+    │   ├── DeviceExists
+    │   └── SessionExists
     ├── StoreError
     │   ├── BrokenChain              a record's audit chain is not the record's own: run `countersign audit verify`
     │   ├── ConcurrentModification   the record changed since it was read: read it again and decide again
@@ -31,6 +44,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   │   └── BrokenSeal           it can be read, and is not what Countersign wrote: run `countersign audit verify`
     │   ├── StoreMisconfigured       a table is missing or has the wrong keys: run `countersign tables check`
     │   └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
+    ├── IssuerUnavailable            AWS gave no credentials now; nobody has any: try again, or do what it says
     └── DeliveryFailed               an entry could not be delivered; the outbox tries again
 
 Invariant: after any of these, the store is as it was, but for StoreUnavailable with `is_outcome_unknown`.
@@ -38,7 +52,6 @@ Invariant: after any of these, the store is as it was, but for StoreUnavailable 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Self
 
@@ -57,29 +70,6 @@ class InvalidInput(CountersignError):
         self.field = field
         self.problem = problem
         self.fix = fix
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyProblem:
-    """One mistake in a policy file: where it is, what is wrong, and how to fix it."""
-
-    line: int
-    path: str
-    problem: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}, {self.path}: {self.problem}. {self.fix}"
-
-
-class InvalidPolicy(InvalidInput):
-    """A policy file was refused; the policy that was in force before stays in force."""
-
-    def __init__(self, source: str, problems: tuple[PolicyProblem, ...]) -> None:
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        super().__init__("policy", f"{source} has {count}", "\n".join(["", *(f"  {each}" for each in problems)]))
-        self.source = source
-        self.problems = problems
 
 
 class Refused(CountersignError):

@@ -32,8 +32,8 @@ class Ledger(StoredValue, ABC):
         """When nothing in this ledger is needed any more."""
 
     @property
-    def name(self) -> str:
-        """What messages call it, such as `LEDGER#invoker#U0INVOKER`."""
+    def key(self) -> str:
+        """What messages call it, and under what it is stored, such as `LEDGER#invoker#U0INVOKER`."""
         return f"{self.KIND}#{self.owner}"
 
     def to_item(self) -> dict[str, JsonValue]:

@@ -1,4 +1,4 @@
-"""What a request and a break-glass event have in common: a version, a deadline, and the head of an audit chain.
+"""What all records have in common: a version, a deadline, and the head of an audit chain.
 
 Invariant: a record is never changed, only replaced by a new one that was checked whole. `updated_at` is its version;
 only a store moves it, and only forward.
@@ -41,9 +41,10 @@ RuleName = Annotated[str, text_rule("rule", at_least=1, at_most=100)]
 
 
 class Record(StoredValue, ABC):
-    """Something to be decided.
+    """Something with a version and an audit chain of its own.
 
-    `audit_head` is the last digest of its audit chain, `audit_length` the number of entries.
+    `profile` is None for what belongs to no profile, such as a device. `audit_head` is the last digest of its audit
+    chain, `audit_length` the number of entries.
     """
 
     KIND: ClassVar[str]
@@ -53,9 +54,7 @@ class Record(StoredValue, ABC):
     """The attributes that may only gain: `find_lost` says how."""
 
     id: RecordId
-    profile: ValidProfileName
-    justification: str
-    duration: Duration
+    profile: ValidProfileName | None = None
     created_at: UtcTime
     updated_at: UtcTime
     expires_at: UtcTime
@@ -129,6 +128,14 @@ class Record(StoredValue, ABC):
         `item` is the stored form, if the caller already has it.
         """
         return digest_content(item if item is not None else self.to_item())
+
+
+class AccessRecord(Record):
+    """Something to be decided, or decided: access to a profile, asked for with a justification and for a time."""
+
+    profile: ValidProfileName
+    justification: str
+    duration: Duration
 
 
 def digest_content(item: Mapping[str, JsonValue]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, NewType, Self
+from typing import ClassVar, NewType, Self
 
 from pydantic import JsonValue, model_validator
 
@@ -19,15 +19,18 @@ from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidUser
 from core.approval import COMMENT_LENGTH, Approval, Comment, counting, keeps_votes, lapse
 from core.clock import UtcTime, format_time, new_id
 from core.errors import InvalidStateTransition, NotAllowed
-from core.record import Record, RecordId, RuleName, digest_content
+from core.record import AccessRecord, RecordId, RuleName, digest_content
 from core.request_bounds import (
     DEFAULT_DECIDE_WITHIN,
     DEFAULT_DURATION,
+    FIXED_WHEN_MADE,
     JUSTIFICATION_LENGTH,
     MAX_APPROVALS,
     MAX_DECIDE_WITHIN,
     MAX_DURATION,
+    DeviceLabel,
     Justification,
+    ServiceLabel,
     check_bounds,
 )
 from core.request_status import REQUEST_MACHINE, RequestStatus
@@ -40,7 +43,7 @@ __all__ = [
 RequestId = NewType("RequestId", str)
 
 
-class Request(Record):
+class Request(AccessRecord):
     """A person's request for `rights`, under `rule`; `raised_approvals` is what a stricter policy asked for since."""
 
     KIND: ClassVar[str] = "REQUEST"
@@ -49,6 +52,8 @@ class Request(Record):
     justification: Justification
     rule: RuleName
     rights: tuple[ValidRight, ...] = ()
+    service: ServiceLabel | None = None
+    device: DeviceLabel | None = None
     required_approvals: int
     approvals: tuple[Approval, ...] = ()
     status: RequestStatus = RequestStatus.PENDING
@@ -210,7 +215,7 @@ class Request(Record):
     def facts_to_keep(self, item: Mapping[str, JsonValue] | None = None) -> Mapping[str, JsonValue]:
         """What was fixed when the request was made, so that people decide on exactly what was requested."""
         stored = item if item is not None else self.to_item()
-        return {name: stored.get(name) for name in _FIXED_WHEN_MADE}
+        return {name: stored.get(name) for name in FIXED_WHEN_MADE}
 
     def facts_digest(self) -> str:
         """SHA-256 over its name and what was fixed when it was made: what an approver decides on."""
@@ -291,9 +296,3 @@ class Request(Record):
             ),
             (self.reminded_at is None or self.reminded_at < self.expires_at, "nobody is reminded after the deadline"),
         )
-
-
-_FIXED_WHEN_MADE: Final = (
-    "requester", "profile", "justification", "duration", "rule", "rights", "required_approvals", "created_at",
-    "expires_at",
-)  # fmt: skip

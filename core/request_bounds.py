@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Final
 
+from core.actor import ValidServiceName
 from core.duration import check_duration
 from core.errors import InvalidInput
 from core.text import text_rule
@@ -22,6 +23,15 @@ JUSTIFICATION_LENGTH: Final = (10, 500)
 Justification = Annotated[
     str, text_rule("justification", at_least=JUSTIFICATION_LENGTH[0], at_most=JUSTIFICATION_LENGTH[1])
 ]
+ServiceLabel = ValidServiceName
+"""The service, of the requester's, that a request is for."""
+DeviceLabel = Annotated[str, text_rule("device", at_least=1, at_most=80)]
+"""The name of the terminal that a request was made on."""
+FIXED_WHEN_MADE: Final = (
+    "requester", "profile", "justification", "duration", "rule", "rights", "service", "device", "required_approvals",
+    "created_at", "expires_at",
+)  # fmt: skip
+"""What people decide on: it never changes."""
 
 
 def check_bounds(duration: timedelta, decide_within: timedelta, required_approvals: int) -> None:

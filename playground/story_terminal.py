@@ -82,7 +82,7 @@ def _show_records(ink: Ink, stores: Stores) -> None:
         rows.append(
             [
                 record.chain,
-                record.profile,
+                record.profile or "",
                 name_of(record.person),
                 record.state,
                 name_of(by or "clock"),

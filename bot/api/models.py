@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
 
 from core.access.grant_status import AccessPhase
 from core.clock import UtcTime
@@ -19,6 +19,8 @@ MAX_WAIT_SECONDS: Final = 25
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 PATH_PREFIX: Final = "/v1"
 
+Moment = Annotated[UtcTime, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A moment in UTC, such as 2026-01-15T03:53:45.120000Z."""
 _GivenSecret = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, return_type=str, when_used="json")]
 """A secret that is given to its owner, once: written out in JSON only."""
 
@@ -71,9 +73,9 @@ class DeviceInfo(ResponseBody):
     address: str
     service: str | None = None
     status: str
-    created_at: UtcTime
-    last_used_at: UtcTime
-    expires_at: UtcTime
+    created_at: Moment
+    last_used_at: Moment | None = None
+    expires_at: Moment
     is_this: bool = Field(default=False, description="Whether it is the device that asks.")
 
 
@@ -103,7 +105,7 @@ class Me(ResponseBody):
     person: PersonInfo
     service: str | None = None
     device: DeviceInfo
-    server_time: UtcTime
+    server_time: Moment
     server_version: str
     credentials_url: str = Field(description="The base URL of the server that gives credentials; it may be this one.")
 
@@ -141,7 +143,7 @@ class ApprovalInfo(ResponseBody):
     """One approver's vote."""
 
     approver: PersonInfo
-    at: UtcTime
+    at: Moment
     comment: str | None = None
 
 
@@ -159,7 +161,7 @@ class EarlyEndInfo(ResponseBody):
     """Who ended access before its time."""
 
     by: str
-    at: UtcTime
+    at: Moment
     reason: str
 
 
@@ -176,11 +178,11 @@ class AccessInfo(ResponseBody):
     person: str
     service: str | None = None
     phase: AccessPhase
-    starts_at: UtcTime
-    until: UtcTime
-    opened_at: UtcTime | None = None
-    closed_at: UtcTime | None = None
-    residual_until: UtcTime | None = None
+    starts_at: Moment
+    until: Moment
+    opened_at: Moment | None = None
+    closed_at: Moment | None = None
+    residual_until: Moment | None = None
     ended_early: EarlyEndInfo | None = None
     decided_by: str
     is_delayed: bool = False
@@ -207,12 +209,12 @@ class RequestInfo(ResponseBody):
     required_approvals: int
     approvals: tuple[ApprovalInfo, ...] = ()
     approvers: tuple[PersonInfo, ...] = Field(default=(), description="Who may approve it, while it is pending.")
-    created_at: UtcTime
-    expires_at: UtcTime = Field(description="Until when somebody can decide.")
+    created_at: Moment
+    expires_at: Moment = Field(description="Until when somebody can decide.")
     decided_by: str | None = None
-    decided_at: UtcTime | None = None
+    decided_at: Moment | None = None
     comment: str | None = Field(default=None, description="The approver's words, or why it was denied.")
-    access_ends_at: UtcTime | None = None
+    access_ends_at: Moment | None = None
     replaced_by: str | None = None
     access: AccessInfo | None = None
 
@@ -249,8 +251,8 @@ class CredentialsInfo(ResponseBody):
     access_key_id: str
     secret_access_key: _GivenSecret
     session_token: _GivenSecret
-    expiration: UtcTime
-    access_ends_at: UtcTime
+    expiration: Moment
+    access_ends_at: Moment
     session: SessionInfo
 
 
@@ -258,3 +260,11 @@ class Health(ResponseBody):
     """The process is alive."""
 
     status: Literal["ok"] = "ok"
+
+
+class OpenApiDocument(ResponseBody):
+    """An OpenAPI 3.1 document."""
+
+    model_config = ConfigDict(extra="allow")
+
+    openapi: str

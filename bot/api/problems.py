@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.clock import UtcTime
+from bot.api.models import Moment
 
 CONTENT_TYPE: Final = "application/problem+json"
 _TYPE_PREFIX: Final = "urn:countersign:"
@@ -70,9 +70,9 @@ class Problem(BaseModel):
     reasons: tuple[str, ...] = Field(default=(), description="Every reason of a refusal.")
     field: str | None = Field(default=None, description="The field that can't be used.")
     retry_after: int | None = Field(default=None, description="Seconds; as the header Retry-After.")
-    ends_at: UtcTime | None = Field(default=None, description="When a limit ends, or when access ended.")
+    ends_at: Moment | None = Field(default=None, description="When a limit ends, or when access ended.")
     decided_by: str | None = Field(default=None, description="Who decided already.")
-    decided_at: UtcTime | None = None
+    decided_at: Moment | None = None
     record_status: str | None = Field(default=None, description="The status of the record that can't change any more.")
     existing: str | None = Field(default=None, description="The id of the request that is open already.")
     outcome_unknown: bool | None = Field(default=None, description="The change may have been recorded: look it up.")

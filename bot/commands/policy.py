@@ -24,7 +24,8 @@ from core.audit.trail import AuditAction
 from core.break_glass import ReasonCode
 from core.clock import SystemClock, format_time, require_utc
 from core.duration import format_duration, parse_duration
-from core.errors import InvalidInput, InvalidPolicy, PolicyProblem
+from core.errors import InvalidInput
+from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.policy import BreakGlassDecision, Condition, Decision, Policy, RequestDecision
 from core.policy.access_summary import describe_permission
 from core.policy.editor_schema import write_schema

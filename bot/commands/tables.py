@@ -33,6 +33,8 @@ _prefix_option = click.option(
 )
 _role_option = click.option(
     "--role",
+    "--for",
+    "role",
     type=click.Choice([each.value for each in Role]),
     default=Role.BOT.value,
     show_default=True,

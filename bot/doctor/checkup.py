@@ -23,7 +23,8 @@ from bot.settings import (
 )
 from bot.settings.variables import find_shared_files, variables_of
 from core.clock import Clock
-from core.errors import InvalidInput, InvalidPolicy
+from core.errors import InvalidInput
+from core.invalid_policy import InvalidPolicy
 from core.policy import Policy, load_policy
 from core.policy.file_access import find_writers
 

@@ -97,9 +97,9 @@ class ApiClient:
         """Cancel a pending request of one's own."""
         return self._post(f"/requests/{_part(request_id)}/cancel", RequestInfo)
 
-    def end_request(self, request_id: str) -> AccessInfo:
+    def end_request(self, request_id: str) -> RequestInfo:
         """End the access that a request gave, early."""
-        return self._post(f"/requests/{_part(request_id)}/end", AccessInfo)
+        return self._post(f"/requests/{_part(request_id)}/end", RequestInfo)
 
     def access(self) -> AccessList:
         """The access that this device's person or service has now."""

@@ -28,7 +28,6 @@ class PairedServer(BaseModel):
 
     device_id: str
     device_name: str
-    person: str
     service: str | None = None
     expires_at: UtcTime
     token_in: TokenPlace

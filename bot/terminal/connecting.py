@@ -54,7 +54,7 @@ def find_server() -> FoundServer:
     paired = known.paired.get(server)
     if paired is None:
         raise NotPaired(f"This machine isn't paired with {server}")
-    token = TokenStore.open(file.folder).read(server, paired.token_in)
+    token = TokenStore.open(file.folder).read(server, paired.device_id, paired.token_in)
     if token is None:
         raise NotPaired(f"The token for {server} is gone")
     return FoundServer(server, token, paired)

@@ -48,7 +48,7 @@ class SystemKeyring(Protocol):
 
 
 class TokenStore:
-    """The tokens of this person on this machine, one for each server."""
+    """The tokens of this person on this machine, each with the server it is for and the id of its device."""
 
     def __init__(self, folder: Path, keyring: SystemKeyring | None = None) -> None:
         self._folder = folder
@@ -59,59 +59,66 @@ class TokenStore:
         """The store with this system's keyring, if there is one to trust."""
         return cls(folder, find_keyring())
 
-    def keep(self, server: str, token: SecretStr) -> TokenPlace:
+    def keep(self, server: str, device_id: str, token: SecretStr) -> TokenPlace:
         """Keep the token, and say where. Raises FilesFailed, after which it is kept nowhere."""
-        text = token.get_secret_value()
+        text, name = token.get_secret_value(), _name(server, device_id)
         if self._keyring is not None:
             # A locked, absent or broken keyring raises errors of many libraries.
             with suppress(Exception):
-                self._keyring.set_password(_SERVICE, server, text)
-                if self._keyring.get_password(_SERVICE, server) == text:
+                self._keyring.set_password(_SERVICE, name, text)
+                if self._keyring.get_password(_SERVICE, name) == text:
                     return "keyring"
-        path = self._path(server)
+        path = self._path(name)
         try:
             write_private(path, f"{text}\n".encode())
         except OSError as error:
             raise files_failed(error, path, "written") from error
         return "file"
 
-    def read(self, server: str, place: TokenPlace) -> SecretStr | None:
+    def read(self, server: str, device_id: str, place: TokenPlace) -> SecretStr | None:
         """The token; None if it isn't there. Raises FilesFailed."""
-        text = self._read_keyring(server) if place == "keyring" else self._read_file(server)
+        name = _name(server, device_id)
+        text = self._read_keyring(name) if place == "keyring" else self._read_file(name)
         return SecretStr(text) if text is not None and is_token(text) else None
 
-    def remove(self, server: str, place: TokenPlace) -> None:
+    def remove(self, server: str, device_id: str, place: TokenPlace) -> None:
         """Remove the token, if it is there. Raises FilesFailed."""
+        name = _name(server, device_id)
         if place == "keyring":
             # It raises when there is nothing to delete, too.
             with suppress(Exception):
                 if self._keyring is not None:
-                    self._keyring.delete_password(_SERVICE, server)
+                    self._keyring.delete_password(_SERVICE, name)
             return
-        path = self._path(server)
+        path = self._path(name)
         try:
             remove(path)
         except OSError as error:
             raise files_failed(error, path, "written") from error
 
-    def _read_keyring(self, server: str) -> str | None:
+    def _read_keyring(self, name: str) -> str | None:
         try:
-            return self._keyring.get_password(_SERVICE, server) if self._keyring is not None else None
+            return self._keyring.get_password(_SERVICE, name) if self._keyring is not None else None
         except Exception as error:  # noqa: BLE001 - a backend's own libraries can fail in any way
             # Without its cause: it comes from another library, and could quote anything.
             problem = f"the system's keyring can't be read ({type(error).__name__})"
             raise FilesFailed(problem, "Unlock it, or run: countersign login") from None
 
-    def _read_file(self, server: str) -> str | None:
-        path = self._path(server)
+    def _read_file(self, name: str) -> str | None:
+        path = self._path(name)
         try:
             content = read_private(path)
         except OSError as error:
             raise files_failed(error, path, "read") from error
         return content.decode(errors="replace").strip() if content is not None else None
 
-    def _path(self, server: str) -> Path:
-        return self._folder / f"token-{hashlib.sha256(server.encode()).hexdigest()[:16]}"
+    def _path(self, name: str) -> Path:
+        return self._folder / f"token-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def _name(server: str, device_id: str) -> str:
+    # With its device, so that a new pairing never overwrites the old one before it is configured.
+    return f"{server} {device_id}"
 
 
 def find_keyring() -> SystemKeyring | None:

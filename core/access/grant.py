@@ -18,12 +18,12 @@ from pydantic import Field, JsonValue, model_validator
 
 from core.access.grant_status import GRANT_MACHINE, LIVE_STATUSES, AccessPhase, AccessState, GrantStatus
 from core.access.right import Right, ValidRight, right_key
-from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidUserId
+from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidServiceName, ValidUserId
 from core.break_glass import BreakGlassEvent
 from core.clock import UtcTime
 from core.duration import check_duration
 from core.errors import InvalidStateTransition
-from core.record import Record, RuleName
+from core.record import AccessRecord, RuleName
 from core.request import MAX_DURATION
 from core.stored import StoredModel
 from core.text import text_rule
@@ -54,10 +54,10 @@ def grant_id_for(source: str, right: Right) -> GrantId:
     return GrantId(hashlib.sha256(f"{source}\0{right_key(right)}".encode()).hexdigest()[:16])
 
 
-class Grant(Record):
+class Grant(AccessRecord):
     """One right in the window `[starts_at, expires_at)`, given by the decision that the chain `source` records.
 
-    `rule` is the policy rule of that decision.
+    `rule` is the policy rule of that decision. With `service`, the access is for this service of the grantee's.
 
     `stood_before` means that the person had the right already, from elsewhere; it is left when the grant ends.
     `is_kept` means that the right stayed when this grant ended, because of that or of another grant.
@@ -72,6 +72,7 @@ class Grant(Record):
     source: Annotated[str, Field(pattern=SOURCE_PATTERN)]
     decided_by: ValidDeciderId
     rule: RuleName | None = None
+    service: ValidServiceName | None = None
     starts_at: UtcTime
     status: GrantStatus = GrantStatus.PENDING
     opened_at: UtcTime | None = None
@@ -278,6 +279,6 @@ _PHASES: Final = {
     GrantStatus.FAILED: AccessPhase.FAILED,
 }
 _FIXED: Final = (
-    "grantee", "profile", "right", "source", "decided_by", "rule", "justification", "duration", "starts_at",
+    "grantee", "profile", "right", "source", "decided_by", "rule", "service", "justification", "duration", "starts_at",
     "expires_at", "created_at",
 )  # fmt: skip

@@ -108,13 +108,13 @@ class Reconciler:
                 return state
             with suppress(ConcurrentModification):
                 return self._rebuild(state)
-        raise ConcurrentModification(Holding.empty(right).name)
+        raise ConcurrentModification(Holding.empty(right).key)
 
     def _rebuild(self, state: RightState) -> RightState:
         now = self._clock.now()
         rebuilt = rebuild(state.holding.right, state.grants, state.given, now)
         rebuilt = rebuilt.change(urgency=find_urgency(rebuilt, state.grants, now))
-        _log.error("%s: what was known of it is lost or can't be trusted; it is rebuilt from its grants", rebuilt.name)
+        _log.error("%s: what was known of it is lost or can't be trusted; it is rebuilt from its grants", rebuilt.key)
         about = next((each for each in state.grants if each.id == rebuilt.last_grant), None)
         if about is None:
             # Of its grants, none can be read: the alarm of their seals is the only notice.

@@ -86,6 +86,17 @@ class AuditAction(StrEnum):
     ACCESS_ENDING_SOON = "access_ending_soon"
     END_REFUSED = "access_end_refused"
     REVOKE_REFUSED = "access_revoke_refused"
+    CREDENTIALS_ISSUED = "credentials_issued"
+    CREDENTIALS_REFUSED = "credentials_refused"
+    SESSION_REVOKED = "session_revoked"
+    SESSION_EXPIRED = "session_expired"
+    DENY_PUT = "deny_put"
+    DENY_REMOVED = "deny_removed"
+    DEVICE_PAIRED = "device_paired"
+    DEVICE_REVOKED = "device_revoked"
+    DEVICE_EXPIRED = "device_expired"
+    DEVICE_REFUSED = "device_refused"
+    PAIR_REFUSED = "pair_refused"
 
 
 class Auditable(Protocol):
@@ -102,8 +113,8 @@ class Auditable(Protocol):
         ...
 
     @property
-    def profile(self) -> ProfileName:
-        """What the access is to."""
+    def profile(self) -> ProfileName | None:
+        """What the access is to, if it is about one profile."""
         ...
 
 

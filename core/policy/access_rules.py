@@ -20,7 +20,8 @@ from core.policy.decision import Condition, Decision, decide
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, EventTimes, PolicyDocument
-from core.policy.target_config import IdentityCenterConfig, LambdaConfig, WebhookConfig
+from core.policy.service_rules import no_service
+from core.policy.target_config import AwsRoleConfig, IdentityCenterConfig, LambdaConfig, WebhookConfig
 from core.request import Request
 from core.targets.aws_names import STORE_ID
 
@@ -39,7 +40,8 @@ class AccessRules:
     def access_of(self, profile: str) -> tuple[Permission, ...]:
         """What the profile gives."""
         found = self.document.profiles.get(profile)
-        return tuple(each.permission for each in found.access or ()) if found is not None else ()
+        entries = found.access or () if found is not None else ()
+        return tuple(each.permission_at(self.document.targets.get(each.target)) for each in entries)
 
     def mapped(self, person: UserId, target: str) -> str | None:
         """What the target calls this person, under any of their ids."""
@@ -58,14 +60,14 @@ class AccessRules:
         config, named = self.document.targets.get(right.target), self.mapped(person, right.target)
         if isinstance(config, IdentityCenterConfig):
             return named is not None and STORE_ID.fullmatch(named) is not None and not _is_same(named, right.principal)
-        if named is None and isinstance(config, WebhookConfig | LambdaConfig):
+        if named is None and isinstance(config, WebhookConfig | LambdaConfig | AwsRoleConfig):
             named = person
         return named is not None and not _is_same(named, right.principal)
 
     def find_sought(self, person: Actor, target: str) -> SoughtPerson:
         """What the target may be asked about this person."""
         email = person.email if self.people.is_email_trusted else None
-        return SoughtPerson(person.id, self.mapped(person.id, target), email)
+        return SoughtPerson(person.id, self.mapped(person.id, target), email, person.service)
 
     def ask_before_end(self, rule: str) -> timedelta:
         """How long before the end the requester is asked; the default when the rule is gone."""
@@ -101,11 +103,15 @@ class AccessRules:
 
     def _is_admin(self, person: Actor) -> Condition:
         admins = self.document.admins
+        if person.service is not None:
+            return no_service(person)
         if admins is None:
             return Condition(name=_ADMIN, is_met=False, text="the policy names no admins")
         return judge(_ADMIN, lambda: conditions.is_among(self.people, person, admins, "the admins"))
 
     def _is_approver(self, person: Actor, rule: ApprovalRule) -> Condition:
+        if person.service is not None:
+            return no_service(person)
         role = f"the approvers of rule {rule.name}"
         return judge("approver", lambda: conditions.is_among(self.people, person, rule.approvers, role))
 

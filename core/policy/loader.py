@@ -12,7 +12,7 @@ import os
 import stat
 from pathlib import Path
 
-from core.errors import InvalidPolicy, PolicyProblem
+from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.policy.access_lint import find_renamed_targets
 from core.policy.evaluator import Policy
 from core.policy.lint import find_mistakes

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Final
 
 from core.clock import Clock, SystemClock
-from core.errors import InvalidPolicy, PolicyProblem
+from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.policy.evaluator import Policy
 from core.policy.loader import Signature, parse_policy, read_file, sign_file
 from core.text import quoted

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from core.errors import PolicyProblem
+from core.invalid_policy import PolicyProblem
 from core.policy.document import MISTAKE, PolicyModel, suggest
 from core.policy.profile import AccessEntry, ProfileModel
 from core.policy.rules import (

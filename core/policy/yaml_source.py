@@ -14,7 +14,7 @@ from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from core.errors import PolicyProblem
+from core.invalid_policy import PolicyProblem
 
 Value = str | int | bool | list["Value"] | dict[str, "Value"]
 """A value as the file writes it."""

@@ -20,7 +20,8 @@ from pydantic import JsonValue
 
 from core.actor import OPERATOR
 from core.audit.trail import AuditAction, AuditEntry, EntryDraft, EntryId
-from core.errors import InvalidInput, InvalidPolicy, MalformedRecord
+from core.errors import InvalidInput, MalformedRecord
+from core.invalid_policy import InvalidPolicy
 from core.policy.access_summary import describe_access
 from core.policy.evaluator import Policy
 from core.policy.lint import all_selectors

@@ -29,6 +29,7 @@ from core.stores.ledgers import LedgerStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
 from core.stores.record_store import DEFAULT_LIMIT, Page, RecordStore, iterate_newest_first
+from core.stores.sessions import SessionStore
 
 DEFAULT_RETENTION: Final = timedelta(days=90)
 _FEW: Final = 10
@@ -62,8 +63,8 @@ class RequestStore(RecordStore[Request, RequestStatus], Protocol):
         """
         ...
 
-    def get_open(self, person: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
-        """The ledger of a person's requests for a profile, with the notes of changes in the directory, in one read.
+    def get_open(self, person: str, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+        """The ledger of a person's or a service's requests for a profile, and the directory's notes, in one read.
 
         Raises MalformedRecord, StoreUnavailable. Notes that can't be read mean that everything changed just now.
         """
@@ -236,6 +237,11 @@ class Stores(Protocol):
     @property
     def access(self) -> AccessStore:
         """The grants, and what is held of each right."""
+        ...
+
+    @property
+    def sessions(self) -> SessionStore:
+        """The sessions of issued credentials, and the doors of roles."""
         ...
 
     @property

@@ -13,7 +13,9 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
+from core.access.device import Device, DeviceExists, DeviceNotFound
 from core.access.grant import Grant
+from core.access.session import Session, SessionExists, SessionNotFound
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry, EntryDraft, seal
 from core.break_glass import BreakGlassEvent
@@ -133,15 +135,11 @@ def is_allowed(stored: Mapping[str, JsonValue], commit: Commit[R]) -> bool:
 
 def must_be_stored(commit: Commit[R]) -> dict[str, JsonValue]:
     """The attributes that the stored record must have for this update to replace it; None means absent."""
-    return {**_as_read(commit.proposed), **commit.record.facts_to_keep(commit.item), **_gaining(commit.proposed)}
+    return {**as_it_was_read(commit.proposed), **commit.record.facts_to_keep(commit.item), **_gaining(commit.proposed)}
 
 
-def must_be_stored_to_delete(record: Record) -> dict[str, JsonValue]:
-    """The attributes that the stored record must have for this deletion to remove it; None means absent."""
-    return _as_read(record)
-
-
-def _as_read(record: Record) -> dict[str, JsonValue]:
+def as_it_was_read(record: Record) -> dict[str, JsonValue]:
+    """The attributes that a stored record has as long as it is the one that was read; None means absent."""
     # The version alone can be kept by somebody who changes the record past us: the seal and the head cannot.
     return {
         "id": record.id,
@@ -170,11 +168,15 @@ _MISSING: Final[Mapping[str, type[NotFound]]] = {
     Request.KIND: RequestNotFound,
     BreakGlassEvent.KIND: EventNotFound,
     Grant.KIND: GrantNotFound,
+    Device.KIND: DeviceNotFound,
+    Session.KIND: SessionNotFound,
 }
 _EXISTING: Final[Mapping[str, type[AlreadyExists]]] = {
     Request.KIND: RequestExists,
     BreakGlassEvent.KIND: EventExists,
     Grant.KIND: GrantExists,
+    Device.KIND: DeviceExists,
+    Session.KIND: SessionExists,
 }
 
 

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from core.access.holding import Holding
 from core.access.right import parse_right_key
+from core.access.role_door import DOOR_LEDGER, RoleDoor
 from core.audit.keyring import AuditKeyring
 from core.errors import BrokenSeal, InvalidInput, MalformedRecord
 from core.ledger import Ledger
@@ -83,4 +84,5 @@ _KINDS: Final[Mapping[str, type[Ledger]]] = {
     PROFILE_LEDGER: UsageLedger,
     CODES_LEDGER: CodeLedger,
     OPEN_REQUESTS_LEDGER: OpenRequests,
+    DOOR_LEDGER: RoleDoor,
 }

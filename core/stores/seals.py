@@ -111,7 +111,7 @@ def read_record(kind: type[R], record_id: str, item: Mapping[str, JsonValue], as
 
 def read_sealed_ledger(empty: L, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> L:
     """The ledger of this owner, with its seal checked. Raises BrokenSeal, MalformedRecord."""
-    name, seal = empty.name, stored.get(SEAL)
+    name, seal = empty.key, stored.get(SEAL)
     item = {name: value for name, value in stored.items() if name != SEAL}
     digest = _digest(item)
     if seal is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
@@ -65,7 +66,7 @@ def _has_reached(record: Record | None, status: str) -> bool:
     return record is not None and _STEPS[str(record.state)] >= _STEPS[status]
 
 
-def _check_nothing_is_half_done(stores: Stores, path: Path, found: dict[str, Record]) -> None:
+def _check_nothing_is_half_done(stores: Stores, path: Path, found: Mapping[str, Record]) -> None:
     tally = Tally()
     assert list(verify_trail(stores, AuditKeyring(), NOW, tally)) == []
     assert tally.chains == tally.records == len(found)

@@ -212,7 +212,9 @@ def test_retention_covers_all_that_was_asked_for() -> None:
     }
     request = a_request()
     ends = (request.approve(APPROVER, EARLY), request.deny(APPROVER, EARLY, "no"), request.cancel(REQUESTER, EARLY))
-    assert [each.facts_to_keep() for each in (request, *ends)] == [{**asked, "rights": None}] * 4
+    assert [each.facts_to_keep() for each in (request, *ends)] == [
+        {**asked, "rights": None, "service": None, "device": None}
+    ] * 4
 
 
 # Boundary times

@@ -17,7 +17,9 @@ from bot.slack.errors import ERRORS
 from bot.slack.installation import SlackUnreachable
 from bot.transport.dispatcher import NotTaken
 from bot.views.replies import explain, explain_in_field
+from core.access.credentials import AccessEnded, IssuerUnavailable, NothingOpen
 from core.access.principals import PrincipalUnavailable, PrincipalUnknown
+from core.access.session import SessionExists, SessionNotFound
 from core.break_glass import ReasonCode
 from core.errors import (
     AlreadyExists,
@@ -33,14 +35,12 @@ from core.errors import (
     GrantExists,
     GrantNotFound,
     InvalidInput,
-    InvalidPolicy,
     InvalidStateTransition,
     LimitReached,
     MalformedRecord,
     NotAllowed,
     NotFound,
     NotKnown,
-    PolicyProblem,
     Refused,
     RequestExists,
     RequestNotFound,
@@ -48,6 +48,7 @@ from core.errors import (
     StoreMisconfigured,
     StoreUnavailable,
 )
+from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.open_requests import COOLDOWN_AFTER_DENIAL, OPEN_REQUEST, OPEN_REQUESTS
 from core.policy.decision import ApprovalNeeds
 from core.review import Verdict
@@ -127,6 +128,10 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "wrong code, one attempt left": CodeRefused("wrong", 1),
     "used code": CodeRefused("used", 5),
     "too many wrong codes": CodeRefused("blocked", 0),
+    "access ended": AccessEnded("prod", LATER + HOUR),
+    "nothing open": NothingOpen("prod", "Request it with `/access prod`."),
+    "still opening": NothingOpen("prod", "Try again in a moment.", is_opening=True),
+    "no credentials now": IssuerUnavailable("STS gave no answer: ReadTimeoutError", "Try again in a moment."),
     "limit: already open": LimitReached("live event", str(EVENT), LATER + HOUR),
     "limit: cooldown": LimitReached("cooldown", "30m", LATER + HOUR),
     "limit: quota per user": LimitReached("quota per user", "3 in 1d", LATER + HOUR),
@@ -159,6 +164,8 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "event not found": EventNotFound(EVENT),
     "grant not found": GrantNotFound("00000000000000a1"),
     "grant exists": GrantExists("00000000000000a1"),
+    "session exists": SessionExists("00000000000000a1"),
+    "no such session": SessionNotFound("00000000000000a1"),
     "exists": AlreadyExists(REQUEST),
     "request exists": RequestExists(REQUEST),
     "event exists": EventExists(EVENT),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
-from core.errors import InvalidPolicy
+from core.invalid_policy import InvalidPolicy
 from core.policy import parse_policy
 from core.policy.loader import load_with_notes
 from tests.core.policy.access_policy import access_file

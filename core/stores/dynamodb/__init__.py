@@ -15,6 +15,7 @@ from core.stores.dynamodb.messages import DynamoMessages
 from core.stores.dynamodb.outbox import DynamoDeliveries
 from core.stores.dynamodb.requests import DynamoRequests
 from core.stores.dynamodb.resealing import reseal_all
+from core.stores.dynamodb.sessions import DynamoSessions
 from core.stores.refusal_log import BackgroundRefusalLog
 from core.stores.seals import SealAlarm
 
@@ -32,6 +33,7 @@ class DynamoStores:
         self.requests = DynamoRequests(connection, prefix, settings, alarm)
         self.break_glass = DynamoBreakGlass(connection, prefix, settings, alarm)
         self.access = DynamoAccess(connection, prefix, settings, alarm)
+        self.sessions = DynamoSessions(connection, prefix, settings, alarm)
         self.directory = DynamoDirectory(connection, prefix, settings)
         self.outbox = DynamoDeliveries(connection, prefix, settings)
         self.messages = DynamoMessages(connection, prefix)

@@ -192,7 +192,7 @@ class DynamoAccess(DynamoGrants, AccessStore):
             stored = self._connection.get(self._table, update["Key"]) if failure.is_retry else None
             # Written by an earlier attempt, whose answer was lost: nobody else writes this seal.
             if stored is None or plain_holding(stored).get(SEAL) != sealed.item[SEAL]:
-                raise ConcurrentModification(sealed.ledger.name) from failure
+                raise ConcurrentModification(sealed.ledger.key) from failure
 
     def _list(self, index: str, value: str, now: datetime, limit: int, after: DueRight | None) -> tuple[DueRight, ...]:
         # Times have a fixed width, and a key of a right begins with a letter or a digit.
@@ -208,7 +208,7 @@ class DynamoAccess(DynamoGrants, AccessStore):
 
     def _places(self, index: str, value: str, bounds: tuple[str, str], count: int) -> list[DueRow]:
         """The first places in an index between two, as many as asked, or all there are."""
-        key = self._schema.indexes[index]
+        key = self._layout.table.indexes[index]
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": index,

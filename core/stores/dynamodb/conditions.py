@@ -13,17 +13,26 @@ from pydantic import JsonValue
 from core.stores.dynamodb.items import to_attributes
 
 
-def all_equal(facts: Mapping[str, JsonValue], statuses: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """A condition: each attribute has this value, or is absent for None; and the status is one of these."""
+def all_equal(
+    facts: Mapping[str, JsonValue], statuses: frozenset[str] = frozenset(), *, inside: str | None = None
+) -> dict[str, Any]:
+    """A condition: each attribute has this value, or is absent for None; and the status is one of these.
+
+    `inside` is the attribute that holds all of these; without one, they are attributes of the item.
+    """
     names = {f"#a{number}": name for number, name in enumerate(facts)}
     values = to_attributes({f":a{number}": value for number, value in enumerate(facts.values())})
+    path = "#inside." if inside is not None else ""
     parts = [
-        f"{alias} = :{alias[1:]}" if f":{alias[1:]}" in values else f"attribute_not_exists({alias})" for alias in names
+        f"{path}{alias} = :{alias[1:]}" if f":{alias[1:]}" in values else f"attribute_not_exists({path}{alias})"
+        for alias in names
     ]
+    if inside is not None:
+        names["#inside"] = inside
     if statuses:
         names["#status"] = "status"
         allowed = {f":s{number}": {"S": status} for number, status in enumerate(sorted(statuses))}
-        parts.append(f"#status IN ({', '.join(allowed)})")
+        parts.append(f"{path}#status IN ({', '.join(allowed)})")
         values |= allowed
     condition = {"ConditionExpression": " AND ".join(parts), "ExpressionAttributeNames": names}
     # DynamoDB refuses an empty map of values.

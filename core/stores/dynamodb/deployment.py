@@ -46,8 +46,8 @@ _OF_THE_BOT: Final = (
     # A record is read together with the notes of the directory, and ledgers several at a time.
     ("UseRequests", REQUESTS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
     ("UseBreakGlass", BREAK_GLASS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
-    # A grant is put; its right is made due by an update that reads nothing.
-    ("UseAccess", ACCESS, ("BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem")),
+    # A grant is put; its right is made due by an update that reads nothing; a session is stored while it is unchanged.
+    ("UseAccess", ACCESS, ("BatchGetItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")),
     ("ReadAudit", AUDIT, ("BatchGetItem", "GetItem", "Query")),
     # What changes: deliveries, the places of messages, the heads of chains of refusals.
     ("UseOutbox", OUTBOX, ("BatchGetItem", "ConditionCheckItem", "PutItem", "Query", "UpdateItem")),

@@ -19,8 +19,10 @@ from pydantic import JsonValue
 from core.access.grant import Grant
 from core.access.holding import Urgency
 from core.access.right import Right, right_key
+from core.errors import ConcurrentModification, CountersignError
+from core.record import check_record_id
 from core.stores.access import DueRight, GrantWrite
-from core.stores.commit import Commit, StoreSettings, prepare_create, prepare_update
+from core.stores.commit import Commit, StoreSettings, as_it_was_read, prepare_create, prepare_update
 from core.stores.due import find_stage, urgency_of_new
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.items import Item
@@ -49,6 +51,24 @@ class DynamoGrants(DynamoRecords[Grant]):
     def end_early(self, writes: Sequence[GrantWrite]) -> list[Part]:
         """The early end of grants, as parts of the caller's transaction; see AccessStore.end."""
         return [*map(self._to_part, self._prepare_end(writes)), self._nudge([each.grant for each in writes])]
+
+    def key_of(self, grant_id: str) -> Item:
+        """Where a grant is stored. Raises InvalidInput."""
+        return self._key(check_record_id(grant_id))
+
+    def read(self, item: Item) -> Grant:
+        """The grant in an item. Raises MalformedRecord."""
+        return self._read(item)
+
+    def unchanged(self, grant: Grant) -> Part:
+        """The check that a grant is still the version that was read, for the caller's transaction."""
+        condition = self._layout.all_equal(as_it_was_read(grant))
+        check = {"TableName": self._table, "Key": self._key(grant.id), **condition}
+
+        def explain(failure: ConditionFailed) -> CountersignError | None:
+            return ConcurrentModification(grant.chain) if any(failure.failed) else None
+
+        return Part([{"ConditionCheck": check}], explain)
 
     def repair(self, rights: Iterable[Right]) -> bool:
         """Remove from the items of these rights what has a type that no write can add to; True if anything had.

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from core.access.holding import Holding
+from core.access.role_door import RoleDoor
 from core.audit.keyring import AuditKeyring
 from core.errors import ConcurrentModification, CountersignError
 from core.ledger import Ledger
@@ -61,7 +62,7 @@ def inspect_stored_ledger(raw: Item, keyring: AuditKeyring) -> Ledger:
     plain = from_attributes(raw, key)
     stored = {name: value for name, value in plain.items() if name not in _NOT_PART_OF_A_LEDGER}
     ledger = inspect_ledger(key.removeprefix(LEDGER_PREFIX), stored, keyring)
-    if not isinstance(ledger, UsageLedger | CodeLedger | OpenRequests):
+    if not isinstance(ledger, UsageLedger | CodeLedger | OpenRequests | RoleDoor):
         return ledger
     return compare_beside(ledger, plain, {TTL_ATTRIBUTE: int(ledger.kept_until().timestamp())})
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import JsonValue
 
@@ -23,20 +23,20 @@ from core.record import Record, check_record_id
 from core.stores.commit import (
     Commit,
     StoreSettings,
+    as_it_was_read,
     existing,
     explain_refusal,
     missing,
     must_be_stored,
-    must_be_stored_to_delete,
     prepare_delete,
     prepare_update,
 )
-from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.entries import entry_key, put_entries, read_entry
-from core.stores.dynamodb.items import Item, from_attributes, to_attributes
-from core.stores.dynamodb.ledgers import HOLDING_PREFIX, LEDGER_PREFIX, read_ledger
+from core.stores.dynamodb.items import Item, to_attributes
+from core.stores.dynamodb.layout import Layout
+from core.stores.dynamodb.ledgers import read_ledger
 from core.stores.dynamodb.outbox import put_deliveries
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.parts import Part, explain_parts, join_writes
@@ -49,8 +49,6 @@ from core.stores.seals import SealAlarm, read_sealed_record
 
 R = TypeVar("R", bound=Record)
 L = TypeVar("L", bound=Ledger)
-BESIDE_A_RECORD: Final = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE, "stage", "ends"})
-"""What stands beside a record in its item, so that it can be found, or forgotten; no seal covers it."""
 
 
 class DynamoRecords(Generic[R]):
@@ -65,11 +63,12 @@ class DynamoRecords(Generic[R]):
         *,
         table: Table,
         kind: type[R],
+        body: str | None = None,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._alarm = alarm
-        self._schema = table
+        self._layout = Layout(table, kind, body)
         self._table = table.name(prefix)
         self._audit_table = AUDIT.name(prefix)
         self._outbox_table = OUTBOX.name(prefix)
@@ -79,15 +78,15 @@ class DynamoRecords(Generic[R]):
     def iterate(self) -> Iterator[R]:
         """Every record, in no order; malformed ones are logged and skipped."""
         items = self._connection.scan_all(TableName=self._table, ConsistentRead=True)
-        return read_each(filter(self._is_record, items), self._read)
+        return read_each(filter(self._layout.is_record, items), self._read)
 
     def iterate_ids(self) -> Iterator[str]:
         """The id of every record, in no order."""
-        names = {"#key": self._schema.key.partition}
+        names = {"#key": self._layout.partition_key}
         keys = self._connection.scan_all(
             TableName=self._table, ConsistentRead=True, ProjectionExpression="#key", ExpressionAttributeNames=names
         )
-        return (self._id_of(item) for item in keys if self._is_record(item))
+        return (self._id_of(item) for item in keys if self._layout.is_record(item))
 
     def find_many(self, record_ids: Sequence[str]) -> Mapping[str, R | MalformedRecord]:
         """The records with these ids that exist, in one read."""
@@ -111,7 +110,7 @@ class DynamoRecords(Generic[R]):
     def _remove(self, record: R, entry: EntryDraft, *beside: Part) -> None:
         record = self.prove(record)
         last = prepare_delete(record, entry, self._settings)
-        condition = all_equal(must_be_stored_to_delete(record))
+        condition = self._layout.all_equal(as_it_was_read(record))
         removal = {"Delete": {"TableName": self._table, "Key": self._key(record.id), **condition}}
         try:
             own = Part([removal, *self._put_entries((last,))])
@@ -127,9 +126,9 @@ class DynamoRecords(Generic[R]):
     def to_writes(self, commit: Commit[R]) -> list[dict[str, Any]]:
         """The record and its entries as the writes of a transaction, under all the conditions of the change."""
         if commit.is_new:
-            condition: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({self._schema.key.partition})"}
+            condition: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({self._layout.partition_key})"}
         else:
-            condition = all_equal(must_be_stored(commit), statuses=commit.record.legal_sources())
+            condition = self._layout.all_equal(must_be_stored(commit), statuses=commit.record.legal_sources())
         put = {"Put": {"TableName": self._table, "Item": self._item(commit), **condition}}
         return [put, *self._put_entries(commit.entries)]
 
@@ -210,20 +209,13 @@ class DynamoRecords(Generic[R]):
         return self._read(item), found[self._ledger_table]
 
     def _key(self, record_id: str) -> Item:
-        return {self._schema.key.partition: {"S": self._partition(record_id)}}
-
-    def _partition(self, record_id: str) -> str:
-        return record_id if self._schema.key.partition == "id" else f"{self._kind.KIND}#{record_id}"
-
-    def _is_record(self, item: Item) -> bool:
-        partition = str(item[self._schema.key.partition].get("S", ""))
-        return not partition.startswith((LEDGER_PREFIX, HOLDING_PREFIX))
+        return self._layout.key(record_id)
 
     def _id_of(self, item: Item) -> str:
-        return str(item[self._schema.key.partition]["S"]).removeprefix(f"{self._kind.KIND}#")
+        return self._layout.id_of(item)
 
     def _item(self, commit: Commit[R]) -> Item:
-        item = to_attributes(commit.item) | self._key(commit.record.id)
+        item = self._layout.item(commit.record, commit.item)
         if commit.kept_until is not None:
             item[TTL_ATTRIBUTE] = {"N": str(int(commit.kept_until.timestamp()))}
         return item | to_attributes(self._beside(commit.record))
@@ -233,18 +225,15 @@ class DynamoRecords(Generic[R]):
         return {AWAITS_ATTRIBUTE: record.awaits}
 
     def _inspect(self, raw: Item) -> R:
-        plain = from_attributes(raw, f"{self._kind.KIND}#{self._id_of(raw)}")
-        stored = {name: value for name, value in plain.items() if name not in BESIDE_A_RECORD}
+        stored, beside = self._layout.plain(raw)
         record = inspect_record(self._kind, self._id_of(raw), stored, self._settings.keyring)
         expected = {**self._beside(record), "pk": self._key(record.id).get("pk", {}).get("S")}
-        return compare_beside(record, plain, expected, ttl=plain.get(TTL_ATTRIBUTE))
+        return compare_beside(record, beside, expected, ttl=beside.get(TTL_ATTRIBUTE))
 
     def _read(self, raw: Item) -> R:
-        record_id = self._id_of(raw)
-        plain = from_attributes(raw, f"{self._kind.KIND}#{record_id}")
-        stored = {name: value for name, value in plain.items() if name not in BESIDE_A_RECORD}
+        stored, _ = self._layout.plain(raw)
         with self._alarm.watch():
-            return read_sealed_record(self._kind, record_id, stored, self._settings.keyring, self._find_entry)
+            return read_sealed_record(self._kind, self._id_of(raw), stored, self._settings.keyring, self._find_entry)
 
     def _rows(
         self, attribute: str, value: str, after: Position | None, since: datetime | None, count: int
@@ -254,7 +243,7 @@ class DynamoRecords(Generic[R]):
             "IndexName": f"gsi-{attribute}",
             "KeyConditionExpression": "#attribute = :value",
             "ExpressionAttributeNames": {"#attribute": attribute},
-            "ExpressionAttributeValues": {":value": {"S": value}},
+            "ExpressionAttributeValues": {":value": {"S": self._layout.value(value)}},
             "ScanIndexForward": False,
         }
         if since is not None:
@@ -263,9 +252,9 @@ class DynamoRecords(Generic[R]):
             query["ExpressionAttributeValues"][":since"] = {"S": format_time(since)}
         if after is not None:
             query["ExclusiveStartKey"] = {
-                attribute: {"S": value},
+                attribute: {"S": self._layout.value(value)},
                 "created_at": {"S": after.created_at},
-                self._schema.key.partition: {"S": after.id},
+                self._layout.partition_key: {"S": after.id},
             }
         rows: list[StoredRow[Item]] = []
         while len(rows) < count:
@@ -278,7 +267,7 @@ class DynamoRecords(Generic[R]):
 
     def _row(self, item: Item) -> StoredRow[Item]:
         # The position holds the table's own key, so that reading can continue from a malformed item too.
-        return StoredRow(Position(item["created_at"]["S"], item[self._schema.key.partition]["S"]), item)
+        return StoredRow(Position(item["created_at"]["S"], item[self._layout.partition_key]["S"]), item)
 
     def _read_ledger(self, empty: L, found: Mapping[str, Item]) -> L:
         with self._alarm.watch():

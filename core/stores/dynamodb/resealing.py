@@ -19,9 +19,9 @@ from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.entries import read_entry
 from core.stores.dynamodb.items import Item, from_attributes
+from core.stores.dynamodb.layout import BESIDE_A_RECORD
 from core.stores.dynamodb.ledgers import HOLDING_PREFIX, LEDGER_PREFIX
 from core.stores.dynamodb.outcomes import ConditionFailed
-from core.stores.dynamodb.records import BESIDE_A_RECORD
 from core.stores.dynamodb.rights import holding_key, key_of, names_of, plain_holding
 from core.stores.schema import ACCESS, AUDIT, BREAK_GLASS, REQUESTS, Table
 from core.stores.seals import SEAL, has_current_seal, reseal_ledger, reseal_record

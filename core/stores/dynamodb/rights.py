@@ -124,7 +124,7 @@ def _unchanged(state: RightState, sealed: SealedLedger) -> tuple[str, Item]:
 
 def holding_changed(holding: Holding) -> Callable[[ConditionFailed], CountersignError | None]:
     """What it means that this update's condition failed."""
-    return lambda failure: ConcurrentModification(holding.name) if any(failure.failed) else None
+    return lambda failure: ConcurrentModification(holding.key) if any(failure.failed) else None
 
 
 def key_of(item: Item) -> str:

@@ -21,6 +21,7 @@ from core.stores.sqlite.outbox import SqliteDeliveries
 from core.stores.sqlite.requests import SqliteRequests
 from core.stores.sqlite.resealing import reseal_all
 from core.stores.sqlite.retention import purge
+from core.stores.sqlite.sessions import SqliteSessions
 
 
 class SqliteStores:
@@ -36,6 +37,7 @@ class SqliteStores:
         self.requests = SqliteRequests(self._database, settings, alarm)
         self.break_glass = SqliteBreakGlass(self._database, settings, alarm)
         self.access = SqliteAccess(self._database, settings, alarm)
+        self.sessions = SqliteSessions(self._database, settings, alarm)
         self.directory = SqliteDirectory(self._database, settings)
         self.outbox = SqliteDeliveries(self._database, settings)
         self.messages = SqliteMessages(self._database)

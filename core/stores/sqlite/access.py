@@ -164,7 +164,7 @@ class SqliteAccess(SqliteGrants, AccessStore):
         empty = Holding.empty(right)
         with suppress(BrokenSeal), self._alarm.watch():
             with unsealed_if_unreadable():
-                item = read_body(empty.name, body)
+                item = read_body(empty.key, body)
             return read_sealed_ledger(empty, item, self._settings.keyring)
         return None
 
@@ -190,7 +190,7 @@ class SqliteAccess(SqliteGrants, AccessStore):
         version = format_time(holding.updated_at) if holding.updated_at is not None else None
         as_read = state.damaged or version, holding.as_read.seal
         if (row if row is not None else (0, None, None)) != (state.nudge, *as_read):
-            raise ConcurrentModification(holding.name)
+            raise ConcurrentModification(holding.key)
 
     def _list(self, select: str, kind: str, now: datetime, limit: int, after: DueRight | None) -> tuple[DueRight, ...]:
         def find_rows(last: DueRow | None, count: int) -> list[DueRow]:

@@ -53,6 +53,8 @@ _ADDED: Final = {
     "holdings": """CREATE TABLE IF NOT EXISTS holdings (
         right_key TEXT PRIMARY KEY, nudge INTEGER NOT NULL DEFAULT 0, due_at TEXT, urgency TEXT, kept_until TEXT,
         updated_at TEXT, body TEXT) WITHOUT ROWID""",
+    "sessions": f"""CREATE TABLE IF NOT EXISTS sessions ({_RECORD_COLUMNS},
+        awaits TEXT, grant_id TEXT NOT NULL, right_key TEXT NOT NULL)""",
 }
 """What a file of an older version lacks. Opening adds it; the older version does not mind, and may go on beside."""
 _INDEXES: Final = (
@@ -71,6 +73,14 @@ _ADDED_INDEXES: Final = (
         f"CREATE INDEX IF NOT EXISTS grants_by_{column} ON grants ({column}, created_at, id)"
         for column in ("person", "profile", "status")
     ),
+    *(
+        f"CREATE INDEX IF NOT EXISTS sessions_by_{column} ON sessions ({column}, created_at, id)"
+        for column in ("person", "profile", "status")
+    ),
+    "CREATE INDEX IF NOT EXISTS sessions_by_grant ON sessions (grant_id)",
+    # Of a right only those that still await something.
+    "CREATE INDEX IF NOT EXISTS sessions_by_awaits ON sessions (awaits, created_at, id) WHERE awaits IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS sessions_by_right ON sessions (right_key) WHERE awaits IS NOT NULL",
     # Those of live grants only.
     "CREATE INDEX IF NOT EXISTS grants_by_awaits ON grants (awaits, created_at, id) WHERE awaits IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS grants_by_right ON grants (right_key) WHERE awaits IS NOT NULL",

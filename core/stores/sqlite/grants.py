@@ -13,8 +13,9 @@ from core.access.grant import Grant
 from core.access.holding import Urgency
 from core.access.right import right_key
 from core.clock import format_time
+from core.errors import ConcurrentModification
 from core.stores.access import GrantWrite
-from core.stores.commit import StoreSettings
+from core.stores.commit import StoreSettings, as_it_was_read
 from core.stores.due import find_stage, urgency_of_new
 from core.stores.right_state import check_count
 from core.stores.schema import AWAITS_ATTRIBUTE
@@ -46,6 +47,16 @@ class SqliteGrants(SqliteRecords[Grant]):
             ended.append(self.replace(connection, write.grant, (write.entry,)))
             self._nudge(connection, ended[-1], Urgency.REVOKE)
         return tuple(ended)
+
+    def find(self, connection: sqlite3.Connection, grant_id: str) -> Grant | None:
+        """The grant as it is in the caller's transaction, if it exists."""
+        return self._find(connection, grant_id)
+
+    def refuse_if_changed(self, connection: sqlite3.Connection, grant: Grant) -> None:
+        """Raises ConcurrentModification unless the grant is stored as it was read, by the caller's transaction."""
+        stored = self._find_item(connection, grant.id) or {}
+        if any(stored.get(name) != value for name, value in as_it_was_read(grant).items()):
+            raise ConcurrentModification(grant.chain)
 
     def _nudge(self, connection: sqlite3.Connection, grant: Grant, urgency: Urgency) -> None:
         connection.execute(

@@ -1,4 +1,4 @@
-"""Records in SQLite: what requests and break-glass events share.
+"""Records in SQLite: what all kinds share.
 
 Invariant: a change is judged and written in one IMMEDIATE transaction, together with the audit entries and the ledgers
 that change with it.
@@ -24,11 +24,11 @@ from core.record import Record, check_record_id
 from core.stores.commit import (
     Commit,
     StoreSettings,
+    as_it_was_read,
     existing,
     explain_refusal,
     is_allowed,
     missing,
-    must_be_stored_to_delete,
     prepare_create,
     prepare_delete,
     prepare_update,
@@ -48,13 +48,15 @@ from core.stores.sqlite.reading import iterate_rows, read_body
 R = TypeVar("R", bound=Record)
 L = TypeVar("L", bound=Ledger)
 _Raw = tuple[str, str]
-_COPIED: Final = ("profile", "status", "created_at", "updated_at", "expires_at")
+COPIED: Final = ("profile", "status", "created_at", "updated_at", "expires_at")
 """The columns that repeat what stands in the body, so that records can be found by it."""
-_COLUMNS: Final = ("id", "person", "profile", "status", "created_at", "updated_at", "expires_at", "body")
 
 
 class SqliteRecords(Generic[R]):
     """What all kinds of record have in common. The names of tables and columns are constants, never anybody's input."""
+
+    _copied: ClassVar[tuple[str, ...]] = COPIED
+    """Those of the columns that the table of this kind has."""
 
     _further_columns: ClassVar[tuple[str, ...]] = ()
     """Columns that only this kind has; `_further` gives their values."""
@@ -67,7 +69,7 @@ class SqliteRecords(Generic[R]):
         self._alarm = alarm
         self._table = table
         self._kind = kind
-        self._beside = ", ".join(("body", "person", *_COPIED, *self._further_columns))
+        self._beside = ", ".join(("body", "person", *self._copied, *self._further_columns))
 
     def iterate(self) -> Iterator[R]:
         """Every record, in the order of the ids; malformed ones are logged and skipped."""
@@ -147,7 +149,7 @@ class SqliteRecords(Generic[R]):
         stored = self._find_item(connection, record.id)
         if stored is None:
             raise missing(self._kind, record.id)
-        if any(stored.get(name) != value for name, value in must_be_stored_to_delete(record).items()):
+        if any(stored.get(name) != value for name, value in as_it_was_read(record).items()):
             self._read_item_of(connection, record.id, stored)
             raise ConcurrentModification(record.chain)
         connection.execute(f"DELETE FROM {self._table} WHERE id = ?", (record.id,))  # noqa: S608 - a constant
@@ -230,7 +232,7 @@ class SqliteRecords(Generic[R]):
         item = self._read_item((record_id, body))
         record = inspect_record(self._kind, record_id, item, self._settings.keyring)
         stored = record.to_item()
-        expected = {name: stored[name] for name in _COPIED} | {"person": record.person} | self._further(record)
+        expected = {name: stored[name] for name in self._copied} | {"person": record.person} | self._further(record)
         names = self._beside.split(", ")[1:]
         return compare_beside(record, dict(zip(names, columns, strict=True)), {each: expected[each] for each in names})
 
@@ -248,8 +250,8 @@ class SqliteRecords(Generic[R]):
 
     def _insert(self, connection: sqlite3.Connection, commit: Commit[R]) -> None:
         item, further = commit.item, self._further(commit.record)
-        values = {**{name: item.get(name) for name in _COLUMNS}, "person": commit.record.person, **further}
-        values["body"] = json.dumps(item)
+        copied = {name: item[name] for name in ("id", *self._copied)}
+        values = {**copied, "person": commit.record.person, **further, "body": json.dumps(item)}
         marks = ", ".join("?" for _ in values)
         connection.execute(
             f"INSERT INTO {self._table} ({', '.join(values)}) VALUES ({marks})",  # noqa: S608 - constants

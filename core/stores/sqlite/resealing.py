@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from core.access.grant import Grant
 from core.access.holding import Holding
+from core.access.session import Session
 from core.break_glass import BreakGlassEvent
 from core.ledger import Ledger
 from core.record import Record
@@ -23,7 +24,12 @@ from core.stores.sqlite.audit import find_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.reading import iterate_rows, read_body
 
-_KINDS: Final[dict[str, type[Record]]] = {"requests": Request, "break_glass": BreakGlassEvent, "grants": Grant}
+_KINDS: Final[dict[str, type[Record]]] = {
+    "requests": Request,
+    "break_glass": BreakGlassEvent,
+    "grants": Grant,
+    "sessions": Session,
+}
 _LEDGERS: Final[tuple[tuple[str, str, type[Ledger]], ...]] = (
     ("ledgers", "owner", Ledger),
     ("holdings", "right_key", Holding),

@@ -13,7 +13,7 @@ from typing import Final
 from core.clock import format_time
 from core.stores.sqlite.database import Database
 
-_CHAINS: Final = {"requests": "REQUEST#", "break_glass": "BREAKGLASS#", "grants": "GRANT#"}
+_CHAINS: Final = {"requests": "REQUEST#", "break_glass": "BREAKGLASS#", "grants": "GRANT#", "sessions": "SESSION#"}
 _PER_TRANSACTION: Final = 200
 """Few enough for a click to wait for."""
 

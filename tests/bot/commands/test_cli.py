@@ -15,15 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import Commands, countersign
-from core.errors import (
-    CountersignError,
-    InvalidInput,
-    InvalidPolicy,
-    NotAllowed,
-    PolicyProblem,
-    RequestNotFound,
-    StoreUnavailable,
-)
+from core.errors import CountersignError, InvalidInput, NotAllowed, RequestNotFound, StoreUnavailable
+from core.invalid_policy import InvalidPolicy, PolicyProblem
 from tests.harness.aws import dynamodb_client
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import InvalidPolicy
+from core.invalid_policy import InvalidPolicy
 from core.policy import PolicyFile, PolicySource, load_policy
 from core.policy.policy_file import SETTLE_SECONDS
 from tests.core.policy.access_policy import WITHOUT_WH, access_file

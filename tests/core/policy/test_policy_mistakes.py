@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import InvalidPolicy, PolicyProblem
+from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.policy import parse_policy
 from core.policy.yaml_source import MAX_BYTES, read_values
 

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from core.errors import InvalidPolicy
+from core.invalid_policy import InvalidPolicy
 from core.policy import load_policy, parse_policy
 from core.policy.editor_schema import policy_schema, write_schema
 from core.policy.profile import AccessEntry, ProfileModel

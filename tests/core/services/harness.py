@@ -29,6 +29,7 @@ from core.stores.base import BreakGlassStore, Replaced, RequestStore, Stores
 from core.stores.directory import DirectoryStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
+from core.stores.sessions import SessionStore
 from tests.builders import HOUR
 
 ENDLESS: Final = 10_000
@@ -172,6 +173,11 @@ class DisturbedStores:
         self.requests: RequestStore = _Requests(stores.requests, disturbance)
         self.break_glass: BreakGlassStore = _BreakGlass(stores.break_glass, disturbance)
         self.access: AccessStore = _Access(stores.access, disturbance)
+
+    @property
+    def sessions(self) -> SessionStore:
+        """The sessions."""
+        return self._stores.sessions
 
     @property
     def audit(self) -> AuditStore:

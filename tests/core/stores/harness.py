@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from core.stores.base import Stores
     from core.stores.messages import MessageRef
 
+_BODIES: Final = {"SESSION": "session"}
+"""The attribute that holds a record of this kind whole."""
 KEYRING: Final = AuditKeyring.from_text(AUDIT_KEY)
 Stored = dict[str, Any]
 
@@ -347,18 +349,20 @@ class DynamoHarness(StoreHarness):
 
     def stored(self, record: Record) -> Stored | None:
         item = self.client.get_item(**self._place(record), ConsistentRead=True).get("Item")
+        body = _BODIES.get(record.KIND)
+        if item is not None and body is not None:
+            item = item[body]["M"]
         return dict(from_attributes(item, "item")) if item is not None else None
 
     def spoil(self, record: Record, changes: Mapping[str, object]) -> None:
         stored = self.client.get_item(**self._place(record), ConsistentRead=True)["Item"]
-        removed = {name for name, value in changes.items() if value is None}
-        changed = {name: _typed(value) for name, value in changes.items() if value is not None}
-        item = {name: value for name, value in (stored | changed).items() if name not in removed}
+        body = _BODIES.get(record.KIND)
+        item = stored | {body: {"M": _changed(stored[body]["M"], changes)}} if body else _changed(stored, changes)
         self.client.put_item(TableName=_dynamo_table(record).name(self.prefix), Item=item)
 
     def make_unreadable(self, record: Record) -> None:
         stored = self.client.get_item(**self._place(record), ConsistentRead=True)["Item"]
-        item = stored | {"justification": {"B": b"\x00"}}
+        item = stored | {_BODIES.get(record.KIND, "justification"): {"B": b"\x00"}}
         self.client.put_item(TableName=_dynamo_table(record).name(self.prefix), Item=item)
 
     def stored_entries(self) -> list[tuple[str, int]]:
@@ -430,6 +434,8 @@ class DynamoHarness(StoreHarness):
 
     def put_back(self, record: Record, stored: Stored) -> None:
         item = to_attributes({name: each for name, each in stored.items() if each is not None})
+        if body := _BODIES.get(record.KIND):
+            item = self.client.get_item(**self._place(record), ConsistentRead=True)["Item"] | {body: {"M": item}}
         self.client.put_item(TableName=_dynamo_table(record).name(self.prefix), Item=item)
 
     def remove_refusals(self, chain: str) -> None:
@@ -467,7 +473,8 @@ class DynamoHarness(StoreHarness):
         self.client.delete_item(TableName=BREAK_GLASS.name(self.prefix), Key={"pk": {"S": f"LEDGER#{owner}"}})
 
     def spoil_beside(self, record: Record, changes: Mapping[str, object]) -> None:
-        self.spoil(record, changes)
+        stored = self.client.get_item(**self._place(record), ConsistentRead=True)["Item"]
+        self.client.put_item(TableName=_dynamo_table(record).name(self.prefix), Item=_changed(stored, changes))
 
     def stored_holding(self, right: Right) -> Stored | None:
         item = self._right(right)
@@ -519,11 +526,17 @@ def _read_only(policy: Stored) -> Stored:
 
 
 def _sqlite_table(record: Record) -> str:
-    return {"REQUEST": "requests", "GRANT": "grants"}.get(record.KIND, "break_glass")
+    return {"REQUEST": "requests", "GRANT": "grants", "SESSION": "sessions"}.get(record.KIND, "break_glass")
 
 
 def _dynamo_table(record: Record) -> Table:
-    return {"REQUEST": REQUESTS, "GRANT": ACCESS}.get(record.KIND, BREAK_GLASS)
+    return {"REQUEST": REQUESTS, "GRANT": ACCESS, "SESSION": ACCESS}.get(record.KIND, BREAK_GLASS)
+
+
+def _changed(item: Stored, changes: Mapping[str, object]) -> Stored:
+    removed = {name for name, value in changes.items() if value is None}
+    changed = {name: _typed(value) for name, value in changes.items() if value is not None}
+    return {name: value for name, value in (item | changed).items() if name not in removed}
 
 
 def _typed(value: object) -> Stored:
