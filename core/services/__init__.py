@@ -7,4 +7,6 @@ from core.services.pairing import PairingService
 from core.services.requests import RequestService
 from core.services.sessions import SessionService
 
-__all__ = ["BreakGlassService", "DeviceService", "GrantService", "PairingService", "RequestService", "SessionService"]
+__all__ = [
+    "BreakGlassService", "DeviceService", "GrantService", "PairingService", "RequestService", "SessionService",
+]  # fmt: skip
