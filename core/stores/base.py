@@ -24,6 +24,7 @@ from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.request import MAX_DURATION as MAX_REQUEST_DURATION
 from core.stores.access import AccessStore, GrantWrite
 from core.stores.audit import AuditStore, RefusalLog
+from core.stores.devices import DeviceStore
 from core.stores.directory import DirectoryStore
 from core.stores.ledgers import LedgerStore
 from core.stores.messages import MessageStore
@@ -63,8 +64,8 @@ class RequestStore(RecordStore[Request, RequestStatus], Protocol):
         """
         ...
 
-    def get_open(self, person: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
-        """The ledger of a person's requests for a profile, with the notes of changes in the directory, in one read.
+    def get_open(self, person: str, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+        """The ledger of a person's or a service's requests for a profile, and the directory's notes, in one read.
 
         Raises MalformedRecord, StoreUnavailable. Notes that can't be read mean that everything changed just now.
         """
@@ -242,6 +243,11 @@ class Stores(Protocol):
     @property
     def sessions(self) -> SessionStore:
         """The sessions of issued credentials, and the doors of roles."""
+        ...
+
+    @property
+    def devices(self) -> DeviceStore:
+        """The paired terminals, and the pairings that wait."""
         ...
 
     @property
