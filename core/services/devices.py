@@ -70,13 +70,16 @@ class DeviceService:
         *,
         directory: Directory | None = None,
         pacing: Pacing = PACING,
+        is_noting_use: bool = True,
     ) -> None:
+        """Without `is_noting_use`, nothing is written when a device is used: the broker's role may not."""
         self._stores = stores
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
         self._directory: Directory = directory or UnknownDirectory()
         self._pacing = pacing
+        self._is_noting_use = is_noting_use
         self._noted: set[str] = set()
         self._expiring = DueWatch(
             Watched(self._read_active, lambda each: stores.devices.get(DeviceId(each)), self._ends_at),
@@ -193,7 +196,7 @@ class DeviceService:
 
     def _note_use(self, device: Device, now: datetime) -> None:
         last = device.last_used_at
-        if last is not None and last <= now < last + USE_EVERY:
+        if not self._is_noting_use or (last is not None and last <= now < last + USE_EVERY):
             return
         try:
             self._stores.devices.note_use(device, now)
