@@ -164,9 +164,9 @@ def _fill(office: RoleOffice, characters: int) -> None:
 
 
 def test_overflow_collapses_into_one_policy(office: RoleOffice) -> None:
-    _fill(office, 8_800)
+    _fill(office, 9_200)
     ended = []
-    for number in range(8):
+    for number in range(4):
         person = RITA.model_copy(update={"id": f"U0P{number}"})
         source = office.open(person)
         ended.append(office.issue(person, device=number))
