@@ -148,6 +148,11 @@ class PretendAws:
         """The events of one name, as `AssumeRole`."""
         return tuple(each for each in self.events if each.event_name == name)
 
+    def has_role(self, arn: str) -> bool:
+        """Whether there is such a role."""
+        with self._lock:
+            return arn in self._cloud.roles
+
     def policies_of(self, role_arn: str) -> dict[str, Any]:
         """The inline policies of a role, as they were last written."""
         with self._lock:
