@@ -11,8 +11,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-import boto3
-from botocore.config import Config
 from pydantic import ValidationError
 
 from core.access.credentials import AwsCredentials
@@ -49,7 +47,7 @@ class PretendClients:
         self._url = url
         self._own = own
         self._lock = Lock()
-        self._session: Any = boto3.session.Session()
+        self._session: Any = None
 
     def sts(self, region: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time.
         """STS, as Countersign."""
@@ -69,6 +67,11 @@ class PretendClients:
     def _open(self, service: str, region: str, keys: AwsKeys) -> Any:  # noqa: ANN401 - boto3's.
         # Sessions aren't safe to share between threads; the clients that they make are.
         with self._lock:
+            # Not earlier: the playground starts without the SDK, which takes half a second to load.
+            import boto3  # noqa: PLC0415
+            from botocore.config import Config  # noqa: PLC0415
+
+            self._session = self._session or boto3.session.Session()
             return self._session.client(
                 service,
                 region_name=region,

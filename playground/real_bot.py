@@ -10,7 +10,7 @@ import socket
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -23,9 +23,12 @@ from bot.wiring.ports import Background, OverHttp, Ports
 from core.clock import Clock
 from core.policy import PolicySource
 from core.stores.base import Stores
-from core.targets.aws_role.clients import AwsClients
 from localslack.server import LocalSlack
 from playground.demo_target import DemoTarget, open_demo_targets
+
+if TYPE_CHECKING:
+    # It loads the SDK of AWS.
+    from core.targets.aws_role.clients import AwsClients
 
 _ANY_PORT: Final = Address("127.0.0.1", 0)
 
