@@ -15,3 +15,10 @@ __all__ = [
     "RequestService",
     "SessionService",
 ]
+    "BreakGlassService",
+    "DeviceService",
+    "GrantService",
+    "PairingService",
+    "RequestService",
+    "SessionService",
+]
