@@ -15,10 +15,3 @@ __all__ = [
     "RequestService",
     "SessionService",
 ]
-    "BreakGlassService",
-    "DeviceService",
-    "GrantService",
-    "PairingService",
-    "RequestService",
-    "SessionService",
-]
