@@ -132,6 +132,11 @@ class Actor(BaseModel):
         """Whether the person is in this user group; None when that is not known."""
         return self.memberships.get(group)
 
+    @property
+    def owner(self) -> Self:
+        """The person, without the service that they act for."""
+        return self if self.service is None else self.model_copy(update={"service": None})
+
     def with_memberships(self, answers: Mapping[UserGroupId, bool]) -> Self:
         """The same person, about whom more is known."""
         return self.model_copy(update={"memberships": {**self.memberships, **answers}})

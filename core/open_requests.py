@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.actor import ProfileName, UserId
+from core.actor import ProfileName
 from core.clock import UtcTime
 from core.duration import Duration, format_duration
 from core.ledger import Ledger
@@ -30,6 +30,8 @@ MAX_PENDING: Final = 20
 """The most open requests that a policy may allow one person for one profile."""
 MAX_LISTED: Final = 2 * MAX_PENDING
 OPEN_REQUESTS_LEDGER: Final = "OPEN"
+SERVICE_PREFIX: Final = "service:"
+"""Before the name of a service, where otherwise a person's id stands."""
 
 
 class RequestLimits(BaseModel):
@@ -54,8 +56,8 @@ class OpenRequests(Ledger):
     requests: tuple[ListedRequest, ...] = ()
 
     @classmethod
-    def of(cls, person: UserId, profile: ProfileName) -> Self:
-        """The ledger of a person and a profile, still empty."""
+    def of(cls, person: str, profile: ProfileName) -> Self:
+        """The ledger of a person, or of a service as `count_for` writes it, and a profile, still empty."""
         return cls(owner=f"{OPEN_REQUESTS_LEDGER}#{person}#{profile}")
 
     def kept_until(self) -> datetime:
@@ -85,6 +87,11 @@ class OpenRequests(Ledger):
         # Under which cooldown they count is for the policy to say, when the next request is judged.
         listed = tuple(ListedRequest(id=each.id, until=each.expires_at + HORIZON) for each in kept)
         return self.model_copy(update={"requests": listed})
+
+
+def count_for(person: str, service: str | None) -> str:
+    """For whom a request counts: for the service that it is for, or else for the person."""
+    return person if service is None else f"{SERVICE_PREFIX}{service}"
 
 
 def find_request_limit(listed: Sequence[Request], limits: RequestLimits, now: datetime) -> LimitHit | None:

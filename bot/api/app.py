@@ -28,7 +28,7 @@ from bot.api.endpoints import ApiLane, Endpoint
 from bot.api.lanes import ApiLanes
 from bot.api.models import PATH_PREFIX, RequestBody, RequestInfo
 from bot.api.problems import CONTENT_TYPE, Problem, ProblemCode
-from bot.api.rate_limits import RateLimits
+from bot.api.rate_limits import CallRates
 from bot.api.refusals import ApiRefusal, broken, busy, not_found, to_problem
 from bot.api.watching import RequestWatch
 from bot.observability.api_metrics import CLIENT_LEFT, ApiMetrics
@@ -58,7 +58,8 @@ class ApiApp:
         metrics: ApiMetrics,
         *,
         proxies: Sequence[Network] = (),
-        limits: RateLimits | None = None,
+        limits: CallRates | None = None,
+        nudge: Callable[[], None] = lambda: None,
     ) -> None:
         self._endpoints = tuple(endpoints)
         self._handlers = {each.name: handlers[each.name] for each in endpoints}
@@ -68,7 +69,8 @@ class ApiApp:
         self._clock = clock
         self._metrics = metrics
         self._proxies = tuple(proxies)
-        self._limits = CallerLimits(limits or RateLimits())
+        self._limits = CallerLimits(limits or CallRates())
+        self._nudge = nudge
         self._in_flight = 0
 
     def routes(self) -> list[BaseRoute]:
@@ -124,7 +126,11 @@ class ApiApp:
         return await self._run(endpoint, user.device.id, handler, call)
 
     async def _run(self, endpoint: Endpoint, caller: str, handler: Handler, call: Call) -> BaseModel:
-        return await self._lanes.run(endpoint.lane or ApiLane.READ, caller, partial(handler, call))
+        answer = await self._lanes.run(endpoint.lane or ApiLane.READ, caller, partial(handler, call))
+        if endpoint.lane is not ApiLane.READ:
+            # What was committed is delivered, and takes effect, now instead of in the next round.
+            self._nudge()
+        return answer
 
     async def _admit(self, endpoint: Endpoint, caller: _Caller) -> DeviceUser:
         token, address = caller.token, caller.address

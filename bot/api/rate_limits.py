@@ -27,7 +27,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class RateLimits:
+class CallRates:
     """The limits of one server. `failures` are calls of one address with a token that isn't valid."""
 
     device: Rate = Rate(60, 10.0)

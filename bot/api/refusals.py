@@ -13,13 +13,19 @@ from typing import Any, Final, TypeVar
 
 from bot.api.problems import Problem, ProblemCode
 from core import errors
+from core.access.credentials import AccessEnded, IssuerUnavailable, NothingOpen
+from core.access.device import DeviceEnded, TokenRefused
+from core.access.pairing import PairingExpired, PairingRefused, PairingTooFast, PairingUnknown, PairingWaiting
 from core.errors import CountersignError
+from core.invalid_policy import InvalidPolicy
 from core.open_requests import OPEN_REQUEST
 from core.services.vote import ApprovalFormNeeded
 
 E = TypeVar("E", bound=CountersignError)
 RETRY_SECONDS: Final = 5
 """After what usually passes: Slack or the store didn't answer in time."""
+OPENING_SECONDS: Final = 2
+"""After what usually passes: the target is still opening the access."""
 _NOTHING: Final = "Nothing was changed."
 
 
@@ -71,7 +77,7 @@ def _invalid(error: errors.InvalidInput, _now: datetime) -> Problem:
     )
 
 
-def _policy_is_broken(_error: errors.InvalidPolicy, _now: datetime) -> Problem:
+def _policy_is_broken(_error: InvalidPolicy, _now: datetime) -> Problem:
     detail = f"The policy file has a mistake; the operators' log says which. {_NOTHING}"
     return Problem.of(ProblemCode.UNAVAILABLE, "The policy can't be used", detail)
 
@@ -167,6 +173,51 @@ def _store_is_away(error: errors.StoreUnavailable, _now: datetime) -> Problem:
     return Problem.of(ProblemCode.UNAVAILABLE, "The store didn't answer", detail, retry_after=RETRY_SECONDS)
 
 
+def _no_token(error: TokenRefused, _now: datetime) -> Problem:
+    return unauthorized(f"{error} {_NOTHING}")
+
+
+def _device_ended(error: DeviceEnded, _now: datetime) -> Problem:
+    title = "This machine's pairing has ended"
+    return Problem.of(ProblemCode.PAIRING_EXPIRED, title, f"{error} {_NOTHING}", record_status=error.status.value)
+
+
+def _waiting(_error: PairingWaiting, _now: datetime) -> Problem:
+    detail = "Nobody has typed the code in Slack yet. Ask again after the interval."
+    return Problem.of(ProblemCode.AUTHORIZATION_PENDING, "The pairing waits to be confirmed", detail)
+
+
+def _too_fast(_error: PairingTooFast, _now: datetime) -> Problem:
+    detail = "Add five seconds to the interval, and ask again then."
+    return Problem.of(ProblemCode.SLOW_DOWN, "Asked again too early", detail)
+
+
+def _pairing_expired(_error: CountersignError, _now: datetime) -> Problem:
+    detail = "The code's time is over, or its token was fetched already. Start again: countersign login"
+    return Problem.of(ProblemCode.EXPIRED_TOKEN, "The pairing is over", detail)
+
+
+def _pairing_refused(_error: PairingRefused, _now: datetime) -> Problem:
+    detail = "The pairing was refused in Slack. This machine got no token."
+    return Problem.of(ProblemCode.ACCESS_DENIED, "The pairing was refused", detail)
+
+
+def _access_ended(error: AccessEnded, _now: datetime) -> Problem:
+    detail = f"Your access to {error.profile} has ended. Nothing was issued. Request it again if you need it."
+    return Problem.of(ProblemCode.ENDED, "The access has ended", detail, ends_at=error.ended_at)
+
+
+def _nothing_open(error: NothingOpen, _now: datetime) -> Problem:
+    retry = OPENING_SECONDS if error.is_opening else None
+    code = ProblemCode.UNAVAILABLE if error.is_opening else ProblemCode.NOT_ALLOWED
+    return Problem.of(code, "No access is open", f"{error} Nothing was issued.", retry_after=retry)
+
+
+def _no_issuer(error: IssuerUnavailable, _now: datetime) -> Problem:
+    retry = None if error.is_final else RETRY_SECONDS
+    return Problem.of(ProblemCode.UNAVAILABLE, "AWS gave no credentials", str(error), retry_after=retry)
+
+
 def _given(error: ApiRefusal, _now: datetime) -> Problem:
     return error.problem
 
@@ -175,7 +226,7 @@ _Build = Callable[[Any, datetime], Problem]
 PROBLEMS: Final[dict[type, _Build]] = {
     ApiRefusal: _given,
     errors.InvalidInput: _invalid,
-    errors.InvalidPolicy: _policy_is_broken,
+    InvalidPolicy: _policy_is_broken,
     ApprovalFormNeeded: _needs_slack,
     errors.NotAllowed: _not_allowed,
     errors.NotKnown: _not_known,
@@ -188,4 +239,14 @@ PROBLEMS: Final[dict[type, _Build]] = {
     errors.ConcurrentModification: _later,
     errors.StoreUnavailable: _store_is_away,
     errors.DeliveryFailed: _later,
+    TokenRefused: _no_token,
+    DeviceEnded: _device_ended,
+    PairingWaiting: _waiting,
+    PairingTooFast: _too_fast,
+    PairingExpired: _pairing_expired,
+    PairingUnknown: _pairing_expired,
+    PairingRefused: _pairing_refused,
+    AccessEnded: _access_ended,
+    NothingOpen: _nothing_open,
+    IssuerUnavailable: _no_issuer,
 }

@@ -15,12 +15,14 @@ from core.errors import Refused
 class SoughtPerson:
     """What is known of a person. `mapped` is the policy's word for them at the target, such as a user id or a name.
 
-    `email` is only set when the policy trusts the e-mail addresses of Slack.
+    `email` is only set when the policy trusts the e-mail addresses of Slack. `service` is the service of theirs that
+    asks: a target that can tell it from the person does.
     """
 
     slack_id: str
     mapped: str | None = None
     email: str | None = field(default=None, repr=False)
+    service: str | None = None
 
 
 class PrincipalUnknown(Refused):

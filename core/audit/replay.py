@@ -33,7 +33,7 @@ _FIXED: Final = (
     "access_problem", "right", "source", "decided_by", "starts_at",
 )  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
-_ALWAYS_SAID: Final = ("rights",)
+_ALWAYS_SAID: Final = ("rights", "service", "device")
 """The same; no version wrote such a record without saying it."""
 
 
@@ -81,7 +81,7 @@ def _find_origin(record: Record, first: AuditEntry) -> Iterator[str]:
         "profile": (record.profile, first.profile),
     }
     claimed |= {name: (stored.get(name), first.details.get(name)) for name in _FIXED if name in stored}
-    for name in _ALWAYS_SAID:
+    for name in _ALWAYS_SAID if record.KIND in _MADE else ():
         if stored.get(name) != first.details.get(name):
             yield f"its {name} are not what was {_MADE[record.KIND]}"
     for name, (is_now, was) in claimed.items():

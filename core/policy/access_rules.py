@@ -20,6 +20,7 @@ from core.policy.decision import Condition, Decision, decide
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, EventTimes, PolicyDocument
+from core.policy.service_rules import no_service
 from core.policy.target_config import AwsRoleConfig, IdentityCenterConfig, LambdaConfig, WebhookConfig
 from core.request import Request
 from core.targets.aws_names import STORE_ID
@@ -66,7 +67,7 @@ class AccessRules:
     def find_sought(self, person: Actor, target: str) -> SoughtPerson:
         """What the target may be asked about this person."""
         email = person.email if self.people.is_email_trusted else None
-        return SoughtPerson(person.id, self.mapped(person.id, target), email)
+        return SoughtPerson(person.id, self.mapped(person.id, target), email, person.service)
 
     def ask_before_end(self, rule: str) -> timedelta:
         """How long before the end the requester is asked; the default when the rule is gone."""
@@ -102,11 +103,15 @@ class AccessRules:
 
     def _is_admin(self, person: Actor) -> Condition:
         admins = self.document.admins
+        if person.service is not None:
+            return no_service(person)
         if admins is None:
             return Condition(name=_ADMIN, is_met=False, text="the policy names no admins")
         return judge(_ADMIN, lambda: conditions.is_among(self.people, person, admins, "the admins"))
 
     def _is_approver(self, person: Actor, rule: ApprovalRule) -> Condition:
+        if person.service is not None:
+            return no_service(person)
         role = f"the approvers of rule {rule.name}"
         return judge("approver", lambda: conditions.is_among(self.people, person, rule.approvers, role))
 

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from core.access.right import Permission
 from core.policy.rules import PolicyDocument
+from core.policy.service_rules import describe_service
 
 
 def describe_access(document: PolicyDocument, at_most: int) -> dict[str, JsonValue]:
@@ -19,6 +20,7 @@ def describe_access(document: PolicyDocument, at_most: int) -> dict[str, JsonVal
         "admins": (str(each) for each in document.admins or ()),
         "targets": (f"{name}: {config.type}" for name, config in document.targets.items()),
         "access": _rights(document),
+        "services": (describe_service(name, config) for name, config in document.services.items()),
         "people": (f"{person}: {name} at {target}" for person, target, name in _names(document)),
     }
     lists = {key: list[JsonValue](lines)[:at_most] for key, lines in parts.items()}

@@ -139,6 +139,10 @@ class Policy(BaseModel):
         """May this person see who has access to the profile now? Admins may, and anyone who may approve for it."""
         return self._access.judge_live(viewer, profile)
 
+    def judge_device(self, actor: Actor, action: str = "use a terminal") -> Decision:
+        """May this person act from a device, as themselves or as the service that they act for? Its owner alone may."""
+        return self._search.services.judge_acting(actor, action, self.digest)
+
     def judge_admin(self, person: Actor) -> Decision:
         """Is this person an admin: may they revoke any access, and see all that is live?"""
         return self._access.judge_admin(person)
@@ -146,6 +150,11 @@ class Policy(BaseModel):
     def access_of(self, profile: str) -> tuple[Permission, ...]:
         """What the profile gives. Empty for one that is a decision only, or is not in the policy."""
         return self._access.access_of(profile)
+
+    @property
+    def device_max_age(self) -> timedelta:
+        """How long a paired device lives at most."""
+        return self.document.devices.max_age
 
     @property
     def targets(self) -> Mapping[str, AnyTargetConfig]:

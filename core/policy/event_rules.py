@@ -66,7 +66,7 @@ class EventRules:
 
     def judge_close(self, actor: Actor, *, profile: str, invoker: UserId) -> Decision:
         """May this person end a live event? Its invoker may, and anyone who may approve for the profile."""
-        if invoker in self.people.ids_of(actor.id):
+        if invoker in self.people.ids_of(actor.id) and actor.service is None:
             itself = Condition(name="closer", is_met=True, text=f"{actor.id} broke the glass")
             return decide("close", None, (itself,), self.digest)
         rule, found = self.search.find_approver_rule(actor, profile)

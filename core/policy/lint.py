@@ -16,6 +16,7 @@ from core.policy.document import suggest
 from core.policy.mistake import Mistake
 from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument, is_covered
+from core.policy.service_lint import find_service_mistakes
 from core.policy.yaml_source import Path, write_path
 
 Rules = Sequence[ApprovalRule | BreakGlassRule]
@@ -38,6 +39,7 @@ def find_mistakes(document: PolicyDocument) -> tuple[Mistake, ...]:
         *_in_mentions(document),
         *_in_escalations(document),
         *find_access_mistakes(document),
+        *find_service_mistakes(document),
     )
 
 

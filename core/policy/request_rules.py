@@ -16,6 +16,7 @@ from core.policy.decision import Condition, Decision, GivenWithVote, RequestDeci
 from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, PolicyDocument
+from core.policy.service_rules import no_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class RequestRules:
             return RequestDecision(
                 action="request", is_allowed=False, rule=None, conditions=found, policy_digest=self.digest
             )
-        found = (*found, judge("duration", lambda: conditions.is_short_enough(duration, rule.max_duration)))
+        longest = self.search.services.longest(requester, rule.max_duration)
+        found = (*found, judge("duration", lambda: conditions.is_short_enough(duration, longest)))
         is_allowed = are_all_met(found)
         return RequestDecision(
             action="request",
@@ -43,7 +45,7 @@ class RequestRules:
             conditions=found,
             policy_digest=self.digest,
             required_approvals=rule.required_approvals,
-            max_duration=rule.max_duration,
+            max_duration=longest,
             decide_within=rule.decide_within,
             limits=rule.limits(),
             auto_approval=self._judge_auto_approval(rule, requester, duration, now) if is_allowed else None,
@@ -58,7 +60,8 @@ class RequestRules:
             applies, why = self.search.find_approval(requester, profile)
             found = (*found, *why)
             if applies is not None:
-                length = judge("duration", lambda: conditions.is_short_enough(duration, made_under.max_duration))
+                longest = self.search.services.longest(requester, made_under.max_duration)
+                length = judge("duration", lambda: conditions.is_short_enough(duration, longest))
                 found = (*found, judge("rule", lambda: conditions.is_same_rule(requester, applies, made_under)), length)
         return RequestDecision(
             action="approve",
@@ -83,6 +86,8 @@ class RequestRules:
         """May this person decide on a request that was made under this rule?"""
         made_under = self.document.approval_rule(rule)
         found = [judge("rule", lambda: conditions.is_in_force(self.document, rule, profile))]
+        if approver.service is not None:
+            found.append(no_service(approver))
         if made_under is not None:
             role = f"the approvers of rule {rule}"
             found.append(
@@ -104,7 +109,8 @@ class RequestRules:
         self, rule: ApprovalRule, requester: Actor, duration: timedelta, now: datetime
     ) -> Decision | None:
         automatic = rule.auto_approve
-        if automatic is None:
+        if automatic is None or requester.service is not None:
+            # What a machine asks for, a person decides.
             return None
         found = conditions.are_automatic(self.people, rule.name, automatic, requester, duration, now)
         return decide("auto-approve", rule.name, tuple(found), self.digest)

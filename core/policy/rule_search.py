@@ -15,6 +15,7 @@ from core.policy.conditions import Judgment, find_any_rule, find_rule
 from core.policy.decision import Condition, find_needs
 from core.policy.principals import People, PrincipalKind, PrincipalSelector
 from core.policy.rules import ApprovalRule, BreakGlassRule, PolicyDocument
+from core.policy.service_rules import ServiceRules, no_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,24 @@ class RuleSearch:
     people: People
 
     def find_approval(self, requester: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
-        """The rule under which this person may request the profile."""
-        return find_rule(
+        """The rule under which this person, or the service that they act for, may request the profile."""
+        found = self.services.find_asking(requester, profile)
+        if not all(each.is_met for each in found):
+            return None, found
+        person = requester.owner
+        rule, asked = find_rule(
             self.document.approval,
-            requester,
+            person,
             profile,
             role="requester",
-            match=lambda rule: conditions.may_request(self.people, requester, rule),
+            match=lambda rule: conditions.may_request(self.people, person, rule),
         )
+        return rule, (*found, *asked)
 
     def find_break_glass(self, invoker: Actor, profile: str) -> tuple[BreakGlassRule | None, tuple[Condition, ...]]:
-        """The rule under which this person may break the glass for the profile."""
+        """The rule under which this person may break the glass for the profile; no service ever may."""
+        if invoker.service is not None:
+            return None, (no_service(invoker),)
         return find_rule(
             self.document.break_glass,
             invoker,
@@ -46,6 +54,8 @@ class RuleSearch:
 
     def find_approver_rule(self, actor: Actor, profile: str) -> tuple[ApprovalRule | None, tuple[Condition, ...]]:
         """A rule under which this person may approve for the profile, so that they may close and review."""
+        if actor.service is not None:
+            return None, (no_service(actor),)
 
         def match(rule: ApprovalRule) -> Judgment:
             return conditions.is_among(self.people, actor, rule.approvers, f"the approvers of rule {rule.name}")
@@ -59,6 +69,11 @@ class RuleSearch:
     def needed_to_declare(self, invoker: Actor) -> frozenset[UserGroupId]:
         """The user groups that say for which profiles this person may break the glass."""
         return self._needed(lambda profile: self.find_break_glass(invoker, profile)[1])
+
+    @property
+    def services(self) -> ServiceRules:
+        """What this version says about services."""
+        return ServiceRules(self.document, self.people)
 
     def named_user_groups(self) -> frozenset[UserGroupId]:
         """Every user group that the policy names, in a rule or in a group."""

@@ -42,6 +42,7 @@ from core.policy.rule_fields import (
     Selectors,
     UserField,
 )
+from core.policy.services import DeviceConfig, ServiceConfig, ServiceField
 from core.policy.target_config import TargetConfig, TargetName
 from core.policy.time_window import TimeWindow
 from core.usage import UsageLimits
@@ -259,6 +260,8 @@ class PolicyDocument(PolicyModel):
         default=None, description="Who may revoke any access, and see all that is live. Left out: nobody."
     )
     targets: dict[TargetName, TargetConfig] = Field(default={}, description="Where access takes effect, by name.")
+    devices: DeviceConfig = Field(default=DeviceConfig(), description="What holds for paired terminals.")
+    services: dict[ServiceField, ServiceConfig] = Field(default={}, description="Machines that ask, by their name.")
     people: dict[UserField, NamesAtTargets] = Field(
         default={}, description="Who people are at the targets: by Slack user id, then by target."
     )

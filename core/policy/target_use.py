@@ -88,6 +88,13 @@ def find_notes(document: PolicyDocument) -> Iterator[Mistake]:
                 f"{', '.join(unknown[:_MAX_SHOWN])}{more} may get access here, and people doesn't say who they are",
                 "Add them to people, or set identity.trust_email to true; until then their requests are refused.",
             )
+    for name, service in document.services.items():
+        if shared := sorted({each for each in service.may if _is_personal(document, each)}):
+            yield Mistake(
+                ("services", name, "may"),
+                f"{', '.join(shared)} gives access in Identity Center, where {name} would get its owner's own rights",
+                "Give services profiles of an aws-role target, or accept that the two can't be told apart there.",
+            )
     if document.admins is None and any(profile.access for profile in document.profiles.values()):
         yield Mistake(
             ("profiles",),
@@ -101,6 +108,12 @@ def _entries(document: PolicyDocument, target: str) -> Iterator[tuple[str, Acces
         for entry in profile.access or ():
             if entry.target == target:
                 yield name, entry
+
+
+def _is_personal(document: PolicyDocument, profile: str) -> bool:
+    found = document.profiles.get(profile)
+    targets = (document.targets.get(each.target) for each in (found.access or () if found is not None else ()))
+    return any(isinstance(each, IdentityCenterConfig) for each in targets)
 
 
 def _mapped_ids(document: PolicyDocument, target: str) -> Iterator[UserId]:

@@ -67,7 +67,8 @@ def observe(writes: Sequence[GrantWrite], observer: Observer) -> None:
 def _make(
     record: Request | BreakGlassEvent, decided_by: DeciderId, starts_at: datetime, ends_at: datetime
 ) -> tuple[GrantWrite, ...]:
-    grants = (
+    service = record.service if isinstance(record, Request) else None
+    made = (
         Grant.make(
             grantee=record.person,
             profile=record.profile,
@@ -82,6 +83,7 @@ def _make(
         )
         for right in record.rights
     )
+    grants = (each if service is None else each.replace(service=service) for each in made)
     return tuple(
         GrantWrite(grant, EntryDraft.of(grant, AuditAction.GRANT_CREATED, decided_by, _details(grant)))
         for grant in grants
@@ -96,4 +98,5 @@ def _details(grant: Grant) -> dict[str, JsonValue]:
         "duration": to_nanoseconds(grant.duration),
         "starts_at": format_time(grant.starts_at),
         "expires_at": format_time(grant.expires_at),
+        **({"service": grant.service} if grant.service is not None else {}),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from itertools import chain
@@ -22,7 +22,7 @@ from core.clock import Clock, is_trusted
 from core.directory import Directory, UnknownDirectory
 from core.errors import CountersignError, InvalidStateTransition, NotAllowed
 from core.policy import Decision, PolicySource
-from core.request import MAX_DURATION
+from core.request import MAX_DURATION, Request
 from core.services.due import Rest, no_rest
 from core.services.ending import EarlyEnds, Ending, GivesAccess, read_source
 from core.services.ending_soon import EndingSoon
@@ -31,6 +31,7 @@ from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.open_access import read_grants
 from core.services.pacing import PACING, Pacing
+from core.services.service_actors import refuse_other_service, refuse_service
 from core.services.use_case import AuditedAttempt, audit_refusals
 from core.stores.base import Stores
 from core.stores.record_store import DEFAULT_LIMIT, Page, iterate_newest_first
@@ -111,6 +112,7 @@ class GrantService:
 
         def judge(record: GivesAccess) -> None:
             # No rule is asked: giving access back is always allowed.
+            refuse_other_service(person, record.service if isinstance(record, Request) else None, "end")
             if record.person not in people.policy.ids_of(person.id):
                 raise NotAllowed("end", (NOT_YOURS,))
 
@@ -122,6 +124,7 @@ class GrantService:
         why, people = _clean(reason), self._judging()
 
         def judge(record: GivesAccess) -> Decision | None:
+            refuse_service(by, "revoke")
             if record.person in people.policy.ids_of(by.id):
                 return None
             return people.judge_revoke(record, by)
@@ -159,6 +162,9 @@ class GrantService:
         """
         people = self._judging()
         own = people.policy.ids_of(viewer.id)
+        if viewer.service is not None:
+            mine = self._list_own(own)
+            return replace(mine, items=tuple(grant for grant in mine.items if grant.service == viewer.service))
         may_see = cache(lambda profile: people.judge_live(viewer, profile).is_allowed)
         if not any(may_see(each) for each in people.policy.document.profiles):
             return self._list_own(own)

@@ -19,7 +19,7 @@ from core.clock import Clock
 from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CODES_LEDGER, CodeLedger
-from core.open_requests import MAX_PENDING, OPEN_REQUESTS_LEDGER, OpenRequests
+from core.open_requests import MAX_PENDING, OPEN_REQUESTS_LEDGER, OpenRequests, count_for
 from core.request import RequestStatus
 from core.services.ledger_recovery import count_anew
 from core.services.observer import Unobserved
@@ -117,7 +117,8 @@ class LedgerCheck:
                 found[f"{PROFILE_LEDGER}#{event.profile}"].append((event.created_at, event.id))
         for request in self._stores.requests.iterate():
             if request.status is RequestStatus.PENDING and not request.is_overdue(now):
-                owner = OpenRequests.of(self._ids_of(request.requester)[0], request.profile).owner
+                counted = count_for(self._ids_of(request.requester)[0], request.service)
+                owner = OpenRequests.of(counted, request.profile).owner
                 found[owner].append((request.created_at, request.id))
         return found
 

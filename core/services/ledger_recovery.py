@@ -24,7 +24,7 @@ from core.directory import DirectoryNotes
 from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.mfa import CodeLedger
-from core.open_requests import OpenRequests
+from core.open_requests import SERVICE_PREFIX, OpenRequests, count_for
 from core.request import MAX_DECIDE_WITHIN, Request
 from core.services.observer import Observer
 from core.stores.base import Stores
@@ -135,6 +135,10 @@ def count_anew(base: L, stores: Stores, ids_of: IdsOf, now: datetime) -> L:
 def _find_requests(owner: str, stores: Stores, ids_of: IdsOf, now: datetime) -> Iterator[Request]:
     _, person, profile = owner.split("#", 2)
     since = now - HORIZON - MAX_DECIDE_WITHIN
+    if person.startswith(SERVICE_PREFIX):
+        listed = iterate_newest_first(stores.requests, "profile", profile, since)
+        yield from (request for request in listed if count_for("", request.service) == person)
+        return
     for each in ids_of(UserId(person)):
         listed = iterate_newest_first(stores.requests, "requester", each, since)
-        yield from (request for request in listed if request.profile == profile)
+        yield from (request for request in listed if request.profile == profile and request.service is None)

@@ -111,8 +111,9 @@ class Judging:
 
         Raises NotAllowed when they are no longer a member, NotKnown when nobody could say.
         """
+        requester = self._find(request.requester, "approve").model_copy(update={"service": request.service})
         return self.judge(
-            self._find(request.requester, "approve"),
+            requester,
             lambda known: self.policy.judge_waiting(
                 known, profile=request.profile, rule=request.rule, duration=request.duration
             ),
@@ -162,6 +163,7 @@ class Judging:
     def _confirm(self, person: Actor) -> Actor:
         """The same person, confirmed after their last change, and without answers about groups that changed."""
         current = {group: is_in for group, is_in in person.memberships.items() if not self._notes.changed_at(group)}
+        service = person.service
         if self._notes.changed_at(person.id) is not None:
             person = self._directory.person(person.id, self._notes)
-        return person.model_copy(update={"memberships": current})
+        return person.model_copy(update={"memberships": current, "service": service})

@@ -19,6 +19,7 @@ from core.clock import Clock
 from core.directory import Directory, UnknownDirectory
 from core.duration import to_nanoseconds
 from core.mfa import MfaVerifier
+from core.open_requests import count_for
 from core.policy import PolicySource
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
 from core.services.due import PER_PAGE, DueWatch, Rest, Watched, expires_at, no_rest
@@ -27,6 +28,7 @@ from core.services.observer import Observer, Unobserved
 from core.services.open_access import find_granting
 from core.services.pacing import PACING, Pacing
 from core.services.rights import find_rights
+from core.services.service_actors import refuse_other_service
 from core.services.submit import Submission, Submitting
 from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
 from core.services.vote import Given, Voting
@@ -77,10 +79,12 @@ class RequestService:
         justification: str,
         *,
         idempotency_key: str | None = None,
+        device: str | None = None,
     ) -> Request:
         """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
-        The same `idempotency_key` from the same person gives the request that it gave the first time. Raises
+        `requester.service` asks for itself, and `device` is the name of the terminal it was asked on. The same
+        `idempotency_key` from the same person or service gives the request that it gave the first time. Raises
         InvalidInput, NotAllowed, LimitReached, StoreError; PrincipalUnknown and PrincipalUnavailable when a target of
         the profile can't say which user the requester is.
         """
@@ -91,8 +95,8 @@ class RequestService:
         with audit_refusals(attempt, self._stores.refusals, self._observer):
             people = self._judging()
             rights = find_rights(people.policy, self._principals, requester, name)
-            request_id = id_from(RequestId, requester.id, idempotency_key)
-            submission = Submission(requester, name, duration, reason, rights, request_id)
+            request_id = id_from(RequestId, count_for(requester.id, requester.service), idempotency_key)
+            submission = Submission(requester, name, duration, reason, rights, device, request_id)
             return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
 
     def approve(
@@ -141,6 +145,7 @@ class RequestService:
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             # No rule is asked: the requester may cancel it even if the rule no longer exists.
+            refuse_other_service(requester, request.service, "cancel")
             by = request.requester if request.requester in ids else requester.id
             cancelled, using = request.cancel(by, now), acting_as(requester.id, by)
             return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, by, using)

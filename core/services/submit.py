@@ -23,7 +23,7 @@ from core.clock import Clock, format_time
 from core.directory import DirectoryNotes
 from core.duration import to_nanoseconds
 from core.errors import LimitReached, MalformedRecord, NotFound, RequestExists
-from core.open_requests import OpenRequests, RequestLimits, find_request_limit
+from core.open_requests import OpenRequests, RequestLimits, count_for, find_request_limit
 from core.policy import RequestDecision
 from core.request import Request, RequestId
 from core.services.granting import grants_of_request, observe
@@ -40,13 +40,17 @@ _log = logging.getLogger("countersign.ledgers")
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What somebody requests, with its text checked. `find_rights` asks the targets who the requester is."""
+    """What somebody requests, with its text checked. `find_rights` asks the targets who the requester is.
+
+    `device` is the name of the terminal that it was asked on.
+    """
 
     requester: Actor
     profile: ProfileName
     duration: timedelta
     justification: str
     find_rights: Callable[[], tuple[Right, ...]] = tuple
+    device: str | None = None
     request_id: RequestId | None = None
 
 
@@ -63,9 +67,10 @@ class Submitting:
 
         Raises ConcurrentModification, after which the caller judges again, and what RequestService.submit raises.
         """
-        # All ids of one person have one ledger, so that a limit counts the person.
+        # All ids of one person have one ledger, so that a limit counts the person; a service has one of its own.
         person = people.policy.ids_of(submission.requester.id)
-        ledger = people.noting(self._read_ledger(person[0], submission.profile))
+        counted = count_for(person[0], submission.requester.service)
+        ledger = people.noting(self._read_ledger(counted, submission.profile))
         now = self._clock.now()
         decision = people.judge(
             submission.requester,
@@ -78,7 +83,7 @@ class Submitting:
             return known
         decision.require()
         try:
-            listed = self._refuse_at_limit(ledger, person, decision.limits, now)
+            listed = self._refuse_at_limit(ledger, submission.requester, person, decision.limits, now)
         except LimitReached:
             # The same request, delivered again: what counts may be this very request, or one that came after it.
             if (known := self._find_known(submission)) is not None:
@@ -86,7 +91,7 @@ class Submitting:
             raise
         return self._create(submission, decision, ledger, listed)
 
-    def _read_ledger(self, owner: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+    def _read_ledger(self, owner: str, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
         """The ledger, with the notes. One that can't be read refuses the request, loudly: this is no emergency."""
         try:
             return self._stores.requests.get_open(owner, profile)
@@ -97,16 +102,21 @@ class Submitting:
             raise
 
     def _refuse_at_limit(
-        self, ledger: OpenRequests, person: Sequence[UserId], limits: RequestLimits, now: datetime
+        self, ledger: OpenRequests, requester: Actor, person: Sequence[UserId], limits: RequestLimits, now: datetime
     ) -> tuple[Request, ...]:
-        """The person's listed requests, as they are now. Raises LimitReached, BrokenSeal, MalformedRecord."""
+        """The person's, or the service's, listed requests as they are now.
+
+        Raises LimitReached, BrokenSeal, MalformedRecord.
+        """
         ids = ledger.listed(now)
         found = self._stores.requests.get_each(ids) if ids else ()
         for missing in sorted(set(ids) - {each.id for each in found}):
             # One that can't be read may still be open: to damage it must make no room for another.
             with suppress(NotFound):
                 found = (*found, self._stores.requests.get(RequestId(missing)))
-        listed = tuple(each for each in found if each.requester in person)
+        # A service that has a new owner is the same service.
+        same = tuple(each for each in found if each.service == requester.service)
+        listed = tuple(each for each in same if each.service is not None or each.requester in person)
         hit = find_request_limit(listed, limits, now)
         if hit is not None:
             raise LimitReached(hit.limit, hit.value, hit.ends_at)
@@ -148,11 +158,12 @@ class Submitting:
         return created
 
     def _find_known(self, submission: Submission) -> Request | None:
-        return find_own(self._stores.requests.get, submission.request_id, submission.requester.id)
+        known = find_own(self._stores.requests.get, submission.request_id, submission.requester.id)
+        return known if known is not None and known.service == submission.requester.service else None
 
 
 def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right, ...], now: datetime) -> Request:
-    return Request.submit(
+    request = Request.submit(
         requester=submission.requester.id,
         profile=submission.profile,
         justification=submission.justification,
@@ -164,6 +175,8 @@ def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right
         now=now,
         request_id=submission.request_id,
     )
+    service, device = submission.requester.service, submission.device
+    return request if service is None and device is None else request.replace(service=service, device=device)
 
 
 def window(request: Request) -> dict[str, JsonValue]:
@@ -180,4 +193,11 @@ def _details(request: Request, decision: RequestDecision) -> dict[str, JsonValue
         "required_approvals": request.required_approvals,
         "expires_at": format_time(request.expires_at),
         **rights,
+        **origin(request),
     }
+
+
+def origin(request: Request) -> dict[str, JsonValue]:
+    """The details of a first entry that say on which device it was asked, and for which service; none in Slack."""
+    said: dict[str, JsonValue] = {"service": request.service, "device": request.device}
+    return {name: value for name, value in said.items() if value is not None}

@@ -58,7 +58,7 @@ def retry_on_conflict(use_case: Callable[[], T], observer: Observer, pacing: Pac
                 raise StoreUnavailable(f"{conflict.record} was changed {tries} times in the meantime") from conflict
 
 
-def id_from(kind: Callable[[str], T], person: UserId, idempotency_key: str | None) -> T | None:
+def id_from(kind: Callable[[str], T], person: str, idempotency_key: str | None) -> T | None:
     """The same id for every delivery of one person's request; None without a key."""
     if idempotency_key is None:
         return None

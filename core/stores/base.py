@@ -63,8 +63,8 @@ class RequestStore(RecordStore[Request, RequestStatus], Protocol):
         """
         ...
 
-    def get_open(self, person: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
-        """The ledger of a person's requests for a profile, with the notes of changes in the directory, in one read.
+    def get_open(self, person: str, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+        """The ledger of a person's or a service's requests for a profile, and the directory's notes, in one read.
 
         Raises MalformedRecord, StoreUnavailable. Notes that can't be read mean that everything changed just now.
         """

@@ -58,7 +58,7 @@ class DynamoRequests(DynamoRecords[Request], RequestStore):
         """Read one request and the notes of changes in the directory, in one round trip."""
         return self._get_with_notes(request_id)
 
-    def get_open(self, person: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+    def get_open(self, person: str, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
         """The ledger and the notes, in one round trip."""
         empty = OpenRequests.of(person, profile)
         items = self._connection.get_many(self._ledger_table, [ledger_key(empty), notes_key()])

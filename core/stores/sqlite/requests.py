@@ -53,7 +53,7 @@ class SqliteRequests(SqliteRecords[Request], RequestStore):
         """Read one request and the notes of changes in the directory, from the same moment."""
         return self._get_with_notes(request_id)
 
-    def get_open(self, person: UserId, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
+    def get_open(self, person: str, profile: ProfileName) -> tuple[OpenRequests, DirectoryNotes]:
         """The ledger and the notes, from the same moment."""
         empty = OpenRequests.of(person, profile)
         with self._database.read() as connection:
