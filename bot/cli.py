@@ -26,8 +26,11 @@ _STORE_FAILED: Final = 3
 _BUILT_IN: Final = (
     "access",
     "audit",
+    "aws",
+    "credentials",
     "devices",
     "doctor",
+    "exec",
     "ledgers",
     "login",
     "logout",

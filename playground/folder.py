@@ -75,6 +75,16 @@ class Folder:
         return self.path / "aws.json"
 
     @property
+    def terminals(self) -> Path:
+        """The homes of people's terminals."""
+        return self.path / "terminals"
+
+    @property
+    def programs(self) -> Path:
+        """What the terminals run."""
+        return self.path / "programs"
+
+    @property
     def store_url(self) -> str:
         """The URL of the embedded store."""
         return f"sqlite:///{(self.path / 'countersign.db').absolute()}"

@@ -35,6 +35,8 @@ from playground.people import populate
 from playground.real_bot import start_bot
 from playground.snapshot import PageSnapshot
 from playground.stream import Stream
+from playground.terminal import Terminals
+from playground.terminal_programs import write_programs
 from playground.workspace_file import WorkspaceFile
 
 PORT: Final = 8420
@@ -98,9 +100,11 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
             populate(slack.workspace)
         stack.callback(WorkspaceFile(slack, folder.workspace).stop)
         aws = _open_aws(folder, slack, clock)
-        stream = Stream(PageSnapshot(slack, aws, manifest, state.id, store or "sqlite"))
-        page.connect(slack, aws, stream, Evidence(stores))
+        terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
+        stream = Stream(PageSnapshot(slack, aws, terminals, manifest, state.id, store or "sqlite"))
+        page.connect(slack, aws, terminals, stream, Evidence(stores))
         sweeper = start_bot(stack, slack, aws, stores, policy, clock)
+        stack.callback(terminals.stop)
         stack.callback(stream.close)
         return Playground(slack, aws, stores, clock, sweeper, move_clock, stack.pop_all())
 

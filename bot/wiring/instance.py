@@ -29,6 +29,7 @@ from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
 from bot.interactions.responder import Responder
+from bot.interactions.timeline_queries import TimelineQueries
 from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
@@ -222,10 +223,11 @@ def _build_bot(
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     links = CardLinks(stores.messages, installation.url)
-    access = AccessInteractions(responder, services.grants, open_access, lists, directory)
+    timelines = TimelineQueries(stores, policy, clock, directory)
+    access = AccessInteractions(responder, services.grants, open_access, lists, directory, timelines)
     RequestInteractions(responder, services.requests, lists, directory, links.find, access).register(app)
     access.register(app)
-    BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
+    BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory, timelines).register(app)
     home.register(app)
     departures = Departures(
         stores, services.grants, directory, clock, flush_notes=changes.flush, on_ended=background.nudge

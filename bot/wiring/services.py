@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn
 
 from bot.background import AccessWork, Sweeper
 from bot.notifications import slack_calls
@@ -16,28 +15,19 @@ from bot.notifications.slack_sink import SlackSink
 from bot.observability.watcher import Watcher
 from bot.slack import client as slack_client
 from bot.wiring.ports import Ports
-from core.access.credentials import IssuerUnavailable
-from core.access.device import DeviceUser
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
 from core.directory import Directory
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
-from core.services import BreakGlassService, GrantService, RequestService
+from core.policy.target_config import AWS_ROLE
+from core.services import BreakGlassService, GrantService, RequestService, SessionService
 from core.services.devices import DeviceService
 from core.services.pairing import PairingService
 from core.services.policy_trail import PolicyTrail, find_earlier
 from core.stores.base import Stores
+from core.targets.aws_role.roles import AwsRoles
 from core.targets.opening import PolicyTargets
-
-
-class NoCredentials:
-    """Until there is a service for credentials."""
-
-    def issue(self, user: DeviceUser, profile: str) -> NoReturn:
-        """Raises IssuerUnavailable."""
-        del user
-        raise IssuerUnavailable(f"there are no credentials for {profile}", "Ask an operator.", is_final=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +44,7 @@ class Services:
     access: AccessWork
     pairing: PairingService
     devices: DeviceService
-    sessions: NoCredentials
+    sessions: SessionService
 
 
 def build_services(ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None) -> Services:
@@ -62,6 +52,8 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
     stores, policy, clock, mfa = ports.stores, ports.policy, ports.clock, ports.mfa
     targets = (ports.targets or PolicyTargets)(policy, clock)
     targets.use_earlier(partial(find_earlier, stores.audit))
+    roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
+    targets.open_with(AWS_ROLE, roles.open)
     requests = RequestService(stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets)
     break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
     grants = GrantService(stores, policy, clock, watcher, directory=directory)
@@ -70,9 +62,8 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
         watcher.access.watch(access.reading, clock)
     pairing = PairingService(stores, policy, clock, watcher, directory=directory)
     devices = DeviceService(stores, policy, clock, watcher, directory=directory)
-    return Services(
-        stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, NoCredentials()
-    )
+    sessions = SessionService(stores, policy, clock, roles, watcher, directory=directory, editor=roles)
+    return Services(stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, sessions)
 
 
 def build_sinks(ports: Ports) -> tuple[Sink, ...]:
@@ -92,5 +83,5 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
     return Sweeper(
         services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
-        access=services.access, grants=services.grants,
+        access=services.access, grants=services.grants, sessions=services.sessions,
     )  # fmt: skip

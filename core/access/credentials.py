@@ -16,7 +16,7 @@ from core.errors import CountersignError, Refused
 
 @dataclass(frozen=True, slots=True)
 class AssumeIntent:
-    """One issue of credentials. `rights_end_at` is when they stop working, `dead_by` the latest that they may live.
+    """One issue of credentials. `rights_end_at` is when they stop working, however long they live.
 
     `person_name` is what people call the person, for the session's name; `request` names the decision.
     """
@@ -26,7 +26,6 @@ class AssumeIntent:
     profile: str
     request: str
     rights_end_at: datetime
-    dead_by: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ def get_role(request: PretendRequest, given: Parameters) -> Parameters:
         "CreateDate": role.created_at,
         "AssumeRolePolicyDocument": quote(role.trust, safe=""),
         "MaxSessionDuration": role.max_session_seconds,
+        "RoleLastUsed": {},
     }
     return {"Role": shown}
 

@@ -125,6 +125,12 @@ class PretendAws:
         with self._lock:
             self._cloud.control_policies[account] = json.dumps(policy)
 
+    def reset(self) -> None:
+        """Forget everything: roles, users, keys, the trail and what was to fail."""
+        with self._lock:
+            self._cloud = PretendCloud()
+            self._faults.clear()
+
     def fail(self, operation: str, *faults: PretendFault) -> None:
         """The next calls of this operation go wrong, in this order."""
         with self._lock:

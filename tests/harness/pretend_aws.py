@@ -5,8 +5,10 @@ Invariant: no client made here reads the environment, a profile, or a machine's 
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -71,28 +73,46 @@ def trust_policy(principal: str = BROKER, external_id: str | None = EXTERNAL_ID)
 def serve_pretend_aws(clock: Clock, *, delay: timedelta = timedelta()) -> Iterator[PretendAws]:
     """The pretend AWS on a free port, with the accounts and roles of this module."""
     with PretendAws(clock, delay=delay) as aws:
-        aws.add_role(BROKER, trust=trust_policy(BROKER_ACCOUNT), policies={"broker": broker_policy()})
-        for role in (PROD, LOCAL):
-            aws.add_role(role, trust=trust_policy(), policies={"work": ALLOW_ALL}, max_session_seconds=4 * 3600)
-        edit = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": _EDIT_POLICIES, "Resource": PROD}]}
-        trust = {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Principal": {"AWS": BROKER}, "Action": "sts:AssumeRole"}],
-        }
-        aws.add_role(REVOKER, trust=trust, policies={"edit": edit})
+        add_accounts(aws)
         yield aws
+
+
+def add_accounts(aws: PretendAws) -> None:
+    """The roles of this module, as they are at first."""
+    aws.add_role(BROKER, trust=trust_policy(BROKER_ACCOUNT), policies={"broker": broker_policy()})
+    for role in (PROD, LOCAL):
+        aws.add_role(role, trust=trust_policy(), policies={"work": ALLOW_ALL}, max_session_seconds=4 * 3600)
+    edit = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": _EDIT_POLICIES, "Resource": PROD}]}
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": BROKER}, "Action": "sts:AssumeRole"}],
+    }
+    aws.add_role(REVOKER, trust=trust, policies={"edit": edit})
 
 
 def aws_client(service: str, aws: PretendAws, keys: AwsKeys, *, region: str = REGION) -> Any:  # noqa: ANN401
     """A real boto3 client of one service of the pretend AWS, which sends each call once."""
-    session: Any = boto3.session.Session(
-        aws_access_key_id=keys.access_key_id,
-        aws_secret_access_key=keys.secret_access_key,
-        aws_session_token=keys.session_token,
-        region_name=region,
-    )
     config = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=10)
-    return session.client(service, endpoint_url=aws.url, config=config)
+    with _making:
+        return _session().client(
+            service,
+            endpoint_url=aws.url,
+            aws_access_key_id=keys.access_key_id,
+            aws_secret_access_key=keys.secret_access_key,
+            aws_session_token=keys.session_token,
+            region_name=region,
+            config=config,
+        )
+
+
+@cache
+def _session() -> Any:  # noqa: ANN401 - its clients are typed by their names only.
+    # One session for all: each new one reads botocore's descriptions of the services again.
+    return boto3.session.Session(region_name=REGION)
+
+
+_making = threading.Lock()
+"""Sessions are not safe to share between threads; the clients that they make are."""
 
 
 def read_keys(answer: Mapping[str, Any]) -> AwsKeys:
