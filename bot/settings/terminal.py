@@ -56,9 +56,8 @@ class TerminalSettings(EnvironmentSettings):
 
 def read_server(text: str, field: str, plain_http_hosts: Collection[str] = ()) -> str:
     """The base URL of a server as a person wrote it, without a slash at the end. Raises InvalidInput."""
-    url = text.strip().rstrip("/")
-    if "://" not in url:
-        url = f"{_DEFAULT_SCHEME}{url}"
+    url = text.strip()
+    url = (url if "://" in url else f"{_DEFAULT_SCHEME}{url}").rstrip("/")
     check_web_address(url, field, _SERVER_FIX, plain_http_hosts)
     return url.removesuffix("/v1")
 

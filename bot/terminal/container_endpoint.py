@@ -108,6 +108,7 @@ class ContainerEndpoint:
 class _EndpointServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 64
 
     def __init__(self, credentials: RenewedCredentials, token: str) -> None:
         super().__init__((_LOOPBACK, 0), _EndpointHandler)

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from bot.api.models import (
     AccessInfo,
     DeviceInfo,
+    DeviceList,
     IssuedToken,
     Me,
     PersonInfo,
@@ -122,3 +123,8 @@ def access(phase: AccessPhase = AccessPhase.OPEN, **changed: object) -> AccessIn
         "rights": (RightInfo(target="aws", resource=ROLE, level="assume", phase=phase),),
     }
     return AccessInfo.model_validate({**facts, **changed})
+
+
+def devices(found: object) -> DeviceList:
+    """A list of devices."""
+    return DeviceList.model_validate(found)

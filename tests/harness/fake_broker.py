@@ -49,9 +49,9 @@ class Broker:
     def __post_init__(self) -> None:
         self.open.set()
 
-    def refuse(self, code: ProblemCode, detail: str, **more: object) -> None:
+    def refuse(self, code: ProblemCode, detail: str, ends_at: datetime | None = None) -> None:
         """Answer the next call for credentials with this problem."""
-        self.refusals.append(Problem.of(code, "Refused", detail, **more))
+        self.refusals.append(Problem.of(code, "Refused", detail, ends_at=ends_at))
 
     def issue(self, profile: str) -> BaseModel:
         """The answer to a call for credentials."""

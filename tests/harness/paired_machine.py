@@ -71,18 +71,17 @@ class PairedMachine:
         paired = PairedServer(
             device_id=device,
             device_name="laptop",
-            person="U0RITA",
             expires_at=datetime.now(UTC) + timedelta(hours=12),
-            token_in=store.keep(server, SecretStr(token)),
+            token_in=store.keep(server, device, SecretStr(token)),
         )
         file.write(file.read().with_pairing(server, paired))
 
-    def start(self, *arguments: str, stdin: int | None = subprocess.DEVNULL, **more: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, has_stdin: bool = False, **more: str) -> subprocess.Popen[str]:
         """Start the command."""
         return subprocess.Popen(  # noqa: S603 - the command is ours
             [str(self.command), *arguments],
             env={**self.environment, **more},
-            stdin=stdin,
+            stdin=subprocess.PIPE if has_stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -90,7 +89,7 @@ class PairedMachine:
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run the command to its end."""
-        process = self.start(*arguments, **more)
+        process = self.start(*arguments, has_stdin=False, **more)
         out, err = process.communicate(timeout=PATIENCE)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 

@@ -49,7 +49,7 @@ class _Step:
     method: str
     path: str
     answer: ScriptedAnswer
-    act: Callable[[], None] | None
+    act: Callable[[], object] | None
 
 
 class ScriptedServer:
@@ -67,7 +67,7 @@ class ScriptedServer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def expect(
-        self, call: str, answer: ScriptedAnswer | BaseModel, *, act: Callable[[], None] | None = None, times: int = 1
+        self, call: str, answer: ScriptedAnswer | BaseModel, *, act: Callable[[], object] | None = None, times: int = 1
     ) -> None:
         """The next call is this one, such as `GET /v1/me`. `act` runs before its answer is sent."""
         method, _, path = call.partition(" ")

@@ -36,6 +36,7 @@ except CredentialRetrievalError as error:
     print(error)
 """
 FULL_DISK = 'ulimit -f 0; exec "$@"'
+ENDED_AT = datetime(2026, 1, 15, 14, 5, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_botocore_starts_it_once_for_ten_signings(machine: PairedMachine, broker
 
 def test_botocore_shows_why_there_are_no_credentials(machine: PairedMachine, broker: Broker) -> None:
     machine.run("aws", "configure", "prod")
-    broker.refuse(ProblemCode.ENDED, "Your access ended.", ends_at="2026-01-15T14:05:00.000000Z")
+    broker.refuse(ProblemCode.ENDED, "Your access ended.", ends_at=ENDED_AT)
 
     done = machine.run_python(SIGN_TEN_TIMES, "countersign-prod")
 
@@ -171,11 +172,8 @@ def test_full_disk_costs_only_the_cache(machine: PairedMachine, broker: Broker) 
     assert broker.asked == ["prod"]
 
 
-@pytest.mark.parametrize("arguments", [("../x",), ("--", "-x"), ()])
-def test_what_is_no_profile_is_refused_before_any_call(
-    machine: PairedMachine, broker: Broker, arguments: tuple[str, ...]
-) -> None:
-    done = machine.run("credentials", *arguments)
+def test_what_is_no_profile_is_refused_before_any_call(machine: PairedMachine, broker: Broker) -> None:
+    done = machine.run("credentials", "../x")
 
     assert (done.returncode, done.stdout) == (2, "")
     assert broker.asked == []

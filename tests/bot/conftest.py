@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.terminal.pacing import PassageOfTime
+from tests.bot.terminal.passing_time import PassingTime
 from tests.harness.scripted_server import ScriptedServer
 
 if TYPE_CHECKING:
@@ -28,22 +28,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(f"COUNTERSIGN_{name}", raising=False)
     monkeypatch.setenv("COUNTERSIGN_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
-
-
-class PassingTime:
-    """Pauses take no time; they are noted, and move the clock."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.pauses: list[float] = []
-
-    def pause(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.now += seconds
-
-    @property
-    def timing(self) -> PassageOfTime:
-        return PassageOfTime(lambda: self.now, self.pause)
 
 
 @pytest.fixture
