@@ -75,6 +75,11 @@ class Folder:
         return self.path / "aws.json"
 
     @property
+    def roles(self) -> Path:
+        """The roles and sessions of the pretend AWS."""
+        return self.path / "aws-roles.json"
+
+    @property
     def terminals(self) -> Path:
         """The homes of people's terminals."""
         return self.path / "terminals"

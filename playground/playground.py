@@ -32,7 +32,9 @@ from playground.evidence import Evidence
 from playground.folder import Folder
 from playground.page import PlaygroundPage
 from playground.people import populate
-from playground.real_bot import start_bot
+from playground.pretend_accounts import open_pretend_accounts
+from playground.pretend_aws import PretendAws
+from playground.real_bot import PretendTargets, start_bot
 from playground.snapshot import PageSnapshot
 from playground.stream import Stream
 from playground.terminal import Terminals
@@ -48,6 +50,8 @@ class Playground:
 
     slack: LocalSlack
     aws: DemoTarget
+    cloud: PretendAws
+    """STS, IAM and S3 for the terminals."""
     stores: Stores
     clock: ClockAhead
     sweeper: Background
@@ -103,10 +107,14 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
         terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
         stream = Stream(PageSnapshot(slack, aws, terminals, manifest, state.id, store or "sqlite"))
         page.connect(slack, aws, terminals, stream, Evidence(stores))
-        sweeper = start_bot(stack, slack, aws, stores, policy, clock)
+        cloud, clients = open_pretend_accounts(folder.roles, clock)
+        stack.callback(cloud.stop)
+        cloud.start()
+        sweeper, api_url = start_bot(stack, slack, PretendTargets(aws, clients), stores, policy, clock)
+        terminals.use({"COUNTERSIGN_SERVER": api_url, **cloud.environment})
         stack.callback(terminals.stop)
         stack.callback(stream.close)
-        return Playground(slack, aws, stores, clock, sweeper, move_clock, stack.pop_all())
+        return Playground(slack, aws, cloud, stores, clock, sweeper, move_clock, stack.pop_all())
 
 
 def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock: ClockAhead) -> Stores:
