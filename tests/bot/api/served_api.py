@@ -32,15 +32,20 @@ from core.access.device import (
     read_token,
     write_token,
 )
+from core.access.grant import GrantId
 from core.access.pairing import PairingRefused, PairingWaiting
-from core.actor import Actor, DeciderId, ServiceName, UserId
+from core.access.right import Right
+from core.access.session import Session, session_id_for, source_identity_for
+from core.actor import Actor, DeciderId, ProfileName, ServiceName, UserId
 from core.directory import DirectoryNotes
 from core.policy import parse_policy
 from core.services import GrantService, RequestService
+from core.services.issuing import IssuedCredentials
 from core.services.pairing import IssuedDevice, StartedPairing
 from tests.harness.directory import OfficeDirectory
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from bot.api.rate_limits import CallRates
@@ -70,25 +75,25 @@ break_glass:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PaperCredentials:
-    """Credentials that nobody accepts."""
-
-    access_key_id: str
-    secret_access_key: SecretStr
-    session_token: SecretStr
-    expiration: datetime
-    access_ends_at: datetime
-    session: PaperSession
-
-
-@dataclass(frozen=True, slots=True)
-class PaperSession:
-    id: str = "5" * 16
-    grant: str = "6" * 16
-    source: str = f"REQUEST#{'7' * 16}"
-    source_identity: str = f"countersign-{'6' * 16}-{ANN}"
-    issue_count: int = 1
+def a_session(user: DeviceUser, profile: str, now: datetime) -> Session:
+    """The session of a role's credentials on this device."""
+    grant_id = GrantId("6" * 16)
+    return Session(
+        id=session_id_for(grant_id, user.device.id),
+        profile=ProfileName(profile),
+        user=user.actor.id,
+        grant=grant_id,
+        source=f"REQUEST#{'7' * 16}",
+        right=Right(target="role", resource="arn:aws:iam::111122223333:role/prod", level="assume", principal=ANN),
+        device=user.device.id,
+        device_name=user.device.name,
+        source_identity=source_identity_for(grant_id, user.actor.id),
+        last_used_at=now,
+        credentials_until=now + timedelta(hours=1),
+        created_at=now,
+        updated_at=now,
+        expires_at=now + timedelta(minutes=20),
+    )
 
 
 @dataclass
@@ -102,6 +107,7 @@ class PaperDevices:
     refusals: list[Exception] = field(default_factory=list)
     started: list[tuple[str, str, str, str | None]] = field(default_factory=list)
     authenticated: int = 0
+    ended: list[str] = field(default_factory=list)
 
     def pair(self, owner: UserId = ANN, *, service: str | None = None) -> str:
         """A device of this person. Returns its token."""
@@ -159,18 +165,23 @@ class PaperDevices:
         token = self.pair(self.confirmed.pop(code))
         return IssuedDevice(SecretStr(token), self.devices[read_token(SecretStr(token))[0]])
 
-    def issue(self, user: DeviceUser, profile: str) -> PaperCredentials:
+    def issue(self, user: DeviceUser, profile: str, *, target: str | None = None) -> IssuedCredentials:
         self._refuse()
         assert user.device.id in self.devices
         now = self.clock.now()
-        return PaperCredentials(
-            f"ASIA{profile.upper()[:8]}",
+        return IssuedCredentials(
+            f"ASIA{(target or profile).upper()[:8]}",
             SecretStr("a-secret-key-of-aws"),
             SecretStr("a-session-token-of-aws"),
             now + timedelta(hours=1),
             now + timedelta(minutes=20),
-            PaperSession(),
+            a_session(user, profile, now),
         )
+
+    def end_device(self, person: UserId, device_id: str, by: DeciderId) -> Sequence[Session]:
+        assert self.devices[device_id].owner == person == by
+        self.ended.append(device_id)
+        return ()
 
     def _refuse(self) -> None:
         if self.refusals:
@@ -178,7 +189,7 @@ class PaperDevices:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """One answer, its body read as JSON."""
 
     status: int
@@ -240,7 +251,7 @@ class ServedApi:
     def ask(
         self, method: str, path: str, token: str | None = None, body: object = None, *, raw: bytes | None = None,
         **headers: str,
-    ) -> Answer:  # fmt: skip
+    ) -> ApiAnswer:  # fmt: skip
         """Make one call on a connection of its own."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
@@ -255,7 +266,7 @@ class ServedApi:
             response = connection.getresponse()
             text = response.read()
             found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, found, json.loads(text) if text else None)
+            return ApiAnswer(response.status, found, json.loads(text) if text else None)
         finally:
             connection.close()
 
