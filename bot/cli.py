@@ -34,6 +34,7 @@ _BUILT_IN: Final = (
     "ledgers",
     "login",
     "logout",
+    "mcp",
     "mfa",
     "policy",
     "request",
