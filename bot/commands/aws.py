@@ -1,4 +1,4 @@
-"""`countersign aws`: profiles in the AWS SDKs' configuration that get their credentials from Countersign.
+"""`countersign aws`: profiles that get their credentials from Countersign, and the IAM documents that this needs.
 
 Invariant: what Countersign didn't write in that file is never changed. Nothing is sent to AWS.
 
@@ -17,6 +17,7 @@ from typing import Final
 
 import click
 
+from bot.commands.aws_documents import DOCUMENT_COMMANDS
 from bot.commands.terminal import count_of
 from bot.terminal.aws_config import ConfigBlock, add_profiles, line_end_of, read_block, remove_profiles, write_command
 from bot.terminal.aws_files import config_path, credentials_path, read_aws_file
@@ -40,6 +41,10 @@ prefix_option = click.option(
 @click.group()
 def aws() -> None:
     """Let AWS tools get their credentials from Countersign."""
+
+
+for each in DOCUMENT_COMMANDS:
+    aws.add_command(each)
 
 
 @aws.command()

@@ -152,6 +152,14 @@ def forget_device(folder: Path, server: str, device: str) -> None:
             remove(path)
 
 
+def forget_profile(environ: Mapping[str, str], profile: str) -> None:
+    """Remove what is cached for a profile, because access to it changed. What can't be removed is renewed later."""
+    with suppress(OSError):
+        for path in _list(credentials_folder(environ)):
+            if path.name.endswith(f"-{_file_name(profile)}.json"):
+                remove(path)
+
+
 def _check_folder(folder: Path) -> bool:
     """Whether there is the folder. Raises NotPrivate if somebody else could read or change what is in it."""
     try:

@@ -96,32 +96,32 @@ def build_broker(
 
 @dataclass(frozen=True, slots=True)
 class InstanceApi:
-    """The API of an instance, and how it is served: by a server of its own, or beside Slack's door."""
+    """The API of an instance, and how it is served: by a server of its own, beside Slack's door, or nowhere."""
 
-    api: Api
-    server: ApiServer | None
+    api: Api | None = None
+    server: ApiServer | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
         """The routes that Slack's server serves as well."""
-        return self.api.routes() if self.server is None else ()
+        return self.api.routes() if self.api is not None and self.server is None else ()
 
-    def components(self) -> tuple[Component, ...]:
-        """What is started after the services, and stopped before them."""
+    def around(self, transport: Component) -> tuple[Component, ...]:
+        """Slack's transport, with what is started before and after it, and stopped in reverse."""
+        if self.api is None:
+            return (transport,)
         if self.server is not None:
-            return (Component("the API", self.server.start, self.server.stop),)
-        return (Component("the API", stop=self.api.close),)
-
-    def waits(self) -> tuple[Component, ...]:
-        """What is stopped before Slack's server, so that it doesn't wait for long polls."""
-        return (Component("the API's long polls", stop=self.api.end_waits),) if self.server is None else ()
+            return (Component("the API", self.server.start, self.server.stop), transport)
+        # Slack's server would wait for the long polls that it serves.
+        waits = Component("the API's long polls", stop=self.api.end_waits)
+        return (Component("the API", stop=self.api.close), transport, waits)
 
 
 def serve_api(
-    needs: ApiNeeds, settings: ApiSettings, slack_address: Address | None, metrics: ApiMetrics, watcher: Watcher
-) -> InstanceApi | None:
-    """The API as the settings say; None if it is served nowhere. Raises InvalidInput."""
-    if settings.api_listen is None:
-        return None
+    needs: ApiNeeds, settings: ApiSettings | None, slack_address: Address | None, metrics: ApiMetrics, watcher: Watcher
+) -> InstanceApi:
+    """The API as the settings say. Raises InvalidInput."""
+    if settings is None or settings.api_listen is None:
+        return InstanceApi()
     options = ApiOptions(settings.require_api_url(), settings.credentials_url, settings.api_proxies)
     api = build_api(needs, options, metrics)
     watcher.add_hearer(api.committed)
@@ -133,5 +133,5 @@ def serve_api(
 def _common(
     devices: Devices, clock: Clock, find_name: FindName, credentials: Credentials, options: ApiOptions
 ) -> dict[str, Handler]:
-    about_devices = DeviceCalls(devices, clock, find_name, version("countersign"), options.credentials_url)
+    about_devices = DeviceCalls(devices, credentials, clock, find_name, version("countersign"), options.credentials_url)
     return {**about_devices.handlers(), **CredentialCalls(credentials).handlers()}

@@ -71,9 +71,8 @@ class PairedMachine:
         paired = PairedServer(
             device_id=device,
             device_name="laptop",
-            person="U0RITA",
             expires_at=datetime.now(UTC) + timedelta(hours=12),
-            token_in=store.keep(server, SecretStr(token)),
+            token_in=store.keep(server, device, SecretStr(token)),
         )
         file.write(file.read().with_pairing(server, paired))
 

@@ -153,6 +153,13 @@ def test_ended_device_is_said_and_leaves_no_cache(machine: PairedMachine, broker
     assert machine.cached == []
 
 
+def test_logout_leaves_no_credentials(machine: PairedMachine) -> None:
+    machine.run("credentials", "prod")
+    done = machine.run("logout")
+
+    assert (done.returncode, machine.cached) == (0, []), done.stderr
+
+
 def test_full_disk_costs_only_the_cache(machine: PairedMachine, broker: Broker) -> None:
     done = subprocess.run(  # noqa: S603 - the command is ours
         ["/bin/sh", "-c", FULL_DISK, "sh", sys.executable, "-m", "bot.terminal.start", "credentials", "prod"],
