@@ -17,6 +17,7 @@ from core.errors import InvalidInput
 from core.policy.target_config import AnyTargetConfig, AwsRoleConfig
 from core.stores.base import Stores
 from core.targets.base import Target
+from core.targets.call_pace import CallPace
 
 if TYPE_CHECKING:
     from core.targets.aws_role.assume import RoleIssuer
@@ -33,7 +34,7 @@ class AwsRoles:
     """A `CredentialIssuer`, a `RoleEditor`, and the opener of `aws-role` targets. Safe for threads.
 
     `find_config` says how a target is configured, or was when it left the policy; it raises KeyError. Without
-    `open_clients`, boto3 makes them.
+    `open_clients`, boto3 makes them; without a `pace`, IAM is called at its own.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class AwsRoles:
         clock: Clock,
         find_config: Callable[[str], AnyTargetConfig],
         open_clients: ClientsOpener | None = None,
+        pace: CallPace | None = None,
     ) -> None:
         self._stores = stores
         self._clock = clock
         self._find_config = find_config
         self._open_clients = open_clients
+        self._pace = pace
         self._lock = threading.Lock()
         self._opened: tuple[RoleIssuer, RoleDenies] | None = None
 
@@ -126,5 +129,5 @@ class AwsRoles:
         with self._lock:
             if self._opened is None:
                 clients = (self._open_clients or BotoClients)()
-                self._opened = RoleIssuer(clients), RoleDenies(clients, self._clock)
+                self._opened = RoleIssuer(clients), RoleDenies(clients, self._clock, self._pace)
             return self._opened
