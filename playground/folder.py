@@ -31,6 +31,7 @@ class PlaygroundState(BaseModel):
     id: str = Field(default_factory=new_id)
     audit_key: str = Field(default_factory=lambda: new_id() + new_id(), repr=False)
     clock_ahead: timedelta = timedelta()
+    api_port: int = 0
 
 
 class Folder:

@@ -7,7 +7,7 @@ pretended one, but for the kind of its target.
 from __future__ import annotations
 
 import socket
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -21,6 +21,7 @@ from bot.transport.http import HttpTransport
 from bot.wiring.instance import API_TIMEOUT_SECONDS, wire
 from bot.wiring.ports import Background, OverHttp, Ports
 from core.clock import Clock
+from core.errors import InvalidInput
 from core.policy import PolicySource
 from core.stores.base import Stores
 from localslack.server import LocalSlack
@@ -42,34 +43,51 @@ class PretendTargets:
 
 
 def start_bot(
-    stack: ExitStack, slack: LocalSlack, aws: PretendTargets, stores: Stores, policy: PolicySource, clock: Clock
-) -> tuple[Background, str]:
-    """Start the bot and let Slack know of it; `stack` stops it.
-
-    Gives its background work, which is running, and the address of its HTTP API.
-    """
+    stack: ExitStack,
+    slack: LocalSlack,
+    aws: PretendTargets,
+    stores: Stores,
+    policy: PolicySource,
+    clock: Clock,
+    *,
+    api_port: int,
+) -> Background:
+    """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running."""
     client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS)
-    transport, api = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT), _choose_api()
+    transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
     ports = Ports(
         stores, policy, clock, client,
         targets=partial(open_demo_targets, aws.demo), aws_clients=lambda: aws.clients,
     )  # fmt: skip
-    instance = wire(ports, transport, api=api)
+    instance = wire(ports, transport, api=_api_on(api_port))
     stack.callback(instance.lifecycle.stop)
     instance.lifecycle.start()
     if isinstance(instance.transport, HttpTransport):
         slack.use_http(instance.transport.url)
-    return instance.background, api.require_api_url()
+    return instance.background
 
 
-def _choose_api() -> ApiSettings:
-    """The API on a free port. Every field is given, so that none comes from the environment."""
-    with closing(socket.create_server((_ANY_PORT.host, 0))) as free:
-        port = free.getsockname()[1]
+def find_port(wanted: int) -> int:
+    """A free port: this one, if it is."""
+    for port in (wanted, 0):
+        with suppress(OSError), closing(socket.create_server((_ANY_PORT.host, port))) as free:
+            return int(free.getsockname()[1])
+    raise InvalidInput(
+        "folder", "there is no free port for the HTTP API", "Stop something that listens, and try again."
+    )
+
+
+def api_url_of(port: int) -> str:
+    """Where the terminals find the API."""
+    return f"http://{_ANY_PORT.host}:{port}"
+
+
+def _api_on(port: int) -> ApiSettings:
+    """Every field is given, so that none comes from the environment."""
     return ApiSettings(
         plain_http_hosts=frozenset(),
         api_listen=Address(_ANY_PORT.host, port),
-        api_url=f"http://{_ANY_PORT.host}:{port}",
+        api_url=api_url_of(port),
         api_proxies=(),
         broker_url=None,
         broker_listen=None,

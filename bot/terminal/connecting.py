@@ -13,7 +13,7 @@ from bot.settings.terminal import TerminalSettings, read_terminal_settings
 from bot.terminal.client import ApiClient
 from bot.terminal.configuration import PairedServer, open_configuration
 from bot.terminal.errors import NotPaired
-from bot.terminal.token_store import TokenStore
+from bot.terminal.token_store import TokenStore, find_keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ def find_server() -> FoundServer:
     paired = known.paired.get(server)
     if paired is None:
         raise NotPaired(f"This machine isn't paired with {server}")
-    token = TokenStore.open(file.folder).read(server, paired.device_id, paired.token_in)
+    # The keyring is slow to load, and isn't asked for what it doesn't have.
+    keyring = find_keyring() if paired.token_in == "keyring" else None
+    token = TokenStore(file.folder, keyring).read(server, paired.device_id, paired.token_in)
     if token is None:
         raise NotPaired(f"The token for {server} is gone")
     return FoundServer(server, token, paired)
