@@ -41,6 +41,9 @@ HELP: Final = "\n".join(
         f"`{ACCESS} extend` requests more time for access you have. `{ACCESS} extend prod 2h` fills in the form.",
         f"`{ACCESS} revoke <id> the incident is over` ends somebody's access, for approvers and admins.",
         f"Admins can revoke everything a person has: `{ACCESS} revoke @person they left the team`.",
+        "*Terminals*",
+        f"`{ACCESS} pair WDJB-MJHT` pairs the terminal that shows this code, after `countersign login`.",
+        f"`{ACCESS} devices` lists your paired terminals, and ends them.",
         "Write durations like `90m`, `2h` or `1h30m`.",
     ]
 )
