@@ -149,7 +149,7 @@ class TestTokens:
         self, terminals: Terminals, stores: Stores, policy: ChangingPolicy, directory: OfficeDirectory
     ) -> None:
         issued = terminals.pair()
-        reader = DeviceService(stores, policy, terminals.clock, directory=directory, is_noting_use=False)
+        reader = DeviceService(stores, policy, terminals.clock, directory=directory, notes_use=False)
         assert reader.authenticate(issued.token).device == issued.device
         assert terminals.last_used(issued.device) is None
 
