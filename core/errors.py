@@ -13,6 +13,8 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── PrincipalUnknown         a target has no one user for the person: a policy owner has to say who they are
     │   ├── PrincipalUnavailable     a target couldn't say now which user the person is: try again
     │   ├── CodeRefused              the code of a second factor is wrong, or was used already
+    │   ├── AccessEnded              access that gave credentials has ended; says when
+    │   ├── NothingOpen              there is no access to get credentials for, or it is still opening
     │   ├── LimitReached             a live event, a cooldown, a quota or a lock prevents it
     │   ├── TokenRefused             this is the token of no device: pair the terminal anew
     │   ├── DeviceEnded              the token was right, and the device was revoked or has expired
@@ -42,6 +44,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   │   └── BrokenSeal           it can be read, and is not what Countersign wrote: run `countersign audit verify`
     │   ├── StoreMisconfigured       a table is missing or has the wrong keys: run `countersign tables check`
     │   └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
+    ├── IssuerUnavailable            AWS gave no credentials now; nobody has any: try again, or do what it says
     └── DeliveryFailed               an entry could not be delivered; the outbox tries again
 
 Invariant: after any of these, the store is as it was, but for StoreUnavailable with `is_outcome_unknown`.

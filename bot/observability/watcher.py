@@ -7,7 +7,7 @@ the audit trail, where it can't be rewritten.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bot.observability.access_metrics import AccessMetrics
 from bot.observability.metrics import Metrics
@@ -23,7 +23,12 @@ class Watcher:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._hears: list[Callable[[Record], None]] = []
         self.access = AccessMetrics(metrics.registry)
+
+    def add_hearer(self, hear: Callable[[Record], None]) -> None:
+        """Call this with every record that this process commits. It neither waits nor raises."""
+        self._hears.append(hear)
 
     def changed(self, grant: Grant, entries: Sequence[EntryDraft]) -> None:
         """The reconciler changed a grant."""
@@ -38,6 +43,8 @@ class Watcher:
     def committed(self, record: Record, event: AuditAction) -> None:
         """A change was committed."""
         self._metrics.committed(record, event)
+        for hear in self._hears:
+            hear(record)
         _log.info("%s on %s", event.value, record.profile, extra={"about": record.chain})
 
     def refused(self, event: AuditAction) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bot.settings.api import ApiSettings, read_api_settings
 from bot.settings.deployment import LogForm, Settings, read_settings
 from bot.settings.every import secrets_of, unknown_variables
 from bot.settings.slack import SlackSettings, read_slack_settings
 
 __all__ = [
-    "LogForm", "Settings", "SlackSettings", "read_settings", "read_slack_settings", "secrets_of", "unknown_variables",
+    "ApiSettings", "LogForm", "Settings", "SlackSettings", "read_api_settings", "read_settings", "read_slack_settings",
+    "secrets_of", "unknown_variables",
 ]  # fmt: skip

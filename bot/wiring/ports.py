@@ -19,6 +19,7 @@ from core.mfa import MfaVerifier
 from core.outbox.outbox import Sink
 from core.policy import PolicySource
 from core.stores.base import Stores
+from core.targets.aws_role.roles import ClientsOpener
 from core.targets.opening import PolicyTargets
 
 __all__ = ["Background", "OverHttp", "OverSocketMode", "Ports", "TargetsOpener"]
@@ -32,7 +33,8 @@ class Ports:
     """What the bot depends on. `open_ports` opens the ports that the settings name.
 
     Every change is delivered to Slack and to `more_sinks`. The outbox stores the sinks' names, so names must never
-    change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it.
+    change, and every instance must have the same sinks. Without an `installation`, Slack is asked for it. Without
+    `aws_clients`, boto3 makes the clients of aws-role targets.
     """
 
     stores: Stores
@@ -43,6 +45,7 @@ class Ports:
     mfa: MfaVerifier | None = None
     installation: Installation | None = None
     targets: TargetsOpener | None = None
+    aws_clients: ClientsOpener | None = None
 
 
 class Background(Protocol):

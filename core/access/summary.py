@@ -38,8 +38,9 @@ class RightSummary:
 class AccessSummary:
     """The access of one source: the request or the break-glass event that `source` names, by its chain.
 
-    `until` is when the access ends or ended. `opened_at` is since when all of it is open, `closed_at` since when all of
-    it is gone. `is_delayed`: opening takes long, and people were told. `is_overdue`: it should be gone by now.
+    `service` is whose access it is, where it isn't the grantee's own. `until` is when the access ends or ended.
+    `opened_at` is since when all of it is open, `closed_at` since when all of it is gone. `is_delayed`: opening takes
+    long, and people were told. `is_overdue`: it should be gone by now.
     """
 
     source: str
@@ -57,6 +58,7 @@ class AccessSummary:
     is_emergency: bool = False
     is_delayed: bool = False
     is_overdue: bool = False
+    service: str | None = None
 
     @property
     def source_id(self) -> str:
@@ -154,6 +156,7 @@ def summarize(grants: Sequence[Grant], now: datetime) -> AccessSummary | None:
         is_emergency=first.is_emergency,
         is_delayed=phase is AccessPhase.OPENING and any(_is_delayed(grant) for grant in ordered),
         is_overdue=is_live and now >= until + OVERDUE_AFTER,
+        service=first.service,
     )
 
 

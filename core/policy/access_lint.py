@@ -16,8 +16,16 @@ from core.policy.document import suggest
 from core.policy.mistake import Mistake
 from core.policy.profile import FORMS, PART, AccessEntry
 from core.policy.rules import PolicyDocument
-from core.policy.target_config import AnyTargetConfig, DemoConfig, IdentityCenterConfig, LambdaConfig, WebhookConfig
+from core.policy.target_config import (
+    AnyTargetConfig,
+    AwsRoleConfig,
+    DemoConfig,
+    IdentityCenterConfig,
+    LambdaConfig,
+    WebhookConfig,
+)
 from core.policy.yaml_source import Path
+from core.targets.aws_names import account_of
 
 _LONGEST_NAME: Final = "x" * MAX_PART_LENGTH
 _PORTS: Final = {"https": 443, "http": 80}
@@ -59,6 +67,17 @@ def _in_targets(document: PolicyDocument) -> Iterator[Mistake]:
             )
         if place is not None:
             places.setdefault(place, name)
+        if isinstance(config, AwsRoleConfig) and config.revoker is not None:
+            yield from _in_revoker(name, config.role, config.revoker)
+
+
+def _in_revoker(name: str, role: str, revoker: str) -> Iterator[Mistake]:
+    if account_of(role) != account_of(revoker) or role == revoker:
+        yield Mistake(
+            ("targets", name, "revoker"),
+            "this role can't edit the other one: it is the same role, or in another account",
+            f"Name another role in account {account_of(role)}, which may edit the inline policies of {role}.",
+        )
 
 
 def _place_of(config: AnyTargetConfig) -> tuple[str, ...] | None:
@@ -67,6 +86,8 @@ def _place_of(config: AnyTargetConfig) -> tuple[str, ...] | None:
             return (config.type, config.instance)
         case LambdaConfig():
             return (config.type, config.region, config.function)
+        case AwsRoleConfig():
+            return (config.type, config.role)
         case WebhookConfig():
             parts = urlsplit(config.url)
             if parts.hostname is None:
@@ -86,7 +107,9 @@ def _in_access(profile: str, entries: tuple[AccessEntry, ...], document: PolicyD
             yield Mistake((*path, "target"), problem, suggest(entry.target, tuple(document.targets)))
             continue
         yield from _in_form(path, entry, config)
-        permission = entry.permission
+        if entry.is_target_alone and not isinstance(config, AwsRoleConfig):
+            continue
+        permission = entry.permission_at(config)
         if permission in seen:
             yield Mistake(path, f"access[{seen[permission]}] gives this already", "Remove one of them.")
         seen.setdefault(permission, index)
@@ -96,7 +119,16 @@ def _in_access(profile: str, entries: tuple[AccessEntry, ...], document: PolicyD
 
 
 def _in_form(path: Path, entry: AccessEntry, config: AnyTargetConfig) -> Iterator[Mistake]:
-    if isinstance(config, IdentityCenterConfig):
+    if isinstance(config, AwsRoleConfig):
+        if not entry.is_target_alone:
+            yield Mistake(
+                path,
+                f"{entry.target} is an aws-role target, which is one role",
+                "Write the target alone; a role of its own needs a target of its own.",
+            )
+    elif entry.is_target_alone:
+        yield Mistake(path, "this doesn't say what is given, in one way", f"Besides target, write {FORMS}.")
+    elif isinstance(config, IdentityCenterConfig):
         if not entry.is_aws:
             yield Mistake(
                 path,
@@ -134,6 +166,12 @@ def _in_people(document: PolicyDocument) -> Iterator[Mistake]:
             config = document.targets.get(target)
             if config is None:
                 yield Mistake(path, f"there is no target {target!r:.60}", suggest(target, tuple(document.targets)))
+            elif isinstance(config, AwsRoleConfig):
+                yield Mistake(
+                    path,
+                    f"{target} is an aws-role target, and calls everybody by their Slack id",
+                    "Remove it.",
+                )
             elif not isinstance(config, IdentityCenterConfig) and not PART.fullmatch(name):
                 yield Mistake(
                     path,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from core.access.principals import SoughtPerson
+from core.access.principals import SERVICE_PREFIX, SoughtPerson
 from core.access.right import Permission, Right
 from core.actor import Actor, UserId
 from core.policy import conditions
@@ -21,7 +21,7 @@ from core.policy.principals import People
 from core.policy.rule_search import RuleSearch
 from core.policy.rules import ApprovalRule, EventTimes, PolicyDocument
 from core.policy.service_rules import no_service
-from core.policy.target_config import IdentityCenterConfig, LambdaConfig, WebhookConfig
+from core.policy.target_config import AwsRoleConfig, IdentityCenterConfig, LambdaConfig, WebhookConfig
 from core.request import Request
 from core.targets.aws_names import STORE_ID
 
@@ -40,7 +40,8 @@ class AccessRules:
     def access_of(self, profile: str) -> tuple[Permission, ...]:
         """What the profile gives."""
         found = self.document.profiles.get(profile)
-        return tuple(each.permission for each in found.access or ()) if found is not None else ()
+        entries = found.access or () if found is not None else ()
+        return tuple(each.permission_at(self.document.targets.get(each.target)) for each in entries)
 
     def mapped(self, person: UserId, target: str) -> str | None:
         """What the target calls this person, under any of their ids."""
@@ -59,6 +60,9 @@ class AccessRules:
         config, named = self.document.targets.get(right.target), self.mapped(person, right.target)
         if isinstance(config, IdentityCenterConfig):
             return named is not None and STORE_ID.fullmatch(named) is not None and not _is_same(named, right.principal)
+        if isinstance(config, AwsRoleConfig):
+            # A service's own principal can't be mistaken for a person's.
+            return not right.principal.startswith(SERVICE_PREFIX) and not _is_same(person, right.principal)
         if named is None and isinstance(config, WebhookConfig | LambdaConfig):
             named = person
         return named is not None and not _is_same(named, right.principal)

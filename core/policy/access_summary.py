@@ -35,7 +35,7 @@ def describe_permission(permission: Permission) -> str:
 def _rights(document: PolicyDocument) -> Iterator[str]:
     for name, profile in document.profiles.items():
         for entry in profile.access or ():
-            yield f"{name} gives {describe_permission(entry.permission)}"
+            yield f"{name} gives {describe_permission(entry.permission_at(document.targets.get(entry.target)))}"
 
 
 def _names(document: PolicyDocument) -> Iterator[tuple[str, str, str]]:

@@ -1,7 +1,8 @@
 """What the policy file says about a profile: its channel, and the access that it gives.
 
-Invariant: an entry of `access` is one right without its person, in one of three forms: an account with a permission
-set, a group, or a resource with a level. Whether its target takes that form is checked by `access_lint`.
+Invariant: an entry of `access` is one right without its person, in one of four forms: an account with a permission
+set, a group, a resource with a level, or a target alone, whose role it is. Whether its target takes that form is
+checked by `access_lint`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from core.access.right import MAX_PART_LENGTH, Permission
 from core.actor import ProfileName
 from core.policy.document import PolicyModel, mistake
 from core.policy.rule_fields import ChannelId
-from core.policy.target_config import TargetName, matches
-from core.targets.aws_names import ACCOUNT_ID, MEMBER, PERMISSION_SET, STORE_ID
+from core.policy.target_config import AnyTargetConfig, AwsRoleConfig, TargetName, matches
+from core.targets.aws_names import ACCOUNT_ID, ASSUME, MEMBER, PERMISSION_SET, STORE_ID
 
 MAX_DESCRIPTION_LENGTH: Final = 200
 MAX_RIGHTS: Final = 8
 """A decision makes its grants in its own transaction, which has room for so many."""
 PART: Final = re.compile(rf"[\x21-\x7e]{{1,{MAX_PART_LENGTH}}}")
 FORMS: Final = "account and permission_set, or group, or resource and level"
+_PARTS: Final = ("account", "permission_set", "group", "resource", "level")
 
 _Account = Annotated[
     StrictStr,
@@ -60,7 +62,8 @@ class AccessEntry(PolicyModel):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [{"required": ["account", "permission_set"]}, {"required": ["group"]},
-                      {"required": ["resource", "level"]}]
+                      {"required": ["resource", "level"]},
+                      {"properties": dict.fromkeys(_PARTS, False)}]
         }
     )  # fmt: skip
 
@@ -71,9 +74,10 @@ class AccessEntry(PolicyModel):
     resource: _Part | None = Field(default=None, description="What is accessed, as the target calls it; with level.")
     level: _Part | None = Field(default=None, description="The level of access, as the target calls it.")
 
-    @property
-    def permission(self) -> Permission:
-        """The same as a right without its principal."""
+    def permission_at(self, config: AnyTargetConfig | None) -> Permission:
+        """The same as a right without its principal, where its target is configured like this."""
+        if isinstance(config, AwsRoleConfig):
+            return Permission(target=self.target, resource=config.role, level=ASSUME)
         if self.account is not None and self.permission_set is not None:
             return Permission(target=self.target, resource=self.account, level=self.permission_set)
         if self.group is not None:
@@ -83,12 +87,17 @@ class AccessEntry(PolicyModel):
     @property
     def is_aws(self) -> bool:
         """True when it has a form of Identity Center."""
-        return self.resource is None
+        return self.account is not None or self.group is not None
+
+    @property
+    def is_target_alone(self) -> bool:
+        """True when it names nothing besides its target."""
+        return not any(getattr(self, name) for name in _PARTS)
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Self:
-        given = {name for name in ("account", "permission_set", "group", "resource", "level") if getattr(self, name)}
-        if given not in ({"account", "permission_set"}, {"group"}, {"resource", "level"}):
+        given = {name for name in _PARTS if getattr(self, name)}
+        if given not in ({"account", "permission_set"}, {"group"}, {"resource", "level"}, set()):
             raise mistake("this doesn't say what is given, in one way", f"Besides target, write {FORMS}.")
         return self
 

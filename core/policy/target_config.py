@@ -14,17 +14,33 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StrictBool, StrictStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from core.duration import format_duration
 from core.errors import InvalidInput
 from core.policy.document import PolicyModel, duration_rule, mistake
-from core.targets.aws_names import FUNCTION, IDENTITY_STORE, INSTANCE, MAX_FUNCTION_LENGTH, REGION
+from core.targets.aws_names import (
+    EXTERNAL_ID,
+    FUNCTION,
+    IDENTITY_STORE,
+    INSTANCE,
+    MAX_FUNCTION_LENGTH,
+    MAX_ROLE_LENGTH,
+    REGION,
+    ROLE,
+)
 from core.targets.web_address import check_web_address
 
 TARGET_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 IDENTITY_CENTER: Final = "identity-center"
 WEBHOOK: Final = "webhook"
 LAMBDA: Final = "lambda"
+AWS_ROLE: Final = "aws-role"
 DEMO: Final = "demo"
 MAX_RESIDUAL: Final = timedelta(days=7)
+MIN_LEASE: Final = timedelta(minutes=16)
+"""An SDK of AWS that is handed credentials with less than 15 minutes left asks anew for every call."""
+MAX_LEASE: Final = timedelta(hours=1)
+"""A role that assumes another one gets an hour at most, and Countersign runs as a role."""
+_OF_IDENTITY_CENTER: Final = ":role/aws-reserved/"
 _SECRET_SOURCE: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/[\x21-\x7e]{1,500}")
 _MAX_ADDRESS_LENGTH: Final = 1000
 
@@ -73,6 +89,25 @@ def _check_portal(text: str) -> str:
     if not text.startswith("https://") or len(text) > _MAX_ADDRESS_LENGTH or re.search(r"[|<>\s]", text):
         raise mistake("this can't be a link", "Write it like https://d-1234567890.awsapps.com/start.")
     return text
+
+
+def _check_role(text: str) -> str:
+    if _OF_IDENTITY_CENTER in text:
+        raise mistake(
+            "this role belongs to Identity Center, and nobody can edit it to end access early",
+            "Use a role of your own here, or an identity-center target.",
+        )
+    return text
+
+
+def _check_lease(lease: timedelta) -> timedelta:
+    if lease < MIN_LEASE:
+        raise mistake(
+            f"{format_duration(lease)} is shorter than {format_duration(MIN_LEASE)}, and with less than 15 minutes "
+            "left an SDK of AWS asks for credentials at every call",
+            f"Write {format_duration(MIN_LEASE)} to {format_duration(MAX_LEASE)}.",
+        )
+    return lease
 
 
 def _plain(error: InvalidInput) -> PydanticCustomError:
@@ -131,7 +166,24 @@ TargetName = Annotated[
     matches(TARGET_NAME, "can't be a target's name", "Use 1 to 64 letters, digits and ._- in it."),
     WithJsonSchema({"type": "string", "pattern": f"^{TARGET_NAME.pattern}$"}),
 ]
+RoleArn = Annotated[
+    StrictStr,
+    matches(
+        ROLE,
+        "is not the ARN of a role",
+        "Copy it from the IAM console; it looks like arn:aws:iam::111122223333:role/….",
+    ),
+    AfterValidator(_check_role),
+    Field(max_length=MAX_ROLE_LENGTH),
+    WithJsonSchema({"type": "string", "maxLength": MAX_ROLE_LENGTH, "pattern": f"^({ROLE.pattern})$"}),
+]
+ExternalId = Annotated[
+    StrictStr,
+    matches(EXTERNAL_ID, "can't be an external id", "Use 2 to 1224 letters, digits and _+=,.@:/- in it."),
+    WithJsonSchema({"type": "string", "pattern": f"^{EXTERNAL_ID.pattern}$"}),
+]
 Residual = Annotated[timedelta, *duration_rule(MAX_RESIDUAL)]
+Lease = Annotated[timedelta, *duration_rule(MAX_LEASE), AfterValidator(_check_lease)]
 
 
 class IdentityCenterConfig(PolicyModel):
@@ -172,15 +224,38 @@ class LambdaConfig(OperatorsConfig):
     function: FunctionName = Field(description="The function's name or ARN.")
 
 
+class AwsRoleConfig(PolicyModel):
+    """A role in an AWS account that people get credentials for."""
+
+    type: Literal["aws-role"] = Field(description="What kind of target it is.")
+    role: RoleArn = Field(description="The role's ARN.")
+    region: Region = Field(description="The region whose STS is asked for credentials.")
+    lease: Lease = Field(
+        default=MAX_LEASE,
+        description="How long credentials live before they have to be fetched again, 16m to 1h. Left out: 1h. "
+        "Rights end with the access, whatever the lease.",
+    )
+    external_id: ExternalId | None = Field(
+        default=None, description="What the trust policies of the role and the revoker ask for, beside who calls."
+    )
+    revoker: RoleArn | None = Field(
+        default=None,
+        description="A role that may edit this one's inline policies, to end access early. Needed when the role is in "
+        "another account than Countersign.",
+    )
+    portal: PortalAddress | None = Field(default=None, description="Where people read how to use it.")
+
+
 class DemoConfig(OperatorsConfig):
     """The pretended target of the playground."""
 
     type: Literal["demo"] = Field(description="What kind of target it is.")
 
 
-TargetConfig = Annotated[IdentityCenterConfig | WebhookConfig | LambdaConfig | DemoConfig, Field(discriminator="type")]
+AnyTargetConfig = IdentityCenterConfig | WebhookConfig | LambdaConfig | AwsRoleConfig | DemoConfig
+TargetConfig = Annotated[AnyTargetConfig, Field(discriminator="type")]
 """A model field that configures a target."""
-AnyTargetConfig = IdentityCenterConfig | WebhookConfig | LambdaConfig | DemoConfig
 TARGET_MODELS: Final[dict[str, type[PolicyModel]]] = {
-    IDENTITY_CENTER: IdentityCenterConfig, WEBHOOK: WebhookConfig, LAMBDA: LambdaConfig, DEMO: DemoConfig
+    IDENTITY_CENTER: IdentityCenterConfig, WEBHOOK: WebhookConfig, LAMBDA: LambdaConfig, AWS_ROLE: AwsRoleConfig,
+    DEMO: DemoConfig,
 }  # fmt: skip

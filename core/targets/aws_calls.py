@@ -28,6 +28,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from core.access.credentials import AwsCredentials
 from core.targets.base import Later, TargetRefused, Unknown
 from core.targets.call_pace import MAX_WAIT_SECONDS, CallPace
 from core.targets.words import one_line
@@ -73,6 +74,8 @@ _BUSY: Final = {
     "ExpiredTokenException": _AFTER_FIX,
 }
 """Codes that pass, and when to ask again. Expired credentials pass too: the machine's role renews them."""
+_CONFLICT: Final = frozenset({"ConflictException", "ConcurrentModification", "EntityTemporarilyUnmodifiable"})
+_NOT_FOUND: Final = frozenset({"ResourceNotFoundException", "NoSuchEntity"})
 _CHECK_CREDENTIALS: Final = "Check the AWS credentials and the region that Countersign runs with."
 _NEVER_SENT: Final = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
 _NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, NoRegionError, TokenRetrievalError)
@@ -90,8 +93,11 @@ class CallFailed(Exception):
         subject: str = "",
         is_for_all: bool = False,
         was_sent: bool = True,
+        code: str = "",
     ) -> None:
         super().__init__(problem)
+        self.code = code
+        """AWS's own name for the error."""
         self.was_sent = was_sent
         """False when nothing left this machine: for want of credentials, or because AWS can't be reached."""
         self.is_for_all = is_for_all
@@ -173,12 +179,12 @@ class AwsCalls:
         code = error.response.get("Error", {}).get("Code", "")
         words = one_line(error.response.get("Error", {}).get("Message", ""))
         problem = f"{self.name} answered {one_line(code, 60)}" + (f": {words}" if words else "")
-        if code == "ConflictException":
+        if code in _CONFLICT:
             return CallFailed(Trouble.CONFLICT, problem, after=_AFTER_CONFLICT, subject=_reason(error))
         fix = self.fixes.get(code)
-        if code == "ResourceNotFoundException":
+        if code in _NOT_FOUND:
             subject = str(error.response.get("ResourceType") or "")
-            return CallFailed(Trouble.NOT_FOUND, f"{problem}. {fix}" if fix else problem, subject=subject)
+            return CallFailed(Trouble.NOT_FOUND, f"{problem}. {fix}" if fix else problem, subject=subject, code=code)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if status >= _SERVER_ERROR or code == "InternalServerException":
             # AWS doesn't say whether the call was done before the error.
@@ -187,12 +193,15 @@ class AwsCalls:
             # A quota is one account's; the others go on.
             is_for_all = code != "ServiceQuotaExceededException"
             problem = f"{problem}. {fix}" if fix else problem
-            return CallFailed(Trouble.BUSY, problem, after=_pause(error, _BUSY[code]), is_for_all=is_for_all)
-        return CallFailed(Trouble.REFUSED, f"{problem}. {fix or _CHECK_CREDENTIALS}")
+            after = _pause(error, _BUSY[code])
+            return CallFailed(Trouble.BUSY, problem, after=after, is_for_all=is_for_all, code=code)
+        return CallFailed(Trouble.REFUSED, f"{problem}. {fix or _CHECK_CREDENTIALS}", code=code)
 
 
-def open_client(service: str, region: str, *, reply_seconds: float = REPLY_SECONDS) -> Any:  # noqa: ANN401 - boto3 has no type for it
-    """A client that sends each call once. boto3 finds the credentials, and AWS_ENDPOINT_URL_… where one is set."""
+def open_client(
+    service: str, region: str, *, reply_seconds: float = REPLY_SECONDS, keys: AwsCredentials | None = None
+) -> Any:  # noqa: ANN401 - boto3 has no type for it
+    """A client that sends each call once. Without keys, boto3 finds them, and AWS_ENDPOINT_URL_… where one is set."""
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=reply_seconds,
@@ -202,7 +211,16 @@ def open_client(service: str, region: str, *, reply_seconds: float = REPLY_SECON
     )
     # The stubs know only some of the services.
     session: Any = boto3.session.Session()
-    return session.client(service, region_name=region, config=config)
+    if keys is None:
+        return session.client(service, region_name=region, config=config)
+    return session.client(
+        service,
+        region_name=region,
+        config=config,
+        aws_access_key_id=keys.access_key_id,
+        aws_secret_access_key=keys.secret_access_key.get_secret_value(),
+        aws_session_token=keys.session_token.get_secret_value(),
+    )
 
 
 def _reason(error: ClientError) -> str:

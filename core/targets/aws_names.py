@@ -28,5 +28,27 @@ FUNCTION: Final = re.compile(
 MAX_FUNCTION_LENGTH: Final = 140
 MAX_SESSION: Final = timedelta(hours=12)
 """The longest session that a permission set can have."""
+ROLE: Final = re.compile(
+    r"arn:aws(-[a-z]{1,5}){0,3}:iam::[0-9]{12}:role/([A-Za-z0-9._/+=,@-]{0,120}/)?[A-Za-z0-9_+=,.@-]{1,64}"
+)
+MAX_ROLE_LENGTH: Final = 256
+EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
+SESSION_NAME: Final = re.compile(r"[A-Za-z0-9_+=,.@-]{2,64}")
+MAX_SESSION_NAME: Final = 64
+"""Source identities are as long at most, and have the same characters."""
+ASSUME: Final = "assume"
+"""The level of a right that is a role to assume."""
+IAM_DELAY: Final = timedelta(minutes=5)
+"""How long IAM may take to apply a policy everywhere: "a few minutes", as AWS says."""
 MEMBER: Final = "member"
 """The level of a right that is the membership of a group."""
+
+
+def account_of(role: str) -> str:
+    """The account of a role, by its ARN."""
+    return role.split(":")[4]
+
+
+def role_name(role: str) -> str:
+    """The role's name without its path, as IAM is asked for it."""
+    return role.rpartition("/")[2]

@@ -19,12 +19,13 @@ from core.clock import Clock
 from core.errors import InvalidInput
 from core.policy.target_config import (
     AnyTargetConfig,
+    AwsRoleConfig,
     DemoConfig,
     IdentityCenterConfig,
     LambdaConfig,
     WebhookConfig,
 )
-from core.targets.aws_names import MAX_SESSION
+from core.targets.aws_names import IAM_DELAY, MAX_SESSION
 from core.targets.base import Target
 from core.targets.secret_source import is_secret_source, read_secret
 from core.targets.standing_in import UnopenedTarget
@@ -115,6 +116,9 @@ class OpenedTarget:
                     ends_sessions=config.ends_sessions,
                     residual=config.residual or timedelta(0),
                 )
+            case AwsRoleConfig():
+                fix = "Run `countersign serve`, which has the stores that an aws-role target keeps its state in."
+                raise InvalidInput("target", "this process has no store for an aws-role target", fix)
             case DemoConfig():
                 fix = "Use identity-center, webhook or lambda in the policy."
                 raise InvalidInput("target", "demo is only for the playground", fix)
@@ -142,6 +146,8 @@ def _sources_of(config: AnyTargetConfig) -> tuple[str, ...]:
 def _unopened(config: AnyTargetConfig, problem: str) -> UnopenedTarget:
     if isinstance(config, IdentityCenterConfig):
         return UnopenedTarget(problem, ends_sessions=False, longest_session=MAX_SESSION)
+    if isinstance(config, AwsRoleConfig):
+        return UnopenedTarget(problem, ends_sessions=True, longest_session=IAM_DELAY)
     return UnopenedTarget(problem, config.ends_sessions, config.residual or timedelta(0))
 
 

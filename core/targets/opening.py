@@ -13,12 +13,12 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Final
 
-from core.access.principals import PrincipalUnavailable, PrincipalUnknown, SoughtPerson
+from core.access.principals import SERVICE_PREFIX, PrincipalUnavailable, PrincipalUnknown, SoughtPerson
 from core.clock import Clock
 from core.errors import StoreError
 from core.policy.evaluator import Policy, PolicySource
 from core.policy.profile import PART
-from core.policy.target_config import IDENTITY_CENTER, AnyTargetConfig
+from core.policy.target_config import AWS_ROLE, IDENTITY_CENTER, AnyTargetConfig
 from core.targets.base import Later, Target, TargetRefused
 from core.targets.call_pace import CallPace
 from core.targets.opened_target import OpenedTarget, TargetOpener
@@ -30,7 +30,7 @@ LOOKUPS_PER_SECOND: Final = 2.0
 LOOKUP_BURST: Final = 6
 """Looking up people has a pace of its own: a thousand revokes that are due don't hold up a request."""
 
-_ABOUT_NO_PLACE: Final = frozenset({"portal", "secret", "ends_sessions", "residual"})
+_ABOUT_NO_PLACE: Final = frozenset({"portal", "secret", "ends_sessions", "residual", "lease", "external_id", "revoker"})
 """What a target's configuration says besides where it is."""
 _log = logging.getLogger("countersign.targets")
 
@@ -89,6 +89,17 @@ class PolicyTargets(Mapping[str, Target]):
         with self._lock:
             self._configs = {**earlier.targets, **self._configs}
 
+    def open_with(self, target_type: str, opener: TargetOpener) -> None:
+        """How targets of this type are opened, for those that need more than their configuration."""
+        self._more[target_type] = opener
+
+    def config_of(self, name: str) -> AnyTargetConfig:
+        """How the target is configured, or was when it left the policy. Raises KeyError for one that never was."""
+        self._learn()
+        self._look_back(name)
+        with self._lock:
+            return self._configs[name]
+
     def use_earlier(self, find_earlier: Callable[[], Iterable[Policy]]) -> None:
         """Where to find earlier versions, newest first. They are only read when a target isn't known otherwise."""
         self._find_earlier = find_earlier
@@ -103,6 +114,8 @@ class PolicyTargets(Mapping[str, Target]):
         if config is None:
             fix = "Ask a policy owner to correct the profile."
             raise PrincipalUnknown(target, f"The policy has no target of this name. {fix}")
+        if config.type == AWS_ROLE:
+            return _check_name(target, f"{SERVICE_PREFIX}{sought.service}" if sought.service else sought.slack_id)
         if config.type != IDENTITY_CENTER:
             return _check_name(target, sought.mapped or sought.slack_id)
         opened = self[target]

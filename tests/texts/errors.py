@@ -17,6 +17,7 @@ from bot.slack.errors import ERRORS
 from bot.slack.installation import SlackUnreachable
 from bot.transport.dispatcher import NotTaken
 from bot.views.replies import explain, explain_in_field
+from core.access.credentials import AccessEnded, IssuerUnavailable, NothingOpen
 from core.access.principals import PrincipalUnavailable, PrincipalUnknown
 from core.access.session import SessionExists, SessionNotFound
 from core.break_glass import ReasonCode
@@ -127,6 +128,10 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "wrong code, one attempt left": CodeRefused("wrong", 1),
     "used code": CodeRefused("used", 5),
     "too many wrong codes": CodeRefused("blocked", 0),
+    "access ended": AccessEnded("prod", LATER + HOUR),
+    "nothing open": NothingOpen("prod", "Request it with `/access prod`."),
+    "still opening": NothingOpen("prod", "Try again in a moment.", is_opening=True),
+    "no credentials now": IssuerUnavailable("STS gave no answer: ReadTimeoutError", "Try again in a moment."),
     "limit: already open": LimitReached("live event", str(EVENT), LATER + HOUR),
     "limit: cooldown": LimitReached("cooldown", "30m", LATER + HOUR),
     "limit: quota per user": LimitReached("quota per user", "3 in 1d", LATER + HOUR),

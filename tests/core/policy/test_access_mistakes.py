@@ -12,6 +12,7 @@ import botocore
 import pytest
 from jsonschema import Draft202012Validator
 
+from core.access.right import Permission
 from core.invalid_policy import InvalidPolicy
 from core.policy import parse_policy
 from core.policy.editor_schema import policy_schema
@@ -21,6 +22,8 @@ from tests.core.policy.access_policy import ADMIN, GROUP, INSTANCE, access_file,
 
 ENTRY = f'{{target: aws, account: "111122223333", permission_set: {ADMIN}}}'
 WH = "type: webhook, url: https://x.example.com/hook, secret: env:WH"
+ROLE = "type: aws-role, role: 'arn:aws:iam::111122223333:role/ops', region: eu-west-1"
+REVOKER = "'arn:aws:iam::111122223333:role/x/revoker'"
 SAME_WH = WH.replace("x.example.com", "X.example.com:443")
 ANN = "{U0ANN: {aws: ann}}"
 VALIDATOR = Draft202012Validator(policy_schema())
@@ -35,9 +38,17 @@ def found(*changes: tuple[str, str]) -> list[tuple[str, str, str]]:
 
 
 MISTAKES = [
-    (("type: webhook", "type: aws-role"), "targets.wh.type", "'aws-role' is not a type of target", "Known here: identity-center, webhook, lambda, demo."),
+    (("type: webhook", "type: vault"), "targets.wh.type", "'vault' is not a type of target", "Known here: identity-center, webhook, lambda, aws-role, demo."),
+    ((f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  r: {{{ROLE}, lease: 15m}}"), "targets.r.lease", "15m is shorter than 16m, and with less than 15 minutes left an SDK of AWS asks for credentials at every call", "Write 16m to 1h."),
+    ((f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  r: {{{ROLE}, lease: 61m}}"), "targets.r.lease", "1h1m is longer than 1h", "Write at most 1h."),
+    ((f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  r: {{{ROLE.replace('role/ops', 'user/ops')}}}"), "targets.r.role", "'arn:aws:iam::111122223333:user/ops' is not the ARN of a role", "Copy it from the IAM console; it looks like arn:aws:iam::111122223333:role/…."),
+    ((f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  r: {{{ROLE.replace('role/ops', 'role/aws-reserved/sso.amazonaws.com/x')}}}"), "targets.r.role", "this role belongs to Identity Center, and nobody can edit it to end access early", "Use a role of your own here, or an identity-center target."),
+    ((f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  r: {{{ROLE}, external_id: x y}}"), "targets.r.external_id", "'x y' can't be an external id", "Use 2 to 1224 letters, digits and _+=,.@:/- in it."),
+    ((f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  r: {{{ROLE}, revoker: 'arn:aws:iam::999922223333:role/revoker'}}"), "targets.r.revoker", "this role can't edit the other one: it is the same role, or in another account", "Name another role in account 111122223333, which may edit the inline policies of arn:aws:iam::111122223333:role/ops."),
+    ((f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  r: {{{ROLE}}}\n  again: {{{ROLE}, lease: 20m}}"), "targets.again", "targets.r is the same place, so one right would have two names, and the end of one would cut the other", "Use r in the profiles, and remove this target."),
+    ((ENTRY, "{target: aws}"), "profiles.prod.access[0]", "this doesn't say what is given, in one way", "Besides target, write account and permission_set, or group, or resource and level."),
     (("type: webhook", "type: webhok"), "targets.wh.type", "'webhok' is not a type of target", "Did you mean webhook?"),
-    (("type: webhook, ", ""), "targets.wh.type", "type is missing", "Write one of: identity-center, webhook, lambda, demo."),
+    (("type: webhook, ", ""), "targets.wh.type", "type is missing", "Write one of: identity-center, webhook, lambda, aws-role, demo."),
     ((", secret: env:WH", ", secret: env:WH, urll: x"), "targets.wh.urll", "there is no key 'urll' here", "Did you mean url?"),
     ((", secret: env:WH", ""), "targets.wh.secret", "secret is missing", "Add secret; see policy.example.yml."),
     (("https://x.example", "http://x.example"), "targets.wh.url", "it is unencrypted: http:// to another host", "Write it like https://access.example.com/hook."),
@@ -91,6 +102,33 @@ def test_person_twice_is_a_mistake() -> None:
     )
 
 
+def test_role_calls_people_by_their_slack_ids() -> None:
+    role = (f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  r: {{{ROLE}}}")
+
+    assert found(role, (ANN, "{U0ANN: {r: ann}}")) == [
+        ("people.U0ANN.r", "r is an aws-role target, and calls everybody by their Slack id", "Remove it.")
+    ]
+
+
+def test_role_is_given_by_its_target_alone() -> None:
+    role = (f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  r: {{{ROLE}}}")
+
+    policy = access_policy(role, (ENTRY, "{target: r}"))
+    right = Permission(target="r", resource="arn:aws:iam::111122223333:role/ops", level="assume")
+    assert policy.access_of("prod") == (right,)
+    assert VALIDATOR.is_valid(read_values(access_file(role, (ENTRY, "{target: r}"))).values)
+    assert found(role, (ENTRY, "{target: r, resource: db, level: ro}")) == [
+        (
+            "profiles.prod.access[0]",
+            "r is an aws-role target, which is one role",
+            "Write the target alone; a role of its own needs a target of its own.",
+        )
+    ]
+    assert found(role, (ENTRY, "{target: r}, {target: r}")) == [
+        ("profiles.prod.access[1]", "access[0] gives this already", "Remove one of them.")
+    ]
+
+
 def test_secret_in_the_file_is_refused_and_never_quoted() -> None:
     for written in ("whsec_hunter2", "env:", "file:relative/hunter2"):
         ((path, problem, fix),) = found(("secret: env:WH", f"secret: {written}"))
@@ -112,6 +150,7 @@ TAKEN = [
     (ANN, "{U0ANN: {aws: änn.döe}, W0ANN: {aws: änn.döe}}\nsame_person: [[U0ANN, W0ANN]]"),
     ("fn: {type: lambda, region: eu-west-1, function: access}", "fn: {type: demo}"),
     ("secret: env:WH", "secret: file:/run/secrets/wh, ends_sessions: true, residual: 15m"),
+    (f"  wh: {{{WH}}}", f"  wh: {{{WH}}}\n  r: {{{ROLE}, lease: 16m, external_id: a:b, revoker: {REVOKER}}}"),
 ]
 
 

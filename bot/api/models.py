@@ -1,0 +1,270 @@
+"""What the HTTP API takes and gives, as pydantic models: servers, clients and the OpenAPI document share them.
+
+Invariant: what is taken has no field that is not named here; what is given may gain fields, so a client ignores those
+that it doesn't know. Times are aware UTC, durations whole seconds. No model shows a secret in its repr.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
+
+from core.access.grant_status import AccessPhase
+from core.clock import UtcTime
+from core.request_status import RequestStatus
+
+MAX_WAIT_SECONDS: Final = 25
+"""How long a long poll waits: less than the 30 s after which many proxies close a silent connection."""
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+PATH_PREFIX: Final = "/v1"
+
+Moment = Annotated[UtcTime, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A moment in UTC, such as 2026-01-15T03:53:45.120000Z."""
+_GivenSecret = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, return_type=str, when_used="json")]
+"""A secret that is given to its owner, once: written out in JSON only."""
+
+
+class RequestBody(BaseModel):
+    """A request's body."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ResponseBody(BaseModel):
+    """An answer's body. Newer servers may give more fields."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+# Pairing ------------------------------------------------------------------------------------------------------------
+
+
+class NewPairing(RequestBody):
+    """A terminal asks to be paired. `service` pairs it with a service of the policy that the person owns."""
+
+    name: str = Field(min_length=1, max_length=80, description="The host's name, as the person will see it.")
+    agent: str = Field(min_length=1, max_length=120, description="The program, such as countersign/0.1 (linux).")
+    service: str | None = Field(default=None, max_length=80)
+
+
+class StartedPairingInfo(ResponseBody):
+    """A pairing that waits to be confirmed in Slack, as RFC 8628 has it."""
+
+    device_code: _GivenSecret
+    user_code: str
+    confirm_with: str = Field(description="What the person types in Slack, such as /access pair WDJB-MJHT.")
+    expires_in: int = Field(description="Seconds.")
+    interval: int = Field(description="Ask for the token at most once in this many seconds.")
+
+
+class TokenExchange(RequestBody):
+    """The machine that started a pairing asks for its token."""
+
+    device_code: SecretStr = Field(min_length=1, max_length=200)
+
+
+class DeviceInfo(ResponseBody):
+    """A paired terminal."""
+
+    id: str
+    name: str
+    agent: str
+    address: str
+    service: str | None = None
+    status: str
+    created_at: Moment
+    last_used_at: Moment | None = None
+    expires_at: Moment
+    is_this: bool = Field(default=False, description="Whether it is the device that asks.")
+
+
+class IssuedToken(ResponseBody):
+    """The token of a device. It is made now, given once, and stored nowhere but as a digest."""
+
+    token: _GivenSecret
+    device: DeviceInfo
+
+
+class DeviceList(ResponseBody):
+    """The person's devices that are active, newest first."""
+
+    devices: tuple[DeviceInfo, ...]
+
+
+class PersonInfo(ResponseBody):
+    """A person or a user group, by its Slack id. `name` is None while it isn't known."""
+
+    id: str
+    name: str | None = None
+
+
+class Me(ResponseBody):
+    """Who asks. `service` is set when the device acts for a service, whose owner is `person`."""
+
+    person: PersonInfo
+    service: str | None = None
+    device: DeviceInfo
+    server_time: Moment
+    server_version: str
+    credentials_url: str = Field(description="The base URL of the server that gives credentials; it may be this one.")
+
+
+# Requests -----------------------------------------------------------------------------------------------------------
+
+
+class ProfileInfo(ResponseBody):
+    """A profile that this device can request."""
+
+    name: str
+    description: str | None = None
+    max_duration_seconds: int
+    required_approvals: int
+    approvers: tuple[PersonInfo, ...] = ()
+    has_access: bool = Field(description="False for a profile whose approval opens nothing by itself.")
+    has_credentials: bool = Field(description="Whether POST /v1/credentials/{profile} can give AWS credentials for it.")
+
+
+class ProfileList(ResponseBody):
+    """The profiles that this device can request."""
+
+    profiles: tuple[ProfileInfo, ...]
+
+
+class NewRequest(RequestBody):
+    """Ask for access. Send an Idempotency-Key, so that a repeated call makes no second request."""
+
+    profile: str = Field(min_length=1, max_length=80)
+    duration: str = Field(default="1h", min_length=1, max_length=20, description="Such as 2h, 90m or 1h30m.")
+    justification: str = Field(min_length=1, max_length=2000)
+
+
+class ApprovalInfo(ResponseBody):
+    """One approver's vote."""
+
+    approver: PersonInfo
+    at: Moment
+    comment: str | None = None
+
+
+class RightInfo(ResponseBody):
+    """One right of some access. `problem` says why the target refused it."""
+
+    target: str
+    resource: str
+    level: str
+    phase: AccessPhase
+    problem: str | None = None
+
+
+class EarlyEndInfo(ResponseBody):
+    """Who ended access before its time."""
+
+    by: str
+    at: Moment
+    reason: str
+
+
+class AccessInfo(ResponseBody):
+    """The access that one request or break-glass event gave. `until` is when it ends or ended.
+
+    `residual_until`: a session that was open at the end can live on until then.
+    """
+
+    source: str = Field(description="The chain of the decision: REQUEST#… or BREAKGLASS#….")
+    id: str = Field(description="The id of the request or event.")
+    kind: Literal["request", "break_glass"]
+    profile: str
+    person: str
+    service: str | None = None
+    phase: AccessPhase
+    starts_at: Moment
+    until: Moment
+    opened_at: Moment | None = None
+    closed_at: Moment | None = None
+    residual_until: Moment | None = None
+    ended_early: EarlyEndInfo | None = None
+    decided_by: str
+    is_delayed: bool = False
+    is_overdue: bool = False
+    may_end: bool
+    rights: tuple[RightInfo, ...] = ()
+
+
+class RequestInfo(ResponseBody):
+    """A request. `access` is absent until it is approved, and for a profile whose approval opens nothing.
+
+    `version` is opaque; as `seen`, it makes a long poll wait until something changes.
+    """
+
+    id: str
+    version: str
+    profile: str
+    status: RequestStatus
+    requester: str
+    service: str | None = None
+    device: str | None = None
+    justification: str
+    duration_seconds: int
+    required_approvals: int
+    approvals: tuple[ApprovalInfo, ...] = ()
+    approvers: tuple[PersonInfo, ...] = Field(default=(), description="Who may approve it, while it is pending.")
+    created_at: Moment
+    expires_at: Moment = Field(description="Until when somebody can decide.")
+    decided_by: str | None = None
+    decided_at: Moment | None = None
+    comment: str | None = Field(default=None, description="The approver's words, or why it was denied.")
+    access_ends_at: Moment | None = None
+    replaced_by: str | None = None
+    access: AccessInfo | None = None
+
+
+class RequestList(ResponseBody):
+    """One's own requests, newest first. `next` is the cursor of the next page, if there is one."""
+
+    requests: tuple[RequestInfo, ...]
+    next: str | None = None
+
+
+class AccessList(ResponseBody):
+    """The access that the device's person or service has now: opening, open or closing."""
+
+    access: tuple[AccessInfo, ...]
+
+
+# Credentials --------------------------------------------------------------------------------------------------------
+
+
+class SessionInfo(ResponseBody):
+    """The record of the credentials. `source_identity` finds in CloudTrail what was done with them."""
+
+    id: str
+    grant: str
+    source: str
+    source_identity: str
+    issue_count: int
+
+
+class CredentialsInfo(ResponseBody):
+    """AWS credentials. They may live until `expiration`, but allow nothing from `access_ends_at` on."""
+
+    access_key_id: str
+    secret_access_key: _GivenSecret
+    session_token: _GivenSecret
+    expiration: Moment
+    access_ends_at: Moment
+    session: SessionInfo
+
+
+class Health(ResponseBody):
+    """The process is alive."""
+
+    status: Literal["ok"] = "ok"
+
+
+class OpenApiDocument(ResponseBody):
+    """An OpenAPI 3.1 document."""
+
+    model_config = ConfigDict(extra="allow")
+
+    openapi: str

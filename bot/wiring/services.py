@@ -1,0 +1,87 @@
+"""The use cases, and the work in the background, as every entry point builds them between the ports.
+
+Invariant: building starts nothing and calls nothing. Every entry point has the same services, on the same ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from bot.background import AccessWork, Sweeper
+from bot.notifications import slack_calls
+from bot.notifications.slack_sink import SlackSink
+from bot.observability.watcher import Watcher
+from bot.slack import client as slack_client
+from bot.wiring.ports import Ports
+from core.audit.checkpoint import Checkpointer
+from core.clock import Clock
+from core.directory import Directory
+from core.outbox.outbox import Sink
+from core.policy import PolicyFile, PolicySource
+from core.policy.target_config import AWS_ROLE
+from core.services import BreakGlassService, GrantService, RequestService, SessionService
+from core.services.devices import DeviceService
+from core.services.pairing import PairingService
+from core.services.policy_trail import PolicyTrail, find_earlier
+from core.stores.base import Stores
+from core.targets.aws_role.roles import AwsRoles
+from core.targets.opening import PolicyTargets
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases, and what their decisions are based on."""
+
+    stores: Stores
+    policy: PolicySource
+    clock: Clock
+    requests: RequestService
+    break_glass: BreakGlassService
+    grants: GrantService
+    targets: PolicyTargets
+    access: AccessWork
+    pairing: PairingService
+    devices: DeviceService
+    sessions: SessionService
+
+
+def build_services(ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None) -> Services:
+    """The use cases. `watcher` is notified of their outcomes. Without a directory, they only do what is due."""
+    stores, policy, clock, mfa = ports.stores, ports.policy, ports.clock, ports.mfa
+    targets = (ports.targets or PolicyTargets)(policy, clock)
+    targets.use_earlier(partial(find_earlier, stores.audit))
+    roles = AwsRoles(stores, clock, targets.config_of, ports.aws_clients)
+    targets.open_with(AWS_ROLE, roles.open)
+    requests = RequestService(stores, policy, clock, watcher, directory=directory, mfa=mfa, principals=targets)
+    break_glass = BreakGlassService(stores, policy, clock, watcher, mfa=mfa, directory=directory, principals=targets)
+    grants = GrantService(stores, policy, clock, watcher, directory=directory)
+    access = AccessWork(stores.access, targets, clock, watcher)
+    if watcher is not None:
+        watcher.access.watch(access.reading, clock)
+    pairing = PairingService(stores, policy, clock, watcher, directory=directory)
+    devices = DeviceService(stores, policy, clock, watcher, directory=directory)
+    sessions = SessionService(stores, policy, clock, roles, watcher, directory=directory, editor=roles)
+    return Services(stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, sessions)
+
+
+def build_sinks(ports: Ports) -> tuple[Sink, ...]:
+    """Slack, and every other sink that changes are delivered to.
+
+    A new sink gets what is not delivered yet, and nothing older. Every instance and every `countersign sweep` must have
+    the same sinks: an entry is done when the sinks of the instance that delivers it have it.
+    """
+    client = slack_client.like(ports.client, slack_calls.CALL_TIMEOUT_SECONDS)
+    return (SlackSink(client, ports.stores, ports.policy, ports.clock), *ports.more_sinks)
+
+
+def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
+    """The work that `serve` does in the background, and `sweep` once."""
+    policy = services.policy
+    trail = PolicyTrail(policy, services.stores.audit) if isinstance(policy, PolicyFile) else None
+    checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
+    return Sweeper(
+        services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
+        access=services.access, grants=services.grants, sessions=services.sessions,
+    )  # fmt: skip
