@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar, Final, NewType, Self
 from pydantic import Field, JsonValue, SecretStr, model_validator
 
 from core.actor import Actor, DeciderId, ServiceName, UserId, ValidDeciderId, ValidServiceName, ValidUserId
-from core.clock import UtcTime
+from core.clock import UtcTime, parse_time
 from core.errors import AlreadyExists, InvalidStateTransition, NotFound, Refused
 from core.record import Record, check_record_id
 from core.state_machine import StateMachine
@@ -107,6 +107,14 @@ class Device(Record):
     revoked_by: ValidDeciderId | None = None
     revoked_at: UtcTime | None = None
     last_used_at: UtcTime | None = Field(default=None, exclude=True)
+
+    def used_at(self, text: object) -> Self:
+        """The same device, last used at this moment as a store wrote it; as it is for anything else."""
+        try:
+            at = parse_time(text) if isinstance(text, str) else None
+        except ValueError:
+            at = None
+        return self if at is None else self.model_copy(update={"last_used_at": at})
 
     def revoke(self, by: DeciderId, now: datetime) -> Self:
         """End it before its time. Revoking it again gives the same device back.

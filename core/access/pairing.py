@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hmac
 import re
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Final, Self
+from typing import Final, Self
 
 from pydantic import JsonValue, SecretStr
 
@@ -31,7 +32,9 @@ CODE_LIFE: Final = timedelta(minutes=5)
 KEPT_FOR: Final = timedelta(days=1)
 INTERVAL: Final = timedelta(seconds=5)
 """How long a machine waits between two questions whether its code was confirmed."""
-PAIRING_KIND: Final = "PAIRING"
+PAIRING_PREFIX: Final = "PAIRING#"
+"""Before the owner of every ledger about pairing: such a ledger is forgotten a day after its last change."""
+_NEVER: Final = datetime.fromtimestamp(0, tz=UTC)
 _WRITTEN = re.compile(rf"[{ALPHABET}]{{{CODE_LETTERS}}}")
 _DEVICE_CODE = re.compile(rf"csd_([{ALPHABET}]{{{CODE_LETTERS}}})_([A-Za-z0-9_-]{{43}})")
 
@@ -101,8 +104,6 @@ class Pairing(Ledger):
     `person` confirmed or denied it. `device` is what it became.
     """
 
-    KIND: ClassVar[str] = PAIRING_KIND
-
     code_digest: Digest
     name: DeviceName
     agent: AgentName = ""
@@ -126,6 +127,11 @@ class Pairing(Ledger):
             service=service, asked_at=now, expires_at=now + CODE_LIFE,
         )  # fmt: skip
         return pairing, SecretStr(f"csd_{letters}_{secret}")
+
+    @classmethod
+    def sought(cls, letters: str) -> Self:
+        """Where a pairing is looked for: nothing but its owner."""
+        return cls(owner=owner_of(letters), code_digest="0" * 64, name="?", asked_at=_NEVER, expires_at=_NEVER)
 
     @property
     def user_code(self) -> str:
@@ -151,10 +157,9 @@ class Pairing(Ledger):
 
     def deny(self, person: UserId, now: datetime) -> Self:
         """Refuse it. Denying it again gives the same pairing back. Only the one who confirmed it may deny it then."""
-        if self.status is PairingStatus.DENIED:
+        if self.status is PairingStatus.DENIED and self.person == person:
             return self
-        if self.status is PairingStatus.CONFIRMED and self.person != person:
-            raise PairingExpired("was confirmed already")
+        self.refuse_ended(now, {person})
         return self._decide(PairingStatus.DENIED, person, now)
 
     def use(self, device: DeviceId, now: datetime) -> Self:
@@ -164,7 +169,7 @@ class Pairing(Ledger):
 
     def require_confirmed(self, now: datetime) -> UserId:
         """Who confirmed it. Raises PairingWaiting, PairingRefused, PairingExpired."""
-        self._refuse_ended(now)
+        self.refuse_ended(now)
         if self.status is PairingStatus.WAITING or self.person is None:
             raise PairingWaiting
         return self.person
@@ -178,18 +183,21 @@ class Pairing(Ledger):
         return self.asked_at + KEPT_FOR
 
     def _decide(self, status: PairingStatus, person: UserId, now: datetime) -> Self:
-        self._refuse_ended(now)
+        self.refuse_ended(now)
         if not PAIRING_MACHINE.may_move(self.status, status):
             raise PairingExpired("was confirmed already")
         return self._replace(status=status, person=person, decided_at=now)
 
-    def _refuse_ended(self, now: datetime) -> None:
+    def refuse_ended(self, now: datetime, confirming: Collection[UserId] | None = None) -> None:
+        """Raises PairingRefused and PairingExpired; the latter also when it was confirmed by none of `confirming`."""
         if self.status is PairingStatus.DENIED:
             raise PairingRefused
         if self.status is PairingStatus.USED:
             raise PairingExpired("was used already")
         if self.is_over(now):
             raise PairingExpired
+        if self.status is PairingStatus.CONFIRMED and confirming is not None and self.person not in confirming:
+            raise PairingExpired("was confirmed already")
 
     def _replace(self, **changes: object) -> Self:
         return self.model_copy(update=changes)
@@ -197,7 +205,7 @@ class Pairing(Ledger):
 
 def owner_of(letters: str) -> str:
     """The key of a pairing, by the letters of its code."""
-    return f"code#{letters}"
+    return f"{PAIRING_PREFIX}code#{letters}"
 
 
 def read_user_code(text: str) -> str:

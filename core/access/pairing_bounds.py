@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Final, Self
+from typing import Final, Self
 
-from core.access.pairing import KEPT_FOR, PAIRING_KIND, Pairing
+from core.access.pairing import KEPT_FOR, PAIRING_PREFIX, Pairing
 from core.actor import UserId
 from core.clock import UtcTime
 from core.duration import format_duration
@@ -39,9 +39,7 @@ class OpenPairing(StoredModel):
 class OpenPairings(Ledger):
     """The pairings that wait, so that a flood of them ends at a bound."""
 
-    KIND: ClassVar[str] = PAIRING_KIND
-
-    owner: str = "open"
+    owner: str = f"{PAIRING_PREFIX}open"
     waiting: tuple[OpenPairing, ...] = ()
 
     def add(self, pairing: Pairing, now: datetime) -> Self:
@@ -61,14 +59,12 @@ class OpenPairings(Ledger):
 class PairingTries(Ledger):
     """The wrong codes that one person typed lately."""
 
-    KIND: ClassVar[str] = PAIRING_KIND
-
     wrong_at: tuple[UtcTime, ...] = ()
 
     @classmethod
     def of(cls, person: UserId) -> Self:
         """A person's ledger, still empty."""
-        return cls(owner=f"tries#{person}")
+        return cls(owner=f"{PAIRING_PREFIX}tries#{person}")
 
     def refuse_locked(self, now: datetime) -> None:
         """Raises LimitReached, with the end of the lock, after five wrong codes."""

@@ -20,14 +20,14 @@ from typing import Annotated, ClassVar, Final, NewType, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from core.access.device import DeviceName
 from core.access.grant import SOURCE_PATTERN, Grant, GrantId, GrantStatus, Reason
 from core.access.right import ValidRight
 from core.access.session_status import SESSION_MACHINE, SessionExists, SessionNotFound, SessionStatus
-from core.actor import DeciderId, UserId, ValidDeciderId, ValidProfileName, ValidUserId
+from core.actor import DeciderId, UserId, ValidDeciderId, ValidProfileName, ValidServiceName, ValidUserId
 from core.clock import UtcTime
 from core.errors import InvalidStateTransition
 from core.record import Record, RecordId
-from core.text import text_rule
 
 __all__ = [
     "AWAITS_CLEANUP", "AWAITS_EXPIRY", "SESSION_MACHINE", "Session", "SessionExists", "SessionId", "SessionNotFound",
@@ -44,10 +44,12 @@ FIXED: Final = (
     "created_at",
 )  # fmt: skip
 """What never changes of a session."""
+ISSUED: Final = ("issue_count", "credentials_until", "access_key_id")
+"""What changes with each issue."""
+_SAID_ELSEWHERE: Final = frozenset({"profile", "user", "created_at"})
+"""What each entry has in a place of its own."""
 _PREFIX: Final = "countersign"
 _ID_LENGTH: Final = 16
-_DeviceName = Annotated[str, text_rule("device", at_least=1, at_most=255)]
-_ServiceName = Annotated[str, text_rule("service", at_least=1, at_most=100)]
 _AccessKeyId = Annotated[str, Field(pattern=r"^[A-Z0-9]{16,128}$")]
 
 
@@ -86,8 +88,8 @@ class Session(Record):
     source: Annotated[str, Field(pattern=SOURCE_PATTERN)]
     right: ValidRight
     device: RecordId
-    device_name: _DeviceName
-    service: _ServiceName | None = None
+    device_name: DeviceName
+    service: ValidServiceName | None = None
     source_identity: str
     status: SessionStatus = SessionStatus.ACTIVE
     last_used_at: UtcTime
@@ -101,9 +103,7 @@ class Session(Record):
     cleaned_at: UtcTime | None = None
 
     @classmethod
-    def make(
-        cls, grant: Grant, *, device: str, device_name: str, lease: timedelta, now: datetime, service: str | None = None
-    ) -> Self:
+    def make(cls, grant: Grant, *, device: str, device_name: str, lease: timedelta, now: datetime) -> Self:
         """The intent to issue the first credentials of a grant to a device.
 
         Raises InvalidStateTransition when the grant isn't active, or its time has passed; InvalidInput.
@@ -118,7 +118,7 @@ class Session(Record):
             right=grant.right,
             device=device,
             device_name=device_name,
-            service=service,
+            service=grant.service,
             source_identity=source_identity_for(grant.id, grant.person),
             created_at=now,
             updated_at=now,
@@ -178,6 +178,13 @@ class Session(Record):
         if now < self.credentials_until:
             raise InvalidStateTransition(self.chain, self.status, SessionStatus.REVOKED)
         return self.replace(cleaned_at=now)
+
+    @property
+    def issue_details(self) -> dict[str, JsonValue]:
+        """What an audit entry says about the last issue; about the first one, with all that never changes."""
+        item = self.to_item()
+        names = (*ISSUED, *(FIXED if self.issue_count == 1 else ()))
+        return {name: item[name] for name in names if name in item and name not in _SAID_ELSEWHERE}
 
     def is_usable(self, now: datetime) -> bool:
         """True while its credentials give rights."""

@@ -13,6 +13,8 @@ from pydantic import JsonValue
 
 from core.access.grant import Grant, GrantStatus, grant_id_for
 from core.access.right import Right, right_key
+from core.access.session import Session
+from core.audit.session_replay import chain_of_session_grant
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time
@@ -34,7 +36,12 @@ def find_rights(record: Record) -> tuple[Right, ...]:
 
 
 def find_related(record: Record) -> tuple[str, ...]:
-    """The chains of the records that this one is compared with: of a decision its grants, of a grant its decision."""
+    """The chains of the records that this one is compared with.
+
+    Of a decision these are its grants, of a grant its decision, and of a session its grant.
+    """
+    if isinstance(record, Session):
+        return (chain_of_session_grant(record),)
     if isinstance(record, Grant):
         return (record.source,)
     return tuple(chain_of_grant(record, right) for right in find_rights(record))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from core.access.grant import Grant
+from core.access.session import Session
 from core.audit.grant_sources import find_related
 from core.audit.places import in_batches
 from core.break_glass import BreakGlassEvent
@@ -17,7 +18,7 @@ from core.record import Record
 from core.request import Request
 from core.stores.base import Stores
 
-KINDS: Final = (Request.KIND, BreakGlassEvent.KIND, Grant.KIND)
+KINDS: Final = (Request.KIND, BreakGlassEvent.KIND, Grant.KIND, Session.KIND)
 
 
 class FindsRecords(Protocol):
@@ -65,4 +66,9 @@ def find_records(stores: Stores, chains: Iterable[str]) -> Mapping[str, Record |
 
 def stores_by_kind(stores: Stores) -> Mapping[str, FindsRecords]:
     """Where the records of each kind are."""
-    return {Request.KIND: stores.requests, BreakGlassEvent.KIND: stores.break_glass, Grant.KIND: stores.access}
+    return {
+        Request.KIND: stores.requests,
+        BreakGlassEvent.KIND: stores.break_glass,
+        Grant.KIND: stores.access,
+        Session.KIND: stores.sessions,
+    }

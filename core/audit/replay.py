@@ -7,15 +7,18 @@ somebody wrote it into the store and an honest change sealed it afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from pydantic import JsonValue
 
 from core.access.grant import GRANT_MACHINE, Grant, GrantStatus
+from core.access.session import SESSION_MACHINE, Session, SessionStatus
 from core.actor import is_person
 from core.approval import Approval
 from core.audit.grant_replay import compare_grant
+from core.audit.session_replay import compare_session
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import EVENT_MACHINE, BreakGlassEvent, EventStatus
 from core.record import Record
@@ -27,10 +30,11 @@ _FIRST: Final = {
     Request.KIND: AuditAction.REQUEST_SUBMITTED,
     BreakGlassEvent.KIND: AuditAction.BREAK_GLASS_INVOKED,
     Grant.KIND: AuditAction.GRANT_CREATED,
+    Session.KIND: AuditAction.CREDENTIALS_ISSUED,
 }
 _FIXED: Final = (
     "justification", "duration", "required_approvals", "expires_at", "rule", "reason_code", "request_id",
-    "access_problem", "right", "source", "decided_by", "starts_at",
+    "access_problem", "right", "source", "decided_by", "starts_at", "grant", "device", "device_name", "source_identity",
 )  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
 _ALWAYS_SAID: Final = ("rights", "service", "device")
@@ -50,6 +54,9 @@ def find_contradictions(record: Record, entries: Sequence[AuditEntry]) -> Iterat
     elif isinstance(record, Grant):
         yield from _replay_status(record, entries, GRANT_MACHINE, GrantStatus)
         yield from compare_grant(record, entries)
+    elif isinstance(record, Session):
+        yield from _replay_status(record, entries, SESSION_MACHINE, SessionStatus)
+        yield from compare_session(record, entries)
 
 
 def find_beside(record: Record, entries: Sequence[AuditEntry]) -> Iterator[str]:
@@ -89,7 +96,9 @@ def _find_origin(record: Record, first: AuditEntry) -> Iterator[str]:
             yield f"its {name.replace('_', ' ')} is not what was {_MADE[record.KIND]}"
 
 
-_MADE: Final = {Request.KIND: "asked for", BreakGlassEvent.KIND: "declared", Grant.KIND: "decided"}
+_MADE: Final = {
+    Request.KIND: "asked for", BreakGlassEvent.KIND: "declared", Grant.KIND: "decided", Session.KIND: "issued",
+}  # fmt: skip
 
 
 def _replay_request(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:
@@ -184,17 +193,17 @@ def _is_same_review(review: Mapping[str, JsonValue], entry: AuditEntry) -> bool:
 def _replay_status(
     record: Record,
     entries: Sequence[AuditEntry],
-    machine: StateMachine[RequestStatus] | StateMachine[EventStatus] | StateMachine[GrantStatus],
-    kind: Callable[[str], RequestStatus | EventStatus | GrantStatus],
+    machine: StateMachine[Any],
+    kind: Callable[[str], StrEnum],
 ) -> Iterator[str]:
-    status: RequestStatus | EventStatus | GrantStatus | None = None
+    status: StrEnum | None = None
     for entry in entries:
         try:
             target = kind(entry.outcome)
         except ValueError:
             # A newer version's entry: what it means is unknown, so nothing after it is judged.
             return
-        if status is not None and not machine.may_move(status, target):  # type: ignore[arg-type]  # of one kind
+        if status is not None and not machine.may_move(status, target):
             yield f"entry {entry.seq} ({entry.event}) makes it {target}, and it was {status}"
         status = target
     if status is not None and record.state != status:

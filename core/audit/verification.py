@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from core.access.grant import Grant
+from core.access.session import Session
 from core.audit.chain_check import Head, SealCheck, verify_entries
 from core.audit.checkpoint import find_last_checkpoint, read_seal_check
 from core.audit.findings import Finding, FindingKind, Tally
@@ -25,6 +26,7 @@ from core.audit.places import in_batches, read_places
 from core.audit.records import KINDS, ChainRecords, find_records, read_records, stores_by_kind
 from core.audit.replay import find_beside, find_contradictions
 from core.audit.seen_chains import SeenChains
+from core.audit.session_replay import compare_with_grant
 from core.audit.trail import CHECKPOINTS, REFUSALS_KIND, SYSTEM_CHAINS, AuditAction, AuditEntry
 from core.clock import format_time
 from core.errors import MalformedRecord
@@ -231,6 +233,8 @@ class TrailVerification:
                 entries = self._read_chain(record.source)
                 known = entries if isinstance(entries, tuple) else ()
                 problems = [*compare_with_chain(record, record.source, known)]
+        elif isinstance(record, Session):
+            problems = [*self._compare_session(record, related)]
         else:
             unread = [chain for chain in find_related(record) if chain not in related]
             # A grant that is no longer kept has its entries still.
@@ -238,6 +242,18 @@ class TrailVerification:
             problems = [*compare_with_grants(record, related, missing)]
         if problems:
             yield Finding(record.chain, FindingKind.RECORD_CHANGED, "; ".join(problems))
+
+    def _compare_session(self, session: Session, related: Mapping[str, Record | MalformedRecord]) -> Iterator[str]:
+        (chain,) = find_related(session)
+        grant = related.get(chain)
+        if isinstance(grant, Grant) and not grant.as_read.problems:
+            yield from compare_with_grant(session, grant)
+        elif grant is None and not self._has_chain(chain):
+            yield f"its grant {chain} was never made"
+        if session.awaits is not None:
+            listed = self.stores.sessions.list_of_right(session.right)
+            if session.id not in {*(each.id for each in listed.sessions), *listed.unreadable}:
+                yield f"it awaits its {session.awaits}, and its right doesn't list it: nobody would end it"
 
     def _has_chain(self, chain: str) -> bool:
         return any(entry is not None for _, entry in read_places(self.stores.audit, chain, 1, 1))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
+from core.access.device import Device
 from core.access.grant import Grant
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock, is_trusted
@@ -20,7 +21,7 @@ from core.errors import BrokenChain, ConcurrentModification, MalformedRecord, No
 from core.request import Request
 from core.stores.record_store import Page, iterate_pages
 
-R = TypeVar("R", Request, BreakGlassEvent, Grant)
+R = TypeVar("R", Request, BreakGlassEvent, Grant, Device)
 PER_PAGE: Final = 100
 """Few enough to be read in a few milliseconds, between two rests."""
 WHOLE_LIST: Final = timedelta(minutes=15)

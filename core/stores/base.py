@@ -24,6 +24,7 @@ from core.request import MAX_DECIDE_WITHIN, Request, RequestId, RequestStatus
 from core.request import MAX_DURATION as MAX_REQUEST_DURATION
 from core.stores.access import AccessStore, GrantWrite
 from core.stores.audit import AuditStore, RefusalLog
+from core.stores.devices import DeviceStore
 from core.stores.directory import DirectoryStore
 from core.stores.ledgers import LedgerStore
 from core.stores.messages import MessageStore
@@ -242,6 +243,11 @@ class Stores(Protocol):
     @property
     def sessions(self) -> SessionStore:
         """The sessions of issued credentials, and the doors of roles."""
+        ...
+
+    @property
+    def devices(self) -> DeviceStore:
+        """The paired terminals, and the pairings that wait."""
         ...
 
     @property

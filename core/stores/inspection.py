@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from core.access.holding import Holding
 from core.access.right import parse_right_key
@@ -59,7 +59,10 @@ def compare_beside(
 def inspect_ledger(owner: str, stored: Mapping[str, JsonValue], keyring: AuditKeyring) -> Ledger:
     """The ledger stored under a key, for verification. Raises BrokenSeal, MalformedRecord."""
     kind = owner.partition("#")[0]
-    empty = _KINDS.get(kind, _OtherLedger)(owner=owner)
+    try:
+        empty = _KINDS.get(kind, _OtherLedger)(owner=owner)
+    except (InvalidInput, ValidationError) as error:
+        raise MalformedRecord.from_error(f"{Ledger.KIND}#{owner}", error) from error
     return read_sealed_ledger(empty, stored, keyring)
 
 

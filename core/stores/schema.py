@@ -14,6 +14,9 @@ TTL_ATTRIBUTE: Final = "ttl"
 AWAITS_ATTRIBUTE: Final = "awaits"
 """What is still due on the record: the end of a grant, or the review of an event that ended."""
 
+PERSON_INDEX: Final = "gsi-grantee"
+"""The index of the access table by whose a grant, a session or a device is."""
+
 DELIVERY_INDEX: Final = "gsi-delivery"
 """The index of what still has to be delivered. Tables of an older version have one on the audit table, too."""
 
@@ -99,10 +102,11 @@ OUTBOX: Final = Table(
 
 ACCESS: Final = Table(
     suffix="access",
-    # A grant is GRANT#<id>, and what is held of a right is HOLDING#<key of the right>.
+    # A grant is GRANT#<id>, and what is held of a right is HOLDING#<key of the right>. A session is SESSION#<id>, and
+    # SESSIONS#<id of a grant, or key of a right> lists sessions; the indexes find one by values like SESSION#active.
     key=Key("pk"),
     indexes={
-        "gsi-grantee": Key("grantee", "created_at"),
+        PERSON_INDEX: Key("grantee", "created_at"),
         "gsi-status": Key("status", "created_at"),
         "gsi-profile": Key("profile", "created_at"),
         # These are sparse. Only a live grant awaits its end:

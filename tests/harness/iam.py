@@ -1,12 +1,13 @@
 """A DynamoDB client that is allowed what an IAM policy allows, and nothing else.
 
 Invariant: it judges each call as AWS does: by action and table, where a transaction is the actions in it, and by the
-one condition that the policies use. It is stricter in one way: an entry of the audit table must be put under the
+two conditions that the policies use. It is stricter in one way: an entry of the audit table must be put under the
 condition that its place is free, which IAM can't demand.
 """
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from core.stores.schema import AUDIT
@@ -44,16 +45,16 @@ class IamClient:
     def _judged(self, operation: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def judged(**arguments: Any) -> Any:  # noqa: ANN401
             for table, action, write in _actions(operation, arguments):
-                self._judge(table, action, operation)
+                self._judge(_resource(table, write), action, operation, _leading_key(write))
                 if table.endswith(f"-{AUDIT.suffix}") and action == "PutItem":
                     assert write.get("ConditionExpression") == _PLACE_IS_FREE, write
             return call(**arguments)
 
         return judged
 
-    def _judge(self, table: str, action: str, operation: str) -> None:
-        if not any(_allows(statement, table, action, operation) for statement in self._statements):
-            raise NotAllowedByIamError(f"{action} on {table}, in {operation}")
+    def _judge(self, resource: str, action: str, operation: str, key: str | None) -> None:
+        if not any(_allows(statement, resource, action, operation, key) for statement in self._statements):
+            raise NotAllowedByIamError(f"{action} on {resource}, in {operation}, of {key}")
 
 
 def _actions(operation: str, arguments: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -62,18 +63,35 @@ def _actions(operation: str, arguments: dict[str, Any]) -> Iterator[tuple[str, s
             ((kind, write),) = item.items()
             yield write["TableName"], _ACTIONS[kind], write
     elif operation == "BatchGetItem":
-        yield from ((table, operation, {}) for table in arguments["RequestItems"])
+        for table, wanted in arguments["RequestItems"].items():
+            yield from ((table, operation, {"Key": key}) for key in wanted["Keys"])
     else:
         yield arguments["TableName"], operation, arguments
 
 
-def _allows(statement: dict[str, Any], table: str, action: str, operation: str) -> bool:
+def _resource(table: str, arguments: dict[str, Any]) -> str:
+    return f"{table}/index/{arguments['IndexName']}" if "IndexName" in arguments else table
+
+
+def _leading_key(arguments: dict[str, Any]) -> str | None:
+    """The partition key of the one item that is read or written; None for a query, whose keys no policy here names."""
+    item = arguments.get("Key") or arguments.get("Item") or {}
+    found: dict[str, str] = next((item[name] for name in ("pk", "chain", "id") if name in item), {})
+    return found.get("S")
+
+
+def _allows(statement: dict[str, Any], resource: str, action: str, operation: str, key: str | None) -> bool:
     if f"dynamodb:{action}" not in statement["Action"]:
         return False
-    if not any(arn.endswith(f":table/{table}") for arn in statement["Resource"]):
+    if not any(fnmatchcase(resource, arn.partition(":table/")[2]) for arn in statement["Resource"]):
         return False
-    if "Condition" not in statement:
-        return True
-    ((test, values),) = statement["Condition"].items()
-    assert test == "ForAnyValue:StringEquals"
-    return operation in values["dynamodb:EnclosingOperation"]
+    for test, values in statement.get("Condition", {}).items():
+        ((name, allowed),) = values.items()
+        if (test, name) == ("ForAnyValue:StringEquals", "dynamodb:EnclosingOperation"):
+            is_met = operation in allowed
+        else:
+            assert (test, name) == ("ForAllValues:StringLike", "dynamodb:LeadingKeys")
+            is_met = key is not None and any(fnmatchcase(key, pattern) for pattern in allowed)
+        if not is_met:
+            return False
+    return True

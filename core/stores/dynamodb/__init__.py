@@ -10,6 +10,7 @@ from core.stores.dynamodb.access import DynamoAccess
 from core.stores.dynamodb.audit import DynamoAudit
 from core.stores.dynamodb.break_glass import DynamoBreakGlass
 from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.devices import DynamoDevices
 from core.stores.dynamodb.directory import DynamoDirectory
 from core.stores.dynamodb.messages import DynamoMessages
 from core.stores.dynamodb.outbox import DynamoDeliveries
@@ -34,6 +35,7 @@ class DynamoStores:
         self.break_glass = DynamoBreakGlass(connection, prefix, settings, alarm)
         self.access = DynamoAccess(connection, prefix, settings, alarm)
         self.sessions = DynamoSessions(connection, prefix, settings, alarm)
+        self.devices = DynamoDevices(connection, prefix, settings, alarm)
         self.directory = DynamoDirectory(connection, prefix, settings)
         self.outbox = DynamoDeliveries(connection, prefix, settings)
         self.messages = DynamoMessages(connection, prefix)

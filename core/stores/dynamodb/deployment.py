@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from core.stores.dynamodb.audit_copy import audit_copy, stream_specification
 from core.stores.dynamodb.comparison import attribute_definitions, index_definition, key_schema
-from core.stores.schema import ACCESS, AUDIT, BREAK_GLASS, OUTBOX, REQUESTS, TABLES, TTL_ATTRIBUTE, Table
+from core.stores.schema import ACCESS, AUDIT, BREAK_GLASS, OUTBOX, PERSON_INDEX, REQUESTS, TABLES, TTL_ATTRIBUTE, Table
 
 DEFAULT_PREFIX: Final = "countersign"
 Document = dict[str, Any]
@@ -24,6 +24,8 @@ class Role(StrEnum):
 
     BOT = "bot"
     """`countersign serve` and `countersign sweep`."""
+    BROKER = "broker"
+    """`countersign broker`: it issues credentials, and decides nothing."""
     OPERATOR = "operator"
     """`countersign tables` and `countersign audit`."""
 
@@ -53,7 +55,12 @@ _OF_THE_BOT: Final = (
     ("UseOutbox", OUTBOX, ("BatchGetItem", "ConditionCheckItem", "PutItem", "Query", "UpdateItem")),
 )
 _TTL: Final = {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
+_TO_WRITE: Final = ("PutItem", "UpdateItem")
 _IN_A_TRANSACTION: Final = {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}
+_KEYS_READ_BY_THE_BROKER: Final = ("GRANT#*", "SESSION#*", "SESSIONS#*", "DEVICE#*")
+_KEYS_WRITTEN_BY_THE_BROKER: Final = ("SESSION#*", "SESSIONS#*")
+_CHAINS_OF_THE_BROKER: Final = ("SESSION#*", "REFUSALS#*")
+_DIRECTORY: Final = ("LEDGER#DIRECTORY*",)
 _TO_READ_THE_TRAIL: Final = ("BatchGetItem", "GetItem", "Query", "Scan")
 _TO_CHECK_TABLES: Final = ("DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive")
 _TO_MAKE_TABLES: Final = ("CreateTable", "UpdateContinuousBackups", "UpdateTable", "UpdateTimeToLive")
@@ -84,14 +91,37 @@ def cloudformation(prefix: str = DEFAULT_PREFIX) -> Document:
 
 def iam_policy(role: Role, prefix: str = DEFAULT_PREFIX, account: AwsAccount | None = None) -> Document:
     """The least privileges for this role. Your own KMS key needs more: see docs/operators.md."""
-    statements_of = _bot_statements if role is Role.BOT else _operator_statements
-    return {"Version": "2012-10-17", "Statement": statements_of(prefix, account or AwsAccount())}
+    statements = _STATEMENTS[role](prefix, account or AwsAccount())
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def _bot_statements(prefix: str, account: AwsAccount) -> list[Document]:
     add = _allow("AddToAudit", ("PutItem",), _arns(AUDIT, prefix, account)[:1])
     uses = [_allow(name, actions, _arns(table, prefix, account)) for name, table, actions in _OF_THE_BOT]
     return [*uses, {**add, "Condition": _IN_A_TRANSACTION}]
+
+
+def _broker_statements(prefix: str, account: AwsAccount) -> list[Document]:
+    access, (ledgers, _), (audit, _), (outbox, _) = (
+        _arns(table, prefix, account) for table in (ACCESS, BREAK_GLASS, AUDIT, OUTBOX)
+    )
+    by_person = [f"{access[0]}/index/{PERSON_INDEX}"]
+    reading = ("BatchGetItem", "ConditionCheckItem", "GetItem")
+    chains = _only_keys(_CHAINS_OF_THE_BROKER)
+    return [
+        {**_allow("ReadAccess", reading, access[:1]), "Condition": _only_keys(_KEYS_READ_BY_THE_BROKER)},
+        _allow("FindGrants", ("Query",), by_person),
+        {**_allow("WriteSessions", _TO_WRITE, access[:1]), "Condition": _only_keys(_KEYS_WRITTEN_BY_THE_BROKER)},
+        {**_allow("ReadDirectory", ("BatchGetItem", "GetItem"), [ledgers]), "Condition": _only_keys(_DIRECTORY)},
+        # After a lost answer, it looks for its own entry.
+        {**_allow("ReadAudit", ("BatchGetItem", "GetItem"), [audit]), "Condition": chains},
+        {**_allow("AddToAudit", ("PutItem",), [audit]), "Condition": {**chains, **_IN_A_TRANSACTION}},
+        {**_allow("AddToOutbox", ("BatchGetItem", *_TO_WRITE), [outbox]), "Condition": chains},
+    ]
+
+
+def _only_keys(patterns: tuple[str, ...]) -> Document:
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(patterns)}}
 
 
 def _operator_statements(prefix: str, account: AwsAccount) -> list[Document]:
@@ -102,6 +132,13 @@ def _operator_statements(prefix: str, account: AwsAccount) -> list[Document]:
         _allow("MakeTables", _TO_MAKE_TABLES, [*tables, *indexes]),
         _allow("ReadTheTrail", _TO_READ_THE_TRAIL, [*tables, *indexes]),
     ]
+
+
+_STATEMENTS: Final = {
+    Role.BOT: _bot_statements,
+    Role.BROKER: _broker_statements,
+    Role.OPERATOR: _operator_statements,
+}
 
 
 def _allow(name: str, actions: tuple[str, ...], arns: list[str]) -> Document:

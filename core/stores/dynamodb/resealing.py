@@ -5,31 +5,37 @@ Invariant: only the seal changes, and only while the rest is as it was read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+from pydantic import JsonValue
+
+from core.access.device import Device
 from core.access.grant import Grant
 from core.access.holding import Holding
+from core.access.session import Session
 from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent
-from core.record import Record
 from core.request import Request
 from core.stores.commit import StoreSettings
 from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.entries import read_entry
 from core.stores.dynamodb.items import Item, from_attributes
-from core.stores.dynamodb.layout import BESIDE_A_RECORD
+from core.stores.dynamodb.layout import BESIDE_A_RECORD, DEVICE_BODY, SESSION_BODY, Layout
 from core.stores.dynamodb.ledgers import HOLDING_PREFIX, LEDGER_PREFIX
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.rights import holding_key, key_of, names_of, plain_holding
-from core.stores.schema import ACCESS, AUDIT, BREAK_GLASS, REQUESTS, Table
-from core.stores.seals import SEAL, has_current_seal, reseal_ledger, reseal_record
+from core.stores.schema import ACCESS, AUDIT, BREAK_GLASS, REQUESTS
+from core.stores.seals import SEAL, FindEntry, has_current_seal, reseal_ledger, reseal_record
 
-_KINDS: Final[tuple[tuple[Table, type[Record]], ...]] = (
-    (REQUESTS, Request),
-    (BREAK_GLASS, BreakGlassEvent),
-    (ACCESS, Grant),
+_LAYOUTS: Final = (
+    Layout(REQUESTS, Request),
+    Layout(BREAK_GLASS, BreakGlassEvent),
+    Layout(ACCESS, Grant),
+    Layout(ACCESS, Session, SESSION_BODY),
+    Layout(ACCESS, Device, DEVICE_BODY),
 )
 
 
@@ -37,23 +43,43 @@ def reseal_all(connection: Connection, prefix: str, settings: StoreSettings) -> 
     """Seal every record and ledger with the key that seals now; how many weren't."""
     count = 0
     find = partial(_find_entry, connection, AUDIT.name(prefix))
-    for table, kind in _KINDS:
-        for item in connection.scan_all(TableName=table.name(prefix), ConsistentRead=True):
-            partition = str(item[table.key.partition]["S"])
+    for table in dict.fromkeys(layout.table.name(prefix) for layout in _LAYOUTS):
+        layouts = [layout for layout in _LAYOUTS if layout.table.name(prefix) == table]
+        for item in connection.scan_all(TableName=table, ConsistentRead=True):
+            partition = str(item[layouts[0].partition_key]["S"])
+            layout = next((each for each in layouts if each.is_record(item)), None)
             if partition.startswith(HOLDING_PREFIX):
-                count += _reseal_holding(connection, table.name(prefix), item, settings)
-                continue
-            plain = from_attributes(item, partition)
-            stored = {name: value for name, value in plain.items() if name not in BESIDE_A_RECORD}
-            if has_current_seal(stored, settings.keyring):
-                continue
-            if partition.startswith(LEDGER_PREFIX):
-                seal = reseal_ledger(partition.removeprefix(LEDGER_PREFIX), stored, settings.keyring)
-            else:
-                record_id = partition.removeprefix(f"{kind.KIND}#")
-                seal = reseal_record(kind, record_id, stored, settings.keyring, find)
-            count += _write(connection, table, prefix, item, seal)
+                count += _reseal_holding(connection, table, item, settings)
+            elif partition.startswith(LEDGER_PREFIX):
+                count += _reseal_ledger(connection, table, item, settings)
+            elif layout is not None:
+                count += _reseal_record(connection, layout, table, item, settings, find)
     return count
+
+
+def _reseal_ledger(connection: Connection, table: str, item: Item, settings: StoreSettings) -> int:
+    name = str(item["pk"]["S"])
+    stored = {key: value for key, value in from_attributes(item, name).items() if key not in BESIDE_A_RECORD}
+    if has_current_seal(stored, settings.keyring):
+        return 0
+    seal = reseal_ledger(name.removeprefix(LEDGER_PREFIX), stored, settings.keyring)
+    return _write(connection, table, {**item, SEAL: {"S": seal}}, all_equal(_version(stored)))
+
+
+def _reseal_record(
+    connection: Connection, layout: Layout, table: str, item: Item, settings: StoreSettings, find: FindEntry
+) -> int:
+    stored, _ = layout.plain(item)
+    if has_current_seal(stored, settings.keyring):
+        return 0
+    seal = {SEAL: {"S": reseal_record(layout.kind, layout.id_of(item), stored, settings.keyring, find)}}
+    body = layout.body
+    sealed = item | seal if body is None else item | {body: {"M": item[body]["M"] | seal}}
+    return _write(connection, table, sealed, layout.all_equal(_version(stored)))
+
+
+def _version(stored: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {name: stored.get(name) for name in ("updated_at", SEAL)}
 
 
 def _find_entry(connection: Connection, table: str, chain: str, seq: int) -> AuditEntry | None:
@@ -61,11 +87,10 @@ def _find_entry(connection: Connection, table: str, chain: str, seq: int) -> Aud
     return read_entry(item) if item is not None else None
 
 
-def _write(connection: Connection, table: Table, prefix: str, item: Item, seal: str) -> int:
+def _write(connection: Connection, table: str, item: Item, condition: dict[str, Any]) -> int:
     # The whole item under the condition of its version: the bot's role may put records, and not update them.
-    condition = all_equal({name: item[name]["S"] if name in item else None for name in ("updated_at", SEAL)})
     try:
-        connection.write("put_item", TableName=table.name(prefix), Item={**item, SEAL: {"S": seal}}, **condition)
+        connection.write("put_item", TableName=table, Item=item, **condition)
     except ConditionFailed:
         # The bot changed it meanwhile, and sealed it anew.
         return 0

@@ -27,6 +27,7 @@ from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.grants import DynamoGrants
 from core.stores.dynamodb.items import Item
+from core.stores.dynamodb.layout import SESSION_BODY
 from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.parts import Part
@@ -39,7 +40,6 @@ from core.stores.sessions import FoundSessions, IssueState, SessionStore
 
 SET_PREFIX: Final = "SESSIONS#"
 """Before the id of a grant or the key of a right: the item that lists its sessions."""
-_BODY: Final = "session"
 _MAX_KEYS: Final = 100
 """The limit of BatchGetItem."""
 _PERSON_INDEX: Final = "grantee"
@@ -51,7 +51,7 @@ class DynamoSessions(DynamoRecords[Session], SessionStore):
     """The SessionStore in DynamoDB."""
 
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
-        super().__init__(connection, prefix, settings, alarm, table=ACCESS, kind=Session, body=_BODY)
+        super().__init__(connection, prefix, settings, alarm, table=ACCESS, kind=Session, body=SESSION_BODY)
         self._grants = DynamoGrants(connection, prefix, settings, alarm)
 
     def get(self, session_id: SessionId) -> Session:

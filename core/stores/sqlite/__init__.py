@@ -15,6 +15,7 @@ from core.stores.sqlite.access import SqliteAccess
 from core.stores.sqlite.audit import SqliteAudit
 from core.stores.sqlite.break_glass import SqliteBreakGlass
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.devices import SqliteDevices
 from core.stores.sqlite.directory import SqliteDirectory
 from core.stores.sqlite.messages import SqliteMessages
 from core.stores.sqlite.outbox import SqliteDeliveries
@@ -38,6 +39,7 @@ class SqliteStores:
         self.break_glass = SqliteBreakGlass(self._database, settings, alarm)
         self.access = SqliteAccess(self._database, settings, alarm)
         self.sessions = SqliteSessions(self._database, settings, alarm)
+        self.devices = SqliteDevices(self._database, settings, alarm)
         self.directory = SqliteDirectory(self._database, settings)
         self.outbox = SqliteDeliveries(self._database, settings)
         self.messages = SqliteMessages(self._database)

@@ -53,6 +53,9 @@ _ADDED: Final = {
     "holdings": """CREATE TABLE IF NOT EXISTS holdings (
         right_key TEXT PRIMARY KEY, nudge INTEGER NOT NULL DEFAULT 0, due_at TEXT, urgency TEXT, kept_until TEXT,
         updated_at TEXT, body TEXT) WITHOUT ROWID""",
+    "devices": """CREATE TABLE IF NOT EXISTS devices (
+        id TEXT PRIMARY KEY, person TEXT NOT NULL, status TEXT NOT NULL, created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL, expires_at TEXT NOT NULL, body TEXT NOT NULL, awaits TEXT, used_at TEXT)""",
     "sessions": f"""CREATE TABLE IF NOT EXISTS sessions ({_RECORD_COLUMNS},
         awaits TEXT, grant_id TEXT NOT NULL, right_key TEXT NOT NULL)""",
 }
@@ -77,6 +80,11 @@ _ADDED_INDEXES: Final = (
         f"CREATE INDEX IF NOT EXISTS sessions_by_{column} ON sessions ({column}, created_at, id)"
         for column in ("person", "profile", "status")
     ),
+    *(
+        f"CREATE INDEX IF NOT EXISTS devices_by_{column} ON devices ({column}, created_at, id)"
+        for column in ("person", "status")
+    ),
+    "CREATE INDEX IF NOT EXISTS devices_by_awaits ON devices (awaits, created_at, id) WHERE awaits IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS sessions_by_grant ON sessions (grant_id)",
     # Of a right only those that still await something.
     "CREATE INDEX IF NOT EXISTS sessions_by_awaits ON sessions (awaits, created_at, id) WHERE awaits IS NOT NULL",

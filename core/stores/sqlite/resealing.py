@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from core.access.device import Device
 from core.access.grant import Grant
 from core.access.holding import Holding
 from core.access.session import Session
@@ -29,6 +30,7 @@ _KINDS: Final[dict[str, type[Record]]] = {
     "break_glass": BreakGlassEvent,
     "grants": Grant,
     "sessions": Session,
+    "devices": Device,
 }
 _LEDGERS: Final[tuple[tuple[str, str, type[Ledger]], ...]] = (
     ("ledgers", "owner", Ledger),

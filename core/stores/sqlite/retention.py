@@ -1,8 +1,8 @@
 """Deletes the records whose retention has ended: what DynamoDB's TTL does there.
 
-Invariant: only records are deleted, where their messages are, and what was last known of rights that nobody has; never
-an audit entry or a ledger. What still awaits a decision, its end or a review has no end, and is kept. The sealed trail
-says until when a record is kept.
+Invariant: only records are deleted, where their messages are, what was last known of rights that nobody has, and
+pairings of yesterday; never an audit entry or another ledger. What still awaits a decision, its end or a review has no
+end, and is kept. The sealed trail says until when a record is kept.
 """
 
 from __future__ import annotations
@@ -10,10 +10,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.access.pairing import KEPT_FOR, PAIRING_PREFIX
 from core.clock import format_time
 from core.stores.sqlite.database import Database
 
-_CHAINS: Final = {"requests": "REQUEST#", "break_glass": "BREAKGLASS#", "grants": "GRANT#", "sessions": "SESSION#"}
+_CHAINS: Final = {
+    "requests": "REQUEST#",
+    "break_glass": "BREAKGLASS#",
+    "grants": "GRANT#",
+    "sessions": "SESSION#",
+    "devices": "DEVICE#",
+}
 _PER_TRANSACTION: Final = 200
 """Few enough for a click to wait for."""
 
@@ -23,6 +30,10 @@ def purge(database: Database, now: datetime, retention: timedelta) -> int:
     with database.write() as connection:
         # Nothing is known of these rights any more that anybody could need.
         connection.execute("DELETE FROM holdings WHERE kept_until <= ?", (format_time(now),))
+        connection.execute(
+            "DELETE FROM ledgers WHERE owner >= ? AND owner < ? AND updated_at <= ?",
+            (PAIRING_PREFIX, f"{PAIRING_PREFIX}~", format_time(now - KEPT_FOR)),
+        )
     return sum(_purge_table(database, table, now, retention) for table in _CHAINS)
 
 

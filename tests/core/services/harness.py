@@ -26,6 +26,7 @@ from core.services import BreakGlassService
 from core.stores.access import AccessStore, GrantWrite
 from core.stores.audit import AuditStore, RefusalLog
 from core.stores.base import BreakGlassStore, Replaced, RequestStore, Stores
+from core.stores.devices import DeviceStore
 from core.stores.directory import DirectoryStore
 from core.stores.messages import MessageStore
 from core.stores.outbox import DeliveryStore
@@ -178,6 +179,11 @@ class DisturbedStores:
     def sessions(self) -> SessionStore:
         """The sessions."""
         return self._stores.sessions
+
+    @property
+    def devices(self) -> DeviceStore:
+        """The paired terminals."""
+        return self._stores.devices
 
     @property
     def audit(self) -> AuditStore:

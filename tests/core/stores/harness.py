@@ -365,6 +365,10 @@ class DynamoHarness(StoreHarness):
         item = stored | {_BODIES.get(record.KIND, "justification"): {"B": b"\x00"}}
         self.client.put_item(TableName=_dynamo_table(record).name(self.prefix), Item=item)
 
+    def raw(self, record: Record) -> Stored:
+        """The whole item of a record, with what stands beside it."""
+        return dict(self.client.get_item(**self._place(record), ConsistentRead=True)["Item"])
+
     def stored_entries(self) -> list[tuple[str, int]]:
         items = self.client.scan(TableName=AUDIT.name(self.prefix), ConsistentRead=True)["Items"]
         return [(item["chain"]["S"], int(item["seq"]["N"])) for item in items]

@@ -66,11 +66,12 @@ class SessionBench:
         return self.update(over, AuditAction.SESSION_REVOKED)
 
     def update(self, session: Session, action: AuditAction) -> Session:
-        return self.store.update(session, EntryDraft.of(session, action, "U0APPROVER"))
+        details = session.issue_details if action is AuditAction.CREDENTIALS_ISSUED else {}
+        return self.store.update(session, EntryDraft.of(session, action, "U0APPROVER", details))
 
     def state(self, grant: Grant, device: str = LAPTOP) -> Any:  # noqa: ANN401
         return self.store.get_for_issue(SessionId(session_id_for(grant.id, device)), GrantId(grant.id))
 
 
 def issued(session: Session) -> EntryDraft:
-    return EntryDraft.of(session, AuditAction.CREDENTIALS_ISSUED, session.person)
+    return EntryDraft.of(session, AuditAction.CREDENTIALS_ISSUED, session.person, session.issue_details)

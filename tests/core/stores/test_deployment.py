@@ -30,6 +30,7 @@ from playground.demo_target import DemoTarget
 from playground.story import MovableClock, Story
 from tests.builders import a_refusal
 from tests.core.stores.access_bench import AccessBench
+from tests.core.stores.session_bench import SessionBench
 from tests.harness.aws import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, dynamodb_client
 from tests.harness.clock import FrozenClock
 from tests.harness.iam import IamClient, NotAllowedByIamError
@@ -49,6 +50,7 @@ _WRITES = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Co
         ("tables.template.json", cloudformation(), "countersign tables template"),
         ("audit-bucket.template.json", audit_bucket(), "countersign tables audit-bucket"),
         ("iam-policy.json", iam_policy(Role.BOT), "countersign tables iam"),
+        ("iam-policy.broker.json", iam_policy(Role.BROKER), "countersign tables iam --for broker"),
         ("iam-policy.operator.json", iam_policy(Role.OPERATOR), "countersign tables iam --role operator"),
     ],
 )
@@ -222,9 +224,11 @@ def _deliver_all(stores: Stores, now: datetime) -> None:
 
 
 def _reconcile(stores: Stores) -> None:
-    """What the bot does with access: it makes a grant, finds what is due, opens it, and notes what it saw."""
+    """What the bot does with access: it makes a grant, opens it, issues credentials, ends them, and looks for more."""
     bench = AccessBench.on(stores, FrozenClock())
     opened = bench.open(bench.grant())
+    sessions = SessionBench.on(stores, FrozenClock())
+    sessions.revoke(sessions.issue(opened))
     assert stores.access.list_due(Urgency.LOOK, opened.ends_at) == ()
     state = bench.state()
     stores.access.commit(state, state.holding)
