@@ -15,6 +15,7 @@ from localslack.server import LocalSlack
 from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
 from playground.people import APPROVERS, PEOPLE
+from playground.terminal import Terminals
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class PageSnapshot:
 
     slack: LocalSlack
     aws: DemoTarget
+    terminals: Terminals
     manifest: dict[str, Any]
     id: str = "playground"
     store: str = ""
@@ -38,6 +40,7 @@ class PageSnapshot:
                 "playground": {"id": self.id, "store": self.store, "approvers": self.approvers},
                 "now": format_time(slack.backend.clock.now()),
                 "aws": show_aws(self.aws.state),
+                "terminals": self.terminals.show(),
                 "team": workspace.team.model_dump(),
                 "app": self._app(),
                 "cast": [{"id": user, "role": role} for user, role in self.roles.items()],

@@ -86,7 +86,9 @@ class CredentialCalls:
 
     def issue(self, call: Call) -> CredentialsInfo:
         """AWS credentials for access that is open."""
-        return describe_credentials(self.credentials.issue(call.caller, call.parameters["profile"]))
+        return describe_credentials(
+            self.credentials.issue(call.caller, call.parameters["profile"], target=call.get("target"))
+        )
 
 
 def _is_of(service: str | None, user: DeviceUser) -> bool:

@@ -28,7 +28,7 @@ from bot.api.endpoints import ApiLane, Endpoint
 from bot.api.lanes import ApiLanes
 from bot.api.models import PATH_PREFIX, RequestBody, RequestInfo
 from bot.api.problems import CONTENT_TYPE, Problem, ProblemCode
-from bot.api.rate_limits import RateLimits
+from bot.api.rate_limits import CallRates
 from bot.api.refusals import ApiRefusal, broken, busy, not_found, to_problem
 from bot.api.watching import RequestWatch
 from bot.observability.api_metrics import CLIENT_LEFT, ApiMetrics
@@ -58,7 +58,7 @@ class ApiApp:
         metrics: ApiMetrics,
         *,
         proxies: Sequence[Network] = (),
-        limits: RateLimits | None = None,
+        limits: CallRates | None = None,
         nudge: Callable[[], None] = lambda: None,
     ) -> None:
         self._endpoints = tuple(endpoints)
@@ -69,7 +69,7 @@ class ApiApp:
         self._clock = clock
         self._metrics = metrics
         self._proxies = tuple(proxies)
-        self._limits = CallerLimits(limits or RateLimits())
+        self._limits = CallerLimits(limits or CallRates())
         self._nudge = nudge
         self._in_flight = 0
 

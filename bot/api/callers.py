@@ -20,7 +20,7 @@ from starlette.requests import Request
 
 from bot.api.endpoints import Endpoint
 from bot.api.problems import Problem, ProblemCode
-from bot.api.rate_limits import RateLimits, TokenBuckets
+from bot.api.rate_limits import CallRates, TokenBuckets
 from bot.api.refusals import ApiRefusal, unauthorized
 from bot.transport.connections import site_of
 
@@ -86,7 +86,7 @@ class CallerLimits:
     address do can't keep it out.
     """
 
-    def __init__(self, limits: RateLimits) -> None:
+    def __init__(self, limits: CallRates) -> None:
         self._devices = TokenBuckets(limits.device)
         self._pairing = TokenBuckets(limits.pairing)
         self._exchange = TokenBuckets(limits.exchange)

@@ -20,8 +20,9 @@ from bot.api.models import (
     StartedPairingInfo,
     TokenExchange,
 )
-from bot.api.ports import Devices, Pairings
+from bot.api.ports import Credentials, Devices, Pairings
 from bot.api.refusals import ApiRefusal, not_found
+from core.actor import DeciderId
 from core.clock import Clock
 
 
@@ -64,6 +65,7 @@ class DeviceCalls:
     """Safe for threads. `credentials_url` is the base URL of the server that gives credentials."""
 
     devices: Devices
+    credentials: Credentials
     clock: Clock
     find_name: FindName
     version: str
@@ -100,4 +102,8 @@ class DeviceCalls:
         if user.service is not None and device_id != user.device.id:
             raise ApiRefusal(not_found())
         revoked = self.devices.revoke(device_id, user.actor)
+        if device_id != user.device.id:
+            # A machine that logs out forgets its credentials. One that is revoked from elsewhere may be lost: what it
+            # has ends at AWS.
+            self.credentials.end_device(revoked.owner, revoked.id, DeciderId(user.actor.id))
         return describe_device(revoked, self.clock.now(), asking=user.device.id)

@@ -108,6 +108,12 @@ _PROFILE: Final = Parameter(
     {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}$"},
     "The name of the profile; a / in it is written %2F or as it is.",
 )
+_TARGET: Final = Parameter(
+    "target",
+    "query",
+    {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+    "Which of the profile's targets, if it gives roles of several.",
+)
 _WAIT: Final = Parameter(
     "wait",
     "query",
@@ -173,7 +179,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     ),
     Endpoint(
         "issue_credentials", "POST", "/v1/credentials/{profile}", "AWS credentials for access that is open",
-        CredentialsInfo, ApiLane.CREDENTIALS, parameters=(_PROFILE,),
+        CredentialsInfo, ApiLane.CREDENTIALS, parameters=(_PROFILE, _TARGET),
         problems=(ProblemCode.NOT_FOUND, ProblemCode.ENDED), is_on_broker=True,
     ),
     Endpoint(

@@ -22,7 +22,6 @@ from bot.api.models import (
     RightInfo,
     SessionInfo,
 )
-from bot.api.ports import Issued
 from core.access.device import Device
 from core.access.grant import Grant
 from core.access.grant_status import AccessPhase
@@ -30,6 +29,7 @@ from core.access.summary import AccessSummary, summarize
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time
 from core.request import Request, RequestStatus
+from core.services.issuing import IssuedCredentials
 
 _VERSION_LENGTH: Final = 16
 FindName = Callable[[str], str | None]
@@ -152,7 +152,7 @@ def describe_event(event: BreakGlassEvent, now: datetime) -> AccessInfo:
     )
 
 
-def describe_credentials(issued: Issued) -> CredentialsInfo:
+def describe_credentials(issued: IssuedCredentials) -> CredentialsInfo:
     """Credentials, for the device that they were issued to."""
     session = issued.session
     return CredentialsInfo(

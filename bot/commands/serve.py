@@ -24,7 +24,7 @@ import click
 
 from bot.lifecycle import Lifecycle
 from bot.observability.logs import configure_logging
-from bot.settings import read_settings, read_slack_settings, secrets_of, unknown_variables
+from bot.settings import read_api_settings, read_settings, read_slack_settings, secrets_of, unknown_variables
 from core.policy.file_access import find_writers
 
 STOP_TIMEOUT_SECONDS: Final = 28.0
@@ -43,7 +43,7 @@ def serve() -> None:
     # Bolt and the web server take as long to load as everything else, and the other commands don't need them.
     from bot.wiring.instance import open_instance  # noqa: PLC0415 - see above
 
-    settings = read_settings()
+    settings, api = read_settings(), read_api_settings()
     slack = read_slack_settings().require_transport(settings.listen)
     # Without a key, the trail would be sealed with a public constant.
     settings.require_audit_key()
@@ -51,7 +51,7 @@ def serve() -> None:
     stop_requested = _listen_for_signals()
     for sentence in (*unknown_variables(), *find_writers(settings.policy)):
         _log.warning("%s", sentence)
-    instance = open_instance(settings, slack)
+    instance = open_instance(settings, slack, api)
     instance.lifecycle.start()
     _log.info(
         "countersign %s is up, over %s, on policy %.12s",

@@ -6,11 +6,12 @@ that Slack uses, unless both addresses are the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydantic import SecretStr
 from slack_sdk import WebClient
+from starlette.routing import BaseRoute
 
 from bot.observability.metrics import Metrics
 from bot.settings.addresses import Address
@@ -47,8 +48,9 @@ def open_transport(
     metrics: Metrics,
     metrics_address: Address | None,
     token_check: BotTokenCheck,
+    more_pages: Sequence[BaseRoute] = (),
 ) -> tuple[HttpTransport | SocketModeTransport, Readiness, HealthPages]:
-    """The transport, ready to start."""
+    """The transport, ready to start. Over HTTP, it serves `more_pages` on the address that Slack uses."""
     checks: dict[str, Callable[[], bool]] = {"store": lambda: store_answers(stores)}
     if isinstance(transport, OverSocketMode):
         token, linger = transport.app_token.get_secret_value(), transport.linger_seconds
@@ -62,7 +64,7 @@ def open_transport(
     # The address that Slack uses is public. Where a platform gives one port only, both addresses are the same.
     routes = pages.pages() if is_shared(transport, metrics_address) else public_pages()
     secret = transport.signing_secret.get_secret_value()
-    return HttpTransport(dispatcher, metrics, secret, transport.address, pages=routes), readiness, pages
+    return HttpTransport(dispatcher, metrics, secret, transport.address, pages=[*routes, *more_pages]), readiness, pages
 
 
 def is_shared(transport: OverHttp | OverSocketMode, metrics_address: Address | None) -> bool:

@@ -6,9 +6,11 @@ right; the broker has the two calls that it needs and no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+
+from starlette.routing import BaseRoute
 
 from bot.api.access_calls import AccessCalls, CredentialCalls
 from bot.api.calls import Handler
@@ -17,9 +19,14 @@ from bot.api.endpoints import ENDPOINTS
 from bot.api.infos import FindName
 from bot.api.ports import Credentials, Devices, Pairings
 from bot.api.request_calls import RequestCalls
-from bot.api.server import Api, ApiOptions
+from bot.api.server import Api, ApiOptions, ApiServer
 from bot.interactions.access_queries import AccessQueries
+from bot.lifecycle import Component
 from bot.observability.api_metrics import ApiMetrics
+from bot.observability.metrics import Metrics
+from bot.observability.watcher import Watcher
+from bot.settings.addresses import Address
+from bot.settings.api import ApiSettings
 from core.clock import Clock
 from core.directory import Directory
 from core.policy import PolicySource
@@ -44,6 +51,11 @@ class ApiNeeds:
     credentials: Credentials
     find_name: FindName
     nudge: Callable[[], None]
+
+
+def open_api_metrics(metrics: Metrics) -> ApiMetrics:
+    """The API's metrics, beside the others of the process."""
+    return ApiMetrics(metrics.registry, (each.name for each in ENDPOINTS))
 
 
 def build_api(needs: ApiNeeds, options: ApiOptions, metrics: ApiMetrics) -> Api:
@@ -82,8 +94,44 @@ def build_broker(
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceApi:
+    """The API of an instance, and how it is served: by a server of its own, beside Slack's door, or nowhere."""
+
+    api: Api | None = None
+    server: ApiServer | None = None
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """The routes that Slack's server serves as well."""
+        return self.api.routes() if self.api is not None and self.server is None else ()
+
+    def around(self, transport: Component) -> tuple[Component, ...]:
+        """Slack's transport, with what is started before and after it, and stopped in reverse."""
+        if self.api is None:
+            return (transport,)
+        if self.server is not None:
+            return (Component("the API", self.server.start, self.server.stop), transport)
+        # Slack's server would wait for the long polls that it serves.
+        waits = Component("the API's long polls", stop=self.api.end_waits)
+        return (Component("the API", stop=self.api.close), transport, waits)
+
+
+def serve_api(
+    needs: ApiNeeds, settings: ApiSettings | None, slack_address: Address | None, metrics: ApiMetrics, watcher: Watcher
+) -> InstanceApi:
+    """The API as the settings say. Raises InvalidInput."""
+    if settings is None or settings.api_listen is None:
+        return InstanceApi()
+    options = ApiOptions(settings.require_api_url(), settings.credentials_url, settings.api_proxies)
+    api = build_api(needs, options, metrics)
+    watcher.add_hearer(api.committed)
+    if settings.api_listen == slack_address:
+        return InstanceApi(api, None)
+    return InstanceApi(api, ApiServer(api, settings.api_listen, behind_proxy=bool(settings.api_proxies)))
+
+
 def _common(
     devices: Devices, clock: Clock, find_name: FindName, credentials: Credentials, options: ApiOptions
 ) -> dict[str, Handler]:
-    about_devices = DeviceCalls(devices, clock, find_name, version("countersign"), options.credentials_url)
+    about_devices = DeviceCalls(devices, credentials, clock, find_name, version("countersign"), options.credentials_url)
     return {**about_devices.handlers(), **CredentialCalls(credentials).handlers()}

@@ -22,6 +22,8 @@ from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.departures import Departures
+from bot.interactions.device_queries import DeviceQueries
+from bot.interactions.devices import DeviceInteractions
 from bot.interactions.directory_events import DirectoryEvents
 from bot.interactions.home import HomeInteractions
 from bot.interactions.lanes import MAX_WAITING, Lanes
@@ -29,6 +31,7 @@ from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
 from bot.interactions.responder import Responder
+from bot.interactions.timeline_queries import TimelineQueries
 from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
@@ -41,6 +44,7 @@ from bot.observability.metrics import Metrics
 from bot.observability.watcher import Watcher
 from bot.settings import Settings, SlackSettings
 from bot.settings.addresses import Address
+from bot.settings.api import ApiSettings
 from bot.slack import client as slack_client
 from bot.slack.change_writer import ChangeWriter
 from bot.slack.clock_watch import ClockWatch
@@ -52,11 +56,14 @@ from bot.transport.dispatcher import Dispatcher
 from bot.transport.health_pages import HealthPages, HealthServer
 from bot.transport.http import HttpTransport
 from bot.transport.opening import is_shared, open_transport
+from bot.transport.readiness import Readiness
 from bot.transport.socket_mode import SocketModeTransport
+from bot.wiring.api import ApiNeeds, InstanceApi, open_api_metrics, serve_api
 from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile
+from core.services.device_ending import DeviceEnding
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
@@ -84,6 +91,7 @@ class Instance:
     background: Background
     transport: HttpTransport | SocketModeTransport
     metrics: Metrics
+    api: InstanceApi
 
     @property
     def transport_name(self) -> str:
@@ -128,12 +136,13 @@ def wire(
     build_background: BuildBackground = build_sweeper,
     max_waiting: int = MAX_WAITING,
     closes_stores: bool = False,
+    api: ApiSettings | None = None,
 ) -> Instance:
     """Build one instance. With `closes_stores` it closes the stores when it stops; otherwise the caller does.
 
-    `metrics_address` serves metrics and readiness, apart from Slack's requests unless it is the transport's own
-    address; None serves them nowhere. `max_waiting` limits the decisions that may wait for the store. Raises
-    InvalidInput for a token that Slack refuses, and SlackUnreachable.
+    `api` says where the HTTP API is served, `metrics_address` where metrics and readiness are, apart from Slack's
+    requests unless it is the transport's own address. `max_waiting` limits the decisions that may wait for the store.
+    Raises InvalidInput for a token that Slack refuses, and SlackUnreachable.
     """
     metrics, installation = Metrics(), ports.installation or find_installation(ports.client)
     watcher = Watcher(metrics)
@@ -143,31 +152,31 @@ def wire(
     lanes = Lanes(max_decisions=max_waiting, on_refused=metrics.lane_refused)
     bot = _build_bot(ports, transport, installation, services, opened, lanes, metrics, background, sinks)
     dispatcher, token_check = Dispatcher(bot.app, metrics), BotTokenCheck(ports.client)
+    served = _serve_api(ports, services, opened[0], background, transport, api, (metrics, watcher))
     receiver, readiness, pages = open_transport(
-        transport, ports.client, ports.stores, dispatcher, metrics, metrics_address, token_check
+        transport, ports.client, ports.stores, dispatcher, metrics, metrics_address, token_check, served.routes()
     )
     watch_instance(metrics, background, dispatcher, lanes, ports.policy, ports.clock)
     components = [
-        *([Component("the stores", stop=ports.stores.close)] if closes_stores else ()),
+        *_below(ports, services, closes_stores=closes_stores),
         *_health_pages(pages, None if is_shared(transport, metrics_address) else metrics_address),
-        *_clock_watch(ports),
-        Component("the targets", stop=services.targets.close),
         Component("the background work", background.start, background.stop),
         Component("the bot", bot.warm, bot.close),
         Component("the dispatcher", stop=dispatcher.close),
-        Component("the transport", receiver.start, receiver.stop),
-        Component("the token check", stop=token_check.close),
-        Component("readiness", stop=readiness.stop),
+        *served.around(Component("the transport", receiver.start, receiver.stop)),
+        *_checks(token_check, readiness),
     ]
-    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics)
+    return Instance(Lifecycle(components), services, bot, sinks, background, receiver, metrics, served)
 
 
-def open_instance(settings: Settings, slack: SlackSettings, *, max_waiting: int = MAX_WAITING) -> Instance:
+def open_instance(
+    settings: Settings, slack: SlackSettings, api: ApiSettings | None = None, *, max_waiting: int = MAX_WAITING
+) -> Instance:
     """The instance that `serve` runs. Raises the errors of `open_ports` and `wire`, and then leaves nothing open."""
     transport, ports = transport_of(settings, slack), open_ports(settings, slack)
     try:
         metrics = settings.metrics_address
-        return wire(ports, transport, metrics_address=metrics, max_waiting=max_waiting, closes_stores=True)
+        return wire(ports, transport, metrics_address=metrics, max_waiting=max_waiting, closes_stores=True, api=api)
     except BaseException:
         ports.stores.close()
         raise
@@ -203,7 +212,8 @@ def _build_bot(
     lists = RequestQueries(stores.requests, policy, clock, directory, stores.access)
     events = BreakGlassQueries(stores.break_glass, policy, clock, directory, stores.access)
     open_access = AccessQueries(stores, services.grants, policy, clock, directory)
-    home = HomeInteractions(replies, lists, events, directory, clock)
+    own_devices = DeviceQueries(services.devices, open_access, policy, clock)
+    home = HomeInteractions(replies, lists, events, own_devices, directory, clock)
 
     def refresh(record: str, clicked: MessageRef | None) -> None:
         for sink in sinks:
@@ -213,17 +223,60 @@ def _build_bot(
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     links = CardLinks(stores.messages, installation.url)
-    access = AccessInteractions(responder, services.grants, open_access, lists, directory)
-    RequestInteractions(responder, services.requests, lists, directory, links.find, access).register(app)
+    timelines = TimelineQueries(stores, policy, clock, directory)
+    access = AccessInteractions(responder, services.grants, open_access, lists, directory, timelines)
+    ending = DeviceEnding(stores, services.devices, services.sessions, services.requests)
+    devices = DeviceInteractions(responder, services.pairing, ending, own_devices, directory)
+    RequestInteractions(responder, services.requests, lists, directory, links.find, access, devices).register(app)
     access.register(app)
-    BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
+    devices.register(app)
+    BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory, timelines).register(app)
     home.register(app)
     departures = Departures(
-        stores, services.grants, directory, clock, flush_notes=changes.flush, on_ended=background.nudge
+        stores,
+        services.grants,
+        services.devices,
+        directory,
+        clock,
+        flush_notes=changes.flush,
+        on_ended=background.nudge,
     )
     DirectoryEvents(directory, changes, policy, clock, on_departed=departures.hear).register(app)
     answer_unknown(app, replies)
     return Bot(app, directory, changes, lanes, departures)
+
+
+def _serve_api(
+    ports: Ports,
+    services: Services,
+    directory: SlackDirectory,
+    background: Background,
+    transport: OverHttp | OverSocketMode,
+    settings: ApiSettings | None,
+    observed: tuple[Metrics, Watcher],
+) -> InstanceApi:
+    metrics, watcher = observed
+
+    def find_name(user_id: str) -> str | None:
+        known = directory.known(user_id)
+        return known.name or None if known is not None else None
+
+    needs = ApiNeeds(
+        ports.stores, ports.policy, ports.clock, directory, services.requests, services.grants, services.devices,
+        services.pairing, services.sessions, find_name, background.nudge,
+    )  # fmt: skip
+    slack_address = transport.address if isinstance(transport, OverHttp) else None
+    return serve_api(needs, settings, slack_address, open_api_metrics(metrics), watcher)
+
+
+def _below(ports: Ports, services: Services, *, closes_stores: bool) -> list[Component]:
+    """What everything else needs: stopped last."""
+    stores = [Component("the stores", stop=ports.stores.close)] if closes_stores else []
+    return [*stores, *_clock_watch(ports), Component("the targets", stop=services.targets.close)]
+
+
+def _checks(token_check: BotTokenCheck, readiness: Readiness) -> list[Component]:
+    return [Component("the token check", stop=token_check.close), Component("readiness", stop=readiness.stop)]
 
 
 def _health_pages(pages: HealthPages, address: Address | None) -> list[Component]:

@@ -8,5 +8,10 @@ from core.services.requests import RequestService
 from core.services.sessions import SessionService
 
 __all__ = [
-    "BreakGlassService", "DeviceService", "GrantService", "PairingService", "RequestService", "SessionService",
-]  # fmt: skip
+    "BreakGlassService",
+    "DeviceService",
+    "GrantService",
+    "PairingService",
+    "RequestService",
+    "SessionService",
+]

@@ -15,6 +15,7 @@ from typing import Final
 from bot.slack.app_surface import ACCESS
 from bot.views.access.buttons import access_buttons
 from bot.views.access.state import state_line
+from bot.views.acting import acting
 from bot.views.block_kit import Block, Message, code, context, divider, mention, mrkdwn
 from bot.views.pagination import PageButton, page_buttons
 from core.access.summary import AccessSummary
@@ -62,7 +63,7 @@ def access_list_page(
 def access_row(row: AccessRow, now: datetime) -> list[Block]:
     """One access as one to three blocks, for this list and for the Home tab: who has what, until when, and why."""
     access = row.access
-    who = f"{code(access.profile)} · {mention(access.grantee)}"
+    who = f"{code(access.profile)} · {acting(access.grantee, access.service)}"
     emergency = " · :rotating_light: break-glass" if access.is_emergency else ""
     decided = "" if access.is_emergency else f" · decided by {mention(access.decided_by)}"
     line = f"{who}{emergency}\n{state_line(access, now)}{decided} · {code(access.source_id)}"

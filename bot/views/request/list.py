@@ -15,7 +15,8 @@ from typing import Final
 from bot.slack.app_surface import ACCESS
 from bot.views.access.buttons import access_buttons
 from bot.views.access.state import state_line
-from bot.views.block_kit import Block, Message, actions, button, code, divider, length, mention, moment, mrkdwn, plain
+from bot.views.acting import acting, from_where, short_words
+from bot.views.block_kit import Block, Message, actions, button, code, divider, length, mention, moment, mrkdwn
 from bot.views.pagination import PageButton, page_buttons
 from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from bot.views.request.votes import count_votes
@@ -88,10 +89,11 @@ def list_row(row: RequestRow, now: datetime) -> list[Block]:
     """One request as two or three blocks."""
     request = row.request
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
-    line = f"{code(request.profile)} for *{length(request.duration)}* · {mention(request.requester)}"
+    who = f"{acting(request.requester, request.service)}{from_where(request)}"
+    line = f"{code(request.profile)} for *{length(request.duration)}* · {who}"
     blocks: list[Block] = [
         mrkdwn(f"{line}\n{_standing(request, status, row.access, now)} · {code(request.id)}"),
-        {"type": "context", "elements": [plain(request.justification, _MAX_REASON)]},
+        short_words(request, _MAX_REASON),
     ]
     if status is RequestStatus.PENDING and (buttons := _buttons(row)):
         blocks.append(actions(f"list:{request.id}", *buttons))

@@ -32,18 +32,23 @@ from core.access.device import (
     read_token,
     write_token,
 )
+from core.access.grant import GrantId
 from core.access.pairing import PairingRefused, PairingWaiting
-from core.actor import Actor, DeciderId, ServiceName, UserId
+from core.access.right import Right
+from core.access.session import Session, session_id_for, source_identity_for
+from core.actor import Actor, DeciderId, ProfileName, ServiceName, UserId
 from core.directory import DirectoryNotes
 from core.policy import parse_policy
 from core.services import GrantService, RequestService
+from core.services.issuing import IssuedCredentials
 from core.services.pairing import IssuedDevice, StartedPairing
 from tests.harness.directory import OfficeDirectory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from bot.api.rate_limits import RateLimits
+    from bot.api.rate_limits import CallRates
     from bot.settings.api import ApiSettings
     from core.record import Record
     from core.stores.base import Stores
@@ -54,6 +59,7 @@ PATIENCE: Final = 60.0
 WHY: Final = "Deploy the fix for INC-12"
 ANN: Final = UserId("U0ANN")
 JON: Final = UserId("U0JON")
+NAMES: Final[dict[str, str]] = {ANN: "Ann", JON: "Jon"}
 POLICY: Final = b"""
 version: 1
 targets:
@@ -70,25 +76,25 @@ break_glass:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PaperCredentials:
-    """Credentials that nobody accepts."""
-
-    access_key_id: str
-    secret_access_key: SecretStr
-    session_token: SecretStr
-    expiration: datetime
-    access_ends_at: datetime
-    session: PaperSession
-
-
-@dataclass(frozen=True, slots=True)
-class PaperSession:
-    id: str = "5" * 16
-    grant: str = "6" * 16
-    source: str = f"REQUEST#{'7' * 16}"
-    source_identity: str = f"countersign-{'6' * 16}-{ANN}"
-    issue_count: int = 1
+def a_session(user: DeviceUser, profile: str, now: datetime) -> Session:
+    """The session of a role's credentials on this device."""
+    grant_id = GrantId("6" * 16)
+    return Session(
+        id=session_id_for(grant_id, user.device.id),
+        profile=ProfileName(profile),
+        user=user.actor.id,
+        grant=grant_id,
+        source=f"REQUEST#{'7' * 16}",
+        right=Right(target="role", resource="arn:aws:iam::111122223333:role/prod", level="assume", principal=ANN),
+        device=user.device.id,
+        device_name=user.device.name,
+        source_identity=source_identity_for(grant_id, user.actor.id),
+        last_used_at=now,
+        credentials_until=now + timedelta(hours=1),
+        created_at=now,
+        updated_at=now,
+        expires_at=now + timedelta(minutes=20),
+    )
 
 
 @dataclass
@@ -102,6 +108,7 @@ class PaperDevices:
     refusals: list[Exception] = field(default_factory=list)
     started: list[tuple[str, str, str, str | None]] = field(default_factory=list)
     authenticated: int = 0
+    ended: list[str] = field(default_factory=list)
 
     def pair(self, owner: UserId = ANN, *, service: str | None = None) -> str:
         """A device of this person. Returns its token."""
@@ -159,18 +166,23 @@ class PaperDevices:
         token = self.pair(self.confirmed.pop(code))
         return IssuedDevice(SecretStr(token), self.devices[read_token(SecretStr(token))[0]])
 
-    def issue(self, user: DeviceUser, profile: str) -> PaperCredentials:
+    def issue(self, user: DeviceUser, profile: str, *, target: str | None = None) -> IssuedCredentials:
         self._refuse()
         assert user.device.id in self.devices
         now = self.clock.now()
-        return PaperCredentials(
-            f"ASIA{profile.upper()[:8]}",
+        return IssuedCredentials(
+            f"ASIA{(target or profile).upper()[:8]}",
             SecretStr("a-secret-key-of-aws"),
             SecretStr("a-session-token-of-aws"),
             now + timedelta(hours=1),
             now + timedelta(minutes=20),
-            PaperSession(),
+            a_session(user, profile, now),
         )
+
+    def end_device(self, person: UserId, device_id: str, by: DeciderId) -> Sequence[Session]:
+        assert str(self.devices[device_id].owner) == str(person) == str(by)
+        self.ended.append(device_id)
+        return ()
 
     def _refuse(self) -> None:
         if self.refusals:
@@ -178,7 +190,7 @@ class PaperDevices:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """One answer, its body read as JSON."""
 
     status: int
@@ -200,7 +212,7 @@ class ServedApi:
         stores: Stores,
         clock: FrozenClock,
         *,
-        limits: RateLimits | None = None,
+        limits: CallRates | None = None,
         settings: ApiSettings | None = None,
     ) -> None:
         self.clock, self.stores = clock, stores
@@ -213,7 +225,7 @@ class ServedApi:
         self.grants = GrantService(stores, self.policy, clock, self, directory=self.directory)
         needs = ApiNeeds(
             stores, self.policy, clock, self.directory, self.requests, self.grants, self.paper, self.paper, self.paper,
-            {ANN: "Ann", JON: "Jon"}.get, self._nudge,
+            NAMES.get, self._nudge,
         )  # fmt: skip
         options = ApiOptions(
             "http://127.0.0.1:8787", "https://broker.example.com", settings.api_proxies if settings else (), limits
@@ -238,11 +250,17 @@ class ServedApi:
         return str(parts.hostname), int(parts.port or 0)
 
     def ask(
-        self, method: str, path: str, token: str | None = None, body: object = None, *, raw: bytes | None = None,
-        **headers: str,
-    ) -> Answer:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: object = None,
+        *,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ApiAnswer:
         """Make one call on a connection of its own."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         content = raw
@@ -255,7 +273,7 @@ class ServedApi:
             response = connection.getresponse()
             text = response.read()
             found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, found, json.loads(text) if text else None)
+            return ApiAnswer(response.status, found, json.loads(text) if text else None)
         finally:
             connection.close()
 

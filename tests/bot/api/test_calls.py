@@ -15,11 +15,13 @@ from core.services import BreakGlassService
 from tests.bot.api.served_api import ANN, JON, WHY, ServedApi
 
 if TYPE_CHECKING:
-    from tests.bot.api.served_api import Answer
+    from tests.bot.api.served_api import ApiAnswer
 
 
-def request_prod(api: ServedApi, token: str, **more: str) -> Answer:
-    return api.ask("POST", "/v1/requests", token, {"profile": "prod", "duration": "2h", "justification": WHY}, **more)
+def request_prod(api: ServedApi, token: str, key: str | None = None) -> ApiAnswer:
+    body = {"profile": "prod", "duration": "2h", "justification": WHY}
+    headers = {"Idempotency-Key": key} if key is not None else {}
+    return api.ask("POST", "/v1/requests", token, body, headers=headers)
 
 
 def test_machine_is_paired_without_a_token(api: ServedApi) -> None:
@@ -50,9 +52,12 @@ def test_devices_are_listed_and_revoked(api: ServedApi, token: str) -> None:
     assert [(each["name"], each["is_this"]) for each in listed] == [("laptop-1", True), ("laptop-2", False)]
     assert api.ask("DELETE", f"/v1/devices/{listed[1]['id']}", token).body["status"] == "revoked"
     assert api.ask("GET", "/v1/me", other).code == "pairing_expired"
+    # The device may be lost: its credentials end at AWS. One that logs out keeps none, and ends nobody else's.
+    assert api.paper.ended == [listed[1]["id"]]
     assert api.ask("DELETE", f"/v1/devices/{strangers[4:20]}", token).status == 404
     assert api.ask("DELETE", "/v1/devices/self", token).status == 200
     assert api.ask("GET", "/v1/me", token).code == "pairing_expired"
+    assert len(api.paper.ended) == 1
 
 
 def test_profiles_are_those_that_a_rule_gives(api: ServedApi, token: str) -> None:
@@ -82,13 +87,13 @@ def test_second_request_names_the_one_that_is_open(api: ServedApi, token: str) -
 
 
 def test_same_key_gives_the_same_request(api: ServedApi, token: str) -> None:
-    made = request_prod(api, token, Idempotency_Key="k1")
-    assert request_prod(api, token, Idempotency_Key="k1").body["id"] == made.body["id"]
+    made = request_prod(api, token, "k1")
+    assert request_prod(api, token, "k1").body["id"] == made.body["id"]
     body = {"profile": "prod", "duration": "1h", "justification": WHY}
-    other = api.ask("POST", "/v1/requests", token, body, Idempotency_Key="k1")
+    other = api.ask("POST", "/v1/requests", token, body, headers={"Idempotency-Key": "k1"})
     assert (other.status, other.code, other.body["existing"]) == (422, "conflict", made.body["id"])
     # The key is the device's own: another device that uses it asks for something else.
-    assert request_prod(api, api.paper.pair(), Idempotency_Key="k1").code == "limit_reached"
+    assert request_prod(api, api.paper.pair(), "k1").code == "limit_reached"
 
 
 def test_nobody_sees_or_changes_a_strangers_request(api: ServedApi, token: str) -> None:
@@ -155,6 +160,7 @@ def test_credentials_are_given_once_open(api: ServedApi, token: str, profile: st
     answer = api.ask("POST", f"/v1/credentials/{profile}", token)
     assert (answer.status, answer.body["secret_access_key"]) == (200, "a-secret-key-of-aws")
     assert answer.body["access_ends_at"] < answer.body["expiration"]
+    assert api.ask("POST", f"/v1/credentials/{profile}?target=role", token).body["access_key_id"] == "ASIAROLE"
 
 
 def test_unknown_paths_and_methods_are_problems(api: ServedApi, token: str) -> None:

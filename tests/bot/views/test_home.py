@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_row
-from bot.views.break_glass.timeline import timeline
 from bot.views.home import MAX_ROWS, HomeSection, home_tab
 from bot.views.request.list import RequestRow, list_row
+from bot.views.timeline import timeline
 from core.clock import new_id
 from core.request import RequestStatus
 from localslack.block_kit import check_view

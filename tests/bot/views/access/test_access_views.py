@@ -19,7 +19,7 @@ from bot.views.break_glass.card import CLOSE, break_glass_card
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.views.home import HomeSection, home_tab
 from bot.views.pagination import PER_PAGE
-from bot.views.request.card import request_card
+from bot.views.request.card import TIMELINE, request_card
 from bot.views.request.list import ListKind, RequestRow, list_page
 from core.access.right import Right
 from core.access.summary import summarize
@@ -146,7 +146,7 @@ def test_lists_and_home_are_valid_at_the_longest_inputs(state: str) -> None:
 def test_only_buttons_that_can_work_are_drawn(state: str, ends: bool) -> None:  # noqa: FBT001
     access, now = access_in(state)
     expected = [END_ACCESS] if ends else []
-    assert pressable(request_card(approved(), now, access=access)) == expected
+    assert pressable(request_card(approved(), now, access=access)) == [*expected, TIMELINE]
     assert pressable(notices.ending_soon(access, None)) == [*expected, *([EXTEND_ACCESS] if ends else [])]
     emergency, now = access_in(state, EVENT)
     assert EXTEND_ACCESS not in pressable(notices.ending_soon(emergency, None))
