@@ -70,16 +70,16 @@ class DeviceService:
         *,
         directory: Directory | None = None,
         pacing: Pacing = PACING,
-        is_noting_use: bool = True,
+        notes_use: bool = True,
     ) -> None:
-        """Without `is_noting_use`, nothing is written when a device is used: the broker's role may not."""
+        """Without `notes_use`, a device that is used isn't written to: the broker may not."""
+        self._notes_use = notes_use
         self._stores = stores
         self._policy = policy
         self._clock = clock
         self._observer = observer or Unobserved()
         self._directory: Directory = directory or UnknownDirectory()
         self._pacing = pacing
-        self._is_noting_use = is_noting_use
         self._noted: set[str] = set()
         self._expiring = DueWatch(
             Watched(self._read_active, lambda each: stores.devices.get(DeviceId(each)), self._ends_at),
@@ -198,7 +198,9 @@ class DeviceService:
 
     def _note_use(self, device: Device, now: datetime) -> None:
         last = device.last_used_at
-        if not self._is_noting_use or (last is not None and last <= now < last + USE_EVERY):
+        if not self._notes_use:
+            return
+        if last is not None and last <= now < last + USE_EVERY:
             return
         try:
             self._stores.devices.note_use(device, now)
