@@ -70,7 +70,7 @@ def open_broker(settings: Settings, slack: SlackSettings, api: ApiSettings) -> R
     )
     targets = PolicyTargets(policy, clock)
     issuer = AwsRoles(stores, clock, targets.config_of)
-    devices = DeviceService(stores, policy, clock, watcher, directory=directory, is_noting_use=False)
+    devices = DeviceService(stores, policy, clock, watcher, directory=directory, notes_use=False)
     sessions = SessionService(stores, policy, clock, issuer, watcher, directory=directory)
     served = build_broker(devices, sessions, clock, options, open_api_metrics(metrics))
     server = ApiServer(served, address, setting=BROKER_LISTEN, behind_proxy=bool(api.api_proxies))
