@@ -12,7 +12,7 @@ from typing import Final
 
 PACKAGES: Final = Path(__file__).parents[1]
 """Where those packages are, for a process that starts elsewhere."""
-_PROGRAMS: Final = {"countersign": "bot.cli", "aws": "playground.aws_command"}
+_PROGRAMS: Final = {"countersign": "bot.terminal.start", "aws": "playground.aws_command"}
 _SCRIPT: Final = """#!/bin/sh
 '''exec' {python} "$0" "$@"
 ' '''

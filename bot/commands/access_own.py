@@ -19,6 +19,7 @@ from bot.api.models import AccessInfo
 from bot.commands.server_answers import json_option, refusals_shown, write_json
 from bot.commands.terminal import Cell, Ink
 from bot.terminal.connecting import connect, is_paired
+from bot.terminal.credentials_cache import forget_profile
 from bot.terminal.local_times import local_time
 from core.access.grant_status import AccessPhase
 from core.clock import SystemClock
@@ -64,6 +65,7 @@ def end(what: str | None, *, as_json: bool) -> None:
     with refusals_shown(as_json=as_json):
         chosen = _choose([each for each in client.access().access if each.may_end], what)
         ended = client.end_access(chosen.source)
+    forget_profile(os.environ, ended.profile)
     if as_json:
         write_json(ended)
         return

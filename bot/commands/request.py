@@ -8,6 +8,7 @@ Exit codes: 0 made, or with --wait granted; 1 refused; 2 the input can't be used
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from bot.commands.terminal import Ink
 from bot.terminal.client import ApiClient
 from bot.terminal.configuration import open_configuration
 from bot.terminal.connecting import connect
+from bot.terminal.credentials_cache import forget_profile
 from bot.terminal.errors import FilesFailed
 from bot.terminal.pacing import PassageOfTime
 from bot.terminal.progress import Progress
@@ -163,6 +165,9 @@ def _wait(client: ApiClient, made: RequestInfo, at_most: timedelta | None, *, as
         click.echo(f"Cancel it with: countersign request cancel {made.id}", err=True)
         click.get_current_context().exit(INTERRUPTED)
     outcome = outcome_of(found)
+    if outcome is Outcome.GRANTED:
+        # What is cached may be of access that was ended early: AWS denies it for as long as it lives.
+        forget_profile(os.environ, found.profile)
     if as_json:
         write_json(lines.as_json(found, _TIMED_OUT if outcome is Outcome.WAITING else None))
     elif outcome is Outcome.WAITING:

@@ -6,6 +6,7 @@ confirmed is kept.
 
 from __future__ import annotations
 
+import os
 import socket
 from contextlib import suppress
 from datetime import timedelta
@@ -16,6 +17,7 @@ from bot.api.models import IssuedToken, StartedPairingInfo
 from bot.api.problems import ProblemCode
 from bot.terminal.client import ApiClient
 from bot.terminal.configuration import ConfigurationFile, PairedServer, TokenPlace, files_failed
+from bot.terminal.credentials_cache import credentials_folder, forget_device
 from bot.terminal.errors import ExitCode, FilesFailed, ServerFailed, ServerRefused, TerminalError
 from bot.terminal.pacing import Backoff, PassageOfTime
 from bot.terminal.private_files import write_private
@@ -105,6 +107,7 @@ class PairingKeeper:
         if (paired := known.paired.get(self._server)) is not None:
             # First the token: without it, the rest of a half-done removal is harmless.
             self._tokens.remove(self._server, paired.device_id, paired.token_in)
+            self._forget_credentials(paired)
             self._file.write(known.without_pairing(self._server))
 
     def _keep(self, issued: IssuedToken) -> TokenPlace:
@@ -128,7 +131,12 @@ class PairingKeeper:
             self._end_replaced(replaced)
         return place
 
+    def _forget_credentials(self, paired: PairedServer) -> None:
+        with suppress(OSError):
+            forget_device(credentials_folder(os.environ), self._server, paired.device_id)
+
     def _end_replaced(self, replaced: PairedServer) -> None:
+        self._forget_credentials(replaced)
         # It expires anyway; this only tidies up.
         with suppress(TerminalError):
             token = self._tokens.read(self._server, replaced.device_id, replaced.token_in)

@@ -22,6 +22,8 @@ from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.departures import Departures
+from bot.interactions.device_queries import DeviceQueries
+from bot.interactions.devices import DeviceInteractions
 from bot.interactions.directory_events import DirectoryEvents
 from bot.interactions.home import HomeInteractions
 from bot.interactions.lanes import MAX_WAITING, Lanes
@@ -61,6 +63,7 @@ from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile
+from core.services.device_ending import DeviceEnding
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
@@ -209,7 +212,8 @@ def _build_bot(
     lists = RequestQueries(stores.requests, policy, clock, directory, stores.access)
     events = BreakGlassQueries(stores.break_glass, policy, clock, directory, stores.access)
     open_access = AccessQueries(stores, services.grants, policy, clock, directory)
-    home = HomeInteractions(replies, lists, events, directory, clock)
+    own_devices = DeviceQueries(services.devices, open_access, policy, clock)
+    home = HomeInteractions(replies, lists, events, own_devices, directory, clock)
 
     def refresh(record: str, clicked: MessageRef | None) -> None:
         for sink in sinks:
@@ -221,12 +225,21 @@ def _build_bot(
     links = CardLinks(stores.messages, installation.url)
     timelines = TimelineQueries(stores, policy, clock, directory)
     access = AccessInteractions(responder, services.grants, open_access, lists, directory, timelines)
-    RequestInteractions(responder, services.requests, lists, directory, links.find, access).register(app)
+    ending = DeviceEnding(stores, services.devices, services.sessions, services.requests)
+    devices = DeviceInteractions(responder, services.pairing, ending, own_devices, directory)
+    RequestInteractions(responder, services.requests, lists, directory, links.find, access, devices).register(app)
     access.register(app)
+    devices.register(app)
     BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory, timelines).register(app)
     home.register(app)
     departures = Departures(
-        stores, services.grants, directory, clock, flush_notes=changes.flush, on_ended=background.nudge
+        stores,
+        services.grants,
+        services.devices,
+        directory,
+        clock,
+        flush_notes=changes.flush,
+        on_ended=background.nudge,
     )
     DirectoryEvents(directory, changes, policy, clock, on_departed=departures.hear).register(app)
     answer_unknown(app, replies)

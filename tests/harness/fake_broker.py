@@ -150,6 +150,16 @@ class _BrokerHandler(BaseHTTPRequestHandler):
             return
         self._answer(self.server.state.issue(self.path.removeprefix(prefix)))
 
+    def do_DELETE(self) -> None:
+        """The device ends itself."""
+        if not self._is_authorized():
+            return
+        if self.path != "/v1/devices/self":
+            self._violate(f"DELETE {self.path}")
+        else:
+            self.send_response(204)
+            self.end_headers()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name
         """Log nothing."""
 

@@ -10,11 +10,11 @@ import pytest
 from core.access.grant import EarlyEnd, Grant
 from core.access.grant_status import GrantStatus
 from core.access.right import Right
-from core.actor import UserId
+from core.actor import DeciderId, UserId
 from core.policy import Policy, parse_policy
 from core.services.activity import GrantActivity, read_activity
 from core.stores import open_stores
-from tests.builders import HOUR, REQUESTER
+from tests.builders import HOUR, PROD, REQUESTER
 from tests.core.stores.session_bench import SessionBench
 from tests.harness.clock import A_MOMENT, FrozenClock
 
@@ -58,7 +58,7 @@ def policy() -> Policy:
 
 def _grant(right: Right, person: str = REQUESTER) -> Grant:
     return Grant.make(
-        grantee=UserId(person), profile="prod", right=right, source=f"REQUEST#{'0' * 16}", decided_by=UserId("U0ANN"),
+        grantee=UserId(person), profile=PROD, right=right, source=f"REQUEST#{'0' * 16}", decided_by=DeciderId("U0ANN"),
         justification="Deploy the fix", starts_at=A_MOMENT, ends_at=A_MOMENT + 2 * HOUR, now=A_MOMENT, rule="prod",
     ).open(A_MOMENT)  # fmt: skip
 
@@ -106,7 +106,7 @@ def test_query_of_a_user_reaches_until_open_sessions_are_over(stores: Stores, po
 
 
 def test_access_that_is_overdue_is_searched_until_now(stores: Stores, policy: Policy) -> None:
-    early = EarlyEnd(by=UserId("U0ANN"), at=A_MOMENT + HOUR, reason="over")
+    early = EarlyEnd(by=DeciderId("U0ANN"), at=A_MOMENT + HOUR, reason="over")
     stuck = _permission_set(status=GrantStatus.ENDING, ended_early=early)
     query = _read(stores, policy, stuck, at=7 * HOUR).query
 
