@@ -21,7 +21,9 @@ _REFUSED: Final = 1
 _BAD_INPUT: Final = 2
 _STORE_FAILED: Final = 3
 
-_BUILT_IN: Final = ("access", "audit", "doctor", "ledgers", "mfa", "policy", "serve", "slack", "sweep", "tables")
+_BUILT_IN: Final = (
+    "access", "audit", "broker", "doctor", "ledgers", "mfa", "policy", "serve", "slack", "sweep", "tables",
+)  # fmt: skip
 """Each is the name of a module in `bot.commands`, and of the command in it."""
 
 _ENTRY_POINTS: Final = "countersign.commands"

@@ -28,13 +28,17 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class CallRates:
-    """The limits of one server. `failures` are calls of one address with a token that isn't valid."""
+    """The limits of one server. `failures` are calls of one address with a token that isn't valid.
+
+    `waiting_each` is how many long polls of one device may be open.
+    """
 
     device: Rate = Rate(60, 10.0)
     pairing: Rate = Rate(20, 0.5)
     exchange: Rate = Rate(60, 5.0)
     failures: Rate = Rate(20, 0.5)
     unpaired: Rate = Rate(60, 10.0)
+    waiting_each: int = 16
 
 
 class TokenBuckets:

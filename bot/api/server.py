@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -25,13 +26,15 @@ from bot.api.watching import ReadVersions, RequestWatch
 from bot.observability.api_metrics import ApiMetrics
 from bot.settings.addresses import Address
 from bot.settings.api import API_LISTEN
-from bot.transport.connections import ConnectionLimits
+from bot.transport.connections import REQUEST_TIMEOUT_SECONDS, ConnectionLimits
 from bot.transport.file_limit import connections_for, raise_file_limit
 from bot.transport.web_server import WebServer
 from core.access.grant import Grant
 from core.clock import Clock
 from core.record import Record
 from core.request import Request
+
+REQUEST_SECONDS: Final = REQUEST_TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Api:
     ) -> None:
         document = OpenApiDocument.model_validate(build_document(endpoints, version, options.url))
         own: dict[str, Handler] = {"get_openapi": _always(document), "get_health": _always(Health())}
-        self._lanes, self._watch = ApiLanes(), RequestWatch(versions)
+        limits = options.limits or CallRates()
+        self._lanes, self._watch = ApiLanes(), RequestWatch(versions, max_each=limits.waiting_each)
         metrics.watch_waiting(lambda: float(self._watch.waiting))
         self._app = ApiApp(
             endpoints,
@@ -76,7 +80,7 @@ class Api:
             clock,
             metrics,
             proxies=options.proxies,
-            limits=options.limits,
+            limits=limits,
             nudge=nudge,
         )
 
@@ -132,7 +136,8 @@ class ApiServer:
 def _connection_limits(*, behind_proxy: bool) -> ConnectionLimits:
     # A terminal's connection is unverified for as long as its token is looked up: whole offices share an address.
     connections = connections_for(raise_file_limit())
-    return ConnectionLimits(connections, connections if behind_proxy else max(connections // 2, 1))
+    per_address = connections if behind_proxy else max(connections // 2, 1)
+    return ConnectionLimits(connections, per_address, request_seconds=REQUEST_SECONDS)
 
 
 def _always(answer: BaseModel) -> Handler:

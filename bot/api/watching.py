@@ -19,7 +19,6 @@ from core.errors import CountersignError
 
 POLL_SECONDS: Final = 1.5
 MAX_WAITING: Final = 400
-MAX_WAITING_EACH: Final = 16
 _WAIT_AGAIN_SECONDS: Final = 5
 _log = logging.getLogger("countersign.api")
 
@@ -64,7 +63,7 @@ class RequestWatch:
         *,
         poll_seconds: float = POLL_SECONDS,
         max_waiting: int = MAX_WAITING,
-        max_each: int = MAX_WAITING_EACH,
+        max_each: int = 16,
     ) -> None:
         self._read = read
         self._poll_seconds = poll_seconds

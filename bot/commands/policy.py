@@ -19,7 +19,7 @@ import click
 from bot.commands.opening import opened, store_option
 from bot.commands.terminal import Ink, count_of
 from bot.settings import read_settings
-from core.actor import Actor, check_user_group_id, check_user_id
+from core.actor import Actor, check_service_name, check_user_group_id, check_user_id
 from core.audit.trail import AuditAction
 from core.break_glass import ReasonCode
 from core.clock import SystemClock, format_time, require_utc
@@ -28,6 +28,7 @@ from core.errors import InvalidInput
 from core.invalid_policy import InvalidPolicy, PolicyProblem
 from core.policy import BreakGlassDecision, Condition, Decision, Policy, RequestDecision
 from core.policy.access_summary import describe_permission
+from core.policy.document import suggest
 from core.policy.editor_schema import write_schema
 from core.policy.loader import load_with_notes
 from core.policy.target_config import IDENTITY_CENTER
@@ -104,7 +105,8 @@ def show(digest: str, store: str | None) -> None:
 
 @policy.command()
 @_policy_option
-@click.option("--user", required=True, help="The Slack user id of the person who acts.")
+@click.option("--user", help="The Slack user id of the person who acts; with --service, its owner if left out.")
+@click.option("--service", help="Explain what this service may do, for its owner.")
 @click.option("--profile", required=True, help="The profile.")
 @click.option("--duration", default="1h", show_default=True, help="The duration, such as 2h or 90m.")
 @click.option("--group", "groups", multiple=True, help="A Slack user group that the person is in. Repeatable.")
@@ -122,7 +124,8 @@ def show(digest: str, store: str | None) -> None:
 def explain(  # noqa: PLR0913 - one argument for each option of the command.
     *,
     policy_path: str,
-    user: str,
+    user: str | None,
+    service: str | None,
     profile: str,
     duration: str,
     groups: tuple[str, ...],
@@ -138,7 +141,8 @@ def explain(  # noqa: PLR0913 - one argument for each option of the command.
         raise click.UsageError("--break-glass and --as-approver-of can't be combined. Use one at a time.")
     loaded, _ = _load(policy_path)
     with _plain_errors():
-        actor = _actor(loaded, user, groups, email)
+        actor = _actor(loaded, _find_user(loaded, user, service), groups, email)
+        actor = actor if service is None else actor.model_copy(update={"service": check_service_name(service)})
         length, now = parse_duration(duration), _read_moment(moment)
         decision: Decision
         if requester is not None:
@@ -219,6 +223,18 @@ def _describe_limits(decision: BreakGlassDecision) -> str:
         f"{limits.max_per_profile} per profile in {window}" if limits.max_per_profile else "",
     ]
     return ", ".join(filter(None, said)) or "one active event per person and profile"
+
+
+def _find_user(loaded: Policy, user: str | None, service: str | None) -> str:
+    if user is not None:
+        return user
+    if service is None:
+        raise click.UsageError("Missing option '--user'.")
+    if service not in loaded.document.services:
+        raise InvalidInput(
+            "service", f"there is no service {service!r:.60}", suggest(service, tuple(loaded.document.services))
+        )
+    return loaded.document.services[service].owner
 
 
 def _actor(loaded: Policy, user: str, groups: tuple[str, ...], email: str | None = None) -> Actor:

@@ -1,7 +1,8 @@
 """Redacts secrets from log text: by their format, and by their value.
 
-Invariant: no Slack token, response_url, trigger_id, websocket ticket or webhook secret passes, however a library wrote
-it: as a repr, as JSON, as JSON in JSON, or URL-encoded. No secret that this process was given by name passes either.
+Invariant: no Slack token, device's token, response_url, trigger_id, websocket ticket or webhook secret passes, however
+a library wrote it: as a repr, as JSON, as JSON in JSON, or URL-encoded. No secret that this process was given by name
+passes either.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _END: Final = r"(?:(?!%22|%26|%2C|%7D|&quot;)[^\s\"'&,<>{}\[\]()])"
 _BETWEEN: Final = r"(?:[\\\"'\s]|%22|%5C|%20|\+|&quot;)*(?:=|:|%3A|%3D)(?:[\\\"'\s]|%22|%5C|%20|\+|&quot;)*u?"
 _KEYS: Final = (
     r"response_url|trigger_id|(?:bot|app|access|refresh|bot_access|app_level)?_?token|(?:signing|client|webhook)_secret"
-    r"|audit_key|ticket|authorization|cookie|x-slack-signature|webhook-signature"
+    r"|audit_key|ticket|authorization|cookie|x-slack-signature|webhook-signature|device_code"
+    r"|secret_?access_?key"
 )
 _PATTERNS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -31,6 +33,8 @@ _PATTERNS: Final = tuple(
         rf"https?(?::|%3A)(?:\\|/|%2F|%5C){{2,40}}hooks\.slack(?:-gov)?\.com{_END}*",
         # trigger_ids, anywhere in the text.
         r"\d{6,}\.\d{6,}\.[0-9a-f]{16,}",
+        # Countersign's own: the tokens of devices, and the codes that machines fetch them with.
+        r"cs[td]_[A-Za-z0-9_-]{16,}",
         r"whsec_(?:[A-Za-z0-9+/=]|%2B|%2F|%3D)+",
         r"v0(?:=|%3D)[0-9a-f]{64}",
         # The user name and password in a URL.

@@ -6,9 +6,12 @@ Invariant: nobody is guessed. A target that can't name exactly one user for the 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from core.errors import Refused
+
+SERVICE_PREFIX: Final = "service:"
+"""How the principal of a service begins, at a target that tells services from people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ def compare_with_source(grant: Grant, source: Record) -> Iterator[str]:
         ("profile", grant.profile, source.profile),
         ("justification", grant.justification, source.justification),
         ("decider", grant.decided_by, decider),
+        ("service", grant.service, source.service if isinstance(source, Request) else None),
         ("window", (grant.starts_at, grant.ends_at), window),
     )
     for name, is_now, was in decided:
@@ -100,6 +101,8 @@ def compare_with_chain(grant: Grant, chain: str, entries: Sequence[AuditEntry]) 
         return
     if (grant.grantee, grant.profile) != (decided.subject, decided.profile):
         yield f"{chain} was decided for another person or profile"
+    if grant.service != entries[0].details.get("service"):
+        yield f"its service is not that of {chain}"
     if grant.decided_by != decided.actor:
         yield f"its decider is not that of {chain}"
     if right_key(grant.right) not in _as_list(entries[0].details.get("rights")):

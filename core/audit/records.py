@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from core.access.device import Device
 from core.access.grant import Grant
 from core.access.session import Session
 from core.audit.grant_sources import find_related
@@ -18,7 +19,7 @@ from core.record import Record
 from core.request import Request
 from core.stores.base import Stores
 
-KINDS: Final = (Request.KIND, BreakGlassEvent.KIND, Grant.KIND, Session.KIND)
+KINDS: Final = (Request.KIND, BreakGlassEvent.KIND, Grant.KIND, Session.KIND, Device.KIND)
 
 
 class FindsRecords(Protocol):
@@ -71,4 +72,5 @@ def stores_by_kind(stores: Stores) -> Mapping[str, FindsRecords]:
         BreakGlassEvent.KIND: stores.break_glass,
         Grant.KIND: stores.access,
         Session.KIND: stores.sessions,
+        Device.KIND: stores.devices,
     }

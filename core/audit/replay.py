@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from core.access.device import DEVICE_MACHINE, Device, DeviceStatus
 from core.access.grant import GRANT_MACHINE, Grant, GrantStatus
 from core.access.session import SESSION_MACHINE, Session, SessionStatus
 from core.actor import is_person
 from core.approval import Approval
+from core.audit.device_replay import compare_device
 from core.audit.grant_replay import compare_grant
 from core.audit.session_replay import compare_session
 from core.audit.trail import AuditAction, AuditEntry
@@ -31,13 +33,19 @@ _FIRST: Final = {
     BreakGlassEvent.KIND: AuditAction.BREAK_GLASS_INVOKED,
     Grant.KIND: AuditAction.GRANT_CREATED,
     Session.KIND: AuditAction.CREDENTIALS_ISSUED,
+    Device.KIND: AuditAction.DEVICE_PAIRED,
 }
 _FIXED: Final = (
     "justification", "duration", "required_approvals", "expires_at", "rule", "reason_code", "request_id",
     "access_problem", "right", "source", "decided_by", "starts_at", "grant", "device", "device_name", "source_identity",
 )  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
-_ALWAYS_SAID: Final = ("rights", "service", "device")
+_ALWAYS_SAID: Final[Mapping[str, tuple[str, ...]]] = {
+    Request.KIND: ("rights", "service", "device"),
+    BreakGlassEvent.KIND: ("rights",),
+    Grant.KIND: ("service",),
+    Device.KIND: ("name", "agent", "address", "service", "confirmed_at", "expires_at"),
+}
 """The same; no version wrote such a record without saying it."""
 
 
@@ -57,6 +65,9 @@ def find_contradictions(record: Record, entries: Sequence[AuditEntry]) -> Iterat
     elif isinstance(record, Session):
         yield from _replay_status(record, entries, SESSION_MACHINE, SessionStatus)
         yield from compare_session(record, entries)
+    elif isinstance(record, Device):
+        yield from _replay_status(record, entries, DEVICE_MACHINE, DeviceStatus)
+        yield from compare_device(record, entries)
 
 
 def find_beside(record: Record, entries: Sequence[AuditEntry]) -> Iterator[str]:
@@ -88,7 +99,7 @@ def _find_origin(record: Record, first: AuditEntry) -> Iterator[str]:
         "profile": (record.profile, first.profile),
     }
     claimed |= {name: (stored.get(name), first.details.get(name)) for name in _FIXED if name in stored}
-    for name in _ALWAYS_SAID if record.KIND in _MADE else ():
+    for name in _ALWAYS_SAID.get(record.KIND, ()):
         if stored.get(name) != first.details.get(name):
             yield f"its {name} are not what was {_MADE[record.KIND]}"
     for name, (is_now, was) in claimed.items():
@@ -98,6 +109,7 @@ def _find_origin(record: Record, first: AuditEntry) -> Iterator[str]:
 
 _MADE: Final = {
     Request.KIND: "asked for", BreakGlassEvent.KIND: "declared", Grant.KIND: "decided", Session.KIND: "issued",
+    Device.KIND: "confirmed",
 }  # fmt: skip
 
 

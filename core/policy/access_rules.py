@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from core.access.principals import SoughtPerson
+from core.access.principals import SERVICE_PREFIX, SoughtPerson
 from core.access.right import Permission, Right
 from core.actor import Actor, UserId
 from core.policy import conditions
@@ -60,7 +60,10 @@ class AccessRules:
         config, named = self.document.targets.get(right.target), self.mapped(person, right.target)
         if isinstance(config, IdentityCenterConfig):
             return named is not None and STORE_ID.fullmatch(named) is not None and not _is_same(named, right.principal)
-        if named is None and isinstance(config, WebhookConfig | LambdaConfig | AwsRoleConfig):
+        if isinstance(config, AwsRoleConfig):
+            # A service's own principal can't be mistaken for a person's.
+            return not right.principal.startswith(SERVICE_PREFIX) and not _is_same(person, right.principal)
+        if named is None and isinstance(config, WebhookConfig | LambdaConfig):
             named = person
         return named is not None and not _is_same(named, right.principal)
 

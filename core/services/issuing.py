@@ -28,7 +28,7 @@ from core.policy.target_config import AwsRoleConfig
 from core.request import MAX_DURATION
 from core.services.observer import Observer
 from core.services.pacing import Pacing
-from core.services.use_case import AuditedAttempt, audit_refusals, retry_on_conflict
+from core.services.use_case import AuditedAttempt, audit_refusals, reading_again_if_decided, retry_on_conflict
 from core.stores.base import Stores
 from core.stores.record_store import iterate_newest_first
 from core.stores.sessions import IssueState
@@ -154,9 +154,7 @@ class Issuing:
         lease = config.lease + ISSUE_MARGIN
         try:
             if state.session is None:
-                made = Session.make(
-                    grant, device=device.id, device_name=device.name, lease=lease, now=now, service=device.service
-                )
+                made = Session.make(grant, device=device.id, device_name=device.name, lease=lease, now=now)
                 return self._stores.sessions.create(made, _asked_entry(asked, made, config), grant=grant), config
             if state.session.status is not SessionStatus.ACTIVE:
                 raise _refuse_revoked(state.session)
@@ -204,7 +202,8 @@ class Issuing:
                 "access_key_id": credentials.access_key_id, "expires_at": format_time(credentials.expiration)
             }  # fmt: skip
             entry = EntryDraft.of(noted, AuditAction.CREDENTIALS_ISSUED, session.person, details)
-            return self._stores.sessions.update(noted, entry)
+            with reading_again_if_decided(session):
+                return self._stores.sessions.update(noted, entry)
 
         return self._retry(use_case)
 

@@ -13,7 +13,7 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Final
 
-from core.access.principals import PrincipalUnavailable, PrincipalUnknown, SoughtPerson
+from core.access.principals import SERVICE_PREFIX, PrincipalUnavailable, PrincipalUnknown, SoughtPerson
 from core.clock import Clock
 from core.errors import StoreError
 from core.policy.evaluator import Policy, PolicySource
@@ -115,7 +115,7 @@ class PolicyTargets(Mapping[str, Target]):
             fix = "Ask a policy owner to correct the profile."
             raise PrincipalUnknown(target, f"The policy has no target of this name. {fix}")
         if config.type == AWS_ROLE:
-            return sought.slack_id
+            return _check_name(target, f"{SERVICE_PREFIX}{sought.service}" if sought.service else sought.slack_id)
         if config.type != IDENTITY_CENTER:
             return _check_name(target, sought.mapped or sought.slack_id)
         opened = self[target]

@@ -26,6 +26,7 @@ from core.stores.devices import DeviceStore
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.items import Item, to_attributes
+from core.stores.dynamodb.layout import DEVICE_BODY
 from core.stores.dynamodb.ledgers import ledger_key, put_ledgers, replace_raw
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.records import DynamoRecords
@@ -36,7 +37,6 @@ from core.stores.seals import SEAL, SealAlarm, SealedLedger, as_written, seal_le
 E = TypeVar("E", bound=Ledger)
 USED_AT: Final = "used_at"
 """When a device was last used: beside the record, because it changes at every call."""
-_BODY: Final = "device"
 _PERSON_INDEX: Final = "grantee"
 
 
@@ -44,7 +44,7 @@ class DynamoDevices(DynamoRecords[Device], DeviceStore):
     """The DeviceStore in DynamoDB."""
 
     def __init__(self, connection: Connection, prefix: str, settings: StoreSettings, alarm: SealAlarm) -> None:
-        super().__init__(connection, prefix, settings, alarm, table=ACCESS, kind=Device, body=_BODY)
+        super().__init__(connection, prefix, settings, alarm, table=ACCESS, kind=Device, body=DEVICE_BODY)
 
     def get(self, device_id: DeviceId) -> Device:
         """Read one device, consistently."""

@@ -20,6 +20,8 @@ from core.stores.schema import AWAITS_ATTRIBUTE, TTL_ATTRIBUTE, Table
 
 SESSION_BODY: Final = "session"
 """The attribute that holds a session whole."""
+DEVICE_BODY: Final = "device"
+"""The same of a device."""
 BESIDE_A_RECORD: Final = frozenset({"pk", AWAITS_ATTRIBUTE, TTL_ATTRIBUTE, "stage", "ends"})
 """What stands beside a record in its item, so that it can be found, or forgotten; no seal covers it."""
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from core.access.device import Device
 from core.access.grant import Grant
 from core.access.holding import Holding
 from core.access.session import Session
@@ -22,7 +23,7 @@ from core.stores.dynamodb.conditions import all_equal
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.entries import read_entry
 from core.stores.dynamodb.items import Item, from_attributes
-from core.stores.dynamodb.layout import BESIDE_A_RECORD, SESSION_BODY, Layout
+from core.stores.dynamodb.layout import BESIDE_A_RECORD, DEVICE_BODY, SESSION_BODY, Layout
 from core.stores.dynamodb.ledgers import HOLDING_PREFIX, LEDGER_PREFIX
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.rights import holding_key, key_of, names_of, plain_holding
@@ -34,6 +35,7 @@ _LAYOUTS: Final = (
     Layout(BREAK_GLASS, BreakGlassEvent),
     Layout(ACCESS, Grant),
     Layout(ACCESS, Session, SESSION_BODY),
+    Layout(ACCESS, Device, DEVICE_BODY),
 )
 
 

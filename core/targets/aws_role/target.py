@@ -22,7 +22,7 @@ from core.access.timing import CALL_TIMEOUT
 from core.actor import CLOCK, DeciderId
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock
-from core.errors import BrokenSeal, ConcurrentModification, StoreError
+from core.errors import BrokenSeal, ConcurrentModification, InvalidStateTransition, StoreError
 from core.policy.target_config import AwsRoleConfig
 from core.stores.access import AccessStore
 from core.stores.sessions import SessionStore
@@ -187,8 +187,8 @@ class AwsRoleTarget:
             revoked = session.revoke(DeciderId(by), self._clock.now(), reason)
             try:
                 return self._sessions.update(revoked, EntryDraft.of(revoked, AuditAction.SESSION_REVOKED, by))
-            except ConcurrentModification:
-                # Credentials were just issued, and are noted: they are denied with the others.
+            except (ConcurrentModification, InvalidStateTransition):
+                # Credentials were just issued, and are noted: they are denied with the others. Or somebody ended it.
                 session = self._sessions.get(SessionId(session.id))
         raise ConcurrentModification(session.chain)
 
@@ -201,9 +201,17 @@ class AwsRoleTarget:
                 raise
 
     def _note_denied(self, session: Session) -> None:
-        denied = session.note_deny(self._clock.now())
-        if denied is not session:
-            self._sessions.update(denied, EntryDraft.of(denied, AuditAction.DENY_PUT, CLOCK))
+        for _ in range(_MAX_TRIES):
+            denied = session.note_deny(self._clock.now())
+            if denied is session:
+                return
+            try:
+                self._sessions.update(denied, EntryDraft.of(denied, AuditAction.DENY_PUT, CLOCK))
+            except ConcurrentModification:
+                session = self._sessions.get(SessionId(session.id))
+            else:
+                return
+        raise ConcurrentModification(session.chain)
 
     def _remember(self, right: Right, *, is_in_time: bool) -> None:
         with self._lock:

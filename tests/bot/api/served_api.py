@@ -45,7 +45,7 @@ from core.services.pairing import IssuedDevice, StartedPairing
 from tests.harness.directory import OfficeDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from bot.api.rate_limits import CallRates
@@ -59,6 +59,7 @@ PATIENCE: Final = 60.0
 WHY: Final = "Deploy the fix for INC-12"
 ANN: Final = UserId("U0ANN")
 JON: Final = UserId("U0JON")
+NAMES: Final[dict[str, str]] = {ANN: "Ann", JON: "Jon"}
 POLICY: Final = b"""
 version: 1
 targets:
@@ -179,7 +180,7 @@ class PaperDevices:
         )
 
     def end_device(self, person: UserId, device_id: str, by: DeciderId) -> Sequence[Session]:
-        assert self.devices[device_id].owner == person == by
+        assert str(self.devices[device_id].owner) == str(person) == str(by)
         self.ended.append(device_id)
         return ()
 
@@ -224,7 +225,7 @@ class ServedApi:
         self.grants = GrantService(stores, self.policy, clock, self, directory=self.directory)
         needs = ApiNeeds(
             stores, self.policy, clock, self.directory, self.requests, self.grants, self.paper, self.paper, self.paper,
-            {ANN: "Ann", JON: "Jon"}.get, self._nudge,
+            NAMES.get, self._nudge,
         )  # fmt: skip
         options = ApiOptions(
             "http://127.0.0.1:8787", "https://broker.example.com", settings.api_proxies if settings else (), limits
@@ -249,11 +250,17 @@ class ServedApi:
         return str(parts.hostname), int(parts.port or 0)
 
     def ask(
-        self, method: str, path: str, token: str | None = None, body: object = None, *, raw: bytes | None = None,
-        **headers: str,
-    ) -> ApiAnswer:  # fmt: skip
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: object = None,
+        *,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ApiAnswer:
         """Make one call on a connection of its own."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         content = raw

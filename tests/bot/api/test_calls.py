@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from tests.bot.api.served_api import ApiAnswer
 
 
-def request_prod(api: ServedApi, token: str, **more: str) -> ApiAnswer:
-    return api.ask("POST", "/v1/requests", token, {"profile": "prod", "duration": "2h", "justification": WHY}, **more)
+def request_prod(api: ServedApi, token: str, key: str | None = None) -> ApiAnswer:
+    body = {"profile": "prod", "duration": "2h", "justification": WHY}
+    headers = {"Idempotency-Key": key} if key is not None else {}
+    return api.ask("POST", "/v1/requests", token, body, headers=headers)
 
 
 def test_machine_is_paired_without_a_token(api: ServedApi) -> None:
@@ -85,13 +87,13 @@ def test_second_request_names_the_one_that_is_open(api: ServedApi, token: str) -
 
 
 def test_same_key_gives_the_same_request(api: ServedApi, token: str) -> None:
-    made = request_prod(api, token, Idempotency_Key="k1")
-    assert request_prod(api, token, Idempotency_Key="k1").body["id"] == made.body["id"]
+    made = request_prod(api, token, "k1")
+    assert request_prod(api, token, "k1").body["id"] == made.body["id"]
     body = {"profile": "prod", "duration": "1h", "justification": WHY}
-    other = api.ask("POST", "/v1/requests", token, body, Idempotency_Key="k1")
+    other = api.ask("POST", "/v1/requests", token, body, headers={"Idempotency-Key": "k1"})
     assert (other.status, other.code, other.body["existing"]) == (422, "conflict", made.body["id"])
     # The key is the device's own: another device that uses it asks for something else.
-    assert request_prod(api, api.paper.pair(), Idempotency_Key="k1").code == "limit_reached"
+    assert request_prod(api, api.paper.pair(), "k1").code == "limit_reached"
 
 
 def test_nobody_sees_or_changes_a_strangers_request(api: ServedApi, token: str) -> None:
