@@ -11,6 +11,7 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from core.clock import SystemClock
 from tests.harness.pretend_aws import BROKER, serve_pretend_aws
 
 CALLERS: Final = 16
+ARRIVAL_SECONDS: Final = 3.0
 TIMEOUT_SECONDS: Final = 60.0
 
 
@@ -35,13 +37,15 @@ class ApiLoad:
     per_second: int
     stopped: threading.Event = field(default_factory=threading.Event)
     seconds: list[float] = field(default_factory=list)
-    failed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> None:
         """Until it is stopped."""
         with ExitStack() as stack:
             for number in range(self.polls):
                 self._open_poll(stack, number)
+            # They wait for as long as nothing changes; what is measured is not their arrival, all at one moment.
+            self.stopped.wait(ARRIVAL_SECONDS)
             callers = [threading.Thread(target=self._call, args=(number,)) for number in range(CALLERS)]
             for each in callers:
                 each.start()
@@ -62,10 +66,17 @@ class ApiLoad:
                 connection.request("GET", path, headers=headers)
                 answer = connection.getresponse()
                 answer.read()
-                self.failed += answer.status != 200  # noqa: PLR2004
+                self._count("poll", answer.status)
             except (OSError, http.client.HTTPException):
-                self.failed += not self.stopped.is_set()
+                if not self.stopped.is_set():
+                    self.failures["poll closed"] += 1
                 return
+
+    def _count(self, kind: str, status: int) -> None:
+        if status != 200:  # noqa: PLR2004
+            self.failures[f"{kind} {status}"] += 1
+            # As Retry-After would have it.
+            self.stopped.wait(1.0)
 
     def _call(self, first: int) -> None:
         connection = http.client.HTTPConnection(self.where, timeout=TIMEOUT_SECONDS)
@@ -76,7 +87,7 @@ class ApiLoad:
             connection.request("POST", "/v1/credentials/role", headers=headers)
             answer = connection.getresponse()
             answer.read()
-            self.failed += answer.status != 200  # noqa: PLR2004
+            self._count("credentials", answer.status)
             self.seconds.append(time.monotonic() - due)
             number += CALLERS
         connection.close()
@@ -96,7 +107,7 @@ def main() -> None:
             running.result()
             times = sorted(load.seconds) or [0.0]
             median = times[len(times) // 2]
-            print(json.dumps([len(load.seconds), load.failed, median]), flush=True)
+            print(json.dumps([len(load.seconds), dict(load.failures), median]), flush=True)
 
 
 if __name__ == "__main__":

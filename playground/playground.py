@@ -53,6 +53,7 @@ class Playground:
     aws: DemoTarget
     cloud: PretendAws
     """STS, IAM and S3 for the terminals."""
+    terminals: Terminals
     stores: Stores
     clock: ClockAhead
     sweeper: Background
@@ -115,7 +116,7 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
         terminals.use({"COUNTERSIGN_SERVER": api_url_of(state.api_port), **cloud.environment})
         stack.callback(terminals.stop)
         stack.callback(stream.close)
-        return Playground(slack, aws, cloud, stores, clock, sweeper, move_clock, stack.pop_all())
+        return Playground(slack, aws, cloud, terminals, stores, clock, sweeper, move_clock, stack.pop_all())
 
 
 def _load_state(folder: Folder) -> PlaygroundState:
