@@ -63,7 +63,7 @@ from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
 from tests.core.stores.device_bench import a_device
 from tests.texts import records
 from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
-from tests.texts.terminal import TERMINAL_SAMPLES
+from tests.texts.terminal import TERMINAL_SAMPLES, with_fixed_times
 from tests.texts.writing import Text, write_message
 
 if TYPE_CHECKING:
@@ -210,7 +210,11 @@ SAMPLES: Final[dict[str, CountersignError]] = {
 
 def errors() -> Iterator[Text]:
     """What the command line and a log say of each; then what Slack says."""
-    yield from _together("Errors: in a terminal and in a log", {title: str(each) for title, each in SAMPLES.items()})
+    said = {
+        title: with_fixed_times(str(each)) if title in TERMINAL_SAMPLES else str(each)
+        for title, each in SAMPLES.items()
+    }
+    yield from _together("Errors: in a terminal and in a log", said)
     in_slack = {title: each for title, each in SAMPLES.items() if title not in TERMINAL_SAMPLES}
     answers = {title: write_message(explain(each, AFTER)) for title, each in in_slack.items()}
     yield from _together("Slack: the answer to somebody whose click failed", answers)

@@ -15,12 +15,15 @@ from bot.api.models import AccessList, EarlyEndInfo, RequestInfo, RequestList, R
 from bot.api.problems import Problem, ProblemCode
 from bot.cli import countersign
 from bot.commands.mcp import ExtraMissing
+from bot.terminal.child import CommandNotStarted
+from bot.terminal.credential_source import AccessOver
 from bot.terminal.errors import FilesFailed, NotPaired, ServerFailed, ServerRefused, TerminalError
 from bot.terminal.pairing import PairingFailed
 from core.access.grant_status import AccessPhase
 from core.request_status import RequestStatus
 from tests.harness import api_answers as answers
 from tests.harness.scripted_server import CUT, ScriptedAnswer, ScriptedServer, refusal
+from tests.texts.records import NOW
 from tests.texts.writing import Text
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ TERMINAL_SAMPLES: Final[dict[str, TerminalError]] = {
     "terminal: files": FilesFailed("/home/m/token can't be written: no space left on device", "Fix that."),
     "terminal: refused": ServerRefused(Problem.of(ProblemCode.NOT_ALLOWED, "Not allowed", "This isn't allowed.")),
     "terminal: not confirmed": PairingFailed("The code has expired. Nothing was paired."),
+    "terminal: access is over": AccessOver("prod", NOW, NOW),
+    "terminal: no such command": CommandNotStarted("mak: there is no such command", 127),
     "terminal: no extra": ExtraMissing("The extra for agents isn't installed."),
 }
 _ID: Final = answers.REQUEST_ID
@@ -58,6 +63,11 @@ def terminal(folder: Path) -> Iterator[Text]:
             yield Text(f"Command line for people: {surface}", title, said)
 
 
+def with_fixed_times(said: str) -> str:
+    """The text as it reads at five past two, wherever the machine is."""
+    return re.sub(r"\b(\d{4}-\d\d-\d\d )?\d\d:\d\d\b", "14:05", said)
+
+
 class _Person:
     """Somebody with a home of their own, who types commands at a scripted server."""
 
@@ -79,7 +89,7 @@ class _Person:
             result = CliRunner().invoke(countersign, arguments, env=environ, terminal_width=100)
             server.check()
             said = result.output.replace(server.url, "https://countersign.example.com")
-        said = re.sub(r"\b(\d{4}-\d\d-\d\d )?\d\d:\d\d\b", "14:05", said.replace(str(self._folder), "/home/mira"))
+        said = with_fixed_times(said.replace(str(self._folder), "/home/mira"))
         ending = [f"(exit code {result.exit_code})"] if result.exit_code else []
         return "\n".join([said.rstrip(), *ending])
 
