@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from bot.background.access import AccessWork
 from bot.background.loops import Loop, Loops, Nudge
@@ -75,6 +75,13 @@ class OutboxState:
     parked: int = 0
 
 
+class TerminalWork(NamedTuple):
+    """What ends for terminals by the clock: the sessions of their credentials, and their pairings."""
+
+    sessions: SessionService | None = None
+    devices: DeviceService | None = None
+
+
 class Sweeper:
     """Sweeps once, or in the background until it is stopped."""
 
@@ -89,8 +96,7 @@ class Sweeper:
         checkpointer: Checkpointer | None = None,
         access: AccessWork | None = None,
         grants: GrantService | None = None,
-        sessions: SessionService | None = None,
-        devices: DeviceService | None = None,
+        terminals: TerminalWork | None = None,
     ) -> None:
         self._requests = requests
         self._break_glass = break_glass
@@ -102,8 +108,7 @@ class Sweeper:
         self._outbox: Outbox | None = None
         self._access = access
         self._grants = grants
-        self._sessions = sessions
-        self._devices = devices
+        self._sessions, self._devices = terminals or TerminalWork()
         self._stopping = threading.Event()
         self._loops = Loops(self._stopping)
         self._delivery_nudge = Nudge(self._stopping)

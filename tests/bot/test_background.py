@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from slack_sdk import WebClient
 
-from bot.background import OutboxState, Sweeper, Swept
+from bot.background import OutboxState, Sweeper, Swept, TerminalWork
 from bot.wiring.instance import build_services, build_sweeper
 from bot.wiring.ports import Ports
 from core.access.device import DeviceId, DeviceStatus
@@ -136,7 +136,7 @@ def test_sweep_ends_devices_whose_time_is_over(stores: Stores, clock: FrozenCloc
     device = DeviceBench(stores, clock).pair()
     sweeper = Sweeper(
         RequestService(stores, policy, clock), BreakGlassService(stores, policy, clock), stores, [], clock,
-        devices=DeviceService(stores, policy, clock, directory=nobody),
+        terminals=TerminalWork(devices=DeviceService(stores, policy, clock, directory=nobody)),
     )  # fmt: skip
     for wait, status in ((0, DeviceStatus.ACTIVE), (12, DeviceStatus.EXPIRED)):
         clock.advance(timedelta(hours=wait))
