@@ -19,6 +19,7 @@ import click
 
 from bot.background.access import AccessWork
 from bot.commands import access_lines as lines
+from bot.commands.access_own import end, is_about_own_access, list_own_access
 from bot.commands.access_records import made_by
 from bot.commands.opening import opened, store_option
 from bot.commands.terminal import Ink, count_of
@@ -50,6 +51,9 @@ def access() -> None:
     """See who has access now, and repair what is stuck."""
 
 
+access.add_command(end)
+
+
 @access.command("list")
 @store_option
 @click.option("--person", metavar="USER", help="Only what this person has.")
@@ -57,7 +61,15 @@ def access() -> None:
 @click.option("--overdue", is_flag=True, help="Only what should be gone by now. Exits with 1 if there is any.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for each grant.")
 def list_access(store: str | None, person: str | None, profile: str | None, *, overdue: bool, as_json: bool) -> None:
-    """Show who has what now, by whose decision, and what is overdue. Other people's changes in AWS aren't asked for."""
+    """Show who has what now, by whose decision, and what is overdue. Other people's changes in AWS aren't asked for.
+
+    On a machine that is paired, without --store and COUNTERSIGN_STORE: what you have now.
+    """
+    if is_about_own_access(store):
+        list_own_access(
+            profile, only_for_operators={"--person": person is not None, "--overdue": overdue}, as_json=as_json
+        )
+        return
     wanted_person = check_user_id(person, "person") if person is not None else None
     wanted_profile = check_profile_name(profile) if profile is not None else None
     now = SystemClock().now()
