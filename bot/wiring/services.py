@@ -83,5 +83,5 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
     return Sweeper(
         services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
-        access=services.access, grants=services.grants, sessions=services.sessions,
+        access=services.access, grants=services.grants, sessions=services.sessions, devices=services.devices,
     )  # fmt: skip
