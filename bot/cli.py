@@ -27,6 +27,7 @@ _BUILT_IN: Final = (
     "access",
     "audit",
     "aws",
+    "broker",
     "credentials",
     "devices",
     "doctor",

@@ -209,7 +209,7 @@ def _build_bot(
     stores, policy, clock = ports.stores, ports.policy, ports.clock
     app, (directory, changes) = _build_app(ports, transport, installation), opened
     replies = ReplySender(ports.client, lanes)
-    lists = RequestQueries(stores.requests, policy, clock, directory, stores.access)
+    lists = RequestQueries(stores.requests, policy, clock, directory, stores.access, stores.sessions)
     events = BreakGlassQueries(stores.break_glass, policy, clock, directory, stores.access)
     open_access = AccessQueries(stores, services.grants, policy, clock, directory)
     own_devices = DeviceQueries(services.devices, open_access, policy, clock)

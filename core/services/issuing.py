@@ -199,7 +199,7 @@ class Issuing:
                 raise AccessEnded(session.profile, session.revoked_at or session.expires_at)
             noted = session.note_key(credentials.access_key_id)
             details: dict[str, JsonValue] = {
-                "access_key_id": credentials.access_key_id, "expires_at": format_time(credentials.expiration)
+                "access_key_id": credentials.access_key_id, "credentials_expire_at": format_time(credentials.expiration)
             }  # fmt: skip
             entry = EntryDraft.of(noted, AuditAction.CREDENTIALS_ISSUED, session.person, details)
             with reading_again_if_decided(session):
@@ -253,11 +253,8 @@ def _refuse_revoked(session: Session) -> NotAllowed:
 
 def _asked_entry(asked: _Asked, session: Session, config: AwsRoleConfig) -> EntryDraft:
     details: dict[str, JsonValue] = {
-        "device": session.device,
-        "device_name": session.device_name,
+        **session.issue_details,
         "role": config.role,
         "lease": format_duration(config.lease),
-        "source_identity": session.source_identity,
-        "issue": session.issue_count,
     }
     return EntryDraft.of(session, AuditAction.CREDENTIALS_ISSUED, asked.user.actor.id, details)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.access.session import Session
-
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message, actions, button, code, context, mention, moment, mrkdwn, plain
 from bot.views.devices.facts import host, machine_block, service_name
 from core.access.device import Device, DeviceStatus
+from core.access.session import Session
 
 NOT_ME: Final = "device:not_me"
 
@@ -33,7 +32,7 @@ def new_device(device: Device) -> Message:
     ]
     if not is_over:
         blocks.append(actions(f"device:{device.id}", _not_me(device)))
-    listed = f"paired {moment(device.created_at)} · {code(f'{ACCESS} devices')} lists your devices"
+    listed = f"paired {moment(device.created_at)} · {code(device.id)} · {code(f'{ACCESS} devices')} lists your devices"
     return Message(text=f"{line} Not you? Open this message.", blocks=(*blocks, context(listed)))
 
 
