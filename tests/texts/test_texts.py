@@ -30,6 +30,7 @@ from tests.texts.errors import ROOTS, SAMPLES, errors
 from tests.texts.policy import policy_mistakes
 from tests.texts.settings import setting_errors
 from tests.texts.slack_access import slack_access
+from tests.texts.slack_devices import slack_devices
 from tests.texts.slack_forms import slack_forms
 from tests.texts.slack_messages import slack_messages
 from tests.texts.slack_replies import slack_replies
@@ -68,7 +69,14 @@ def page(tmp_path_factory: pytest.TempPathFactory, moto_url: str) -> Page:
     sys.setprofile(note)
     try:
         with closing(open_stores(f"sqlite:///{tmp_path_factory.mktemp('empty')}/countersign.db")) as stores:
-            texts = [*slack_messages(stores), *slack_access(), *slack_forms(), *slack_replies(), *errors()]
+            texts = [
+                *slack_messages(stores),
+                *slack_access(),
+                *slack_devices(),
+                *slack_forms(),
+                *slack_replies(),
+                *errors(),
+            ]
     finally:
         sys.setprofile(before)
     texts += [*setting_errors(page.raised_in_settings), *policy_mistakes(), *deliveries(), *targets()]
