@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager
 from typing import IO, Any, Final
 
 from benchmarks.acknowledgement import failed, quantile, row
-from benchmarks.clicks import PER_SECOND, ClickHarness, TimedClick, click_harness
+from benchmarks.clicks import ClickHarness, TimedClick, click_harness
 from benchmarks.results import Goal, ResultTable, Section, Size
 from core.actor import Actor, UserId
 from core.clock import SystemClock
@@ -30,10 +30,13 @@ from tests.harness.served_bot import free_port
 
 POLLS: Final = 200
 CREDENTIALS_PER_SECOND: Final = 50
+CLICKS_PER_SECOND: Final = 10
+"""A click costs about as much time of the processor as a call for credentials: fifty of each are more than one has."""
 _DEVICES: Final = 25
 _REQUESTER: Final = UserId("U0MIRA")
 _APPROVER: Final = UserId("U0JON00")
-_MAX_RATIO: Final = 2.0
+_MAX_RATIO: Final = 3.0
+_MAX_SECONDS: Final = 0.25
 _HEADINGS: Final = ("over", "click", "clicks", "p50", "p99", "longest", "p50 / without terminals", "failed")
 _POLICY: Final = f"""
   - {{name: role, profiles: [role], requesters: [{_REQUESTER}], approvers: [{_APPROVER}], max_duration: 4h,
@@ -65,7 +68,7 @@ def _measure(harness: ClickHarness, where: str, lines: IO[str], sent: IO[str], s
     tokens = _pair(harness)
     load = {"where": where, "tokens": tokens, "polls": POLLS, "per_second": CREDENTIALS_PER_SECOND}
     load |= _open_access(harness, where, tokens[0])
-    blocks, in_each = size.pick(8, 2), PER_SECOND * size.pick(4, 2)
+    blocks, in_each = size.pick(8, 2), CLICKS_PER_SECOND * size.pick(6, 4)
     approve = [harness.approval_of(request) for request in harness.ask(2 * blocks * in_each)]
     harness.settle()
     alone: list[TimedClick] = []
@@ -75,11 +78,11 @@ def _measure(harness: ClickHarness, where: str, lines: IO[str], sent: IO[str], s
     for block in range(2 * blocks):
         clicks = approve[block * in_each : (block + 1) * in_each]
         if block % 2 == 0:
-            alone.extend(harness.click_all(clicks))
+            alone.extend(harness.click_all(clicks, CLICKS_PER_SECOND))
         else:
             _tell(sent, json.dumps(load))
             lines.readline()
-            beside.extend(harness.click_all(clicks))
+            beside.extend(harness.click_all(clicks, CLICKS_PER_SECOND))
             _tell(sent, "stop")
             count, lost, median = json.loads(lines.readline())
             calls, medians = calls + count, [*medians, median]
@@ -106,6 +109,11 @@ def _measure(harness: ClickHarness, where: str, lines: IO[str], sent: IO[str], s
                 not broken and calls > 0,
             ),
             Goal("no click fails", str(failed(alone) + failed(beside)), not failed(alone) + failed(beside)),
+            Goal(
+                "with terminals, p99 of a click is under 250 ms",
+                f"{quantile(beside, 0.99) * 1000:.1f} ms",
+                quantile(beside, 0.99) < _MAX_SECONDS,
+            ),
             Goal(f"a click takes at most {_MAX_RATIO:g} times as long (p50)", f"{ratio:.2f}", ratio <= _MAX_RATIO),
         ),
         note=(
