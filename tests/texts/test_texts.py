@@ -35,6 +35,7 @@ from tests.texts.slack_forms import slack_forms
 from tests.texts.slack_messages import slack_messages
 from tests.texts.slack_replies import slack_replies
 from tests.texts.targets import targets
+from tests.texts.terminal import terminal
 from tests.texts.writing import write_page
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, moto_url: str) -> Page:
         sys.setprofile(before)
     texts += [*setting_errors(page.raised_in_settings), *policy_mistakes(), *deliveries(), *targets()]
     texts += command_line(tmp_path_factory.mktemp("operator"), moto_url)
+    texts += terminal(tmp_path_factory.mktemp("person"))
     page.text = write_page(texts)
     if os.environ.get(UPDATE) == "1":
         SNAPSHOT.write_text(page.text, encoding="utf-8")
