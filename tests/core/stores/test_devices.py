@@ -252,7 +252,7 @@ class TestKeeping:
         used = bench.confirm(pairing).use(DeviceId(device.id), A_MOMENT)
         stored = bench.store.create(device, entry, used)
         (found,) = _findings(harness)
-        for told in ("its person is not", "its service are not", "confirmed by somebody else than its owner"):
+        for told in ("its person is not", "its service is not", "confirmed by somebody else than its owner"):
             assert told in found
         assert stored.chain in found
 
