@@ -154,7 +154,9 @@ class Issuing:
         lease = config.lease + ISSUE_MARGIN
         try:
             if state.session is None:
-                made = Session.make(grant, device=device.id, device_name=device.name, lease=lease, now=now)
+                made = Session.make(
+                    grant, device=device.id, device_name=device.name, lease=lease, now=now, service=device.service
+                )
                 return self._stores.sessions.create(made, _asked_entry(asked, made, config), grant=grant), config
             if state.session.status is not SessionStatus.ACTIVE:
                 raise _refuse_revoked(state.session)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.access.device import DeviceId, DeviceNotFound
 from core.access.grant import GrantId
 from core.access.right import right_key
 from core.access.session import SessionId, SessionStatus
@@ -133,6 +134,8 @@ class TestIam:
         assert broker.store.get(SessionId(session.id)) == session
         assert stores.access.list_by_person(grant.person).items == (grant,)
         broker.update(session.note_key("ASIAEXAMPLEEXAMPLE01"), AuditAction.CREDENTIALS_ISSUED)
+        with pytest.raises(DeviceNotFound):
+            stores.devices.get_with_notes(DeviceId(DESKTOP))
         stores.refusals.note(a_refusal())
         stores.refusals.close()
         assert any(each.chain.startswith(REFUSALS_KIND) for each in dynamo.stores.audit.export())
