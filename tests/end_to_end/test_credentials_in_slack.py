@@ -65,7 +65,7 @@ def _renew(bench: SessionBench, session: Session, grant: Grant) -> Session:
     return bench.touch(session, grant)
 
 
-def test_first_credentials_are_in_the_thread_and_renewals_are_not(harness: Harness, bench: SessionBench) -> None:
+def test_first_credentials_are_announced_and_renewals_are_not(harness: Harness, bench: SessionBench) -> None:
     request, grant = _open(harness, bench)
     session = bench.issue(grant)
     harness.deliver()
