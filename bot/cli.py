@@ -3,7 +3,8 @@
 Invariant: an error of `core.errors` ends a command with one plain line and an exit code that says who can fix it,
 never with a traceback.
 
-Exit codes: 0 done, 1 the answer is no or something differs, 2 the input can't be used, 3 the store failed.
+Exit codes: 0 done, 1 the answer is no or something differs, 2 the input can't be used, 3 the store failed. Commands
+that speak to the server have more: see `bot.terminal.errors.ExitCode`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import click
 
+from bot.terminal.errors import TerminalError
 from core.errors import CountersignError, InvalidInput, StoreError
 from core.invalid_policy import InvalidPolicy
 
@@ -22,8 +24,26 @@ _BAD_INPUT: Final = 2
 _STORE_FAILED: Final = 3
 
 _BUILT_IN: Final = (
-    "access", "audit", "broker", "doctor", "ledgers", "mfa", "policy", "serve", "slack", "sweep", "tables",
-)  # fmt: skip
+    "access",
+    "audit",
+    "aws",
+    "broker",
+    "credentials",
+    "devices",
+    "doctor",
+    "exec",
+    "ledgers",
+    "login",
+    "logout",
+    "mcp",
+    "mfa",
+    "policy",
+    "request",
+    "serve",
+    "slack",
+    "sweep",
+    "tables",
+)
 """Each is the name of a module in `bot.commands`, and of the command in it."""
 
 _ENTRY_POINTS: Final = "countersign.commands"
@@ -84,6 +104,8 @@ def _exit_code(error: CountersignError) -> int:
             return _BAD_INPUT
         case StoreError():
             return _STORE_FAILED
+        case TerminalError():
+            return error.exit_code
     return _REFUSED
 
 

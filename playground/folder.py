@@ -31,6 +31,7 @@ class PlaygroundState(BaseModel):
     id: str = Field(default_factory=new_id)
     audit_key: str = Field(default_factory=lambda: new_id() + new_id(), repr=False)
     clock_ahead: timedelta = timedelta()
+    api_port: int = 0
 
 
 class Folder:
@@ -73,6 +74,21 @@ class Folder:
     def aws(self) -> Path:
         """The pretend AWS: who holds what, and what happened there."""
         return self.path / "aws.json"
+
+    @property
+    def roles(self) -> Path:
+        """The roles and sessions of the pretend AWS."""
+        return self.path / "aws-roles.json"
+
+    @property
+    def terminals(self) -> Path:
+        """The homes of people's terminals."""
+        return self.path / "terminals"
+
+    @property
+    def programs(self) -> Path:
+        """What the terminals run."""
+        return self.path / "programs"
 
     @property
     def store_url(self) -> str:

@@ -33,6 +33,7 @@ from playground.evidence import Evidence
 from playground.page_interactions import PageInteractions, PressElement
 from playground.race import Race
 from playground.stream import Stream
+from playground.terminal import Terminals
 
 _FILES: Final = Path(__file__).with_name("web")
 _MAX_CLOCK_STEP: Final = timedelta(days=400)
@@ -69,14 +70,18 @@ class PlaygroundPage:
             Route("/page/race", self._race, methods=["POST"]),
             Route("/page/clock", self._clock, methods=["POST"]),
             Route("/page/aws", self._aws_by_hand, methods=["POST"]),
+            Route("/page/terminal", self._terminal, methods=["POST"]),
             Route("/page/deadlines", self._deadlines),
             Mount("/", _WithSecurityHeaders(StaticFiles(directory=_FILES, html=True))),
         ]
 
-    def connect(self, slack: LocalSlack, aws: DemoTarget, stream: Stream, evidence: Evidence) -> None:
+    def connect(
+        self, slack: LocalSlack, aws: DemoTarget, terminals: Terminals, stream: Stream, evidence: Evidence
+    ) -> None:
         """Set what the routes work on."""
         self._slack = slack
         self._aws = aws
+        self._terminals = terminals
         self.stream = stream
         self._evidence = evidence
         self._log = ActionLog(slack.backend.journal)
@@ -116,6 +121,9 @@ class PlaygroundPage:
 
     async def _aws_by_hand(self, request: Request) -> Response:
         return await _answer(request, lambda body: carry_out(self._aws, body))
+
+    async def _terminal(self, request: Request) -> Response:
+        return await _answer(request, self._terminals.carry_out)
 
     async def _action(self, request: Request) -> Response:
         if not _is_own(request):

@@ -29,12 +29,17 @@ from playground.clock import ClockAhead
 from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
-from playground.folder import Folder
+from playground.folder import Folder, PlaygroundState
 from playground.page import PlaygroundPage
 from playground.people import populate
-from playground.real_bot import start_bot
+from playground.pretend_accounts import PretendClients, open_pretend_accounts
+from playground.pretend_aws import PretendAws
+from playground.pretend_trail import show_trail
+from playground.real_bot import PretendTargets, api_url_of, find_port, start_bot
 from playground.snapshot import PageSnapshot
 from playground.stream import Stream
+from playground.terminal import Terminals
+from playground.terminal_programs import write_programs
 from playground.workspace_file import WorkspaceFile
 
 PORT: Final = 8420
@@ -46,6 +51,9 @@ class Playground:
 
     slack: LocalSlack
     aws: DemoTarget
+    cloud: PretendAws
+    """STS, IAM and S3 for the terminals."""
+    terminals: Terminals
     stores: Stores
     clock: ClockAhead
     sweeper: Background
@@ -76,7 +84,7 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
     then leaves nothing running.
     """
     with ExitStack() as stack:
-        state, manifest = folder.load_state(), _load_manifest()
+        state, manifest = _load_state(folder), _load_manifest()
         clock, policy = ClockAhead(state.clock_ahead), PolicyFile(folder.policy)
         keyring = AuditKeyring.from_text(state.audit_key)
         stores = _open_stores(folder, store, keyring, clock)
@@ -98,11 +106,26 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
             populate(slack.workspace)
         stack.callback(WorkspaceFile(slack, folder.workspace).stop)
         aws = _open_aws(folder, slack, clock)
-        stream = Stream(PageSnapshot(slack, aws, manifest, state.id, store or "sqlite"))
-        page.connect(slack, aws, stream, Evidence(stores))
-        sweeper = start_bot(stack, slack, aws, stores, policy, clock)
+        cloud, clients = _open_accounts(folder, slack, clock)
+        stack.callback(cloud.stop)
+        terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
+        stream = Stream(PageSnapshot(slack, aws, cloud, terminals, manifest, state.id, store or "sqlite"))
+        page.connect(slack, aws, terminals, stream, Evidence(stores))
+        targets = PretendTargets(aws, clients)
+        sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=state.api_port)
+        terminals.use({"COUNTERSIGN_SERVER": api_url_of(state.api_port), **cloud.environment})
+        stack.callback(terminals.stop)
         stack.callback(stream.close)
-        return Playground(slack, aws, stores, clock, sweeper, move_clock, stack.pop_all())
+        return Playground(slack, aws, cloud, terminals, stores, clock, sweeper, move_clock, stack.pop_all())
+
+
+def _load_state(folder: Folder) -> PlaygroundState:
+    """The state, with a port for the API that is free: the last one if possible, since terminals are paired with it."""
+    state = folder.load_state()
+    found = state.model_copy(update={"api_port": find_port(state.api_port)})
+    if found != state:
+        folder.save_state(found)
+    return found
 
 
 def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock: ClockAhead) -> Stores:
@@ -120,6 +143,15 @@ def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock
 def _open_aws(folder: Folder, slack: LocalSlack, clock: ClockAhead) -> DemoTarget:
     journal = slack.backend.journal
     return DemoTarget(folder.aws, clock, lambda state: journal.publish("aws", {"aws": show_aws(state)}))
+
+
+def _open_accounts(folder: Folder, slack: LocalSlack, clock: ClockAhead) -> tuple[PretendAws, PretendClients]:
+    journal = slack.backend.journal
+    cloud, clients = open_pretend_accounts(
+        folder.roles, clock, lambda events: journal.publish("trail", {"trail": show_trail(events)})
+    )
+    cloud.start()
+    return cloud, clients
 
 
 def _open_slack(clock: ClockAhead, manifest: dict[str, Any], page: PlaygroundPage, port: int | None) -> LocalSlack:

@@ -6,35 +6,89 @@ pretended one, but for the kind of its target.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import socket
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
 from bot.settings.addresses import Address
+from bot.settings.api import ApiSettings
 from bot.slack.client import open_client
 from bot.transport.http import HttpTransport
 from bot.wiring.instance import API_TIMEOUT_SECONDS, wire
 from bot.wiring.ports import Background, OverHttp, Ports
 from core.clock import Clock
+from core.errors import InvalidInput
 from core.policy import PolicySource
 from core.stores.base import Stores
 from localslack.server import LocalSlack
 from playground.demo_target import DemoTarget, open_demo_targets
 
+if TYPE_CHECKING:
+    # It loads the SDK of AWS.
+    from core.targets.aws_role.clients import AwsClients
+
 _ANY_PORT: Final = Address("127.0.0.1", 0)
 
 
+@dataclass(frozen=True, slots=True)
+class PretendTargets:
+    """The pretend AWS: who holds which permission, and the role that people get credentials for."""
+
+    demo: DemoTarget
+    clients: AwsClients
+
+
 def start_bot(
-    stack: ExitStack, slack: LocalSlack, aws: DemoTarget, stores: Stores, policy: PolicySource, clock: Clock
+    stack: ExitStack,
+    slack: LocalSlack,
+    aws: PretendTargets,
+    stores: Stores,
+    policy: PolicySource,
+    clock: Clock,
+    *,
+    api_port: int,
 ) -> Background:
     """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running."""
     client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS)
     transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
-    instance = wire(Ports(stores, policy, clock, client, targets=partial(open_demo_targets, aws)), transport)
+    ports = Ports(
+        stores, policy, clock, client,
+        targets=partial(open_demo_targets, aws.demo), aws_clients=lambda: aws.clients,
+    )  # fmt: skip
+    instance = wire(ports, transport, api=_api_on(api_port))
     stack.callback(instance.lifecycle.stop)
     instance.lifecycle.start()
     if isinstance(instance.transport, HttpTransport):
         slack.use_http(instance.transport.url)
     return instance.background
+
+
+def find_port(wanted: int) -> int:
+    """A free port: this one, if it is."""
+    for port in (wanted, 0):
+        with suppress(OSError), closing(socket.create_server((_ANY_PORT.host, port))) as free:
+            return int(free.getsockname()[1])
+    raise InvalidInput(
+        "folder", "there is no free port for the HTTP API", "Stop something that listens, and try again."
+    )
+
+
+def api_url_of(port: int) -> str:
+    """Where the terminals find the API."""
+    return f"http://{_ANY_PORT.host}:{port}"
+
+
+def _api_on(port: int) -> ApiSettings:
+    """Every field is given, so that none comes from the environment."""
+    return ApiSettings(
+        plain_http_hosts=frozenset(),
+        api_listen=Address(_ANY_PORT.host, port),
+        api_url=api_url_of(port),
+        api_proxies=(),
+        broker_url=None,
+        broker_listen=None,
+    )

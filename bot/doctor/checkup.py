@@ -13,7 +13,14 @@ from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.mfa_checks import check_mfa
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store
-from bot.settings import Settings, SlackSettings, read_settings, read_slack_settings, unknown_variables
+from bot.settings import (
+    Settings,
+    SlackSettings,
+    TerminalSettings,
+    read_settings,
+    read_slack_settings,
+    unknown_variables,
+)
 from bot.settings.variables import find_shared_files, variables_of
 from core.clock import Clock
 from core.errors import InvalidInput
@@ -63,7 +70,7 @@ def _bad_setting(error: InvalidInput) -> CheckResult:
 def _check_variables() -> Iterator[CheckResult]:
     for problem in unknown_variables():
         yield note(f"settings: {problem}")
-    for name, path in find_shared_files(variables_of(Settings, SlackSettings)):
+    for name, path in find_shared_files(variables_of(Settings, SlackSettings, TerminalSettings)):
         yield note(f"settings: {name}: everybody on this host can read or change {path}", f"Run: chmod 600 {path}")
 
 

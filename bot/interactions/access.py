@@ -22,9 +22,10 @@ from bot.interactions.commands.open_access import (
     RevokePerson,
     ShowLive,
 )
-from bot.interactions.interaction import Interaction, read_interaction, read_pressed_source
+from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id, read_pressed_source
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
+from bot.interactions.timeline_queries import TimelineQueries
 from bot.observability.logs import about
 from bot.slack.app_surface import ACCESS
 from bot.slack.directory import SlackDirectory
@@ -43,12 +44,14 @@ from bot.views.block_kit import Message, code
 from bot.views.break_glass.replies import closed
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import reply
+from bot.views.request.card import TIMELINE
 from bot.views.request.form import BegunRequest
+from bot.views.timeline import request_timeline
 from core.actor import Actor
 from core.break_glass import BreakGlassEvent
 from core.duration import format_duration
 from core.errors import InvalidInput, StoreError
-from core.request import Request
+from core.request import Request, RequestId
 from core.services.grants import GrantService
 
 
@@ -67,7 +70,9 @@ class AccessInteractions:
         lists: AccessQueries,
         requests: RequestQueries,
         directory: SlackDirectory,
+        timelines: TimelineQueries,
     ) -> None:
+        self._timelines = timelines
         self._responder = responder
         self._service = service
         self._lists = lists
@@ -78,6 +83,7 @@ class AccessInteractions:
         """Register our listeners with Bolt. RequestInteractions hands on the lines of `/access` that are ours."""
         app.action(END_ACCESS)(self.on_end)
         app.action(EXTEND_ACCESS)(self.on_extend)
+        app.action(TIMELINE)(self.on_timeline)
         app.action(OLDER)(self.on_page)
         app.action(NEWER)(self.on_page)
 
@@ -96,6 +102,17 @@ class AccessInteractions:
             # Not from the lists: these may lag, and the button names a record.
             source, person = read_pressed_source(action), self._actor(interaction)
             return self._extend_source(source, person, ExtendAccess(NamedAccess(sources=(source,))))
+
+        self._responder.respond_to_action(ack, interaction, show)
+
+    def on_timeline(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
+        """Timeline was clicked on the card of a request."""
+        interaction = read_interaction(body, context)
+
+        def show() -> Message:
+            request_id = RequestId(read_pressed_id(action))
+            with about(f"{Request.KIND}#{request_id}"):
+                return request_timeline(self._timelines.of_request(request_id, self._actor(interaction)))
 
         self._responder.respond_to_action(ack, interaction, show)
 

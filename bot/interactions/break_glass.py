@@ -20,6 +20,7 @@ from bot.interactions.commands.breakglass import (
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.responder import Responder, note_store_error
+from bot.interactions.timeline_queries import TimelineQueries
 from bot.observability.logs import about
 from bot.slack.app_surface import BREAK_GLASS
 from bot.slack.directory import SlackDirectory
@@ -46,18 +47,17 @@ from bot.views.break_glass.replies import (
     review_recorded,
     without_store,
 )
-from bot.views.break_glass.timeline import timeline
 from bot.views.home import BREAK
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import reply
 from bot.views.request.card import DECLARE_INSTEAD
+from bot.views.timeline import timeline
 from core.actor import Actor, ChannelId, check_channel_id
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import CountersignError, InvalidInput, StoreError
 from core.policy import PolicySource
 from core.request import Request, RequestId
 from core.services import BreakGlassService
-from core.services.timeline import read_timeline
 from core.stores.base import Stores
 
 
@@ -72,7 +72,9 @@ class BreakGlassInteractions:
         policy: PolicySource,
         lists: BreakGlassQueries,
         directory: SlackDirectory,
+        timelines: TimelineQueries,
     ) -> None:
+        self._timelines = timelines
         self._responder = responder
         self._service = service
         self._stores = stores
@@ -151,7 +153,7 @@ class BreakGlassInteractions:
     def on_review(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Review was clicked: ask for the findings. Whether this person may review it is judged on submission."""
         interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: review_form(_event_of(action)))
+        self._responder.open_form(ack, interaction, lambda: self._review_form(interaction, _event_of(action)))
 
     def on_review_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The review form was submitted."""
@@ -172,9 +174,7 @@ class BreakGlassInteractions:
         interaction = read_interaction(body, context)
 
         def show() -> Message:
-            return timeline(
-                read_timeline(self._stores, self._policy, _event_of(action), self._actor(interaction), self._directory)
-            )
+            return timeline(self._timelines.of_event(_event_of(action), self._actor(interaction)))
 
         self._responder.respond_to_action(ack, interaction, show)
 
@@ -257,6 +257,12 @@ class BreakGlassInteractions:
         if replaced is not None and replaced.requester != person.id:
             refuse_other_requester()
         return self._lists.form(person, Origin(instead_of=request_id), replaced=replaced)
+
+    def _review_form(self, interaction: Interaction, event_id: EventId) -> Block:
+        with suppress(CountersignError):
+            # What can't be read, or isn't this person's to see, keeps no form shut.
+            return review_form(event_id, self._timelines.activity(event_id, self._known(interaction)))
+        return review_form(event_id)
 
     def _known(self, interaction: Interaction) -> Actor:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.

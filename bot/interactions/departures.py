@@ -1,4 +1,4 @@
-"""People who left the workspace lose their access: as soon as Slack says so, and by a slow check of everybody.
+"""People who left the workspace lose their access and devices: as soon as Slack says so, and by a slow check of all.
 
 Invariant: nobody's access ends because of an event alone: Slack is asked, and has to say that the person is no active
 full member any more. What can't be known or written yet is tried again until it is; nobody's click waits for it.
@@ -14,10 +14,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bot.slack.questions import UNKNOWN
+from core.access.device import DeviceStatus
 from core.actor import UserId
 from core.clock import Clock
 from core.directory import NOTES_KEPT, Directory, DirectoryNotes
 from core.errors import CountersignError, NotAllowed, NotKnown
+from core.services.devices import DeviceService
 from core.services.grants import GrantService
 from core.stores.base import Stores
 from core.stores.record_store import iterate_newest_first
@@ -49,6 +51,7 @@ class Departures:
         self,
         stores: Stores,
         grants: GrantService,
+        devices: DeviceService,
         directory: Directory,
         clock: Clock,
         *,
@@ -58,6 +61,7 @@ class Departures:
     ) -> None:
         self._stores = stores
         self._grants = grants
+        self._devices = devices
         self._directory = directory
         self._clock = clock
         self._flush_notes = flush_notes
@@ -71,6 +75,7 @@ class Departures:
         self._checking = threading.Lock()
         self._to_check: deque[UserId] = deque()
         self._cursor: str | None = None
+        self._is_reading_devices = False
         self._checked: set[UserId] = set()
         self._round_began_at: datetime | None = None
 
@@ -151,7 +156,7 @@ class Departures:
             if (noted_at is None or noted_at < heard_at) and self._clock.now() < heard_at + NOTES_KEPT:
                 return False
             # A guest who changed their picture is no question for Slack.
-            if self._has_access(person):
+            if self._has_access(person) or self._has_devices(person):
                 self._end_if_departed(person, notes)
         except Exception as error:  # noqa: BLE001 - the access must end, whatever was wrong
             level = logging.WARNING if isinstance(error, CountersignError) else logging.ERROR
@@ -164,6 +169,9 @@ class Departures:
         since = self._clock.now() - LISTED_SINCE
         of_person = iterate_newest_first(self._stores.access, "grantee", person, since)
         return any(grant.is_live for grant in of_person)
+
+    def _has_devices(self, person: UserId) -> bool:
+        return any(each.status is DeviceStatus.ACTIVE for each in self._stores.devices.list_by_person(person).items)
 
     def _is_ended(self, person: UserId, notes: DirectoryNotes) -> bool:
         try:
@@ -183,8 +191,12 @@ class Departures:
                 # A token of another workspace knows nobody: that is no reason to end the access of everybody.
                 _LOG.error("%s has access, and Slack doesn't know this account; revoke it if they left", person)
                 return False
+            # The devices first, so that none of them asks for more.
+            devices = self._devices.end_departed(person)
             ends = self._grants.end_departed(person)
             self._on_ended()
+            for device, problem in devices.failed:
+                _LOG.error("%s left, and their device %s has not ended: %s", person, device, problem)
             for failure in ends.failed:
                 _LOG.error("%s left, and the access by %s has not ended: %s", person, failure.source, failure.problem)
             return True
@@ -197,12 +209,16 @@ class Departures:
         return [self._to_check.popleft() for _ in range(min(MAX_ASKED, len(self._to_check)))]
 
     def _read_more(self, now: datetime) -> None:
-        if self._cursor is None:
+        if self._cursor is None and not self._is_reading_devices:
             if self._round_began_at is not None and now < self._round_began_at + MIN_ROUND:
                 return
             self._round_began_at, self._checked = now, set()
-        page = self._stores.access.list_live(limit=PER_PAGE, cursor=self._cursor)
+        # Those who have access, then those who have only a device.
+        read = self._stores.devices.list_active if self._is_reading_devices else self._stores.access.list_live
+        page = read(limit=PER_PAGE, cursor=self._cursor)
         self._cursor = page.cursor
-        people = dict.fromkeys(grant.grantee for grant in page.items)
+        if page.cursor is None:
+            self._is_reading_devices = not self._is_reading_devices
+        people = dict.fromkeys(each.person for each in page.items)
         self._to_check.extend(each for each in people if each not in self._checked)
         self._checked |= people.keys()

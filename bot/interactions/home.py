@@ -8,6 +8,7 @@ from __future__ import annotations
 from slack_bolt import Ack, App
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.slack.app_surface import HOME_OPENED
@@ -28,12 +29,14 @@ class HomeInteractions:
         replies: ReplySender,
         requests: RequestQueries,
         events: BreakGlassQueries,
+        devices: DeviceQueries,
         directory: SlackDirectory,
         clock: Clock,
     ) -> None:
         self._replies = replies
         self._requests = requests
         self._events = events
+        self._devices = devices
         self._directory = directory
         self._clock = clock
 
@@ -57,7 +60,11 @@ class HomeInteractions:
             # The event doesn't say which workspace the person is from; Slack's answer about them does.
             person = self._directory.actor(user_id, None)
             # Active break-glass comes first: it may have to be closed.
-            sections = (*self._events.sections(person), *self._requests.sections(person))
+            sections = (
+                *self._events.sections(person),
+                *self._requests.sections(person),
+                *self._devices.sections(person),
+            )
         except CountersignError as error:
             return home_notice(explain(error, self._clock.now(), user_id))
         return home_tab(sections, self._clock.now(), may_break=self._events.may_declare(person), outcome=outcome)

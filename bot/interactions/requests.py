@@ -13,7 +13,9 @@ from slack_bolt import Ack, App
 
 from bot.interactions.access import AccessInteractions, is_ending
 from bot.interactions.commands.access import AccessCommand, parse_access
+from bot.interactions.commands.devices import PairDevice, ShowDevices
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
+from bot.interactions.devices import DeviceInteractions
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
@@ -50,7 +52,7 @@ from core.services.vote import ApprovalFormNeeded
 class RequestInteractions:
     """What Slack sends about requests. `link_to_card` gives the address of a record's card, if it is known.
 
-    `access` answers the lines of `/access` that are about open access.
+    `access` answers the lines of `/access` that are about open access, `devices` those about terminals.
     """
 
     def __init__(
@@ -61,7 +63,9 @@ class RequestInteractions:
         directory: SlackDirectory,
         link_to_card: Callable[[str], str | None],
         access: AccessInteractions,
+        devices: DeviceInteractions,
     ) -> None:
+        self._devices = devices
         self._responder = responder
         self._service = service
         self._lists = lists
@@ -201,6 +205,8 @@ class RequestInteractions:
                 return self._submit(interaction, draft, key=interaction.trigger_id, in_channel=True)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
+            case PairDevice() | ShowDevices():
+                return self._devices.answer(interaction, typed)
             case _:
                 return self._access.answer(interaction, typed)
 

@@ -19,6 +19,7 @@ from slack_sdk import WebClient
 from bot.notifications.access_news import AccessNewsDelivery
 from bot.notifications.break_glass_plan import break_glass_notifier
 from bot.notifications.cards import CARD, Cards, copy_name
+from bot.notifications.device_news import DeviceNewsDelivery
 from bot.notifications.plan import Notifier, ShownRecord
 from bot.notifications.posted import PostedMessages
 from bot.notifications.request_plan import request_notifier
@@ -27,7 +28,9 @@ from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.notifications.steps import Steps, post_message
 from bot.notifications.unrecorded_plan import plan_unrecorded
 from bot.slack.errors import CHANNEL_CLOSED
+from core.access.device import Device
 from core.access.grant import Grant
+from core.access.session import Session
 from core.audit.trail import AuditEntry
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
@@ -68,6 +71,7 @@ class SlackSink:
             Request.KIND: request_notifier(stores, clock),
         }
         self._access = AccessNewsDelivery(stores, policy, clock, self._cards, self._posted, self._notifiers)
+        self._devices = DeviceNewsDelivery(stores, policy, clock, self._posted)
 
     @property
     def name(self) -> str:
@@ -84,6 +88,8 @@ class SlackSink:
         with _translating_errors(entry.chain):
             if kind == Grant.KIND:
                 self._access.deliver(entry, self._calls(entry.chain))
+            elif kind in {Device.KIND, Session.KIND}:
+                self._devices.deliver(entry, self._calls(entry.chain))
             elif notifier is None:
                 self._announce(entry)
             elif entry.event in notifier.plans:

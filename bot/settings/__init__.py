@@ -6,8 +6,9 @@ from bot.settings.api import ApiSettings, read_api_settings
 from bot.settings.deployment import LogForm, Settings, read_settings
 from bot.settings.every import secrets_of, unknown_variables
 from bot.settings.slack import SlackSettings, read_slack_settings
+from bot.settings.terminal import TerminalSettings, read_terminal_settings
 
 __all__ = [
-    "ApiSettings", "LogForm", "Settings", "SlackSettings", "read_api_settings", "read_settings", "read_slack_settings",
-    "secrets_of", "unknown_variables",
+    "ApiSettings", "LogForm", "Settings", "SlackSettings", "TerminalSettings", "read_api_settings", "read_settings",
+    "read_slack_settings", "read_terminal_settings", "secrets_of", "unknown_variables",
 ]  # fmt: skip

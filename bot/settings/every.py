@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from bot.settings.api import ApiSettings
 from bot.settings.deployment import Settings
 from bot.settings.slack import SlackSettings
+from bot.settings.terminal import TerminalSettings
 from bot.settings.variables import find_unknown, variables_of
 
 
@@ -24,5 +25,5 @@ def secrets_of(settings: Settings, slack: SlackSettings) -> Iterable[str]:
 
 def unknown_variables() -> Iterable[str]:
     """One sentence for each COUNTERSIGN_ variable that is set and that no setting is read from."""
-    for name, likely in find_unknown(variables_of(Settings, SlackSettings, ApiSettings)):
+    for name, likely in find_unknown(variables_of(Settings, SlackSettings, ApiSettings, TerminalSettings)):
         yield f"{name} is not a setting. " + (f"Did you mean {likely}?" if likely else "Check its name.")

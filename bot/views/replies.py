@@ -27,6 +27,7 @@ from bot.views.request.card import DECLARE_INSTEAD
 from bot.views.request.votes import count_missing, lapsed_votes
 from core import mfa
 from core.access.grant_status import GrantStatus
+from core.access.pairing_bounds import WRONG_CODES
 from core.errors import (
     BrokenSeal,
     CodeRefused,
@@ -71,6 +72,7 @@ _LIMITS = {
     OPEN_REQUESTS: "You have {value} open requests for this profile, which is the limit; cancel one you don't need",
     COOLDOWN_AFTER_DENIAL: "Your last request for this profile was denied, so you have to wait ({value})",
     mfa.LIMIT: "Too many wrong codes ({value})",
+    WRONG_CODES: "Too many wrong codes ({value})",
 }
 """What each limit means to the person whom it stops."""
 _MEANINGS: dict[str, str] = {

@@ -22,6 +22,8 @@ from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.departures import Departures
+from bot.interactions.device_queries import DeviceQueries
+from bot.interactions.devices import DeviceInteractions
 from bot.interactions.directory_events import DirectoryEvents
 from bot.interactions.home import HomeInteractions
 from bot.interactions.lanes import MAX_WAITING, Lanes
@@ -29,6 +31,7 @@ from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
 from bot.interactions.responder import Responder
+from bot.interactions.timeline_queries import TimelineQueries
 from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
@@ -60,6 +63,7 @@ from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile
+from core.services.device_ending import DeviceEnding
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
@@ -205,10 +209,11 @@ def _build_bot(
     stores, policy, clock = ports.stores, ports.policy, ports.clock
     app, (directory, changes) = _build_app(ports, transport, installation), opened
     replies = ReplySender(ports.client, lanes)
-    lists = RequestQueries(stores.requests, policy, clock, directory, stores.access)
+    lists = RequestQueries(stores.requests, policy, clock, directory, stores.access, stores.sessions)
     events = BreakGlassQueries(stores.break_glass, policy, clock, directory, stores.access)
     open_access = AccessQueries(stores, services.grants, policy, clock, directory)
-    home = HomeInteractions(replies, lists, events, directory, clock)
+    own_devices = DeviceQueries(services.devices, open_access, policy, clock)
+    home = HomeInteractions(replies, lists, events, own_devices, directory, clock)
 
     def refresh(record: str, clicked: MessageRef | None) -> None:
         for sink in sinks:
@@ -218,13 +223,23 @@ def _build_bot(
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
     responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
     links = CardLinks(stores.messages, installation.url)
-    access = AccessInteractions(responder, services.grants, open_access, lists, directory)
-    RequestInteractions(responder, services.requests, lists, directory, links.find, access).register(app)
+    timelines = TimelineQueries(stores, policy, clock, directory)
+    access = AccessInteractions(responder, services.grants, open_access, lists, directory, timelines)
+    ending = DeviceEnding(stores, services.devices, services.sessions, services.requests)
+    devices = DeviceInteractions(responder, services.pairing, ending, own_devices, directory)
+    RequestInteractions(responder, services.requests, lists, directory, links.find, access, devices).register(app)
     access.register(app)
-    BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory).register(app)
+    devices.register(app)
+    BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory, timelines).register(app)
     home.register(app)
     departures = Departures(
-        stores, services.grants, directory, clock, flush_notes=changes.flush, on_ended=background.nudge
+        stores,
+        services.grants,
+        services.devices,
+        directory,
+        clock,
+        flush_notes=changes.flush,
+        on_ended=background.nudge,
     )
     DirectoryEvents(directory, changes, policy, clock, on_departed=departures.hear).register(app)
     answer_unknown(app, replies)

@@ -119,8 +119,8 @@ class DeviceService:
         own = (each for each in is_live if person.service is None or each.service == person.service)
         return tuple(sorted(own, key=lambda each: (each.created_at, each.id), reverse=True))
 
-    def revoke(self, device_id: str, by: Actor) -> Device:
-        """End a device of one's own; admins end any. Idempotent.
+    def revoke(self, device_id: str, by: Actor, *, is_disowned: bool = False) -> Device:
+        """End a device of one's own; admins end any. Idempotent. `is_disowned`: its person never paired it.
 
         Raises DeviceNotFound, NotAllowed, InvalidStateTransition when it has expired, StoreError.
         """
@@ -138,6 +138,8 @@ class DeviceService:
                 decision = people.judge(by, people.policy.judge_admin)
                 decision.require()
                 decider, details = DeciderId(by.id), decision.to_details()
+            if is_disowned:
+                details = {**details, "is_disowned": True}
             return self._revoke(device, decider, details)
 
         with audit_refusals(attempt, self._stores.refusals, self._observer):

@@ -143,7 +143,7 @@ class SessionService:
         revoked = session.revoke(by, self._clock.now(), reason)
         if revoked is session:
             return session
-        entry = EntryDraft.of(revoked, AuditAction.SESSION_REVOKED, by, details)
+        entry = EntryDraft.of(revoked, AuditAction.SESSION_REVOKED, by, {"reason": reason, **details})
         with reading_again_if_decided(session):
             stored = self._stores.sessions.update(revoked, entry)
         self._observer.committed(stored, AuditAction.SESSION_REVOKED)

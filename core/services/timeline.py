@@ -1,5 +1,7 @@
 """The timeline of a break-glass event or a request: what happened, what was done at the targets, who was notified.
 
+It ends with how to find what was done with the access: in AWS, not here.
+
 Invariant: it is read from the audit trail and the records, and is shown only to the person whose access it is and to
 those who may act on it. The steps of all its access cost two reads, however many rights there are.
 """
@@ -12,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from core.access.grant import Grant
+from core.access.session import Session
 from core.actor import Actor
 from core.audit.places import in_batches
 from core.audit.trail import AuditAction, AuditEntry
@@ -20,6 +23,7 @@ from core.directory import Directory
 from core.policy import PolicySource
 from core.record import Record
 from core.request import MAX_DECIDE_WITHIN, Request, RequestId
+from core.services.activity import GrantActivity, read_activity
 from core.services.granting import grant_ids_of
 from core.services.membership import Judging
 from core.stores.base import Stores
@@ -45,6 +49,7 @@ class Timeline:
     requests: tuple[Request, ...]
     places: Mapping[str, MessageRef]
     grants: tuple[Grant, ...] = ()
+    activity: tuple[GrantActivity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,11 @@ class RequestTimeline:
     entries: tuple[AuditEntry, ...]
     grants: tuple[Grant, ...]
     places: Mapping[str, MessageRef]
+    activity: tuple[GrantActivity, ...] = ()
 
 
 def read_timeline(
-    stores: Stores, policy: PolicySource, event_id: EventId, reader: Actor, directory: Directory
+    stores: Stores, policy: PolicySource, event_id: EventId, reader: Actor, directory: Directory, now: datetime
 ) -> Timeline:
     """The timeline, for the invoker and for those who may approve for the profile.
 
@@ -70,12 +76,13 @@ def read_timeline(
     people.judge_close(event, reader).require()
     requests = _linked(stores, event)
     grants = _read_grants(stores, (event, *requests))
-    entries = _merge(stores, (event, *requests), grants)
-    return Timeline(event, entries, requests, stores.messages.get_messages(event.chain), grants)
+    activity = read_activity(stores, people.policy, grants, now)
+    entries = _merge(stores, (event, *requests), (*grants, *_sessions(activity)))
+    return Timeline(event, entries, requests, stores.messages.get_messages(event.chain), grants, activity)
 
 
 def read_request_timeline(
-    stores: Stores, policy: PolicySource, request_id: RequestId, reader: Actor, directory: Directory
+    stores: Stores, policy: PolicySource, request_id: RequestId, reader: Actor, directory: Directory, now: datetime
 ) -> RequestTimeline:
     """The timeline, for the requester, for those who may approve for the profile, and for admins.
 
@@ -86,8 +93,23 @@ def read_request_timeline(
     if reader.id not in people.policy.ids_of(request.requester):
         people.judge(reader, lambda known: people.policy.judge_live(known, request.profile)).require()
     grants = _read_grants(stores, (request,))
-    entries = _merge(stores, (request,), grants)
-    return RequestTimeline(request, entries, grants, stores.messages.get_messages(request.chain))
+    activity = read_activity(stores, people.policy, grants, now)
+    entries = _merge(stores, (request,), (*grants, *_sessions(activity)))
+    return RequestTimeline(request, entries, grants, stores.messages.get_messages(request.chain), activity)
+
+
+def read_event_activity(
+    stores: Stores, policy: PolicySource, event_id: EventId, reader: Actor, directory: Directory, now: datetime
+) -> tuple[GrantActivity, ...]:
+    """Where to find what was done with the access of an event, for those who may see its timeline. Raises likewise."""
+    people = Judging(policy.current(), directory)
+    event = people.noting(stores.break_glass.get_with_notes(event_id))
+    people.judge_close(event, reader).require()
+    return read_activity(stores, people.policy, _read_grants(stores, (event,)), now)
+
+
+def _sessions(activity: Sequence[GrantActivity]) -> tuple[Session, ...]:
+    return tuple(session for each in activity for session in each.sessions)
 
 
 def _read_grants(stores: Stores, decisions: Sequence[Request | BreakGlassEvent]) -> tuple[Grant, ...]:
@@ -97,16 +119,16 @@ def _read_grants(stores: Stores, decisions: Sequence[Request | BreakGlassEvent])
     return tuple(found[each] for each in ids if each in found)
 
 
-def _merge(stores: Stores, decisions: Sequence[Record], grants: Sequence[Grant]) -> tuple[AuditEntry, ...]:
-    """The entries of all of them, oldest first; of one moment, those of decisions first."""
+def _merge(stores: Stores, decisions: Sequence[Record], given: Sequence[Grant | Session]) -> tuple[AuditEntry, ...]:
+    """The entries of decisions and of what they gave, oldest first; of one moment, those of decisions first."""
     entries = [entry for decision in decisions for entry in stores.audit.get_chain(decision.chain)]
-    places = ((grant.chain, number) for grant in grants for number in range(1, grant.audit_length + 1))
+    places = ((each.chain, number) for each in given for number in range(1, each.audit_length + 1))
     for batch in in_batches(places):
         found = stores.audit.get_entries(batch)
         steps = (found.get(place) for place in batch)
         entries += [step for step in steps if isinstance(step, AuditEntry)]
     decided_at = {entry.chain: entry.at for entry in entries if entry.event in _DECIDED}
-    sources = {grant.chain: grant.source for grant in grants}
+    sources = {each.chain: each.source for each in given}
 
     def find_moment(entry: AuditEntry) -> datetime:
         # One change made the decision and its grants; the store's clock stamped them a tick apart.

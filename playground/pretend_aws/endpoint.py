@@ -5,13 +5,14 @@ Invariant: what fails changes nothing, and every call of a known caller is in th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
 
 from playground.pretend_aws import iam, sts
 from playground.pretend_aws.authorization import PretendRequest
-from playground.pretend_aws.faults import PretendAwsError
+from playground.pretend_aws.faults import PretendAnswer, PretendAwsError, PretendFault
 from playground.pretend_aws.query_protocol import (
     Parameters,
     find_operation,
@@ -21,8 +22,9 @@ from playground.pretend_aws.query_protocol import (
     render_error,
     render_s3_error,
 )
-from playground.pretend_aws.signature import SignedCall
-from playground.pretend_aws.state import TrailEvent
+from playground.pretend_aws.signature import authenticate
+from playground.pretend_aws.signed_call import SignedCall
+from playground.pretend_aws.state import PretendCloud, TrailEvent
 from playground.pretend_aws.workload import list_buckets
 
 _Operation = Callable[[PretendRequest, Parameters], Parameters]
@@ -38,37 +40,32 @@ _OPERATIONS: Final[dict[str, dict[str, _Operation]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PretendFault:
-    """What goes wrong with one call. "lost": it is done and the connection drops; "error": nothing is done."""
-
-    kind: Literal["lost", "error"]
-    code: str = "Throttling"
-    message: str = "Rate exceeded"
-    status: int = 400
-
-
-@dataclass(frozen=True, slots=True)
-class PretendAnswer:
-    """What goes back. `is_lost`: the connection drops instead."""
-
-    status: int
-    body: bytes
-    is_lost: bool = False
-
-
-def name_operation(signed: SignedCall) -> str:
-    """What is asked for, by the name that CloudTrail gives it."""
+def _name_operation(signed: SignedCall) -> str:
+    # As CloudTrail names it.
     if signed.service == "s3":
         return "ListBuckets"
     return read_form(signed.body).get("Action", "")
 
 
-def answer(signed: SignedCall, request: PretendRequest, fault: PretendFault | None) -> PretendAnswer:
-    """Do what is asked, and record it."""
-    name, service = name_operation(signed), signed.service
+def handle(
+    signed: SignedCall, cloud: PretendCloud, now: datetime, delay: timedelta, faults: Mapping[str, deque[PretendFault]]
+) -> PretendAnswer:
+    """Answer one request. The next of `faults` under its operation's name happens to it, and is taken out."""
+    service = "sts"
+    try:
+        service = signed.service
+        caller = authenticate(signed, cloud, now)
+    except PretendAwsError as error:
+        return _answer_error(error, service)
+    waiting = faults.get(_name_operation(signed))
+    request = PretendRequest(caller, cloud, now, signed.region, delay)
+    return _answer(signed, request, waiting.popleft() if waiting else None)
+
+
+def _answer(signed: SignedCall, request: PretendRequest, fault: PretendFault | None) -> PretendAnswer:
+    name, service = _name_operation(signed), signed.service
     if fault is not None and fault.kind == "error":
-        return answer_error(PretendAwsError(fault.code, fault.message, fault.status), service)
+        return _answer_error(PretendAwsError(fault.code, fault.message, fault.status), service)
     given: Parameters = {}
     try:
         if service == "s3":
@@ -81,13 +78,12 @@ def answer(signed: SignedCall, request: PretendRequest, fault: PretendFault | No
             body = render(operation, result)
     except PretendAwsError as error:
         request.cloud.record(_event(request, service, name, given, {}, error))
-        return answer_error(error, service)
+        return _answer_error(error, service)
     request.cloud.record(_event(request, service, name, given, result, None))
     return PretendAnswer(200, body, is_lost=fault is not None)
 
 
-def answer_error(error: PretendAwsError, service: str) -> PretendAnswer:
-    """A refusal in the form of the service."""
+def _answer_error(error: PretendAwsError, service: str) -> PretendAnswer:
     return PretendAnswer(error.status, render_s3_error(error) if service == "s3" else render_error(error))
 
 

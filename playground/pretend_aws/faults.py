@@ -5,7 +5,27 @@ Invariant: no error holds a secret key or a session token.
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class PretendFault:
+    """What goes wrong with one call. "lost": it is done and the connection drops; "error": nothing is done."""
+
+    kind: Literal["lost", "error"]
+    code: str = "Throttling"
+    message: str = "Rate exceeded"
+    status: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class PretendAnswer:
+    """What goes back. `is_lost`: the connection drops instead."""
+
+    status: int
+    body: bytes
+    is_lost: bool = False
 
 
 class PretendAwsError(Exception):

@@ -19,11 +19,9 @@ from starlette.types import Receive, Scope, Send
 
 from core.clock import Clock
 from localslack.http_server import LoopbackServer
-from playground.pretend_aws.authorization import PretendRequest
-from playground.pretend_aws.endpoint import PretendAnswer, PretendFault, answer, answer_error, name_operation
-from playground.pretend_aws.faults import PretendAwsError
+from playground.pretend_aws.faults import PretendAnswer, PretendFault
 from playground.pretend_aws.policy_document import PolicyKind, read_policy
-from playground.pretend_aws.signature import SignedCall, authenticate
+from playground.pretend_aws.signed_call import SignedCall
 from playground.pretend_aws.state import (
     AwsKeys,
     PolicyVersion,
@@ -140,13 +138,17 @@ class PretendAws:
 
     @property
     def events(self) -> tuple[TrailEvent, ...]:
-        """The trail, oldest first."""
-        with self._lock:
-            return tuple(self._cloud.events)
+        """The trail, oldest first. Waits for nothing."""
+        return tuple(self._cloud.events)
 
     def find_events(self, name: str) -> tuple[TrailEvent, ...]:
         """The events of one name, as `AssumeRole`."""
         return tuple(each for each in self.events if each.event_name == name)
+
+    def has_role(self, arn: str) -> bool:
+        """Whether there is such a role."""
+        with self._lock:
+            return arn in self._cloud.roles
 
     def policies_of(self, role_arn: str) -> dict[str, Any]:
         """The inline policies of a role, as they were last written."""
@@ -196,16 +198,10 @@ class PretendAws:
             await Response(answered.body, answered.status, media_type="text/xml")(scope, receive, send)
 
     def _answer(self, signed: SignedCall) -> PretendAnswer:
-        service = "sts"
+        # Not earlier: it needs the SDK, which takes half a second to load.
+        from playground.pretend_aws.endpoint import handle  # noqa: PLC0415
+
         with self._lock:
-            now = self._clock.now()
-            try:
-                service = signed.service
-                caller = authenticate(signed, self._cloud, now)
-            except PretendAwsError as error:
-                return answer_error(error, service)
-            waiting = self._faults.get(name_operation(signed))
-            request = PretendRequest(caller, self._cloud, now, signed.region, self.delay)
-            answered = answer(signed, request, waiting.popleft() if waiting else None)
+            answered = handle(signed, self._cloud, self._clock.now(), self.delay, self._faults)
             self._on_change(self._cloud)
-            return answered
+        return answered

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -18,47 +16,17 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from playground.pretend_aws.faults import PretendAwsError
+from playground.pretend_aws.signed_call import SignedCall
 from playground.pretend_aws.state import AwsKeys, PretendCaller, PretendCloud
 
-_AUTHORIZATION: Final = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=(?P<key>\w{16,128})/(?P<date>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9]+)"
-    r"/aws4_request, ?SignedHeaders=(?P<headers>[a-z0-9;-]+), ?Signature=(?P<signature>[0-9a-f]{64})"
-)
 _SKEW: Final = timedelta(minutes=5)
 _SIGNED_AT: Final = "%Y%m%dT%H%M%SZ"
 _FORBIDDEN: Final = 403
 
 
-@dataclass(frozen=True, slots=True)
-class SignedCall:
-    """One HTTP request; the headers' names in lowercase."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def service(self) -> str:
-        """Which service it was signed for."""
-        return self._scope["service"]
-
-    @property
-    def region(self) -> str:
-        """Which region it was signed for."""
-        return self._scope["region"]
-
-    @property
-    def _scope(self) -> re.Match[str]:
-        found = _AUTHORIZATION.fullmatch(self.headers.get("authorization", ""))
-        if found is None:
-            raise PretendAwsError("MissingAuthenticationToken", "Request is missing Authentication Token", _FORBIDDEN)
-        return found
-
-
 def authenticate(request: SignedCall, cloud: PretendCloud, now: datetime) -> PretendCaller:
     """Who signed. Raises PretendAwsError in the words of the service that was asked."""
-    scope = request._scope  # noqa: SLF001 - of this module.
+    scope = request.scope
     words = _S3_WORDS if request.service == "s3" else _WORDS
     caller = cloud.callers.get(scope["key"])
     # Rule (STS and IAM, "Common errors"): an unknown key, or a session's key without its own token, is refused.

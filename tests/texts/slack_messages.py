@@ -13,7 +13,6 @@ from bot.views.break_glass import notices as break_glass_notices
 from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.list import HELP as BREAK_GLASS_HELP
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page
-from bot.views.break_glass.timeline import timeline
 from bot.views.directory_notices import user_group_changed
 from bot.views.home import home_notice, home_tab
 from bot.views.mentions import mention_all, mention_deciders
@@ -25,6 +24,7 @@ from bot.views.request.card import request_card
 from bot.views.request.list import HELP as ACCESS_HELP
 from bot.views.request.list import ListKind, RequestRow, list_page
 from bot.views.seal_notices import seal_broken
+from bot.views.timeline import timeline
 from core.actor import CLOCK, OPERATOR, SLACK
 from core.audit.trail import AuditAction
 from core.break_glass import EventStatus
@@ -240,7 +240,9 @@ def _lists() -> Iterator[tuple[str, Message]]:
 def _home(stores: Stores) -> Iterator[Text]:
     clock = FrozenClock(NOW)
     invoker = records.person(INVOKER)
-    requests = RequestQueries(stores.requests, POLICY, clock, FixedDirectory(), stores.access).sections(invoker)
+    requests = RequestQueries(
+        stores.requests, POLICY, clock, FixedDirectory(), stores.access, stores.sessions
+    ).sections(invoker)
     events = BreakGlassQueries(stores.break_glass, POLICY, clock, FixedDirectory(), stores.access).sections(invoker)
     surface = "Slack: Home"
     yield Text(surface, "nothing yet", write_view(home_tab((*events, *requests), NOW, may_break=True)))

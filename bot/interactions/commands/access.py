@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final, NoReturn
 
+from bot.interactions.commands.devices import DEVICES, PAIR, DeviceCommand, read_device_command
 from bot.interactions.commands.open_access import (
     END,
     EXTEND,
@@ -43,9 +44,10 @@ from core.request import JUSTIFICATION_LENGTH
 from core.text import clean_text
 
 _JUSTIFICATION: Final = "deploy the fix for INC-12"
-AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | OpenAccessCommand | RequestDraft
+AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | OpenAccessCommand | DeviceCommand | RequestDraft
 _OPEN_ACCESS: Final = (END, EXTEND, REVOKE)
-_KEYWORDS: Final = ("help", *ListKind, *AccessListKind, *_OPEN_ACCESS)
+_DEVICES: Final = (PAIR, DEVICES)
+_KEYWORDS: Final = ("help", *ListKind, *AccessListKind, *_OPEN_ACCESS, *_DEVICES)
 
 
 def parse_access(text: object) -> AccessCommand:
@@ -61,6 +63,8 @@ def parse_access(text: object) -> AccessCommand:
     if keyword in _OPEN_ACCESS:
         # A mention is an id only as Slack sent it.
         return read_open_access(keyword, rest, split_word(str(text))[1])
+    if keyword in _DEVICES:
+        return read_device_command(keyword, rest)
     if keyword == "help":
         return ShowHelp()
     page = read_page(ACCESS, keyword, rest)

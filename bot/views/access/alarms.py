@@ -14,7 +14,8 @@ from typing import Final
 from bot.slack.app_surface import ACCESS
 from bot.views.access.rights import full_right
 from bot.views.access.state import residue_lines, standing_lines
-from bot.views.block_kit import Block, Message, code, context, escape, mention, moment, mrkdwn, user_text
+from bot.views.acting import acting, whose_access
+from bot.views.block_kit import Block, Message, code, context, escape, moment, mrkdwn, user_text
 from core.access.right import Right
 from core.access.summary import AccessSummary
 
@@ -48,7 +49,7 @@ def revoke_failing(failed: FailedRevoke, channel: str | None) -> Message:
     access = failed.access
     often = f"{failed.failures} tries failed" if failed.failures else "its target keeps asking to try again later"
     line = (
-        f":rotating_light: {mention(access.grantee)}'s access to {code(access.profile)} can't be removed: {often}. It "
+        f":rotating_light: {whose_access(access)} to {code(access.profile)} can't be removed: {often}. It "
         f"was due to end {moment(failed.since)}, and may still work."
     )
     said = [mrkdwn("The target said:"), user_text(failed.problem)] if failed.problem else []
@@ -62,7 +63,7 @@ def revoke_failing(failed: FailedRevoke, channel: str | None) -> Message:
 
 def removed_at_last(access: AccessSummary, now: datetime, channel: str | None) -> Message:
     """What ends the alarm about access that couldn't be removed, in the same channel."""
-    whose = f"{mention(access.grantee)}'s access to {code(access.profile)}"
+    whose = f"{whose_access(access)} to {code(access.profile)}"
     at = moment(access.closed_at or access.until)
     line = f":white_check_mark: {whose} was removed {at}, after all."
     if access.kept:
@@ -85,7 +86,7 @@ def revoke_failing_in_thread(failed: FailedRevoke) -> Message:
 def removed_elsewhere(access: AccessSummary, right: Right, found_at: datetime, channel: str | None) -> Message:
     """Somebody took a right that is decided, in its target."""
     line = (
-        f":eyes: Somebody removed {mention(access.grantee)}'s access to {code(access.profile)} in "
+        f":eyes: Somebody removed {whose_access(access)} to {code(access.profile)} in "
         f"{code(right.target)}, without Countersign. "
     )
     if access.may_end:
@@ -97,7 +98,7 @@ def removed_elsewhere(access: AccessSummary, right: Right, found_at: datetime, c
 def came_back(access: AccessSummary, right: Right, found_at: datetime, channel: str | None) -> Message:
     """A right that Countersign took is there again."""
     line = (
-        f":rotating_light: {mention(access.grantee)}'s access to {code(access.profile)} came back in "
+        f":rotating_light: {whose_access(access)} to {code(access.profile)} came back in "
         f"{code(right.target)} after Countersign removed it. Countersign removes it again. The target's own "
         "log says who gave it."
     )
@@ -107,9 +108,9 @@ def came_back(access: AccessSummary, right: Right, found_at: datetime, channel: 
 def left_alone(access: AccessSummary, right: Right, found_at: datetime, channel: str | None) -> Message:
     """A right that is there, of which Countersign lost what it knew: it may be somebody else's."""
     line = (
-        f":rotating_light: {mention(access.grantee)} has access to {code(access.profile)} in {code(right.target)}, and "
-        "nothing shows that Countersign gave it: what Countersign knew of it was damaged in the store. Countersign "
-        "leaves it in place. If it shouldn't be there, remove it by hand."
+        f":rotating_light: {acting(access.grantee, access.service)} has access to {code(access.profile)} in "
+        f"{code(right.target)}, and nothing shows that Countersign gave it: what Countersign knew of it "
+        "was damaged in the store. Countersign leaves it in place. If it shouldn't be there, remove it by hand."
     )
     return _drift(line, access, right, found_at, channel)
 

@@ -14,11 +14,15 @@ END_ACCESS: Final = "end_access"
 EXTEND_ACCESS: Final = "extend_access"
 
 
-def access_buttons(access: AccessSummary, *, may_extend: bool = False) -> list[Block]:
-    """One row with the buttons that can still work; none when there are none. `may_extend` offers more time, too."""
+def access_buttons(access: AccessSummary, *others: Block, may_extend: bool = False) -> list[Block]:
+    """One row with the buttons that can still work, and `others`; none when there are none.
+
+    `may_extend` offers more time, too.
+    """
     buttons: list[Block] = []
     if access.may_end:
         buttons.append(button("I'm done", END_ACCESS, access.source))
     if may_extend and access.may_extend:
         buttons.append(button("Extend…", EXTEND_ACCESS, access.source))
+    buttons += others
     return [actions(f"access:{access.source}", *buttons)] if buttons else []

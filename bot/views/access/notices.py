@@ -21,6 +21,7 @@ from bot.views.access.state import (
     state_sentence,
 )
 from bot.views.access.way_in import WayIn, way_in_blocks
+from bot.views.acting import acting, whose_access, your_access
 from bot.views.block_kit import Block, Message, code, context, mention, moment, mrkdwn, user_text
 from core.access.summary import AccessSummary
 
@@ -28,7 +29,7 @@ from core.access.summary import AccessSummary
 def settled(access: AccessSummary, now: datetime, fallbacks: Sequence[str] = ()) -> Message:
     """Every right is open or refused by now: for the thread."""
     blocks = state_blocks(access, now, fallbacks=fallbacks)
-    return Message(text=state_sentence(access, f"{mention(access.grantee)}'s access"), blocks=tuple(blocks))
+    return Message(text=state_sentence(access, whose_access(access)), blocks=tuple(blocks))
 
 
 def opened_for_grantee(
@@ -36,7 +37,7 @@ def opened_for_grantee(
 ) -> Message:
     """Access is open, or most of it is: for the grantee, with how to use it."""
     part = f" in part: {count_rights(len(access.open_rights), len(access.rights))}" if access.is_partial else ""
-    line = f":unlock: Your access to {code(access.profile)} is open{part}, until {moment(access.until)}."
+    line = f":unlock: {your_access(access)} is open{part}, until {moment(access.until)}."
     standing = standing_lines(access, to_grantee=True)
     return _notice(
         line,
@@ -50,7 +51,7 @@ def opened_for_grantee(
 
 def failed_for_grantee(access: AccessSummary, channel: str | None, fallbacks: Sequence[str] = ()) -> Message:
     """Nothing could be opened: for the grantee, with why and what to do."""
-    line = f":x: Your access to {code(access.profile)} could not be opened. You don't have it."
+    line = f":x: {your_access(access)} could not be opened."
     return _notice(line, *refusal_blocks(access, fallbacks), _where(access, channel))
 
 
@@ -58,13 +59,13 @@ def failed_for_approver(access: AccessSummary, channel: str | None) -> Message:
     """What was approved could not be opened, or not all of it: for those who approved."""
     part = count_rights(len(access.open_rights), len(access.rights))
     what = f"only {part} could be opened" if access.is_partial else "it could not be opened"
-    line = f":x: You approved {code(access.profile)} for {mention(access.grantee)}, but {what}."
+    line = f":x: You approved {code(access.profile)} for {acting(access.grantee, access.service)}, but {what}."
     return _notice(line, *refusal_blocks(access, is_for_grantee=False), _where(access, channel))
 
 
 def delayed(access: AccessSummary, problem: str | None, fallbacks: Sequence[str] = ()) -> Message:
     """Opening takes long: for the thread."""
-    line = f":hourglass_flowing_sand: {mention(access.grantee)}'s access isn't open yet. Countersign keeps trying."
+    line = f":hourglass_flowing_sand: {whose_access(access)} isn't open yet. Countersign keeps trying."
     return _delay(line, access, problem, fallbacks)
 
 
@@ -73,7 +74,7 @@ def delayed_for_grantee(
 ) -> Message:
     """Opening takes long: for the grantee."""
     line = (
-        f":hourglass_flowing_sand: Your access to {code(access.profile)} isn't open yet. Countersign keeps trying, and "
+        f":hourglass_flowing_sand: {your_access(access)} isn't open yet. Countersign keeps trying, and "
         "will tell you when it's open."
     )
     return _delay(line, access, problem, fallbacks, _where(access, channel))
@@ -81,16 +82,15 @@ def delayed_for_grantee(
 
 def ended_early(access: AccessSummary) -> Message:
     """Somebody ended it before its time: for the thread."""
-    person = mention(access.grantee)
     if access.is_ended_by_grantee:
-        return _notice(f"{person} is done: the access was ended early.")
-    return _with_reason(f"{person}'s access was ended early{by_whom(access)}.", access)
+        return _notice(f"{mention(access.grantee)} is done: the access was ended early.")
+    return _with_reason(f"{whose_access(access)} was ended early{by_whom(access)}.", access)
 
 
 def ended_early_for_grantee(access: AccessSummary, now: datetime, channel: str | None) -> Message:
     """Somebody else ended it before its time: for the grantee."""
     state = "It's closed." if not access.is_live else "It's being closed."
-    line = f":lock: Your access to {code(access.profile)} was ended early{by_whom(access)}. {state}"
+    line = f":lock: {your_access(access)} was ended early{by_whom(access)}. {state}"
     after = [*standing_lines(access, to_grantee=True), *residue_lines(access, now)]
     more = [mrkdwn("\n".join(after))] if after else []
     return _with_reason(line, access, *more, _where(access, channel))
@@ -99,7 +99,7 @@ def ended_early_for_grantee(access: AccessSummary, now: datetime, channel: str |
 def closed(access: AccessSummary, now: datetime) -> Message:
     """All of it is gone, or stays for another cause: for the thread."""
     return Message(
-        text=state_sentence(access, f"{mention(access.grantee)}'s access"),
+        text=state_sentence(access, whose_access(access)),
         blocks=tuple(state_blocks(access, now, names_who_ended=False)),
     )
 
@@ -107,7 +107,7 @@ def closed(access: AccessSummary, now: datetime) -> Message:
 def closed_for_grantee(access: AccessSummary, now: datetime, channel: str | None) -> Message:
     """It is closed, and something of it can live on: for the grantee."""
     # What stays is not closed, although this decision gives it no more.
-    line = f":lock: Your access to {code(access.profile)} is closed."
+    line = f":lock: {your_access(access)} is closed."
     if access.is_all_kept:
         line = f":lock: This access to {code(access.profile)} has ended."
     after = [*residue_lines(access, now), *standing_lines(access, to_grantee=True)]
@@ -117,7 +117,7 @@ def closed_for_grantee(access: AccessSummary, now: datetime, channel: str | None
 def ending_soon(access: AccessSummary, channel: str | None) -> Message:
     """The reminder to the grantee, shortly before the end."""
     line = (
-        f":hourglass: Your access to {code(access.profile)} ends {moment(access.until)}. "
+        f":hourglass: {your_access(access)} ends {moment(access.until)}. "
         "If you need more time, extend it now: that's a new request."
     )
     return _notice(line, *access_buttons(access, may_extend=True), _where(access, channel))

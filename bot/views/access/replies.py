@@ -10,6 +10,7 @@ from typing import Final
 
 from bot.views.access.rights import target_names
 from bot.views.access.state import access_after
+from bot.views.acting import your_access
 from bot.views.block_kit import Message, code, mention
 from bot.views.replies import reply
 from core.access.summary import AccessSummary
@@ -19,7 +20,7 @@ MAX_NAMED: Final = 10
 
 def access_ended(access: AccessSummary) -> Message:
     """What "I'm done" did."""
-    return reply(f"Your access to {code(access.profile)} ends now. {_removal(access)}")
+    return reply(f"{your_access(access)} ends now. {_removal(access)}")
 
 
 def access_revoked(ended: Sequence[AccessSummary], person: str) -> Message:

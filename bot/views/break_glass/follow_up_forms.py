@@ -5,10 +5,12 @@ Invariant: a form carries the event's id and nothing else; what is decided is de
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bot.slack.payloads import Payload, get_dict, get_str
+from bot.views.access.cloudtrail import activity_blocks
 from bot.views.block_kit import Block, context, label
 from bot.views.break_glass.card import VERDICTS
 from bot.views.inputs import chosen, field, menu, option, text_box, typed
@@ -16,6 +18,7 @@ from core.break_glass import REASON_LENGTH, EventId
 from core.errors import InvalidInput
 from core.record import check_record_id
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
+from core.services.activity import GrantActivity
 
 CLOSE_CALLBACK: Final = "break_glass:close_form"
 REVIEW_CALLBACK: Final = "break_glass:review_form"
@@ -44,8 +47,8 @@ def close_form(event_id: EventId) -> Block:
     return _form(CLOSE_CALLBACK, event_id, "Close break-glass", "Close", [field("reason", "How did it end?", box)])
 
 
-def review_form(event_id: EventId) -> Block:
-    """Asks for the verdict and the notes."""
+def review_form(event_id: EventId, activity: Sequence[GrantActivity] = ()) -> Block:
+    """Asks for the verdict and the notes. `activity` says where to find what was done."""
     verdicts = menu([option(each, VERDICTS[each].capitalize(), _ABOUT[each]) for each in Verdict])
     notes = text_box(NOTES_LENGTH, example="What happened, how the access was used, what should change")
     link = text_box(LINK_LENGTH, is_long=False, example="https://…/INC-12", checks_least=False)
@@ -54,7 +57,13 @@ def review_form(event_id: EventId) -> Block:
         field("notes", "What did you find?", notes, hint="Everyone in the channel and auditors see this."),
         field("follow-up link", "Where is the follow-up?", link, is_optional=True),
     ]
-    return _form(REVIEW_CALLBACK, event_id, "Review break-glass", "Submit review", fields)
+    return _form(
+        REVIEW_CALLBACK,
+        event_id,
+        "Review break-glass",
+        "Submit review",
+        [*activity_blocks(activity, event_id), *fields],
+    )
 
 
 def read_close_form(view: Payload) -> tuple[EventId, str]:

@@ -11,6 +11,7 @@ from typing import Final
 from bot.views.access.buttons import access_buttons
 from bot.views.access.state import state_blocks, state_words
 from bot.views.access.way_in import WayIn
+from bot.views.acting import acting, request_blocks
 from bot.views.block_kit import (
     Block,
     Message,
@@ -33,6 +34,7 @@ APPROVE: Final = "request:approve"
 DENY: Final = "request:deny"
 CANCEL: Final = "request:cancel"
 MORE: Final = "request:more"
+TIMELINE: Final = "request:timeline"
 DECLARE_INSTEAD: Final = "request:declare_instead"
 COMMENT: Final = "comment"
 """What the overflow menu's option asks for: to approve with a comment."""
@@ -50,14 +52,17 @@ def request_card(
     `access` is what the decision gave, `way_in` how to use it; None for a decision without access.
     """
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
-    blocks: list[Block] = [mrkdwn(f"{_headline(request, status)}:"), user_text(request.justification)]
+    blocks = request_blocks(request, is_open=status is RequestStatus.PENDING, mark=_mark(status))
     blocks += _votes(request, status)
     if status is RequestStatus.PENDING:
         blocks += [_waiting(request, deciders), _buttons(request)]
     else:
         blocks += _outcome(request, status, has_access=bool(request.rights))
     if access is not None:
-        blocks += [*state_blocks(access, now, way_in=way_in), *access_buttons(access)]
+        blocks += [
+            *state_blocks(access, now, way_in=way_in),
+            *access_buttons(access, button("Timeline", TIMELINE, request.id)),
+        ]
     elif request.rights and status is RequestStatus.APPROVED:
         blocks.append(context("The state of this access isn't known. If it doesn't work, request it again."))
     return Message(text=summary(request, status, access), blocks=tuple(blocks))
@@ -66,10 +71,11 @@ def request_card(
 def summary(request: Request, status: RequestStatus, access: AccessSummary | None = None) -> str:
     """One sentence for notifications and screen readers, without any text that a person typed."""
     what = f"{request.profile} for {length(request.duration)}"
-    requested = f"{mention(request.requester)} requested {what}"
+    who = acting(request.requester, request.service)
+    requested = f"{who} requested {what}"
     state = f", {state_words(access)}" if access is not None else ""
     return {
-        RequestStatus.PENDING: f"{mention(request.requester)} requests {what}.",
+        RequestStatus.PENDING: f"{who} requests {what}.",
         RequestStatus.APPROVED: f"{requested}: approved by {mention(request.approver or '')}{state}.",
         RequestStatus.DENIED: f"{requested}: denied by {mention(request.approver or '')}.",
         RequestStatus.EXPIRED: f"{requested}: expired without a decision.",
@@ -77,16 +83,14 @@ def summary(request: Request, status: RequestStatus, access: AccessSummary | Non
     }[status]
 
 
-def _headline(request: Request, status: RequestStatus) -> str:
-    mark = {
+def _mark(status: RequestStatus) -> str:
+    return {
         RequestStatus.PENDING: ":hourglass_flowing_sand: *Waiting for approval*",
         RequestStatus.APPROVED: ":white_check_mark: *Approved*",
         RequestStatus.DENIED: ":no_entry: *Denied*",
         RequestStatus.EXPIRED: ":alarm_clock: *Expired*",
         RequestStatus.CANCELLED: ":leftwards_arrow_with_hook: *Cancelled*",
     }[status]
-    verb = "requests" if status is RequestStatus.PENDING else "requested"
-    return f"{mark}\n{mention(request.requester)} {verb} {code(request.profile)} for *{length(request.duration)}*"
 
 
 def _votes(request: Request, status: RequestStatus) -> list[Block]:

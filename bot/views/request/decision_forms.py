@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.slack.payloads import Payload, get_dict, get_str
-from bot.views.block_kit import Block, code, context, divider, label, length, mention, moment, mrkdwn, user_text
+from bot.views.acting import request_blocks
+from bot.views.block_kit import Block, code, context, divider, label, moment
 from bot.views.inputs import code_box, field, text_box, typed
 from bot.views.request.votes import count_missing, vote_blocks
 from core import mfa
@@ -85,12 +86,10 @@ def fields_of(view: Payload) -> tuple[str, ...]:
 
 
 def _facts(request: Request) -> list[Block]:
-    who = f"{mention(request.requester)} requests {code(request.profile)} for *{length(request.duration)}*"
     missing, since, until = count_missing(request), moment(request.created_at), moment(request.expires_at)
     needs = "one approval" if missing == 1 else f"{missing} approvals"
     return [
-        mrkdwn(f"{who}:"),
-        user_text(request.justification),
+        *request_blocks(request, is_open=True),
         context(
             f"Needs {needs} by {until} · requested {since} · rule {code(request.rule)} · {code(request.id)}",
         ),

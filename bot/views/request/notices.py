@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bot.slack.app_surface import ACCESS
 from bot.views.access.state import state_sentence
+from bot.views.acting import your_request
 from bot.views.block_kit import (
     Block,
     Message,
@@ -65,7 +66,7 @@ def still_waiting(request: Request, deciders: str) -> Message:
 
 def outcome(request: Request, channel: str | None, summary: AccessSummary | None = None) -> Message:
     """How the request ended, for the requester. `channel` is where its card is."""
-    access = f"Your request for {code(request.profile)} for {length(request.duration)}"
+    access = f"{your_request(request)} for {length(request.duration)}"
     by = mention(request.approver or "")
     where = context(f"{f'<#{channel}> · ' if channel is not None else ''}{code(request.id)}")
     match request.status:
@@ -78,6 +79,8 @@ def outcome(request: Request, channel: str | None, summary: AccessSummary | None
             line = f":no_entry: {access} was denied by {by}."
             return _notice(line, request.approver_comment, "Their reason:", where)
     line = f":alarm_clock: {access} expired: nobody decided in time."
+    if request.service is not None:
+        return _notice(f"{line} If it's still needed, let the service request it again.", None, "", where)
     again = code_line(ACCESS, request.profile, length(request.duration), request.justification)
     return Message(text=line, blocks=(mrkdwn(f"{line} If you still need it, request it again:\n{again}"), where))
 

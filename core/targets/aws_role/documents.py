@@ -72,7 +72,7 @@ def server_policy(roles: Iterable[AwsRoleConfig]) -> Document:
 
 
 def example_scp(
-    roles: Iterable[AwsRoleConfig], spared: Iterable[str] = (), actions: Iterable[str] = _EXAMPLE_ACTIONS
+    roles: Iterable[AwsRoleConfig], actions: Iterable[str] = _EXAMPLE_ACTIONS, spared: Iterable[str] = ()
 ) -> Document:
     """An example: these roles are assumed through Countersign only, and these actions need its credentials.
 

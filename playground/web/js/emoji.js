@@ -4,8 +4,8 @@
 import { html } from "../vendor/htm-preact-3.1.1.js";
 
 const KNOWN = {
-  alarm_clock: "⏰", ballot_box_with_check: "☑️", bell: "🔔", bulb: "💡", checkered_flag: "🏁", eyes: "👀", fire: "🔥",
-  hourglass: "⌛", hourglass_flowing_sand: "⏳", key: "🔑", leftwards_arrow_with_hook: "↩️", lock: "🔒", mag: "🔍",
+  alarm_clock: "⏰", ballot_box_with_check: "☑️", bell: "🔔", bulb: "💡", checkered_flag: "🏁", computer: "💻", eyes: "👀",
+  fire: "🔥", hourglass: "⌛", hourglass_flowing_sand: "⏳", key: "🔑", leftwards_arrow_with_hook: "↩️", lock: "🔒", mag: "🔍",
   no_entry: "⛔", pray: "🙏", rocket: "🚀", rotating_light: "🚨", tada: "🎉", thumbsdown: "👎", thumbsup: "👍",
   unlock: "🔓", warning: "⚠️", wave: "👋", white_check_mark: "✅", x: "❌",
 };

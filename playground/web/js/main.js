@@ -132,8 +132,9 @@ function useSectionKeys() {
     const onKeyDown = (event) => {
       if (event.key !== "F6") return;
       event.preventDefault();
-      const parts = [...document.querySelectorAll(".topbar, .pane, .aws, .hood, .tour")].filter((part) => part.getClientRects().length);
-      const now = parts.findIndex((part) => part.contains(document.activeElement));
+      const parts = [...document.querySelectorAll(".topbar, .pane, .terminal, .aws, .hood, .tour")].filter((part) => part.getClientRects().length);
+      // A terminal is inside its pane, and behind it in the order of the page.
+      const now = parts.findLastIndex((part) => part.contains(document.activeElement));
       const next = parts[(now + (event.shiftKey ? -1 : 1) + parts.length) % parts.length];
       const composer = next.querySelector(".veil:not([hidden]) input, .veil:not([hidden]) textarea, .composer textarea");
       (composer ?? next.querySelector("button, [tabindex='0']"))?.focus();

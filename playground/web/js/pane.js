@@ -9,6 +9,7 @@ import { Avatar, Icon } from "./icons.js";
 import { Menu } from "./menu.js";
 import { Modals } from "./modal.js";
 import { tryAct } from "./pressing.js";
+import { Terminal } from "./terminal.js";
 import { markRead, unread } from "./unread.js";
 import { useView } from "./view.js";
 
@@ -55,6 +56,7 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
       onPointerDown=${take}
       onKeyDown=${(event) => event.key === "Escape" && isSidebarOpen && setSidebarOpen(false)}
     >
+      <div class="pane-slack">
       <div class="pane-under" inert=${isCovered}>
         <header class="pane-head">
           <h2 class="hearable">${ws.nameOf(person)}</h2>
@@ -68,6 +70,15 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
             <${Icon} name="menu" />
           </button>
           <${Switcher} ws=${ws} person=${person} change=${change} />
+          <button
+            type="button"
+            class="tool terminal-button"
+            aria-pressed=${Boolean(pane.hasTerminal)}
+            title="A terminal on this person's machine"
+            onClick=${() => change({ hasTerminal: !pane.hasTerminal, typed: { text: "" } })}
+          >
+            <${Icon} name="terminal" /><span class="tool-text">Terminal</span>
+          </button>
         </header>
         <div class="pane-body">
           <${Sidebar} ws=${ws} person=${person} place=${place} go=${go} />
@@ -100,6 +111,9 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
         ${notice && html`<p class="notice"><${Icon} name="alert" /><span>${notice.text}</span>
           <button type="button" class="icon-button" aria-label="Close" onClick=${() => setNotice(null)}><${Icon} name="close" /></button></p>`}
       </div>
+      </div>
+      ${pane.hasTerminal &&
+      html`<${Terminal} key=${person} ws=${ws} person=${person} id=${id} typed=${pane.typed} close=${() => change({ hasTerminal: false })} />`}
     </section>
     <//>
   `;
@@ -112,7 +126,7 @@ function Switcher({ ws, person, change }) {
     about: part.role,
     isCurrent: part.id === person,
     lead: html`<${Avatar} ws=${ws} id=${part.id} size="small" />`,
-    run: () => part.id !== person && change({ person: part.id }),
+    run: () => part.id !== person && change({ person: part.id, typed: null }),
   }));
   return html`
     <${Menu} label="You are ${ws.nameOf(person)}. Be somebody else" items=${items} role="menuitemradio" class="switcher">

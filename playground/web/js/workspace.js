@@ -1,5 +1,6 @@
 // A mirror of the workspace: the server's snapshot, and every change since. It decides nothing.
 
+const MOST_RUNS = 30;
 const byTs = (a, b) => Number(a.ts) - Number(b.ts);
 
 export class Workspace {
@@ -57,6 +58,11 @@ export class Workspace {
     return (this.messages.get(channel) ?? []).filter((m) => m.to === null || m.to === person);
   }
 
+  /** The commands in this person's terminal, oldest first. `code` is null while one runs. */
+  runsOf(person) {
+    return this.terminals.get(person) ?? [];
+  }
+
   modalsOf(person) {
     return this.modals.get(person) ?? [];
   }
@@ -79,6 +85,10 @@ export class Workspace {
         return this.#file(event.record);
       case "aws":
         return void (this.aws = event.aws);
+      case "trail":
+        return void (this.trail = event.trail);
+      case "terminal":
+        return this.#follow(event.person, event.run);
     }
   }
 
@@ -95,6 +105,8 @@ export class Workspace {
       this.#shelf(message.channel).push(message);
     }
     this.aws = snapshot.aws;
+    this.trail = snapshot.trail;
+    this.terminals = new Map(Object.entries(snapshot.terminals));
     this.isReady = true;
   }
 
@@ -113,6 +125,14 @@ export class Workspace {
   #remove(message) {
     const left = this.#shelf(message.channel).filter((m) => m.ts !== message.ts);
     this.messages.set(message.channel, left);
+  }
+
+  /** A command began, wrote something, or ended. */
+  #follow(person, { number, text = "", ...changes }) {
+    const runs = this.terminals.get(person) ?? [];
+    const known = runs.find((run) => run.number === number) ?? { number, text: "", code: null };
+    const run = { ...known, ...changes, text: known.text + text };
+    this.terminals.set(person, [...runs.filter((each) => each.number !== number), run].slice(-MOST_RUNS));
   }
 
   #file(record) {

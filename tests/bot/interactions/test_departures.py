@@ -14,13 +14,14 @@ import pytest
 
 from bot.interactions.departures import MAX_ASKED, MIN_ROUND, Departures
 from bot.slack.questions import UNKNOWN
+from core.access.device import Device, DeviceId, DeviceStatus
 from core.access.reconciler import Reconciler
 from core.actor import Actor, UserId
 from core.directory import DirectoryNotes
 from core.errors import NotAllowed, StoreUnavailable
 from core.policy import parse_policy
 from core.request import Request, RequestId
-from core.services import GrantService, RequestService
+from core.services import DeviceService, GrantService, PairingService, RequestService
 from core.stores.record_store import DEFAULT_LIMIT
 from core.targets.opening import PolicyTargets
 from tests.core.access.harness import ScriptedTarget
@@ -100,6 +101,13 @@ class Workspace:
         self.departures.hear(person, self.clock.now())
         self.departures.flush()
 
+    def pair(self, person: UserId) -> Device:
+        """A terminal of this person."""
+        pairing = PairingService(self.stores, POLICY, self.clock, directory=self.slack)
+        started = pairing.start("laptop", "countersign", "192.0.2.7")
+        pairing.confirm(started.user_code, Actor(id=person))
+        return pairing.exchange(started.device_code, "192.0.2.7").device
+
     def ended(self) -> set[str]:
         """Those whose access ended early."""
         return {each.grantee for each in self.stores.access.iterate() if each.ended_early is not None}
@@ -118,10 +126,28 @@ def workspace(stores: Stores, clock: FrozenClock) -> Iterator[Workspace]:
     def nudge() -> None:
         made[0].nudges.append(True)
 
-    departures = Departures(stores, service, slack, clock, on_ended=nudge, wait=wait)
+    devices = DeviceService(stores, POLICY, clock, directory=slack)
+    departures = Departures(stores, service, devices, slack, clock, on_ended=nudge, wait=wait)
     made.append(Workspace(stores, clock, slack, service, departures))
     with closing(departures):
         yield made[0]
+
+
+def test_person_who_left_loses_their_devices(workspace: Workspace) -> None:
+    device, other = workspace.pair(ANN), workspace.pair(BEN)
+    workspace.slack.leave(ANN)
+    workspace.hear(ANN)
+
+    assert workspace.stores.devices.get(DeviceId(device.id)).status is DeviceStatus.REVOKED
+    assert workspace.stores.devices.get(DeviceId(other.id)).status is DeviceStatus.ACTIVE
+
+
+def test_device_of_a_person_without_access_is_found_by_the_check(workspace: Workspace) -> None:
+    device = workspace.pair(ANN)
+    workspace.slack.leave(ANN)
+
+    assert workspace.departures.check_some() + workspace.departures.check_some() == 1
+    assert workspace.stores.devices.get(DeviceId(device.id)).status is DeviceStatus.REVOKED
 
 
 def test_person_who_left_loses_access_once(workspace: Workspace) -> None:

@@ -27,9 +27,9 @@ from bot.views.break_glass.notices import (
     reviewed,
 )
 from bot.views.break_glass.replies import NOT_DECLARED_YET, closed, declared, review_recorded, without_store
-from bot.views.break_glass.timeline import MAX_LINES, timeline
 from bot.views.pagination import MAX_PAGES, PER_PAGE, read_page_button
 from bot.views.replies import explain, explain_in_field, reply
+from bot.views.timeline import MAX_LINES, timeline
 from core.actor import ProfileName
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditAction, AuditEntry, EntryDraft, seal

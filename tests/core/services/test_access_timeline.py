@@ -15,6 +15,7 @@ from core.services.timeline import read_request_timeline, read_timeline
 from core.targets.base import Held, InProgress
 from tests.core.access.harness import HOUR, MINUTE
 from tests.core.access.office import ANN, BOB, RITA, AccessOffice
+from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
     from core.stores import Stores
@@ -37,7 +38,7 @@ def test_request_tells_what_was_done_at_the_target(office: AccessOffice) -> None
 
     office.target.script["give"].append(begin)
     office.pass_time(3 * HOUR)
-    told = read_request_timeline(office.stores, office.policy, RequestId(request.id), RITA, FixedDirectory())
+    told = read_request_timeline(office.stores, office.policy, RequestId(request.id), RITA, FixedDirectory(), A_MOMENT)
     assert [entry.event.value for entry in told.entries] == [
         "request_submitted",
         "request_approved",
@@ -60,7 +61,7 @@ def test_event_tells_of_its_access_and_of_its_requests(office: AccessOffice) -> 
     office.pass_time(MINUTE)
     office.close(event)
     office.pass_time(3 * HOUR)
-    told = read_timeline(office.stores, office.policy, EventId(event.id), BOB, FixedDirectory())
+    told = read_timeline(office.stores, office.policy, EventId(event.id), BOB, FixedDirectory(), A_MOMENT)
     chains = {office.grant_of(request).chain, office.grant_of(event).chain, request.chain, event.chain}
     assert {entry.chain for entry in told.entries} == chains
 
@@ -68,7 +69,7 @@ def test_event_tells_of_its_access_and_of_its_requests(office: AccessOffice) -> 
 def test_only_those_who_may_act_see_a_request(office: AccessOffice) -> None:
     request = office.approve()
     for reader in (RITA, ANN, Actor(id=UserId("U0ADA"))):
-        read_request_timeline(office.stores, office.policy, RequestId(request.id), reader, FixedDirectory())
+        read_request_timeline(office.stores, office.policy, RequestId(request.id), reader, FixedDirectory(), A_MOMENT)
     stranger = Actor(id=UserId("U0STRANGER"))
     with pytest.raises(NotAllowed):
-        read_request_timeline(office.stores, office.policy, RequestId(request.id), stranger, FixedDirectory())
+        read_request_timeline(office.stores, office.policy, RequestId(request.id), stranger, FixedDirectory(), A_MOMENT)

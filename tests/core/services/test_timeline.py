@@ -16,7 +16,7 @@ from core.stores import Stores
 from core.stores.messages import MessageRef
 from tests.builders import DAY, HOUR
 from tests.core.services.harness import ANN, BOB, STRANGER, ChangingPolicy
-from tests.harness.clock import FrozenClock
+from tests.harness.clock import A_MOMENT, FrozenClock
 
 WHY = "The checkout is down, INC-12"
 
@@ -26,7 +26,7 @@ def invoke(service: BreakGlassService, instead_of: RequestId | None = None) -> B
 
 
 def read(stores: Stores, policy: ChangingPolicy, event: BreakGlassEvent) -> Timeline:
-    return read_timeline(stores, policy, EventId(event.id), BOB, FixedDirectory())
+    return read_timeline(stores, policy, EventId(event.id), BOB, FixedDirectory(), A_MOMENT)
 
 
 def test_timeline_merges_the_event_and_the_request_it_replaced(
@@ -82,8 +82,8 @@ def test_timeline_is_seen_only_by_the_invoker_and_approvers(
 ) -> None:
     event = invoke(break_glass)
     for reader in (ANN, BOB):
-        assert read_timeline(stores, policy, EventId(event.id), reader, FixedDirectory()).event == event
+        assert read_timeline(stores, policy, EventId(event.id), reader, FixedDirectory(), A_MOMENT).event == event
     with pytest.raises(NotAllowed):
-        read_timeline(stores, policy, EventId(event.id), STRANGER, FixedDirectory())
+        read_timeline(stores, policy, EventId(event.id), STRANGER, FixedDirectory(), A_MOMENT)
     with pytest.raises(EventNotFound):
-        read_timeline(stores, policy, EventId("0" * 16), BOB, FixedDirectory())
+        read_timeline(stores, policy, EventId("0" * 16), BOB, FixedDirectory(), A_MOMENT)

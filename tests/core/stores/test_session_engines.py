@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.access.device import DeviceId, DeviceNotFound
 from core.access.grant import GrantId
 from core.access.right import right_key
 from core.access.session import SessionId, SessionStatus
@@ -125,7 +126,7 @@ class TestIam:
     def test_broker_may_issue_and_nothing_else(self, dynamo: DynamoHarness) -> None:
         bench, policy = SessionBench.on(dynamo.stores, dynamo.clock), iam_policy(Role.BROKER, dynamo.prefix)
         grant = bench.open_grant()
-        door = bench.store.get_door(RIGHT)
+        door, state = bench.store.get_door(RIGHT), bench.access.state()
         stores = DynamoStores(Connection(IamClient(dynamo.client, policy)), dynamo.prefix, dynamo.settings)
         broker = SessionBench(dynamo.clock, bench.access, stores.sessions)
         assert broker.state(grant).session is None
@@ -133,6 +134,8 @@ class TestIam:
         assert broker.store.get(SessionId(session.id)) == session
         assert stores.access.list_by_person(grant.person).items == (grant,)
         broker.update(session.note_key("ASIAEXAMPLEEXAMPLE01"), AuditAction.CREDENTIALS_ISSUED)
+        with pytest.raises(DeviceNotFound):
+            stores.devices.get_with_notes(DeviceId(DESKTOP))
         stores.refusals.note(a_refusal())
         stores.refusals.close()
         assert any(each.chain.startswith(REFUSALS_KIND) for each in dynamo.stores.audit.export())
@@ -140,6 +143,7 @@ class TestIam:
             lambda: stores.access.end([ended(grant)]),
             lambda: stores.sessions.move_door(door.open(grant.id, 1, dynamo.clock.now())),
             lambda: stores.access.get_right(RIGHT),
+            lambda: stores.access.commit(state, state.holding.change(failures=1)),
             lambda: list(stores.sessions.iterate()),
             lambda: stores.requests.get_each([grant.id]),
         ):

@@ -233,6 +233,8 @@ def test_full_role_is_refused_and_tried_again(office: RoleOffice) -> None:
     assert office.works(issued)
     grant = office.stores.access.get(issued.session.grant)  # type: ignore[arg-type]
     assert grant.status is GrantStatus.ENDING
+    # A worker that takes over, and knows nothing of the take, sees that there is something left to take.
+    assert office.targets["ops"].inspect(grant.right) == Held()
 
     _fill(office, 0)
     office.office.pass_time(5 * MINUTE)

@@ -14,6 +14,8 @@ import pytest
 from core.access.credentials import AccessEnded, AssumeIntent, AwsCredentials, NothingOpen
 from core.access.grant import GrantId, GrantStatus
 from core.actor import Actor, UserId
+from core.audit.keyring import AuditKeyring
+from core.audit.verification import verify_trail
 from core.errors import CountersignError, Refused
 from core.services import SessionService
 from playground.pretend_aws import PretendFault
@@ -251,3 +253,4 @@ def test_random_histories_give_rights_exactly_while_wanted(office: RoleOffice, s
     office.tend()
     assert not any(map(office.works, history.issued))
     assert office.denies() == []
+    assert list(verify_trail(office.stores, AuditKeyring(), office.clock.now())) == []

@@ -19,12 +19,12 @@ from bot.views.break_glass.card import CLOSE, break_glass_card
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.views.home import HomeSection, home_tab
 from bot.views.pagination import PER_PAGE
-from bot.views.request.card import request_card
+from bot.views.request.card import TIMELINE, request_card
 from bot.views.request.list import ListKind, RequestRow, list_page
 from core.access.right import Right
 from core.access.summary import summarize
 from core.policy.profile import MAX_RIGHTS
-from core.policy.target_config import IdentityCenterConfig, WebhookConfig
+from core.policy.target_config import AwsRoleConfig, IdentityCenterConfig, WebhookConfig
 from core.request import Request
 from localslack.block_kit import check_message_blocks, check_view
 from tests.bot.views.access.accesses import (
@@ -51,6 +51,7 @@ PORTAL = "https://d-1234567890.awsapps.com/start"
 WAY_IN = WayIn(
     (PortalLink("Open the AWS access portal", PORTAL + "x" * 900),) * 2,
     SsoLogin("p" * 80, "eu-west-1", tuple(f"{number:012}" for number in range(MAX_RIGHTS)), PORTAL),
+    "p" * 80,
 )
 CENTER = IdentityCenterConfig(
     type="identity-center",
@@ -146,7 +147,7 @@ def test_lists_and_home_are_valid_at_the_longest_inputs(state: str) -> None:
 def test_only_buttons_that_can_work_are_drawn(state: str, ends: bool) -> None:  # noqa: FBT001
     access, now = access_in(state)
     expected = [END_ACCESS] if ends else []
-    assert pressable(request_card(approved(), now, access=access)) == expected
+    assert pressable(request_card(approved(), now, access=access)) == [*expected, TIMELINE]
     assert pressable(notices.ending_soon(access, None)) == [*expected, *([EXTEND_ACCESS] if ends else [])]
     emergency, now = access_in(state, EVENT)
     assert EXTEND_ACCESS not in pressable(notices.ending_soon(emergency, None))
@@ -270,6 +271,10 @@ def test_way_in_is_the_portal_and_what_people_type() -> None:
     assert "`aws sso login --profile prod`" in said
     assert "`aws configure sso --profile prod`" in said
     assert "`111122223333`" in said
+    role = AwsRoleConfig(type="aws-role", role="arn:aws:iam::111122223333:role/ops", region="eu-west-1")
+    assert "`countersign exec prod -- COMMAND`" in formatted(
+        notices.opened_for_grantee(one, find_way_in({"aws": role}, one), None)
+    )
     assert find_way_in({"aws": HOOK}, one) is None
     assert find_way_in({}, one) is None
 

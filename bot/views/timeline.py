@@ -1,4 +1,4 @@
-"""The timeline of an event, for its review: each step and each notification, in order.
+"""The timelines of events and requests: each step and each notification, in order, and where to find what was done.
 
 Invariant: it holds no text that a person typed; the card has that. It fits one message, whatever happened, and says
 when it leaves something out.
@@ -6,13 +6,15 @@ when it leaves something out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
 from pydantic import JsonValue
 
+from bot.views.access.cloudtrail import activity_blocks
+from bot.views.acting import acting
 from bot.views.block_kit import (
     MAX_SECTION_TEXT,
     Block,
@@ -25,10 +27,13 @@ from bot.views.block_kit import (
     mrkdwn,
 )
 from core.audit.trail import AuditAction, AuditEntry
-from core.services.timeline import Timeline
+from core.request import Request
+from core.services.timeline import RequestTimeline, Timeline
 from core.stores.messages import MessageRef
 
 MAX_LINES: Final = 60
+MAX_CHARACTERS: Final = 8000
+"""Of all lines: with the queries, a message stays below what Slack takes."""
 _STEPS: Final[Mapping[AuditAction, str]] = {
     AuditAction.REQUEST_SUBMITTED: "requested access",
     AuditAction.APPROVAL_ADDED: "approved the request (one vote)",
@@ -43,28 +48,67 @@ _STEPS: Final[Mapping[AuditAction, str]] = {
     AuditAction.BREAK_GLASS_EXPIRED: "*it expired*",
     AuditAction.REVIEW_REMINDED: "the reviewers were reminded",
     AuditAction.BREAK_GLASS_REVIEWED: "*reviewed it*",
+    AuditAction.CREDENTIALS_ISSUED: "credentials were issued to a device",
+    AuditAction.SESSION_REVOKED: "the credentials of a device were ended",
+    AuditAction.SESSION_EXPIRED: "the credentials of a device expired",
+    AuditAction.DENY_PUT: "AWS was told to deny them",
+    AuditAction.DENY_REMOVED: "the deny was removed: the credentials are dead",
 }
 
 
 def timeline(read: Timeline) -> Message:
     """The timeline as one message."""
     event = read.event
-    lines = sorted([*_steps(read), *_notifications(read.places)], key=lambda line: line[0])
-    shown = [text for _, text in lines[:MAX_LINES]]
     title = f"*Timeline of break-glass event* {code(event.id)} · {code(event.profile)} · {mention(event.invoker)}"
+    return _message(title, event.id, read, event.chain)
+
+
+def request_timeline(read: RequestTimeline) -> Message:
+    """The timeline of a request as one message."""
+    request = read.request
+    who = acting(request.requester, request.service)
+    return _message(
+        f"*Timeline of request* {code(request.id)} · {code(request.profile)} · {who}", request.id, read, request.chain
+    )
+
+
+def _message(title: str, record_id: str, read: Timeline | RequestTimeline, chain: str) -> Message:
+    lines = sorted([*_steps(read.entries, chain), *_notifications(read.places)], key=lambda line: line[0])
+    shown = list(islice(_fitting(text for _, text in lines), MAX_LINES))
     blocks: list[Block] = [mrkdwn(title), *_sections(shown)]
-    if len(lines) > MAX_LINES:
-        rest = f"{len(lines) - MAX_LINES} later steps aren't shown; `countersign audit export` has all of them."
-        blocks.append(context(rest))
-    return Message(text=f"Timeline of {event.id}: {len(lines)} steps", blocks=tuple(blocks))
+    if len(lines) > len(shown):
+        rest = f"{len(lines) - len(shown)} later steps aren't shown; {code(f'countersign audit trail {record_id}')}"
+        blocks.append(context(f"{rest} has all of them."))
+    blocks += activity_blocks(read.activity, record_id)
+    return Message(text=f"Timeline of {record_id}: {len(lines)} steps", blocks=tuple(blocks))
 
 
-def _steps(read: Timeline) -> Iterator[tuple[datetime, str]]:
-    for entry in read.entries:
+def _fitting(lines: Iterable[str]) -> Iterator[str]:
+    left = MAX_CHARACTERS
+    for line in lines:
+        left -= len(line) + 1
+        if left < 0:
+            return
+        yield line
+
+
+def _steps(entries: Sequence[AuditEntry], chain: str) -> Iterator[tuple[datetime, str]]:
+    issued: set[str] = set()
+    for entry in entries:
+        if entry.event is AuditAction.CREDENTIALS_ISSUED:
+            # Once for each device: the others are renewals, which its program asks for every hour.
+            if entry.chain in issued:
+                continue
+            issued.add(entry.chain)
         by = f"{mention(entry.actor)} " if not entry.actor.startswith("clock") else ""
         what = _STEPS.get(entry.event, escape(entry.event.replace("_", " ")))
-        of = "" if entry.chain == read.event.chain else f" · request {code(entry.chain.rpartition('#')[2])}"
+        of = "" if entry.chain == chain else _of(entry.chain)
         yield entry.at, f"{moment(entry.at, form='{date_short} {time_secs}')} · {by}{what}{_more(entry)}{of}"
+
+
+def _of(chain: str) -> str:
+    kind, _, record_id = chain.partition("#")
+    return f" · request {code(record_id)}" if kind == Request.KIND else ""
 
 
 def _more(entry: AuditEntry) -> str:

@@ -1,0 +1,71 @@
+"""`countersign logout`: end this machine's pairing here and at the server.
+
+Invariant: the token is removed from this machine even if the server can't be reached; then the command says that the
+device has to be ended in Slack.
+
+Exit codes: 0 done, 6 the server can't be reached, 7 this machine isn't paired.
+"""
+
+from __future__ import annotations
+
+import click
+
+from bot.commands.server_answers import json_option, write_json
+from bot.commands.terminal import count_of
+from bot.settings.terminal import read_terminal_settings
+from bot.terminal.configuration import open_configuration
+from bot.terminal.connecting import FoundServer, find_server
+from bot.terminal.errors import NotPaired, ServerFailed, ServerRefused
+from bot.terminal.pairing import PairingKeeper
+from bot.terminal.token_store import TokenStore
+
+
+@click.command()
+@click.option("--all", "is_all", is_flag=True, help="End all your devices, on other machines too.")
+@json_option
+def logout(*, is_all: bool, as_json: bool) -> None:
+    """End this machine's pairing, and remove its token. What was approved stays open: see `countersign access end`."""
+    found = _find()
+    ended, problem = 0, None
+    try:
+        ended = _end(found, is_all=is_all)
+    except NotPaired:
+        # The server had ended it already.
+        problem = None
+    except (ServerFailed, ServerRefused) as error:
+        problem = error
+    if found.paired is not None:
+        file = open_configuration()
+        PairingKeeper(found.server, file, TokenStore.open(file.folder)).forget()
+    if problem is not None:
+        raise ServerFailed(
+            f"The token was removed from this machine, but {found.server} didn't confirm the end",
+            f"End the device in Slack, in Countersign's Home. ({str(problem).rstrip('.')})",
+        )
+    if as_json:
+        write_json({"outcome": "logged_out", "server": found.server, "ended": ended})
+    else:
+        click.echo(f"Logged out of {found.server}; ended {count_of(ended, 'device')}.")
+
+
+def _find() -> FoundServer:
+    try:
+        return find_server()
+    except NotPaired:
+        # The token may be gone while the configuration still names its device.
+        settings, file = read_terminal_settings(), open_configuration()
+        server = settings.server or file.read().server
+        if settings.token is None and server is not None:
+            PairingKeeper(server, file, TokenStore.open(file.folder)).forget()
+        raise
+
+
+def _end(found: FoundServer, *, is_all: bool) -> int:
+    client, ended = found.open(), 0
+    if is_all:
+        for device in client.devices().devices:
+            if not device.is_this:
+                client.revoke_device(device.id)
+                ended += 1
+    client.revoke_device()
+    return ended + 1

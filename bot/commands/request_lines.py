@@ -1,0 +1,128 @@
+"""The lines that `countersign request` shows, and its JSON.
+
+Invariant: other people's words stand on one line, after whose they are. Times are in the person's own zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from bot.api.models import AccessInfo, PersonInfo, RequestInfo
+from bot.commands.terminal import Cell
+from bot.terminal.local_times import local_time
+from bot.terminal.waiting import Outcome, names_of, outcome_of
+from core.duration import format_duration
+from core.targets.words import one_line
+
+_ASSUME: Final = "assume"
+"""The level of a right by which the server gives AWS credentials."""
+
+
+def describe_request(request: RequestInfo, now: datetime) -> Iterator[str]:
+    """Everything about a request."""
+    duration = format_duration(timedelta(seconds=request.duration_seconds))
+    whose = f" by {one_line(request.service)}" if request.service else ""
+    yield f"request {one_line(request.id)}{whose}: {one_line(request.profile)} for {duration}"
+    yield f"  asked {local_time(request.created_at, now)}: {one_line(request.justification)}"
+    for vote in request.approvals:
+        comment = f": {one_line(vote.comment)}" if vote.comment else ""
+        yield f"  approved by {_name(vote.approver.id, request)} at {local_time(vote.at, now)}{comment}"
+    yield from (f"  {line}" for line in describe_outcome(request, now))
+
+
+def describe_outcome(request: RequestInfo, now: datetime) -> Iterator[str]:
+    """What became of a request, and what to do next."""
+    profile, outcome = one_line(request.profile), outcome_of(request)
+    by = f" by {_name(request.decided_by, request)}" if request.decided_by else ""
+    why = f": {one_line(request.comment)}" if request.comment else ""
+    match outcome:
+        case Outcome.WAITING:
+            yield from _describe_waiting(request, now)
+        case Outcome.GRANTED:
+            yield f"Granted{by}{why}"
+            yield _describe_open(request, now)
+        case Outcome.DENIED:
+            yield f"Denied{by}{why}"
+        case Outcome.EXPIRED:
+            yield f"Expired: nobody decided until {local_time(request.expires_at, now)}. Ask again."
+        case Outcome.CANCELLED:
+            replaced = f"; replaced by {one_line(request.replaced_by)}" if request.replaced_by else ""
+            yield f"Cancelled{by}{why}{replaced}"
+        case Outcome.FAILED:
+            yield f"Approved{by}, but access to {profile} could not be opened{_problems(request.access)}"
+            yield "Ask a policy owner."
+        case Outcome.ENDED:
+            yield _describe_ended(request, now)
+
+
+def next_step(request: RequestInfo) -> str | None:
+    """The command that makes sense now; None if there is none."""
+    match outcome_of(request):
+        case Outcome.WAITING:
+            return f"countersign request show {one_line(request.id)} --wait"
+        case Outcome.GRANTED if has_credentials(request.access):
+            return f"countersign exec {one_line(request.profile)} -- COMMAND"
+    return None
+
+
+def has_credentials(access: AccessInfo | None) -> bool:
+    """Whether the server gives AWS credentials for this access."""
+    return access is not None and any(right.level == _ASSUME for right in access.rights)
+
+
+def as_json(request: RequestInfo, outcome: str | None = None) -> dict[str, Any]:
+    """A request for scripts, with what became of it in one word."""
+    found = {"outcome": outcome or outcome_of(request).value, "request": request.model_dump(mode="json")}
+    step = next_step(request)
+    return {**found, "next": step} if step is not None else found
+
+
+def row_of(request: RequestInfo, now: datetime) -> list[Cell]:
+    """One request in a list."""
+    outcome = outcome_of(request)
+    mood: Cell = (outcome.value, "good") if outcome is Outcome.GRANTED else outcome.value
+    duration = format_duration(timedelta(seconds=request.duration_seconds))
+    about = one_line(request.justification, 60)
+    return [request.id, mood, one_line(request.profile), duration, local_time(request.created_at, now), about]
+
+
+def _describe_waiting(request: RequestInfo, now: datetime) -> Iterator[str]:
+    if request.access is not None or request.decided_by is not None:
+        yield f"Approved; access to {one_line(request.profile)} is opening."
+        return
+    who = names_of(request.approvers)
+    need = f"; {request.required_approvals} approvals needed" if request.required_approvals > 1 else ""
+    yield f"Waiting for approval{f' by {who}' if who else ''}{need}, until {local_time(request.expires_at, now)}."
+
+
+def _describe_open(request: RequestInfo, now: datetime) -> str:
+    access, profile = request.access, one_line(request.profile)
+    until = access.until if access is not None else request.access_ends_at
+    if access is None:
+        ends = f" until {local_time(until, now)}" if until is not None else ""
+        return f"Approved for {profile}{ends}. Countersign opens nothing for this profile; use it as your team does."
+    return f"Access to {profile} is open until {local_time(access.until, now)}."
+
+
+def _describe_ended(request: RequestInfo, now: datetime) -> str:
+    access, profile = request.access, one_line(request.profile)
+    if access is None:
+        return f"Access to {profile} is over."
+    if (early := access.ended_early) is not None:
+        reason = f": {one_line(early.reason)}" if early.reason else ""
+        return f"Access to {profile} was ended by {_name(early.by, request)} at {local_time(early.at, now)}{reason}"
+    return f"Access to {profile} ended at {local_time(access.until, now)}."
+
+
+def _problems(access: AccessInfo | None) -> str:
+    found = [one_line(right.problem) for right in access.rights if right.problem] if access is not None else []
+    return f": {'; '.join(found)}" if found else "."
+
+
+def _name(decider: str, request: RequestInfo) -> str:
+    known: dict[str, PersonInfo] = {each.id: each for each in request.approvers}
+    known |= {vote.approver.id: vote.approver for vote in request.approvals}
+    person = known.get(decider)
+    return one_line(person.name, 60) if person is not None and person.name else one_line(decider, 60)

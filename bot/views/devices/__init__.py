@@ -1,0 +1,1 @@
+"""Paired terminals and machines, as people see them."""
