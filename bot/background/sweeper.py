@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from bot.background.access import AccessWork
 from bot.background.loops import Loop, Loops, Nudge
@@ -24,7 +24,7 @@ from core.audit.checkpoint import Checkpointer
 from core.clock import Clock, is_trusted
 from core.errors import StoreError, StoreUnavailable
 from core.outbox.outbox import DeliveryCounts, Outbox, Sink, deliver_due
-from core.services import BreakGlassService, GrantService, RequestService, SessionService
+from core.services import BreakGlassService, DeviceService, GrantService, RequestService, SessionService
 from core.services.due import Rest
 from core.services.policy_trail import PolicyTrail
 from core.stores.base import PurgedStores, Stores
@@ -75,6 +75,13 @@ class OutboxState:
     parked: int = 0
 
 
+class TerminalWork(NamedTuple):
+    """What ends for terminals by the clock: the sessions of their credentials, and their pairings."""
+
+    sessions: SessionService | None = None
+    devices: DeviceService | None = None
+
+
 class Sweeper:
     """Sweeps once, or in the background until it is stopped."""
 
@@ -89,7 +96,7 @@ class Sweeper:
         checkpointer: Checkpointer | None = None,
         access: AccessWork | None = None,
         grants: GrantService | None = None,
-        sessions: SessionService | None = None,
+        terminals: TerminalWork | None = None,
     ) -> None:
         self._requests = requests
         self._break_glass = break_glass
@@ -101,7 +108,7 @@ class Sweeper:
         self._outbox: Outbox | None = None
         self._access = access
         self._grants = grants
-        self._sessions = sessions
+        self._sessions, self._devices = terminals or TerminalWork()
         self._stopping = threading.Event()
         self._loops = Loops(self._stopping)
         self._delivery_nudge = Nudge(self._stopping)
@@ -161,6 +168,8 @@ class Sweeper:
         if self._grants is not None:
             watched["send reminders of access that ends"] = self._grants.remind_due
             watched["end what closed events left open"] = self._grants.end_left_open
+        if self._devices is not None:
+            watched["end devices"] = self._devices.expire_due
         if self._sessions is not None:
             watched["end sessions"] = self._sessions.expire_due
             watched["deny sessions, and clean up"] = self._sessions.clean_up
@@ -205,6 +214,8 @@ class Sweeper:
         if self._grants is not None:
             self._grants.end_left_open()
         access = self._access.sweep() if self._access is not None else NOTHING_VISITED
+        if self._devices is not None:
+            self._devices.expire_due()
         if self._sessions is not None:
             self._sessions.expire_due()
             self._sessions.clean_up()

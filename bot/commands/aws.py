@@ -31,6 +31,7 @@ from core.errors import InvalidInput
 _PREFIX: Final = "countersign-"
 _NAME: Final = "countersign"
 _PREFIXES: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._/@+-]{0,39})?")
+_TARGETS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _REGIONS: Final = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
 
 prefix_option = click.option(
@@ -49,22 +50,24 @@ for each in DOCUMENT_COMMANDS:
 
 @aws.command()
 @prefix_option
+@click.option("--target", metavar="NAME", help="Which of the profile's roles, if it has several; a part of the name.")
 @click.option("--region", help="The profiles' region. By default they have none of their own.")
 @click.argument("profiles", nargs=-1, metavar="[PROFILE]...")
-def configure(profiles: Sequence[str], prefix: str, region: str | None) -> None:
+def configure(profiles: Sequence[str], prefix: str, target: str | None, region: str | None) -> None:
     """Add profiles to ~/.aws/config (or AWS_CONFIG_FILE): each PROFILE, or all that you can get credentials for.
 
     They stand between two markers, and nothing else in the file changes. Then AWS_PROFILE=countersign-prod works in
     every AWS tool, whenever you have access.
     """
     require_posix("aws configure")
-    names = _read_names(profiles, prefix) or _ask_for_names(prefix)
+    names = _read_names(profiles, prefix, target) or _ask_for_names(prefix, target)
     if region is not None and not _REGIONS.fullmatch(region):
         raise InvalidInput("region", f"{region!r:.40} is not a region of AWS", "Write it like eu-west-1.")
     for name in names:
         _require_no_keys(name)
     command = _own_command()
-    commands = {name: write_command([*command, "credentials", profile]) for name, profile in names.items()}
+    more = ("--target", target) if target else ()
+    commands = {name: write_command([*command, "credentials", profile, *more]) for name, profile in names.items()}
     is_changed = _change(lambda block, line_end: add_profiles(block, commands, region, line_end))
     path, first = config_path(os.environ), next(iter(names))
     done = "has now" if is_changed else "already has"
@@ -74,11 +77,12 @@ def configure(profiles: Sequence[str], prefix: str, region: str | None) -> None:
 
 @aws.command()
 @prefix_option
+@click.option("--target", metavar="NAME", help="The target that the profiles were configured with.")
 @click.argument("profiles", nargs=-1, metavar="[PROFILE]...")
-def unconfigure(profiles: Sequence[str], prefix: str) -> None:
+def unconfigure(profiles: Sequence[str], prefix: str, target: str | None) -> None:
     """Take out again what `configure` wrote: each PROFILE, or everything."""
     require_posix("aws unconfigure")
-    names = _read_names(profiles, prefix) or None
+    names = _read_names(profiles, prefix, target) or None
     is_changed = _change(lambda block, _: remove_profiles(block, names))
     path = config_path(os.environ)
     click.echo(f"{path} is as it was before." if is_changed and names is None else _left(path, is_changed=is_changed))
@@ -104,18 +108,21 @@ def _change(change: Callable[[ConfigBlock, bytes], ConfigBlock]) -> bool:
         raise FilesFailed(f"{path} can't be changed: {problem}", "It's as it was.") from error
 
 
-def _read_names(profiles: Sequence[str], prefix: str) -> dict[str, str]:
+def _read_names(profiles: Sequence[str], prefix: str, target: str | None = None) -> dict[str, str]:
     if not _PREFIXES.fullmatch(prefix):
         raise InvalidInput("prefix", f"{prefix!r:.40} can't begin a profile's name", "Use letters, digits and ._/@+-.")
-    return {f"{prefix}{check_profile_name(profile)}": profile for profile in profiles}
+    if target is not None and not _TARGETS.fullmatch(target):
+        raise InvalidInput("target", f"{target!r:.60} is not a target's name", "See the policy file.")
+    suffix = f"-{target}" if target else ""
+    return {f"{prefix}{check_profile_name(profile)}{suffix}": profile for profile in profiles}
 
 
-def _ask_for_names(prefix: str) -> dict[str, str]:
+def _ask_for_names(prefix: str, target: str | None) -> dict[str, str]:
     found = [each.name for each in connect().profiles().profiles if each.has_credentials]
     if not found:
         fix = "Ask a policy owner, or name the profiles."
         raise InvalidInput("profiles", "you can't get AWS credentials for any profile", fix)
-    return _read_names(found, prefix)
+    return _read_names(found, prefix, target)
 
 
 def _require_no_keys(name: str) -> None:

@@ -23,10 +23,14 @@ from core.actor import check_profile_name
 _NO_CREDENTIALS: Final = 1
 
 
+target_option = click.option("--target", metavar="NAME", help="Which of the profile's roles, if it has several.")
+
+
 @click.command()
+@target_option
 @click.option("--renew", is_flag=True, help="Ask the server, even if cached credentials would do.")
 @click.argument("profile")
-def credentials(profile: str, *, renew: bool) -> None:
+def credentials(profile: str, target: str | None, *, renew: bool) -> None:
     """Print AWS credentials for PROFILE, to which you have access now. AWS SDKs run this as their credential_process.
 
     `countersign aws configure` sets that up. Until they have to be renewed, credentials come from a cache that only you
@@ -35,7 +39,7 @@ def credentials(profile: str, *, renew: bool) -> None:
     require_posix("credentials")
     check_profile_name(profile)
     try:
-        source = CredentialSource(find_server(), profile, partial(say, "countersign"))
+        source = CredentialSource(find_server(), profile, partial(say, "countersign"), target=target)
         click.echo(write_for_process(source.get(is_renewal=renew).fields))
     except TerminalError as error:
         say("countersign", str(error))

@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 
 import click
 
-from bot.commands.credentials import say
+from bot.commands.credentials import say, target_option
 from bot.terminal.child import CommandNotStarted, run_child
 from bot.terminal.child_environment import clean_environment, without_default_credentials
 from bot.terminal.connecting import find_server
@@ -42,9 +42,10 @@ _WHO: Final = "countersign exec"
     is_flag=True,
     help="Give the keys in variables, for tools that can't renew credentials. They last an hour at most.",
 )
+@target_option
 @click.argument("profile")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def exec(profile: str, command: Sequence[str], *, is_static: bool) -> None:  # noqa: A001 - the command's name
+def exec(profile: str, command: Sequence[str], target: str | None, *, is_static: bool) -> None:  # noqa: A001 - the command's name
     """Run COMMAND with AWS credentials for PROFILE, to which you have access now.
 
     The credentials are renewed while COMMAND runs, and stop working when your access ends.
@@ -56,7 +57,7 @@ def exec(profile: str, command: Sequence[str], *, is_static: bool) -> None:  # n
     if not arguments:
         raise click.UsageError("Missing argument 'COMMAND...'.")
     try:
-        with _credentials_for(profile, is_static=is_static) as environment:
+        with _credentials_for(profile, target, is_static=is_static) as environment:
             code = run_child(arguments, environment)
     except CommandNotStarted as error:
         _end(error, error.code)
@@ -66,9 +67,9 @@ def exec(profile: str, command: Sequence[str], *, is_static: bool) -> None:  # n
 
 
 @contextmanager
-def _credentials_for(profile: str, *, is_static: bool) -> Iterator[Mapping[str, str]]:
+def _credentials_for(profile: str, target: str | None, *, is_static: bool) -> Iterator[Mapping[str, str]]:
     """The command's environment, for as long as it runs. Raises TerminalError."""
-    source = CredentialSource(find_server(), profile, _SaidOnce())
+    source = CredentialSource(find_server(), profile, _SaidOnce(), target=target)
     # What can't be renewed should last as long as it can.
     first = source.get(is_renewal=is_static)
     _announce(profile, first, is_static=is_static)

@@ -109,9 +109,10 @@ class ApiClient:
         """End the access that a decision gave, early. `source` is as AccessInfo has it."""
         return self._post(f"/access/{_part(source)}/end", AccessInfo)
 
-    def credentials(self, profile: str) -> CredentialsInfo:
-        """AWS credentials for a profile to which access is open."""
-        return self._post(f"/credentials/{_part(profile)}", CredentialsInfo)
+    def credentials(self, profile: str, target: str | None = None) -> CredentialsInfo:
+        """AWS credentials for a profile to which access is open; `target` is one of its roles, if it has several."""
+        query = f"?{urlencode({'target': target})}" if target else ""
+        return self._post(f"/credentials/{_part(profile)}{query}", CredentialsInfo)
 
     # How they are called.
 

@@ -32,6 +32,12 @@ class PairedServer(BaseModel):
     expires_at: UtcTime
     token_in: TokenPlace
 
+    @property
+    def is_in_keyring(self) -> bool:
+        """Whether the token is in the system's keyring."""
+        place: TokenPlace = self.token_in
+        return place == "keyring"
+
 
 class Configuration(BaseModel):
     """What the file says. `server` is the one that is used when nothing names another."""

@@ -55,7 +55,7 @@ def find_server() -> FoundServer:
     if paired is None:
         raise NotPaired(f"This machine isn't paired with {server}")
     # The keyring is slow to load, and isn't asked for what it doesn't have.
-    keyring = find_keyring() if paired.token_in == "keyring" else None
+    keyring = find_keyring() if paired.is_in_keyring else None
     token = TokenStore(file.folder, keyring).read(server, paired.device_id, paired.token_in)
     if token is None:
         raise NotPaired(f"The token for {server} is gone")

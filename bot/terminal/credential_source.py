@@ -53,14 +53,16 @@ class CredentialSource:
         warn: Callable[[str], None],
         clock: Clock | None = None,
         environ: Mapping[str, str] = os.environ,
+        target: str | None = None,
     ) -> None:
         self.profile = profile
+        self._target = target
         self._found = found
         self._warn = warn
         self._clock = clock or SystemClock()
         self._environ = environ
         device = found.paired.device_id if found.paired else device_of_token(found.token.get_secret_value())
-        self._key = CacheKey(found.server, device, profile)
+        self._key = CacheKey(found.server, device, profile, target or "")
         self._clients: dict[str, ApiClient] = {}
         self._cache = self._open_cache()
 
@@ -86,7 +88,7 @@ class CredentialSource:
         is_alive = cached is not None and cached.is_alive(now)
         try:
             url = cached.credentials_url if cached is not None and is_alive else self._learn_url()
-            issued = _cacheable(self._client(url).credentials(self.profile), self._clock.now(), url)
+            issued = _cacheable(self._client(url).credentials(self.profile, self._target), self._clock.now(), url)
         except NotPaired:
             self._forget(is_device=True)
             raise

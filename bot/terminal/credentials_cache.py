@@ -27,17 +27,19 @@ LOCK_SECONDS: Final = 45.0
 _DEAD_AFTER_SECONDS: Final = 12 * 3600
 """Credentials live an hour at most. What is this old is of an earlier pairing, or of a process that was killed."""
 _FOLDER: Final = "credentials"
+_BEFORE_TARGET: Final = "="
 _FIELDS: Final = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _PAUSE_SECONDS: Final = 0.02
 
 
 class CacheKey(NamedTuple):
-    """Whose credentials: of which server, paired as which device, for which profile."""
+    """Whose credentials: of which server, paired as which device, for which profile and, if it has several, target."""
 
     server: str
     device: str
     profile: str
+    target: str = ""
 
 
 class CachedCredentials:
@@ -72,7 +74,7 @@ class CredentialsCache:
     def __init__(self, folder: Path, key: CacheKey) -> None:
         self._folder = folder
         self._key = key
-        self._path = folder / f"{_prefix(key.server, key.device)}{_file_name(key.profile)}.json"
+        self._path = folder / f"{_prefix(key.server, key.device)}{_suffix(key)}.json"
 
     @classmethod
     def of(cls, environ: Mapping[str, str], key: CacheKey) -> CredentialsCache:
@@ -85,7 +87,7 @@ class CredentialsCache:
             return None
         try:
             found = json.loads(content)
-            if [found["server"], found["device"], found["profile"]] != list(self._key):
+            if [found["server"], found["device"], found["profile"], found["target"]] != list(self._key):
                 return None
             return CachedCredentials(
                 {name: str(text) for name, text in found["credentials"].items()},
@@ -134,7 +136,7 @@ class CredentialsCache:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _check_folder(self._folder)
             # Never removed: a process that waits for a removed file's lock would exclude nobody.
-            path = self._folder / f"{_file_name(self._key.profile)}.lock"
+            path = self._folder / f"{_suffix(self._key)}.lock"
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError:
             return None
@@ -156,7 +158,7 @@ def forget_profile(environ: Mapping[str, str], profile: str) -> None:
     """Remove what is cached for a profile, because access to it changed. What can't be removed is renewed later."""
     with suppress(OSError):
         for path in _list(credentials_folder(environ)):
-            if path.name.endswith(f"-{_file_name(profile)}.json"):
+            if path.name.partition(_BEFORE_TARGET)[0].endswith(f"-{_file_name(profile)}"):
                 remove(path)
 
 
@@ -213,6 +215,10 @@ def _wait_for_lock(descriptor: int, patience_seconds: float) -> bool:
 
 def _prefix(server: str, device: str) -> str:
     return f"{crc32(server.encode()):08x}-{_file_name(device)}-"
+
+
+def _suffix(key: CacheKey) -> str:
+    return f"{_file_name(key.profile)}{_BEFORE_TARGET}{_file_name(key.target)}"
 
 
 def _file_name(text: str) -> str:

@@ -18,7 +18,7 @@ from bot.terminal.credentials_cache import CacheKey, CredentialsCache
 from bot.terminal.paired_device import find_device
 
 _CREDENTIALS: Final = "credentials"
-_ARGUMENTS: Final = 2
+_TARGET: Final = "--target"
 
 
 def main() -> None:
@@ -31,13 +31,18 @@ def main() -> None:
 
 
 def find_cached(arguments: Sequence[str], environ: Mapping[str, str], now: datetime) -> str | None:
-    """What `credentials PROFILE` prints, if these are its arguments and the cache is fresh."""
-    if len(arguments) != _ARGUMENTS or arguments[0] != _CREDENTIALS or os.name != "posix":
-        return None
-    try:
-        if (paired := find_device(environ)) is None:
+    """What `credentials PROFILE [--target NAME]` prints, if these are its arguments and the cache is fresh."""
+    match arguments:
+        case [command, profile] if command == _CREDENTIALS:
+            target = ""
+        case [command, profile, option, target] if (command, option) == (_CREDENTIALS, _TARGET):
+            pass
+        case _:
             return None
-        cached = CredentialsCache.of(environ, CacheKey(paired.server, paired.device, arguments[1])).read()
+    try:
+        if os.name != "posix" or (paired := find_device(environ)) is None:
+            return None
+        cached = CredentialsCache.of(environ, CacheKey(paired.server, paired.device, profile, target)).read()
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         # Whatever is wrong with the files, the command line says it in a sentence.
         return None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bot.background import AccessWork, Sweeper
+from bot.background import AccessWork, Sweeper, TerminalWork
 from bot.notifications import slack_calls
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.watcher import Watcher
@@ -83,5 +83,5 @@ def build_sweeper(services: Services, sinks: Sequence[Sink]) -> Sweeper:
     checkpointer = Checkpointer(services.stores.audit, services.clock, lambda: policy.current().digest)
     return Sweeper(
         services.requests, services.break_glass, services.stores, sinks, services.clock, trail, checkpointer,
-        access=services.access, grants=services.grants, sessions=services.sessions,
+        access=services.access, grants=services.grants, terminals=TerminalWork(services.sessions, services.devices),
     )  # fmt: skip

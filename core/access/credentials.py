@@ -7,11 +7,18 @@ the rights end.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from pydantic import SecretStr
 
 from core.errors import CountersignError, Refused
+
+ISSUE_MARGIN: Final = timedelta(seconds=15)
+"""How long after the intent, by AWS's clock, credentials may be issued: longer than the call takes, and clocks differ.
+
+What was issued later is never handed on. So a deny of what was issued until some moment is certain if it adds this.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 from pydantic import JsonValue, SecretStr
 
-from core.access.credentials import AccessEnded, AssumeIntent, AwsCredentials, IssuerUnavailable, NothingOpen
+from core.access.credentials import (
+    ISSUE_MARGIN,
+    AccessEnded,
+    AssumeIntent,
+    AwsCredentials,
+    IssuerUnavailable,
+    NothingOpen,
+)
 from core.access.device import DeviceUser
 from core.access.grant import Grant, GrantId, GrantStatus
 from core.access.session import Session, SessionExists, SessionId, SessionStatus, session_id_for
@@ -35,8 +42,6 @@ from core.stores.sessions import IssueState
 from core.targets.aws_names import ASSUME
 
 T = TypeVar("T")
-ISSUE_MARGIN: Final = timedelta(seconds=30)
-"""How long after the intent AWS may still issue: longer than its call, and than two clocks may differ."""
 SINCE: Final = 2 * MAX_DURATION
 """How old a grant may be that is still looked at: no older one can have time left, or is worth telling of."""
 _OPENING: Final = "Try again in a moment."
@@ -175,7 +180,8 @@ class Issuing:
             rights_end_at=session.expires_at,
         )
         try:
-            return _checked(self._issuer.assume(session.right.target, config, intent), session)
+            issued = self._issuer.assume(session.right.target, config, intent)
+            return _checked(issued, session.last_used_at + config.lease + ISSUE_MARGIN)
         except IssuerUnavailable as error:
             self._stores.refusals.note(
                 EntryDraft(
@@ -239,9 +245,9 @@ def _role_of(policy: Policy, grant: Grant) -> AwsRoleConfig | None:
     return config if isinstance(config, AwsRoleConfig) and config.role == grant.right.resource else None
 
 
-def _checked(issued: AwsCredentials, session: Session) -> AwsCredentials:
+def _checked(issued: AwsCredentials, latest: datetime) -> AwsCredentials:
     """The same. Raises IssuerUnavailable for credentials that would outlive what was stored: their deny might not."""
-    if issued.expiration > session.credentials_until:
+    if issued.expiration > latest:
         raise IssuerUnavailable(_TOO_LONG, _CLOCKS, is_final=True)
     return issued
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from slack_sdk import WebClient
 
-from bot.background import OutboxState, Sweeper, Swept
+from bot.background import OutboxState, Sweeper, Swept, TerminalWork
 from bot.wiring.instance import build_services, build_sweeper
 from bot.wiring.ports import Ports
+from core.access.device import DeviceId, DeviceStatus
 from core.audit.key_retirement import retire_key
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import CHECKPOINTS
@@ -22,13 +23,14 @@ from core.directory import FixedDirectory
 from core.errors import StoreUnavailable
 from core.outbox.outbox import DeliveryCounts
 from core.request import RequestId, RequestStatus
-from core.services import BreakGlassService, RequestService
+from core.services import BreakGlassService, DeviceService, RequestService
 from core.services.due import Rest, no_rest
 from core.stores import open_stores
 from core.stores.outbox import Backlog
 from tests.builders import HOUR
 from tests.core.services.harness import ANN, RITA, ChangingPolicy, trail
 from tests.core.sinks import PATIENCE_SECONDS, PickySink, RecordingSink, StalledSink, a_failure, a_final_failure
+from tests.core.stores.device_bench import DeviceBench
 from tests.harness.keys import AUDIT_KEY, OLDER_AUDIT_KEY
 
 if TYPE_CHECKING:
@@ -127,6 +129,19 @@ def _sweeper(stores: Stores, clock: FrozenClock, *sinks: Sink) -> Sweeper:
         BreakGlassService(stores, policy, clock, directory=FixedDirectory()),
     )
     return Sweeper(requests, break_glass, stores, sinks, clock)
+
+
+def test_sweep_ends_devices_whose_time_is_over(stores: Stores, clock: FrozenClock) -> None:
+    policy, nobody = _policy(), FixedDirectory()
+    device = DeviceBench(stores, clock).pair()
+    sweeper = Sweeper(
+        RequestService(stores, policy, clock), BreakGlassService(stores, policy, clock), stores, [], clock,
+        terminals=TerminalWork(devices=DeviceService(stores, policy, clock, directory=nobody)),
+    )  # fmt: skip
+    for wait, status in ((0, DeviceStatus.ACTIVE), (12, DeviceStatus.EXPIRED)):
+        clock.advance(timedelta(hours=wait))
+        sweeper.sweep()
+        assert stores.devices.get(DeviceId(device.id)).status is status
 
 
 def _submit(requests: RequestService, profile: str = "staging") -> Request:

@@ -17,6 +17,7 @@ from bot.observability.metrics import TurnedAway
 from bot.slack.coalescing_cache import TooManyLookups
 from bot.slack.errors import ERRORS
 from bot.slack.installation import SlackUnreachable
+from bot.terminal.errors import TerminalError
 from bot.transport.dispatcher import NotTaken
 from bot.views.replies import explain, explain_in_field
 from core.access.credentials import AccessEnded, IssuerUnavailable, NothingOpen
@@ -64,6 +65,7 @@ from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
 from tests.core.stores.device_bench import a_device
 from tests.texts import records
 from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
+from tests.texts.terminal import TERMINAL_SAMPLES, with_fixed_times
 from tests.texts.writing import Text, write_message
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def _raised(act: Callable[[], object]) -> CountersignError:
 _VERDICT: Final = Verdict.JUSTIFIED
 _CHAIN: Final = records.pending().chain
 _UNAVAILABLE: Final = "ProvisionedThroughputExceededException"
-ROOTS: Final = (CountersignError, Refused, StoreError)
+ROOTS: Final = (CountersignError, Refused, StoreError, TerminalError)
 """What nobody raises: only what stands below them."""
 _SHOWN_IN_FIELDS: Final = (InvalidInput, NotAllowed, CodeRefused, LimitReached, StoreUnavailable)
 SAMPLES: Final[dict[str, CountersignError]] = {
@@ -205,13 +207,19 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "Slack unreachable": SlackUnreachable("TimeoutError"),
     "too many lookups": TooManyLookups(),
     **{f"not taken: {each.name.lower()}": NotTaken(each) for each in TurnedAway},
+    **TERMINAL_SAMPLES,
 }
 
 
 def errors() -> Iterator[Text]:
     """What the command line and a log say of each; then what Slack says."""
-    yield from _together("Errors: in a terminal and in a log", {title: str(each) for title, each in SAMPLES.items()})
-    answers = {title: write_message(explain(each, AFTER)) for title, each in SAMPLES.items()}
+    said = {
+        title: with_fixed_times(str(each)) if title in TERMINAL_SAMPLES else str(each)
+        for title, each in SAMPLES.items()
+    }
+    yield from _together("Errors: in a terminal and in a log", said)
+    in_slack = {title: each for title, each in SAMPLES.items() if title not in TERMINAL_SAMPLES}
+    answers = {title: write_message(explain(each, AFTER)) for title, each in in_slack.items()}
     yield from _together("Slack: the answer to somebody whose click failed", answers)
     in_fields = {title: each for title, each in SAMPLES.items() if isinstance(each, _SHOWN_IN_FIELDS)}
     lines = {title: explain_in_field(each, REQUESTER) for title, each in in_fields.items()}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from core.access.credentials import ISSUE_MARGIN
 from core.access.session import Session
 from core.policy.target_config import MAX_LEASE
 from core.targets.aws_role.names import SOURCE_IDENTITIES
@@ -21,8 +22,6 @@ MAX_INLINE_CHARACTERS: Final = 10_240
 """What the inline policies of a role may have together, white space not counted."""
 ROOM_FOR_ALL: Final = 240
 """Characters that are kept free, so that the one policy that replaces the others always fits."""
-CLOCK_SKEW: Final = timedelta(seconds=5)
-"""How far AWS's clock and ours may differ when a deny compares when credentials were issued."""
 AFTER_DEATH: Final = timedelta(minutes=1)
 """How long a deny stays after its credentials died."""
 _GRANT_NAME: Final = re.compile(r"countersign-([0-9a-f]{16})")
@@ -51,7 +50,7 @@ def deny_grant(grant: str, source_identity: str) -> DenyPolicy:
 
 def deny_session(session: Session) -> DenyPolicy:
     """Denies everything to what was issued for a grant until this session was revoked. The grant may go on."""
-    moment = (session.revoked_at or session.updated_at) + CLOCK_SKEW
+    moment = (session.revoked_at or session.updated_at) + ISSUE_MARGIN
     return DenyPolicy(
         name_for_session(session.id),
         _deny(
@@ -63,7 +62,7 @@ def deny_session(session: Session) -> DenyPolicy:
 
 def deny_all(now: datetime) -> DenyPolicy:
     """Denies everything to all that Countersign issued for a role until now."""
-    moment = _round_up(now + CLOCK_SKEW)
+    moment = _round_up(now + ISSUE_MARGIN)
     return DenyPolicy(
         f"countersign-all-{moment.strftime(_STAMP)}",
         _deny(

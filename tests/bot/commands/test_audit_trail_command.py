@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from core.access.session import Session
 
-KEY = "a" * 64
+KEY = "a-key-that-has-more-than-32-characters"
 ROLE = "arn:aws:iam::111122223333:role/prod-admin"
 
 

@@ -153,6 +153,17 @@ def test_ended_device_is_said_and_leaves_no_cache(machine: PairedMachine, broker
     assert machine.cached == []
 
 
+def test_target_is_asked_for_and_configured_by_name(machine: PairedMachine, broker: Broker) -> None:
+    assert machine.run("aws", "configure", "prod", "--target", "role").returncode == 0
+
+    done = machine.run_python(SIGN_TEN_TIMES, "countersign-prod-role")
+
+    assert len(done.stdout.split()) == 10, done.stdout
+    assert broker.asked == ["prod?target=role"]
+    assert machine.run("credentials", "prod", "--target", "role").returncode == 0
+    assert len(broker.asked) == 1
+
+
 def test_logout_leaves_no_credentials(machine: PairedMachine) -> None:
     machine.run("credentials", "prod")
     done = machine.run("logout")

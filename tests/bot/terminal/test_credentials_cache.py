@@ -152,7 +152,9 @@ def test_use_ends_16_minutes_early_and_with_access(
     assert (credentials.is_alive(NOW), credentials.is_fresh(NOW)) == (is_alive, is_fresh)
 
 
-@pytest.mark.parametrize("other", [("server", "https://other"), ("device", "ffff"), ("profile", "dev")])
+@pytest.mark.parametrize(
+    "other", [("server", "https://other"), ("device", "ffff"), ("profile", "dev"), ("target", "role")]
+)
 def test_credentials_of_another_key_are_not_found(
     cache: CredentialsCache, folder: Path, other: tuple[str, str]
 ) -> None:
@@ -248,9 +250,11 @@ def test_forgetting_a_profile_leaves_the_others(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path)}
     for profile in ("prod", "dev", "team/prod"):
         CredentialsCache.of(environ, KEY._replace(profile=profile)).write(issued())
+    CredentialsCache.of(environ, KEY._replace(target="role")).write(issued())
 
     forget_profile(environ, "prod")
     forget_profile({}, "dev")
 
     left = [CredentialsCache.of(environ, KEY._replace(profile=each)).read() for each in ("prod", "dev", "team/prod")]
     assert [each is not None for each in left] == [False, True, True]
+    assert CredentialsCache.of(environ, KEY._replace(target="role")).read() is None

@@ -52,7 +52,7 @@ def machine(tmp_path: Path) -> PairedMachine:
     return machine
 
 
-def keep(machine: PairedMachine, *, lives: timedelta = timedelta(hours=1), profile: str = "prod") -> CachedCredentials:
+def keep(machine: PairedMachine, *, lives: timedelta = timedelta(hours=1), target: str = "") -> CachedCredentials:
     now = datetime.now(UTC)
     fields = {
         "AccessKeyId": "ASIAEXAMPLE",
@@ -61,7 +61,7 @@ def keep(machine: PairedMachine, *, lives: timedelta = timedelta(hours=1), profi
         "Expiration": f"{now + lives:%Y-%m-%dT%H:%M:%SZ}",
     }
     kept = CachedCredentials(fields, now + timedelta(hours=2), now, SERVER)
-    CredentialsCache(machine.cache, CacheKey(SERVER, DEVICE, profile)).write(kept)
+    CredentialsCache(machine.cache, CacheKey(SERVER, DEVICE, "prod", target)).write(kept)
     return kept
 
 
@@ -86,6 +86,8 @@ def test_cached_credentials_load_only_the_standard_library(machine: PairedMachin
         ("credentials",),
         ("credentials", "dev"),
         ("credentials", "prod", "--renew"),
+        ("credentials", "prod", "--target", "role"),
+        ("credentials", "prod", "--other", ""),
         ("credentials", "--help"),
         ("exec", "prod"),
     ],
@@ -95,6 +97,14 @@ def test_everything_else_is_left_to_the_command_line(machine: PairedMachine, arg
 
     assert find_cached(("credentials", "prod"), machine.environment, datetime.now(UTC)) is not None
     assert find_cached(arguments, machine.environment, datetime.now(UTC)) is None
+
+
+def test_credentials_of_one_target_are_found_by_its_name(machine: PairedMachine) -> None:
+    keep(machine, target="role")
+    arguments = ("credentials", "prod", "--target", "role")
+
+    assert find_cached(arguments, machine.environment, datetime.now(UTC)) is not None
+    assert find_cached(arguments[:2], machine.environment, datetime.now(UTC)) is None
 
 
 def test_what_is_no_longer_fresh_is_left_to_the_command_line(machine: PairedMachine) -> None:

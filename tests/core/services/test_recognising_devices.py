@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -226,3 +229,29 @@ class TestEnding:
         assert trail(stores, issued.device) == [("device_paired", "U0RITA"), ("device_expired", "clock")]
         with pytest.raises(InvalidStateTransition):
             terminals.devices.revoke(issued.device.id, RITA)
+
+
+def test_token_is_refused_from_its_revoke_on(terminals: Terminals) -> None:
+    """However many calls run at once: one that begins after the revoke was answered is refused."""
+    rounds = int(os.environ.get("COUNTERSIGN_RACE_ROUNDS", "0")) or 5
+    for _ in range(rounds):
+        issued, is_revoked, late = terminals.pair(), Event(), list[str]()
+
+        def call(device: IssuedDevice = issued, revoked: Event = is_revoked, said: list[str] = late) -> None:
+            while True:
+                was_revoked = revoked.is_set()
+                try:
+                    terminals.devices.authenticate(device.token)
+                except DeviceEnded:
+                    return
+                if was_revoked:
+                    said.append("recognised after its revoke")
+                    return
+
+        with ThreadPoolExecutor(3) as threads:
+            calls = [threads.submit(call) for _ in range(3)]
+            terminals.devices.revoke(issued.device.id, RITA)
+            is_revoked.set()
+            for each in calls:
+                each.result()
+        assert late == []

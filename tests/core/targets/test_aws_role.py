@@ -213,7 +213,7 @@ def test_overflow_collapses_into_one_policy(office: RoleOffice) -> None:
     assert len(office.denies()) < len(ended)
     assert any(name.startswith("countersign-all-") for name in office.denies())
     assert not any(map(office.works, ended))
-    office.clock.advance(10 * SECOND)
+    office.clock.advance(16 * SECOND)
     later = RITA.model_copy(update={"id": "U0LATER"})
     office.open(later)
     assert office.works(office.issue(later, device=99))
