@@ -24,11 +24,13 @@ from tests.core.targets.role_office import POLICY, RITA, RoleOffice
 from tests.harness.pretend_aws import LOCAL, PROD, REVOKER, serve_pretend_aws, trust_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from core.access.session import Session
     from core.policy.target_config import AwsRoleConfig
     from core.services.issuing import IssuedCredentials
     from core.stores import Stores
+    from core.targets.aws_role.roles import AwsRoles
     from tests.harness.clock import FrozenClock
 
 ROUNDS: Final = int(os.environ.get("COUNTERSIGN_RACE_ROUNDS", "3"))
@@ -187,6 +189,38 @@ def test_session_is_denied_alone_and_its_grant_goes_on(office: RoleOffice) -> No
     office.tend()
     assert office.denies() == []
     assert office.session(lost).cleaned_at is not None
+
+
+class LateEditor:
+    """An editor before whose clean-up something else happens."""
+
+    def __init__(self, roles: AwsRoles, act: Callable[[], object]) -> None:
+        self.deny = roles.deny
+        self._roles = roles
+        self._act = act
+
+    def clean(self, target: str, role: str, dead: Sequence[Session], over: frozenset[str]) -> object:
+        self._act()
+        return self._roles.clean(target, role, dead, over)
+
+
+def test_deny_that_is_put_during_a_clean_up_stays(office: RoleOffice) -> None:
+    source = office.open(duration=4 * HOUR)
+    lost = office.issue(device=1)
+    office.sessions.revoke(lost.session.id, RITA, "lost laptop")
+    office.tend()
+    office.clock.set(lost.session.credentials_until + 2 * MINUTE)
+    late: list[IssuedCredentials] = []
+
+    def issue_and_end() -> None:
+        late.append(office.issue(device=2))
+        office.end(source)
+
+    editor = LateEditor(office.roles, issue_and_end)
+    SessionService(office.stores, office.policy, office.clock, office.roles, editor=editor).clean_up()  # type: ignore[arg-type]
+
+    assert office.denies() == [f"countersign-{lost.session.grant}"]
+    assert not any(map(office.works, late))
 
 
 class RandomHistory:
