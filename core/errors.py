@@ -28,14 +28,14 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── RequestNotFound
     │   ├── EventNotFound
     │   ├── GrantNotFound
-    │   ├── SessionNotFound
-    │   └── DeviceNotFound
+    │   ├── DeviceNotFound
+    │   └── SessionNotFound
     ├── AlreadyExists
     │   ├── RequestExists
     │   ├── EventExists
     │   ├── GrantExists
-    │   ├── SessionExists
-    │   └── DeviceExists
+    │   ├── DeviceExists
+    │   └── SessionExists
     ├── StoreError
     │   ├── BrokenChain              a record's audit chain is not the record's own: run `countersign audit verify`
     │   ├── ConcurrentModification   the record changed since it was read: read it again and decide again

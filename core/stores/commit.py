@@ -168,15 +168,15 @@ _MISSING: Final[Mapping[str, type[NotFound]]] = {
     Request.KIND: RequestNotFound,
     BreakGlassEvent.KIND: EventNotFound,
     Grant.KIND: GrantNotFound,
-    Session.KIND: SessionNotFound,
     Device.KIND: DeviceNotFound,
+    Session.KIND: SessionNotFound,
 }
 _EXISTING: Final[Mapping[str, type[AlreadyExists]]] = {
     Request.KIND: RequestExists,
     BreakGlassEvent.KIND: EventExists,
     Grant.KIND: GrantExists,
-    Session.KIND: SessionExists,
     Device.KIND: DeviceExists,
+    Session.KIND: SessionExists,
 }
 
 
