@@ -11,7 +11,17 @@ from typing import Final
 
 import click
 
-from benchmarks import access, acknowledgement, decision_time, history, round_trips, sqlite_rate, stampede, verification
+from benchmarks import (
+    access,
+    acknowledgement,
+    credentials,
+    decision_time,
+    history,
+    round_trips,
+    sqlite_rate,
+    stampede,
+    verification,
+)
 from benchmarks.results import RESULTS, Section, Size, save
 
 BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
@@ -24,6 +34,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
     "history-reads": history.measure_reads,
     "verification": verification.measure,
     "access": access.measure,
+    "credentials": credentials.measure,
 }
 
 
