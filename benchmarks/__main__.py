@@ -20,6 +20,7 @@ from benchmarks import (
     round_trips,
     sqlite_rate,
     stampede,
+    terminals,
     verification,
 )
 from benchmarks.results import RESULTS, Section, Size, save
@@ -35,6 +36,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
     "verification": verification.measure,
     "access": access.measure,
     "credentials": credentials.measure,
+    "terminals": terminals.measure,
 }
 
 

@@ -84,9 +84,9 @@ def _measure_good_case(
         for found, clicks in pairs[:: 1 if block % 2 == 0 else -1]:
             found.extend(harness.click_all(clicks))
             harness.settle()
-    floor = _quantile(empty, 0.5)
-    rows += [_row(name, "an empty listener", empty, floor), _row(name, "approve", decided, floor)]
-    is_right = harness.approved(asked) == len(asked) and not _failed(decided)
+    floor = quantile(empty, 0.5)
+    rows += [row(name, "an empty listener", empty, floor), row(name, "approve", decided, floor)]
+    is_right = harness.approved(asked) == len(asked) and not failed(decided)
     goals.append(Goal(f"{name}: every click in the good case is decided", f"{harness.approved(asked)}", is_right))
 
 
@@ -94,17 +94,17 @@ def _measure_without_slack(harness: ClickHarness, name: str, rows: list[tuple[st
     asked = harness.ask(int(PER_SECOND * STALL_SECONDS))
     clicks = [harness.approval_of(request) for request in asked]
     harness.settle()
-    floor = _quantile(harness.click_all([harness.empty] * PER_SECOND), 0.5)
+    floor = quantile(harness.click_all([harness.empty] * PER_SECOND), 0.5)
     with harness.stalled_slack():
         timed = harness.click_all(clicks)
     harness.settle()
-    rows.append(_row(name, "approve, Slack's API stalled", timed, floor))
-    slowest = _quantile(timed, 0.99)
+    rows.append(row(name, "approve, Slack's API stalled", timed, floor))
+    slowest = quantile(timed, 0.99)
     goals.append(
         Goal(
             f"{name}: with Slack's API stalled for {STALL_SECONDS:g} s, p99 is under 250 ms",
             _milliseconds(slowest),
-            slowest < _MAX_WITHOUT_SLACK_SECONDS and not _failed(timed) and harness.approved(asked) == len(asked),
+            slowest < _MAX_WITHOUT_SLACK_SECONDS and not failed(timed) and harness.approved(asked) == len(asked),
         )
     )
 
@@ -124,12 +124,12 @@ class _Stalled:
     def is_true(self) -> bool:
         """Each click got one reply with its outcome, and as many approvals are in the store as in replies."""
         replies = self.approved_replies + self.busy_replies + self.unreachable_replies
-        return replies == len(self.timed) and self.approved_replies == self.approved and not _failed(self.timed)
+        return replies == len(self.timed) and self.approved_replies == self.approved and not failed(self.timed)
 
     def row(self, name: str, case: str) -> tuple[str, ...]:
         """As a row of the table."""
         counts = (
-            _failed(self.timed),
+            failed(self.timed),
             self.pending_replies,
             self.approved_replies,
             self.unreachable_replies,
@@ -146,8 +146,8 @@ def _measure_without_store(harness: ClickHarness, name: str, rows: list[tuple[st
     goals += [
         Goal(
             f"{name}: with the store stalled for {STALL_SECONDS:g} s, all are acknowledged before 3 s",
-            f"longest {longest:.2f} s, {_failed(found.timed)} failed",
-            longest < _SLACK_TIMEOUT_SECONDS and not _failed(found.timed),
+            f"longest {longest:.2f} s, {failed(found.timed)} failed",
+            longest < _SLACK_TIMEOUT_SECONDS and not failed(found.timed),
         ),
         Goal(
             f"{name}: and each click gets one reply with its true outcome",
@@ -192,14 +192,15 @@ def _click_without_store(harness: ClickHarness) -> _Stalled:
     return _Stalled(timed, harness.approved(asked), approved, busy, unreachable, later)
 
 
-def _row(name: str, click: str, timed: Sequence[TimedClick], floor: float) -> tuple[str, ...]:
-    median, slowest = _quantile(timed, 0.5), _quantile(timed, 0.99)
+def row(name: str, click: str, timed: Sequence[TimedClick], floor: float) -> tuple[str, ...]:
+    """One row of a table of clicks."""
+    median, slowest = quantile(timed, 0.5), quantile(timed, 0.99)
     longest = max(each.seconds for each in timed)
     times = [_milliseconds(each) for each in (median, slowest, longest)]
-    return (name, click, str(len(timed)), *times, f"{median / floor:.2f}", str(_failed(timed)))
+    return (name, click, str(len(timed)), *times, f"{median / floor:.2f}", str(failed(timed)))
 
 
-def _quantile(timed: Sequence[TimedClick], part: float) -> float:
+def quantile(timed: Sequence[TimedClick], part: float) -> float:
     """The shortest time within which this fraction of all clicks was acknowledged."""
     times = sorted(each.seconds for each in timed)
     return times[max(math.ceil(part * len(times)) - 1, 0)]
@@ -209,5 +210,6 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms"
 
 
-def _failed(timed: Sequence[TimedClick]) -> int:
+def failed(timed: Sequence[TimedClick]) -> int:
+    """How many clicks failed."""
     return sum(each.failure is not None for each in timed)

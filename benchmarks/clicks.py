@@ -14,22 +14,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from bot.observability.logs import configure_logging
-from bot.settings import read_settings, read_slack_settings, secrets_of
+from bot.settings import read_api_settings, read_settings, read_slack_settings, secrets_of
 from bot.views.request.card import APPROVE, request_card
 from bot.wiring.instance import open_instance
 from core.actor import ProfileName, UserId
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import SystemClock
+from core.policy import Policy, parse_policy
 from core.request import Request, RequestStatus
 from core.stores.base import Stores
 from core.stores.opening import open_stores
@@ -56,6 +58,18 @@ approval: [{{name: prod, profiles: [prod], approvers: [{", ".join(_APPROVERS)}],
 """.encode()
 
 
+def with_roles(more: str) -> bytes:
+    """The policy, with a profile `role` whose target and rule are in `more`."""
+    approvers = ", ".join(_APPROVERS)
+    return f"""\
+version: 1
+profiles:
+  prod: {{channel: {_CHANNEL}}}
+  role: {{channel: {_CHANNEL}, access: [{{target: aws-prod}}]}}
+approval:
+  - {{name: prod, profiles: [prod], approvers: [{approvers}], max_duration: 4h}}{more}""".encode()
+
+
 @dataclass(frozen=True, slots=True)
 class TimedClick:
     """One click: the seconds from when it was due to its acknowledgement, or what Slack would have shown instead."""
@@ -67,7 +81,8 @@ class TimedClick:
 class ClickHarness:
     """A served bot and its Slack."""
 
-    def __init__(self, slack: LocalSlack, stores: Stores, database: Path) -> None:
+    def __init__(self, slack: LocalSlack, stores: Stores, database: Path, policy: Policy) -> None:
+        self.policy = policy
         self.slack = slack
         self.stores = stores
         self._database = database
@@ -156,9 +171,12 @@ class ClickHarness:
 
 
 @contextmanager
-def click_harness(*, over_http: bool, max_waiting: int = 1000) -> Iterator[ClickHarness]:
-    """A harness with a running bot that already knows the approvers."""
+def click_harness(
+    *, over_http: bool, max_waiting: int = 1000, more: Mapping[str, str] = MappingProxyType({}), add_to_policy: str = ""
+) -> Iterator[ClickHarness]:
+    """A harness with a running bot that already knows the approvers. `more` is set in the bot's environment."""
     # Next to the package and not in /tmp, which may be in memory: a commit has to reach a disk.
+    policy = _POLICY if not add_to_policy else with_roles(add_to_policy)
     with (
         tempfile.TemporaryDirectory(dir=Path(__file__).parent, prefix="scratch-") as name,
         LocalSlack(timeout_seconds=10.0) as slack,
@@ -171,8 +189,8 @@ def click_harness(*, over_http: bool, max_waiting: int = 1000) -> Iterator[Click
         )
         port = free_port()
         listen = {"COUNTERSIGN_LISTEN": f"127.0.0.1:{port}"} if over_http else {}
-        variables = environment(slack, folder, **listen, **{MAX_WAITING: str(max_waiting)})
-        (folder / "policy.yml").write_bytes(_POLICY)
+        variables = environment(slack, folder, **listen, **more, **{MAX_WAITING: str(max_waiting)})
+        (folder / "policy.yml").write_bytes(policy)
         if over_http:
             slack.use_http(f"http://127.0.0.1:{port}/slack/events")
         keyring = AuditKeyring.from_text(AUDIT_KEY)
@@ -180,7 +198,7 @@ def click_harness(*, over_http: bool, max_waiting: int = 1000) -> Iterator[Click
             closing(open_stores(variables["COUNTERSIGN_STORE"], keyring=keyring)) as stores,
             _served(variables),
         ):
-            harness = ClickHarness(slack, stores, folder / "countersign.db")
+            harness = ClickHarness(slack, stores, folder / "countersign.db", parse_policy(policy))
             harness.click_all([harness.approval_of(request) for request in harness.ask(len(_APPROVERS))])
             harness.settle()
             yield harness
@@ -208,7 +226,7 @@ def main() -> None:
     settings = read_settings()
     slack = read_slack_settings().require_transport(settings.listen)
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
-    instance = open_instance(settings, slack, max_waiting=int(os.environ[MAX_WAITING]))
+    instance = open_instance(settings, slack, read_api_settings(), max_waiting=int(os.environ[MAX_WAITING]))
     instance.bot.app.command(EMPTY)(lambda ack: ack())
     instance.lifecycle.start()
     print(UP, flush=True)

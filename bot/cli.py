@@ -24,25 +24,9 @@ _BAD_INPUT: Final = 2
 _STORE_FAILED: Final = 3
 
 _BUILT_IN: Final = (
-    "access",
-    "audit",
-    "aws",
-    "credentials",
-    "devices",
-    "doctor",
-    "exec",
-    "ledgers",
-    "login",
-    "logout",
-    "mcp",
-    "mfa",
-    "policy",
-    "request",
-    "serve",
-    "slack",
-    "sweep",
-    "tables",
-)
+    "access", "audit", "aws", "broker", "credentials", "devices", "doctor", "exec", "ledgers", "login", "logout", "mcp",
+    "mfa", "policy", "request", "serve", "slack", "sweep", "tables",
+)  # fmt: skip
 """Each is the name of a module in `bot.commands`, and of the command in it."""
 
 _ENTRY_POINTS: Final = "countersign.commands"

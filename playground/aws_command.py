@@ -57,7 +57,7 @@ def _show_identity() -> None:
 
 def _client(service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time.
     session: Any = boto3.session.Session(region_name="eu-west-1")
-    return session.client(service, config=Config(retries={"total_max_attempts": 1}, connect_timeout=5))
+    return session.client(service, config=Config(retries={"total_max_attempts": 2}, connect_timeout=5))
 
 
 def _say(text: str) -> None:

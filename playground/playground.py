@@ -32,8 +32,9 @@ from playground.evidence import Evidence
 from playground.folder import Folder, PlaygroundState
 from playground.page import PlaygroundPage
 from playground.people import populate
-from playground.pretend_accounts import open_pretend_accounts
+from playground.pretend_accounts import PretendClients, open_pretend_accounts
 from playground.pretend_aws import PretendAws
+from playground.pretend_trail import show_trail
 from playground.real_bot import PretendTargets, api_url_of, find_port, start_bot
 from playground.snapshot import PageSnapshot
 from playground.stream import Stream
@@ -52,6 +53,7 @@ class Playground:
     aws: DemoTarget
     cloud: PretendAws
     """STS, IAM and S3 for the terminals."""
+    terminals: Terminals
     stores: Stores
     clock: ClockAhead
     sweeper: Background
@@ -104,18 +106,17 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
             populate(slack.workspace)
         stack.callback(WorkspaceFile(slack, folder.workspace).stop)
         aws = _open_aws(folder, slack, clock)
-        terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
-        stream = Stream(PageSnapshot(slack, aws, terminals, manifest, state.id, store or "sqlite"))
-        page.connect(slack, aws, terminals, stream, Evidence(stores))
-        cloud, clients = open_pretend_accounts(folder.roles, clock)
+        cloud, clients = _open_accounts(folder, slack, clock)
         stack.callback(cloud.stop)
-        cloud.start()
+        terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
+        stream = Stream(PageSnapshot(slack, aws, cloud, terminals, manifest, state.id, store or "sqlite"))
+        page.connect(slack, aws, terminals, stream, Evidence(stores))
         targets = PretendTargets(aws, clients)
         sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=state.api_port)
         terminals.use({"COUNTERSIGN_SERVER": api_url_of(state.api_port), **cloud.environment})
         stack.callback(terminals.stop)
         stack.callback(stream.close)
-        return Playground(slack, aws, cloud, stores, clock, sweeper, move_clock, stack.pop_all())
+        return Playground(slack, aws, cloud, terminals, stores, clock, sweeper, move_clock, stack.pop_all())
 
 
 def _load_state(folder: Folder) -> PlaygroundState:
@@ -142,6 +143,15 @@ def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock
 def _open_aws(folder: Folder, slack: LocalSlack, clock: ClockAhead) -> DemoTarget:
     journal = slack.backend.journal
     return DemoTarget(folder.aws, clock, lambda state: journal.publish("aws", {"aws": show_aws(state)}))
+
+
+def _open_accounts(folder: Folder, slack: LocalSlack, clock: ClockAhead) -> tuple[PretendAws, PretendClients]:
+    journal = slack.backend.journal
+    cloud, clients = open_pretend_accounts(
+        folder.roles, clock, lambda events: journal.publish("trail", {"trail": show_trail(events)})
+    )
+    cloud.start()
+    return cloud, clients
 
 
 def _open_slack(clock: ClockAhead, manifest: dict[str, Any], page: PlaygroundPage, port: int | None) -> LocalSlack:

@@ -6,7 +6,7 @@ as a deny, survives a restart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -19,7 +19,7 @@ from core.errors import InvalidInput
 from core.policy.target_config import AwsRoleConfig
 from core.targets.aws_role import documents
 from playground.folder import write_privately
-from playground.pretend_aws import AwsKeys, PretendAws, PretendCloud
+from playground.pretend_aws import AwsKeys, PretendAws, PretendCloud, TrailEvent
 
 OWN_ROLE: Final = "arn:aws:iam::999999999999:role/countersign"
 CONFIG: Final = AwsRoleConfig(
@@ -83,9 +83,19 @@ class PretendClients:
             )
 
 
-def open_pretend_accounts(path: Path, clock: Clock) -> tuple[PretendAws, PretendClients]:
-    """The pretend AWS of a folder, and Countersign's clients of it. It isn't started yet. Raises InvalidInput."""
-    aws = PretendAws(clock, cloud=_read(path), on_change=lambda cloud: write_privately(path, cloud.model_dump_json()))
+def open_pretend_accounts(
+    path: Path, clock: Clock, on_call: Callable[[Sequence[TrailEvent]], None] = lambda _: None
+) -> tuple[PretendAws, PretendClients]:
+    """The pretend AWS of a folder, and Countersign's clients of it. It isn't started yet. Raises InvalidInput.
+
+    `on_call` gets the trail after each call, and must not call back.
+    """
+
+    def keep(cloud: PretendCloud) -> None:
+        write_privately(path, cloud.model_dump_json())
+        on_call(cloud.events)
+
+    aws = PretendAws(clock, cloud=_read(path), on_change=keep)
     if not aws.has_role(CONFIG.role):
         own = {"issue": documents.broker_policy([CONFIG]), "end-early": documents.server_policy([CONFIG])}
         aws.add_role(OWN_ROLE, trust=_MACHINES, policies=own)

@@ -15,6 +15,8 @@ from localslack.server import LocalSlack
 from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
 from playground.people import APPROVERS, PEOPLE
+from playground.pretend_aws import PretendAws
+from playground.pretend_trail import show_trail
 from playground.terminal import Terminals
 
 
@@ -24,6 +26,7 @@ class PageSnapshot:
 
     slack: LocalSlack
     aws: DemoTarget
+    cloud: PretendAws
     terminals: Terminals
     manifest: dict[str, Any]
     id: str = "playground"
@@ -40,6 +43,7 @@ class PageSnapshot:
                 "playground": {"id": self.id, "store": self.store, "approvers": self.approvers},
                 "now": format_time(slack.backend.clock.now()),
                 "aws": show_aws(self.aws.state),
+                "trail": show_trail(self.cloud.events),
                 "terminals": self.terminals.show(),
                 "team": workspace.team.model_dump(),
                 "app": self._app(),

@@ -34,6 +34,7 @@ MAX_OUTPUT: Final = 32_000
 MAX_RUNS: Final = 30
 """Commands of one person that are shown."""
 MAX_SECONDS: Final = 900.0
+_NOT_FOUND: Final = 127
 _PATIENCE_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 0.2
 _READ_BYTES: Final = 8192
@@ -125,21 +126,22 @@ class Terminals:
 
     def _run(self, asked: RunLine) -> Json:
         person, line = asked.person, asked.line.strip()
-        arguments = read_line(line)
-        if os.name != "posix":
-            raise NotOnScreen("The terminal needs Linux or macOS.")
         with self._journal.lock:
             runs = self._runs.setdefault(person, [])
             if self._is_closed or any(run.code is None for run in runs):
                 raise NotOnScreen("A command is still running. Press Ctrl-C to stop it.")
             self._number += 1
             run = TerminalRun(self._number, line)
-            run.process = self._start(person, arguments, asked.columns)
             runs.append(run)
             del runs[:-MAX_RUNS]
-            self._publish(person, {"number": run.number, "line": line})
-            run.thread = threading.Thread(target=self._follow, args=(person, run), name="terminal", daemon=True)
-            run.thread.start()
+            try:
+                run.process = self._start(person, read_line(line), asked.columns)
+            except NotOnScreen as refused:
+                run.text, run.code = f"{refused}\n", _NOT_FOUND
+            self._publish(person, run.show())
+            if run.process is not None:
+                run.thread = threading.Thread(target=self._follow, args=(person, run), name="terminal", daemon=True)
+                run.thread.start()
         return {"number": run.number}
 
     def _interrupt(self, person: str) -> Json:
@@ -152,10 +154,12 @@ class Terminals:
         return {"number": run.number}
 
     def _start(self, person: str, arguments: list[str], columns: int) -> subprocess.Popen[bytes]:
+        if os.name != "posix":
+            raise NotOnScreen("The terminal needs Linux or macOS.")
         home = self._homes / person.lower()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return subprocess.Popen(  # noqa: S603 - of the commands that read_line knows
-            [str(self._programs / "countersign"), *arguments],
+            [str(self._programs / "countersign"), *arguments, *_name_of(arguments, home)],
             cwd=home,
             env={**self._environment_in(home), "COLUMNS": str(columns)},
             stdin=subprocess.DEVNULL,
@@ -208,6 +212,12 @@ class Terminals:
 
     def _publish(self, person: str, change: Json) -> None:
         self._journal.publish("terminal", {"person": person, "run": change})
+
+
+def _name_of(arguments: list[str], home: Path) -> list[str]:
+    # Slack shows a machine by its name: each person has one of their own here.
+    is_named = any(each in {"--name", "--help"} or each.startswith("--name=") for each in arguments)
+    return [] if arguments[0] != "login" or is_named else ["--name", f"{home.name.removeprefix('u0')}-laptop"]
 
 
 def _read_all(process: subprocess.Popen[bytes], add: Callable[[str], None], ends_at: float) -> None:

@@ -147,6 +147,8 @@ class ApiApp:
         except (TokenRefused, NotAllowed):
             self._limits.note_invalid(token, address)
             raise
+        finally:
+            self._limits.note_looked_up(counted_for, address)
         self._limits.note_valid(token, user.device.id)
         return user
 

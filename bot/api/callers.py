@@ -7,7 +7,7 @@ only if the connection comes from a proxy that the settings name. A web page get
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from hashlib import sha256
 from http import HTTPStatus
@@ -21,13 +21,17 @@ from starlette.requests import Request
 from bot.api.endpoints import Endpoint
 from bot.api.problems import Problem, ProblemCode
 from bot.api.rate_limits import CallRates, TokenBuckets
-from bot.api.refusals import ApiRefusal, unauthorized
+from bot.api.refusals import ApiRefusal, busy, unauthorized
 from bot.transport.connections import site_of
 
 MAX_BODY_BYTES: Final = 64 * 1024
 _BEARER = re.compile(r"bearer +(?P<token>cst_[0-9a-f]{16}_[A-Za-z0-9_-]{40,60})", re.IGNORECASE)
 _JSON = re.compile(r"application/json(\s*;.*)?", re.IGNORECASE)
 _KNOWN_TOKENS: Final = 4_096
+_CLAIMED_LENGTH: Final = 20
+"""`cst_` and a device's id."""
+MAX_UNKNOWN: Final = 300
+"""How many tokens of one address may be looked up at once that weren't valid lately: strangers fill no lane."""
 _ADDRESS_LENGTH: Final = 64
 NO_TOKEN: Final = "Nothing was changed. Pair it with: countersign login"  # noqa: S105 - a sentence for people
 _WEB_PAGE: Final = "Countersign's API is for programs: it answers no web page. Nothing was changed."
@@ -93,6 +97,8 @@ class CallerLimits:
         self._failures = TokenBuckets(limits.failures)
         self._unpaired = TokenBuckets(limits.unpaired)
         self._known: OrderedDict[bytes, str] = OrderedDict()
+        self._unknown: Counter[str] = Counter()
+        """The look-ups of tokens that weren't known, in progress, by address."""
 
     def admit_stranger(self, endpoint: Endpoint, address: str) -> None:
         """A call without a device. Raises ApiRefusal when the address made too many."""
@@ -101,12 +107,24 @@ class CallerLimits:
 
     def admit_token(self, token: SecretStr, address: str) -> str:
         """Who is counted for this token: its device if it is known, or the address. Raises ApiRefusal."""
-        device = self._known.get(_digest(token))
-        if device is None:
-            self._failures.check(site_of(address))
-            return site_of(address)
-        self._devices.take(device)
-        return device
+        device, site = self._known.get(_digest(token)), site_of(address)
+        if device is not None:
+            self._devices.take(device)
+            return device
+        self._failures.check(site)
+        if self._unknown[site] >= MAX_UNKNOWN:
+            raise ApiRefusal(busy())
+        self._unknown[site] += 1
+        # What it says of itself: after a restart, all machines of an office come at once, from one address.
+        return f"{site} {token.get_secret_value()[:_CLAIMED_LENGTH]}"
+
+    def note_looked_up(self, counted_for: str, address: str) -> None:
+        """The look-up of a token that wasn't known has ended, however it did."""
+        site = site_of(address)
+        if counted_for.startswith(f"{site} "):
+            self._unknown[site] -= 1
+            if self._unknown[site] <= 0:
+                del self._unknown[site]
 
     def note_valid(self, token: SecretStr, device: str) -> None:
         """The token was valid. Raises ApiRefusal when the device made too many calls with tokens that weren't known."""

@@ -23,8 +23,8 @@ BOUNDS: Final[Mapping[ApiLane, LaneBounds]] = MappingProxyType(
         ApiLane.PAIRING: LaneBounds(workers=2, max_running_each=1, max_each=10, max_total=100),
         ApiLane.READ: LaneBounds(workers=6, max_running_each=2, max_each=32, max_total=500),
         ApiLane.CHANGE: LaneBounds(workers=6, max_running_each=2, max_each=16, max_total=200),
-        # A call waits for AWS, about 50 ms; ten processes of one machine may ask at once.
-        ApiLane.CREDENTIALS: LaneBounds(workers=10, max_running_each=4, max_each=16, max_total=200),
+        # A call waits for AWS, about 50 ms, and writes three times: with more threads, clicks would wait for the store.
+        ApiLane.CREDENTIALS: LaneBounds(workers=4, max_running_each=2, max_each=16, max_total=200),
     }
 )
 

@@ -20,10 +20,11 @@ import click
 from bot.background.access import AccessWork
 from bot.commands import access_lines as lines
 from bot.commands.access_own import end, is_about_own_access, list_own_access
+from bot.commands.access_records import made_by
 from bot.commands.opening import opened, store_option
 from bot.commands.terminal import Ink, count_of
 from bot.settings import Settings, read_settings, read_slack_settings
-from core.access.grant import Grant, GrantId, grant_id_for
+from core.access.grant import Grant, GrantId
 from core.access.holding import Holding
 from core.access.right import Right, parse_right_key
 from core.access.summary import summarize_each
@@ -34,6 +35,7 @@ from core.clock import Clock, SystemClock
 from core.errors import InvalidInput, NotFound
 from core.policy import PolicyFile, load_policy
 from core.request import RequestId
+from core.services.activity import read_activity
 from core.services.policy_trail import find_earlier
 from core.stores.base import Stores
 from core.stores.record_store import iterate_pages
@@ -120,6 +122,7 @@ def inspect(store: str | None, what: str) -> None:
                 click.echo(f"  GRANT#{each}: its seal is broken; it counts as not there")
             _say(lines.describe_holding(state.holding, now))
             click.echo(f"  the target says: {_ask(targets, right)}")
+        _say(lines.describe_activity(read_activity(stores, load_policy(settings.policy), grants, now)))
 
 
 @access.command()
@@ -230,7 +233,7 @@ def _find_of_request(stores: Stores, number: str) -> Sequence[Grant] | None:
         request = stores.requests.get(RequestId(number))
     except NotFound:
         return None
-    return _made_by(stores, request.chain, request.rights)
+    return made_by(stores, request.chain, request.rights)
 
 
 def _find_of_event(stores: Stores, number: str) -> Sequence[Grant] | None:
@@ -238,12 +241,7 @@ def _find_of_event(stores: Stores, number: str) -> Sequence[Grant] | None:
         event = stores.break_glass.get(EventId(number))
     except NotFound:
         return None
-    return _made_by(stores, event.chain, event.rights)
-
-
-def _made_by(stores: Stores, source: str, rights: Iterable[Right]) -> Sequence[Grant]:
-    ids = [grant_id_for(source, right) for right in rights]
-    return sorted(stores.access.get_each(ids), key=lambda grant: str(grant.right)) if ids else ()
+    return made_by(stores, event.chain, event.rights)
 
 
 @contextmanager

@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Final
 
 from bot.commands.terminal import Cell, Ink, count_of
+from core.access.cloudtrail import EVENT_DATA_STORE, TABLE, USER_NAME, CloudTrailQuery
 from core.access.grant import Grant
 from core.access.grant_status import AccessPhase
 from core.access.holding import Holding
 from core.access.summary import OVERDUE_AFTER, AccessSummary, summarize_each
 from core.audit.trail import AuditEntry
 from core.clock import format_time
+from core.services.activity import GrantActivity
 from core.targets.base import Absent, Answer, Held, InProgress, Later, TargetRefused, Unknown
 from core.targets.words import one_line
 
@@ -93,6 +95,30 @@ def describe_grant(grant: Grant, now: datetime) -> Iterator[str]:
         )
     if grant.residual_until is not None:
         yield f"  a session that was open can live on until {minute(grant.residual_until)}"
+
+
+def describe_activity(activity: Iterable[GrantActivity]) -> Iterator[str]:
+    """How to find in AWS what was done: each query on lines of its own, to be copied."""
+    for each in activity:
+        yield f"what was done with {each.grant.right}:"
+        if each.query is None:
+            unused = "no credentials were issued" if each.grant.opened_at is not None else "it was never open"
+            yield f"  nothing: {unused}"
+            continue
+        yield from _describe_query(each.query)
+
+
+def _describe_query(query: CloudTrailQuery) -> Iterator[str]:
+    where = f"account {query.account}" if query.account is not None else "every account"
+    yield f"  CloudTrail of {where}, from {minute(query.since)} until {minute(query.until)}"
+    yield f"  looks for: {query.looks_for}"
+    if query.first is not None:
+        yield from (f"  First find the user's name, and put it in the place of {USER_NAME}:", query.first)
+    if query.lookup is not None:
+        yield from ("  Event history, for a shell:", query.lookup)
+    yield from (f"  Athena, on the table {TABLE} of its documentation:", query.athena)
+    yield from (f"  CloudTrail Lake, with the id of your event data store for {EVENT_DATA_STORE}:", query.lake)
+    yield from (f"  {note}" for note in query.notes)
 
 
 def describe_holding(holding: Holding, now: datetime) -> Iterator[str]:

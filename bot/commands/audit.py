@@ -1,4 +1,4 @@
-"""`countersign audit`: verify the audit trail, export it as JSON Lines, or change its key.
+"""`countersign audit`: verify the audit trail, show or export it, or change its key.
 
 Invariant: the export changes nothing, and doesn't report a missing store as an empty one. It streams, so its memory use
 doesn't grow with the trail.
@@ -11,6 +11,7 @@ import sys
 import click
 
 from bot.commands.audit_key import key
+from bot.commands.audit_trail import trail
 from bot.commands.audit_verify import verify
 from bot.commands.opening import opened, store_option
 from bot.commands.terminal import read_moment
@@ -21,11 +22,12 @@ from core.audit.export import select_entries, write_line
 
 @click.group()
 def audit() -> None:
-    """Verify the audit trail, export it, or change its key."""
+    """Verify the audit trail, show or export it, or change its key."""
 
 
 audit.add_command(verify)
 audit.add_command(key)
+audit.add_command(trail)
 
 
 @audit.command()

@@ -26,22 +26,14 @@ from bot.terminal.token_store import TokenStore
 def logout(*, is_all: bool, as_json: bool) -> None:
     """End this machine's pairing, and remove its token. What was approved stays open: see `countersign access end`."""
     found = _find()
-    ended, problem = 0, None
-    try:
-        ended = _end(found, is_all=is_all)
-    except NotPaired:
-        # The server had ended it already.
-        problem = None
-    except (ServerFailed, ServerRefused) as error:
-        problem = error
+    ended, problem = _try_to_end(found, is_all=is_all)
     if found.paired is not None:
         file = open_configuration()
         PairingKeeper(found.server, file, TokenStore.open(file.folder)).forget()
     if problem is not None:
-        raise ServerFailed(
-            f"The token was removed from this machine, but {found.server} didn't confirm the end",
-            f"End the device in Slack, in Countersign's Home. ({str(problem).rstrip('.')})",
-        )
+        kept = "The token was removed from this machine, but " if found.paired is not None else ""
+        text = problem.problem if isinstance(problem, ServerFailed) else str(problem).rstrip(".")
+        raise ServerFailed(f"{kept}the device wasn't ended: {text}", "End it in Slack, in Countersign's Home.")
     if as_json:
         write_json({"outcome": "logged_out", "server": found.server, "ended": ended})
     else:
@@ -58,6 +50,16 @@ def _find() -> FoundServer:
         if settings.token is None and server is not None:
             PairingKeeper(server, file, TokenStore.open(file.folder)).forget()
         raise
+
+
+def _try_to_end(found: FoundServer, *, is_all: bool) -> tuple[int, ServerFailed | ServerRefused | None]:
+    try:
+        return _end(found, is_all=is_all), None
+    except NotPaired:
+        # The server had ended it already.
+        return 0, None
+    except (ServerFailed, ServerRefused) as error:
+        return 0, error
 
 
 def _end(found: FoundServer, *, is_all: bool) -> int:

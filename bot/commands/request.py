@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-from pydantic import ValidationError
 
 from bot.api.models import NewRequest, RequestInfo
 from bot.commands import request_lines as lines
@@ -30,13 +29,16 @@ from bot.terminal.pacing import PassageOfTime
 from bot.terminal.progress import Progress
 from bot.terminal.submitting import RequestSubmitter
 from bot.terminal.waiting import EXIT_CODES, Outcome, RequestWait, outcome_of
+from core.actor import check_profile_name
 from core.clock import SystemClock
 from core.duration import parse_duration
 from core.errors import InvalidInput
+from core.text import clean_text
 
 _NEW: Final = "new"
 _TIMED_OUT: Final = "timed_out"
 _MAX_LISTED: Final = 20
+_MAX_WHY: Final = 2000
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 wait_option = click.option("--wait", "is_waiting", is_flag=True, help="Wait until it is decided and access is open.")
@@ -199,13 +201,10 @@ def _show(found: RequestInfo, *, as_json: bool) -> None:
 
 def _read_asked(profile: str, duration: str, why: str) -> NewRequest:
     parse_duration(duration)
-    try:
-        return NewRequest(profile=profile, duration=duration, justification=why)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        names = {"justification": "why"}
-        field = str(first["loc"][0])
-        raise InvalidInput(names.get(field, field), first["msg"].lower(), "See: countersign request --help") from None
+    check_profile_name(profile)
+    # How long it has to be, the server says: it may be newer.
+    justification = clean_text("why", why, at_least=1, at_most=_MAX_WHY)
+    return NewRequest(profile=profile, duration=duration, justification=justification)
 
 
 def _read_timeout(text: str | None, *, is_waiting: bool) -> timedelta | None:

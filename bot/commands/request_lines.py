@@ -122,6 +122,8 @@ def _problems(access: AccessInfo | None) -> str:
 
 
 def _name(decider: str, request: RequestInfo) -> str:
+    if decider == request.requester:
+        return "you"
     known: dict[str, PersonInfo] = {each.id: each for each in request.approvers}
     known |= {vote.approver.id: vote.approver for vote in request.approvals}
     person = known.get(decider)

@@ -11,26 +11,16 @@ something acknowledged could not be finished in time.
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import sys
-import threading
 from importlib.metadata import version
-from queue import SimpleQueue
-from types import FrameType
-from typing import Final
 
 import click
 
-from bot.lifecycle import Lifecycle
+from bot.commands.running import listen_for_signals, stop
 from bot.observability.logs import configure_logging
 from bot.settings import read_api_settings, read_settings, read_slack_settings, secrets_of, unknown_variables
 from core.policy.file_access import find_writers
 
-STOP_TIMEOUT_SECONDS: Final = 28.0
-"""Less than the 30 s that Kubernetes and ECS wait before they kill a process."""
-_NOT_FINISHED: Final = 3
-_SIGNALLED: Final = 128
 _log = logging.getLogger("countersign.serve")
 
 
@@ -48,7 +38,7 @@ def serve() -> None:
     # Without a key, the trail would be sealed with a public constant.
     settings.require_audit_key()
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
-    stop_requested = _listen_for_signals()
+    stop_requested = listen_for_signals()
     for sentence in (*unknown_variables(), *find_writers(settings.policy)):
         _log.warning("%s", sentence)
     instance = open_instance(settings, slack, api)
@@ -61,36 +51,5 @@ def serve() -> None:
     )
     stop_requested.get()
     _log.info("stopping: finishing what was acknowledged")
-    _stop(instance.lifecycle)
+    stop(instance.lifecycle)
     _log.info("stopped")
-
-
-def _listen_for_signals() -> SimpleQueue[int]:
-    """A queue that gets the first SIGTERM or SIGINT. A second signal ends the process."""
-    # Not an Event: its lock isn't reentrant, and a signal that comes while this thread begins to wait for it would
-    # wait for that lock for ever.
-    requested, received = SimpleQueue[int](), list[int]()
-
-    def request_stop(number: int, _frame: FrameType | None) -> None:
-        if received:
-            os._exit(_SIGNALLED + number)
-        received.append(number)
-        requested.put(number)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, request_stop)
-    return requested
-
-
-def _stop(lifecycle: Lifecycle) -> None:
-    # On a separate thread: even if something hangs, the process ends, and says that it did not finish.
-    stopping = threading.Thread(target=lifecycle.stop, name="stopping", daemon=True)
-    stopping.start()
-    stopping.join(STOP_TIMEOUT_SECONDS)
-    if stopping.is_alive():
-        _log.error(
-            "some work was not finished within %d s; committed changes are delivered after the restart",
-            STOP_TIMEOUT_SECONDS,
-        )
-        logging.shutdown()
-        os._exit(_NOT_FINISHED)

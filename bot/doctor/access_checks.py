@@ -19,8 +19,12 @@ from core.clock import Clock
 from core.duration import format_duration
 from core.policy import Policy
 from core.policy.principals import PrincipalKind
+from core.policy.target_config import AwsRoleConfig
 from core.policy.target_use import MAX_PEOPLE, find_recipients, find_target_use
 from core.stores.base import Stores
+from core.targets.aws_role.checking import check_role
+from core.targets.aws_role.clients import BotoClients
+from core.targets.aws_role.roles import ClientsOpener
 from core.targets.identity_center.checking import (
     CheckOutcome,
     TargetFinding,
@@ -43,10 +47,19 @@ _NEWS: Final = {
 FindEmail = Callable[[UserId], str | None]
 
 
-def check_targets(policy: Policy, clock: Clock, find_email: FindEmail | None = None) -> Iterator[CheckResult]:
-    """Each target of the policy. `find_email` asks Slack, if e-mail addresses are trusted."""
+def check_targets(
+    policy: Policy, clock: Clock, find_email: FindEmail | None = None, open_clients: ClientsOpener | None = None
+) -> Iterator[CheckResult]:
+    """Each target of the policy. `find_email` asks Slack, if e-mail addresses are trusted.
+
+    `open_clients` makes the clients of aws-role targets; without it, boto3 does.
+    """
     with closing(PolicyTargets(policy, clock)) as targets:
         for name, config in policy.targets.items():
+            if isinstance(config, AwsRoleConfig):
+                for found in check_role(name, config, (open_clients or BotoClients)(), clock):
+                    yield _translate(name, found)
+                continue
             target = targets[name]
             if isinstance(target, UnopenedTarget):
                 yield wrong(f"target {name}: {target.problem}", _FIX)

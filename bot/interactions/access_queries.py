@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import Final
 
 from bot.interactions.commands.open_access import NamedAccess
-from bot.interactions.list_pages import MAX_READ, Source, cut_page, iterate_records, read_access
+from bot.interactions.list_pages import MAX_READ, Source, cut_page, iterate_records, read_access, read_sessions
 from bot.views.access.choice import which_access
 from bot.views.access.list import AccessListKind, AccessRow, access_list_page
 from bot.views.block_kit import Message, code
@@ -150,8 +150,9 @@ class AccessQueries:
                 ),
             ).is_allowed
 
+        sessions = read_sessions(self._stores.sessions, found.values())
         rows = [
-            AccessRow(access, may_end=access.grantee in own, may_revoke=may_revoke(records[access.source]))
+            AccessRow(access, access.grantee in own, may_revoke(records[access.source]), sessions[access.source])
             for access in found.values()
         ]
         return sorted(rows, key=lambda row: (not row.access.is_overdue, sources.index(row.access.source)))

@@ -56,6 +56,10 @@ class DeviceQueries:
         """How long a device lives at most."""
         return self._policy.current().device_max_age
 
+    def has_alarm(self) -> bool:
+        """Whether the policy names a channel for the security team."""
+        return self._policy.current().notifications.security_channel is not None
+
     def now(self) -> datetime:
         """The present moment."""
         return self._clock.now()

@@ -123,7 +123,8 @@ class DeviceInteractions:
             with about(_chain(device_id)):
                 person = self._actor(interaction)
                 done = self._ending.disown(device_id, person)
-                return device_disowned(done, self._lists.still_open(done, person), self._lists.now())
+                still_open, has_alarm = self._lists.still_open(done, person), self._lists.has_alarm()
+                return device_disowned(done, still_open, self._lists.now(), has_alarm=has_alarm)
 
         self._responder.respond_to_action(ack, interaction, disown)
 

@@ -6,7 +6,7 @@ read for all rows at once, after their records.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Final, TypeVar
@@ -15,12 +15,15 @@ from bot.views.block_kit import Block
 from bot.views.home import MAX_ROWS, HomeSection
 from bot.views.pagination import PER_PAGE
 from core.access.grant import grant_id_for
+from core.access.session import Session
 from core.access.summary import AccessSummary, summarize_each
 from core.break_glass import BreakGlassEvent
 from core.record import Record
 from core.request import Request
 from core.stores.access import AccessStore
 from core.stores.record_store import Page, iterate_pages
+from core.stores.sessions import SessionStore
+from core.targets.aws_names import ASSUME
 
 Source = Request | BreakGlassEvent
 """What gives access: its chain is the `source` of its grants."""
@@ -48,6 +51,19 @@ def home_section(
     """The first rows in somebody's Home tab; the command that lists all of them, where there are more."""
     more = command if len(rows) > MAX_ROWS else None
     return HomeSection(title, [draw(row) for row in rows[:MAX_ROWS]], nothing, more)
+
+
+def read_sessions(store: SessionStore, accesses: Iterable[AccessSummary]) -> Mapping[str, tuple[Session, ...]]:
+    """The sessions of this access, by its source. Only roles have any, and they cost a read each. Raises StoreError."""
+    return {
+        access.source: tuple(
+            session
+            for each in access.rights
+            if each.right.level == ASSUME
+            for session in store.list_of_grant(grant_id_for(access.source, each.right)).sessions
+        )
+        for access in accesses
+    }
 
 
 def read_access(store: AccessStore, records: Collection[Source], now: datetime) -> Mapping[str, AccessSummary]:

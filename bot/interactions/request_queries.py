@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from bot.interactions.list_pages import cut_page, home_section, iterate_records, read_access
+from bot.interactions.list_pages import cut_page, home_section, iterate_records, read_access, read_sessions
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message
 from bot.views.home import MAX_ROWS, HomeSection
@@ -28,15 +28,23 @@ from core.services.membership import Judging
 from core.stores.access import AccessStore
 from core.stores.base import RequestStore
 from core.stores.record_store import DEFAULT_LIMIT
+from core.stores.sessions import SessionStore
 
 
 class RequestQueries:
     """Reads the store and the policy for one person. Safe for threads. Everything here may raise StoreError."""
 
     def __init__(
-        self, store: RequestStore, policy: PolicySource, clock: Clock, directory: Directory, access: AccessStore
+        self,
+        store: RequestStore,
+        policy: PolicySource,
+        clock: Clock,
+        directory: Directory,
+        access: AccessStore,
+        sessions: SessionStore,
     ) -> None:
         self._store = store
+        self._sessions = sessions
         self._access = access
         self._policy = policy
         self._clock = clock
@@ -103,9 +111,12 @@ class RequestQueries:
         return request, people.policy.approval_needs(request.rule)
 
     def _with_access(self, rows: Sequence[RequestRow]) -> list[RequestRow]:
-        """The same rows with the access that each request gave. One read, however many rows there are."""
+        """The same rows with the access that each request gave, which is one read, and the sessions of what is live."""
         found = read_access(self._access, [row.request for row in rows], self._clock.now())
-        return [replace(row, access=found.get(row.request.chain)) for row in rows]
+        sessions = read_sessions(self._sessions, [each for each in found.values() if each.is_live])
+        return [
+            replace(row, access=found.get(chain := row.request.chain), sessions=sessions.get(chain, ())) for row in rows
+        ]
 
     def _mine(self, person: Actor) -> Iterator[RequestRow]:
         people = self._judging()

@@ -32,6 +32,12 @@ class PairedServer(BaseModel):
     expires_at: UtcTime
     token_in: TokenPlace
 
+    @property
+    def is_in_keyring(self) -> bool:
+        """Whether the token is in the system's keyring."""
+        place: TokenPlace = self.token_in
+        return place == "keyring"
+
 
 class Configuration(BaseModel):
     """What the file says. `server` is the one that is used when nothing names another."""
@@ -86,6 +92,15 @@ def open_configuration(environ: Mapping[str, str] = os.environ) -> Configuration
         return ConfigurationFile(config_folder(environ))
     except NoHome as error:
         raise FilesFailed(str(error), f"Set HOME, or {HOME_VARIABLE} to a folder.") from error
+
+
+def has_home(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether there is a place for this person's files. A service of the operating system has none."""
+    try:
+        config_folder(environ)
+    except NoHome:
+        return False
+    return True
 
 
 def files_failed(error: OSError, path: Path, what: Literal["read", "written"]) -> FilesFailed:

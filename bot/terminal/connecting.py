@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from bot.settings.terminal import TerminalSettings, read_terminal_settings
 from bot.terminal.client import ApiClient
-from bot.terminal.configuration import PairedServer, open_configuration
+from bot.terminal.configuration import PairedServer, has_home, open_configuration
 from bot.terminal.errors import NotPaired
 from bot.terminal.token_store import TokenStore, find_keyring
 
@@ -34,6 +34,8 @@ def is_paired() -> bool:
 
     Raises InvalidInput or FilesFailed.
     """
+    if read_terminal_settings().token is None and not has_home():
+        return False
     try:
         find_server()
     except NotPaired:
@@ -55,7 +57,7 @@ def find_server() -> FoundServer:
     if paired is None:
         raise NotPaired(f"This machine isn't paired with {server}")
     # The keyring is slow to load, and isn't asked for what it doesn't have.
-    keyring = find_keyring() if paired.token_in == "keyring" else None
+    keyring = find_keyring() if paired.is_in_keyring else None
     token = TokenStore(file.folder, keyring).read(server, paired.device_id, paired.token_in)
     if token is None:
         raise NotPaired(f"The token for {server} is gone")

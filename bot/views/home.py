@@ -1,4 +1,4 @@
-"""The Home tab: a person's requests, what is waiting for them, and active break-glass events.
+"""The Home tab: a person's requests, what is waiting for them, active break-glass events, and their devices.
 
 Invariant: it shows what the store said when it was drawn; its buttons carry ids, and each click is judged again.
 """
@@ -15,8 +15,8 @@ from bot.views.block_kit import Block, Message, actions, button, code, context, 
 
 ASK: Final = "home:ask"
 BREAK: Final = "home:break"
-MAX_ROWS: Final = 4
-"""In each section; four blocks each, so that five sections and an outcome stay below Slack's hundred for a view."""
+MAX_ROWS: Final = 3
+"""In each section; four blocks each, so that six sections and an outcome stay below Slack's hundred for a view."""
 
 
 @dataclass(frozen=True, slots=True)

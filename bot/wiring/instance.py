@@ -14,24 +14,14 @@ from typing import Final, TypeAlias
 from pydantic import SecretStr
 from slack_bolt import App
 
-from bot.interactions.access import AccessInteractions
-from bot.interactions.access_queries import AccessQueries
 from bot.interactions.after_interaction import AfterInteraction
 from bot.interactions.bolt_app import Bot, answer_unknown, build_app
-from bot.interactions.break_glass import BreakGlassInteractions
-from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.decision_queue import DecisionQueue
 from bot.interactions.departures import Departures
-from bot.interactions.device_queries import DeviceQueries
-from bot.interactions.devices import DeviceInteractions
 from bot.interactions.directory_events import DirectoryEvents
-from bot.interactions.home import HomeInteractions
 from bot.interactions.lanes import MAX_WAITING, Lanes
 from bot.interactions.reply_sender import ReplySender
-from bot.interactions.request_queries import RequestQueries
-from bot.interactions.requests import RequestInteractions
 from bot.interactions.responder import Responder
-from bot.interactions.timeline_queries import TimelineQueries
 from bot.lifecycle import Component, Lifecycle
 from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
@@ -59,11 +49,11 @@ from bot.transport.opening import is_shared, open_transport
 from bot.transport.readiness import Readiness
 from bot.transport.socket_mode import SocketModeTransport
 from bot.wiring.api import ApiNeeds, InstanceApi, open_api_metrics, serve_api
+from bot.wiring.listeners import build_lists, register_listeners
 from bot.wiring.ports import Background, OverHttp, OverSocketMode, Ports
 from bot.wiring.services import Services, build_services, build_sinks, build_sweeper
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile
-from core.services.device_ending import DeviceEnding
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 from core.stores.opening import open_stores
@@ -206,14 +196,10 @@ def _build_bot(
     background: Background,
     sinks: Sequence[Sink],
 ) -> Bot:
-    stores, policy, clock = ports.stores, ports.policy, ports.clock
+    stores, clock = ports.stores, ports.clock
     app, (directory, changes) = _build_app(ports, transport, installation), opened
     replies = ReplySender(ports.client, lanes)
-    lists = RequestQueries(stores.requests, policy, clock, directory, stores.access)
-    events = BreakGlassQueries(stores.break_glass, policy, clock, directory, stores.access)
-    open_access = AccessQueries(stores, services.grants, policy, clock, directory)
-    own_devices = DeviceQueries(services.devices, open_access, policy, clock)
-    home = HomeInteractions(replies, lists, events, own_devices, directory, clock)
+    lists = build_lists(services, directory, replies)
 
     def refresh(record: str, clicked: MessageRef | None) -> None:
         for sink in sinks:
@@ -221,17 +207,9 @@ def _build_bot(
                 sink.refresh(record, clicked=clicked)
 
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
-    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, home.draw, lanes), clock)
+    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, lists.home.draw, lanes), clock)
     links = CardLinks(stores.messages, installation.url)
-    timelines = TimelineQueries(stores, policy, clock, directory)
-    access = AccessInteractions(responder, services.grants, open_access, lists, directory, timelines)
-    ending = DeviceEnding(stores, services.devices, services.sessions, services.requests)
-    devices = DeviceInteractions(responder, services.pairing, ending, own_devices, directory)
-    RequestInteractions(responder, services.requests, lists, directory, links.find, access, devices).register(app)
-    access.register(app)
-    devices.register(app)
-    BreakGlassInteractions(responder, services.break_glass, stores, policy, events, directory, timelines).register(app)
-    home.register(app)
+    register_listeners(app, services, lists, directory, responder, links.find)
     departures = Departures(
         stores,
         services.grants,
@@ -241,7 +219,7 @@ def _build_bot(
         flush_notes=changes.flush,
         on_ended=background.nudge,
     )
-    DirectoryEvents(directory, changes, policy, clock, on_departed=departures.hear).register(app)
+    DirectoryEvents(directory, changes, ports.policy, clock, on_departed=departures.hear).register(app)
     answer_unknown(app, replies)
     return Bot(app, directory, changes, lanes, departures)
 

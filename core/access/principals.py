@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 from core.errors import Refused
 
-
 SERVICE_PREFIX: Final = "service:"
 """How the principal of a service begins, at a target that tells services from people."""
 

@@ -24,9 +24,9 @@ from core.access.device import DeviceName
 from core.access.grant import SOURCE_PATTERN, Grant, GrantId, GrantStatus, Reason
 from core.access.right import ValidRight
 from core.access.session_status import SESSION_MACHINE, SessionExists, SessionNotFound, SessionStatus
-from core.actor import DeciderId, UserId, ValidDeciderId, ValidProfileName, ValidServiceName, ValidUserId
+from core.actor import DeciderId, ServiceName, UserId, ValidDeciderId, ValidProfileName, ValidServiceName, ValidUserId
 from core.clock import UtcTime
-from core.errors import InvalidStateTransition
+from core.errors import InvalidInput, InvalidStateTransition
 from core.record import Record, RecordId
 
 __all__ = [
@@ -103,11 +103,24 @@ class Session(Record):
     cleaned_at: UtcTime | None = None
 
     @classmethod
-    def make(cls, grant: Grant, *, device: str, device_name: str, lease: timedelta, now: datetime) -> Self:
+    def make(
+        cls,
+        grant: Grant,
+        *,
+        device: str,
+        device_name: str,
+        lease: timedelta,
+        now: datetime,
+        service: ServiceName | None = None,
+    ) -> Self:
         """The intent to issue the first credentials of a grant to a device.
 
-        Raises InvalidStateTransition when the grant isn't active, or its time has passed; InvalidInput.
+        `service` is what the device is bound to. Raises InvalidStateTransition when the grant isn't active, or its time
+        has passed; InvalidInput when the grant was made for another service, or for the person alone.
         """
+        if service != grant.service:
+            problem = f"{grant.chain} was not made for what this device is bound to"
+            raise InvalidInput("service", problem, "Use a device of that service, or the person's own.")
         _check_open(grant, now)
         return cls(
             id=session_id_for(grant.id, device),
@@ -118,7 +131,7 @@ class Session(Record):
             right=grant.right,
             device=device,
             device_name=device_name,
-            service=grant.service,
+            service=service,
             source_identity=source_identity_for(grant.id, grant.person),
             created_at=now,
             updated_at=now,

@@ -37,13 +37,14 @@ _FIRST: Final = {
 }
 _FIXED: Final = (
     "justification", "duration", "required_approvals", "expires_at", "rule", "reason_code", "request_id",
-    "access_problem", "right", "source", "decided_by", "starts_at", "grant", "device", "device_name", "source_identity",
+    "access_problem", "right", "source", "decided_by", "starts_at",
 )  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
 _ALWAYS_SAID: Final[Mapping[str, tuple[str, ...]]] = {
     Request.KIND: ("rights", "service", "device"),
     BreakGlassEvent.KIND: ("rights",),
     Grant.KIND: ("service",),
+    Session.KIND: ("grant", "source", "right", "device", "device_name", "service", "source_identity", "expires_at"),
     Device.KIND: ("name", "agent", "address", "service", "confirmed_at", "expires_at"),
 }
 """The same; no version wrote such a record without saying it."""
@@ -101,7 +102,8 @@ def _find_origin(record: Record, first: AuditEntry) -> Iterator[str]:
     claimed |= {name: (stored.get(name), first.details.get(name)) for name in _FIXED if name in stored}
     for name in _ALWAYS_SAID.get(record.KIND, ()):
         if stored.get(name) != first.details.get(name):
-            yield f"its {name} are not what was {_MADE[record.KIND]}"
+            is_or_are = "are" if name == "rights" else "is"
+            yield f"its {name.replace('_', ' ')} {is_or_are} not what was {_MADE[record.KIND]}"
     for name, (is_now, was) in claimed.items():
         if was is not None and is_now != was:
             yield f"its {name.replace('_', ' ')} is not what was {_MADE[record.KIND]}"

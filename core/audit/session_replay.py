@@ -38,13 +38,21 @@ def compare_session(session: Session, entries: Sequence[AuditEntry]) -> Iterator
     for action in _NOTED_ONCE:
         if sum(entry.event is action for entry in entries) > 1:
             yield f"its entries say {action} more than once"
-    issued = [entry for entry in entries if "issue_count" in entry.details]
-    if issued:
-        stored, said = session.to_item(), issued[-1].details
-        for name in ISSUED:
-            if stored.get(name) != said.get(name):
-                yield f"its {name.replace('_', ' ')} is not that of its entries"
+    stored, said = session.to_item(), _find_last_issue(entries)
+    for name in ISSUED:
+        if stored.get(name) != said.get(name):
+            yield f"its {name.replace('_', ' ')} is not that of its entries"
     yield from _compare_end(session, found)
+
+
+def _find_last_issue(entries: Sequence[AuditEntry]) -> dict[str, JsonValue]:
+    """What the entries say was issued last: the intent, and the key that came of it."""
+    last: dict[str, JsonValue] = {}
+    for entry in entries:
+        if entry.event is AuditAction.CREDENTIALS_ISSUED:
+            said: dict[str, JsonValue] = {name: entry.details[name] for name in ISSUED if name in entry.details}
+            last = said if "issue_count" in said else last | said
+    return last
 
 
 def _compare_end(session: Session, found: Mapping[AuditAction, AuditEntry]) -> Iterator[str]:

@@ -8,10 +8,5 @@ from core.services.requests import RequestService
 from core.services.sessions import SessionService
 
 __all__ = [
-    "BreakGlassService",
-    "DeviceService",
-    "GrantService",
-    "PairingService",
-    "RequestService",
-    "SessionService",
-]
+    "BreakGlassService", "DeviceService", "GrantService", "PairingService", "RequestService", "SessionService",
+]  # fmt: skip

@@ -28,8 +28,13 @@ class GrantActivity:
     sessions: tuple[Session, ...] = ()
 
 
-def read_activity(stores: Stores, policy: Policy, grants: Sequence[Grant], now: datetime) -> tuple[GrantActivity, ...]:
-    """The activity of these grants, in their order; those that AWS knows nothing of are left out. Raises StoreError."""
+def read_activity(
+    stores: Stores, policy: Policy | None, grants: Sequence[Grant], now: datetime
+) -> tuple[GrantActivity, ...]:
+    """The activity of these grants, in their order; those that AWS knows nothing of are left out.
+
+    The `policy` names the users of Identity Center. Raises StoreError.
+    """
     found = (_read_one(stores, policy, grant, now) for grant in grants)
     return tuple(each for each in found if each is not None)
 
@@ -39,7 +44,7 @@ def has_role(grant: Grant) -> bool:
     return grant.right.level == ASSUME and ROLE.fullmatch(grant.right.resource) is not None
 
 
-def _read_one(stores: Stores, policy: Policy, grant: Grant, now: datetime) -> GrantActivity | None:
+def _read_one(stores: Stores, policy: Policy | None, grant: Grant, now: datetime) -> GrantActivity | None:
     if has_role(grant):
         sessions = stores.sessions.list_of_grant(GrantId(grant.id)).sessions
         return GrantActivity(grant, _of_role(grant, sessions, now), sessions)
@@ -74,10 +79,10 @@ def _of_role(grant: Grant, sessions: Sequence[Session], now: datetime) -> CloudT
     )
 
 
-def _of_user(grant: Grant, policy: Policy, now: datetime) -> CloudTrailQuery:
-    right, config = grant.right, policy.targets.get(grant.right.target)
+def _of_user(grant: Grant, policy: Policy | None, now: datetime) -> CloudTrailQuery:
+    right, config = grant.right, policy.targets.get(grant.right.target) if policy is not None else None
     center = config if isinstance(config, IdentityCenterConfig) else None
-    named = policy.mapped(grant.grantee, right.target)
+    named = policy.mapped(grant.grantee, right.target) if policy is not None else None
     return find_by_user(
         user_name=named if named is not None and STORE_ID.fullmatch(named) is None else None,
         account=right.resource if _has_permission_set(grant) else None,

@@ -70,7 +70,10 @@ class DeviceService:
         *,
         directory: Directory | None = None,
         pacing: Pacing = PACING,
+        notes_use: bool = True,
     ) -> None:
+        """Without `notes_use`, a device that is used isn't written to: the broker may not."""
+        self._notes_use = notes_use
         self._stores = stores
         self._policy = policy
         self._clock = clock
@@ -195,6 +198,8 @@ class DeviceService:
 
     def _note_use(self, device: Device, now: datetime) -> None:
         last = device.last_used_at
+        if not self._notes_use:
+            return
         if last is not None and last <= now < last + USE_EVERY:
             return
         try:

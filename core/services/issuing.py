@@ -198,9 +198,7 @@ class Issuing:
             if session.status is not SessionStatus.ACTIVE:
                 raise AccessEnded(session.profile, session.revoked_at or session.expires_at)
             noted = session.note_key(credentials.access_key_id)
-            details: dict[str, JsonValue] = {
-                "access_key_id": credentials.access_key_id, "expires_at": format_time(credentials.expiration)
-            }  # fmt: skip
+            details = noted.issue_details | {"expiration": format_time(credentials.expiration)}
             entry = EntryDraft.of(noted, AuditAction.CREDENTIALS_ISSUED, session.person, details)
             with reading_again_if_decided(session):
                 return self._stores.sessions.update(noted, entry)
@@ -252,12 +250,6 @@ def _refuse_revoked(session: Session) -> NotAllowed:
 
 
 def _asked_entry(asked: _Asked, session: Session, config: AwsRoleConfig) -> EntryDraft:
-    details: dict[str, JsonValue] = {
-        "device": session.device,
-        "device_name": session.device_name,
-        "role": config.role,
-        "lease": format_duration(config.lease),
-        "source_identity": session.source_identity,
-        "issue": session.issue_count,
-    }
+    more: dict[str, JsonValue] = {"device_name": session.device_name, "lease": format_duration(config.lease)}
+    details = session.issue_details | more
     return EntryDraft.of(session, AuditAction.CREDENTIALS_ISSUED, asked.user.actor.id, details)

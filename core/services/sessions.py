@@ -28,7 +28,13 @@ from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing
 from core.services.session_ends import RoleEditor, SessionEnds
-from core.services.use_case import AuditedAttempt, acting_as, audit_refusals, reading_again_if_decided, retry_on_conflict
+from core.services.use_case import (
+    AuditedAttempt,
+    acting_as,
+    audit_refusals,
+    reading_again_if_decided,
+    retry_on_conflict,
+)
 from core.stores.base import Stores
 from core.stores.record_store import DEFAULT_LIMIT, Page, iterate_pages
 from core.text import clean_text
@@ -137,7 +143,7 @@ class SessionService:
         revoked = session.revoke(by, self._clock.now(), reason)
         if revoked is session:
             return session
-        entry = EntryDraft.of(revoked, AuditAction.SESSION_REVOKED, by, details)
+        entry = EntryDraft.of(revoked, AuditAction.SESSION_REVOKED, by, {"reason": reason, **details})
         with reading_again_if_decided(session):
             stored = self._stores.sessions.update(revoked, entry)
         self._observer.committed(stored, AuditAction.SESSION_REVOKED)

@@ -54,9 +54,14 @@ def test_tour_leads_from_a_request_to_access_and_break_glass(welcome: Screens) -
     expect(screens.messages(LEFT, "Break-glass: prod").last).to_be_visible()
     expect(screens.messages(RIGHT, "Break-glass: prod").last).to_be_visible()
     expect(screens.account()).to_contain_text("Sam Osei")
-    expect(tour.get_by_role("heading")).to_have_text("That's it")
     (event,) = screens.playground.stores.break_glass.iterate()
     assert (event.status, event.invoker) == (EventStatus.ACTIVE, "U0SAM")
+
+    expect(tour.get_by_role("heading")).to_have_text("Pair a terminal")
+    tour.get_by_role("button", name="Open her terminal").click()
+    terminal = screens.page.get_by_role("region", name="Terminal of Mira Lindqvist")
+    expect(terminal.get_by_role("textbox")).to_be_focused()
+    expect(terminal.get_by_role("textbox")).to_have_value("countersign login")
 
 
 def test_dismissed_tour_stays_away_until_it_is_asked_for(screens: Screens) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,11 +13,9 @@ from click.testing import CliRunner
 
 from bot.cli import countersign
 from bot.settings.terminal import is_token
+from bot.views.devices.pairing import OWN, WHOSE
+from bot.views.inputs import ANSWER
 from bot.views.request.card import APPROVE
-from core.actor import Actor, UserId
-from core.clock import SystemClock
-from core.policy import load_policy
-from core.services.pairing import PairingService
 from tests.end_to_end.harness import ACCESS, JON, MIRA, ROOT
 from tests.harness.served_bot import PATIENCE, Serving, environment, free_port, new_slack
 
@@ -69,20 +66,22 @@ class Terminal:
 class Office:
     """Slack, the bot as a process of its own, and a terminal."""
 
-    def __init__(self, slack: LocalSlack, serving: Serving, terminal: Terminal, policy: Path) -> None:
+    def __init__(self, slack: LocalSlack, serving: Serving, terminal: Terminal) -> None:
         self.slack = slack
         self.serving = serving
         self.terminal = terminal
-        self._policy = policy
 
     def pair(self) -> None:
         """Mira pairs the terminal."""
         login = self.terminal.start("login", self.terminal.url, "--name", "build-7", "--json")
         assert login.stdout is not None
-        code = json.loads(login.stdout.readline())["user_code"]
-        with closing(self.serving.open_stores()) as stores:
-            services = PairingService(stores, load_policy(str(self._policy)), SystemClock())
-            services.confirm(code, Actor(id=UserId(MIRA)))
+        typed = json.loads(login.stdout.readline())["confirm_with"]
+        command, _, text = typed.partition(" ")
+        assert self.slack.run_command(MIRA, ACCESS, command, text).failure is None
+        form = self.slack.wait_until(lambda: self.slack.modal(MIRA), PATIENCE)
+        assert form is not None
+        assert "build-7" in str(form.json)
+        assert self.slack.submit(MIRA, form, {WHOSE: {ANSWER: OWN}}).failure is None
         assert self.terminal.finish(login)[0] == 0
 
 
@@ -93,7 +92,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
         more = {"COUNTERSIGN_API_LISTEN": listen, "COUNTERSIGN_API_URL": f"http://{listen}"}
         with Serving(environment(slack, tmp_path, **more), tmp_path) as serving:
             serving.wait_until_up(slack)
-            yield Office(slack, serving, Terminal(tmp_path / "home", f"http://{listen}"), tmp_path / "policy.yml")
+            yield Office(slack, serving, Terminal(tmp_path / "home", f"http://{listen}"))
 
 
 def test_a_terminal_is_paired_asks_and_is_approved(office: Office) -> None:

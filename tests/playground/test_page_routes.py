@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ASK = {"act": "command", "person": "U0MIRA", "channel": "C0ACCESS", "text": "/access prod 1h Deploy the fix for INC-12"}
 
+TYPED = {"do": "run", "person": "U0MIRA", "line": "countersign login"}
+
 
 @pytest.fixture(scope="module")
 def playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
@@ -68,10 +70,12 @@ def _count(playground: Playground) -> int:
 )
 def test_no_other_page_can_act(playground: Playground, headers: dict[str, str | None]) -> None:
     before = _count(playground)
-    for path in ("/page/acts", "/page/race", "/page/clock", "/page/aws"):
+    for path in ("/page/acts", "/page/race", "/page/clock", "/page/aws", "/page/terminal"):
         status, _, _ = _ask(playground, path, ASK, body=None, **headers)
         assert status == 403
+    assert _ask(playground, "/page/terminal", TYPED, body=None, **headers)[0] == 403
     assert _count(playground) == before
+    assert playground.terminals.show() == {}
 
 
 @pytest.mark.parametrize("path", ["/page/stream", "/page/acts/last", "/page/acts/1", "/page/deadlines"])
@@ -87,6 +91,8 @@ def test_form_of_another_site_cannot_pass_for_json(playground: Playground) -> No
     body = json.dumps(ASK).encode()
     assert _ask(playground, "/page/acts", body=body, Content_Type="text/plain")[0] == 415
     assert _ask(playground, "/page/acts", body=body, Content_Type=None)[0] == 415
+    assert _ask(playground, "/page/terminal", body=json.dumps(TYPED).encode(), Content_Type="text/plain")[0] == 415
+    assert playground.terminals.show() == {}
     assert _count(playground) == before
 
 

@@ -76,6 +76,12 @@ def test_command_sees_nothing_of_this_machines_user(
     assert sorted(each.name for each in (tmp_path / "programs").iterdir()) == ["aws", "countersign"]
 
 
+def test_what_isnt_countersign_is_answered_as_a_shell_does(terminals: Terminals, journal: Journal) -> None:
+    shown = run(terminals, journal, "bash -c id")
+    assert (shown["line"], shown["code"]) == ("bash -c id", 127)
+    assert shown["text"].startswith("Only countersign runs here")
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -15,9 +15,13 @@ from bot.observability.metrics import TurnedAway
 from bot.slack.coalescing_cache import TooManyLookups
 from bot.slack.errors import ERRORS
 from bot.slack.installation import SlackUnreachable
+from bot.terminal.errors import TerminalError
 from bot.transport.dispatcher import NotTaken
 from bot.views.replies import explain, explain_in_field
 from core.access.credentials import AccessEnded, IssuerUnavailable, NothingOpen
+from core.access.device import DeviceEnded, DeviceExists, DeviceNotFound, DeviceStatus, TokenRefused
+from core.access.pairing import PairingExpired, PairingRefused, PairingTooFast, PairingUnknown, PairingWaiting
+from core.access.pairing_bounds import OPEN_PAIRINGS, WRONG_CODES
 from core.access.principals import PrincipalUnavailable, PrincipalUnknown
 from core.access.session import SessionExists, SessionNotFound
 from core.break_glass import ReasonCode
@@ -56,8 +60,10 @@ from core.services.ending import DECISION_ONLY, ENDED, NEVER_OPENED, NO_ACCESS, 
 from core.services.grants import NOT_YOURS
 from core.services.vote import ACCESS_CHANGED, NOT_AS_SHOWN, PERSON_CHANGED, ApprovalFormNeeded
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, STAGING
+from tests.core.stores.device_bench import a_device
 from tests.texts import records
 from tests.texts.records import AFTER, EVENT, LATER, NOW, POLICY, REQUEST
+from tests.texts.terminal import TERMINAL_SAMPLES, with_fixed_times
 from tests.texts.writing import Text, write_message
 
 if TYPE_CHECKING:
@@ -89,7 +95,7 @@ def _raised(act: Callable[[], object]) -> CountersignError:
 _VERDICT: Final = Verdict.JUSTIFIED
 _CHAIN: Final = records.pending().chain
 _UNAVAILABLE: Final = "ProvisionedThroughputExceededException"
-ROOTS: Final = (CountersignError, Refused, StoreError)
+ROOTS: Final = (CountersignError, Refused, StoreError, TerminalError)
 """What nobody raises: only what stands below them."""
 _SHOWN_IN_FIELDS: Final = (InvalidInput, NotAllowed, CodeRefused, LimitReached, StoreUnavailable)
 SAMPLES: Final[dict[str, CountersignError]] = {
@@ -132,6 +138,18 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "nothing open": NothingOpen("prod", "Request it with `/access prod`."),
     "still opening": NothingOpen("prod", "Try again in a moment.", is_opening=True),
     "no credentials now": IssuerUnavailable("STS gave no answer: ReadTimeoutError", "Try again in a moment."),
+    "token of no device": TokenRefused(),
+    "device revoked": DeviceEnded(a_device(REQUESTER, NOW), DeviceStatus.REVOKED),
+    "device expired": DeviceEnded(a_device(REQUESTER, NOW), DeviceStatus.EXPIRED),
+    "wrong pairing code": PairingUnknown(4),
+    "wrong pairing code, one attempt left": PairingUnknown(1),
+    "pairing code is over": PairingExpired(),
+    "pairing code was used": PairingExpired("was used already"),
+    "pairing refused": PairingRefused(),
+    "pairing waits": PairingWaiting(),
+    "pairing asked for too often": PairingTooFast(),
+    "limit: wrong pairing codes": LimitReached(WRONG_CODES, "5 in 15m", LATER + HOUR),
+    "limit: open pairings": LimitReached(OPEN_PAIRINGS, "200", LATER),
     "limit: already open": LimitReached("live event", str(EVENT), LATER + HOUR),
     "limit: cooldown": LimitReached("cooldown", "30m", LATER + HOUR),
     "limit: quota per user": LimitReached("quota per user", "3 in 1d", LATER + HOUR),
@@ -164,6 +182,8 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "event not found": EventNotFound(EVENT),
     "grant not found": GrantNotFound("00000000000000a1"),
     "grant exists": GrantExists("00000000000000a1"),
+    "device not found": DeviceNotFound("00000000000000a1"),
+    "device exists": DeviceExists("00000000000000a1"),
     "session exists": SessionExists("00000000000000a1"),
     "no such session": SessionNotFound("00000000000000a1"),
     "exists": AlreadyExists(REQUEST),
@@ -184,13 +204,19 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "Slack unreachable": SlackUnreachable("TimeoutError"),
     "too many lookups": TooManyLookups(),
     **{f"not taken: {each.name.lower()}": NotTaken(each) for each in TurnedAway},
+    **TERMINAL_SAMPLES,
 }
 
 
 def errors() -> Iterator[Text]:
     """What the command line and a log say of each; then what Slack says."""
-    yield from _together("Errors: in a terminal and in a log", {title: str(each) for title, each in SAMPLES.items()})
-    answers = {title: write_message(explain(each, AFTER)) for title, each in SAMPLES.items()}
+    said = {
+        title: with_fixed_times(str(each)) if title in TERMINAL_SAMPLES else str(each)
+        for title, each in SAMPLES.items()
+    }
+    yield from _together("Errors: in a terminal and in a log", said)
+    in_slack = {title: each for title, each in SAMPLES.items() if title not in TERMINAL_SAMPLES}
+    answers = {title: write_message(explain(each, AFTER)) for title, each in in_slack.items()}
     yield from _together("Slack: the answer to somebody whose click failed", answers)
     in_fields = {title: each for title, each in SAMPLES.items() if isinstance(each, _SHOWN_IN_FIELDS)}
     lines = {title: explain_in_field(each, REQUESTER) for title, each in in_fields.items()}

@@ -10,7 +10,7 @@ import traceback
 from typing import TYPE_CHECKING, Final
 from unittest.mock import patch
 
-from bot.settings import read_settings, read_slack_settings
+from bot.settings import read_settings, read_slack_settings, read_terminal_settings
 from bot.settings.addresses import Address
 from core.errors import InvalidInput
 from tests.texts.writing import Text
@@ -25,10 +25,15 @@ def setting_errors(raised_in: set[tuple[str, int]]) -> Iterator[Text]:
     """Each mistake. `raised_in` gets the files and lines on the way to each error."""
     for name, values in _BAD.items():
         for value in values:
-            read = read_slack_settings if name.startswith("SLACK_") else read_settings
-            yield _read(f"{name}={value}"[:100], {name: value}, read, raised_in)
+            yield _read(f"{name}={value}"[:100], {name: value}, _reader_of(name), raised_in)
     for title, (environment, require) in _MISSING.items():
         yield _read(title, environment, require, raised_in)
+
+
+def _reader_of(name: str) -> Callable[[], object]:
+    if name in {"COUNTERSIGN_SERVER", "COUNTERSIGN_TOKEN"}:
+        return read_terminal_settings
+    return read_slack_settings if name.startswith("SLACK_") else read_settings
 
 
 def _read(title: str, environment: dict[str, str], read: Callable[[], object], raised_in: set[tuple[str, int]]) -> Text:
@@ -85,6 +90,8 @@ _BAD: Final = {
         "http://[",
     ),
     "COUNTERSIGN_LOG": ("yaml",),
+    "COUNTERSIGN_SERVER": ("http://countersign.example.com", "https://a:b@countersign.example.com", "a b"),
+    "COUNTERSIGN_TOKEN": ("", "xoxb-1"),
     "SLACK_BOT_TOKEN": ("xapp-1",),
     "SLACK_APP_TOKEN": ("xoxb-1",),
     "SLACK_SIGNING_SECRET": ("xoxb-1",),

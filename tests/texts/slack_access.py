@@ -29,7 +29,7 @@ from core.access.grant import Grant
 from core.access.right import Right
 from core.access.summary import AccessSummary, summarize
 from core.actor import CLOCK, DeciderId
-from core.policy.target_config import IdentityCenterConfig
+from core.policy.target_config import AwsRoleConfig, IdentityCenterConfig
 from tests.builders import APPROVER, HOUR, INVOKER, PROD, REQUESTER, REVIEWER
 from tests.texts import records
 from tests.texts.records import CHANNEL, LATER, MINUTE, NOW
@@ -169,6 +169,9 @@ def _notices() -> Iterator[tuple[str, Message]]:
     for title in ("open", "partly open", "open, and was there before"):
         way_in = find_way_in(_TARGETS, states[title])
         yield f"{title}, to the grantee", notices.opened_for_grantee(states[title], way_in, CHANNEL)
+    role = AwsRoleConfig(type="aws-role", role="arn:aws:iam::111122223333:role/ops", region="eu-west-1")
+    way_in = find_way_in({"aws": role}, states["open"])
+    yield "open, a role, to the grantee", notices.opened_for_grantee(states["open"], way_in, CHANNEL)
     yield "could not be opened, to the grantee", notices.failed_for_grantee(states["could not be opened"], CHANNEL)
     failed = emergencies["could not be opened"]
     yield "could not be opened, an emergency", notices.failed_for_grantee(failed, CHANNEL, _FALLBACKS)

@@ -240,7 +240,9 @@ def _lists() -> Iterator[tuple[str, Message]]:
 def _home(stores: Stores) -> Iterator[Text]:
     clock = FrozenClock(NOW)
     invoker = records.person(INVOKER)
-    requests = RequestQueries(stores.requests, POLICY, clock, FixedDirectory(), stores.access).sections(invoker)
+    requests = RequestQueries(
+        stores.requests, POLICY, clock, FixedDirectory(), stores.access, stores.sessions
+    ).sections(invoker)
     events = BreakGlassQueries(stores.break_glass, POLICY, clock, FixedDirectory(), stores.access).sections(invoker)
     surface = "Slack: Home"
     yield Text(surface, "nothing yet", write_view(home_tab((*events, *requests), NOW, may_break=True)))

@@ -30,10 +30,12 @@ from tests.texts.errors import ROOTS, SAMPLES, errors
 from tests.texts.policy import policy_mistakes
 from tests.texts.settings import setting_errors
 from tests.texts.slack_access import slack_access
+from tests.texts.slack_devices import slack_devices
 from tests.texts.slack_forms import slack_forms
 from tests.texts.slack_messages import slack_messages
 from tests.texts.slack_replies import slack_replies
 from tests.texts.targets import targets
+from tests.texts.terminal import terminal
 from tests.texts.writing import write_page
 
 if TYPE_CHECKING:
@@ -67,11 +69,19 @@ def page(tmp_path_factory: pytest.TempPathFactory, moto_url: str) -> Page:
     sys.setprofile(note)
     try:
         with closing(open_stores(f"sqlite:///{tmp_path_factory.mktemp('empty')}/countersign.db")) as stores:
-            texts = [*slack_messages(stores), *slack_access(), *slack_forms(), *slack_replies(), *errors()]
+            texts = [
+                *slack_messages(stores),
+                *slack_access(),
+                *slack_devices(),
+                *slack_forms(),
+                *slack_replies(),
+                *errors(),
+            ]
     finally:
         sys.setprofile(before)
     texts += [*setting_errors(page.raised_in_settings), *policy_mistakes(), *deliveries(), *targets()]
     texts += command_line(tmp_path_factory.mktemp("operator"), moto_url)
+    texts += terminal(tmp_path_factory.mktemp("person"))
     page.text = write_page(texts)
     if os.environ.get(UPDATE) == "1":
         SNAPSHOT.write_text(page.text, encoding="utf-8")

@@ -59,6 +59,8 @@ def write_blocks(blocks: Iterable[Block]) -> Iterator[str]:
                 yield f"# {block['text']['text']}"
             case "section":
                 yield _write_text(block["text"])
+                if "accessory" in block:
+                    yield _write_element(block["accessory"])
             case "context":
                 yield f"~ {' '.join(_write_text(each) for each in block['elements'])}"
             case "divider":
@@ -82,9 +84,12 @@ def _write_input(block: Block) -> Iterator[str]:
 def _write_element(element: Block) -> str:
     match element["type"]:
         case "button":
-            return f"[{element['text']['text']}]"
+            asks = element.get("confirm", {}).get("text", {}).get("text")
+            return f"[{element['text']['text']}]" + (f" (asks first: {asks})" if asks else "")
         case "overflow":
             return f"[⋯ {' | '.join(each['text']['text'] for each in element['options'])}]"
+        case "radio_buttons":
+            return f"one of: {' | '.join(map(_write_option, element['options']))}"
         case "static_select":
             return f"menu: {' | '.join(map(_write_option, element['options']))}"
         case "plain_text_input":

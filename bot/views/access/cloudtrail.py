@@ -39,7 +39,7 @@ def activity_blocks(activity: Sequence[GrantActivity], record_id: str) -> list[B
     return [*blocks[:_MAX_BLOCKS], context(trail)]
 
 
-_MAX_BLOCKS: Final = 20
+_MAX_BLOCKS: Final = 10
 
 
 def _unused(activity: GrantActivity) -> str:

@@ -14,10 +14,12 @@ from typing import Final
 
 from bot.slack.app_surface import ACCESS
 from bot.views.access.buttons import access_buttons
+from bot.views.access.sessions import session_blocks
 from bot.views.access.state import state_line
 from bot.views.acting import acting
 from bot.views.block_kit import Block, Message, code, context, divider, mention, mrkdwn
 from bot.views.pagination import PageButton, page_buttons
+from core.access.session import Session
 from core.access.summary import AccessSummary
 
 OLDER: Final = "access_list:next"
@@ -37,11 +39,15 @@ class AccessListKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessRow:
-    """One access, and what its reader can do with it as far as is known now. `may_end`: it is the reader's own."""
+    """One access, and what its reader can do with it as far as is known now. `may_end`: it is the reader's own.
+
+    `sessions` are those of its credentials.
+    """
 
     access: AccessSummary
     may_end: bool = False
     may_revoke: bool = False
+    sessions: Sequence[Session] = ()
 
 
 def access_list_page(
@@ -61,7 +67,7 @@ def access_list_page(
 
 
 def access_row(row: AccessRow, now: datetime) -> list[Block]:
-    """One access as one to three blocks, for this list and for the Home tab: who has what, until when, and why."""
+    """One access as one to four blocks, for this list and for the Home tab: who has what, until when, and why."""
     access = row.access
     who = f"{code(access.profile)} · {acting(access.grantee, access.service)}"
     emergency = " · :rotating_light: break-glass" if access.is_emergency else ""
@@ -71,4 +77,5 @@ def access_row(row: AccessRow, now: datetime) -> list[Block]:
     # Revoking takes a reason, so it is typed.
     is_anothers = row.may_revoke and not row.may_end and access.may_end
     hint = f"To revoke it: {code(f'{ACCESS} revoke {access.source_id} <why>')}"
-    return [mrkdwn(line), *([context(hint)] if is_anothers else []), *buttons]
+    small = [*session_blocks(row.sessions, now), *([context(hint)] if is_anothers else [])]
+    return [mrkdwn(line), *small, *buttons]

@@ -51,7 +51,8 @@ def opened_for_grantee(
 
 def failed_for_grantee(access: AccessSummary, channel: str | None, fallbacks: Sequence[str] = ()) -> Message:
     """Nothing could be opened: for the grantee, with why and what to do."""
-    line = f":x: {your_access(access)} could not be opened."
+    without = "You don't have it." if access.service is None else "It doesn't have it."
+    line = f":x: {your_access(access)} could not be opened. {without}"
     return _notice(line, *refusal_blocks(access, fallbacks), _where(access, channel))
 
 

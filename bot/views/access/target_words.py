@@ -13,7 +13,7 @@ from bot.views.access.alarms import ByHand
 from bot.views.access.way_in import PortalLink, SsoLogin, WayIn
 from core.access.right import Right
 from core.access.summary import AccessSummary
-from core.policy.target_config import AnyTargetConfig, IdentityCenterConfig
+from core.policy.target_config import AnyTargetConfig, AwsRoleConfig, IdentityCenterConfig
 from core.targets.aws_names import ACCOUNT_ID, MEMBER, PERMISSION_SET, STORE_ID
 
 _PORTAL_NAME: Final = "AWS access portal"
@@ -25,7 +25,8 @@ def find_way_in(targets: Mapping[str, AnyTargetConfig], access: AccessSummary) -
     named = {right.target: targets[right.target] for right in rights if right.target in targets}
     portals = tuple(_portal(name, config) for name, config in named.items() if config.portal is not None)
     sso = _sso(named, rights, access.profile)
-    return WayIn(portals, sso) if portals or sso is not None else None
+    role_of = access.profile if any(isinstance(config, AwsRoleConfig) for config in named.values()) else None
+    return WayIn(portals, sso, role_of) if portals or sso is not None or role_of is not None else None
 
 
 def by_hand(targets: Mapping[str, AnyTargetConfig], right: Right) -> ByHand:

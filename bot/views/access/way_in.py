@@ -35,10 +35,11 @@ class SsoLogin:
 
 @dataclass(frozen=True, slots=True)
 class WayIn:
-    """Where people use what is open."""
+    """Where people use what is open. `role_of` is the profile whose role a paired terminal gets credentials for."""
 
     portals: tuple[PortalLink, ...] = ()
     sso: SsoLogin | None = None
+    role_of: str | None = None
 
 
 def way_in_blocks(way_in: WayIn | None, *, has_setup: bool = False) -> list[Block]:
@@ -51,6 +52,8 @@ def way_in_blocks(way_in: WayIn | None, *, has_setup: bool = False) -> list[Bloc
     lines = [_links(way_in.portals)]
     if way_in.sso is not None:
         lines += [_login(way_in.sso), *([_setup(way_in.sso)] if has_setup else [])]
+    if way_in.role_of is not None:
+        lines.append(f"In a paired terminal: {code(f'countersign exec {way_in.role_of} -- COMMAND')}")
     text = "\n".join(line for line in lines if line)
     return [mrkdwn(text)] if text else []
 

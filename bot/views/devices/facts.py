@@ -1,6 +1,6 @@
-"""What a machine says of itself, as people read it: its host, its program and where it asked from.
+"""What is known of a machine, as people read it: its host and its program, by its own word, and where it asked from.
 
-Invariant: all of it is the machine's own words, so it is plain text, on one line each, and a line of ours says so.
+Invariant: the machine's own words are plain text, on one line each, and a line of ours says so.
 """
 
 from __future__ import annotations
@@ -33,8 +33,13 @@ class Machine(Protocol):
 
 def machine_block(machine: Machine) -> Block:
     """The machine's own words."""
-    facts = (("Host", machine.name), ("Program", machine.agent), ("Address", machine.address))
+    facts = (("Host", machine.name), ("Program", machine.agent))
     return user_text("\n".join(f"{name}: {' '.join(said.split()) or UNKNOWN}" for name, said in facts))
+
+
+def seen_from(machine: Machine) -> str:
+    """The address that it asked from, as our server saw it."""
+    return f"address {code(' '.join(machine.address.split()) or UNKNOWN)}"
 
 
 def host(name: str) -> str:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.access.session import Session
-
 from bot.slack.app_surface import ACCESS
 from bot.views.block_kit import Block, Message, actions, button, code, context, mention, moment, mrkdwn, plain
-from bot.views.devices.facts import host, machine_block, service_name
+from bot.views.devices.facts import host, machine_block, seen_from, service_name
 from core.access.device import Device, DeviceStatus
+from core.access.session import Session
 
 NOT_ME: Final = "device:not_me"
 
@@ -25,15 +24,15 @@ def new_device(device: Device) -> Message:
     if device.service is not None:
         line = f":computer: A machine was paired for your service {code(device.service)}."
         what = "It can request what the policy lets this service have"
-    is_over = device.status is not DeviceStatus.ACTIVE
+    is_over, until = device.status is not DeviceStatus.ACTIVE, f"{what}, until {moment(device.expires_at)}."
     blocks: list[Block] = [
         mrkdwn(f"{line} This is what it says of itself:"),
         machine_block(device),
-        mrkdwn("It has been ended since." if is_over else f"{what}, until {moment(device.expires_at)}."),
+        mrkdwn(f"It asked from {seen_from(device)}. {'It has been ended since.' if is_over else until}"),
     ]
     if not is_over:
         blocks.append(actions(f"device:{device.id}", _not_me(device)))
-    listed = f"paired {moment(device.created_at)} · {code(f'{ACCESS} devices')} lists your devices"
+    listed = f"paired {moment(device.created_at)} · {code(device.id)} · {code(f'{ACCESS} devices')} lists your devices"
     return Message(text=f"{line} Not you? Open this message.", blocks=(*blocks, context(listed)))
 
 
@@ -41,9 +40,10 @@ def disowned(device: Device) -> Message:
     """Somebody says that they never paired this: for the security channel."""
     line = f":rotating_light: {mention(device.owner)} says that they didn't pair this device, and ended it."
     used = f"It was last used {moment(device.last_used_at)}." if device.last_used_at else "It isn't known to be used."
+    owner = mention(device.owner)
     next_ = (
-        f"It was paired {moment(device.created_at)} by somebody who could act as {mention(device.owner)} in Slack, or "
-        f"who made them type its code. {used} Ask {mention(device.owner)}, and check their Slack sessions."
+        f"It asked from {seen_from(device)}. It was paired {moment(device.created_at)} by somebody who could act as "
+        f"{owner} in Slack, or who made them type its code. {used} Ask {owner}, and check their Slack sessions."
     )
     trail = context(f"what it did: {code(f'countersign audit trail {device.id}')}")
     said = mrkdwn(f"{line} This is what it said of itself:")
@@ -81,8 +81,7 @@ def _not_me(device: Device) -> Block:
     confirm = {
         "title": plain("This wasn't you?", 100),
         "text": plain(
-            "The device is ended now, its credentials stop working, and what it asked for is cancelled. The security "
-            "team is notified.",
+            "The device is ended now, its credentials stop working, and what it asked for is cancelled.",
             300,
         ),
         "confirm": plain("End it", 30),

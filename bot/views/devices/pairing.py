@@ -12,7 +12,7 @@ from typing import Final
 
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, code, context, countdown, label, length, moment, mrkdwn, plain
-from bot.views.devices.facts import machine_block
+from bot.views.devices.facts import machine_block, seen_from
 from bot.views.inputs import ANSWER, MAX_OPTION_TEXT, chosen, field, text_box, typed
 from core.access.pairing import Pairing
 from core.errors import InvalidInput
@@ -50,8 +50,8 @@ def code_form() -> Block:
 def pair_form(pairing: Pairing, max_age: timedelta) -> Block:
     """Shows the machine that asks, and asks whether it is the person's own. A device lives for `max_age` at most."""
     asked = context(
-        f"Code {code(pairing.user_code)} · asked {moment(pairing.asked_at)} ({countdown(pairing.asked_at)}) · the code "
-        f"ends {countdown(pairing.expires_at)}"
+        f"Code {code(pairing.user_code)} · from {seen_from(pairing)} · asked {moment(pairing.asked_at)} "
+        f"({countdown(pairing.asked_at)}) · the code ends {countdown(pairing.expires_at)}"
     )
     blocks = [
         mrkdwn("A terminal asks to act for you. This is what it says of itself:"),

@@ -59,11 +59,17 @@ def device_ended(done: EndedDevice) -> Message:
     return reply("\n".join([line, *_failures(done)]))
 
 
-def device_disowned(done: EndedDevice, still_open: Sequence[AccessSummary], now: datetime) -> Message:
-    """Somebody said that they never paired a device: what was done, and what they should do."""
+def device_disowned(
+    done: EndedDevice, still_open: Sequence[AccessSummary], now: datetime, *, has_alarm: bool = False
+) -> Message:
+    """Somebody said that they never paired a device: what was done, and what they should do.
+
+    `has_alarm`: the security channel reads it, too.
+    """
+    told = " The security team has been notified." if has_alarm else ""
     cancelled = ", ".join(dict.fromkeys(code(each.profile) for each in done.cancelled[:_MAX_LISTED]))
     lines = [
-        f":lock: {host(done.device.name)} was ended{_credentials(done)}. The security team has been notified.",
+        f":lock: {host(done.device.name)} was ended{_credentials(done)}.{told}",
         *([f"What it asked for is cancelled: {cancelled}."] if cancelled else []),
         *_failures(done),
         _NEXT,

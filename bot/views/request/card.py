@@ -71,7 +71,7 @@ def request_card(
 def summary(request: Request, status: RequestStatus, access: AccessSummary | None = None) -> str:
     """One sentence for notifications and screen readers, without any text that a person typed."""
     what = f"{request.profile} for {length(request.duration)}"
-    who = acting(request.requester, request.service)
+    who = f"{acting(request.requester, request.service)}{',' if request.service is not None else ''}"
     requested = f"{who} requested {what}"
     state = f", {state_words(access)}" if access is not None else ""
     return {

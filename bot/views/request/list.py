@@ -14,12 +14,14 @@ from typing import Final
 
 from bot.slack.app_surface import ACCESS
 from bot.views.access.buttons import access_buttons
+from bot.views.access.sessions import session_blocks
 from bot.views.access.state import state_line
 from bot.views.acting import acting, from_where, short_words
 from bot.views.block_kit import Block, Message, actions, button, code, divider, length, mention, moment, mrkdwn
 from bot.views.pagination import PageButton, page_buttons
 from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from bot.views.request.votes import count_votes
+from core.access.session import Session
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
@@ -39,6 +41,9 @@ HELP: Final = "\n".join(
         f"`{ACCESS} extend` requests more time for access you have. `{ACCESS} extend prod 2h` fills in the form.",
         f"`{ACCESS} revoke <id> the incident is over` ends somebody's access, for approvers and admins.",
         f"Admins can revoke everything a person has: `{ACCESS} revoke @person they left the team`.",
+        "*Terminals*",
+        f"`{ACCESS} pair WDJB-MJHT` pairs the terminal that shows this code, after `countersign login`.",
+        f"`{ACCESS} devices` lists your paired terminals, and ends them.",
         "Write durations like `90m`, `2h` or `1h30m`.",
     ]
 )
@@ -57,6 +62,7 @@ class RequestRow:
     may_cancel: bool = False
     may_declare: bool = False
     access: AccessSummary | None = None
+    sessions: Sequence[Session] = ()
 
 
 class ListKind(StrEnum):
@@ -93,7 +99,7 @@ def list_row(row: RequestRow, now: datetime) -> list[Block]:
     line = f"{code(request.profile)} for *{length(request.duration)}* · {who}"
     blocks: list[Block] = [
         mrkdwn(f"{line}\n{_standing(request, status, row.access, now)} · {code(request.id)}"),
-        short_words(request, _MAX_REASON),
+        _small(row, now),
     ]
     if status is RequestStatus.PENDING and (buttons := _buttons(row)):
         blocks.append(actions(f"list:{request.id}", *buttons))
@@ -101,6 +107,13 @@ def list_row(row: RequestRow, now: datetime) -> list[Block]:
         # It is the reader's own.
         blocks += access_buttons(row.access, may_extend=True)
     return blocks
+
+
+def _small(row: RequestRow, now: datetime) -> Block:
+    """What was written, and the credentials that were issued, as one block: Home has room for few."""
+    words = short_words(row.request, _MAX_REASON)
+    more = [element for block in session_blocks(row.sessions, now) for element in block["elements"]]
+    return words | {"elements": [*words["elements"], *more]}
 
 
 def _standing(request: Request, status: RequestStatus, access: AccessSummary | None, now: datetime) -> str:

@@ -19,7 +19,6 @@ from core.stores.dynamodb.items import Item, from_attributes, to_attributes
 from core.stores.schema import AWAITS_ATTRIBUTE, TTL_ATTRIBUTE, Table
 
 SESSION_BODY: Final = "session"
-DEVICE_BODY: Final = "device"
 """The attribute that holds a session whole."""
 DEVICE_BODY: Final = "device"
 """The same of a device."""

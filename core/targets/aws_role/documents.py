@@ -15,6 +15,7 @@ from core.targets.aws_role.names import SOURCE_IDENTITIES
 
 Document = dict[str, JsonValue]
 _ASSUME: Final = ("sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession")
+_EXAMPLE_ACTIONS: Final = ("iam:*", "kms:*", "rds:Delete*")
 _EDIT: Final = ("iam:DeleteRolePolicy", "iam:GetRolePolicy", "iam:ListRolePolicies", "iam:PutRolePolicy")
 
 
@@ -70,9 +71,17 @@ def server_policy(roles: Iterable[AwsRoleConfig]) -> Document:
     return _document(*statements)
 
 
-def example_scp(roles: Iterable[AwsRoleConfig], actions: Iterable[str] = ("iam:*", "kms:*", "rds:Delete*")) -> Document:
-    """An example: these roles are assumed through Countersign only, and these actions need its credentials."""
+def example_scp(
+    roles: Iterable[AwsRoleConfig], actions: Iterable[str] = _EXAMPLE_ACTIONS, spared: Iterable[str] = ()
+) -> Document:
+    """An example: these roles are assumed through Countersign only, and these actions need its credentials.
+
+    `spared` are ARNs of other roles that may do them, such as Countersign's own and those of pipelines.
+    """
+    roles = tuple(roles)
     arns = sorted({each.role for each in roles})
+    others = sorted({each.revoker for each in roles if each.revoker is not None} | set(spared))
+    with_others: Document = {"ArnNotLike": {"aws:PrincipalArn": list(others)}} if others else {}
     return _document(
         {
             "Sid": "RolesOnlyThroughCountersign",
@@ -86,7 +95,7 @@ def example_scp(roles: Iterable[AwsRoleConfig], actions: Iterable[str] = ("iam:*
             "Effect": "Deny",
             "Action": list(actions),
             "Resource": "*",
-            "Condition": {"StringNotLike": {"aws:SourceIdentity": SOURCE_IDENTITIES}},
+            "Condition": {"StringNotLike": {"aws:SourceIdentity": SOURCE_IDENTITIES}, **with_others},
         },
     )
 

@@ -186,7 +186,9 @@ class AwsRoleTarget:
                 return None
             revoked = session.revoke(DeciderId(by), self._clock.now(), reason)
             try:
-                return self._sessions.update(revoked, EntryDraft.of(revoked, AuditAction.SESSION_REVOKED, by))
+                return self._sessions.update(
+                    revoked, EntryDraft.of(revoked, AuditAction.SESSION_REVOKED, by, {"reason": reason})
+                )
             except (ConcurrentModification, InvalidStateTransition):
                 # Credentials were just issued, and are noted: they are denied with the others. Or somebody ended it.
                 session = self._sessions.get(SessionId(session.id))

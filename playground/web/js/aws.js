@@ -56,6 +56,7 @@ export function AwsPanel({ ws, close }) {
         ${aws.is_out && html`<p class="aws-outage"><${Icon} name="alert" />AWS doesn't answer. Countersign opens and closes nothing until you switch this off.</p>`}
         ${accountsOf(aws).map((each) => html`<${Account} key=${each.account} ws=${ws} account=${each} isBusy=${isBusy} perform=${perform} />`)}
         <${Happened} ws=${ws} />
+        ${ws.trail.length > 0 && html`<${Trail} ws=${ws} />`}
         <${ByHand} ws=${ws} isBusy=${isBusy} perform=${perform} />
         ${problem && html`<p class="dialog-problem" role="alert">${problem}</p>`}
       </div>
@@ -120,6 +121,24 @@ const Happened = ({ ws }) => html`
           `)}
         </ol>`
       : html`<p class="account-empty">Nothing yet.${!ws.aws.held.length && " Approve a request for prod, and watch."}</p>`}
+  </section>
+`;
+
+/** What was called with people's credentials, and how CloudTrail tells whose they were. */
+const Trail = ({ ws }) => html`
+  <section aria-label="Calls of AWS">
+    <h3 class="account-name">Calls, as CloudTrail shows them</h3>
+    <ol class="happened">
+      ${ws.trail.map((call, at) => html`
+        <li key="${call.at} ${at}" class="is-${call.error ? "refused" : "called"}">
+          <span>
+            ${call.name} ${call.name === "AssumeRole" ? `of ${call.role} for ${call.session}` : `by ${call.role}/${call.session}`}${call.error && html`: <strong>${call.error}</strong>`}
+            ${call.source_identity && html`<span class="trail-identity">${call.source_identity}</span>`}
+          </span>
+          <span class="happened-at">${whenOf(ws, new Date(call.at))}</span>
+        </li>
+      `)}
+    </ol>
   </section>
 `;
 

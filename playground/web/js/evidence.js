@@ -3,7 +3,7 @@
 import { get } from "./server.js";
 
 const SETTLE_MS = 120;
-const CHANGING = new Set(["snapshot", "interaction", "api_call", "message", "message_changed", "ephemeral", "clock", "aws"]);
+const CHANGING = new Set(["snapshot", "interaction", "api_call", "message", "message_changed", "ephemeral", "clock", "aws", "terminal"]);
 
 export class Evidence {
   last = null;

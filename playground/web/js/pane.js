@@ -56,6 +56,7 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
       onPointerDown=${take}
       onKeyDown=${(event) => event.key === "Escape" && isSidebarOpen && setSidebarOpen(false)}
     >
+      <div class="pane-slack">
       <div class="pane-under" inert=${isCovered}>
         <header class="pane-head">
           <h2 class="hearable">${ws.nameOf(person)}</h2>
@@ -101,8 +102,6 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
                 `}
           </div>
         </div>
-        ${pane.hasTerminal &&
-        html`<${Terminal} key=${person} ws=${ws} person=${person} id=${id} typed=${pane.typed} close=${() => change({ hasTerminal: false })} />`}
       </div>
       <div class="pane-over" inert=${asking !== null}>
         <${Modals} key=${person} ws=${ws} person=${person} id=${id} isActive=${isActive} />
@@ -112,6 +111,9 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
         ${notice && html`<p class="notice"><${Icon} name="alert" /><span>${notice.text}</span>
           <button type="button" class="icon-button" aria-label="Close" onClick=${() => setNotice(null)}><${Icon} name="close" /></button></p>`}
       </div>
+      </div>
+      ${pane.hasTerminal &&
+      html`<${Terminal} key=${person} ws=${ws} person=${person} id=${id} typed=${pane.typed} close=${() => change({ hasTerminal: false })} />`}
     </section>
     <//>
   `;

@@ -52,6 +52,7 @@ export function Terminal({ ws, person, id, typed, close }) {
   const run = async (event) => {
     event.preventDefault();
     if (!line.trim()) return;
+    if (running) return void setProblem("A command is still running. Ctrl-C stops it.");
     setAt(null);
     if (await send({ do: "run", line, columns: columnsOf(log.current) })) setLine("");
   };

@@ -1,10 +1,11 @@
-// The guided tour: request, approve, give back, break the glass. Each step is done once the audit trail says so.
+// The guided tour: request, approve, give back, break the glass, work from a terminal. Each step is done once the audit trail says so.
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Icon } from "./icons.js";
 import { approvable, findButton } from "./race.js";
 
 const LINE = "/access prod 1h Deploy the fix for INC-12";
+const ASK_FROM_TERMINAL = 'countersign request prod-admin 30m "INC-12: look at the buckets" --wait';
 const GLASS = "/breakglass prod incident 1h INC-13: the database does not answer";
 
 function steps(ws) {
@@ -17,6 +18,10 @@ function steps(ws) {
     stage.change(index, { person, place, thread: null, drafts: { [`${person} ${place} `]: text } });
     stage.setActive(index);
     setTimeout(() => document.getElementById(`pane-${index}-composer`)?.focus(), 60);
+  };
+  const type = (stage, text) => {
+    stage.change(0, { person: asks, hasTerminal: true, typed: { text } });
+    stage.setActive(0);
   };
   return [
     {
@@ -67,6 +72,24 @@ function steps(ws) {
           },
         ]
       : []),
+    {
+      key: "pair",
+      title: "Pair a terminal",
+      text: `${first(asks)} works in a terminal, too. countersign login prints a line with a code. She types that line in Slack, and confirms: so the terminal is hers, for 12 hours at most.`,
+      label: "Open her terminal",
+      run: (stage) => type(stage, "countersign login"),
+      after: "Press Enter, then type the line that it prints in Slack.",
+      isDone: (seen) => seen.has("device_paired"),
+    },
+    {
+      key: "exec",
+      title: "Get credentials that end",
+      text: `She requests prod-admin from there, and ${first(approves)} approves as before. Then she lists buckets, with credentials that stop working when her time is over: move the clock, and run it again.`,
+      label: "Write it for her",
+      run: (stage) => type(stage, ASK_FROM_TERMINAL),
+      after: "Press Enter, approve, then run: countersign exec prod-admin -- aws s3 ls",
+      isDone: (seen) => seen.has("credentials_issued"),
+    },
   ];
 }
 

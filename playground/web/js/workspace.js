@@ -85,6 +85,8 @@ export class Workspace {
         return this.#file(event.record);
       case "aws":
         return void (this.aws = event.aws);
+      case "trail":
+        return void (this.trail = event.trail);
       case "terminal":
         return this.#follow(event.person, event.run);
     }
@@ -103,6 +105,7 @@ export class Workspace {
       this.#shelf(message.channel).push(message);
     }
     this.aws = snapshot.aws;
+    this.trail = snapshot.trail;
     this.terminals = new Map(Object.entries(snapshot.terminals));
     this.isReady = true;
   }

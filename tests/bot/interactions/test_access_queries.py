@@ -48,7 +48,7 @@ class Desk:
             stores, POLICY, clock, directory=directory, principals=PolicyTargets(POLICY, clock)
         )
         self.access = AccessQueries(stores, self.grants, POLICY, clock, directory)
-        self.lists = RequestQueries(stores.requests, POLICY, clock, directory, stores.access)
+        self.lists = RequestQueries(stores.requests, POLICY, clock, directory, stores.access, stores.sessions)
 
     def approved(self, profile: str = "prod", person: Actor = ANN, hours: int = 1) -> Request:
         """A request of this person that was approved."""

@@ -51,7 +51,9 @@ def service(stores: Stores, clock: FrozenClock) -> RequestService:
 
 @pytest.fixture
 def lists(stores: Stores, clock: FrozenClock) -> RequestQueries:
-    return RequestQueries(stores.requests, parse_policy(POLICY), clock, FixedDirectory(), stores.access)
+    return RequestQueries(
+        stores.requests, parse_policy(POLICY), clock, FixedDirectory(), stores.access, stores.sessions
+    )
 
 
 def asked(stores: Stores, clock: FrozenClock, count: int, requester: Actor = ANN) -> list[RequestId]:

@@ -95,7 +95,7 @@ def test_a_page_of_a_proxy_is_named(server: ScriptedServer, client: ApiClient, k
 
 
 def test_an_endless_answer_is_not_read_to_its_end(server: ScriptedServer, client: ApiClient) -> None:
-    server.expect("GET /v1/me", ScriptedAnswer(body=b"1" * (MAX_ANSWER_BYTES + 1)))
+    server.expect("GET /v1/me", ScriptedAnswer(body=as_json(answers.me()).body + b" " * MAX_ANSWER_BYTES))
     assert "isn't Countersign's" in str(_failure(client))
 
 

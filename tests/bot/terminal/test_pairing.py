@@ -101,21 +101,25 @@ def test_a_new_pairing_ends_the_one_it_replaces(server: ScriptedServer, keeper: 
 
 
 @contextmanager
-def full_disk() -> Iterator[None]:
-    """No file can grow: the kernel refuses every write, as it does on a full disk."""
+def full_disk(room: int) -> Iterator[None]:
+    """No file can grow beyond so many bytes: the kernel refuses to write more, as it does on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_token_that_cannot_be_kept_is_ended(server: ScriptedServer, keeper: PairingKeeper, home: Path) -> None:
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_token_that_cannot_be_kept_is_ended(
+    server: ScriptedServer, keeper: PairingKeeper, home: Path, room: int
+) -> None:
+    # With 100 bytes the token can still be written, and the configuration that names it can't.
     keeper.keep(answers.issued_token())
     before = {path.name: path.read_bytes() for path in home.iterdir()}
     server.expect(END, answers.device())
-    with full_disk(), pytest.raises(FilesFailed, match="the new pairing was ended at the server again") as caught:
+    with full_disk(room), pytest.raises(FilesFailed, match="the new pairing was ended at the server again") as caught:
         keeper.keep(answers.issued_token(OTHER_TOKEN, id="0000000000000002"))
     assert "can't be written: file too large" in str(caught.value)
     assert OTHER_TOKEN not in str(caught.value)

@@ -17,8 +17,8 @@ from core.access.session import (
     grant_of_source_identity,
     session_id_for,
 )
-from core.actor import UserId
-from core.errors import InvalidStateTransition
+from core.actor import ServiceName, UserId
+from core.errors import InvalidInput, InvalidStateTransition
 from tests.core.access.world import a_grant
 from tests.harness.clock import A_MOMENT
 
@@ -64,6 +64,14 @@ def test_nothing_is_issued_outside_an_open_grant(way: str) -> None:
         Session.make(grant, device=DEVICE, device_name="laptop", lease=HOUR, now=now)
     with pytest.raises(InvalidStateTransition, match="GRANT#"):
         session.touch(grant, HOUR, now)
+
+
+def test_grant_of_a_service_gives_only_to_its_devices() -> None:
+    ci, test = ServiceName("ci-deploy"), ServiceName("ci-test")
+    for of_grant, of_device in ((ci, None), (None, ci), (ci, test)):
+        grant = _grant().replace(service=of_grant)
+        with pytest.raises(InvalidInput, match="not made for"):
+            Session.make(grant, device=DEVICE, device_name="runner", lease=HOUR, now=A_MOMENT, service=of_device)
 
 
 def test_ended_session_issues_nothing() -> None:

@@ -11,7 +11,7 @@ from core.directory import FixedDirectory
 from core.errors import EventNotFound, NotAllowed
 from core.request import RequestId
 from core.services import BreakGlassService, RequestService
-from core.services.timeline import Timeline, read_timeline
+from core.services.timeline import Timeline, read_event_activity, read_timeline
 from core.stores import Stores
 from core.stores.messages import MessageRef
 from tests.builders import DAY, HOUR
@@ -83,6 +83,8 @@ def test_timeline_is_seen_only_by_the_invoker_and_approvers(
     event = invoke(break_glass)
     for reader in (ANN, BOB):
         assert read_timeline(stores, policy, EventId(event.id), reader, FixedDirectory(), A_MOMENT).event == event
+    with pytest.raises(NotAllowed):
+        read_event_activity(stores, policy, EventId(event.id), STRANGER, FixedDirectory(), A_MOMENT)
     with pytest.raises(NotAllowed):
         read_timeline(stores, policy, EventId(event.id), STRANGER, FixedDirectory(), A_MOMENT)
     with pytest.raises(EventNotFound):

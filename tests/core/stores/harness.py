@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from core.stores.base import Stores
     from core.stores.messages import MessageRef
 
-_BODIES: Final = {"SESSION": "session"}
+_BODIES: Final = {"SESSION": "session", "DEVICE": "device"}
 """The attribute that holds a record of this kind whole."""
 KEYRING: Final = AuditKeyring.from_text(AUDIT_KEY)
 Stored = dict[str, Any]
@@ -530,11 +530,13 @@ def _read_only(policy: Stored) -> Stored:
 
 
 def _sqlite_table(record: Record) -> str:
-    return {"REQUEST": "requests", "GRANT": "grants", "SESSION": "sessions"}.get(record.KIND, "break_glass")
+    tables = {"REQUEST": "requests", "GRANT": "grants", "SESSION": "sessions", "DEVICE": "devices"}
+    return tables.get(record.KIND, "break_glass")
 
 
 def _dynamo_table(record: Record) -> Table:
-    return {"REQUEST": REQUESTS, "GRANT": ACCESS, "SESSION": ACCESS}.get(record.KIND, BREAK_GLASS)
+    tables = {"REQUEST": REQUESTS, "GRANT": ACCESS, "SESSION": ACCESS, "DEVICE": ACCESS}
+    return tables.get(record.KIND, BREAK_GLASS)
 
 
 def _changed(item: Stored, changes: Mapping[str, object]) -> Stored:

@@ -55,7 +55,8 @@ class SessionBench:
 
     def new(self, grant: Grant, device: str = LAPTOP) -> Session:
         now = self.clock.now()
-        return Session.make(grant, device=device, device_name=f"host-{device[-1]}", lease=LEASE, now=now)
+        name = f"host-{device[-1]}"
+        return Session.make(grant, device=device, device_name=name, lease=LEASE, now=now, service=grant.service)
 
     def touch(self, session: Session, grant: Grant) -> Session:
         later = session.touch(grant, LEASE, self.clock.now())

@@ -125,7 +125,7 @@ class TestIam:
     def test_broker_may_issue_and_nothing_else(self, dynamo: DynamoHarness) -> None:
         bench, policy = SessionBench.on(dynamo.stores, dynamo.clock), iam_policy(Role.BROKER, dynamo.prefix)
         grant = bench.open_grant()
-        door = bench.store.get_door(RIGHT)
+        door, state = bench.store.get_door(RIGHT), bench.access.state()
         stores = DynamoStores(Connection(IamClient(dynamo.client, policy)), dynamo.prefix, dynamo.settings)
         broker = SessionBench(dynamo.clock, bench.access, stores.sessions)
         assert broker.state(grant).session is None
@@ -140,6 +140,7 @@ class TestIam:
             lambda: stores.access.end([ended(grant)]),
             lambda: stores.sessions.move_door(door.open(grant.id, 1, dynamo.clock.now())),
             lambda: stores.access.get_right(RIGHT),
+            lambda: stores.access.commit(state, state.holding.change(failures=1)),
             lambda: list(stores.sessions.iterate()),
             lambda: stores.requests.get_each([grant.id]),
         ):

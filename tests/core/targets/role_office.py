@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from playground.pretend_aws import AwsKeys, PretendAws
     from tests.harness.clock import FrozenClock
 
+_MORE: Final = f"external_id: {EXTERNAL_ID}, lease: 16m"
 POLICY: Final = f"""
 version: 1
 admins: [U0ADA]
@@ -38,7 +39,7 @@ groups:
   sre: [U0ANN, U0BOB]
 targets:
   ops: {{type: aws-role, role: "{LOCAL}", region: {REGION}, external_id: {EXTERNAL_ID}}}
-  far: {{type: aws-role, role: "{PROD}", region: {REGION}, external_id: {EXTERNAL_ID}, revoker: "{REVOKER}", lease: 16m}}
+  far: {{type: aws-role, role: "{PROD}", region: {REGION}, {_MORE}, revoker: "{REVOKER}"}}
 services: {{ci-deploy: {{owner: U0RITA, may: [prod], max_duration: 1h}}}}
 profiles:
   prod: {{channel: C0ACCESS1, access: [{{target: ops}}]}}
@@ -121,7 +122,7 @@ class RoleOffice:
         )  # fmt: skip
         return DeviceUser(paired, person.model_copy(update={"service": name}))
 
-    def works(self, issued: IssuedCredentials) -> bool:
+    def works(self, issued: IssuedCredentials | AwsCredentials) -> bool:
         """Whether a call with these credentials is allowed."""
         try:
             aws_client("s3", self.aws, _as_keys(issued, self.clients.own)).list_buckets()

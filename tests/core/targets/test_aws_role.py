@@ -9,9 +9,11 @@ import pytest
 
 from core.access.credentials import AccessEnded
 from core.access.grant import GrantStatus
+from core.access.right import Right
 from core.access.session import SessionStatus
-from tests.core.access.office import ANN
-from tests.core.targets.role_office import RITA, RoleOffice
+from core.targets.base import Absent, Held, Later, OperationKey, TargetRefused
+from tests.core.access.office import ANN, OnePolicy
+from tests.core.targets.role_office import POLICY, RITA, RoleOffice
 from tests.harness.pretend_aws import LOCAL, PROD, serve_pretend_aws, trust_policy
 
 if TYPE_CHECKING:
@@ -154,6 +156,41 @@ def test_role_of_another_account_is_denied_through_its_revoker(office: RoleOffic
     assert office.denies(LOCAL) == []
 
 
+def test_older_step_changes_nothing(office: RoleOffice) -> None:
+    right, target = Right(target="ops", resource=LOCAL, level="assume", principal="U0RITA"), office.targets["ops"]
+    older, newer, newest = (OperationKey("0123456789abcdef", each) for each in (1, 2, 3))
+    assert target.inspect(right) == Absent()
+    assert target.give(right, office.clock.now(), newer) == Held()
+    assert target.inspect(right) == Held()
+    assert isinstance(target.take(right, older), Later)
+    assert target.inspect(right) == Held()
+
+    assert target.give(right, office.clock.now(), newer) == Held()
+    assert target.take(right, newest) == target.take(right, newest) == Absent()
+    assert isinstance(target.give(right, office.clock.now(), newer), Later)
+    assert target.inspect(right) == Absent()
+
+
+def test_other_role_than_the_policy_has_is_not_given(office: RoleOffice) -> None:
+    right = Right(target="ops", resource=PROD, level="assume", principal="U0RITA")
+
+    refused = office.targets["ops"].give(right, office.clock.now(), OperationKey("0123456789abcdef", 1))
+    assert isinstance(refused, TargetRefused)
+
+
+def test_role_that_left_the_policy_is_still_denied(office: RoleOffice) -> None:
+    source = office.open()
+    issued = office.issue()
+    text = "".join(line for line in POLICY.splitlines(keepends=True) if not line.startswith(("  ops:", "  both:")))
+    office.policy.policy = OnePolicy(text.replace("{target: ops}", "{target: far}")).policy
+    office.end(source)
+
+    assert not office.works(issued)
+    office.clock.set(issued.session.credentials_until + 2 * MINUTE)
+    office.tend()
+    assert office.denies() == []
+
+
 def _fill(office: RoleOffice, characters: int) -> None:
     """A policy of somebody else's, which takes room."""
     keep = {name: text for name, text in office.aws.policies_of(LOCAL).items() if name != "bulk"}
@@ -164,9 +201,9 @@ def _fill(office: RoleOffice, characters: int) -> None:
 
 
 def test_overflow_collapses_into_one_policy(office: RoleOffice) -> None:
-    _fill(office, 8_800)
+    _fill(office, 9_200)
     ended = []
-    for number in range(8):
+    for number in range(4):
         person = RITA.model_copy(update={"id": f"U0P{number}"})
         source = office.open(person)
         ended.append(office.issue(person, device=number))
@@ -196,6 +233,8 @@ def test_full_role_is_refused_and_tried_again(office: RoleOffice) -> None:
     assert office.works(issued)
     grant = office.stores.access.get(issued.session.grant)  # type: ignore[arg-type]
     assert grant.status is GrantStatus.ENDING
+    # A worker that takes over, and knows nothing of the take, sees that there is something left to take.
+    assert office.targets["ops"].inspect(grant.right) == Held()
 
     _fill(office, 0)
     office.office.pass_time(5 * MINUTE)

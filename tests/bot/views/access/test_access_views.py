@@ -24,7 +24,7 @@ from bot.views.request.list import ListKind, RequestRow, list_page
 from core.access.right import Right
 from core.access.summary import summarize
 from core.policy.profile import MAX_RIGHTS
-from core.policy.target_config import IdentityCenterConfig, WebhookConfig
+from core.policy.target_config import AwsRoleConfig, IdentityCenterConfig, WebhookConfig
 from core.request import Request
 from localslack.block_kit import check_message_blocks, check_view
 from tests.bot.views.access.accesses import (
@@ -51,6 +51,7 @@ PORTAL = "https://d-1234567890.awsapps.com/start"
 WAY_IN = WayIn(
     (PortalLink("Open the AWS access portal", PORTAL + "x" * 900),) * 2,
     SsoLogin("p" * 80, "eu-west-1", tuple(f"{number:012}" for number in range(MAX_RIGHTS)), PORTAL),
+    "p" * 80,
 )
 CENTER = IdentityCenterConfig(
     type="identity-center",
@@ -270,6 +271,10 @@ def test_way_in_is_the_portal_and_what_people_type() -> None:
     assert "`aws sso login --profile prod`" in said
     assert "`aws configure sso --profile prod`" in said
     assert "`111122223333`" in said
+    role = AwsRoleConfig(type="aws-role", role="arn:aws:iam::111122223333:role/ops", region="eu-west-1")
+    assert "`countersign exec prod -- COMMAND`" in formatted(
+        notices.opened_for_grantee(one, find_way_in({"aws": role}, one), None)
+    )
     assert find_way_in({"aws": HOOK}, one) is None
     assert find_way_in({}, one) is None
 

@@ -1,0 +1,75 @@
+"""What people can do in Slack, registered with Bolt: each listener with the services and the lists that it needs.
+
+Invariant: building it calls nothing and starts nothing. What answers another version's buttons has to be
+registered after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slack_bolt import App
+
+from bot.interactions.access import AccessInteractions
+from bot.interactions.access_queries import AccessQueries
+from bot.interactions.break_glass import BreakGlassInteractions
+from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.device_queries import DeviceQueries
+from bot.interactions.devices import DeviceInteractions
+from bot.interactions.home import HomeInteractions
+from bot.interactions.reply_sender import ReplySender
+from bot.interactions.request_queries import RequestQueries
+from bot.interactions.requests import RequestInteractions
+from bot.interactions.responder import Responder
+from bot.interactions.timeline_queries import TimelineQueries
+from bot.slack.directory import SlackDirectory
+from bot.wiring.services import Services
+from core.services.device_ending import DeviceEnding
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What people can see, and the Home tab that shows it."""
+
+    requests: RequestQueries
+    events: BreakGlassQueries
+    access: AccessQueries
+    devices: DeviceQueries
+    timelines: TimelineQueries
+    home: HomeInteractions
+
+
+def build_lists(services: Services, directory: SlackDirectory, replies: ReplySender) -> Lists:
+    """The lists of one instance."""
+    stores, policy, clock = services.stores, services.policy, services.clock
+    requests = RequestQueries(stores.requests, policy, clock, directory, stores.access, stores.sessions)
+    events = BreakGlassQueries(stores.break_glass, policy, clock, directory, stores.access)
+    access = AccessQueries(stores, services.grants, policy, clock, directory)
+    devices = DeviceQueries(services.devices, access, policy, clock)
+    timelines = TimelineQueries(stores, policy, clock, directory)
+    home = HomeInteractions(replies, requests, events, devices, directory, clock)
+    return Lists(requests, events, access, devices, timelines, home)
+
+
+def register_listeners(
+    app: App,
+    services: Services,
+    lists: Lists,
+    directory: SlackDirectory,
+    responder: Responder,
+    link_to_card: Callable[[str], str | None],
+) -> None:
+    """Register all that people do. `link_to_card` gives the address of a record's card, if it is known."""
+    stores, policy = services.stores, services.policy
+    ending = DeviceEnding(stores, services.devices, services.sessions, services.requests)
+    access = AccessInteractions(responder, services.grants, lists.access, lists.requests, directory, lists.timelines)
+    devices = DeviceInteractions(responder, services.pairing, ending, lists.devices, directory)
+    requests = RequestInteractions(
+        responder, services.requests, lists.requests, directory, link_to_card, access, devices
+    )
+    break_glass = BreakGlassInteractions(
+        responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines
+    )
+    for each in (requests, access, devices, break_glass, lists.home):
+        each.register(app)
