@@ -6,6 +6,9 @@ import json
 import re
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +20,7 @@ from tests.harness.fake_broker import SECRET_KEY, SECRETS, Broker, FakeBroker
 from tests.harness.paired_machine import ROOT, PairedMachine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MINUTE = timedelta(minutes=1)
 SIGN_TEN_TIMES = """
@@ -106,7 +109,7 @@ def test_botocore_shows_why_there_are_no_credentials(machine: PairedMachine, bro
 def test_ten_processes_at_once_ask_the_server_once(machine: PairedMachine, broker: Broker) -> None:
     broker.open.clear()
     processes = [machine.start("credentials", "prod") for _ in range(10)]
-    assert broker.waiting.acquire(timeout=60)
+    wait_until(lambda: all(has_lock_open(process.pid) for process in processes))
     broker.open.set()
     answers = [process.communicate(timeout=60) for process in processes]
 
@@ -195,6 +198,22 @@ def test_what_is_no_profile_is_refused_before_any_call(machine: PairedMachine, b
 
     assert (done.returncode, done.stdout) == (2, "")
     assert broker.asked == []
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    ends_at, pause = time.monotonic() + 60, threading.Event()
+    while not is_so() and time.monotonic() < ends_at:
+        pause.wait(0.01)
+
+
+def has_lock_open(process: int) -> bool:
+    """Whether the process holds the lock or waits for it, where the system says so."""
+    descriptors = Path("/proc") / str(process) / "fd"
+    if not descriptors.is_dir():
+        return True
+    with suppress(OSError):
+        return any(each.readlink().suffix == ".lock" for each in descriptors.iterdir())
+    return False
 
 
 def shorten(path: Path, to: timedelta) -> None:
