@@ -94,6 +94,15 @@ def open_configuration(environ: Mapping[str, str] = os.environ) -> Configuration
         raise FilesFailed(str(error), f"Set HOME, or {HOME_VARIABLE} to a folder.") from error
 
 
+def has_home(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether there is a place for this person's files. A service of the operating system has none."""
+    try:
+        config_folder(environ)
+    except NoHome:
+        return False
+    return True
+
+
 def files_failed(error: OSError, path: Path, what: Literal["read", "written"]) -> FilesFailed:
     """The error of a file in one line, with what to do."""
     if isinstance(error, NotPrivate):

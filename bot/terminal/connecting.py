@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from bot.settings.terminal import TerminalSettings, read_terminal_settings
 from bot.terminal.client import ApiClient
-from bot.terminal.configuration import PairedServer, open_configuration
+from bot.terminal.configuration import PairedServer, has_home, open_configuration
 from bot.terminal.errors import NotPaired
 from bot.terminal.token_store import TokenStore, find_keyring
 
@@ -34,6 +34,8 @@ def is_paired() -> bool:
 
     Raises InvalidInput or FilesFailed.
     """
+    if read_terminal_settings().token is None and not has_home():
+        return False
     try:
         find_server()
     except NotPaired:

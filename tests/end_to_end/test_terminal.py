@@ -79,6 +79,7 @@ class Office:
         command, _, text = typed.partition(" ")
         assert self.slack.run_command(MIRA, ACCESS, command, text).failure is None
         form = self.slack.wait_until(lambda: self.slack.modal(MIRA), PATIENCE)
+        assert form is not None
         assert "build-7" in str(form.json)
         assert self.slack.submit(MIRA, form, {WHOSE: {ANSWER: OWN}}).failure is None
         assert self.terminal.finish(login)[0] == 0

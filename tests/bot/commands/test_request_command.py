@@ -232,6 +232,14 @@ def test_access_list_asks_the_store_where_one_is_named(monkeypatch: pytest.Monke
     assert run("access", "list").exit_code == 2
 
 
+def test_access_list_needs_no_home_where_an_operator_runs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", AUDIT_KEY)
+    for name in ("COUNTERSIGN_TOKEN", "COUNTERSIGN_HOME", "XDG_CONFIG_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert "there is no file countersign.db" in run("access", "list").stderr
+
+
 def test_access_is_ended_by_profile_or_id(server: ScriptedServer) -> None:
     end = f"POST /v1/access/REQUEST%23{answers.REQUEST_ID}/end"
     closing = answers.access(AccessPhase.CLOSING, residual_until=answers.now() + timedelta(minutes=30))
