@@ -29,7 +29,7 @@ PATH: Final = "/credentials"
 ANSWER_SECONDS: Final = 1.5
 _LOOPBACK: Final = "127.0.0.1"
 _MAX_CALLERS: Final = 32
-"""How many may be about to show the token. Every user of this machine can connect: the one that is slowest makes room."""
+"""How many may be about to show the token. Every user of this machine can connect: the slowest makes room."""
 _READ_SECONDS: Final = 5.0
 _TOKEN_BYTES: Final = 32
 
