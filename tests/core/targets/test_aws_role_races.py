@@ -136,7 +136,7 @@ def test_state_of_a_right_that_was_put_back_stops_nobody(office: RoleOffice) -> 
 def test_session_that_cannot_be_read_is_not_overlooked(office: RoleOffice) -> None:
     source, issued = office.open(), office.issue()
     hidden = FoundSessions(unreadable=(issued.session.id,))
-    office.stores.sessions.list_of_right = lambda _: hidden  # type: ignore[method-assign]
+    office.stores.sessions.list_of_right = lambda right: hidden  # type: ignore[method-assign]  # noqa: ARG005
     office.office.grants.end(source, RITA)
     right, target = issued.session.right, office.targets["ops"]
     office.stores.sessions.move_door(
