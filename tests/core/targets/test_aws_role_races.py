@@ -240,6 +240,22 @@ def test_session_is_denied_alone_and_its_grant_goes_on(office: RoleOffice) -> No
     assert office.session(lost).cleaned_at is not None
 
 
+def test_deny_of_a_session_that_keeps_failing_is_told(office: RoleOffice) -> None:
+    office.open(duration=4 * HOUR)
+    lost = office.issue()
+    office.aws.fail("PutRolePolicy", *[PretendFault("error", "AccessDenied", "no", 403)] * 8)
+    office.sessions.revoke(lost.session.id, RITA, "lost laptop")
+    for _ in range(8):
+        office.clock.advance(MINUTE)
+        office.sessions.clean_up()
+    told = [each for each in office.stores.audit.get_chain(lost.session.chain) if each.event == "deny_failing"]
+    assert len(told) == 1
+    assert "AccessDenied" in str(told[0].details["problem"])
+    office.sessions.clean_up()
+    assert not office.works(lost)
+    assert list(verify_trail(office.stores, AuditKeyring(), office.clock.now())) == []
+
+
 class LateEditor:
     """An editor before whose clean-up something else happens."""
 
