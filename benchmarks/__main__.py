@@ -14,6 +14,7 @@ import click
 from benchmarks import (
     access,
     acknowledgement,
+    credentials,
     decision_time,
     history,
     round_trips,
@@ -34,6 +35,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
     "history-reads": history.measure_reads,
     "verification": verification.measure,
     "access": access.measure,
+    "credentials": credentials.measure,
     "terminals": terminals.measure,
 }
 

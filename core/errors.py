@@ -21,6 +21,8 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   ├── PairingRefused           its person refused it in Slack, or may not pair
     │   ├── PairingWaiting           nobody has confirmed it yet: ask again after the interval
     │   ├── PairingTooFast           the machine asked again too early
+    │   ├── NothingOpen              there is no access to get credentials for, or not yet
+    │   ├── AccessEnded              the access has ended: ask for it again
     │   └── InvalidStateTransition   the record's status does not lead there (any more)
     ├── NotFound
     │   ├── RequestNotFound
@@ -42,6 +44,7 @@ Facts travel in fields, so that Slack, the command line and a log can each say t
     │   │   └── BrokenSeal           it can be read, and is not what Countersign wrote: run `countersign audit verify`
     │   ├── StoreMisconfigured       a table is missing or has the wrong keys: run `countersign tables check`
     │   └── StoreUnavailable         no answer in time; `is_outcome_unknown` says whether it may have taken effect
+    ├── IssuerUnavailable            AWS gave no credentials; `is_final`: trying again doesn't help
     └── DeliveryFailed               an entry could not be delivered; the outbox tries again
 
 Invariant: after any of these, the store is as it was, but for StoreUnavailable with `is_outcome_unknown`.

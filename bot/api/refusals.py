@@ -16,6 +16,7 @@ from core import errors
 from core.access.credentials import AccessEnded, IssuerUnavailable, NothingOpen
 from core.access.device import DeviceEnded, TokenRefused
 from core.access.pairing import PairingExpired, PairingRefused, PairingTooFast, PairingUnknown, PairingWaiting
+from core.access.principals import PrincipalUnavailable, PrincipalUnknown
 from core.errors import CountersignError
 from core.invalid_policy import InvalidPolicy
 from core.open_requests import OPEN_REQUEST
@@ -99,7 +100,24 @@ def _not_known(error: errors.NotKnown, _now: datetime) -> Problem:
 
 
 def _refused(error: CountersignError, _now: datetime) -> Problem:
-    return Problem.of(ProblemCode.NOT_ALLOWED, "It was refused", f"{error}. {_NOTHING}", reasons=(str(error),))
+    detail = f"{_sentence(error)} {_NOTHING}"
+    return Problem.of(ProblemCode.NOT_ALLOWED, "It was refused", detail, reasons=(str(error),))
+
+
+def _sentence(error: object) -> str:
+    """The text with a full stop."""
+    return f"{str(error).rstrip('.')}."
+
+
+def _not_at_the_target(error: PrincipalUnknown, _now: datetime) -> Problem:
+    title = f"{error.target} doesn't know you"
+    detail = f"{_sentence(error.reason)} {_NOTHING}"
+    return Problem.of(ProblemCode.NOT_ALLOWED, title, detail, reasons=(error.reason,))
+
+
+def _conflicted(_error: errors.ConcurrentModification, _now: datetime) -> Problem:
+    title = "Others changed it at the same time"
+    return Problem.of(ProblemCode.UNAVAILABLE, title, f"{_NOTHING} Try again in a moment.", retry_after=RETRY_SECONDS)
 
 
 def _needs_slack(_error: CountersignError, _now: datetime) -> Problem:
@@ -108,7 +126,7 @@ def _needs_slack(_error: CountersignError, _now: datetime) -> Problem:
 
 
 def _later(error: CountersignError, _now: datetime) -> Problem:
-    detail = f"{error}. {_NOTHING} Try again in a moment."
+    detail = f"{_sentence(error)} {_NOTHING} Try again in a moment."
     return Problem.of(ProblemCode.UNAVAILABLE, "It couldn't be done now", detail, retry_after=RETRY_SECONDS)
 
 
@@ -131,11 +149,11 @@ def _limit(error: errors.LimitReached, now: datetime) -> Problem:
 
 def _decided(error: errors.InvalidStateTransition, _now: datetime) -> Problem:
     by = f" by {error.decided_by}" if error.decided_by else ""
-    why = f": {error.reason}" if error.reason else ""
+    why = f": {error.reason}" if error.reason else f", so it can't become {error.wanted}"
     return Problem.of(
         ProblemCode.CONFLICT,
-        f"It is {error.status} already",
-        f"It is {error.status}{by}{why}, so it can't become {error.wanted}. {_NOTHING}",
+        f"It is {error.status}",
+        f"It is {error.status}{by}{why}. {_NOTHING}",
         decided_by=error.decided_by,
         decided_at=error.decided_at,
         record_status=error.status,
@@ -210,7 +228,7 @@ def _access_ended(error: AccessEnded, _now: datetime) -> Problem:
 def _nothing_open(error: NothingOpen, _now: datetime) -> Problem:
     retry = OPENING_SECONDS if error.is_opening else None
     code = ProblemCode.UNAVAILABLE if error.is_opening else ProblemCode.NOT_ALLOWED
-    return Problem.of(code, "No access is open", f"{error} Nothing was issued.", retry_after=retry)
+    return Problem.of(code, "No access is open", f"{_sentence(error)} Nothing was issued.", retry_after=retry)
 
 
 def _no_issuer(error: IssuerUnavailable, _now: datetime) -> Problem:
@@ -236,7 +254,9 @@ PROBLEMS: Final[dict[type, _Build]] = {
     errors.NotFound: _not_found,
     errors.AlreadyExists: _exists,
     errors.StoreError: _store_failed,
-    errors.ConcurrentModification: _later,
+    errors.ConcurrentModification: _conflicted,
+    PrincipalUnknown: _not_at_the_target,
+    PrincipalUnavailable: _later,
     errors.StoreUnavailable: _store_is_away,
     errors.DeliveryFailed: _later,
     TokenRefused: _no_token,

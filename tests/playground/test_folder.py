@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 from contextlib import closing
@@ -18,8 +19,10 @@ from playground.clock import ClockAhead
 from playground.folder import Folder, PlaygroundState
 from playground.people import ACCESS, APPROVERS, PEOPLE, POLICY
 from playground.playground import open_playground
+from playground.pretend_accounts import CONFIG
 from tests.builders import a_person
 from tests.harness.clock import FrozenClock
+from tests.harness.pretend_aws import aws_client
 
 
 def test_second_playground_in_a_folder_waits_for_the_first(tmp_path: Path) -> None:
@@ -82,9 +85,10 @@ def test_folder_and_all_that_is_in_it_are_for_its_owner(tmp_path: Path) -> None:
         opened.move_clock(timedelta(hours=1))
 
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o700
-    assert {f"{each.name} {stat.S_IMODE(each.stat().st_mode):o}" for each in (tmp_path / "shared").iterdir()} == {
-        f"{each.name} 600" for each in (tmp_path / "shared").iterdir()
-    }
+    modes = {each.name: f"{stat.S_IMODE(each.stat().st_mode):o}" for each in (tmp_path / "shared").rglob("*")}
+    may_run = {"programs", "aws", "countersign"}
+    assert modes == {name: "700" if name in may_run else "600" for name in modes}
+    assert may_run < modes.keys()
 
 
 def test_audit_key_is_in_no_repr() -> None:
@@ -98,9 +102,18 @@ def test_everything_is_there_again_after_a_restart_the_clock_too(tmp_path: Path)
             first.slack.run_command("U0MIRA", ACCESS, "/access", "prod 1h Deploy the fix for INC-12")
             first.slack.wait_until(lambda: first.slack.messages(ACCESS))
             first.move_clock(timedelta(hours=3))
+            # Terminals are paired with the API's address; a role keeps what denies access early.
+            port, roles = folder.load_state().api_port, first.cloud.policies_of(CONFIG.role)
+            deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+            keys = first.cloud.add_role_session(str(CONFIG.revoker))
+            aws_client("iam", first.cloud, keys).put_role_policy(
+                RoleName="prod-admin", PolicyName="deny", PolicyDocument=json.dumps(deny)
+            )
         with open_playground(folder, port=0) as second:
             slack = second.slack
             assert second.clock.ahead == timedelta(hours=3)
+            assert folder.load_state().api_port == port
+            assert second.cloud.policies_of(CONFIG.role) == {**roles, "deny": deny}
             card = slack.messages(ACCESS)[-1]
             (request,) = second.stores.requests.iterate()
             answer = slack.press(APPROVERS[0], card, "request:approve", request.id)

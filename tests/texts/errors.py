@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ValidationError
 
+from bot.api.callers import NO_TOKEN, too_large
+from bot.api.refusals import ApiRefusal, broken, busy, rate_limited, to_problem, unauthorized
 from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.observability.metrics import TurnedAway
 from bot.slack.coalescing_cache import TooManyLookups
@@ -134,6 +136,7 @@ SAMPLES: Final[dict[str, CountersignError]] = {
     "wrong code, one attempt left": CodeRefused("wrong", 1),
     "used code": CodeRefused("used", 5),
     "too many wrong codes": CodeRefused("blocked", 0),
+    "too many calls of the API": ApiRefusal(rate_limited(5)),
     "access ended": AccessEnded("prod", LATER + HOUR),
     "nothing open": NothingOpen("prod", "Request it with `/access prod`."),
     "still opening": NothingOpen("prod", "Try again in a moment.", is_opening=True),
@@ -221,6 +224,10 @@ def errors() -> Iterator[Text]:
     in_fields = {title: each for title, each in SAMPLES.items() if isinstance(each, _SHOWN_IN_FIELDS)}
     lines = {title: explain_in_field(each, REQUESTER) for title, each in in_fields.items()}
     yield from _together("Slack: the line under a field", lines)
+    problems = {title: to_problem(each, AFTER) for title, each in SAMPLES.items()}
+    problems |= {"no token": unauthorized(NO_TOKEN), "too large": too_large(), "overloaded": busy(), "a bug": broken()}
+    written = {title: f"{each.status} {each.code}: {each.title}\n{each.detail}" for title, each in problems.items()}
+    yield from _together("The API: its problems", written)
     for title, error in _policy_says_no().items():
         surface = "Slack: what the policy does not allow, to the person who tried"
         yield Text(surface, title, write_message(explain(error, NOW, INVOKER)))

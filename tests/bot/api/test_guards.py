@@ -112,6 +112,19 @@ def test_slow_request_is_closed(stores: Stores, clock: FrozenClock, monkeypatch:
         assert api.paper.started == []
 
 
+def test_strangers_that_send_slowly_keep_no_device_out(
+    api: ServedApi, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.api.app.MAX_IN_FLIGHT", 1)
+    monkeypatch.setattr("bot.api.app.MAX_STRANGERS", 1, raising=False)
+    with closing(socket.create_connection(api.where, PATIENCE)) as client:
+        head = b"POST /v1/pairings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        client.sendall(head)
+        while api.ask("GET", "/v1/health").status == 200:
+            pass
+        assert api.ask("GET", "/v1/me", token).status == 200
+
+
 def test_device_that_calls_too_often_waits_and_no_other(stores: Stores, clock: FrozenClock) -> None:
     with ServedApi(stores, clock, limits=rates(device=3)) as api:
         token, other = api.paper.pair(), api.paper.pair()

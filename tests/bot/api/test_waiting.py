@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import threading
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.api.rate_limits import CallRates
+from bot.api.watching import RequestWatch
 from core.actor import Actor
 from core.request import RequestId
 from core.services import RequestService
@@ -101,7 +103,7 @@ def test_device_that_ends_meanwhile_learns_nothing_more(
     made, version = submit(api, token)
     answer = threads.submit(api.ask, "GET", f"/v1/requests/{made}?wait=25&seen={version}", token)
     wait_until(api, 1)
-    api.paper.revoke("0" * 15 + "1", Actor(id=ANN))
+    api.paper.end("0" * 15 + "1", Actor(id=ANN))
     api.requests.approve(RequestId(made), Actor(id=JON))
     assert answer.result(PATIENCE).code == "pairing_expired"
 
@@ -160,3 +162,29 @@ def test_two_hundred_wait_without_a_thread_for_each(api: ServedApi) -> None:
         api.requests.approve(RequestId(made), Actor(id=JON))
         statuses = {json.loads(each.getresponse().read())["status"] for each in connections}
     assert statuses == {"approved"}
+
+
+@pytest.mark.parametrize("is_nudged", [False, True])
+def test_change_that_nobody_tells_of_is_seen_by_reading(*, is_nudged: bool) -> None:
+    versions = {"a": "1", "b": "1"}
+    reads: list[set[str]] = []
+
+    async def wait() -> bool:
+        watch = RequestWatch(lambda ids: read(watch, set(ids)), poll_seconds=0.01)
+        with watch.join("a", "device") as waiter, watch.join("b", "device"):
+            await asyncio.wait_for(waiter.wait("1", 3600), PATIENCE)
+            ended = waiter.woken.is_set()
+        watch.close()
+        return ended
+
+    def read(watch: RequestWatch, ids: set[str]) -> dict[str, str]:
+        reads.append(ids)
+        if len(reads) == 3:
+            versions["a"] = "2"
+        if is_nudged:
+            # However often the other one is changed here.
+            watch.wake("b")
+        return {each: versions[each] for each in ids}
+
+    assert asyncio.run(wait())
+    assert any(each == {"a", "b"} for each in reads[2:])

@@ -6,6 +6,9 @@ import json
 import re
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +20,7 @@ from tests.harness.fake_broker import SECRET_KEY, SECRETS, Broker, FakeBroker
 from tests.harness.paired_machine import ROOT, PairedMachine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MINUTE = timedelta(minutes=1)
 SIGN_TEN_TIMES = """
@@ -106,7 +109,7 @@ def test_botocore_shows_why_there_are_no_credentials(machine: PairedMachine, bro
 def test_ten_processes_at_once_ask_the_server_once(machine: PairedMachine, broker: Broker) -> None:
     broker.open.clear()
     processes = [machine.start("credentials", "prod") for _ in range(10)]
-    assert broker.waiting.acquire(timeout=60)
+    wait_until(lambda: all(has_lock_open(process.pid) for process in processes))
     broker.open.set()
     answers = [process.communicate(timeout=60) for process in processes]
 
@@ -190,11 +193,36 @@ def test_full_disk_costs_only_the_cache(machine: PairedMachine, broker: Broker) 
     assert broker.asked == ["prod"]
 
 
+@pytest.mark.parametrize(("into", "problem"), [(">&-", "it's closed"), (">/dev/full", "no space left on device")])
+def test_output_that_nobody_gets_is_said_in_a_line(machine: PairedMachine, into: str, problem: str) -> None:
+    # Once from the server, once from the cache.
+    for _ in range(2):
+        start = ["sh", "-c", f'"$0" credentials prod {into}', str(machine.command)]
+        done = subprocess.run(start, env=machine.environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+        assert (done.returncode, done.stderr.endswith(f": {problem}\n"), says_one_line(done)) == (1, True, True)
+
+
 def test_what_is_no_profile_is_refused_before_any_call(machine: PairedMachine, broker: Broker) -> None:
     done = machine.run("credentials", "../x")
 
     assert (done.returncode, done.stdout) == (2, "")
     assert broker.asked == []
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    ends_at, pause = time.monotonic() + 60, threading.Event()
+    while not is_so() and time.monotonic() < ends_at:
+        pause.wait(0.01)
+
+
+def has_lock_open(process: int) -> bool:
+    """Whether the process holds the lock or waits for it, where the system says so."""
+    descriptors = Path("/proc") / str(process) / "fd"
+    if not descriptors.is_dir():
+        return True
+    with suppress(OSError):
+        return any(each.readlink().suffix == ".lock" for each in descriptors.iterdir())
+    return False
 
 
 def shorten(path: Path, to: timedelta) -> None:

@@ -84,7 +84,7 @@ def wait_for_decision(instance: Instance, url: str, token: str) -> Any:  # noqa:
 
 
 @pytest.mark.parametrize("is_beside", [True, False])
-def test_machine_is_paired_asks_and_waits_for_a_decision_in_slack(
+def test_paired_machine_asks_and_waits_for_a_decision_in_slack(
     slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_beside: bool
 ) -> None:
     before, own, slacks = set(threading.enumerate()), f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
