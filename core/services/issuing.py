@@ -24,7 +24,7 @@ from core.access.credentials import (
 )
 from core.access.device import DeviceEnded, DeviceId, DeviceNotFound, DeviceStatus, DeviceUser, TokenRefused
 from core.access.grant import Grant, GrantId, GrantStatus
-from core.access.session import Session, SessionExists, SessionId, SessionStatus, session_id_for
+from core.access.session import Session, SessionExists, SessionId, SessionStatus, session_id_for, source_identity_for
 from core.actor import DeciderId, ProfileName, check_profile_name
 from core.audit.trail import REFUSED, AuditAction, EntryDraft
 from core.clock import Clock, format_time
@@ -40,7 +40,7 @@ from core.services.use_case import AuditedAttempt, audit_refusals, reading_again
 from core.stores.base import Stores
 from core.stores.record_store import iterate_newest_first
 from core.stores.sessions import IssueState
-from core.targets.aws_names import ASSUME
+from core.targets.aws_names import ASSUME, session_name
 
 T = TypeVar("T")
 SINCE: Final = 2 * MAX_DURATION
@@ -159,15 +159,17 @@ class Issuing:
         if config is None:
             raise NothingOpen(asked.profile, _NO_ROLE)
         lease = config.lease + ISSUE_MARGIN
+        called = session_name(_person_name(asked.user), source_identity_for(grant.id, grant.person))
         try:
             if state.session is None:
                 made = Session.make(
-                    grant, device=device.id, device_name=device.name, lease=lease, now=now, service=device.service
-                )
+                    grant, device=device.id, device_name=device.name, lease=lease, now=now, service=device.service,
+                    session_name=called,
+                )  # fmt: skip
                 return self._stores.sessions.create(made, _asked_entry(asked, made, config), grant=grant), config
             if state.session.status is not SessionStatus.ACTIVE:
                 raise _refuse_revoked(state.session)
-            again = state.session.touch(grant, lease, now)
+            again = state.session.touch(grant, lease, now, called)
             return self._stores.sessions.touch(again, _asked_entry(asked, again, config), grant=grant), config
         except (SessionExists, InvalidStateTransition) as changed:
             # Another process was quicker, or its time has just passed: all is read again.
@@ -176,7 +178,7 @@ class Issuing:
     def _ask(self, user: DeviceUser, session: Session, config: AwsRoleConfig) -> AwsCredentials:
         intent = AssumeIntent(
             source_identity=session.source_identity,
-            person_name=user.service or user.actor.email or user.actor.name,
+            person_name=_person_name(user),
             profile=session.profile,
             request=session.source,
             rights_end_at=session.expires_at,
@@ -227,6 +229,10 @@ class Issuing:
                 return self._stores.sessions.update(noted, entry)
 
         return self._retry(use_case)
+
+
+def _person_name(user: DeviceUser) -> str:
+    return user.service or user.actor.email or user.actor.name
 
 
 def _choose(asked: _Asked, grants: Sequence[Grant], now: datetime) -> list[Grant]:

@@ -113,6 +113,7 @@ def test_intent_says_whose_access_it_is(desk: Desk) -> None:
     issued = desk.sessions.issue(desk.user(), "prod")
 
     (intent,) = desk.issuer.asked
+    assert issued.session.session_name == "Rita-Hayworth"
     assert intent.source_identity == f"countersign-{issued.session.grant}-U0RITA"
     assert (intent.request, intent.profile, intent.person_name) == (source, "prod", "Rita Hayworth")
     assert intent.rights_end_at == issued.access_ends_at == issued.session.expires_at

@@ -136,7 +136,7 @@ def test_state_of_a_right_that_was_put_back_stops_nobody(office: RoleOffice) -> 
 def test_session_that_cannot_be_read_is_not_overlooked(office: RoleOffice) -> None:
     source, issued = office.open(), office.issue()
     hidden = FoundSessions(unreadable=(issued.session.id,))
-    office.stores.sessions.list_of_right = lambda _: hidden  # type: ignore[method-assign]
+    office.stores.sessions.list_of_right = lambda right: hidden  # type: ignore[method-assign]  # noqa: ARG005
     office.office.grants.end(source, RITA)
     right, target = issued.session.right, office.targets["ops"]
     office.stores.sessions.move_door(
@@ -238,6 +238,22 @@ def test_session_is_denied_alone_and_its_grant_goes_on(office: RoleOffice) -> No
     office.tend()
     assert office.denies() == []
     assert office.session(lost).cleaned_at is not None
+
+
+def test_deny_of_a_session_that_keeps_failing_is_told(office: RoleOffice) -> None:
+    office.open(duration=4 * HOUR)
+    lost = office.issue()
+    office.aws.fail("PutRolePolicy", *[PretendFault("error", "AccessDenied", "no", 403)] * 8)
+    office.sessions.revoke(lost.session.id, RITA, "lost laptop")
+    for _ in range(8):
+        office.clock.advance(MINUTE)
+        office.sessions.clean_up()
+    told = [each for each in office.stores.audit.get_chain(lost.session.chain) if each.event == "deny_failing"]
+    assert len(told) == 1
+    assert "AccessDenied" in str(told[0].details["problem"])
+    office.sessions.clean_up()
+    assert not office.works(lost)
+    assert list(verify_trail(office.stores, AuditKeyring(), office.clock.now())) == []
 
 
 class LateEditor:
