@@ -1,7 +1,8 @@
 """Issue credentials for access that is open: judge, store the intent, ask AWS, note what came, and only then hand on.
 
 Invariant: whoever ends a grant sees every session that it made, because the session is stored first, and only while the
-grant is still the version that was judged. What was revoked before its credentials were noted is never handed on.
+grant is still the version that was judged. What was revoked before its credentials were noted is never handed on, and
+neither is what a device asked for that has ended meanwhile.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from core.access.credentials import (
     IssuerUnavailable,
     NothingOpen,
 )
-from core.access.device import DeviceUser
+from core.access.device import DeviceEnded, DeviceId, DeviceNotFound, DeviceStatus, DeviceUser, TokenRefused
 from core.access.grant import Grant, GrantId, GrantStatus
 from core.access.session import Session, SessionExists, SessionId, SessionStatus, session_id_for
 from core.actor import DeciderId, ProfileName, check_profile_name
@@ -110,6 +111,7 @@ class Issuing:
             intended, config = self._retry(lambda: self._intend(asked, attempt))
             attempt.record = intended
             credentials = self._ask(user, intended, config)
+            self._require_device(user)
             session = self._note(intended, credentials)
             self._observer.committed(session, AuditAction.CREDENTIALS_ISSUED)
         return IssuedCredentials(
@@ -196,6 +198,19 @@ class Issuing:
             )
             self._observer.refused(AuditAction.CREDENTIALS_REFUSED)
             raise
+
+    def _require_device(self, user: DeviceUser) -> None:
+        """Raises DeviceEnded, TokenRefused when the device was ended since it was recognised.
+
+        Its session is stored by now: who ends the device later finds it.
+        """
+        try:
+            device, _ = self._stores.devices.get_with_notes(DeviceId(user.device.id))
+        except DeviceNotFound:
+            raise TokenRefused from None
+        status = device.status_at(self._clock.now(), self._policy.current().device_max_age)
+        if status is not DeviceStatus.ACTIVE:
+            raise DeviceEnded(device, status)
 
     def _note(self, intended: Session, credentials: AwsCredentials) -> Session:
         """Note what came. Raises AccessEnded when the session was ended since the intent: nothing is handed on then."""

@@ -22,7 +22,7 @@ from core.access.timing import CALL_TIMEOUT
 from core.actor import CLOCK, DeciderId
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock
-from core.errors import BrokenSeal, ConcurrentModification, InvalidStateTransition, StoreError
+from core.errors import ConcurrentModification, InvalidStateTransition, StoreError
 from core.policy.target_config import AwsRoleConfig
 from core.stores.access import AccessStore
 from core.stores.sessions import SessionStore
@@ -77,7 +77,7 @@ class AwsRoleTarget:
     def inspect(self, right: Right) -> Seen:
         """Held while the door is open, or while a session of the right would still have to be denied."""
         try:
-            if self._is_open(right):
+            if self._sessions.get_door(right).is_open:
                 return Held()
             now = self._clock.now()
             found = self._sessions.list_of_right(right).sessions
@@ -92,8 +92,6 @@ class AwsRoleTarget:
             return TargetRefused(f"The target {right.target} is another role in the policy by now. Request it again.")
         try:
             moved = self._move(right, lambda door, now: door.open(key.grant, key.generation, now), key)
-        except BrokenSeal as error:
-            return TargetRefused(str(error))
         except StoreError as error:
             return Unknown(str(error))
         if moved is not None:
@@ -129,13 +127,6 @@ class AwsRoleTarget:
         """Nothing here takes longer than its call."""
         return Unknown(f"{token!r:.60} is no operation of an aws-role target", is_forgotten=True)
 
-    def _is_open(self, right: Right) -> bool:
-        try:
-            return self._sessions.get_door(right).is_open
-        except BrokenSeal:
-            # The alarm was raised. The sessions say what still works.
-            return False
-
     def _move(self, right: Right, move: Callable[[RoleDoor, datetime], RoleDoor], key: OperationKey) -> Later | None:
         now, door = self._clock.now(), self._sessions.get_door(right)
         if door.has_seen_newer(key.generation, now):
@@ -147,12 +138,7 @@ class AwsRoleTarget:
         return None
 
     def _shut(self, right: Right, key: OperationKey) -> Later | None:
-        try:
-            return self._move(right, lambda door, now: door.shut(key.grant, key.generation, now), key)
-        except BrokenSeal as error:
-            # Whatever stands there, no credentials may work.
-            _log.error("%s: its door can't be shut, and its sessions are revoked anyway: %s", right, error)
-            return None
+        return self._move(right, lambda door, now: door.shut(key.grant, key.generation, now), key)
 
     def _revoke_all(self, right: Right, key: OperationKey) -> dict[str, tuple[str, list[Session]]]:
         """Revoke every session that would still work; whom to deny, by grant."""

@@ -223,12 +223,20 @@ class TestDoors:
                 bench.store.move_door(late.open("00000000000000a1", 4, bench.clock.now()))
         assert bench.store.get_door(RIGHT) == opened
 
-    def test_door_with_a_broken_seal_is_no_door(self, bench: SessionBench, harness: StoreHarness) -> None:
-        door = bench.store.get_door(RIGHT)
-        bench.store.move_door(door.shut("00000000000000a1", 3, bench.clock.now()))
-        harness.spoil_ledger(f"DOOR#{RIGHT}", {"is_open": True})
-        with pytest.raises(BrokenSeal):
-            bench.store.get_door(RIGHT)
+    @pytest.mark.parametrize("change", [{"is_open": True}, {"seal": 5, "updated_at": 5}, {"seal": None}])
+    def test_door_that_was_forged_counts_as_none(
+        self, bench: SessionBench, harness: StoreHarness, change: dict[str, object]
+    ) -> None:
+        door, now = bench.store.get_door(RIGHT), bench.clock.now()
+        bench.store.move_door(door.shut("00000000000000a1", 3, now))
+        harness.spoil_ledger(f"DOOR#{RIGHT}", change)
+        found = bench.store.get_door(RIGHT)
+        assert (found.is_open, found.generation) == (False, 0)
+
+        opened = bench.store.move_door(found.open("00000000000000a1", 4, now))
+        assert bench.store.get_door(RIGHT) == opened
+        with pytest.raises(ConcurrentModification):
+            bench.store.move_door(found.open("00000000000000a2", 5, now))
 
 
 def _items(page: Page[Session]) -> list[Session]:

@@ -18,6 +18,7 @@ from core.audit.keyring import AuditKeyring
 from core.audit.verification import verify_trail
 from core.errors import CountersignError, Refused
 from core.services import SessionService
+from core.targets.base import Held
 from playground.pretend_aws import PretendFault
 from tests.core.access.office import ANN, OnePolicy
 from tests.core.targets.role_office import POLICY, RITA, RoleOffice
@@ -26,6 +27,7 @@ from tests.harness.pretend_aws import LOCAL, PROD, REVOKER, serve_pretend_aws, t
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from core.access.right import Right
     from core.access.session import Session
     from core.policy.target_config import AwsRoleConfig
     from core.services.issuing import IssuedCredentials
@@ -97,6 +99,28 @@ def test_end_before_the_intent_is_stored_asks_nothing_of_aws(office: RoleOffice)
     with pytest.raises(AccessEnded):
         office.issue()
     assert office.aws.find_events("AssumeRole") == ()
+
+
+def test_take_that_wakes_up_late_spares_what_was_opened_since(office: RoleOffice) -> None:
+    ended = office.open()
+    office.issue()
+    right = office.stores.access.list_by_person(RITA.id).items[0].right
+    found: list[IssuedCredentials] = []
+    list_sessions = office.stores.sessions.list_of_right
+
+    def go_on_meanwhile(asked: Right) -> object:
+        office.stores.sessions.list_of_right = list_sessions  # type: ignore[method-assign]
+        office.office.pass_time(2 * MINUTE)
+        office.open()
+        found.append(office.issue())
+        return list_sessions(asked)
+
+    office.stores.sessions.list_of_right = go_on_meanwhile  # type: ignore[method-assign, assignment]
+    office.end(ended)
+    office.office.pass_time(MINUTE)
+    assert office.targets["ops"].inspect(right) == Held()
+    assert office.works(found[0])
+    assert office.works(office.issue())
 
 
 @pytest.mark.parametrize("round_number", range(ROUNDS))
