@@ -17,7 +17,7 @@ from bot.api.calls import Handler
 from bot.api.device_calls import DeviceCalls, DeviceEndCalls, PairingCalls
 from bot.api.endpoints import ENDPOINTS
 from bot.api.infos import FindName
-from bot.api.ports import Credentials, DeviceEnds, Devices, Pairings
+from bot.api.ports import Credentials, Devices, EndsDevices, Pairings
 from bot.api.request_calls import RequestCalls
 from bot.api.server import Api, ApiOptions, ApiServer
 from bot.interactions.access_queries import AccessQueries
@@ -49,7 +49,7 @@ class ApiNeeds:
     devices: Devices
     pairings: Pairings
     credentials: Credentials
-    ending: DeviceEnds
+    ending: EndsDevices
     find_name: FindName
     nudge: Callable[[], None]
 
