@@ -16,6 +16,7 @@ from typing import Final
 import click
 
 from bot.api.models import AccessInfo
+from bot.commands.decider_words import name_decider
 from bot.commands.server_answers import json_option, refusals_shown, write_json
 from bot.commands.terminal import Cell, Ink
 from bot.terminal.connecting import connect, is_paired
@@ -94,4 +95,5 @@ def _row(access: AccessInfo, now: datetime) -> list[Cell]:
     state: Cell = ("overdue", "bad") if access.is_overdue else access.phase.value
     until = f"{'ended' if is_over else 'until'} {local_time(access.until, now)}"
     whose = f"for {one_line(access.service)}" if access.service else "for you"
-    return [state, one_line(access.profile), until, whose, f"by {one_line(access.decided_by)}", one_line(access.id)]
+    who = name_decider(access.decided_by, access.decided_by_name, access.person)
+    return [state, one_line(access.profile), until, whose, f"by {who}", one_line(access.id)]

@@ -21,6 +21,7 @@ from core.clock import Clock
 from core.request_status import RequestStatus
 from core.targets.words import one_line
 
+NAMES_SECONDS: Final = 2
 _MAX_NAMES: Final = 4
 _GIVE_UP_AFTER: Final = timedelta(minutes=10)
 """For how long an absent server is waited for after the request has expired."""
@@ -82,6 +83,7 @@ class RequestWait:
         self._progress = progress
         self._clock = clock
         self._timing = timing
+        self._has_asked = False
 
     def wait(self, request: RequestInfo, at_most: timedelta | None = None) -> RequestInfo:
         """The request when it has an outcome, or as it is after `at_most`.
@@ -107,7 +109,10 @@ class RequestWait:
 
     def _ask(self, request: RequestInfo, left: float) -> RequestInfo:
         began = self._timing.seconds()
-        found = self._client.wait_for_request(request.id, request.version, max(1, min(MAX_WAIT_SECONDS, int(left))))
+        # The server may still be asking Slack for names: what it knows in a moment is shown in a moment.
+        is_short = not self._has_asked and any(each.name is None for each in request.approvers)
+        self._has_asked, longest = True, NAMES_SECONDS if is_short else MAX_WAIT_SECONDS
+        found = self._client.wait_for_request(request.id, request.version, max(1, min(longest, int(left))))
         if found.version == request.version and self._timing.seconds() - began < FIRST_PAUSE_SECONDS:
             # A server or proxy that doesn't hold the call must not be asked in a tight loop.
             self._timing.pause(FIRST_PAUSE_SECONDS)

@@ -94,7 +94,7 @@ def test_access_that_could_not_be_opened_ends_with_1(server: ScriptedServer) -> 
 
 
 def test_access_that_was_ended_says_by_whom(server: ScriptedServer) -> None:
-    early = EarlyEndInfo(by="U0JON", at=answers.now(), reason="incident is over")
+    early = EarlyEndInfo(by="U0JON", by_name="Jon", at=answers.now(), reason="incident is over")
     ended = answers.access(AccessPhase.CLOSED, ended_early=early)
     server.expect(SUBMIT, answers.granted().model_copy(update={"access": ended}))
     result = run(*ASK, "--wait")

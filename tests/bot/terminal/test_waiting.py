@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from bot.api.models import EarlyEndInfo, PersonInfo
+from bot.api.models import EarlyEndInfo, PersonInfo, RequestInfo
 from bot.api.problems import ProblemCode
 from bot.terminal.client import ApiClient
 from bot.terminal.errors import NotPaired, ServerFailed, ServerRefused
@@ -38,8 +38,8 @@ class Waiter:
         progress = Progress(self.written, self.clock, is_live=False)
         self._wait = RequestWait(client, progress, self.clock, passing.passage)
 
-    def wait(self, at_most: timedelta | None = None) -> Outcome:
-        return outcome_of(self._wait.wait(answers.request(), at_most))
+    def wait(self, at_most: timedelta | None = None, request: RequestInfo | None = None) -> Outcome:
+        return outcome_of(self._wait.wait(request or answers.request(), at_most))
 
 
 @pytest.fixture
@@ -112,6 +112,18 @@ def test_a_timeout_keeps_the_request(server: ScriptedServer, waiter: Waiter, pas
     server.expect(POLL, answers.request(), act=lambda: passing.pause(5))
     assert waiter.wait(timedelta(seconds=30)) is Outcome.WAITING
     assert [call.query.partition("&")[0] for call in server.calls] == ["wait=25", "wait=5"]
+
+
+def test_names_that_come_a_moment_later_are_shown(server: ScriptedServer, waiter: Waiter, passing: PassingTime) -> None:
+    server.expect(POLL, answers.request(), act=lambda: passing.pause(2))
+    server.expect(POLL, answers.granted())
+    waiter.wait(request=answers.request(approvers=(PersonInfo(id="S0SRE"),)))
+    assert [call.query.partition("&")[0] for call in server.calls] == ["wait=2", "wait=25"]
+    said = waiter.written.getvalue().splitlines()
+    assert [line.partition(",")[0] for line in said[:2]] == [
+        "Waiting for approval by S0SRE",
+        "Waiting for approval by Jon",
+    ]
 
 
 def test_a_timeout_holds_while_the_server_is_away(server: ScriptedServer, waiter: Waiter, passing: PassingTime) -> None:
