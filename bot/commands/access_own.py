@@ -28,15 +28,21 @@ from core.errors import InvalidInput
 from core.targets.words import one_line
 
 _STORE: Final = ("COUNTERSIGN_STORE", "COUNTERSIGN_STORE_FILE")
+_OF_OPERATORS: Final = tuple(
+    name + ending for name in ("COUNTERSIGN_AUDIT_KEY", "COUNTERSIGN_POLICY") for ending in ("", "_FILE")
+)
+"""Where none of these is set, nobody keeps a store: what is missing there is a pairing, not an audit key."""
 _OVER: Final = frozenset({AccessPhase.CLOSING, AccessPhase.CLOSED, AccessPhase.FAILED})
 
 
 def is_about_own_access(store: str | None) -> bool:
-    """Whether the server is asked: no store is named, and this machine is paired.
+    """Whether the server is asked: no store is named, and this machine is paired, or nobody's but a person's.
 
     Raises InvalidInput or FilesFailed.
     """
-    return store is None and not any(name in os.environ for name in _STORE) and is_paired()
+    if store is not None or any(name in os.environ for name in _STORE):
+        return False
+    return is_paired() or not any(name in os.environ for name in _OF_OPERATORS)
 
 
 def list_own_access(profile: str | None, *, only_for_operators: Mapping[str, bool], as_json: bool) -> None:

@@ -6,6 +6,7 @@ request is kept, whatever happens to this process.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -21,7 +22,7 @@ from core.clock import Clock
 from core.request_status import RequestStatus
 from core.targets.words import one_line
 
-NAMES_SECONDS: Final = 2
+_NAMES_SECONDS: Final = 1
 _MAX_NAMES: Final = 4
 _GIVE_UP_AFTER: Final = timedelta(minutes=10)
 """For how long an absent server is waited for after the request has expired."""
@@ -83,7 +84,6 @@ class RequestWait:
         self._progress = progress
         self._clock = clock
         self._timing = timing
-        self._has_asked = False
 
     def wait(self, request: RequestInfo, at_most: timedelta | None = None) -> RequestInfo:
         """The request when it has an outcome, or as it is after `at_most`.
@@ -109,10 +109,7 @@ class RequestWait:
 
     def _ask(self, request: RequestInfo, left: float) -> RequestInfo:
         began = self._timing.seconds()
-        # The server may still be asking Slack for names: what it knows in a moment is shown in a moment.
-        is_short = not self._has_asked and any(each.name is None for each in request.approvers)
-        self._has_asked, longest = True, NAMES_SECONDS if is_short else MAX_WAIT_SECONDS
-        found = self._client.wait_for_request(request.id, request.version, max(1, min(longest, int(left))))
+        found = self._client.wait_for_request(request.id, request.version, max(1, min(MAX_WAIT_SECONDS, int(left))))
         if found.version == request.version and self._timing.seconds() - began < FIRST_PAUSE_SECONDS:
             # A server or proxy that doesn't hold the call must not be asked in a tight loop.
             self._timing.pause(FIRST_PAUSE_SECONDS)
@@ -123,6 +120,15 @@ class RequestWait:
             raise error
         if self._clock.now() > request.expires_at + _GIVE_UP_AFTER:
             raise error
+
+
+def with_names(client: ApiClient, request: RequestInfo) -> RequestInfo:
+    """The same request a moment later, if a name is missing: the server asks Slack for it meanwhile."""
+    if all(each.name is not None for each in request.approvers):
+        return request
+    with suppress(ServerFailed, ServerRefused):
+        return client.wait_for_request(request.id, request.version, _NAMES_SECONDS)
+    return request
 
 
 def describe_wait(request: RequestInfo) -> tuple[str, datetime | None]:

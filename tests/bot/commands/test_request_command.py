@@ -212,6 +212,18 @@ def _access(server: ScriptedServer, *phases: AccessPhase) -> None:
     server.expect("GET /v1/access", AccessList(access=tuple(found)))
 
 
+def test_access_list_of_a_machine_that_is_new_says_how_to_pair_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_HOME", str(tmp_path / "new"))
+    for name in ("COUNTERSIGN_TOKEN", "COUNTERSIGN_SERVER"):
+        monkeypatch.delenv(name)
+    result = run("access", "list")
+    assert (result.exit_code, "countersign login" in result.stderr) == (7, True), result.stderr
+    monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", "short")
+    assert run("access", "list").exit_code == 2
+
+
 def test_access_list_asks_the_server_on_a_paired_machine(server: ScriptedServer) -> None:
     _access(server, AccessPhase.OPEN)
     shown = run("access", "list").stdout

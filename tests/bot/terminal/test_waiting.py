@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from bot.api.models import EarlyEndInfo, PersonInfo, RequestInfo
+from bot.api.models import EarlyEndInfo, PersonInfo
 from bot.api.problems import ProblemCode
 from bot.terminal.client import ApiClient
 from bot.terminal.errors import NotPaired, ServerFailed, ServerRefused
 from bot.terminal.progress import Progress
-from bot.terminal.waiting import Outcome, RequestWait, describe_wait, names_of, outcome_of
+from bot.terminal.waiting import Outcome, RequestWait, describe_wait, names_of, outcome_of, with_names
 from core.access.grant_status import AccessPhase
 from core.request_status import RequestStatus
 from tests.harness import api_answers as answers
@@ -38,8 +38,8 @@ class Waiter:
         progress = Progress(self.written, self.clock, is_live=False)
         self._wait = RequestWait(client, progress, self.clock, passing.passage)
 
-    def wait(self, at_most: timedelta | None = None, request: RequestInfo | None = None) -> Outcome:
-        return outcome_of(self._wait.wait(request or answers.request(), at_most))
+    def wait(self, at_most: timedelta | None = None) -> Outcome:
+        return outcome_of(self._wait.wait(answers.request(), at_most))
 
 
 @pytest.fixture
@@ -114,16 +114,17 @@ def test_a_timeout_keeps_the_request(server: ScriptedServer, waiter: Waiter, pas
     assert [call.query.partition("&")[0] for call in server.calls] == ["wait=25", "wait=5"]
 
 
-def test_names_that_come_a_moment_later_are_shown(server: ScriptedServer, waiter: Waiter, passing: PassingTime) -> None:
-    server.expect(POLL, answers.request(), act=lambda: passing.pause(2))
-    server.expect(POLL, answers.granted())
-    waiter.wait(request=answers.request(approvers=(PersonInfo(id="S0SRE"),)))
-    assert [call.query.partition("&")[0] for call in server.calls] == ["wait=2", "wait=25"]
-    said = waiter.written.getvalue().splitlines()
-    assert [line.partition(",")[0] for line in said[:2]] == [
-        "Waiting for approval by S0SRE",
-        "Waiting for approval by Jon",
-    ]
+def test_names_that_come_a_moment_later_are_shown(server: ScriptedServer) -> None:
+    client, unnamed = (
+        ApiClient(server.url, SecretStr(answers.TOKEN)),
+        answers.request(approvers=(PersonInfo(id="U0JON"),)),
+    )
+    server.expect(POLL, answers.request())
+    assert names_of(with_names(client, unnamed).approvers) == "Jon"
+    server.expect(POLL, CUT)
+    assert with_names(client, unnamed) == unnamed
+    named = answers.request()
+    assert with_names(client, named) is named
 
 
 def test_a_timeout_holds_while_the_server_is_away(server: ScriptedServer, waiter: Waiter, passing: PassingTime) -> None:
