@@ -84,7 +84,8 @@ class ApiApp:
             # A profile's name may contain slashes.
             found.setdefault(each.path.replace("{profile}", "{profile:path}"), {})[each.method] = each
         routes = [Route(path, _Resource(self, some)) for path, some in found.items()]
-        return [*routes, Route(f"{PATH_PREFIX}/{{rest:path}}", _Resource(self, {}))]
+        # The prefix itself too: Starlette would redirect it, to whatever host the caller names.
+        return [*routes, *(Route(path, _Resource(self, {})) for path in (PATH_PREFIX, f"{PATH_PREFIX}/{{rest:path}}"))]
 
     def build(self) -> ASGIApp:
         """An app with nothing but these routes."""

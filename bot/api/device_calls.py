@@ -21,7 +21,7 @@ from bot.api.models import (
     StartedPairingInfo,
     TokenExchange,
 )
-from bot.api.ports import DeviceEnds, Devices, Pairings
+from bot.api.ports import Devices, EndsDevices, Pairings
 from bot.api.problems import Problem, ProblemCode
 from bot.api.refusals import ApiRefusal, not_found
 from core.access.device import DeviceId
@@ -103,7 +103,7 @@ class DeviceCalls:
 class DeviceEndCalls:
     """Safe for threads."""
 
-    ending: DeviceEnds
+    ending: EndsDevices
     clock: Clock
 
     def handlers(self) -> Mapping[str, Handler]:

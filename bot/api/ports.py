@@ -48,7 +48,7 @@ class Devices(Protocol):
         ...
 
 
-class DeviceEnds(Protocol):
+class EndsDevices(Protocol):
     """Ends devices with their credentials, such as DeviceEnding. Safe for threads."""
 
     def end(self, device_id: DeviceId, by: Actor) -> EndedDevice:

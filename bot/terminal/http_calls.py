@@ -2,7 +2,7 @@
 
 Invariant: the token goes to the configured server and nowhere else: no redirect is followed, TLS certificates are
 checked, and an unencrypted address is refused before. What isn't Countersign's JSON is an error in one line. No error
-contains the token, a body, or a character that a terminal would obey.
+contains the token or a body, and nothing from the server a character that a terminal would obey.
 """
 
 from __future__ import annotations
@@ -41,6 +41,13 @@ _MIN_REDIRECT: Final = 300
 _MIN_PROBLEM: Final = 400
 _MIN_SERVER_ERROR: Final = 500
 _MAX_PAUSE_SECONDS: Final = 3600.0
+_MAX_NUMBER: Final = 2**31
+_OBEYED: Final = {
+    each: " "
+    for each in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(each) not in "\n\t"
+}
+"""Escapes, and the marks that turn the reading direction."""
 _NOT_PAIRED: Final[Mapping[str, str]] = {
     ProblemCode.UNAUTHORIZED: "The server doesn't know this terminal's token",
     ProblemCode.PAIRING_EXPIRED: "This terminal's pairing has expired or was ended",
@@ -224,9 +231,22 @@ def _read_json(headers: Mapping[str, str], content: bytes) -> object:
     if kind not in {"application/json", CONTENT_TYPE} or len(content) > MAX_ANSWER_BYTES:
         return None
     try:
-        found: object = json.loads(content)
+        return _plain(json.loads(content))
     except (ValueError, RecursionError):
         return None
+
+
+def _plain(found: object) -> object:
+    """The same without characters that a terminal obeys. Raises ValueError for a number that no time can be made of."""
+    match found:
+        case str():
+            return found.translate(_OBEYED)
+        case list():
+            return [_plain(each) for each in found]
+        case dict():
+            return {name: _plain(each) for name, each in found.items()}
+        case int() | float() if not abs(found) <= _MAX_NUMBER:
+            raise ValueError("no answer of Countersign's has such a number")
     return found
 
 

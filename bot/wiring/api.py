@@ -17,7 +17,7 @@ from bot.api.calls import Handler
 from bot.api.device_calls import DeviceCalls, DeviceEndCalls, PairingCalls
 from bot.api.endpoints import ENDPOINTS
 from bot.api.infos import FindName
-from bot.api.ports import Credentials, DeviceEnds, Devices, Pairings
+from bot.api.ports import Credentials, Devices, EndsDevices, Pairings
 from bot.api.request_calls import RequestCalls
 from bot.api.server import Api, ApiOptions, ApiServer
 from bot.interactions.access_queries import AccessQueries
@@ -49,7 +49,7 @@ class ApiNeeds:
     devices: Devices
     pairings: Pairings
     credentials: Credentials
-    ending: DeviceEnds
+    ending: EndsDevices
     find_name: FindName
     nudge: Callable[[], None]
 
@@ -73,7 +73,7 @@ def build_api(needs: ApiNeeds, options: ApiOptions, metrics: ApiMetrics) -> Api:
     queries = AccessQueries(needs.stores, needs.grants, needs.policy, needs.clock, needs.directory)
     handlers: dict[str, Handler] = {
         **requests.handlers(),
-        **AccessCalls(queries, needs.grants, needs.clock).handlers(),
+        **AccessCalls(queries, needs.grants, needs.clock, needs.find_name).handlers(),
         **PairingCalls(needs.pairings, needs.clock, PAIR_COMMAND).handlers(),
         **DeviceEndCalls(needs.ending, needs.clock).handlers(),
         **_common(needs.devices, needs.clock, needs.find_name, needs.credentials, options),

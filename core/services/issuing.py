@@ -46,6 +46,9 @@ T = TypeVar("T")
 SINCE: Final = 2 * MAX_DURATION
 """How old a grant may be that is still looked at: no older one can have time left, or is worth telling of."""
 _OPENING: Final = "Try again in a moment."
+_REQUEST: Final = 'Request it: countersign request {} 1h "why you need it" --wait'
+_NEVER_HAD_A_ROLE: Final = "{} gives no AWS credentials: none of its targets is a role"
+_ELSEWHERE: Final = "Use its access where your team does, or name another profile."
 _NO_ROLE: Final = "The policy doesn't have its role any more. Ask a policy owner."
 _TOO_LONG: Final = "the credentials that AWS issued would live longer than Countersign recorded"
 _CLOCKS: Final = "Check the clock where Countersign runs."
@@ -254,10 +257,19 @@ def _explain(asked: _Asked, grants: Sequence[Grant], now: datetime) -> NothingOp
         return NothingOpen(asked.profile, _OPENING, is_opening=True)
     if any(each.right.level == ASSUME for each in wanted):
         return NothingOpen(asked.profile, _NO_ROLE)
-    over = [each.ended_at for each in grants if each.opened_at is not None and each.ended_at <= now]
+    of_role = [each for each in grants if each.right.level == ASSUME]
+    over = [each.ended_at for each in of_role if each.opened_at is not None and each.ended_at <= now]
     if over and not wanted:
         return AccessEnded(asked.profile, max(over))
-    return NothingOpen(asked.profile, f"Request it: `countersign request {asked.profile}`.")
+    if not _has_role(asked.policy, asked.profile):
+        return NothingOpen(asked.profile, _ELSEWHERE, problem=_NEVER_HAD_A_ROLE.format(asked.profile))
+    return NothingOpen(asked.profile, _REQUEST.format(asked.profile))
+
+
+def _has_role(policy: Policy, profile: ProfileName) -> bool:
+    """Whether a grant for this profile could give credentials. Raises InvalidInput when there is no such profile."""
+    policy.profile(profile)
+    return any(isinstance(policy.targets.get(each.target), AwsRoleConfig) for each in policy.access_of(profile))
 
 
 def _role_of(policy: Policy, grant: Grant) -> AwsRoleConfig | None:

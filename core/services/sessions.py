@@ -70,6 +70,7 @@ class SessionService:
         self._pacing = pacing
         self._issuing = Issuing(stores, policy, clock, issuer, self._observer, self._directory, pacing)
         self._ends = SessionEnds(stores, clock, self._observer, editor)
+        self._is_deny_due = False
 
     def issue(self, user: DeviceUser, profile: str, *, target: str | None = None) -> IssuedCredentials:
         """Credentials for the profile's access that the user has open; of several grants, for the longest-lasting.
@@ -147,7 +148,13 @@ class SessionService:
 
     def clean_up(self, rest: Rest = no_rest) -> tuple[Session, ...]:
         """Deny what was revoked and isn't denied yet, and remove the denies of credentials that are dead."""
+        self._is_deny_due = False
         return self._ends.clean_up(rest)
+
+    @property
+    def is_deny_due(self) -> bool:
+        """Whether something was revoked here since the last `clean_up`: AWS should hear of it now."""
+        return self._is_deny_due
 
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)
@@ -166,6 +173,7 @@ class SessionService:
         entry = EntryDraft.of(revoked, AuditAction.SESSION_REVOKED, by, {"reason": reason, **details})
         with reading_again_if_decided(session):
             stored = self._stores.sessions.update(revoked, entry)
+        self._is_deny_due = True
         self._observer.committed(stored, AuditAction.SESSION_REVOKED)
         return stored
 

@@ -100,6 +100,22 @@ def test_an_endless_answer_is_not_read_to_its_end(server: ScriptedServer, client
     assert "isn't Countersign's" in str(_failure(client))
 
 
+@pytest.mark.parametrize("sign", ["\x1b", "\x9b", "\x7f", "\r", "\u202e"])
+def test_nothing_of_a_server_moves_the_cursor(server: ScriptedServer, client: ApiClient, sign: str) -> None:
+    asked = answers.request().model_copy(update={"id": f"{sign}[2Ja", "justification": "two\nlines"})
+    server.expect("GET /v1/requests/1", asked)
+    found = client.request("1")
+    assert (found.id, found.justification) == (" [2Ja", "two\nlines")
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999", "NaN", "-1e30"])
+def test_a_number_without_a_meaning_is_no_answer(server: ScriptedServer, client: ApiClient, number: str) -> None:
+    body = b'{"user_code": "x", "device_code": "x", "confirm_with": "x", "interval": 5, "expires_in": %s}'
+    server.expect("POST /v1/pairings", ScriptedAnswer(body=body % number.encode()))
+    with pytest.raises(ServerFailed, match="isn't Countersign's"):
+        client.start_pairing("laptop")
+
+
 def test_a_packed_answer_is_not_unpacked(server: ScriptedServer, client: ApiClient) -> None:
     packed = gzip.compress(as_json(answers.me()).body)
     server.expect("GET /v1/me", ScriptedAnswer(body=packed, headers={"Content-Encoding": "gzip"}))

@@ -151,6 +151,13 @@ def test_nothing_open_says_what_to_do(desk: Desk) -> None:
     assert desk.issuer.asked == []
 
 
+def test_profile_without_a_role_is_not_to_be_requested(desk: Desk) -> None:
+    with pytest.raises(NothingOpen, match=r"^paper gives no AWS credentials: none of its targets is a role"):
+        desk.sessions.issue(desk.user(), "paper")
+    with pytest.raises(InvalidInput, match=r"there is no profile 'prd'.*prod"):
+        desk.sessions.issue(desk.user(), "prd")
+
+
 def test_end_is_said_with_its_time(desk: Desk) -> None:
     source = desk.open(duration=HOUR)
     desk.clock.advance(20 * MINUTE)
