@@ -8,6 +8,7 @@ code is stored as its SHA-256. Who confirmed it stays who confirmed it.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from collections.abc import Collection
@@ -201,6 +202,11 @@ class Pairing(Ledger):
 
     def _replace(self, **changes: object) -> Self:
         return self.model_copy(update=changes)
+
+
+def device_id_for(pairing: Pairing) -> DeviceId:
+    """The id of the device that a pairing becomes."""
+    return DeviceId(hashlib.sha256(f"device {pairing.code_digest}".encode()).hexdigest()[:16])
 
 
 def owner_of(letters: str) -> str:

@@ -19,6 +19,7 @@ from core.access.device import (
     AGENT_LENGTH,
     NAME_LENGTH,
     Device,
+    DeviceExists,
     DeviceId,
     digest_secret,
     write_token,
@@ -31,12 +32,13 @@ from core.access.pairing import (
     PairingRefused,
     PairingTooFast,
     PairingUnknown,
+    device_id_for,
     read_device_code,
     read_user_code,
 )
 from core.actor import Actor, DeciderId, UserId, check_service_name
 from core.audit.trail import REFUSED, AuditAction, EntryDraft
-from core.clock import Clock, format_time, new_id, new_secret
+from core.clock import Clock, format_time, new_secret
 from core.directory import Directory, UnknownDirectory
 from core.errors import LimitReached, NotAllowed, NotKnown
 from core.policy import PolicySource
@@ -209,7 +211,8 @@ class PairingService:
     def _issue(self, pairing: Pairing, asked_from: str, now: datetime) -> IssuedDevice:
         secret = new_secret()
         device = Device(
-            id=new_id(),
+            # Always the same for one code: should its use be undone in the store, there is a device already.
+            id=device_id_for(pairing),
             owner=pairing.require_confirmed(now),
             name=pairing.name,
             agent=pairing.agent,
@@ -228,7 +231,10 @@ class PairingService:
         if asked_from != pairing.address:
             details["fetched_from"] = asked_from
         entry = EntryDraft.of(device, AuditAction.DEVICE_PAIRED, device.owner, details)
-        stored = self._stores.devices.create(device, entry, pairing.use(DeviceId(device.id), now))
+        try:
+            stored = self._stores.devices.create(device, entry, pairing.use(DeviceId(device.id), now))
+        except DeviceExists:
+            raise PairingExpired("was used already") from None
         self._observer.committed(stored, AuditAction.DEVICE_PAIRED)
         return IssuedDevice(write_token(stored.id, secret), stored)
 

@@ -20,7 +20,7 @@ from core.access.timing import ALERT_AFTER, ALERT_EVERY
 from core.actor import CLOCK, DeciderId
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, is_trusted
-from core.errors import ConcurrentModification, InvalidStateTransition, MalformedRecord, NotFound
+from core.errors import BrokenChain, ConcurrentModification, InvalidStateTransition, MalformedRecord, NotFound
 from core.services.due import Rest, no_rest
 from core.services.observer import Observer
 from core.stores.base import Stores
@@ -78,7 +78,8 @@ class SessionEnds:
 
     def _pages(self, what: Literal["expiry", "cleanup"], rest: Rest) -> Iterator[tuple[Session, ...]]:
         for page in iterate_pages(lambda cursor: self._stores.sessions.list_awaiting(what, cursor=cursor)):
-            yield page.items
+            # An older version that was put back awaits something else than the list says.
+            yield tuple(each for each in page.items if each.awaits == what)
             if page.cursor is not None:
                 rest()
 
@@ -153,7 +154,7 @@ class SessionEnds:
             stored = self._stores.sessions.update(session, EntryDraft.of(session, action, DeciderId(by), details or {}))
         except (ConcurrentModification, InvalidStateTransition, NotFound):
             return
-        except MalformedRecord:
+        except (BrokenChain, MalformedRecord):
             _log.exception("%s can't be changed", session.chain)
             return
         self._observer.committed(stored, action)

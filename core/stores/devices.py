@@ -19,6 +19,11 @@ from core.directory import DirectoryNotes
 from core.stores.record_store import DEFAULT_LIMIT, Page, RecordStore
 
 
+def is_first_version(device: Device) -> bool:
+    """True for a device that nothing happened to: its end is its second and last entry."""
+    return device.status is DeviceStatus.ACTIVE and device.audit_length == 1
+
+
 class DeviceStore(RecordStore[Device, DeviceStatus], Protocol):
     """The devices and the pairings."""
 
@@ -27,7 +32,10 @@ class DeviceStore(RecordStore[Device, DeviceStatus], Protocol):
         ...
 
     def get_with_notes(self, device_id: DeviceId) -> tuple[Device, DirectoryNotes]:
-        """The same, with the notes of changes in the directory, in one read; see RequestStore.get_with_notes."""
+        """The same, with the notes of changes in the directory, in one read; see RequestStore.get_with_notes.
+
+        Raises BrokenSeal, with the alarm, for one that ended and was put back as it was before.
+        """
         ...
 
     def create(self, device: Device, entry: EntryDraft, pairing: Pairing) -> Device:

@@ -19,6 +19,7 @@ from core.access.right import Right, right_key
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditAction, AuditEntry
 from core.errors import BrokenSeal, ConcurrentModification
+from core.record import Record
 from core.stores.access import MAX_TOGETHER, GrantWrite, RightState
 from core.stores.commit import StoreSettings
 from core.stores.seals import SealAlarm, SealedLedger, seal_ledger
@@ -119,10 +120,10 @@ def explain_longer_chain(grant: Grant, stored: Grant | None, alarm: SealAlarm) -
     tell_rolled_back(grant, alarm)
 
 
-def tell_rolled_back(grant: Grant, alarm: SealAlarm) -> BrokenSeal:
-    """Raise the alarm for a grant that is an older version. Returns what is wrong with it."""
-    _log.error("%s counts as not there: %s", grant.chain, ROLLED_BACK)
-    problem = BrokenSeal(grant.chain, ROLLED_BACK)
+def tell_rolled_back(record: Record, alarm: SealAlarm) -> BrokenSeal:
+    """Raise the alarm for a record that is an older version. Returns what is wrong with it."""
+    _log.error("%s counts as not there: %s", record.chain, ROLLED_BACK)
+    problem = BrokenSeal(record.chain, ROLLED_BACK)
     with suppress(BrokenSeal), alarm.watch():
         raise problem
     return problem

@@ -61,6 +61,7 @@ _IN_A_TRANSACTION: Final = {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOper
 _KEYS_READ_BY_THE_BROKER: Final = ("GRANT#*", "SESSION#*", "SESSIONS#*", "DEVICE#*")
 _KEYS_WRITTEN_BY_THE_BROKER: Final = ("SESSION#*", "SESSIONS#*")
 _CHAINS_OF_THE_BROKER: Final = ("SESSION#*", "REFUSALS#*")
+_CHAINS_READ_BY_THE_BROKER: Final = (*_CHAINS_OF_THE_BROKER, "DEVICE#*")
 _DIRECTORY: Final = ("LEDGER#DIRECTORY*",)
 _TO_READ_THE_TRAIL: Final = ("BatchGetItem", "GetItem", "Query", "Scan")
 _TO_CHECK_TABLES: Final = ("DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive")
@@ -115,8 +116,11 @@ def _broker_statements(prefix: str, account: AwsAccount) -> list[Document]:
         {**_allow("WriteSessions", _TO_WRITE, access[:1]), "Condition": _only_keys(_KEYS_WRITTEN_BY_THE_BROKER)},
         {**_allow("ReadDirectory", ("BatchGetItem", "GetItem"), [ledgers]), "Condition": _only_keys(_DIRECTORY)},
         {**_allow("CheckGrants", ("ConditionCheckItem",), [audit]), "Condition": _only_keys(("GRANT#*",))},
-        # After a lost answer, it looks for its own entry.
-        {**_allow("ReadAudit", ("BatchGetItem", "GetItem"), [audit]), "Condition": chains},
+        # After a lost answer, it looks for its own entry; and of a device, whether it has ended.
+        {
+            **_allow("ReadAudit", ("BatchGetItem", "GetItem"), [audit]),
+            "Condition": _only_keys(_CHAINS_READ_BY_THE_BROKER),
+        },
         {**_allow("AddToAudit", ("PutItem",), [audit]), "Condition": {**chains, **_IN_A_TRANSACTION}},
         {**_allow("AddToOutbox", ("BatchGetItem", *_TO_WRITE), [outbox]), "Condition": chains},
     ]

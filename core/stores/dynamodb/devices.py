@@ -21,16 +21,19 @@ from core.clock import format_time, new_id
 from core.directory import DirectoryNotes
 from core.errors import ConcurrentModification, MalformedRecord
 from core.ledger import Ledger
-from core.stores.commit import Commit, StoreSettings, prepare_create, prepare_update
-from core.stores.devices import DeviceStore
+from core.record import check_record_id
+from core.stores.commit import Commit, StoreSettings, missing, prepare_create, prepare_update
+from core.stores.devices import DeviceStore, is_first_version
 from core.stores.dynamodb.connection import Connection
 from core.stores.dynamodb.directory import find_notes, notes_key
+from core.stores.dynamodb.entries import place_key
 from core.stores.dynamodb.items import Item, to_attributes
 from core.stores.dynamodb.layout import DEVICE_BODY
 from core.stores.dynamodb.ledgers import ledger_key, put_ledgers, replace_raw
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.records import DynamoRecords
 from core.stores.record_store import Page
+from core.stores.right_state import tell_rolled_back
 from core.stores.schema import ACCESS, AWAITS_ATTRIBUTE
 from core.stores.seals import SEAL, SealAlarm, SealedLedger, as_written, seal_ledger
 
@@ -52,7 +55,17 @@ class DynamoDevices(DynamoRecords[Device], DeviceStore):
 
     def get_with_notes(self, device_id: DeviceId) -> tuple[Device, DirectoryNotes]:
         """Read one device and the notes of changes in the directory, in one round trip."""
-        return self._get_with_notes(device_id)
+        key = self._key(check_record_id(device_id))
+        after_first = place_key(f"{Device.KIND}#{device_id}", 2)
+        found = self._connection.get_batch(
+            {self._table: [key], self._ledger_table: [notes_key()], self._audit_table: [after_first]}
+        )
+        if not found[self._table]:
+            raise missing(Device, device_id)
+        device = self._read(found[self._table][0])
+        if found[self._audit_table] and is_first_version(device) and is_first_version(self.get(device_id)):
+            raise tell_rolled_back(device, self._alarm)
+        return device, find_notes(found[self._ledger_table], self._settings)
 
     def create(self, device: Device, entry: EntryDraft, pairing: Pairing) -> Device:
         """Store a new device with its entry, and the pairing that it used up."""

@@ -18,10 +18,12 @@ from core.directory import DirectoryNotes
 from core.errors import MalformedRecord
 from core.ledger import Ledger
 from core.stores.commit import StoreSettings
-from core.stores.devices import DeviceStore
+from core.stores.devices import DeviceStore, is_first_version
 from core.stores.record_store import Page
+from core.stores.right_state import tell_rolled_back
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import SealAlarm, SealedLedger, as_written, seal_ledger
+from core.stores.sqlite.audit import has_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import notes_among
 from core.stores.sqlite.ledgers import find_ledgers, replace_raw, write_ledgers
@@ -44,6 +46,10 @@ class SqliteDevices(SqliteRecords[Device], DeviceStore):
     def get_with_notes(self, device_id: DeviceId) -> tuple[Device, DirectoryNotes]:
         """Read one device and the notes of changes in the directory, from the same moment."""
         device, notes = self._get_with_notes(device_id)
+        with self._database.read() as connection:
+            has_ended = has_entry(connection, device.chain, 2)
+        if has_ended and is_first_version(device) and is_first_version(self.get(device_id)):
+            raise tell_rolled_back(device, self._alarm)
         return self._with_uses((device,))[0], notes
 
     def create(self, device: Device, entry: EntryDraft, pairing: Pairing) -> Device:

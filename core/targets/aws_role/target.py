@@ -22,7 +22,7 @@ from core.access.timing import CALL_TIMEOUT
 from core.actor import CLOCK, DeciderId
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock
-from core.errors import ConcurrentModification, InvalidStateTransition, StoreError
+from core.errors import BrokenChain, ConcurrentModification, InvalidStateTransition, MalformedRecord, StoreError
 from core.policy.target_config import AwsRoleConfig
 from core.stores.access import AccessStore
 from core.stores.sessions import SessionStore
@@ -202,6 +202,9 @@ class AwsRoleTarget:
             except (ConcurrentModification, InvalidStateTransition):
                 # Credentials were just issued, and are noted: they are denied with the others. Or somebody ended it.
                 session = self._sessions.get(SessionId(session.id))
+            except (BrokenChain, MalformedRecord) as error:
+                _log.error("%s can't be revoked, and is denied: %s", session.chain, error)
+                return session
         raise ConcurrentModification(session.chain)
 
     def _deny(self, right: Right, grant: str, identity: str, limit: timedelta) -> None:
@@ -214,6 +217,9 @@ class AwsRoleTarget:
 
     def _note_denied(self, session: Session) -> None:
         for _ in range(_MAX_TRIES):
+            if session.status is not SessionStatus.REVOKED:
+                # It was put back in the store: nothing can be noted in it.
+                return
             denied = session.note_deny(self._clock.now())
             if denied is session:
                 return

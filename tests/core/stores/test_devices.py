@@ -61,6 +61,17 @@ def bench(harness: StoreHarness, clock: FrozenClock) -> DeviceBench:
     return DeviceBench(harness.stores, clock)
 
 
+def test_device_that_ended_and_is_put_back_is_refused(bench: DeviceBench, harness: StoreHarness) -> None:
+    device = bench.pair()
+    stored = harness.stored(device)
+    assert stored is not None
+    assert bench.store.get_with_notes(DeviceId(device.id))[0] == device
+    bench.revoke(device)
+    harness.put_back(device, stored)
+    with pytest.raises(BrokenSeal, match="older version"):
+        bench.store.get_with_notes(DeviceId(device.id))
+
+
 def _race(*attempts: Callable[[], object]) -> int:
     """How many of these, made at once, succeeded."""
     start = Barrier(len(attempts))
