@@ -101,7 +101,8 @@ class _SaidOnce:
 
 
 def _announce(profile: str, first: CachedCredentials, *, is_static: bool) -> None:
-    if not sys.stderr.isatty():
+    # There is none where the caller closed it.
+    if sys.stderr is None or not sys.stderr.isatty():
         return
     now = SystemClock().now()
     until = min(first.access_ends_at, first.expires_at) if is_static else first.access_ends_at

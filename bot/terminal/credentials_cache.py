@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bot.terminal.private_files import NotPrivate, cache_folder, read_private, remove, write_private
+from bot.terminal.private_files import NotPrivate, cache_folder, make_folder, read_private, remove, write_private
 
 RENEW_BEFORE: Final = timedelta(minutes=16)
 """botocore renews from 15 minutes before the expiration on: what lives shorter would start a process for every call."""
@@ -108,7 +108,7 @@ class CredentialsCache:
             "credentials_url": issued.credentials_url,
             "credentials": issued.fields,
         }
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         _check_folder(self._folder)
         write_private(self._path, json.dumps(content).encode())
         _remove_dead(self._folder)
@@ -133,7 +133,7 @@ class CredentialsCache:
 
     def _open_lock(self) -> int | None:
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._folder)
             _check_folder(self._folder)
             # Never removed: a process that waits for a removed file's lock would exclude nobody.
             path = self._folder / f"{_suffix(self._key)}.lock"

@@ -40,12 +40,20 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return _folder(environ, "XDG_CACHE_HOME", ".cache")
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder and those above it, of mode 0700 whatever the umask. Raises OSError."""
+    if not path.is_dir():
+        # With `parents`, mkdir would make those above it as the umask says.
+        make_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Replace the file with this content, of mode 0600; makes its folder, of mode 0700.
 
     Raises OSError, after which the file is as it was.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:

@@ -193,6 +193,13 @@ def test_full_disk_costs_only_the_cache(machine: PairedMachine, broker: Broker) 
     assert broker.asked == ["prod"]
 
 
+def test_no_folder_is_open_to_others_whatever_the_umask(machine: PairedMachine) -> None:
+    start = ["sh", "-c", 'umask 000; "$0" credentials prod && "$0" exec prod -- true 2>&-', str(machine.command)]
+    done = subprocess.run(start, env=machine.environment, capture_output=True, check=False)  # noqa: S603 - ours
+    assert done.returncode == 0
+    assert {each.stat().st_mode & 0o777 for each in (machine.cache, *machine.cache.parents[:2])} == {0o700}
+
+
 @pytest.mark.parametrize(("into", "problem"), [(">&-", "it's closed"), (">/dev/full", "no space left on device")])
 def test_output_that_nobody_gets_is_said_in_a_line(machine: PairedMachine, into: str, problem: str) -> None:
     # Once from the server, once from the cache.
