@@ -140,4 +140,5 @@ def _own_command() -> list[str]:
         return [os.path.abspath(started_as)]  # noqa: PTH100 - a link stays: what it leads to moves with each update
     if os.access(beside, os.X_OK):
         return [str(beside)]
-    return [sys.executable, "-m", "bot.terminal.start"]
+    # Without -P, a folder "bot" where an SDK happens to run would be started instead.
+    return [sys.executable, "-P", "-m", "bot.terminal.start"]

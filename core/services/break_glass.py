@@ -191,8 +191,14 @@ class BreakGlassService:
     def _changes_with(
         self, update: Callable[[BreakGlassEvent, EntryDraft], BreakGlassEvent]
     ) -> ChangeRunner[BreakGlassEvent]:
+        def update_and_tell(event: BreakGlassEvent, entry: EntryDraft) -> BreakGlassEvent:
+            updated = update(event, entry)
+            # After days without a sweep, what expires now is too old to be new among what waits for a review.
+            self._reminding.expect(updated)
+            return updated
+
         refusals, expired = self._stores.refusals, AuditAction.BREAK_GLASS_EXPIRED
-        return ChangeRunner(update, expired, refusals, self._clock, self._observer, self._pacing)
+        return ChangeRunner(update_and_tell, expired, refusals, self._clock, self._observer, self._pacing)
 
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)

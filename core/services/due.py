@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ WHOLE_LIST: Final = timedelta(minutes=15)
 """How often the whole list is read again, for what an index showed too late."""
 OVERLAP: Final = timedelta(minutes=5)
 """How far behind an index, and other machines' clocks, may be without a delay."""
+EXPECTED_LIMIT: Final = 1000
+"""How many records may be announced between two sweeps; the whole list has them anyway."""
 Rest = Callable[[], object]
 """What happens between two pages of a list: in the background a pause, so that people's clicks come first."""
 _log = logging.getLogger("countersign.expiring")
@@ -48,7 +51,7 @@ class Watched(Generic[R]):
 
     `read_page` takes a cursor and a moment, and leaves out records created before it. `due_at` says when a record is
     due, as far as it shows; None for never. A record comes into the list at most `joins_within` after its
-    creation.
+    creation; a later one has to be announced (`DueWatch.expect`).
     """
 
     read_page: Callable[[str | None, datetime | None], Page[R]]
@@ -71,9 +74,17 @@ class DueWatch(Generic[R]):
         self._version = version
         self._lock = threading.Lock()
         self._due: dict[str, datetime] = {}
+        self._expected: deque[R] = deque(maxlen=EXPECTED_LIMIT)
         self._whole_at: datetime | None = None
         self._looked_at: datetime | None = None
         self._as_of = ""
+
+    def expect(self, record: R) -> None:
+        """Look at this record when it is due, though it came into the list too late to be seen there as new.
+
+        Never waits, not for a sweep either.
+        """
+        self._expected.append(record)
 
     def change(self, change: Callable[[R, datetime], R | None], rest: Rest = no_rest) -> tuple[R, ...]:
         """Pass every record that is due to `change`, which returns None if it isn't. Returns those that it changed.
@@ -88,6 +99,7 @@ class DueWatch(Generic[R]):
             if is_whole:
                 self._due.clear()
                 self._whole_at = None
+            self._remember_expected()
             tried: set[str] = set()
             changed: list[R] = list(self._look(change, None if is_whole else self._since(), rest, tried))
             if is_whole:
@@ -151,6 +163,12 @@ class DueWatch(Generic[R]):
             return None
         self._remember(stored or record, self._watched.due_at(stored) if stored is not None else due_at)
         return stored
+
+    def _remember_expected(self) -> None:
+        while self._expected:
+            record = self._expected.popleft()
+            if (due_at := self._watched.due_at(record)) is not None:
+                self._remember(record, due_at)
 
     def _remember(self, record: R, due_at: datetime | None) -> None:
         if due_at is None:

@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 KEY = "a-key-that-has-more-than-32-characters"
 INSTANCE = "arn:aws:sso:::instance/ssoins-1234567890abcdef"
 ADMIN = "arn:aws:sso:::permissionSet/ssoins-1234567890abcdef/ps-1234567890abcdef"
+ROLE = "arn:aws:iam::111122223333:role/ops"
 GROUP = "11111111-2222-3333-4444-555555555555"
 POLICY = f"""
 version: 1
 targets:
   aws: {{type: identity-center, region: eu-west-1, instance: "{INSTANCE}", identity_store: d-1234567890}}
+  ops: {{type: aws-role, role: "{ROLE}", region: eu-west-1}}
 profiles:
   prod:
     channel: C0ACCESS1
@@ -171,6 +173,11 @@ def test_inspect_of_what_is_not_there_says_what_to_write(database: Path, what: s
     result = run("inspect", what)
     assert result.exit_code == 2, database
     assert "countersign: " in result.output
+
+
+def test_inspect_asks_a_role_as_serve_does(database: Path) -> None:
+    result = run("inspect", f"ops|{ROLE}|assume|U0ANN")
+    assert (result.exit_code, "the target says: absent" in result.output) == (0, True), (result.output, database)
 
 
 def test_request_without_access_is_no_riddle(database: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from core.break_glass import EventId
 from core.clock import TICK
+from core.errors import Refused
 from core.request import RequestId
 from core.services import BreakGlassService, RequestService
 from core.services.due import OVERLAP, WHOLE_LIST
@@ -184,3 +185,21 @@ def test_event_is_asked_expired_and_its_review_reminded(
     clock.advance(timedelta(hours=72))
     assert sorted(sweep()) == sorted([f"reminded {event.id}", f"reminded {closed.id}"])
     assert sweep() == []
+
+
+@pytest.mark.parametrize("ends_by", ["sweep", "click"])
+def test_review_of_what_ended_days_late_is_reminded_at_once(
+    watching_events: BreakGlassService, counted: CountedStores, clock: FrozenClock, ends_by: str
+) -> None:
+    event = invoke(watching_events, ANN)
+    clock.advance(HOUR + timedelta(hours=72))
+    assert watching_events.remind_due() == (), "nobody has ended it yet, so the list of reviews is empty"
+    if ends_by == "sweep":
+        watching_events.expire_due()
+    else:
+        with pytest.raises(Refused):
+            watching_events.close(EventId(event.id), BOB, NOTES)
+    with counted.counting() as counts:
+        assert [each.id for each in watching_events.remind_due()] == [event.id]
+    assert counts == {"listed": 0, "got": 1}, "not by the whole list"
+    assert watching_events.remind_due() == ()
