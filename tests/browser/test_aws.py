@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.browser.page_problems import PageProblems
 
 pytestmark = pytest.mark.browser
-EMPTY = "Nobody has access"
+EMPTY = "Nobody has an assignment"
 WHY = "INC-13: the database does not answer"
 
 

@@ -45,7 +45,7 @@ def test_tour_leads_from_a_request_to_access_and_break_glass(welcome: Screens) -
     tour.get_by_role("button", name="Show me Mira's button").click()
     expect(screens.card(LEFT).get_by_role("button", name="I'm done")).to_be_focused()
     screens.page.keyboard.press("Enter")
-    expect(screens.account()).to_contain_text("Nobody has access")
+    expect(screens.account()).to_contain_text("Nobody has an assignment")
 
     expect(tour.get_by_role("heading")).to_have_text("Break the glass")
     tour.get_by_role("button", name="Write it for Sam").click()

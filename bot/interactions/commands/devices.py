@@ -54,4 +54,4 @@ def read_code(written: str) -> str:
         return write_user_code(read_user_code(_BETWEEN.sub("", written)))
     except InvalidInput as error:
         fix = f"Copy it from your terminal. {suggest(ACCESS, PAIR, EXAMPLE_CODE, is_example=True)}"
-        raise InvalidInput(CODE, "this isn't a pairing code: it has eight letters", fix) from error
+        raise InvalidInput(CODE, "this isn't a pairing code: it has eight letters, never A, E, I, O, U, V or Y", fix) from error

@@ -70,7 +70,7 @@ const Account = ({ ws, account, isBusy, perform }) => html`
     <h3 class="account-name">${account.name}<span class="account-id">${account.account}</span></h3>
     ${account.held.length
       ? html`<ul>${account.held.map((held) => html`<${Held} key=${held.right} ws=${ws} held=${held} isBusy=${isBusy} perform=${perform} />`)}</ul>`
-      : html`<p class="account-empty">Nobody has access.</p>`}
+      : html`<p class="account-empty">Nobody has an assignment.</p>`}
   </section>
 `;
 
