@@ -38,6 +38,7 @@ class ShowDevices:
     page: int = 1
 
 
+_NOT_A_CODE: Final = "this isn't a pairing code: it has eight letters, never A, E, I, O, U, V or Y"
 DeviceCommand = PairDevice | ShowDevices
 
 
@@ -54,4 +55,4 @@ def read_code(written: str) -> str:
         return write_user_code(read_user_code(_BETWEEN.sub("", written)))
     except InvalidInput as error:
         fix = f"Copy it from your terminal. {suggest(ACCESS, PAIR, EXAMPLE_CODE, is_example=True)}"
-        raise InvalidInput(CODE, "this isn't a pairing code: it has eight letters, never A, E, I, O, U, V or Y", fix) from error
+        raise InvalidInput(CODE, _NOT_A_CODE, fix) from error
