@@ -75,7 +75,7 @@ def _woken_by_signals() -> Iterator[socket.socket]:
     """Something to read for each signal, also for the end of a child."""
     woken, waking = socket.socketpair()
     with woken, waking:
-        waking.setblocking(False)
+        waking.settimeout(0)
         before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
         # The command runs already, so it has what was set for SIGCHLD before. Without a handler, nothing would wake.
         handler = signal.signal(signal.SIGCHLD, lambda *_: None)
