@@ -34,6 +34,7 @@ MAX_OUTPUT: Final = 32_000
 MAX_RUNS: Final = 30
 """Commands of one person that are shown."""
 MAX_SECONDS: Final = 900.0
+_CANT_RUN: Final = 126
 _NOT_FOUND: Final = 127
 _PATIENCE_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 0.2
@@ -88,8 +89,9 @@ class Terminals:
 
     def __init__(self, homes: Path, programs: Path, journal: Journal) -> None:
         """`homes` gets a home for each person; `programs` holds all that can be run by its name."""
-        self._homes = homes
-        self._programs = programs
+        # A command runs in its home, where a path relative to this process's folder leads nowhere.
+        self._homes = homes.absolute()
+        self._programs = programs.absolute()
         self._journal = journal
         self._environment: dict[str, str] = {}
         self._runs: dict[str, list[TerminalRun]] = {}
@@ -138,6 +140,8 @@ class Terminals:
                 run.process = self._start(person, read_line(line), asked.columns)
             except NotOnScreen as refused:
                 run.text, run.code = f"{refused}\n", _NOT_FOUND
+            except OSError as error:
+                run.text, run.code = f"countersign can't be started: {error.strerror}.\n", _CANT_RUN
             self._publish(person, run.show())
             if run.process is not None:
                 run.thread = threading.Thread(target=self._follow, args=(person, run), name="terminal", daemon=True)

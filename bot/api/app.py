@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,6 +39,8 @@ from core.errors import CountersignError, NotAllowed, NotKnown, StoreError
 
 MAX_IN_FLIGHT: Final = 600
 """Calls that are being answered, those that wait included. A connection of Slack's always finds room beside them."""
+MAX_STRANGERS: Final = 200
+"""Calls without a device that are being answered: those that send slowly keep no device out."""
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _log = logging.getLogger("countersign.api")
 
@@ -71,7 +74,8 @@ class ApiApp:
         self._proxies = tuple(proxies)
         self._limits = CallerLimits(limits or CallRates())
         self._nudge = nudge
-        self._in_flight = 0
+        self._in_flight: Counter[bool] = Counter()
+        """How many are being answered: those that need a device, and the others."""
 
     def routes(self) -> list[BaseRoute]:
         """The routes: one for each path, and one for every other path below the prefix."""
@@ -80,7 +84,8 @@ class ApiApp:
             # A profile's name may contain slashes.
             found.setdefault(each.path.replace("{profile}", "{profile:path}"), {})[each.method] = each
         routes = [Route(path, _Resource(self, some)) for path, some in found.items()]
-        return [*routes, Route(f"{PATH_PREFIX}/{{rest:path}}", _Resource(self, {}))]
+        # The prefix itself too: Starlette would redirect it, to whatever host the caller names.
+        return [*routes, *(Route(path, _Resource(self, {})) for path in (PATH_PREFIX, f"{PATH_PREFIX}/{{rest:path}}"))]
 
     def build(self) -> ASGIApp:
         """An app with nothing but these routes."""
@@ -89,9 +94,10 @@ class ApiApp:
     async def answer(self, endpoint: Endpoint, request: Request) -> Response | None:
         """The answer to one call; None when the client went away."""
         started, body = time.monotonic(), _Body(request)
-        self._in_flight += 1
+        kind = endpoint.needs_device
+        self._in_flight[kind] += 1
         try:
-            if self._in_flight > MAX_IN_FLIGHT:
+            if self._in_flight[kind] > (MAX_IN_FLIGHT if kind else MAX_STRANGERS):
                 raise ApiRefusal(busy())  # noqa: TRY301 - it is answered like every other refusal
             response = _to_response(endpoint, await self._call(endpoint, request, body))
         except ClientDisconnect:
@@ -103,7 +109,7 @@ class ApiApp:
             _log.exception("a call of %s failed", endpoint.name)
             response = to_response(broken(), is_read=body.is_read)
         finally:
-            self._in_flight -= 1
+            self._in_flight[kind] -= 1
         self._metrics.answered(endpoint.name, response.status_code, time.monotonic() - started)
         return response
 

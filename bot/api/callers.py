@@ -66,6 +66,15 @@ def check_head(endpoint: Endpoint, headers: Headers) -> None:
     """Refuse what comes from a web page, has a body that is too large, or is of another type. Raises ApiRefusal."""
     if "origin" in headers or headers.get("sec-fetch-site", "none") != "none":
         raise ApiRefusal(Problem.of(ProblemCode.NOT_ALLOWED, "Not for web pages", _WEB_PAGE))
+    if "transfer-encoding" in headers and "content-length" in headers:
+        # A proxy that believes the other one would take the rest of this body for somebody's next call.
+        detail = "Send Content-Length or Transfer-Encoding, not both. Nothing was changed."
+        status = HTTPStatus.BAD_REQUEST
+        raise ApiRefusal(
+            Problem.of(
+                ProblemCode.INVALID_INPUT, "The length isn't clear", detail, status=status, field="content-length"
+            )
+        )
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
         raise ApiRefusal(too_large())

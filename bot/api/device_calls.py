@@ -1,13 +1,14 @@
 """The calls about devices: pair this machine, say who asks, list and revoke devices.
 
 Invariant: a token is given once, to the machine that holds the device code. A device that acts for a service sees and
-revokes itself only.
+revokes itself only. What is ended ends with its credentials.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from bot.api.calls import Call, Handler
 from bot.api.infos import FindName, describe_device, describe_person
@@ -20,10 +21,14 @@ from bot.api.models import (
     StartedPairingInfo,
     TokenExchange,
 )
-from bot.api.ports import Credentials, Devices, Pairings
+from bot.api.ports import Devices, EndsDevices, Pairings
+from bot.api.problems import Problem, ProblemCode
 from bot.api.refusals import ApiRefusal, not_found
-from core.actor import DeciderId
+from core.access.device import DeviceId
 from core.clock import Clock
+from core.errors import NotAllowed, NotKnown
+
+_END_ACCESS: Final = "End the access itself: countersign access end, or /access mine in Slack."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,6 @@ class DeviceCalls:
     """Safe for threads. `credentials_url` is the base URL of the server that gives credentials."""
 
     devices: Devices
-    credentials: Credentials
     clock: Clock
     find_name: FindName
     version: str
@@ -73,7 +77,7 @@ class DeviceCalls:
 
     def handlers(self) -> Mapping[str, Handler]:
         """The handlers, by the names of their endpoints."""
-        return {"get_me": self.me, "list_devices": self.list_own, "revoke_device": self.revoke}
+        return {"get_me": self.me, "list_devices": self.list_own}
 
     def me(self, call: Call) -> Me:
         """Who asks."""
@@ -94,16 +98,33 @@ class DeviceCalls:
         found = self.devices.list_own(user.actor) if user.service is None else (user.device,)
         return DeviceList(devices=tuple(describe_device(each, now, asking=user.device.id) for each in found))
 
+
+@dataclass(frozen=True, slots=True)
+class DeviceEndCalls:
+    """Safe for threads."""
+
+    ending: EndsDevices
+    clock: Clock
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The handlers, by the names of their endpoints."""
+        return {"revoke_device": self.revoke}
+
     def revoke(self, call: Call) -> DeviceInfo:
-        """Revoke a device of the person; `self` logs out."""
-        user = call.caller
-        named = call.parameters["id"]
+        """End a device of the person, and its credentials; `self` logs out."""
+        user, named = call.caller, call.parameters["id"]
         device_id = user.device.id if named == "self" else named
         if user.service is not None and device_id != user.device.id:
             raise ApiRefusal(not_found())
-        revoked = self.devices.revoke(device_id, user.actor)
-        if device_id != user.device.id:
-            # A machine that logs out forgets its credentials. One that is revoked from elsewhere may be lost: what it
-            # has ends at AWS.
-            self.credentials.end_device(revoked.owner, revoked.id, DeciderId(user.actor.id))
-        return describe_device(revoked, self.clock.now(), asking=user.device.id)
+        # Of a copy of its token or its credentials, nobody would know: nothing of a device outlives it.
+        try:
+            ended = self.ending.end(DeviceId(device_id), user.actor)
+        except NotKnown:
+            raise
+        except NotAllowed:
+            # As for an id that nothing has.
+            raise ApiRefusal(not_found()) from None
+        if ended.failed:
+            detail = f"The device was ended. Not ended: {'; '.join(ended.failed)}. {_END_ACCESS}"
+            raise ApiRefusal(Problem.of(ProblemCode.UNAVAILABLE, "Only the device was ended", detail))
+        return describe_device(ended.device, self.clock.now(), asking=user.device.id)

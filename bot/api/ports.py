@@ -5,14 +5,13 @@ Invariant: nothing here does anything; core/services implements it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from pydantic import SecretStr
 
-from core.access.device import Device, DeviceUser
-from core.access.session import Session
-from core.actor import Actor, DeciderId, UserId
+from core.access.device import Device, DeviceId, DeviceUser
+from core.actor import Actor
+from core.services.device_ending import EndedDevice
 from core.services.issuing import IssuedCredentials
 from core.services.pairing import IssuedDevice, StartedPairing
 
@@ -22,10 +21,6 @@ class Credentials(Protocol):
 
     def issue(self, user: DeviceUser, profile: str, *, target: str | None = None) -> IssuedCredentials:
         """Credentials for access that is open. Raises CountersignError."""
-        ...
-
-    def end_device(self, person: UserId, device_id: str, by: DeciderId) -> Sequence[Session]:
-        """Revoke every session of a device that was ended."""
         ...
 
 
@@ -52,6 +47,10 @@ class Devices(Protocol):
         """The person's active devices."""
         ...
 
-    def revoke(self, device_id: str, by: Actor) -> Device:
-        """End a device."""
+
+class EndsDevices(Protocol):
+    """Ends devices with their credentials, such as DeviceEnding. Safe for threads."""
+
+    def end(self, device_id: DeviceId, by: Actor) -> EndedDevice:
+        """End a device of one's own, and its credentials."""
         ...

@@ -37,6 +37,8 @@ POLICY_SECONDS: Final = 1.0
 CHECKPOINT_SECONDS: Final = 60.0
 """How often it is checked whether a checkpoint of the audit trail is due, and whether a key was retired."""
 WATCH_SECONDS: Final = 30.0
+DENY_AGAIN_SECONDS: Final = 2.0
+"""How soon after a revoked session the next look is: an index may list it a moment later."""
 """How often deadlines and reminders are checked. Decisions don't depend on this: they check the clock themselves."""
 REST_SECONDS: Final = 0.02
 """The pause between two pages of a hundred records: reading them keeps the interpreter from answering clicks."""
@@ -112,6 +114,7 @@ class Sweeper:
         self._stopping = threading.Event()
         self._loops = Loops(self._stopping)
         self._delivery_nudge = Nudge(self._stopping)
+        self._deny_nudge = Nudge(self._stopping, again_seconds=DENY_AGAIN_SECONDS)
         self._backlog: Backlog | None = None
 
     def sweep(self) -> Swept:
@@ -172,7 +175,6 @@ class Sweeper:
             watched["end devices"] = self._devices.expire_due
         if self._sessions is not None:
             watched["end sessions"] = self._sessions.expire_due
-            watched["deny sessions, and clean up"] = self._sessions.clean_up
         pause = self._stopping.wait
         self._loops.start(
             [
@@ -186,6 +188,7 @@ class Sweeper:
                     for name, change in watched.items()
                 ),
                 *(self._access.loops(self._stopping, self._delivery_nudge.give) if self._access is not None else ()),
+                *self._deny_loops(),
                 Loop("visit what a wrong clock put off", self._visit_put_off, PUT_OFF_SECONDS, pause),
             ]
         )
@@ -195,6 +198,8 @@ class Sweeper:
         self._delivery_nudge.give()
         if self._access is not None:
             self._access.nudge()
+        if self._sessions is not None and self._sessions.is_deny_due:
+            self._deny_nudge.give()
 
     def stop(self) -> bool:
         """Start nothing more, and finish deliveries in progress. False when that takes too long: they are repeated.
@@ -204,6 +209,7 @@ class Sweeper:
         deadline = time.monotonic() + FINISH_TIMEOUT_SECONDS
         self._stopping.set()
         self.nudge()
+        self._deny_nudge.give()
         is_finished = self._outbox is None or self._outbox.finish(FINISH_TIMEOUT_SECONDS)
         has_ended = self._loops.join(deadline)
         is_visited = self._access is None or self._access.join(deadline)
@@ -240,6 +246,13 @@ class Sweeper:
 
     def _rest(self) -> None:
         self._stopping.wait(REST_SECONDS)
+
+    def _deny_loops(self) -> list[Loop]:
+        """Credentials of a device that is lost are in use now."""
+        if self._sessions is None:
+            return []
+        work = partial(self._change_due, self._sessions.clean_up)
+        return [Loop("deny sessions, and clean up", work, WATCH_SECONDS, self._deny_nudge.rest)]
 
     def _change_due(self, change: Callable[[Rest], Sequence[object]]) -> None:
         if change(self._rest):

@@ -34,11 +34,13 @@ from core.break_glass import EventId
 from core.clock import Clock, SystemClock
 from core.errors import InvalidInput, NotFound
 from core.policy import PolicyFile, load_policy
+from core.policy.target_config import AWS_ROLE
 from core.request import RequestId
 from core.services.activity import read_activity
 from core.services.policy_trail import find_earlier
 from core.stores.base import Stores
 from core.stores.record_store import iterate_pages
+from core.targets.aws_role.roles import AwsRoles
 from core.targets.opening import PolicyTargets
 
 _FOUND: Final = 1
@@ -248,6 +250,7 @@ def _find_of_event(stores: Stores, number: str) -> Sequence[Grant] | None:
 def _targets(settings: Settings, stores: Stores, clock: Clock) -> Iterator[PolicyTargets]:
     with closing(PolicyTargets(PolicyFile(settings.policy), clock)) as targets:
         targets.use_earlier(partial(find_earlier, stores.audit))
+        targets.open_with(AWS_ROLE, AwsRoles(stores, clock, targets.config_of).open)
         yield targets
 
 

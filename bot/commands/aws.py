@@ -70,7 +70,7 @@ def configure(profiles: Sequence[str], prefix: str, target: str | None, region: 
     commands = {name: write_command([*command, "credentials", profile, *more]) for name, profile in names.items()}
     is_changed = _change(lambda block, line_end: add_profiles(block, commands, region, line_end))
     path, first = config_path(os.environ), next(iter(names))
-    done = "has now" if is_changed else "already has"
+    done = "now has" if is_changed else "already has"
     click.echo(f"{path} {done} {count_of(len(names), 'profile')}: {', '.join(names)}")
     click.echo(f"Try: AWS_PROFILE={first} aws sts get-caller-identity")
 
@@ -140,4 +140,5 @@ def _own_command() -> list[str]:
         return [os.path.abspath(started_as)]  # noqa: PTH100 - a link stays: what it leads to moves with each update
     if os.access(beside, os.X_OK):
         return [str(beside)]
-    return [sys.executable, "-m", "bot.terminal.start"]
+    # Without -P, a folder "bot" where an SDK happens to run would be started instead.
+    return [sys.executable, "-P", "-m", "bot.terminal.start"]

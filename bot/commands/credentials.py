@@ -14,7 +14,7 @@ from typing import Final
 import click
 
 from bot.terminal.connecting import find_server
-from bot.terminal.credential_output import write_for_process
+from bot.terminal.credential_output import print_credentials, write_for_process
 from bot.terminal.credential_source import CredentialSource
 from bot.terminal.errors import TerminalError
 from bot.terminal.posix import require_posix
@@ -40,9 +40,11 @@ def credentials(profile: str, target: str | None, *, renew: bool) -> None:
     check_profile_name(profile)
     try:
         source = CredentialSource(find_server(), profile, partial(say, "countersign"), target=target)
-        click.echo(write_for_process(source.get(is_renewal=renew).fields))
+        is_printed = print_credentials(write_for_process(source.get(is_renewal=renew).fields))
     except TerminalError as error:
         say("countersign", str(error))
+        is_printed = False
+    if not is_printed:
         click.get_current_context().exit(_NO_CREDENTIALS)
 
 

@@ -33,7 +33,7 @@ def logout(*, is_all: bool, as_json: bool) -> None:
     if problem is not None:
         kept = "The token was removed from this machine, but " if found.paired is not None else ""
         text = problem.problem if isinstance(problem, ServerFailed) else str(problem).rstrip(".")
-        raise ServerFailed(f"{kept}the device wasn't ended: {text}", "End it in Slack, in Countersign's Home.")
+        raise ServerFailed(f"{kept}not everything was ended: {text}", "End the device in Slack, in Countersign's Home.")
     if as_json:
         write_json({"outcome": "logged_out", "server": found.server, "ended": ended})
     else:

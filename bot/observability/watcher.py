@@ -45,7 +45,9 @@ class Watcher:
         self._metrics.committed(record, event)
         for hear in self._hears:
             hear(record)
-        _log.info("%s on %s", event.value, record.profile, extra={"about": record.chain})
+        # Devices are of no profile.
+        where = f" on {record.profile}" if record.profile is not None else ""
+        _log.info("%s%s", event.value, where, extra={"about": record.chain})
 
     def refused(self, event: AuditAction) -> None:
         """An attempt was refused. Its line names the record if the interaction did."""

@@ -47,8 +47,9 @@ def run_child(command: Sequence[str], environment: Mapping[str, str]) -> int:
 def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     name = command[0]
     try:
-        # In this process's own group, so that pipes, job control and the terminal work as without it.
-        return subprocess.Popen(command, env=dict(environment))  # noqa: S603 - running it is what was asked for
+        # In this process's own group, so that pipes, job control and the terminal work as without it. Files that the
+        # shell opened for it, such as for <(…), stay open; nothing that Python opens is inherited.
+        return subprocess.Popen(command, env=dict(environment), close_fds=False)  # noqa: S603 - running it is what was asked for
     except FileNotFoundError as error:
         problem = f"{name}: its interpreter isn't there" if os.path.isfile(name) else f"{name}: command not found"  # noqa: PTH113
         raise CommandNotStarted(problem, NOT_FOUND) from error

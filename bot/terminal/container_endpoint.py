@@ -10,9 +10,11 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -27,7 +29,7 @@ PATH: Final = "/credentials"
 ANSWER_SECONDS: Final = 1.5
 _LOOPBACK: Final = "127.0.0.1"
 _MAX_CALLERS: Final = 32
-"""More than a command's threads need. Every user of this machine can connect, so it's bounded."""
+"""How many may be about to show the token. Every user of this machine can connect: the slowest makes room."""
 _READ_SECONDS: Final = 5.0
 _TOKEN_BYTES: Final = 32
 
@@ -115,19 +117,30 @@ class _EndpointServer(ThreadingHTTPServer):
         self.credentials = credentials
         self.token = token.encode()
         self.host = f"{_LOOPBACK}:{self.server_address[1]}"
-        self._places = threading.BoundedSemaphore(_MAX_CALLERS)
+        self._lock = threading.Lock()
+        self._unproven: dict[Any, None] = {}
+        """The connections that haven't shown the token, the oldest first."""
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
+        with self._lock:
+            self._unproven[request] = None
+            oldest = next(iter(self._unproven)) if len(self._unproven) > _MAX_CALLERS else None
+            self._unproven.pop(oldest, None)
+        if oldest is not None:
+            with suppress(OSError):
+                oldest.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self.prove(request)
+
+    def prove(self, request: Any) -> None:  # noqa: ANN401 - socketserver's own
+        """It has shown the token, or it's over: it makes no room for others."""
+        with self._lock:
+            self._unproven.pop(request, None)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: standard error is the command's, and a caller that hangs up is nobody's concern."""
@@ -149,6 +162,7 @@ class _EndpointHandler(BaseHTTPRequestHandler):
         elif self.path != PATH:
             self._refuse(HTTPStatus.NOT_FOUND, "NotFound", f"the path is {PATH}")
         else:
+            self.server.prove(self.request)
             self._give()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name

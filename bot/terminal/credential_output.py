@@ -5,7 +5,10 @@ Invariant: nothing is imported but the standard library. What is written has exa
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
 from collections.abc import Mapping
 
 
@@ -42,3 +45,21 @@ def write_for_environment(fields: Mapping[str, str]) -> dict[str, str]:
         "AWS_SESSION_TOKEN": fields["SessionToken"],
         "AWS_CREDENTIAL_EXPIRATION": fields["Expiration"],
     }
+
+
+def print_credentials(text: str) -> bool:
+    """Print what `write_for_process` made. Where nobody can read it, say so in a line; returns whether it's printed."""
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it's closed")  # noqa: TRY301 - one answer for all of them
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        if sys.stdout is not None:
+            # What is left of it would be tried again at the end, with a second error.
+            os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), sys.stdout.fileno())
+        if sys.stderr is not None:
+            problem = (error.strerror or type(error).__name__).lower()
+            sys.stderr.write(f"countersign: credentials can't be written to standard output: {problem}\n")
+        return False
+    return True

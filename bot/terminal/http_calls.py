@@ -2,7 +2,7 @@
 
 Invariant: the token goes to the configured server and nowhere else: no redirect is followed, TLS certificates are
 checked, and an unencrypted address is refused before. What isn't Countersign's JSON is an error in one line. No error
-contains the token, a body, or a character that a terminal would obey.
+contains the token or a body, and nothing from the server a character that a terminal would obey.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import json
 import platform
 import ssl
 import sys
+import threading
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import urllib3
@@ -28,6 +30,7 @@ from bot.terminal.errors import NotPaired, ServerFailed, ServerRefused
 from core.clock import Clock, SystemClock
 from core.targets.words import one_line
 
+T = TypeVar("T")
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 30.0
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
@@ -38,6 +41,13 @@ _MIN_REDIRECT: Final = 300
 _MIN_PROBLEM: Final = 400
 _MIN_SERVER_ERROR: Final = 500
 _MAX_PAUSE_SECONDS: Final = 3600.0
+_MAX_NUMBER: Final = 2**31
+_OBEYED: Final = {
+    each: " "
+    for each in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(each) not in "\n\t"
+}
+"""Escapes, and the marks that turn the reading direction."""
 _NOT_PAIRED: Final[Mapping[str, str]] = {
     ProblemCode.UNAUTHORIZED: "The server doesn't know this terminal's token",
     ProblemCode.PAIRING_EXPIRED: "This terminal's pairing has expired or was ended",
@@ -74,22 +84,33 @@ class HttpServer:
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
         try:
-            answer = self._pool.request(
-                call.method,
-                f"{self.server}{call.path}",
-                body=body,
-                headers=headers,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=call.read_seconds),
-            )
-            with closing(answer):
-                content = answer.read(MAX_ANSWER_BYTES + 1, decode_content=True)
+            answer, content = _within(call.read_seconds + CONNECT_SECONDS, lambda: self._exchange(call, body, headers))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             # Without its cause, which may quote headers.
             raise self._unreachable(error, call) from None
         return self._read(answer.status, answer.headers, content)
+
+    def _exchange(
+        self, call: HttpCall, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
+        answer = self._pool.request(
+            call.method,
+            f"{self.server}{call.path}",
+            body=body,
+            headers=headers,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=call.read_seconds),
+        )
+        with closing(answer):
+            # Nothing packed was asked for, and a few bytes could become very many.
+            content = b""
+            while len(content) <= MAX_ANSWER_BYTES and (
+                more := answer.read(MAX_ANSWER_BYTES + 1, decode_content=False)
+            ):
+                content += more
+            return answer, content
 
     def _read(self, status: int, headers: Mapping[str, str], content: bytes) -> Any:  # noqa: ANN401 - JSON enters here
         if _MIN_REDIRECT <= status <= _MAX_REDIRECT:
@@ -167,7 +188,7 @@ def describe_failure(error: Exception) -> tuple[str, bool]:
             found = text.lower(), False
         case urllib3.exceptions.ConnectTimeoutError():
             found = f"no connection within {CONNECT_SECONDS:.0f} seconds", False
-        case urllib3.exceptions.ReadTimeoutError():
+        case urllib3.exceptions.ReadTimeoutError() | TimeoutError():
             found = "no answer in time", True
         case _:
             found = "the connection was cut before the whole answer came", True
@@ -190,14 +211,42 @@ def _open_pool(server: str) -> urllib3.PoolManager:
     return urllib3.ProxyManager(proxy, num_pools=1, maxsize=1, ssl_context=ssl.create_default_context())
 
 
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """The result of `work`. A server that sends a byte now and then would keep it, and an SDK, for hours."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is awaited
+            done.set_exception(error)
+
+    # Nobody waits for it when the process ends.
+    threading.Thread(target=run, name="call", daemon=True).start()
+    return done.result(seconds)
+
+
 def _read_json(headers: Mapping[str, str], content: bytes) -> object:
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in {"application/json", CONTENT_TYPE} or len(content) > MAX_ANSWER_BYTES:
         return None
     try:
-        found: object = json.loads(content)
+        return _plain(json.loads(content))
     except (ValueError, RecursionError):
         return None
+
+
+def _plain(found: object) -> object:
+    """The same without characters that a terminal obeys. Raises ValueError for a number that no time can be made of."""
+    match found:
+        case str():
+            return found.translate(_OBEYED)
+        case list():
+            return [_plain(each) for each in found]
+        case dict():
+            return {name: _plain(each) for name, each in found.items()}
+        case int() | float() if not abs(found) <= _MAX_NUMBER:
+            raise ValueError("no answer of Countersign's has such a number")
     return found
 
 

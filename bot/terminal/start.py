@@ -13,18 +13,20 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Final
 
-from bot.terminal.credential_output import write_for_process
+from bot.terminal.credential_output import print_credentials, write_for_process
 from bot.terminal.credentials_cache import CacheKey, CredentialsCache
 from bot.terminal.paired_device import find_device
 
 _CREDENTIALS: Final = "credentials"
 _TARGET: Final = "--target"
+_NOT_PRINTED: Final = 1
 
 
 def main() -> None:
     """The entry point of the installed command."""
     if (cached := find_cached(sys.argv[1:], os.environ, datetime.now(UTC))) is not None:
-        sys.stdout.write(f"{cached}\n")
+        if not print_credentials(cached):
+            sys.exit(_NOT_PRINTED)
         return
     # By its name: the command line lies above this room, and most runs for credentials never need it.
     import_module("bot.cli").main()

@@ -14,10 +14,10 @@ from starlette.routing import BaseRoute
 
 from bot.api.access_calls import AccessCalls, CredentialCalls
 from bot.api.calls import Handler
-from bot.api.device_calls import DeviceCalls, PairingCalls
+from bot.api.device_calls import DeviceCalls, DeviceEndCalls, PairingCalls
 from bot.api.endpoints import ENDPOINTS
 from bot.api.infos import FindName
-from bot.api.ports import Credentials, Devices, Pairings
+from bot.api.ports import Credentials, Devices, EndsDevices, Pairings
 from bot.api.request_calls import RequestCalls
 from bot.api.server import Api, ApiOptions, ApiServer
 from bot.interactions.access_queries import AccessQueries
@@ -49,6 +49,7 @@ class ApiNeeds:
     devices: Devices
     pairings: Pairings
     credentials: Credentials
+    ending: EndsDevices
     find_name: FindName
     nudge: Callable[[], None]
 
@@ -72,8 +73,9 @@ def build_api(needs: ApiNeeds, options: ApiOptions, metrics: ApiMetrics) -> Api:
     queries = AccessQueries(needs.stores, needs.grants, needs.policy, needs.clock, needs.directory)
     handlers: dict[str, Handler] = {
         **requests.handlers(),
-        **AccessCalls(queries, needs.grants, needs.clock).handlers(),
+        **AccessCalls(queries, needs.grants, needs.clock, needs.find_name).handlers(),
         **PairingCalls(needs.pairings, needs.clock, PAIR_COMMAND).handlers(),
+        **DeviceEndCalls(needs.ending, needs.clock).handlers(),
         **_common(needs.devices, needs.clock, needs.find_name, needs.credentials, options),
     }
     return Api(
@@ -133,5 +135,5 @@ def serve_api(
 def _common(
     devices: Devices, clock: Clock, find_name: FindName, credentials: Credentials, options: ApiOptions
 ) -> dict[str, Handler]:
-    about_devices = DeviceCalls(devices, credentials, clock, find_name, version("countersign"), options.credentials_url)
+    about_devices = DeviceCalls(devices, clock, find_name, version("countersign"), options.credentials_url)
     return {**about_devices.handlers(), **CredentialCalls(credentials).handlers()}

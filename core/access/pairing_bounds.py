@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address, IPv6Network
 from typing import Final, Self
 
 from core.access.pairing import KEPT_FOR, PAIRING_PREFIX, Pairing
@@ -25,6 +26,7 @@ MAX_OPEN: Final = 200
 MAX_OPEN_PER_ADDRESS: Final = 50
 WRONG_CODES: Final = "wrong pairing codes"
 OPEN_PAIRINGS: Final = "open pairings"
+_SITE_BITS: Final = 64
 NOWHERE: Final = "?"
 """An address that isn't known."""
 
@@ -45,7 +47,7 @@ class OpenPairings(Ledger):
     def add(self, pairing: Pairing, now: datetime) -> Self:
         """The ledger with one more. Raises LimitReached when as many wait as may, in all or from one address."""
         waiting = tuple(each for each in self.waiting if each.ends_at > now)
-        address = pairing.address or NOWHERE
+        address = _site_of(pairing.address) or NOWHERE
         same = [each for each in waiting if each.address == address]
         _refuse_at(waiting, MAX_OPEN, now)
         _refuse_at(same, MAX_OPEN_PER_ADDRESS, now)
@@ -86,6 +88,14 @@ class PairingTries(Ledger):
 
     def _lately(self, now: datetime) -> tuple[datetime, ...]:
         return tuple(at for at in self.wrong_at if at > now - LOCK)
+
+
+def _site_of(address: str) -> str:
+    """What counts as one address: one customer of a provider usually has a whole /64 of IPv6."""
+    try:
+        return str(IPv6Network((IPv6Address(address.partition("%")[0]), _SITE_BITS), strict=False))
+    except ValueError:
+        return address
 
 
 def _refuse_at(waiting: Sequence[OpenPairing], most: int, now: datetime) -> None:

@@ -60,9 +60,11 @@ class AccessRules:
         config, named = self.document.targets.get(right.target), self.mapped(person, right.target)
         if isinstance(config, IdentityCenterConfig):
             return named is not None and STORE_ID.fullmatch(named) is not None and not _is_same(named, right.principal)
-        if isinstance(config, AwsRoleConfig):
+        if right.principal.startswith(SERVICE_PREFIX):
             # A service's own principal can't be mistaken for a person's.
-            return not right.principal.startswith(SERVICE_PREFIX) and not _is_same(person, right.principal)
+            return False
+        if isinstance(config, AwsRoleConfig):
+            return not _is_same(person, right.principal)
         if named is None and isinstance(config, WebhookConfig | LambdaConfig):
             named = person
         return named is not None and not _is_same(named, right.principal)

@@ -7,23 +7,23 @@ nobody else. What is revoked stays revoked for this grant on this device.
 from __future__ import annotations
 
 from functools import cache
-from itertools import chain
 from typing import Final
 
 from pydantic import JsonValue
 
 from core.access.device import DeviceUser
-from core.access.session import Session, SessionId, SessionStatus
+from core.access.session import Session, SessionId, SessionNotFound, SessionStatus, session_id_for
 from core.actor import Actor, DeciderId, UserId
 from core.audit.trail import AuditAction, EntryDraft
 from core.break_glass import REASON_LENGTH
 from core.clock import Clock
 from core.directory import Directory, UnknownDirectory
+from core.errors import MalformedRecord
 from core.policy import Decision, PolicySource
 from core.record import check_record_id
 from core.services.due import Rest, no_rest
 from core.services.ending import read_source
-from core.services.issuing import CredentialIssuer, IssuedCredentials, Issuing
+from core.services.issuing import SINCE, CredentialIssuer, IssuedCredentials, Issuing
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
 from core.services.pacing import PACING, Pacing
@@ -36,7 +36,7 @@ from core.services.use_case import (
     retry_on_conflict,
 )
 from core.stores.base import Stores
-from core.stores.record_store import DEFAULT_LIMIT, Page, iterate_pages
+from core.stores.record_store import DEFAULT_LIMIT, Page, iterate_newest_first
 from core.text import clean_text
 
 __all__ = ["CredentialIssuer", "IssuedCredentials", "RoleEditor", "SessionService"]
@@ -70,6 +70,7 @@ class SessionService:
         self._pacing = pacing
         self._issuing = Issuing(stores, policy, clock, issuer, self._observer, self._directory, pacing)
         self._ends = SessionEnds(stores, clock, self._observer, editor)
+        self._is_deny_due = False
 
     def issue(self, user: DeviceUser, profile: str, *, target: str | None = None) -> IssuedCredentials:
         """Credentials for the profile's access that the user has open; of several grants, for the longest-lasting.
@@ -83,14 +84,21 @@ class SessionService:
     def list_live(self, viewer: Actor, *, cursor: str | None = None) -> Page[Session]:
         """The active sessions that this person may see, newest first.
 
-        Admins see all, approvers those of their profiles, everybody their own. A page may be empty and have a cursor.
+        Admins see all, approvers those of their profiles, everybody their own, and a service only those for itself. A
+        page may be empty and have a cursor.
         """
         people = self._judging()
         own = people.policy.ids_of(viewer.id)
         may_see = cache(lambda profile: people.judge_live(viewer, profile).is_allowed)
+
+        def is_seen(session: Session) -> bool:
+            if viewer.service is not None:
+                return session.user in own and session.service == viewer.service
+            return session.user in own or may_see(session.profile)
+
         page = self._stores.sessions.list_by_status(SessionStatus.ACTIVE, limit=DEFAULT_LIMIT, cursor=cursor)
         now = self._clock.now()
-        seen = tuple(each for each in page.items if each.is_usable(now) and (each.user in own or may_see(each.profile)))
+        seen = tuple(each for each in page.items if each.is_usable(now) and is_seen(each))
         return Page(seen, page.cursor, page.malformed)
 
     def revoke(self, session_id: str, by: Actor, reason: str) -> Session:
@@ -115,11 +123,24 @@ class SessionService:
     def end_device(
         self, person: UserId, device_id: str, by: DeciderId, reason: str = DEVICE_ENDED
     ) -> tuple[Session, ...]:
-        """Revoke every session of a device that was ended. Whoever ended the device was judged there."""
-        pages = iterate_pages(lambda cursor: self._stores.sessions.list_by_person(person, cursor=cursor))
-        live = (each for page in pages for each in page.items)
-        due = [each for each in live if each.device == device_id and each.status is SessionStatus.ACTIVE]
-        return tuple(chain.from_iterable(self._end_one(SessionId(each.id), by, reason) for each in due))
+        """Revoke every session of a device that was ended. Whoever ended the device was judged there.
+
+        Each is looked for where it would be, because a list may lag behind a session that was made just now. One that
+        can't be read stops no other; raises MalformedRecord for it then.
+        """
+        now, unreadable, ended = self._clock.now(), list[MalformedRecord](), list[Session]()
+        for grant in iterate_newest_first(self._stores.access, "grantee", person, now - SINCE):
+            if now >= grant.ends_at:
+                continue
+            try:
+                ended += self._end_one(session_id_for(grant.id, device_id), by, reason)
+            except SessionNotFound:
+                continue
+            except MalformedRecord as error:
+                unreadable.append(error)
+        if unreadable:
+            raise unreadable[0]
+        return tuple(ended)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[Session, ...]:
         """Expire the sessions whose window has passed, and revoke those whose grant ended before its time."""
@@ -127,7 +148,13 @@ class SessionService:
 
     def clean_up(self, rest: Rest = no_rest) -> tuple[Session, ...]:
         """Deny what was revoked and isn't denied yet, and remove the denies of credentials that are dead."""
+        self._is_deny_due = False
         return self._ends.clean_up(rest)
+
+    @property
+    def is_deny_due(self) -> bool:
+        """Whether something was revoked here since the last `clean_up`: AWS should hear of it now."""
+        return self._is_deny_due
 
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)
@@ -146,6 +173,7 @@ class SessionService:
         entry = EntryDraft.of(revoked, AuditAction.SESSION_REVOKED, by, {"reason": reason, **details})
         with reading_again_if_decided(session):
             stored = self._stores.sessions.update(revoked, entry)
+        self._is_deny_due = True
         self._observer.committed(stored, AuditAction.SESSION_REVOKED)
         return stored
 

@@ -131,6 +131,17 @@ def replace_unread(empty: L, version: JsonValue, seal: JsonValue) -> L:
     return empty.model_copy(update={"as_read": AsRead(seal=seal, version=version)})
 
 
+def as_damaged(empty: L, stored: Mapping[str, JsonValue]) -> L:
+    """The empty ledger, which may replace a stored one that can't be trusted, as long as it stands like this."""
+    return empty.model_copy(update={"as_read": AsRead(item=stored)})
+
+
+def find_damage(ledger: Ledger) -> Mapping[str, JsonValue] | None:
+    """What `as_damaged` kept of what this ledger replaces; None if that was trusted, or isn't there."""
+    as_read = ledger.as_read
+    return as_read.item if as_read.item and not as_read.digest else None
+
+
 @contextmanager
 def unsealed_if_unreadable() -> Iterator[None]:
     """What can't be read far enough to check its seal has none: raises BrokenSeal in place of MalformedRecord."""

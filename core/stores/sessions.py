@@ -132,7 +132,8 @@ class SessionStore(RecordStore[Session, SessionStatus], Protocol):
     def get_door(self, right: Right) -> RoleDoor:
         """The door of a right, read consistently; a shut one if none is stored.
 
-        Raises BrokenSeal, with the alarm, MalformedRecord, StoreUnavailable.
+        One that can't be trusted counts as none, with the alarm, and is replaced by the next move: it blocks no access.
+        Raises StoreUnavailable.
         """
         ...
 

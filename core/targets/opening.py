@@ -107,6 +107,8 @@ class PolicyTargets(Mapping[str, Target]):
     def find(self, target: str, sought: SoughtPerson, *, is_emergency: bool = False) -> str:
         """What the target calls this person: in Identity Center a user id, elsewhere the mapped name or the Slack id.
 
+        A service has a name of its own, so that nobody else gets what was decided for it; Identity Center has none.
+
         In an emergency, the last answer of a day does if the target can't say now. Raises PrincipalUnknown when there
         is no one such person, PrincipalUnavailable when it can't be said now.
         """
@@ -114,10 +116,11 @@ class PolicyTargets(Mapping[str, Target]):
         if config is None:
             fix = "Ask a policy owner to correct the profile."
             raise PrincipalUnknown(target, f"The policy has no target of this name. {fix}")
-        if config.type == AWS_ROLE:
-            return _check_name(target, f"{SERVICE_PREFIX}{sought.service}" if sought.service else sought.slack_id)
         if config.type != IDENTITY_CENTER:
-            return _check_name(target, sought.mapped or sought.slack_id)
+            if sought.service is not None:
+                return _check_name(target, f"{SERVICE_PREFIX}{sought.service}")
+            mapped = None if config.type == AWS_ROLE else sought.mapped
+            return _check_name(target, mapped or sought.slack_id)
         opened = self[target]
         key = (target, config.model_copy(update={"portal": None}), sought.slack_id, sought.mapped, sought.email)
         found = self._lookup.find(key, lambda: self._resolve(target, opened, sought), is_emergency=is_emergency)

@@ -15,6 +15,7 @@ from bot.background import OutboxState, Sweeper, Swept, TerminalWork
 from bot.wiring.instance import build_services, build_sweeper
 from bot.wiring.ports import Ports
 from core.access.device import DeviceId, DeviceStatus
+from core.actor import DeciderId
 from core.audit.key_retirement import retire_key
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import CHECKPOINTS
@@ -23,7 +24,7 @@ from core.directory import FixedDirectory
 from core.errors import StoreUnavailable
 from core.outbox.outbox import DeliveryCounts
 from core.request import RequestId, RequestStatus
-from core.services import BreakGlassService, DeviceService, RequestService
+from core.services import BreakGlassService, DeviceService, RequestService, SessionService
 from core.services.due import Rest, no_rest
 from core.stores import open_stores
 from core.stores.outbox import Backlog
@@ -31,12 +32,15 @@ from tests.builders import HOUR
 from tests.core.services.harness import ANN, RITA, ChangingPolicy, trail
 from tests.core.sinks import PATIENCE_SECONDS, PickySink, RecordingSink, StalledSink, a_failure, a_final_failure
 from tests.core.stores.device_bench import DeviceBench
+from tests.core.targets.role_office import RoleOffice
 from tests.harness.keys import AUDIT_KEY, OLDER_AUDIT_KEY
+from tests.harness.pretend_aws import serve_pretend_aws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from core.access.session import Session
     from core.break_glass import BreakGlassEvent
     from core.outbox.delivery import Sink
     from core.request import Request
@@ -142,6 +146,46 @@ def test_sweep_ends_devices_whose_time_is_over(stores: Stores, clock: FrozenCloc
         clock.advance(timedelta(hours=wait))
         sweeper.sweep()
         assert stores.devices.get(DeviceId(device.id)).status is status
+
+
+class _NotedDenies:
+    """A role editor that only notes which sessions it was asked to deny."""
+
+    def __init__(self) -> None:
+        self.denied: queue.Queue[str] = queue.Queue()
+
+    def deny(self, session: Session, *, has_grant_ended: bool) -> str | None:
+        assert not has_grant_ended
+        self.denied.put(session.id)
+        return None
+
+    def clean(
+        self, target: str, role: str, dead: Sequence[Session], over: frozenset[str]
+    ) -> tuple[frozenset[str], str | None]:
+        raise AssertionError((target, role, dead, over))
+
+
+@pytest.mark.usefixtures("_at_rest")
+def test_session_that_is_revoked_is_denied_at_once(stores: Stores, clock: FrozenClock) -> None:
+    policy, editor = _policy(), _NotedDenies()
+    with serve_pretend_aws(clock) as aws:
+        office = RoleOffice(stores, clock, aws)
+        office.open()
+        issued = [office.issue(device=number) for number in (1, 2)]
+    sessions = SessionService(stores, office.policy, clock, office.roles, directory=FixedDirectory(), editor=editor)
+    sweeper = Sweeper(
+        RequestService(stores, policy, clock), BreakGlassService(stores, policy, clock), stores, [], clock,
+        terminals=TerminalWork(sessions=sessions),
+    )  # fmt: skip
+    sweeper.start()
+    try:
+        # The first may be seen by the first look.
+        for each in issued:
+            sessions.end_device(each.session.user, each.session.device, DeciderId(each.session.user))
+            sweeper.nudge()
+            assert editor.denied.get(timeout=PATIENCE_SECONDS) == each.session.id
+    finally:
+        sweeper.stop()
 
 
 def _submit(requests: RequestService, profile: str = "staging") -> Request:

@@ -76,6 +76,21 @@ def test_command_sees_nothing_of_this_machines_user(
     assert sorted(each.name for each in (tmp_path / "programs").iterdir()) == ["aws", "countersign"]
 
 
+def test_folder_may_be_relative(tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    # `make playground` uses one.
+    monkeypatch.chdir(tmp_path)
+    terminals = Terminals(Path("homes"), write_programs(Path("programs")), journal)
+    program(tmp_path, "pwd")
+    assert run(terminals, journal, "countersign login")["text"] == f"{tmp_path / 'homes' / 'u0mira'}\n"
+
+
+def test_command_that_cant_be_started_says_so(terminals: Terminals, journal: Journal, tmp_path: Path) -> None:
+    (tmp_path / "programs" / "countersign").unlink()
+    for _ in range(2):
+        shown = run(terminals, journal, "countersign login")
+        assert (shown["text"], shown["code"]) == ("countersign can't be started: No such file or directory.\n", 126)
+
+
 def test_what_isnt_countersign_is_answered_as_a_shell_does(terminals: Terminals, journal: Journal) -> None:
     shown = run(terminals, journal, "bash -c id")
     assert (shown["line"], shown["code"]) == ("bash -c id", 127)

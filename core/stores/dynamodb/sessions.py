@@ -6,7 +6,8 @@ sessions, and that of the right's sessions that still await something. Both are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Final
@@ -19,7 +20,7 @@ from core.access.role_door import RoleDoor
 from core.access.session import Session, SessionId
 from core.audit.trail import EntryDraft
 from core.clock import format_time
-from core.errors import ConcurrentModification
+from core.errors import BrokenSeal, ConcurrentModification
 from core.record import check_record_id
 from core.request import MAX_DURATION
 from core.stores.commit import StoreSettings, missing, prepare_create, prepare_update
@@ -28,14 +29,14 @@ from core.stores.dynamodb.directory import find_notes, notes_key
 from core.stores.dynamodb.grants import DynamoGrants
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.layout import SESSION_BODY
-from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger
+from core.stores.dynamodb.ledgers import LEDGER_PREFIX, ledger_key, put_ledger, read_ledger
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.parts import Part
 from core.stores.dynamodb.records import DynamoRecords
 from core.stores.listing import read_each
 from core.stores.record_store import Page
 from core.stores.schema import ACCESS, AWAITS_ATTRIBUTE, TTL_ATTRIBUTE
-from core.stores.seals import SEAL, SealAlarm, as_written, seal_ledger, unsealed_if_unreadable
+from core.stores.seals import SEAL, SealAlarm, as_damaged, as_written, find_damage, seal_ledger, unsealed_if_unreadable
 from core.stores.sessions import FoundSessions, IssueState, SessionStore
 
 SET_PREFIX: Final = "SESSIONS#"
@@ -119,13 +120,20 @@ class DynamoSessions(DynamoRecords[Session], SessionStore):
         """The door of a right, read consistently."""
         empty = RoleDoor.shut_for(right)
         item = self._connection.get(self._ledger_table, ledger_key(empty))
-        return self._read_ledger(empty, {item["pk"]["S"]: item} if item is not None else {})
+        if item is None:
+            return empty
+        with suppress(BrokenSeal), self._alarm.watch(), unsealed_if_unreadable():
+            return read_ledger(empty, {item["pk"]["S"]: item}, self._settings.keyring)
+        return as_damaged(empty, {name: item[name] for name in ("updated_at", SEAL, "pk") if name in item})
 
     def move_door(self, door: RoleDoor) -> RoleDoor:
         """Replace the door that was read."""
         sealed = seal_ledger(door, self._settings.clock.now(), self._settings.keyring)
+        put, damaged = put_ledger(self._ledger_table, sealed), find_damage(door)
+        if damaged is not None:
+            put |= _unchanged(damaged)
         try:
-            self._connection.write("put_item", **put_ledger(self._ledger_table, sealed))
+            self._connection.write("put_item", **put)
         except ConditionFailed as failure:
             stored = self._connection.get(self._ledger_table, ledger_key(door)) if failure.is_retry else None
             # Written by an earlier attempt, whose answer was lost: nobody else writes this seal.
@@ -177,6 +185,17 @@ class DynamoSessions(DynamoRecords[Session], SessionStore):
         found: dict[str, JsonValue] = {name: self._layout.value(value) for name, value in beside.items()}
         awaits = self._layout.value(record.awaits) if record.awaits is not None else None
         return {**found, AWAITS_ATTRIBUTE: awaits, "created_at": format_time(record.created_at)}
+
+
+def _unchanged(damaged: Mapping[str, Any]) -> dict[str, Any]:
+    """The condition that what can't be trusted still has these attributes, of whatever type."""
+    names = {f"#{at}": name for at, name in enumerate(("updated_at", SEAL))}
+    parts = [
+        f"{each} = :{each[1:]}" if name in damaged else f"attribute_not_exists({each})" for each, name in names.items()
+    ]
+    values = {f":{each[1:]}": damaged[name] for each, name in names.items() if name in damaged}
+    condition = {"ConditionExpression": " AND ".join(parts), "ExpressionAttributeNames": names}
+    return condition | {"ExpressionAttributeValues": values} if values else condition
 
 
 def _set_key(name: str) -> Item:

@@ -6,21 +6,23 @@ Invariant: that a session's grant is the one that was read, is judged in the tra
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from core.access.grant import Grant, GrantId
 from core.access.right import Right, right_key
 from core.access.role_door import RoleDoor
 from core.access.session import Session, SessionId
 from core.audit.trail import EntryDraft
+from core.errors import BrokenSeal
 from core.record import check_record_id
 from core.stores.commit import StoreSettings, missing
 from core.stores.schema import AWAITS_ATTRIBUTE
-from core.stores.seals import SealAlarm, as_written, seal_ledger, unsealed_if_unreadable
+from core.stores.seals import SealAlarm, as_damaged, as_written, find_damage, seal_ledger, unsealed_if_unreadable
 from core.stores.sessions import FoundSessions, IssueState, SessionStore
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.directory import find_notes
 from core.stores.sqlite.grants import SqliteGrants
-from core.stores.sqlite.ledgers import find_ledgers, write_ledgers
+from core.stores.sqlite.ledgers import find_ledgers, read_ledger, write_ledgers
 from core.stores.sqlite.records import SqliteRecords
 
 
@@ -85,12 +87,18 @@ class SqliteSessions(SqliteRecords[Session], SessionStore):
         """The door of a right."""
         empty = RoleDoor.shut_for(right)
         with self._database.read() as connection:
-            return self._read_ledger(empty, find_ledgers(connection, empty))
+            found = find_ledgers(connection, empty)
+        with suppress(BrokenSeal), self._alarm.watch(), unsealed_if_unreadable():
+            return read_ledger(empty, found, self._settings.keyring)
+        return as_damaged(empty, {"body": found[empty.owner]})
 
     def move_door(self, door: RoleDoor) -> RoleDoor:
         """Replace the door that was read."""
         sealed = seal_ledger(door, self._settings.clock.now(), self._settings.keyring)
         with self._database.write() as connection:
+            if (damaged := find_damage(door)) is not None:
+                # If it is another one by now, the new door finds its place taken.
+                connection.execute("DELETE FROM ledgers WHERE owner = ? AND body IS ?", (door.owner, damaged["body"]))
             write_ledgers(connection, (sealed,))
         return as_written(door, sealed)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,14 +22,14 @@ from core.access.timing import CALL_TIMEOUT
 from core.actor import CLOCK, DeciderId
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock
-from core.errors import BrokenSeal, ConcurrentModification, InvalidStateTransition, StoreError
+from core.errors import ConcurrentModification, InvalidStateTransition, StoreError
 from core.policy.target_config import AwsRoleConfig
 from core.stores.access import AccessStore
 from core.stores.sessions import SessionStore
 from core.targets.aws_calls import LONGEST_CALL_SECONDS, CallFailed, Trouble
 from core.targets.aws_names import ASSUME, IAM_DELAY
 from core.targets.aws_role.deny import RoleDenies
-from core.targets.aws_role.deny_policy import deny_grant
+from core.targets.aws_role.deny_policy import covers_until, deny_grant, name_for_grant
 from core.targets.base import Absent, Given, Held, Later, OperationKey, Polled, Seen, Taken, TargetRefused, Unknown
 
 TAKE_LIMIT: Final = CALL_TIMEOUT - timedelta(seconds=3)
@@ -77,13 +77,18 @@ class AwsRoleTarget:
     def inspect(self, right: Right) -> Seen:
         """Held while the door is open, or while a session of the right would still have to be denied."""
         try:
-            if self._is_open(right):
+            if self._sessions.get_door(right).is_open:
                 return Held()
             now = self._clock.now()
-            found = self._sessions.list_of_right(right).sessions
+            found = self._sessions.list_of_right(right)
+            if any(must_be_denied(each, now) for each in found.sessions):
+                return Held()
+            is_hidden = bool(found.unreadable) and self._may_hide_some(right, now)
         except StoreError as error:
             return Unknown(str(error))
-        return Held() if any(must_be_denied(each, now) for each in found) else Absent()
+        except CallFailed as failed:
+            return Unknown(failed.problem)
+        return Held() if is_hidden else Absent()
 
     def give(self, right: Right, until: datetime, key: OperationKey) -> Given:
         """Open the door. Nothing is issued before somebody asks."""
@@ -92,8 +97,6 @@ class AwsRoleTarget:
             return TargetRefused(f"The target {right.target} is another role in the policy by now. Request it again.")
         try:
             moved = self._move(right, lambda door, now: door.open(key.grant, key.generation, now), key)
-        except BrokenSeal as error:
-            return TargetRefused(str(error))
         except StoreError as error:
             return Unknown(str(error))
         if moved is not None:
@@ -125,21 +128,27 @@ class AwsRoleTarget:
         self._remember(right, is_in_time=not identities)
         return Absent()
 
+    def _may_hide_some(self, right: Right, now: datetime) -> bool:
+        """True when sessions that can't be read may be of a grant that ended early, and that nothing denies."""
+        grants = self._access.get_right(right).grants
+        ended = {name_for_grant(each.id) for each in grants if each.ended_early is not None and now < each.ends_at}
+        if not ended:
+            return False
+        names = self._denies.list_names(self._config, right.resource, TAKE_LIMIT)
+        return not ended <= set(names) and all(covers_until(each) is None for each in names)
+
     def poll(self, token: str) -> Polled:
         """Nothing here takes longer than its call."""
         return Unknown(f"{token!r:.60} is no operation of an aws-role target", is_forgotten=True)
 
-    def _is_open(self, right: Right) -> bool:
-        try:
-            return self._sessions.get_door(right).is_open
-        except BrokenSeal:
-            # The alarm was raised. The sessions say what still works.
-            return False
-
     def _move(self, right: Right, move: Callable[[RoleDoor, datetime], RoleDoor], key: OperationKey) -> Later | None:
         now, door = self._clock.now(), self._sessions.get_door(right)
         if door.has_seen_newer(key.generation, now):
-            return Later(_AGAIN, problem=_NEWER)
+            holding = self._access.get_right(right).holding
+            if holding.operation is None or holding.generation != key.generation:
+                return Later(_AGAIN, problem=_NEWER)
+            # This is the step that is under way: an older state of the right was put back, and stops nobody.
+            door = door.model_copy(update={"generation": 0})
         try:
             self._sessions.move_door(move(door, now))
         except ConcurrentModification:
@@ -147,18 +156,14 @@ class AwsRoleTarget:
         return None
 
     def _shut(self, right: Right, key: OperationKey) -> Later | None:
-        try:
-            return self._move(right, lambda door, now: door.shut(key.grant, key.generation, now), key)
-        except BrokenSeal as error:
-            # Whatever stands there, no credentials may work.
-            _log.error("%s: its door can't be shut, and its sessions are revoked anyway: %s", right, error)
-            return None
+        return self._move(right, lambda door, now: door.shut(key.grant, key.generation, now), key)
 
     def _revoke_all(self, right: Right, key: OperationKey) -> dict[str, tuple[str, list[Session]]]:
         """Revoke every session that would still work; whom to deny, by grant."""
         found, now = self._sessions.list_of_right(right), self._clock.now()
         ending = [each for each in found.sessions if must_be_denied(each, now)]
         grants = self._read_grants(each.grant for each in ending)
+        self._refuse_wanted([each for each in grants.values() if each.is_wanted(now)])
         identities: dict[str, tuple[str, list[Session]]] = {}
         for session in ending:
             revoked = self._revoke(session, grants.get(session.grant))
@@ -170,6 +175,11 @@ class AwsRoleTarget:
                 if not grant.is_wanted(now):
                     identities.setdefault(grant.id, (source_identity_for(grant.id, grant.person), []))
         return identities
+
+    def _refuse_wanted(self, wanted: Sequence[Grant]) -> None:
+        """Raises ConcurrentModification when there is access that goes on: it was opened after this take began."""
+        if wanted and {each.id for each in wanted} - self._access.find_rolled_back(wanted):
+            raise ConcurrentModification(wanted[0].chain)
 
     def _read_grants(self, ids: Iterable[str]) -> Mapping[str, Grant]:
         wanted = tuple(dict.fromkeys(ids))

@@ -38,18 +38,21 @@ from core.access.right import Right
 from core.access.session import Session, session_id_for, source_identity_for
 from core.actor import Actor, DeciderId, ProfileName, ServiceName, UserId
 from core.directory import DirectoryNotes
+from core.errors import NotAllowed
 from core.policy import parse_policy
 from core.services import GrantService, RequestService
+from core.services.device_ending import EndedDevice
 from core.services.issuing import IssuedCredentials
 from core.services.pairing import IssuedDevice, StartedPairing
 from tests.harness.directory import OfficeDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from types import TracebackType
 
     from bot.api.rate_limits import CallRates
     from bot.settings.api import ApiSettings
+    from core.access.device import DeviceId
     from core.record import Record
     from core.stores.base import Stores
     from tests.harness.clock import FrozenClock
@@ -109,6 +112,7 @@ class PaperDevices:
     started: list[tuple[str, str, str, str | None]] = field(default_factory=list)
     authenticated: int = 0
     ended: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     def pair(self, owner: UserId = ANN, *, service: str | None = None) -> str:
         """A device of this person. Returns its token."""
@@ -143,12 +147,16 @@ class PaperDevices:
         mine = [each for each in self.devices.values() if each.owner == person.id]
         return tuple(each for each in mine if each.status is DeviceStatus.ACTIVE)
 
-    def revoke(self, device_id: str, by: Actor) -> Device:
+    def end(self, device_id: DeviceId, by: Actor) -> EndedDevice:
+        self._refuse()
         device = self.devices.get(device_id)
-        if device is None or device.owner != by.id:
+        if device is None:
             raise DeviceNotFound(device_id)
+        if device.owner != by.id:
+            raise NotAllowed("end a device", ("it isn't theirs",))
         self.devices[device_id] = device.revoke(DeciderId(by.id), self.clock.now())
-        return self.devices[device_id]
+        self.ended.append(device_id)
+        return EndedDevice(self.devices[device_id], failed=tuple(self.left))
 
     def start(self, name: str, agent: str, address: str, service: str | None = None) -> StartedPairing:
         self._refuse()
@@ -178,11 +186,6 @@ class PaperDevices:
             now + timedelta(minutes=20),
             a_session(user, profile, now),
         )
-
-    def end_device(self, person: UserId, device_id: str, by: DeciderId) -> Sequence[Session]:
-        assert str(self.devices[device_id].owner) == str(person) == str(by)
-        self.ended.append(device_id)
-        return ()
 
     def _refuse(self) -> None:
         if self.refusals:
@@ -225,7 +228,7 @@ class ServedApi:
         self.grants = GrantService(stores, self.policy, clock, self, directory=self.directory)
         needs = ApiNeeds(
             stores, self.policy, clock, self.directory, self.requests, self.grants, self.paper, self.paper, self.paper,
-            NAMES.get, self._nudge,
+            self.paper, NAMES.get, self._nudge,
         )  # fmt: skip
         options = ApiOptions(
             "http://127.0.0.1:8787", "https://broker.example.com", settings.api_proxies if settings else (), limits

@@ -52,12 +52,17 @@ def test_devices_are_listed_and_revoked(api: ServedApi, token: str) -> None:
     assert [(each["name"], each["is_this"]) for each in listed] == [("laptop-1", True), ("laptop-2", False)]
     assert api.ask("DELETE", f"/v1/devices/{listed[1]['id']}", token).body["status"] == "revoked"
     assert api.ask("GET", "/v1/me", other).code == "pairing_expired"
-    # The device may be lost: its credentials end at AWS. One that logs out keeps none, and ends nobody else's.
-    assert api.paper.ended == [listed[1]["id"]]
     assert api.ask("DELETE", f"/v1/devices/{strangers[4:20]}", token).status == 404
     assert api.ask("DELETE", "/v1/devices/self", token).status == 200
     assert api.ask("GET", "/v1/me", token).code == "pairing_expired"
-    assert len(api.paper.ended) == 1
+    # Each with its credentials.
+    assert api.paper.ended == [listed[1]["id"], listed[0]["id"]]
+
+
+def test_credentials_that_live_on_are_said(api: ServedApi, token: str) -> None:
+    api.paper.left.append("its credentials: the store is away")
+    answer = api.ask("DELETE", "/v1/devices/self", token)
+    assert (answer.code, "its credentials: the store is away" in answer.body["detail"]) == ("unavailable", True)
 
 
 def test_profiles_are_those_that_a_rule_gives(api: ServedApi, token: str) -> None:

@@ -103,6 +103,19 @@ def test_unknown_caller_is_refused_before_its_body_comes(api: ServedApi) -> None
     assert b"connection: close" in answer.lower()
 
 
+def test_body_of_two_lengths_is_refused(api: ServedApi, token: str) -> None:
+    with closing(socket.create_connection(api.where, PATIENCE)) as client:
+        head = f"GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 5\r\n"
+        hidden = "GET /v1/devices HTTP/1.1\r\nHost: x\r\n\r\n"
+        client.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}".encode())
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert (answer.count(b"HTTP/1.1 "), answer.startswith(b"HTTP/1.1 400 ")) == (1, True)
+
+
+def test_prefix_itself_redirects_nowhere(api: ServedApi) -> None:
+    assert api.ask("GET", "/v1", headers={"Host": "evil.example"}).status == 404
+
+
 def test_slow_request_is_closed(stores: Stores, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.api.server.REQUEST_SECONDS", 0.2)
     with ServedApi(stores, clock) as api, closing(socket.create_connection(api.where, PATIENCE)) as client:
@@ -110,6 +123,19 @@ def test_slow_request_is_closed(stores: Stores, clock: FrozenClock, monkeypatch:
         client.sendall(head)
         assert client.recv(4096).startswith(b"HTTP/1.1 408 ")
         assert api.paper.started == []
+
+
+def test_strangers_that_send_slowly_keep_no_device_out(
+    api: ServedApi, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.api.app.MAX_IN_FLIGHT", 1)
+    monkeypatch.setattr("bot.api.app.MAX_STRANGERS", 1, raising=False)
+    with closing(socket.create_connection(api.where, PATIENCE)) as client:
+        head = b"POST /v1/pairings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        client.sendall(head)
+        while api.ask("GET", "/v1/health").status == 200:
+            pass
+        assert api.ask("GET", "/v1/me", token).status == 200
 
 
 def test_device_that_calls_too_often_waits_and_no_other(stores: Stores, clock: FrozenClock) -> None:

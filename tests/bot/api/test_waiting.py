@@ -14,6 +14,7 @@ import pytest
 
 from bot.api.rate_limits import CallRates
 from bot.api.watching import RequestWatch
+from core.access.device import DeviceId
 from core.actor import Actor
 from core.request import RequestId
 from core.services import RequestService
@@ -103,7 +104,7 @@ def test_device_that_ends_meanwhile_learns_nothing_more(
     made, version = submit(api, token)
     answer = threads.submit(api.ask, "GET", f"/v1/requests/{made}?wait=25&seen={version}", token)
     wait_until(api, 1)
-    api.paper.revoke("0" * 15 + "1", Actor(id=ANN))
+    api.paper.end(DeviceId("0" * 15 + "1"), Actor(id=ANN))
     api.requests.approve(RequestId(made), Actor(id=JON))
     assert answer.result(PATIENCE).code == "pairing_expired"
 

@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 KEY = "a-key-that-has-more-than-32-characters"
 INSTANCE = "arn:aws:sso:::instance/ssoins-1234567890abcdef"
 ADMIN = "arn:aws:sso:::permissionSet/ssoins-1234567890abcdef/ps-1234567890abcdef"
+ROLE = "arn:aws:iam::111122223333:role/ops"
 GROUP = "11111111-2222-3333-4444-555555555555"
 POLICY = f"""
 version: 1
 targets:
   aws: {{type: identity-center, region: eu-west-1, instance: "{INSTANCE}", identity_store: d-1234567890}}
+  ops: {{type: aws-role, role: "{ROLE}", region: eu-west-1}}
 profiles:
   prod:
     channel: C0ACCESS1
@@ -173,6 +175,11 @@ def test_inspect_of_what_is_not_there_says_what_to_write(database: Path, what: s
     assert "countersign: " in result.output
 
 
+def test_inspect_asks_a_role_as_serve_does(database: Path) -> None:
+    result = run("inspect", f"ops|{ROLE}|assume|U0ANN")
+    assert (result.exit_code, "the target says: absent" in result.output) == (0, True), (result.output, database)
+
+
 def test_request_without_access_is_no_riddle(database: Path) -> None:
     change(database, make_grant)
     result = run("inspect", f"REQUEST#{1:016x}")
@@ -200,6 +207,14 @@ def test_reconcile_takes_one_right_or_all(database: Path, arguments: tuple[str, 
     result = run("reconcile", *arguments)
     assert result.exit_code == 2, database
     assert "one right or --all" in result.output
+
+
+def test_role_of_aws_is_inspected_and_reconciled(database: Path, tmp_path: Path) -> None:
+    role = "arn:aws:iam::111122223333:role/ops"
+    target = f'targets:\n  ops: {{type: aws-role, role: "{role}", region: eu-west-1, external_id: for-tests}}\n'
+    (tmp_path / "policy.yml").write_text(POLICY.replace("targets:\n", target), encoding="utf-8")
+    shown = run("inspect", f"ops|{role}|assume|U0RITA").output
+    assert "the target says: absent" in shown, database
 
 
 @pytest.mark.parametrize("command", [("reconcile", "--all"), ("list",), ("inspect", "0123456789abcdef")])

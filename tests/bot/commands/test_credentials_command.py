@@ -193,6 +193,15 @@ def test_full_disk_costs_only_the_cache(machine: PairedMachine, broker: Broker) 
     assert broker.asked == ["prod"]
 
 
+@pytest.mark.parametrize(("into", "problem"), [(">&-", "it's closed"), (">/dev/full", "no space left on device")])
+def test_output_that_nobody_gets_is_said_in_a_line(machine: PairedMachine, into: str, problem: str) -> None:
+    # Once from the server, once from the cache.
+    for _ in range(2):
+        start = ["sh", "-c", f'"$0" credentials prod {into}', str(machine.command)]
+        done = subprocess.run(start, env=machine.environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+        assert (done.returncode, done.stderr.endswith(f": {problem}\n"), says_one_line(done)) == (1, True, True)
+
+
 def test_what_is_no_profile_is_refused_before_any_call(machine: PairedMachine, broker: Broker) -> None:
     done = machine.run("credentials", "../x")
 

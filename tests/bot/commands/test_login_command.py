@@ -165,7 +165,7 @@ def test_logout_forgets_the_token_of_a_dead_server(home: Path) -> None:
     result = run("logout")
     assert result.exit_code == 6
     assert "The token was removed from this machine" in result.stderr
-    assert "End it in Slack, in Countersign's Home" in result.stderr
+    assert "End the device in Slack" in result.stderr
     assert not list(home.glob("token-*"))
 
 

@@ -235,6 +235,14 @@ def test_region_and_prefix_are_checked(config: Path) -> None:
     assert not config.exists()
 
 
+def test_command_is_never_one_of_the_folder_at_hand(config: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["elsewhere"])
+    monkeypatch.setattr("sys.executable", str(home / "python"))
+    run("configure", "prod")
+    command = profiles(config)["countersign-prod"]["credential_process"]
+    assert command == f"{home}/python -P -m bot.terminal.start credentials prod"
+
+
 def test_folder_that_cannot_be_written_is_said(config: Path) -> None:
     config.parent.write_text("")
 

@@ -52,6 +52,18 @@ def test_command_is_looked_for_in_its_own_path(tmp_path: Path) -> None:
     assert run_child(["only-here"], {"PATH": str(tmp_path)}) == 0
 
 
+def test_files_that_the_shell_opened_are_inherited() -> None:
+    """As of `countersign exec prod -- diff <(…) <(…)`."""
+    given, own = os.pipe()
+    os.set_inheritable(given, True)  # noqa: FBT003 - it takes no name
+    try:
+        command = ["sh", "-c", 'test -e "/dev/fd/$1" && ! test -e "/dev/fd/$2"', "sh", str(given), str(own)]
+        assert run_child(command, os.environ) == 0
+    finally:
+        os.close(given)
+        os.close(own)
+
+
 def test_handlers_of_signals_are_as_before() -> None:
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     run_child(["true"], os.environ)

@@ -187,7 +187,7 @@ def test_error_passes_and_the_next_call_asks_again() -> None:
 def test_silent_callers_leave_room_for_the_command() -> None:
     with opened(no_call, issued("ASIAFIRST")) as endpoint:
         port = int(endpoint.url.rpartition(":")[2].partition("/")[0])
-        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
         try:
             assert fetch(endpoint)["AccessKeyId"] == "ASIAFIRST"
         finally:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import ssl
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from pydantic import SecretStr
 from bot.api.problems import ProblemCode
 from bot.terminal.client import ApiClient
 from bot.terminal.errors import NotPaired, ServerFailed, ServerRefused
-from bot.terminal.http_calls import MAX_ANSWER_BYTES
+from bot.terminal.http_calls import MAX_ANSWER_BYTES, HttpCall, HttpServer
 from tests.builders import HOUR
 from tests.harness import api_answers as answers
 from tests.harness.clock import A_MOMENT as NOW
@@ -97,6 +98,51 @@ def test_a_page_of_a_proxy_is_named(server: ScriptedServer, client: ApiClient, k
 def test_an_endless_answer_is_not_read_to_its_end(server: ScriptedServer, client: ApiClient) -> None:
     server.expect("GET /v1/me", ScriptedAnswer(body=as_json(answers.me()).body + b" " * MAX_ANSWER_BYTES))
     assert "isn't Countersign's" in str(_failure(client))
+
+
+@pytest.mark.parametrize("sign", ["\x1b", "\x9b", "\x7f", "\r", "\u202e"])
+def test_nothing_of_a_server_moves_the_cursor(server: ScriptedServer, client: ApiClient, sign: str) -> None:
+    asked = answers.request().model_copy(update={"id": f"{sign}[2Ja", "justification": "two\nlines"})
+    server.expect("GET /v1/requests/1", asked)
+    found = client.request("1")
+    assert (found.id, found.justification) == (" [2Ja", "two\nlines")
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999", "NaN", "-1e30"])
+def test_a_number_without_a_meaning_is_no_answer(server: ScriptedServer, client: ApiClient, number: str) -> None:
+    body = b'{"user_code": "x", "device_code": "x", "confirm_with": "x", "interval": 5, "expires_in": %s}'
+    server.expect("POST /v1/pairings", ScriptedAnswer(body=body % number.encode()))
+    with pytest.raises(ServerFailed, match="isn't Countersign's"):
+        client.start_pairing("laptop")
+
+
+def test_a_packed_answer_is_not_unpacked(server: ScriptedServer, client: ApiClient) -> None:
+    packed = gzip.compress(as_json(answers.me()).body)
+    server.expect("GET /v1/me", ScriptedAnswer(body=packed, headers={"Content-Encoding": "gzip"}))
+    assert "isn't Countersign's" in str(_failure(client))
+
+
+def test_an_answer_of_single_bytes_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.terminal.http_calls.CONNECT_SECONDS", 0.1)
+    given_up = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with closing(connection), suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while not given_up.wait(0.05):
+                connection.sendall(b"a")
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        thread = threading.Thread(target=drip, args=(listening,))
+        thread.start()
+        try:
+            server = HttpServer(f"http://127.0.0.1:{listening.getsockname()[1]}")
+            with pytest.raises(ServerFailed, match="no answer in time"):
+                server.call(HttpCall("GET", "/v1/me", read_seconds=0.2))
+        finally:
+            given_up.set()
+            thread.join()
 
 
 def test_a_cut_connection_leaves_a_change_unknown(server: ScriptedServer, client: ApiClient) -> None:

@@ -126,6 +126,7 @@ def test_groups_of_admins_decide() -> None:
         ("U0EVE: {wh: eve}", "aws", USER, False),
         ("U0ANN: {aws: ann}", "wh", "U0ANN", False),
         ("U0ANN: {wh: ann}", "wh", "U0ANN", True),
+        ("U0ANN: {wh: ann}", "wh", "service:ci", False),
         ("U0ANN: {aws: ann}", "fn", "ann", True),
         ("U0EVE: {wh: Ann}, U0ANN: {wh: ann2}", "wh", "ann", True),
     ],

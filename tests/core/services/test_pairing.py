@@ -248,6 +248,13 @@ class TestBounds:
         clock.advance(CODE_LIFE)
         start(pairing, address="10.0.99.1")
 
+    def test_addresses_of_one_customer_count_as_one(self, pairing: PairingService) -> None:
+        for number in range(MAX_OPEN_PER_ADDRESS):
+            start(pairing, address=f"2001:db8:1:2::{number:x}")
+        with pytest.raises(LimitReached):
+            start(pairing, address="2001:db8:1:2:ffff::1")
+        start(pairing, address="2001:db8:1:3::1")
+
     @pytest.mark.parametrize(
         ("name", "agent", "address"), [("", "a", "b"), ("x" * 81, "a", "b"), ("x", "a" * 121, "b"), ("x\0", "a", "b")]
     )

@@ -11,15 +11,17 @@ import pytest
 from pydantic import SecretStr
 
 from core.access.credentials import AccessEnded, AssumeIntent, AwsCredentials, IssuerUnavailable, NothingOpen
-from core.access.device import Device, DeviceUser, digest_secret
+from core.access.device import DeviceEnded, DeviceUser
 from core.access.session import Session, SessionStatus
 from core.actor import CLOCK, Actor, DeciderId, ServiceName, UserId
 from core.directory import FixedDirectory
 from core.errors import InvalidInput, NotAllowed
 from core.services import SessionService
+from core.stores.record_store import Page
 from core.targets.opening import PolicyTargets
 from tests.core.access.harness import ScriptedTarget
 from tests.core.access.office import ANN, BOB, AccessOffice, OnePolicy
+from tests.core.stores.device_bench import DeviceBench
 from tests.core.targets.role_office import POLICY, RITA
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Desk:
         self.office = AccessOffice(stores, clock, self.targets, self.policy, PolicyTargets(self.policy, clock))
         self.issuer = CountingIssuer(clock)
         self.directory = FixedDirectory()
+        self.devices = DeviceBench(stores, clock)
         self.sessions = SessionService(stores, self.policy, clock, self.issuer, directory=self.directory)
 
     def open(self, person: Actor = RITA, duration: timedelta = 2 * HOUR, profile: str = "prod") -> str:
@@ -75,12 +78,7 @@ class Desk:
         return source
 
     def user(self, person: Actor = RITA, device: int = 1, service: str | None = None) -> DeviceUser:
-        now, name = self.clock.now(), ServiceName(service) if service is not None else None
-        paired = Device(
-            id=f"{device:016x}", owner=person.id, name=f"host-{device}", service=name, created_at=now, updated_at=now,
-            expires_at=now + 12 * HOUR, confirmed_at=now, token_digest=digest_secret("x"),
-        )  # fmt: skip
-        return DeviceUser(paired, person.model_copy(update={"service": name}))
+        return self.devices.user(person, device, service)
 
     def read(self, session: Session) -> Session:
         return self.stores.sessions.get(session.id)  # type: ignore[arg-type]
@@ -115,6 +113,7 @@ def test_intent_says_whose_access_it_is(desk: Desk) -> None:
     issued = desk.sessions.issue(desk.user(), "prod")
 
     (intent,) = desk.issuer.asked
+    assert issued.session.session_name == "Rita-Hayworth"
     assert intent.source_identity == f"countersign-{issued.session.grant}-U0RITA"
     assert (intent.request, intent.profile, intent.person_name) == (source, "prod", "Rita Hayworth")
     assert intent.rights_end_at == issued.access_ends_at == issued.session.expires_at
@@ -150,6 +149,13 @@ def test_nothing_open_says_what_to_do(desk: Desk) -> None:
         desk.sessions.issue(desk.user(), "prod")
     assert opening.value.is_opening
     assert desk.issuer.asked == []
+
+
+def test_profile_without_a_role_is_not_to_be_requested(desk: Desk) -> None:
+    with pytest.raises(NothingOpen, match=r"^paper gives no AWS credentials: none of its targets is a role"):
+        desk.sessions.issue(desk.user(), "paper")
+    with pytest.raises(InvalidInput, match=r"there is no profile 'prd'.*prod"):
+        desk.sessions.issue(desk.user(), "prd")
 
 
 def test_end_is_said_with_its_time(desk: Desk) -> None:
@@ -297,6 +303,8 @@ def test_sessions_are_listed_to_those_who_may_see(desk: Desk) -> None:
 
     seen = {who.id: len(desk.sessions.list_live(who).items) for who in (RITA, ANN, ADA, EVE)}
     assert seen == {"U0RITA": 1, "U0ANN": 1, "U0ADA": 1, "U0EVE": 0}
+    robot = RITA.model_copy(update={"service": ServiceName("ci-deploy")})
+    assert desk.sessions.list_live(robot).items == ()
 
 
 def test_session_is_revoked_by_its_person_approvers_and_admins(desk: Desk) -> None:
@@ -321,6 +329,25 @@ def test_device_that_ended_takes_its_sessions_along(desk: Desk) -> None:
     assert [each.id for each in ended] == [one.id]
     assert desk.read(other).status is SessionStatus.ACTIVE
     assert desk.sessions.end_device(RITA.id, one.device, CLOCK) == ()
+
+
+def test_device_that_ended_meanwhile_gets_nothing(desk: Desk) -> None:
+    desk.open()
+    user = desk.user()
+    desk.issuer.meanwhile = lambda: desk.devices.revoke(user.device)
+    with pytest.raises(DeviceEnded):
+        desk.sessions.issue(user, "prod")
+
+    (made,) = desk.sessions.end_device(RITA.id, user.device.id, DeciderId(RITA.id))
+    assert made.access_key_id is None
+
+
+def test_session_that_no_list_shows_yet_ends_with_its_device(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.open()
+    made = desk.sessions.issue(desk.user(), "prod").session
+    monkeypatch.setattr(desk.stores.sessions, "list_page", lambda *_, **__: Page(()))
+
+    assert [each.id for each in desk.sessions.end_device(RITA.id, made.device, CLOCK)] == [made.id]
 
 
 def test_background_ends_sessions_whose_access_is_over(desk: Desk) -> None:

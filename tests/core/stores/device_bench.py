@@ -5,14 +5,16 @@ Invariant: what is made is valid as it stands; a test says only what it is about
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import threading
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from core.access.device import Device, DeviceId, digest_secret
+from core.access.device import Device, DeviceId, DeviceNotFound, DeviceUser, digest_secret
 from core.access.pairing import Pairing, read_device_code
 from core.access.pairing_bounds import OpenPairings
-from core.actor import CLOCK, DeciderId, UserId
+from core.actor import CLOCK, Actor, DeciderId, ServiceName, UserId
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import format_time, new_id
 from tests.builders import REQUESTER
@@ -60,6 +62,7 @@ class DeviceBench:
 
     stores: Stores
     clock: FrozenClock
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def store(self) -> DeviceStore:
@@ -80,6 +83,17 @@ class DeviceBench:
         """A device, through a pairing of its own."""
         pairing, _ = self.start()
         return self.use(self.confirm(pairing, owner), a_device(owner, self.clock.now(), **changes))
+
+    def user(self, person: Actor, number: int = 1, service: str | None = None) -> DeviceUser:
+        """Somebody on one of their devices; it is paired when it is first used."""
+        name = ServiceName(service) if service is not None else None
+        device_id = hashlib.sha256(f"{person.id} {number} {service}".encode()).hexdigest()[:16]
+        with self.lock:
+            try:
+                device = self.store.get(DeviceId(device_id))
+            except DeviceNotFound:
+                device = self.pair(person.id, id=device_id, name=f"host-{number}", service=name)
+        return DeviceUser(device, person.model_copy(update={"service": name}))
 
     def use(self, pairing: Pairing, device: Device) -> Device:
         """The device that a pairing becomes."""

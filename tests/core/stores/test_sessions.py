@@ -75,6 +75,21 @@ class TestIssuing:
             attempt()
         assert bench.store.list_of_grant(GrantId(grant.id)).sessions == (session,)
 
+    @pytest.mark.parametrize("way", ["create", "touch"])
+    def test_nothing_is_issued_under_a_grant_put_back(
+        self, bench: SessionBench, harness: StoreHarness, way: str
+    ) -> None:
+        grant = bench.open_grant()
+        session, stored = bench.issue(grant), harness.stored(grant)
+        bench.end(grant)
+        assert stored is not None
+        harness.put_back(grant, stored)
+        attempt = partial(bench.issue, grant, DESKTOP) if way == "create" else partial(bench.touch, session, grant)
+        with pytest.raises(BrokenSeal, match="GRANT#"):
+            attempt()
+        harness.stores.refusals.flush()
+        assert AuditAction.SEAL_BROKEN in {each.event for each in harness.stores.audit.export()}
+
     def test_nothing_is_issued_over_a_grant_that_was_changed(self, bench: SessionBench, harness: StoreHarness) -> None:
         grant = bench.open_grant()
         harness.spoil(grant, {"expires_at": "2099-01-01T00:00:00.000000Z"})
@@ -223,12 +238,20 @@ class TestDoors:
                 bench.store.move_door(late.open("00000000000000a1", 4, bench.clock.now()))
         assert bench.store.get_door(RIGHT) == opened
 
-    def test_door_with_a_broken_seal_is_no_door(self, bench: SessionBench, harness: StoreHarness) -> None:
-        door = bench.store.get_door(RIGHT)
-        bench.store.move_door(door.shut("00000000000000a1", 3, bench.clock.now()))
-        harness.spoil_ledger(f"DOOR#{RIGHT}", {"is_open": True})
-        with pytest.raises(BrokenSeal):
-            bench.store.get_door(RIGHT)
+    @pytest.mark.parametrize("change", [{"is_open": True}, {"seal": 5, "updated_at": 5}, {"seal": None}])
+    def test_door_that_was_forged_counts_as_none(
+        self, bench: SessionBench, harness: StoreHarness, change: dict[str, object]
+    ) -> None:
+        door, now = bench.store.get_door(RIGHT), bench.clock.now()
+        bench.store.move_door(door.shut("00000000000000a1", 3, now))
+        harness.spoil_ledger(f"DOOR#{RIGHT}", change)
+        found = bench.store.get_door(RIGHT)
+        assert (found.is_open, found.generation) == (False, 0)
+
+        opened = bench.store.move_door(found.open("00000000000000a1", 4, now))
+        assert bench.store.get_door(RIGHT) == opened
+        with pytest.raises(ConcurrentModification):
+            bench.store.move_door(found.open("00000000000000a2", 5, now))
 
 
 def _items(page: Page[Session]) -> list[Session]:

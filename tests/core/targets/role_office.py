@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from core.access.device import Device, DeviceUser, digest_secret
-from core.actor import Actor, ServiceName, UserId
+from core.actor import Actor, UserId
 from core.directory import FixedDirectory
 from core.policy.target_config import AWS_ROLE
 from core.services import SessionService
@@ -20,11 +19,13 @@ from core.targets.aws_role.roles import AwsRoles
 from core.targets.call_pace import CallPace
 from core.targets.opening import PolicyTargets
 from tests.core.access.office import AccessOffice, OnePolicy
+from tests.core.stores.device_bench import DeviceBench
 from tests.harness.aws import REGION
 from tests.harness.pretend_aws import BROKER, EXTERNAL_ID, LOCAL, PROD, REVOKER, aws_client
 
 if TYPE_CHECKING:
     from core.access.credentials import AwsCredentials
+    from core.access.device import DeviceUser
     from core.access.session import Session
     from core.services.issuing import IssuedCredentials
     from core.stores import Stores
@@ -45,6 +46,7 @@ profiles:
   prod: {{channel: C0ACCESS1, access: [{{target: ops}}]}}
   remote: {{channel: C0ACCESS1, access: [{{target: far}}]}}
   both: {{channel: C0ACCESS1, access: [{{target: ops}}, {{target: far}}]}}
+  paper: {{channel: C0ACCESS1}}
 approval:
   - {{name: all, profiles: ["*"], approvers: [group:sre], max_duration: 4h, max_pending: 10}}
 break_glass:
@@ -90,6 +92,7 @@ class RoleOffice:
         self.aws = aws
         self.policy = OnePolicy(POLICY)
         self.clients = PretendClients(aws)
+        self.devices = DeviceBench(stores, clock)
         self.targets = PolicyTargets(self.policy, clock)
         self.roles = AwsRoles(stores, clock, self.targets.config_of, lambda: self.clients, CallPace(10_000, burst=100))
         self.targets.open_with(AWS_ROLE, self.roles.open)
@@ -114,13 +117,7 @@ class RoleOffice:
 
     def user(self, person: Actor = RITA, device: int = 1, service: str | None = None) -> DeviceUser:
         """Somebody on a device that they paired."""
-        now = self.clock.now()
-        name = ServiceName(service) if service is not None else None
-        paired = Device(
-            id=f"{device:016x}", owner=person.id, name=f"host-{device}", service=name, created_at=now, updated_at=now,
-            expires_at=now + timedelta(hours=12), confirmed_at=now, token_digest=digest_secret("x"),
-        )  # fmt: skip
-        return DeviceUser(paired, person.model_copy(update={"service": name}))
+        return self.devices.user(person, device, service)
 
     def works(self, issued: IssuedCredentials | AwsCredentials) -> bool:
         """Whether a call with these credentials is allowed."""

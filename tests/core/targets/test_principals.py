@@ -124,6 +124,12 @@ def test_elsewhere_the_policy_or_slack_names_people(clock: FrozenClock) -> None:
         targets.find("gone", ANN)
 
 
+def test_service_has_a_name_of_its_own(clock: FrozenClock) -> None:
+    targets = PolicyTargets(access_policy(), clock)
+    for target in ("wh", "fn"):
+        assert targets.find(target, SoughtPerson("U0ANN", "ann", service="ci")) == "service:ci"
+
+
 def test_target_that_cannot_be_opened_can_be_asked_later(clock: FrozenClock) -> None:
     def fail(_: AnyTargetConfig) -> Target:
         raise OSError("hunter2")
