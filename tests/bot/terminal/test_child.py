@@ -71,7 +71,7 @@ def test_handlers_of_signals_are_as_before() -> None:
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
-def test_signal_that_another_thread_gets_is_passed_on_at_once(tmp_path: Path) -> None:
+def test_signal_that_another_thread_gets_is_passed_on(tmp_path: Path) -> None:
     # Also the one that comes just before the wait begins, which no test can time: nothing interrupts the wait then.
     ready = tmp_path / "ready"
     os.mkfifo(ready)
