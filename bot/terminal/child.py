@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from bot.terminal.errors import TerminalError
 NOT_EXECUTABLE: Final = 126
 NOT_FOUND: Final = 127
 _SIGNALLED: Final = 128
+_WAKE_BYTES: Final = 4096
 _FROM_TERMINAL: Final = frozenset({"SIGINT", "SIGQUIT"})
 _PASSED_ON: Final = ("SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
@@ -38,7 +40,7 @@ def run_child(command: Sequence[str], environment: Mapping[str, str]) -> int:
     with relay.listening():
         process = _start(command, environment)
         relay.pass_to(process)
-        code = process.wait()
+        code = _wait(process)
     return code if code >= 0 else _SIGNALLED - code
 
 
@@ -56,6 +58,33 @@ def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess
     except (OSError, ValueError) as error:
         why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
         raise CommandNotStarted(f"{name}: can't be executed: {why}", NOT_EXECUTABLE) from error
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code. A signal is taken at once, whenever it comes and whichever thread gets it.
+
+    `Popen.wait` isn't enough: a signal just before its system call, or in another thread, waits there for the command.
+    """
+    with _woken_by_signals() as woken:
+        while (code := process.poll()) is None:
+            woken.recv(_WAKE_BYTES)
+    return code
+
+
+@contextmanager
+def _woken_by_signals() -> Iterator[socket.socket]:
+    """Something to read for each signal, also for the end of a child."""
+    woken, waking = socket.socketpair()
+    with woken, waking:
+        waking.settimeout(0)
+        before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+        # The command runs already, so it has what was set for SIGCHLD before. Without a handler, nothing would wake.
+        handler = signal.signal(signal.SIGCHLD, lambda *_: None)
+        try:
+            yield woken
+        finally:
+            signal.signal(signal.SIGCHLD, handler)
+            signal.set_wakeup_fd(before)
 
 
 class _SignalRelay:

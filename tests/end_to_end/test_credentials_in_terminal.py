@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import closing
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.terminal.client import ApiClient
 from bot.views.request.card import APPROVE
 from core.actor import Actor, UserId
 from core.clock import SystemClock
@@ -50,14 +50,14 @@ class Office:
         self._api = api
 
     def pair(self) -> None:
-        login = self.machine.start("login", self._api, "--name", "laptop", "--json")
-        assert login.stdout is not None
-        code = json.loads(login.stdout.readline())["user_code"]
+        # As `countersign login` does, without its pause between the steps: test_terminal has it as it is.
+        client = ApiClient(self._api)
+        started = client.start_pairing("laptop")
         with closing(self.serving.open_stores()) as stores:
             services = PairingService(stores, load_policy(str(self._policy)), SystemClock())
-            services.confirm(code, Actor(id=UserId(MIRA)))
-        assert login.wait(PATIENCE) == 0
-        login.communicate()
+            services.confirm(started.user_code, Actor(id=UserId(MIRA)))
+        issued = client.exchange_token(started.device_code)
+        self.machine.pair(self._api, issued.token.get_secret_value(), issued.device.id)
 
     def get_access(self) -> None:
         asked = self.machine.start("request", "prod", "5m", "deploy the fix for INC-12", "--wait")

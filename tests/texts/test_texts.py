@@ -22,6 +22,7 @@ import bot
 import bot.interactions.commands
 import bot.views
 from bot.settings import deployment, slack
+from bot.settings import terminal as terminal_settings
 from core.errors import CountersignError
 from core.stores import open_stores
 from tests.texts.command_line import command_line
@@ -107,7 +108,7 @@ def test_every_error_class_is_on_the_page() -> None:
 
 def test_every_refusal_of_a_setting_is_on_the_page(page: Page) -> None:
     missing = []
-    for module in (deployment, slack):
+    for module in (deployment, slack, terminal_settings):
         tree, name = ast.parse(inspect.getsource(module)), str(module.__file__)
         for each in ast.walk(tree):
             if isinstance(each, ast.Raise):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import sys
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ import pytest
 
 from bot.api.problems import ProblemCode
 from tests.harness.fake_broker import SECRET_KEY, Broker, FakeBroker
-from tests.harness.paired_machine import PairedMachine
+from tests.harness.paired_machine import PATIENCE, PairedMachine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,5 +197,6 @@ def read_line(screen: FileIO) -> bytes:
     """The next line on the terminal, without its end."""
     found = b""
     while not found.endswith(b"\n"):
+        assert select.select([screen], [], [], PATIENCE)[0], f"nothing more came after {found!r}"
         found += screen.read(1)
     return found.strip()

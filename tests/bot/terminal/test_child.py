@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,20 @@ def test_handlers_of_signals_are_as_before() -> None:
     run_child(["true"], os.environ)
 
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_signal_that_another_thread_gets_is_passed_on(tmp_path: Path) -> None:
+    # Also the one that comes just before the wait begins, which no test can time: nothing interrupts the wait then.
+    ready = tmp_path / "ready"
+    os.mkfifo(ready)
+
+    def signal_this_thread() -> None:
+        ready.read_bytes()
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    thread = threading.Thread(target=signal_this_thread)
+    thread.start()
+    # It ends anyway, a minute later.
+    script = 'trap "exit 3" USR1; echo > "$1"; for _ in $(seq 1200); do sleep 0.05; done'
+    assert run_child(["sh", "-c", script, "sh", str(ready)], os.environ) == 3
+    thread.join()

@@ -188,7 +188,7 @@ def test_event_is_asked_expired_and_its_review_reminded(
 
 
 @pytest.mark.parametrize("ends_by", ["sweep", "click"])
-def test_review_of_what_ended_days_late_is_reminded_at_once(
+def test_review_of_what_ended_late_is_reminded_at_once(
     watching_events: BreakGlassService, counted: CountedStores, clock: FrozenClock, ends_by: str
 ) -> None:
     event = invoke(watching_events, ANN)

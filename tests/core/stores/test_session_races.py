@@ -82,7 +82,7 @@ def test_two_processes_make_one_session(tmp_path: Path, clock: FrozenClock) -> N
         bench = SessionBench.on(harness.stores, clock)
         grant = bench.open_grant()
         context = multiprocessing.get_context("forkserver")
-        ours, theirs = zip(*(context.Pipe() for _ in range(3)), strict=True)
+        ours, theirs = zip(*(context.Pipe() for _ in range(2)), strict=True)
         processes = [context.Process(target=_issue_when_told, args=(str(harness.path), end)) for end in theirs]
         for process in processes:
             process.start()
