@@ -54,6 +54,7 @@ class Request(AccessRecord):
     rights: tuple[ValidRight, ...] = ()
     service: ServiceLabel | None = None
     device: DeviceLabel | None = None
+    device_id: RecordId | None = None
     required_approvals: int
     approvals: tuple[Approval, ...] = ()
     status: RequestStatus = RequestStatus.PENDING

@@ -23,7 +23,7 @@ MAX_STORED_MEMBERS: Final = 8_000
 MAX_NAMED: Final = 50
 """How many people an audit entry names on each side of a change; of the others, only the number."""
 
-_ANSWER: Final = ("users", "asked_at", "known_change", "slack_version", "updated_by")
+_ANSWER: Final = ("users", "asked_at", "known_change", "slack_version", "updated_by", "handle")
 
 
 class GroupChange(StoredModel):
@@ -50,8 +50,8 @@ class UserGroupMembers(Ledger):
     """The members of one user group at `asked_at`.
 
     `known_change` is the last change in the directory's notes that the asker knew of. `slack_version` is Slack's own
-    time of the group's last change, in Unix seconds, and `updated_by` whom Slack names for it. `unreported` is a
-    change that is not in the audit trail yet.
+    time of the group's last change, in Unix seconds, and `updated_by` whom Slack names for it. `handle` is what people
+    call the group, for display. `unreported` is a change that is not in the audit trail yet.
     """
 
     group: UserGroupId
@@ -60,6 +60,7 @@ class UserGroupMembers(Ledger):
     known_change: UtcTime | None = None
     slack_version: int = 0
     updated_by: str | None = None
+    handle: str | None = None
     unreported: GroupChange | None = None
 
     @classmethod
@@ -82,6 +83,7 @@ class UserGroupMembers(Ledger):
         known_change: datetime | None = None,
         slack_version: int = 0,
         updated_by: str | None = None,
+        handle: str | None = None,
     ) -> Self:
         """An answer of Slack, not stored yet."""
         return cls(
@@ -92,6 +94,7 @@ class UserGroupMembers(Ledger):
             known_change=known_change,
             slack_version=slack_version,
             updated_by=updated_by,
+            handle=handle,
         )
 
     def is_newer_than(self, other: UserGroupMembers) -> bool:
@@ -106,7 +109,8 @@ class UserGroupMembers(Ledger):
 
     def has_same_answer(self, answer: UserGroupMembers) -> bool:
         """True when a newer answer says nothing else, and knew of no later change."""
-        return self.users == answer.users and self.known_change == answer.known_change
+        is_same_name = answer.handle in {None, self.handle}
+        return is_same_name and self.users == answer.users and self.known_change == answer.known_change
 
     def replace(self, stored: UserGroupMembers | None, *, is_change_certain: bool) -> UserGroupMembers:
         """This answer as the next version of what is stored, with the change that has to be reported.
@@ -125,7 +129,7 @@ class UserGroupMembers(Ledger):
             )
             unreported = change if unreported is None else unreported.merge(change)
         # What is stored stays, with what a newer version wrote; only the answer is another one.
-        answer = {name: getattr(self, name) for name in _ANSWER}
+        answer = {name: getattr(self, name) for name in _ANSWER if name != "handle" or self.handle is not None}
         return stored.model_copy(update={**answer, "unreported": unreported})
 
     def report(self) -> Self:

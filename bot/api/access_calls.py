@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.api.calls import Call, Handler
-from bot.api.infos import describe_access, describe_credentials, describe_event
+from bot.api.infos import FindName, describe_access, describe_credentials, describe_event
 from bot.api.models import AccessInfo, AccessList, CredentialsInfo
 from bot.api.ports import Credentials
 from bot.api.refusals import ApiRefusal, not_found
@@ -33,6 +33,7 @@ class AccessCalls:
     queries: AccessQueries
     grants: GrantService
     clock: Clock
+    find_name: FindName
 
     def handlers(self) -> Mapping[str, Handler]:
         """The handlers, by the names of their endpoints."""
@@ -42,9 +43,11 @@ class AccessCalls:
         """What the device's person or service has now."""
         user, now = call.caller, self.clock.now()
         found = self.queries.own(user.actor)
-        accesses = [describe_access(each, each.service) for each in found.accesses if _is_of(each.service, user)]
+        accesses = [
+            describe_access(each, self.find_name, each.service) for each in found.accesses if _is_of(each.service, user)
+        ]
         # No service breaks the glass.
-        events = [describe_event(each, now) for each in found.events if user.service is None]
+        events = [describe_event(each, now, self.find_name) for each in found.events if user.service is None]
         return AccessList(access=(*accesses, *events))
 
     def end(self, call: Call) -> AccessInfo:
@@ -66,10 +69,10 @@ class AccessCalls:
     def _describe(self, record: Request | BreakGlassEvent, grants: Sequence[Grant]) -> AccessInfo:
         now = self.clock.now()
         if (access := summarize(grants, now)) is not None:
-            return describe_access(access, getattr(record, "service", None))
+            return describe_access(access, self.find_name, getattr(record, "service", None))
         current = self.queries.get(record.chain)
         if isinstance(current, BreakGlassEvent):
-            return describe_event(current, now)
+            return describe_event(current, now, self.find_name)
         # A request without rights can't be ended: the service said so before.
         raise ApiRefusal(not_found())
 

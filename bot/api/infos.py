@@ -23,9 +23,10 @@ from bot.api.models import (
     SessionInfo,
 )
 from core.access.device import Device
-from core.access.grant import Grant
+from core.access.grant import EarlyEnd, Grant
 from core.access.grant_status import AccessPhase
 from core.access.summary import AccessSummary, summarize
+from core.actor import is_person
 from core.break_glass import BreakGlassEvent
 from core.clock import format_time
 from core.request import Request, RequestStatus
@@ -33,7 +34,7 @@ from core.services.issuing import IssuedCredentials
 
 _VERSION_LENGTH: Final = 16
 FindName = Callable[[str], str | None]
-"""The name of a user, from what is at hand; None if it isn't. Never waits."""
+"""The name of a user or a user group, from what is at hand; None if it isn't. Never waits."""
 
 
 def describe_person(user_id: str, find_name: FindName) -> PersonInfo:
@@ -91,17 +92,17 @@ def describe_request(
         created_at=request.created_at,
         expires_at=request.expires_at,
         decided_by=request.ended_by[0],
+        decided_by_name=_name_of(request.ended_by[0], find_name),
         decided_at=request.decided_at,
         comment=request.approver_comment,
         access_ends_at=request.access_ends_at,
         replaced_by=request.replaced_by,
-        access=describe_access(access, request.service) if access is not None else None,
+        access=describe_access(access, find_name, request.service) if access is not None else None,
     )
 
 
-def describe_access(access: AccessSummary, service: str | None = None) -> AccessInfo:
+def describe_access(access: AccessSummary, find_name: FindName, service: str | None = None) -> AccessInfo:
     """The access of one decision."""
-    early = access.ended_early
     return AccessInfo(
         source=access.source,
         id=access.source_id,
@@ -115,8 +116,9 @@ def describe_access(access: AccessSummary, service: str | None = None) -> Access
         opened_at=access.opened_at,
         closed_at=access.closed_at,
         residual_until=access.residual_until,
-        ended_early=EarlyEndInfo(by=early.by, at=early.at, reason=early.reason) if early is not None else None,
+        ended_early=_describe_early_end(access.ended_early, find_name),
         decided_by=access.decided_by,
+        decided_by_name=_name_of(access.decided_by, find_name),
         is_delayed=access.is_delayed,
         is_overdue=access.is_overdue,
         may_end=access.may_end,
@@ -133,7 +135,7 @@ def describe_access(access: AccessSummary, service: str | None = None) -> Access
     )
 
 
-def describe_event(event: BreakGlassEvent, now: datetime) -> AccessInfo:
+def describe_event(event: BreakGlassEvent, now: datetime, find_name: FindName) -> AccessInfo:
     """The access of an event for a profile that gives no rights: it is open while the event is active."""
     is_open = event.is_granting(now)
     closed_at = event.ended_by[1]
@@ -148,6 +150,7 @@ def describe_event(event: BreakGlassEvent, now: datetime) -> AccessInfo:
         until=event.expires_at if is_open or closed_at is None else closed_at,
         closed_at=None if is_open else closed_at,
         decided_by=event.invoker,
+        decided_by_name=_name_of(event.invoker, find_name),
         may_end=is_open,
     )
 
@@ -169,6 +172,17 @@ def describe_credentials(issued: IssuedCredentials) -> CredentialsInfo:
             issue_count=session.issue_count,
         ),
     )
+
+
+def _describe_early_end(early: EarlyEnd | None, find_name: FindName) -> EarlyEndInfo | None:
+    if early is None:
+        return None
+    return EarlyEndInfo(by=early.by, by_name=_name_of(early.by, find_name), at=early.at, reason=early.reason)
+
+
+def _name_of(decider: str | None, find_name: FindName) -> str | None:
+    """A rule and the clock have no name in Slack, and aren't asked about there."""
+    return find_name(decider) if decider is not None and is_person(decider) else None
 
 
 def _kind_of(source: str) -> Literal["request", "break_glass"]:

@@ -161,6 +161,7 @@ class EarlyEndInfo(ResponseBody):
     """Who ended access before its time."""
 
     by: str
+    by_name: str | None = None
     at: Moment
     reason: str
 
@@ -185,6 +186,7 @@ class AccessInfo(ResponseBody):
     residual_until: Moment | None = None
     ended_early: EarlyEndInfo | None = None
     decided_by: str
+    decided_by_name: str | None = None
     is_delayed: bool = False
     is_overdue: bool = False
     may_end: bool
@@ -212,6 +214,7 @@ class RequestInfo(ResponseBody):
     created_at: Moment
     expires_at: Moment = Field(description="Until when somebody can decide.")
     decided_by: str | None = None
+    decided_by_name: str | None = None
     decided_at: Moment | None = None
     comment: str | None = Field(default=None, description="The approver's words, or why it was denied.")
     access_ends_at: Moment | None = None

@@ -104,6 +104,7 @@ class RequestCalls:
             body.justification,
             idempotency_key=f"{user.device.id}\0{key}" if key is not None else None,
             device=user.device.name,
+            device_id=user.device.id,
         )
         least, most = JUSTIFICATION_LENGTH
         asked = (body.profile, duration, clean_text("justification", body.justification, at_least=least, at_most=most))

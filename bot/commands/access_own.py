@@ -16,6 +16,7 @@ from typing import Final
 import click
 
 from bot.api.models import AccessInfo
+from bot.commands.decider_words import name_decider
 from bot.commands.server_answers import json_option, refusals_shown, write_json
 from bot.commands.terminal import Cell, Ink
 from bot.terminal.connecting import connect, is_paired
@@ -27,15 +28,21 @@ from core.errors import InvalidInput
 from core.targets.words import one_line
 
 _STORE: Final = ("COUNTERSIGN_STORE", "COUNTERSIGN_STORE_FILE")
+_OF_OPERATORS: Final = tuple(
+    name + ending for name in ("COUNTERSIGN_AUDIT_KEY", "COUNTERSIGN_POLICY") for ending in ("", "_FILE")
+)
+"""Where none of these is set, nobody keeps a store: what is missing there is a pairing, not an audit key."""
 _OVER: Final = frozenset({AccessPhase.CLOSING, AccessPhase.CLOSED, AccessPhase.FAILED})
 
 
 def is_about_own_access(store: str | None) -> bool:
-    """Whether the server is asked: no store is named, and this machine is paired.
+    """Whether the server is asked: no store is named, and this machine is paired, or nobody's but a person's.
 
     Raises InvalidInput or FilesFailed.
     """
-    return store is None and not any(name in os.environ for name in _STORE) and is_paired()
+    if store is not None or any(name in os.environ for name in _STORE):
+        return False
+    return is_paired() or not any(name in os.environ for name in _OF_OPERATORS)
 
 
 def list_own_access(profile: str | None, *, only_for_operators: Mapping[str, bool], as_json: bool) -> None:
@@ -94,4 +101,5 @@ def _row(access: AccessInfo, now: datetime) -> list[Cell]:
     state: Cell = ("overdue", "bad") if access.is_overdue else access.phase.value
     until = f"{'ended' if is_over else 'until'} {local_time(access.until, now)}"
     whose = f"for {one_line(access.service)}" if access.service else "for you"
-    return [state, one_line(access.profile), until, whose, f"by {one_line(access.decided_by)}", one_line(access.id)]
+    who = name_decider(access.decided_by, access.decided_by_name, access.person)
+    return [state, one_line(access.profile), until, whose, f"by {who}", one_line(access.id)]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bot.commands.terminal import count_of
 from core.access.device import DeviceId
 from core.access.grant import Grant, GrantId, grant_id_for
 from core.access.right import Right
@@ -114,9 +115,10 @@ def _with_grants(stores: Stores, chain: str, title: str, grants: Sequence[Grant]
 def _describe_session(session: Session) -> str:
     service = f" as {session.service}" if session.service is not None else ""
     device = one_line(session.device_name, 80)
+    often = count_of(session.issue_count, "time")
     return (
         f"{session.chain}: credentials for {session.profile} of {session.person}{service} on {device}, "
-        f"issued {session.issue_count} times, {session.status.value}, source identity {session.source_identity}"
+        f"issued {often}, {session.status.value}, source identity {session.source_identity}"
     )
 
 

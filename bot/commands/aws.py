@@ -70,7 +70,7 @@ def configure(profiles: Sequence[str], prefix: str, target: str | None, region: 
     commands = {name: write_command([*command, "credentials", profile, *more]) for name, profile in names.items()}
     is_changed = _change(lambda block, line_end: add_profiles(block, commands, region, line_end))
     path, first = config_path(os.environ), next(iter(names))
-    done = "has now" if is_changed else "already has"
+    done = "now has" if is_changed else "already has"
     click.echo(f"{path} {done} {count_of(len(names), 'profile')}: {', '.join(names)}")
     click.echo(f"Try: AWS_PROFILE={first} aws sts get-caller-identity")
 

@@ -24,11 +24,14 @@ from core.targets.words import one_line
 
 
 @click.group(invoke_without_command=True)
+@json_option
 @click.pass_context
-def devices(ctx: click.Context) -> None:
+def devices(ctx: click.Context, *, as_json: bool) -> None:
     """See the machines that are paired with you, and end one."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_devices)
+        ctx.invoke(list_devices, as_json=as_json)
+    elif as_json:
+        raise click.UsageError("Write --json after the command.")
 
 
 @devices.command("list")

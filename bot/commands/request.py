@@ -28,7 +28,7 @@ from bot.terminal.errors import FilesFailed
 from bot.terminal.pacing import PassageOfTime
 from bot.terminal.progress import Progress
 from bot.terminal.submitting import RequestSubmitter
-from bot.terminal.waiting import EXIT_CODES, Outcome, RequestWait, outcome_of
+from bot.terminal.waiting import EXIT_CODES, Outcome, RequestWait, outcome_of, with_names
 from core.actor import check_profile_name
 from core.clock import SystemClock
 from core.duration import parse_duration
@@ -99,6 +99,8 @@ def new_request(
     client = connect()
     with refusals_shown(as_json=as_json):
         made = _submit(client, asked, idempotency_key)
+        if not is_waiting:
+            made = with_names(client, made)
         if is_waiting:
             _wait(client, made, at_most, as_json=as_json)
         _show(made, as_json=as_json)
@@ -159,7 +161,9 @@ def _wait(client: ApiClient, made: RequestInfo, at_most: timedelta | None, *, as
     try:
         with Progress() as progress:
             progress.say(f"Request {made.id}: {made.profile}")
-            found = RequestWait(client, progress, SystemClock(), PassageOfTime()).wait(made, at_most)
+            found = RequestWait(client, progress, SystemClock(), PassageOfTime()).wait(
+                with_names(client, made), at_most
+            )
     except KeyboardInterrupt:
         click.echo(f"Stopped waiting; request {made.id} is kept. Follow it with: {follow}", err=True)
         click.echo(f"Cancel it with: countersign request cancel {made.id}", err=True)

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bot.api.models import AccessInfo, PersonInfo, RequestInfo
+from bot.api.models import AccessInfo, RequestInfo
+from bot.commands.decider_words import name_decider
 from bot.commands.terminal import Cell
 from bot.terminal.local_times import local_time
-from bot.terminal.waiting import Outcome, names_of, outcome_of
+from bot.terminal.waiting import Outcome, name_of, names_of, outcome_of
 from core.duration import format_duration
 from core.targets.words import one_line
 
@@ -28,14 +29,14 @@ def describe_request(request: RequestInfo, now: datetime) -> Iterator[str]:
     yield f"  asked {local_time(request.created_at, now)}: {one_line(request.justification)}"
     for vote in request.approvals:
         comment = f": {one_line(vote.comment)}" if vote.comment else ""
-        yield f"  approved by {_name(vote.approver.id, request)} at {local_time(vote.at, now)}{comment}"
+        yield f"  approved by {name_of(vote.approver)} at {local_time(vote.at, now)}{comment}"
     yield from (f"  {line}" for line in describe_outcome(request, now))
 
 
 def describe_outcome(request: RequestInfo, now: datetime) -> Iterator[str]:
     """What became of a request, and what to do next."""
     profile, outcome = one_line(request.profile), outcome_of(request)
-    by = f" by {_name(request.decided_by, request)}" if request.decided_by else ""
+    by = f" by {_decider(request)}" if request.decided_by else ""
     why = f": {one_line(request.comment)}" if request.comment else ""
     match outcome:
         case Outcome.WAITING:
@@ -112,7 +113,8 @@ def _describe_ended(request: RequestInfo, now: datetime) -> str:
         return f"Access to {profile} is over."
     if (early := access.ended_early) is not None:
         reason = f": {one_line(early.reason)}" if early.reason else ""
-        return f"Access to {profile} was ended by {_name(early.by, request)} at {local_time(early.at, now)}{reason}"
+        by = name_decider(early.by, early.by_name, request.requester)
+        return f"Access to {profile} was ended by {by} at {local_time(early.at, now)}{reason}"
     return f"Access to {profile} ended at {local_time(access.until, now)}."
 
 
@@ -121,10 +123,5 @@ def _problems(access: AccessInfo | None) -> str:
     return f": {'; '.join(found)}" if found else "."
 
 
-def _name(decider: str, request: RequestInfo) -> str:
-    if decider == request.requester:
-        return "you"
-    known: dict[str, PersonInfo] = {each.id: each for each in request.approvers}
-    known |= {vote.approver.id: vote.approver for vote in request.approvals}
-    person = known.get(decider)
-    return one_line(person.name, 60) if person is not None and person.name else one_line(decider, 60)
+def _decider(request: RequestInfo) -> str:
+    return name_decider(request.decided_by or "", request.decided_by_name, request.requester)

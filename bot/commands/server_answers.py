@@ -48,6 +48,8 @@ def describe_refusal(error: ServerRefused) -> str:
     """The server's sentence, the reasons that it doesn't name itself, and what to do about them."""
     problem = error.problem
     parts = [one_line(problem.detail, _MAX_DETAIL).rstrip(".")]
+    if problem.field is not None and problem.field.lower() not in parts[0].lower():
+        parts[0] = f"{one_line(problem.field, 40)}: {parts[0]}"
     parts += [text for each in problem.reasons if (text := one_line(each).rstrip(".")) and text not in parts[0]]
     if problem.existing is not None:
         parts.append(f"Follow it with: countersign request show {one_line(problem.existing, 40)} --wait")

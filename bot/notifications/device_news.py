@@ -18,7 +18,14 @@ from bot.notifications.slack_failed import SlackFailed
 from bot.notifications.steps import Steps, direct_step
 from bot.slack.errors import MESSAGE_GONE
 from bot.views.block_kit import Message
-from bot.views.devices.notices import credentials_issued, disowned, ended_by_another, new_device, session_revoked
+from bot.views.devices.notices import (
+    credentials_issued,
+    deny_failing,
+    disowned,
+    ended_by_another,
+    new_device,
+    session_revoked,
+)
 from core.access.device import Device, DeviceId
 from core.access.grant import GrantId
 from core.access.session import Session, SessionId, SessionStatus
@@ -76,6 +83,9 @@ class DeviceNewsDelivery:
 
     def _session(self, entry: AuditEntry, session_id: SessionId, calls: SlackCalls) -> None:
         session = self._stores.sessions.get(session_id)
+        if entry.event is AuditAction.DENY_FAILING:
+            self._deny_failing(entry, session, calls)
+            return
         message = self._announcement(entry, session)
         if message is None:
             return
@@ -87,6 +97,15 @@ class DeviceNewsDelivery:
             return
         name = f"thread:{session.chain}:{entry.event.value}"
         steps.run_once(name, lambda: calls.post(card.channel, message, "a reply", thread=card))
+        steps.raise_failures()
+
+    def _deny_failing(self, entry: AuditEntry, session: Session, calls: SlackCalls) -> None:
+        channel = self._policy.current().notifications.security_channel
+        if channel is None or session.denied_at is not None:
+            return
+        steps = Steps(self._posted, session.chain)
+        alarm = deny_failing(session, str(entry.details.get("problem", "")))
+        steps.post(calls, [Post(f"deny_failing:{entry.id}", channel, alarm)])
         steps.raise_failures()
 
     def _announcement(self, entry: AuditEntry, session: Session) -> Message | None:

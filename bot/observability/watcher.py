@@ -45,6 +45,7 @@ class Watcher:
         self._metrics.committed(record, event)
         for hear in self._hears:
             hear(record)
+        # Devices are of no profile.
         where = f" on {record.profile}" if record.profile is not None else ""
         _log.info("%s%s", event.value, where, extra={"about": record.chain})
 

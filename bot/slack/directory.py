@@ -21,7 +21,7 @@ from bot.slack.membership import Member, Outsider, read_membership
 from bot.slack.pace import Pace
 from bot.slack.questions import UNKNOWN, SlackQuestions, not_known, refused
 from bot.slack.user_groups import BUSY, SharedAnswers, UserGroups
-from core.actor import Actor, UserGroupId, UserId, check_user_id
+from core.actor import Actor, UserGroupId, UserId, check_user_id, is_user_group
 from core.clock import Clock
 from core.directory import DirectoryNotes
 from core.errors import InvalidInput, NotAllowed, NotKnown
@@ -118,6 +118,14 @@ class SlackDirectory:
         if not isinstance(member, Member):
             return None
         return member.actor.with_memberships(_memberships(member.actor.id, self._groups.get_stale()))
+
+    def name_of(self, subject: str) -> str | None:
+        """What people call this user, or `@sre` for a user group, from the cache; None if unknown. Never waits."""
+        if is_user_group(subject):
+            answer = self._groups.get_stale().get(UserGroupId(subject))
+            return f"@{answer.handle}" if answer is not None and answer.handle is not None else None
+        person = self.known(subject)
+        return person.name or None if person is not None else None
 
     def refresh_groups(self) -> None:
         """Look at every stale user group in the background, so that no click has to wait for it."""

@@ -79,7 +79,8 @@ class SlackQuestions:
         for group, version in sorted(listed.cut.items()):
             # What failed was logged. What is about other groups is known all the same.
             with suppress(NotAllowed):
-                whole[group] = asking.answer(group, self._ask_members(group), version=version)
+                members, handle = self._ask_members(group), listed.handles[group]
+                whole[group] = asking.answer(group, members, version=version, handle=handle)
         return whole
 
     def _ask_members(self, group: UserGroupId) -> frozenset[str]:

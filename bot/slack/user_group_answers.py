@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.actor import UserGroupId
 from core.user_group import UserGroupMembers
+
+_MAX_HANDLE: Final = 80
 
 
 class _Subteam(BaseModel):
@@ -44,7 +47,13 @@ class Asking:
     changes: Mapping[UserGroupId, datetime]
 
     def answer(
-        self, group: UserGroupId, users: frozenset[str], *, version: int = 0, updated_by: str | None = None
+        self,
+        group: UserGroupId,
+        users: frozenset[str],
+        *,
+        version: int = 0,
+        updated_by: str | None = None,
+        handle: str | None = None,
     ) -> UserGroupMembers:
         """Slack's answer about a group."""
         return UserGroupMembers.of(
@@ -54,6 +63,7 @@ class Asking:
             known_change=self.changes.get(group),
             slack_version=version,
             updated_by=updated_by,
+            handle=handle,
         )
 
 
@@ -61,12 +71,13 @@ class Asking:
 class Listed:
     """What usergroups.list says about the wanted groups.
 
-    `cut` has the groups whose members aren't all there, with Slack's time of their last change; `missing` has those
-    that are disabled or don't exist, which are also in `whole`, without members.
+    `cut` has the groups whose members aren't all there, with Slack's time of their last change, and `handles` what
+    people call them; `missing` has those that are disabled or don't exist, which are also in `whole`, without members.
     """
 
     whole: Mapping[UserGroupId, UserGroupMembers]
     cut: Mapping[UserGroupId, int]
+    handles: Mapping[UserGroupId, str | None]
     missing: frozenset[UserGroupId]
 
 
@@ -89,7 +100,7 @@ def read_listed(usergroups: object, wanted: Collection[UserGroupId], asking: Ask
         else:
             version = by_id[group].get("date_update")
             cut[group] = version if isinstance(version, int) else 0
-    return Listed(whole, cut, missing)
+    return Listed(whole, cut, {group: _handle_of(by_id[group]) for group in cut}, missing)
 
 
 def read_subteam(subteam: object, asking: Asking) -> UserGroupMembers | None:
@@ -101,4 +112,11 @@ def read_subteam(subteam: object, asking: Asking) -> UserGroupMembers | None:
     members = read.members()
     if members is None:
         return None
-    return asking.answer(UserGroupId(read.id), members, version=read.date_update, updated_by=read.updated_by)
+    version, by, handle = read.date_update, read.updated_by, _handle_of(subteam)
+    return asking.answer(UserGroupId(read.id), members, version=version, updated_by=by, handle=handle)
+
+
+def _handle_of(subteam: object) -> str | None:
+    """What people write after the @. Nothing is decided by it, so an entry without one is not malformed."""
+    handle = subteam.get("handle") if isinstance(subteam, dict) else None
+    return handle[:_MAX_HANDLE] or None if isinstance(handle, str) else None

@@ -6,6 +6,7 @@ request is kept, whatever happens to this process.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -21,6 +22,7 @@ from core.clock import Clock
 from core.request_status import RequestStatus
 from core.targets.words import one_line
 
+_NAMES_SECONDS: Final = 1
 _MAX_NAMES: Final = 4
 _GIVE_UP_AFTER: Final = timedelta(minutes=10)
 """For how long an absent server is waited for after the request has expired."""
@@ -118,6 +120,15 @@ class RequestWait:
             raise error
         if self._clock.now() > request.expires_at + _GIVE_UP_AFTER:
             raise error
+
+
+def with_names(client: ApiClient, request: RequestInfo) -> RequestInfo:
+    """The same request a moment later, if a name is missing: the server asks Slack for it meanwhile."""
+    if all(each.name is not None for each in request.approvers):
+        return request
+    with suppress(ServerFailed, ServerRefused):
+        return client.wait_for_request(request.id, request.version, _NAMES_SECONDS)
+    return request
 
 
 def describe_wait(request: RequestInfo) -> tuple[str, datetime | None]:

@@ -52,6 +52,7 @@ _STEPS: Final[Mapping[AuditAction, str]] = {
     AuditAction.SESSION_REVOKED: "the credentials of a device were ended",
     AuditAction.SESSION_EXPIRED: "the credentials of a device expired",
     AuditAction.DENY_PUT: "AWS was told to deny them",
+    AuditAction.DENY_FAILING: "AWS doesn't deny them yet",
     AuditAction.DENY_REMOVED: "the deny was removed: the credentials are dead",
 }
 

@@ -73,7 +73,7 @@ def build_api(needs: ApiNeeds, options: ApiOptions, metrics: ApiMetrics) -> Api:
     queries = AccessQueries(needs.stores, needs.grants, needs.policy, needs.clock, needs.directory)
     handlers: dict[str, Handler] = {
         **requests.handlers(),
-        **AccessCalls(queries, needs.grants, needs.clock).handlers(),
+        **AccessCalls(queries, needs.grants, needs.clock, needs.find_name).handlers(),
         **PairingCalls(needs.pairings, needs.clock, PAIR_COMMAND).handlers(),
         **DeviceEndCalls(needs.ending, needs.clock).handlers(),
         **_common(needs.devices, needs.clock, needs.find_name, needs.credentials, options),

@@ -236,14 +236,10 @@ def _serve_api(
 ) -> InstanceApi:
     metrics, watcher = observed
 
-    def find_name(user_id: str) -> str | None:
-        known = directory.known(user_id)
-        return known.name or None if known is not None else None
-
     ending = DeviceEnding(ports.stores, services.devices, services.sessions, services.requests)
     needs = ApiNeeds(
         ports.stores, ports.policy, ports.clock, directory, services.requests, services.grants, services.devices,
-        services.pairing, services.sessions, ending, find_name, background.nudge,
+        services.pairing, services.sessions, ending, directory.name_of, background.nudge,
     )  # fmt: skip
     slack_address = transport.address if isinstance(transport, OverHttp) else None
     return serve_api(needs, settings, slack_address, open_api_metrics(metrics), watcher)

@@ -55,11 +55,14 @@ class AccessEnded(Refused):
 
 
 class NothingOpen(Refused):
-    """There is no access to get credentials for. `is_opening`: there will be in a moment. Nothing was issued."""
+    """There is no access to get credentials for. `is_opening`: there will be in a moment. Nothing was issued.
 
-    def __init__(self, profile: str, fix: str, *, is_opening: bool = False) -> None:
+    `problem` is for a case in which it isn't the access that is missing.
+    """
+
+    def __init__(self, profile: str, fix: str, *, is_opening: bool = False, problem: str | None = None) -> None:
         state = "is still opening" if is_opening else "isn't open"
-        super().__init__(f"your access to {profile} {state}. {fix}")
+        super().__init__(f"{problem or f'your access to {profile} {state}'}. {fix}")
         self.profile = profile
         self.fix = fix
         self.is_opening = is_opening

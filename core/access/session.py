@@ -44,13 +44,14 @@ FIXED: Final = (
     "created_at",
 )  # fmt: skip
 """What never changes of a session."""
-ISSUED: Final = ("issue_count", "credentials_until", "access_key_id")
+ISSUED: Final = ("issue_count", "credentials_until", "access_key_id", "session_name")
 """What changes with each issue."""
 _SAID_ELSEWHERE: Final = frozenset({"profile", "user", "created_at"})
 """What each entry has in a place of its own."""
 _PREFIX: Final = "countersign"
 _ID_LENGTH: Final = 16
 _AccessKeyId = Annotated[str, Field(pattern=r"^[A-Z0-9]{16,128}$")]
+_SessionName = Annotated[str, Field(pattern=r"^[\w+=,.@-]{2,64}$")]
 
 
 def session_id_for(grant_id: str, device_id: str) -> SessionId:
@@ -75,8 +76,8 @@ class Session(Record):
     """The credentials of one grant on one device.
 
     `credentials_until` is when the last of them die at AWS, which may be after the end of the rights, `expires_at`.
-    `access_key_id` names the last ones, as CloudTrail does; it is no secret. `denied_at` is when AWS was told to deny
-    them, and `cleaned_at` since when nothing of that is left.
+    `access_key_id` and `session_name` are what CloudTrail calls the last ones; neither is a secret. `denied_at` is when
+    AWS was told to deny them, and `cleaned_at` since when nothing of that is left.
     """
 
     KIND: ClassVar[str] = "SESSION"
@@ -96,6 +97,7 @@ class Session(Record):
     credentials_until: UtcTime
     issue_count: int = Field(default=1, ge=1)
     access_key_id: _AccessKeyId | None = None
+    session_name: _SessionName | None = None
     revoked_by: ValidDeciderId | None = None
     revoked_at: UtcTime | None = None
     revoked_reason: Reason | None = None
@@ -112,6 +114,7 @@ class Session(Record):
         lease: timedelta,
         now: datetime,
         service: ServiceName | None = None,
+        session_name: str | None = None,
     ) -> Self:
         """The intent to issue the first credentials of a grant to a device.
 
@@ -132,6 +135,7 @@ class Session(Record):
             device=device,
             device_name=device_name,
             service=service,
+            session_name=session_name,
             source_identity=source_identity_for(grant.id, grant.person),
             created_at=now,
             updated_at=now,
@@ -140,7 +144,7 @@ class Session(Record):
             credentials_until=now + lease,
         )
 
-    def touch(self, grant: Grant, lease: timedelta, now: datetime) -> Self:
+    def touch(self, grant: Grant, lease: timedelta, now: datetime, session_name: str | None = None) -> Self:
         """The intent to issue once more. Raises InvalidStateTransition when the session or its grant has ended."""
         self._check(SessionStatus.ACTIVE)
         _check_open(grant, now)
@@ -149,6 +153,7 @@ class Session(Record):
             last_used_at=max(now, self.last_used_at),
             credentials_until=max(now + lease, self.credentials_until),
             access_key_id=None,
+            session_name=session_name,
         )
 
     def note_key(self, access_key_id: str, until: datetime | None = None) -> Self:

@@ -41,7 +41,7 @@ _FIXED: Final = (
 )  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
 _ALWAYS_SAID: Final[Mapping[str, tuple[str, ...]]] = {
-    Request.KIND: ("rights", "service", "device"),
+    Request.KIND: ("rights", "service", "device", "device_id"),
     BreakGlassEvent.KIND: ("rights",),
     Grant.KIND: ("service",),
     Session.KIND: ("grant", "source", "right", "device", "device_name", "service", "source_identity", "expires_at"),

@@ -91,6 +91,7 @@ class AuditAction(StrEnum):
     SESSION_REVOKED = "session_revoked"
     SESSION_EXPIRED = "session_expired"
     DENY_PUT = "deny_put"
+    DENY_FAILING = "deny_failing"
     DENY_REMOVED = "deny_removed"
     DEVICE_PAIRED = "device_paired"
     DEVICE_REVOKED = "device_revoked"

@@ -70,11 +70,14 @@ def _of_role(grant: Grant, sessions: Sequence[Session], now: datetime) -> CloudT
         return None
     last = max(sessions, key=lambda each: each.last_used_at)
     dead = max(each.credentials_until for each in sessions)
+    names = {each.session_name for each in sessions}
     return find_by_role(
         role=grant.right.resource,
         source_identity=last.source_identity,
         since=min(grant.starts_at, *(each.started_at for each in sessions)),
         until=max(_ends(grant, now), dead),
+        # Sessions of several names are found by the key.
+        session_name=last.session_name if len(names) == 1 else None,
         access_key_id=last.access_key_id,
     )
 

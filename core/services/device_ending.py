@@ -73,7 +73,7 @@ class DeviceEnding:
             return ()
 
     def _asked(self, device: Device, failed: list[str]) -> list[Request]:
-        """What was asked for on a machine of that name since it was paired: a request knows its device by name."""
+        """What was asked for on it since it was paired. What an older version stored knows its device by name only."""
 
         def read(cursor: str | None) -> Page[Request]:
             return self._stores.requests.list_by_requester(device.owner, cursor=cursor, since=device.created_at)
@@ -83,7 +83,7 @@ class DeviceEnding:
         except StoreError as error:
             failed.append(f"its requests: {_problem(error)}")
             return []
-        return [each for each in found if each.device == device.name and each.service == device.service]
+        return [each for each in found if _is_from(each, device)]
 
     def _cancel(self, asked: list[Request], by: Actor, failed: list[str]) -> Iterator[Request]:
         for request in asked:
@@ -96,6 +96,12 @@ class DeviceEnding:
                 continue
             except CountersignError as error:
                 failed.append(f"the request for {request.profile}: {_problem(error)}")
+
+
+def _is_from(request: Request, device: Device) -> bool:
+    if request.device_id is not None:
+        return request.device_id == device.id
+    return request.device == device.name and request.service == device.service
 
 
 def _problem(error: CountersignError) -> str:

@@ -24,7 +24,7 @@ from core.access.credentials import (
 )
 from core.access.device import DeviceEnded, DeviceId, DeviceNotFound, DeviceStatus, DeviceUser, TokenRefused
 from core.access.grant import Grant, GrantId, GrantStatus
-from core.access.session import Session, SessionExists, SessionId, SessionStatus, session_id_for
+from core.access.session import Session, SessionExists, SessionId, SessionStatus, session_id_for, source_identity_for
 from core.actor import DeciderId, ProfileName, check_profile_name
 from core.audit.trail import REFUSED, AuditAction, EntryDraft
 from core.clock import Clock, format_time
@@ -40,12 +40,15 @@ from core.services.use_case import AuditedAttempt, audit_refusals, reading_again
 from core.stores.base import Stores
 from core.stores.record_store import iterate_newest_first
 from core.stores.sessions import IssueState
-from core.targets.aws_names import ASSUME
+from core.targets.aws_names import ASSUME, session_name
 
 T = TypeVar("T")
 SINCE: Final = 2 * MAX_DURATION
 """How old a grant may be that is still looked at: no older one can have time left, or is worth telling of."""
 _OPENING: Final = "Try again in a moment."
+_REQUEST: Final = 'Request it: countersign request {} 1h "why you need it" --wait'
+_NEVER_HAD_A_ROLE: Final = "{} gives no AWS credentials: none of its targets is a role"
+_ELSEWHERE: Final = "Use its access where your team does, or name another profile."
 _NO_ROLE: Final = "The policy doesn't have its role any more. Ask a policy owner."
 _TOO_LONG: Final = "the credentials that AWS issued would live longer than Countersign recorded"
 _CLOCKS: Final = "Check the clock where Countersign runs."
@@ -159,15 +162,17 @@ class Issuing:
         if config is None:
             raise NothingOpen(asked.profile, _NO_ROLE)
         lease = config.lease + ISSUE_MARGIN
+        called = session_name(_person_name(asked.user), source_identity_for(grant.id, grant.person))
         try:
             if state.session is None:
                 made = Session.make(
-                    grant, device=device.id, device_name=device.name, lease=lease, now=now, service=device.service
-                )
+                    grant, device=device.id, device_name=device.name, lease=lease, now=now, service=device.service,
+                    session_name=called,
+                )  # fmt: skip
                 return self._stores.sessions.create(made, _asked_entry(asked, made, config), grant=grant), config
             if state.session.status is not SessionStatus.ACTIVE:
                 raise _refuse_revoked(state.session)
-            again = state.session.touch(grant, lease, now)
+            again = state.session.touch(grant, lease, now, called)
             return self._stores.sessions.touch(again, _asked_entry(asked, again, config), grant=grant), config
         except (SessionExists, InvalidStateTransition) as changed:
             # Another process was quicker, or its time has just passed: all is read again.
@@ -176,7 +181,7 @@ class Issuing:
     def _ask(self, user: DeviceUser, session: Session, config: AwsRoleConfig) -> AwsCredentials:
         intent = AssumeIntent(
             source_identity=session.source_identity,
-            person_name=user.service or user.actor.email or user.actor.name,
+            person_name=_person_name(user),
             profile=session.profile,
             request=session.source,
             rights_end_at=session.expires_at,
@@ -229,6 +234,10 @@ class Issuing:
         return self._retry(use_case)
 
 
+def _person_name(user: DeviceUser) -> str:
+    return user.service or user.actor.email or user.actor.name
+
+
 def _choose(asked: _Asked, grants: Sequence[Grant], now: datetime) -> list[Grant]:
     """The grants to issue for, the one that lasts longest first. Raises InvalidInput when the target isn't clear."""
     live = [each for each in grants if each.is_wanted(now) and _role_of(asked.policy, each) is not None]
@@ -248,10 +257,19 @@ def _explain(asked: _Asked, grants: Sequence[Grant], now: datetime) -> NothingOp
         return NothingOpen(asked.profile, _OPENING, is_opening=True)
     if any(each.right.level == ASSUME for each in wanted):
         return NothingOpen(asked.profile, _NO_ROLE)
-    over = [each.ended_at for each in grants if each.opened_at is not None and each.ended_at <= now]
+    of_role = [each for each in grants if each.right.level == ASSUME]
+    over = [each.ended_at for each in of_role if each.opened_at is not None and each.ended_at <= now]
     if over and not wanted:
         return AccessEnded(asked.profile, max(over))
-    return NothingOpen(asked.profile, f"Request it: `countersign request {asked.profile}`.")
+    if not _has_role(asked.policy, asked.profile):
+        return NothingOpen(asked.profile, _ELSEWHERE, problem=_NEVER_HAD_A_ROLE.format(asked.profile))
+    return NothingOpen(asked.profile, _REQUEST.format(asked.profile))
+
+
+def _has_role(policy: Policy, profile: ProfileName) -> bool:
+    """Whether a grant for this profile could give credentials. Raises InvalidInput when there is no such profile."""
+    policy.profile(profile)
+    return any(isinstance(policy.targets.get(each.target), AwsRoleConfig) for each in policy.access_of(profile))
 
 
 def _role_of(policy: Policy, grant: Grant) -> AwsRoleConfig | None:

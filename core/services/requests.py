@@ -80,13 +80,14 @@ class RequestService:
         *,
         idempotency_key: str | None = None,
         device: str | None = None,
+        device_id: str | None = None,
     ) -> Request:
         """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
-        `requester.service` asks for itself, and `device` is the name of the terminal it was asked on. The same
-        `idempotency_key` from the same person or service gives the request that it gave the first time. Raises
-        InvalidInput, NotAllowed, LimitReached, StoreError; PrincipalUnknown and PrincipalUnavailable when a target of
-        the profile can't say which user the requester is.
+        `requester.service` asks for itself, and `device` is the name of the terminal it was asked on, `device_id` which
+        one it was. The same `idempotency_key` from the same person or service gives the request that it gave the first
+        time. Raises InvalidInput, NotAllowed, LimitReached, StoreError; PrincipalUnknown and PrincipalUnavailable when
+        a target of the profile can't say which user the requester is.
         """
         name = check_profile_name(profile)
         least, most = JUSTIFICATION_LENGTH
@@ -96,7 +97,7 @@ class RequestService:
             people = self._judging()
             rights = find_rights(people.policy, self._principals, requester, name)
             request_id = id_from(RequestId, count_for(requester.id, requester.service), idempotency_key)
-            submission = Submission(requester, name, duration, reason, rights, device, request_id)
+            submission = Submission(requester, name, duration, reason, rights, device, device_id, request_id)
             return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
 
     def approve(

@@ -12,8 +12,11 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final, Literal, Protocol
 
-from core.access.grant import Grant, GrantId
+from pydantic import JsonValue
+
+from core.access.grant import Grant, GrantId, GrantStatus
 from core.access.session import Session
+from core.access.timing import ALERT_AFTER, ALERT_EVERY
 from core.actor import CLOCK, DeciderId
 from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, is_trusted
@@ -61,14 +64,17 @@ class SessionEnds:
 
     def clean_up(self, rest: Rest = no_rest) -> tuple[Session, ...]:
         """Deny what was revoked and isn't denied yet, and remove the denies of credentials that are dead."""
-        if self._editor is None or not is_trusted(self._clock):
+        if self._editor is None:
             return ()
         changed: list[Session] = []
         waiting: list[Session] = []
         for page in self._pages("cleanup", rest):
             changed += self._deny_each(self._editor, page)
             waiting += page
-        return (*changed, *self._clean_each(self._editor, waiting))
+        if is_trusted(self._clock):
+            # By a clock that is off, nothing is dead.
+            changed += self._clean_each(self._editor, waiting)
+        return tuple(changed)
 
     def _pages(self, what: Literal["expiry", "cleanup"], rest: Rest) -> Iterator[tuple[Session, ...]]:
         for page in iterate_pages(lambda cursor: self._stores.sessions.list_awaiting(what, cursor=cursor)):
@@ -95,9 +101,13 @@ class SessionEnds:
         grants = self._read_grants(due)
         for session in due:
             grant = grants.get(session.grant)
-            problem = editor.deny(session, has_grant_ended=grant is None or not grant.is_wanted(now))
+            problem = editor.deny(session, has_grant_ended=grant is None or grant.ended_early is not None)
             if problem is not None:
                 _log.error("%s was revoked, and AWS doesn't deny it yet: %s", session.chain, problem)
+                # Of access that is being taken, the alarm is the reconciler's.
+                is_taken = grant is not None and grant.status is GrantStatus.ENDING
+                if not is_taken and _is_alarm_due(session, now):
+                    yield from self._store(session, AuditAction.DENY_FAILING, CLOCK, {"problem": problem})
                 continue
             yield from self._store(session.note_deny(now), AuditAction.DENY_PUT, CLOCK)
 
@@ -135,10 +145,12 @@ class SessionEnds:
         ids = tuple(dict.fromkeys(each.grant for each in sessions))
         return {grant.id: grant for grant in self._stores.access.get_each(ids)} if ids else {}
 
-    def _store(self, session: Session, action: AuditAction, by: str) -> Iterator[Session]:
+    def _store(
+        self, session: Session, action: AuditAction, by: str, details: Mapping[str, JsonValue] | None = None
+    ) -> Iterator[Session]:
         """The session as it is stored; nothing if somebody else changed it: the next pass reads it anew."""
         try:
-            stored = self._stores.sessions.update(session, EntryDraft.of(session, action, DeciderId(by)))
+            stored = self._stores.sessions.update(session, EntryDraft.of(session, action, DeciderId(by), details or {}))
         except (ConcurrentModification, InvalidStateTransition, NotFound):
             return
         except MalformedRecord:
@@ -150,6 +162,12 @@ class SessionEnds:
 
 def _must_be_denied(session: Session, now: datetime) -> bool:
     return session.denied_at is None and now < min(session.expires_at, session.credentials_until)
+
+
+def _is_alarm_due(session: Session, now: datetime) -> bool:
+    """True when it has been failing for a while, and again after each hour. The last alarm was its last change."""
+    first = (session.revoked_at or session.updated_at) + ALERT_AFTER
+    return now >= (session.updated_at + ALERT_EVERY if session.updated_at >= first else first)
 
 
 def _is_dead(session: Session, now: datetime) -> bool:

@@ -42,7 +42,7 @@ _log = logging.getLogger("countersign.ledgers")
 class Submission:
     """What somebody requests, with its text checked. `find_rights` asks the targets who the requester is.
 
-    `device` is the name of the terminal that it was asked on.
+    `device` is the name of the terminal that it was asked on, and `device_id` which one it was.
     """
 
     requester: Actor
@@ -51,6 +51,7 @@ class Submission:
     justification: str
     find_rights: Callable[[], tuple[Right, ...]] = tuple
     device: str | None = None
+    device_id: str | None = None
     request_id: RequestId | None = None
 
 
@@ -175,8 +176,8 @@ def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right
         now=now,
         request_id=submission.request_id,
     )
-    service, device = submission.requester.service, submission.device
-    return request if service is None and device is None else request.replace(service=service, device=device)
+    said = {"service": submission.requester.service, "device": submission.device, "device_id": submission.device_id}
+    return request.replace(**said) if any(said.values()) else request
 
 
 def window(request: Request) -> dict[str, JsonValue]:
@@ -199,5 +200,7 @@ def _details(request: Request, decision: RequestDecision) -> dict[str, JsonValue
 
 def origin(request: Request) -> dict[str, JsonValue]:
     """The details of a first entry that say on which device it was asked, and for which service; none in Slack."""
-    said: dict[str, JsonValue] = {"service": request.service, "device": request.device}
+    said: dict[str, JsonValue] = {
+        "service": request.service, "device": request.device, "device_id": request.device_id
+    }  # fmt: skip
     return {name: value for name, value in said.items() if value is not None}

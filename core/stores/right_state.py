@@ -116,9 +116,16 @@ def explain_longer_chain(grant: Grant, stored: Grant | None, alarm: SealAlarm) -
     """Raise the alarm for a grant whose chain goes on. Raises ConcurrentModification if it only changed since then."""
     if stored is None or stored.audit_length != grant.audit_length:
         raise ConcurrentModification(grant.chain)
+    tell_rolled_back(grant, alarm)
+
+
+def tell_rolled_back(grant: Grant, alarm: SealAlarm) -> BrokenSeal:
+    """Raise the alarm for a grant that is an older version. Returns what is wrong with it."""
     _log.error("%s counts as not there: %s", grant.chain, ROLLED_BACK)
+    problem = BrokenSeal(grant.chain, ROLLED_BACK)
     with suppress(BrokenSeal), alarm.watch():
-        raise BrokenSeal(grant.chain, ROLLED_BACK)
+        raise problem
+    return problem
 
 
 def find_kept_until(state: RightState) -> datetime | None:

@@ -6,9 +6,12 @@ Invariant: pure. What fits here fits the patterns of botocore's service models, 
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import timedelta
 from typing import Final
 
+_NO_NAME: Final = "countersign"
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9_+=,.@-]+")
 ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _INSTANCE_ID: Final = r"(sso)?ins-[a-zA-Z0-9.-]{16}"
@@ -52,3 +55,13 @@ def account_of(role: str) -> str:
 def role_name(role: str) -> str:
     """The role's name without its path, as IAM is asked for it."""
     return role.rpartition("/")[2]
+
+
+def session_name(person_name: str, fallback: str) -> str:
+    """The name of a session: the person's e-mail address or name, made fit, or the fallback."""
+    plain = unicodedata.normalize("NFKD", person_name).encode("ascii", "ignore").decode()
+    for each in (plain, fallback, _NO_NAME):
+        fit = _UNFIT.sub("-", each.strip()).strip("-")[:MAX_SESSION_NAME]
+        if SESSION_NAME.fullmatch(fit):
+            return fit
+    raise AssertionError(_NO_NAME)

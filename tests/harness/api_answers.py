@@ -96,6 +96,7 @@ def request(status: RequestStatus = RequestStatus.PENDING, **changed: object) ->
         "created_at": now(),
         "expires_at": now() + timedelta(hours=1),
         "decided_by": "U0JON" if is_decided else None,
+        "decided_by_name": "Jon" if is_decided else None,
         "decided_at": now() if is_decided else None,
     }
     return RequestInfo.model_validate({**facts, **changed})
@@ -119,6 +120,7 @@ def access(phase: AccessPhase = AccessPhase.OPEN, **changed: object) -> AccessIn
         "starts_at": now(),
         "until": now() + timedelta(hours=1),
         "decided_by": "U0JON",
+        "decided_by_name": "Jon",
         "may_end": True,
         "rights": (RightInfo(target="aws", resource=ROLE, level="assume", phase=phase),),
     }

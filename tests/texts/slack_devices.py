@@ -140,6 +140,7 @@ def _each_message() -> Iterator[tuple[str, Message]]:
     yield "the first credentials, in the thread", notices.credentials_issued(_session())
     yield "the first credentials of a service", notices.credentials_issued(_session(_SERVICE))
     yield "credentials ended early, in the thread", notices.session_revoked(_revoked())
+    yield "AWS can't be told, to the security channel", notices.deny_failing(_revoked(), "role: AccessDenied")
     yield "paired", replies.terminal_paired(_pairing())
     yield "paired for a service", replies.terminal_paired(_pairing(_SERVICE))
     yield "refused", replies.pairing_refused(_pairing())

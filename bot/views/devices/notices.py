@@ -9,7 +9,19 @@ from __future__ import annotations
 from typing import Final
 
 from bot.slack.app_surface import ACCESS
-from bot.views.block_kit import Block, Message, actions, button, code, context, mention, moment, mrkdwn, plain
+from bot.views.block_kit import (
+    Block,
+    Message,
+    actions,
+    button,
+    code,
+    context,
+    mention,
+    moment,
+    mrkdwn,
+    plain,
+    user_text,
+)
 from bot.views.devices.facts import host, machine_block, seen_from, service_name
 from core.access.device import Device, DeviceStatus
 from core.access.session import Session
@@ -69,6 +81,18 @@ def session_revoked(session: Session) -> Message:
     by = f" by {mention(session.revoked_by)}" if session.revoked_by is not None else ""
     line = f":lock: The credentials on {host(session.device_name)} were ended{by}. They stop working within minutes."
     return Message(text=line, blocks=(mrkdwn(line),))
+
+
+def deny_failing(session: Session, problem: str) -> Message:
+    """Credentials that were ended, and that AWS can't be told to deny: for the security channel."""
+    line = (
+        f":rotating_light: The credentials of {_whose(session)} on {host(session.device_name)} were ended, and AWS "
+        f"doesn't deny them yet. They may work until {moment(session.credentials_until)}."
+    )
+    next_ = mrkdwn(f"Countersign keeps trying. The role is {code(session.right.resource)}. AWS said:")
+    end = code(f"{ACCESS} revoke {session.source.partition('#')[2]}")
+    small = context(f"to end all of this access: {end} with a reason · source identity {code(session.source_identity)}")
+    return Message(text=line, blocks=(mrkdwn(line), next_, user_text(problem), small))
 
 
 def _whose(session: Session) -> str:

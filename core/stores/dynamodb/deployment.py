@@ -50,7 +50,8 @@ _OF_THE_BOT: Final = (
     ("UseBreakGlass", BREAK_GLASS, ("BatchGetItem", "GetItem", "PutItem", "Query")),
     # A grant is put; its right is made due by an update that reads nothing; a session is stored while it is unchanged.
     ("UseAccess", ACCESS, ("BatchGetItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem")),
-    ("ReadAudit", AUDIT, ("BatchGetItem", "GetItem", "Query")),
+    # Where a session is stored, the chain of its grant must have nothing after what was read.
+    ("ReadAudit", AUDIT, ("BatchGetItem", "ConditionCheckItem", "GetItem", "Query")),
     # What changes: deliveries, the places of messages, the heads of chains of refusals.
     ("UseOutbox", OUTBOX, ("BatchGetItem", "ConditionCheckItem", "PutItem", "Query", "UpdateItem")),
 )
@@ -113,6 +114,7 @@ def _broker_statements(prefix: str, account: AwsAccount) -> list[Document]:
         _allow("FindGrants", ("Query",), by_person),
         {**_allow("WriteSessions", _TO_WRITE, access[:1]), "Condition": _only_keys(_KEYS_WRITTEN_BY_THE_BROKER)},
         {**_allow("ReadDirectory", ("BatchGetItem", "GetItem"), [ledgers]), "Condition": _only_keys(_DIRECTORY)},
+        {**_allow("CheckGrants", ("ConditionCheckItem",), [audit]), "Condition": _only_keys(("GRANT#*",))},
         # After a lost answer, it looks for its own entry.
         {**_allow("ReadAudit", ("BatchGetItem", "GetItem"), [audit]), "Condition": chains},
         {**_allow("AddToAudit", ("PutItem",), [audit]), "Condition": {**chains, **_IN_A_TRANSACTION}},

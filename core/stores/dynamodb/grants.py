@@ -25,12 +25,13 @@ from core.stores.access import DueRight, GrantWrite
 from core.stores.commit import Commit, StoreSettings, as_it_was_read, prepare_create, prepare_update
 from core.stores.due import find_stage, urgency_of_new
 from core.stores.dynamodb.connection import Connection
+from core.stores.dynamodb.entries import place_key
 from core.stores.dynamodb.items import Item
 from core.stores.dynamodb.outcomes import ConditionFailed
 from core.stores.dynamodb.parts import Part
 from core.stores.dynamodb.records import DynamoRecords
 from core.stores.dynamodb.rights import holding_key, names_of, write_place
-from core.stores.right_state import check_count
+from core.stores.right_state import check_count, tell_rolled_back
 from core.stores.schema import ACCESS, AWAITS_ATTRIBUTE
 from core.stores.seals import SealAlarm
 
@@ -61,14 +62,18 @@ class DynamoGrants(DynamoRecords[Grant]):
         return self._read(item)
 
     def unchanged(self, grant: Grant) -> Part:
-        """The check that a grant is still the version that was read, for the caller's transaction."""
+        """The check that a grant is still the version that was read, and its last, for the caller's transaction."""
         condition = self._layout.all_equal(as_it_was_read(grant))
-        check = {"TableName": self._table, "Key": self._key(grant.id), **condition}
+        is_same = {"TableName": self._table, "Key": self._key(grant.id), **condition}
+        after = {"TableName": self._audit_table, "Key": place_key(grant.chain, grant.audit_length + 1)}
+        is_last = {**after, "ConditionExpression": "attribute_not_exists(chain)"}
 
         def explain(failure: ConditionFailed) -> CountersignError | None:
+            if failure.failed == (False, True):
+                return tell_rolled_back(grant, self._alarm)
             return ConcurrentModification(grant.chain) if any(failure.failed) else None
 
-        return Part([{"ConditionCheck": check}], explain)
+        return Part([{"ConditionCheck": is_same}, {"ConditionCheck": is_last}], explain)
 
     def repair(self, rights: Iterable[Right]) -> bool:
         """Remove from the items of these rights what has a type that no write can add to; True if anything had.

@@ -17,9 +17,10 @@ from core.errors import ConcurrentModification
 from core.stores.access import GrantWrite
 from core.stores.commit import StoreSettings, as_it_was_read
 from core.stores.due import find_stage, urgency_of_new
-from core.stores.right_state import check_count
+from core.stores.right_state import check_count, tell_rolled_back
 from core.stores.schema import AWAITS_ATTRIBUTE
 from core.stores.seals import SealAlarm
+from core.stores.sqlite.audit import has_entry
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.records import SqliteRecords
 
@@ -53,10 +54,15 @@ class SqliteGrants(SqliteRecords[Grant]):
         return self._find(connection, grant_id)
 
     def refuse_if_changed(self, connection: sqlite3.Connection, grant: Grant) -> None:
-        """Raises ConcurrentModification unless the grant is stored as it was read, by the caller's transaction."""
+        """Raises ConcurrentModification unless the grant is stored as it was read, by the caller's transaction.
+
+        Raises BrokenSeal, with the alarm, when it is an older version that was put back.
+        """
         stored = self._find_item(connection, grant.id) or {}
         if any(stored.get(name) != value for name, value in as_it_was_read(grant).items()):
             raise ConcurrentModification(grant.chain)
+        if has_entry(connection, grant.chain, grant.audit_length + 1):
+            raise tell_rolled_back(grant, self._alarm)
 
     def _nudge(self, connection: sqlite3.Connection, grant: Grant, urgency: Urgency) -> None:
         connection.execute(

@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from core.access.credentials import AssumeIntent, AwsCredentials, IssuerUnavailable
 from core.policy.target_config import AwsRoleConfig
 from core.targets.aws_calls import AwsCalls, CallFailed, Trouble
+from core.targets.aws_names import session_name
 from core.targets.aws_role.clients import AwsClients
-from core.targets.aws_role.names import PROFILE_TAG, REQUEST_TAG, session_name, session_tags
+from core.targets.aws_role.names import PROFILE_TAG, REQUEST_TAG, session_tags
 from core.targets.aws_role.session_policy import session_policy
 from core.targets.call_pace import CallPace
 

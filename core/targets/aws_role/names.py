@@ -1,4 +1,4 @@
-"""What a session is called at AWS, and which tags it has: how CloudTrail and the deny tell one from another.
+"""What source identities are like, and which tags a session has: how CloudTrail and the deny tell one from another.
 
 Invariant: pure. What comes out fits AWS's patterns, whatever people are called, and the source identity of two grants
 is never the same.
@@ -7,19 +7,14 @@ is never the same.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Final, TypedDict
-
-from core.targets.aws_names import MAX_SESSION_NAME, SESSION_NAME
 
 SOURCE_IDENTITIES: Final = "countersign-*"
 """What every source identity of ours is like, in a policy."""
 REQUEST_TAG: Final = "countersign:request"
 PROFILE_TAG: Final = "countersign:profile"
 _MAX_TAG: Final = 256
-_NO_NAME: Final = "countersign"
-_UNFIT: Final = re.compile(r"[^A-Za-z0-9_+=,.@-]+")
 _UNFIT_IN_TAG: Final = re.compile(r"[^A-Za-z0-9 _.:/=+@-]+")
 
 
@@ -28,16 +23,6 @@ class Tag(TypedDict):
 
     Key: str
     Value: str
-
-
-def session_name(person_name: str, fallback: str) -> str:
-    """The name of a session: the person's e-mail address or name, made fit, or the fallback."""
-    plain = unicodedata.normalize("NFKD", person_name).encode("ascii", "ignore").decode()
-    for each in (plain, fallback, _NO_NAME):
-        fit = _UNFIT.sub("-", each.strip()).strip("-")[:MAX_SESSION_NAME]
-        if SESSION_NAME.fullmatch(fit):
-            return fit
-    raise AssertionError(_NO_NAME)
 
 
 def session_tags(request: str, profile: str) -> Sequence[Tag]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -29,7 +29,7 @@ from core.stores.sessions import SessionStore
 from core.targets.aws_calls import LONGEST_CALL_SECONDS, CallFailed, Trouble
 from core.targets.aws_names import ASSUME, IAM_DELAY
 from core.targets.aws_role.deny import RoleDenies
-from core.targets.aws_role.deny_policy import deny_grant
+from core.targets.aws_role.deny_policy import covers_until, deny_grant, name_for_grant
 from core.targets.base import Absent, Given, Held, Later, OperationKey, Polled, Seen, Taken, TargetRefused, Unknown
 
 TAKE_LIMIT: Final = CALL_TIMEOUT - timedelta(seconds=3)
@@ -80,10 +80,15 @@ class AwsRoleTarget:
             if self._sessions.get_door(right).is_open:
                 return Held()
             now = self._clock.now()
-            found = self._sessions.list_of_right(right).sessions
+            found = self._sessions.list_of_right(right)
+            if any(must_be_denied(each, now) for each in found.sessions):
+                return Held()
+            is_hidden = bool(found.unreadable) and self._may_hide_some(right, now)
         except StoreError as error:
             return Unknown(str(error))
-        return Held() if any(must_be_denied(each, now) for each in found) else Absent()
+        except CallFailed as failed:
+            return Unknown(failed.problem)
+        return Held() if is_hidden else Absent()
 
     def give(self, right: Right, until: datetime, key: OperationKey) -> Given:
         """Open the door. Nothing is issued before somebody asks."""
@@ -123,6 +128,15 @@ class AwsRoleTarget:
         self._remember(right, is_in_time=not identities)
         return Absent()
 
+    def _may_hide_some(self, right: Right, now: datetime) -> bool:
+        """True when sessions that can't be read may be of a grant that ended early, and that nothing denies."""
+        grants = self._access.get_right(right).grants
+        ended = {name_for_grant(each.id) for each in grants if each.ended_early is not None and now < each.ends_at}
+        if not ended:
+            return False
+        names = self._denies.list_names(self._config, right.resource, TAKE_LIMIT)
+        return not ended <= set(names) and all(covers_until(each) is None for each in names)
+
     def poll(self, token: str) -> Polled:
         """Nothing here takes longer than its call."""
         return Unknown(f"{token!r:.60} is no operation of an aws-role target", is_forgotten=True)
@@ -130,7 +144,11 @@ class AwsRoleTarget:
     def _move(self, right: Right, move: Callable[[RoleDoor, datetime], RoleDoor], key: OperationKey) -> Later | None:
         now, door = self._clock.now(), self._sessions.get_door(right)
         if door.has_seen_newer(key.generation, now):
-            return Later(_AGAIN, problem=_NEWER)
+            holding = self._access.get_right(right).holding
+            if holding.operation is None or holding.generation != key.generation:
+                return Later(_AGAIN, problem=_NEWER)
+            # This is the step that is under way: an older state of the right was put back, and stops nobody.
+            door = door.model_copy(update={"generation": 0})
         try:
             self._sessions.move_door(move(door, now))
         except ConcurrentModification:
@@ -145,6 +163,7 @@ class AwsRoleTarget:
         found, now = self._sessions.list_of_right(right), self._clock.now()
         ending = [each for each in found.sessions if must_be_denied(each, now)]
         grants = self._read_grants(each.grant for each in ending)
+        self._refuse_wanted([each for each in grants.values() if each.is_wanted(now)])
         identities: dict[str, tuple[str, list[Session]]] = {}
         for session in ending:
             revoked = self._revoke(session, grants.get(session.grant))
@@ -156,6 +175,11 @@ class AwsRoleTarget:
                 if not grant.is_wanted(now):
                     identities.setdefault(grant.id, (source_identity_for(grant.id, grant.person), []))
         return identities
+
+    def _refuse_wanted(self, wanted: Sequence[Grant]) -> None:
+        """Raises ConcurrentModification when there is access that goes on: it was opened after this take began."""
+        if wanted and {each.id for each in wanted} - self._access.find_rolled_back(wanted):
+            raise ConcurrentModification(wanted[0].chain)
 
     def _read_grants(self, ids: Iterable[str]) -> Mapping[str, Grant]:
         wanted = tuple(dict.fromkeys(ids))

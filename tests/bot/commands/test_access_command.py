@@ -209,6 +209,14 @@ def test_reconcile_takes_one_right_or_all(database: Path, arguments: tuple[str, 
     assert "one right or --all" in result.output
 
 
+def test_role_of_aws_is_inspected_and_reconciled(database: Path, tmp_path: Path) -> None:
+    role = "arn:aws:iam::111122223333:role/ops"
+    target = f'targets:\n  ops: {{type: aws-role, role: "{role}", region: eu-west-1, external_id: for-tests}}\n'
+    (tmp_path / "policy.yml").write_text(POLICY.replace("targets:\n", target), encoding="utf-8")
+    shown = run("inspect", f"ops|{role}|assume|U0RITA").output
+    assert "the target says: absent" in shown, database
+
+
 @pytest.mark.parametrize("command", [("reconcile", "--all"), ("list",), ("inspect", "0123456789abcdef")])
 def test_without_a_key_it_is_refused(database: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COUNTERSIGN_AUDIT_KEY")

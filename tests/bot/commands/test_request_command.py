@@ -94,7 +94,7 @@ def test_access_that_could_not_be_opened_ends_with_1(server: ScriptedServer) -> 
 
 
 def test_access_that_was_ended_says_by_whom(server: ScriptedServer) -> None:
-    early = EarlyEndInfo(by="U0JON", at=answers.now(), reason="incident is over")
+    early = EarlyEndInfo(by="U0JON", by_name="Jon", at=answers.now(), reason="incident is over")
     ended = answers.access(AccessPhase.CLOSED, ended_early=early)
     server.expect(SUBMIT, answers.granted().model_copy(update={"access": ended}))
     result = run(*ASK, "--wait")
@@ -210,6 +210,18 @@ def test_help_has_every_exit_code() -> None:
 def _access(server: ScriptedServer, *phases: AccessPhase) -> None:
     found = [answers.access(phase, id=f"{number:016d}") for number, phase in enumerate(phases)]
     server.expect("GET /v1/access", AccessList(access=tuple(found)))
+
+
+def test_access_list_of_a_machine_that_is_new_says_how_to_pair_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_HOME", str(tmp_path / "new"))
+    for name in ("COUNTERSIGN_TOKEN", "COUNTERSIGN_SERVER"):
+        monkeypatch.delenv(name)
+    result = run("access", "list")
+    assert (result.exit_code, "countersign login" in result.stderr) == (7, True), result.stderr
+    monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", "short")
+    assert run("access", "list").exit_code == 2
 
 
 def test_access_list_asks_the_server_on_a_paired_machine(server: ScriptedServer) -> None:

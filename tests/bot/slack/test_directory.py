@@ -99,6 +99,14 @@ def test_member_becomes_an_actor(directory: SlackDirectory) -> None:
     assert directory.actor(BEN, None) == Actor(id=BEN, name="ben")
 
 
+def test_groups_and_people_have_names_once_they_are_known(directory: SlackDirectory) -> None:
+    assert groups_of(directory, ANN) == {SRE: True, DEV: True}
+    assert directory.name_of(SRE) == "@sre"
+    assert (directory.name_of("S0OTHER"), directory.name_of("policy:prod")) == (None, None)
+    directory.actor(ANN, None)
+    assert directory.name_of(ANN) == "ann"
+
+
 def test_membership_is_answered_for_each_group_asked_for(directory: SlackDirectory) -> None:
     assert groups_of(directory, ANN) == {SRE: True, DEV: True}
     assert groups_of(directory, BEN) == {SRE: False, DEV: True}

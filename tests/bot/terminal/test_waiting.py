@@ -14,7 +14,7 @@ from bot.api.problems import ProblemCode
 from bot.terminal.client import ApiClient
 from bot.terminal.errors import NotPaired, ServerFailed, ServerRefused
 from bot.terminal.progress import Progress
-from bot.terminal.waiting import Outcome, RequestWait, describe_wait, names_of, outcome_of
+from bot.terminal.waiting import Outcome, RequestWait, describe_wait, names_of, outcome_of, with_names
 from core.access.grant_status import AccessPhase
 from core.request_status import RequestStatus
 from tests.harness import api_answers as answers
@@ -112,6 +112,19 @@ def test_a_timeout_keeps_the_request(server: ScriptedServer, waiter: Waiter, pas
     server.expect(POLL, answers.request(), act=lambda: passing.pause(5))
     assert waiter.wait(timedelta(seconds=30)) is Outcome.WAITING
     assert [call.query.partition("&")[0] for call in server.calls] == ["wait=25", "wait=5"]
+
+
+def test_names_that_come_a_moment_later_are_shown(server: ScriptedServer) -> None:
+    client, unnamed = (
+        ApiClient(server.url, SecretStr(answers.TOKEN)),
+        answers.request(approvers=(PersonInfo(id="U0JON"),)),
+    )
+    server.expect(POLL, answers.request())
+    assert names_of(with_names(client, unnamed).approvers) == "Jon"
+    server.expect(POLL, CUT)
+    assert with_names(client, unnamed) == unnamed
+    named = answers.request()
+    assert with_names(client, named) is named
 
 
 def test_a_timeout_holds_while_the_server_is_away(server: ScriptedServer, waiter: Waiter, passing: PassingTime) -> None:

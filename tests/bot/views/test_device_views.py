@@ -34,6 +34,7 @@ MESSAGES = {
     "ended by another": notices.ended_by_another(a_device(status=DeviceStatus.REVOKED)),
     "issued": notices.credentials_issued(a_session()),
     "revoked": notices.session_revoked(a_session()),
+    "failing": notices.deny_failing(a_session(), "p" * 900),
     "paired": terminal_paired(a_pairing()),
     "refused": pairing_refused(a_pairing()),
     "devices": device_page([a_device(each) for each in range(PER_PAGE)], page=2, has_more=True, now=A_MOMENT),

@@ -113,6 +113,7 @@ def test_intent_says_whose_access_it_is(desk: Desk) -> None:
     issued = desk.sessions.issue(desk.user(), "prod")
 
     (intent,) = desk.issuer.asked
+    assert issued.session.session_name == "Rita-Hayworth"
     assert intent.source_identity == f"countersign-{issued.session.grant}-U0RITA"
     assert (intent.request, intent.profile, intent.person_name) == (source, "prod", "Rita Hayworth")
     assert intent.rights_end_at == issued.access_ends_at == issued.session.expires_at
@@ -148,6 +149,13 @@ def test_nothing_open_says_what_to_do(desk: Desk) -> None:
         desk.sessions.issue(desk.user(), "prod")
     assert opening.value.is_opening
     assert desk.issuer.asked == []
+
+
+def test_profile_without_a_role_is_not_to_be_requested(desk: Desk) -> None:
+    with pytest.raises(NothingOpen, match=r"^paper gives no AWS credentials: none of its targets is a role"):
+        desk.sessions.issue(desk.user(), "paper")
+    with pytest.raises(InvalidInput, match=r"there is no profile 'prd'.*prod"):
+        desk.sessions.issue(desk.user(), "prd")
 
 
 def test_end_is_said_with_its_time(desk: Desk) -> None:

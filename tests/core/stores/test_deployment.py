@@ -133,7 +133,7 @@ def test_bot_may_add_to_the_audit_table_and_nothing_else() -> None:
     }
     granted = {action.removeprefix("dynamodb:") for each in statements for action in each["Action"]}
     assert granted & writes == {"PutItem"}
-    assert granted - writes == {"BatchGetItem", "GetItem", "Query"}
+    assert granted - writes == {"BatchGetItem", "ConditionCheckItem", "GetItem", "Query"}
     (adding,) = [each for each in statements if "dynamodb:PutItem" in each["Action"]]
     assert adding["Action"] == ["dynamodb:PutItem"]
     assert adding["Condition"] == {"ForAnyValue:StringEquals": {"dynamodb:EnclosingOperation": ["TransactWriteItems"]}}

@@ -75,6 +75,21 @@ class TestIssuing:
             attempt()
         assert bench.store.list_of_grant(GrantId(grant.id)).sessions == (session,)
 
+    @pytest.mark.parametrize("way", ["create", "touch"])
+    def test_nothing_is_issued_under_a_grant_put_back(
+        self, bench: SessionBench, harness: StoreHarness, way: str
+    ) -> None:
+        grant = bench.open_grant()
+        session, stored = bench.issue(grant), harness.stored(grant)
+        bench.end(grant)
+        assert stored is not None
+        harness.put_back(grant, stored)
+        attempt = partial(bench.issue, grant, DESKTOP) if way == "create" else partial(bench.touch, session, grant)
+        with pytest.raises(BrokenSeal, match="GRANT#"):
+            attempt()
+        harness.stores.refusals.flush()
+        assert AuditAction.SEAL_BROKEN in {each.event for each in harness.stores.audit.export()}
+
     def test_nothing_is_issued_over_a_grant_that_was_changed(self, bench: SessionBench, harness: StoreHarness) -> None:
         grant = bench.open_grant()
         harness.spoil(grant, {"expires_at": "2099-01-01T00:00:00.000000Z"})

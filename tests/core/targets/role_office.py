@@ -46,6 +46,7 @@ profiles:
   prod: {{channel: C0ACCESS1, access: [{{target: ops}}]}}
   remote: {{channel: C0ACCESS1, access: [{{target: far}}]}}
   both: {{channel: C0ACCESS1, access: [{{target: ops}}, {{target: far}}]}}
+  paper: {{channel: C0ACCESS1}}
 approval:
   - {{name: all, profiles: ["*"], approvers: [group:sre], max_duration: 4h, max_pending: 10}}
 break_glass:

@@ -18,7 +18,8 @@ from core.audit.keyring import AuditKeyring
 from core.audit.verification import verify_trail
 from core.errors import CountersignError, Refused
 from core.services import SessionService
-from core.targets.base import Held
+from core.stores.sessions import FoundSessions
+from core.targets.base import Absent, Held, Later, OperationKey
 from playground.pretend_aws import PretendFault
 from tests.core.access.office import ANN, OnePolicy
 from tests.core.targets.role_office import POLICY, RITA, RoleOffice
@@ -102,25 +103,49 @@ def test_end_before_the_intent_is_stored_asks_nothing_of_aws(office: RoleOffice)
 
 
 def test_take_that_wakes_up_late_spares_what_was_opened_since(office: RoleOffice) -> None:
-    ended = office.open()
-    office.issue()
-    right = office.stores.access.list_by_person(RITA.id).items[0].right
+    source, ended = office.open(), office.issue().session
     found: list[IssuedCredentials] = []
     list_sessions = office.stores.sessions.list_of_right
+    key = OperationKey(ended.grant, office.stores.access.get_right(ended.right).holding.generation + 1)
 
     def go_on_meanwhile(asked: Right) -> object:
         office.stores.sessions.list_of_right = list_sessions  # type: ignore[method-assign]
+        office.end(source)
         office.office.pass_time(2 * MINUTE)
         office.open()
         found.append(office.issue())
         return list_sessions(asked)
 
     office.stores.sessions.list_of_right = go_on_meanwhile  # type: ignore[method-assign, assignment]
-    office.end(ended)
-    office.office.pass_time(MINUTE)
-    assert office.targets["ops"].inspect(right) == Held()
+    assert isinstance(office.targets["ops"].take(ended.right, key), Later)
+    assert office.targets["ops"].inspect(ended.right) == Held()
     assert office.works(found[0])
     assert office.works(office.issue())
+
+
+def test_state_of_a_right_that_was_put_back_stops_nobody(office: RoleOffice) -> None:
+    office.end(office.open())
+    right = office.stores.access.list_by_person(RITA.id).items[0].right
+    door, now = office.stores.sessions.get_door(right), office.clock.now()
+    # The door has seen steps that the right knows nothing of.
+    office.stores.sessions.move_door(door.shut("0123456789abcdef", door.generation + 50, now))
+    office.open()
+    assert office.works(office.issue())
+
+
+def test_session_that_cannot_be_read_is_not_overlooked(office: RoleOffice) -> None:
+    source, issued = office.open(), office.issue()
+    hidden = FoundSessions(unreadable=(issued.session.id,))
+    office.stores.sessions.list_of_right = lambda right: hidden  # type: ignore[method-assign]  # noqa: ARG005
+    office.office.grants.end(source, RITA)
+    right, target = issued.session.right, office.targets["ops"]
+    office.stores.sessions.move_door(
+        office.stores.sessions.get_door(right).shut(issued.session.grant, 2, office.clock.now())
+    )
+    assert target.inspect(right) == Held()
+    office.office.due.visit_due()
+    assert not office.works(issued)
+    assert target.inspect(right) == Absent()
 
 
 @pytest.mark.parametrize("round_number", range(ROUNDS))
@@ -213,6 +238,22 @@ def test_session_is_denied_alone_and_its_grant_goes_on(office: RoleOffice) -> No
     office.tend()
     assert office.denies() == []
     assert office.session(lost).cleaned_at is not None
+
+
+def test_deny_of_a_session_that_keeps_failing_is_told(office: RoleOffice) -> None:
+    office.open(duration=4 * HOUR)
+    lost = office.issue()
+    office.aws.fail("PutRolePolicy", *[PretendFault("error", "AccessDenied", "no", 403)] * 8)
+    office.sessions.revoke(lost.session.id, RITA, "lost laptop")
+    for _ in range(8):
+        office.clock.advance(MINUTE)
+        office.sessions.clean_up()
+    told = [each for each in office.stores.audit.get_chain(lost.session.chain) if each.event == "deny_failing"]
+    assert len(told) == 1
+    assert "AccessDenied" in str(told[0].details["problem"])
+    office.sessions.clean_up()
+    assert not office.works(lost)
+    assert list(verify_trail(office.stores, AuditKeyring(), office.clock.now())) == []
 
 
 class LateEditor:

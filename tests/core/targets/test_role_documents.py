@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from core.access.session import source_identity_for
 from core.policy import parse_policy
-from core.targets.aws_names import SESSION_NAME
+from core.targets.aws_names import SESSION_NAME, session_name
 from core.targets.aws_role.clients import BotoClients
 from core.targets.aws_role.deny_policy import ROOM_FOR_ALL, deny_all, deny_grant, is_dead, is_ours
 from core.targets.aws_role.documents import (
@@ -27,7 +27,7 @@ from core.targets.aws_role.documents import (
     server_policy,
     trust_policy,
 )
-from core.targets.aws_role.names import session_name, session_tags
+from core.targets.aws_role.names import session_tags
 from core.targets.aws_role.session_policy import MAX_POLICY_LENGTH, session_policy
 from tests.core.targets.role_office import POLICY, RoleOffice
 from tests.harness.pretend_aws import ALLOW_ALL, BROKER, LOCAL, PROD, REVOKER, serve_pretend_aws

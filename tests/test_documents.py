@@ -1,0 +1,74 @@
+"""What the documents name is there: headings behind links, tests behind promises, settings and commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from bot.cli import countersign
+from bot.settings import ApiSettings, Settings, SlackSettings
+from bot.settings.terminal import TerminalSettings
+from bot.settings.variables import variables_of
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md")), *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([\w./-]*\.md)?#([\w-]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+TEST = re.compile(r"`(test_\w+)`")
+SETTING = re.compile(r"\bCOUNTERSIGN_[A-Z_]+[A-Z]\b")
+COMMAND = re.compile(r"(?:`|^ {4,}|^\$ ?|\$ )countersign ((?:[a-z-]+ ?)+)", re.MULTILINE)
+
+
+def _read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def _anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = HEADING.findall(FENCE.sub("", _read(page)))
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_heading(page: Path) -> None:
+    links = [(page.parent / path if path else page, anchor) for path, anchor in LINK.findall(_read(page))]
+
+    assert [each for each in links if each[1] not in _anchors(each[0])] == []
+
+
+def test_every_test_behind_a_promise_exists() -> None:
+    tests = "\n".join(_read(each) for each in (ROOT / "tests").rglob("test_*.py"))
+    named = set(TEST.findall(_read(ROOT / "docs" / "security.md")))
+
+    assert len(named) > 40
+    assert {each for each in named if f"def {each}(" not in tests} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_on_the_page_exists(page: Path) -> None:
+    unknown = []
+    for words in COMMAND.findall(_read(page)):
+        group: click.Command = countersign
+        for word in words.split():
+            if not isinstance(group, click.Group):
+                break
+            found = group.get_command(click.Context(group), word)
+            if found is None:
+                # `countersign request prod 1h` is short for `request new`.
+                unknown += [words] if group.name != "request" else []
+                break
+            group = found
+
+    assert unknown == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_setting_on_the_page_exists(page: Path) -> None:
+    known = set(variables_of(Settings, SlackSettings, ApiSettings, TerminalSettings))
+    named = {each.removesuffix("_FILE") for each in SETTING.findall(_read(page))}
+
+    assert named - known == set()
