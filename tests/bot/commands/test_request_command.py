@@ -212,9 +212,7 @@ def _access(server: ScriptedServer, *phases: AccessPhase) -> None:
     server.expect("GET /v1/access", AccessList(access=tuple(found)))
 
 
-def test_access_list_of_a_machine_that_is_new_says_how_to_pair_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_access_list_of_a_new_machine_says_how_to_pair_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COUNTERSIGN_HOME", str(tmp_path / "new"))
     for name in ("COUNTERSIGN_TOKEN", "COUNTERSIGN_SERVER"):
         monkeypatch.delenv(name)
