@@ -80,7 +80,7 @@ def test_folder_may_be_relative(tmp_path: Path, journal: Journal, monkeypatch: p
     # `make playground` uses one.
     monkeypatch.chdir(tmp_path)
     terminals = Terminals(Path("homes"), write_programs(Path("programs")), journal)
-    program(tmp_path, "pwd")
+    program(tmp_path, 'echo "$HOME"')
     assert run(terminals, journal, "countersign login")["text"] == f"{tmp_path / 'homes' / 'u0mira'}\n"
 
 
