@@ -10,6 +10,7 @@ import pytest
 from bot.notifications.access_news import WAIT_FOR_ANNOUNCER
 from bot.views.access.buttons import END_ACCESS, EXTEND_ACCESS
 from bot.views.break_glass.card import CLOSE
+from bot.views.request.card import TIMELINE
 from core.errors import DeliveryFailed
 from core.outbox.outbox import deliver_due
 from core.targets.base import Held, TargetRefused, Unknown
@@ -41,7 +42,7 @@ def test_card_follows_access_from_opening_to_closed(office: AccessOffice) -> Non
     office.deliver()
     assert "*Opening*" in says(office.card())
     assert "*Approved*" in says(office.card())
-    assert buttons(office.card()) == [END_ACCESS]
+    assert buttons(office.card()) == [END_ACCESS, TIMELINE]
     assert "aws sso login" not in says(office.card())
 
     office.reconcile()
@@ -55,7 +56,7 @@ def test_card_follows_access_from_opening_to_closed(office: AccessOffice) -> Non
     office.reconcile()
     office.deliver()
     assert "*Closing*" in says(office.card())
-    assert buttons(office.card()) == []
+    assert buttons(office.card()) == [TIMELINE]
 
     del office.target.always["take"]
     office.reconcile_until_settled()
@@ -86,7 +87,7 @@ def test_refusal_is_told_to_grantee_and_approvers(office: AccessOffice) -> None:
 
     assert "*Could not be opened* in `aws`" in says(office.card())
     assert REFUSAL.reason in says(office.card())
-    assert buttons(office.card()) == []
+    assert buttons(office.card()) == [TIMELINE]
     assert any("could not be opened. You don't have it." in text for text in office.directs())
     assert [office.directs(each.id)[-1] for each in (ANN, BOB)] == [
         ":x: You approved `prod` for <@U0RITA>, but it could not be opened."

@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import subprocess
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -162,19 +163,19 @@ def _events() -> list[dict[str, str | None]]:
 
 def _select(sql: str) -> list[str]:
     """The names of the events that the query finds, as SQLite runs it on a table with AWS's columns."""
-    database = sqlite3.connect(":memory:")
-    database.create_function("json_extract_scalar", 2, _extract)
-    database.create_function("split_part", 3, _split_part)
-    is_lake = "EVENT_DATA_STORE_ID" in sql
-    for table in ("cloudtrail_logs", "EVENT_DATA_STORE_ID"):
-        database.execute(f"CREATE TABLE {table} ({', '.join(_COLUMNS)})")
-    for event in _events():
-        # Athena's table has no column for the source identity, and Lake keeps times as such.
-        hidden = {} if is_lake else {"useridentity_sessioncontext_sourceidentity": None}
-        row = event | hidden | ({"eventtime": str(event["eventtime"])[:19].replace("T", " ")} if is_lake else {})
-        table = "EVENT_DATA_STORE_ID" if is_lake else "cloudtrail_logs"
-        database.execute(f"INSERT INTO {table} VALUES ({_marks()})", [row[each] for each in _COLUMNS])  # noqa: S608
-    return [row[2] for row in database.execute(_flat(sql)) if row[2] != "AssumeRole"]
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.create_function("json_extract_scalar", 2, _extract)
+        database.create_function("split_part", 3, _split_part)
+        is_lake = "EVENT_DATA_STORE_ID" in sql
+        for table in ("cloudtrail_logs", "EVENT_DATA_STORE_ID"):
+            database.execute(f"CREATE TABLE {table} ({', '.join(_COLUMNS)})")
+        for event in _events():
+            # Athena's table has no column for the source identity, and Lake keeps times as such.
+            hidden = {} if is_lake else {"useridentity_sessioncontext_sourceidentity": None}
+            row = event | hidden | ({"eventtime": str(event["eventtime"])[:19].replace("T", " ")} if is_lake else {})
+            table = "EVENT_DATA_STORE_ID" if is_lake else "cloudtrail_logs"
+            database.execute(f"INSERT INTO {table} VALUES ({_marks()})", [row[each] for each in _COLUMNS])  # noqa: S608
+        return [row[2] for row in database.execute(_flat(sql)) if row[2] != "AssumeRole"]
 
 
 def _marks() -> str:

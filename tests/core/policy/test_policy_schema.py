@@ -60,12 +60,14 @@ def test_example_has_no_mistakes_with_access_switched_on() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     head, _, access = text.partition("# Where access takes effect")
     lines = [line.removeprefix("# ") for line in access.splitlines()]
-    keys = [line for line in lines if line.startswith(("targets:", "people:", "admins:", "  "))]
+    keys = [
+        line for line in lines if line.startswith(("targets:", "people:", "admins:", "devices:", "services:", "  "))
+    ]
     profile = "\n".join(keys[keys.index("  prod:") : keys.index("people:")])
     rest = "\n".join(line for line in keys if line not in profile.splitlines())
     switched_on = head.replace("  prod: {description: Production account, channel: C0ACCESS1}", profile) + rest
 
-    assert len(parse_policy(switched_on.encode()).access_of("prod")) == 2
+    assert len(parse_policy(switched_on.encode()).access_of("prod")) == 3
     assert is_valid(switched_on.encode())
 
 
