@@ -95,7 +95,7 @@ def too_large() -> Problem:
 class CallerLimits:
     """Counts calls by device and by address, before they cost anything. Used on the server's own thread only.
 
-    A token that was valid lately is known by its digest: its device is counted by itself, and what others at the same
+    A token that was valid lately is known by its digest: its device is counted apart, and what others at the same
     address do can't keep it out.
     """
 

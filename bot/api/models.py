@@ -121,7 +121,7 @@ class ProfileInfo(ResponseBody):
     max_duration_seconds: int
     required_approvals: int
     approvers: tuple[PersonInfo, ...] = ()
-    has_access: bool = Field(description="False for a profile whose approval opens nothing by itself.")
+    has_access: bool = Field(description="False for a profile whose approval doesn't open anything at a target.")
     has_credentials: bool = Field(description="Whether POST /v1/credentials/{profile} can give AWS credentials for it.")
 
 

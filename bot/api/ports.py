@@ -52,5 +52,5 @@ class EndsDevices(Protocol):
     """Ends devices with their credentials, such as DeviceEnding. Safe for threads."""
 
     def end(self, device_id: DeviceId, by: Actor) -> EndedDevice:
-        """End a device of one's own, and its credentials."""
+        """End an own device, and its credentials."""
         ...

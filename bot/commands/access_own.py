@@ -1,4 +1,4 @@
-"""`countersign access list` and `access end` on a paired machine: one's own access, through the server.
+"""`countersign access list` and `access end` on a paired machine: your own access, through the server.
 
 Invariant: the server is asked only when no store is named. Nothing is ended that the person didn't name, unless it is
 the only access there is.

@@ -1,4 +1,4 @@
-"""`countersign devices`: one's own paired machines, and ending one of them.
+"""`countersign devices`: your paired machines, and ending one of them.
 
 Invariant: it shows and ends only what belongs to the person of this machine's token.
 

@@ -52,7 +52,7 @@ def exec(profile: str, command: Sequence[str], target: str | None, *, is_static:
     """
     require_posix("exec")
     check_profile_name(profile)
-    # Another command would be run with a part of this one's options.
+    # Another command would be run with a part of the options of this one.
     arguments = command[1:] if command[0] == "--" else command
     if not arguments:
         raise click.UsageError("Missing argument 'COMMAND...'.")

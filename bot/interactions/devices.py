@@ -1,4 +1,4 @@
-"""Terminals in Slack: pair one by its code, list one's own, end one, and say that one isn't one's own.
+"""Terminals in Slack: pair one by its code, list your own, end one, and say that one isn't yours.
 
 Invariant: each listener reads an interaction and makes one service call, through the responder. A terminal is paired
 only by a form that its person submitted; no message can pair one by a button. Ending has right of way.

@@ -94,7 +94,7 @@ class ApiClient:
         return self._read(HttpCall("GET", path, read_seconds=wait_seconds + READ_SECONDS), RequestInfo)
 
     def cancel(self, request_id: str) -> RequestInfo:
-        """Cancel a pending request of one's own."""
+        """Cancel an own request that is pending."""
         return self._post(f"/requests/{_part(request_id)}/cancel", RequestInfo)
 
     def end_request(self, request_id: str) -> RequestInfo:

@@ -240,8 +240,8 @@ class AwsRoleConfig(PolicyModel):
     )
     revoker: RoleArn | None = Field(
         default=None,
-        description="A role that may edit this one's inline policies, to end access early. Needed when the role is in "
-        "another account than Countersign.",
+        description="A role that may edit the inline policies of this one, to end access early. Needed when the role "
+        "is in another account than Countersign.",
     )
     portal: PortalAddress | None = Field(default=None, description="Where people read how to use it.")
 

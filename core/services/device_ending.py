@@ -51,7 +51,7 @@ class DeviceEnding:
         self._requests = requests
 
     def end(self, device_id: DeviceId, by: Actor) -> EndedDevice:
-        """End a device of one's own, and its credentials. Idempotent. Raises like DeviceService.revoke."""
+        """End an own device, and its credentials. Idempotent. Raises like DeviceService.revoke."""
         device, failed = self._devices.revoke(device_id, by), list[str]()
         sessions = self._end_sessions(device, by, DEVICE_ENDED, failed)
         return EndedDevice(device, sessions, failed=tuple(failed))

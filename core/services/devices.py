@@ -120,7 +120,7 @@ class DeviceService:
         return tuple(sorted(own, key=lambda each: (each.created_at, each.id), reverse=True))
 
     def revoke(self, device_id: str, by: Actor, *, is_disowned: bool = False) -> Device:
-        """End a device of one's own; admins end any. Idempotent. `is_disowned`: its person never paired it.
+        """End an own device; admins end any. Idempotent. `is_disowned`: its person never paired it.
 
         Raises DeviceNotFound, NotAllowed, InvalidStateTransition when it has expired, StoreError.
         """
@@ -146,7 +146,7 @@ class DeviceService:
             return retry_on_conflict(use_case, self._observer, self._pacing)
 
     def revoke_all(self, person: UserId, by: Actor) -> DeviceEnds:
-        """End all devices of a person, with all of their ids: one's own, or, for admins, anybody's.
+        """End all devices of a person, with all of their ids: their own, or, for admins, anybody's.
 
         One that fails stops no other. Raises NotAllowed, StoreUnavailable when they can't be listed.
         """

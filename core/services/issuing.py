@@ -1,6 +1,6 @@
 """Issue credentials for access that is open: judge, store the intent, ask AWS, note what came, and only then hand on.
 
-Invariant: whoever ends a grant sees every session that it made, because the session is stored first, and only while the
+Invariant: the end of a grant finds every session that it made, because the session is stored first, and only while the
 grant is still the version that was judged. What was revoked before its credentials were noted is never handed on, and
 neither is what a device asked for that has ended meanwhile.
 """
@@ -138,7 +138,7 @@ class Issuing:
             attempt.record = state.grant
             if state.grant.is_wanted(self._clock.now()) and state.grant.status is GrantStatus.ACTIVE:
                 return self._store(asked, state)
-        # The list may lag behind the grants: they are told as they are.
+        # The list may lag behind the grants: each is read anew.
         raise _explain(asked, [self._stores.access.get(GrantId(each.id)) for each in grants], self._clock.now())
 
     def _find_grants(self, asked: _Asked) -> list[Grant]:

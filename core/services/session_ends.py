@@ -1,4 +1,4 @@
-"""What ends of sessions by itself, in the background: expiry, what is left of grants that ended, and denies at AWS.
+"""What ends of sessions with nobody asking: expiry, what is left of grants that ended, and denies at AWS.
 
 Invariant: a session that ended early is denied at AWS until its last credentials are dead, and no longer. One that
 can't be changed now holds up no other.

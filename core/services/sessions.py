@@ -102,7 +102,7 @@ class SessionService:
         return Page(seen, page.cursor, page.malformed)
 
     def revoke(self, session_id: str, by: Actor, reason: str) -> Session:
-        """End a session on one device: one's own, or, for approvers of its rule and admins, anybody's. Idempotent.
+        """End a session on one device: their own, or, for approvers of its rule and admins, anybody's. Idempotent.
 
         The access itself goes on, on other devices too, after they fetched credentials anew. Raises NotAllowed,
         SessionNotFound, InvalidInput, InvalidStateTransition when it has expired, StoreError.

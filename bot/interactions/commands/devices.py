@@ -33,7 +33,7 @@ class PairDevice:
 
 @dataclass(frozen=True, slots=True)
 class ShowDevices:
-    """Show a page of one's devices. Pages count from 1."""
+    """Show a page of the person's devices. Pages count from 1."""
 
     page: int = 1
 

@@ -1,4 +1,4 @@
-"""The forms to pair a terminal: one asks for its code, the other shows the machine and asks whether it is one's own.
+"""The forms to pair a terminal: one asks for its code, the other shows the machine and asks whose it is.
 
 Invariant: what the second form shows comes from the store, and it carries the code alone. It pairs nothing unless the
 person says that they started this login; saying that they didn't refuses it.

@@ -33,7 +33,7 @@ FIXES: Final = {
 }
 """What people can do about an error of STS."""
 _AGAIN: Final = "Try again in a moment."
-_ASK: Final = "Ask whoever operates Countersign."
+_ASK: Final = "Ask the people who operate Countersign."
 
 
 class RoleIssuer:

@@ -1,4 +1,4 @@
-"""The AWS clients of aws-role targets: STS in the region that the policy names, and IAM as whoever may edit a role.
+"""The AWS clients of aws-role targets: STS in the region that the policy names, and IAM as the one who may edit a role.
 
 Invariant: each client sends each call once, within the time that a target has for it. STS is asked in its region.
 """

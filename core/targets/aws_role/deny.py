@@ -106,7 +106,7 @@ class RoleDenies:
                 _delete(calls, role, name)
 
     def _open(self, config: AwsRoleConfig, role: str, limit: timedelta) -> AwsCalls:
-        """IAM as whoever may edit this role. Raises CallFailed, also when that can't be the role that is meant."""
+        """IAM as the one who may edit this role. Raises CallFailed, also when that can't be the role that is meant."""
         if config.revoker is None:
             own = self._own_account(config.region, limit)
             if own != account_of(role):

@@ -1,4 +1,4 @@
-"""Long polls: answered at the change, whoever made it; at their time; and when the server stops."""
+"""Long polls: answered at the change, by any process; at their time; and when the server stops."""
 
 from __future__ import annotations
 

@@ -45,6 +45,6 @@ def test_shut_door_forgets_with_its_holding_and_open_one_never() -> None:
 def test_door_of_no_right_is_refused(owner: str) -> None:
     with pytest.raises((ValidationError, InvalidInput)):
         RoleDoor(owner=owner)
-    # Whatever stands in the store hides no other ledger.
+    # What is in the store hides no other ledger.
     with pytest.raises(MalformedRecord, match="LEDGER#"):
         inspect_ledger(owner if owner.startswith("DOOR") else "DOOR#", {}, AuditKeyring())

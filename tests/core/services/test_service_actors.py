@@ -1,4 +1,4 @@
-"""Machines that ask on their own: the owner answers for them and can't approve; limits count each by itself."""
+"""Machines that ask on their own: the owner answers for them and can't approve; limits count each apart."""
 
 from __future__ import annotations
 

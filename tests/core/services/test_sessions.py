@@ -1,4 +1,4 @@
-"""Who gets credentials for what, from which device, and what people are told otherwise."""
+"""Who gets credentials for what, from which device, and what people read otherwise."""
 
 from __future__ import annotations
 

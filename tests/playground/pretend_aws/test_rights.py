@@ -97,7 +97,7 @@ def test_a_deny_by_source_identity_ends_one_grant(aws: PretendAws, broker: AwsKe
     assert denial(aws, other) is None
     iam.delete_role_policy(RoleName="tools-admin", PolicyName="countersign-1")
     assert denial(aws, ended) is None
-    # Everything that was issued before a moment, whoever has it.
+    # Everything that was issued before a moment, for everybody.
     clock.advance(timedelta(minutes=1))
     document = json.dumps(
         statement(
