@@ -45,8 +45,17 @@ def package_files() -> Iterator[Path]:
                 yield path
 
 
-OF_AN_EXTRA: Final = frozenset({"cryptography.exceptions", "cryptography.hazmat.primitives.asymmetric"})
-"""What countersign[signing] brings: loaded when there is a signing key, and its absence says how to install it."""
+OF_AN_EXTRA: Final = frozenset(
+    {
+        # countersign[signing]: loaded when there is a signing key.
+        "cryptography.exceptions", "cryptography.hazmat.primitives.asymmetric",
+        # countersign[terminal]: without it, a token is kept in a file.
+        "keyring",
+        # countersign[mcp]: loaded by `countersign mcp` only.
+        "bot.terminal.mcp_server", "mcp.server.mcpserver", "mcp.server.mcpserver.exceptions", "mcp.types",
+    }
+)  # fmt: skip
+"""What the extras bring. Where one is needed, its absence says how to install it."""
 
 
 def imported_names(source: Path) -> Iterator[str]:
