@@ -41,6 +41,6 @@ def broker() -> None:
     running = open_broker(settings, slack, api)
     running.lifecycle.start()
     _log.info("countersign broker %s is up, on %s", version("countersign"), running.url)
-    stop_requested.get()
+    stop_requested.wait()
     stop(running.lifecycle)
     _log.info("stopped")

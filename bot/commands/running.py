@@ -10,7 +10,8 @@ import logging
 import os
 import signal
 import threading
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Final
 
@@ -18,16 +19,36 @@ from bot.lifecycle import Lifecycle
 
 STOP_TIMEOUT_SECONDS: Final = 28.0
 """Less than the 30 s that Kubernetes and ECS wait before they kill a process."""
+_WAKE_SECONDS: Final = 1.0
+"""Nothing interrupts a wait when another thread gets the signal, or when it comes just before the wait begins."""
 _NOT_FINISHED: Final = 3
 _SIGNALLED: Final = 128
 _log = logging.getLogger("countersign.serve")
 
 
-def listen_for_signals() -> SimpleQueue[int]:
-    """A queue that gets the first SIGTERM or SIGINT. A second signal ends the process."""
-    # Not an Event: its lock isn't reentrant, and a signal that comes while this thread begins to wait for it would
-    # wait for that lock for ever.
-    requested, received = SimpleQueue[int](), list[int]()
+class StopSignal:
+    """The first SIGTERM or SIGINT, once it came. For the main thread."""
+
+    def __init__(self) -> None:
+        # Not an Event: its lock isn't reentrant, and a signal that comes while this thread begins to wait for it would
+        # wait for that lock for ever.
+        self._requested = SimpleQueue[int]()
+
+    def put(self, number: int) -> None:
+        """Note that it came."""
+        self._requested.put(number)
+
+    def wait(self) -> None:
+        """Wait until it comes."""
+        while True:
+            with suppress(Empty):
+                self._requested.get(timeout=_WAKE_SECONDS)
+                return
+
+
+def listen_for_signals() -> StopSignal:
+    """What gets the first SIGTERM or SIGINT from now on. A second signal ends the process."""
+    requested, received = StopSignal(), list[int]()
 
     def request_stop(number: int, _frame: FrameType | None) -> None:
         if received:

@@ -49,7 +49,7 @@ def serve() -> None:
         instance.transport_name,
         instance.policy_digest,
     )
-    stop_requested.get()
+    stop_requested.wait()
     _log.info("stopping: finishing what was acknowledged")
     stop(instance.lifecycle)
     _log.info("stopped")
