@@ -44,7 +44,7 @@ from core.targets.aws_names import ASSUME, session_name
 
 T = TypeVar("T")
 SINCE: Final = 2 * MAX_DURATION
-"""How old a grant may be that is still looked at: no older one can have time left, or is worth telling of."""
+"""How old a grant may be that is still looked at: no older one can have time left, or is of interest."""
 _OPENING: Final = "Try again in a moment."
 _REQUEST: Final = 'Request it: countersign request {} 1h "why you need it" --wait'
 _NEVER_HAD_A_ROLE: Final = "{} gives no AWS credentials: none of its targets is a role"

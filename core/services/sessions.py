@@ -123,7 +123,7 @@ class SessionService:
     def end_device(
         self, person: UserId, device_id: str, by: DeciderId, reason: str = DEVICE_ENDED
     ) -> tuple[Session, ...]:
-        """Revoke every session of a device that was ended. Whoever ended the device was judged there.
+        """Revoke every session of a device that was ended. Who may end a device was judged before.
 
         Each is looked for where it would be, because a list may lag behind a session that was made just now. One that
         can't be read stops no other; raises MalformedRecord for it then.
