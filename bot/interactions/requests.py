@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from slack_bolt import Ack, App
 
 from bot.interactions.access import AccessInteractions, is_ending
-from bot.interactions.commands.access import AccessCommand, parse_access
+from bot.interactions.commands.access import AccessCommand, ShowNotify, parse_access
 from bot.interactions.commands.devices import PairDevice, ShowDevices
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.devices import DeviceInteractions
@@ -38,7 +38,8 @@ from bot.views.request.decision_forms import (
     read_approve_form,
     read_deny_form,
 )
-from bot.views.request.form import CALLBACK, FIELDS, RequestDraft, read_request_form
+from bot.views.request.form import CALLBACK, RequestDraft, read_request_form
+from bot.views.request.form import fields_of as request_fields_of
 from bot.views.request.list import HELP, NEWER, OLDER, ListKind
 from core import mfa
 from core.actor import Actor
@@ -110,7 +111,7 @@ class RequestInteractions:
             draft = read_request_form(get_dict(body, "view", "state", "values"))
             return self._submit(interaction, draft, key=interaction.view_id)
 
-        self._responder.respond_to_view(ack, interaction, submit, FIELDS)
+        self._responder.respond_to_view(ack, interaction, submit, request_fields_of(get_dict(body, "view")))
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve was clicked: decide, or open the form that the rule wants, which decides nothing yet."""
@@ -205,6 +206,9 @@ class RequestInteractions:
                 return self._submit(interaction, draft, key=interaction.trigger_id, in_channel=True)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
+            case ShowNotify():
+                # What sends which messages is shown where the preferences are.
+                return reply(HELP)
             case PairDevice() | ShowDevices():
                 return self._devices.answer(interaction, typed)
             case _:
@@ -216,13 +220,13 @@ class RequestInteractions:
         person = self._actor(interaction)
         try:
             request = self._service.submit(
-                person, draft.profile, draft.duration, draft.justification, idempotency_key=key or None
+                person, draft.profiles[0], draft.duration, draft.justification, idempotency_key=key or None
             )
         except LimitReached as reached:
             if reached.limit != OPEN_REQUEST:
                 raise
             # Not under a field of the form: what is there already is more use than what was typed, and has a link.
-            return already_open(draft.profile, reached, self._link_to_card(f"{Request.KIND}#{reached.value}"))
+            return already_open(draft.profiles[0], reached, self._link_to_card(f"{Request.KIND}#{reached.value}"))
         # The reply to a form is a modal, from which no other one can be opened.
         return submitted(request, may_declare=in_channel and self._lists.may_declare(person, request.profile))
 

@@ -18,6 +18,7 @@ from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.home import HomeInteractions
+from bot.interactions.options import ProfileMenus
 from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
@@ -71,5 +72,6 @@ def register_listeners(
     break_glass = BreakGlassInteractions(
         responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines
     )
-    for each in (requests, access, devices, break_glass, lists.home):
+    menus = ProfileMenus(responder, policy, directory, lists.requests, lists.events)
+    for each in (requests, access, devices, break_glass, menus, lists.home):
         each.register(app)
