@@ -26,7 +26,7 @@ from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, Message
 from bot.views.home import ASK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import already_open, cancelled, denied, reply, submitted, voted
+from bot.views.replies import FORM_NOT_YET, already_open, cancelled, reply, submitted
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
 from bot.views.request.decision_forms import (
     APPROVE_CALLBACK,
@@ -40,12 +40,14 @@ from bot.views.request.decision_forms import (
 )
 from bot.views.request.form import CALLBACK, FIELDS, RequestDraft, read_request_form
 from bot.views.request.list import HELP, NEWER, OLDER, ListKind
+from bot.views.request.replies import denied, voted
 from core import mfa
-from core.actor import Actor
+from core.actor import Actor, check_user_id
 from core.errors import InvalidInput, LimitReached, NotAllowed
 from core.open_requests import OPEN_REQUEST
 from core.request import Request, RequestId
 from core.services import RequestService
+from core.services.previews import Previews
 from core.services.vote import ApprovalFormNeeded
 
 
@@ -64,7 +66,9 @@ class RequestInteractions:
         link_to_card: Callable[[str], str | None],
         access: AccessInteractions,
         devices: DeviceInteractions,
+        previews: Previews,
     ) -> None:
+        self._previews = previews
         self._devices = devices
         self._responder = responder
         self._service = service
@@ -114,12 +118,13 @@ class RequestInteractions:
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve was clicked: decide, or open the form that the rule wants, which decides nothing yet."""
-        interaction = read_interaction(body, context)
+        interaction, pressed_at = read_interaction(body, context), self._responder.now()
 
         def decide() -> Message | FormToOpen:
             with _naming(_request_of(action)) as request_id:
                 try:
-                    return voted(self._service.approve(request_id, self._actor(interaction)))
+                    person = self._actor(interaction)
+                    return voted(self._service.approve(request_id, person), person.id, pressed_at)
                 except ApprovalFormNeeded as needed:
                     return FormToOpen(approve_form(needed.request, needed.needs))
 
@@ -136,9 +141,15 @@ class RequestInteractions:
         self._responder.respond_to_action(ack, interaction, decide)
 
     def on_deny(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Deny was clicked: ask why. Whether this person may deny is judged on submission."""
+        """Deny was clicked: show the request, and ask why, or answer why this person can't deny it."""
         interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: deny_form(_request_of(action)))
+
+        def show() -> Message | FormToOpen:
+            with _naming(_request_of(action)) as request_id:
+                user, person = check_user_id(interaction.user_id), self._directory.known(interaction.user_id)
+                return FormToOpen(deny_form(self._previews.to_deny(request_id, user, person)))
+
+        self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
 
     def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve with a comment was chosen: show the request as it is recorded, and ask for the comment."""
@@ -159,18 +170,25 @@ class RequestInteractions:
             with _naming(pressed_id) as request_id:
                 return denied(self._service.deny(request_id, self._actor(interaction), reason))
 
-        self._responder.respond_to_view(ack, interaction, decide, (REASON,))
+        self._responder.respond_to_view(ack, interaction, decide, (REASON,), closes=True)
 
     def on_approve_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The approval form was submitted. What it showed has to be what is recorded."""
-        interaction, view = read_interaction(body, context), get_dict(body, "view")
+        interaction, view, pressed_at = read_interaction(body, context), get_dict(body, "view"), self._responder.now()
 
         def decide() -> Message | FormToOpen:
             draft, person = read_approve_form(view), self._actor(interaction)
             with _naming(draft.request_id) as request_id:
                 try:
-                    approve = self._service.approve
-                    return voted(approve(request_id, person, draft.comment, shown=draft.shown, code=draft.code))
+                    request = self._service.approve(
+                        request_id,
+                        person,
+                        draft.comment,
+                        shown=draft.shown,
+                        code=draft.code,
+                        duration=draft.duration,
+                    )
+                    return voted(request, person.id, pressed_at)
                 except ApprovalFormNeeded as needed:
                     # A form of an older version, which showed nothing: the one that shows the request takes its place.
                     return FormToOpen(approve_form(needed.request, needed.needs, begun=draft.comment))
@@ -179,9 +197,9 @@ class RequestInteractions:
                         raise
                     # The rule wants a code since this form was opened.
                     request, needs = self._lists.to_approve(request_id, person)
-                    return FormToOpen(approve_form(request, needs, begun=draft.comment))
+                    return FormToOpen(approve_form(request, needs, begun=draft.comment, duration=draft.duration))
 
-        self._responder.respond_to_view(ack, interaction, decide, fields_of(view))
+        self._responder.respond_to_view(ack, interaction, decide, fields_of(view), closes=True)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Older or Newer was clicked under a list."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, ShownRecord
-from bot.notifications.shown import channel_of, load_shown, way_in_of
+from bot.notifications.shown import load_shown, place_of, way_in_of
 from bot.views.block_kit import Message
 from bot.views.mentions import mention_deciders
 from bot.views.request.card import request_card
@@ -55,7 +55,7 @@ def _reminder(_entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -
     request = shown.record
     if request.status is not RequestStatus.PENDING:
         return NotificationPlan(ahead=_outcome(shown, policy))
-    return NotificationPlan(reply=still_waiting(request, _mention_deciders(request, policy)))
+    return NotificationPlan(reply=still_waiting(request, _mention_deciders(request, policy), place_of(shown, policy)))
 
 
 def _end(_entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -> NotificationPlan:
@@ -66,7 +66,7 @@ def _outcome(shown: ShownRecord[Request], policy: Policy) -> tuple[DirectMessage
     request = shown.record
     if request.status in {RequestStatus.PENDING, RequestStatus.CANCELLED}:
         return ()
-    told = outcome(request, channel_of(shown, policy), shown.access)
+    told = outcome(request, place_of(shown, policy), shown.access)
     return (DirectMessage("outcome", request.requester, told),)
 
 

@@ -21,7 +21,8 @@ MAX_TYPED_TEXT: Final = 3000
 """No text field takes more."""
 CODE_LENGTH: Final = (6, 12)
 """Six digits, and the spaces that apps show between them."""
-_CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
+CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
+"""The lengths that forms offer."""
 
 
 def field(block_id: str, text: str, element: Block, *, hint: str | None = None, is_optional: bool = False) -> Block:
@@ -55,7 +56,7 @@ def menu(options: Sequence[Block], chosen: str | None = None) -> Block:
 
 def durations(longest: timedelta, chosen: timedelta) -> Block:
     """A menu of lengths up to the longest; what was chosen is among them, if it is not longer."""
-    offered = sorted({each for each in (*_CHOICES, chosen) if each <= longest} or {longest})
+    offered = sorted({each for each in (*CHOICES, chosen) if each <= longest} or {longest})
     wanted = chosen if chosen <= longest else offered[-1]
     return menu([option(length(each), length(each)) for each in offered], length(wanted))
 

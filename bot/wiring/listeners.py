@@ -18,6 +18,7 @@ from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.home import HomeInteractions
+from bot.interactions.open_lists import OpenLists
 from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
@@ -38,6 +39,7 @@ class Lists:
     devices: DeviceQueries
     timelines: TimelineQueries
     home: HomeInteractions
+    open_lists: OpenLists
 
 
 def build_lists(services: Services, directory: SlackDirectory, replies: ReplySender) -> Lists:
@@ -49,7 +51,7 @@ def build_lists(services: Services, directory: SlackDirectory, replies: ReplySen
     devices = DeviceQueries(services.devices, access, policy, clock)
     timelines = TimelineQueries(stores, policy, clock, directory)
     home = HomeInteractions(replies, requests, events, devices, directory, clock)
-    return Lists(requests, events, access, devices, timelines, home)
+    return Lists(requests, events, access, devices, timelines, home, OpenLists(requests, events, access, directory))
 
 
 def register_listeners(
@@ -66,10 +68,10 @@ def register_listeners(
     access = AccessInteractions(responder, services.grants, lists.access, lists.requests, directory, lists.timelines)
     devices = DeviceInteractions(responder, services.pairing, ending, lists.devices, directory)
     requests = RequestInteractions(
-        responder, services.requests, lists.requests, directory, link_to_card, access, devices
+        responder, services.requests, lists.requests, directory, link_to_card, access, devices, services.previews
     )
     break_glass = BreakGlassInteractions(
-        responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines
+        responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines, services.previews
     )
     for each in (requests, access, devices, break_glass, lists.home):
         each.register(app)

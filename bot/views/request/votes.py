@@ -28,6 +28,13 @@ def count_missing(request: Request) -> int:
     return request.quorum - len(request.counting_approvals)
 
 
+def needed(request: Request) -> str:
+    """Such as "one approval", or "one more approval" once somebody approved."""
+    missing = count_missing(request)
+    more = " more" if request.counting_approvals else ""
+    return f"one{more} approval" if missing == 1 else f"{missing}{more} approvals"
+
+
 def lapsed_votes(request: Request, at: datetime | None = None) -> str:
     """A line for each of the newest votes that lapsed, or that lapsed at one moment; empty when there are none."""
     lapsed = [vote for vote in request.approvals if not vote.counts and at in {None, vote.lapsed_at}]
