@@ -14,8 +14,8 @@ from datetime import datetime
 from bot.interactions.interaction import Interaction
 from bot.views.block_kit import Block, Message
 from bot.views.links import with_link
-from bot.views.request.replies import own_request
 from bot.views.replies import FORM, explain, explain_in_field, reply
+from bot.views.request.replies import own_request
 from core import mfa
 from core.break_glass import BreakGlassEvent
 from core.errors import (

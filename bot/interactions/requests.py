@@ -6,8 +6,7 @@ decided from the record; the message around it isn't even read. A form to approv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from slack_bolt import Ack, App
 
@@ -17,12 +16,13 @@ from bot.interactions.commands.devices import PairDevice, ShowDevices
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
+from bot.interactions.naming import naming
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
-from bot.observability.logs import about
 from bot.slack.app_surface import ACCESS, REQUEST_ACCESS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
+from bot.views.asking.on_card import QUESTION
 from bot.views.block_kit import Block, Message
 from bot.views.home import ASK
 from bot.views.pagination import one_of, read_page_button
@@ -54,7 +54,8 @@ from core.services.vote import ApprovalFormNeeded
 class RequestInteractions:
     """What Slack sends about requests. `link_to_card` gives the address of a record's card, if it is known.
 
-    `access` answers the lines of `/access` that are about open access, `devices` those about terminals.
+    `access` answers the lines of `/access` that are about open access, `devices` those about terminals; `form_to_ask`
+    makes the form to ask a question.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class RequestInteractions:
         access: AccessInteractions,
         devices: DeviceInteractions,
         previews: Previews,
+        form_to_ask: Callable[[Interaction, Payload], FormToOpen],
     ) -> None:
         self._previews = previews
+        self._form_to_ask = form_to_ask
         self._devices = devices
         self._responder = responder
         self._service = service
@@ -121,7 +124,7 @@ class RequestInteractions:
         interaction, pressed_at = read_interaction(body, context), self._responder.now()
 
         def decide() -> Message | FormToOpen:
-            with _naming(_request_of(action)) as request_id:
+            with naming(_request_of(action)) as request_id:
                 try:
                     person = self._actor(interaction)
                     return voted(self._service.approve(request_id, person), person.id, pressed_at)
@@ -135,7 +138,7 @@ class RequestInteractions:
         interaction = read_interaction(body, context)
 
         def decide() -> Message:
-            with _naming(_request_of(action)) as request_id:
+            with naming(_request_of(action)) as request_id:
                 return cancelled(self._service.cancel(request_id, self._actor(interaction)))
 
         self._responder.respond_to_action(ack, interaction, decide)
@@ -152,11 +155,13 @@ class RequestInteractions:
         self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
 
     def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Approve with a comment was chosen: show the request as it is recorded, and ask for the comment."""
+        """An option of a card's menu: show the request as it is recorded, for a comment, less time or a question."""
         interaction = read_interaction(body, context)
 
         def show() -> Message | FormToOpen:
-            with _naming(_request_of(action)) as request_id:
+            if (get_str(action, "selected_option", "value") or "").startswith(f"{QUESTION}:"):
+                return self._form_to_ask(interaction, action)
+            with naming(_request_of(action)) as request_id:
                 return FormToOpen(approve_form(*self._lists.to_approve(request_id, self._actor(interaction))))
 
         self._responder.respond_to_action(ack, interaction, show)
@@ -167,7 +172,7 @@ class RequestInteractions:
 
         def decide() -> Message:
             pressed_id, reason = read_deny_form(get_dict(body, "view"))
-            with _naming(pressed_id) as request_id:
+            with naming(pressed_id) as request_id:
                 return denied(self._service.deny(request_id, self._actor(interaction), reason))
 
         self._responder.respond_to_view(ack, interaction, decide, (REASON,), closes=True)
@@ -178,7 +183,7 @@ class RequestInteractions:
 
         def decide() -> Message | FormToOpen:
             draft, person = read_approve_form(view), self._actor(interaction)
-            with _naming(draft.request_id) as request_id:
+            with naming(draft.request_id) as request_id:
                 try:
                     request = self._service.approve(
                         request_id,
@@ -251,13 +256,6 @@ class RequestInteractions:
 
     def _actor(self, interaction: Interaction) -> Actor:
         return self._directory.actor(interaction.user_id, interaction.team_id)
-
-
-@contextmanager
-def _naming(request_id: RequestId) -> Iterator[RequestId]:
-    """Name the request in all that is logged meanwhile."""
-    with about(f"{Request.KIND}#{request_id}"):
-        yield request_id
 
 
 def _request_of(action: Payload) -> RequestId:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
+from bot.notifications.asking_plan import plan_answer, plan_confirmed, plan_question, to_asker, to_confirm
 from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, ShownRecord
 from bot.notifications.shown import load_shown, place_of, way_in_of
 from bot.views.block_kit import Message
@@ -38,13 +39,26 @@ def _draw(shown: ShownRecord[Request], policy: Policy, now: datetime) -> Message
 
 
 def _mention_deciders(request: Request, policy: Policy) -> str:
-    """The people who can still decide: neither the requester nor those who voted."""
+    """The people who can still decide: neither the requester, nor who asked for them, nor those who voted."""
+    involved = {each for each in (request.requester, request.asked_by) if each is not None}
     voters = (approval.approver for approval in request.counting_approvals)
-    return mention_deciders(policy.notifications.deciders_of(request.rule), leave_out={request.requester, *voters})
+    return mention_deciders(policy.notifications.deciders_of(request.rule), leave_out={*involved, *voters})
 
 
 def _submitted(_entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -> NotificationPlan:
-    return NotificationPlan(ahead=_outcome(shown, policy))
+    return NotificationPlan(directs=to_confirm(shown.record), ahead=_outcome(shown, policy))
+
+
+def _confirmed(_entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -> NotificationPlan:
+    return plan_confirmed(shown.record, _mention_deciders(shown.record, policy))
+
+
+def _asked(entry: AuditEntry, shown: ShownRecord[Request], _policy: Policy) -> NotificationPlan:
+    return plan_question(entry, shown)
+
+
+def _answered(entry: AuditEntry, shown: ShownRecord[Request], _policy: Policy) -> NotificationPlan:
+    return plan_answer(entry, shown)
 
 
 def _vote(entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -> NotificationPlan:
@@ -59,7 +73,8 @@ def _reminder(_entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -
 
 
 def _end(_entry: AuditEntry, shown: ShownRecord[Request], policy: Policy) -> NotificationPlan:
-    return NotificationPlan(reply=ended(shown.record, shown.access), directs=_outcome(shown, policy))
+    directs = (*_outcome(shown, policy), *to_asker(shown.record))
+    return NotificationPlan(reply=ended(shown.record, shown.access), directs=directs)
 
 
 def _outcome(shown: ShownRecord[Request], policy: Policy) -> tuple[DirectMessage, ...]:
@@ -78,4 +93,7 @@ _PLANS: Final[Mapping[AuditAction, Callable[[AuditEntry, ShownRecord[Request], P
     AuditAction.REQUEST_CANCELLED: _end,
     AuditAction.REQUEST_EXPIRED: _end,
     AuditAction.REQUEST_REMINDED: _reminder,
+    AuditAction.REQUEST_CONFIRMED: _confirmed,
+    AuditAction.QUESTION_ASKED: _asked,
+    AuditAction.QUESTION_ANSWERED: _answered,
 }

@@ -7,7 +7,7 @@ when it leaves something out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
 
@@ -22,6 +22,7 @@ from bot.views.block_kit import (
     code,
     context,
     escape,
+    length,
     mention,
     moment,
     mrkdwn,
@@ -34,6 +35,7 @@ from core.stores.messages import MessageRef
 MAX_LINES: Final = 60
 MAX_CHARACTERS: Final = 8000
 """Of all lines: with the queries, a message stays below what Slack takes."""
+_VOTES: Final = frozenset({AuditAction.APPROVAL_ADDED, AuditAction.REQUEST_APPROVED})
 _STEPS: Final[Mapping[AuditAction, str]] = {
     AuditAction.REQUEST_SUBMITTED: "requested access",
     AuditAction.APPROVAL_ADDED: "approved the request (one vote)",
@@ -42,6 +44,9 @@ _STEPS: Final[Mapping[AuditAction, str]] = {
     AuditAction.REQUEST_CANCELLED: "cancelled the request",
     AuditAction.REQUEST_EXPIRED: "the request expired",
     AuditAction.REQUEST_REMINDED: "the approvers were reminded",
+    AuditAction.REQUEST_CONFIRMED: "confirmed that they want it",
+    AuditAction.QUESTION_ASKED: "asked a question",
+    AuditAction.QUESTION_ANSWERED: "answered a question",
     AuditAction.BREAK_GLASS_INVOKED: "*broke the glass*",
     AuditAction.BREAK_GLASS_ENDING_SOON: "the invoker was reminded to close it",
     AuditAction.BREAK_GLASS_CLOSED: "*closed it*",
@@ -118,6 +123,10 @@ def _more(entry: AuditEntry) -> str:
         return " · escalated"
     if entry.event is AuditAction.REQUEST_CANCELLED and "replaced_by" in entry.details:
         return " · for this event"
+    if entry.event is AuditAction.REQUEST_SUBMITTED and entry.subject is not None and "asked_by" in entry.details:
+        return f" · for {mention(entry.subject)}"
+    if entry.event in _VOTES and isinstance(given := entry.details.get("duration"), int):
+        return f" · for {length(timedelta(microseconds=given // 1000))} only"
     lapsed = entry.details.get("lapsed")
     if isinstance(lapsed, list) and lapsed:
         return f" · {_lapsed(lapsed)}"

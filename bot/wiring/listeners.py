@@ -13,6 +13,8 @@ from slack_bolt import App
 
 from bot.interactions.access import AccessInteractions
 from bot.interactions.access_queries import AccessQueries
+from bot.interactions.asking import AskingInteractions
+from bot.interactions.asking_queries import AskingQueries
 from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.device_queries import DeviceQueries
@@ -26,6 +28,7 @@ from bot.interactions.responder import Responder
 from bot.interactions.timeline_queries import TimelineQueries
 from bot.slack.directory import SlackDirectory
 from bot.wiring.services import Services
+from core.services.again import AskAgain
 from core.services.device_ending import DeviceEnding
 
 
@@ -67,11 +70,15 @@ def register_listeners(
     ending = DeviceEnding(stores, services.devices, services.sessions, services.requests)
     access = AccessInteractions(responder, services.grants, lists.access, lists.requests, directory, lists.timelines)
     devices = DeviceInteractions(responder, services.pairing, ending, lists.devices, directory)
+    again = AskAgain(stores, services.requests, policy, services.clock)
+    queries = AskingQueries(stores.requests, policy, services.clock, directory)
+    asking = AskingInteractions(responder, services.requests, again, queries, lists.requests, directory, link_to_card)
     requests = RequestInteractions(
-        responder, services.requests, lists.requests, directory, link_to_card, access, devices, services.previews
-    )
+        responder, services.requests, lists.requests, directory, link_to_card, access, devices, services.previews,
+        asking.form_to_ask,
+    )  # fmt: skip
     break_glass = BreakGlassInteractions(
         responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines, services.previews
     )
-    for each in (requests, access, devices, break_glass, lists.home):
+    for each in (requests, asking, access, devices, break_glass, lists.home):
         each.register(app)

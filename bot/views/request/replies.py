@@ -14,7 +14,9 @@ from bot.views.request.card import cancel_button_for
 from bot.views.request.votes import count_missing, lapsed_votes
 from core.request import Request, RequestId, RequestStatus
 
-OWN_REQUEST: Final = "Nobody decides on their own request. Nothing was changed. If you don't need it any more, cancel it."
+OWN_REQUEST: Final = (
+    "Nobody decides on their own request. Nothing was changed. If you don't need it any more, cancel it."
+)
 
 
 def voted(request: Request, voter: str = "", pressed_at: datetime | None = None) -> Message:

@@ -26,8 +26,8 @@ _BY_METHOD: Final = {
     "chat.getPermalink": "channel_not_found message_not_found",
     "chat.postEphemeral": """
         attachment_payload_limit_exceeded channel_not_found invalid_blocks invalid_blocks_format is_archived
-        markdown_text_conflict message_limit_exceeded msg_blocks_too_long msg_too_long no_text not_in_channel rate_limited
-        restricted_action restricted_action_read_only_channel restricted_action_thread_locked
+        markdown_text_conflict message_limit_exceeded msg_blocks_too_long msg_too_long no_text not_in_channel
+        rate_limited restricted_action restricted_action_read_only_channel restricted_action_thread_locked
         restricted_action_thread_only_channel too_many_attachments user_not_in_channel
     """,
     "chat.postMessage": """
