@@ -12,11 +12,7 @@ from contextlib import suppress
 from slack_bolt import Ack, App
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
-from bot.interactions.commands.breakglass import (
-    BreakGlassCommand,
-    CloseEvent,
-    parse_break_glass,
-)
+from bot.interactions.commands.breakglass import BreakGlassCommand, CloseEvent, parse_break_glass
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.responder import FormToOpen, Responder, note_store_error
@@ -143,8 +139,7 @@ class BreakGlassInteractions:
 
         def show() -> FormToOpen:
             with about(_chain(event_id := _event_of(action))):
-                user, person = self._presser(interaction)
-                return FormToOpen(close_form(self._previews.to_close(event_id, user, person)))
+                return FormToOpen(close_form(self._previews.to_close(event_id, *self._presser(interaction))))
 
         self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
 
@@ -273,15 +268,14 @@ class BreakGlassInteractions:
         return self._lists.form(person, Origin(instead_of=request_id), replaced=replaced)
 
     def _review_form(self, interaction: Interaction, event_id: EventId) -> Block:
-        user, person = self._presser(interaction)
-        event = self._previews.to_review(event_id, user, person)
+        event = self._previews.to_review(event_id, *self._presser(interaction))
         with suppress(CountersignError):
             # Where to see what was done is more, and keeps no form shut when it can't be read.
             return review_form(event, self._timelines.activity(event_id, self._known(interaction)))
         return review_form(event)
 
     def _presser(self, interaction: Interaction) -> tuple[UserId, Actor | None]:
-        """Who pressed, as far as it is known without asking Slack."""
+        # Slack isn't asked: a form can't wait for that.
         return check_user_id(interaction.user_id), self._directory.known(interaction.user_id)
 
     def _known(self, interaction: Interaction) -> Actor:

@@ -45,8 +45,8 @@ class Interaction:
     """What one person did. `received_at` is monotonic seconds; a reply by `response_url` reaches only that person.
 
     `message` is the one whose button was clicked: it is used to refresh that message, and for nothing else.
-    `is_emergency` is for break-glass and closing: it waits for nothing else. `channel` is where it was; `record` the
-    chain that the button or the form names, `listed` the page of a list that the button is on, `external_id` the form's.
+    `is_emergency` is for break-glass and closing: it waits for nothing else. `channel` is where it was, `record` the
+    chain that the button or the form names, `listed` the page of a list on which the button is.
     """
 
     user_id: str

@@ -117,7 +117,7 @@ class RequestInteractions:
             draft = read_request_form(get_dict(body, "view", "state", "values"))
             return self._submit(interaction, draft, key=interaction.view_id)
 
-        self._responder.respond_to_view(ack, interaction, submit, FIELDS)
+        self._responder.respond_to_view(ack, interaction, submit, FIELDS, closes=True)
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve was clicked: decide, or open the form that the rule wants, which decides nothing yet."""
@@ -148,7 +148,7 @@ class RequestInteractions:
         interaction = read_interaction(body, context)
 
         def show() -> Message | FormToOpen:
-            with _naming(_request_of(action)) as request_id:
+            with naming(_request_of(action)) as request_id:
                 user, person = check_user_id(interaction.user_id), self._directory.known(interaction.user_id)
                 return FormToOpen(deny_form(self._previews.to_deny(request_id, user, person)))
 
@@ -225,7 +225,7 @@ class RequestInteractions:
                 return self._lists.page(kind, self._actor(interaction), page)
             case RequestDraft() as draft:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
-                return self._submit(interaction, draft, key=interaction.trigger_id, in_channel=True)
+                return self._submit(interaction, draft, key=interaction.trigger_id)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
             case PairDevice() | ShowDevices():
@@ -233,9 +233,7 @@ class RequestInteractions:
             case _:
                 return self._access.answer(interaction, typed)
 
-    def _submit(
-        self, interaction: Interaction, draft: RequestDraft, key: str | None, *, in_channel: bool = False
-    ) -> Message:
+    def _submit(self, interaction: Interaction, draft: RequestDraft, key: str | None) -> Message:
         person = self._actor(interaction)
         try:
             request = self._service.submit(
@@ -246,8 +244,7 @@ class RequestInteractions:
                 raise
             # Not under a field of the form: what is there already is more use than what was typed, and has a link.
             return already_open(draft.profile, reached, self._link_to_card(f"{Request.KIND}#{reached.value}"))
-        # The reply to a form is a modal, from which no other one can be opened.
-        return submitted(request, may_declare=in_channel and self._lists.may_declare(person, request.profile))
+        return submitted(request, may_declare=self._lists.may_declare(person, request.profile))
 
     def _form_for(self, interaction: Interaction) -> Block:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.

@@ -23,7 +23,7 @@ from bot.views.block_kit import (
     mrkdwn,
     relative_time,
 )
-from bot.views.request.card import DECLARE_INSTEAD
+from bot.views.request.card import DECLARE_INSTEAD, cancel_button_for
 from core import mfa
 from core.access.grant_status import GrantStatus
 from core.access.pairing_bounds import WRONG_CODES
@@ -64,7 +64,7 @@ NOTHING_TO_REQUEST = "There are no profiles you can request: no policy rule cove
 OUT_OF_DATE = "This comes from another version of Countersign. Nothing was changed. Use the newest message."
 REPLIES_LEFT_OUT = "Slack is slow, so some replies to you were left out. The cards show what was recorded."
 OVERLOADED = "Countersign is overloaded. Nothing was recorded; try again in a moment."
-_CANCEL_FIRST = f"To change it, cancel it first: press Cancel on its card or in `{ACCESS} mine`."
+_CANCEL_FIRST = f"To change it, cancel it first: press Cancel in the list.\n`{ACCESS} mine`"
 _LIMITS = {
     "cooldown": "This profile is in its cooldown ({value})",
     "quota per user": "You've used up your quota ({value})",
@@ -132,10 +132,9 @@ def submitted(request: Request, *, may_declare: bool = False) -> Message:
         return reply(f"{done}. It was approved immediately by {by}: {has}")
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
     line = f"{done}. It needs {needs} by {moment(request.expires_at)}. You'll be notified of the outcome."
-    if not may_declare:
-        return reply(line)
-    instead = actions(f"instead:{request.id}", button("Break the glass instead…", DECLARE_INSTEAD, request.id))
-    return Message(text=line, blocks=(mrkdwn(line), instead))
+    buttons = [cancel_button_for(request.id)]
+    buttons += [button("Break the glass instead…", DECLARE_INSTEAD, request.id)] if may_declare else []
+    return Message(text=line, blocks=(mrkdwn(line), actions(f"submitted:{request.id}", *buttons)))
 
 
 def already_open(profile: str, reached: LimitReached, link: str | None) -> Message:

@@ -13,6 +13,8 @@ from bot.views.access.buttons import access_buttons
 from bot.views.access.state import state_blocks, state_words
 from bot.views.access.way_in import WayIn
 from bot.views.acting import acting, request_blocks
+from bot.views.asking.on_card import ask_option, waits_for_confirmation
+from bot.views.asking.question import questions_so_far
 from bot.views.block_kit import (
     Block,
     Message,
@@ -27,7 +29,7 @@ from bot.views.block_kit import (
     mrkdwn,
     user_text,
 )
-from bot.views.request.votes import needed, vote_blocks
+from bot.views.request.votes import less_time, needed, vote_blocks
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
@@ -54,9 +56,11 @@ def request_card(
     """
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     blocks = request_blocks(request, is_open=status is RequestStatus.PENDING, mark=_mark(status))
-    blocks += _votes(request, status)
+    blocks += [*_votes(request, status), *questions_so_far(request)]
     if status is RequestStatus.PENDING:
-        blocks += [_waiting(request, deciders), _buttons(request)]
+        is_unconfirmed = request.awaits_confirmation
+        blocks.append(waits_for_confirmation(request) if is_unconfirmed else _waiting(request, deciders))
+        blocks.append(_buttons(request, may_decide=not is_unconfirmed))
     else:
         blocks += _outcome(request, status, has_access=bool(request.rights))
     if access is not None:
@@ -108,18 +112,18 @@ def _waiting(request: Request, deciders: str) -> Block:
     return mrkdwn(f"Needs {needed(request)}{by} by {moment(request.expires_at)}")
 
 
-def _buttons(request: Request) -> Block:
-    with_comment: Block = {
-        "type": "overflow",
-        "action_id": MORE,
-        "options": [{"text": label("Approve with a comment, or for less time…"), "value": f"{COMMENT}:{request.id}"}],
-    }
+def _buttons(request: Request, *, may_decide: bool) -> Block:
+    timeline = button("Timeline", TIMELINE, request.id)
+    if not may_decide:
+        return actions(f"request:{request.id}", timeline)
+    with_comment = {"text": label("Approve with a comment, or for less time…"), "value": f"{COMMENT}:{request.id}"}
+    more: Block = {"type": "overflow", "action_id": MORE, "options": [with_comment, ask_option(request)]}
     return actions(
         f"request:{request.id}",
         button("Approve", APPROVE, request.id, style="primary"),
         button("Deny…", DENY, request.id, style="danger"),
-        button("Timeline", TIMELINE, request.id),
-        with_comment,
+        timeline,
+        more,
     )
 
 
@@ -134,20 +138,20 @@ def _outcome(request: Request, status: RequestStatus, *, has_access: bool) -> li
         case RequestStatus.APPROVED:
             # The state of the access says until when.
             until = "" if has_access else f" · access until {moment(request.life_ends_at())}"
-            verdict = f"Approved by {by} · {at}{until}"
+            verdict = f"Approved by {by}{less_time(request)} · {at}{until}"
         case RequestStatus.DENIED:
             verdict = f"Denied by {by} · {at}"
         case RequestStatus.CANCELLED:
-            verdict = f"Cancelled by {mention(request.requester)} · {at}{_replaced(request)}"
+            canceller = mention(request.cancelled_by or request.requester)
+            verdict = f"Cancelled by {canceller} · {at}{_replaced(request)}"
         case _:
             verdict = f"Expired · no decision by {at}"
     # Votes before the last one are above, with their comments.
     is_above = request.quorum > 1 and status is RequestStatus.APPROVED and bool(request.counting_approvals)
     if request.approver_comment is None or is_above:
         return [context(verdict)]
-    said = "Denied" if status is RequestStatus.DENIED else "Approved"
-    small_print = verdict.removeprefix(f"{said} by {by} · ")
-    return [mrkdwn(f"{said} by {by}:"), user_text(request.approver_comment), context(small_print)]
+    said, _, small_print = verdict.partition(" · ")
+    return [mrkdwn(f"{said}:"), user_text(request.approver_comment), context(small_print)]
 
 
 def _replaced(request: Request) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.acting import request_blocks
+from bot.views.asking.question import questions_so_far
 from bot.views.block_kit import Block, context, divider, label, length, moment
 from bot.views.inputs import CHOICES, chosen, code_box, field, menu, option, text_box, typed
 from bot.views.request.votes import needed, vote_blocks
@@ -120,6 +121,7 @@ def _facts(request: Request) -> list[Block]:
     since, until = moment(request.created_at), moment(request.expires_at)
     return [
         *request_blocks(request, is_open=True),
+        *questions_so_far(request),
         context(f"Needs {needed(request)} by {until} · requested {since}"),
     ]
 

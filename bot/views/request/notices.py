@@ -25,7 +25,7 @@ from bot.views.block_kit import (
 )
 from bot.views.links import NO_PLACE, CardPlace, where_line, where_with_id
 from bot.views.request.card import APPROVE, DENY
-from bot.views.request.votes import lapsed_votes, needed
+from bot.views.request.votes import lapsed_votes, less_time, needed
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
@@ -48,12 +48,12 @@ def ended(request: Request, access: AccessSummary | None = None) -> Message:
     by = mention(request.approver or "")
     match request.status:
         case RequestStatus.APPROVED:
-            line = f"Approved by {by}. {_access(request, access)}"
+            line = f"Approved by {by}{less_time(request)}. {_access(request, access)}"
             return _notice(line, request.approver_comment, f"{by} said:")
         case RequestStatus.DENIED:
             return _with_words(f"Denied by {by}", request.approver_comment)
         case RequestStatus.CANCELLED:
-            line = f"Cancelled by the requester, {mention(request.requester)}{_instead(request)}."
+            line = f"Cancelled by {mention(request.cancelled_by or request.requester)}{_instead(request)}."
         case _:
             line = f"Expired: no decision by {moment(request.expires_at)}."
     return _notice(line)
@@ -84,7 +84,7 @@ def outcome(request: Request, place: CardPlace = NO_PLACE, summary: AccessSummar
         case RequestStatus.APPROVED:
             until = f"Access until {moment(request.life_ends_at())}."
             state = state_sentence(summary) if summary is not None else until
-            line = f":white_check_mark: {access} was approved by {by}. {state}"
+            line = f":white_check_mark: {access} was approved by {by}{less_time(request)}. {state}"
             return _notice(line, request.approver_comment, f"{by} said:", where)
         case RequestStatus.DENIED:
             return _with_words(f":no_entry: {access} was denied by {by}", request.approver_comment, where)
