@@ -27,7 +27,7 @@ from bot.views.asking.on_card import QUESTION
 from bot.views.block_kit import Block, Message
 from bot.views.home import ASK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import cancelled, denied, reply, voted
+from bot.views.replies import FORM_NOT_YET, cancelled, reply
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
 from bot.views.request.decision_forms import (
     APPROVE_CALLBACK,
@@ -42,11 +42,13 @@ from bot.views.request.decision_forms import (
 from bot.views.request.form import CALLBACK, RequestDraft, read_request_form
 from bot.views.request.form import fields_of as request_fields_of
 from bot.views.request.list import HELP, NEWER, OLDER, ListKind
+from bot.views.request.replies import denied, voted
 from core import mfa
-from core.actor import Actor
+from core.actor import Actor, check_user_id
 from core.errors import InvalidInput, NotAllowed
 from core.request import RequestId
 from core.services import RequestService
+from core.services.previews import Previews
 from core.services.vote import ApprovalFormNeeded
 
 
@@ -66,8 +68,10 @@ class RequestInteractions:
         drafts: DraftSubmission,
         access: AccessInteractions,
         devices: DeviceInteractions,
+        previews: Previews,
         form_to_ask: Callable[[Interaction, Payload], FormToOpen],
     ) -> None:
+        self._previews = previews
         self._form_to_ask = form_to_ask
         self._devices = devices
         self._responder = responder
@@ -114,16 +118,18 @@ class RequestInteractions:
             draft = read_request_form(get_dict(body, "view", "state", "values"))
             return self._drafts.submit(self._actor(interaction), draft, interaction.view_id or None)
 
-        self._responder.respond_to_view(ack, interaction, submit, request_fields_of(get_dict(body, "view")))
+        fields = request_fields_of(get_dict(body, "view"))
+        self._responder.respond_to_view(ack, interaction, submit, fields, closes=True)
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve was clicked: decide, or open the form that the rule wants, which decides nothing yet."""
-        interaction = read_interaction(body, context)
+        interaction, pressed_at = read_interaction(body, context), self._responder.now()
 
         def decide() -> Message | FormToOpen:
             with naming(_request_of(action)) as request_id:
                 try:
-                    return voted(self._service.approve(request_id, self._actor(interaction)))
+                    person = self._actor(interaction)
+                    return voted(self._service.approve(request_id, person), person.id, pressed_at)
                 except ApprovalFormNeeded as needed:
                     return FormToOpen(approve_form(needed.request, needed.needs))
 
@@ -140,9 +146,15 @@ class RequestInteractions:
         self._responder.respond_to_action(ack, interaction, decide)
 
     def on_deny(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Deny was clicked: ask why. Whether this person may deny is judged on submission."""
+        """Deny was clicked: show the request, and ask why, or answer why this person can't deny it."""
         interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: deny_form(_request_of(action)))
+
+        def show() -> Message | FormToOpen:
+            with naming(_request_of(action)) as request_id:
+                user, person = check_user_id(interaction.user_id), self._directory.known(interaction.user_id)
+                return FormToOpen(deny_form(self._previews.to_deny(request_id, user, person)))
+
+        self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
 
     def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """An option of a card's menu: show the request as it is recorded, for a comment, less time or a question."""
@@ -165,18 +177,25 @@ class RequestInteractions:
             with naming(pressed_id) as request_id:
                 return denied(self._service.deny(request_id, self._actor(interaction), reason))
 
-        self._responder.respond_to_view(ack, interaction, decide, (REASON,))
+        self._responder.respond_to_view(ack, interaction, decide, (REASON,), closes=True)
 
     def on_approve_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The approval form was submitted. What it showed has to be what is recorded."""
-        interaction, view = read_interaction(body, context), get_dict(body, "view")
+        interaction, view, pressed_at = read_interaction(body, context), get_dict(body, "view"), self._responder.now()
 
         def decide() -> Message | FormToOpen:
             draft, person = read_approve_form(view), self._actor(interaction)
             with naming(draft.request_id) as request_id:
                 try:
-                    approve = self._service.approve
-                    return voted(approve(request_id, person, draft.comment, shown=draft.shown, code=draft.code))
+                    request = self._service.approve(
+                        request_id,
+                        person,
+                        draft.comment,
+                        shown=draft.shown,
+                        code=draft.code,
+                        duration=draft.duration,
+                    )
+                    return voted(request, person.id, pressed_at)
                 except ApprovalFormNeeded as needed:
                     # A form of an older version, which showed nothing: the one that shows the request takes its place.
                     return FormToOpen(approve_form(needed.request, needed.needs, begun=draft.comment))
@@ -185,9 +204,9 @@ class RequestInteractions:
                         raise
                     # The rule wants a code since this form was opened.
                     request, needs = self._lists.to_approve(request_id, person)
-                    return FormToOpen(approve_form(request, needs, begun=draft.comment))
+                    return FormToOpen(approve_form(request, needs, begun=draft.comment, duration=draft.duration))
 
-        self._responder.respond_to_view(ack, interaction, decide, fields_of(view))
+        self._responder.respond_to_view(ack, interaction, decide, fields_of(view), closes=True)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Older or Newer was clicked under a list."""
@@ -209,7 +228,7 @@ class RequestInteractions:
             case RequestDraft() as draft:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
                 key = interaction.trigger_id or None
-                return self._drafts.submit(self._actor(interaction), draft, key, in_channel=True)
+                return self._drafts.submit(self._actor(interaction), draft, key)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
             case ShowNotify():

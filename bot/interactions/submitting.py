@@ -44,17 +44,14 @@ class DraftSubmission:
         self._link_to_card = link_to_card
         self._may_declare = may_declare
 
-    def submit(self, person: Actor, draft: RequestDraft, key: str | None, *, in_channel: bool = False) -> Message:
-        """What became of it, for this person. Raises like RequestService.submit when nothing was requested.
-
-        `in_channel`: the reply is no modal, from which no other one can be opened.
-        """
+    def submit(self, person: Actor, draft: RequestDraft, key: str | None) -> Message:
+        """What became of it, for this person. Raises like RequestService.submit when nothing was requested."""
         other = self._find(person, draft.on_behalf_of)
         done = self._service.submit_several(
             person, draft.profiles, draft.duration, draft.justification, idempotency_key=key, on_behalf_of=other
         )
         if len(done) == 1:
-            return self._answer(person, done[0], in_channel=in_channel)
+            return self._answer(person, done[0])
         requests = [each.request for each in done if each.request is not None]
         refusals = [each.refusal for each in done if each.refusal is not None]
         if not requests:
@@ -64,7 +61,7 @@ class DraftSubmission:
             [(each.profile, _became(each)) for each in done], [explain(each, now, person.id).text for each in refusals]
         )
 
-    def _answer(self, person: Actor, done: Submitted, *, in_channel: bool) -> Message:
+    def _answer(self, person: Actor, done: Submitted) -> Message:
         became = _became(done)
         if isinstance(became, LimitReached) and became.limit == OPEN_REQUEST:
             # Not under a field of the form: what is there already is more use than what was typed, and has a link.
@@ -73,7 +70,7 @@ class DraftSubmission:
             raise became
         if became.asked_by is not None:
             return submitted_for(became)
-        return submitted(became, may_declare=in_channel and self._may_declare(person, became.profile))
+        return submitted(became, may_declare=self._may_declare(person, became.profile))
 
     def _find(self, person: Actor, other: str | None) -> Actor | None:
         if other is None or other == person.id:

@@ -66,22 +66,23 @@ def timeline(read: Timeline) -> Message:
     """The timeline as one message."""
     event = read.event
     title = f"*Timeline of break-glass event* {code(event.id)} · {code(event.profile)} · {mention(event.invoker)}"
-    return _message(title, event.id, read, event.chain)
+    facts = [f"rule {code(event.rule)}", f"MFA: {event.mfa_method}" if event.mfa_method is not None else "no MFA"]
+    facts += [f"replaces request {code(event.instead_of)}"] if event.instead_of is not None else []
+    return _message(title, facts, event.id, read, event.chain)
 
 
 def request_timeline(read: RequestTimeline) -> Message:
     """The timeline of a request as one message."""
     request = read.request
     who = acting(request.requester, request.service)
-    return _message(
-        f"*Timeline of request* {code(request.id)} · {code(request.profile)} · {who}", request.id, read, request.chain
-    )
+    title = f"*Timeline of request* {code(request.id)} · {code(request.profile)} · {who}"
+    return _message(title, [f"rule {code(request.rule)}"], request.id, read, request.chain)
 
 
-def _message(title: str, record_id: str, read: Timeline | RequestTimeline, chain: str) -> Message:
+def _message(title: str, facts: Sequence[str], record_id: str, read: Timeline | RequestTimeline, chain: str) -> Message:
     lines = sorted([*_steps(read.entries, chain), *_notifications(read.places)], key=lambda line: line[0])
     shown = list(islice(_fitting(text for _, text in lines), MAX_LINES))
-    blocks: list[Block] = [mrkdwn(title), *_sections(shown)]
+    blocks: list[Block] = [mrkdwn(title), context(" · ".join(facts)), *_sections(shown)]
     if len(lines) > len(shown):
         rest = f"{len(lines) - len(shown)} later steps aren't shown; {code(f'countersign audit trail {record_id}')}"
         blocks.append(context(f"{rest} has all of them."))

@@ -20,6 +20,7 @@ from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.home import HomeInteractions
+from bot.interactions.open_lists import OpenLists
 from bot.interactions.options import ProfileMenus
 from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
@@ -43,6 +44,7 @@ class Lists:
     devices: DeviceQueries
     timelines: TimelineQueries
     home: HomeInteractions
+    open_lists: OpenLists
 
 
 def build_lists(services: Services, directory: SlackDirectory, replies: ReplySender) -> Lists:
@@ -54,7 +56,7 @@ def build_lists(services: Services, directory: SlackDirectory, replies: ReplySen
     devices = DeviceQueries(services.devices, access, policy, clock)
     timelines = TimelineQueries(stores, policy, clock, directory)
     home = HomeInteractions(replies, requests, events, devices, directory, clock)
-    return Lists(requests, events, access, devices, timelines, home)
+    return Lists(requests, events, access, devices, timelines, home, OpenLists(requests, events, access, directory))
 
 
 def register_listeners(
@@ -75,10 +77,11 @@ def register_listeners(
     asking = AskingInteractions(responder, services.requests, again, queries, lists.requests, directory, link_to_card)
     drafts = DraftSubmission(services.requests, directory, services.clock, link_to_card, lists.requests.may_declare)
     requests = RequestInteractions(
-        responder, services.requests, lists.requests, directory, drafts, access, devices, asking.form_to_ask
-    )
+        responder, services.requests, lists.requests, directory, drafts, access, devices, services.previews,
+        asking.form_to_ask,
+    )  # fmt: skip
     break_glass = BreakGlassInteractions(
-        responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines
+        responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines, services.previews
     )
     menus = ProfileMenus(responder, policy, directory, lists.requests, lists.events)
     for each in (requests, asking, access, devices, break_glass, menus, lists.home):

@@ -15,7 +15,7 @@ from core.request import Request, RequestId
 from core.services import RequestService
 from core.stores import Stores
 from tests.builders import HOUR
-from tests.core.services.harness import ANN, BOB, CLEO, DEPLOY, RITA, ChangingPolicy
+from tests.core.services.harness import ANN, BOB, CLEO, DEPLOY, RITA, ChangingPolicy, by
 from tests.harness.clock import A_MOMENT
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def test_forged_request_contradicts_its_chain(stores: Stores, approved: Request,
 
 def test_decisions_of_the_wrong_people_or_too_early_are_named(stores: Stores, approved: Request) -> None:
     entries = stores.audit.get_chain(approved.chain)
-    by_asker = [entry.model_copy(update={"actor": ANN.id}) if entry.actor == BOB.id else entry for entry in entries]
+    by_asker = [entry.model_copy(update={"actor": ANN.id}) if entry.actor == by(BOB) else entry for entry in entries]
     voted = approved.replace(approvals=(Approval(approver=ANN.id, at=A_MOMENT, duration=HOUR), approved.approvals[1]))
     assert "the person who asked for it on behalf of its requester voted on it" in _told(voted, by_asker)
     late = next(entry for entry in entries if entry.event is AuditAction.REQUEST_CONFIRMED)

@@ -213,12 +213,10 @@ def test_asker_on_behalf_answers_too(requests: RequestService, stores: Stores, c
 def test_decided_request_takes_no_question_and_no_answer(requests: RequestService, pending: Request) -> None:
     requests.ask(request_id_of(pending), ANN, QUESTION)
     requests.deny(request_id_of(pending), BOB, "not today")
-    for attempt in (
-        lambda: requests.ask(request_id_of(pending), ANN, "and now?"),
-        lambda: requests.answer(request_id_of(pending), RITA, 1, ANSWER),
-    ):
-        with pytest.raises(InvalidStateTransition):
-            attempt()
+    with pytest.raises(InvalidStateTransition):
+        requests.ask(request_id_of(pending), ANN, "and now?")
+    with pytest.raises(InvalidStateTransition):
+        requests.answer(request_id_of(pending), RITA, 1, ANSWER)
 
 
 def test_questions_have_bounds(requests: RequestService, pending: Request) -> None:
