@@ -106,7 +106,9 @@ class AskingInteractions:
                     if not self._queries.may_request(person, earlier.profile):
                         raise
                     words = earlier.justification if earlier.asked_by is None else ""
-                    return FormToOpen(self._lists.form(person, BegunRequest(earlier.profile, earlier.duration, words)))
+                    return FormToOpen(
+                        self._lists.form(person, BegunRequest((earlier.profile,), earlier.duration, words))
+                    )
 
         self._responder.respond_to_action(ack, interaction, decide)
 

@@ -33,7 +33,14 @@ from bot.views.break_glass.follow_up_forms import (
     read_review_form,
     review_form,
 )
-from bot.views.break_glass.form import CALLBACK, BreakGlassDraft, Origin, fields_of, read_break_glass_form
+from bot.views.break_glass.form import (
+    CALLBACK,
+    BegunBreakGlass,
+    BreakGlassDraft,
+    Origin,
+    fields_of,
+    read_break_glass_form,
+)
 from bot.views.break_glass.list import HELP, NEWER, OLDER, BreakGlassListKind
 from bot.views.break_glass.replies import (
     NOT_DECLARED_YET,
@@ -104,7 +111,7 @@ class BreakGlassInteractions:
         elif isinstance(typed, BreakGlassDraft) and self._needs_code(interaction, typed.profile):
             # A command line is no place for a code: others could read it while it is still valid.
             self._responder.open_form(
-                ack, interaction, lambda: self._form_for(interaction, Origin(channel), begun=typed)
+                ack, interaction, lambda: self._form_for(interaction, Origin(channel), begun=_begun_by(typed))
             )
         else:
             self._responder.respond_to_command(
@@ -254,7 +261,7 @@ class BreakGlassInteractions:
             return self._policy.current().may_need_code(profile)
         return self._lists.needs_code(person, profile)
 
-    def _form_for(self, interaction: Interaction, origin: Origin, *, begun: BreakGlassDraft | None = None) -> Block:
+    def _form_for(self, interaction: Interaction, origin: Origin, *, begun: BegunBreakGlass | None = None) -> Block:
         return self._lists.form(self._known(interaction), origin, begun=begun)
 
     def _form_instead(self, interaction: Interaction, request_id: RequestId) -> Block:
@@ -292,6 +299,10 @@ def _read_channel(body: Payload) -> ChannelId | None:
         return check_channel_id(get_str(body, "channel_id"))
     except CountersignError:
         return None
+
+
+def _begun_by(draft: BreakGlassDraft) -> BegunBreakGlass:
+    return BegunBreakGlass(draft.profile, draft.reason_code, draft.duration, draft.justification)
 
 
 def _event_of(action: Payload) -> EventId:

@@ -57,6 +57,7 @@ class Interaction:
     surface: Surface = Surface.ELSEWHERE
     message: MessageRef | None = None
     view_id: str | None = None
+    view_hash: str | None = None
     is_emergency: bool = False
     channel: str | None = None
     record: str | None = None
@@ -83,6 +84,7 @@ def read_interaction(body: Payload, context: Payload, *, is_emergency: bool = Fa
         surface=_read_surface(body),
         message=_read_message(body),
         view_id=get_str(body, "view", "id"),
+        view_hash=get_str(body, "view", "hash"),
         is_emergency=is_emergency,
         channel=_read_channel(body),
         record=_read_record(body),

@@ -134,6 +134,19 @@ class ReplySender:
         if not self._lanes.submit(lane, interaction.user_id, lambda: _log_errors(open_it)):
             self.reply(interaction, reply(OVERLOADED))
 
+    def redraw_form(self, interaction: Interaction, make: Callable[[], Block]) -> None:
+        """Draw a form again that is being filled in, if it's still what the person sees.
+
+        One is drawn at a time for each view; of those that wait meanwhile, only the last one is drawn.
+        """
+
+        def redraw() -> None:
+            view, known = make(), {"hash": interaction.view_hash} if interaction.view_hash else {}
+            self._is_refused(lambda: self._form_client.views_update(view_id=interaction.view_id, view=view, **known))
+
+        lane = Lane.EMERGENCY_FORM if interaction.is_emergency else Lane.FORM
+        self._lanes.submit(lane, interaction.user_id, lambda: _log_errors(redraw), key=interaction.view_id)
+
     def publish_home(self, user_id: str, make: Callable[[], Block | None], *, hash_: str | None = None) -> None:
         """Draw a person's Home tab; with a `hash_`, only if it is still the one this was read from.
 

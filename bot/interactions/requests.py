@@ -11,7 +11,7 @@ from collections.abc import Callable
 from slack_bolt import Ack, App
 
 from bot.interactions.access import AccessInteractions, is_ending
-from bot.interactions.commands.access import AccessCommand, parse_access
+from bot.interactions.commands.access import AccessCommand, ShowNotify, parse_access
 from bot.interactions.commands.devices import PairDevice, ShowDevices
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.devices import DeviceInteractions
@@ -19,6 +19,7 @@ from bot.interactions.interaction import Interaction, read_interaction, read_pre
 from bot.interactions.naming import naming
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
+from bot.interactions.submitting import DraftSubmission
 from bot.slack.app_surface import ACCESS, REQUEST_ACCESS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
@@ -26,7 +27,7 @@ from bot.views.asking.on_card import QUESTION
 from bot.views.block_kit import Block, Message
 from bot.views.home import ASK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import FORM_NOT_YET, already_open, cancelled, reply, submitted
+from bot.views.replies import FORM_NOT_YET, cancelled, reply
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
 from bot.views.request.decision_forms import (
     APPROVE_CALLBACK,
@@ -38,21 +39,21 @@ from bot.views.request.decision_forms import (
     read_approve_form,
     read_deny_form,
 )
-from bot.views.request.form import CALLBACK, FIELDS, RequestDraft, read_request_form
+from bot.views.request.form import CALLBACK, RequestDraft, read_request_form
+from bot.views.request.form import fields_of as request_fields_of
 from bot.views.request.list import HELP, NEWER, OLDER, ListKind
 from bot.views.request.replies import denied, voted
 from core import mfa
 from core.actor import Actor, check_user_id
-from core.errors import InvalidInput, LimitReached, NotAllowed
-from core.open_requests import OPEN_REQUEST
-from core.request import Request, RequestId
+from core.errors import InvalidInput, NotAllowed
+from core.request import RequestId
 from core.services import RequestService
 from core.services.previews import Previews
 from core.services.vote import ApprovalFormNeeded
 
 
 class RequestInteractions:
-    """What Slack sends about requests. `link_to_card` gives the address of a record's card, if it is known.
+    """What Slack sends about requests. `drafts` submits what was filled in.
 
     `access` answers the lines of `/access` that are about open access, `devices` those about terminals; `form_to_ask`
     makes the form to ask a question.
@@ -64,7 +65,7 @@ class RequestInteractions:
         service: RequestService,
         lists: RequestQueries,
         directory: SlackDirectory,
-        link_to_card: Callable[[str], str | None],
+        drafts: DraftSubmission,
         access: AccessInteractions,
         devices: DeviceInteractions,
         previews: Previews,
@@ -77,7 +78,7 @@ class RequestInteractions:
         self._service = service
         self._lists = lists
         self._directory = directory
-        self._link_to_card = link_to_card
+        self._drafts = drafts
         self._access = access
 
     def register(self, app: App) -> None:
@@ -115,9 +116,10 @@ class RequestInteractions:
 
         def submit() -> Message:
             draft = read_request_form(get_dict(body, "view", "state", "values"))
-            return self._submit(interaction, draft, key=interaction.view_id)
+            return self._drafts.submit(self._actor(interaction), draft, interaction.view_id or None)
 
-        self._responder.respond_to_view(ack, interaction, submit, FIELDS, closes=True)
+        fields = request_fields_of(get_dict(body, "view"))
+        self._responder.respond_to_view(ack, interaction, submit, fields, closes=True)
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve was clicked: decide, or open the form that the rule wants, which decides nothing yet."""
@@ -225,26 +227,17 @@ class RequestInteractions:
                 return self._lists.page(kind, self._actor(interaction), page)
             case RequestDraft() as draft:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
-                return self._submit(interaction, draft, key=interaction.trigger_id)
+                key = interaction.trigger_id or None
+                return self._drafts.submit(self._actor(interaction), draft, key)
             case OpenForm() | ShowHelp():
+                return reply(HELP)
+            case ShowNotify():
+                # What sends which messages is shown where the preferences are.
                 return reply(HELP)
             case PairDevice() | ShowDevices():
                 return self._devices.answer(interaction, typed)
             case _:
                 return self._access.answer(interaction, typed)
-
-    def _submit(self, interaction: Interaction, draft: RequestDraft, key: str | None) -> Message:
-        person = self._actor(interaction)
-        try:
-            request = self._service.submit(
-                person, draft.profile, draft.duration, draft.justification, idempotency_key=key or None
-            )
-        except LimitReached as reached:
-            if reached.limit != OPEN_REQUEST:
-                raise
-            # Not under a field of the form: what is there already is more use than what was typed, and has a link.
-            return already_open(draft.profile, reached, self._link_to_card(f"{Request.KIND}#{reached.value}"))
-        return submitted(request, may_declare=self._lists.may_declare(person, request.profile))
 
     def _form_for(self, interaction: Interaction) -> Block:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.

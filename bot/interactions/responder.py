@@ -160,6 +160,14 @@ class Responder:
         ack()
         self._open_form(interaction, make)
 
+    def redraw_form(self, ack: Ack, interaction: Interaction, make: Callable[[], Block]) -> None:
+        """Acknowledge a choice in a form, then draw the form again with what depends on the choice.
+
+        Where it can't be drawn, the form stays as it is: what it holds is judged when it's submitted.
+        """
+        ack()
+        self._replies.redraw_form(interaction, make)
+
     def _open_form(self, interaction: Interaction, make: Callable[[], Block]) -> None:
         self._replies.open_form(
             interaction, make, lambda error: self._reply_to_action(interaction, self._refused(interaction, error))

@@ -21,10 +21,12 @@ from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.home import HomeInteractions
 from bot.interactions.open_lists import OpenLists
+from bot.interactions.options import ProfileMenus
 from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
 from bot.interactions.responder import Responder
+from bot.interactions.submitting import DraftSubmission
 from bot.interactions.timeline_queries import TimelineQueries
 from bot.slack.directory import SlackDirectory
 from bot.wiring.services import Services
@@ -73,12 +75,14 @@ def register_listeners(
     again = AskAgain(stores, services.requests, policy, services.clock)
     queries = AskingQueries(stores.requests, policy, services.clock, directory)
     asking = AskingInteractions(responder, services.requests, again, queries, lists.requests, directory, link_to_card)
+    drafts = DraftSubmission(services.requests, directory, services.clock, link_to_card, lists.requests.may_declare)
     requests = RequestInteractions(
-        responder, services.requests, lists.requests, directory, link_to_card, access, devices, services.previews,
+        responder, services.requests, lists.requests, directory, drafts, access, devices, services.previews,
         asking.form_to_ask,
     )  # fmt: skip
     break_glass = BreakGlassInteractions(
         responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines, services.previews
     )
-    for each in (requests, asking, access, devices, break_glass, lists.home):
+    menus = ProfileMenus(responder, policy, directory, lists.requests, lists.events)
+    for each in (requests, asking, access, devices, break_glass, menus, lists.home):
         each.register(app)
