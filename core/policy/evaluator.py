@@ -91,14 +91,20 @@ class Policy(BaseModel):
         rule: str,
         requester: UserId,
         given: GivenWithVote | None = None,
+        asked_by: UserId | None = None,
     ) -> Decision:
         """May this person decide on a request that was made under this rule? Approve and deny need the same right.
 
-        `given` is what came with an approval; without it, only the person is judged.
+        `given` is what came with an approval; without it, only the person is judged. `asked_by` is who asked for it on
+        behalf of the requester: like the requester, they decide nothing.
         """
         return self._requests.judge_decider(
-            action, approver, profile=profile, rule=rule, requester=requester, given=given
+            action, approver, profile=profile, rule=rule, requester=requester, given=given, asked_by=asked_by
         )
+
+    def judge_asking(self, asker: Actor, profile: str) -> Decision:
+        """May this person ask for the profile on behalf of somebody else? Those may who may ask for it themselves."""
+        return self._requests.judge_asking(asker, profile)
 
     def judge_break_glass(
         self,
