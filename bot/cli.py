@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import click
 
+from bot.commands.terminal import color_option
 from bot.terminal.errors import TerminalError
 from core.errors import CountersignError, InvalidInput, StoreError
 from core.invalid_policy import InvalidPolicy
@@ -67,6 +68,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="countersign", message="%(prog)s %(version)s", prog_name="countersign")
+@color_option
 def countersign() -> None:
     """Four-eyes approval and break-glass access, in Slack."""
 
