@@ -18,7 +18,6 @@ import click
 from bot.commands.terminal import color_option
 from bot.terminal.errors import TerminalError
 from core.errors import CountersignError, InvalidInput, StoreError
-from core.invalid_policy import InvalidPolicy
 
 _REFUSED: Final = 1
 _BAD_INPUT: Final = 2
@@ -79,8 +78,8 @@ def main() -> None:
 
 
 def _describe(error: CountersignError) -> str:
-    # A policy's mistakes are a list of lines. Everything else is one line, even if a library's message has several.
-    return str(error) if isinstance(error, InvalidPolicy) else " ".join(str(error).split())
+    # Several mistakes are a list of lines. Everything else is one line, even if a library's message has several.
+    return str(error) if error.is_list else " ".join(str(error).split())
 
 
 def _exit_code(error: CountersignError) -> int:

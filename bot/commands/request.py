@@ -216,7 +216,7 @@ def _read_timeout(text: str | None, *, is_waiting: bool) -> timedelta | None:
         return None
     if not is_waiting:
         raise InvalidInput("timeout", "it needs --wait", "Add --wait, or leave --timeout out.")
-    return parse_duration(text, "timeout")
+    return parse_duration(text, "timeout", likely="sm")
 
 
 def _notes_folder() -> Path | None:

@@ -51,6 +51,7 @@ class SlackChecks:
         self._team_id: str | None = None
         self._headers: Mapping[str, str] = {}
         self.is_known = False
+        self.is_unreachable = False
 
     def check_token(self) -> Iterator[CheckResult]:
         """Whose token is it? Afterwards `is_known` says whether Slack accepted it."""
@@ -151,6 +152,7 @@ class SlackChecks:
             yield
         except UNREADABLE as error:
             failure = read_error(error, self._clock.now(), token)
+            self.is_unreachable = not isinstance(error, SlackApiError)
             if isinstance(error, SlackApiError):
                 raise Unanswered(f"Slack answered {failure.label}", failure.fix) from error
             fix = f"Check that this machine can reach {self._api_url}, through its proxy if it uses one."
