@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from bot.commands.env_file import env_file_option
 from bot.commands.opening import store_option
 from bot.commands.terminal import Ink, color_option, count_of, json_option, write_json
 from core.clock import SystemClock
@@ -23,12 +24,13 @@ _PROBLEMS: Final = 1
 @store_option
 @json_option
 @color_option
+@env_file_option
 def doctor(store: str | None, *, as_json: bool) -> None:
     """Check the installation, and say how to fix each problem.
 
     It checks the settings, the tokens and their scopes, the channels, the tables, the policy and what is pending.
     """
-    problems = _write_json(store) if as_json else _write_lines(store)
+    problems = _write_json(store) if as_json else write_lines(store)
     if problems:
         click.get_current_context().exit(_PROBLEMS)
 
@@ -43,7 +45,7 @@ def _write_json(store: str | None) -> int:
     return problems
 
 
-def _write_lines(store: str | None) -> int:
+def write_lines(store: str | None) -> int:
     """A line for each check, as soon as it was made. Returns how many problems there are."""
     from bot.doctor.checkup import examine  # noqa: PLC0415 - as above
     from bot.doctor.finding import Level  # noqa: PLC0415 - as above

@@ -16,6 +16,7 @@ from importlib.metadata import version
 
 import click
 
+from bot.commands.env_file import env_file_option
 from bot.commands.running import listen_for_signals, stop
 from bot.observability.logs import configure_logging
 from bot.settings import secrets_of, settings_to_serve, unknown_variables
@@ -25,6 +26,7 @@ _log = logging.getLogger("countersign.serve")
 
 
 @click.command()
+@env_file_option
 def serve() -> None:
     """Run the bot, over Socket Mode or HTTP.
 
