@@ -25,8 +25,8 @@ _BAD_INPUT: Final = 2
 _STORE_FAILED: Final = 3
 
 _BUILT_IN: Final = (
-    "access", "audit", "aws", "broker", "credentials", "devices", "doctor", "exec", "init", "ledgers", "login",
-    "logout", "mcp", "mfa", "policy", "request", "serve", "slack", "sweep", "tables",
+    "access", "audit", "aws", "broker", "completion", "credentials", "devices", "doctor", "exec", "init", "ledgers",
+    "login", "logout", "mcp", "mfa", "policy", "request", "serve", "slack", "sweep", "tables",
 )  # fmt: skip
 """Each is the name of a module in `bot.commands`, and of the command in it."""
 
