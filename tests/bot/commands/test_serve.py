@@ -197,6 +197,17 @@ class TestRefusals:
         assert fix in result.stderr
         assert result.stderr.count("\n") == 1
 
+    def test_name_all_settings_at_once(self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in (*variables.keys() - {"PATH"}, "COUNTERSIGN_LISTEN"):
+            monkeypatch.delenv(name, raising=False)
+        result: Result = CliRunner().invoke(countersign, ["serve"])
+
+        first, *each = result.stderr.splitlines()
+        assert (result.exit_code, first) == (2, "countersign: 3 settings have to be fixed first:")
+        assert [line.split(":")[0] for line in each] == [
+            "  COUNTERSIGN_AUDIT_KEY", "  SLACK_BOT_TOKEN", "  SLACK_APP_TOKEN",
+        ]  # fmt: skip
+
     @pytest.mark.parametrize("error", ["invalid_auth", "two_factor_setup_required"])
     def test_of_a_token_say_what_slack_said(
         self, slack: LocalSlack, tmp_path: Path, variables: dict[str, str], error: str
