@@ -49,6 +49,8 @@ METHODS: Final[Mapping[str, str | None]] = {
     "usergroups_list": "usergroups:read",
     "usergroups_users_list": "usergroups:read",
     "users_info": "users:read",
+    # For `countersign report`: the names of many people.
+    "users_list": "users:read",
     "views_open": None,
     "views_publish": None,
     "views_update": None,
