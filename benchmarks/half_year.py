@@ -1,5 +1,4 @@
-"""Half a year of decisions in a SQLite store, for the benchmark of the report: every record and entry is sealed as the
-bot seals it.
+"""Half a year of decisions in a SQLite store, each record and entry sealed as the bot seals it.
 
 Invariant: the same size gives the same decisions, and what is made passes `countersign audit verify`.
 """
@@ -20,6 +19,7 @@ from core.audit.trail import REFUSALS_KIND, REFUSED, AuditAction, AuditEntry, En
 from core.break_glass import BreakGlassEvent, ReasonCode
 from core.clock import format_time
 from core.duration import to_nanoseconds
+from core.record import AccessRecord
 from core.request import Request
 from core.review import Verdict
 from core.services.submit import window
@@ -58,7 +58,9 @@ def make_half_year(path: str, entries: int, until: datetime) -> None:
         for commit in commits:
             _insert(connection, commit)
         connection.executemany(_ENTRY, map(_row, refusals))
-        connection.execute("INSERT INTO refusal_heads VALUES (?, ?, ?)", (refusals[-1].chain, len(refusals), refusals[-1].digest))
+        connection.execute(
+            "INSERT INTO refusal_heads VALUES (?, ?, ?)", (refusals[-1].chain, len(refusals), refusals[-1].digest)
+        )
         connection.execute("COMMIT")
 
 
@@ -81,6 +83,7 @@ def _request(dice: random.Random, at: datetime, until: datetime) -> Iterator[Com
     made = _create(request, AuditAction.REQUEST_SUBMITTED, requester, said, at)
     yield made
     asked, later = made.record, at + timedelta(seconds=dice.lognormvariate(6.2, 1.4))
+    actor: str = approver
     outcome = dice.choices(("approve", "rule", "deny", "expire", "cancel"), (62, 16, 8, 9, 5))[0]
     if outcome == "expire" or later >= request.expires_at:
         later = request.expires_at
@@ -112,9 +115,7 @@ def _event(dice: random.Random, at: datetime, until: datetime) -> Iterator[Commi
     yield made
     if event.expires_at >= until:
         return
-    ended = _update(
-        made.record.expire(event.expires_at), AuditAction.BREAK_GLASS_EXPIRED, CLOCK, {}, event.expires_at
-    )
+    ended = _update(made.record.expire(event.expires_at), AuditAction.BREAK_GLASS_EXPIRED, CLOCK, {}, event.expires_at)
     yield ended
     reviewed_at = event.expires_at + timedelta(hours=dice.lognormvariate(3.2, 1.0))
     if reviewed_at < until:
@@ -124,12 +125,16 @@ def _event(dice: random.Random, at: datetime, until: datetime) -> Iterator[Commi
         yield _update(review, AuditAction.BREAK_GLASS_REVIEWED, reviewer, details, reviewed_at)
 
 
-def _create(record: Any, action: AuditAction, actor: str, details: dict[str, Any], at: datetime) -> Commit[Any]:
+def _create(
+    record: AccessRecord, action: AuditAction, actor: str, details: dict[str, Any], at: datetime
+) -> Commit[Any]:
     draft = EntryDraft.of(record, action, actor, details)
     return prepare_create(record, (draft,), StoreSettings(keyring=KEYRING, clock=FrozenClock(at)))
 
 
-def _update(record: Any, action: AuditAction, actor: str, details: dict[str, Any], at: datetime) -> Commit[Any]:
+def _update(
+    record: AccessRecord, action: AuditAction, actor: str, details: dict[str, Any], at: datetime
+) -> Commit[Any]:
     draft = EntryDraft.of(record, action, actor, details)
     return prepare_update(record, (draft,), StoreSettings(keyring=KEYRING, clock=FrozenClock(at)))
 

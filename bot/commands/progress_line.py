@@ -1,7 +1,7 @@
 """A line on a terminal that says how far a long command is.
 
-Invariant: it stands on standard error and only on a terminal, at most twice a second, and is gone when the command ends.
-What a script reads never has it.
+Invariant: it stands on standard error and only on a terminal, at most twice a second, and is gone at the end. What a
+script reads never has it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`countersign report`: the evidence of a period, for an access review: one HTML page, and the tables as CSV.
 
-Invariant: it changes nothing in the store, and reads it by pages. A file is there whole or not at all, and the page says
-what was verified and what wasn't.
+Invariant: it changes nothing in the store, and reads it by pages. A file is there whole or not at all, and the page
+says what was verified and what wasn't.
 
 Exit codes: 0 done, 1 done, and the audit trail has findings, 2 the input can't be used, 3 the store failed.
 """
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from bot.commands.audit_verify import showing
 from bot.commands.opening import opened, store_option
 from bot.commands.progress_line import ProgressLine
 from bot.commands.report_book import SpooledRows
@@ -111,11 +112,7 @@ def _verify(stores: Stores, settings: Settings, clock: Clock, progress: Progress
         _, last = find_last_checkpoint(stores.audit, keyring)
         return Integrity(seals, keyring.is_keyed, None, last)
     tally = Tally()
-
-    def show(counted: Tally) -> None:
-        progress.show(f"verifying: {count_of(counted.chains, 'chain')}, {count_of(counted.entries, 'entry')}")
-
-    run = TrailVerification(stores, seals, clock.now(), tally, show)
+    run = TrailVerification(stores, seals, clock.now(), tally, showing(stores, progress))
     findings = run.verify_all()
     shown = tuple(islice(findings, _MAX_SHOWN))
     more = sum(1 for _ in findings)
@@ -130,7 +127,7 @@ def _review_within(settings: Settings) -> tuple[timedelta, str]:
     except InvalidPolicy:
         within = EventTimes().review_within
         return within, (
-            f"the policy {settings.policy} can't be read, so reviews count as late after {within.days} days, the default."
+            f"the policy {settings.policy} can't be read, so reviews count as late after {within.days} days."
         )
     return max((rule.times().review_within for rule in rules), default=EventTimes().review_within), ""
 

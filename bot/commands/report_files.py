@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TextIO
+from typing import IO
 
 from bot.views.report.cells import Cells, csv_columns
 from bot.views.report.page import write_page
@@ -43,7 +43,7 @@ def write_csv(folder: str, report: Report) -> None:
 
 
 @contextmanager
-def _replacing(option: str, path: Path, encoding: str) -> Iterator[TextIO]:
+def _replacing(option: str, path: Path, encoding: str) -> Iterator[IO[str]]:
     """A file beside this one, which takes its place at the end. Only its owner may read it: it is about people."""
     try:
         with NamedTemporaryFile(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from core.access.grant import Grant
 from core.access.grant_status import AccessPhase
 from core.access.summary import AccessSummary, summarize_each
 from core.break_glass import BreakGlassEvent, EventStatus
@@ -60,7 +61,7 @@ class AccessNow:
 def read_access(stores: Stores, now: datetime, review_within: timedelta) -> AccessNow:
     """Read it, page by page. Raises StoreUnavailable."""
     unreadable: list[str] = []
-    grants = []
+    grants: list[Grant] = []
     for page in iterate_pages(lambda cursor: stores.access.list_live(limit=MAX_PER_PAGE, cursor=cursor)):
         grants += page.items
         unreadable += (f"GRANT#{each}" for each in page.malformed)

@@ -46,8 +46,11 @@ class ReportRow:
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Read what `to_text` wrote."""
-        said = json.loads(text)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+        said: dict[str, Any] = json.loads(text)
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in said.items()
+        }
+        return cls(**values)
 
     @classmethod
     def begin(cls, entry: AuditEntry) -> Self:

@@ -17,8 +17,9 @@ from core.clock import parse_time
 from core.duration import format_duration
 from core.report.tables import CellKind, Column, Value
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What makes a spreadsheet read a cell as a formula: https://owasp.org/www-community/attacks/CSV_Injection."""
+_NOTHING: Final = "\u2013"
 _DECIDERS: Final[Mapping[str, str]] = {CLOCK: "the clock", OPERATOR: "an operator", SLACK: "Slack"}
 
 
@@ -36,19 +37,20 @@ class Cells:
 
     def _inner(self, kind: CellKind, value: Value) -> str:
         if value == "" or (kind is CellKind.DURATION and not value):
-            return "–"
+            return _NOTHING
+        if kind is CellKind.NUMBER:
+            return f"{value:,}"
+        text = escape(str(value))
         match kind:
             case CellKind.PEOPLE:
-                return "<br>".join(map(self.person, str(value).split()))
+                text = "<br>".join(map(self.person, str(value).split()))
             case CellKind.MOMENT:
-                return self.moment(parse_time(str(value)))
+                text = self.moment(parse_time(str(value)))
             case CellKind.DURATION:
-                return escape(format_duration(timedelta(seconds=int(value))))
+                text = escape(format_duration(timedelta(seconds=int(value))))
             case CellKind.CODE:
-                return f"<code>{escape(str(value))}</code>"
-            case CellKind.NUMBER:
-                return f"{value:,}"
-        return escape(str(value))
+                text = f"<code>{text}</code>"
+        return text
 
     def person(self, decider: str) -> str:
         """A person with their id, or the rule or the clock that decided."""
@@ -69,7 +71,7 @@ class Cells:
         return f"the rule {rule}" if kind == "policy" else _DECIDERS.get(decider, decider)
 
     def csv(self, column: Column, value: Value) -> Iterator[str]:
-        """The cell in a file: moments in UTC as stored, people by their ids, and their names in a column of their own."""
+        """The cell in a file: moments in UTC as stored, people by id, and their names in a column of their own."""
         yield neutralise(str(value))
         if column.kind is CellKind.PEOPLE:
             yield neutralise("; ".join(self.names.get(each, "") for each in str(value).split()).strip("; "))

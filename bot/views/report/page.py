@@ -1,7 +1,7 @@
 """The report as one HTML page that needs nothing else: no script, no font, no network.
 
-Invariant: pure, and in pieces, so that memory doesn't grow with the tables. Everything that isn't ours is escaped, and the
-page's own policy lets a browser load nothing and run nothing. Each chart has its numbers in a table beside it.
+Invariant: pure, and in pieces, so that memory doesn't grow with the tables. Everything that isn't ours is escaped, and
+the page's own policy lets a browser load nothing and run nothing. Each chart has its numbers in a table beside it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def write_page(report: Report, max_rows: int = MAX_ROWS) -> Iterator[str]:
     """The page, in pieces."""
     cells, style = Cells(report.period.zone, report.names.known), write_style()
     period = (
-        f"{report.period.local(report.period.since):%Y-%m-%d} – {report.period.local(report.period.until):%Y-%m-%d}"
+        f"{report.period.local(report.period.since):%Y-%m-%d} to {report.period.local(report.period.until):%Y-%m-%d}"
     )
     policy = (
         f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'; "

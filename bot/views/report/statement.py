@@ -30,8 +30,8 @@ def describe_scope(report: Report) -> Iterator[str]:
         "in the CSV files they are in UTC."
     )
     yield (
-        f"Store: `{report.store}`. {report.reading.entries:,} entries of the audit trail. What is recorded later isn't in "
-        "this report."
+        f"Store: `{report.store}`. {report.reading.entries:,} entries of the audit trail. What is recorded later "
+        "isn't in this report."
     )
     if report.names.problem:
         yield f"Names: {report.names.problem}"
@@ -66,8 +66,7 @@ def describe_integrity(report: Report) -> Statement:
     lines = [*_describe_verification(integrity.verification), *_describe_checkpoint(report)]
     if reading.unusable:
         lines += [
-            f"{reading.unusable:,} entries that this report read have no genuine seal. Nothing that they say is in the "
-            "tables or the figures:",
+            f"{reading.unusable:,} entries have no genuine seal, and nothing that they say is in this report:",
             *reading.named,
         ]
     else:
@@ -82,8 +81,8 @@ def describe_integrity(report: Report) -> Statement:
     )
     if not integrity.is_keyed:
         lines.append(
-            "`COUNTERSIGN_AUDIT_KEY` was not set, so accidental damage would show, and forgery would not. Make the report "
-            "with the key that the bot uses."
+            "`COUNTERSIGN_AUDIT_KEY` was not set, so accidental damage would show, and forgery would not. Make "
+            "the report with the key that the bot uses."
         )
     return _judge(report, tuple(lines))
 

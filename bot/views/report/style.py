@@ -23,7 +23,7 @@ TONES: Final = ("good", "calm", "bad", "warn", "neutral", "special")
 _RULES: Final = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 80rem; padding: 2rem 1.5rem 4rem; background: var(--page); color: var(--text);
-  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
 h1 { font-size: 1.75rem; line-height: 1.25; margin: 0 0 .25rem; }
 h2 { font-size: 1.3rem; margin: 2.5rem 0 .5rem; }
 h3 { font-size: 1.05rem; margin: 0 0 .5rem; }
@@ -37,6 +37,7 @@ nav ul { list-style: none; margin: 1rem 0; padding: 0; display: flex; flex-wrap:
   border-radius: .5rem; padding: .75rem 1.25rem; margin: 1rem 0; }
 .panel.good { border-left-color: var(--good); } .panel.bad { border-left-color: var(--bad); }
 .panel.warn { border-left-color: var(--warn); }
+.panel h2 { margin: .25rem 0; }
 .panel ul { margin: .25rem 0; padding-left: 1.25rem; }
 dl.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .75rem; margin: 1rem 0; }
 dl.facts div { background: var(--panel); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; }
@@ -51,7 +52,7 @@ svg .grid { stroke: var(--line); } svg .base { stroke: var(--quiet); } svg .part
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1rem; list-style: none; padding: 0; margin: .5rem 0;
   font-size: .875rem; }
 .legend svg { display: inline-block; width: .75rem; height: .75rem; margin-right: .375rem; }
-figure table { margin-top: .75rem; }
+figure .scroll { margin: .75rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 caption { text-align: left; padding: 0 0 .5rem; }
 th, td { text-align: left; vertical-align: top; padding: .375rem .625rem; border-bottom: 1px solid var(--line); }
@@ -60,11 +61,14 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.moment, td.duration { white-space: nowrap; }
 td.text { min-width: 14rem; max-width: 28rem; overflow-wrap: anywhere; white-space: pre-wrap; }
 td small { color: var(--quiet); display: block; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; padding: .75rem; }
+.scroll { overflow: auto; max-height: 85vh; border: 1px solid var(--line); border-radius: .5rem;
+  background: var(--page); }
+.scroll caption { padding: .5rem .625rem; } .scroll thead th { position: sticky; top: 0; }
+figure .scroll { max-height: 15rem; } figure th[scope="row"] { font-weight: 400; white-space: nowrap; }
 @media print {
   @page { size: A4 landscape; margin: 12mm; }
   body { max-width: none; padding: 0; font-size: 9pt; }
-  nav { display: none; } .scroll { overflow: visible; border: 0; padding: 0; }
+  nav { display: none; } .scroll, figure .scroll { overflow: visible; max-height: none; border: 0; }
   table { font-size: 7pt; } th, td { padding: 2pt 3pt; } td.text { min-width: 0; }
   td.moment, td.duration, thead th { white-space: normal; }
   thead { display: table-header-group; } tr { break-inside: avoid; } h2, h3 { break-after: avoid; }

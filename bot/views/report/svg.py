@@ -95,10 +95,10 @@ def _round_up(highest: int) -> int:
     """The end of the axis: a round number that isn't lower."""
     if highest <= _STEPS[-1]:
         return max(highest, 1)
-    power = 10 ** (len(str(highest)) - 1)
+    power = int(10 ** (len(str(highest)) - 1))
     for size in (power // 10 or 1, power // 5 or 1, power // 2 or 1, power):
         if -(-highest // size) <= 10:  # noqa: PLR2004 - at most ten lines
-            return int(-(-highest // size) * size)
+            return -(-highest // size) * size
     return power * 10
 
 
