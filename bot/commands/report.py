@@ -8,7 +8,6 @@ Exit codes: 0 done, 1 done, and the audit trail has findings, 2 the input can't 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -19,8 +18,7 @@ import click
 from bot.commands.audit_verify import showing
 from bot.commands.opening import opened, store_option
 from bot.commands.progress_line import ProgressLine
-from bot.commands.report_book import SpooledRows
-from bot.commands.report_files import write_csv, write_html
+from bot.commands.report_files import check_places, write_csv, write_html
 from bot.commands.report_names import find_names
 from bot.commands.terminal import count_of
 from bot.settings import Settings, read_settings
@@ -38,10 +36,12 @@ from core.report.access_now import read_access
 from core.report.collecting import collect
 from core.report.period import Period
 from core.report.report import Integrity, Report, Verification, make_report
+from core.report.spooled_rows import SpooledRows
 from core.stores.base import Stores
 from core.text import without_password
 
 _FOUND: Final = 1
+_KEY: Final = "COUNTERSIGN_AUDIT_KEY"
 _MAX_SHOWN: Final = 20
 _MAX_ALL_ROWS: Final = 1_000_000
 
@@ -69,35 +69,46 @@ def report(
     no_verify: bool, no_names: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Write a report for an access review: requests, break-glass, reviews, refusals, and who has access now."""
-    settings, clock = read_settings(store=store), SystemClock()
+    # With another key genuine records look forged, and the trail would say so.
+    settings, clock = read_settings(store=store).require_audit_key(), SystemClock()
     period = _read_period(since, until, _read_zone(zone_name), clock.now())
+    # Reading may take a minute: a place that can't be written to is found before.
+    check_places(out, folder)
     with opened(settings) as stores, SpooledRows() as book, ProgressLine(is_wanted=not quiet) as progress:
-        integrity = _verify(stores, settings, clock, progress, is_whole=not no_verify)
-        made = _make(stores, settings, period, integrity, book, clock, progress.show)
+        made = _make(stores, settings, period, book, clock, progress, is_verified=not no_verify)
         made = find_names(made, is_wanted=not no_names)
-        write_html(out, made, max_rows)
         if folder is not None:
             write_csv(folder, made)
+        write_html(out, made, max_rows)
     if not quiet:
         _say(made, out, folder)
-    found = integrity.verification
+    found = made.integrity.verification
     if made.reading.unusable or (found is not None and found.findings):
         click.get_current_context().exit(_FOUND)
 
 
 def _make(
-    stores: Stores, settings: Settings, period: Period, integrity: Integrity, book: SpooledRows, clock: Clock,
-    show: Callable[[str], None],
+    stores: Stores, settings: Settings, period: Period, book: SpooledRows, clock: Clock, progress: ProgressLine,
+    *, is_verified: bool,
 ) -> Report:  # fmt: skip
-    reading = collect(
-        stores.audit, integrity.seals, period, book, lambda count: show(f"reading: {count_of(count, 'entry')}")
+    seals = read_seal_check(stores.audit, settings.keyring)
+
+    def show(count: int) -> None:
+        progress.show(f"reading: {count_of(count, 'entry')}")
+
+    reading = collect(stores.audit, seals, period, book, show)
+    if reading.entries and reading.unusable == reading.entries:
+        # Before anything else is read: a record that looks forged is noted in the trail.
+        raise InvalidInput(_KEY, "it sealed none of these entries", "Set it to the key that the bot uses.")
+    found = _verify(
+        TrailVerification(stores, seals, clock.now(), Tally(), showing(stores, progress)), is_wanted=is_verified
     )
     within, problem = _review_within(settings)
     return make_report(
         book,
         reading,
         read_access(stores, clock.now(), within),
-        integrity,
+        Integrity(found, find_last_checkpoint(stores.audit, settings.keyring)[1]),
         period=period,
         store=without_password(settings.store),
         review_within=within,
@@ -105,19 +116,12 @@ def _make(
     )
 
 
-def _verify(stores: Stores, settings: Settings, clock: Clock, progress: ProgressLine, *, is_whole: bool) -> Integrity:
-    keyring = settings.keyring
-    seals = read_seal_check(stores.audit, keyring)
-    if not is_whole:
-        _, last = find_last_checkpoint(stores.audit, keyring)
-        return Integrity(seals, keyring.is_keyed, None, last)
-    tally = Tally()
-    run = TrailVerification(stores, seals, clock.now(), tally, showing(stores, progress))
+def _verify(run: TrailVerification, *, is_wanted: bool) -> Verification | None:
+    if not is_wanted:
+        return None
     findings = run.verify_all()
     shown = tuple(islice(findings, _MAX_SHOWN))
-    more = sum(1 for _ in findings)
-    _, last = find_last_checkpoint(stores.audit, keyring)
-    return Integrity(seals, keyring.is_keyed, Verification(tally, len(shown) + more, shown), last)
+    return Verification(run.tally, len(shown) + sum(1 for _ in findings), shown)
 
 
 def _review_within(settings: Settings) -> tuple[timedelta, str]:
@@ -146,7 +150,8 @@ def _say(made: Report, out: str, folder: str | None) -> None:
 def _read_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError) as error:
+    # What isn't known is a KeyError; a name that leads elsewhere, or to a folder, the others.
+    except (KeyError, ValueError, OSError) as error:
         raise InvalidInput(
             "timezone", f"{name!r:.60} is not the name of a time zone", "Write one like Europe/Berlin or UTC."
         ) from error

@@ -19,6 +19,15 @@ from core.errors import InvalidInput
 from core.report.report import Report
 
 
+def check_places(out: str, folder: str | None) -> None:
+    """Raises InvalidInput for a page that has no folder, and for a folder of tables that is something else."""
+    if not Path(out).parent.is_dir() or Path(out).is_dir():
+        problem = "it is a folder" if Path(out).is_dir() else "its folder doesn't exist"
+        raise InvalidInput("out", f"{out} can't be written: {problem}", "Name a file in a folder that exists.")
+    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
+        raise InvalidInput("csv", f"{folder} can't be written: it is not a folder", "Name a folder.")
+
+
 def write_html(path: str, report: Report, max_rows: int) -> None:
     """The page. Raises InvalidInput for a place that can't be written to."""
     with _replacing("out", Path(path), "utf-8") as file:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from core.audit.chain_check import SealCheck
 from core.audit.checkpoint import Checkpoint
 from core.audit.findings import Finding, Tally
 from core.audit.trail import AuditEntry
@@ -35,12 +34,9 @@ class Verification:
 class Integrity:
     """What is known about whether the trail is as it was written.
 
-    `verification` is None when it was left out. `checkpoint` is the last genuine one. `is_keyed`: a key was given, so
-    that forgery would show.
+    `verification` is None when it was left out. `checkpoint` is the last genuine one.
     """
 
-    seals: SealCheck
-    is_keyed: bool
     verification: Verification | None = None
     checkpoint: tuple[AuditEntry, Checkpoint] | None = None
 

@@ -79,21 +79,16 @@ def describe_integrity(report: Report) -> Statement:
         f"Digest over the entries that were read, in their order: `{reading.digest}`. The same trail gives the same "
         "digest for the same period."
     )
-    if not integrity.is_keyed:
-        lines.append(
-            "`COUNTERSIGN_AUDIT_KEY` was not set, so accidental damage would show, and forgery would not. Make "
-            "the report with the key that the bot uses."
-        )
     return _judge(report, tuple(lines))
 
 
 def _judge(report: Report, lines: tuple[str, ...]) -> Statement:
-    found, integrity = report.integrity.verification, report.integrity
+    found = report.integrity.verification
     if report.reading.unusable or (found is not None and found.findings):
         return Statement("the audit trail has been changed, or is damaged", "bad", lines)
     if found is None:
         return Statement("not verified as a whole", "warn", lines)
-    if not integrity.is_keyed or report.access.unreadable:
+    if report.access.unreadable:
         return Statement("verified in part", "warn", lines)
     return Statement("verified against the audit trail", "good", lines)
 
@@ -108,9 +103,9 @@ def _describe_verification(found: Verification | None) -> Iterator[str]:
     tally = found.tally
     scope = f"{tally.entries:,} entries in {tally.chains:,} chains, and {tally.records:,} records"
     if not found.findings:
-        yield f"The whole trail was verified before this report was made: {scope}. No tampering was found."
+        yield f"The whole trail was verified for this report: {scope}. No tampering was found."
         return
-    yield f"The whole trail was verified before this report was made: {scope}. Findings: {found.findings:,}."
+    yield f"The whole trail was verified for this report: {scope}. Findings: {found.findings:,}."
     yield from (f"{each.chain}: {each.kind}: {each.text}" for each in found.shown)
     if found.findings > len(found.shown):
         yield "All of them: `countersign audit verify`."
