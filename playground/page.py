@@ -30,8 +30,10 @@ from playground.action_log import ActionLog
 from playground.demo_page import carry_out
 from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
+from playground.modal_owners import ModalOwners
 from playground.page_interactions import PageInteractions, PressElement
 from playground.race import Race
+from playground.race_track import RaceTrack
 from playground.stream import Stream
 from playground.terminal import Terminals
 
@@ -68,6 +70,7 @@ class PlaygroundPage:
             Route("/page/acts/{number:int}", self._action),
             Route("/page/acts/last", self._action),
             Route("/page/race", self._race, methods=["POST"]),
+            Route("/page/races", self._races, methods=["POST"]),
             Route("/page/clock", self._clock, methods=["POST"]),
             Route("/page/aws", self._aws_by_hand, methods=["POST"]),
             Route("/page/terminal", self._terminal, methods=["POST"]),
@@ -76,16 +79,24 @@ class PlaygroundPage:
         ]
 
     def connect(
-        self, slack: LocalSlack, aws: DemoTarget, terminals: Terminals, stream: Stream, evidence: Evidence
+        self,
+        slack: LocalSlack,
+        aws: DemoTarget,
+        terminals: Terminals,
+        stream: Stream,
+        evidence: Evidence,
+        owners: ModalOwners,
+        track: RaceTrack,
     ) -> None:
         """Set what the routes work on."""
+        self._track = track
         self._slack = slack
         self._aws = aws
         self._terminals = terminals
         self.stream = stream
         self._evidence = evidence
         self._log = ActionLog(slack.backend.journal)
-        self._interactions = PageInteractions(slack, self._log)
+        self._interactions = PageInteractions(slack, self._log, owners)
         self._race_runner = Race(slack, self._log, self._interactions, evidence)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,6 +115,9 @@ class PlaygroundPage:
             )
 
         return await _answer(request, race)
+
+    async def _races(self, request: Request) -> Response:
+        return await _answer(request, lambda body: self._track.run(int(body["count"])))
 
     async def _clock(self, request: Request) -> Response:
         def move(body: Json) -> Json:

@@ -31,11 +31,13 @@ from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
 from playground.folder import Folder, PlaygroundState
+from playground.modal_owners import ModalOwners
 from playground.page import PlaygroundPage
 from playground.people import populate
 from playground.pretend_accounts import PretendClients, open_pretend_accounts
 from playground.pretend_aws import PretendAws
 from playground.pretend_trail import show_trail
+from playground.race_track import RaceTrack
 from playground.real_bot import PretendTargets, api_url_of, find_port, start_bot
 from playground.snapshot import PageSnapshot
 from playground.stream import Stream
@@ -115,9 +117,13 @@ def open_playground(
         cloud, clients = _open_accounts(folder, slack, clock)
         stack.callback(cloud.stop)
         terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
-        snapshots = PageSnapshot(slack, aws, cloud, terminals, manifest, state.id, store or "sqlite", state.began_at)
-        stream = Stream(snapshots)
-        page.connect(slack, aws, terminals, stream, Evidence(stores))
+        owners = ModalOwners(slack.backend.journal)
+        snapshots = PageSnapshot(
+            slack, aws, cloud, terminals, manifest, state.id, store or "sqlite", state.began_at, owners
+        )
+        stream, track = Stream(snapshots), _open_track(slack, manifest)
+        stack.callback(track.stop)
+        page.connect(slack, aws, terminals, stream, Evidence(stores), owners, track)
         targets = PretendTargets(aws, clients)
 
         def prepare(ports: Ports) -> None:
@@ -150,6 +156,10 @@ def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock
         raise InvalidInput(
             "folder", f"its records are from another version: {error.problem}", "Start fresh with --reset."
         ) from error
+
+
+def _open_track(slack: LocalSlack, manifest: dict[str, Any]) -> RaceTrack:
+    return RaceTrack(manifest, lambda tally: slack.backend.journal.publish("races", {"races": tally}))
 
 
 def _open_aws(folder: Folder, slack: LocalSlack, clock: ClockAhead) -> DemoTarget:

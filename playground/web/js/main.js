@@ -5,7 +5,7 @@ import { AwsPanel } from "./aws.js";
 import { Evidence } from "./evidence.js";
 import { Hood } from "./hood.js";
 import { Pane } from "./pane.js";
-import { listen } from "./server.js";
+import { actIn, listen, tab } from "./server.js";
 import { Topbar } from "./topbar.js";
 import { Tour, useTour } from "./tour.js";
 import { Workspace } from "./workspace.js";
@@ -51,8 +51,15 @@ function App() {
     return () => clearInterval(timer);
   }, []);
   if (!ws.isReady) return html`<p class="loading">Opening the workspace…</p>`;
-  // After a reset it's a different playground: nothing on the old page matches it.
-  return html`<${Page} key=${ws.playground.id} />`;
+  return html`<${Page} />`;
+}
+
+/** Whether the modals of this pane's person show in it: they belong to one tab, and there to one pane. */
+function showsModals(panes, index) {
+  const owner = ws.ownerOf(panes[index].person);
+  if (!owner) return true;
+  if (owner.tab !== tab) return false;
+  return owner.pane === index || panes[owner.pane]?.person !== panes[index].person;
 }
 
 function Page() {
@@ -73,7 +80,7 @@ function Page() {
 
   const change = (index, changes) =>
     setPanes((before) => before.map((pane, each) => (each === index ? settle({ ...pane, ...changes }) : pane)));
-  const stage = useMemo(() => ({ change, setActive, setPanes }), []);
+  const stage = useMemo(() => ({ change, setActive }), []);
   const tour = useTour(ws, evidence, stage);
   const toggleSecond = () => {
     setActive(0);
@@ -113,7 +120,11 @@ function Page() {
             pane=${pane}
             change=${(changes) => change(index, changes)}
             isLive=${active === index}
-            take=${() => active !== index && setActive(index)}
+            hasModals=${showsModals(panes, index)}
+            take=${() => {
+              actIn(index);
+              if (active !== index) setActive(index);
+            }}
           />
         `)}
       </div>
@@ -145,7 +156,11 @@ function useSectionKeys() {
 }
 
 listen(
-  (event) => ws.hear(event),
+  (event) => {
+    // After a reset it's a different playground: nothing on the old page matches it.
+    if (event.type === "snapshot" && ws.isReady && event.playground.id !== ws.playground.id) location.reload();
+    else ws.hear(event);
+  },
   (isOnline) => ws.setOnline(isOnline),
 );
 render(html`<${App} />`, document.getElementById("app"));
