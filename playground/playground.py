@@ -90,7 +90,7 @@ def open_playground(
     running.
     """
     with ExitStack() as stack:
-        state, manifest = _load_state(folder), _load_manifest()
+        state, manifest = _load_state(folder), load_manifest()
         begins_earlier = has_history and folder.is_new and store is None
         clock = ClockAhead(-history.LENGTH if begins_earlier else state.clock_ahead)
         policy = PolicyFile(folder.policy)
@@ -193,6 +193,7 @@ def _load(slack: LocalSlack, path: Path) -> None:
         raise InvalidInput("folder", f"{path} can't be read", "Start fresh with --reset.") from error
 
 
-def _load_manifest() -> dict[str, Any]:
+def load_manifest() -> dict[str, Any]:
+    """The app of the playground, as Slack has it."""
     manifest: dict[str, Any] = YAML(typ="safe").load(read_manifest())
     return manifest

@@ -87,11 +87,14 @@ class RaceTrack:
             raise NotOnScreen("the races are running already")
         try:
             with ExitStack() as stack:
-                return self._run_on(stack, count)
+                result = self._run_on(stack, count)
         except TimeoutError as error:
             raise NotOnScreen("a card didn't appear in time, so the races ended early; run them again") from error
         finally:
             self._running.release()
+        # Only now can the next ones begin.
+        self._publish(result)
+        return result
 
     def stop(self) -> None:
         """End a run after the race that is on, and wait for it. Idempotent."""
@@ -118,9 +121,7 @@ class RaceTrack:
         tally = Tally()
         findings = [finding.text for finding in verify_trail(stores, keyring, clock.now(), tally)]
         took = {"count": count, "seconds": time.monotonic() - began}
-        result = {**races.results.to_json(), **took, "entries": tally.entries, "findings": findings}
-        self._publish(result)
-        return result
+        return {**races.results.to_json(), **took, "entries": tally.entries, "findings": findings}
 
 
 @dataclass(frozen=True, slots=True)
