@@ -31,6 +31,7 @@ from playground.demo_page import carry_out
 from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
 from playground.page_interactions import PageInteractions, PressElement
+from playground.page_panels import PagePanels
 from playground.race import Race
 from playground.stream import Stream
 from playground.terminal import Terminals
@@ -71,14 +72,22 @@ class PlaygroundPage:
             Route("/page/clock", self._clock, methods=["POST"]),
             Route("/page/aws", self._aws_by_hand, methods=["POST"]),
             Route("/page/terminal", self._terminal, methods=["POST"]),
+            Route("/page/panels/{name}", self._panel, methods=["POST"]),
             Route("/page/deadlines", self._deadlines),
             Mount("/", _WithSecurityHeaders(StaticFiles(directory=_FILES, html=True))),
         ]
 
     def connect(
-        self, slack: LocalSlack, aws: DemoTarget, terminals: Terminals, stream: Stream, evidence: Evidence
+        self,
+        slack: LocalSlack,
+        aws: DemoTarget,
+        terminals: Terminals,
+        stream: Stream,
+        evidence: Evidence,
+        panels: PagePanels,
     ) -> None:
         """Set what the routes work on."""
+        self._panels = panels
         self._slack = slack
         self._aws = aws
         self._terminals = terminals
@@ -92,13 +101,18 @@ class PlaygroundPage:
         await self.stream(scope, receive, send)
 
     async def _perform(self, request: Request) -> Response:
-        return await _answer(request, self._interactions.perform)
+        def perform(body: Json) -> Json:
+            self._panels.begin_action()
+            return self._interactions.perform(body)
+
+        return await _answer(request, perform)
 
     async def _race(self, request: Request) -> Response:
         def race(body: Json) -> Json:
             people = tuple(str(person) for person in body.pop("people", []))
             if not people:
                 raise NotOnScreen("name at least one person")
+            self._panels.begin_action()
             return self._race_runner.run(
                 PressElement.model_validate({**body, "act": "press", "person": people[0]}), people
             )
@@ -124,6 +138,10 @@ class PlaygroundPage:
 
     async def _terminal(self, request: Request) -> Response:
         return await _answer(request, self._terminals.carry_out)
+
+    async def _panel(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        return await _answer(request, lambda body: self._panels.carry_out(name, body))
 
     async def _action(self, request: Request) -> Response:
         if not _is_own(request):

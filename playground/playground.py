@@ -31,6 +31,8 @@ from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
 from playground.folder import Folder, PlaygroundState
 from playground.page import PlaygroundPage
+from playground.page_panels import PagePanels
+from playground.panels import open_panels
 from playground.people import populate
 from playground.pretend_accounts import PretendClients, open_pretend_accounts
 from playground.pretend_aws import PretendAws
@@ -56,6 +58,7 @@ class Playground:
     terminals: Terminals
     stores: Stores
     clock: ClockAhead
+    panels: PagePanels
     sweeper: Background
     move_clock: Callable[[timedelta], None]
     """Moves the clock, for this and later starts, and handles what becomes due."""
@@ -80,8 +83,7 @@ class Playground:
 def open_playground(folder: Folder, *, store: str | None = None, port: int | None = None) -> Playground:
     """Start a playground in a folder, on its own SQLite file or on another store.
 
-    Without a `port` it uses PORT, or a free one if that is taken. Raises InvalidInput, InvalidPolicy or StoreError, and
-    then leaves nothing running.
+    Without a `port` it uses PORT, or a free one. Raises InvalidInput, InvalidPolicy or StoreError: then nothing runs.
     """
     with ExitStack() as stack:
         state, manifest = _load_state(folder), _load_manifest()
@@ -89,7 +91,7 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
         keyring = AuditKeyring.from_text(state.audit_key)
         stores = _open_stores(folder, store, keyring, clock)
         stack.callback(stores.close)
-        # Report a missing table now, not when somebody presses a button.
+        # A missing table is reported now, not when somebody presses a button.
         stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
 
         def move_clock(step: timedelta) -> None:
@@ -109,14 +111,15 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
         cloud, clients = _open_accounts(folder, slack, clock)
         stack.callback(cloud.stop)
         terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
-        stream = Stream(PageSnapshot(slack, aws, cloud, terminals, manifest, state.id, store or "sqlite"))
-        page.connect(slack, aws, terminals, stream, Evidence(stores))
+        panels = open_panels(folder, slack, stores, keyring, clock, has_file=store is None)
+        stream = Stream(PageSnapshot(slack, aws, cloud, terminals, panels, manifest, state.id, store or "sqlite"))
+        page.connect(slack, aws, terminals, stream, Evidence(stores), panels)
         targets = PretendTargets(aws, clients)
         sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=state.api_port)
         terminals.use({"COUNTERSIGN_SERVER": api_url_of(state.api_port), **cloud.environment})
         stack.callback(terminals.stop)
         stack.callback(stream.close)
-        return Playground(slack, aws, cloud, terminals, stores, clock, sweeper, move_clock, stack.pop_all())
+        return Playground(slack, aws, cloud, terminals, stores, clock, panels, sweeper, move_clock, stack.pop_all())
 
 
 def _load_state(folder: Folder) -> PlaygroundState:
