@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from localslack.answer import Answer
+from localslack.elements import has_element
 from localslack.records import Json, SlackMessage, View
 from localslack.refusals import NotOnScreen
 from localslack.server import LocalSlack
@@ -151,13 +152,18 @@ class PageInteractions:
         return "Open the Home tab", lambda: slack.open_home(request.person)
 
     def where(self, press: PressElement) -> SlackMessage | View:
-        """The message or view that the page shows, in its current state. Raises NotOnScreen."""
-        if press.view is not None:
-            return self._view(press.person, press.view)
-        found = self._slack.workspace.find_message(press.channel or "", press.ts or "")
-        if found is None:
-            raise NotOnScreen("this message no longer exists")
-        return found
+        """The message or view in its newest version that has what is pressed: a screen may be a moment behind.
+
+        Raises NotOnScreen.
+        """
+        workspace = self._slack.workspace
+        if press.view is None:
+            if not (messages := workspace.message_versions(press.channel or "", press.ts or "")):
+                raise NotOnScreen("this message no longer exists")
+            return next((each for each in messages if _shows(each.all_blocks, press)), messages[0])
+        view = self._view(press.person, press.view)
+        views = [view, *(workspace.home_versions(press.person) if view.type == "home" else ())]
+        return next((each for each in views if _shows(each.blocks, press)), view)
 
     def _close(self, request: CloseView) -> Json:
         view = self._view(request.person, request.view)
@@ -204,6 +210,10 @@ def answer_json(answer: Answer) -> Json:
         "status": answer.status,
         "seconds": answer.seconds,
     }
+
+
+def _shows(blocks: list[Json], press: PressElement) -> bool:
+    return has_element(blocks, press.action_id, press.value, press.block_id)
 
 
 def _label(where: SlackMessage | View, press: PressElement) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from ruamel.yaml import YAML
 
 from bot.slack.manifest import read_manifest
-from bot.wiring.ports import Background
+from bot.wiring.ports import Background, Ports
 from core.audit.keyring import AuditKeyring
 from core.errors import InvalidInput, StoreMisconfigured
 from core.policy import PolicyFile
@@ -25,6 +25,7 @@ from core.request import RequestStatus
 from core.stores.base import Stores
 from core.stores.opening import open_stores
 from localslack.server import LocalSlack
+from playground import history
 from playground.clock import ClockAhead
 from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
@@ -80,14 +81,20 @@ class Playground:
         self.stop()
 
 
-def open_playground(folder: Folder, *, store: str | None = None, port: int | None = None) -> Playground:
+def open_playground(
+    folder: Folder, *, store: str | None = None, port: int | None = None, has_history: bool = False
+) -> Playground:
     """Start a playground in a folder, on its own SQLite file or on another store.
 
-    Without a `port` it uses PORT, or a free one. Raises InvalidInput, InvalidPolicy or StoreError: then nothing runs.
+    With `has_history`, a new folder begins with a week of decisions; another store never gets them. Without a `port` it
+    uses PORT, or a free one if that is taken. Raises InvalidInput, InvalidPolicy or StoreError, and then leaves nothing
+    running.
     """
     with ExitStack() as stack:
         state, manifest = _load_state(folder), _load_manifest()
-        clock, policy = ClockAhead(state.clock_ahead), PolicyFile(folder.policy)
+        begins_earlier = has_history and folder.is_new and store is None
+        clock = ClockAhead(-history.LENGTH if begins_earlier else state.clock_ahead)
+        policy = PolicyFile(folder.policy)
         keyring = AuditKeyring.from_text(state.audit_key)
         stores = _open_stores(folder, store, keyring, clock)
         stack.callback(stores.close)
@@ -112,10 +119,18 @@ def open_playground(folder: Folder, *, store: str | None = None, port: int | Non
         stack.callback(cloud.stop)
         terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
         panels = open_panels(folder, slack, stores, keyring, clock, has_file=store is None)
-        stream = Stream(PageSnapshot(slack, aws, cloud, terminals, panels, manifest, state.id, store or "sqlite"))
+        snapshots = PageSnapshot(
+            slack, aws, cloud, terminals, panels, manifest, state.id, store or "sqlite", state.began_at
+        )
+        stream = Stream(snapshots)
         page.connect(slack, aws, terminals, stream, Evidence(stores), panels)
         targets = PretendTargets(aws, clients)
-        sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=state.api_port)
+
+        def prepare(ports: Ports) -> None:
+            if begins_earlier:
+                history.live_a_week(ports, slack.workspace, clock)
+
+        sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=state.api_port, prepare=prepare)
         terminals.use({"COUNTERSIGN_SERVER": api_url_of(state.api_port), **cloud.environment})
         stack.callback(terminals.stop)
         stack.callback(stream.close)

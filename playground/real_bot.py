@@ -7,6 +7,7 @@ pretended one, but for the kind of its target.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -51,14 +52,20 @@ def start_bot(
     clock: Clock,
     *,
     api_port: int,
+    prepare: Callable[[Ports], None] | None = None,
 ) -> Background:
-    """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running."""
+    """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running.
+
+    `prepare` is called before anything is built between the ports.
+    """
     client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS)
     transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
     ports = Ports(
         stores, policy, clock, client,
         targets=partial(open_demo_targets, aws.demo), aws_clients=lambda: aws.clients,
     )  # fmt: skip
+    if prepare is not None:
+        prepare(ports)
     instance = wire(ports, transport, api=_api_on(api_port))
     stack.callback(instance.lifecycle.stop)
     instance.lifecycle.start()

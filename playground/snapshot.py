@@ -7,6 +7,7 @@ nothing twice.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from core.clock import format_time
@@ -33,6 +34,7 @@ class PageSnapshot:
     manifest: dict[str, Any]
     id: str = "playground"
     store: str = ""
+    began_at: datetime | None = None
     approvers: tuple[str, ...] = APPROVERS
     roles: dict[str, str] = field(default_factory=lambda: {each.person.id: each.role for each in PEOPLE})
 
@@ -42,7 +44,7 @@ class PageSnapshot:
         with slack.backend.journal.lock:
             people = workspace.people
             return {
-                "playground": {"id": self.id, "store": self.store, "approvers": self.approvers},
+                "playground": {"id": self.id, "store": self.store, "approvers": self.approvers, "began": self._began()},
                 "now": format_time(slack.backend.clock.now()),
                 "aws": show_aws(self.aws.state),
                 "trail": show_trail(self.cloud.events),
@@ -67,6 +69,9 @@ class PageSnapshot:
                     if (stack := workspace.modals(person.id))
                 },
             }
+
+    def _began(self) -> float:
+        return self.began_at.timestamp() if self.began_at is not None else 0
 
     def _app(self) -> Json:
         app, features = self.slack.backend.app, self.manifest.get("features", {})
