@@ -95,9 +95,19 @@ class Folder:
         return self.path / "programs"
 
     @property
+    def store_file(self) -> Path:
+        """The file of the embedded store."""
+        return (self.path / "countersign.db").absolute()
+
+    @property
+    def originals(self) -> Path:
+        """What stood in the store before somebody tampered with it."""
+        return self.path / "originals.json"
+
+    @property
     def store_url(self) -> str:
         """The URL of the embedded store."""
-        return f"sqlite:///{(self.path / 'countersign.db').absolute()}"
+        return f"sqlite:///{self.store_file}"
 
     def load_state(self) -> PlaygroundState:
         """The saved state. Raises InvalidInput for a broken file."""

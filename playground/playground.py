@@ -32,7 +32,9 @@ from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
 from playground.folder import Folder, PlaygroundState
 from playground.modal_owners import ModalOwners
-from playground.page import PlaygroundPage
+from playground.page import PageParts, PlaygroundPage
+from playground.page_panels import PagePanels
+from playground.panels import open_panels
 from playground.people import populate
 from playground.pretend_accounts import PretendClients, open_pretend_accounts
 from playground.pretend_aws import PretendAws
@@ -59,6 +61,7 @@ class Playground:
     terminals: Terminals
     stores: Stores
     clock: ClockAhead
+    panels: PagePanels
     sweeper: Background
     move_clock: Callable[[timedelta], None]
     """Moves the clock, for this and later starts, and handles what becomes due."""
@@ -90,51 +93,87 @@ def open_playground(
     running.
     """
     with ExitStack() as stack:
-        state, manifest = _load_state(folder), load_manifest()
         begins_earlier = has_history and folder.is_new and store is None
-        clock = ClockAhead(-history.LENGTH if begins_earlier else state.clock_ahead)
-        policy = PolicyFile(folder.policy)
-        keyring = AuditKeyring.from_text(state.audit_key)
-        stores = _open_stores(folder, store, keyring, clock)
-        stack.callback(stores.close)
-        # Report a missing table now, not when somebody presses a button.
-        stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
+        ground = _open_ground(stack, folder, store, -history.LENGTH if begins_earlier else None)
+        clock, stores = ground.clock, ground.stores
 
         def move_clock(step: timedelta) -> None:
             clock.advance(step)
-            folder.save_state(state.model_copy(update={"clock_ahead": clock.ahead}))
+            folder.save_state(ground.state.model_copy(update={"clock_ahead": clock.ahead}))
             sweeper.sweep()
 
         page = PlaygroundPage(move_clock)
-        slack = _open_slack(clock, manifest, page, port)
-        stack.callback(slack.stop)
-        if folder.workspace.exists():
-            _load(slack, folder.workspace)
-        else:
-            populate(slack.workspace)
-        stack.callback(WorkspaceFile(slack, folder.workspace).stop)
+        slack = _open_workspace(stack, ground, page, port)
         aws = _open_aws(folder, slack, clock)
         cloud, clients = _open_accounts(folder, slack, clock)
         stack.callback(cloud.stop)
         terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
-        owners = ModalOwners(slack.backend.journal)
-        snapshots = PageSnapshot(
-            slack, aws, cloud, terminals, manifest, state.id, store or "sqlite", state.began_at, owners
-        )
-        stream, track = Stream(snapshots), _open_track(slack, manifest)
-        stack.callback(track.stop)
-        page.connect(slack, aws, terminals, stream, Evidence(stores), owners, track)
-        targets = PretendTargets(aws, clients)
+        parts = _open_parts(ground, slack, aws, cloud, terminals)
+        stack.callback(parts.track.stop)
+        page.connect(parts)
 
         def prepare(ports: Ports) -> None:
             if begins_earlier:
                 history.live_a_week(ports, slack.workspace, clock)
 
-        sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=state.api_port, prepare=prepare)
-        terminals.use({"COUNTERSIGN_SERVER": api_url_of(state.api_port), **cloud.environment})
+        targets, policy, api_port = PretendTargets(aws, clients), PolicyFile(folder.policy), ground.state.api_port
+        sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=api_port, prepare=prepare)
+        terminals.use({"COUNTERSIGN_SERVER": api_url_of(api_port), **cloud.environment})
         stack.callback(terminals.stop)
-        stack.callback(stream.close)
-        return Playground(slack, aws, cloud, terminals, stores, clock, sweeper, move_clock, stack.pop_all())
+        stack.callback(parts.stream.close)
+        closing = stack.pop_all()
+        return Playground(slack, aws, cloud, terminals, stores, clock, parts.panels, sweeper, move_clock, closing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on. `store` is the URL that was asked for, None for the folder's own file."""
+
+    folder: Folder
+    store: str | None
+    state: PlaygroundState
+    manifest: dict[str, Any]
+    keyring: AuditKeyring
+    clock: ClockAhead
+    stores: Stores
+
+
+def _open_ground(stack: ExitStack, folder: Folder, store: str | None, ahead: timedelta | None) -> _Ground:
+    state, manifest = _load_state(folder), load_manifest()
+    clock = ClockAhead(state.clock_ahead if ahead is None else ahead)
+    keyring = AuditKeyring.from_text(state.audit_key)
+    stores = _open_stores(folder, store, keyring, clock)
+    stack.callback(stores.close)
+    # A missing table is reported now, not when somebody presses a button.
+    stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
+    return _Ground(folder, store, state, manifest, keyring, clock, stores)
+
+
+def _open_workspace(stack: ExitStack, ground: _Ground, page: PlaygroundPage, port: int | None) -> LocalSlack:
+    slack, path = _open_slack(ground.clock, ground.manifest, page, port), ground.folder.workspace
+    stack.callback(slack.stop)
+    if path.exists():
+        _load(slack, path)
+    else:
+        populate(slack.workspace)
+    stack.callback(WorkspaceFile(slack, path).stop)
+    return slack
+
+
+def _open_parts(
+    ground: _Ground, slack: LocalSlack, aws: DemoTarget, cloud: PretendAws, terminals: Terminals
+) -> PageParts:
+    """What the page works on, with the stream of everything that it shows."""
+    journal, state = slack.backend.journal, ground.state
+    panels = open_panels(
+        ground.folder, slack, ground.stores, ground.keyring, ground.clock, has_file=ground.store is None
+    )
+    owners, store = ModalOwners(journal), ground.store or "sqlite"
+    snapshots = PageSnapshot(
+        slack, aws, cloud, terminals, panels, ground.manifest, state.id, store, state.began_at, owners
+    )
+    track = RaceTrack(ground.manifest, lambda tally: journal.publish("races", {"races": tally}))
+    return PageParts(slack, aws, terminals, Stream(snapshots), Evidence(ground.stores), panels, owners, track)
 
 
 def _load_state(folder: Folder) -> PlaygroundState:
@@ -156,10 +195,6 @@ def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock
         raise InvalidInput(
             "folder", f"its records are from another version: {error.problem}", "Start fresh with --reset."
         ) from error
-
-
-def _open_track(slack: LocalSlack, manifest: dict[str, Any]) -> RaceTrack:
-    return RaceTrack(manifest, lambda tally: slack.backend.journal.publish("races", {"races": tally}))
 
 
 def _open_aws(folder: Folder, slack: LocalSlack, clock: ClockAhead) -> DemoTarget:

@@ -16,6 +16,7 @@ from localslack.server import LocalSlack
 from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
 from playground.modal_owners import ModalOwners
+from playground.page_panels import PagePanels
 from playground.people import APPROVERS, PEOPLE
 from playground.pretend_aws import PretendAws
 from playground.pretend_trail import show_trail
@@ -30,6 +31,7 @@ class PageSnapshot:
     aws: DemoTarget
     cloud: PretendAws
     terminals: Terminals
+    panels: PagePanels
     manifest: dict[str, Any]
     id: str = "playground"
     store: str = ""
@@ -49,6 +51,7 @@ class PageSnapshot:
                 "aws": show_aws(self.aws.state),
                 "trail": show_trail(self.cloud.events),
                 "terminals": self.terminals.show(),
+                "panels": self.panels.show(),
                 "team": workspace.team.model_dump(),
                 "app": self._app(),
                 "cast": [{"id": user, "role": role} for user, role in self.roles.items()],

@@ -153,7 +153,7 @@ class Story:
 
     def _break(self) -> Iterator[StoryLine]:
         why = "INC-13: the database does not answer"
-        yield self._after(timedelta(hours=17), f'Sam, on call, breaks the glass for prod, for 1h: "{why}"')
+        yield self._after(timedelta(hours=17), f'Sam, on call, breaks the glass for prod for 1h: "{why}"')
         event = self._invoke(why)
         yield self._yes(f"active at once, access until {_time(event.expires_at)}")
         yield self._settle()

@@ -3,6 +3,7 @@
 import { html, render, useEffect, useMemo, useReducer, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { AwsPanel } from "./aws.js";
 import { Evidence } from "./evidence.js";
+import { ExperimentsPanel, useExperiments } from "./experiments.js";
 import { Hood } from "./hood.js";
 import { Pane } from "./pane.js";
 import { actIn, listen, tab } from "./server.js";
@@ -67,7 +68,8 @@ function Page() {
   const [active, setActive] = useState(0);
   const [isHoodOpen, setHoodOpen] = useState(innerWidth >= WIDE_PX);
   const [isAwsOpen, setAwsOpen] = useState(roomy.matches);
-  const hasSide = isAwsOpen || isHoodOpen;
+  const experiments = useExperiments(() => (setAwsOpen(false), setHoodOpen(false)));
+  const hasSide = isAwsOpen || isHoodOpen || experiments.isOpen;
   const isDouble = panes.length > 1;
   useEffect(() => writeAddress(panes), [panes]);
   useSectionKeys();
@@ -101,6 +103,7 @@ function Page() {
       toggleHood=${() => setHoodOpen(!isHoodOpen)}
       isAwsOpen=${isAwsOpen}
       toggleAws=${() => setAwsOpen(!isAwsOpen)}
+      experiments=${experiments}
       tour=${tour}
     />
     <${Tour} tour=${tour} />
@@ -130,6 +133,7 @@ function Page() {
       </div>
       ${hasSide &&
       html`<div class="side">
+        ${experiments.isOpen && html`<${ExperimentsPanel} ws=${ws} evidence=${evidence} experiments=${experiments} />`}
         ${isAwsOpen && html`<${AwsPanel} ws=${ws} close=${() => setAwsOpen(false)} />`}
         ${isHoodOpen && html`<${Hood} ws=${ws} evidence=${evidence} close=${() => setHoodOpen(false)} />`}
       </div>`}
@@ -143,7 +147,7 @@ function useSectionKeys() {
     const onKeyDown = (event) => {
       if (event.key !== "F6") return;
       event.preventDefault();
-      const parts = [...document.querySelectorAll(".topbar, .pane, .terminal, .aws, .hood, .tour")].filter((part) => part.getClientRects().length);
+      const parts = [...document.querySelectorAll(".topbar, .pane, .terminal, .experiments, .aws, .hood, .tour")].filter((part) => part.getClientRects().length);
       // A terminal is inside its pane, and behind it in the order of the page.
       const now = parts.findLastIndex((part) => part.contains(document.activeElement));
       const next = parts[(now + (event.shiftKey ? -1 : 1) + parts.length) % parts.length];

@@ -101,6 +101,8 @@ export class Workspace {
         return void (this.trail = event.trail);
       case "terminal":
         return this.#follow(event.person, event.run);
+      case "panel":
+        return void (this.panels = { ...this.panels, [event.name]: event.state });
     }
   }
 
@@ -119,6 +121,7 @@ export class Workspace {
     }
     this.aws = snapshot.aws;
     this.trail = snapshot.trail;
+    this.panels = snapshot.panels;
     this.terminals = new Map(Object.entries(snapshot.terminals));
     this.isReady = true;
   }
