@@ -93,7 +93,7 @@ def test_nobody_requests_for_somebody_without_access_here(harness: Harness) -> N
 
 def test_several_profiles_are_cards_of_their_own(harness: Harness) -> None:
     answer = submit(harness, MIRA, "prod", "vault", "staging")
-    requests = {each.profile: each for each in harness.stores.requests.iterate()}
+    requests = {str(each.profile): each for each in harness.stores.requests.iterate()}
     assert set(requests) == {"prod", "vault", "staging"}
     assert len({each.bundle for each in requests.values()}) == 1
     assert requests["staging"].status is RequestStatus.APPROVED
