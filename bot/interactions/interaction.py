@@ -15,6 +15,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from bot.slack.payloads import Payload, get_dict, get_str, is_true
+from bot.views.home_state import HomeState, read_home_state
 from core.access.grant import SOURCE_PATTERN
 from core.errors import InvalidInput
 from core.record import check_record_id
@@ -37,6 +38,15 @@ class Surface(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class HomeClick:
+    """Where in the Home tab something was clicked, and which version of the tab it was: for redrawing it, only."""
+
+    block_id: str
+    state: HomeState
+    hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Interaction:
     """What one person did. `received_at` is monotonic seconds; a reply by `response_url` reaches only that person.
 
@@ -53,6 +63,7 @@ class Interaction:
     message: MessageRef | None = None
     view_id: str | None = None
     is_emergency: bool = False
+    home: HomeClick | None = None
 
     @property
     def can_open_form(self) -> bool:
@@ -75,6 +86,7 @@ def read_interaction(body: Payload, context: Payload, *, is_emergency: bool = Fa
         message=_read_message(body),
         view_id=get_str(body, "view", "id"),
         is_emergency=is_emergency,
+        home=_read_home(body),
     )
 
 
@@ -115,6 +127,15 @@ def _read_surface(body: Payload) -> Surface:
         case "view", "home":
             return Surface.HOME
     return Surface.ELSEWHERE
+
+
+def _read_home(body: Payload) -> HomeClick | None:
+    if _read_surface(body) is not Surface.HOME:
+        return None
+    clicked = body.get("actions")
+    block_id = get_str(clicked[0], "block_id") if isinstance(clicked, list) and clicked else None
+    state = read_home_state(get_str(body, "view", "private_metadata"))
+    return HomeClick(block_id or "", state, get_str(body, "view", "hash"))
 
 
 def _read_message(body: Payload) -> MessageRef | None:

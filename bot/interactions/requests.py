@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from slack_bolt import Ack, App
 
 from bot.interactions.access import AccessInteractions, is_ending
-from bot.interactions.commands.access import AccessCommand, parse_access
+from bot.interactions.commands.access import AccessCommand, ShowNotify, parse_access
 from bot.interactions.commands.devices import PairDevice, ShowDevices
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
+from bot.interactions.notify import NotifyInteractions
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
 from bot.observability.logs import about
@@ -52,7 +53,8 @@ from core.services.vote import ApprovalFormNeeded
 class RequestInteractions:
     """What Slack sends about requests. `link_to_card` gives the address of a record's card, if it is known.
 
-    `access` answers the lines of `/access` that are about open access, `devices` those about terminals.
+    `access` answers the lines of `/access` that are about open access, `devices` those about terminals, `notify` the
+    one about direct messages.
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class RequestInteractions:
         link_to_card: Callable[[str], str | None],
         access: AccessInteractions,
         devices: DeviceInteractions,
+        notify: NotifyInteractions,
     ) -> None:
+        self._notify = notify
         self._devices = devices
         self._responder = responder
         self._service = service
@@ -205,6 +209,8 @@ class RequestInteractions:
                 return self._submit(interaction, draft, key=interaction.trigger_id, in_channel=True)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
+            case ShowNotify():
+                return self._notify.answer(interaction)
             case PairDevice() | ShowDevices():
                 return self._devices.answer(interaction, typed)
             case _:

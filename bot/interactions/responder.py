@@ -67,8 +67,8 @@ class CommitHooks(Protocol):
         """A button was clicked that could no longer work: refresh the record's card, and the clicked message."""
         ...
 
-    def acted_at_home(self, user_id: str, message: Message) -> None:
-        """A button was clicked in a Home tab: show its outcome there."""
+    def acted_at_home(self, interaction: Interaction, message: Message) -> None:
+        """A button was clicked in a Home tab: show its outcome there, where it was clicked."""
         ...
 
 
@@ -194,7 +194,7 @@ class Responder:
         if (form := outcome.form) is not None:
             self._open_form(interaction, lambda: form)
         elif interaction.surface is Surface.HOME:
-            self._hooks.acted_at_home(interaction.user_id, outcome.message)
+            self._hooks.acted_at_home(interaction, outcome.message)
         else:
             self._replies.reply(interaction, outcome.message)
 

@@ -208,7 +208,9 @@ def _build_bot(
                 sink.refresh(record, clicked=clicked)
 
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
-    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, lists.home.draw, lanes), clock)
+    responder = Responder(
+        queue, replies, AfterInteraction(background.nudge, refresh, lists.home.show_outcome, lanes), clock
+    )
     links = CardLinks(stores.messages, installation.url)
     register_listeners(app, services, lists, directory, responder, links.find)
     departures = Departures(

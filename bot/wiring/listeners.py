@@ -18,6 +18,7 @@ from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.home import HomeInteractions
+from bot.interactions.notify import NotifyInteractions
 from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
@@ -26,6 +27,7 @@ from bot.interactions.timeline_queries import TimelineQueries
 from bot.slack.directory import SlackDirectory
 from bot.wiring.services import Services
 from core.services.device_ending import DeviceEnding
+from core.services.preferences import DmChoices
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,12 @@ def register_listeners(
     ending = DeviceEnding(stores, services.devices, services.sessions, services.requests)
     access = AccessInteractions(responder, services.grants, lists.access, lists.requests, directory, lists.timelines)
     devices = DeviceInteractions(responder, services.pairing, ending, lists.devices, directory)
+    notify = NotifyInteractions(responder, DmChoices(stores.preferences, services.clock), directory)
     requests = RequestInteractions(
-        responder, services.requests, lists.requests, directory, link_to_card, access, devices
+        responder, services.requests, lists.requests, directory, link_to_card, access, devices, notify
     )
     break_glass = BreakGlassInteractions(
         responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines
     )
-    for each in (requests, access, devices, break_glass, lists.home):
+    for each in (requests, access, devices, break_glass, notify, lists.home):
         each.register(app)

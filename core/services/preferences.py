@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from core.actor import Actor, UserId
 from core.clock import Clock
-from core.errors import StoreError
+from core.errors import MalformedRecord, StoreError
 from core.preferences import DmKind, DmPreferences
 from core.stores.preferences import PreferenceStore
 
@@ -26,7 +26,11 @@ class DmChoices:
 
     def muted_by(self, person: Actor) -> frozenset[DmKind]:
         """The kinds that this person muted; none where their choice can't be read. Raises StoreUnavailable."""
-        return frozenset(each for each in DmKind if not self.wants_dm(person.id, each))
+        try:
+            chosen = self._preferences.get(person.id)
+        except MalformedRecord:
+            return frozenset()
+        return frozenset(each for each in DmKind if not chosen.wants(each))
 
     def choose(self, person: Actor, muted: Iterable[DmKind]) -> DmPreferences:
         """Replace what this person chose. Raises StoreUnavailable."""
