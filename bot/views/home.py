@@ -71,7 +71,7 @@ class HomeOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _HomePart:
     """Blocks that stay together: a headline, a row, or what leads to more; and where they are."""
 
     blocks: Sequence[Block]
@@ -148,7 +148,7 @@ def _paging(state: HomeState, pages: int) -> list[Block]:
     return [context(f"Page {state.page} of {pages}"), actions(f"{SHOW}:pages", *buttons)]
 
 
-def _fitting(page: HomePage, room: int) -> list[_Part]:
+def _fitting(page: HomePage, room: int) -> list[_HomePart]:
     """The sections with as many rows each as there is room for. A page of one part has room for all of its rows."""
     if page.state.shown is not HomeFilter.ALL:
         return _parts(page, ROWS_PER_PAGE)
@@ -159,11 +159,11 @@ def _fitting(page: HomePage, room: int) -> list[_Part]:
     return _parts(page, 0)
 
 
-def _parts(page: HomePage, most: int) -> list[_Part]:
+def _parts(page: HomePage, most: int) -> list[_HomePart]:
     empty = [section.key for section in page.sections if not section.count]
     is_overview = page.state.shown is HomeFilter.ALL
     sentences = _overview_of(empty) if is_overview else [each.nothing for each in empty]
-    parts = [_Part([context(" ".join(sentences))])] if sentences else []
+    parts = [_HomePart([context(" ".join(sentences))])] if sentences else []
     for section in page.sections:
         # A part of which other pages show the rows has no headline here.
         if section.rows:
@@ -180,14 +180,14 @@ def _overview_of(empty: Sequence[SectionKey]) -> list[str]:
     return nothing
 
 
-def _section(section: HomeSection, most: int, shown: HomeFilter) -> list[_Part]:
+def _section(section: HomeSection, most: int, shown: HomeFilter) -> list[_HomePart]:
     key = section.key
-    parts = [_Part([heading(f"{key.heading} ({count_of(section.count)})")], key)]
+    parts = [_HomePart([heading(f"{key.heading} ({count_of(section.count)})")], key)]
     for number, row in enumerate(section.rows[:most]):
         line = [divider()] if number else []
-        parts.append(_Part([*line, *(_named(block, key) for block in row.blocks)], key, row.record_id))
+        parts.append(_HomePart([*line, *(_named(block, key) for block in row.blocks)], key, row.record_id))
     if shown is HomeFilter.ALL and section.count > min(most, len(section.rows)):
-        parts.append(_Part([_all_of(key, section.count)], key))
+        parts.append(_HomePart([_all_of(key, section.count)], key))
     return parts
 
 
@@ -206,7 +206,7 @@ def _named(block: Block, place: str) -> Block:
     return block | {"block_id": f"row:{value}:{place}"} if value else block
 
 
-def _place(outcome: HomeOutcome, parts: Sequence[_Part]) -> int | None:
+def _place(outcome: HomeOutcome, parts: Sequence[_HomePart]) -> int | None:
     """The part after which the outcome is shown; None where it isn't known what was clicked.
 
     That is the row, or its headline, or, where nothing is left of the section, the place where it was.
