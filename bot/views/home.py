@@ -96,9 +96,11 @@ def home_tab(
     at = _place(outcome, parts) if outcome is not None else None
     blocks: list[Block] = [] if at is not None or not told else [*told, divider()]
     blocks += top
-    blocks += told if at == BEFORE else ()
-    for number, part in enumerate(parts):
-        blocks += [*part.blocks, *(told if number == at else ())]
+    for number, part in enumerate([_HomePart(()), *parts]):
+        blocks += part.blocks
+        if at is not None and number == at + 1:
+            following = parts[number].blocks[0]["type"] if number < len(parts) else "header"
+            blocks += [*told, *([divider()] if following not in {"header", "divider"} else [])]
     return {"type": "home", "private_metadata": page.state.write(), "blocks": [*blocks, *bottom]}
 
 

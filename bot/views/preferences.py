@@ -24,9 +24,9 @@ ALWAYS_SENT: Final = (
 )
 DM_KINDS: Final[Mapping[DmKind, tuple[str, str]]] = {
     DmKind.DECISIONS: ("Decisions on my requests", "Approved, denied, or expired without a decision"),
-    DmKind.ACCESS: ("My access opens or ends", "With what you need to use it, and when it's over"),
-    DmKind.REMINDERS: ("My access ends soon", "With a button to ask for more time"),
-    DmKind.REVIEWS: ("My break-glass events are reviewed", "If the review finds them justified"),
+    DmKind.ACCESS: ("My access, when it opens or ends", "With what you need to use it"),
+    DmKind.REMINDERS: ("My access, before it ends", "With a button to ask for more time"),
+    DmKind.REVIEWS: ("Reviews of my break-glass events", "If they were found justified; anything else is always sent"),
 }
 """What each kind is called, and what it is."""
 
@@ -44,7 +44,7 @@ def notify_form(muted: Collection[DmKind]) -> Block:
         "submit": label("Save", 24),
         "close": label("Cancel", 24),
         "blocks": [
-            field(KINDS, "Send me a direct message when", boxes, is_optional=True),
+            field(KINDS, "Send me direct messages about", boxes, is_optional=True),
             context(ALWAYS_SENT),
         ],
     }
