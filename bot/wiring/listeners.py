@@ -19,6 +19,7 @@ from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
+from bot.interactions.follow_ups import FollowUpInteractions
 from bot.interactions.home import HomeInteractions
 from bot.interactions.notify import NotifyInteractions
 from bot.interactions.open_lists import OpenLists
@@ -83,9 +84,10 @@ def register_listeners(
         responder, services.requests, lists.requests, directory, drafts, access, devices, services.previews,
         asking.form_to_ask, notify,
     )  # fmt: skip
-    break_glass = BreakGlassInteractions(
-        responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines, services.previews
-    )
+    break_glass = BreakGlassInteractions(responder, services.break_glass, stores, policy, lists.events, directory)
+    follow_ups = FollowUpInteractions(
+        responder, services.break_glass, directory, lists.timelines, services.previews
+    )  # fmt: skip
     menus = ProfileMenus(responder, policy, directory, lists.requests, lists.events)
-    for each in (requests, asking, access, devices, break_glass, notify, menus, lists.home):
+    for each in (requests, asking, access, devices, break_glass, follow_ups, notify, menus, lists.home):
         each.register(app)
