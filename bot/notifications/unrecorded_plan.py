@@ -25,7 +25,7 @@ from core.usage import LIVE_EVENT
 
 
 def plan_unrecorded(entry: AuditEntry, policy: Policy, url: str | None = None) -> NotificationPlan:
-    """Whom an entry without a record notifies; an empty plan for nobody. `url`: of the card that `names_event` finds."""
+    """Whom an entry without a record notifies; an empty plan for nobody. `url` is of the card that it names."""
     if entry.event is AuditAction.INVOKE_REFUSED:
         return to_security(policy, refused(entry, CardPlace(url=url)))
     plan = _PLANS.get(entry.event)
