@@ -51,6 +51,7 @@ METHODS: Final[Mapping[str, str | None]] = {
     "usergroups_list": "usergroups:read",
     "usergroups_users_list": "usergroups:read",
     "users_info": "users:read",
+    # The names of many people: for `countersign report`, and for `countersign init`.
     "users_list": "users:read",
     "views_open": None,
     "views_publish": None,
