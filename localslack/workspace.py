@@ -49,7 +49,9 @@ class Workspace:
         self.bot_user = bot_user
         self._state = _State()
         # Not saved: after a restart every screen shows what is current.
-        self._earlier: defaultdict[tuple[str, str], deque[SlackMessage]] = defaultdict(lambda: deque(maxlen=_MAX_EARLIER))
+        self._earlier: defaultdict[tuple[str, str], deque[SlackMessage]] = defaultdict(
+            lambda: deque(maxlen=_MAX_EARLIER)
+        )
         self._earlier_homes: defaultdict[str, deque[View]] = defaultdict(lambda: deque(maxlen=_MAX_EARLIER))
 
     @property

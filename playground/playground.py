@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from ruamel.yaml import YAML
 
 from bot.slack.manifest import read_manifest
-from bot.wiring.ports import Background, Ports
+from bot.wiring.ports import Ports
 from core.audit.keyring import AuditKeyring
 from core.errors import InvalidInput, StoreMisconfigured
 from core.policy import PolicyFile
@@ -26,6 +26,8 @@ from core.stores.base import Stores
 from core.stores.opening import open_stores
 from localslack.server import LocalSlack
 from playground import history
+from playground.bot_process import BotProcess
+from playground.bots_clock import SkewedClock
 from playground.clock import ClockAhead
 from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
@@ -38,7 +40,7 @@ from playground.people import populate
 from playground.pretend_accounts import PretendClients, open_pretend_accounts
 from playground.pretend_aws import PretendAws
 from playground.pretend_trail import show_trail
-from playground.real_bot import PretendTargets, api_url_of, find_port, start_bot
+from playground.real_bot import PretendTargets, api_url_of, find_port
 from playground.snapshot import PageSnapshot
 from playground.stream import Stream
 from playground.terminal import Terminals
@@ -60,7 +62,7 @@ class Playground:
     stores: Stores
     clock: ClockAhead
     panels: PagePanels
-    sweeper: Background
+    bot: BotProcess
     move_clock: Callable[[timedelta], None]
     """Moves the clock, for this and later starts, and handles what becomes due."""
     _stack: ExitStack
@@ -94,9 +96,8 @@ def open_playground(
         state, manifest = _load_state(folder), _load_manifest()
         begins_earlier = has_history and folder.is_new and store is None
         clock = ClockAhead(-history.LENGTH if begins_earlier else state.clock_ahead)
-        policy = PolicyFile(folder.policy)
-        keyring = AuditKeyring.from_text(state.audit_key)
-        stores = _open_stores(folder, store, keyring, clock)
+        keyring, bots_clock = AuditKeyring.from_text(state.audit_key), SkewedClock(clock)
+        stores = _open_stores(folder, store, keyring, bots_clock)
         stack.callback(stores.close)
         # A missing table is reported now, not when somebody presses a button.
         stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
@@ -104,7 +105,7 @@ def open_playground(
         def move_clock(step: timedelta) -> None:
             clock.advance(step)
             folder.save_state(state.model_copy(update={"clock_ahead": clock.ahead}))
-            sweeper.sweep()
+            bot.sweep()
 
         page = PlaygroundPage(move_clock)
         slack = _open_slack(clock, manifest, page, port)
@@ -118,23 +119,25 @@ def open_playground(
         cloud, clients = _open_accounts(folder, slack, clock)
         stack.callback(cloud.stop)
         terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
-        panels = open_panels(folder, slack, stores, keyring, clock, has_file=store is None)
+        targets = PretendTargets(aws, clients)
+        bot = BotProcess(slack, targets, stores, lambda: PolicyFile(folder.policy), bots_clock, state.api_port)
+        panels = open_panels(folder, slack, bot, stores, keyring, bots_clock, has_file=store is None)
         snapshots = PageSnapshot(
             slack, aws, cloud, terminals, panels, manifest, state.id, store or "sqlite", state.began_at
         )
         stream = Stream(snapshots)
         page.connect(slack, aws, terminals, stream, Evidence(stores), panels)
-        targets = PretendTargets(aws, clients)
 
         def prepare(ports: Ports) -> None:
             if begins_earlier:
                 history.live_a_week(ports, slack.workspace, clock)
 
-        sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=state.api_port, prepare=prepare)
+        stack.callback(bot.stop)
+        bot.start(prepare)
         terminals.use({"COUNTERSIGN_SERVER": api_url_of(state.api_port), **cloud.environment})
         stack.callback(terminals.stop)
         stack.callback(stream.close)
-        return Playground(slack, aws, cloud, terminals, stores, clock, panels, sweeper, move_clock, stack.pop_all())
+        return Playground(slack, aws, cloud, terminals, stores, clock, panels, bot, move_clock, stack.pop_all())
 
 
 def _load_state(folder: Folder) -> PlaygroundState:
@@ -146,7 +149,7 @@ def _load_state(folder: Folder) -> PlaygroundState:
     return found
 
 
-def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock: ClockAhead) -> Stores:
+def _open_stores(folder: Folder, store: str | None, keyring: AuditKeyring, clock: SkewedClock) -> Stores:
     try:
         return open_stores(store or folder.store_url, keyring=keyring, clock=clock)
     except StoreMisconfigured as error:
