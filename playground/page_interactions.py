@@ -17,6 +17,7 @@ from localslack.records import Json, SlackMessage, View
 from localslack.refusals import NotOnScreen
 from localslack.server import LocalSlack
 from playground.action_log import ActionLog
+from playground.modal_owners import ModalOwners
 
 FieldValues: TypeAlias = dict[str, dict[str, Any]]
 _Text = Annotated[str, Field(max_length=8000)]
@@ -26,6 +27,8 @@ class _PageRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     person: str
+    client: Annotated[str, Field(max_length=100)] | None = None
+    """The tab and the pane on the page."""
 
 
 class RunCommand(_PageRequest):
@@ -104,8 +107,9 @@ _PAGE_REQUEST: TypeAdapter[PageRequest] = TypeAdapter(PageRequest)
 class PageInteractions:
     """Carries out requests from the page. Raises NotOnScreen or SlackRefusal for what is no longer there."""
 
-    def __init__(self, slack: LocalSlack, log: ActionLog) -> None:
+    def __init__(self, slack: LocalSlack, log: ActionLog, owners: ModalOwners) -> None:
         self._slack = slack
+        self._owners = owners
         self._log = log
 
     def perform(self, body: object) -> Json:
@@ -118,6 +122,7 @@ class PageInteractions:
                 return self._dismiss(request)
             case CloseView():
                 return self._close(request)
+        self._owners.note(request.person, request.client)
         title, perform = self._plan(request)
         with self._log.recording(self._log.begin(title, request.person)):
             return answer_json(perform())

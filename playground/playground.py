@@ -33,13 +33,15 @@ from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
 from playground.folder import Folder, PlaygroundState
-from playground.page import PlaygroundPage
+from playground.modal_owners import ModalOwners
+from playground.page import PageParts, PlaygroundPage
 from playground.page_panels import PagePanels
 from playground.panels import open_panels
 from playground.people import populate
 from playground.pretend_accounts import PretendClients, open_pretend_accounts
 from playground.pretend_aws import PretendAws
 from playground.pretend_trail import show_trail
+from playground.race_track import RaceTrack
 from playground.real_bot import PretendTargets, api_url_of, find_port
 from playground.snapshot import PageSnapshot
 from playground.stream import Stream
@@ -89,44 +91,28 @@ def open_playground(
     """Start a playground in a folder, on its own SQLite file or on another store.
 
     With `has_history`, a new folder begins with a week of decisions; another store never gets them. Without a `port` it
-    uses PORT, or a free one if that is taken. Raises InvalidInput, InvalidPolicy or StoreError, and then leaves nothing
-    running.
+    uses PORT, or a free one. Raises InvalidInput, InvalidPolicy or StoreError, and then leaves nothing running.
     """
     with ExitStack() as stack:
-        state, manifest = _load_state(folder), _load_manifest()
         begins_earlier = has_history and folder.is_new and store is None
-        clock = ClockAhead(-history.LENGTH if begins_earlier else state.clock_ahead)
-        keyring, bots_clock = AuditKeyring.from_text(state.audit_key), SkewedClock(clock)
-        stores = _open_stores(folder, store, keyring, bots_clock)
-        stack.callback(stores.close)
-        # A missing table is reported now, not when somebody presses a button.
-        stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
+        ground = _open_ground(stack, folder, store, -history.LENGTH if begins_earlier else None)
+        clock = ground.clock
 
         def move_clock(step: timedelta) -> None:
             clock.advance(step)
-            folder.save_state(state.model_copy(update={"clock_ahead": clock.ahead}))
+            folder.save_state(ground.state.model_copy(update={"clock_ahead": clock.ahead}))
             bot.sweep()
 
         page = PlaygroundPage(move_clock)
-        slack = _open_slack(clock, manifest, page, port)
-        stack.callback(slack.stop)
-        if folder.workspace.exists():
-            _load(slack, folder.workspace)
-        else:
-            populate(slack.workspace)
-        stack.callback(WorkspaceFile(slack, folder.workspace).stop)
+        slack = _open_workspace(stack, ground, page, port)
         aws = _open_aws(folder, slack, clock)
         cloud, clients = _open_accounts(folder, slack, clock)
         stack.callback(cloud.stop)
         terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
-        targets = PretendTargets(aws, clients)
-        bot = BotProcess(slack, targets, stores, lambda: PolicyFile(folder.policy), bots_clock, state.api_port)
-        panels = open_panels(folder, slack, bot, stores, keyring, bots_clock, has_file=store is None)
-        snapshots = PageSnapshot(
-            slack, aws, cloud, terminals, panels, manifest, state.id, store or "sqlite", state.began_at
-        )
-        stream = Stream(snapshots)
-        page.connect(slack, aws, terminals, stream, Evidence(stores), panels)
+        bot = _open_bot(ground, slack, PretendTargets(aws, clients))
+        parts = _open_parts(ground, slack, aws, cloud, terminals, bot)
+        stack.callback(parts.track.stop)
+        page.connect(parts)
 
         def prepare(ports: Ports) -> None:
             if begins_earlier:
@@ -134,10 +120,71 @@ def open_playground(
 
         stack.callback(bot.stop)
         bot.start(prepare)
-        terminals.use({"COUNTERSIGN_SERVER": api_url_of(state.api_port), **cloud.environment})
+        terminals.use({"COUNTERSIGN_SERVER": api_url_of(ground.state.api_port), **cloud.environment})
         stack.callback(terminals.stop)
-        stack.callback(stream.close)
-        return Playground(slack, aws, cloud, terminals, stores, clock, panels, bot, move_clock, stack.pop_all())
+        stack.callback(parts.stream.close)
+        closing, panels = stack.pop_all(), parts.panels
+        return Playground(slack, aws, cloud, terminals, ground.stores, clock, panels, bot, move_clock, closing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on. `store` is the URL that was asked for, None for the folder's own file."""
+
+    folder: Folder
+    store: str | None
+    state: PlaygroundState
+    manifest: dict[str, Any]
+    keyring: AuditKeyring
+    clock: ClockAhead
+    bots_clock: SkewedClock
+    stores: Stores
+
+
+def _open_ground(stack: ExitStack, folder: Folder, store: str | None, ahead: timedelta | None) -> _Ground:
+    state, manifest = _load_state(folder), load_manifest()
+    clock = ClockAhead(state.clock_ahead if ahead is None else ahead)
+    keyring = AuditKeyring.from_text(state.audit_key)
+    bots_clock = SkewedClock(clock)
+    stores = _open_stores(folder, store, keyring, bots_clock)
+    stack.callback(stores.close)
+    # A missing table is reported now, not when somebody presses a button.
+    stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
+    return _Ground(folder, store, state, manifest, keyring, clock, bots_clock, stores)
+
+
+def _open_workspace(stack: ExitStack, ground: _Ground, page: PlaygroundPage, port: int | None) -> LocalSlack:
+    slack, path = _open_slack(ground.clock, ground.manifest, page, port), ground.folder.workspace
+    stack.callback(slack.stop)
+    if path.exists():
+        _load(slack, path)
+    else:
+        populate(slack.workspace)
+    stack.callback(WorkspaceFile(slack, path).stop)
+    return slack
+
+
+def _open_bot(ground: _Ground, slack: LocalSlack, targets: PretendTargets) -> BotProcess:
+    policy = ground.folder.policy
+    return BotProcess(
+        slack, targets, ground.stores, lambda: PolicyFile(policy), ground.bots_clock, ground.state.api_port
+    )
+
+
+def _open_parts(
+    ground: _Ground, slack: LocalSlack, aws: DemoTarget, cloud: PretendAws, terminals: Terminals, bot: BotProcess
+) -> PageParts:
+    """What the page works on, with the stream of everything that it shows."""
+    journal, state = slack.backend.journal, ground.state
+    panels = open_panels(
+        ground.folder, slack, bot, ground.stores, ground.keyring, ground.bots_clock, has_file=ground.store is None
+    )
+    owners, store = ModalOwners(journal), ground.store or "sqlite"
+    snapshots = PageSnapshot(
+        slack, aws, cloud, terminals, panels, ground.manifest, state.id, store, state.began_at, owners
+    )
+    track = RaceTrack(ground.manifest, lambda tally: journal.publish("races", {"races": tally}))
+    return PageParts(slack, aws, terminals, Stream(snapshots), Evidence(ground.stores), panels, owners, track)
 
 
 def _load_state(folder: Folder) -> PlaygroundState:
@@ -192,6 +239,7 @@ def _load(slack: LocalSlack, path: Path) -> None:
         raise InvalidInput("folder", f"{path} can't be read", "Start fresh with --reset.") from error
 
 
-def _load_manifest() -> dict[str, Any]:
+def load_manifest() -> dict[str, Any]:
+    """The app of the playground, as Slack has it."""
     manifest: dict[str, Any] = YAML(typ="safe").load(read_manifest())
     return manifest

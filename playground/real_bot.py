@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -46,7 +46,7 @@ class PretendTargets:
 
 def start_bot(
     slack: LocalSlack,
-    aws: PretendTargets,
+    aws: PretendTargets | None,
     stores: Stores,
     policy: PolicySource,
     clock: Clock,
@@ -57,15 +57,15 @@ def start_bot(
 ) -> Instance:
     """Start the bot and let Slack know of it. Stop its lifecycle when it's done.
 
-    `prepare` is called before anything is built between the ports.
+    Without `aws`, the policy must name no target. `prepare` is called before anything is built between the ports.
     """
     compared = clock if isinstance(clock, ComparedClock) else None
     client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS, compared_clock=compared)
     transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
-    ports = Ports(
-        stores, policy, clock, client,
-        targets=partial(open_demo_targets, aws.demo), aws_clients=lambda: aws.clients,
-    )  # fmt: skip
+    ports = Ports(stores, policy, clock, client)
+    if aws is not None:
+        clients = aws.clients
+        ports = replace(ports, targets=partial(open_demo_targets, aws.demo), aws_clients=lambda: clients)
     if prepare is not None:
         prepare(ports)
     instance = wire(ports, transport, build_background=build_background, api=_api_on(api_port))

@@ -15,6 +15,7 @@ from localslack.records import Json
 from localslack.server import LocalSlack
 from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
+from playground.modal_owners import ModalOwners
 from playground.page_panels import PagePanels
 from playground.people import APPROVERS, PEOPLE
 from playground.pretend_aws import PretendAws
@@ -35,6 +36,7 @@ class PageSnapshot:
     id: str = "playground"
     store: str = ""
     began_at: datetime | None = None
+    owners: ModalOwners | None = None
     approvers: tuple[str, ...] = APPROVERS
     roles: dict[str, str] = field(default_factory=lambda: {each.person.id: each.role for each in PEOPLE})
 
@@ -63,6 +65,7 @@ class PageSnapshot:
                 "homes": {
                     person.id: home.model_dump() for person in people if (home := workspace.home(person.id)) is not None
                 },
+                "modal_owners": self.owners.to_json() if self.owners is not None else {},
                 "modals": {
                     person.id: [view.model_dump() for view in stack]
                     for person in people

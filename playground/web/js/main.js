@@ -6,7 +6,7 @@ import { Evidence } from "./evidence.js";
 import { ExperimentsPanel, useExperiments } from "./experiments.js";
 import { Hood } from "./hood.js";
 import { Pane } from "./pane.js";
-import { listen } from "./server.js";
+import { actIn, listen, tab } from "./server.js";
 import { Topbar } from "./topbar.js";
 import { Tour, useTour } from "./tour.js";
 import { Workspace } from "./workspace.js";
@@ -52,8 +52,15 @@ function App() {
     return () => clearInterval(timer);
   }, []);
   if (!ws.isReady) return html`<p class="loading">Opening the workspace…</p>`;
-  // After a reset it's a different playground: nothing on the old page matches it.
-  return html`<${Page} key=${ws.playground.id} />`;
+  return html`<${Page} />`;
+}
+
+/** Whether the modals of this pane's person show in it: they belong to one tab, and there to one pane. */
+function showsModals(panes, index) {
+  const owner = ws.ownerOf(panes[index].person);
+  if (!owner) return true;
+  if (owner.tab !== tab) return false;
+  return owner.pane === index || panes[owner.pane]?.person !== panes[index].person;
 }
 
 function Page() {
@@ -75,7 +82,7 @@ function Page() {
 
   const change = (index, changes) =>
     setPanes((before) => before.map((pane, each) => (each === index ? settle({ ...pane, ...changes }) : pane)));
-  const stage = useMemo(() => ({ change, setActive, setPanes }), []);
+  const stage = useMemo(() => ({ change, setActive, openTamper: () => experiments.open("tamper") }), []);
   const tour = useTour(ws, evidence, stage);
   const toggleSecond = () => {
     setActive(0);
@@ -116,7 +123,11 @@ function Page() {
             pane=${pane}
             change=${(changes) => change(index, changes)}
             isLive=${active === index}
-            take=${() => active !== index && setActive(index)}
+            hasModals=${showsModals(panes, index)}
+            take=${() => {
+              actIn(index);
+              if (active !== index) setActive(index);
+            }}
           />
         `)}
       </div>
@@ -149,7 +160,11 @@ function useSectionKeys() {
 }
 
 listen(
-  (event) => ws.hear(event),
+  (event) => {
+    // After a reset it's a different playground: nothing on the old page matches it.
+    if (event.type === "snapshot" && ws.isReady && event.playground.id !== ws.playground.id) location.reload();
+    else ws.hear(event);
+  },
   (isOnline) => ws.setOnline(isOnline),
 );
 render(html`<${App} />`, document.getElementById("app"));

@@ -14,7 +14,7 @@ export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggl
       ${!ws.isOnline && html`<p class="offline" role="status">Not connected. Trying again…</p>`}
       <div class="topbar-tools">
         <${Clock} ws=${ws} />
-        <${Race} ws=${ws} />
+        <${Race} ws=${ws} evidence=${evidence} />
         <${AwsTool} ws=${ws} isOpen=${isAwsOpen} toggle=${toggleAws} />
         <${ExperimentsTool} ws=${ws} experiments=${experiments} />
         <button type="button" class="tool" aria-pressed=${isHoodOpen} onClick=${toggleHood} title="What the last action did">

@@ -6,6 +6,8 @@ const byTs = (a, b) => Number(a.ts) - Number(b.ts);
 export class Workspace {
   isReady = false;
   isOnline = true;
+  /** The tally of the races that run, or ran last. */
+  races = null;
   #listeners = new Set();
   #ahead = 0;
 
@@ -67,6 +69,12 @@ export class Workspace {
     return this.modals.get(person) ?? [];
   }
 
+  /** The tab and the pane that this person's modals are open in, `{tab, pane}`; null for those that belong to none. */
+  ownerOf(person) {
+    const [tab, pane] = this.modalOwners.get(person)?.split(":") ?? [];
+    return tab ? { tab, pane: Number(pane) } : null;
+  }
+
   #take(event) {
     switch (event.type) {
       case "snapshot":
@@ -81,6 +89,10 @@ export class Workspace {
         return void this.homes.set(event.user, event.view);
       case "modals":
         return void this.modals.set(event.user, event.stack);
+      case "modal_owner":
+        return void this.modalOwners.set(event.user, event.client);
+      case "races":
+        return void (this.races = event.races);
       case "directory":
         return this.#file(event.record);
       case "aws":
@@ -102,6 +114,7 @@ export class Workspace {
     this.channels = byId(snapshot.channels);
     this.homes = new Map(Object.entries(snapshot.homes));
     this.modals = new Map(Object.entries(snapshot.modals));
+    this.modalOwners = new Map(Object.entries(snapshot.modal_owners));
     this.messages = new Map();
     for (const message of [...snapshot.messages, ...snapshot.ephemerals].sort(byTs)) {
       this.#shelf(message.channel).push(message);
