@@ -12,14 +12,10 @@ from contextlib import suppress
 from slack_bolt import Ack, App
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
-from bot.interactions.commands.breakglass import (
-    BreakGlassCommand,
-    CloseEvent,
-    parse_break_glass,
-)
+from bot.interactions.commands.breakglass import BreakGlassCommand, CloseEvent, parse_break_glass
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
-from bot.interactions.responder import Responder, note_store_error
+from bot.interactions.responder import FormToOpen, Responder, note_store_error
 from bot.interactions.timeline_queries import TimelineQueries
 from bot.observability.logs import about
 from bot.slack.app_surface import BREAK_GLASS
@@ -37,7 +33,14 @@ from bot.views.break_glass.follow_up_forms import (
     read_review_form,
     review_form,
 )
-from bot.views.break_glass.form import CALLBACK, BreakGlassDraft, Origin, fields_of, read_break_glass_form
+from bot.views.break_glass.form import (
+    CALLBACK,
+    BegunBreakGlass,
+    BreakGlassDraft,
+    Origin,
+    fields_of,
+    read_break_glass_form,
+)
 from bot.views.break_glass.list import HELP, NEWER, OLDER, BreakGlassListKind
 from bot.views.break_glass.replies import (
     NOT_DECLARED_YET,
@@ -49,15 +52,16 @@ from bot.views.break_glass.replies import (
 )
 from bot.views.home import BREAK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import reply
+from bot.views.replies import FORM_NOT_YET, reply
 from bot.views.request.card import DECLARE_INSTEAD
 from bot.views.timeline import timeline
-from core.actor import Actor, ChannelId, check_channel_id
+from core.actor import Actor, ChannelId, UserId, check_channel_id, check_user_id
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import CountersignError, InvalidInput, StoreError
 from core.policy import PolicySource
 from core.request import Request, RequestId
 from core.services import BreakGlassService
+from core.services.previews import Previews
 from core.stores.base import Stores
 
 
@@ -73,7 +77,9 @@ class BreakGlassInteractions:
         lists: BreakGlassQueries,
         directory: SlackDirectory,
         timelines: TimelineQueries,
+        previews: Previews,
     ) -> None:
+        self._previews = previews
         self._timelines = timelines
         self._responder = responder
         self._service = service
@@ -105,7 +111,7 @@ class BreakGlassInteractions:
         elif isinstance(typed, BreakGlassDraft) and self._needs_code(interaction, typed.profile):
             # A command line is no place for a code: others could read it while it is still valid.
             self._responder.open_form(
-                ack, interaction, lambda: self._form_for(interaction, Origin(channel), begun=typed)
+                ack, interaction, lambda: self._form_for(interaction, Origin(channel), begun=_begun_by(typed))
             )
         else:
             self._responder.respond_to_command(
@@ -135,9 +141,14 @@ class BreakGlassInteractions:
         self._responder.respond_to_view(ack, interaction, declare, fields_of(view), not_yet=NOT_DECLARED_YET)
 
     def on_close(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Close was clicked: ask how it ended. Whether this person may close it is judged on submission."""
+        """Close was clicked: show the event, and ask how it ended, or answer why this person can't close it."""
         interaction = read_interaction(body, context, is_emergency=True)
-        self._responder.open_form(ack, interaction, lambda: close_form(_event_of(action)))
+
+        def show() -> FormToOpen:
+            with about(_chain(event_id := _event_of(action))):
+                return FormToOpen(close_form(self._previews.to_close(event_id, *self._presser(interaction))))
+
+        self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
 
     def on_close_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The close form was submitted."""
@@ -148,12 +159,17 @@ class BreakGlassInteractions:
             with about(_chain(event_id)):
                 return closed(self._service.close(event_id, self._actor(interaction), reason))
 
-        self._responder.respond_to_view(ack, interaction, close, CLOSE_FIELDS)
+        self._responder.respond_to_view(ack, interaction, close, CLOSE_FIELDS, closes=True)
 
     def on_review(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Review was clicked: ask for the findings. Whether this person may review it is judged on submission."""
+        """Review was clicked: show the event, and ask what was found, or answer why this person can't review it."""
         interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: self._review_form(interaction, _event_of(action)))
+
+        def show() -> FormToOpen:
+            with about(_chain(event_id := _event_of(action))):
+                return FormToOpen(self._review_form(interaction, event_id))
+
+        self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
 
     def on_review_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The review form was submitted."""
@@ -167,7 +183,7 @@ class BreakGlassInteractions:
                 )
                 return review_recorded(event)
 
-        self._responder.respond_to_view(ack, interaction, review, REVIEW_FIELDS)
+        self._responder.respond_to_view(ack, interaction, review, REVIEW_FIELDS, closes=True)
 
     def on_timeline(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Timeline was clicked."""
@@ -176,7 +192,7 @@ class BreakGlassInteractions:
         def show() -> Message:
             return timeline(self._timelines.of_event(_event_of(action), self._actor(interaction)))
 
-        self._responder.respond_to_action(ack, interaction, show)
+        self._responder.show(ack, interaction, show)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """More or Back was clicked under a list."""
@@ -245,7 +261,7 @@ class BreakGlassInteractions:
             return self._policy.current().may_need_code(profile)
         return self._lists.needs_code(person, profile)
 
-    def _form_for(self, interaction: Interaction, origin: Origin, *, begun: BreakGlassDraft | None = None) -> Block:
+    def _form_for(self, interaction: Interaction, origin: Origin, *, begun: BegunBreakGlass | None = None) -> Block:
         return self._lists.form(self._known(interaction), origin, begun=begun)
 
     def _form_instead(self, interaction: Interaction, request_id: RequestId) -> Block:
@@ -259,10 +275,15 @@ class BreakGlassInteractions:
         return self._lists.form(person, Origin(instead_of=request_id), replaced=replaced)
 
     def _review_form(self, interaction: Interaction, event_id: EventId) -> Block:
+        event = self._previews.to_review(event_id, *self._presser(interaction))
         with suppress(CountersignError):
-            # What can't be read, or isn't this person's to see, keeps no form shut.
-            return review_form(event_id, self._timelines.activity(event_id, self._known(interaction)))
-        return review_form(event_id)
+            # Where to see what was done is more, and keeps no form shut when it can't be read.
+            return review_form(event, self._timelines.activity(event_id, self._known(interaction)))
+        return review_form(event)
+
+    def _presser(self, interaction: Interaction) -> tuple[UserId, Actor | None]:
+        # Slack isn't asked: a form can't wait for that.
+        return check_user_id(interaction.user_id), self._directory.known(interaction.user_id)
 
     def _known(self, interaction: Interaction) -> Actor:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
@@ -278,6 +299,10 @@ def _read_channel(body: Payload) -> ChannelId | None:
         return check_channel_id(get_str(body, "channel_id"))
     except CountersignError:
         return None
+
+
+def _begun_by(draft: BreakGlassDraft) -> BegunBreakGlass:
+    return BegunBreakGlass(draft.profile, draft.reason_code, draft.duration, draft.justification)
 
 
 def _event_of(action: Payload) -> EventId:

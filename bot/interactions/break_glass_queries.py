@@ -11,8 +11,9 @@ from datetime import datetime
 from itertools import islice
 
 from bot.interactions.list_pages import HomeList, cut_page, iterate_records, read_access
+from bot.interactions.offers import break_glass_offers, first_offers, search_profiles
 from bot.views.block_kit import Block, Message
-from bot.views.break_glass.form import BreakGlassDraft, BreakGlassOffer, Origin, break_glass_form
+from bot.views.break_glass.form import BegunBreakGlass, Origin, break_glass_form
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.views.break_glass.replies import NOTHING_TO_DECLARE
 from bot.views.home import MAX_COUNTED, HomeRow
@@ -23,7 +24,7 @@ from core.actor import Actor, UserId
 from core.break_glass import BreakGlassEvent, EventStatus
 from core.clock import Clock
 from core.directory import Directory
-from core.policy import Policy, PolicySource
+from core.policy import PolicySource
 from core.policy.rules import Mfa
 from core.request import Request
 from core.services.membership import Judging
@@ -95,7 +96,7 @@ class BreakGlassQueries:
         return terms is not None and terms.mfa is Mfa.REQUIRED
 
     def form(
-        self, person: Actor, origin: Origin, *, begun: BreakGlassDraft | None = None, replaced: Request | None = None
+        self, person: Actor, origin: Origin, *, begun: BegunBreakGlass | None = None, replaced: Request | None = None
     ) -> Block:
         """The form to break the glass, with the profiles this person can declare, or a notice that there are none.
 
@@ -103,13 +104,15 @@ class BreakGlassQueries:
         """
         people = self._judging()
         known = people.ask(person, people.policy.needed_to_declare)
-        offers = tuple(_offers(people.policy, known))
+        offers = break_glass_offers(people.policy, known, search_profiles(people.policy, ""))
         if replaced is not None:
-            offers = tuple(offer for offer in offers if offer.profile == replaced.profile)
-        if not offers:
+            offers = (offer for offer in offers if offer.profile == replaced.profile)
+        wanted = (begun.profile,) if begun is not None and begun.profile is not None else ()
+        shown = first_offers(offers, wanted)
+        if not shown:
             people.require_known(known, people.policy.needed_to_declare(known))
             return notice(reply(NOTHING_TO_DECLARE))
-        return break_glass_form(offers, origin, begun=begun, replaced=replaced)
+        return break_glass_form(shown, origin, begun=begun, replaced=replaced)
 
     def _with_access(self, rows: Sequence[EventRow]) -> list[EventRow]:
         """The same rows with the access that each event gave. One read, however many rows there are."""
@@ -141,16 +144,3 @@ class BreakGlassQueries:
 
     def _judging(self) -> Judging:
         return Judging(self._policy.current(), self._directory)
-
-
-def _offers(policy: Policy, person: Actor) -> Iterator[BreakGlassOffer]:
-    for profile in policy.declarable_profiles(person):
-        terms = policy.break_glass_terms_for(profile.name, person)
-        if terms is not None:
-            yield BreakGlassOffer(
-                profile=profile.name,
-                description=profile.description,
-                reason_codes=terms.allowed_reason_codes,
-                max_duration=terms.max_duration,
-                needs_code=terms.mfa is Mfa.REQUIRED,
-            )

@@ -10,19 +10,18 @@ from dataclasses import replace
 from itertools import islice
 
 from bot.interactions.list_pages import HomeList, cut_page, iterate_records, read_access, read_sessions
+from bot.interactions.offers import first_offers, request_offers, search_profiles
 from bot.views.block_kit import Block, Message
 from bot.views.home import MAX_COUNTED, HomeRow
 from bot.views.home_state import SectionKey
-from bot.views.inputs import MAX_OPTIONS
 from bot.views.replies import NOTHING_TO_REQUEST, not_requestable, notice, reply
-from bot.views.request.form import NOTHING_BEGUN, BegunRequest, Offer, request_form
+from bot.views.request.form import NOTHING_BEGUN, BegunRequest, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from core.actor import Actor
 from core.clock import Clock
 from core.directory import Directory
 from core.policy import Policy, PolicySource
 from core.policy.decision import ApprovalNeeds
-from core.policy.principals import PrincipalSelector
 from core.request import Request, RequestId, RequestStatus
 from core.services.membership import Judging
 from core.stores.access import AccessStore
@@ -95,13 +94,13 @@ class RequestQueries:
         """
         people = self._judging()
         known = people.ask(person, people.policy.needed_to_request)
-        offers = _offers(people.policy, known)
-        if begun.profile is not None:
-            offers = (offer for offer in offers if offer.profile == begun.profile)
-        if shown := tuple(islice(offers, MAX_OPTIONS)):
+        offers = request_offers(people.policy, known, search_profiles(people.policy, ""))
+        if begun.extended is not None:
+            offers = (offer for offer in offers if offer.profile in begun.profiles)
+        if shown := first_offers(offers, begun.profiles):
             return request_form(shown, begun)
         people.require_known(known, people.policy.needed_to_request(known))
-        return notice(reply(NOTHING_TO_REQUEST if begun.profile is None else not_requestable(begun.profile)))
+        return notice(reply(NOTHING_TO_REQUEST if not begun.profiles else not_requestable(begun.profiles[0])))
 
     def to_approve(self, request_id: RequestId, person: Actor) -> tuple[Request, ApprovalNeeds]:
         """A pending request as it is recorded, for its approver, and what the rule wants with an approval.
@@ -147,21 +146,3 @@ class RequestQueries:
 
 def _may_declare(policy: Policy, person: Actor, profile: str) -> bool:
     return policy.break_glass_terms_for(profile, person) is not None
-
-
-def _offers(policy: Policy, person: Actor) -> Iterator[Offer]:
-    for profile in policy.requestable_profiles(person):
-        terms = policy.terms_for(profile.name, person)
-        if terms is not None:
-            yield Offer(
-                profile=profile.name,
-                description=profile.description,
-                max_duration=terms.max_duration,
-                required_approvals=terms.required_approvals,
-                approvers=_others(policy.notifications.deciders_of(terms.name), person),
-            )
-
-
-def _others(deciders: frozenset[PrincipalSelector], person: Actor) -> tuple[str, ...]:
-    """All deciders but this person, who never decides on their own request."""
-    return tuple(sorted(each.value for each in deciders if each.value != person.id))

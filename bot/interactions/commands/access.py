@@ -97,7 +97,7 @@ def _read_request(profile: str, rest: str) -> RequestDraft:
         fix = _suggest(profile, suggest_duration(written), justification)
         raise InvalidInput("duration", error.problem, fix) from error
     _check_one_duration(profile, written, justification)
-    return RequestDraft(profile, duration, _read_justification(profile, duration, justification))
+    return RequestDraft((profile,), duration, _read_justification(profile, duration, justification))
 
 
 def _check_one_duration(profile: str, written: str, rest: str) -> None:
