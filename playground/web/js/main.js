@@ -45,7 +45,8 @@ function writeAddress(panes) {
 
 function App() {
   const [, redraw] = useReducer((count) => count + 1, 0);
-  useEffect(() => ws.subscribe(redraw), []);
+  // A call of the bot shows only with the evidence, which is fetched a moment later.
+  useEffect(() => ws.subscribe((event) => event.type !== "api_call" && redraw()), []);
   useEffect(() => evidence.subscribe(redraw), []);
   useEffect(() => {
     const timer = setInterval(redraw, TICK_MS);
@@ -82,7 +83,7 @@ function Page() {
 
   const change = (index, changes) =>
     setPanes((before) => before.map((pane, each) => (each === index ? settle({ ...pane, ...changes }) : pane)));
-  const stage = useMemo(() => ({ change, setActive }), []);
+  const stage = useMemo(() => ({ change, setActive, openTamper: () => experiments.open("tamper") }), []);
   const tour = useTour(ws, evidence, stage);
   const toggleSecond = () => {
     setActive(0);
