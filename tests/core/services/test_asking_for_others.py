@@ -164,7 +164,7 @@ def test_somebody_is_never_their_own_colleague(requests: RequestService, policy:
 
 
 def test_service_asks_for_nobody_else(requests: RequestService) -> None:
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowed, match="ask for somebody else"):
         requests.submit(ANN.model_copy(update={"service": "ci"}), "prod", HOUR, DEPLOY, on_behalf_of=RITA)
 
 
