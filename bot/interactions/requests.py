@@ -73,6 +73,7 @@ class RequestInteractions:
         form_to_ask: Callable[[Interaction, Payload], FormToOpen],
         notify: NotifyInteractions,
     ) -> None:
+        self._notify = notify
         self._previews = previews
         self._form_to_ask = form_to_ask
         self._notify = notify

@@ -226,7 +226,7 @@ def _build_bot(
     )
     DirectoryEvents(directory, changes, ports.policy, clock, on_departed=departures.hear).register(app)
     answer_unknown(app, replies)
-    return Bot(app, directory, changes, lanes, departures)
+    return Bot(app, directory, changes, lanes, departures, lambda: ports.policy.current().named_to_act())
 
 
 def _permalinks_of(sinks: Sequence[Sink]) -> Permalinks | None:

@@ -50,6 +50,9 @@ _BY_METHOD: Final = {
         update_failed
     """,
     "conversations.info": "channel_not_found method_not_supported_for_channel_type",
+    "conversations.list": """
+        invalid_cursor invalid_limit invalid_types method_not_supported_for_channel_type missing_argument
+    """,
     "conversations.open": """
         channel_not_found invalid_user_combination method_not_supported_for_channel_type not_enough_users
         too_many_users user_disabled user_not_found user_not_visible users_list_not_supplied
@@ -57,6 +60,7 @@ _BY_METHOD: Final = {
     "usergroups.list": "invalid_cursor invalid_team missing_argument plan_upgrade_required users_not_found",
     "usergroups.users.list": "no_such_subteam plan_upgrade_required",
     "users.info": "too_many_users user_not_found user_not_visible",
+    "users.list": "invalid_cursor invalid_limit limit_required",
     "views.open": """
         duplicate_external_id exchanged_trigger_id expired_trigger_id invalid_trigger_id view_too_large
     """,
