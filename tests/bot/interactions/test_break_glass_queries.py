@@ -62,7 +62,7 @@ def broken(service: BreakGlassService, clock: FrozenClock, invoker: Actor, durat
 def ids_on(lists: BreakGlassQueries, kind: BreakGlassListKind, person: Actor, page: int) -> list[str]:
     """The events on a page, in its order."""
     blocks = [str(block.get("block_id")) for block in lists.page(kind, person, page).blocks]
-    return [each[-16:] for each in blocks if re.fullmatch("list:[0-9a-f]{16}", each)]
+    return [each[-16:] for each in blocks if re.fullmatch("on:[a-z]+:[0-9]+:list:[0-9a-f]{16}", each)]
 
 
 def ids_on_all_pages(lists: BreakGlassQueries, kind: BreakGlassListKind, person: Actor) -> list[str]:
