@@ -40,6 +40,8 @@ METHODS: Final[Mapping[str, str | None]] = {
     # What time it is for Slack.
     "api_test": None,
     "auth_test": None,
+    "chat_getPermalink": None,
+    "chat_postEphemeral": "chat:write",
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",
     # For `countersign doctor`: whether the bot is in a channel, before a request for it gets lost. And for break-glass:
@@ -51,7 +53,6 @@ METHODS: Final[Mapping[str, str | None]] = {
     "usergroups_list": "usergroups:read",
     "usergroups_users_list": "usergroups:read",
     "users_info": "users:read",
-    # The names of many people: for `countersign report`, and for `countersign init`.
     "users_list": "users:read",
     "views_open": None,
     "views_publish": None,

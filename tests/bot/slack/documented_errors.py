@@ -23,6 +23,13 @@ _BY_METHOD: Final = {
     "apps.connections.open": "forbidden_team insecure_request missing_args",
     "api.test": "",
     "auth.test": "",
+    "chat.getPermalink": "channel_not_found message_not_found",
+    "chat.postEphemeral": """
+        attachment_payload_limit_exceeded channel_not_found invalid_blocks invalid_blocks_format is_archived
+        markdown_text_conflict message_limit_exceeded msg_blocks_too_long msg_too_long no_text not_in_channel
+        rate_limited restricted_action restricted_action_read_only_channel restricted_action_thread_locked
+        restricted_action_thread_only_channel too_many_attachments user_not_in_channel
+    """,
     "chat.postMessage": """
         as_user_not_supported attachment_payload_limit_exceeded cannot_reply_to_message channel_not_found
         draft_already_deleted draft_already_sent draft_has_conflict draft_not_found duplicate_channel_not_found
