@@ -14,8 +14,8 @@ from bot.api.callers import NO_TOKEN, too_large
 from bot.api.refusals import ApiRefusal, broken, busy, rate_limited, to_problem, unauthorized
 from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.observability.metrics import TurnedAway
-from bot.slack.coalescing_cache import TooManyLookups
 from bot.settings import InvalidSettings
+from bot.slack.coalescing_cache import TooManyLookups
 from bot.slack.errors import ERRORS
 from bot.slack.installation import SlackUnreachable
 from bot.terminal.errors import TerminalError
