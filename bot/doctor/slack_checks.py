@@ -16,7 +16,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.doctor.finding import CheckResult, fine, note, wrong
-from bot.slack.app_surface import SCOPES
+from bot.slack.app_surface import PICTURE_SCOPE, SCOPES
 from bot.slack.client import DirectClient
 from bot.slack.errors import ERRORS, UNREADABLE, SlackToken, read_error
 from core.actor import UserId
@@ -77,7 +77,7 @@ class SlackChecks:
         if missing := sorted(wanted - granted):
             fix = "Add them under OAuth & Permissions, reinstall the app, and set SLACK_BOT_TOKEN to its new token."
             yield wrong(f"scopes: the bot token is missing {', '.join(missing)}", fix)
-        if extra := sorted(granted - wanted - {EMAIL_SCOPE}):
+        if extra := sorted(granted - wanted - {EMAIL_SCOPE, PICTURE_SCOPE}):
             yield note(f"scopes: the bot token also has {', '.join(extra)}, which Countersign doesn't use")
         if not missing:
             yield fine(f"scopes: {', '.join(sorted(wanted))}")
