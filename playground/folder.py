@@ -5,6 +5,7 @@ Invariant: only one playground uses it at a time. Its content survives a restart
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from datetime import timedelta
@@ -13,7 +14,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.clock import new_id
+from core.clock import SystemClock, UtcTime, new_id
 from core.errors import InvalidInput
 from playground.people import POLICY
 
@@ -21,10 +22,15 @@ _STATE: Final = "playground.json"
 _LOCK: Final = "in-use.lock"
 _ONLY_OWNER: Final = 0o700
 _ONLY_OWNERS_FILE: Final = 0o600
+_LONG_AGO: Final = 1_700_000_000
+"""In seconds, as files have it."""
 
 
 class PlaygroundState(BaseModel):
-    """What a restart needs to know. `audit_key` seals a trail of made-up decisions."""
+    """What a restart needs to know. `audit_key` seals a trail of made-up decisions.
+
+    Nobody has to read the messages from before `began_at`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,6 +38,7 @@ class PlaygroundState(BaseModel):
     audit_key: str = Field(default_factory=lambda: new_id() + new_id(), repr=False)
     clock_ahead: timedelta = timedelta()
     api_port: int = 0
+    began_at: UtcTime | None = None
 
 
 class Folder:
@@ -55,7 +62,9 @@ class Folder:
             if self.is_new:
                 write_privately(path / ".gitignore", "*\n")
                 write_privately(self.policy, POLICY.read_text(encoding="utf-8"))
-                self.save_state(PlaygroundState())
+                # It's complete. A fresh file would be watched for seconds before it is used: is it still being written?
+                os.utime(self.policy, (_LONG_AGO, _LONG_AGO))
+                self.save_state(PlaygroundState(began_at=SystemClock().now()))
         except OSError as error:
             problem = f"{path} can't be used: {error.strerror or error}"
             raise InvalidInput("folder", problem, "Choose another.") from error
@@ -91,9 +100,19 @@ class Folder:
         return self.path / "programs"
 
     @property
+    def store_file(self) -> Path:
+        """The file of the embedded store."""
+        return (self.path / "countersign.db").absolute()
+
+    @property
+    def originals(self) -> Path:
+        """What stood in the store before somebody tampered with it."""
+        return self.path / "originals.json"
+
+    @property
     def store_url(self) -> str:
         """The URL of the embedded store."""
-        return f"sqlite:///{(self.path / 'countersign.db').absolute()}"
+        return f"sqlite:///{self.store_file}"
 
     def load_state(self) -> PlaygroundState:
         """The saved state. Raises InvalidInput for a broken file."""

@@ -29,6 +29,11 @@ class NotificationRules:
         """What the security channel gets each month."""
         return self.document.summary
 
+    @property
+    def link_hosts(self) -> tuple[str, ...]:
+        """The hosts to which links in people's text can be clicked."""
+        return self.document.link_hosts
+
     def deciders_of(self, rule: str) -> frozenset[PrincipalSelector]:
         """Who may decide on a request that was made under this rule: user ids, user groups and e-mail addresses.
 

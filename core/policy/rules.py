@@ -34,6 +34,7 @@ from core.policy.rule_fields import (
     EventDuration,
     Fallback,
     LimitWindow,
+    LinkHosts,
     OnePerson,
     Patterns,
     PrincipalName,
@@ -253,6 +254,7 @@ class PolicyDocument(PolicyModel):
     security_channel: ChannelId | None = Field(
         default=None, description="The Slack channel for refusals, escalations and overdue reviews."
     )
+    link_hosts: LinkHosts = Field(default=(), description="Hosts to which people's https links can be clicked.")
     summary: SummaryConfig = Field(default=SummaryConfig(), description="What the security channel gets each month.")
     identity: Identity = Field(default=Identity(), description="How people are recognised.")
     same_person: tuple[OnePerson, ...] = Field(

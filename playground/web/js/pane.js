@@ -15,7 +15,7 @@ import { useView } from "./view.js";
 
 const NOTICE_MS = 7000;
 
-export function Pane({ ws, index, pane, change, isLive, take }) {
+export function Pane({ ws, index, pane, change, isLive, hasModals, take }) {
   const { person, place, thread = null } = pane;
   const [notice, setNotice] = useState(null);
   const [asking, setAsking] = useState(null);
@@ -39,7 +39,21 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
     setSidebarOpen(false);
     change({ place: where, thread: null });
   };
-  const isCovered = ws.modalsOf(person).length > 0 || asking !== null;
+  const openMessage = ({ detail: { channel: where, ts } }) => {
+    const found = ws.channels.get(where);
+    if (found?.im_user) return go("messages");
+    if (!found?.members.includes(person)) return notify("That message is in a channel that this person isn't in.");
+    go(where);
+    // The conversation is drawn first.
+    return requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        const message = root.current?.querySelector(`[data-ts="${ts}"]`);
+        message?.scrollIntoView({ block: "center" });
+        message?.focus({ preventScroll: true });
+      }),
+    );
+  };
+  const isCovered = (hasModals && ws.modalsOf(person).length > 0) || asking !== null;
   const isActive = () => root.current.contains(document.activeElement) || document.activeElement === document.body;
   const draftKey = `${person} ${place} ${thread ?? ""}`;
   const setDraft = (text) => change({ drafts: { ...pane.drafts, [draftKey]: text } });
@@ -53,6 +67,7 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
       aria-label="Slack as ${ws.nameOf(person)} sees it"
       data-pane=${index}
       onfocusin=${take}
+      onopenmessage=${openMessage}
       onPointerDown=${take}
       onKeyDown=${(event) => event.key === "Escape" && isSidebarOpen && setSidebarOpen(false)}
     >
@@ -104,7 +119,7 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
         </div>
       </div>
       <div class="pane-over" inert=${asking !== null}>
-        <${Modals} key=${person} ws=${ws} person=${person} id=${id} isActive=${isActive} />
+        ${hasModals && html`<${Modals} key=${person} ws=${ws} person=${person} id=${id} isActive=${isActive} />`}
       </div>
       ${asking}
       <div class="notices" role="alert">
