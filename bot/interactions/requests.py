@@ -17,6 +17,7 @@ from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.naming import naming
+from bot.interactions.notify import NotifyInteractions
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
 from bot.interactions.submitting import DraftSubmission
@@ -55,8 +56,8 @@ from core.services.vote import ApprovalFormNeeded
 class RequestInteractions:
     """What Slack sends about requests. `drafts` submits what was filled in.
 
-    `access` answers the lines of `/access` that are about open access, `devices` those about terminals; `form_to_ask`
-    makes the form to ask a question.
+    `access` answers the lines of `/access` that are about open access, `devices` those about terminals, `notify` the
+    one about direct messages; `form_to_ask` makes the form to ask a question.
     """
 
     def __init__(
@@ -70,9 +71,12 @@ class RequestInteractions:
         devices: DeviceInteractions,
         previews: Previews,
         form_to_ask: Callable[[Interaction, Payload], FormToOpen],
+        notify: NotifyInteractions,
     ) -> None:
+        self._notify = notify
         self._previews = previews
         self._form_to_ask = form_to_ask
+        self._notify = notify
         self._devices = devices
         self._responder = responder
         self._service = service
@@ -232,8 +236,7 @@ class RequestInteractions:
             case OpenForm() | ShowHelp():
                 return reply(HELP)
             case ShowNotify():
-                # What sends which messages is shown where the preferences are.
-                return reply(HELP)
+                return self._notify.answer(interaction)
             case PairDevice() | ShowDevices():
                 return self._devices.answer(interaction, typed)
             case _:
