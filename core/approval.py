@@ -1,18 +1,20 @@
 """The votes of approvers: which count, which lapsed and why, and that none is ever lost.
 
-Invariant: votes are only ever added. A vote may lapse, once, and changes in nothing else.
+Invariant: votes are only ever added. A vote may lapse, once, and changes in nothing else. Of the votes that count, the
+one that gave the least time decides how long the access is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import JsonValue, model_validator
 
 from core.actor import UserId, ValidUserId
 from core.clock import UtcTime
+from core.duration import Duration
 from core.stored import StoredModel
 from core.text import text_rule
 
@@ -22,15 +24,19 @@ LapsedReason = Annotated[str, text_rule("reason", at_least=1, at_most=COMMENT_LE
 
 
 class Approval(StoredModel):
-    """One approver's vote. `lapsed_at` and `lapsed_reason` say since when it no longer counts, and why."""
+    """One approver's vote. `duration` is how much time it gives, if less than was asked; None gives all of it.
+
+    `lapsed_at` and `lapsed_reason` say since when it no longer counts, and why.
+    """
 
     approver: ValidUserId
     at: UtcTime
     comment: Comment | None = None
+    duration: Duration | None = None
     lapsed_at: UtcTime | None = None
     lapsed_reason: LapsedReason | None = None
 
-    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"lapsed_at", "lapsed_reason"})
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"duration", "lapsed_at", "lapsed_reason"})
 
     @property
     def counts(self) -> bool:
@@ -47,6 +53,11 @@ class Approval(StoredModel):
 def counting(approvals: tuple[Approval, ...]) -> tuple[Approval, ...]:
     """The votes that have not lapsed, in their order."""
     return tuple(approval for approval in approvals if approval.counts)
+
+
+def shortest(approvals: tuple[Approval, ...], asked: timedelta) -> timedelta:
+    """How much time the votes that count give together: the least that one of them gave."""
+    return min((vote.duration for vote in counting(approvals) if vote.duration is not None), default=asked)
 
 
 def lapse(approvals: tuple[Approval, ...], lapsed: Mapping[UserId, str], now: datetime) -> tuple[Approval, ...]:

@@ -8,31 +8,30 @@ lapsed stays in the record and doesn't count.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, NewType, Self
 
-from pydantic import JsonValue, model_validator
+from pydantic import model_validator
 
-from core.access.right import Right, ValidRight
-from core.actor import DeciderId, ProfileName, UserId, ValidDeciderId, ValidUserId, by_policy, is_person
-from core.approval import COMMENT_LENGTH, Approval, Comment, counting, keeps_votes, lapse
-from core.clock import UtcTime, format_time, new_id
+from core import question
+from core.access.right import Right
+from core.actor import DeciderId, ProfileName, UserId, by_policy
+from core.approval import COMMENT_LENGTH, Approval, counting, lapse, shortest
+from core.clock import new_id
 from core.errors import InvalidStateTransition, NotAllowed
-from core.record import AccessRecord, RecordId, RuleName, digest_content
 from core.request_bounds import (
     DEFAULT_DECIDE_WITHIN,
     DEFAULT_DURATION,
-    FIXED_WHEN_MADE,
     JUSTIFICATION_LENGTH,
     MAX_APPROVALS,
     MAX_DECIDE_WITHIN,
     MAX_DURATION,
-    DeviceLabel,
-    Justification,
-    ServiceLabel,
     check_bounds,
+    find_shorter,
 )
+from core.request_consistency import find_broken_rule
+from core.request_record import RequestRecord
 from core.request_status import REQUEST_MACHINE, RequestStatus
 
 __all__ = [
@@ -41,30 +40,14 @@ __all__ = [
 ]  # fmt: skip
 
 RequestId = NewType("RequestId", str)
+_ONLY_THEY = "only the requester, and the person who asked for them, can {} this request"
+NOT_CONFIRMED = "{requester} has not confirmed yet that they want this access"
 
 
-class Request(AccessRecord):
-    """A person's request for `rights`, under `rule`; `raised_approvals` is what a stricter policy asked for since."""
+class Request(RequestRecord):
+    """A person's request for `rights`, under `rule`, and how it changes."""
 
     KIND: ClassVar[str] = "REQUEST"
-    GAINING: ClassVar[tuple[str, ...]] = ("approvals", "reminded_at", "raised_approvals")
-    requester: ValidUserId
-    justification: Justification
-    rule: RuleName
-    rights: tuple[ValidRight, ...] = ()
-    service: ServiceLabel | None = None
-    device: DeviceLabel | None = None
-    device_id: RecordId | None = None
-    required_approvals: int
-    approvals: tuple[Approval, ...] = ()
-    status: RequestStatus = RequestStatus.PENDING
-    approver: ValidDeciderId | None = None
-    approver_comment: Comment | None = None
-    decided_at: UtcTime | None = None
-    reminded_at: UtcTime | None = None
-    access_ends_at: UtcTime | None = None
-    replaced_by: RecordId | None = None
-    raised_approvals: int | None = None
 
     @classmethod
     def submit(
@@ -102,22 +85,27 @@ class Request(AccessRecord):
         now: datetime,
         comment: str | None = None,
         *,
+        duration: timedelta | None = None,
         quorum: int = 0,
         lapsed: Mapping[UserId, str] | None = None,
     ) -> Self:
         """Count one approver's vote; the last one needed approves the request and opens the window of access.
 
-        `quorum` is how many approvals the policy asks for now: it counts if it is more than before. `lapsed` are the
-        approvers whose votes no longer count, each with the reason. A person who voted already gets the same request
-        back. Raises NotAllowed for the requester, InvalidStateTransition when it is decided or its time has passed.
+        `duration` is how much time this vote gives, if less than was asked: the shortest counts. `quorum` is how many
+        approvals the policy asks for now: it counts if it is more than before. `lapsed` are the approvers whose votes
+        no longer count, each with the reason. A person who voted already gets the same request back.
+
+        Raises InvalidInput for more time than was asked; NotAllowed for the requester, for the person who asked, and
+        before the requester confirmed; InvalidStateTransition when it is decided or its time has passed.
         """
-        self._refuse_requester(approver, "approve")
+        self._refuse_involved(approver, "approve")
         status = self._status_at(now)
         if status in {RequestStatus.PENDING, RequestStatus.APPROVED} and self.has_approval_by(approver):
             return self
         self._check(RequestStatus.APPROVED, now)
-        vote = Approval(approver=approver, at=now, comment=comment)
-        approvals = (*lapse(self.approvals, lapsed or {}, now), vote)
+        self.require_confirmed("approve")
+        vote = Approval(approver=approver, at=now, comment=comment, duration=find_shorter(duration, self.duration))
+        approvals = (*lapse(self.approvals, {**(lapsed or {}), **self.find_void()}, now), vote)
         raised = quorum if quorum > self.quorum else self.raised_approvals
         if len(counting(approvals)) < max(self.quorum, quorum):
             return self.replace(approvals=approvals, raised_approvals=raised)
@@ -126,29 +114,65 @@ class Request(AccessRecord):
     def approve_by_policy(self, now: datetime) -> Self:
         """Approve at once, by the rule under which the request was made: a decision of the policy, not of a person."""
         self._check(RequestStatus.APPROVED, now)
+        self.require_confirmed("approve")
         return self._approved(by_policy(self.rule), now, None, self.approvals)
 
     def deny(self, approver: UserId, now: datetime, reason: str) -> Self:
         """Deny the request. The person who denied it already gets the same request back.
 
-        Raises NotAllowed for the requester, InvalidStateTransition when the request is decided or its time has passed.
+        Raises NotAllowed for the requester, for the person who asked, and before the requester confirmed;
+        InvalidStateTransition when the request is decided or its time has passed.
         """
-        self._refuse_requester(approver, "deny")
+        self._refuse_involved(approver, "deny")
         if self.status is RequestStatus.DENIED and self.approver == DeciderId(approver):
             return self
         self._check(RequestStatus.DENIED, now)
+        self.require_confirmed("deny")
         return self.replace(
             status=RequestStatus.DENIED, approver=DeciderId(approver), approver_comment=reason, decided_at=now
         )
 
-    def cancel(self, requester: UserId, now: datetime, replaced_by: str | None = None) -> Self:
-        """Take the request back, perhaps for a break-glass event; only its requester may. Idempotent."""
-        if requester != self.requester:
-            raise NotAllowed("cancel", ("only the requester can cancel a request",))
+    def cancel(self, person: UserId, now: datetime, replaced_by: str | None = None) -> Self:
+        """Take the request back, perhaps for a break-glass event. Its requester may, and who asked for them.
+
+        Idempotent. Raises NotAllowed, InvalidStateTransition.
+        """
+        self.find_speaker((person,), "cancel")
         if self.status is RequestStatus.CANCELLED:
             return self
         self._check(RequestStatus.CANCELLED, now)
-        return self.replace(status=RequestStatus.CANCELLED, decided_at=now, replaced_by=replaced_by)
+        by = person if person != self.requester else None
+        return self.replace(status=RequestStatus.CANCELLED, decided_at=now, replaced_by=replaced_by, cancelled_by=by)
+
+    def confirm(self, person: UserId, now: datetime) -> Self:
+        """The requester says that they want what somebody asked for them. Confirmed already: the same request.
+
+        Raises NotAllowed for everybody else, InvalidStateTransition when it is decided or its time has passed.
+        """
+        if person != self.requester or self.asked_by is None:
+            raise NotAllowed("confirm", ("only the person who gets the access can confirm that they want it",))
+        self._check(RequestStatus.PENDING, now)
+        return self if self.confirmed_at is not None else self.replace(confirmed_at=now)
+
+    def ask(self, approver: UserId, text: str, now: datetime) -> Self:
+        """Ask the requester something. The same question by the same person, still open: the same request.
+
+        Raises InvalidInput, NotAllowed for the requester and the person who asked, InvalidStateTransition.
+        """
+        self._refuse_involved(approver, "ask about")
+        self._check(RequestStatus.PENDING, now)
+        asked = question.ask(self.questions, approver, text, now)
+        return self if asked is self.questions else self.replace(questions=asked)
+
+    def answer(self, person: UserId, number: int, text: str, now: datetime) -> Self:
+        """Answer a question: the requester may, and who asked for them. The same answer again: the same request.
+
+        Raises InvalidInput, NotAllowed for everybody else, InvalidStateTransition.
+        """
+        self.find_speaker((person,), "answer")
+        self._check(RequestStatus.PENDING, now)
+        answered = question.answer(self.questions, number, person, text, now)
+        return self if answered is self.questions else self.replace(questions=answered)
 
     def expire(self, now: datetime) -> Self:
         """Record that the deadline passed. Raises InvalidStateTransition before it, and when somebody decided."""
@@ -168,71 +192,32 @@ class Request(AccessRecord):
         self._check(RequestStatus.PENDING, now)
         return self if self.reminded_at is not None else self.replace(reminded_at=now)
 
-    def is_overdue(self, now: datetime) -> bool:
-        """True when nobody decided in time, whether or not that is recorded yet."""
-        return self.status is RequestStatus.PENDING and now >= self.expires_at
+    def check_pending(self, now: datetime) -> None:
+        """Raises InvalidStateTransition, which says who decided, unless it still waits for a decision."""
+        self._check(RequestStatus.PENDING, now)
 
-    def is_granting(self, now: datetime) -> bool:
-        """True while the request gives access."""
-        return self.access_ends_at is not None and now < self.access_ends_at
+    def find_speaker(self, ids: Sequence[UserId], action: str) -> UserId:
+        """Which of a person's ids speaks for this request: the requester's, or that of who asked for them.
 
-    def has_approval_by(self, approver: str) -> bool:
-        """True when this person's vote counts already."""
-        return any(approval.approver == approver for approval in self.counting_approvals)
+        Raises NotAllowed for everybody else.
+        """
+        found = next((each for each in (self.requester, self.asked_by) if each in ids), None)
+        if found is None:
+            only = "only the requester can {} a request" if self.asked_by is None else _ONLY_THEY
+            raise NotAllowed(action, (only.format(action),))
+        return found
 
-    @property
-    def counting_approvals(self) -> tuple[Approval, ...]:
-        """The votes that have not lapsed, in their order."""
-        return counting(self.approvals)
-
-    @property
-    def quorum(self) -> int:
-        """How many votes approve it: as many as when it was made, or more if the policy became stricter since."""
-        return max(self.required_approvals, self.raised_approvals or 0)
-
-    @property
-    def state(self) -> RequestStatus:
-        """The request's status."""
-        return self.status
-
-    @property
-    def person(self) -> UserId:
-        """The requester."""
-        return self.requester
+    def require_confirmed(self, action: str) -> None:
+        """Raises NotAllowed while the person whom somebody asked for has not confirmed that they want the access."""
+        if self.awaits_confirmation:
+            raise NotAllowed(action, (NOT_CONFIRMED.format(requester=self.requester),), unmet=("confirmation",))
 
     @property
     def ended_by(self) -> tuple[str | None, datetime | None]:
-        """Who decided, or the requester who cancelled, and when."""
-        return (self.requester if self.status is RequestStatus.CANCELLED else self.approver), self.decided_at
-
-    def life_ends_at(self) -> datetime:
-        """The end of the access, or of the wait, or the moment of the decision."""
-        return self.access_ends_at or self.decided_at or self.expires_at
-
-    def legal_sources(self) -> frozenset[str]:
-        """The statuses from which the table allows a move to this one."""
-        return REQUEST_MACHINE.sources(self.status)
-
-    def facts_to_keep(self, item: Mapping[str, JsonValue] | None = None) -> Mapping[str, JsonValue]:
-        """What was fixed when the request was made, so that people decide on exactly what was requested."""
-        stored = item if item is not None else self.to_item()
-        return {name: stored.get(name) for name in FIXED_WHEN_MADE}
-
-    def facts_digest(self) -> str:
-        """SHA-256 over its name and what was fixed when it was made: what an approver decides on."""
-        facts = self.facts_to_keep().items()
-        return digest_content({"id": self.id, **{name: value for name, value in facts if value is not None}})
-
-    def find_lost(self, stored: Mapping[str, JsonValue]) -> tuple[str, ...]:
-        """Votes are only ever added, and a reminder stays: a vote may lapse, once, and changes in nothing else."""
-        lost = [] if keeps_votes(stored.get("approvals"), self.approvals) else ["approvals"]
-        reminded_at = stored.get("reminded_at")
-        if reminded_at is not None and (self.reminded_at is None or reminded_at != format_time(self.reminded_at)):
-            lost.append("reminded_at")
-        raised = stored.get("raised_approvals")
-        if isinstance(raised, int) and raised > self.quorum:
-            lost.append("raised_approvals")
-        return tuple(lost)
+        """Who decided or cancelled, and when."""
+        if self.status is RequestStatus.CANCELLED:
+            return self.cancelled_by or self.requester, self.decided_at
+        return self.approver, self.decided_at
 
     def _approved(
         self, approver: DeciderId, now: datetime, comment: str | None, approvals: tuple[Approval, ...]
@@ -243,7 +228,7 @@ class Request(AccessRecord):
             approver_comment=comment,
             approvals=approvals,
             decided_at=now,
-            access_ends_at=now + self.duration,
+            access_ends_at=now + shortest(approvals, self.duration),
         )
 
     def _status_at(self, now: datetime) -> RequestStatus:
@@ -256,44 +241,16 @@ class Request(AccessRecord):
             at = self.expires_at
         REQUEST_MACHINE.check(self.chain, status, target, decided_by=by, decided_at=at)
 
-    def _refuse_requester(self, approver: UserId, action: str) -> None:
+    def _refuse_involved(self, approver: UserId, action: str) -> None:
         # The policy refuses this too; here it holds even if a policy is wrong.
         if approver == self.requester:
             raise NotAllowed(action, ("nobody decides on their own request",))
+        if approver == self.asked_by:
+            raise NotAllowed(action, ("nobody decides on a request that they made for somebody else",))
 
     @model_validator(mode="after")
     def _is_valid(self) -> Self:
         check_bounds(self.duration, self.expires_at - self.created_at, self.required_approvals)
-        for is_kept, rule in self._consistency():
-            if not is_kept:
-                raise ValueError(rule)
+        if (rule := find_broken_rule(self)) is not None:
+            raise ValueError(rule)
         return self
-
-    def _consistency(self) -> tuple[tuple[bool, str], ...]:
-        approvers = {approval.approver for approval in self.approvals}
-        counted = self.counting_approvals
-        is_approved = self.status is RequestStatus.APPROVED
-        is_decided = self.status in {RequestStatus.APPROVED, RequestStatus.DENIED}
-        is_quorate = len(counted) >= self.quorum
-        by_person = self.approver is not None and is_person(self.approver)
-        return (
-            (len({each.approver for each in counted}) == len(counted), "an approver counts once"),
-            (self.requester not in approvers | {self.approver}, "nobody decides on their own request"),
-            (is_decided == (self.approver is not None), "a decided request, and only it, says who decided"),
-            (not is_approved or is_quorate == by_person, "people approve by quorum, the policy without one"),
-            (is_approved or not is_quorate, "a quorum approves"),
-            (len(counted) <= self.quorum, "no vote is counted beyond the quorum"),
-            (self.raised_approvals is None or self.raised_approvals > self.required_approvals, "a quorum only rises"),
-            (self.status is not RequestStatus.DENIED or self.approver_comment is not None, "a denial has a reason"),
-            (is_approved == (self.access_ends_at is not None), "an approved request, and only it, has a window"),
-            (
-                (self.decided_at is None) == (self.status in {RequestStatus.PENDING, RequestStatus.EXPIRED}),
-                "a request that somebody ended says when",
-            ),
-            (self.replaced_by is None or self.status is RequestStatus.CANCELLED, "only a cancelled one is replaced"),
-            (
-                not is_approved or self.access_ends_at == (self.decided_at or self.created_at) + self.duration,
-                "the window opens with the approval and lasts for the duration",
-            ),
-            (self.reminded_at is None or self.reminded_at < self.expires_at, "nobody is reminded after the deadline"),
-        )

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Annotated, Final
 
 from core.actor import ValidServiceName
-from core.duration import check_duration
+from core.duration import check_duration, format_duration
 from core.errors import InvalidInput
 from core.text import text_rule
 
@@ -18,6 +18,8 @@ DEFAULT_DURATION: Final = timedelta(hours=1)
 DEFAULT_DECIDE_WITHIN: Final = timedelta(hours=24)
 MAX_DECIDE_WITHIN: Final = timedelta(days=7)
 """The longest wait that a policy may set. It bounds how far back a look-up of access must go."""
+MIN_GRANTED: Final = timedelta(minutes=1)
+"""The least time that a vote can give, unless less was asked: what is shorter can't be used."""
 MAX_APPROVALS: Final = 10
 JUSTIFICATION_LENGTH: Final = (10, 500)
 Justification = Annotated[
@@ -29,7 +31,7 @@ DeviceLabel = Annotated[str, text_rule("device", at_least=1, at_most=80)]
 """The name of the terminal that a request was made on."""
 FIXED_WHEN_MADE: Final = (
     "requester", "profile", "justification", "duration", "rule", "rights", "service", "device", "required_approvals",
-    "created_at", "expires_at",
+    "created_at", "expires_at", "asked_by", "bundle",
 )  # fmt: skip
 """What people decide on: it never changes."""
 
@@ -41,3 +43,17 @@ def check_bounds(duration: timedelta, decide_within: timedelta, required_approva
     if not 1 <= required_approvals <= MAX_APPROVALS:
         fix = f"Ask for 1 to {MAX_APPROVALS}."
         raise InvalidInput("required approvals", f"{required_approvals} is out of bounds", fix)
+
+
+def find_shorter(given: timedelta | None, asked: timedelta) -> timedelta | None:
+    """What a vote gives, if it is less than was asked; None when it gives all of it.
+
+    Raises InvalidInput for more than was asked, and for less than a minute.
+    """
+    if given is None or given == asked:
+        return None
+    least = min(MIN_GRANTED, asked)
+    if not least <= given <= asked:
+        fix = f"Approve {format_duration(least)} to {format_duration(asked)}: never more than was asked for."
+        raise InvalidInput("duration", f"{format_duration(given)} is out of bounds", fix)
+    return given

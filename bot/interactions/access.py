@@ -114,7 +114,7 @@ class AccessInteractions:
             with about(f"{Request.KIND}#{request_id}"):
                 return request_timeline(self._timelines.of_request(request_id, self._actor(interaction)))
 
-        self._responder.respond_to_action(ack, interaction, show)
+        self._responder.show(ack, interaction, show)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """More or Back was clicked under the list of live access."""
@@ -171,7 +171,7 @@ class AccessInteractions:
             return nothing_to_extend(typed.named.profile if not typed.named.sources else None, _words(typed))
         if typed.duration is not None or typed.justification:
             # A choice by buttons would lose what was typed; the form asks for the profile, too.
-            return FormToOpen(self._requests.form(person, BegunRequest(None, typed.duration, typed.justification)))
+            return FormToOpen(self._requests.form(person, BegunRequest((), typed.duration, typed.justification)))
         return self._lists.which("Which access do you need for longer?", extendable, f"{ACCESS} extend")
 
     def _extend_source(self, source: str, person: Actor, typed: ExtendAccess) -> Message | FormToOpen:
@@ -182,7 +182,9 @@ class AccessInteractions:
             access = self._lists.summary(record)
             if not isinstance(record, Request) or access is None or not access.may_extend:
                 return cannot_extend(access)
-            begun = BegunRequest(record.profile, typed.duration, typed.justification, record, access.until)
+            begun = BegunRequest(
+                (record.profile,), typed.duration, typed.justification, extended=record, until=access.until
+            )
             return FormToOpen(self._requests.form(person, begun))
 
     def _revoke_source(self, sources: tuple[str, ...], person: Actor, reason: str) -> Message:

@@ -12,46 +12,35 @@ from contextlib import suppress
 from slack_bolt import Ack, App
 
 from bot.interactions.break_glass_queries import BreakGlassQueries
-from bot.interactions.commands.breakglass import (
-    BreakGlassCommand,
-    CloseEvent,
-    parse_break_glass,
-)
+from bot.interactions.commands.breakglass import BreakGlassCommand, CloseEvent, parse_break_glass
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.responder import Responder, note_store_error
-from bot.interactions.timeline_queries import TimelineQueries
 from bot.observability.logs import about
 from bot.slack.app_surface import BREAK_GLASS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, Message
-from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
-from bot.views.break_glass.follow_up_forms import (
-    CLOSE_CALLBACK,
-    CLOSE_FIELDS,
-    REVIEW_CALLBACK,
-    REVIEW_FIELDS,
-    close_form,
-    read_close_form,
-    read_review_form,
-    review_form,
+from bot.views.break_glass.form import (
+    CALLBACK,
+    BegunBreakGlass,
+    BreakGlassDraft,
+    Origin,
+    fields_of,
+    read_break_glass_form,
 )
-from bot.views.break_glass.form import CALLBACK, BreakGlassDraft, Origin, fields_of, read_break_glass_form
 from bot.views.break_glass.list import HELP, NEWER, OLDER, BreakGlassListKind
 from bot.views.break_glass.replies import (
     NOT_DECLARED_YET,
     closed,
     declared,
     refuse_other_requester,
-    review_recorded,
     without_store,
 )
 from bot.views.home import BREAK
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import reply
 from bot.views.request.card import DECLARE_INSTEAD
-from bot.views.timeline import timeline
 from core.actor import Actor, ChannelId, check_channel_id
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import CountersignError, InvalidInput, StoreError
@@ -72,9 +61,7 @@ class BreakGlassInteractions:
         policy: PolicySource,
         lists: BreakGlassQueries,
         directory: SlackDirectory,
-        timelines: TimelineQueries,
     ) -> None:
-        self._timelines = timelines
         self._responder = responder
         self._service = service
         self._stores = stores
@@ -88,11 +75,6 @@ class BreakGlassInteractions:
         app.action(BREAK)(self.on_break)
         app.action(DECLARE_INSTEAD)(self.on_instead)
         app.view(CALLBACK)(self.on_form)
-        app.action(CLOSE)(self.on_close)
-        app.view(CLOSE_CALLBACK)(self.on_close_form)
-        app.action(REVIEW)(self.on_review)
-        app.view(REVIEW_CALLBACK)(self.on_review_form)
-        app.action(TIMELINE)(self.on_timeline)
         app.action(OLDER)(self.on_page)
         app.action(NEWER)(self.on_page)
 
@@ -105,7 +87,7 @@ class BreakGlassInteractions:
         elif isinstance(typed, BreakGlassDraft) and self._needs_code(interaction, typed.profile):
             # A command line is no place for a code: others could read it while it is still valid.
             self._responder.open_form(
-                ack, interaction, lambda: self._form_for(interaction, Origin(channel), begun=typed)
+                ack, interaction, lambda: self._form_for(interaction, Origin(channel), begun=_begun_by(typed))
             )
         else:
             self._responder.respond_to_command(
@@ -133,50 +115,6 @@ class BreakGlassInteractions:
             return self._declare(interaction, declaration, origin, key=interaction.view_id, code=code)
 
         self._responder.respond_to_view(ack, interaction, declare, fields_of(view), not_yet=NOT_DECLARED_YET)
-
-    def on_close(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Close was clicked: ask how it ended. Whether this person may close it is judged on submission."""
-        interaction = read_interaction(body, context, is_emergency=True)
-        self._responder.open_form(ack, interaction, lambda: close_form(_event_of(action)))
-
-    def on_close_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """The close form was submitted."""
-        interaction = read_interaction(body, context, is_emergency=True)
-
-        def close() -> Message:
-            event_id, reason = read_close_form(get_dict(body, "view"))
-            with about(_chain(event_id)):
-                return closed(self._service.close(event_id, self._actor(interaction), reason))
-
-        self._responder.respond_to_view(ack, interaction, close, CLOSE_FIELDS)
-
-    def on_review(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Review was clicked: ask for the findings. Whether this person may review it is judged on submission."""
-        interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: self._review_form(interaction, _event_of(action)))
-
-    def on_review_form(self, ack: Ack, body: Payload, context: Payload) -> None:
-        """The review form was submitted."""
-        interaction = read_interaction(body, context)
-
-        def review() -> Message:
-            event_id, found = read_review_form(get_dict(body, "view"))
-            with about(_chain(event_id)):
-                event = self._service.review(
-                    event_id, self._actor(interaction), found.verdict, found.notes, found.follow_up
-                )
-                return review_recorded(event)
-
-        self._responder.respond_to_view(ack, interaction, review, REVIEW_FIELDS)
-
-    def on_timeline(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Timeline was clicked."""
-        interaction = read_interaction(body, context)
-
-        def show() -> Message:
-            return timeline(self._timelines.of_event(_event_of(action), self._actor(interaction)))
-
-        self._responder.respond_to_action(ack, interaction, show)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """More or Back was clicked under a list."""
@@ -245,7 +183,7 @@ class BreakGlassInteractions:
             return self._policy.current().may_need_code(profile)
         return self._lists.needs_code(person, profile)
 
-    def _form_for(self, interaction: Interaction, origin: Origin, *, begun: BreakGlassDraft | None = None) -> Block:
+    def _form_for(self, interaction: Interaction, origin: Origin, *, begun: BegunBreakGlass | None = None) -> Block:
         return self._lists.form(self._known(interaction), origin, begun=begun)
 
     def _form_instead(self, interaction: Interaction, request_id: RequestId) -> Block:
@@ -257,12 +195,6 @@ class BreakGlassInteractions:
         if replaced is not None and replaced.requester != person.id:
             refuse_other_requester()
         return self._lists.form(person, Origin(instead_of=request_id), replaced=replaced)
-
-    def _review_form(self, interaction: Interaction, event_id: EventId) -> Block:
-        with suppress(CountersignError):
-            # What can't be read, or isn't this person's to see, keeps no form shut.
-            return review_form(event_id, self._timelines.activity(event_id, self._known(interaction)))
-        return review_form(event_id)
 
     def _known(self, interaction: Interaction) -> Actor:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
@@ -278,6 +210,10 @@ def _read_channel(body: Payload) -> ChannelId | None:
         return check_channel_id(get_str(body, "channel_id"))
     except CountersignError:
         return None
+
+
+def _begun_by(draft: BreakGlassDraft) -> BegunBreakGlass:
+    return BegunBreakGlass(draft.profile, draft.reason_code, draft.duration, draft.justification)
 
 
 def _event_of(action: Payload) -> EventId:

@@ -9,25 +9,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from bot.interactions.list_pages import cut_page, home_section, iterate_records, read_access, read_sessions
-from bot.slack.app_surface import ACCESS
+from bot.interactions.list_pages import HomeList, cut_page, iterate_records, read_access, read_sessions
+from bot.interactions.offers import first_offers, request_offers, search_profiles
 from bot.views.block_kit import Block, Message
-from bot.views.home import MAX_ROWS, HomeSection
-from bot.views.inputs import MAX_OPTIONS
+from bot.views.home import MAX_COUNTED, HomeRow
+from bot.views.home_state import SectionKey
 from bot.views.replies import NOTHING_TO_REQUEST, not_requestable, notice, reply
-from bot.views.request.form import NOTHING_BEGUN, BegunRequest, Offer, request_form
+from bot.views.request.form import NOTHING_BEGUN, BegunRequest, request_form
 from bot.views.request.list import ListKind, RequestRow, list_page, list_row
 from core.actor import Actor
 from core.clock import Clock
 from core.directory import Directory
 from core.policy import Policy, PolicySource
 from core.policy.decision import ApprovalNeeds
-from core.policy.principals import PrincipalSelector
 from core.request import Request, RequestId, RequestStatus
 from core.services.membership import Judging
 from core.stores.access import AccessStore
 from core.stores.base import RequestStore
-from core.stores.record_store import DEFAULT_LIMIT
 from core.stores.sessions import SessionStore
 
 
@@ -57,25 +55,31 @@ class RequestQueries:
         rows = self._with_access(shown)
         return list_page(kind, rows, page=number, has_more=has_more, now=self._clock.now())
 
-    def sections(self, person: Actor) -> tuple[HomeSection, ...]:
-        """The sections of the person's Home tab."""
+    def home_lists(self, person: Actor) -> tuple[HomeList[RequestRow], ...]:
+        """What the person's Home tab has of requests."""
         now = self._clock.now()
-        waiting = list(islice(self._waiting_for(person), MAX_ROWS + 1))
+        waiting = list(islice(self._waiting_for(person), MAX_COUNTED))
         # What gives access now is among somebody's latest hundred requests.
-        mine = list(islice(self._mine(person), DEFAULT_LIMIT))
+        mine = list(islice(self._mine(person), MAX_COUNTED))
         granting = self._with_access([row for row in mine if row.request.is_granting(now)])
         live = [row for row in granting if row.access is None or row.access.is_live]
         shown = {row.request.id for row in live}
-        others = self._with_access([row for row in mine if row.request.id not in shown][: MAX_ROWS + 1])
-
-        def section(title: str, rows: Sequence[RequestRow], nothing: str, kind: ListKind) -> HomeSection:
-            return home_section(title, rows, nothing, draw=lambda row: list_row(row, now), command=f"{ACCESS} {kind}")
-
+        others = [row for row in mine if row.request.id not in shown]
         return (
-            section("Waiting for your decision", waiting, "Nothing is waiting for your decision.", ListKind.PENDING),
-            section("Your access now", live, "You have no active access from requests.", ListKind.MINE),
-            section("Your requests", others, "No other requests.", ListKind.MINE),
+            HomeList(SectionKey.DECIDE, waiting, self._draw),
+            HomeList(SectionKey.ACCESS, live, self._draw),
+            HomeList(SectionKey.REQUESTS, others, lambda rows: self._draw(self._with_access(rows))),
         )
+
+    def may_request(self, person: Actor) -> bool:
+        """False when it is certain that no rule lets this person request anything."""
+        people = self._judging()
+        known = people.ask(person, people.policy.needed_to_request)
+        return bool(people.policy.requestable_profiles(known) or people.policy.needed_to_request(known))
+
+    def _draw(self, rows: Sequence[RequestRow]) -> list[HomeRow]:
+        now = self._clock.now()
+        return [HomeRow(row.request.id, list_row(row, now)) for row in rows]
 
     def may_declare(self, person: Actor, profile: str) -> bool:
         """True when this person can break the glass instead of waiting."""
@@ -90,13 +94,13 @@ class RequestQueries:
         """
         people = self._judging()
         known = people.ask(person, people.policy.needed_to_request)
-        offers = _offers(people.policy, known)
-        if begun.profile is not None:
-            offers = (offer for offer in offers if offer.profile == begun.profile)
-        if shown := tuple(islice(offers, MAX_OPTIONS)):
+        offers = request_offers(people.policy, known, search_profiles(people.policy, ""))
+        if begun.extended is not None:
+            offers = (offer for offer in offers if offer.profile in begun.profiles)
+        if shown := first_offers(offers, begun.profiles):
             return request_form(shown, begun)
         people.require_known(known, people.policy.needed_to_request(known))
-        return notice(reply(NOTHING_TO_REQUEST if begun.profile is None else not_requestable(begun.profile)))
+        return notice(reply(NOTHING_TO_REQUEST if not begun.profiles else not_requestable(begun.profiles[0])))
 
     def to_approve(self, request_id: RequestId, person: Actor) -> tuple[Request, ApprovalNeeds]:
         """A pending request as it is recorded, for its approver, and what the rule wants with an approval.
@@ -132,6 +136,8 @@ class RequestQueries:
                 yield RequestRow(request, may_decide=True)
 
     def _waits_for(self, people: Judging, request: Request, person: Actor) -> bool:
+        if request.awaits_confirmation:
+            return False
         if request.is_overdue(self._clock.now()) or request.has_approval_by(people.find_vote(request, person.id)):
             return False
         return people.judge_decider("approve", request, person).is_allowed
@@ -142,21 +148,3 @@ class RequestQueries:
 
 def _may_declare(policy: Policy, person: Actor, profile: str) -> bool:
     return policy.break_glass_terms_for(profile, person) is not None
-
-
-def _offers(policy: Policy, person: Actor) -> Iterator[Offer]:
-    for profile in policy.requestable_profiles(person):
-        terms = policy.terms_for(profile.name, person)
-        if terms is not None:
-            yield Offer(
-                profile=profile.name,
-                description=profile.description,
-                max_duration=terms.max_duration,
-                required_approvals=terms.required_approvals,
-                approvers=_others(policy.notifications.deciders_of(terms.name), person),
-            )
-
-
-def _others(deciders: frozenset[PrincipalSelector], person: Actor) -> tuple[str, ...]:
-    """All deciders but this person, who never decides on their own request."""
-    return tuple(sorted(each.value for each in deciders if each.value != person.id))

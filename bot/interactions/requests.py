@@ -6,27 +6,29 @@ decided from the record; the message around it isn't even read. A form to approv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from slack_bolt import Ack, App
 
 from bot.interactions.access import AccessInteractions, is_ending
-from bot.interactions.commands.access import AccessCommand, parse_access
+from bot.interactions.commands.access import AccessCommand, ShowNotify, parse_access
 from bot.interactions.commands.devices import PairDevice, ShowDevices
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
+from bot.interactions.naming import naming
+from bot.interactions.notify import NotifyInteractions
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
-from bot.observability.logs import about
+from bot.interactions.submitting import DraftSubmission
 from bot.slack.app_surface import ACCESS, REQUEST_ACCESS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
+from bot.views.asking.on_card import QUESTION
 from bot.views.block_kit import Block, Message
 from bot.views.home import ASK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import already_open, cancelled, denied, reply, submitted, voted
+from bot.views.replies import FORM_NOT_YET, cancelled, reply
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
 from bot.views.request.decision_forms import (
     APPROVE_CALLBACK,
@@ -38,21 +40,24 @@ from bot.views.request.decision_forms import (
     read_approve_form,
     read_deny_form,
 )
-from bot.views.request.form import CALLBACK, FIELDS, RequestDraft, read_request_form
+from bot.views.request.form import CALLBACK, RequestDraft, read_request_form
+from bot.views.request.form import fields_of as request_fields_of
 from bot.views.request.list import HELP, NEWER, OLDER, ListKind
+from bot.views.request.replies import denied, voted
 from core import mfa
-from core.actor import Actor
-from core.errors import InvalidInput, LimitReached, NotAllowed
-from core.open_requests import OPEN_REQUEST
-from core.request import Request, RequestId
+from core.actor import Actor, check_user_id
+from core.errors import InvalidInput, NotAllowed
+from core.request import RequestId
 from core.services import RequestService
+from core.services.previews import Previews
 from core.services.vote import ApprovalFormNeeded
 
 
 class RequestInteractions:
-    """What Slack sends about requests. `link_to_card` gives the address of a record's card, if it is known.
+    """What Slack sends about requests. `drafts` submits what was filled in.
 
-    `access` answers the lines of `/access` that are about open access, `devices` those about terminals.
+    `access` answers the lines of `/access` that are about open access, `devices` those about terminals, `notify` the
+    one about direct messages; `form_to_ask` makes the form to ask a question.
     """
 
     def __init__(
@@ -61,16 +66,23 @@ class RequestInteractions:
         service: RequestService,
         lists: RequestQueries,
         directory: SlackDirectory,
-        link_to_card: Callable[[str], str | None],
+        drafts: DraftSubmission,
         access: AccessInteractions,
         devices: DeviceInteractions,
+        previews: Previews,
+        form_to_ask: Callable[[Interaction, Payload], FormToOpen],
+        notify: NotifyInteractions,
     ) -> None:
+        self._notify = notify
+        self._previews = previews
+        self._form_to_ask = form_to_ask
+        self._notify = notify
         self._devices = devices
         self._responder = responder
         self._service = service
         self._lists = lists
         self._directory = directory
-        self._link_to_card = link_to_card
+        self._drafts = drafts
         self._access = access
 
     def register(self, app: App) -> None:
@@ -108,18 +120,20 @@ class RequestInteractions:
 
         def submit() -> Message:
             draft = read_request_form(get_dict(body, "view", "state", "values"))
-            return self._submit(interaction, draft, key=interaction.view_id)
+            return self._drafts.submit(self._actor(interaction), draft, interaction.view_id or None)
 
-        self._responder.respond_to_view(ack, interaction, submit, FIELDS)
+        fields = request_fields_of(get_dict(body, "view"))
+        self._responder.respond_to_view(ack, interaction, submit, fields, closes=True)
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve was clicked: decide, or open the form that the rule wants, which decides nothing yet."""
-        interaction = read_interaction(body, context)
+        interaction, pressed_at = read_interaction(body, context), self._responder.now()
 
         def decide() -> Message | FormToOpen:
-            with _naming(_request_of(action)) as request_id:
+            with naming(_request_of(action)) as request_id:
                 try:
-                    return voted(self._service.approve(request_id, self._actor(interaction)))
+                    person = self._actor(interaction)
+                    return voted(self._service.approve(request_id, person), person.id, pressed_at)
                 except ApprovalFormNeeded as needed:
                     return FormToOpen(approve_form(needed.request, needed.needs))
 
@@ -130,22 +144,30 @@ class RequestInteractions:
         interaction = read_interaction(body, context)
 
         def decide() -> Message:
-            with _naming(_request_of(action)) as request_id:
+            with naming(_request_of(action)) as request_id:
                 return cancelled(self._service.cancel(request_id, self._actor(interaction)))
 
         self._responder.respond_to_action(ack, interaction, decide)
 
     def on_deny(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Deny was clicked: ask why. Whether this person may deny is judged on submission."""
-        interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: deny_form(_request_of(action)))
-
-    def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Approve with a comment was chosen: show the request as it is recorded, and ask for the comment."""
+        """Deny was clicked: show the request, and ask why, or answer why this person can't deny it."""
         interaction = read_interaction(body, context)
 
         def show() -> Message | FormToOpen:
-            with _naming(_request_of(action)) as request_id:
+            with naming(_request_of(action)) as request_id:
+                user, person = check_user_id(interaction.user_id), self._directory.known(interaction.user_id)
+                return FormToOpen(deny_form(self._previews.to_deny(request_id, user, person)))
+
+        self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
+
+    def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
+        """An option of a card's menu: show the request as it is recorded, for a comment, less time or a question."""
+        interaction = read_interaction(body, context)
+
+        def show() -> Message | FormToOpen:
+            if (get_str(action, "selected_option", "value") or "").startswith(f"{QUESTION}:"):
+                return self._form_to_ask(interaction, action)
+            with naming(_request_of(action)) as request_id:
                 return FormToOpen(approve_form(*self._lists.to_approve(request_id, self._actor(interaction))))
 
         self._responder.respond_to_action(ack, interaction, show)
@@ -156,21 +178,28 @@ class RequestInteractions:
 
         def decide() -> Message:
             pressed_id, reason = read_deny_form(get_dict(body, "view"))
-            with _naming(pressed_id) as request_id:
+            with naming(pressed_id) as request_id:
                 return denied(self._service.deny(request_id, self._actor(interaction), reason))
 
-        self._responder.respond_to_view(ack, interaction, decide, (REASON,))
+        self._responder.respond_to_view(ack, interaction, decide, (REASON,), closes=True)
 
     def on_approve_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The approval form was submitted. What it showed has to be what is recorded."""
-        interaction, view = read_interaction(body, context), get_dict(body, "view")
+        interaction, view, pressed_at = read_interaction(body, context), get_dict(body, "view"), self._responder.now()
 
         def decide() -> Message | FormToOpen:
             draft, person = read_approve_form(view), self._actor(interaction)
-            with _naming(draft.request_id) as request_id:
+            with naming(draft.request_id) as request_id:
                 try:
-                    approve = self._service.approve
-                    return voted(approve(request_id, person, draft.comment, shown=draft.shown, code=draft.code))
+                    request = self._service.approve(
+                        request_id,
+                        person,
+                        draft.comment,
+                        shown=draft.shown,
+                        code=draft.code,
+                        duration=draft.duration,
+                    )
+                    return voted(request, person.id, pressed_at)
                 except ApprovalFormNeeded as needed:
                     # A form of an older version, which showed nothing: the one that shows the request takes its place.
                     return FormToOpen(approve_form(needed.request, needed.needs, begun=draft.comment))
@@ -179,9 +208,9 @@ class RequestInteractions:
                         raise
                     # The rule wants a code since this form was opened.
                     request, needs = self._lists.to_approve(request_id, person)
-                    return FormToOpen(approve_form(request, needs, begun=draft.comment))
+                    return FormToOpen(approve_form(request, needs, begun=draft.comment, duration=draft.duration))
 
-        self._responder.respond_to_view(ack, interaction, decide, fields_of(view))
+        self._responder.respond_to_view(ack, interaction, decide, fields_of(view), closes=True)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Older or Newer was clicked under a list."""
@@ -202,29 +231,16 @@ class RequestInteractions:
                 return self._lists.page(kind, self._actor(interaction), page)
             case RequestDraft() as draft:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
-                return self._submit(interaction, draft, key=interaction.trigger_id, in_channel=True)
+                key = interaction.trigger_id or None
+                return self._drafts.submit(self._actor(interaction), draft, key)
             case OpenForm() | ShowHelp():
                 return reply(HELP)
+            case ShowNotify():
+                return self._notify.answer(interaction)
             case PairDevice() | ShowDevices():
                 return self._devices.answer(interaction, typed)
             case _:
                 return self._access.answer(interaction, typed)
-
-    def _submit(
-        self, interaction: Interaction, draft: RequestDraft, key: str | None, *, in_channel: bool = False
-    ) -> Message:
-        person = self._actor(interaction)
-        try:
-            request = self._service.submit(
-                person, draft.profile, draft.duration, draft.justification, idempotency_key=key or None
-            )
-        except LimitReached as reached:
-            if reached.limit != OPEN_REQUEST:
-                raise
-            # Not under a field of the form: what is there already is more use than what was typed, and has a link.
-            return already_open(draft.profile, reached, self._link_to_card(f"{Request.KIND}#{reached.value}"))
-        # The reply to a form is a modal, from which no other one can be opened.
-        return submitted(request, may_declare=in_channel and self._lists.may_declare(person, request.profile))
 
     def _form_for(self, interaction: Interaction) -> Block:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
@@ -233,13 +249,6 @@ class RequestInteractions:
 
     def _actor(self, interaction: Interaction) -> Actor:
         return self._directory.actor(interaction.user_id, interaction.team_id)
-
-
-@contextmanager
-def _naming(request_id: RequestId) -> Iterator[RequestId]:
-    """Name the request in all that is logged meanwhile."""
-    with about(f"{Request.KIND}#{request_id}"):
-        yield request_id
 
 
 def _request_of(action: Payload) -> RequestId:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, Final
@@ -17,11 +18,12 @@ from zlib import crc32
 
 from bot.notifications.access_plan import ALARM, AccessNews, AccessPlan, is_shown, plan_access
 from bot.notifications.cards import CARD, Cards
+from bot.notifications.permalinks import Permalinks
 from bot.notifications.plan import Notifier, Post, ShownRecord
 from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
 from bot.notifications.slack_failed import SlackFailed
-from bot.notifications.steps import POST, Steps, direct_step, post_step
+from bot.notifications.steps import POST, Steps, WantsDm, direct_step, post_step
 from bot.slack.errors import CHANNEL_CLOSED
 from bot.views.access.alarms import FailedRevoke
 from bot.views.access.target_words import by_hand
@@ -58,7 +60,11 @@ class AccessNewsDelivery:
         cards: Cards,
         posted: PostedMessages,
         notifiers: Mapping[str, Notifier[Any]],
+        permalinks: Permalinks,
+        wants_dm: WantsDm = lambda _person, _kind: True,
     ) -> None:
+        self._permalinks = permalinks
+        self._wants_dm = wants_dm
         self._stores = stores
         self._policy = policy
         self._clock = clock
@@ -82,14 +88,23 @@ class AccessNewsDelivery:
         shown = notifier.load(record_id)
         if shown.access is None:
             return
-        steps = Steps(self._posted, grant.source)
+        steps = Steps(self._posted, grant.source, self._wants_dm)
         card = steps.run(lambda: self._update_card(calls, notifier, shown, grant, steps.done.get(CARD)))
-        plan = plan_access(self._news(entry, grant, shown, shown.access, steps.done))
+        plan = self._plan(calls, self._news(entry, grant, shown, shown.access, steps.done), card)
+        # What was muted is as good as sent: nothing waits for it.
+        plan = replace(plan, plan=replace(plan.plan, directs=tuple(steps.wanted(plan.plan.directs))))
         if self._is_anothers(plan, entry, grant, steps.done):
             steps.failures.append(DeliveryFailed(f"{entry.chain}: waiting for another right of {grant.source}."))
         else:
             self._announce(calls, steps, plan, entry, card)
         steps.raise_failures()
+
+    def _plan(self, calls: SlackCalls, news: AccessNews, card: MessageRef | None) -> AccessPlan:
+        """What the entry announces, with the address of the card where it announces anything."""
+        plan = plan_access(news)
+        if not plan.name or card is None:
+            return plan
+        return plan_access(replace(news, shown=replace(news.shown, url=self._permalinks.find(calls, card))))
 
     @contextmanager
     def _alone(self, source: str) -> Iterator[None]:

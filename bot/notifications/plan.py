@@ -18,6 +18,7 @@ from core.access.summary import AccessSummary, summarize
 from core.actor import UserId
 from core.audit.trail import AuditAction, AuditEntry
 from core.policy.evaluator import Policy
+from core.preferences import DmKind
 from core.record import Record
 
 R = TypeVar("R", bound=Record)
@@ -25,11 +26,15 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class ShownRecord(Generic[R]):
-    """A record with the grants that it made, read at one moment: what a card shows."""
+    """A record with the grants that it made, read at one moment: what a card shows.
+
+    `url` is the address of its card, once that is posted.
+    """
 
     record: R
     read_at: datetime
     grants: tuple[Grant, ...] = ()
+    url: str | None = None
 
     @property
     def access(self) -> AccessSummary | None:
@@ -45,11 +50,16 @@ class ShownRecord(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class DirectMessage:
-    """A direct message to one person, sent once per record and name."""
+    """A direct message to one person, sent once per record and name.
+
+    A person can mute a `kind`. What needs their answer, what went wrong for them and what concerns their security has
+    none, so it is always sent.
+    """
 
     name: str
     user: UserId
     message: Message
+    kind: DmKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,11 @@ class NotificationPlan:
     directs: tuple[DirectMessage, ...] = ()
     posts: tuple[Post, ...] = ()
     ahead: tuple[DirectMessage, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when it adds nothing."""
+        return self == NotificationPlan()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -20,13 +21,14 @@ from bot.notifications.access_news import AccessNewsDelivery
 from bot.notifications.break_glass_plan import break_glass_notifier
 from bot.notifications.cards import CARD, Cards, copy_name
 from bot.notifications.device_news import DeviceNewsDelivery
-from bot.notifications.plan import Notifier, ShownRecord
+from bot.notifications.permalinks import Permalinks
+from bot.notifications.plan import NotificationPlan, Notifier, ShownRecord
 from bot.notifications.posted import PostedMessages
 from bot.notifications.request_plan import request_notifier
 from bot.notifications.slack_calls import DELIVERY_TIMEOUT_SECONDS, SlackCalls
 from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.notifications.steps import Steps, post_message
-from bot.notifications.unrecorded_plan import plan_unrecorded
+from bot.notifications.unrecorded_plan import names_event, plan_unrecorded
 from bot.slack.errors import CHANNEL_CLOSED
 from core.access.device import Device
 from core.access.grant import Grant
@@ -37,6 +39,7 @@ from core.clock import Clock
 from core.errors import DeliveryFailed, InvalidInput, NotFound, StoreError
 from core.policy import PolicySource
 from core.request import Request
+from core.services.preferences import DmChoices
 from core.stores.base import Stores
 from core.stores.messages import MessageRef
 
@@ -59,19 +62,29 @@ class SlackSink:
         clock: Clock,
         *,
         seconds: float = DELIVERY_TIMEOUT_SECONDS,
+        permalinks: Permalinks | None = None,
     ) -> None:
         self._client = client
+        self._permalinks = permalinks or Permalinks()
         self._policy = policy
         self._clock = clock
         self._seconds = seconds
         self._posted = PostedMessages(stores.messages)
         self._cards = Cards(self._posted, policy, clock)
+        self._wants_dm = DmChoices(stores.preferences, clock).wants_dm
         self._notifiers: Mapping[str, Notifier[Any]] = {
             BreakGlassEvent.KIND: break_glass_notifier(stores, clock),
             Request.KIND: request_notifier(stores, clock),
         }
-        self._access = AccessNewsDelivery(stores, policy, clock, self._cards, self._posted, self._notifiers)
+        self._access = AccessNewsDelivery(
+            stores, policy, clock, self._cards, self._posted, self._notifiers, self._permalinks, self._wants_dm
+        )
         self._devices = DeviceNewsDelivery(stores, policy, clock, self._posted)
+
+    @property
+    def permalinks(self) -> Permalinks:
+        """The addresses of cards that Slack has given."""
+        return self._permalinks
 
     @property
     def name(self) -> str:
@@ -111,9 +124,9 @@ class SlackSink:
             _log.warning("a card could not be refreshed: %s", failure.problem)
 
     def _notify(self, entry: AuditEntry, notifier: Notifier[Any], shown: ShownRecord[Any]) -> None:
-        calls, steps = self._calls(entry.chain), Steps(self._posted, entry.chain)
-        plan = notifier.plans[entry.event](entry, shown, self._policy.current())
+        calls, steps = self._calls(entry.chain), Steps(self._posted, entry.chain, self._wants_dm)
         ref = self._update_card(calls, steps, notifier, shown)
+        plan = self._plan(calls, entry, notifier, shown, ref)
         reply = plan.reply
         if reply is not None and ref is not None:
             steps.run_once(f"thread:{entry.seq}", lambda: calls.post(ref.channel, reply, "a reply", thread=ref))
@@ -128,6 +141,21 @@ class SlackSink:
         steps.send(calls, plan.ahead)
         steps.failures[:] = failures
         steps.raise_failures()
+
+    def _plan(
+        self,
+        calls: SlackCalls,
+        entry: AuditEntry,
+        notifier: Notifier[Any],
+        shown: ShownRecord[Any],
+        card: MessageRef | None,
+    ) -> NotificationPlan:
+        """What the entry adds, with the address of the card where there is anything to add."""
+        make, policy = notifier.plans[entry.event], self._policy.current()
+        plan = make(entry, shown, policy)
+        if plan.is_empty or card is None:
+            return plan
+        return make(entry, replace(shown, url=self._permalinks.find(calls, card)), policy)
 
     def _update_card(
         self, calls: SlackCalls, steps: Steps, notifier: Notifier[Any], shown: ShownRecord[Any]
@@ -161,21 +189,28 @@ class SlackSink:
         return None
 
     def _announce(self, entry: AuditEntry) -> None:
-        plan = plan_unrecorded(entry, self._policy.current())
         calls = self._calls(entry.chain)
+        plan = plan_unrecorded(entry, self._policy.current(), self._card_named_by(entry, calls))
         if not plan.directs and len(plan.posts) <= 1:
             # A single step: the outbox records that it was done, so nothing else has to.
             for post in plan.posts:
                 post_message(calls, post)
             return
         # The messages are saved for each entry, because these chains never end.
-        steps = Steps(self._posted, f"{entry.chain}#{entry.seq}")
+        steps = Steps(self._posted, f"{entry.chain}#{entry.seq}", self._wants_dm)
         steps.send(calls, plan.directs)
         steps.post(calls, plan.posts)
         steps.raise_failures()
 
+    def _card_named_by(self, entry: AuditEntry, calls: SlackCalls) -> str | None:
+        """The address of the card of the event that a refusal names."""
+        chain = names_event(entry)
+        card = self._posted.of(chain).get(CARD) if chain is not None else None
+        return self._permalinks.find(calls, card) if card is not None else None
+
     def _calls(self, chain: str) -> SlackCalls:
-        return SlackCalls(self._client, self._clock, chain, self._seconds)
+        hosts = self._policy.current().notifications.link_hosts
+        return SlackCalls(self._client, self._clock, chain, self._seconds, hosts)
 
 
 @contextmanager

@@ -145,6 +145,7 @@ ERRORS: Final[dict[str, SlackError]] = {
     # Messages: chat.postMessage and chat.update.
     **_rows("channel_not_found", _OPERATOR, _CHANNEL),
     **_rows("not_in_channel", _OPERATOR, _INVITE),
+    **_rows("user_not_in_channel", _PERSON, _NOBODY),
     **_rows("is_archived is_inactive", _OPERATOR, _ARCHIVED),
     **_rows("invalid_team team_not_found", _OPERATOR, _WORKSPACE),
     **_rows("restricted_action restricted_action_read_only_channel", _OPERATOR, _RESTRICTED),
@@ -164,6 +165,7 @@ ERRORS: Final[dict[str, SlackError]] = {
     # People, user groups and conversations.
     **_rows(" ".join(NO_SUCH_PERSON), _FINAL, _NOBODY),
     **_rows("cannot_dm_bot user_disabled invalid_user_combination", _FINAL, _NOBODY),
+    **_rows("invalid_limit invalid_types limit_required", _FINAL, _BUG),
     **_rows("not_enough_users too_many_users users_list_not_supplied", _FINAL, _BUG),
     **_rows("method_not_supported_for_channel_type", _FINAL, _BUG),
     **_rows("plan_upgrade_required", _OPERATOR, _PLAN),

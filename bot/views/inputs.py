@@ -1,7 +1,8 @@
 """The fields of forms: menus, text and the lengths of time that people choose from.
 
-Invariant: every field's answer stands under one action id, so that one reader reads them all; no field is ever larger
-than Slack takes.
+Invariant: every field holds one element, so that one reader reads them all, whatever its action id; no field is ever
+larger than Slack takes. Slack keeps what somebody chose while block id and action id stay: a menu that is drawn again
+with other options has another action id.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from bot.slack.payloads import Payload, get_str
+from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, label, length, plain
 
 ANSWER: Final = "answer"
@@ -21,7 +22,8 @@ MAX_TYPED_TEXT: Final = 3000
 """No text field takes more."""
 CODE_LENGTH: Final = (6, 12)
 """Six digits, and the spaces that apps show between them."""
-_CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
+CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
+"""The lengths that forms offer."""
 
 
 def field(block_id: str, text: str, element: Block, *, hint: str | None = None, is_optional: bool = False) -> Block:
@@ -45,19 +47,46 @@ def option(value: str, text: str, description: str = "") -> Block:
     return made | {"description": plain(description, MAX_OPTION_TEXT)} if description else made
 
 
-def menu(options: Sequence[Block], chosen: str | None = None) -> Block:
+def menu(options: Sequence[Block], chosen: str | None = None, *, action_id: str = ANSWER) -> Block:
     """A menu of the first hundred options; one that is alone is chosen already."""
     shown = list(options[:MAX_OPTIONS])
-    made: Block = {"type": "static_select", "action_id": ANSWER, "options": shown}
+    made: Block = {"type": "static_select", "action_id": action_id, "options": shown}
     initial = next((each for each in shown if each["value"] == chosen), shown[0] if len(shown) == 1 else None)
     return made | {"initial_option": initial} if initial is not None else made
 
 
-def durations(longest: timedelta, chosen: timedelta) -> Block:
-    """A menu of lengths up to the longest; what was chosen is among them, if it is not longer."""
-    offered = sorted({each for each in (*_CHOICES, chosen) if each <= longest} or {longest})
-    wanted = chosen if chosen <= longest else offered[-1]
-    return menu([option(length(each), length(each)) for each in offered], length(wanted))
+def profile_menu(action_id: str, options: Sequence[Block], chosen: Sequence[Block], *, most: int) -> Block:
+    """A menu of profiles, in which `most` can be chosen.
+
+    Up to a hundred options are in it, so that it works at once and without a second answer of ours. Beyond that, Slack
+    asks for the options while somebody types.
+    """
+    is_many, is_searched = most > 1, len(options) > MAX_OPTIONS
+    kind = "external_select" if is_searched else "static_select"
+    made: Block = {"type": f"multi_{kind}" if is_many else kind, "action_id": action_id}
+    if is_searched:
+        made |= {"min_query_length": 0, "placeholder": label("Search by name or description", 150)}
+    else:
+        made["options"] = list(options)
+    if is_many:
+        made["max_selected_items"] = most
+    if chosen:
+        made |= {"initial_options": list(chosen[:most])} if is_many else {"initial_option": chosen[0]}
+    return made
+
+
+def person_menu(chosen: str | None, placeholder: str) -> Block:
+    """A menu of everybody in the workspace."""
+    made: Block = {"type": "users_select", "action_id": ANSWER, "placeholder": label(placeholder, 150)}
+    return made | {"initial_user": chosen} if chosen is not None else made
+
+
+def durations(longest: timedelta, chosen: timedelta, *, is_redrawn: bool = False) -> Block:
+    """A menu of lengths up to the longest, which is among them, as is what was chosen, if it is not longer."""
+    offered = sorted({each for each in (*CHOICES, chosen) if each <= longest} | {longest})
+    wanted = min(chosen, longest)
+    action_id = f"{ANSWER}:{length(longest)}" if is_redrawn else ANSWER
+    return menu([option(length(each), length(each)) for each in offered], length(wanted), action_id=action_id)
 
 
 def text_box(
@@ -87,9 +116,27 @@ def code_box() -> Block:
 
 def chosen(values: Payload, block_id: str) -> str | None:
     """What was chosen from a menu; None: nothing."""
-    return get_str(values, block_id, ANSWER, "selected_option", "value") or None
+    return next(iter(all_chosen(values, block_id)), None)
+
+
+def all_chosen(values: Payload, block_id: str) -> tuple[str, ...]:
+    """Everything that was chosen from a menu, whether it takes one choice or several."""
+    answer = _answer(values, block_id)
+    many = answer.get("selected_options")
+    options = [*(many if isinstance(many, list) else []), answer.get("selected_option")]
+    return tuple(value for each in options if (value := get_str(each, "value")))
+
+
+def chosen_person(values: Payload, block_id: str) -> str | None:
+    """Who was chosen from a menu of people; None: nobody."""
+    return get_str(_answer(values, block_id), "selected_user") or None
 
 
 def typed(values: Payload, block_id: str) -> str:
     """What was typed into a field."""
-    return get_str(values, block_id, ANSWER, "value") or ""
+    return get_str(_answer(values, block_id), "value") or ""
+
+
+def _answer(values: Payload, block_id: str) -> Payload:
+    """The state of a block's only element."""
+    return next((each for each in get_dict(values, block_id).values() if isinstance(each, dict)), {})

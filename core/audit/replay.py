@@ -16,10 +16,9 @@ from pydantic import JsonValue
 from core.access.device import DEVICE_MACHINE, Device, DeviceStatus
 from core.access.grant import GRANT_MACHINE, Grant, GrantStatus
 from core.access.session import SESSION_MACHINE, Session, SessionStatus
-from core.actor import is_person
-from core.approval import Approval
 from core.audit.device_replay import compare_device
 from core.audit.grant_replay import compare_grant
+from core.audit.request_replay import compare_request, differs
 from core.audit.session_replay import compare_session
 from core.audit.trail import AuditAction, AuditEntry
 from core.break_glass import EVENT_MACHINE, BreakGlassEvent, EventStatus
@@ -27,7 +26,6 @@ from core.record import Record
 from core.request import REQUEST_MACHINE, Request, RequestStatus
 from core.state_machine import StateMachine
 
-_VOTES: Final = frozenset({AuditAction.APPROVAL_ADDED, AuditAction.REQUEST_APPROVED})
 _FIRST: Final = {
     Request.KIND: AuditAction.REQUEST_SUBMITTED,
     BreakGlassEvent.KIND: AuditAction.BREAK_GLASS_INVOKED,
@@ -41,7 +39,7 @@ _FIXED: Final = (
 )  # fmt: skip
 """What the first entry says about the record, and nothing may change."""
 _ALWAYS_SAID: Final[Mapping[str, tuple[str, ...]]] = {
-    Request.KIND: ("rights", "service", "device", "device_id"),
+    Request.KIND: ("rights", "service", "device", "device_id", "asked_by", "bundle"),
     BreakGlassEvent.KIND: ("rights",),
     Grant.KIND: ("service",),
     Session.KIND: ("grant", "source", "right", "device", "device_name", "service", "source_identity", "expires_at"),
@@ -57,7 +55,8 @@ def find_contradictions(record: Record, entries: Sequence[AuditEntry]) -> Iterat
     yield from _find_gaps(entries)
     yield from _find_origin(record, entries[0])
     if isinstance(record, Request):
-        yield from _replay_request(record, entries)
+        yield from _replay_status(record, entries, REQUEST_MACHINE, RequestStatus)
+        yield from compare_request(record, entries)
     elif isinstance(record, BreakGlassEvent):
         yield from _replay_event(record, entries)
     elif isinstance(record, Grant):
@@ -115,71 +114,11 @@ _MADE: Final = {
 }  # fmt: skip
 
 
-def _replay_request(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:
-    yield from _replay_status(record, entries, REQUEST_MACHINE, RequestStatus)
-    votes = [entry for entry in entries if entry.event in _VOTES and is_person(entry.actor)]
-    yield from _compare_votes(record.approvals, votes)
-    yield from _compare_lapses(record, votes)
-    lapsed = sum(not vote.counts for vote in record.approvals)
-    decided = next((entry for entry in entries if entry.event is AuditAction.REQUEST_APPROVED), None)
-    if decided is not None and is_person(decided.actor):
-        needed = entries[0].details.get("required_approvals", record.required_approvals)
-        if isinstance(needed, int) and len(votes) - lapsed < needed:
-            yield f"it was approved by {len(votes) - lapsed} of {needed} votes"
-    if any(str(vote.actor) == entries[0].subject for vote in votes):
-        yield "its requester voted on it"
-    yield from _compare_ending(record, entries)
-    has_reminder = any(entry.event is AuditAction.REQUEST_REMINDED for entry in entries)
-    if has_reminder != (record.reminded_at is not None):
-        yield "its reminder is not that of its entries"
-
-
-def _compare_votes(approvals: Sequence[Approval], votes: Sequence[AuditEntry]) -> Iterator[str]:
-    stored = [(vote.approver, vote.comment) for vote in approvals]
-    # Comments moved into the entries with the votes; an entry without one says nothing about it.
-    said = [(str(entry.actor), entry.details.get("comment")) for entry in votes]
-    if [voter for voter, _ in stored] != [voter for voter, _ in said]:
-        unknown = sorted({voter for voter, _ in stored} - {voter for voter, _ in said})
-        lost = sorted({voter for voter, _ in said} - {voter for voter, _ in stored})
-        yield (
-            f"it has {len(stored)} votes, and its entries {len(said)}"
-            + (f"; no entry has the vote of {', '.join(unknown)}" if unknown else "")
-            + (f"; the vote of {', '.join(lost)} is missing" if lost else "")
-        )
-    elif stored != said:
-        yield "the comment of a vote is not the one that was given"
-
-
-def _compare_lapses(record: Request, votes: Sequence[AuditEntry]) -> Iterator[str]:
-    listed = [entry.details.get("lapsed") for entry in votes]
-    said = [each for every in listed if isinstance(every, list) for each in every if isinstance(each, dict)]
-    lapsed = [(vote.approver, vote.lapsed_reason) for vote in record.approvals if not vote.counts]
-    if sorted(map(str, lapsed)) != sorted(str((each.get("approver"), each.get("reason"))) for each in said):
-        yield "the votes that lapsed are not those of its entries"
-    raised = [entry.details["raised_approvals"] for entry in votes if "raised_approvals" in entry.details]
-    if record.raised_approvals != (raised[-1] if raised else None):
-        yield "its raised approvals are not those of its entries"
-
-
-def _compare_ending(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:
-    last = next((entry for entry in reversed(entries) if entry.outcome == record.status), None)
-    if last is None or record.status is RequestStatus.PENDING:
-        return
-    if record.approver is not None and record.approver != last.actor:
-        yield "its decision is not that of the person whom its entries name"
-    name = "reason" if record.status is RequestStatus.DENIED else "comment"
-    if record.approver is not None and _differs(record.approver_comment, last, name):
-        yield "the comment of its decision is not the one that was given"
-    ends_at = last.details.get("access_ends_at")
-    if ends_at is not None and record.to_item().get("access_ends_at") != ends_at:
-        yield "its access ends at another time than was decided"
-
-
 def _replay_event(record: BreakGlassEvent, entries: Sequence[AuditEntry]) -> Iterator[str]:
     yield from _replay_status(record, entries, EVENT_MACHINE, EventStatus)
     found: dict[AuditAction, AuditEntry] = {entry.event: entry for entry in entries}
     closed, reviewed = found.get(AuditAction.BREAK_GLASS_CLOSED), found.get(AuditAction.BREAK_GLASS_REVIEWED)
-    if record.closed_by != (str(closed.actor) if closed else None) or _differs(record.closed_reason, closed, "reason"):
+    if record.closed_by != (str(closed.actor) if closed else None) or differs(record.closed_reason, closed, "reason"):
         yield "its closing is not that of its entries"
     review = record.review
     if (review.reviewer if review else None) != (str(reviewed.actor) if reviewed else None):
@@ -195,13 +134,8 @@ def _replay_event(record: BreakGlassEvent, entries: Sequence[AuditEntry]) -> Ite
             yield f"its {name} is not that of its entries"
 
 
-def _differs(value: JsonValue, entry: AuditEntry | None, name: str) -> bool:
-    """True when the entry says something else. An entry without this detail says nothing about it."""
-    return entry is not None and name in entry.details and entry.details[name] != value
-
-
 def _is_same_review(review: Mapping[str, JsonValue], entry: AuditEntry) -> bool:
-    return not any(_differs(review.get(name), entry, name) for name in ("verdict", "notes", "follow_up"))
+    return not any(differs(review.get(name), entry, name) for name in ("verdict", "notes", "follow_up"))
 
 
 def _replay_status(

@@ -91,14 +91,20 @@ class Policy(BaseModel):
         rule: str,
         requester: UserId,
         given: GivenWithVote | None = None,
+        asked_by: UserId | None = None,
     ) -> Decision:
         """May this person decide on a request that was made under this rule? Approve and deny need the same right.
 
-        `given` is what came with an approval; without it, only the person is judged.
+        `given` is what came with an approval; without it, only the person is judged. `asked_by` is who asked for it on
+        behalf of the requester: like the requester, they decide nothing.
         """
         return self._requests.judge_decider(
-            action, approver, profile=profile, rule=rule, requester=requester, given=given
+            action, approver, profile=profile, rule=rule, requester=requester, given=given, asked_by=asked_by
         )
+
+    def judge_asking(self, asker: Actor, profile: str) -> Decision:
+        """May this person ask for the profile on behalf of somebody else? Those may who may ask for it themselves."""
+        return self._requests.judge_asking(asker, profile)
 
     def judge_break_glass(
         self,
@@ -236,6 +242,10 @@ class Policy(BaseModel):
     def fallbacks_for(self, profile: str) -> tuple[str, ...]:
         """What to do when Countersign cannot record a declaration for this profile, according to its rules."""
         return self.document.fallbacks_for(profile)
+
+    def named_to_act(self) -> tuple[UserId, ...]:
+        """Everybody whom a rule names by their id: break-glass users first, then approvers, then requesters."""
+        return self._search.named_to_act()
 
     def user_groups(self) -> frozenset[UserGroupId]:
         """Every Slack user group that can give somebody a right; each person who is judged is looked up in all."""

@@ -82,6 +82,7 @@ class RequestRules:
         rule: str,
         requester: UserId,
         given: GivenWithVote | None,
+        asked_by: UserId | None = None,
     ) -> Decision:
         """May this person decide on a request that was made under this rule?"""
         made_under = self.document.approval_rule(rule)
@@ -101,9 +102,22 @@ class RequestRules:
                 ),
             )
         )
+        if asked_by is not None:
+            found.append(judge("two people", lambda: self._is_not_asker(approver, asked_by)))
         if made_under is not None and given is not None:
             found += conditions.are_given(made_under, given)
         return decide(action, rule if made_under else None, tuple(found), self.digest)
+
+    def judge_asking(self, asker: Actor, profile: str) -> Decision:
+        """May this person ask for the profile on behalf of somebody? Those may who may ask for it themselves."""
+        if asker.service is not None:
+            return decide("request", None, (no_service(asker),), self.digest)
+        rule, found = self.search.find_approval(asker, profile)
+        return decide("request", rule.name if rule is not None else None, found, self.digest)
+
+    def _is_not_asker(self, approver: Actor, asked_by: UserId) -> conditions.Judgment:
+        role, act = "the person who asked for it", "decides on what they asked for"
+        return conditions.is_someone_else(self.people, approver, asked_by, role=role, act=act)
 
     def _judge_auto_approval(
         self, rule: ApprovalRule, requester: Actor, duration: timedelta, now: datetime

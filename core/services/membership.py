@@ -72,7 +72,13 @@ class Judging:
         return self.judge(
             person,
             lambda known: self.policy.judge_decider(
-                action, known, profile=request.profile, rule=request.rule, requester=request.requester, given=given
+                action,
+                known,
+                profile=request.profile,
+                rule=request.rule,
+                requester=request.requester,
+                given=given,
+                asked_by=request.asked_by,
             ),
         )
 
@@ -118,6 +124,12 @@ class Judging:
                 known, profile=request.profile, rule=request.rule, duration=request.duration
             ),
         )
+
+    def require_asker(self, request: Request) -> None:
+        """Raises NotAllowed when who asked on behalf of the requester may no longer do so, NotKnown if nobody knows."""
+        if request.asked_by is not None:
+            asker = self._find(request.asked_by, "approve")
+            self.judge(asker, lambda known: self.policy.judge_asking(known, request.profile)).require()
 
     def find_lapsed(self, request: Request, voter: UserId) -> dict[UserId, str]:
         """Those whose earlier votes no longer count beside this voter's, each with the reason.

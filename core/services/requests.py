@@ -6,7 +6,7 @@ changed since. The vote that would approve judges everybody again: the earlier v
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,13 +15,15 @@ from pydantic import JsonValue
 from core.access.principals import Principals
 from core.actor import CLOCK, Actor, ProfileName, UserId, check_profile_name
 from core.audit.trail import AuditAction, EntryDraft
-from core.clock import Clock
+from core.clock import Clock, new_id
 from core.directory import Directory, UnknownDirectory
 from core.duration import to_nanoseconds
 from core.mfa import MfaVerifier
 from core.open_requests import count_for
 from core.policy import PolicySource
 from core.request import COMMENT_LENGTH, JUSTIFICATION_LENGTH, Request, RequestId, RequestStatus
+from core.services.asking import RequestDialogue
+from core.services.bundle import Submitted, check_profiles, submit_each
 from core.services.due import PER_PAGE, DueWatch, Rest, Watched, expires_at, no_rest
 from core.services.membership import Judging
 from core.services.observer import Observer, Unobserved
@@ -29,7 +31,7 @@ from core.services.open_access import find_granting
 from core.services.pacing import PACING, Pacing
 from core.services.rights import find_rights
 from core.services.service_actors import refuse_other_service
-from core.services.submit import Submission, Submitting
+from core.services.submit import Submission, SubmittedFrom, Submitting, find_requester
 from core.services.use_case import AuditedAttempt, ChangeRunner, acting_as, audit_refusals, id_from, retry_on_conflict
 from core.services.vote import Given, Voting
 from core.stores.base import Stores
@@ -67,13 +69,14 @@ class RequestService:
         self._observer = observer or Unobserved()
         self._mfa = mfa
         self._changes = self._changes_with(stores.requests.update)
+        self._asking = RequestDialogue(stores, self._changes, self._judging)
         self._submitting = Submitting(stores, clock, self._observer)
         self._expiring = self._watch(expires_at)
         self._reminding = self._watch(self._reminder_at)
 
     def submit(
         self,
-        requester: Actor,
+        asker: Actor,
         profile: str,
         duration: timedelta,
         justification: str,
@@ -81,24 +84,59 @@ class RequestService:
         idempotency_key: str | None = None,
         device: str | None = None,
         device_id: str | None = None,
+        on_behalf_of: Actor | None = None,
+        bundle: str | None = None,
     ) -> Request:
         """Request access. The request is pending, or approved at once if the policy approves it automatically.
 
-        `requester.service` asks for itself, and `device` is the name of the terminal it was asked on, `device_id` which
-        one it was. The same `idempotency_key` from the same person or service gives the request that it gave the first
-        time. Raises InvalidInput, NotAllowed, LimitReached, StoreError; PrincipalUnknown and PrincipalUnavailable when
-        a target of the profile can't say which user the requester is.
+        `asker.service` asks for itself, and `device` is the name of the terminal it was asked on, `device_id` which
+        one it was. With `on_behalf_of`, that person gets the access: their rules and limits count, the asker may ask
+        for the profile too, and nobody decides before they confirm. `bundle` is what requests of one form share. The
+        same `idempotency_key` from the same person or service gives the request that it gave the first time. Raises
+        InvalidInput, NotAllowed, LimitReached, StoreError; PrincipalUnknown and PrincipalUnavailable when a target of
+        the profile can't say which user the requester is.
         """
         name = check_profile_name(profile)
         least, most = JUSTIFICATION_LENGTH
         reason = clean_text("justification", justification, at_least=least, at_most=most)
-        attempt = AuditedAttempt(AuditAction.SUBMIT_REFUSED, requester, name)
+        people = self._judging()
+        subject = on_behalf_of.id if on_behalf_of is not None else asker.id
+        attempt = AuditedAttempt(AuditAction.SUBMIT_REFUSED, asker, name, subject=subject)
         with audit_refusals(attempt, self._stores.refusals, self._observer):
-            people = self._judging()
+            requester = find_requester(people, asker, on_behalf_of)
+            asked_by = asker if requester is not asker else None
             rights = find_rights(people.policy, self._principals, requester, name)
-            request_id = id_from(RequestId, count_for(requester.id, requester.service), idempotency_key)
-            submission = Submission(requester, name, duration, reason, rights, device, device_id, request_id)
+            request_id = id_from(RequestId, count_for(asker.id, asker.service), idempotency_key)
+            origin = SubmittedFrom(device, device_id, asked_by, bundle)
+            submission = Submission(requester, name, duration, reason, rights, origin, request_id)
             return retry_on_conflict(lambda: self._submitting.decide(submission, people), self._observer, self._pacing)
+
+    def submit_several(
+        self,
+        asker: Actor,
+        profiles: Sequence[str],
+        duration: timedelta,
+        justification: str,
+        *,
+        idempotency_key: str | None = None,
+        on_behalf_of: Actor | None = None,
+    ) -> tuple[Submitted, ...]:
+        """Request several profiles at once, each decided on its own: a request or the refusal for each, in order.
+
+        Raises InvalidInput when there are none or too many. A single one is the same as `submit`.
+        """
+        names = check_profiles(profiles)
+        bundle = (id_from(str, asker.id, idempotency_key) or new_id()) if len(names) > 1 else None
+
+        def submit(profile: str) -> Request:
+            # A form with one profile keeps the key that it always had, whichever version it is delivered to.
+            several = idempotency_key is not None and bundle is not None
+            key = f"{idempotency_key}/{profile}" if several else idempotency_key
+            return self.submit(
+                asker, profile, duration, justification, idempotency_key=key, on_behalf_of=on_behalf_of, bundle=bundle
+            )
+
+        return submit_each(names, submit)
 
     def approve(
         self,
@@ -106,18 +144,20 @@ class RequestService:
         approver: Actor,
         comment: str | None = None,
         *,
+        duration: timedelta | None = None,
         shown: str | None = None,
         code: str | None = None,
     ) -> Request:
         """Count this approver's vote; the last one needed approves. A second vote by the same person changes nothing.
 
-        `shown` is the digest of what the form showed, `Request.facts_digest`. An earlier vote whose approver lost the
-        right lapses then. Raises ApprovalFormNeeded when the rule wants more than a press; NotKnown when nobody could
-        say whether somebody still has their right; RequestNotFound, NotAllowed, CodeRefused, LimitReached,
-        InvalidStateTransition (which says who decided), InvalidInput, StoreError.
+        `duration` is how much time this vote gives, if less than was asked: the shortest counts. `shown` is the digest
+        of what the form showed, `Request.facts_digest`. An earlier vote whose approver lost the right lapses then.
+        Raises ApprovalFormNeeded when the rule wants more than a press; NotKnown when nobody could say whether somebody
+        still has their right; RequestNotFound, NotAllowed, CodeRefused, LimitReached, InvalidStateTransition (which
+        says who decided), InvalidInput, StoreError.
         """
         said = clean_optional_text("comment", comment, at_least=COMMENT_LENGTH[0], at_most=COMMENT_LENGTH[1])
-        given = Given(said, shown, code)
+        given = Given(said, shown, code, duration)
         voting = Voting(self._stores, self._judging(), self._mfa, approver, given, self._observer)
         changes = self._changes_with(voting.update)
         attempt = AuditedAttempt(AuditAction.APPROVE_REFUSED, approver)
@@ -140,19 +180,34 @@ class RequestService:
 
         return self._decide(request_id, approver, AuditAction.DENY_REFUSED, people, judge)
 
-    def cancel(self, request_id: RequestId, requester: Actor) -> Request:
-        """Cancel your own request. Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError."""
-        ids = self._policy.current().ids_of(requester.id)
+    def cancel(self, request_id: RequestId, person: Actor) -> Request:
+        """Cancel your own request, or what you asked for on behalf of somebody.
+
+        Raises RequestNotFound, NotAllowed, InvalidStateTransition, StoreError.
+        """
+        ids = self._policy.current().ids_of(person.id)
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             # No rule is asked: the requester may cancel it even if the rule no longer exists.
-            refuse_other_service(requester, request.service, "cancel")
-            by = request.requester if request.requester in ids else requester.id
-            cancelled, using = request.cancel(by, now), acting_as(requester.id, by)
+            refuse_other_service(person, request.service, "cancel")
+            by = request.find_speaker(ids, "cancel")
+            cancelled, using = request.cancel(by, now), acting_as(person.id, by)
             return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, by, using)
 
-        attempt = AuditedAttempt(AuditAction.CANCEL_REFUSED, requester)
+        attempt = AuditedAttempt(AuditAction.CANCEL_REFUSED, person)
         return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge)
+
+    def confirm(self, request_id: RequestId, person: Actor) -> Request:
+        """Confirm what somebody asked for on your behalf: from then on, people can decide."""
+        return self._asking.confirm(request_id, person)
+
+    def ask(self, request_id: RequestId, approver: Actor, text: str) -> Request:
+        """Ask the requester something, while the request waits."""
+        return self._asking.ask(request_id, approver, text)
+
+    def answer(self, request_id: RequestId, person: Actor, number: int, text: str) -> Request:
+        """Answer a question about your request."""
+        return self._asking.answer(request_id, person, number, text)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:
         """Record the end of every request whose deadline has passed. Returns those that this call recorded.
@@ -191,7 +246,7 @@ class RequestService:
         if request.status is not RequestStatus.PENDING or request.reminded_at is not None:
             return None
         wait = self._policy.current().remind_after(request.rule, request.profile)
-        due_at = request.created_at + wait if wait is not None else None
+        due_at = request.waits_since + wait if wait is not None else None
         return due_at if due_at is not None and due_at < request.expires_at else None
 
     def _remind_if_due(self, listed: Request, now: datetime) -> Request | None:
@@ -215,7 +270,9 @@ class RequestService:
         if request.status is not RequestStatus.PENDING or request.is_overdue(now) or request.reminded_at is not None:
             return None
         wait = self._policy.current().remind_after(request.rule, request.profile)
-        return wait if wait is not None and now >= request.created_at + wait else None
+        if request.awaits_confirmation:
+            return None
+        return wait if wait is not None and now >= request.waits_since + wait else None
 
     def _decide(
         self,

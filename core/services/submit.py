@@ -22,7 +22,7 @@ from core.audit.trail import AuditAction, EntryDraft
 from core.clock import Clock, format_time
 from core.directory import DirectoryNotes
 from core.duration import to_nanoseconds
-from core.errors import LimitReached, MalformedRecord, NotFound, RequestExists
+from core.errors import InvalidInput, LimitReached, MalformedRecord, NotFound, RequestExists
 from core.open_requests import OpenRequests, RequestLimits, count_for, find_request_limit
 from core.policy import RequestDecision
 from core.request import Request, RequestId
@@ -30,6 +30,7 @@ from core.services.granting import grants_of_request, observe
 from core.services.ledger_recovery import alert_unreadable
 from core.services.membership import Judging
 from core.services.observer import Observer
+from core.services.service_actors import refuse_service
 from core.services.use_case import find_own
 from core.stores.base import Stores
 
@@ -39,20 +40,41 @@ _log = logging.getLogger("countersign.ledgers")
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """What somebody requests, with its text checked. `find_rights` asks the targets who the requester is.
+class SubmittedFrom:
+    """Where a request comes from.
 
-    `device` is the name of the terminal that it was asked on, and `device_id` which one it was.
+    `device` is the name of the terminal that it was asked on, `device_id` which one it was; `asked_by` asked for it on
+    behalf of the requester; `bundle` is what the requests of one form have in common.
     """
+
+    device: str | None = None
+    device_id: str | None = None
+    asked_by: Actor | None = None
+    bundle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What somebody requests, with its text checked. `find_rights` asks the targets who the requester is."""
 
     requester: Actor
     profile: ProfileName
     duration: timedelta
     justification: str
     find_rights: Callable[[], tuple[Right, ...]] = tuple
-    device: str | None = None
-    device_id: str | None = None
+    origin: SubmittedFrom = SubmittedFrom()
     request_id: RequestId | None = None
+
+
+def find_requester(people: Judging, asker: Actor, on_behalf_of: Actor | None) -> Actor:
+    """Who gets the access: the asker, or somebody else whom they ask for. Raises InvalidInput, NotAllowed."""
+    if on_behalf_of is None or on_behalf_of.id == asker.id:
+        return asker
+    refuse_service(asker, "ask for somebody else")
+    if on_behalf_of.id in people.policy.ids_of(asker.id):
+        problem = f"{on_behalf_of.id} and {asker.id} are one person"
+        raise InvalidInput("on_behalf_of", problem, "Ask for yourself.")
+    return on_behalf_of.owner
 
 
 class Submitting:
@@ -83,6 +105,8 @@ class Submitting:
             # The same request, delivered again: a policy that changed since then does not undo it.
             return known
         decision.require()
+        if (asker := submission.origin.asked_by) is not None:
+            people.judge(asker, lambda known: people.policy.judge_asking(known, submission.profile)).require()
         try:
             listed = self._refuse_at_limit(ledger, submission.requester, person, decision.limits, now)
         except LimitReached:
@@ -135,10 +159,16 @@ class Submitting:
         now = self._clock.now()
         request = _make(submission, decision, rights, now)
         entries = [
-            EntryDraft.of(request, AuditAction.REQUEST_SUBMITTED, request.requester, _details(request, decision))
+            EntryDraft.of(
+                request,
+                AuditAction.REQUEST_SUBMITTED,
+                request.asked_by or request.requester,
+                _details(request, decision),
+            )
         ]
         moved: OpenRequests | None = ledger.add(request, listed, decision.limits, now)
-        automatic = decision.auto_approval
+        # What somebody else asks for, people decide, once the requester has confirmed it.
+        automatic = decision.auto_approval if request.asked_by is None else None
         if automatic is not None and automatic.is_allowed:
             request = request.approve_by_policy(now)
             details = automatic.to_details() | window(request)
@@ -160,7 +190,9 @@ class Submitting:
 
     def _find_known(self, submission: Submission) -> Request | None:
         known = find_own(self._stores.requests.get, submission.request_id, submission.requester.id)
-        return known if known is not None and known.service == submission.requester.service else None
+        asker = submission.origin.asked_by.id if submission.origin.asked_by is not None else None
+        is_same = known is not None and (known.service, known.asked_by) == (submission.requester.service, asker)
+        return known if is_same else None
 
 
 def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right, ...], now: datetime) -> Request:
@@ -176,7 +208,14 @@ def _make(submission: Submission, decision: RequestDecision, rights: tuple[Right
         now=now,
         request_id=submission.request_id,
     )
-    said = {"service": submission.requester.service, "device": submission.device, "device_id": submission.device_id}
+    origin = submission.origin
+    said = {
+        "service": submission.requester.service,
+        "device": origin.device,
+        "device_id": origin.device_id,
+        "asked_by": origin.asked_by.id if origin.asked_by is not None else None,
+        "bundle": origin.bundle,
+    }
     return request.replace(**said) if any(said.values()) else request
 
 
@@ -199,8 +238,9 @@ def _details(request: Request, decision: RequestDecision) -> dict[str, JsonValue
 
 
 def origin(request: Request) -> dict[str, JsonValue]:
-    """The details of a first entry that say on which device it was asked, and for which service; none in Slack."""
+    """The details of a first entry that say where it comes from: device, service, who asked, the form it was in."""
     said: dict[str, JsonValue] = {
-        "service": request.service, "device": request.device, "device_id": request.device_id
+        "service": request.service, "device": request.device, "device_id": request.device_id,
+        "asked_by": request.asked_by, "bundle": request.bundle,
     }  # fmt: skip
     return {name: value for name, value in said.items() if value is not None}

@@ -93,7 +93,8 @@ class AuditedAttempt:
     """One person's attempt at something.
 
     `refused` is the audit action if the answer is no. The attempt is about `record` once that was read; before that, or
-    without a record, it is for `profile`, or about all access of `subject`.
+    without a record, it is for `profile`, or about all access of `subject`. The profile is for the actor, unless
+    `subject` says for whom.
     """
 
     refused: AuditAction
@@ -108,7 +109,7 @@ class AuditedAttempt:
             event=self.refused,
             actor=DeciderId(self.actor.id),
             outcome=REFUSED,
-            subject=self.actor.id if self.profile is not None else self.subject,
+            subject=self.actor.id if self.profile is not None and self.subject is None else self.subject,
             profile=self.profile,
             details=_explain(error),
         )

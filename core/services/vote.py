@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
 from core.access.right import Permission, right_key
 from core.actor import Actor
 from core.audit.trail import AuditAction, EntryDraft
+from core.duration import to_nanoseconds
 from core.errors import CodeRefused, CountersignError, NotAllowed
 from core.mfa import CodeLedger, MfaVerifier
 from core.policy.decision import ApprovalNeeds, GivenWithVote
 from core.request import Request, RequestId, RequestStatus
+from core.request_bounds import find_shorter
 from core.services.granting import grants_of_request, observe
 from core.services.membership import Judging
 from core.services.observer import Observer
@@ -51,11 +53,15 @@ class ApprovalFormNeeded(CountersignError):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What came with an approval: a comment, the digest of what the form showed, and a code. None: it didn't come."""
+    """What came with an approval: a comment, the digest of what the form showed, a code, and less time than was asked.
+
+    None: it didn't come.
+    """
 
     comment: str | None = None
     shown: str | None = None
     code: str | None = None
+    duration: timedelta | None = None
 
     def to_policy(self, *, can_verify: bool) -> GivenWithVote:
         """What the policy judges. Whether the code is correct is judged on the ledger of codes."""
@@ -105,6 +111,8 @@ class Voting:
             decision = self._people.judge_decider("approve", request, self._approver)
             decision.require()
             return request.approve(voter, now), self._entry(request, request, decision.to_details())
+        request.require_confirmed("approve")
+        find_shorter(self._given.duration, request.duration)
         self._require_form(request)
         given = self._given.to_policy(can_verify=self._mfa is not None)
         decision = self._people.judge_decider("approve", request, self._approver, given)
@@ -148,15 +156,17 @@ class Voting:
 
     def _count(self, request: Request, now: datetime) -> Request:
         """The request with this vote. If it is the last one needed, everybody and everything is judged again first."""
-        people, comment = self._people, self._given.comment
+        people, comment, duration = self._people, self._given.comment, self._given.duration
         voter = people.find_vote(request, self._approver.id)
         if len(request.counting_approvals) + 1 < request.quorum:
-            return request.approve(voter, now, comment)
+            return request.approve(voter, now, comment, duration=duration)
         decision = people.judge_waiting(request)
         decision.require()
+        people.require_asker(request)
         self._require_rights(request)
         lapsed = people.find_lapsed(request, voter)
-        return request.approve(voter, now, comment, quorum=decision.required_approvals, lapsed=lapsed)
+        quorum = decision.required_approvals
+        return request.approve(voter, now, comment, duration=duration, quorum=quorum, lapsed=lapsed)
 
     def _require_rights(self, request: Request) -> None:
         """Raises NotAllowed when the policy no longer gives one of the rights of the request to this requester."""
@@ -171,11 +181,16 @@ class Voting:
                 who = {"requester": request.requester, "principal": each.principal, "target": each.target}
                 raise NotAllowed("approve", (PERSON_CHANGED.format(**who),), request.rule, ("access",))
 
+    def _less(self, request: Request) -> dict[str, JsonValue]:
+        less = find_shorter(self._given.duration, request.duration)
+        return {"duration": to_nanoseconds(less)} if less is not None else {}
+
     def _entry(self, before: Request, request: Request, details: dict[str, JsonValue]) -> EntryDraft:
         comment = self._given.comment
         votes: dict[str, JsonValue] = {
             **details,
             **({"comment": comment} if comment is not None else {}),
+            **self._less(request),
             "approvals": len(request.counting_approvals),
             "required_approvals": request.required_approvals,
         }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def filled_in(profile: str = "prod", duration: str = "1h", justification: str = WHY) -> dict[str, dict[str, object]]:
     return {
-        "profile": {"answer": profile},
+        "profile": {"request:profile": profile},
         "duration": {"answer": duration},
         "justification": {"answer": justification},
     }

@@ -73,7 +73,7 @@ def dm_that_says(harness: Harness, user: str, what: str) -> SlackMessage:
 
 def filled_in(code: str) -> dict[str, dict[str, object]]:
     return {
-        "profile": {"answer": "vault"},
+        "profile": {"break_glass:profile": "vault"},
         "reason": {"answer": "incident"},
         "duration": {"answer": "30m"},
         "justification": {"answer": EMERGENCY},

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def filled_in(reason: str = "incident", duration: str = "1h", why: str = EMERGENCY) -> dict[str, dict[str, object]]:
     return {
-        "profile": {"answer": "prod"},
+        "profile": {"break_glass:profile": "prod"},
         "reason": {"answer": reason},
         "duration": {"answer": duration},
         "justification": {"answer": why},

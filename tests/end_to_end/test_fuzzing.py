@@ -85,7 +85,7 @@ class Theatre:
 
 def _filled_in() -> Json:
     return {
-        "profile": {"answer": "prod"},
+        "profile": {"request:profile": "prod"},
         "duration": {"answer": "1h"},
         "justification": {"answer": "to fuzz it thoroughly"},
     }

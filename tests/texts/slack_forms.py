@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bot.views.break_glass import follow_up_forms
 from bot.views.break_glass.form import (
-    BreakGlassDraft,
+    BegunBreakGlass,
     BreakGlassOffer,
     Origin,
     break_glass_form,
@@ -25,7 +25,7 @@ from core.policy.decision import ApprovalNeeds
 from core.review import Verdict
 from tests.builders import HOUR, PROD, STAGING
 from tests.texts import records
-from tests.texts.records import CHANNEL, EVENT, REQUEST
+from tests.texts.records import CHANNEL, REQUEST
 from tests.texts.writing import Text, write_view
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def slack_forms() -> Iterator[Text]:
     for title, view in _forms().items():
         yield Text(surface, title, write_view(view))
     filled_in = _answers(profile="prod", duration="1h", justification="Deploy the fix for INC-12")
-    assert read_request_form(filled_in["state"]["values"]).profile == PROD
+    assert read_request_form(filled_in["state"]["values"]).profiles == (PROD,)
     surface = "Slack: forms that are sent without what they need, under the field"
     for title, read in _MISTAKES.items():
         try:
@@ -61,25 +61,25 @@ def slack_forms() -> Iterator[Text]:
 
 
 def _forms() -> dict[str, Any]:
-    typed = BreakGlassDraft(PROD, ReasonCode.SECURITY, HOUR, "Somebody uses the old deploy key")
+    typed = BegunBreakGlass(PROD, ReasonCode.SECURITY, HOUR, "Somebody uses the old deploy key")
     return {
         "request access": request_form(_OFFERS),
         "request access, to extend it": request_form(
-            _OFFERS[:1], BegunRequest(PROD, extended=records.pending(), until=records.pending().expires_at)
+            _OFFERS[:1], BegunRequest((PROD,), extended=records.pending(), until=records.pending().expires_at)
         ),
         "request access, to extend it, with other words": request_form(
-            _OFFERS[:1], BegunRequest(PROD, 2 * HOUR, "The migration takes longer", records.pending())
+            _OFFERS[:1], BegunRequest((PROD,), 2 * HOUR, "The migration takes longer", extended=records.pending())
         ),
         "approve with a comment": decision_forms.approve_form(records.pending(), ApprovalNeeds()),
         "approve, with everything a rule can want": decision_forms.approve_form(records.half_approved(), _ALL_NEEDS),
-        "deny": decision_forms.deny_form(REQUEST),
+        "deny": decision_forms.deny_form(records.pending()),
         "break the glass": break_glass_form(_EMERGENCIES, Origin(CHANNEL)),
         "break the glass, with what was typed": break_glass_form(_EMERGENCIES[:1], Origin(CHANNEL), begun=typed),
         "break the glass, in the place of a request": break_glass_form(
             _EMERGENCIES[:1], Origin(instead_of=REQUEST), replaced=records.pending()
         ),
-        "close": follow_up_forms.close_form(EVENT),
-        "review": follow_up_forms.review_form(EVENT),
+        "close": follow_up_forms.close_form(records.active()),
+        "review": follow_up_forms.review_form(records.closed()),
         "a notice in the place of a form": notice(reply("Denied.")),
     }
 

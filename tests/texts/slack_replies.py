@@ -19,12 +19,13 @@ from bot.views.break_glass import replies as break_glass_replies
 from bot.views.break_glass.list import BreakGlassListKind, EventRow
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
+from bot.views.request import replies as request_replies
 from core.errors import InvalidInput, LimitReached, StoreMisconfigured, StoreUnavailable
 from core.open_requests import OPEN_REQUEST
 from core.request import Request
 from tests.builders import APPROVER
 from tests.texts import records
-from tests.texts.records import EVENT, LATER, NOW, REQUEST
+from tests.texts.records import EVENT, LATER, MINUTE, NOW, REQUEST
 from tests.texts.writing import Text, write_message
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def slack_replies() -> Iterator[Text]:
     """All of them."""
     for title, message in _outcomes():
         yield Text("Slack: the answer to an act", title, write_message(message))
-    for module in (replies, break_glass_replies, membership, directory):
+    for module in (replies, request_replies, break_glass_replies, membership, directory):
         for name, sentence in sentences_of(module):
             yield Text("Slack: the answer where nothing was done", name.strip("_").lower().replace("_", " "), sentence)
     for title, read in _BUTTONS.items():
@@ -85,11 +86,14 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     yield "/access, this is open already, without a link", replies.already_open(request.profile, open_until, None)
     by_rule = at_once.model_copy(update={"approver": "policy:prod"})
     yield "/access, approved by the policy", replies.submitted(by_rule)
-    yield "Approve, the last vote", replies.voted(at_once)
-    yield "Approve, one more is needed", replies.voted(records.half_approved())
-    yield "Approve, an earlier vote lapsed", replies.voted(records.half_approved_again())
-    yield "Approve, two more are needed", replies.voted(records.pending(2))
-    yield "Deny", replies.denied(records.denied())
+    yield "Approve, the last vote", request_replies.voted(at_once)
+    yield "Approve, one more is needed", request_replies.voted(records.half_approved())
+    yield "Approve, an earlier vote lapsed", request_replies.voted(records.half_approved_again())
+    yield "Approve, two more are needed", request_replies.voted(records.pending(2))
+    at = records.half_approved().approvals[0].at
+    yield "Approve, pressed again", request_replies.voted(records.half_approved(), APPROVER, at + MINUTE)
+    yield "Approve, of the requester", request_replies.own_request(REQUEST)
+    yield "Deny", request_replies.denied(records.denied())
     yield "Cancel", replies.cancelled(records.cancelled())
     yield "/breakglass", break_glass_replies.declared(records.active())
     yield "/breakglass, once more after the end", break_glass_replies.declared(records.closed())

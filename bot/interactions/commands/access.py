@@ -6,6 +6,7 @@ to send instead; and what a person typed comes out as they typed it, not as Slac
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NoReturn
 
@@ -44,10 +45,20 @@ from core.request import JUSTIFICATION_LENGTH
 from core.text import clean_text
 
 _JUSTIFICATION: Final = "deploy the fix for INC-12"
-AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | OpenAccessCommand | DeviceCommand | RequestDraft
+_HELP: Final = "help"
+_NOTIFY: Final = "notify"
+
+
+@dataclass(frozen=True, slots=True)
+class ShowNotify:
+    """Show which direct messages this person gets."""
+
+
+AccessCommand = OpenForm | ShowHelp | ShowList[ListKind] | OpenAccessCommand | DeviceCommand | ShowNotify | RequestDraft
 _OPEN_ACCESS: Final = (END, EXTEND, REVOKE)
 _DEVICES: Final = (PAIR, DEVICES)
-_KEYWORDS: Final = ("help", *ListKind, *AccessListKind, *_OPEN_ACCESS, *_DEVICES)
+_BY_THEMSELVES: Final = (_HELP, _NOTIFY)
+_KEYWORDS: Final = (*_BY_THEMSELVES, *ListKind, *AccessListKind, *_OPEN_ACCESS, *_DEVICES)
 
 
 def parse_access(text: object) -> AccessCommand:
@@ -65,8 +76,8 @@ def parse_access(text: object) -> AccessCommand:
         return read_open_access(keyword, rest, split_word(str(text))[1])
     if keyword in _DEVICES:
         return read_device_command(keyword, rest)
-    if keyword == "help":
-        return ShowHelp()
+    if keyword in _BY_THEMSELVES:
+        return ShowHelp() if keyword == _HELP else ShowNotify()
     page = read_page(ACCESS, keyword, rest)
     return ShowLive(page) if keyword in set(AccessListKind) else ShowList(ListKind(keyword), page)
 
@@ -86,7 +97,7 @@ def _read_request(profile: str, rest: str) -> RequestDraft:
         fix = _suggest(profile, suggest_duration(written), justification)
         raise InvalidInput("duration", error.problem, fix) from error
     _check_one_duration(profile, written, justification)
-    return RequestDraft(profile, duration, _read_justification(profile, duration, justification))
+    return RequestDraft((profile,), duration, _read_justification(profile, duration, justification))
 
 
 def _check_one_duration(profile: str, written: str, rest: str) -> None:

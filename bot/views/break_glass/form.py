@@ -14,7 +14,20 @@ from typing import Any, Final
 
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, code, context, label, length, moment, mrkdwn
-from bot.views.inputs import MAX_OPTIONS, chosen, code_box, durations, field, menu, option, text_box, typed
+from bot.views.inputs import (
+    ANSWER,
+    MAX_TYPED_TEXT,
+    chosen,
+    code_box,
+    durations,
+    field,
+    menu,
+    option,
+    profile_menu,
+    text_box,
+    typed,
+)
+from bot.views.unread import read_unread, unread_note, write_unread
 from core import mfa
 from core.actor import ChannelId, ProfileName, check_channel_id
 from core.break_glass import DEFAULT_DURATION, JUSTIFICATION_LENGTH, ReasonCode
@@ -24,6 +37,8 @@ from core.record import check_record_id
 from core.request import Request, RequestId
 
 CALLBACK: Final = "break_glass:form"
+PROFILE: Final = "break_glass:profile"
+"""The menu of profiles: what it offers is searched, and choosing in it draws the fields below it again."""
 FIELDS: Final = ("profile", "reason", "duration", "justification", mfa.FIELD)
 """The form's blocks; an error of one of these fields is shown under it."""
 _NOTICE: Final = (
@@ -60,6 +75,24 @@ class BreakGlassDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class BegunBreakGlass:
+    """What is filled in already. `unread` are the words of a typed line that nothing could be made of.
+
+    `is_redrawn`: the person has chosen in this form already.
+    """
+
+    profile: str | None = None
+    reason_code: ReasonCode | None = None
+    duration: timedelta | None = None
+    justification: str = ""
+    unread: tuple[str, ...] = ()
+    is_redrawn: bool = False
+
+
+NOTHING_BEGUN: Final = BegunBreakGlass()
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a declaration begins: the channel in which the form was asked for, and the request that it replaces."""
 
@@ -71,46 +104,50 @@ def break_glass_form(
     offers: Sequence[BreakGlassOffer],
     origin: Origin,
     *,
-    begun: BreakGlassDraft | None = None,
+    begun: BegunBreakGlass | None = None,
     replaced: Request | None = None,
 ) -> Block:
-    """The form as a modal view. It offers the first hundred profiles; `/breakglass profile …` reaches the others.
+    """The form as a modal view. More than a hundred offers are searched: then any part of them is enough here.
 
-    `begun` is what was typed already. `replaced` is the pending request; its justification is filled in, too.
+    `begun` is what was typed or chosen already; a profile in it has to be among the offers. `replaced` is the pending
+    request; its justification is filled in, too.
     """
-    longest = max((offer.max_duration for offer in offers), default=DEFAULT_DURATION)
-    wanted = begun.duration if begun is not None else DEFAULT_DURATION
+    begun = begun or NOTHING_BEGUN
+    chosen_now = [offer for offer in offers if offer.profile == begun.profile] or list(offers[: len(offers) == 1])
+    likely = chosen_now or offers
     blocks = [
         *_introduction(replaced),
-        field("profile", "What do you need?", _profile_menu(offers, begun.profile if begun is not None else None)),
-        field(
-            "reason",
-            "What kind of emergency is it?",
-            _reason_menu(offers, begun.reason_code if begun is not None else None),
-        ),
-        field("duration", "For how long?", durations(longest, wanted)),
+        *unread_note(begun.unread),
+        _profile_field(offers, chosen_now),
+        field("reason", "What kind of emergency is it?", _reason_menu(likely, begun)),
+        _duration_field(likely, begun),
         field(
             "justification",
             "What happened?",
-            text_box(JUSTIFICATION_LENGTH, typed=_begun_text(begun, replaced), example="The checkout is down, INC-12"),
+            _justification_box(begun, replaced),
             hint="Everyone in the channel, reviewers and auditors see this.",
         ),
     ]
-    if any(offer.needs_code for offer in offers):
-        blocks.append(_code_field(offers))
+    if any(offer.needs_code for offer in likely):
+        blocks.append(_code_field(likely))
     return {
         "type": "modal",
         "callback_id": CALLBACK,
         "title": label("Break the glass", 24),
         "submit": label("Break the glass", 24),
         "close": label("Not now", 24),
-        "private_metadata": _write_origin(origin),
+        "private_metadata": _write_origin(origin, begun.unread),
         "blocks": blocks,
     }
 
 
 def _introduction(replaced: Request | None) -> list[Block]:
     return [mrkdwn(_NOTICE), *([_replaces(replaced)] if replaced is not None else [])]
+
+
+def profile_option(offer: BreakGlassOffer) -> Block:
+    """The offer as a choice of the menu."""
+    return option(offer.profile, offer.profile, _about(offer))
 
 
 def read_break_glass_form(view: Payload) -> tuple[BreakGlassDraft, str | None, Origin]:
@@ -135,16 +172,49 @@ def read_break_glass_form(view: Payload) -> tuple[BreakGlassDraft, str | None, O
     )
 
 
+def read_begun_break_glass(view: Payload) -> tuple[BegunBreakGlass, Origin]:
+    """What this form holds while it is being filled in, and where it began, to draw it again. Raises InvalidInput."""
+    values, metadata = get_dict(view, "state", "values"), get_str(view, "private_metadata")
+    written, reason = chosen(values, "duration"), chosen(values, "reason")
+    begun = BegunBreakGlass(
+        profile=chosen(values, "profile"),
+        reason_code=ReasonCode(reason) if reason in set(ReasonCode) else None,
+        duration=parse_duration(written) if written is not None else None,
+        justification=typed(values, "justification"),
+        unread=_read_unread(metadata),
+        is_redrawn=True,
+    )
+    return begun, _read_origin(metadata)
+
+
 def fields_of(view: Payload) -> tuple[str, ...]:
     """The fields that this form has: Slack refuses an error of a field that is not there."""
     values = get_dict(view, "state", "values")
     return tuple(name for name in FIELDS if name != mfa.FIELD or name in values)
 
 
-def _profile_menu(offers: Sequence[BreakGlassOffer], wanted: str | None) -> Block:
-    # The profile that was typed has to be among the hundred that are shown.
-    ordered = sorted(offers, key=lambda offer: offer.profile != wanted)[:MAX_OPTIONS]
-    return menu([option(each.profile, each.profile, _about(each)) for each in ordered], wanted)
+def _profile_field(offers: Sequence[BreakGlassOffer], chosen_now: Sequence[BreakGlassOffer]) -> Block:
+    options, now = (list(map(profile_option, some)) for some in (offers, chosen_now))
+    made = field("profile", "What do you need?", profile_menu(PROFILE, options, now, most=1))
+    # With one offer, nothing that depends on the choice can change.
+    return made | ({"dispatch_action": True} if len(offers) > 1 else {})
+
+
+def _duration_field(likely: Sequence[BreakGlassOffer], begun: BegunBreakGlass) -> Block:
+    longest = max((offer.max_duration for offer in likely), default=DEFAULT_DURATION)
+    hint = None
+    if begun.duration is not None and begun.duration > longest:
+        hint = f"You asked for {length(begun.duration)}. The longest here is {length(longest)}."
+    menu = durations(longest, begun.duration or DEFAULT_DURATION, is_redrawn=begun.is_redrawn)
+    return field("duration", "For how long?", menu, hint=hint)
+
+
+def _justification_box(begun: BegunBreakGlass, replaced: Request | None) -> Block:
+    words = begun.justification or (replaced.justification if replaced is not None else "")
+    least, most = JUSTIFICATION_LENGTH
+    # What is too long is shown whole, for its writer to shorten: cut off, it would be lost.
+    bounds = (least, most if len(words) <= most else MAX_TYPED_TEXT)
+    return text_box(bounds, typed=words, example="The checkout is down, INC-12")
 
 
 def _about(offer: BreakGlassOffer) -> str:
@@ -152,10 +222,10 @@ def _about(offer: BreakGlassOffer) -> str:
     return f"{about} · {offer.description}" if offer.description else about
 
 
-def _reason_menu(offers: Sequence[BreakGlassOffer], wanted: ReasonCode | None) -> Block:
-    allowed = {reason for offer in offers for reason in offer.reason_codes}
-    options = [option(each, *_REASONS[each]) for each in ReasonCode if each in allowed]
-    return menu(options, wanted)
+def _reason_menu(likely: Sequence[BreakGlassOffer], begun: BegunBreakGlass) -> Block:
+    allowed = [each for each in ReasonCode if any(each in offer.reason_codes for offer in likely)]
+    action_id = f"{ANSWER}:{','.join(allowed)}" if begun.is_redrawn else ANSWER
+    return menu([option(each, *_REASONS[each]) for each in allowed], begun.reason_code, action_id=action_id)
 
 
 def _code_field(offers: Sequence[BreakGlassOffer]) -> Block:
@@ -170,20 +240,22 @@ def _code_field(offers: Sequence[BreakGlassOffer]) -> Block:
     )
 
 
-def _begun_text(begun: BreakGlassDraft | None, replaced: Request | None) -> str:
-    if begun is not None:
-        return begun.justification
-    return replaced.justification if replaced is not None else ""
-
-
 def _replaces(request: Request) -> Block:
     which = f"{code(request.id)} for {code(request.profile)}"
     return context(f"This cancels your request {which}, made {moment(request.created_at)}.")
 
 
-def _write_origin(origin: Origin) -> str:
-    facts = {"channel": origin.channel, "instead_of": origin.instead_of}
+def _write_origin(origin: Origin, unread: Sequence[str]) -> str:
+    facts = {"channel": origin.channel, "instead_of": origin.instead_of, "unread": write_unread(unread) or None}
     return json.dumps({name: value for name, value in facts.items() if value is not None})
+
+
+def _read_unread(written: str | None) -> tuple[str, ...]:
+    try:
+        facts: Any = json.loads(written or "{}")
+    except ValueError:
+        return ()
+    return read_unread(get_str(facts, "unread"))
 
 
 def _read_origin(written: str | None) -> Origin:

@@ -28,7 +28,7 @@ from bot.views.block_kit import (
     plain,
 )
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
-from bot.views.pagination import PageButton, page_buttons
+from bot.views.pagination import PageButton, in_list, page_buttons
 from core.access.summary import AccessSummary
 from core.break_glass import BreakGlassEvent, EventStatus, ReasonCode
 
@@ -64,13 +64,14 @@ class BreakGlassListKind(StrEnum):
 class EventRow:
     """One event, what its reader can do with it as far as is known now, and when its review is due.
 
-    `access` is what it gave, if known.
+    `access` is what it gave, if known. `waits_for` names who can review it, where the reader can't: it is their own.
     """
 
     event: BreakGlassEvent
     review_due: datetime
     may_close: bool = False
     may_review: bool = False
+    waits_for: str | None = None
     access: AccessSummary | None = None
 
 
@@ -85,7 +86,7 @@ def event_list_page(
         blocks += [divider(), *event_row(row, now)]
     blocks += page_buttons(kind, page, has_more=has_more, back=PageButton("Back", NEWER), on=PageButton("More", OLDER))
     count = f"{len(rows)} on page {page}" if rows else "none"
-    return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
+    return Message(text=f"{kind.heading}: {count}", blocks=in_list(blocks, kind, page))
 
 
 def event_row(row: EventRow, now: datetime) -> list[Block]:
@@ -118,7 +119,8 @@ def _standing_after(row: EventRow, now: datetime) -> str:
         if is_overdue
         else (f"review due {moment(row.review_due)}")
     )
-    return f"{how} {moment(event.closed_at or event.expires_at)} · {due}"
+    others = f" · waiting for {row.waits_for or 'a reviewer'}" if row.waits_for is not None else ""
+    return f"{how} {moment(event.closed_at or event.expires_at)} · {due}{others}"
 
 
 NOTHING: Final = {

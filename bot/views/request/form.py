@@ -11,17 +11,36 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from bot.slack.payloads import Payload
+from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, code, context, label, length, moment, people
-from bot.views.inputs import chosen, durations, field, menu, option, text_box, typed
+from bot.views.inputs import (
+    MAX_OPTIONS,
+    MAX_TYPED_TEXT,
+    all_chosen,
+    chosen,
+    chosen_person,
+    durations,
+    field,
+    option,
+    person_menu,
+    profile_menu,
+    text_box,
+    typed,
+)
+from bot.views.unread import read_unread, unread_note, write_unread
 from core.actor import ProfileName
 from core.duration import parse_duration
 from core.errors import InvalidInput
 from core.request import DEFAULT_DURATION, JUSTIFICATION_LENGTH, Request
 
 CALLBACK: Final = "request:form"
-FIELDS: Final = ("profile", "duration", "justification")
+PROFILE: Final = "request:profile"
+"""The menu of profiles: what it offers is searched, and choosing in it draws the fields below it again."""
+ON_BEHALF_OF: Final = "on_behalf_of"
+FIELDS: Final = ("profile", "duration", "justification", ON_BEHALF_OF)
 """The form's blocks; an error of one of these fields is shown under it."""
+MAX_PROFILES: Final = 5
+"""So many profiles in one request."""
 _MAX_IN_CONTEXT: Final = 10
 _MAX_NAMES: Final = 5
 
@@ -39,47 +58,54 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class RequestDraft:
-    """What a person filled in."""
+    """What a person filled in, or typed in one line. `on_behalf_of` is the person who gets the access."""
 
-    profile: str
+    profiles: tuple[str, ...]
     duration: timedelta
     justification: str
+    on_behalf_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BegunRequest:
-    """What is filled in already. `extended` is the request whose access is to go on, which ends at `until`.
+    """What is filled in already. `unread` are the words of a typed line that nothing could be made of.
 
-    Where nothing else was typed, the form has its duration and its justification.
+    `extended` is the request whose access is to go on, which ends at `until`: where nothing else was typed, the form
+    has its duration and its justification. `is_redrawn`: the person has chosen in this form.
     """
 
-    profile: str | None = None
+    profiles: tuple[str, ...] = ()
     duration: timedelta | None = None
     justification: str = ""
+    on_behalf_of: str | None = None
+    unread: tuple[str, ...] = ()
     extended: Request | None = None
     until: datetime | None = None
+    is_redrawn: bool = False
 
 
 NOTHING_BEGUN: Final = BegunRequest()
 
 
 def request_form(offers: Sequence[Offer], begun: BegunRequest = NOTHING_BEGUN) -> Block:
-    """The form as a modal view. It offers the first hundred profiles; `/access profile …` reaches the others."""
-    longest = max((offer.max_duration for offer in offers), default=timedelta(hours=1))
-    first = begun.extended
-    words = begun.justification or (first.justification if first is not None else "")
-    duration = begun.duration or (first.duration if first is not None else DEFAULT_DURATION)
+    """The form as a modal view. More than a hundred offers are searched: then any part of them is enough here.
+
+    What is chosen already has to be among the offers.
+    """
+    chosen_now = [offer for offer in offers if offer.profile in begun.profiles] or list(offers[: len(offers) == 1])
     blocks: list[Block] = [
         *_introduction(begun),
-        field("profile", "What do you need?", _profile_menu(offers, begun.profile)),
-        field("duration", "For how long?", durations(longest, duration)),
+        *unread_note(begun.unread),
+        _profile_field(offers, chosen_now),
+        _duration_field(chosen_now or offers, begun),
         field(
             "justification",
             "Why?",
-            text_box(JUSTIFICATION_LENGTH, typed=words, example="Deploy the fix for INC-12"),
+            _justification_box(begun),
             hint=f"{_whose_words(begun)}Approvers and auditors see this.",
         ),
-        context(*_approvers(offers)),
+        *_on_behalf_of(begun),
+        *_approvers(chosen_now or offers),
     ]
     return {
         "type": "modal",
@@ -87,16 +113,87 @@ def request_form(offers: Sequence[Offer], begun: BegunRequest = NOTHING_BEGUN) -
         "title": label("Request access", 24),
         "submit": label("Request", 24),
         "close": label("Not now", 24),
+        "private_metadata": write_unread(begun.unread),
         "blocks": blocks,
     }
 
 
+def profile_option(offer: Offer) -> Block:
+    """The offer as a choice of the menu."""
+    return option(offer.profile, offer.profile, _about(offer))
+
+
 def read_request_form(values: Payload) -> RequestDraft:
     """What was filled in. Raises InvalidInput, naming the field, for what Slack's own checks let through."""
-    profile = chosen(values, "profile")
-    if profile is None:
+    profiles = all_chosen(values, "profile")
+    if not profiles:
         raise InvalidInput("profile", "no profile is selected", "Select the one you need.")
-    return RequestDraft(profile, parse_duration(chosen(values, "duration")), typed(values, "justification"))
+    duration = parse_duration(chosen(values, "duration"))
+    return RequestDraft(profiles, duration, typed(values, "justification"), chosen_person(values, ON_BEHALF_OF))
+
+
+def read_begun_form(view: Payload) -> BegunRequest:
+    """What this form holds while it is being filled in, to draw it again. Raises InvalidInput."""
+    values = get_dict(view, "state", "values")
+    written = chosen(values, "duration")
+    return BegunRequest(
+        profiles=all_chosen(values, "profile"),
+        duration=parse_duration(written) if written is not None else None,
+        justification=typed(values, "justification"),
+        on_behalf_of=chosen_person(values, ON_BEHALF_OF),
+        unread=read_unread(get_str(view, "private_metadata")),
+        is_redrawn=True,
+    )
+
+
+def fields_of(view: Payload) -> tuple[str, ...]:
+    """The fields that this form has: Slack refuses an error of a field that is not there."""
+    values = get_dict(view, "state", "values")
+    return tuple(name for name in FIELDS if name != ON_BEHALF_OF or name in values)
+
+
+def _profile_field(offers: Sequence[Offer], chosen_now: Sequence[Offer]) -> Block:
+    made = profile_menu(
+        PROFILE,
+        [profile_option(offer) for offer in offers],
+        [profile_option(offer) for offer in chosen_now],
+        most=MAX_PROFILES if len(offers) > 1 else 1,
+    )
+    hint = f"Up to {MAX_PROFILES}: each is decided separately." if len(offers) > 1 else None
+    # With one offer, nothing that depends on the choice can change.
+    return field("profile", "What do you need?", made, hint=hint) | (
+        {"dispatch_action": True} if len(offers) > 1 else {}
+    )
+
+
+def _duration_field(offers: Sequence[Offer], begun: BegunRequest) -> Block:
+    # What holds for each of the chosen profiles; with none chosen yet, what the form could come to.
+    lengths = [offer.max_duration for offer in offers]
+    is_chosen = any(offer.profile in begun.profiles for offer in offers)
+    longest = (min if is_chosen else max)(lengths, default=timedelta(hours=1))
+    first = begun.extended
+    wanted = begun.duration or (first.duration if first is not None else DEFAULT_DURATION)
+    hint = None
+    if begun.duration is not None and begun.duration > longest:
+        hint = f"You asked for {length(begun.duration)}. The longest here is {length(longest)}."
+    menu = durations(longest, wanted, is_redrawn=begun.is_redrawn)
+    return field("duration", "For how long?", menu, hint=hint)
+
+
+def _justification_box(begun: BegunRequest) -> Block:
+    words = begun.justification or (begun.extended.justification if begun.extended is not None else "")
+    least, most = JUSTIFICATION_LENGTH
+    # What is too long is shown whole, for its writer to shorten: cut off, it would be lost.
+    bounds = (least, most if len(words) <= most else MAX_TYPED_TEXT)
+    return text_box(bounds, typed=words, example="Deploy the fix for INC-12")
+
+
+def _on_behalf_of(begun: BegunRequest) -> list[Block]:
+    if begun.extended is not None:
+        return []
+    hint = "They get the access, and confirm it first. Neither of you can approve it."
+    menu = person_menu(begun.on_behalf_of, "Choose who gets the access")
+    return [field(ON_BEHALF_OF, "For somebody else?", menu, hint=hint, is_optional=True)]
 
 
 def _introduction(begun: BegunRequest) -> list[Block]:
@@ -113,24 +210,22 @@ def _whose_words(begun: BegunRequest) -> str:
     return f"These are the words of your request {begun.extended.id}: change them if they no longer fit. "
 
 
-def _profile_menu(offers: Sequence[Offer], wanted: str | None) -> Block:
-    return menu([option(offer.profile, offer.profile, _about(offer)) for offer in offers], wanted)
-
-
 def _about(offer: Offer) -> str:
     votes = "1 approval" if offer.required_approvals == 1 else f"{offer.required_approvals} approvals"
     about = f"up to {length(offer.max_duration)}, {votes}"
     return f"{about} · {offer.description}" if offer.description else about
 
 
-def _approvers(offers: Sequence[Offer]) -> list[str]:
+def _approvers(offers: Sequence[Offer]) -> list[Block]:
     by_approvers: dict[tuple[str, ...], list[str]] = {}
-    for offer in offers:
+    for offer in offers[:MAX_OPTIONS]:
         by_approvers.setdefault(offer.approvers, []).append(code(offer.profile))
-    return [
+    lines = [
         f"Approvers for {_some(profiles)}: {_some([people(each) for each in approvers])}"
-        for approvers, profiles in list(by_approvers.items())[:_MAX_IN_CONTEXT]
+        for approvers, profiles in by_approvers.items()
     ]
+    # Some of many would read as all of them: then the profile has to be chosen first.
+    return [context(*lines)] if lines and len(lines) <= _MAX_IN_CONTEXT else []
 
 
 def _some(names: Sequence[str]) -> str:

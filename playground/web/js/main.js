@@ -45,7 +45,8 @@ function writeAddress(panes) {
 
 function App() {
   const [, redraw] = useReducer((count) => count + 1, 0);
-  useEffect(() => ws.subscribe(redraw), []);
+  // A call of the bot shows only with the evidence, which is fetched a moment later.
+  useEffect(() => ws.subscribe((event) => event.type !== "api_call" && redraw()), []);
   useEffect(() => evidence.subscribe(redraw), []);
   useEffect(() => {
     const timer = setInterval(redraw, TICK_MS);

@@ -6,6 +6,8 @@ const byTs = (a, b) => Number(a.ts) - Number(b.ts);
 export class Workspace {
   isReady = false;
   isOnline = true;
+  /** How often a person, a group or a channel has changed. */
+  filed = 0;
   /** The tally of the races that run, or ran last. */
   races = null;
   #listeners = new Set();
@@ -123,6 +125,7 @@ export class Workspace {
     this.trail = snapshot.trail;
     this.panels = snapshot.panels;
     this.terminals = new Map(Object.entries(snapshot.terminals));
+    this.filed += 1;
     this.isReady = true;
   }
 
@@ -152,6 +155,7 @@ export class Workspace {
   }
 
   #file(record) {
+    this.filed += 1;
     const shelves = { U: this.people, W: this.people, S: this.groups, C: this.channels, D: this.channels };
     if (record.id[0] === "T") this.team = record;
     else shelves[record.id[0]]?.set(record.id, record);

@@ -44,28 +44,28 @@ def test_word_or_none(text: str | None, command: AccessCommand) -> None:
     [("2h", 120), ("90m", 90), ("1h30m", 90), ("2H", 120), ("for 2h", 120), ("2 h", 120), ("for 90 m", 90)],
 )
 def test_request_in_one_line(duration: str, minutes: int) -> None:
-    assert parse_access(f" prod  {duration}\t{WHY} ") == RequestDraft("prod", timedelta(minutes=minutes), WHY)
+    assert parse_access(f" prod  {duration}\t{WHY} ") == RequestDraft(("prod",), timedelta(minutes=minutes), WHY)
 
 
 def test_example_that_is_shown_to_people_is_right() -> None:
-    assert parse_access(f"prod 2h {WHY}") == RequestDraft("prod", timedelta(hours=2), WHY)
+    assert parse_access(f"prod 2h {WHY}") == RequestDraft(("prod",), timedelta(hours=2), WHY)
 
 
 def test_reason_stays_as_it_was_typed() -> None:
     asked = parse_access("prod 2h   first  line\n  and *second* line  ")
 
-    assert asked == RequestDraft("prod", timedelta(hours=2), "first  line\n  and *second* line")
+    assert asked == RequestDraft(("prod",), timedelta(hours=2), "first  line\n  and *second* line")
 
 
 def test_reason_may_begin_with_for_and_a_time() -> None:
     """Only a time that stands directly behind the duration could belong to it."""
     asked = parse_access("prod 2h for 30m of downtime")
 
-    assert asked == RequestDraft("prod", timedelta(hours=2), "for 30m of downtime")
+    assert asked == RequestDraft(("prod",), timedelta(hours=2), "for 30m of downtime")
 
 
 def test_profile_may_have_the_name_of_a_command() -> None:
-    assert parse_access(f"mine 2h {WHY}") == RequestDraft("mine", timedelta(hours=2), WHY)
+    assert parse_access(f"mine 2h {WHY}") == RequestDraft(("mine",), timedelta(hours=2), WHY)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_escaped_text_reads_as_it_was_typed(sent: str, typed: str) -> None:
 def test_profile_that_slack_made_a_link_of_is_read() -> None:
     asked = parse_access(f"<http://prod.example.com|prod.example.com> 2h {WHY}")
 
-    assert asked == RequestDraft("prod.example.com", timedelta(hours=2), WHY)
+    assert asked == RequestDraft(("prod.example.com",), timedelta(hours=2), WHY)
 
 
 @given(st.text())

@@ -56,8 +56,8 @@ HOUR = timedelta(hours=1)
         ("REVOKE  <@W0ANN|ann.smith>  left,\nsee <@U0BEN|ben>", RevokePerson(UserId("W0ANN"), "left,\nsee @ben")),
         ("revoke U0ANN left us", RevokePerson(UserId("U0ANN"), "left us")),
         ("revoke @U0ANN left us", RevokePerson(UserId("U0ANN"), "left us")),
-        ("live 2h a profile of that name", RequestDraft("live", 2 * HOUR, "a profile of that name")),
-        ("end 2h a profile of that name", RequestDraft("end", 2 * HOUR, "a profile of that name")),
+        ("live 2h a profile of that name", RequestDraft(("live",), 2 * HOUR, "a profile of that name")),
+        ("end 2h a profile of that name", RequestDraft(("end",), 2 * HOUR, "a profile of that name")),
     ],
 )
 def test_valid_line_about_open_access_is_understood(text: str, command: AccessCommand) -> None:

@@ -48,7 +48,7 @@ def test_words_for_an_extension_can_be_sent_as_a_request() -> None:
 
 def test_form_to_extend_has_the_words_of_the_first_request() -> None:
     first = a_request(duration=2 * HOUR, justification="Deploy the fix for INC-12")
-    form = request_form([OFFER], BegunRequest(PROD, extended=first, until=A_MOMENT))
+    form = request_form([OFFER], BegunRequest((PROD,), extended=first, until=A_MOMENT))
 
     check_view(form, "modal")
     _, profile, duration, words, _ = form["blocks"]
@@ -60,7 +60,7 @@ def test_form_to_extend_has_the_words_of_the_first_request() -> None:
 
 def test_form_to_extend_has_what_was_typed_instead() -> None:
     first = a_request(duration=2 * HOUR, justification="Deploy the fix for INC-12")
-    form = request_form([OFFER], BegunRequest(PROD, HOUR, "It takes longer", first))
+    form = request_form([OFFER], BegunRequest((PROD,), HOUR, "It takes longer", extended=first))
 
     _, _, duration, words, _ = form["blocks"]
     assert duration["element"]["initial_option"]["value"] == "1h"
@@ -70,6 +70,6 @@ def test_form_to_extend_has_what_was_typed_instead() -> None:
 
 def test_form_to_extend_offers_no_more_time_than_the_rule() -> None:
     first = a_request(duration=8 * HOUR)
-    form = request_form([OFFER], BegunRequest(PROD, extended=first))
+    form = request_form([OFFER], BegunRequest((PROD,), extended=first))
 
     assert form["blocks"][2]["element"]["initial_option"]["value"] == "4h"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bot.views.break_glass.form import (
     FIELDS,
+    BegunBreakGlass,
     BreakGlassDraft,
     BreakGlassOffer,
     Origin,
@@ -49,7 +50,7 @@ def values_of(field: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("needs_code", [True, False])
 def test_slack_takes_the_form_at_the_longest_inputs(count: int, *, needs_code: bool) -> None:
     offers = [an_offer(f"{'p' * 76}-{number:03d}", needs_code=needs_code) for number in range(count)]
-    begun = BreakGlassDraft(offers[-1].profile, ReasonCode.OTHER, timedelta(minutes=37), "x" * JUSTIFICATION_LENGTH[1])
+    begun = BegunBreakGlass(offers[-1].profile, ReasonCode.OTHER, timedelta(minutes=37), "x" * JUSTIFICATION_LENGTH[1])
     form = break_glass_form(offers, Origin(ChannelId("C" * 32), RequestId("0" * 16)), begun=begun, replaced=a_request())
     check_view(form, "modal")
     assert set(fields_of(form)) <= set(FIELDS)
@@ -75,7 +76,7 @@ def test_code_is_asked_for_where_it_is_needed() -> None:
 
 def test_form_is_filled_with_what_was_typed_already() -> None:
     offers = [an_offer(f"p{number}") for number in range(150)]
-    begun = BreakGlassDraft("p149", ReasonCode.SECURITY, timedelta(minutes=45), WHY)
+    begun = BegunBreakGlass("p149", ReasonCode.SECURITY, timedelta(minutes=45), WHY)
     fields = fields_of(break_glass_form(offers, NOWHERE, begun=begun))
     assert fields["profile"]["element"]["initial_option"]["value"] == "p149"
     assert fields["reason"]["element"]["initial_option"]["value"] == "security"
@@ -84,7 +85,7 @@ def test_form_is_filled_with_what_was_typed_already() -> None:
 
 
 def test_length_that_nobody_may_have_gives_way_to_the_longest() -> None:
-    begun = BreakGlassDraft("prod", ReasonCode.INCIDENT, 4 * HOUR, WHY)
+    begun = BegunBreakGlass("prod", ReasonCode.INCIDENT, 4 * HOUR, WHY)
     fields = fields_of(break_glass_form([an_offer(longest=timedelta(minutes=10))], NOWHERE, begun=begun))
     assert values_of(fields["duration"]) == ["10m"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from bot.views.block_kit import MAX_UPDATE_TEXT
-from bot.views.replies import voted
 from bot.views.request.card import request_card
 from bot.views.request.list import RequestRow, list_row
 from bot.views.request.notices import approval_added
+from bot.views.request.replies import voted
 from core.actor import UserId
 from core.request import Request
 from localslack.block_kit import check_message_blocks
@@ -31,13 +31,13 @@ def test_card_shows_a_lapsed_vote_struck_through_with_its_reason() -> None:
     card = text_of(request_card(lapsed(), A_MOMENT, "").blocks)
     assert STRUCK in card
     assert f"1 of 2 approvals: <@{SECOND_APPROVER}>" in card
-    assert "Needs one approval" in card
+    assert "Needs one more approval" in card
 
 
 def test_thread_and_reply_say_which_vote_lapsed() -> None:
     assert STRUCK in text_of(approval_added(SECOND_APPROVER, lapsed()).blocks)
     assert STRUCK in voted(lapsed()).text
-    assert "1 more is needed" in voted(lapsed()).text
+    assert "One more is needed" in voted(lapsed()).text
 
 
 def test_list_counts_only_votes_that_count() -> None:

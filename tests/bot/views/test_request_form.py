@@ -58,7 +58,7 @@ def test_single_profile_is_chosen_already() -> None:
 
 
 def test_filled_form_is_read_back() -> None:
-    assert read_request_form(answers("prod", "1h30m", "Deploy")) == RequestDraft("prod", 1.5 * HOUR, "Deploy")
+    assert read_request_form(answers("prod", "1h30m", "Deploy")) == RequestDraft(("prod",), 1.5 * HOUR, "Deploy")
 
 
 @pytest.mark.parametrize(

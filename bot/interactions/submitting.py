@@ -1,0 +1,92 @@
+"""Submits what a person filled in or typed: one profile or several, for themselves or for somebody else.
+
+Invariant: who gets the access is confirmed as a member by Slack, as everybody who acts is. Of several profiles, each
+gets its own answer; the same form delivered again requests nothing new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from bot.slack.directory import SlackDirectory
+from bot.views.asking.again import submitted_several
+from bot.views.asking.confirm import submitted_for
+from bot.views.block_kit import Message
+from bot.views.replies import already_open, explain, submitted
+from bot.views.request.form import ON_BEHALF_OF, RequestDraft
+from core.actor import Actor, check_user_id
+from core.clock import Clock
+from core.directory import DirectoryNotes
+from core.errors import CountersignError, InvalidInput, LimitReached, NotAllowed, NotKnown
+from core.open_requests import OPEN_REQUEST
+from core.request import Request
+from core.services import RequestService
+from core.services.bundle import Submitted
+
+_NO_MEMBER: Final = "this person can't get access here: {why}"
+
+
+class DraftSubmission:
+    """Makes requests of drafts. `may_declare` says whether a person can break the glass instead. Safe for threads."""
+
+    def __init__(
+        self,
+        service: RequestService,
+        directory: SlackDirectory,
+        clock: Clock,
+        link_to_card: Callable[[str], str | None],
+        may_declare: Callable[[Actor, str], bool],
+    ) -> None:
+        self._service = service
+        self._directory = directory
+        self._clock = clock
+        self._link_to_card = link_to_card
+        self._may_declare = may_declare
+
+    def submit(self, person: Actor, draft: RequestDraft, key: str | None) -> Message:
+        """What became of it, for this person. Raises like RequestService.submit when nothing was requested."""
+        other = self._find(person, draft.on_behalf_of)
+        done = self._service.submit_several(
+            person, draft.profiles, draft.duration, draft.justification, idempotency_key=key, on_behalf_of=other
+        )
+        if len(done) == 1:
+            return self._answer(person, done[0])
+        requests = [each.request for each in done if each.request is not None]
+        refusals = [each.refusal for each in done if each.refusal is not None]
+        if not requests:
+            raise refusals[0]
+        now = self._clock.now()
+        return submitted_several(
+            [(each.profile, _became(each)) for each in done], [explain(each, now, person.id).text for each in refusals]
+        )
+
+    def _answer(self, person: Actor, done: Submitted) -> Message:
+        became = _became(done)
+        if isinstance(became, LimitReached) and became.limit == OPEN_REQUEST:
+            # Not under a field of the form: what is there already is more use than what was typed, and has a link.
+            return already_open(done.profile, became, self._link_to_card(f"{Request.KIND}#{became.value}"))
+        if isinstance(became, CountersignError):
+            raise became
+        if became.asked_by is not None:
+            return submitted_for(became)
+        return submitted(became, may_declare=self._may_declare(person, became.profile))
+
+    def _find(self, person: Actor, other: str | None) -> Actor | None:
+        if other is None or other == person.id:
+            return None
+        try:
+            return self._directory.person(check_user_id(other, ON_BEHALF_OF), DirectoryNotes())
+        except NotKnown:
+            raise
+        except NotAllowed as refusal:
+            why = _NO_MEMBER.format(why="; ".join(refusal.reasons))
+            raise InvalidInput(ON_BEHALF_OF, why, "Choose an active member of this workspace.") from refusal
+
+
+def _became(done: Submitted) -> Request | CountersignError:
+    if done.request is not None:
+        return done.request
+    if done.refusal is None:
+        raise ValueError("a profile was requested or refused")
+    return done.refusal
