@@ -14,7 +14,7 @@ from core.request import RequestId
 from core.stores.base import PurgedStores
 from core.stores.opening import open_stores
 from playground.bots_clock import SkewedClock
-from playground.gated_stores import GatedStores, StoreGate, StoreTrouble
+from playground.gated_stores import StoreGate, StoreTrouble, gate_stores
 from tests.builders import a_draft, a_request
 
 if TYPE_CHECKING:
@@ -40,17 +40,17 @@ def gate() -> StoreGate:
 
 
 @pytest.fixture
-def gated(stores: Stores, gate: StoreGate) -> GatedStores:
-    return GatedStores(stores, gate)
+def gated(stores: Stores, gate: StoreGate) -> Stores:
+    return gate_stores(stores, gate)
 
 
-def test_open_gate_changes_nothing(stores: Stores, gated: GatedStores) -> None:
+def test_open_gate_changes_nothing(stores: Stores, gated: Stores) -> None:
     request = gated.requests.create(a_request(), a_draft())
     assert stores.requests.get(RequestId(request.id)) == gated.requests.get(RequestId(request.id)) == request
     assert isinstance(gated, PurgedStores)
 
 
-def test_store_that_is_away_refuses_every_call(stores: Stores, gate: StoreGate, gated: GatedStores) -> None:
+def test_store_that_is_away_refuses_every_call(stores: Stores, gate: StoreGate, gated: Stores) -> None:
     gate.set_trouble(StoreTrouble.AWAY)
     with pytest.raises(StoreUnavailable, match="switched off"):
         gated.requests.create(a_request(), a_draft())
@@ -60,7 +60,7 @@ def test_store_that_is_away_refuses_every_call(stores: Stores, gate: StoreGate, 
 
 
 def test_slow_store_goes_on_at_once_when_it_ends(
-    gate: StoreGate, gated: GatedStores, monkeypatch: pytest.MonkeyPatch
+    gate: StoreGate, gated: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("playground.gated_stores.SLOW_SECONDS", PATIENCE_SECONDS)
     gate.set_trouble(StoreTrouble.SLOW)
@@ -71,16 +71,16 @@ def test_slow_store_goes_on_at_once_when_it_ends(
     assert not thread.is_alive()
 
 
-def test_nothing_of_a_killed_bot_reaches_the_store(stores: Stores, gate: StoreGate, gated: GatedStores) -> None:
+def test_nothing_of_a_killed_bot_reaches_the_store(stores: Stores, gate: StoreGate, gated: Stores) -> None:
     gate.kill()
     with pytest.raises(SystemExit):
         gated.requests.create(a_request(), a_draft())
     with pytest.raises(SystemExit):
-        gated.audit.get_chain("REQUEST#0")
+        gated.audit.get_chain("POLICY")
     assert list(stores.requests.iterate()) == []
 
 
-def test_armed_bot_dies_once_its_decision_is_stored(stores: Stores, gate: StoreGate, gated: GatedStores) -> None:
+def test_armed_bot_dies_once_its_decision_is_stored(stores: Stores, gate: StoreGate, gated: Stores) -> None:
     deaths: list[str] = []
     gate.arm(lambda: deaths.append("killed"))
     list(gated.requests.iterate())
