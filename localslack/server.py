@@ -22,6 +22,7 @@ from localslack.faults import Faults
 from localslack.http_server import LoopbackServer
 from localslack.interactions import Interactions
 from localslack.journal import ApiCall, Listener
+from localslack.open_posts import OpenPosts
 from localslack.records import SlackMessage, View
 from localslack.response_urls import ResponseUrls
 from localslack.socket_mode import SocketMode
@@ -60,6 +61,7 @@ class LocalSlack:
         self.socket_mode = SocketMode(self.backend, timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._request_url: str | None = None
+        self._open_posts = OpenPosts()
 
         interactions = Interactions(self.backend, self._transport)
         self.run_command = interactions.run_command
@@ -132,6 +134,10 @@ class LocalSlack:
         """
         self._request_url = request_url
 
+    def cut_app(self) -> None:
+        """Drop the connections of all requests that the app hasn't answered yet, as if it had died."""
+        self._open_posts.cut()
+
     def post_raw(self, body: bytes, headers: dict[str, str]) -> Reply:
         """Post exactly these bytes to the app's URL, to try wrong, old and missing signatures; see `sign_body`."""
         return HttpAppTransport(self._request_url or "", self.signing_secret, self._timeout_seconds).post(body, headers)
@@ -143,7 +149,7 @@ class LocalSlack:
     def _transport(self) -> AppTransport:
         if self._request_url is None:
             return self.socket_mode
-        return HttpAppTransport(self._request_url, self.signing_secret, self._timeout_seconds)
+        return HttpAppTransport(self._request_url, self.signing_secret, self._timeout_seconds, self._open_posts)
 
     # What can be seen ----------------------------------------------------------------------------------------------
 

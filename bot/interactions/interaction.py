@@ -69,11 +69,11 @@ class Interaction:
     view_id: str | None = None
     view_hash: str | None = None
     is_emergency: bool = False
-    home: HomeClick | None = None
     channel: str | None = None
     record: str | None = None
     listed: ListPlace | None = None
     external_id: str | None = None
+    home: HomeClick | None = None
 
     @property
     def can_open_form(self) -> bool:
@@ -97,11 +97,11 @@ def read_interaction(body: Payload, context: Payload, *, is_emergency: bool = Fa
         view_id=get_str(body, "view", "id"),
         view_hash=get_str(body, "view", "hash"),
         is_emergency=is_emergency,
-        home=_read_home(body),
         channel=_read_channel(body),
         record=_read_record(body),
         listed=read_list_place(get_str(_pressed(body), "block_id")),
         external_id=get_str(body, "view", "external_id"),
+        home=_read_home(body),
     )
 
 
@@ -144,13 +144,6 @@ def _read_surface(body: Payload) -> Surface:
     return Surface.ELSEWHERE
 
 
-def _read_home(body: Payload) -> HomeClick | None:
-    if _read_surface(body) is not Surface.HOME:
-        return None
-    state = read_home_state(get_str(body, "view", "private_metadata"))
-    return HomeClick(get_str(_pressed(body), "block_id") or "", state, get_str(body, "view", "hash"))
-
-
 def _pressed(body: Payload) -> Payload:
     pressed = body.get("actions")
     return pressed[0] if isinstance(pressed, list) and pressed and isinstance(pressed[0], Mapping) else {}
@@ -177,6 +170,15 @@ def _read_record(body: Payload) -> str | None:
     kind = {"request": "REQUEST", "break_glass": "BREAKGLASS"}.get(about.partition(":")[0])
     record_id = value.rpartition(":")[2]
     return f"{kind}#{record_id}" if kind is not None and _RECORD_ID.fullmatch(record_id) else None
+
+
+def _read_home(body: Payload) -> HomeClick | None:
+    if _read_surface(body) is not Surface.HOME:
+        return None
+    clicked = body.get("actions")
+    block_id = get_str(clicked[0], "block_id") if isinstance(clicked, list) and clicked else None
+    state = read_home_state(get_str(body, "view", "private_metadata"))
+    return HomeClick(block_id or "", state, get_str(body, "view", "hash"))
 
 
 def _read_message(body: Payload) -> MessageRef | None:

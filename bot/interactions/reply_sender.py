@@ -143,7 +143,10 @@ class ReplySender:
         """
 
         def redraw() -> None:
-            view, known = make(), {"hash": interaction.view_hash} if interaction.view_hash else {}
+            view, known = self.shown(make()), {"hash": interaction.view_hash} if interaction.view_hash else {}
+            if interaction.external_id:
+                # It says where the form was opened, and an update without it would forget that.
+                view = view | {"external_id": interaction.external_id}
             self._is_refused(lambda: self._form_client.views_update(view_id=interaction.view_id, view=view, **known))
 
         lane = Lane.EMERGENCY_FORM if interaction.is_emergency else Lane.FORM

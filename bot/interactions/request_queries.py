@@ -136,6 +136,8 @@ class RequestQueries:
                 yield RequestRow(request, may_decide=True)
 
     def _waits_for(self, people: Judging, request: Request, person: Actor) -> bool:
+        if request.awaits_confirmation:
+            return False
         if request.is_overdue(self._clock.now()) or request.has_approval_by(people.find_vote(request, person.id)):
             return False
         return people.judge_decider("approve", request, person).is_allowed

@@ -69,13 +69,14 @@ class RequestInteractions:
         drafts: DraftSubmission,
         access: AccessInteractions,
         devices: DeviceInteractions,
-        notify: NotifyInteractions,
         previews: Previews,
         form_to_ask: Callable[[Interaction, Payload], FormToOpen],
+        notify: NotifyInteractions,
     ) -> None:
         self._notify = notify
         self._previews = previews
         self._form_to_ask = form_to_ask
+        self._notify = notify
         self._devices = devices
         self._responder = responder
         self._service = service

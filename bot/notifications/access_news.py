@@ -63,8 +63,8 @@ class AccessNewsDelivery:
         permalinks: Permalinks,
         wants_dm: WantsDm = lambda _person, _kind: True,
     ) -> None:
-        self._wants_dm = wants_dm
         self._permalinks = permalinks
+        self._wants_dm = wants_dm
         self._stores = stores
         self._policy = policy
         self._clock = clock

@@ -28,7 +28,7 @@ from bot.notifications.request_plan import request_notifier
 from bot.notifications.slack_calls import DELIVERY_TIMEOUT_SECONDS, SlackCalls
 from bot.notifications.slack_failed import SharedChannel, SlackFailed
 from bot.notifications.steps import Steps, post_message
-from bot.notifications.unrecorded_plan import plan_unrecorded
+from bot.notifications.unrecorded_plan import names_event, plan_unrecorded
 from bot.slack.errors import CHANNEL_CLOSED
 from core.access.device import Device
 from core.access.grant import Grant
@@ -189,8 +189,8 @@ class SlackSink:
         return None
 
     def _announce(self, entry: AuditEntry) -> None:
-        plan = plan_unrecorded(entry, self._policy.current())
         calls = self._calls(entry.chain)
+        plan = plan_unrecorded(entry, self._policy.current(), self._card_named_by(entry, calls))
         if not plan.directs and len(plan.posts) <= 1:
             # A single step: the outbox records that it was done, so nothing else has to.
             for post in plan.posts:
@@ -201,6 +201,12 @@ class SlackSink:
         steps.send(calls, plan.directs)
         steps.post(calls, plan.posts)
         steps.raise_failures()
+
+    def _card_named_by(self, entry: AuditEntry, calls: SlackCalls) -> str | None:
+        """The address of the card of the event that a refusal names."""
+        chain = names_event(entry)
+        card = self._posted.of(chain).get(CARD) if chain is not None else None
+        return self._permalinks.find(calls, card) if card is not None else None
 
     def _calls(self, chain: str) -> SlackCalls:
         hosts = self._policy.current().notifications.link_hosts

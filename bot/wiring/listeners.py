@@ -19,6 +19,7 @@ from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
+from bot.interactions.follow_ups import FollowUpInteractions
 from bot.interactions.home import HomeInteractions
 from bot.interactions.notify import NotifyInteractions
 from bot.interactions.open_lists import OpenLists
@@ -80,12 +81,13 @@ def register_listeners(
     asking = AskingInteractions(responder, services.requests, again, queries, lists.requests, directory, link_to_card)
     drafts = DraftSubmission(services.requests, directory, services.clock, link_to_card, lists.requests.may_declare)
     requests = RequestInteractions(
-        responder, services.requests, lists.requests, directory, drafts, access, devices, notify, services.previews,
-        asking.form_to_ask,
+        responder, services.requests, lists.requests, directory, drafts, access, devices, services.previews,
+        asking.form_to_ask, notify,
     )  # fmt: skip
-    break_glass = BreakGlassInteractions(
-        responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines, services.previews
-    )
+    break_glass = BreakGlassInteractions(responder, services.break_glass, stores, policy, lists.events, directory)
+    follow_ups = FollowUpInteractions(
+        responder, services.break_glass, directory, lists.timelines, services.previews
+    )  # fmt: skip
     menus = ProfileMenus(responder, policy, directory, lists.requests, lists.events)
-    for each in (requests, asking, access, devices, break_glass, menus, notify, lists.home):
+    for each in (requests, asking, access, devices, break_glass, follow_ups, notify, menus, lists.home):
         each.register(app)

@@ -58,6 +58,20 @@ def test_limit_that_only_the_policy_knows_is_shown_in_the_field(screens: Screens
     assert list(screens.playground.stores.requests.iterate()) == []
 
 
+def test_form_covers_only_the_tab_it_was_opened_in(screens: Screens) -> None:
+    other = Screens(screens.page.context.new_page(), screens.playground)
+    other.open("U0MIRA")
+    screens.write(LEFT, "/access")
+    expect(screens.dialog("Request access")).to_be_visible()
+    other.write(LEFT, "Are you there?")
+    expect(screens.messages(RIGHT, "Are you there?")).to_be_visible()
+    expect(other.dialog("Request access")).to_be_hidden()
+    # A reload is the same tab.
+    screens.page.reload()
+    expect(screens.dialog("Request access")).to_be_visible()
+    other.page.close()
+
+
 def test_denying_needs_a_reason_which_the_requester_reads(screens: Screens) -> None:
     request = screens.ask()
     screens.press(RIGHT, "Deny…")

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from localslack.block_kit import complete
 from localslack.block_schema import BLOCKS, ELEMENTS
 from localslack.records import SlackMessage
-from tests.browser.screens import LEFT, RIGHT, Screens
+from tests.browser.screens import LEFT, OF_PROD_DB, RIGHT, Screens
 from tests.localslack.people import button, form, option, words
 
 pytestmark = pytest.mark.browser
@@ -235,6 +235,7 @@ def test_ephemeral_message_is_seen_by_its_recipient_alone(screens: Screens) -> N
 
 
 def test_thread_is_opened_read_and_answered(screens: Screens) -> None:
+    screens.open(OF_PROD_DB)
     request = screens.ask("/access prod-db 2h Deploy the fix for INC-12")
     screens.press(RIGHT, "Approve")
     screens.card(LEFT).get_by_role("button", name=re.compile("1 reply")).click()
@@ -243,6 +244,6 @@ def test_thread_is_opened_read_and_answered(screens: Screens) -> None:
     expect(screens.messages(LEFT, "thanks & <b>cheers</b>")).to_be_visible()
     screens.write(LEFT, "/access mine")
     expect(screens.pane(LEFT).get_by_role("alert")).to_contain_text("accept commands in threads")
-    screens.pane(LEFT).get_by_role("button", name="Back to #access-prod").click()
+    screens.pane(LEFT).get_by_role("button", name="Back to #access-prod-db").click()
     expect(screens.card(LEFT)).to_contain_text("2 replies")
     assert screens.stored(request).approvals[0].approver == "U0JON"
