@@ -57,7 +57,7 @@ def test_documented_commands_run_as_documented(tmp_path: Path, monkeypatch: pyte
 
 def test_documented_case_can_be_read() -> None:
     section = (ROOT / "docs/policy.md").read_text(encoding="utf-8").split("### Cases", 1)[1]
-    assert len(parse_cases(section.split("```yaml\n", 1)[1].split("```", 1)[0].encode()).cases.cases) == 2
+    assert len(parse_cases(section.split("```yml\n", 1)[1].split("```", 1)[0].encode()).cases.cases) == 2
 
 
 class TestTest:
