@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from slack_bolt import Ack, App
 
+from bot.interactions.abilities import find_abilities
 from bot.interactions.break_glass_queries import BreakGlassQueries
-from bot.interactions.commands.breakglass import (
-    BreakGlassCommand,
-    CloseEvent,
-    parse_break_glass,
-)
+from bot.interactions.commands.breakglass import BreakGlassCommand, CloseEvent, parse_break_glass
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
+from bot.interactions.event_lines import EventLines
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
-from bot.interactions.responder import Responder, note_store_error
+from bot.interactions.responder import FormToOpen, Responder, note_store_error
 from bot.interactions.timeline_queries import TimelineQueries
 from bot.observability.logs import about
 from bot.slack.app_surface import BREAK_GLASS
@@ -42,10 +41,11 @@ from bot.views.break_glass.form import (
     BegunBreakGlass,
     BreakGlassDraft,
     Origin,
+    begun_by,
     fields_of,
     read_break_glass_form,
 )
-from bot.views.break_glass.list import HELP, NEWER, OLDER, BreakGlassListKind
+from bot.views.break_glass.list import NEWER, OLDER, BreakGlassListKind
 from bot.views.break_glass.replies import (
     NOT_DECLARED_YET,
     closed,
@@ -54,9 +54,9 @@ from bot.views.break_glass.replies import (
     review_recorded,
     without_store,
 )
+from bot.views.help import break_glass_help
 from bot.views.home import BREAK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import reply
 from bot.views.request.card import DECLARE_INSTEAD
 from bot.views.timeline import timeline
 from core.actor import Actor, ChannelId, check_channel_id
@@ -80,7 +80,9 @@ class BreakGlassInteractions:
         lists: BreakGlassQueries,
         directory: SlackDirectory,
         timelines: TimelineQueries,
+        lines: EventLines,
     ) -> None:
+        self._lines = lines
         self._timelines = timelines
         self._responder = responder
         self._service = service
@@ -105,18 +107,19 @@ class BreakGlassInteractions:
 
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/breakglass …`."""
-        interaction, channel = read_interaction(body, context, is_emergency=True), _read_channel(body)
-        typed = parse_once(parse_break_glass, body.get("text"))
-        if isinstance(typed, OpenForm):
-            self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, Origin(channel)))
+        interaction, origin = read_interaction(body, context, is_emergency=True), Origin(_read_channel(body))
+        typed = parse_once(parse_break_glass, body.get("text"), self._policy.current().document.profiles.keys())
+        if isinstance(typed, OpenForm | BegunBreakGlass):
+            begun = typed if isinstance(typed, BegunBreakGlass) else None
+            self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, origin, begun=begun))
         elif isinstance(typed, BreakGlassDraft) and self._needs_code(interaction, typed.profile):
             # A command line is no place for a code: others could read it while it is still valid.
             self._responder.open_form(
-                ack, interaction, lambda: self._form_for(interaction, Origin(channel), begun=_begun_by(typed))
+                ack, interaction, lambda: self._form_for(interaction, origin, begun=begun_by(typed))
             )
         else:
             self._responder.respond_to_command(
-                ack, interaction, lambda: self._answer(interaction, typed, channel), not_yet=NOT_DECLARED_YET
+                ack, interaction, lambda: self._answer(interaction, typed, origin), not_yet=NOT_DECLARED_YET
             )
 
     def on_break(self, ack: Ack, body: Payload, context: Payload) -> None:
@@ -197,21 +200,22 @@ class BreakGlassInteractions:
         self._responder.respond_with_page(ack, interaction, show)
 
     def _answer(
-        self, interaction: Interaction, typed: BreakGlassCommand | InvalidInput, channel: ChannelId | None
-    ) -> Message:
+        self, interaction: Interaction, typed: BreakGlassCommand | InvalidInput, origin: Origin
+    ) -> Message | FormToOpen:
         match typed:
             case InvalidInput() as mistake:
                 raise mistake
             case ShowList(kind, page):
                 return self._lists.page(kind, self._actor(interaction), page)
-            case CloseEvent(event_id, reason):
-                with about(_chain(event_id)):
-                    return closed(self._service.close(event_id, self._actor(interaction), reason))
+            case CloseEvent():
+                return self._lines.close(self._actor(interaction), typed)
             case BreakGlassDraft() as declaration:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
-                return self._declare(interaction, declaration, Origin(channel), key=interaction.trigger_id)
-            case OpenForm() | ShowHelp():
-                return reply(HELP)
+                person = self._actor(interaction)
+                declare = partial(self._declare, interaction, declaration, origin, key=interaction.trigger_id)
+                return self._lines.declare(declaration, person, origin, declare)
+            case OpenForm() | BegunBreakGlass() | ShowHelp():
+                return break_glass_help(find_abilities(self._policy, self._directory, self._actor(interaction)))
 
     def _declare(
         self,
@@ -285,10 +289,6 @@ def _read_channel(body: Payload) -> ChannelId | None:
         return check_channel_id(get_str(body, "channel_id"))
     except CountersignError:
         return None
-
-
-def _begun_by(draft: BreakGlassDraft) -> BegunBreakGlass:
-    return BegunBreakGlass(draft.profile, draft.reason_code, draft.duration, draft.justification)
 
 
 def _event_of(action: Payload) -> EventId:

@@ -6,7 +6,7 @@ decided from the record; the message around it isn't even read. A form to approv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from slack_bolt import Ack, App
@@ -19,14 +19,16 @@ from bot.interactions.devices import DeviceInteractions
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
+from bot.interactions.submitting import RequestSubmission
 from bot.observability.logs import about
 from bot.slack.app_surface import ACCESS, REQUEST_ACCESS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.block_kit import Block, Message
+from bot.views.help import access_help
 from bot.views.home import ASK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import already_open, cancelled, denied, reply, submitted, voted
+from bot.views.replies import cancelled, denied, voted
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
 from bot.views.request.decision_forms import (
     APPROVE_CALLBACK,
@@ -38,20 +40,19 @@ from bot.views.request.decision_forms import (
     read_approve_form,
     read_deny_form,
 )
-from bot.views.request.form import CALLBACK, RequestDraft, read_request_form
+from bot.views.request.form import CALLBACK, NOTHING_BEGUN, BegunRequest, RequestDraft, read_request_form
 from bot.views.request.form import fields_of as request_fields_of
-from bot.views.request.list import HELP, NEWER, OLDER, ListKind
+from bot.views.request.list import NEWER, OLDER, ListKind
 from core import mfa
 from core.actor import Actor
-from core.errors import InvalidInput, LimitReached, NotAllowed
-from core.open_requests import OPEN_REQUEST
+from core.errors import InvalidInput, NotAllowed
 from core.request import Request, RequestId
 from core.services import RequestService
 from core.services.vote import ApprovalFormNeeded
 
 
 class RequestInteractions:
-    """What Slack sends about requests. `link_to_card` gives the address of a record's card, if it is known.
+    """What Slack sends about requests.
 
     `access` answers the lines of `/access` that are about open access, `devices` those about terminals.
     """
@@ -62,7 +63,7 @@ class RequestInteractions:
         service: RequestService,
         lists: RequestQueries,
         directory: SlackDirectory,
-        link_to_card: Callable[[str], str | None],
+        submission: RequestSubmission,
         access: AccessInteractions,
         devices: DeviceInteractions,
     ) -> None:
@@ -71,7 +72,7 @@ class RequestInteractions:
         self._service = service
         self._lists = lists
         self._directory = directory
-        self._link_to_card = link_to_card
+        self._submission = submission
         self._access = access
 
     def register(self, app: App) -> None:
@@ -91,10 +92,11 @@ class RequestInteractions:
 
     def on_command(self, ack: Ack, body: Payload, context: Payload) -> None:
         """`/access …`."""
-        typed = parse_once(parse_access, body.get("text"))
+        typed = parse_once(parse_access, body.get("text"), self._lists.profile_names())
         interaction = read_interaction(body, context, is_emergency=is_ending(typed))
-        if isinstance(typed, OpenForm):
-            self._responder.open_form(ack, interaction, lambda: self._form_for(interaction))
+        if isinstance(typed, OpenForm | BegunRequest):
+            begun = typed if isinstance(typed, BegunRequest) else NOTHING_BEGUN
+            self._responder.open_form(ack, interaction, lambda: self._form_for(interaction, begun))
         else:
             self._responder.respond_to_command(ack, interaction, lambda: self._answer(interaction, typed))
 
@@ -109,7 +111,7 @@ class RequestInteractions:
 
         def submit() -> Message:
             draft = read_request_form(get_dict(body, "view", "state", "values"))
-            return self._submit(interaction, draft, key=interaction.view_id)
+            return self._submission.submit(interaction, draft, interaction.view_id)
 
         self._responder.respond_to_view(ack, interaction, submit, request_fields_of(get_dict(body, "view")))
 
@@ -203,37 +205,18 @@ class RequestInteractions:
                 return self._lists.page(kind, self._actor(interaction), page)
             case RequestDraft() as draft:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
-                return self._submit(interaction, draft, key=interaction.trigger_id, in_channel=True)
-            case OpenForm() | ShowHelp():
-                return reply(HELP)
-            case ShowNotify():
-                # What sends which messages is shown where the preferences are.
-                return reply(HELP)
+                return self._submission.submit_line(interaction, draft, interaction.trigger_id)
+            case OpenForm() | BegunRequest() | ShowHelp() | ShowNotify():
+                return access_help(self._lists.abilities(self._actor(interaction)))
             case PairDevice() | ShowDevices():
                 return self._devices.answer(interaction, typed)
             case _:
                 return self._access.answer(interaction, typed)
 
-    def _submit(
-        self, interaction: Interaction, draft: RequestDraft, key: str | None, *, in_channel: bool = False
-    ) -> Message:
-        person = self._actor(interaction)
-        try:
-            request = self._service.submit(
-                person, draft.profiles[0], draft.duration, draft.justification, idempotency_key=key or None
-            )
-        except LimitReached as reached:
-            if reached.limit != OPEN_REQUEST:
-                raise
-            # Not under a field of the form: what is there already is more use than what was typed, and has a link.
-            return already_open(draft.profiles[0], reached, self._link_to_card(f"{Request.KIND}#{reached.value}"))
-        # The reply to a form is a modal, from which no other one can be opened.
-        return submitted(request, may_declare=in_channel and self._lists.may_declare(person, request.profile))
-
-    def _form_for(self, interaction: Interaction) -> Block:
+    def _form_for(self, interaction: Interaction, begun: BegunRequest = NOTHING_BEGUN) -> Block:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.
         person = self._directory.known(interaction.user_id) or self._actor(interaction)
-        return self._lists.form(person)
+        return self._lists.form(person, begun)
 
     def _actor(self, interaction: Interaction) -> Actor:
         return self._directory.actor(interaction.user_id, interaction.team_id)

@@ -64,7 +64,7 @@ NOTHING_TO_REQUEST = "There are no profiles you can request: no policy rule cove
 OUT_OF_DATE = "This comes from another version of Countersign. Nothing was changed. Use the newest message."
 REPLIES_LEFT_OUT = "Slack is slow, so some replies to you were left out. The cards show what was recorded."
 OVERLOADED = "Countersign is overloaded. Nothing was recorded; try again in a moment."
-_CANCEL_FIRST = f"To change it, cancel it first: press Cancel on its card or in `{ACCESS} mine`."
+_CANCEL_FIRST = f"To change it, cancel it first: press Cancel on its card or in this list:\n`{ACCESS} mine`"
 _LIMITS = {
     "cooldown": "This profile is in its cooldown ({value})",
     "quota per user": "You've used up your quota ({value})",
@@ -194,13 +194,15 @@ def _sentence(error: CountersignError, now: datetime, reader: str) -> str:
         case ApprovalFormNeeded():
             text = f"Approving this takes a form. {_UNCHANGED} Press Approve again."
         case LimitReached():
-            text = f"{_limit(error, moment(error.ends_at))} {_UNCHANGED}"
+            text = f"{_limit(error, moment(error.ends_at))}\n{_UNCHANGED}"
         case CodeRefused():
             text = f"{_code_refused(error)} {_UNCHANGED}"
         case NotFound():
             text = f"This record no longer exists. {_UNCHANGED}"
         case InvalidInput():
-            text = f"{escape(_capital(error.problem))}. {_UNCHANGED} {escape(error.fix)}"
+            # A line to copy never runs into our words.
+            gap = "\n" if "\n" in error.fix else " "
+            text = f"{escape(_capital(error.problem))}. {_UNCHANGED}{gap}{escape(error.fix)}"
         case _:
             text = _store_failed(error)
     return text

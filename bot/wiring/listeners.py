@@ -17,12 +17,14 @@ from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
 from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
+from bot.interactions.event_lines import EventLines
 from bot.interactions.home import HomeInteractions
 from bot.interactions.options import ProfileMenus
 from bot.interactions.reply_sender import ReplySender
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
 from bot.interactions.responder import Responder
+from bot.interactions.submitting import RequestSubmission
 from bot.interactions.timeline_queries import TimelineQueries
 from bot.slack.directory import SlackDirectory
 from bot.wiring.services import Services
@@ -67,10 +69,23 @@ def register_listeners(
     access = AccessInteractions(responder, services.grants, lists.access, lists.requests, directory, lists.timelines)
     devices = DeviceInteractions(responder, services.pairing, ending, lists.devices, directory)
     requests = RequestInteractions(
-        responder, services.requests, lists.requests, directory, link_to_card, access, devices
+        responder,
+        services.requests,
+        lists.requests,
+        directory,
+        RequestSubmission(services.requests, lists.requests, directory, link_to_card, services.clock),
+        access,
+        devices,
     )
     break_glass = BreakGlassInteractions(
-        responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines
+        responder,
+        services.break_glass,
+        stores,
+        policy,
+        lists.events,
+        directory,
+        lists.timelines,
+        EventLines(services.break_glass, stores.break_glass, policy, services.clock, directory, lists.events),
     )
     menus = ProfileMenus(responder, policy, directory, lists.requests, lists.events)
     for each in (requests, access, devices, break_glass, menus, lists.home):

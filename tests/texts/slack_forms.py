@@ -19,6 +19,7 @@ from bot.views.break_glass.form import (
 from bot.views.replies import explain_in_field, notice, reply
 from bot.views.request import decision_forms
 from bot.views.request.form import BegunRequest, Offer, read_request_form, request_form
+from core.actor import ProfileName
 from core.break_glass import ReasonCode
 from core.errors import InvalidInput
 from core.policy.decision import ApprovalNeeds
@@ -36,6 +37,7 @@ _OFFERS: Final = (
     Offer(PROD, "Production account", 4 * HOUR, 2, ("S0SRE", "ann@example.com")),
     Offer(STAGING, "", HOUR, 1, _PEOPLE),
 )
+_MANY: Final = tuple(Offer(ProfileName(f"team-{number}"), "", HOUR, 1, ("S0SRE",)) for number in range(101))
 _EMERGENCIES: Final = (
     BreakGlassOffer(PROD, "Production account", tuple(ReasonCode), 2 * HOUR, needs_code=True),
     BreakGlassOffer(STAGING, "", (ReasonCode.INCIDENT,), HOUR, needs_code=False),
@@ -69,6 +71,16 @@ def _forms() -> dict[str, Any]:
         ),
         "request access, to extend it, with other words": request_form(
             _OFFERS[:1], BegunRequest((PROD,), 2 * HOUR, "The migration takes longer", extended=records.pending())
+        ),
+        "request access, with what was typed": request_form(
+            _OFFERS, BegunRequest((PROD, "vault"), 9 * HOUR, "Deploy the fix", unread=("0h", "prdo"))
+        ),
+        "request access, two profiles chosen": request_form(
+            _OFFERS, BegunRequest((PROD, STAGING), HOUR, "Deploy the fix", "U0PERSON1", is_redrawn=True)
+        ),
+        "request access, of more than a hundred": request_form(_MANY),
+        "break the glass, another profile typed": break_glass_form(
+            _EMERGENCIES, Origin(CHANNEL), begun=BegunBreakGlass("vault", None, 9 * HOUR, "It is down", ("incidnt",))
         ),
         "approve with a comment": decision_forms.approve_form(records.pending(), ApprovalNeeds()),
         "approve, with everything a rule can want": decision_forms.approve_form(records.half_approved(), _ALL_NEEDS),
