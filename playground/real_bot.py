@@ -63,7 +63,7 @@ def start_bot(
     stack.callback(instance.lifecycle.stop)
     instance.lifecycle.start()
     if isinstance(instance.transport, HttpTransport):
-        slack.use_http(instance.transport.url)
+        slack.use_http(instance.transport.url, options_url=instance.transport.url)
     return instance.background
 
 
