@@ -1,4 +1,4 @@
-"""Menus with an external data source: asked from the shortest query on, answered strictly, chosen from what was offered."""
+"""Menus with an external data source: asked in time, answered strictly, chosen from what was offered."""
 
 from __future__ import annotations
 
