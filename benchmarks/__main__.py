@@ -14,6 +14,7 @@ import click
 from benchmarks import (
     access,
     acknowledgement,
+    changed_card,
     credentials,
     decision_time,
     history,
@@ -37,6 +38,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], Section]]] = {
     "access": access.measure,
     "credentials": credentials.measure,
     "terminals": terminals.measure,
+    "changed-card": changed_card.measure,
 }
 
 

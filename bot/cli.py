@@ -15,17 +15,18 @@ from typing import Any, Final
 
 import click
 
+from bot.commands.env_file import env_file_option
+from bot.commands.terminal import color_option
 from bot.terminal.errors import TerminalError
 from core.errors import CountersignError, InvalidInput, StoreError
-from core.invalid_policy import InvalidPolicy
 
 _REFUSED: Final = 1
 _BAD_INPUT: Final = 2
 _STORE_FAILED: Final = 3
 
 _BUILT_IN: Final = (
-    "access", "audit", "aws", "broker", "credentials", "devices", "doctor", "exec", "ledgers", "login", "logout", "mcp",
-    "mfa", "policy", "request", "serve", "slack", "sweep", "tables",
+    "access", "audit", "aws", "broker", "completion", "credentials", "devices", "doctor", "exec", "init", "ledgers",
+    "login", "logout", "mcp", "mfa", "policy", "report", "request", "serve", "slack", "sweep", "tables",
 )  # fmt: skip
 """Each is the name of a module in `bot.commands`, and of the command in it."""
 
@@ -67,6 +68,8 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="countersign", message="%(prog)s %(version)s", prog_name="countersign")
+@env_file_option
+@color_option
 def countersign() -> None:
     """Four-eyes approval and break-glass access, in Slack."""
 
@@ -77,8 +80,8 @@ def main() -> None:
 
 
 def _describe(error: CountersignError) -> str:
-    # A policy's mistakes are a list of lines. Everything else is one line, even if a library's message has several.
-    return str(error) if isinstance(error, InvalidPolicy) else " ".join(str(error).split())
+    # Several mistakes are a list of lines. Everything else is one line, even if a library's message has several.
+    return str(error) if error.is_list else " ".join(str(error).split())
 
 
 def _exit_code(error: CountersignError) -> int:

@@ -14,16 +14,20 @@ from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
 from core.errors import InvalidInput
 
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
+_MAX_DIGITS = 6
 _PART = re.compile(r"([0-9]{1,6})\s*([a-z]+)\s*")
 _NANOSECONDS_PER_MICROSECOND = 1000
 _SHOWN_LENGTH = 20
 MAX_WRITTEN_DURATION = timedelta(days=366)
 
 
-def parse_duration(text: object, field: str = "duration") -> timedelta:
+def parse_duration(
+    text: object, field: str = "duration", *, likely: str = "mh", longest: timedelta = MAX_WRITTEN_DURATION
+) -> timedelta:
     """Read `2h`, `90m`, `1h30m` or `2 h`: whole numbers, each with d, h, m or s, largest unit first.
 
-    Raises InvalidInput, naming `field`, for anything else, for zero and for more than a year.
+    Raises InvalidInput, naming `field`, for anything else, for zero and for more than a year. For a number alone, the
+    error suggests those of the `likely` units with which it isn't longer than `longest`.
     """
     fix = "Write it like 2h, 90m or 1h30m."
     if not isinstance(text, str) or not text.strip():
@@ -32,9 +36,7 @@ def parse_duration(text: object, field: str = "duration") -> timedelta:
     if written.startswith("-"):
         raise InvalidInput(field, f"{_shown(text)} is negative", fix)
     if written.isascii() and written.isdecimal():
-        raise InvalidInput(
-            field, f"{_shown(text)} has no unit", f"Did you mean {_shown(written)}m or {_shown(written)}h?"
-        )
+        raise InvalidInput(field, f"{_shown(text)} has no unit", _suggest_units(written, likely, longest) or fix)
     total, seen, position = timedelta(), "", 0
     while position < len(written):
         part = _PART.match(written, position)
@@ -51,6 +53,15 @@ def parse_duration(text: object, field: str = "duration") -> timedelta:
     if total > MAX_WRITTEN_DURATION:
         raise InvalidInput(field, f"{_shown(text)} is longer than a year", fix)
     return total
+
+
+def _suggest_units(number: str, likely: str, longest: timedelta) -> str:
+    """A question such as: Did you mean 2m or 2h? Empty for a number that fits none of the units."""
+    if len(number) > _MAX_DIGITS:
+        return ""
+    fitting = [f"{number}{unit}" for unit in likely if timedelta() < int(number) * _UNITS[unit] <= longest]
+    *others, last = fitting or [""]
+    return f"Did you mean {' or '.join(filter(None, (', '.join(others), last)))}?" if last else ""
 
 
 def check_duration(field: str, duration: object, at_most: timedelta) -> None:

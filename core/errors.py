@@ -53,13 +53,18 @@ Invariant: after any of these, the store is as it was, but for StoreUnavailable 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import ValidationError
 
 
 class CountersignError(Exception):
-    """The base class: catch it to catch everything that Countersign raises on purpose."""
+    """The base class: catch it to catch everything that Countersign raises on purpose.
+
+    Its text is one sentence or two; where `is_list`, it is a list with one mistake on each line.
+    """
+
+    is_list: ClassVar[bool] = False
 
 
 class InvalidInput(CountersignError):

@@ -26,6 +26,8 @@ class PolicyProblem:
 class InvalidPolicy(InvalidInput):
     """A policy file was refused; the policy that was in force before stays in force."""
 
+    is_list = True
+
     def __init__(self, source: str, problems: tuple[PolicyProblem, ...]) -> None:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         super().__init__("policy", f"{source} has {count}", "\n".join(["", *(f"  {each}" for each in problems)]))

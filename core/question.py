@@ -43,6 +43,11 @@ class Question(StoredModel):
         """True when somebody answered it."""
         return self.answer is not None
 
+    def require_open(self) -> None:
+        """Raises InvalidInput when it has an answer already."""
+        if self.is_answered:
+            raise InvalidInput("answer", "this question has an answer already", "It's in the card's thread.")
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if len({self.answer is None, self.answered_by is None, self.answered_at is None}) != 1:
@@ -72,10 +77,9 @@ def answer(
     Raises InvalidInput when there is no such question, and when it has another answer already.
     """
     asked = find_question(questions, number)
-    if asked.is_answered:
-        if (asked.answer, asked.answered_by) == (text, person):
-            return questions
-        raise InvalidInput("answer", "this question has an answer already", "Nothing was changed.")
+    if (asked.answer, asked.answered_by) == (text, person):
+        return questions
+    asked.require_open()
     done = asked.model_copy(update={"answer": text, "answered_by": person, "answered_at": now})
     return tuple(done if each.number == number else each for each in questions)
 

@@ -8,7 +8,7 @@ lapsed stays in the record and doesn't count.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, NewType, Self
 
@@ -40,6 +40,7 @@ __all__ = [
 ]  # fmt: skip
 
 RequestId = NewType("RequestId", str)
+_ONLY_THEY = "only the requester, and the person who asked for them, can {} this request"
 NOT_CONFIRMED = "{requester} has not confirmed yet that they want this access"
 
 
@@ -136,8 +137,7 @@ class Request(RequestRecord):
 
         Idempotent. Raises NotAllowed, InvalidStateTransition.
         """
-        if person not in {self.requester, self.asked_by}:
-            raise NotAllowed("cancel", ("only the requester can cancel a request",))
+        self.find_speaker((person,), "cancel")
         if self.status is RequestStatus.CANCELLED:
             return self
         self._check(RequestStatus.CANCELLED, now)
@@ -169,8 +169,7 @@ class Request(RequestRecord):
 
         Raises InvalidInput, NotAllowed for everybody else, InvalidStateTransition.
         """
-        if person not in {self.requester, self.asked_by}:
-            raise NotAllowed("answer", ("only the requester can answer a question about their request",))
+        self.find_speaker((person,), "answer")
         self._check(RequestStatus.PENDING, now)
         answered = question.answer(self.questions, number, person, text, now)
         return self if answered is self.questions else self.replace(questions=answered)
@@ -192,6 +191,21 @@ class Request(RequestRecord):
         """
         self._check(RequestStatus.PENDING, now)
         return self if self.reminded_at is not None else self.replace(reminded_at=now)
+
+    def check_pending(self, now: datetime) -> None:
+        """Raises InvalidStateTransition, which says who decided, unless it still waits for a decision."""
+        self._check(RequestStatus.PENDING, now)
+
+    def find_speaker(self, ids: Sequence[UserId], action: str) -> UserId:
+        """Which of a person's ids speaks for this request: the requester's, or that of who asked for them.
+
+        Raises NotAllowed for everybody else.
+        """
+        found = next((each for each in (self.requester, self.asked_by) if each in ids), None)
+        if found is None:
+            only = "only the requester can {} a request" if self.asked_by is None else _ONLY_THEY
+            raise NotAllowed(action, (only.format(action),))
+        return found
 
     def require_confirmed(self, action: str) -> None:
         """Raises NotAllowed while the person whom somebody asked for has not confirmed that they want the access."""

@@ -68,6 +68,15 @@ def find_element(
     return found[0]
 
 
+def has_element(blocks: list[Json], action_id: str, value: object = None, block_id: str | None = None) -> bool:
+    """Whether `find_element` would find exactly one."""
+    try:
+        find_element(blocks, action_id, value, block_id)
+    except NotOnScreen:
+        return False
+    return True
+
+
 def build_action(block: Json, element: Json, value: object, action_ts: str) -> Json:
     """The entry in the `actions` of a block_actions payload when somebody uses an element."""
     action: Json = {"action_id": element["action_id"], "block_id": block["block_id"], "type": element["type"]}

@@ -1,11 +1,13 @@
 """The state of the workspace, and every way in which it changes.
 
 Invariant: every change is made under the journal's lock, and its listeners are notified before the lock is released.
-A message's `ts` is unique in the workspace and always grows, even if the clock stands still or goes back.
+A message's `ts` is unique in the workspace and always grows, even if the clock stands still or goes back. Earlier
+versions of a message and of a Home tab are kept, since somebody may still see them.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +20,8 @@ from localslack.refusals import SlackRefusal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MAX_EARLIER = 20
+"""Earlier versions of one message or Home tab. A screen is behind by a few, for as long as the news travels."""
 
 
 class _State(BaseModel):
@@ -44,6 +48,11 @@ class Workspace:
         self.journal = journal
         self.bot_user = bot_user
         self._state = _State()
+        # Not saved: after a restart every screen shows what is current.
+        self._earlier: defaultdict[tuple[str, str], deque[SlackMessage]] = defaultdict(
+            lambda: deque(maxlen=_MAX_EARLIER)
+        )
+        self._earlier_homes: defaultdict[str, deque[View]] = defaultdict(lambda: deque(maxlen=_MAX_EARLIER))
 
     @property
     def team(self) -> Team:
@@ -163,6 +172,12 @@ class Workspace:
             posted: Iterable[SlackMessage] = (*self._state.messages.get(channel, ()), *self._state.ephemerals)
             return next((m for m in posted if m.channel == channel and m.ts == ts), None)
 
+    def message_versions(self, channel: str, ts: str) -> list[SlackMessage]:
+        """The message as it is and as it was before, the current version first. Empty if it doesn't exist."""
+        with self.journal.lock:
+            current = self.find_message(channel, ts)
+            return [] if current is None else [current, *reversed(self._earlier[channel, ts])]
+
     def post_message(self, message: SlackMessage) -> SlackMessage:
         """Add a new message."""
         with self.journal.lock:
@@ -174,7 +189,9 @@ class Workspace:
         """Replace the message that has the same `ts`."""
         with self.journal.lock:
             siblings = self._siblings(message)
-            siblings[[m.ts for m in siblings].index(message.ts)] = message
+            index = [m.ts for m in siblings].index(message.ts)
+            self._earlier[message.channel, message.ts].append(siblings[index])
+            siblings[index] = message
             self.journal.publish("message_changed", {"message": message.model_dump()})
             return message
 
@@ -195,6 +212,12 @@ class Workspace:
         with self.journal.lock:
             return self._state.homes.get(user)
 
+    def home_versions(self, user: str) -> list[View]:
+        """The person's Home tab as it is and as it was before, the current version first."""
+        with self.journal.lock:
+            current = self.home(user)
+            return [] if current is None else [current, *reversed(self._earlier_homes[user])]
+
     def modals(self, user: str) -> list[View]:
         """The modals this person has open, the top one last."""
         with self.journal.lock:
@@ -213,6 +236,10 @@ class Workspace:
     def show_home(self, view: View) -> None:
         """Publish a Home tab."""
         with self.journal.lock:
+            before = self._state.homes.get(view.user)
+            # What somebody enters makes no new version.
+            if before is not None and before.hash != view.hash:
+                self._earlier_homes[view.user].append(before)
             self._state.homes[view.user] = view
             self.journal.publish("home", {"user": view.user, "view": view.model_dump()})
 

@@ -32,6 +32,7 @@ _MAX_PORT: Final = 65_535
     help="The port of the page. Default: 8420, or a free one if that is taken.",
 )
 @click.option("--reset", is_flag=True, help="Delete everything in the folder and start fresh.")
+@click.option("--empty", is_flag=True, help="Start a new folder without a week of earlier decisions in it.")
 @click.option(
     "--store", metavar="URL", help="Store the records elsewhere, for example dynamodb://eu-west-1/playground."
 )
@@ -41,7 +42,9 @@ _MAX_PORT: Final = 65_535
 )  # fmt: skip
 @click.option("--browser/--no-browser", default=True, help="Open the page in a browser, or only print its address.")
 @click.option("--story", is_flag=True, help="Play a short story in the terminal instead.")
-def playground(*, port: int | None, reset: bool, store: str | None, folder: Path, browser: bool, story: bool) -> None:
+def playground(
+    *, port: int | None, reset: bool, empty: bool, store: str | None, folder: Path, browser: bool, story: bool
+) -> None:
     """Try Countersign in your browser, with a local Slack."""
     if story:
         print_story()
@@ -57,7 +60,10 @@ def playground(*, port: int | None, reset: bool, store: str | None, folder: Path
     stop_requested = SimpleQueue[int]()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: stop_requested.put(received))
-    with Folder(folder, reset=reset) as home, open_playground(home, store=store, port=port) as running:
+    with (
+        Folder(folder, reset=reset) as home,
+        open_playground(home, store=store, port=port, has_history=not empty) as running,
+    ):
         click.echo(f"The playground is at {running.url}")
         click.echo(f"Its files are in {folder}. Press Ctrl-C to stop; --reset starts fresh.")
         if browser and _has_screen():

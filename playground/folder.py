@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.clock import new_id
+from core.clock import SystemClock, UtcTime, new_id
 from core.errors import InvalidInput
 from playground.people import POLICY
 
@@ -24,7 +24,10 @@ _ONLY_OWNERS_FILE: Final = 0o600
 
 
 class PlaygroundState(BaseModel):
-    """What a restart needs to know. `audit_key` seals a trail of made-up decisions."""
+    """What a restart needs to know. `audit_key` seals a trail of made-up decisions.
+
+    Nobody has to read the messages from before `began_at`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,6 +35,7 @@ class PlaygroundState(BaseModel):
     audit_key: str = Field(default_factory=lambda: new_id() + new_id(), repr=False)
     clock_ahead: timedelta = timedelta()
     api_port: int = 0
+    began_at: UtcTime | None = None
 
 
 class Folder:
@@ -55,7 +59,7 @@ class Folder:
             if self.is_new:
                 write_privately(path / ".gitignore", "*\n")
                 write_privately(self.policy, POLICY.read_text(encoding="utf-8"))
-                self.save_state(PlaygroundState())
+                self.save_state(PlaygroundState(began_at=SystemClock().now()))
         except OSError as error:
             problem = f"{path} can't be used: {error.strerror or error}"
             raise InvalidInput("folder", problem, "Choose another.") from error
@@ -91,9 +95,19 @@ class Folder:
         return self.path / "programs"
 
     @property
+    def store_file(self) -> Path:
+        """The file of the embedded store."""
+        return (self.path / "countersign.db").absolute()
+
+    @property
+    def originals(self) -> Path:
+        """What stood in the store before somebody tampered with it."""
+        return self.path / "originals.json"
+
+    @property
     def store_url(self) -> str:
         """The URL of the embedded store."""
-        return f"sqlite:///{(self.path / 'countersign.db').absolute()}"
+        return f"sqlite:///{self.store_file}"
 
     def load_state(self) -> PlaygroundState:
         """The saved state. Raises InvalidInput for a broken file."""

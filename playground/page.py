@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -30,8 +31,11 @@ from playground.action_log import ActionLog
 from playground.demo_page import carry_out
 from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
+from playground.modal_owners import ModalOwners
 from playground.page_interactions import PageInteractions, PressElement
+from playground.page_panels import PagePanels
 from playground.race import Race
+from playground.race_track import RaceTrack
 from playground.stream import Stream
 from playground.terminal import Terminals
 
@@ -54,6 +58,20 @@ _MAX_BODY_BYTES: Final = 300_000
 """A view of 250 KB, the largest that Slack accepts, and the rest of the request."""
 
 
+@dataclass(frozen=True, slots=True)
+class PageParts:
+    """What the routes work on."""
+
+    slack: LocalSlack
+    aws: DemoTarget
+    terminals: Terminals
+    stream: Stream
+    evidence: Evidence
+    panels: PagePanels
+    owners: ModalOwners
+    track: RaceTrack
+
+
 class PlaygroundPage:
     """The routes, which a LocalSlack is created with. Call `connect` before anybody opens the page.
 
@@ -68,42 +86,46 @@ class PlaygroundPage:
             Route("/page/acts/{number:int}", self._action),
             Route("/page/acts/last", self._action),
             Route("/page/race", self._race, methods=["POST"]),
+            Route("/page/races", self._races, methods=["POST"]),
             Route("/page/clock", self._clock, methods=["POST"]),
             Route("/page/aws", self._aws_by_hand, methods=["POST"]),
             Route("/page/terminal", self._terminal, methods=["POST"]),
+            Route("/page/panels/{name}", self._panel, methods=["POST"]),
             Route("/page/deadlines", self._deadlines),
             Mount("/", _WithSecurityHeaders(StaticFiles(directory=_FILES, html=True))),
         ]
 
-    def connect(
-        self, slack: LocalSlack, aws: DemoTarget, terminals: Terminals, stream: Stream, evidence: Evidence
-    ) -> None:
+    def connect(self, parts: PageParts) -> None:
         """Set what the routes work on."""
-        self._slack = slack
-        self._aws = aws
-        self._terminals = terminals
-        self.stream = stream
-        self._evidence = evidence
-        self._log = ActionLog(slack.backend.journal)
-        self._interactions = PageInteractions(slack, self._log)
-        self._race_runner = Race(slack, self._log, self._interactions, evidence)
+        self._parts = parts
+        self._log = ActionLog(parts.slack.backend.journal)
+        self._interactions = PageInteractions(parts.slack, self._log, parts.owners)
+        self._race_runner = Race(parts.slack, self._log, self._interactions, parts.evidence)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.stream(scope, receive, send)
+        await self._parts.stream(scope, receive, send)
 
     async def _perform(self, request: Request) -> Response:
-        return await _answer(request, self._interactions.perform)
+        def perform(body: Json) -> Json:
+            self._parts.panels.begin_action()
+            return self._interactions.perform(body)
+
+        return await _answer(request, perform)
 
     async def _race(self, request: Request) -> Response:
         def race(body: Json) -> Json:
             people = tuple(str(person) for person in body.pop("people", []))
             if not people:
                 raise NotOnScreen("name at least one person")
+            self._parts.panels.begin_action()
             return self._race_runner.run(
                 PressElement.model_validate({**body, "act": "press", "person": people[0]}), people
             )
 
         return await _answer(request, race)
+
+    async def _races(self, request: Request) -> Response:
+        return await _answer(request, lambda body: self._parts.track.run(int(body["count"])))
 
     async def _clock(self, request: Request) -> Response:
         def move(body: Json) -> Json:
@@ -113,17 +135,21 @@ class PlaygroundPage:
             action = self._log.begin("The clock moved")
             with self._log.recording(action):
                 self._move_clock(step)
-            now = format_time(self._slack.backend.clock.now())
-            self._slack.backend.journal.publish("clock", {"now": now})
+            now = format_time(self._parts.slack.backend.clock.now())
+            self._parts.slack.backend.journal.publish("clock", {"now": now})
             return {"now": now, "act": action.number}
 
         return await _answer(request, move)
 
     async def _aws_by_hand(self, request: Request) -> Response:
-        return await _answer(request, lambda body: carry_out(self._aws, body))
+        return await _answer(request, lambda body: carry_out(self._parts.aws, body))
 
     async def _terminal(self, request: Request) -> Response:
-        return await _answer(request, self._terminals.carry_out)
+        return await _answer(request, self._parts.terminals.carry_out)
+
+    async def _panel(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        return await _answer(request, lambda body: self._parts.panels.carry_out(name, body))
 
     async def _action(self, request: Request) -> Response:
         if not _is_own(request):
@@ -134,15 +160,15 @@ class PlaygroundPage:
             if found is None:
                 return {}
             action, until = found
-            return {**self._log.to_json(action), **self._evidence.of(action, until)}
+            return {**self._log.to_json(action), **self._parts.evidence.of(action, until)}
 
         return JSONResponse(await run_in_threadpool(look))
 
     async def _deadlines(self, request: Request) -> Response:
         if not _is_own(request):
             return _problem("not from here", HTTPStatus.FORBIDDEN)
-        now = self._slack.backend.clock.now()
-        return JSONResponse({"deadlines": await run_in_threadpool(self._evidence.deadlines, now)})
+        now = self._parts.slack.backend.clock.now()
+        return JSONResponse({"deadlines": await run_in_threadpool(self._parts.evidence.deadlines, now)})
 
 
 async def _answer(request: Request, perform: Callable[[Json], Json]) -> Response:

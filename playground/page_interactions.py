@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from localslack.answer import Answer
+from localslack.elements import has_element
 from localslack.records import Json, SlackMessage, View
 from localslack.refusals import NotOnScreen
 from localslack.server import LocalSlack
 from playground.action_log import ActionLog
+from playground.modal_owners import ModalOwners
 
 FieldValues: TypeAlias = dict[str, dict[str, Any]]
 _Text = Annotated[str, Field(max_length=8000)]
@@ -25,6 +27,8 @@ class _PageRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     person: str
+    client: Annotated[str, Field(max_length=100)] | None = None
+    """The tab and the pane on the page."""
 
 
 class RunCommand(_PageRequest):
@@ -103,8 +107,9 @@ _PAGE_REQUEST: TypeAdapter[PageRequest] = TypeAdapter(PageRequest)
 class PageInteractions:
     """Carries out requests from the page. Raises NotOnScreen or SlackRefusal for what is no longer there."""
 
-    def __init__(self, slack: LocalSlack, log: ActionLog) -> None:
+    def __init__(self, slack: LocalSlack, log: ActionLog, owners: ModalOwners) -> None:
         self._slack = slack
+        self._owners = owners
         self._log = log
 
     def perform(self, body: object) -> Json:
@@ -117,6 +122,7 @@ class PageInteractions:
                 return self._dismiss(request)
             case CloseView():
                 return self._close(request)
+        self._owners.note(request.person, request.client)
         title, perform = self._plan(request)
         with self._log.recording(self._log.begin(title, request.person)):
             return answer_json(perform())
@@ -151,13 +157,18 @@ class PageInteractions:
         return "Open the Home tab", lambda: slack.open_home(request.person)
 
     def where(self, press: PressElement) -> SlackMessage | View:
-        """The message or view that the page shows, in its current state. Raises NotOnScreen."""
-        if press.view is not None:
-            return self._view(press.person, press.view)
-        found = self._slack.workspace.find_message(press.channel or "", press.ts or "")
-        if found is None:
-            raise NotOnScreen("this message no longer exists")
-        return found
+        """The message or view in its newest version that has what is pressed: a screen may be a moment behind.
+
+        Raises NotOnScreen.
+        """
+        workspace = self._slack.workspace
+        if press.view is None:
+            if not (messages := workspace.message_versions(press.channel or "", press.ts or "")):
+                raise NotOnScreen("this message no longer exists")
+            return next((each for each in messages if _shows(each.all_blocks, press)), messages[0])
+        view = self._view(press.person, press.view)
+        views = [view, *(workspace.home_versions(press.person) if view.type == "home" else ())]
+        return next((each for each in views if _shows(each.blocks, press)), view)
 
     def _close(self, request: CloseView) -> Json:
         view = self._view(request.person, request.view)
@@ -204,6 +215,10 @@ def answer_json(answer: Answer) -> Json:
         "status": answer.status,
         "seconds": answer.seconds,
     }
+
+
+def _shows(blocks: list[Json], press: PressElement) -> bool:
+    return has_element(blocks, press.action_id, press.value, press.block_id)
 
 
 def _label(where: SlackMessage | View, press: PressElement) -> str:

@@ -16,7 +16,7 @@ POLICY: Final = Path(__file__).with_name("policy.yml")
 MIRA, JON, AIKO, SAM, GIA = "U0MIRA", "U0JON", "U0AIKO", "U0SAM", "U0GIA"
 APPROVERS: Final = (JON, AIKO)
 """The two who press Approve at the same moment."""
-ACCESS, INCIDENTS, STAGING, GENERAL = "C0ACCESS", "C0INCIDENTS", "C0STAGING", "C0GENERAL"
+ACCESS, DATABASE, STAGING, INCIDENTS, GENERAL = "C0ACCESS", "C0DATABASE", "C0STAGING", "C0INCIDENTS", "C0GENERAL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ PEOPLE: Final = (
         "a guest, who may not ask",
     ),
 )
-_GROUPS: Final = (
+GROUPS: Final = (
     UserGroup(id="S0ENGINEERS", handle="engineers", name="Engineers", users=(MIRA, JON, AIKO, SAM)),
     UserGroup(id="S0SRE", handle="sre", name="Site reliability", users=APPROVERS),
     UserGroup(id="S0ONCALL", handle="on-call", name="On call", users=(SAM,)),
@@ -47,6 +47,7 @@ _GROUPS: Final = (
 _TEAM: Final = (MIRA, JON, AIKO, SAM)
 _CHANNELS: Final = (
     (ACCESS, "access-prod", _TEAM),
+    (DATABASE, "access-prod-db", _TEAM),
     (STAGING, "access-staging", _TEAM),
     (INCIDENTS, "incidents", _TEAM),
     (GENERAL, "general", (*_TEAM, GIA)),
@@ -61,7 +62,7 @@ _MESSAGES: Final = (
 def populate(workspace: Workspace) -> None:
     """Add the people, groups, channels and first messages to an empty workspace."""
     workspace.add(Team(id="T0LOCAL01", domain="hillside", name="Hillside"))
-    workspace.add(*(each.person for each in PEOPLE), *_GROUPS)
+    workspace.add(*(each.person for each in PEOPLE), *GROUPS)
     workspace.add(
         *(Channel(id=key, name=name, members=(*members, workspace.bot_user)) for key, name, members in _CHANNELS)
     )

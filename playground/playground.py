@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from ruamel.yaml import YAML
 
 from bot.slack.manifest import read_manifest
-from bot.wiring.ports import Background
+from bot.wiring.ports import Background, Ports
 from core.audit.keyring import AuditKeyring
 from core.errors import InvalidInput, StoreMisconfigured
 from core.policy import PolicyFile
@@ -25,16 +25,21 @@ from core.request import RequestStatus
 from core.stores.base import Stores
 from core.stores.opening import open_stores
 from localslack.server import LocalSlack
+from playground import history
 from playground.clock import ClockAhead
 from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
 from playground.evidence import Evidence
 from playground.folder import Folder, PlaygroundState
-from playground.page import PlaygroundPage
+from playground.modal_owners import ModalOwners
+from playground.page import PageParts, PlaygroundPage
+from playground.page_panels import PagePanels
+from playground.panels import open_panels
 from playground.people import populate
 from playground.pretend_accounts import PretendClients, open_pretend_accounts
 from playground.pretend_aws import PretendAws
 from playground.pretend_trail import show_trail
+from playground.race_track import RaceTrack
 from playground.real_bot import PretendTargets, api_url_of, find_port, start_bot
 from playground.snapshot import PageSnapshot
 from playground.stream import Stream
@@ -56,6 +61,7 @@ class Playground:
     terminals: Terminals
     stores: Stores
     clock: ClockAhead
+    panels: PagePanels
     sweeper: Background
     move_clock: Callable[[timedelta], None]
     """Moves the clock, for this and later starts, and handles what becomes due."""
@@ -77,46 +83,97 @@ class Playground:
         self.stop()
 
 
-def open_playground(folder: Folder, *, store: str | None = None, port: int | None = None) -> Playground:
+def open_playground(
+    folder: Folder, *, store: str | None = None, port: int | None = None, has_history: bool = False
+) -> Playground:
     """Start a playground in a folder, on its own SQLite file or on another store.
 
-    Without a `port` it uses PORT, or a free one if that is taken. Raises InvalidInput, InvalidPolicy or StoreError, and
-    then leaves nothing running.
+    With `has_history`, a new folder begins with a week of decisions; another store never gets them. Without a `port` it
+    uses PORT, or a free one if that is taken. Raises InvalidInput, InvalidPolicy or StoreError, and then leaves nothing
+    running.
     """
     with ExitStack() as stack:
-        state, manifest = _load_state(folder), _load_manifest()
-        clock, policy = ClockAhead(state.clock_ahead), PolicyFile(folder.policy)
-        keyring = AuditKeyring.from_text(state.audit_key)
-        stores = _open_stores(folder, store, keyring, clock)
-        stack.callback(stores.close)
-        # Report a missing table now, not when somebody presses a button.
-        stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
+        begins_earlier = has_history and folder.is_new and store is None
+        ground = _open_ground(stack, folder, store, -history.LENGTH if begins_earlier else None)
+        clock, stores = ground.clock, ground.stores
 
         def move_clock(step: timedelta) -> None:
             clock.advance(step)
-            folder.save_state(state.model_copy(update={"clock_ahead": clock.ahead}))
+            folder.save_state(ground.state.model_copy(update={"clock_ahead": clock.ahead}))
             sweeper.sweep()
 
         page = PlaygroundPage(move_clock)
-        slack = _open_slack(clock, manifest, page, port)
-        stack.callback(slack.stop)
-        if folder.workspace.exists():
-            _load(slack, folder.workspace)
-        else:
-            populate(slack.workspace)
-        stack.callback(WorkspaceFile(slack, folder.workspace).stop)
+        slack = _open_workspace(stack, ground, page, port)
         aws = _open_aws(folder, slack, clock)
         cloud, clients = _open_accounts(folder, slack, clock)
         stack.callback(cloud.stop)
         terminals = Terminals(folder.terminals, write_programs(folder.programs), slack.backend.journal)
-        stream = Stream(PageSnapshot(slack, aws, cloud, terminals, manifest, state.id, store or "sqlite"))
-        page.connect(slack, aws, terminals, stream, Evidence(stores))
-        targets = PretendTargets(aws, clients)
-        sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=state.api_port)
-        terminals.use({"COUNTERSIGN_SERVER": api_url_of(state.api_port), **cloud.environment})
+        parts = _open_parts(ground, slack, aws, cloud, terminals)
+        stack.callback(parts.track.stop)
+        page.connect(parts)
+
+        def prepare(ports: Ports) -> None:
+            if begins_earlier:
+                history.live_a_week(ports, slack.workspace, clock)
+
+        targets, policy, api_port = PretendTargets(aws, clients), PolicyFile(folder.policy), ground.state.api_port
+        sweeper = start_bot(stack, slack, targets, stores, policy, clock, api_port=api_port, prepare=prepare)
+        terminals.use({"COUNTERSIGN_SERVER": api_url_of(api_port), **cloud.environment})
         stack.callback(terminals.stop)
-        stack.callback(stream.close)
-        return Playground(slack, aws, cloud, terminals, stores, clock, sweeper, move_clock, stack.pop_all())
+        stack.callback(parts.stream.close)
+        closing = stack.pop_all()
+        return Playground(slack, aws, cloud, terminals, stores, clock, parts.panels, sweeper, move_clock, closing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on. `store` is the URL that was asked for, None for the folder's own file."""
+
+    folder: Folder
+    store: str | None
+    state: PlaygroundState
+    manifest: dict[str, Any]
+    keyring: AuditKeyring
+    clock: ClockAhead
+    stores: Stores
+
+
+def _open_ground(stack: ExitStack, folder: Folder, store: str | None, ahead: timedelta | None) -> _Ground:
+    state, manifest = _load_state(folder), load_manifest()
+    clock = ClockAhead(state.clock_ahead if ahead is None else ahead)
+    keyring = AuditKeyring.from_text(state.audit_key)
+    stores = _open_stores(folder, store, keyring, clock)
+    stack.callback(stores.close)
+    # A missing table is reported now, not when somebody presses a button.
+    stores.requests.list_by_status(RequestStatus.PENDING, limit=1)
+    return _Ground(folder, store, state, manifest, keyring, clock, stores)
+
+
+def _open_workspace(stack: ExitStack, ground: _Ground, page: PlaygroundPage, port: int | None) -> LocalSlack:
+    slack, path = _open_slack(ground.clock, ground.manifest, page, port), ground.folder.workspace
+    stack.callback(slack.stop)
+    if path.exists():
+        _load(slack, path)
+    else:
+        populate(slack.workspace)
+    stack.callback(WorkspaceFile(slack, path).stop)
+    return slack
+
+
+def _open_parts(
+    ground: _Ground, slack: LocalSlack, aws: DemoTarget, cloud: PretendAws, terminals: Terminals
+) -> PageParts:
+    """What the page works on, with the stream of everything that it shows."""
+    journal, state = slack.backend.journal, ground.state
+    panels = open_panels(
+        ground.folder, slack, ground.stores, ground.keyring, ground.clock, has_file=ground.store is None
+    )
+    owners, store = ModalOwners(journal), ground.store or "sqlite"
+    snapshots = PageSnapshot(
+        slack, aws, cloud, terminals, panels, ground.manifest, state.id, store, state.began_at, owners
+    )
+    track = RaceTrack(ground.manifest, lambda tally: journal.publish("races", {"races": tally}))
+    return PageParts(slack, aws, terminals, Stream(snapshots), Evidence(ground.stores), panels, owners, track)
 
 
 def _load_state(folder: Folder) -> PlaygroundState:
@@ -171,6 +228,7 @@ def _load(slack: LocalSlack, path: Path) -> None:
         raise InvalidInput("folder", f"{path} can't be read", "Start fresh with --reset.") from error
 
 
-def _load_manifest() -> dict[str, Any]:
+def load_manifest() -> dict[str, Any]:
+    """The app of the playground, as Slack has it."""
     manifest: dict[str, Any] = YAML(typ="safe").load(read_manifest())
     return manifest

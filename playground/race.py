@@ -50,7 +50,12 @@ class Race:
             answers = list(threads.map(run_as, people))
         entries = self.evidence.entries_since(action.at)
         lanes = [_lane(person, answer, entries) for person, answer in zip(people, answers, strict=True)]
-        return {"act": action.number, "lanes": sorted(lanes, key=lambda lane: bool(lane["was_refused"]))}
+        since = action.at.timestamp()
+        return {
+            "act": action.number,
+            "since": since,
+            "lanes": sorted(lanes, key=lambda lane: bool(lane["was_refused"])),
+        }
 
 
 def _lane(person: str, answer: Json, entries: list[AuditEntry]) -> Json:

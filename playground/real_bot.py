@@ -7,8 +7,9 @@ pretended one, but for the kind of its target.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -45,20 +46,26 @@ class PretendTargets:
 def start_bot(
     stack: ExitStack,
     slack: LocalSlack,
-    aws: PretendTargets,
+    aws: PretendTargets | None,
     stores: Stores,
     policy: PolicySource,
     clock: Clock,
     *,
     api_port: int,
+    prepare: Callable[[Ports], None] | None = None,
 ) -> Background:
-    """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running."""
+    """Start the bot and let Slack know of it; `stack` stops it. Gives its background work, which is running.
+
+    Without `aws`, the policy must name no target. `prepare` is called before anything is built between the ports.
+    """
     client = open_client(SecretStr(slack.bot_token), slack.api_url, API_TIMEOUT_SECONDS)
     transport = OverHttp(SecretStr(slack.signing_secret), _ANY_PORT)
-    ports = Ports(
-        stores, policy, clock, client,
-        targets=partial(open_demo_targets, aws.demo), aws_clients=lambda: aws.clients,
-    )  # fmt: skip
+    ports = Ports(stores, policy, clock, client)
+    if aws is not None:
+        clients = aws.clients
+        ports = replace(ports, targets=partial(open_demo_targets, aws.demo), aws_clients=lambda: clients)
+    if prepare is not None:
+        prepare(ports)
     instance = wire(ports, transport, api=_api_on(api_port))
     stack.callback(instance.lifecycle.stop)
     instance.lifecycle.start()

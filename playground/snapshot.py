@@ -7,6 +7,7 @@ nothing twice.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from core.clock import format_time
@@ -14,6 +15,8 @@ from localslack.records import Json
 from localslack.server import LocalSlack
 from playground.demo_page import show_aws
 from playground.demo_target import DemoTarget
+from playground.modal_owners import ModalOwners
+from playground.page_panels import PagePanels
 from playground.people import APPROVERS, PEOPLE
 from playground.pretend_aws import PretendAws
 from playground.pretend_trail import show_trail
@@ -28,9 +31,12 @@ class PageSnapshot:
     aws: DemoTarget
     cloud: PretendAws
     terminals: Terminals
+    panels: PagePanels
     manifest: dict[str, Any]
     id: str = "playground"
     store: str = ""
+    began_at: datetime | None = None
+    owners: ModalOwners | None = None
     approvers: tuple[str, ...] = APPROVERS
     roles: dict[str, str] = field(default_factory=lambda: {each.person.id: each.role for each in PEOPLE})
 
@@ -40,11 +46,12 @@ class PageSnapshot:
         with slack.backend.journal.lock:
             people = workspace.people
             return {
-                "playground": {"id": self.id, "store": self.store, "approvers": self.approvers},
+                "playground": {"id": self.id, "store": self.store, "approvers": self.approvers, "began": self._began()},
                 "now": format_time(slack.backend.clock.now()),
                 "aws": show_aws(self.aws.state),
                 "trail": show_trail(self.cloud.events),
                 "terminals": self.terminals.show(),
+                "panels": self.panels.show(),
                 "team": workspace.team.model_dump(),
                 "app": self._app(),
                 "cast": [{"id": user, "role": role} for user, role in self.roles.items()],
@@ -58,12 +65,16 @@ class PageSnapshot:
                 "homes": {
                     person.id: home.model_dump() for person in people if (home := workspace.home(person.id)) is not None
                 },
+                "modal_owners": self.owners.to_json() if self.owners is not None else {},
                 "modals": {
                     person.id: [view.model_dump() for view in stack]
                     for person in people
                     if (stack := workspace.modals(person.id))
                 },
             }
+
+    def _began(self) -> float:
+        return self.began_at.timestamp() if self.began_at is not None else 0
 
     def _app(self) -> Json:
         app, features = self.slack.backend.app, self.manifest.get("features", {})

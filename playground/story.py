@@ -119,7 +119,7 @@ class Story:
         yield self._narrate('Mira asks for prod for 1h: "Deploy the fix for INC-12"')
         request = self._requests.submit(MIRA, "prod", _HOUR, "Deploy the fix for INC-12")
         yield self._yes(f"pending, to be decided by {_day_and_time(request.expires_at)}")
-        yield self._after(timedelta(minutes=1), "Mira is an approver too, and presses Approve on her own request")
+        yield self._after(timedelta(minutes=1), "Mira, an approver herself, presses Approve on her own request")
         yield self._try(lambda: self._requests.approve(RequestId(request.id), MIRA))
         yield self._after(timedelta(minutes=1), "Jon and Aiko press Approve at the same moment, in two threads")
         yield from self._approve_together(RequestId(request.id), JON, AIKO)
@@ -138,7 +138,7 @@ class Story:
             yield from sorted(threads.map(press, approvers), key=lambda line: not line.is_yes)
 
     def _give_back(self, request: Request) -> Iterator[StoryLine]:
-        yield self._narrate("Countersign asks AWS (pretend) to give it, and looks whether it's there")
+        yield self._narrate("Countersign asks AWS (pretend) to give it, and checks that it's there")
         yield self._settle()
         yield self._after(timedelta(minutes=5), 'Mira is done, and presses "I\'m done"')
         self._grants.end(request.chain, MIRA)
@@ -153,7 +153,7 @@ class Story:
 
     def _break(self) -> Iterator[StoryLine]:
         why = "INC-13: the database does not answer"
-        yield self._after(timedelta(hours=17), f'Sam, on call, breaks the glass of prod for 1h: "{why}"')
+        yield self._after(timedelta(hours=17), f'Sam, on call, breaks the glass for prod for 1h: "{why}"')
         event = self._invoke(why)
         yield self._yes(f"active at once, access until {_time(event.expires_at)}")
         yield self._settle()
@@ -169,7 +169,7 @@ class Story:
 
     def _answer(self, event_id: EventId) -> Iterator[StoryLine]:
         notes = "The runbook was followed; INC-13 has the details."
-        yield self._after(timedelta(hours=6), "Sam reviews this event")
+        yield self._after(timedelta(hours=6), "Sam reviews the event")
         yield self._try(lambda: self._review(event_id, SAM, notes))
         yield self._narrate(f'Aiko reviews it: "{notes}"')
         yield self._try(lambda: self._review(event_id, AIKO, notes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+import textwrap
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -26,10 +27,12 @@ from core.stores.base import Stores
 from core.stores.opening import open_stores
 from playground.demo_target import DemoTarget
 from playground.story import MovableClock, Story, StoryLine, name_of
+from playground.story_proofs import RACES, changed_behind_its_back, race_again
 
 _FOUND: Final = 1
 _SEAL_SHOWN: Final = 8
 _ANSWER_INDENT: Final = 14
+_WIDTH: Final = 92
 
 
 def print_story() -> None:
@@ -37,8 +40,8 @@ def print_story() -> None:
     ink, clock = Ink.of_stdout(), MovableClock()
     keyring = AuditKeyring.from_text(new_id() + new_id())
     with tempfile.TemporaryDirectory(prefix="countersign-") as folder:
-        url = f"sqlite:///{Path(folder) / 'playground.db'}"
-        with closing(open_stores(url, keyring=keyring, clock=clock)) as stores:
+        database = Path(folder) / "playground.db"
+        with closing(open_stores(f"sqlite:///{database}", keyring=keyring, clock=clock)) as stores:
             ink.say()
             ink.say(ink.paint("Countersign, played on a database in a temporary folder", "strong"))
             ink.say(
@@ -51,10 +54,18 @@ def print_story() -> None:
             for line in Story(stores, aws, clock).play():
                 _print_line(ink, line)
             stores.refusals.flush()
+            _head(ink, f"The same race, {RACES} times more")
+            ink.say(ink.paint(f"   {ink.met} {race_again(Path(folder))}", "good"))
             _show_records(ink, stores)
             _show_trail(ink, stores)
+            ink.say()
             is_sound = _show_verification(ink, stores, keyring, clock.now())
-    if not is_sound:
+            _head(ink, "Somebody changes a record in the database")
+            with changed_behind_its_back(database) as change:
+                ink.say(f"   {change}")
+                is_found = not _show_verification(ink, stores, keyring, clock.now())
+            ink.say()
+    if not is_sound or not is_found:
         click.get_current_context().exit(_FOUND)
 
 
@@ -117,13 +128,13 @@ def _trail_row(entry: AuditEntry) -> list[Cell]:
 def _show_verification(ink: Ink, stores: Stores, keyring: AuditKeyring, now: datetime) -> bool:
     tally = Tally()
     findings = tuple(verify_trail(stores, keyring, now, tally))
-    ink.say()
     for finding in findings:
-        ink.say(ink.paint(f"   {ink.unmet} {finding.chain}: {finding.kind}: {finding.text}", "bad"))
+        first, *more = textwrap.wrap(f"{finding.kind}: {finding.text}", _WIDTH)
+        for line in (f"   {ink.unmet} {first}", *(f"     {each}" for each in more)):
+            ink.say(ink.paint(line, "bad"))
     if not findings:
         summary = f"{tally.records} records and {tally.entries} entries: no tampering found"
         ink.say(ink.paint(f"   {ink.met} verified {summary}", "good"))
-    ink.say()
     return not findings
 
 

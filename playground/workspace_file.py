@@ -14,7 +14,7 @@ from localslack.server import LocalSlack
 
 _PAUSE_SECONDS: Final = 0.5
 """Between two writes, however much happens."""
-_WITHOUT_CHANGE: Final = frozenset({"api_call", "interaction", "clock", "aws"})
+_WITHOUT_CHANGE: Final = frozenset({"api_call", "interaction", "clock", "aws", "modal_owner", "panel", "races"})
 
 
 class WorkspaceFile:

@@ -18,6 +18,8 @@ from core.errors import StoreError
 
 MIN_PAUSE_SECONDS: Final = 0.1
 """The least time between two passes of a loop that is nudged, however many changes are committed meanwhile."""
+PROMPT_PAUSE_SECONDS: Final = 0.01
+"""The same for a loop on whose next pass people wait. There are never more passes than nudges."""
 MAX_PAUSE_SECONDS: Final = 30.0
 """The longest pause between two passes while the store is unavailable."""
 _JITTER: Final = 0.2
@@ -30,10 +32,18 @@ class Nudge:
     """Ends a loop's rest early. Safe for threads.
 
     With `again_seconds`, the rest after a nudge is at most that long: an index may show a change a moment later.
+    `join_seconds` is the least rest: what is committed meanwhile is handled in one pass.
     """
 
-    def __init__(self, stopping: threading.Event, *, again_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        stopping: threading.Event,
+        *,
+        again_seconds: float | None = None,
+        join_seconds: float = MIN_PAUSE_SECONDS,
+    ) -> None:
         self._stopping = stopping
+        self._join_seconds = join_seconds
         self._again_seconds = again_seconds
         self._given = threading.Event()
         self._looks_again = False
@@ -48,8 +58,7 @@ class Nudge:
 
     def rest(self, seconds: float) -> None:
         """Rest for this long, or until the nudge."""
-        # Changes that are committed within this pause are handled together.
-        self._stopping.wait(MIN_PAUSE_SECONDS)
+        self._stopping.wait(self._join_seconds)
         bound = self._again_seconds if self._looks_again and self._again_seconds is not None else seconds
         self._looks_again = self._given.wait(min(seconds, bound))
         if self._looks_again:

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from bot.background.access import AccessWork
-from bot.background.loops import Loop, Loops, Nudge
+from bot.background.loops import PROMPT_PAUSE_SECONDS, Loop, Loops, Nudge
 from core.access.clock_steps import find_put_off
 from core.access.due_rights import NOTHING_VISITED, VisitCounts
 from core.audit.checkpoint import Checkpointer
@@ -113,7 +113,7 @@ class Sweeper:
         self._sessions, self._devices = terminals or TerminalWork()
         self._stopping = threading.Event()
         self._loops = Loops(self._stopping)
-        self._delivery_nudge = Nudge(self._stopping)
+        self._delivery_nudge = Nudge(self._stopping, join_seconds=PROMPT_PAUSE_SECONDS)
         self._deny_nudge = Nudge(self._stopping, again_seconds=DENY_AGAIN_SECONDS)
         self._backlog: Backlog | None = None
 

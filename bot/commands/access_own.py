@@ -17,8 +17,8 @@ import click
 
 from bot.api.models import AccessInfo
 from bot.commands.decider_words import name_decider
-from bot.commands.server_answers import json_option, refusals_shown, write_json
-from bot.commands.terminal import Cell, Ink
+from bot.commands.server_answers import refusals_shown, write_answer
+from bot.commands.terminal import Cell, Ink, json_option
 from bot.terminal.connecting import connect, is_paired
 from bot.terminal.credentials_cache import forget_profile
 from bot.terminal.local_times import local_time
@@ -54,7 +54,7 @@ def list_own_access(profile: str | None, *, only_for_operators: Mapping[str, boo
         found = [each for each in connect().access().access if profile in (None, each.profile)]
     if as_json:
         for each in found:
-            write_json(each)
+            write_answer(each)
         return
     ink, now = Ink.of_stdout(), SystemClock().now()
     for line in ink.columns([_row(each, now) for each in found], indent=0):
@@ -74,7 +74,7 @@ def end(what: str | None, *, as_json: bool) -> None:
         ended = client.end_access(chosen.source)
     forget_profile(os.environ, ended.profile)
     if as_json:
-        write_json(ended)
+        write_answer(ended)
         return
     state = "has ended" if ended.phase is AccessPhase.CLOSED else "is ending"
     click.echo(f"Access to {one_line(ended.profile)} {state}.")

@@ -9,16 +9,15 @@ Exit codes: 0 no findings, 1 findings, 2 the input can't be used, 3 the store fa
 from __future__ import annotations
 
 import re
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self, TextIO
+from typing import Final, TextIO
 
 import click
 
 from bot.commands.opening import opened, store_option
+from bot.commands.progress_line import ProgressLine
 from bot.commands.terminal import count_of, read_moment
 from bot.settings import read_settings
 from core.audit.checkpoint import find_checkpoint_before, find_last_checkpoint
@@ -39,7 +38,6 @@ _UNKEYED: Final = (
     "COUNTERSIGN_AUDIT_KEY is not set, so this check finds accidental damage but not forgery. "
     "Set it to the key that the bot uses."
 )
-_PROGRESS_SECONDS: Final = 0.5
 _NUMBER: Final = re.compile(r"[0-9]{1,12}")
 
 
@@ -49,9 +47,11 @@ _NUMBER: Final = re.compile(r"[0-9]{1,12}")
 @click.option("--checkpoint", "pinned", multiple=True, metavar="NUMBER:DIGEST", help="A checkpoint that must be there.")
 @click.option("--against", metavar="FILE", help="An earlier export, whose entries must all be there.")
 @click.option("--public-key", metavar="FILE", help="Verify the signatures with this key, without the secret one.")
+@click.option("--quiet", is_flag=True, help="Print findings only, and no progress.")
 def verify(
-    store: str | None, since: str | None, pinned: tuple[str, ...], against: str | None, public_key: str | None
-) -> None:
+    store: str | None, since: str | None, pinned: tuple[str, ...], against: str | None, public_key: str | None,
+    *, quiet: bool,
+) -> None:  # fmt: skip
     """Check the records and the audit trail for tampering.
 
     --checkpoint also takes a file with what a webhook or SNS received.
@@ -59,17 +59,30 @@ def verify(
     settings, tally, found = read_settings(store=store), Tally(), 0
     keyring = _with_public_key(settings.keyring, public_key)
     known = [_read_pinned(text) for text in pinned]
-    with opened(settings, keyring) as stores, _Progress() as progress:
-        run = TrailVerification.prepare(stores, keyring, SystemClock().now(), tally, progress.show)
+    with opened(settings, keyring) as stores, ProgressLine(is_wanted=not quiet) as progress:
+        run = TrailVerification.prepare(stores, keyring, SystemClock().now(), tally, showing(stores, progress))
         for finding in _verify(run, since, known, against):
             found += 1
             progress.clear()
             click.echo(f"{finding.chain}: {finding.kind}: {finding.text}")
         last = None if found else find_last_checkpoint(stores.audit, keyring)[1]
-    for line in _summarise(tally, found, keyring, last[0] if last is not None else None):
+    for line in () if quiet else _summarise(tally, found, keyring, last[0] if last is not None else None):
         click.echo(line)
     if found:
         click.get_current_context().exit(_FOUND)
+
+
+def showing(stores: Stores, progress: ProgressLine) -> Callable[[Tally], None]:
+    """Shows how far a verification is: of how many entries, as the last checkpoint counted them."""
+    found = find_last_checkpoint(stores.audit, stores.audit.keyring)[1]
+    total = found[1].total_entries if found is not None else 0
+
+    def show(tally: Tally) -> None:
+        of_all = f" of about {total:,}" if tally.entries <= total else ""
+        compared = f", {count_of(tally.records, 'record')}" if tally.records else ""
+        progress.show(f"verifying: {tally.entries:,}{of_all} entries in {count_of(tally.chains, 'chain')}{compared}")
+
+    return show
 
 
 def _verify(
@@ -142,29 +155,3 @@ def _open(path: str) -> Iterator[TextIO]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise InvalidInput("file", f"{path} can't be read: {reason}", "Check its name and its permissions.") from error
-
-
-class _Progress:
-    """A line on a terminal's standard error that says how far the verification is; elsewhere nothing."""
-
-    def __init__(self) -> None:
-        self._is_shown = sys.stderr.isatty()
-        self._next = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clear()
-
-    def show(self, tally: Tally) -> None:
-        """Show these figures, at most twice a second."""
-        if self._is_shown and time.monotonic() >= self._next:
-            self._next = time.monotonic() + _PROGRESS_SECONDS
-            text = f"{count_of(tally.chains, 'chain')}, {count_of(tally.entries, 'entry')}"
-            click.echo(f"\r\x1b[K{text}", err=True, nl=False)
-
-    def clear(self) -> None:
-        """Leave the line empty for what comes next."""
-        if self._is_shown:
-            click.echo("\r\x1b[K", err=True, nl=False)

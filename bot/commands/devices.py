@@ -12,8 +12,8 @@ from datetime import datetime
 import click
 
 from bot.api.models import DeviceInfo
-from bot.commands.server_answers import json_option, refusals_shown, write_json
-from bot.commands.terminal import Cell, Ink
+from bot.commands.server_answers import refusals_shown, write_answer
+from bot.commands.terminal import Cell, Ink, json_option
 from bot.terminal.configuration import open_configuration
 from bot.terminal.connecting import connect, find_server
 from bot.terminal.local_times import local_time
@@ -42,7 +42,7 @@ def list_devices(*, as_json: bool = False) -> None:
         found = connect().devices().devices
     if as_json:
         for each in found:
-            write_json(each)
+            write_answer(each)
         return
     ink = Ink.of_stdout()
     for line in ink.columns([_row(each) for each in found], indent=0):
@@ -63,7 +63,7 @@ def revoke(device_id: str, *, as_json: bool) -> None:
         file = open_configuration()
         PairingKeeper(found.server, file, TokenStore.open(file.folder)).forget()
     if as_json:
-        write_json({"outcome": "revoked", "id": device_id})
+        write_answer({"outcome": "revoked", "id": device_id})
     else:
         click.echo(f"Ended the device {one_line(device_id, 40)}.")
 

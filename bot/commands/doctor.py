@@ -12,8 +12,9 @@ from typing import Final
 
 import click
 
+from bot.commands.env_file import env_file_option
 from bot.commands.opening import store_option
-from bot.commands.terminal import Ink, count_of
+from bot.commands.terminal import Ink, color_option, count_of, json_option, write_json
 from core.clock import SystemClock
 
 _PROBLEMS: Final = 1
@@ -21,13 +22,32 @@ _PROBLEMS: Final = 1
 
 @click.command()
 @store_option
-def doctor(store: str | None) -> None:
+@json_option
+@color_option
+@env_file_option
+def doctor(store: str | None, *, as_json: bool) -> None:
     """Check the installation, and say how to fix each problem.
 
     It checks the settings, the tokens and their scopes, the channels, the tables, the policy and what is pending.
     """
-    # Slack's SDK is slow to load, and the other commands don't need it.
-    from bot.doctor.checkup import examine  # noqa: PLC0415 - see above
+    problems = _write_json(store) if as_json else write_lines(store)
+    if problems:
+        click.get_current_context().exit(_PROBLEMS)
+
+
+def _write_json(store: str | None) -> int:
+    from bot.doctor.checkup import examine  # noqa: PLC0415 - Slack's SDK is slow to load, and others don't need it
+    from bot.doctor.finding import Level  # noqa: PLC0415 - as above
+
+    found = list(examine(store, SystemClock()))
+    problems = sum(each.level is Level.WRONG for each in found)
+    write_json({"problems": problems, "findings": [each.as_json() for each in found]})
+    return problems
+
+
+def write_lines(store: str | None) -> int:
+    """A line for each check, as soon as it was made. Returns how many problems there are."""
+    from bot.doctor.checkup import examine  # noqa: PLC0415 - as above
     from bot.doctor.finding import Level  # noqa: PLC0415 - as above
 
     ink, problems = Ink.of_stdout(), 0
@@ -40,7 +60,5 @@ def doctor(store: str | None) -> None:
             case Level.WRONG:
                 problems += 1
                 ink.say(ink.paint(f"{ink.unmet} {finding}", "bad"))
-    if problems:
-        ink.say(f"{count_of(problems, 'problem')} found, listed above")
-        click.get_current_context().exit(_PROBLEMS)
-    ink.say("no problems found")
+    ink.say(f"{count_of(problems, 'problem')} found, listed above" if problems else "no problems found")
+    return problems

@@ -13,8 +13,8 @@ from typing import Final
 import click
 
 from bot.api.models import IssuedToken, StartedPairingInfo
-from bot.commands.server_answers import INTERRUPTED, json_option, refusals_shown, write_json
-from bot.commands.terminal import Ink
+from bot.commands.server_answers import INTERRUPTED, refusals_shown, write_answer
+from bot.commands.terminal import Ink, json_option
 from bot.settings.terminal import TerminalSettings, read_server, read_terminal_settings
 from bot.terminal.client import ApiClient
 from bot.terminal.configuration import TokenPlace, open_configuration
@@ -69,7 +69,7 @@ def login(server: str | None, service: str | None, name: str | None, token_file:
     person = _name_person(url, issued)
     if as_json:
         kept = {"token_in": place or str(token_file), "server": url}
-        write_json({"outcome": "paired", "person": person, **kept, "device": issued.device.model_dump(mode="json")})
+        write_answer({"outcome": "paired", "person": person, **kept, "device": issued.device.model_dump(mode="json")})
     else:
         _show_paired(issued, person, place, token_file)
 
@@ -105,7 +105,7 @@ def _name_person(url: str, issued: IssuedToken) -> str:
 def _show_code(started: StartedPairingInfo, url: str, *, as_json: bool) -> None:
     if as_json:
         shown = started.model_dump(mode="json", include={"user_code", "confirm_with", "expires_in"})
-        write_json({"outcome": "waiting", **shown})
+        write_answer({"outcome": "waiting", **shown})
         return
     ink = Ink.of_stdout()
     ink.say(f"To pair this machine with {url}, type this in Slack:")

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import click
 
-from bot.commands.server_answers import json_option, write_json
-from bot.commands.terminal import count_of
+from bot.commands.server_answers import write_answer
+from bot.commands.terminal import count_of, json_option
 from bot.settings.terminal import read_terminal_settings
 from bot.terminal.configuration import open_configuration
 from bot.terminal.connecting import FoundServer, find_server
@@ -35,7 +35,7 @@ def logout(*, is_all: bool, as_json: bool) -> None:
         text = problem.problem if isinstance(problem, ServerFailed) else str(problem).rstrip(".")
         raise ServerFailed(f"{kept}not everything was ended: {text}", "End the device in Slack, in Countersign's Home.")
     if as_json:
-        write_json({"outcome": "logged_out", "server": found.server, "ended": ended})
+        write_answer({"outcome": "logged_out", "server": found.server, "ended": ended})
     else:
         click.echo(f"Logged out of {found.server}; ended {count_of(ended, 'device')}.")
 

@@ -18,8 +18,8 @@ import click
 
 from bot.api.models import NewRequest, RequestInfo
 from bot.commands import request_lines as lines
-from bot.commands.server_answers import INTERRUPTED, json_option, refusals_shown, write_json
-from bot.commands.terminal import Ink
+from bot.commands.server_answers import INTERRUPTED, refusals_shown, write_answer
+from bot.commands.terminal import Ink, json_option
 from bot.terminal.client import ApiClient
 from bot.terminal.configuration import open_configuration
 from bot.terminal.connecting import connect
@@ -139,7 +139,7 @@ def list_requests(*, as_json: bool) -> None:
     ink, now = Ink.of_stdout(), SystemClock().now()
     if as_json:
         for each in found:
-            write_json(lines.as_json(each))
+            write_answer(lines.as_json(each))
     elif not found:
         ink.say('There are no requests of yours. Ask with: countersign request PROFILE 1h "why you need it"')
     else:
@@ -173,7 +173,7 @@ def _wait(client: ApiClient, made: RequestInfo, at_most: timedelta | None, *, as
         # What is cached may be of access that was ended early: AWS denies it for as long as it lives.
         forget_profile(os.environ, found.profile)
     if as_json:
-        write_json(lines.as_json(found, _TIMED_OUT if outcome is Outcome.WAITING else None))
+        write_answer(lines.as_json(found, _TIMED_OUT if outcome is Outcome.WAITING else None))
     elif outcome is Outcome.WAITING:
         click.echo(f"Not decided yet; request {found.id} is kept. Follow it with: {follow}")
     else:
@@ -194,7 +194,7 @@ def _say(found: RequestInfo) -> None:
 
 def _show(found: RequestInfo, *, as_json: bool) -> None:
     if as_json:
-        write_json(lines.as_json(found))
+        write_answer(lines.as_json(found))
         return
     ink = Ink.of_stdout()
     for line in lines.describe_request(found, SystemClock().now()):
@@ -216,7 +216,7 @@ def _read_timeout(text: str | None, *, is_waiting: bool) -> timedelta | None:
         return None
     if not is_waiting:
         raise InvalidInput("timeout", "it needs --wait", "Add --wait, or leave --timeout out.")
-    return parse_duration(text, "timeout")
+    return parse_duration(text, "timeout", likely="sm")
 
 
 def _notes_folder() -> Path | None:

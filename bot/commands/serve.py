@@ -1,8 +1,8 @@
 """`countersign serve`: run the bot until it is asked to stop.
 
-Invariant: a bad setting, token or policy ends it with one line before anything is started. On SIGTERM or SIGINT it
-takes nothing new, finishes what was acknowledged, and exits with 0, within a bound. A second signal ends the process
-at once.
+Invariant: bad settings, a bad token or a bad policy end it before anything is started, with a line for each problem. On
+SIGTERM or SIGINT it takes nothing new, finishes what was acknowledged, and exits with 0, within a bound. A second
+signal ends the process at once.
 
 Exit codes: 0 stopped as asked, 1 Slack did not answer at the start, 2 the input can't be used, 3 the store failed, or
 something acknowledged could not be finished in time.
@@ -16,15 +16,17 @@ from importlib.metadata import version
 
 import click
 
+from bot.commands.env_file import env_file_option
 from bot.commands.running import listen_for_signals, stop
 from bot.observability.logs import configure_logging
-from bot.settings import read_api_settings, read_settings, read_slack_settings, secrets_of, unknown_variables
+from bot.settings import secrets_of, settings_to_serve, unknown_variables
 from core.policy.file_access import find_writers
 
 _log = logging.getLogger("countersign.serve")
 
 
 @click.command()
+@env_file_option
 def serve() -> None:
     """Run the bot, over Socket Mode or HTTP.
 
@@ -33,10 +35,8 @@ def serve() -> None:
     # Bolt and the web server take as long to load as everything else, and the other commands don't need them.
     from bot.wiring.instance import open_instance  # noqa: PLC0415 - see above
 
-    settings, api = read_settings(), read_api_settings()
-    slack = read_slack_settings().require_transport(settings.listen)
-    # Without a key, the trail would be sealed with a public constant.
-    settings.require_audit_key()
+    # Everything that is missing at once: a start that stops twice in a row costs twice the patience.
+    settings, slack, api = settings_to_serve()
     configure_logging(settings.log, sys.stderr, secrets=secrets_of(settings, slack))
     stop_requested = listen_for_signals()
     for sentence in (*unknown_variables(), *find_writers(settings.policy)):

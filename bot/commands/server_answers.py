@@ -5,7 +5,6 @@ Invariant: with --json, standard output is JSON and nothing else, of a refusal t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -14,6 +13,7 @@ import click
 from pydantic import BaseModel
 
 from bot.api.problems import ProblemCode
+from bot.commands.terminal import write_json
 from bot.terminal.errors import ExitCode, ServerRefused
 from core.targets.words import one_line
 
@@ -21,13 +21,10 @@ INTERRUPTED: Final = 130
 """How a shell reports a process that Ctrl-C ended."""
 _MAX_DETAIL: Final = 1000
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output, for scripts.")
 
-
-def write_json(answer: BaseModel | dict[str, Any]) -> None:
+def write_answer(answer: BaseModel | dict[str, Any]) -> None:
     """Write one line of JSON."""
-    found = answer.model_dump(mode="json") if isinstance(answer, BaseModel) else answer
-    click.echo(json.dumps(found, ensure_ascii=False))
+    write_json(answer.model_dump(mode="json") if isinstance(answer, BaseModel) else answer)
 
 
 @contextmanager

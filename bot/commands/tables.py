@@ -15,6 +15,7 @@ from typing import Final
 import click
 
 from bot.commands.opening import store_option
+from bot.commands.terminal import json_option, write_json
 from bot.settings import read_settings
 from core.stores.dynamodb.audit_copy import audit_bucket
 from core.stores.dynamodb.connection import Connection
@@ -68,13 +69,18 @@ def create(store: str | None, kms_key: str | None) -> None:
 @tables.command()
 @store_option
 @_key_option
-def check(store: str | None, kms_key: str | None) -> None:
+@json_option
+def check(store: str | None, kms_key: str | None, *, as_json: bool) -> None:
     """Check the tables against what Countersign needs."""
     match _locate(store):
         case SqliteLocation(path):
-            _check_file(path)
+            _check_file(path, as_json=as_json)
         case DynamoLocation() as location:
-            _report(location, _with_connection(location, kms_key, check_tables))
+            report = _with_connection(location, kms_key, check_tables)
+            if as_json:
+                _write_report(report)
+            else:
+                _report(location, report)
 
 
 @tables.command()
@@ -139,12 +145,23 @@ def _report(location: DynamoLocation, report: TablesReport) -> None:
         click.get_current_context().exit(_DIFFERS)
 
 
-def _check_file(path: str) -> None:
-    problem = find_problem(path)
-    if problem:
-        click.echo(f"differs   {problem}")
+def _write_report(report: TablesReport) -> None:
+    differences = [{"table": each.table, "problem": each.problem, "fix": each.fix} for each in report.differences]
+    write_json({"correct": report.is_fine, "differences": differences, "unknown": list(report.untold)})
+    if not report.is_fine:
         click.get_current_context().exit(_DIFFERS)
-    click.echo(f"{path} is set up correctly.")
+
+
+def _check_file(path: str, *, as_json: bool) -> None:
+    problem = find_problem(path)
+    if as_json:
+        what, run, fix = problem.removeprefix(f"{path}: ").partition("Run ")
+        differences = [{"table": path, "problem": what.strip(), "fix": f"{run}{fix}"}] if problem else []
+        write_json({"correct": not problem, "differences": differences, "unknown": []})
+    else:
+        click.echo(f"differs   {problem}" if problem else f"{path} is set up correctly.")
+    if problem:
+        click.get_current_context().exit(_DIFFERS)
 
 
 def _print(document: Document) -> None:

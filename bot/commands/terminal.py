@@ -1,16 +1,17 @@
-"""Text in a terminal: a little colour, marks, aligned columns, and counts with their nouns.
+"""Text in a terminal: a little colour, marks, aligned columns, and counts with their nouns; or JSON for programs.
 
-Invariant: with and without colour, the text is the same.
+Invariant: with and without colour, the text is the same. JSON is one document, and nothing else is on standard output.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import Literal, TextIO
 
 import click
 
@@ -20,6 +21,36 @@ from core.errors import InvalidInput
 Mood = Literal["good", "bad", "quiet", "strong"]
 Cell = str | tuple[str, Mood]
 """A text, or a text with a mood."""
+
+
+def _choose_color(context: click.Context, _: click.Parameter, chosen: bool | None) -> None:  # noqa: FBT001 - click's own
+    # Subcommands inherit it from their group.
+    context.color = context.color if chosen is None else chosen
+
+
+color_option = click.option(
+    "--color/--no-color", default=None, is_eager=True, expose_value=False, callback=_choose_color,
+    help="Print colours, or none. Default: on a terminal, unless NO_COLOR is set.",
+)  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output, for scripts.")
+
+
+def has_color(stream: TextIO) -> bool:
+    """Whether colours are wanted there: --color or --no-color, else NO_COLOR, else FORCE_COLOR, else on a terminal.
+
+    https://no-color.org and https://force-color.org: a variable that is set and not empty counts.
+    """
+    context = click.get_current_context(silent=True)
+    if context is not None and context.color is not None:
+        return context.color
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def write_json(document: Mapping[str, object]) -> None:
+    """Write one line of JSON."""
+    click.echo(json.dumps(document, ensure_ascii=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +64,8 @@ class Ink:
 
     @classmethod
     def of_stdout(cls) -> Ink:
-        """Colour on a terminal unless NO_COLOR is set; plain marks where the encoding lacks the others."""
-        is_colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        """Colour where `has_color` says so; plain marks where the encoding lacks the others."""
+        is_colored = has_color(sys.stdout)
         try:
             "✓✗·—".encode(sys.stdout.encoding or "utf-8")
         except UnicodeEncodeError:
@@ -49,7 +80,7 @@ class Ink:
             case "good":
                 return click.style(text, fg="green")
             case "bad":
-                return click.style(text, fg="yellow")
+                return click.style(text, fg="red")
             case "quiet":
                 return click.style(text, dim=True)
             case "strong":

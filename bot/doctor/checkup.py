@@ -1,29 +1,23 @@
 """The checkup: every check, each after those that it depends on.
 
-Invariant: a check that can't be made says so or is skipped, and never prevents the others.
+Invariant: a check that can't be made says so or is skipped, and never prevents the others. What depends on a setting
+that can't be used is not judged by that setting's default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from bot.doctor.access_checks import FindEmail, check_targets
 from bot.doctor.directory_checks import check_deciding_groups
 from bot.doctor.finding import CheckResult, fine, note, wrong
 from bot.doctor.mfa_checks import check_mfa
+from bot.doctor.setting_checks import AllSettings, check_settings, examine_all
 from bot.doctor.slack_checks import SlackChecks
 from bot.doctor.store_checks import check_store
-from bot.settings import (
-    Settings,
-    SlackSettings,
-    TerminalSettings,
-    read_settings,
-    read_slack_settings,
-    unknown_variables,
-)
-from bot.settings.variables import find_shared_files, variables_of
+from bot.settings import Settings, SlackSettings
 from core.clock import Clock
-from core.errors import InvalidInput
 from core.invalid_policy import InvalidPolicy
 from core.policy import Policy, load_policy
 from core.policy.file_access import find_writers
@@ -31,86 +25,71 @@ from core.policy.file_access import find_writers
 
 def examine(store: str | None, clock: Clock) -> Iterator[CheckResult]:
     """Check everything. `store` is the option of the command line that overrides COUNTERSIGN_STORE."""
-    yield from _check_variables()
-    settings: Settings | None = None
-    slack: SlackSettings | None = None
-    policy: Policy | None = None
-    try:
-        settings = read_settings(store=store)
-    except InvalidInput as error:
-        yield _bad_setting(error)
-    try:
-        slack = read_slack_settings()
-    except InvalidInput as error:
-        yield _bad_setting(error)
-    if settings is not None:
-        yield from _check_audit_key(settings)
-        try:
-            policy = load_policy(settings.policy)
-        except InvalidPolicy as error:
-            yield from _explain_policy(error)
-        else:
-            yield fine(f"policy: {settings.policy}, digest {policy.digest[:12]}")
-            for writer in find_writers(settings.policy):
-                what, _, fix = writer.partition(" Run: ")
-                yield wrong(f"policy: {what}", f"Run: {fix}")
-            yield from check_mfa(policy, settings.mfa_secrets)
+    read = examine_all(store)
+    yield from check_settings(read)
+    settings, slack = read.deployment.settings, read.slack.settings
+    policy = _PolicyCheck()
+    if settings is not None and "policy" not in read.deployment.bad:
+        yield from policy.run(settings, is_mfa_readable="mfa_secrets" not in read.deployment.bad)
     if slack is not None:
-        yield from _check_slack(settings, slack, policy, clock)
-    if policy is not None and policy.targets:
-        yield from check_targets(policy, clock, _email_finder(slack, clock))
-    if settings is not None:
-        yield from check_store(settings, clock)
+        yield from _check_slack(read, slack, policy.found, clock)
+    if policy.found is not None and policy.found.targets:
+        yield from check_targets(policy.found, clock, _email_finder(slack, clock))
+    if settings is not None and "store" not in read.deployment.bad:
+        is_keyring_known = not {"audit_key", "audit_signing_key"} & read.deployment.bad
+        yield from check_store(settings, clock, with_content=is_keyring_known)
+    yield from _name_skipped(read, policy.found)
 
 
-def _bad_setting(error: InvalidInput) -> CheckResult:
-    return wrong(f"{error.field}: {error.problem}", error.fix)
+@dataclass
+class _PolicyCheck:
+    """Checks the policy file; `found` is what it says, unless it has mistakes."""
 
+    found: Policy | None = None
 
-def _check_variables() -> Iterator[CheckResult]:
-    for problem in unknown_variables():
-        yield note(f"settings: {problem}")
-    for name, path in find_shared_files(variables_of(Settings, SlackSettings, TerminalSettings)):
-        yield note(f"settings: {name}: everybody on this host can read or change {path}", f"Run: chmod 600 {path}")
-
-
-def _check_audit_key(settings: Settings) -> Iterator[CheckResult]:
-    if settings.keyring.is_keyed:
-        yield fine(f"audit key: the trail is sealed with key {settings.keyring.key_id}")
-        return
-    try:
-        settings.require_audit_key()
-    except InvalidInput as error:
-        yield _bad_setting(error)
-
-
-def _explain_policy(error: InvalidPolicy) -> Iterator[CheckResult]:
-    for each in error.problems:
-        yield wrong(f"policy: {error.source}:{each.line}: {each.path}: {each.problem}", each.fix)
-
-
-def _check_slack(
-    settings: Settings | None, slack: SlackSettings, policy: Policy | None, clock: Clock
-) -> Iterator[CheckResult]:
-    if settings is not None:
+    def run(self, settings: Settings, *, is_mfa_readable: bool) -> Iterator[CheckResult]:
+        """Load it, and look who may write it."""
         try:
-            slack.require_transport(settings.listen)
-        except InvalidInput as error:
-            yield _bad_setting(error)
-    if not slack.bot_token.get_secret_value():
+            self.found = load_policy(settings.policy)
+        except InvalidPolicy as error:
+            for each in error.problems:
+                yield wrong(f"policy: {error.source}:{each.line}: {each.path}: {each.problem}", each.fix)
+            return
+        yield fine(f"policy: {settings.policy}, digest {self.found.digest[:12]}")
+        for writer in find_writers(settings.policy):
+            what, _, fix = writer.partition(" Run: ")
+            yield wrong(f"policy: {what}", f"Run: {fix}")
+        if is_mfa_readable:
+            yield from check_mfa(self.found, settings.mfa_secrets)
+
+
+def _check_slack(read: AllSettings, slack: SlackSettings, policy: Policy | None, clock: Clock) -> Iterator[CheckResult]:
+    if "api_url" in read.slack.bad:
         return
     checks = SlackChecks(slack.bot_token, slack.api_url, clock)
-    yield from checks.check_token()
-    if not checks.is_known:
-        return
-    yield from checks.check_scopes(is_email_trusted=policy is not None and policy.document.identity.trust_email)
-    yield from checks.check_clock()
-    if settings is not None and settings.listen is None and slack.app_token is not None:
+    if slack.bot_token.get_secret_value():
+        yield from checks.check_token()
+    if checks.is_known:
+        yield from checks.check_scopes(is_email_trusted=policy is not None and policy.document.identity.trust_email)
+        yield from checks.check_clock()
+    # Another token than the bot's: what is wrong with one says nothing about the other.
+    if read.is_socket_mode and slack.app_token is not None and not checks.is_unreachable:
         yield from checks.check_app_token(slack.app_token)
-    if policy is not None:
+    if policy is not None and checks.is_known:
         yield from checks.check_user_groups(policy.user_groups())
         yield from check_deciding_groups(policy)
         yield from checks.check_channels(_channels(policy))
+
+
+def _name_skipped(read: AllSettings, policy: Policy | None) -> Iterator[CheckResult]:
+    """What has to wait until something else is fixed, so that nobody takes silence for a clean bill."""
+    skipped = []
+    if read.deployment.settings is None or "store" in read.deployment.bad:
+        skipped.append("the store")
+    if policy is None:
+        skipped.append("user groups, channels and targets, which the policy names")
+    if skipped:
+        yield note(f"not checked: {'; '.join(skipped)}", "Fix the problems above, then run `countersign doctor` again.")
 
 
 def _email_finder(slack: SlackSettings | None, clock: Clock) -> FindEmail | None:

@@ -25,6 +25,14 @@ class CheckResult:
     what: str
     fix: str = ""
 
+    def as_json(self) -> dict[str, str]:
+        """The same for a program."""
+        return {
+            "level": self.level.name.lower(),
+            "what": " ".join(self.what.split()),
+            "fix": " ".join(self.fix.split()),
+        }
+
     def __str__(self) -> str:
         # One line, even if a library's message has several.
         return " ".join(f"{self.what.rstrip('.')}. {self.fix}".split()) if self.fix else " ".join(self.what.split())

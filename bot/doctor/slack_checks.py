@@ -6,35 +6,22 @@ Invariant: nothing is posted and nobody is notified. Of Slack's answers, only er
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from pydantic import SecretStr
-from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from bot.doctor.finding import CheckResult, fine, note, wrong
+from bot.doctor.slack_calls import PatientSlack, Unanswered
 from bot.slack.app_surface import SCOPES
-from bot.slack.client import DirectClient
-from bot.slack.errors import ERRORS, UNREADABLE, SlackToken, read_error
+from bot.slack.errors import ERRORS, SlackToken
 from core.actor import UserId
 from core.clock import Clock, require_utc
 
-CALL_TIMEOUT_SECONDS: Final = 10
 EMAIL_SCOPE: Final = "users:read.email"
 MAX_SKEW: Final = timedelta(seconds=30)
 """Slack's signatures are valid for five minutes; deadlines and MFA codes tolerate less."""
-
-
-class Unanswered(Exception):
-    """Slack refused or did not answer. `problem` says which, `fix` what an operator can do."""
-
-    def __init__(self, problem: str, fix: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.fix = fix
 
 
 class SlackChecks:
@@ -42,28 +29,26 @@ class SlackChecks:
 
     def __init__(self, token: SecretStr, api_url: str, clock: Clock) -> None:
         self._clock = clock
-        self._api_url = api_url
-        # An operator would rather wait than run the command again.
-        patient = [RateLimitErrorRetryHandler(max_retry_count=2)]
-        self._client = DirectClient(
-            token.get_secret_value(), base_url=api_url, timeout=CALL_TIMEOUT_SECONDS, retry_handlers=list(patient)
-        )
-        self._team_id: str | None = None
+        self._slack = PatientSlack(token, api_url, clock)
+        self._client = self._slack.client
+        self.team_id: str | None = None
         self._headers: Mapping[str, str] = {}
         self.is_known = False
+        self.is_unreachable = False
 
     def check_token(self) -> Iterator[CheckResult]:
         """Whose token is it? Afterwards `is_known` says whether Slack accepted it."""
         try:
-            with self._asking():
+            with self._slack.asking():
                 answer = self._client.auth_test()
         except Unanswered as refusal:
+            self.is_unreachable = refusal.is_unreachable
             yield wrong(f"bot token: {refusal.problem}", refusal.fix)
             return
         self.is_known = True
         self._headers = {str(name).lower(): str(value) for name, value in answer.headers.items()}
         # Only an organisation-wide token has to name the workspace.
-        self._team_id = answer.get("team_id") if answer.get("enterprise_id") else None
+        self.team_id = answer.get("team_id") if answer.get("enterprise_id") else None
         yield fine(f"bot token: {answer.get('user')} in workspace {answer.get('team')}, {answer.get('team_id')}")
 
     def check_scopes(self, *, is_email_trusted: bool) -> Iterator[CheckResult]:
@@ -101,9 +86,10 @@ class SlackChecks:
     def check_app_token(self, token: SecretStr) -> Iterator[CheckResult]:
         """Does Slack let this token open a WebSocket? None is opened."""
         try:
-            with self._asking(SlackToken.APP):
+            with self._slack.asking(SlackToken.APP):
                 self._client.apps_connections_open(app_token=token.get_secret_value())
         except Unanswered as refusal:
+            self.is_unreachable = refusal.is_unreachable
             yield wrong(f"app token: {refusal.problem}", refusal.fix)
         else:
             yield fine("app token: Socket Mode can connect")
@@ -114,8 +100,8 @@ class SlackChecks:
         if not wanted:
             return
         try:
-            with self._asking():
-                answer = self._client.usergroups_list(include_disabled=True, include_count=True, team_id=self._team_id)
+            with self._slack.asking():
+                answer = self._client.usergroups_list(include_disabled=True, include_count=True, team_id=self.team_id)
                 found = {str(group["id"]): group for group in answer["usergroups"]}
         except Unanswered as refusal:
             yield wrong(f"user groups: {refusal.problem}", refusal.fix)
@@ -130,7 +116,7 @@ class SlackChecks:
         for channel, profiles in sorted(profiles_of.items()):
             name = f"channel {channel} ({', '.join(profiles)})"
             try:
-                with self._asking():
+                with self._slack.asking():
                     shown = self._client.conversations_info(channel=channel)["channel"]
                     yield from _judge_channel(name, shown)
             except Unanswered as refusal:
@@ -139,22 +125,11 @@ class SlackChecks:
     def find_email(self, person: UserId) -> str | None:
         """The person's e-mail address in Slack; None if Slack doesn't say."""
         try:
-            with self._asking():
+            with self._slack.asking():
                 profile = self._client.users_info(user=person)["user"].get("profile", {})
         except Unanswered:
             return None
         return str(profile["email"]) if profile.get("email") else None
-
-    @contextmanager
-    def _asking(self, token: SlackToken = SlackToken.BOT) -> Iterator[None]:
-        try:
-            yield
-        except UNREADABLE as error:
-            failure = read_error(error, self._clock.now(), token)
-            if isinstance(error, SlackApiError):
-                raise Unanswered(f"Slack answered {failure.label}", failure.fix) from error
-            fix = f"Check that this machine can reach {self._api_url}, through its proxy if it uses one."
-            raise Unanswered(f"no usable answer from Slack ({failure.label})", fix) from error
 
 
 def _judge_group(group_id: str, group: Any) -> CheckResult | None:  # noqa: ANN401 - Slack's JSON

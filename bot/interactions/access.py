@@ -114,7 +114,7 @@ class AccessInteractions:
             with about(f"{Request.KIND}#{request_id}"):
                 return request_timeline(self._timelines.of_request(request_id, self._actor(interaction)))
 
-        self._responder.respond_to_action(ack, interaction, show)
+        self._responder.show(ack, interaction, show)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """More or Back was clicked under the list of live access."""

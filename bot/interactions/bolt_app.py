@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from slack_bolt import Ack, App, BoltRequest, BoltResponse
@@ -23,6 +24,7 @@ from bot.slack.directory import SlackDirectory
 from bot.slack.installation import Installation
 from bot.slack.payloads import Payload, is_raised_by_bolt
 from bot.views.replies import BROKEN, OUT_OF_DATE, notice, reply
+from core.actor import UserId
 from core.errors import InvalidInput
 from core.text import quoted
 
@@ -39,10 +41,15 @@ class Bot:
     changes: ChangeWriter
     lanes: Lanes
     departures: Departures
+    named_people: Callable[[], Iterable[UserId]]
 
     def warm(self) -> None:
-        """Ask on the side who is in the user groups of the policy, so that no click waits for it."""
+        """Ask on the side who is in the user groups of the policy, and who the people are that it names by id.
+
+        So neither the first click after a start waits for Slack, nor the first emergency.
+        """
         self.directory.refresh_groups()
+        self.directory.refresh_people(self.named_people())
         self.departures.start()
 
     def close(self) -> None:

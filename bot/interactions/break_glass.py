@@ -6,19 +6,18 @@ decided from the record; and nobody reads that they have access before the store
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from slack_bolt import Ack, App
 
 from bot.interactions.abilities import find_abilities
 from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.close_line import CloseLines
 from bot.interactions.commands.breakglass import BreakGlassCommand, CloseEvent, parse_break_glass
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
-from bot.interactions.event_lines import EventLines
+from bot.interactions.declaring import Declaring
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
-from bot.interactions.responder import FormToOpen, Responder, note_store_error
+from bot.interactions.responder import FormToOpen, Responder
 from bot.interactions.timeline_queries import TimelineQueries
 from bot.observability.logs import about
 from bot.slack.app_surface import BREAK_GLASS
@@ -49,22 +48,22 @@ from bot.views.break_glass.list import NEWER, OLDER, BreakGlassListKind
 from bot.views.break_glass.replies import (
     NOT_DECLARED_YET,
     closed,
-    declared,
     refuse_other_requester,
     review_recorded,
-    without_store,
 )
 from bot.views.help import break_glass_help
 from bot.views.home import BREAK
 from bot.views.pagination import one_of, read_page_button
+from bot.views.replies import FORM_NOT_YET
 from bot.views.request.card import DECLARE_INSTEAD
 from bot.views.timeline import timeline
-from core.actor import Actor, ChannelId, check_channel_id
+from core.actor import Actor, ChannelId, UserId, check_channel_id, check_user_id
 from core.break_glass import BreakGlassEvent, EventId
 from core.errors import CountersignError, InvalidInput, StoreError
 from core.policy import PolicySource
 from core.request import Request, RequestId
 from core.services import BreakGlassService
+from core.services.previews import Previews
 from core.stores.base import Stores
 
 
@@ -80,9 +79,13 @@ class BreakGlassInteractions:
         lists: BreakGlassQueries,
         directory: SlackDirectory,
         timelines: TimelineQueries,
-        lines: EventLines,
+        declaring: Declaring,
+        closes: CloseLines,
+        previews: Previews,
     ) -> None:
-        self._lines = lines
+        self._declaring = declaring
+        self._closes = closes
+        self._previews = previews
         self._timelines = timelines
         self._responder = responder
         self._service = service
@@ -140,14 +143,20 @@ class BreakGlassInteractions:
 
         def declare() -> Message:
             declaration, code, origin = read_break_glass_form(view)
-            return self._declare(interaction, declaration, origin, key=interaction.view_id, code=code)
+            person = self._actor(interaction)
+            return self._declaring.declare(person, declaration, origin, interaction.view_id, code)
 
         self._responder.respond_to_view(ack, interaction, declare, fields_of(view), not_yet=NOT_DECLARED_YET)
 
     def on_close(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Close was clicked: ask how it ended. Whether this person may close it is judged on submission."""
+        """Close was clicked: show the event, and ask how it ended, or answer why this person can't close it."""
         interaction = read_interaction(body, context, is_emergency=True)
-        self._responder.open_form(ack, interaction, lambda: close_form(_event_of(action)))
+
+        def show() -> FormToOpen:
+            with about(_chain(event_id := _event_of(action))):
+                return FormToOpen(close_form(self._previews.to_close(event_id, *self._presser(interaction))))
+
+        self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
 
     def on_close_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The close form was submitted."""
@@ -158,12 +167,17 @@ class BreakGlassInteractions:
             with about(_chain(event_id)):
                 return closed(self._service.close(event_id, self._actor(interaction), reason))
 
-        self._responder.respond_to_view(ack, interaction, close, CLOSE_FIELDS)
+        self._responder.respond_to_view(ack, interaction, close, CLOSE_FIELDS, closes=True)
 
     def on_review(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Review was clicked: ask for the findings. Whether this person may review it is judged on submission."""
+        """Review was clicked: show the event, and ask what was found, or answer why this person can't review it."""
         interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: self._review_form(interaction, _event_of(action)))
+
+        def show() -> FormToOpen:
+            with about(_chain(event_id := _event_of(action))):
+                return FormToOpen(self._review_form(interaction, event_id))
+
+        self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
 
     def on_review_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The review form was submitted."""
@@ -177,7 +191,7 @@ class BreakGlassInteractions:
                 )
                 return review_recorded(event)
 
-        self._responder.respond_to_view(ack, interaction, review, REVIEW_FIELDS)
+        self._responder.respond_to_view(ack, interaction, review, REVIEW_FIELDS, closes=True)
 
     def on_timeline(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Timeline was clicked."""
@@ -186,7 +200,7 @@ class BreakGlassInteractions:
         def show() -> Message:
             return timeline(self._timelines.of_event(_event_of(action), self._actor(interaction)))
 
-        self._responder.respond_to_action(ack, interaction, show)
+        self._responder.show(ack, interaction, show)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """More or Back was clicked under a list."""
@@ -208,46 +222,13 @@ class BreakGlassInteractions:
             case ShowList(kind, page):
                 return self._lists.page(kind, self._actor(interaction), page)
             case CloseEvent():
-                return self._lines.close(self._actor(interaction), typed)
+                return self._closes.close(self._actor(interaction), typed)
             case BreakGlassDraft() as declaration:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
                 person = self._actor(interaction)
-                declare = partial(self._declare, interaction, declaration, origin, key=interaction.trigger_id)
-                return self._lines.declare(declaration, person, origin, declare)
+                return self._declaring.declare_line(person, declaration, origin, interaction.trigger_id)
             case OpenForm() | BegunBreakGlass() | ShowHelp():
                 return break_glass_help(find_abilities(self._policy, self._directory, self._actor(interaction)))
-
-    def _declare(
-        self,
-        interaction: Interaction,
-        declaration: BreakGlassDraft,
-        origin: Origin,
-        *,
-        key: str | None,
-        code: str | None = None,
-    ) -> Message:
-        def invoke() -> BreakGlassEvent:
-            return self._service.invoke(
-                self._actor(interaction),
-                declaration.profile,
-                declaration.reason_code,
-                declaration.justification,
-                declaration.duration,
-                code=code,
-                instead_of=origin.instead_of,
-                declared_in=origin.channel,
-                idempotency_key=key or None,
-            )
-
-        fallbacks = self._policy.current().fallbacks_for(declaration.profile)
-        return self._or_without_store(declaration.profile, lambda: declared(invoke(), fallbacks))
-
-    def _or_without_store(self, profile: str, declare: Callable[[], Message]) -> Message:
-        try:
-            return declare()
-        except StoreError as error:
-            note_store_error(error)
-            return without_store(error, self._policy.current().fallbacks_for(profile))
 
     def _needs_code(self, interaction: Interaction, profile: str) -> bool:
         """True when this person has to enter a code; for a person not looked up yet, when anybody has to."""
@@ -270,10 +251,15 @@ class BreakGlassInteractions:
         return self._lists.form(person, Origin(instead_of=request_id), replaced=replaced)
 
     def _review_form(self, interaction: Interaction, event_id: EventId) -> Block:
+        event = self._previews.to_review(event_id, *self._presser(interaction))
         with suppress(CountersignError):
-            # What can't be read, or isn't this person's to see, keeps no form shut.
-            return review_form(event_id, self._timelines.activity(event_id, self._known(interaction)))
-        return review_form(event_id)
+            # Where to see what was done is more, and keeps no form shut when it can't be read.
+            return review_form(event, self._timelines.activity(event_id, self._known(interaction)))
+        return review_form(event)
+
+    def _presser(self, interaction: Interaction) -> tuple[UserId, Actor | None]:
+        # Slack isn't asked: a form can't wait for that.
+        return check_user_id(interaction.user_id), self._directory.known(interaction.user_id)
 
     def _known(self, interaction: Interaction) -> Actor:
         # A cached answer is good enough for a form; a person not looked up yet is looked up now, for a second at most.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,7 +16,9 @@ from typing import Final
 from pydantic import ValidationError
 
 from bot.slack.payloads import Payload, get_dict, get_str, is_true
+from bot.views.pagination import ListPlace, read_list_place
 from core.access.grant import SOURCE_PATTERN
+from core.actor import check_channel_id
 from core.errors import InvalidInput
 from core.record import check_record_id
 from core.stores.messages import MessageRef
@@ -24,6 +27,7 @@ RECEIVED_AT: Final = "countersign_received_at"
 """Where a transport notes, by the monotonic clock, when the payload came in."""
 TRIGGER_SECONDS: Final = 3.0
 """Slack opens a form for a trigger that is at most this old, once."""
+_RECORD_ID: Final = re.compile(r"[0-9a-f]{16}")
 _SOURCE: Final = re.compile(SOURCE_PATTERN)
 
 
@@ -41,7 +45,8 @@ class Interaction:
     """What one person did. `received_at` is monotonic seconds; a reply by `response_url` reaches only that person.
 
     `message` is the one whose button was clicked: it is used to refresh that message, and for nothing else.
-    `is_emergency` is for break-glass and closing: it waits for nothing else.
+    `is_emergency` is for break-glass and closing: it waits for nothing else. `channel` is where it was, `record` the
+    chain that the button or the form names, `listed` the page of a list on which the button is.
     """
 
     user_id: str
@@ -54,6 +59,10 @@ class Interaction:
     view_id: str | None = None
     view_hash: str | None = None
     is_emergency: bool = False
+    channel: str | None = None
+    record: str | None = None
+    listed: ListPlace | None = None
+    external_id: str | None = None
 
     @property
     def can_open_form(self) -> bool:
@@ -77,6 +86,10 @@ def read_interaction(body: Payload, context: Payload, *, is_emergency: bool = Fa
         view_id=get_str(body, "view", "id"),
         view_hash=get_str(body, "view", "hash"),
         is_emergency=is_emergency,
+        channel=_read_channel(body),
+        record=_read_record(body),
+        listed=read_list_place(get_str(_pressed(body), "block_id")),
+        external_id=get_str(body, "view", "external_id"),
     )
 
 
@@ -117,6 +130,34 @@ def _read_surface(body: Payload) -> Surface:
         case "view", "home":
             return Surface.HOME
     return Surface.ELSEWHERE
+
+
+def _pressed(body: Payload) -> Payload:
+    pressed = body.get("actions")
+    return pressed[0] if isinstance(pressed, list) and pressed and isinstance(pressed[0], Mapping) else {}
+
+
+def _read_channel(body: Payload) -> str | None:
+    channel = get_str(body, "container", "channel_id") or get_str(body, "channel", "id") or get_str(body, "channel_id")
+    try:
+        return check_channel_id(channel) if channel else None
+    except InvalidInput:
+        return None
+
+
+def _read_record(body: Payload) -> str | None:
+    """The chain that a button or a form names: only for a link to its card."""
+    pressed = _pressed(body)
+    value = get_str(pressed, "selected_option", "value") or get_str(pressed, "value") or ""
+    about = get_str(pressed, "action_id") or ""
+    if not pressed:
+        value, about = get_str(body, "view", "private_metadata") or "", get_str(body, "view", "callback_id") or ""
+        value = value.partition(":")[0]
+    if _SOURCE.fullmatch(value):
+        return value
+    kind = {"request": "REQUEST", "break_glass": "BREAKGLASS"}.get(about.partition(":")[0])
+    record_id = value.rpartition(":")[2]
+    return f"{kind}#{record_id}" if kind is not None and _RECORD_ID.fullmatch(record_id) else None
 
 
 def _read_message(body: Payload) -> MessageRef | None:

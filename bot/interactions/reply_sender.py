@@ -8,7 +8,7 @@ the outbox.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient
 
+from bot.interactions.form_origin import OpenedForms, read_origin
 from bot.interactions.interaction import Interaction
 from bot.interactions.lanes import Lanes
 from bot.observability.metrics import Lane
 from bot.slack import client as slack_client
 from bot.slack.errors import UNREACHABLE, ErrorKind, read_error
 from bot.views.block_kit import Block, Message
+from bot.views.links import linked, linked_view
 from bot.views.replies import NO_FORM, OVERLOADED, REPLIES_LEFT_OUT, notice, reply
 from core.errors import CountersignError
 
@@ -35,9 +37,14 @@ _log = logging.getLogger("countersign.replies")
 
 
 class ReplySender:
-    """Replies to people and opens forms. Safe for threads. Copies `client`, without retries: a late reply is noise."""
+    """Replies to people and opens forms. Safe for threads. Copies `client`, without retries: a late reply is noise.
 
-    def __init__(self, client: WebClient, lanes: Lanes) -> None:
+    Links in people's text to the `link_hosts` can be clicked.
+    """
+
+    def __init__(self, client: WebClient, lanes: Lanes, link_hosts: Callable[[], Collection[str]] = tuple) -> None:
+        self._link_hosts = link_hosts
+        self._opened = OpenedForms()
         self._client = slack_client.like(client, TIMEOUT_SECONDS)
         self._form_client = slack_client.like(client, FORM_TIMEOUT_SECONDS)
         self._lanes = lanes
@@ -50,6 +57,46 @@ class ReplySender:
         """
         self._run_reply(interaction, lambda: self._reply(interaction, message, in_place=in_place))
 
+    def reply_in_place(self, interaction: Interaction, make: Callable[[], Message], otherwise: Message) -> None:
+        """Replace the ephemeral message whose button was clicked with what `make` returns.
+
+        When that can't be made, reply `otherwise`, and leave the message as it is.
+        """
+
+        def redraw() -> None:
+            try:
+                message = make()
+            except CountersignError as error:
+                _log.warning("a list could not be drawn anew: %s", error)
+                self._reply(interaction, otherwise)
+                return
+            self._reply(interaction, message, in_place=True)
+
+        self._run_reply(interaction, redraw)
+
+    def opener_of(self, interaction: Interaction) -> Interaction | None:
+        """The interaction that opened this form, if it was here and lately; it says where to reply."""
+        origin = read_origin(interaction.external_id)
+        return self._opened.take(origin, interaction.user_id) if origin is not None else None
+
+    def reply_beside(self, interaction: Interaction, message: Message) -> None:
+        """Reply to a form that was closed: where it was opened, if Slack lets us, else by direct message."""
+        origin = read_origin(interaction.external_id)
+
+        def send() -> None:
+            content = self._content(message)
+            channel = origin.channel if origin is not None else None
+            if channel is None or self._is_refused(
+                lambda: self._client.chat_postEphemeral(channel=channel, user=interaction.user_id, **content)
+            ):
+                self._reply(interaction, message)
+
+        self._run_reply(interaction, send)
+
+    def shown(self, view: Block) -> Block:
+        """A view as it is sent: the links in it that are trusted can be clicked."""
+        return linked_view(view, self._link_hosts())
+
     def update_form(self, interaction: Interaction, message: Message, form: Block | None = None) -> None:
         """Show the outcome in the form that still says "not recorded yet", or by direct message if it was closed.
 
@@ -57,7 +104,7 @@ class ReplySender:
         """
 
         def update() -> None:
-            view = form or notice(message)
+            view = self.shown(form or notice(message))
             if interaction.view_id is None or self._is_refused(
                 lambda: self._client.views_update(view_id=interaction.view_id, view=view)
             ):
@@ -66,16 +113,17 @@ class ReplySender:
         self._run_reply(interaction, update)
 
     def open_form(
-        self, interaction: Interaction, make: Callable[[], Block], explain: Callable[[CountersignError], Message]
+        self, interaction: Interaction, make: Callable[[], Block], refuse: Callable[[CountersignError], None]
     ) -> None:
-        """Open the form that `make` returns, or reply why there is none."""
+        """Open the form that `make` returns; `refuse` replies why there is none."""
 
         def open_it() -> None:
             try:
-                view = make()
+                view = self.shown(make())
             except CountersignError as error:
-                self.reply(interaction, explain(error))
+                refuse(error)
                 return
+            view = view | {"external_id": self._opened.note(interaction).write()}
             if not interaction.can_open_form or self._is_refused(
                 lambda: self._form_client.views_open(trigger_id=interaction.trigger_id, view=view)
             ):
@@ -108,7 +156,8 @@ class ReplySender:
         def publish() -> None:
             if (view := make()) is not None:
                 known = {"hash": hash_} if hash_ else {}
-                self._is_refused(lambda: self._client.views_publish(user_id=user_id, view=view, **known))
+                shown = self.shown(view)
+                self._is_refused(lambda: self._client.views_publish(user_id=user_id, view=shown, **known))
 
         self._lanes.submit(Lane.HOME, user_id, lambda: _log_errors(publish), key=user_id)
 
@@ -123,10 +172,12 @@ class ReplySender:
         )
 
     def _reply(self, interaction: Interaction, message: Message, *, in_place: bool = False) -> None:
-        content: dict[str, Any] = {"text": message.text, "blocks": list(message.blocks)}
-        content |= {"unfurl_links": False, "unfurl_media": False}
+        content = self._content(message) | {"unfurl_links": False, "unfurl_media": False}
         if not self._is_answered(interaction.response_url, content, in_place=in_place):
             self._is_refused(lambda: self._client.chat_postMessage(channel=interaction.user_id, **content))
+
+    def _content(self, message: Message) -> dict[str, Any]:
+        return {"text": message.text, "blocks": list(linked(message, self._link_hosts()).blocks)}
 
     def _is_answered(self, url: str | None, content: dict[str, Any], *, in_place: bool) -> bool:
         # A stolen signing secret must not make this process call other addresses of its network.

@@ -6,8 +6,7 @@ decided from the record; the message around it isn't even read. A form to approv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from slack_bolt import Ack, App
 
@@ -17,18 +16,20 @@ from bot.interactions.commands.devices import PairDevice, ShowDevices
 from bot.interactions.commands.tokens import OpenForm, ShowHelp, ShowList, parse_once
 from bot.interactions.devices import DeviceInteractions
 from bot.interactions.interaction import Interaction, read_interaction, read_pressed_id
+from bot.interactions.naming import naming
+from bot.interactions.request_lines import RequestLines
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.responder import FormToOpen, Responder
-from bot.interactions.submitting import RequestSubmission
-from bot.observability.logs import about
+from bot.interactions.submitting import DraftSubmission
 from bot.slack.app_surface import ACCESS, REQUEST_ACCESS
 from bot.slack.directory import SlackDirectory
 from bot.slack.payloads import Payload, get_dict, get_str
+from bot.views.asking.on_card import QUESTION
 from bot.views.block_kit import Block, Message
 from bot.views.help import access_help
 from bot.views.home import ASK
 from bot.views.pagination import one_of, read_page_button
-from bot.views.replies import cancelled, denied, voted
+from bot.views.replies import FORM_NOT_YET, cancelled
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE
 from bot.views.request.decision_forms import (
     APPROVE_CALLBACK,
@@ -43,18 +44,21 @@ from bot.views.request.decision_forms import (
 from bot.views.request.form import CALLBACK, NOTHING_BEGUN, BegunRequest, RequestDraft, read_request_form
 from bot.views.request.form import fields_of as request_fields_of
 from bot.views.request.list import NEWER, OLDER, ListKind
+from bot.views.request.replies import denied, voted
 from core import mfa
-from core.actor import Actor
+from core.actor import Actor, check_user_id
 from core.errors import InvalidInput, NotAllowed
-from core.request import Request, RequestId
+from core.request import RequestId
 from core.services import RequestService
+from core.services.previews import Previews
 from core.services.vote import ApprovalFormNeeded
 
 
 class RequestInteractions:
-    """What Slack sends about requests.
+    """What Slack sends about requests. `drafts` submits what was filled in, `lines` what was typed.
 
-    `access` answers the lines of `/access` that are about open access, `devices` those about terminals.
+    `access` answers the lines of `/access` that are about open access, `devices` those about terminals; `form_to_ask`
+    makes the form to ask a question.
     """
 
     def __init__(
@@ -63,16 +67,22 @@ class RequestInteractions:
         service: RequestService,
         lists: RequestQueries,
         directory: SlackDirectory,
-        submission: RequestSubmission,
+        drafts: DraftSubmission,
+        lines: RequestLines,
         access: AccessInteractions,
         devices: DeviceInteractions,
+        previews: Previews,
+        form_to_ask: Callable[[Interaction, Payload], FormToOpen],
     ) -> None:
+        self._previews = previews
+        self._form_to_ask = form_to_ask
         self._devices = devices
         self._responder = responder
         self._service = service
         self._lists = lists
         self._directory = directory
-        self._submission = submission
+        self._drafts = drafts
+        self._lines = lines
         self._access = access
 
     def register(self, app: App) -> None:
@@ -111,18 +121,20 @@ class RequestInteractions:
 
         def submit() -> Message:
             draft = read_request_form(get_dict(body, "view", "state", "values"))
-            return self._submission.submit(interaction, draft, interaction.view_id)
+            return self._drafts.submit(self._actor(interaction), draft, interaction.view_id or None)
 
-        self._responder.respond_to_view(ack, interaction, submit, request_fields_of(get_dict(body, "view")))
+        fields = request_fields_of(get_dict(body, "view"))
+        self._responder.respond_to_view(ack, interaction, submit, fields, closes=True)
 
     def on_approve(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Approve was clicked: decide, or open the form that the rule wants, which decides nothing yet."""
-        interaction = read_interaction(body, context)
+        interaction, pressed_at = read_interaction(body, context), self._responder.now()
 
         def decide() -> Message | FormToOpen:
-            with _naming(_request_of(action)) as request_id:
+            with naming(_request_of(action)) as request_id:
                 try:
-                    return voted(self._service.approve(request_id, self._actor(interaction)))
+                    person = self._actor(interaction)
+                    return voted(self._service.approve(request_id, person), person.id, pressed_at)
                 except ApprovalFormNeeded as needed:
                     return FormToOpen(approve_form(needed.request, needed.needs))
 
@@ -133,22 +145,30 @@ class RequestInteractions:
         interaction = read_interaction(body, context)
 
         def decide() -> Message:
-            with _naming(_request_of(action)) as request_id:
+            with naming(_request_of(action)) as request_id:
                 return cancelled(self._service.cancel(request_id, self._actor(interaction)))
 
         self._responder.respond_to_action(ack, interaction, decide)
 
     def on_deny(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Deny was clicked: ask why. Whether this person may deny is judged on submission."""
-        interaction = read_interaction(body, context)
-        self._responder.open_form(ack, interaction, lambda: deny_form(_request_of(action)))
-
-    def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
-        """Approve with a comment was chosen: show the request as it is recorded, and ask for the comment."""
+        """Deny was clicked: show the request, and ask why, or answer why this person can't deny it."""
         interaction = read_interaction(body, context)
 
         def show() -> Message | FormToOpen:
-            with _naming(_request_of(action)) as request_id:
+            with naming(_request_of(action)) as request_id:
+                user, person = check_user_id(interaction.user_id), self._directory.known(interaction.user_id)
+                return FormToOpen(deny_form(self._previews.to_deny(request_id, user, person)))
+
+        self._responder.respond_to_action(ack, interaction, show, not_yet=FORM_NOT_YET)
+
+    def on_more(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
+        """An option of a card's menu: show the request as it is recorded, for a comment, less time or a question."""
+        interaction = read_interaction(body, context)
+
+        def show() -> Message | FormToOpen:
+            if (get_str(action, "selected_option", "value") or "").startswith(f"{QUESTION}:"):
+                return self._form_to_ask(interaction, action)
+            with naming(_request_of(action)) as request_id:
                 return FormToOpen(approve_form(*self._lists.to_approve(request_id, self._actor(interaction))))
 
         self._responder.respond_to_action(ack, interaction, show)
@@ -159,21 +179,28 @@ class RequestInteractions:
 
         def decide() -> Message:
             pressed_id, reason = read_deny_form(get_dict(body, "view"))
-            with _naming(pressed_id) as request_id:
+            with naming(pressed_id) as request_id:
                 return denied(self._service.deny(request_id, self._actor(interaction), reason))
 
-        self._responder.respond_to_view(ack, interaction, decide, (REASON,))
+        self._responder.respond_to_view(ack, interaction, decide, (REASON,), closes=True)
 
     def on_approve_form(self, ack: Ack, body: Payload, context: Payload) -> None:
         """The approval form was submitted. What it showed has to be what is recorded."""
-        interaction, view = read_interaction(body, context), get_dict(body, "view")
+        interaction, view, pressed_at = read_interaction(body, context), get_dict(body, "view"), self._responder.now()
 
         def decide() -> Message | FormToOpen:
             draft, person = read_approve_form(view), self._actor(interaction)
-            with _naming(draft.request_id) as request_id:
+            with naming(draft.request_id) as request_id:
                 try:
-                    approve = self._service.approve
-                    return voted(approve(request_id, person, draft.comment, shown=draft.shown, code=draft.code))
+                    request = self._service.approve(
+                        request_id,
+                        person,
+                        draft.comment,
+                        shown=draft.shown,
+                        code=draft.code,
+                        duration=draft.duration,
+                    )
+                    return voted(request, person.id, pressed_at)
                 except ApprovalFormNeeded as needed:
                     # A form of an older version, which showed nothing: the one that shows the request takes its place.
                     return FormToOpen(approve_form(needed.request, needed.needs, begun=draft.comment))
@@ -182,9 +209,9 @@ class RequestInteractions:
                         raise
                     # The rule wants a code since this form was opened.
                     request, needs = self._lists.to_approve(request_id, person)
-                    return FormToOpen(approve_form(request, needs, begun=draft.comment))
+                    return FormToOpen(approve_form(request, needs, begun=draft.comment, duration=draft.duration))
 
-        self._responder.respond_to_view(ack, interaction, decide, fields_of(view))
+        self._responder.respond_to_view(ack, interaction, decide, fields_of(view), closes=True)
 
     def on_page(self, ack: Ack, body: Payload, action: Payload, context: Payload) -> None:
         """Older or Newer was clicked under a list."""
@@ -205,7 +232,8 @@ class RequestInteractions:
                 return self._lists.page(kind, self._actor(interaction), page)
             case RequestDraft() as draft:
                 # A trigger belongs to one command of one person: the same command delivered twice has the same one.
-                return self._submission.submit_line(interaction, draft, interaction.trigger_id)
+                key = interaction.trigger_id or None
+                return self._lines.submit(self._actor(interaction), draft, key)
             case OpenForm() | BegunRequest() | ShowHelp() | ShowNotify():
                 return access_help(self._lists.abilities(self._actor(interaction)))
             case PairDevice() | ShowDevices():
@@ -220,13 +248,6 @@ class RequestInteractions:
 
     def _actor(self, interaction: Interaction) -> Actor:
         return self._directory.actor(interaction.user_id, interaction.team_id)
-
-
-@contextmanager
-def _naming(request_id: RequestId) -> Iterator[RequestId]:
-    """Name the request in all that is logged meanwhile."""
-    with about(f"{Request.KIND}#{request_id}"):
-        yield request_id
 
 
 def _request_of(action: Payload) -> RequestId:

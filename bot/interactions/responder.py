@@ -8,52 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from slack_bolt import Ack
 
 from bot.interactions.decision_queue import Decided, DecisionQueue, Overloaded, Pending
+from bot.interactions.form_origin import read_origin
 from bot.interactions.interaction import Interaction, Surface
+from bot.interactions.outcome import FormToOpen, InteractionOutcome, Work, WorkOrForm, note_store_error, refused
 from bot.interactions.reply_sender import ReplySender
-from bot.views.block_kit import Block, Message
-from bot.views.replies import (
-    BROKEN,
-    FORM,
-    NO_FORM,
-    NOT_RECORDED_YET,
-    OVERLOADED,
-    explain,
-    explain_in_field,
-    notice,
-    reply,
-)
-from core import mfa
+from bot.views.block_kit import Block, Message, divider
+from bot.views.pagination import ListPlace
+from bot.views.replies import BROKEN, NO_FORM, NOT_RECORDED_YET, OVERLOADED, notice, reply
 from core.clock import Clock
-from core.errors import (
-    CodeRefused,
-    CountersignError,
-    InvalidInput,
-    InvalidStateTransition,
-    LimitReached,
-    NotAllowed,
-    StoreError,
-    StoreUnavailable,
-)
+from core.errors import CountersignError
+
+__all__ = ["CommitHooks", "FormToOpen", "InteractionOutcome", "Responder", "note_store_error"]
 
 _log = logging.getLogger("countersign.bot")
-
-
-@dataclass(frozen=True, slots=True)
-class FormToOpen:
-    """An outcome: nothing was decided, and the person has to fill in this form first."""
-
-    view: Block
-
-
-Work = Callable[[], Message]
-WorkOrForm = Callable[[], Message | FormToOpen]
-"""What decides, or finds that a form is needed first."""
 
 
 class CommitHooks(Protocol):
@@ -72,27 +45,30 @@ class CommitHooks(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class InteractionOutcome:
-    """What an interaction came to. `mistake` is the name of the form's field that it is about.
-
-    With a `form`, the message is what to say where it can't be opened.
-    """
-
-    message: Message
-    stale_record: str | None = None
-    mistake: str | None = None
-    form: Block | None = None
-
-
 class Responder:
     """What all listeners share. Safe for threads."""
 
-    def __init__(self, queue: DecisionQueue, replies: ReplySender, hooks: CommitHooks, clock: Clock) -> None:
+    def __init__(
+        self,
+        queue: DecisionQueue,
+        replies: ReplySender,
+        hooks: CommitHooks,
+        clock: Clock,
+        *,
+        link_to_card: Callable[[str], str | None] = lambda _: None,
+        draw_list: Callable[[Interaction, ListPlace], Message | None] = lambda *_: None,
+    ) -> None:
+        """`link_to_card` gives the address of a record's card; `draw_list` the page of a list as it is now."""
+        self._link_to_card = link_to_card
+        self._draw_list = draw_list
         self._queue = queue
         self._replies = replies
         self._hooks = hooks
         self._clock = clock
+
+    def now(self) -> datetime:
+        """What time it is."""
+        return self._clock.now()
 
     def respond_to_command(
         self, ack: Ack, interaction: Interaction, work: WorkOrForm, *, not_yet: str = NOT_RECORDED_YET
@@ -106,11 +82,30 @@ class Responder:
         message = outcome.message
         ack(text=message.text, blocks=list(message.blocks), response_type="ephemeral")
 
-    def respond_to_action(self, ack: Ack, interaction: Interaction, work: WorkOrForm) -> None:
-        """Acknowledge a button, then reply with the outcome where it was clicked, or open the form that it needs."""
-        outcome = self._decide(interaction, work, lambda late: self._reply_to_action(interaction, late))
+    def respond_to_action(
+        self, ack: Ack, interaction: Interaction, work: WorkOrForm, *, not_yet: str = NOT_RECORDED_YET
+    ) -> None:
+        """Acknowledge a button, then reply with the outcome where it was clicked, or open the form that it needs.
+
+        A list in a message that only this person sees is drawn anew, with the outcome above it.
+        """
+        outcome = self._decide(interaction, work, lambda late: self._reply_to_action(interaction, late), not_yet)
         ack()
         self._reply_to_action(interaction, outcome)
+
+    def show(self, ack: Ack, interaction: Interaction, work: Work) -> None:
+        """Acknowledge a button that only shows something, then show it beside the message it is on."""
+
+        def reply_beside(outcome: InteractionOutcome) -> None:
+            self._refresh(interaction, outcome)
+            if interaction.surface is Surface.HOME:
+                self._hooks.acted_at_home(interaction.user_id, outcome.message)
+            else:
+                self._replies.reply(interaction, outcome.message)
+
+        outcome = self._decide(interaction, work, reply_beside)
+        ack()
+        reply_beside(outcome)
 
     def respond_with_page(self, ack: Ack, interaction: Interaction, work: Work) -> None:
         """Acknowledge a button that shows another page in place of its own."""
@@ -130,10 +125,12 @@ class Responder:
         fields: Collection[str],
         *,
         not_yet: str = NOT_RECORDED_YET,
+        closes: bool = False,
     ) -> None:
         """Acknowledge a form: show the outcome in its place, or a mistake under the field that has it, one of `fields`.
 
-        `not_yet` is the notice while the store doesn't answer.
+        With `closes`, a form whose work is done closes, and the outcome appears where the form was opened. `not_yet` is
+        the notice while the store doesn't answer: it stays, and becomes the outcome.
         """
         answer = self._queue.decide(
             lambda: self._outcome(interaction, work, fields),
@@ -145,8 +142,13 @@ class Responder:
         match answer:
             case Decided(InteractionOutcome(message, _, str(mistake))):
                 ack(response_action="errors", errors={mistake: message.text})
+            case Decided(outcome) if closes and outcome.is_done:
+                ack(response_action="clear")
+                self._reply_to_form(interaction, outcome)
             case Decided(outcome):
-                ack(response_action="update", view=outcome.form or notice(outcome.message))
+                view = self._replies.shown(outcome.form or notice(outcome.message))
+                known = {"external_id": interaction.external_id} if interaction.external_id else {}
+                ack(response_action="update", view=view | known)
                 self._refresh(interaction, outcome)
             case Pending():
                 ack(response_action="update", view=notice(reply(not_yet)))
@@ -167,7 +169,9 @@ class Responder:
         self._replies.redraw_form(interaction, make)
 
     def _open_form(self, interaction: Interaction, make: Callable[[], Block]) -> None:
-        self._replies.open_form(interaction, make, lambda error: explain(error, self._clock.now(), interaction.user_id))
+        self._replies.open_form(
+            interaction, make, lambda error: self._reply_to_action(interaction, self._refused(interaction, error))
+        )
 
     def _decide(
         self,
@@ -203,8 +207,36 @@ class Responder:
             self._open_form(interaction, lambda: form)
         elif interaction.surface is Surface.HOME:
             self._hooks.acted_at_home(interaction.user_id, outcome.message)
+        elif interaction.surface is Surface.EPHEMERAL:
+            self._reply_in_ephemeral(interaction, outcome)
         else:
             self._replies.reply(interaction, outcome.message)
+
+    def _reply_in_ephemeral(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
+        """Reply in the message whose button was clicked, so that no button stays that can't work any more."""
+        place, message = interaction.listed, outcome.message
+        if place is not None:
+            self._replies.reply_in_place(interaction, lambda: self._list_with(interaction, place, message), message)
+        else:
+            is_over = outcome.is_done or outcome.stale_record is not None
+            self._replies.reply(interaction, message, in_place=is_over)
+
+    def _list_with(self, interaction: Interaction, place: ListPlace, outcome: Message) -> Message:
+        """The list as it is now, under the outcome; only the outcome where there is no such list any more."""
+        page = self._draw_list(interaction, place)
+        if page is None:
+            return outcome
+        return Message(text=f"{outcome.text} {page.text}", blocks=(*outcome.blocks, divider(), *page.blocks))
+
+    def _reply_to_form(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
+        """Show the outcome of a form that was closed where the form was opened."""
+        opener, origin = self._replies.opener_of(interaction), read_origin(interaction.external_id)
+        if origin is not None and origin.is_home:
+            self._hooks.acted_at_home(interaction.user_id, outcome.message)
+        elif opener is not None and opener.response_url is not None:
+            self._reply_to_action(opener, outcome)
+        else:
+            self._replies.reply_beside(interaction, outcome.message)
 
     def _refresh(self, interaction: Interaction, outcome: InteractionOutcome) -> None:
         if outcome.stale_record is not None:
@@ -214,12 +246,7 @@ class Responder:
         try:
             done = work()
         except CountersignError as error:
-            if isinstance(error, StoreError):
-                note_store_error(error)
-            stale = error.record if isinstance(error, InvalidStateTransition) else None
-            if (field := _field_of(error, fields)) is not None:
-                return InteractionOutcome(reply(explain_in_field(error, interaction.user_id)), mistake=field)
-            return InteractionOutcome(explain(error, self._clock.now(), interaction.user_id), stale_record=stale)
+            return self._refused(interaction, error, fields)
         except Exception:  # noqa: BLE001 - see below
             # The app's error handler: a bug is answered too, and ends no thread.
             _log.exception("a click could not be decided")
@@ -227,25 +254,9 @@ class Responder:
         if isinstance(done, FormToOpen):
             return InteractionOutcome(reply(NO_FORM), form=done.view)
         self._hooks.committed()
-        return InteractionOutcome(done)
+        return InteractionOutcome(done, is_done=True)
 
-
-def note_store_error(error: StoreError) -> None:
-    """Log for the operators why a click could not be decided: the person who clicked can't fix it."""
-    _log.error("a click could not be decided: %s: %s", type(error).__name__, error)
-
-
-def _field_of(error: CountersignError, fields: Collection[str]) -> str | None:
-    """The field under which a form shows the mistake and keeps what was typed; None: the form can't help any more."""
-    match error:
-        case InvalidInput() if error.field in fields:
-            return error.field
-        case NotAllowed() if FORM not in error.unmet:
-            return next((name for name in error.unmet if name in fields), next(iter(fields), None))
-        case CodeRefused() | LimitReached(limit=mfa.LIMIT) if mfa.FIELD in fields:
-            return mfa.FIELD
-        case LimitReached():
-            return next(iter(fields), None)
-        case StoreUnavailable(is_outcome_unknown=False):
-            return next(reversed(list(fields)), None)
-    return None
+    def _refused(
+        self, interaction: Interaction, error: CountersignError, fields: Collection[str] = ()
+    ) -> InteractionOutcome:
+        return refused(interaction, error, fields, self._clock.now(), self._link_to_card)

@@ -1,110 +1,92 @@
-"""A request that was filled in or typed: submitted, and answered with what became of it.
+"""Submits what a person filled in or typed: one profile or several, for themselves or for somebody else.
 
-Invariant: one answer for one form or line, however many profiles it names; each of them is a request of its own. A line
-that asks for too long gets the same line back, with the longest time that is allowed.
+Invariant: who gets the access is confirmed as a member by Slack, as everybody who acts is. Of several profiles, each
+gets its own answer; the same form delivered again requests nothing new.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from bot.interactions.interaction import Interaction
-from bot.interactions.request_queries import RequestQueries
-from bot.slack.app_surface import ACCESS
 from bot.slack.directory import SlackDirectory
+from bot.views.asking.again import submitted_several
+from bot.views.asking.confirm import submitted_for
 from bot.views.block_kit import Message
-from bot.views.replies import already_open, submitted
-from bot.views.request.form import RequestDraft
-from bot.views.request.submitted import submitted_for, submitted_several
-from bot.views.too_long import is_about_duration, too_long
-from core.actor import Actor
+from bot.views.replies import already_open, explain, submitted
+from bot.views.request.form import ON_BEHALF_OF, RequestDraft
+from core.actor import Actor, check_user_id
 from core.clock import Clock
-from core.duration import format_duration
-from core.errors import InvalidInput, LimitReached, NotAllowed
+from core.directory import DirectoryNotes
+from core.errors import CountersignError, InvalidInput, LimitReached, NotAllowed, NotKnown
 from core.open_requests import OPEN_REQUEST
 from core.request import Request
 from core.services import RequestService
+from core.services.bundle import Submitted
+
+_NO_MEMBER: Final = "this person can't get access here: {why}"
 
 
-class RequestSubmission:
-    """Submits for the person who asks, or for somebody else. `link_to_card` gives the address of a record's card."""
+class DraftSubmission:
+    """Makes requests of drafts. `may_declare` says whether a person can break the glass instead. Safe for threads."""
 
     def __init__(
         self,
         service: RequestService,
-        lists: RequestQueries,
         directory: SlackDirectory,
-        link_to_card: Callable[[str], str | None],
         clock: Clock,
+        link_to_card: Callable[[str], str | None],
+        may_declare: Callable[[Actor, str], bool],
     ) -> None:
         self._service = service
-        self._lists = lists
         self._directory = directory
-        self._link_to_card = link_to_card
         self._clock = clock
+        self._link_to_card = link_to_card
+        self._may_declare = may_declare
 
-    def submit(self, interaction: Interaction, draft: RequestDraft, key: str | None) -> Message:
-        """Submit what a form holds. The reply to a form is a modal, from which no other one can be opened."""
-        return self._submit(interaction, draft, key, is_form=True)
-
-    def submit_line(self, interaction: Interaction, draft: RequestDraft, key: str | None) -> Message:
-        """Submit what was typed in one line."""
-        try:
-            return self._submit(interaction, draft, key, is_form=False)
-        except (InvalidInput, NotAllowed) as refusal:
-            person = self._directory.actor(interaction.user_id, interaction.team_id)
-            longest = self._lists.longest(person, draft.profiles[0]) if is_about_duration(refusal) else None
-            if longest is None or longest >= draft.duration:
-                raise
-            words = (draft.profiles[0], format_duration(longest), draft.justification)
-            return too_long(refusal, ACCESS, *words, now=self._clock.now(), reader=interaction.user_id)
-
-    def _submit(self, interaction: Interaction, draft: RequestDraft, key: str | None, *, is_form: bool) -> Message:
-        person = self._directory.actor(interaction.user_id, interaction.team_id)
-        on_behalf_of = self._find_other(person, draft.on_behalf_of)
-        if len(draft.profiles) > 1:
-            return self._submit_several(person, on_behalf_of, draft, key)
-        profile = draft.profiles[0]
-        try:
-            request = self._service.submit(
-                person,
-                profile,
-                draft.duration,
-                draft.justification,
-                idempotency_key=key or None,
-                on_behalf_of=on_behalf_of,
-            )
-        except LimitReached as reached:
-            if reached.limit != OPEN_REQUEST or on_behalf_of is not None:
-                raise
-            # Not under a field of the form: what is there already is more use than what was typed, and has a link.
-            return already_open(profile, reached, self._link_to_card(f"{Request.KIND}#{reached.value}"))
-        if request.awaits_confirmation:
-            return submitted_for(request)
-        return submitted(request, may_declare=not is_form and self._lists.may_declare(person, request.profile))
-
-    def _submit_several(
-        self, person: Actor, on_behalf_of: Actor | None, draft: RequestDraft, key: str | None
-    ) -> Message:
-        outcomes = self._service.submit_several(
-            person,
-            draft.profiles,
-            draft.duration,
-            draft.justification,
-            idempotency_key=key or None,
-            on_behalf_of=on_behalf_of,
+    def submit(self, person: Actor, draft: RequestDraft, key: str | None) -> Message:
+        """What became of it, for this person. Raises like RequestService.submit when nothing was requested."""
+        other = self._find(person, draft.on_behalf_of)
+        done = self._service.submit_several(
+            person, draft.profiles, draft.duration, draft.justification, idempotency_key=key, on_behalf_of=other
         )
-        refusals = [each.refusal for each in outcomes if each.refusal is not None]
-        if len(refusals) == len(outcomes):
-            # Nothing was requested: the form stays, with what is wrong.
+        if len(done) == 1:
+            return self._answer(person, done[0])
+        requests = [each.request for each in done if each.request is not None]
+        refusals = [each.refusal for each in done if each.refusal is not None]
+        if not requests:
             raise refusals[0]
-        return submitted_several(outcomes, self._clock.now(), person.id)
+        now = self._clock.now()
+        return submitted_several(
+            [(each.profile, _became(each)) for each in done], [explain(each, now, person.id).text for each in refusals]
+        )
 
-    def _find_other(self, person: Actor, other: str | None) -> Actor | None:
+    def _answer(self, person: Actor, done: Submitted) -> Message:
+        became = _became(done)
+        if isinstance(became, LimitReached) and became.limit == OPEN_REQUEST:
+            # Not under a field of the form: what is there already is more use than what was typed, and has a link.
+            return already_open(done.profile, became, self._link_to_card(f"{Request.KIND}#{became.value}"))
+        if isinstance(became, CountersignError):
+            raise became
+        if became.asked_by is not None:
+            return submitted_for(became)
+        return submitted(became, may_declare=self._may_declare(person, became.profile))
+
+    def _find(self, person: Actor, other: str | None) -> Actor | None:
         if other is None or other == person.id:
             return None
         try:
-            return self._directory.actor(other, None)
+            return self._directory.person(check_user_id(other, ON_BEHALF_OF), DirectoryNotes())
+        except NotKnown:
+            raise
         except NotAllowed as refusal:
-            problem = "; ".join(refusal.reasons)
-            raise InvalidInput("on_behalf_of", problem, "Choose somebody else.") from refusal
+            why = _NO_MEMBER.format(why="; ".join(refusal.reasons))
+            raise InvalidInput(ON_BEHALF_OF, why, "Choose an active member of this workspace.") from refusal
+
+
+def _became(done: Submitted) -> Request | CountersignError:
+    if done.request is not None:
+        return done.request
+    if done.refusal is None:
+        raise ValueError("a profile was requested or refused")
+    return done.refusal

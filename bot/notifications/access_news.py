@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, Final
@@ -17,6 +18,7 @@ from zlib import crc32
 
 from bot.notifications.access_plan import ALARM, AccessNews, AccessPlan, is_shown, plan_access
 from bot.notifications.cards import CARD, Cards
+from bot.notifications.permalinks import Permalinks
 from bot.notifications.plan import Notifier, Post, ShownRecord
 from bot.notifications.posted import PostedMessages
 from bot.notifications.slack_calls import SlackCalls
@@ -58,7 +60,9 @@ class AccessNewsDelivery:
         cards: Cards,
         posted: PostedMessages,
         notifiers: Mapping[str, Notifier[Any]],
+        permalinks: Permalinks,
     ) -> None:
+        self._permalinks = permalinks
         self._stores = stores
         self._policy = policy
         self._clock = clock
@@ -84,12 +88,19 @@ class AccessNewsDelivery:
             return
         steps = Steps(self._posted, grant.source)
         card = steps.run(lambda: self._update_card(calls, notifier, shown, grant, steps.done.get(CARD)))
-        plan = plan_access(self._news(entry, grant, shown, shown.access, steps.done))
+        plan = self._plan(calls, self._news(entry, grant, shown, shown.access, steps.done), card)
         if self._is_anothers(plan, entry, grant, steps.done):
             steps.failures.append(DeliveryFailed(f"{entry.chain}: waiting for another right of {grant.source}."))
         else:
             self._announce(calls, steps, plan, entry, card)
         steps.raise_failures()
+
+    def _plan(self, calls: SlackCalls, news: AccessNews, card: MessageRef | None) -> AccessPlan:
+        """What the entry announces, with the address of the card where it announces anything."""
+        plan = plan_access(news)
+        if not plan.name or card is None:
+            return plan
+        return plan_access(replace(news, shown=replace(news.shown, url=self._permalinks.find(calls, card))))
 
     @contextmanager
     def _alone(self, source: str) -> Iterator[None]:

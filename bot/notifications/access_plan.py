@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from bot.notifications.plan import DirectMessage, NotificationPlan, Post, ShownRecord
-from bot.notifications.shown import channel_of, way_in_of
+from bot.notifications.shown import place_of, way_in_of
 from bot.views.access import alarms, notices
 from bot.views.block_kit import Message
+from bot.views.links import CardPlace
 from core.access.grant import Grant
 from core.access.grant_status import AccessPhase, GrantStatus
 from core.access.summary import AccessSummary
@@ -42,9 +43,9 @@ class AccessNews:
     was_alarm: bool = False
 
     @property
-    def channel(self) -> str | None:
+    def place(self) -> CardPlace:
         """Where the card is."""
-        return channel_of(self.shown, self.policy)
+        return place_of(self.shown, self.policy)
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
@@ -88,11 +89,11 @@ def _moved(news: AccessNews) -> AccessPlan:
             directs = (_to_grantee("opened", news, _opened(news)), *_to_approvers(news))
             return _settled("opened", news, directs)
         case AccessPhase.FAILED:
-            failed = notices.failed_for_grantee(access, news.channel, news.fallbacks)
+            failed = notices.failed_for_grantee(access, news.place, news.fallbacks)
             return _settled("failed", news, (_to_grantee("failed", news, failed), *_to_approvers(news)))
         case AccessPhase.CLOSED:
             now = news.shown.read_at
-            posts = _end_of_alarm(news, alarms.removed_at_last(access, now, news.channel))
+            posts = _end_of_alarm(news, alarms.removed_at_last(access, now, news.place))
             plan = NotificationPlan(reply=notices.closed(access, now), directs=_closed(news), posts=posts)
             return AccessPlan("closed", max(grants, key=_closed_at).id, plan)
     return NOTHING
@@ -105,7 +106,7 @@ def _settled(name: str, news: AccessNews, directs: tuple[DirectMessage, ...]) ->
 
 
 def _opened(news: AccessNews) -> Message:
-    return notices.opened_for_grantee(news.access, way_in_of(news.shown, news.policy), news.channel, news.fallbacks)
+    return notices.opened_for_grantee(news.access, way_in_of(news.shown, news.policy), news.place, news.fallbacks)
 
 
 def _delayed(news: AccessNews) -> AccessPlan:
@@ -115,7 +116,7 @@ def _delayed(news: AccessNews) -> AccessPlan:
         return NOTHING
     said = news.entry.details.get("problem")
     problem = said if isinstance(said, str) else None
-    told = notices.delayed_for_grantee(access, problem, news.channel, news.fallbacks)
+    told = notices.delayed_for_grantee(access, problem, news.place, news.fallbacks)
     plan = NotificationPlan(
         reply=notices.delayed(access, problem, news.fallbacks), directs=(_to_grantee("delayed", news, told),)
     )
@@ -129,7 +130,7 @@ def _ended_early(news: AccessNews) -> AccessPlan:
     # The entry of an event that was closed announces that itself.
     if not ended or (isinstance(record, BreakGlassEvent) and record.status is EventStatus.CLOSED):
         return NOTHING
-    told = notices.ended_early_for_grantee(access, news.shown.read_at, news.channel)
+    told = notices.ended_early_for_grantee(access, news.shown.read_at, news.place)
     directs = () if access.is_ended_by_grantee else (_to_grantee("ended_early", news, told),)
     return AccessPlan("ended_early", ended[0], NotificationPlan(reply=notices.ended_early(access), directs=directs))
 
@@ -138,7 +139,7 @@ def _ending_soon(news: AccessNews) -> AccessPlan:
     access = news.access
     if not access.may_extend or news.shown.read_at >= access.until:
         return NOTHING
-    direct = _to_grantee("ending_soon", news, notices.ending_soon(access, news.channel))
+    direct = _to_grantee("ending_soon", news, notices.ending_soon(access, news.place))
     return AccessPlan("ending_soon", news.grant.id, NotificationPlan(directs=(direct,)))
 
 
@@ -147,7 +148,7 @@ def _revoke_failing(news: AccessNews) -> AccessPlan:
     if failing is None:
         return NOTHING
     # One reply in the thread; the security channel is notified each time.
-    posts = _to_security(news, f"{ALARM}{news.entry.id}", alarms.revoke_failing(failing, news.channel))
+    posts = _to_security(news, f"{ALARM}{news.entry.id}", alarms.revoke_failing(failing, news.place))
     plan = NotificationPlan(reply=alarms.revoke_failing_in_thread(failing), posts=posts)
     rights = {each.right for each in failing.rights}
     return AccessPlan("revoke_failing", min(each.id for each in news.shown.grants if each.right in rights), plan)
@@ -164,7 +165,7 @@ def _drift(news: AccessNews) -> AccessPlan:
     draw = alarms.left_alone if is_left else alarms.removed_elsewhere if is_removed else alarms.came_back
     # What was found is a fact of its moment: it is announced, no matter what was done since.
     name = f"drift:{news.entry.id}"
-    posts = _to_security(news, name, draw(access, right, at, news.channel))
+    posts = _to_security(news, name, draw(access, right, at, news.place))
     reply = None if is_left else alarms.drift_in_thread(right, is_removed=is_removed)
     return AccessPlan(name, news.grant.id, NotificationPlan(reply=reply, posts=posts))
 
@@ -177,7 +178,7 @@ def _closed(news: AccessNews) -> tuple[DirectMessage, ...]:
     access, now = news.access, news.shown.read_at
     if not access.has_residue(now) and not (access.kept and access.was_open):
         return ()
-    return (_to_grantee("closed", news, notices.closed_for_grantee(access, now, news.channel)),)
+    return (_to_grantee("closed", news, notices.closed_for_grantee(access, now, news.place)),)
 
 
 def _to_grantee(name: str, news: AccessNews, message: Message) -> DirectMessage:
@@ -189,7 +190,7 @@ def _to_approvers(news: AccessNews) -> tuple[DirectMessage, ...]:
     request = news.shown.record
     if not news.access.refused or not isinstance(request, Request):
         return ()
-    told = notices.failed_for_approver(news.access, news.channel)
+    told = notices.failed_for_approver(news.access, news.place)
     approvers = dict.fromkeys(vote.approver for vote in request.counting_approvals)
     return tuple(DirectMessage("failed", each, told) for each in approvers)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from bot.notifications.plan import DirectMessage, NotificationPlan, Notifier, Post, ShownRecord
-from bot.notifications.shown import channel_of, load_shown, way_in_of
+from bot.notifications.shown import load_shown, place_of, way_in_of
 from bot.views.block_kit import Message
 from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.notices import (
@@ -66,7 +66,7 @@ def _copies_in(event: BreakGlassEvent) -> tuple[str, ...]:
 
 def _invoked(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
     event = shown.record
-    posts = _to_security(entry, policy, escalated(event, channel_of(shown, policy)))
+    posts = _to_security(entry, policy, escalated(event, place_of(shown, policy)))
     return NotificationPlan(
         directs=_without_access(shown, policy),
         posts=posts if entry.details.get("is_escalated") is True else (),
@@ -79,7 +79,7 @@ def _without_access(shown: ShownEvent, policy: Policy) -> tuple[DirectMessage, .
     event = shown.record
     if event.access_problem is None or not event.is_granting(shown.read_at):
         return ()
-    told = access_problem(event, policy.fallbacks_for(event.profile), channel_of(shown, policy))
+    told = access_problem(event, policy.fallbacks_for(event.profile), place_of(shown, policy))
     return (DirectMessage("access_problem", event.invoker, told),)
 
 
@@ -87,7 +87,7 @@ def _ending_soon(_entry: AuditEntry, shown: ShownEvent, policy: Policy) -> Notif
     event = shown.record
     if event.status is not EventStatus.ACTIVE:
         return NotificationPlan(ahead=_outcome(shown, policy))
-    return NotificationPlan(directs=(DirectMessage("over", event.invoker, is_it_over(event)),))
+    return NotificationPlan(directs=(DirectMessage("over", event.invoker, is_it_over(event, place_of(shown, policy))),))
 
 
 def _end(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
@@ -98,15 +98,17 @@ def _end(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPl
 
 def _about_another(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> tuple[Post, ...]:
     # Not only in the thread, which nobody reads who doesn't follow it: it may be an attack on the responders.
-    channel = channel_of(shown, policy)
-    told = closed_by_other(shown.record, channel, shown.access)
-    channels = dict.fromkeys(each for each in (channel, policy.notifications.security_channel) if each is not None)
+    place = place_of(shown, policy)
+    told = closed_by_other(shown.record, place, shown.access)
+    channels = dict.fromkeys(
+        each for each in (place.channel, policy.notifications.security_channel) if each is not None
+    )
     return tuple(Post(str(entry.seq), each, told) for each in channels)
 
 
 def _reviewed(_entry: AuditEntry, shown: ShownEvent, policy: Policy) -> NotificationPlan:
     event = shown.record
-    found = DirectMessage("review", event.invoker, review_for_invoker(event, channel_of(shown, policy)))
+    found = DirectMessage("review", event.invoker, review_for_invoker(event, place_of(shown, policy)))
     return NotificationPlan(reply=reviewed(event), directs=(*_outcome(shown, policy), found))
 
 
@@ -116,7 +118,7 @@ def _reminder(entry: AuditEntry, shown: ShownEvent, policy: Policy) -> Notificat
         return NotificationPlan()
     due_at = event.review_due_at(policy.notifications.times_of(event.rule).review_within)
     reviewers = mention_deciders(policy.notifications.reviewers_of(event.profile), leave_out={event.invoker})
-    overdue = review_overdue(event, reviewers, due_at)
+    overdue = review_overdue(event, reviewers, due_at, place_of(shown, policy))
     return NotificationPlan(reply=overdue, posts=_to_security(entry, policy, overdue))
 
 
@@ -124,7 +126,7 @@ def _outcome(shown: ShownEvent, policy: Policy) -> tuple[DirectMessage, ...]:
     event = shown.record
     if event.status is EventStatus.ACTIVE or event.closed_by == event.invoker:
         return ()
-    return (DirectMessage("outcome", event.invoker, ended_for_invoker(event, channel_of(shown, policy), shown.access)),)
+    return (DirectMessage("outcome", event.invoker, ended_for_invoker(event, place_of(shown, policy), shown.access)),)
 
 
 def _to_security(entry: AuditEntry, policy: Policy, message: Message) -> tuple[Post, ...]:

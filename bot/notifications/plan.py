@@ -25,11 +25,15 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class ShownRecord(Generic[R]):
-    """A record with the grants that it made, read at one moment: what a card shows."""
+    """A record with the grants that it made, read at one moment: what a card shows.
+
+    `url` is the address of its card, once that is posted.
+    """
 
     record: R
     read_at: datetime
     grants: tuple[Grant, ...] = ()
+    url: str | None = None
 
     @property
     def access(self) -> AccessSummary | None:
@@ -73,6 +77,11 @@ class NotificationPlan:
     directs: tuple[DirectMessage, ...] = ()
     posts: tuple[Post, ...] = ()
     ahead: tuple[DirectMessage, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when it adds nothing."""
+        return self == NotificationPlan()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from bot.notifications.plan import ShownRecord
 from bot.views.access.target_words import find_way_in
 from bot.views.access.way_in import WayIn
+from bot.views.links import CardPlace
 from core.access.grant import grant_id_for
 from core.break_glass import BreakGlassEvent
 from core.clock import Clock
@@ -39,7 +40,7 @@ def way_in_of(shown: ShownRecord[S], policy: Policy) -> WayIn | None:
     return find_way_in(policy.targets, shown.access) if shown.access is not None else None
 
 
-def channel_of(shown: ShownRecord[S], policy: Policy) -> str | None:
-    """Where its card is, as far as the policy says."""
+def place_of(shown: ShownRecord[S], policy: Policy) -> CardPlace:
+    """Where its card is, as far as the policy and Slack say."""
     profile = policy.document.profiles.get(shown.record.profile)
-    return profile.channel if profile is not None else None
+    return CardPlace(profile.channel if profile is not None else None, shown.url)

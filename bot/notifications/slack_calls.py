@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -20,6 +20,7 @@ from bot.notifications.slack_failed import SlackFailed, out_of_time, refused
 from bot.slack import client as slack_client
 from bot.slack.errors import UNREADABLE, read_error
 from bot.views.block_kit import Message
+from bot.views.links import linked
 from core.actor import UserId
 from core.clock import Clock
 from core.stores.messages import MessageRef
@@ -38,9 +39,20 @@ def open_client(token: SecretStr, api_url: str) -> WebClient:
 
 
 class SlackCalls:
-    """The calls that one delivery makes. `chain` names the record in every problem."""
+    """The calls that one delivery makes. `chain` names the record in every problem.
 
-    def __init__(self, client: WebClient, clock: Clock, chain: str, seconds: float = DELIVERY_TIMEOUT_SECONDS) -> None:
+    Links in people's text to the `link_hosts` can be clicked.
+    """
+
+    def __init__(
+        self,
+        client: WebClient,
+        clock: Clock,
+        chain: str,
+        seconds: float = DELIVERY_TIMEOUT_SECONDS,
+        link_hosts: Collection[str] = (),
+    ) -> None:
+        self._link_hosts = link_hosts
         self._client = client
         self._clock = clock
         self._chain = chain
@@ -49,6 +61,7 @@ class SlackCalls:
 
     def post(self, channel: str, message: Message, what: str, *, thread: MessageRef | None = None) -> MessageRef:
         """Post a message, in a thread if one is given. Returns its MessageRef. Raises SlackFailed."""
+        message = linked(message, self._link_hosts)
         with self._calling(f"{what} cannot be posted in {channel}"):
             answer = self._client.chat_postMessage(
                 channel=channel,
@@ -62,6 +75,7 @@ class SlackCalls:
 
     def rewrite(self, ref: MessageRef, message: Message, what: str) -> None:
         """Replace the content of a message. Raises SlackFailed."""
+        message = linked(message, self._link_hosts)
         with self._calling(f"{what} cannot be rewritten in {ref.channel}"):
             self._client.chat_update(channel=ref.channel, ts=ref.ts, text=message.text, blocks=list(message.blocks))
 
@@ -85,6 +99,17 @@ class SlackCalls:
         except UNREADABLE as error:
             _log.info("%s: Slack doesn't say who sees %s: %s", self._chain, channel, read_error(error).label)
             return False
+
+    def find_permalink(self, ref: MessageRef) -> str | None:
+        """The address of a message; None when Slack doesn't say. Raises nothing, and fails no other step."""
+        if self._general_failure is not None or time.monotonic() >= self._ends_at:
+            return None
+        try:
+            answer = self._client.chat_getPermalink(channel=ref.channel, message_ts=ref.ts)
+            return str(answer["permalink"])
+        except UNREADABLE as error:
+            _log.info("%s: Slack doesn't say where its card is: %s", self._chain, read_error(error).label)
+            return None
 
     @contextmanager
     def _calling(self, doing: str) -> Iterator[None]:

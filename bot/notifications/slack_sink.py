@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -20,7 +21,8 @@ from bot.notifications.access_news import AccessNewsDelivery
 from bot.notifications.break_glass_plan import break_glass_notifier
 from bot.notifications.cards import CARD, Cards, copy_name
 from bot.notifications.device_news import DeviceNewsDelivery
-from bot.notifications.plan import Notifier, ShownRecord
+from bot.notifications.permalinks import Permalinks
+from bot.notifications.plan import NotificationPlan, Notifier, ShownRecord
 from bot.notifications.posted import PostedMessages
 from bot.notifications.request_plan import request_notifier
 from bot.notifications.slack_calls import DELIVERY_TIMEOUT_SECONDS, SlackCalls
@@ -59,8 +61,10 @@ class SlackSink:
         clock: Clock,
         *,
         seconds: float = DELIVERY_TIMEOUT_SECONDS,
+        permalinks: Permalinks | None = None,
     ) -> None:
         self._client = client
+        self._permalinks = permalinks or Permalinks()
         self._policy = policy
         self._clock = clock
         self._seconds = seconds
@@ -70,8 +74,15 @@ class SlackSink:
             BreakGlassEvent.KIND: break_glass_notifier(stores, clock),
             Request.KIND: request_notifier(stores, clock),
         }
-        self._access = AccessNewsDelivery(stores, policy, clock, self._cards, self._posted, self._notifiers)
+        self._access = AccessNewsDelivery(
+            stores, policy, clock, self._cards, self._posted, self._notifiers, self._permalinks
+        )
         self._devices = DeviceNewsDelivery(stores, policy, clock, self._posted)
+
+    @property
+    def permalinks(self) -> Permalinks:
+        """The addresses of cards that Slack has given."""
+        return self._permalinks
 
     @property
     def name(self) -> str:
@@ -112,8 +123,8 @@ class SlackSink:
 
     def _notify(self, entry: AuditEntry, notifier: Notifier[Any], shown: ShownRecord[Any]) -> None:
         calls, steps = self._calls(entry.chain), Steps(self._posted, entry.chain)
-        plan = notifier.plans[entry.event](entry, shown, self._policy.current())
         ref = self._update_card(calls, steps, notifier, shown)
+        plan = self._plan(calls, entry, notifier, shown, ref)
         reply = plan.reply
         if reply is not None and ref is not None:
             steps.run_once(f"thread:{entry.seq}", lambda: calls.post(ref.channel, reply, "a reply", thread=ref))
@@ -128,6 +139,21 @@ class SlackSink:
         steps.send(calls, plan.ahead)
         steps.failures[:] = failures
         steps.raise_failures()
+
+    def _plan(
+        self,
+        calls: SlackCalls,
+        entry: AuditEntry,
+        notifier: Notifier[Any],
+        shown: ShownRecord[Any],
+        card: MessageRef | None,
+    ) -> NotificationPlan:
+        """What the entry adds, with the address of the card where there is anything to add."""
+        make, policy = notifier.plans[entry.event], self._policy.current()
+        plan = make(entry, shown, policy)
+        if plan.is_empty or card is None:
+            return plan
+        return make(entry, replace(shown, url=self._permalinks.find(calls, card)), policy)
 
     def _update_card(
         self, calls: SlackCalls, steps: Steps, notifier: Notifier[Any], shown: ShownRecord[Any]
@@ -175,7 +201,8 @@ class SlackSink:
         steps.raise_failures()
 
     def _calls(self, chain: str) -> SlackCalls:
-        return SlackCalls(self._client, self._clock, chain, self._seconds)
+        hosts = self._policy.current().notifications.link_hosts
+        return SlackCalls(self._client, self._clock, chain, self._seconds, hosts)
 
 
 @contextmanager

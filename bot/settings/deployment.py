@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -42,7 +43,8 @@ class LogForm(StrEnum):
 
 
 def _read_retention(value: object) -> timedelta:
-    return value if isinstance(value, timedelta) else parse_duration(value, f"{_PREFIX}RETENTION")
+    # People mean days: minutes would delete what they want to keep.
+    return value if isinstance(value, timedelta) else parse_duration(value, f"{_PREFIX}RETENTION", likely="d")
 
 
 def _read_log_form(value: object) -> LogForm | None:
@@ -62,6 +64,8 @@ class Settings(EnvironmentSettings):
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    needed_by: ClassVar[Mapping[str, str]] = {"webhook_secret": "webhook_url"}
 
     # First: the fields below are checked against it.
     plain_http_hosts: PlainHttpHosts = frozenset()

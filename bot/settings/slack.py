@@ -7,6 +7,7 @@ secret. An auditor's `countersign audit verify` reads none of these.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -72,25 +73,31 @@ class SlackSettings(EnvironmentSettings):
         check_web_address(url, "SLACK_API_URL", "Unset it to use Slack itself.", others.data["plain_http_hosts"])
         return url if url.endswith("/") else f"{url}/"
 
+    def missing(self, listen: Address | None) -> Iterator[InvalidInput]:
+        """What isn't set and is needed: the bot token, and the secret of the transport."""
+        if not self.bot_token.get_secret_value():
+            fix = "Copy it from OAuth & Permissions, or let `countersign init` ask for it."
+            yield InvalidInput("SLACK_BOT_TOKEN", "it is not set", fix)
+        if listen is None and self.app_token is None:
+            yield InvalidInput(
+                "SLACK_APP_TOKEN", "it is not set", "Socket Mode needs it. To use HTTP instead, set COUNTERSIGN_LISTEN."
+            )
+        if listen is not None and self.signing_secret is None:
+            yield InvalidInput(
+                "SLACK_SIGNING_SECRET", "it is not set", "Over HTTP, it verifies that requests come from Slack."
+            )
+
     def require_bot_token(self) -> Self:
         """Raises InvalidInput unless there is a bot token."""
-        if not self.bot_token.get_secret_value():
-            raise InvalidInput(
-                "SLACK_BOT_TOKEN", "it is not set", "Copy it from OAuth & Permissions; see docs/slack.md."
-            )
+        for each in self.missing(None):
+            if each.field == "SLACK_BOT_TOKEN":
+                raise each
         return self
 
     def require_transport(self, listen: Address | None) -> Self:
         """Raises InvalidInput unless the bot token and the secret of the transport are set."""
-        self.require_bot_token()
-        if listen is None and self.app_token is None:
-            raise InvalidInput(
-                "SLACK_APP_TOKEN", "it is not set", "Socket Mode needs it. To use HTTP instead, set COUNTERSIGN_LISTEN."
-            )
-        if listen is not None and self.signing_secret is None:
-            raise InvalidInput(
-                "SLACK_SIGNING_SECRET", "it is not set", "Over HTTP, it verifies that requests come from Slack."
-            )
+        for each in self.missing(listen):
+            raise each
         return self
 
 

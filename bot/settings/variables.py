@@ -10,9 +10,9 @@ import difflib
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
@@ -28,7 +28,11 @@ _KUBERNETES: Final = re.compile(r"COUNTERSIGN(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVIC
 
 
 class FileVariables(PydanticBaseSettingsSource):
-    """Reads each setting from the file that its variable with _FILE names."""
+    """Reads each setting from the file that its variable with _FILE names, unless the caller gives it."""
+
+    def __init__(self, settings_cls: type[BaseSettings], given: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._given = given
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """The value from the file, or None."""
@@ -37,13 +41,23 @@ class FileVariables(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """The settings that files hold. Raises InvalidInput for a file that can't be read."""
-        fields = self.settings_cls.model_fields
+        given = self._given()
+        fields = {
+            name: field
+            for name, field in self.settings_cls.model_fields.items()
+            if name not in given and field.validation_alias not in given
+        }
         found = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
         return {name: value for name, value in found.items() if value is not None}
 
 
 class EnvironmentSettings(BaseSettings):
-    """Settings from environment variables, and from the files that variables with _FILE name."""
+    """Settings from environment variables, and from the files that variables with _FILE name.
+
+    `needed_by` says which field needs another one, where that is so.
+    """
+
+    needed_by: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -56,12 +70,17 @@ class EnvironmentSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """What the caller says, then the environment, then files."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, FileVariables(settings_cls)
+        return init_settings, env_settings, FileVariables(settings_cls, init_settings)
 
 
 def variables_of(*kinds: type[BaseSettings]) -> tuple[str, ...]:
     """The names of the variables that these settings are read from, without the forms with _FILE."""
     return tuple(dict.fromkeys(_name(kind, field) for kind in kinds for field in kind.model_fields))
+
+
+def field_of(kind: type[BaseSettings], variable: str) -> str | None:
+    """The field that is read from this variable, or from the file that it names."""
+    return next((each for each in kind.model_fields if _name(kind, each) == variable.removesuffix(SUFFIX)), None)
 
 
 def find_unknown(known: Collection[str]) -> Iterator[tuple[str, str | None]]:

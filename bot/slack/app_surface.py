@@ -40,15 +40,20 @@ METHODS: Final[Mapping[str, str | None]] = {
     # What time it is for Slack.
     "api_test": None,
     "auth_test": None,
+    "chat_getPermalink": None,
+    "chat_postEphemeral": "chat:write",
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",
     # For `countersign doctor`: whether the bot is in a channel, before a request for it gets lost. And for break-glass:
     # whether another organization sees the channel where it was declared.
     "conversations_info": "channels:read",
+    # For `countersign init`: which channels there are, and in which of them the bot is; who the operator means.
+    "conversations_list": "channels:read",
     "conversations_open": "im:write",
     "usergroups_list": "usergroups:read",
     "usergroups_users_list": "usergroups:read",
     "users_info": "users:read",
+    "users_list": "users:read",
     "views_open": None,
     "views_publish": None,
     "views_update": None,

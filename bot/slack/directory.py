@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from datetime import datetime
+from itertools import islice
 from typing import Final, TypeVar
 
 from slack_sdk import WebClient
@@ -31,6 +32,8 @@ Found = TypeVar("Found")
 ANSWER_TIMEOUT_SECONDS: Final = 1.0
 """How long a click waits for Slack in total. The other two of Slack's three seconds are for the store."""
 WORKERS: Final = 8
+MAX_REFRESHED: Final = 3 * WORKERS
+"""So few that the click of somebody else hardly waits behind them, and Slack's limit (100 a minute) isn't felt."""
 
 TOO_SLOW: Final = "Slack didn't confirm who you are in time; please try again in a moment"
 ELSEWHERE: Final = "only members of this workspace can act here; ask one of them to do it"
@@ -130,6 +133,11 @@ class SlackDirectory:
     def refresh_groups(self) -> None:
         """Look at every stale user group in the background, so that no click has to wait for it."""
         self._groups.refresh()
+
+    def refresh_people(self, people: Iterable[UserId]) -> None:
+        """Look these people up in the background, at most MAX_REFRESHED of them: their first click finds an answer."""
+        for person in islice(people, MAX_REFRESHED):
+            self._people.refresh(person)
 
     def forget(self, user_id: str) -> None:
         """A person changed: their next action is judged on a new answer."""

@@ -164,6 +164,7 @@ ERRORS: Final[dict[str, SlackError]] = {
     # People, user groups and conversations.
     **_rows(" ".join(NO_SUCH_PERSON), _FINAL, _NOBODY),
     **_rows("cannot_dm_bot user_disabled invalid_user_combination", _FINAL, _NOBODY),
+    **_rows("invalid_limit invalid_types limit_required", _FINAL, _BUG),
     **_rows("not_enough_users too_many_users users_list_not_supplied", _FINAL, _BUG),
     **_rows("method_not_supported_for_channel_type", _FINAL, _BUG),
     **_rows("plan_upgrade_required", _OPERATOR, _PLAN),

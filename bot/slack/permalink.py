@@ -16,6 +16,7 @@ from core.stores.messages import MessageRef
 
 _DOMAINS: Final = (".slack.com", ".slack-gov.com")
 _TS: Final = re.compile(r"[0-9]{10}\.[0-9]{6}")
+_PATH: Final = re.compile(r"/archives/[A-Z0-9]{3,32}/p[0-9]{16}")
 
 
 def permalink(workspace_url: str | None, ref: MessageRef) -> str | None:
@@ -28,6 +29,11 @@ def permalink(workspace_url: str | None, ref: MessageRef) -> str | None:
     except InvalidInput:
         return None
     return f"https://{host}/archives/{channel}/p{ref.ts.replace('.', '')}"
+
+
+def is_slacks(url: str) -> bool:
+    """True for the address of a message in a workspace."""
+    return _host_of(url) is not None and bool(_PATH.fullmatch(urlsplit(url).path))
 
 
 def _host_of(url: str) -> str | None:

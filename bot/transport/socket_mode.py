@@ -37,6 +37,8 @@ ANSWER_TIMEOUT_SECONDS: Final = 4.0
 """How long `stop()` waits for answers: two seconds for a decision, and two for the network."""
 LINGER_SECONDS: Final = 15.0
 """How long an old connection is kept beside the new one; Slack closes it about ten seconds after its warning."""
+RETRY_PAUSE_SECONDS: Final = 1.0
+"""Before the second try to connect again; then it doubles."""
 FIX_PAUSE_SECONDS: Final = 60.0
 """The pause while Slack refuses the token: nothing arrives until somebody fixes it, and Slack allows about one attempt
 a minute."""
@@ -60,6 +62,7 @@ class SocketModeTransport:
         *,
         linger_seconds: float = LINGER_SECONDS,
         fix_pause_seconds: float = FIX_PAUSE_SECONDS,
+        retry_pause_seconds: float = RETRY_PAUSE_SECONDS,
     ) -> None:
         self._dispatcher = dispatcher
         self._metrics = metrics
@@ -67,6 +70,7 @@ class SocketModeTransport:
         self._app_token = app_token
         self._linger_seconds = linger_seconds
         self._fix_pause_seconds = fix_pause_seconds
+        self._retry_pause_seconds = retry_pause_seconds
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._connections: list[SocketConnection] = []
@@ -117,14 +121,14 @@ class SocketModeTransport:
     # Staying connected -----------------------------------------------------------------------------------------------
 
     def _stay_connected(self) -> None:
-        pauses, connection, min_pause = _pauses(), self._first, 0.0
+        pauses, connection, min_pause = _pauses(self._retry_pause_seconds), self._first, 0.0
         while not self._stopping.is_set():
             if connection is not None:
                 began = time.monotonic()
                 self._close_old(connection)
                 connection.wait_for_end()
                 if time.monotonic() - began > _STEADY_SECONDS:
-                    pauses = _pauses()
+                    pauses = _pauses(self._retry_pause_seconds)
             if not self._stopping.wait(max(min_pause, next(pauses))):
                 connection, min_pause = self._connect()
 
@@ -210,10 +214,9 @@ def _retry_headers(envelope: dict[str, Any]) -> dict[str, str | Sequence[str]]:
     return {name: str(value) for name, value in named.items() if value}
 
 
-def _pauses() -> Iterator[float]:
+def _pauses(pause: float) -> Iterator[float]:
     """Seconds between tries: none first, because most losses are brief; then doubling each time, with jitter."""
     yield 0.0
-    pause = 1.0
     while True:
         yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that instances don't all reconnect at once
         pause = min(2 * pause, _MAX_PAUSE_SECONDS)

@@ -14,6 +14,8 @@ from bot.views.devices.facts import host
 from core.access.summary import AccessSummary
 from core.request import Request
 
+WHY: Final = "Why:"
+"""What is before a person's justification, wherever it is shown."""
 MAX_RIGHTS: Final = 8
 """A profile has no more."""
 _UNVERIFIED: Final = (
@@ -57,12 +59,22 @@ def request_blocks(request: Request, *, is_open: bool, mark: str = "") -> list[B
     verb, what = "requests" if is_open else "requested", f"{code(request.profile)} for *{length(request.duration)}*"
     above = [mark] if mark else []
     if request.service is None:
-        line = f"{mention(request.requester)} {verb} {what}{from_where(request)}:"
-        return [mrkdwn("\n".join([*above, line])), user_text(request.justification)]
+        who, for_whom = mention(request.asked_by or request.requester), ""
+        if request.asked_by is not None:
+            for_whom = f" for {mention(request.requester)}"
+        line = f"{who} {verb} {what}{for_whom}{from_where(request)}"
+        return [mrkdwn("\n".join([*above, line])), *why_blocks(request)]
     rights = [f"• {right_name(each)}" for each in request.rights[:MAX_RIGHTS]]
     gives = f"*The right*: {what}" if rights else f"*The right*: {what}. Its approval opens nothing"
     by = f"{acting(request.requester, request.service)}, {verb} it{from_where(request)}."
-    return [mrkdwn("\n".join([*above, gives, *rights, by])), context(_UNVERIFIED), user_text(request.justification)]
+    return [mrkdwn("\n".join([*above, gives, *rights, by])), context(_UNVERIFIED), *why_blocks(request)]
+
+
+def why_blocks(request: Request) -> list[Block]:
+    """Why access is asked for, in somebody's words, and whose they are where that isn't plain."""
+    if request.asked_by is None:
+        return [user_text(request.justification, WHY)]
+    return [mrkdwn(f"Why, in {mention(request.asked_by)}'s words:"), user_text(request.justification)]
 
 
 def short_words(request: Request, most: int) -> Block:

@@ -50,9 +50,12 @@ def label(text: str, most: int = MAX_BUTTON_TEXT) -> Block:
     return {"type": "plain_text", "text": shorten(text, most), "emoji": True}
 
 
-def user_text(text: str) -> Block:
-    """A section with what a person typed."""
-    return {"type": "section", "text": plain(text)}
+def user_text(text: str, lead: str = "") -> Block:
+    """A section with what a person typed, after our own words that say what it is, such as `Why:`.
+
+    Where it is sent, links in it to hosts that the policy trusts can be clicked; see bot.views.links.
+    """
+    return {"type": "section", "text": plain(f"{lead} {text}" if lead else text)}
 
 
 def mrkdwn(text: str) -> Block:

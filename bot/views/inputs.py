@@ -23,7 +23,8 @@ MAX_TYPED_TEXT: Final = 3000
 """No text field takes more."""
 CODE_LENGTH: Final = (6, 12)
 """Six digits, and the spaces that apps show between them."""
-_CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
+CHOICES: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60, 120, 240, 480))
+"""The lengths that forms offer."""
 
 
 def field(block_id: str, text: str, element: Block, *, hint: str | None = None, is_optional: bool = False) -> Block:
@@ -83,7 +84,7 @@ def person_menu(chosen: str | None, placeholder: str) -> Block:
 
 def durations(longest: timedelta, chosen: timedelta, *, is_redrawn: bool = False) -> Block:
     """A menu of lengths up to the longest, which is among them, as is what was chosen, if it is not longer."""
-    offered = sorted({each for each in (*_CHOICES, chosen) if each <= longest} | {longest})
+    offered = sorted({each for each in (*CHOICES, chosen) if each <= longest} | {longest})
     wanted = min(chosen, longest)
     action_id = f"{ANSWER}:{length(longest)}" if is_redrawn else ANSWER
     return menu([option(length(each), length(each)) for each in offered], length(wanted), action_id=action_id)

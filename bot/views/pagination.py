@@ -7,6 +7,7 @@ asked for.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -19,7 +20,16 @@ PER_PAGE: Final = 8
 """Four blocks each stay far below Slack's fifty for a message, and on one screen."""
 MAX_PAGES: Final = 100
 """A page is reached by reading those before it; further back, the audit trail is the better place to look."""
+_ON_PAGE = re.compile(r"on:([a-z_]{1,40}):([1-9][0-9]?|100):")
 _PAGE = re.compile(r"[1-9][0-9]?|100")
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlace:
+    """A page of a list: the list's word and the page's number."""
+
+    kind: str
+    page: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,20 @@ def page_buttons(kind: StrEnum, page: int, *, has_more: bool, back: PageButton, 
     if has_more and page < MAX_PAGES:
         buttons.append(button(on.text, on.action_id, f"{kind}:{page + 1}"))
     return [actions(f"list:{kind}:{page}", *buttons)] if buttons else []
+
+
+def in_list(blocks: Iterable[Block], kind: StrEnum, page: int) -> tuple[Block, ...]:
+    """The blocks of a page, whose rows of buttons say which page they are on: to draw it anew after one was pressed."""
+    return tuple(
+        block | {"block_id": f"on:{kind}:{page}:{block['block_id']}"} if "block_id" in block else block
+        for block in blocks
+    )
+
+
+def read_list_place(block_id: str | None) -> ListPlace | None:
+    """The page that a row of buttons is on; None outside lists."""
+    found = _ON_PAGE.match(block_id or "")
+    return ListPlace(found[1], int(found[2])) if found is not None else None
 
 
 def one_of(*commands: str) -> str:

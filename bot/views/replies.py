@@ -23,8 +23,7 @@ from bot.views.block_kit import (
     mrkdwn,
     relative_time,
 )
-from bot.views.request.card import DECLARE_INSTEAD
-from bot.views.request.votes import count_missing, lapsed_votes
+from bot.views.request.card import DECLARE_INSTEAD, cancel_button_for
 from core import mfa
 from core.access.grant_status import GrantStatus
 from core.access.pairing_bounds import WRONG_CODES
@@ -59,12 +58,13 @@ BROKEN = (
     "Something went wrong in Countersign, and it's not known whether this was recorded. Check the card before you try "
     "again."
 )
+FORM_NOT_YET = "The form isn't ready yet: the store is slow. Nothing was changed. If it doesn't open soon, try again."
 NO_FORM = "The form didn't open because Slack was slow. Nothing was changed. Try again."
 NOTHING_TO_REQUEST = "There are no profiles you can request: no policy rule covers you. Ask a policy owner to add you."
 OUT_OF_DATE = "This comes from another version of Countersign. Nothing was changed. Use the newest message."
 REPLIES_LEFT_OUT = "Slack is slow, so some replies to you were left out. The cards show what was recorded."
 OVERLOADED = "Countersign is overloaded. Nothing was recorded; try again in a moment."
-_CANCEL_FIRST = f"To change it, cancel it first: press Cancel on its card or in this list:\n`{ACCESS} mine`"
+_CANCEL_FIRST = f"To change it, cancel it first: press Cancel in the list.\n`{ACCESS} mine`"
 _LIMITS = {
     "cooldown": "This profile is in its cooldown ({value})",
     "quota per user": "You've used up your quota ({value})",
@@ -109,25 +109,6 @@ def explain_in_field(error: CountersignError, reader: str = "") -> str:
     return _field_sentence(error, reader).replace("`", "")
 
 
-def voted(request: Request) -> Message:
-    """What an approver's vote came to."""
-    if request.status is RequestStatus.APPROVED:
-        until = moment(request.life_ends_at())
-        if request.rights:
-            opens = f"Access to {code(request.profile)} opens now, until {until}"
-            return reply(f"Approved. {opens}. {mention(request.requester)} will be notified when it's open.")
-        return reply(f"Approved. {mention(request.requester)} has {code(request.profile)} until {until}.")
-    missing = count_missing(request)
-    lapsed = lapsed_votes(request, request.approvals[-1].at) if request.approvals else ""
-    line = f"Your approval counts. {missing} more {'is' if missing == 1 else 'are'} needed."
-    return reply(f"{line}\n{lapsed}" if lapsed else line)
-
-
-def denied(request: Request) -> Message:
-    """What a denial came to."""
-    return reply(f"Denied. {mention(request.requester)} will be notified, with your reason.")
-
-
 def cancelled(request: Request) -> Message:
     """What a cancellation came to."""
     return reply(f"Your request for {code(request.profile)} is cancelled.")
@@ -151,10 +132,9 @@ def submitted(request: Request, *, may_declare: bool = False) -> Message:
         return reply(f"{done}. It was approved immediately by {by}: {has}")
     needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
     line = f"{done}. It needs {needs} by {moment(request.expires_at)}. You'll be notified of the outcome."
-    if not may_declare:
-        return reply(line)
-    instead = actions(f"instead:{request.id}", button("Break the glass instead…", DECLARE_INSTEAD, request.id))
-    return Message(text=line, blocks=(mrkdwn(line), instead))
+    buttons = [cancel_button_for(request.id)]
+    buttons += [button("Break the glass instead…", DECLARE_INSTEAD, request.id)] if may_declare else []
+    return Message(text=line, blocks=(mrkdwn(line), actions(f"submitted:{request.id}", *buttons)))
 
 
 def already_open(profile: str, reached: LimitReached, link: str | None) -> Message:
@@ -239,6 +219,8 @@ def _changed_in_store(error: BrokenSeal) -> str:
 
 
 def _not_allowed(error: NotAllowed, reader: str) -> str:
+    if error.action == "cancel" and not error.unmet:
+        return f"Only the person who requested this can cancel it. {_UNCHANGED} An approver can deny it."
     if FORM in error.unmet:
         return f"The request isn't what this form showed. {_UNCHANGED} Press Approve again to see it as it is now."
     return f"You can't do this: {'; '.join(_with_people(each, reader) for each in error.reasons)}. {_UNCHANGED}"

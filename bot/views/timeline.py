@@ -7,7 +7,7 @@ when it leaves something out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
 
@@ -22,6 +22,7 @@ from bot.views.block_kit import (
     code,
     context,
     escape,
+    length,
     mention,
     moment,
     mrkdwn,
@@ -34,6 +35,7 @@ from core.stores.messages import MessageRef
 MAX_LINES: Final = 60
 MAX_CHARACTERS: Final = 8000
 """Of all lines: with the queries, a message stays below what Slack takes."""
+_VOTES: Final = frozenset({AuditAction.APPROVAL_ADDED, AuditAction.REQUEST_APPROVED})
 _STEPS: Final[Mapping[AuditAction, str]] = {
     AuditAction.REQUEST_SUBMITTED: "requested access",
     AuditAction.APPROVAL_ADDED: "approved the request (one vote)",
@@ -42,6 +44,9 @@ _STEPS: Final[Mapping[AuditAction, str]] = {
     AuditAction.REQUEST_CANCELLED: "cancelled the request",
     AuditAction.REQUEST_EXPIRED: "the request expired",
     AuditAction.REQUEST_REMINDED: "the approvers were reminded",
+    AuditAction.REQUEST_CONFIRMED: "confirmed that they want it",
+    AuditAction.QUESTION_ASKED: "asked a question",
+    AuditAction.QUESTION_ANSWERED: "answered a question",
     AuditAction.BREAK_GLASS_INVOKED: "*broke the glass*",
     AuditAction.BREAK_GLASS_ENDING_SOON: "the invoker was reminded to close it",
     AuditAction.BREAK_GLASS_CLOSED: "*closed it*",
@@ -61,22 +66,23 @@ def timeline(read: Timeline) -> Message:
     """The timeline as one message."""
     event = read.event
     title = f"*Timeline of break-glass event* {code(event.id)} · {code(event.profile)} · {mention(event.invoker)}"
-    return _message(title, event.id, read, event.chain)
+    facts = [f"rule {code(event.rule)}", f"MFA: {event.mfa_method}" if event.mfa_method is not None else "no MFA"]
+    facts += [f"replaces request {code(event.instead_of)}"] if event.instead_of is not None else []
+    return _message(title, facts, event.id, read, event.chain)
 
 
 def request_timeline(read: RequestTimeline) -> Message:
     """The timeline of a request as one message."""
     request = read.request
     who = acting(request.requester, request.service)
-    return _message(
-        f"*Timeline of request* {code(request.id)} · {code(request.profile)} · {who}", request.id, read, request.chain
-    )
+    title = f"*Timeline of request* {code(request.id)} · {code(request.profile)} · {who}"
+    return _message(title, [f"rule {code(request.rule)}"], request.id, read, request.chain)
 
 
-def _message(title: str, record_id: str, read: Timeline | RequestTimeline, chain: str) -> Message:
+def _message(title: str, facts: Sequence[str], record_id: str, read: Timeline | RequestTimeline, chain: str) -> Message:
     lines = sorted([*_steps(read.entries, chain), *_notifications(read.places)], key=lambda line: line[0])
     shown = list(islice(_fitting(text for _, text in lines), MAX_LINES))
-    blocks: list[Block] = [mrkdwn(title), *_sections(shown)]
+    blocks: list[Block] = [mrkdwn(title), context(" · ".join(facts)), *_sections(shown)]
     if len(lines) > len(shown):
         rest = f"{len(lines) - len(shown)} later steps aren't shown; {code(f'countersign audit trail {record_id}')}"
         blocks.append(context(f"{rest} has all of them."))
@@ -117,6 +123,10 @@ def _more(entry: AuditEntry) -> str:
         return " · escalated"
     if entry.event is AuditAction.REQUEST_CANCELLED and "replaced_by" in entry.details:
         return " · for this event"
+    if entry.event is AuditAction.REQUEST_SUBMITTED and entry.subject is not None and "asked_by" in entry.details:
+        return f" · for {mention(entry.subject)}"
+    if entry.event in _VOTES and isinstance(given := entry.details.get("duration"), int):
+        return f" · for {length(timedelta(microseconds=given // 1000))} only"
     lapsed = entry.details.get("lapsed")
     if isinstance(lapsed, list) and lapsed:
         return f" · {_lapsed(lapsed)}"

@@ -27,6 +27,7 @@ from bot.mfa.opening import open_secrets
 from bot.mfa.totp import Totp
 from bot.notifications.card_links import CardLinks
 from bot.notifications.opening import open_more_sinks
+from bot.notifications.permalinks import Permalinks
 from bot.notifications.slack_sink import SlackSink
 from bot.observability.clock_check import ComparedClock
 from bot.observability.gauges import watch_instance
@@ -199,7 +200,7 @@ def _build_bot(
 ) -> Bot:
     stores, clock = ports.stores, ports.clock
     app, (directory, changes) = _build_app(ports, transport, installation), opened
-    replies = ReplySender(ports.client, lanes)
+    replies = ReplySender(ports.client, lanes, lambda: ports.policy.current().notifications.link_hosts)
     lists = build_lists(services, directory, replies)
 
     def refresh(record: str, clicked: MessageRef | None) -> None:
@@ -208,8 +209,11 @@ def _build_bot(
                 sink.refresh(record, clicked=clicked)
 
     queue = DecisionQueue(lanes, on_answer=metrics.answered)
-    responder = Responder(queue, replies, AfterInteraction(background.nudge, refresh, lists.home.draw, lanes), clock)
-    links = CardLinks(stores.messages, installation.url)
+    links = CardLinks(stores.messages, installation.url, _permalinks_of(sinks))
+    after = AfterInteraction(background.nudge, refresh, lists.home.draw, lanes)
+    responder = Responder(
+        queue, replies, after, clock, link_to_card=links.find, draw_list=lists.open_lists.draw
+    )  # fmt: skip
     register_listeners(app, services, lists, directory, responder, links.find)
     departures = Departures(
         stores,
@@ -222,7 +226,12 @@ def _build_bot(
     )
     DirectoryEvents(directory, changes, ports.policy, clock, on_departed=departures.hear).register(app)
     answer_unknown(app, replies)
-    return Bot(app, directory, changes, lanes, departures)
+    return Bot(app, directory, changes, lanes, departures, lambda: ports.policy.current().named_to_act())
+
+
+def _permalinks_of(sinks: Sequence[Sink]) -> Permalinks | None:
+    """The addresses that Slack gave to the sink that posts the cards."""
+    return next((sink.permalinks for sink in sinks if isinstance(sink, SlackSink)), None)
 
 
 def _serve_api(

@@ -13,21 +13,27 @@ from slack_bolt import App
 
 from bot.interactions.access import AccessInteractions
 from bot.interactions.access_queries import AccessQueries
+from bot.interactions.asking import AskingInteractions
+from bot.interactions.asking_queries import AskingQueries
 from bot.interactions.break_glass import BreakGlassInteractions
 from bot.interactions.break_glass_queries import BreakGlassQueries
+from bot.interactions.close_line import CloseLines
+from bot.interactions.declaring import Declaring
 from bot.interactions.device_queries import DeviceQueries
 from bot.interactions.devices import DeviceInteractions
-from bot.interactions.event_lines import EventLines
 from bot.interactions.home import HomeInteractions
+from bot.interactions.open_lists import OpenLists
 from bot.interactions.options import ProfileMenus
 from bot.interactions.reply_sender import ReplySender
+from bot.interactions.request_lines import RequestLines
 from bot.interactions.request_queries import RequestQueries
 from bot.interactions.requests import RequestInteractions
 from bot.interactions.responder import Responder
-from bot.interactions.submitting import RequestSubmission
+from bot.interactions.submitting import DraftSubmission
 from bot.interactions.timeline_queries import TimelineQueries
 from bot.slack.directory import SlackDirectory
 from bot.wiring.services import Services
+from core.services.again import AskAgain
 from core.services.device_ending import DeviceEnding
 
 
@@ -41,6 +47,7 @@ class Lists:
     devices: DeviceQueries
     timelines: TimelineQueries
     home: HomeInteractions
+    open_lists: OpenLists
 
 
 def build_lists(services: Services, directory: SlackDirectory, replies: ReplySender) -> Lists:
@@ -52,7 +59,7 @@ def build_lists(services: Services, directory: SlackDirectory, replies: ReplySen
     devices = DeviceQueries(services.devices, access, policy, clock)
     timelines = TimelineQueries(stores, policy, clock, directory)
     home = HomeInteractions(replies, requests, events, devices, directory, clock)
-    return Lists(requests, events, access, devices, timelines, home)
+    return Lists(requests, events, access, devices, timelines, home, OpenLists(requests, events, access, directory))
 
 
 def register_listeners(
@@ -68,25 +75,20 @@ def register_listeners(
     ending = DeviceEnding(stores, services.devices, services.sessions, services.requests)
     access = AccessInteractions(responder, services.grants, lists.access, lists.requests, directory, lists.timelines)
     devices = DeviceInteractions(responder, services.pairing, ending, lists.devices, directory)
+    again = AskAgain(stores, services.requests, policy, services.clock)
+    queries = AskingQueries(stores.requests, policy, services.clock, directory)
+    asking = AskingInteractions(responder, services.requests, again, queries, lists.requests, directory, link_to_card)
+    drafts = DraftSubmission(services.requests, directory, services.clock, link_to_card, lists.requests.may_declare)
     requests = RequestInteractions(
-        responder,
-        services.requests,
-        lists.requests,
-        directory,
-        RequestSubmission(services.requests, lists.requests, directory, link_to_card, services.clock),
-        access,
-        devices,
-    )
+        responder, services.requests, lists.requests, directory, drafts,
+        RequestLines(drafts, lists.requests, services.clock), access, devices, services.previews, asking.form_to_ask,
+    )  # fmt: skip
+    declaring = Declaring(services.break_glass, policy, lists.events, services.clock)
+    closes = CloseLines(services.break_glass, stores.break_glass, policy, services.clock, directory)
     break_glass = BreakGlassInteractions(
-        responder,
-        services.break_glass,
-        stores,
-        policy,
-        lists.events,
-        directory,
-        lists.timelines,
-        EventLines(services.break_glass, stores.break_glass, policy, services.clock, directory, lists.events),
-    )
+        responder, services.break_glass, stores, policy, lists.events, directory, lists.timelines, declaring,
+        closes, services.previews,
+    )  # fmt: skip
     menus = ProfileMenus(responder, policy, directory, lists.requests, lists.events)
-    for each in (requests, access, devices, break_glass, menus, lists.home):
+    for each in (requests, asking, access, devices, break_glass, menus, lists.home):
         each.register(app)

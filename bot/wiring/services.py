@@ -17,7 +17,7 @@ from bot.slack import client as slack_client
 from bot.wiring.ports import Ports
 from core.audit.checkpoint import Checkpointer
 from core.clock import Clock
-from core.directory import Directory
+from core.directory import Directory, UnknownDirectory
 from core.outbox.outbox import Sink
 from core.policy import PolicyFile, PolicySource
 from core.policy.target_config import AWS_ROLE
@@ -25,6 +25,7 @@ from core.services import BreakGlassService, GrantService, RequestService, Sessi
 from core.services.devices import DeviceService
 from core.services.pairing import PairingService
 from core.services.policy_trail import PolicyTrail, find_earlier
+from core.services.previews import Previews
 from core.stores.base import Stores
 from core.targets.aws_role.roles import AwsRoles
 from core.targets.opening import PolicyTargets
@@ -45,6 +46,7 @@ class Services:
     pairing: PairingService
     devices: DeviceService
     sessions: SessionService
+    previews: Previews
 
 
 def build_services(ports: Ports, watcher: Watcher | None = None, directory: Directory | None = None) -> Services:
@@ -63,7 +65,10 @@ def build_services(ports: Ports, watcher: Watcher | None = None, directory: Dire
     pairing = PairingService(stores, policy, clock, watcher, directory=directory)
     devices = DeviceService(stores, policy, clock, watcher, directory=directory)
     sessions = SessionService(stores, policy, clock, roles, watcher, directory=directory, editor=roles)
-    return Services(stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, sessions)
+    previews = Previews(stores, policy, clock, directory or UnknownDirectory(), watcher)
+    return Services(
+        stores, policy, clock, requests, break_glass, grants, targets, access, pairing, devices, sessions, previews
+    )  # fmt: skip
 
 
 def build_sinks(ports: Ports) -> tuple[Sink, ...]:

@@ -18,7 +18,6 @@ from core.audit.trail import AuditAction, AuditEntry
 from core.request import Request, RequestStatus
 
 _VOTES: Final = frozenset({AuditAction.APPROVAL_ADDED, AuditAction.REQUEST_APPROVED})
-_DECISIONS: Final = _VOTES | {AuditAction.REQUEST_DENIED}
 
 
 def compare_request(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:
@@ -34,9 +33,11 @@ def compare_request(record: Request, entries: Sequence[AuditEntry]) -> Iterator[
             yield f"it was approved by {len(votes) - lapsed} of {needed} votes"
     if any(str(vote.actor) == entries[0].subject for vote in votes):
         yield "its requester voted on it"
-    if any(str(vote.actor) == record.asked_by for vote in votes if vote.actor not in _lapsed(record)):
+    # An older version, which knows nothing of two people behind one request, may have counted a vote that lapsed since.
+    counted = [entry for vote, entry in zip(record.approvals, votes, strict=False) if vote.counts]
+    if record.asked_by is not None and any(str(entry.actor) == record.asked_by for entry in counted):
         yield "the person who asked for it on behalf of its requester voted on it"
-    yield from _compare_confirmation(record, entries)
+    yield from _compare_confirmation(record, entries, counted)
     yield from _compare_questions(record, entries)
     yield from _compare_ending(record, entries)
     has_reminder = any(entry.event is AuditAction.REQUEST_REMINDED for entry in entries)
@@ -44,12 +45,9 @@ def compare_request(record: Request, entries: Sequence[AuditEntry]) -> Iterator[
         yield "its reminder is not that of its entries"
 
 
-def _lapsed(record: Request) -> frozenset[str]:
-    """Those of whom no vote counts: an older version may have counted one, and this one let it lapse."""
-    return frozenset(each.approver for each in record.approvals) - {each.approver for each in record.counting_approvals}
-
-
-def _compare_confirmation(record: Request, entries: Sequence[AuditEntry]) -> Iterator[str]:
+def _compare_confirmation(
+    record: Request, entries: Sequence[AuditEntry], counted: Sequence[AuditEntry]
+) -> Iterator[str]:
     confirmed = [entry for entry in entries if entry.event is AuditAction.REQUEST_CONFIRMED]
     if (len(confirmed) == 1) != (record.confirmed_at is not None) or len(confirmed) > 1:
         yield "its confirmation is not that of its entries"
@@ -58,8 +56,8 @@ def _compare_confirmation(record: Request, entries: Sequence[AuditEntry]) -> Ite
     if record.asked_by is None:
         return
     first = confirmed[0].seq if confirmed else entries[-1].seq + 1
-    decided = (entry for entry in entries if entry.event in _DECISIONS and entry.seq < first)
-    if any(str(entry.actor) not in _lapsed(record) for entry in decided):
+    denials = [entry for entry in entries if entry.event is AuditAction.REQUEST_DENIED]
+    if any(entry.seq < first for entry in (*counted, *denials)):
         yield "people decided on it before its requester confirmed it"
 
 

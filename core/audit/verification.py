@@ -37,6 +37,8 @@ from core.stores.base import Stores
 Entries = tuple[AuditEntry, ...] | MalformedRecord
 """The entries of a chain, or what is wrong with one of them."""
 Found = Record | MalformedRecord | None
+_EVERY: Final = 1_000
+"""After how many records progress is reported."""
 _MAX_READS: Final = 3
 """How often a chain that looks broken is read again: the bot may be adding to it at this very moment."""
 
@@ -177,6 +179,8 @@ class TrailVerification:
         for chain in (f"{kind}#{record_id}" for kind, record_id in ids):
             self.tally.records += 1
             self.tally.grants += chain.startswith(f"{Grant.KIND}#")
+            if self.tally.records % _EVERY == 0:
+                self.on_progress(self.tally)
             if chain in seen:
                 # With its chain, it was checked already.
                 continue

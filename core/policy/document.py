@@ -22,6 +22,7 @@ from core.errors import InvalidInput
 MISTAKE: Final = "policy_mistake"
 """The type of the validation errors that carry their own problem and fix."""
 _MAX_NAMES_SHOWN: Final = 10
+_DAY: Final = timedelta(days=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]{0,79}")
 _NAME_SCHEMA: Final = rf"^{_NAME.pattern}$"
 _DURATION_SCHEMA: Final = "".join(
@@ -74,11 +75,13 @@ def _check_pattern(text: str) -> str:
 
 
 def _bounded(longest: timedelta) -> Callable[[object], timedelta]:
+    likely = "mh" if longest <= _DAY else "mhd"
+
     def read(value: object) -> timedelta:
         # A bare number reaches parse_duration as text, because its error asks which unit was meant.
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         try:
-            duration = parse_duration(text)
+            duration = parse_duration(text, likely=likely, longest=longest)
         except InvalidInput as error:
             raise mistake(error.problem, error.fix) from error
         if duration > longest:

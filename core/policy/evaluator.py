@@ -243,6 +243,10 @@ class Policy(BaseModel):
         """What to do when Countersign cannot record a declaration for this profile, according to its rules."""
         return self.document.fallbacks_for(profile)
 
+    def named_to_act(self) -> tuple[UserId, ...]:
+        """Everybody whom a rule names by their id: break-glass users first, then approvers, then requesters."""
+        return self._search.named_to_act()
+
     def user_groups(self) -> frozenset[UserGroupId]:
         """Every Slack user group that can give somebody a right; each person who is judged is looked up in all."""
         return self._search.named_user_groups()

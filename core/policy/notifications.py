@@ -23,6 +23,11 @@ class NotificationRules:
         """The Slack channel for refusals, escalations and overdue reviews, if there is one."""
         return self.document.security_channel
 
+    @property
+    def link_hosts(self) -> tuple[str, ...]:
+        """The hosts to which links in people's text can be clicked."""
+        return self.document.link_hosts
+
     def deciders_of(self, rule: str) -> frozenset[PrincipalSelector]:
         """Who may decide on a request that was made under this rule: user ids, user groups and e-mail addresses.
 

@@ -22,7 +22,9 @@ from core.usage import MAX_PER_QUOTA
 
 MAX_WINDOW: Final = timedelta(days=30)
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{2,31}")
+_LINK_HOST = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])")
 MAX_FALLBACK_LENGTH: Final = 300
+MAX_LINK_HOSTS: Final = 20
 
 
 def _check_channel(text: str) -> str:
@@ -32,6 +34,16 @@ def _check_channel(text: str) -> str:
             "Copy the id from the channel's details in Slack; it looks like C0ACCESS1.",
         )
     return text
+
+
+def _check_link_host(text: str) -> str:
+    host = text.strip().lower()
+    if not _LINK_HOST.fullmatch(host):
+        raise mistake(
+            f"{text!a:.60} is not the name of a host",
+            "Write the name alone, such as tickets.example.com: no https://, path, port, address or pattern.",
+        )
+    return host
 
 
 def _check_fallback(text: str) -> str:
@@ -74,6 +86,17 @@ ChannelId = Annotated[
     StrictStr,
     AfterValidator(_check_channel),
     WithJsonSchema({"type": "string", "pattern": f"^{_CHANNEL.pattern}$"}),
+]
+LinkHosts = Annotated[
+    tuple[
+        Annotated[
+            StrictStr,
+            AfterValidator(_check_link_host),
+            WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9.-]{4,253}$"}),
+        ],
+        ...,
+    ],
+    Field(max_length=MAX_LINK_HOSTS),
 ]
 Patterns = Annotated[tuple[ProfilePattern, ...], Field(min_length=1)]
 Quota = Annotated[StrictInt, Field(ge=1, le=MAX_PER_QUOTA)]

@@ -95,3 +95,13 @@ class RuleSearch:
         approvers = [rule.approvers for rule in self.document.approval if rule.needs_code]
         leaves = self.people.leaves(tuple(each for named in (*users, *approvers) for each in named))
         return frozenset(UserId(each.value) for each in leaves if each.kind is PrincipalKind.USER)
+
+    def named_to_act(self) -> tuple[UserId, ...]:
+        """Whom the policy names by their id to act on others' or on urgent access: break-glass users first."""
+        rules = [rule.users for rule in self.document.break_glass] + [rule.approvers for rule in self.document.approval]
+        rules += [rule.requesters or () for rule in self.document.approval]
+        found = (
+            sorted(each.value for each in self.people.leaves(named) if each.kind is PrincipalKind.USER)
+            for named in rules
+        )
+        return tuple(dict.fromkeys(UserId(each) for ids in found for each in ids))

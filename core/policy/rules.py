@@ -34,6 +34,7 @@ from core.policy.rule_fields import (
     EventDuration,
     Fallback,
     LimitWindow,
+    LinkHosts,
     OnePerson,
     Patterns,
     PrincipalName,
@@ -252,6 +253,7 @@ class PolicyDocument(PolicyModel):
     security_channel: ChannelId | None = Field(
         default=None, description="The Slack channel for refusals, escalations and overdue reviews."
     )
+    link_hosts: LinkHosts = Field(default=(), description="Hosts to which people's https links can be clicked.")
     identity: Identity = Field(default=Identity(), description="How people are recognised.")
     same_person: tuple[OnePerson, ...] = Field(
         default=(), description="Slack user ids that belong to one person, a list for each person."

@@ -53,7 +53,7 @@ class RequestDialogue:
         return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge)
 
     def ask(self, request_id: RequestId, approver: Actor, text: str) -> Request:
-        """Ask the requester something: whoever may decide on the request may, while it waits.
+        """Ask the requester something. Those who may decide on the request may, while it waits.
 
         Raises RequestNotFound, InvalidInput, NotAllowed, InvalidStateTransition, StoreError.
         """
@@ -83,7 +83,7 @@ class RequestDialogue:
 
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             refuse_service(person, "answer")
-            by = next((each for each in (request.requester, request.asked_by) if each in ids), person.id)
+            by = request.find_speaker(ids, "answer")
             changed = request.answer(by, number, answered, now)
             said: dict[str, JsonValue] = {"number": number, "answer": answered, **acting_as(person.id, by)}
             return changed, EntryDraft.of(changed, AuditAction.QUESTION_ANSWERED, by, said)

@@ -190,7 +190,7 @@ class RequestService:
         def judge(request: Request, now: datetime) -> tuple[Request, EntryDraft]:
             # No rule is asked: the requester may cancel it even if the rule no longer exists.
             refuse_other_service(person, request.service, "cancel")
-            by = next((each for each in (request.requester, request.asked_by) if each in ids), person.id)
+            by = request.find_speaker(ids, "cancel")
             cancelled, using = request.cancel(by, now), acting_as(person.id, by)
             return cancelled, EntryDraft.of(cancelled, AuditAction.REQUEST_CANCELLED, by, using)
 
@@ -198,15 +198,15 @@ class RequestService:
         return self._changes.run(attempt, lambda: self._stores.requests.get(request_id), judge)
 
     def confirm(self, request_id: RequestId, person: Actor) -> Request:
-        """Confirm what somebody asked for on your behalf: from then on, people can decide.."""
+        """Confirm what somebody asked for on your behalf: from then on, people can decide."""
         return self._asking.confirm(request_id, person)
 
     def ask(self, request_id: RequestId, approver: Actor, text: str) -> Request:
-        """Ask the requester something, while the request waits.."""
+        """Ask the requester something, while the request waits."""
         return self._asking.ask(request_id, approver, text)
 
     def answer(self, request_id: RequestId, person: Actor, number: int, text: str) -> Request:
-        """Answer a question about your request.."""
+        """Answer a question about your request."""
         return self._asking.answer(request_id, person, number, text)
 
     def expire_due(self, rest: Rest = no_rest) -> tuple[Request, ...]:

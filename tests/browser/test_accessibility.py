@@ -15,7 +15,8 @@ NARROW = {"width": 390, "height": 844}
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
-def _objections(screens: Screens) -> list[str]:
+def find_objections(screens: Screens) -> list[str]:
+    """What axe-core objects to on the page as it is now."""
     found = Axe().run(screens.page, options=RULES)
     return [
         f"{rule['id']}: {node['html'][:140]} {[each['message'] for each in node['any']]}"
@@ -32,7 +33,7 @@ def shown(request: pytest.FixtureRequest, welcome: Screens) -> Screens:
 
 def test_page_with_the_tour_and_cards(shown: Screens) -> None:
     shown.ask()
-    assert not _objections(shown), "\n".join(_objections(shown))
+    assert not find_objections(shown), "\n".join(find_objections(shown))
     shown.press(RIGHT, "Approve")
     expect(shown.card(LEFT)).to_contain_text("Approved")
     shown.pane(LEFT).get_by_role("button", name="Terminal", exact=True).click()
@@ -42,7 +43,7 @@ def test_page_with_the_tour_and_cards(shown: Screens) -> None:
     expect(terminal).to_contain_text("exit code 127")
     shown.page.get_by_role("button", name="Under the hood").click()
     expect(shown.page.get_by_role("complementary")).to_contain_text("request approved")
-    assert not _objections(shown), "\n".join(_objections(shown))
+    assert not find_objections(shown), "\n".join(find_objections(shown))
 
 
 def test_forms_with_mistakes_and_open_lists(shown: Screens) -> None:
@@ -50,10 +51,10 @@ def test_forms_with_mistakes_and_open_lists(shown: Screens) -> None:
     form = shown.dialog("Request access")
     form.get_by_role("button", name="Request").click()
     expect(form.get_by_text("Please complete this required field.").first).to_be_visible()
-    assert not _objections(shown), "\n".join(_objections(shown))
+    assert not find_objections(shown), "\n".join(find_objections(shown))
     form.get_by_role("combobox", name="What do you need?").click()
     expect(form.get_by_role("listbox")).to_be_visible()
-    assert not _objections(shown), "\n".join(_objections(shown))
+    assert not find_objections(shown), "\n".join(find_objections(shown))
 
 
 def test_home_panels_and_menus(shown: Screens) -> None:
@@ -61,12 +62,12 @@ def test_home_panels_and_menus(shown: Screens) -> None:
     shown.pane(LEFT).get_by_role("button", name="Countersign").click()
     expect(shown.pane(LEFT).get_by_role("button", name="Request access")).to_be_visible()
     shown.card(RIGHT).get_by_role("button", name="More actions").click()
-    assert not _objections(shown), "\n".join(_objections(shown))
+    assert not find_objections(shown), "\n".join(find_objections(shown))
     shown.page.keyboard.press("Escape")
     for tool in ("Move it forward", "Race"):
         shown.page.get_by_role("button", name=tool).click()
         expect(shown.page.get_by_role("dialog")).to_be_visible()
-        assert not _objections(shown), "\n".join(_objections(shown))
+        assert not find_objections(shown), "\n".join(find_objections(shown))
         shown.page.keyboard.press("Escape")
 
 
@@ -77,13 +78,13 @@ def test_panel_of_aws_in_an_outage(shown: Screens) -> None:
     aws.switch_outage(is_out=True)
     shown.aws.get_by_text("Act as somebody else").click()
     expect(shown.account("Staging")).to_contain_text("being added")
-    assert not _objections(shown), "\n".join(_objections(shown))
+    assert not find_objections(shown), "\n".join(find_objections(shown))
 
 
 def test_narrow_screen(shown: Screens) -> None:
     shown.ask()
     shown.page.set_viewport_size({"width": NARROW["width"], "height": NARROW["height"]})
-    assert not _objections(shown), "\n".join(_objections(shown))
+    assert not find_objections(shown), "\n".join(find_objections(shown))
     shown.pane(0).get_by_role("button", name="Channels").click()
     expect(shown.page.get_by_role("navigation").first).to_be_visible()
-    assert not _objections(shown), "\n".join(_objections(shown))
+    assert not find_objections(shown), "\n".join(find_objections(shown))

@@ -31,7 +31,7 @@ from tests.harness.faults import HoldRequest
 from tests.harness.tcp_proxy import TcpProxy
 
 _WRITE: Final = "TransactWriteItems"
-_STRANGERS: Final = tuple(UserId(f"U0STRANGER{number:03d}") for number in range(50))
+_STRANGERS: Final = tuple(UserId(f"U0STRANGER{number:03d}") for number in range(20))
 _PATIENCE_SECONDS: Final = 60.0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import closing
 from datetime import timedelta
@@ -19,6 +18,7 @@ from core.services.pairing import PairingService
 from playground.clock import ClockAhead
 from tests.end_to_end.harness import ACCESS, JON, MIRA, POLICY
 from tests.harness.paired_machine import PairedMachine
+from tests.harness.policy_files import write_settled
 from tests.harness.pretend_aws import BROKER, EXTERNAL_ID, PROD, REVOKER, serve_pretend_aws
 from tests.harness.served_bot import PATIENCE, Serving, environment, free_port, new_slack
 
@@ -99,8 +99,7 @@ def office(tmp_path: Path, aws: PretendAws) -> Iterator[Office]:
     with new_slack() as slack:
         settings = environment(slack, tmp_path, **more)
         text = POLICY.replace(b"Production account,", b"Production account, access: [{target: prod-role}],")
-        policy.write_bytes(text + f"targets: {{prod-role: {TARGET}}}\n".encode())
-        os.utime(policy, (0, 0))
+        write_settled(policy, text + f"targets: {{prod-role: {TARGET}}}\n".encode())
         with Serving(settings, tmp_path) as serving:
             serving.wait_until_up(slack)
             yield Office(slack, serving, machine, policy, f"http://{listen}")

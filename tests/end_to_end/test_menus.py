@@ -154,6 +154,14 @@ def test_late_drawing_never_replaces_the_outcome(many: Harness) -> None:
     assert many.modal(MIRA).hash == outcome.hash
 
 
+def test_wrong_reason_opens_the_form_with_the_words(many: Harness) -> None:
+    many.break_glass(SAM, f"prod security 1h {EMERGENCY}")
+    form = many.modal(SAM)
+
+    assert "Not filled in: `security`" in " ".join(walk_text(form.content))
+    assert element(form, "justification")["initial_value"] == EMERGENCY
+
+
 def test_close_needs_no_id_for_the_only_live_event(many: Harness) -> None:
     assert "You have no live break-glass event" in said(many.break_glass(SAM, "close"))
     many.break_glass(SAM, f"prod incident 1h {EMERGENCY}")

@@ -22,6 +22,7 @@ from core.stores.base import Stores
 from localslack.records import Channel, Person, UserGroup
 from localslack.server import LocalSlack
 from tests.end_to_end.harness import ACCESS, AIKO, JON, MIRA, PAIRS, POLICY, ROOT, SAM
+from tests.harness.policy_files import write_settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +56,7 @@ def free_port() -> int:
 def environment(slack: LocalSlack, folder: Path, **more: str) -> dict[str, str]:
     """The environment of `serve`, for HTTP on `port`, or for Socket Mode without COUNTERSIGN_LISTEN."""
     policy = folder / "policy.yml"
-    policy.write_bytes(POLICY)
-    # A start waits for a file that was just written.
-    os.utime(policy, (0, 0))
+    write_settled(policy, POLICY)
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),

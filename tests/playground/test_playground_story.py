@@ -21,9 +21,10 @@ from core.request import RequestStatus
 from core.stores import open_stores
 from playground.demo_target import DemoTarget
 from playground.story import MovableClock, Story
+from playground.story_proofs import RACES
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shown() -> list[str]:
     """The lines that the command prints, without colour."""
     result = CliRunner().invoke(countersign, ["playground", "--story"])
@@ -72,6 +73,14 @@ def test_trail_has_the_approval_before_the_refusal_it_caused(shown: list[str]) -
     events = [line[25:46].strip() for line in shown if line.startswith("   Thu 09:02") and "  Mira  " in line]
 
     assert events[:3] == ["grant created", "request approved", "approve refused"]
+
+
+def test_story_counts_the_races_and_finds_the_change(shown: list[str]) -> None:
+    text = "\n".join(shown)
+
+    assert f"✓ {RACES} of {RACES} decided, 0 of them twice" in text
+    assert re.search(r"REQUEST#[0-9a-f]{16} now says that (Jon|Aiko) approved it, not (Jon|Aiko)", text)
+    assert "✗ record changed: it is not what its last entry says it became" in text
 
 
 def test_every_line_fits_into_a_hundred_columns(shown: list[str]) -> None:

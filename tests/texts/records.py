@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from bot.views.links import CardPlace
 from core.actor import Actor, ChannelId, DeciderId, UserId
 from core.audit.trail import AuditAction, AuditEntry, EntryId
 from core.break_glass import BreakGlassEvent, EventId
@@ -44,6 +45,7 @@ EVENT: Final = EventId("00000000000000e1")
 CLOUDTRAIL: Final = "00000000000000c1"
 CHANNEL: Final = ChannelId("C0ACCESS1")
 SECURITY: Final = ChannelId("C0SECURITY")
+PLACE: Final = CardPlace(CHANNEL, "https://acme.slack.com/archives/C0ACCESS1/p1768450800000100")
 
 POLICY: Final = parse_policy(
     b"""\

@@ -21,10 +21,11 @@ from bot.views.break_glass import notices as break_glass_notices
 from bot.views.break_glass import replies as break_glass_replies
 from bot.views.break_glass.card import break_glass_card
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page
-from bot.views.replies import submitted, voted
+from bot.views.replies import submitted
 from bot.views.request import notices as request_notices
 from bot.views.request.card import request_card
 from bot.views.request.list import ListKind, RequestRow, list_page
+from bot.views.request.replies import voted
 from core.access.grant import Grant
 from core.access.right import Right
 from core.access.summary import AccessSummary, summarize
@@ -32,7 +33,7 @@ from core.actor import CLOCK, DeciderId
 from core.policy.target_config import AwsRoleConfig, IdentityCenterConfig
 from tests.builders import APPROVER, HOUR, INVOKER, PROD, REQUESTER, REVIEWER
 from tests.texts import records
-from tests.texts.records import CHANNEL, LATER, MINUTE, NOW
+from tests.texts.records import LATER, MINUTE, NOW, PLACE
 from tests.texts.writing import Text, write_message
 
 if TYPE_CHECKING:
@@ -168,37 +169,37 @@ def _notices() -> Iterator[tuple[str, Message]]:
         yield f"{title}, in the thread", notices.settled(states[title], LATER)
     for title in ("open", "partly open", "open, and was there before"):
         way_in = find_way_in(_TARGETS, states[title])
-        yield f"{title}, to the grantee", notices.opened_for_grantee(states[title], way_in, CHANNEL)
+        yield f"{title}, to the grantee", notices.opened_for_grantee(states[title], way_in, PLACE)
     role = AwsRoleConfig(type="aws-role", role="arn:aws:iam::111122223333:role/ops", region="eu-west-1")
     way_in = find_way_in({"aws": role}, states["open"])
-    yield "open, a role, to the grantee", notices.opened_for_grantee(states["open"], way_in, CHANNEL)
-    yield "could not be opened, to the grantee", notices.failed_for_grantee(states["could not be opened"], CHANNEL)
+    yield "open, a role, to the grantee", notices.opened_for_grantee(states["open"], way_in, PLACE)
+    yield "could not be opened, to the grantee", notices.failed_for_grantee(states["could not be opened"], PLACE)
     failed = emergencies["could not be opened"]
-    yield "could not be opened, an emergency", notices.failed_for_grantee(failed, CHANNEL, _FALLBACKS)
-    yield "could not be opened, an emergency without fallback", notices.failed_for_grantee(failed, CHANNEL)
+    yield "could not be opened, an emergency", notices.failed_for_grantee(failed, PLACE, _FALLBACKS)
+    yield "could not be opened, an emergency without fallback", notices.failed_for_grantee(failed, PLACE)
     for title in ("could not be opened", "partly open"):
-        yield f"{title}, to those who approved", notices.failed_for_approver(states[title], CHANNEL)
+        yield f"{title}, to those who approved", notices.failed_for_approver(states[title], PLACE)
     delayed, urgent = states["opening, takes long"], emergencies["opening, takes long"]
     yield "takes long, in the thread", notices.delayed(delayed, "no answer from AWS")
-    yield "takes long, to the grantee", notices.delayed_for_grantee(delayed, None, CHANNEL)
-    yield "takes long, an emergency", notices.delayed_for_grantee(urgent, "no answer", CHANNEL, _FALLBACKS)
+    yield "takes long, to the grantee", notices.delayed_for_grantee(delayed, None, PLACE)
+    yield "takes long, an emergency", notices.delayed_for_grantee(urgent, "no answer", PLACE, _FALLBACKS)
     for title in ("closing, ended by an approver", "closing, the person is done", "closing, the person left"):
         yield f"{title}, in the thread", notices.ended_early(states[title])
     for title in ("closing, ended by an approver", "closed, with residue"):
-        yield f"{title}, to the grantee", notices.ended_early_for_grantee(states[title], LATER, CHANNEL)
+        yield f"{title}, to the grantee", notices.ended_early_for_grantee(states[title], LATER, PLACE)
     for title in ("closed", "closed, with residue", "closed, kept for other access"):
         yield f"{title}, in the thread", notices.closed(states[title], LATER)
     for title in ("closed, with residue", "closed, and stays"):
-        yield f"{title}, to the grantee", notices.closed_for_grantee(states[title], LATER, CHANNEL)
-    yield "soon over", notices.ending_soon(states["open"], CHANNEL)
+        yield f"{title}, to the grantee", notices.closed_for_grantee(states[title], LATER, PLACE)
+    yield "soon over", notices.ending_soon(states["open"], PLACE)
     yield "approved, in the thread", request_notices.ended(_approved(), states["opening"])
-    yield "approved, to the requester", request_notices.outcome(_approved(), CHANNEL, states["opening"])
+    yield "approved, to the requester", request_notices.outcome(_approved(), PLACE, states["opening"])
     closed = records.closed(REVIEWER)
     for title in ("closing, its time passed", "closed", "closed, and stays", "closed, never open"):
         yield f"an event is closed: {title}", break_glass_notices.ended(closed, states[title])
     yield "an event expired", break_glass_notices.ended(records.ended(), states["closing, its time passed"])
     unknown = records.active(access_problem="aws: no user has the name ann")
-    yield "the person is unknown", break_glass_notices.access_problem(unknown, _FALLBACKS, CHANNEL)
+    yield "the person is unknown", break_glass_notices.access_problem(unknown, _FALLBACKS, PLACE)
 
 
 def _alarms() -> Iterator[tuple[str, Message]]:
@@ -207,15 +208,15 @@ def _alarms() -> Iterator[tuple[str, Message]]:
     for title, rights in {"an assignment": (_ASSIGNMENT,), "a group and a webhook": (_MEMBER, _READERS)}.items():
         hands = [by_hand(_TARGETS, right) for right in rights]
         failed = alarms.FailedRevoke(access, hands, _END, 3, "no answer from AWS")
-        yield f"can't be removed: {title}", alarms.revoke_failing(failed, CHANNEL)
+        yield f"can't be removed: {title}", alarms.revoke_failing(failed, PLACE)
     later = alarms.FailedRevoke(access, [by_hand(_TARGETS, _ASSIGNMENT)], _END)
-    yield "can't be removed: the target says later", alarms.revoke_failing(later, CHANNEL)
+    yield "can't be removed: the target says later", alarms.revoke_failing(later, PLACE)
     yield "can't be removed, in the thread", alarms.revoke_failing_in_thread(later)
     for title in ("closed, with residue", "closed, and stays"):
-        yield f"removed at last: {title}", alarms.removed_at_last(states[title], LATER, CHANNEL)
-    yield "removed by hand", alarms.removed_elsewhere(states["open"], _ASSIGNMENT, LATER, CHANNEL)
-    yield "left alone", alarms.left_alone(states["closed"], _ASSIGNMENT, LATER, CHANNEL)
-    yield "came back", alarms.came_back(states["closed"], _ASSIGNMENT, LATER, CHANNEL)
+        yield f"removed at last: {title}", alarms.removed_at_last(states[title], LATER, PLACE)
+    yield "removed by hand", alarms.removed_elsewhere(states["open"], _ASSIGNMENT, LATER, PLACE)
+    yield "left alone", alarms.left_alone(states["closed"], _ASSIGNMENT, LATER, PLACE)
+    yield "came back", alarms.came_back(states["closed"], _ASSIGNMENT, LATER, PLACE)
     for is_removed in (True, False):
         yield "changed by hand, in the thread", alarms.drift_in_thread(_ASSIGNMENT, is_removed=is_removed)
 

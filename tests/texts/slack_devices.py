@@ -37,7 +37,7 @@ from core.services.device_ending import EndedDevice
 from core.services.timeline import RequestTimeline
 from tests.builders import APPROVER, HOUR, PROD, REQUESTER
 from tests.texts import records
-from tests.texts.records import CHANNEL, LATER, NOW, REQUEST
+from tests.texts.records import LATER, NOW, PLACE, REQUEST
 from tests.texts.writing import Text, write_message, write_view
 
 if TYPE_CHECKING:
@@ -176,11 +176,11 @@ def _of_services() -> Iterator[tuple[str, Message]]:
         list_page(ListKind.PENDING, [RequestRow(request, may_decide=True)], page=1, has_more=False, now=NOW),
     )
     expired = request.expire(request.expires_at)
-    yield "a service's request expired, to its owner", outcome(expired, CHANNEL)
+    yield "a service's request expired, to its owner", outcome(expired, PLACE)
     access = summarize([_grant(_SERVICE)], LATER)
     assert access is not None
-    yield "a service's access is open, to its owner", opened_for_grantee(access, None, CHANNEL)
-    yield "a service's access failed, to its approver", failed_for_approver(access, CHANNEL)
+    yield "a service's access is open, to its owner", opened_for_grantee(access, None, PLACE)
+    yield "a service's access failed, to its approver", failed_for_approver(access, PLACE)
 
 
 def _commands() -> Iterator[tuple[str, str]]:

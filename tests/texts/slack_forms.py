@@ -26,7 +26,7 @@ from core.policy.decision import ApprovalNeeds
 from core.review import Verdict
 from tests.builders import HOUR, PROD, STAGING
 from tests.texts import records
-from tests.texts.records import CHANNEL, EVENT, REQUEST
+from tests.texts.records import CHANNEL, REQUEST
 from tests.texts.writing import Text, write_view
 
 if TYPE_CHECKING:
@@ -84,14 +84,14 @@ def _forms() -> dict[str, Any]:
         ),
         "approve with a comment": decision_forms.approve_form(records.pending(), ApprovalNeeds()),
         "approve, with everything a rule can want": decision_forms.approve_form(records.half_approved(), _ALL_NEEDS),
-        "deny": decision_forms.deny_form(REQUEST),
+        "deny": decision_forms.deny_form(records.pending()),
         "break the glass": break_glass_form(_EMERGENCIES, Origin(CHANNEL)),
         "break the glass, with what was typed": break_glass_form(_EMERGENCIES[:1], Origin(CHANNEL), begun=typed),
         "break the glass, in the place of a request": break_glass_form(
             _EMERGENCIES[:1], Origin(instead_of=REQUEST), replaced=records.pending()
         ),
-        "close": follow_up_forms.close_form(EVENT),
-        "review": follow_up_forms.review_form(EVENT),
+        "close": follow_up_forms.close_form(records.active()),
+        "review": follow_up_forms.review_form(records.closed()),
         "a notice in the place of a form": notice(reply("Denied.")),
     }
 

@@ -36,7 +36,7 @@ from core.stores.messages import MessageRef
 from tests.builders import APPROVER, HOUR, INVOKER, REQUESTER, REVIEWER, SECOND_APPROVER
 from tests.harness.clock import FrozenClock
 from tests.texts import records
-from tests.texts.records import AFTER, CHANNEL, EVENT, LATER, NOW, POLICY, REQUEST, SECURITY
+from tests.texts.records import AFTER, CHANNEL, EVENT, LATER, NOW, PLACE, POLICY, REQUEST, SECURITY
 from tests.texts.writing import Text, write_message, write_view
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _request_notices() -> Iterator[tuple[str, Message]]:
         yield f"{request.status}{instead}", request_notices.ended(request)
     for request in ends:
         if request.status is not RequestStatus.CANCELLED:
-            yield f"{request.status}, to the requester", request_notices.outcome(request, CHANNEL)
+            yield f"{request.status}, to the requester", request_notices.outcome(request, PLACE)
 
 
 def _event_notices() -> Iterator[tuple[str, Message]]:
@@ -113,19 +113,19 @@ def _event_notices() -> Iterator[tuple[str, Message]]:
     reviewers = mention_deciders(POLICY.notifications.reviewers_of("prod"), leave_out={INVOKER})
     yield "review overdue", break_glass_notices.review_overdue(records.closed(), reviewers, _DUE)
     yield "soon over, to the invoker", break_glass_notices.is_it_over(records.active())
-    yield "closed by another, to the invoker", break_glass_notices.ended_for_invoker(records.closed(REVIEWER), CHANNEL)
-    yield "expired, to the invoker", break_glass_notices.ended_for_invoker(records.ended(), CHANNEL)
-    yield "closed and reviewed, to the invoker", break_glass_notices.ended_for_invoker(records.reviewed(), CHANNEL)
-    yield "reviewed, to the invoker", break_glass_notices.review_for_invoker(records.reviewed(), CHANNEL)
+    yield "closed by another, to the invoker", break_glass_notices.ended_for_invoker(records.closed(REVIEWER), PLACE)
+    yield "expired, to the invoker", break_glass_notices.ended_for_invoker(records.ended(), PLACE)
+    yield "closed and reviewed, to the invoker", break_glass_notices.ended_for_invoker(records.reviewed(), PLACE)
+    yield "reviewed, to the invoker", break_glass_notices.review_for_invoker(records.reviewed(), PLACE)
     yield (
         "reviewed, but there is no review, to the invoker",
-        break_glass_notices.review_for_invoker(records.closed(), CHANNEL),
+        break_glass_notices.review_for_invoker(records.closed(), PLACE),
     )
 
 
 def _security_posts() -> Iterator[tuple[str, Message]]:
-    yield "escalation", break_glass_notices.escalated(records.active(), CHANNEL)
-    yield "closed by another", break_glass_notices.closed_by_other(records.closed(REVIEWER), CHANNEL)
+    yield "escalation", break_glass_notices.escalated(records.active(), PLACE)
+    yield "closed by another", break_glass_notices.closed_by_other(records.closed(REVIEWER), PLACE)
     yield "review overdue", break_glass_notices.review_overdue(records.closed(), "", _DUE)
     damage: dict[str, JsonValue] = {"ledger": "PROFILE#prod", "problem": "it has no seal"}
     unreadable = records.an_entry(AuditAction.LEDGER_UNREADABLE, "clock", "REFUSALS#1", details=damage)

@@ -21,15 +21,14 @@ from bot.views.break_glass.list import BreakGlassListKind, EventRow
 from bot.views.help import ALL_ABILITIES, Abilities, access_help, break_glass_help
 from bot.views.pagination import one_of, read_page_button
 from bot.views.replies import explain
-from bot.views.request.submitted import submitted_for, submitted_several
+from bot.views.request import replies as request_replies
 from bot.views.too_long import too_long
 from core.errors import InvalidInput, LimitReached, NotAllowed, StoreMisconfigured, StoreUnavailable
 from core.open_requests import OPEN_REQUEST
 from core.request import Request
-from core.services.bundle import Submitted
-from tests.builders import APPROVER, PROD, REQUESTER, STAGING
+from tests.builders import APPROVER, PROD
 from tests.texts import records
-from tests.texts.records import EVENT, LATER, NOW, REQUEST
+from tests.texts.records import EVENT, LATER, MINUTE, NOW, REQUEST
 from tests.texts.writing import Text, write_message
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def slack_replies() -> Iterator[Text]:
     """All of them."""
     for title, message in _outcomes():
         yield Text("Slack: the answer to an act", title, write_message(message))
-    for module in (replies, break_glass_replies, membership, directory):
+    for module in (replies, request_replies, break_glass_replies, membership, directory):
         for name, sentence in sentences_of(module):
             yield Text("Slack: the answer where nothing was done", name.strip("_").lower().replace("_", " "), sentence)
     for title, read in _BUTTONS.items():
@@ -91,11 +90,14 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
     by_rule = at_once.model_copy(update={"approver": "policy:prod"})
     yield "/access, approved by the policy", replies.submitted(by_rule)
     yield from _about_lines()
-    yield "Approve, the last vote", replies.voted(at_once)
-    yield "Approve, one more is needed", replies.voted(records.half_approved())
-    yield "Approve, an earlier vote lapsed", replies.voted(records.half_approved_again())
-    yield "Approve, two more are needed", replies.voted(records.pending(2))
-    yield "Deny", replies.denied(records.denied())
+    yield "Approve, the last vote", request_replies.voted(at_once)
+    yield "Approve, one more is needed", request_replies.voted(records.half_approved())
+    yield "Approve, an earlier vote lapsed", request_replies.voted(records.half_approved_again())
+    yield "Approve, two more are needed", request_replies.voted(records.pending(2))
+    at = records.half_approved().approvals[0].at
+    yield "Approve, pressed again", request_replies.voted(records.half_approved(), APPROVER, at + MINUTE)
+    yield "Approve, of the requester", request_replies.own_request(REQUEST)
+    yield "Deny", request_replies.denied(records.denied())
     yield "Cancel", replies.cancelled(records.cancelled())
     yield "/breakglass", break_glass_replies.declared(records.active())
     yield "/breakglass, once more after the end", break_glass_replies.declared(records.closed())
@@ -114,13 +116,7 @@ def _outcomes() -> Iterator[tuple[str, Message]]:
 
 
 def _about_lines() -> Iterator[tuple[str, Message]]:
-    """Lines with more than one profile, for somebody else, too long, or without an event."""
-    pending, forbidden = records.pending(), NotAllowed("submit", ("no rule covers vault",), None, ("rule",))
-    for_another = pending.replace(asked_by=APPROVER)
-    yield "/access, for somebody else", submitted_for(for_another)
-    several = (Submitted(PROD, pending), Submitted(STAGING, records.approved()), Submitted("vault", None, forbidden))
-    yield "/access, several profiles", submitted_several(several, NOW, REQUESTER)
-    yield "/access, several profiles for somebody else", submitted_several((Submitted(PROD, for_another),) * 2, NOW, "")
+    """Lines that ask for too long, or close without an id, and the help."""
     refusal = NotAllowed("submit", ("9h is longer than the 4h that are allowed",), "prod", ("duration",))
     words = (PROD, "4h", "deploy the fix for INC-12")
     yield "/access, too long", too_long(refusal, "/access", *words, now=NOW, reader="")

@@ -16,6 +16,7 @@ from bot.views.access.rights import full_right
 from bot.views.access.state import residue_lines, standing_lines
 from bot.views.acting import acting, whose_access
 from bot.views.block_kit import Block, Message, code, context, escape, moment, mrkdwn, user_text
+from bot.views.links import CardPlace, where_with_id
 from core.access.right import Right
 from core.access.summary import AccessSummary
 
@@ -44,7 +45,7 @@ class FailedRevoke:
     problem: str | None = None
 
 
-def revoke_failing(failed: FailedRevoke, channel: str | None) -> Message:
+def revoke_failing(failed: FailedRevoke, place: CardPlace) -> Message:
     """Access that can't be removed, for the security channel: who, what, since when, and what to do by hand."""
     access = failed.access
     often = f"{failed.failures} tries failed" if failed.failures else "its target keeps asking to try again later"
@@ -57,11 +58,11 @@ def revoke_failing(failed: FailedRevoke, channel: str | None) -> Message:
     # What came back after it was closed closes nothing again.
     then = " When it's gone, the card and this channel say so." if access.is_live else ""
     after = f"Countersign keeps trying.{then}"
-    blocks = (mrkdwn(line), mrkdwn(rights), *said, *_by_hand(failed.rights), context(after), _where(access, channel))
+    blocks = (mrkdwn(line), mrkdwn(rights), *said, *_by_hand(failed.rights), context(after), _where(access, place))
     return Message(text=line, blocks=blocks)
 
 
-def removed_at_last(access: AccessSummary, now: datetime, channel: str | None) -> Message:
+def removed_at_last(access: AccessSummary, now: datetime, place: CardPlace) -> Message:
     """What ends the alarm about access that couldn't be removed, in the same channel."""
     whose = f"{whose_access(access)} to {code(access.profile)}"
     at = moment(access.closed_at or access.until)
@@ -70,7 +71,7 @@ def removed_at_last(access: AccessSummary, now: datetime, channel: str | None) -
         line = f":white_check_mark: There is nothing left to remove of {whose}, since {at}."
     after = [*standing_lines(access), *residue_lines(access, now)]
     more = [mrkdwn("\n".join(after))] if after else []
-    return Message(text=line, blocks=(mrkdwn(line), *more, _where(access, channel)))
+    return Message(text=line, blocks=(mrkdwn(line), *more, _where(access, place)))
 
 
 def revoke_failing_in_thread(failed: FailedRevoke) -> Message:
@@ -83,7 +84,7 @@ def revoke_failing_in_thread(failed: FailedRevoke) -> Message:
     return Message(text=line, blocks=(mrkdwn(line), *said))
 
 
-def removed_elsewhere(access: AccessSummary, right: Right, found_at: datetime, channel: str | None) -> Message:
+def removed_elsewhere(access: AccessSummary, right: Right, found_at: datetime, place: CardPlace) -> Message:
     """Somebody took a right that is decided, in its target."""
     line = (
         f":eyes: Somebody removed {whose_access(access)} to {code(access.profile)} in "
@@ -92,27 +93,27 @@ def removed_elsewhere(access: AccessSummary, right: Right, found_at: datetime, c
     if access.may_end:
         end = code(f"{ACCESS} revoke {access.source_id}")
         line += f"Countersign gives it again, until {moment(access.until)}. To end it, send {end} with a reason."
-    return _drift(line.rstrip(), access, right, found_at, channel)
+    return _drift(line.rstrip(), access, right, found_at, place)
 
 
-def came_back(access: AccessSummary, right: Right, found_at: datetime, channel: str | None) -> Message:
+def came_back(access: AccessSummary, right: Right, found_at: datetime, place: CardPlace) -> Message:
     """A right that Countersign took is there again."""
     line = (
         f":rotating_light: {whose_access(access)} to {code(access.profile)} came back in "
         f"{code(right.target)} after Countersign removed it. Countersign removes it again. The target's own "
         "log says who gave it."
     )
-    return _drift(line, access, right, found_at, channel)
+    return _drift(line, access, right, found_at, place)
 
 
-def left_alone(access: AccessSummary, right: Right, found_at: datetime, channel: str | None) -> Message:
+def left_alone(access: AccessSummary, right: Right, found_at: datetime, place: CardPlace) -> Message:
     """A right that is there, of which Countersign lost what it knew: it may be somebody else's."""
     line = (
         f":rotating_light: {acting(access.grantee, access.service)} has access to {code(access.profile)} in "
         f"{code(right.target)}, and nothing shows that Countersign gave it: what Countersign knew of it "
         "was damaged in the store. Countersign leaves it in place. If it shouldn't be there, remove it by hand."
     )
-    return _drift(line, access, right, found_at, channel)
+    return _drift(line, access, right, found_at, place)
 
 
 def drift_in_thread(right: Right, *, is_removed: bool) -> Message:
@@ -135,10 +136,10 @@ def _consoles(consoles: Sequence[str]) -> str:
     return f": {', '.join(links)}" if links else " itself."
 
 
-def _drift(line: str, access: AccessSummary, right: Right, found_at: datetime, channel: str | None) -> Message:
+def _drift(line: str, access: AccessSummary, right: Right, found_at: datetime, place: CardPlace) -> Message:
     found = context(f"found {moment(found_at)}")
-    return Message(text=line, blocks=(mrkdwn(line), mrkdwn(full_right(right)), found, _where(access, channel)))
+    return Message(text=line, blocks=(mrkdwn(line), mrkdwn(full_right(right)), found, _where(access, place)))
 
 
-def _where(access: AccessSummary, channel: str | None) -> Block:
-    return context(f"{f'<#{channel}> · ' if channel is not None else ''}{code(access.source_id)}")
+def _where(access: AccessSummary, place: CardPlace) -> Block:
+    return where_with_id(place, access.source_id)

@@ -18,7 +18,7 @@ from bot.views.access.sessions import session_blocks
 from bot.views.access.state import state_line
 from bot.views.acting import acting
 from bot.views.block_kit import Block, Message, code, context, divider, mention, mrkdwn
-from bot.views.pagination import PageButton, page_buttons
+from bot.views.pagination import PageButton, in_list, page_buttons
 from core.access.session import Session
 from core.access.summary import AccessSummary
 
@@ -63,7 +63,7 @@ def access_list_page(
         blocks += [divider(), *access_row(row, now)]
     blocks += page_buttons(kind, page, has_more=has_more, back=PageButton("Back", NEWER), on=PageButton("More", OLDER))
     count = f"{len(rows)} on page {page}" if rows else "none"
-    return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
+    return Message(text=f"{kind.heading}: {count}", blocks=in_list(blocks, kind, page))
 
 
 def access_row(row: AccessRow, now: datetime) -> list[Block]:

@@ -12,13 +12,13 @@ from typing import Final
 
 from bot.views.access.state import fallback_blocks, problem_blocks, shows_end, state_blocks, state_sentence
 from bot.views.access.way_in import WayIn
+from bot.views.acting import WHY
 from bot.views.block_kit import (
     Block,
     Message,
     actions,
     button,
     code,
-    context,
     countdown,
     heading,
     length,
@@ -58,13 +58,12 @@ def break_glass_card(
     """
     status = EventStatus.EXPIRED if event.is_overdue(now) else event.status
     blocks: list[Block] = [heading(_headline(event, status)), mrkdwn(_who_and_what(event, status, access))]
-    blocks.append(user_text(event.justification))
+    blocks.append(user_text(event.justification, WHY))
     if status is EventStatus.ACTIVE:
         blocks += [mrkdwn(f":bell: {mentions}")] if mentions else []
     else:
-        blocks += _end(event, status)
+        blocks += end_blocks(event)
     blocks += _access(event, now, access, way_in, fallbacks)
-    blocks.append(_small_print(event))
     if event.review is not None:
         blocks += _review(event.review)
     elif status is not EventStatus.ACTIVE:
@@ -106,11 +105,12 @@ def _who_and_what(event: BreakGlassEvent, status: EventStatus, access: AccessSum
     return f"{broke}\nStarted {moment(event.created_at)}, for up to {length(event.duration)}"
 
 
-def _end(event: BreakGlassEvent, status: EventStatus) -> list[Block]:
-    if status is EventStatus.CLOSED and event.closed_at is not None:
+def end_blocks(event: BreakGlassEvent) -> list[Block]:
+    """How an event ended, and what the person who closed it said."""
+    if event.status is EventStatus.CLOSED and event.closed_at is not None:
         lasted = length(event.closed_at - event.created_at)
         line = f"*Closed* by {mention(event.closed_by or '')} · {moment(event.closed_at)} · after {lasted}"
-        return [mrkdwn(f"{line}:"), *([user_text(event.closed_reason)] if event.closed_reason is not None else [])]
+        return [mrkdwn(line), *([user_text(event.closed_reason, "Closed:")] if event.closed_reason is not None else [])]
     return [mrkdwn(f"*Expired* · {moment(event.expires_at)} · after {length(event.duration)}")]
 
 
@@ -134,16 +134,9 @@ def _access(
 
 
 def _review(review: Review) -> list[Block]:
-    line = f":mag: *Reviewed: {VERDICTS[review.verdict]}* · {mention(review.reviewer)} · {moment(review.at)}:"
-    # A link is a person's text, too: it is shown, and never made clickable by us.
-    link = [user_text(review.follow_up)] if review.follow_up is not None else []
-    return [mrkdwn(line), user_text(review.notes), *link]
-
-
-def _small_print(event: BreakGlassEvent) -> Block:
-    verified = f"MFA: {event.mfa_method}" if event.mfa_method is not None else "no MFA"
-    replaced = f" · replaces request {code(event.instead_of)}" if event.instead_of is not None else ""
-    return context(f"{verified} · rule {code(event.rule)} · event {code(event.id)}{replaced}")
+    line = f":mag: *Reviewed: {VERDICTS[review.verdict]}* · {mention(review.reviewer)} · {moment(review.at)}"
+    link = [user_text(review.follow_up, "Follow-up:")] if review.follow_up is not None else []
+    return [mrkdwn(line), user_text(review.notes, "Found:"), *link]
 
 
 def _buttons(event: BreakGlassEvent, status: EventStatus) -> Block:

@@ -1,6 +1,7 @@
 """The forms in which an event is closed and reviewed, each beside its reader.
 
-Invariant: a form carries the event's id and nothing else; what is decided is decided from the record.
+Invariant: a form shows the record as it is stored, and carries the event's id and nothing else; what is decided is
+decided from the record.
 """
 
 from __future__ import annotations
@@ -11,10 +12,22 @@ from typing import Final
 
 from bot.slack.payloads import Payload, get_dict, get_str
 from bot.views.access.cloudtrail import activity_blocks
-from bot.views.block_kit import Block, context, label
-from bot.views.break_glass.card import VERDICTS
+from bot.views.acting import WHY
+from bot.views.block_kit import (
+    Block,
+    code,
+    countdown,
+    divider,
+    label,
+    length,
+    mention,
+    moment,
+    mrkdwn,
+    user_text,
+)
+from bot.views.break_glass.card import VERDICTS, end_blocks
 from bot.views.inputs import chosen, field, menu, option, text_box, typed
-from core.break_glass import REASON_LENGTH, EventId
+from core.break_glass import REASON_LENGTH, BreakGlassEvent, EventId
 from core.errors import InvalidInput
 from core.record import check_record_id
 from core.review import LINK_LENGTH, NOTES_LENGTH, Verdict
@@ -41,14 +54,18 @@ class Reviewed:
     follow_up: str | None
 
 
-def close_form(event_id: EventId) -> Block:
-    """Asks how it ended, which everyone in the channel reads."""
+def close_form(event: BreakGlassEvent) -> Block:
+    """Shows the event, and asks how it ended, which everyone in the channel reads."""
     box = text_box(REASON_LENGTH, example="The checkout is back up", checks_least=False)
-    return _form(CLOSE_CALLBACK, event_id, "Close break-glass", "Close", [field("reason", "How did it end?", box)])
+    hint = "Everyone in the channel and auditors see this."
+    question = field("reason", "How did it end?", box, hint=hint)
+    until = f"\nUntil {moment(event.expires_at)} · ends {countdown(event.expires_at)}"
+    blocks = [*_facts(event, until), divider(), question]
+    return _form(CLOSE_CALLBACK, event, "Close break-glass", "Close", blocks)
 
 
-def review_form(event_id: EventId, activity: Sequence[GrantActivity] = ()) -> Block:
-    """Asks for the verdict and the notes. `activity` says where to find what was done."""
+def review_form(event: BreakGlassEvent, activity: Sequence[GrantActivity] = ()) -> Block:
+    """Shows the event and how it ended, and asks what was found. `activity` says where to see what was done."""
     verdicts = menu([option(each, VERDICTS[each].capitalize(), _ABOUT[each]) for each in Verdict])
     notes = text_box(NOTES_LENGTH, example="What happened, how the access was used, what should change")
     link = text_box(LINK_LENGTH, is_long=False, example="https://…/INC-12", checks_least=False)
@@ -57,13 +74,9 @@ def review_form(event_id: EventId, activity: Sequence[GrantActivity] = ()) -> Bl
         field("notes", "What did you find?", notes, hint="Everyone in the channel and auditors see this."),
         field("follow-up link", "Where is the follow-up?", link, is_optional=True),
     ]
-    return _form(
-        REVIEW_CALLBACK,
-        event_id,
-        "Review break-glass",
-        "Submit review",
-        [*activity_blocks(activity, event_id), *fields],
-    )
+    started = f"\nStarted {moment(event.created_at)}, for up to {length(event.duration)}"
+    facts = [*_facts(event, started), *end_blocks(event), *activity_blocks(activity, event.id)]
+    return _form(REVIEW_CALLBACK, event, "Review break-glass", "Submit review", [*facts, divider(), *fields])
 
 
 def read_close_form(view: Payload) -> tuple[EventId, str]:
@@ -85,13 +98,19 @@ def _read_id(view: Payload) -> EventId:
     return EventId(check_record_id(get_str(view, "private_metadata")))
 
 
-def _form(callback: str, event_id: EventId, title: str, submit: str, fields: list[Block]) -> Block:
+def _facts(event: BreakGlassEvent, when: str) -> list[Block]:
+    """Who broke the glass for what, when, and why."""
+    line = f"{mention(event.invoker)} broke the glass for {code(event.profile)} · *{event.reason_code}*{when}"
+    return [mrkdwn(line), user_text(event.justification, WHY)]
+
+
+def _form(callback: str, event: BreakGlassEvent, title: str, submit: str, blocks: list[Block]) -> Block:
     return {
         "type": "modal",
         "callback_id": callback,
-        "private_metadata": event_id,
+        "private_metadata": event.id,
         "title": label(title, 24),
         "submit": label(submit, 24),
         "close": label("Not now", 24),
-        "blocks": [*fields, context(f"Event `{event_id}`.")],
+        "blocks": blocks,
     }

@@ -28,7 +28,7 @@ from bot.views.block_kit import (
     plain,
 )
 from bot.views.break_glass.card import CLOSE, REVIEW, TIMELINE
-from bot.views.pagination import PageButton, page_buttons
+from bot.views.pagination import PageButton, in_list, page_buttons
 from core.access.summary import AccessSummary
 from core.break_glass import BreakGlassEvent, EventStatus, ReasonCode
 
@@ -85,7 +85,7 @@ def event_list_page(
         blocks += [divider(), *event_row(row, now)]
     blocks += page_buttons(kind, page, has_more=has_more, back=PageButton("Back", NEWER), on=PageButton("More", OLDER))
     count = f"{len(rows)} on page {page}" if rows else "none"
-    return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
+    return Message(text=f"{kind.heading}: {count}", blocks=in_list(blocks, kind, page))
 
 
 def event_row(row: EventRow, now: datetime) -> list[Block]:

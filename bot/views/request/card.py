@@ -1,6 +1,7 @@
 """The card of a request: one message in the profile's channel, rewritten after every change.
 
-Invariant: a card shows what the record says and offers only buttons that can still work; a decided request has none.
+Invariant: a card shows what the record says and offers only buttons that can still work, for the people who read it:
+to cancel is the requester's alone, so that button is where only they see it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from bot.views.access.buttons import access_buttons
 from bot.views.access.state import state_blocks, state_words
 from bot.views.access.way_in import WayIn
 from bot.views.acting import acting, request_blocks
+from bot.views.asking.on_card import ask_option, waits_for_confirmation
+from bot.views.asking.question import questions_so_far
 from bot.views.block_kit import (
     Block,
     Message,
@@ -26,7 +29,7 @@ from bot.views.block_kit import (
     mrkdwn,
     user_text,
 )
-from bot.views.request.votes import count_missing, vote_blocks
+from bot.views.request.votes import less_time, needed, vote_blocks
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
@@ -53,18 +56,22 @@ def request_card(
     """
     status = RequestStatus.EXPIRED if request.is_overdue(now) else request.status
     blocks = request_blocks(request, is_open=status is RequestStatus.PENDING, mark=_mark(status))
-    blocks += _votes(request, status)
+    blocks += [*_votes(request, status), *questions_so_far(request)]
     if status is RequestStatus.PENDING:
-        blocks += [_waiting(request, deciders), _buttons(request)]
+        is_unconfirmed = request.awaits_confirmation
+        blocks.append(waits_for_confirmation(request) if is_unconfirmed else _waiting(request, deciders))
+        blocks.append(_buttons(request, may_decide=not is_unconfirmed))
     else:
         blocks += _outcome(request, status, has_access=bool(request.rights))
     if access is not None:
-        blocks += [
-            *state_blocks(access, now, way_in=way_in),
-            *access_buttons(access, button("Timeline", TIMELINE, request.id)),
-        ]
+        blocks += state_blocks(access, now, way_in=way_in)
     elif request.rights and status is RequestStatus.APPROVED:
         blocks.append(context("The state of this access isn't known. If it doesn't work, request it again."))
+    timeline = button("Timeline", TIMELINE, request.id)
+    if access is not None:
+        blocks += access_buttons(access, timeline)
+    elif status is not RequestStatus.PENDING:
+        blocks.append(actions(f"request:{request.id}", timeline))
     return Message(text=summary(request, status, access), blocks=tuple(blocks))
 
 
@@ -100,26 +107,29 @@ def _votes(request: Request, status: RequestStatus) -> list[Block]:
 
 
 def _waiting(request: Request, deciders: str) -> Block:
-    missing = count_missing(request)
-    needs = "one approval" if missing == 1 else f"{missing} approvals"
     by = f" from {deciders}" if deciders else ""
     # Not in small print: the people named here have to see it.
-    return mrkdwn(f"Needs {needs}{by} by {moment(request.expires_at)} · {code(request.id)}")
+    return mrkdwn(f"Needs {needed(request)}{by} by {moment(request.expires_at)}")
 
 
-def _buttons(request: Request) -> Block:
-    with_comment: Block = {
-        "type": "overflow",
-        "action_id": MORE,
-        "options": [{"text": label("Approve with a comment…"), "value": f"{COMMENT}:{request.id}"}],
-    }
+def _buttons(request: Request, *, may_decide: bool) -> Block:
+    timeline = button("Timeline", TIMELINE, request.id)
+    if not may_decide:
+        return actions(f"request:{request.id}", timeline)
+    with_comment = {"text": label("Approve with a comment, or for less time…"), "value": f"{COMMENT}:{request.id}"}
+    more: Block = {"type": "overflow", "action_id": MORE, "options": [with_comment, ask_option(request)]}
     return actions(
         f"request:{request.id}",
         button("Approve", APPROVE, request.id, style="primary"),
         button("Deny…", DENY, request.id, style="danger"),
-        button("Cancel", CANCEL, request.id),
-        with_comment,
+        timeline,
+        more,
     )
+
+
+def cancel_button_for(request_id: str) -> Block:
+    """What takes a pending request back, for messages that only its requester sees."""
+    return button("Cancel request", CANCEL, request_id)
 
 
 def _outcome(request: Request, status: RequestStatus, *, has_access: bool) -> list[Block]:
@@ -128,19 +138,20 @@ def _outcome(request: Request, status: RequestStatus, *, has_access: bool) -> li
         case RequestStatus.APPROVED:
             # The state of the access says until when.
             until = "" if has_access else f" · access until {moment(request.life_ends_at())}"
-            verdict, line = f"Approved by {by}", f"{at}{until}"
+            verdict = f"Approved by {by}{less_time(request)} · {at}{until}"
         case RequestStatus.DENIED:
-            verdict, line = f"Denied by {by}", at
+            verdict = f"Denied by {by} · {at}"
         case RequestStatus.CANCELLED:
-            verdict, line = f"Cancelled by {mention(request.requester)}", f"{at}{_replaced(request)}"
+            canceller = mention(request.cancelled_by or request.requester)
+            verdict = f"Cancelled by {canceller} · {at}{_replaced(request)}"
         case _:
-            verdict, line = "Expired", f"no decision by {at}"
-    small_print = f"{line} · {code(request.id)}"
+            verdict = f"Expired · no decision by {at}"
     # Votes before the last one are above, with their comments.
     is_above = request.quorum > 1 and status is RequestStatus.APPROVED and bool(request.counting_approvals)
     if request.approver_comment is None or is_above:
-        return [context(f"{verdict} · {small_print}")]
-    return [mrkdwn(f"{verdict}:"), user_text(request.approver_comment), context(small_print)]
+        return [context(verdict)]
+    said, _, small_print = verdict.partition(" · ")
+    return [mrkdwn(f"{said}:"), user_text(request.approver_comment), context(small_print)]
 
 
 def _replaced(request: Request) -> str:

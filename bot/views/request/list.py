@@ -18,7 +18,7 @@ from bot.views.access.sessions import session_blocks
 from bot.views.access.state import state_line
 from bot.views.acting import acting, from_where, short_words
 from bot.views.block_kit import Block, Message, actions, button, code, divider, length, mention, moment, mrkdwn
-from bot.views.pagination import PageButton, page_buttons
+from bot.views.pagination import PageButton, in_list, page_buttons
 from bot.views.request.card import APPROVE, CANCEL, DECLARE_INSTEAD, DENY
 from bot.views.request.votes import count_votes
 from core.access.session import Session
@@ -88,7 +88,7 @@ def list_page(kind: ListKind, rows: Sequence[RequestRow], *, page: int, has_more
         kind, page, has_more=has_more, back=PageButton("Newer", NEWER), on=PageButton("Older", OLDER)
     )
     count = f"{len(rows)} on page {page}" if rows else "none"
-    return Message(text=f"{kind.heading}: {count}", blocks=tuple(blocks))
+    return Message(text=f"{kind.heading}: {count}", blocks=in_list(blocks, kind, page))
 
 
 def list_row(row: RequestRow, now: datetime) -> list[Block]:

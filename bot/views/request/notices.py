@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from bot.slack.app_surface import ACCESS
 from bot.views.access.state import state_sentence
-from bot.views.acting import your_request
+from bot.views.acting import acting, your_request
 from bot.views.block_kit import (
     Block,
     Message,
+    actions,
+    button,
     code,
     code_line,
     context,
@@ -21,7 +23,9 @@ from bot.views.block_kit import (
     mrkdwn,
     user_text,
 )
-from bot.views.request.votes import count_missing, lapsed_votes
+from bot.views.links import NO_PLACE, CardPlace, where_line, where_with_id
+from bot.views.request.card import APPROVE, DENY
+from bot.views.request.votes import lapsed_votes, less_time, needed
 from core.access.summary import AccessSummary
 from core.request import Request, RequestStatus
 
@@ -35,54 +39,67 @@ def approval_added(approver: str, request: Request) -> Message:
     )
     line = f"{mention(approver)} approved: {number} of {request.quorum} approvals."
     lapsed = lapsed_votes(request, vote.at) if vote is not None else ""
-    return _notice(
-        line, vote.comment if vote is not None else None, "Their comment:", *([context(lapsed)] if lapsed else [])
-    )
+    comment = vote.comment if vote is not None else None
+    return _notice(line, comment, f"{mention(approver)} said:", *([context(lapsed)] if lapsed else []))
 
 
 def ended(request: Request, access: AccessSummary | None = None) -> Message:
     """How the request ended, for its thread."""
-    by, lead = mention(request.approver or ""), ""
+    by = mention(request.approver or "")
     match request.status:
         case RequestStatus.APPROVED:
-            line = f"Approved by {by}. {_access(request, access)}"
-            lead = "Their comment:"
+            line = f"Approved by {by}{less_time(request)}. {_access(request, access)}"
+            return _notice(line, request.approver_comment, f"{by} said:")
         case RequestStatus.DENIED:
-            line, lead = f"Denied by {by}.", "Their reason:"
+            return _with_words(f"Denied by {by}", request.approver_comment)
         case RequestStatus.CANCELLED:
-            line = f"Cancelled by the requester, {mention(request.requester)}{_instead(request)}."
+            line = f"Cancelled by {mention(request.cancelled_by or request.requester)}{_instead(request)}."
         case _:
             line = f"Expired: no decision by {moment(request.expires_at)}."
-    return _notice(line, request.approver_comment, lead)
+    return _notice(line)
 
 
-def still_waiting(request: Request, deciders: str) -> Message:
-    """A reminder to the people who can decide."""
-    missing = count_missing(request)
-    needs = "one approval" if missing == 1 else f"{missing} approvals"
-    line = f"his request still needs {needs} by {moment(request.expires_at)}."
-    return _notice(f"{deciders}: t{line}" if deciders else f"T{line}")
+def still_waiting(request: Request, deciders: str, place: CardPlace = NO_PLACE) -> Message:
+    """A reminder to the people who can decide, with the buttons to do it."""
+    line = f"his request still needs {needed(request)} by {moment(request.expires_at)}."
+    what = (
+        f"{acting(request.requester, request.service)} requests {code(request.profile)} for "
+        f"*{length(request.duration)}*"
+    )
+    decide = actions(
+        f"reminder:{request.id}",
+        button("Approve", APPROVE, request.id, style="primary"),
+        button("Deny…", DENY, request.id, style="danger"),
+    )
+    asked = f"{deciders}: t{line}" if deciders else f"T{line}"
+    return _notice(asked, None, "", context(what), decide, where_line(place))
 
 
-def outcome(request: Request, channel: str | None, summary: AccessSummary | None = None) -> Message:
-    """How the request ended, for the requester. `channel` is where its card is."""
+def outcome(request: Request, place: CardPlace = NO_PLACE, summary: AccessSummary | None = None) -> Message:
+    """How the request ended, for the requester. `place` is where its card is."""
     access = f"{your_request(request)} for {length(request.duration)}"
     by = mention(request.approver or "")
-    where = context(f"{f'<#{channel}> · ' if channel is not None else ''}{code(request.id)}")
+    where = where_with_id(place, request.id)
     match request.status:
         case RequestStatus.APPROVED:
             until = f"Access until {moment(request.life_ends_at())}."
             state = state_sentence(summary) if summary is not None else until
-            line = f":white_check_mark: {access} was approved by {by}. {state}"
-            return _notice(line, request.approver_comment, "Their comment:", where)
+            line = f":white_check_mark: {access} was approved by {by}{less_time(request)}. {state}"
+            return _notice(line, request.approver_comment, f"{by} said:", where)
         case RequestStatus.DENIED:
-            line = f":no_entry: {access} was denied by {by}."
-            return _notice(line, request.approver_comment, "Their reason:", where)
+            return _with_words(f":no_entry: {access} was denied by {by}", request.approver_comment, where)
     line = f":alarm_clock: {access} expired: nobody decided in time."
     if request.service is not None:
         return _notice(f"{line} If it's still needed, let the service request it again.", None, "", where)
     again = code_line(ACCESS, request.profile, length(request.duration), request.justification)
     return Message(text=line, blocks=(mrkdwn(f"{line} If you still need it, request it again:\n{again}"), where))
+
+
+def _with_words(line: str, said: str | None, *more: Block) -> Message:
+    """A line that what somebody said explains: their words come after its colon."""
+    if said is None:
+        return _notice(f"{line}.", None, "", *more)
+    return Message(text=f"{line}.", blocks=(mrkdwn(f"{line}:"), user_text(said), *more))
 
 
 def _notice(line: str, comment: str | None = None, lead: str = "", *more: Block) -> Message:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from bot.views.block_kit import Block, context, escape, mention, plain
+from bot.views.block_kit import Block, context, escape, length, mention, plain
 from core.approval import Approval
 from core.request import Request
 
@@ -28,6 +28,18 @@ def count_missing(request: Request) -> int:
     return request.quorum - len(request.counting_approvals)
 
 
+def needed(request: Request) -> str:
+    """Such as "one approval", or "one more approval" once somebody approved."""
+    missing = count_missing(request)
+    more = " more" if request.counting_approvals else ""
+    return f"one{more} approval" if missing == 1 else f"{missing}{more} approvals"
+
+
+def less_time(request: Request) -> str:
+    """For how long it was approved, with a space before, if that is less than was asked."""
+    return f" for {length(request.granted_duration)}" if request.granted_duration < request.duration else ""
+
+
 def lapsed_votes(request: Request, at: datetime | None = None) -> str:
     """A line for each of the newest votes that lapsed, or that lapsed at one moment; empty when there are none."""
     lapsed = [vote for vote in request.approvals if not vote.counts and at in {None, vote.lapsed_at}]
@@ -45,11 +57,18 @@ def vote_blocks(request: Request, *, leave_out_counting: bool = False) -> list[B
     counting = request.counting_approvals
     if not counting or leave_out_counting:
         return small_print
-    voters = ", ".join(mention(approval.approver) for approval in counting)
+    voters = ", ".join(_voter(approval) for approval in counting)
     comments = [_comment(each.approver, each.comment) for each in counting if each.comment is not None]
     return [context(f"{count_votes(request)}: {voters}"), *small_print, *comments]
 
 
+def _voter(vote: Approval) -> str:
+    return mention(vote.approver) + (f" (for {length(vote.duration)})" if vote.duration is not None else "")
+
+
 def _comment(approver: str, comment: str) -> Block:
     # All blocks of a message together have a limit; the thread has each comment whole.
-    return {"type": "context", "elements": [*context(mention(approver))["elements"], plain(comment, _MAX_COMMENT)]}
+    return {
+        "type": "context",
+        "elements": [*context(f"{mention(approver)} said:")["elements"], plain(comment, _MAX_COMMENT)],
+    }

@@ -42,7 +42,7 @@ export function Clock({ ws }) {
   const ahead = Math.round((ws.now() - Date.now()) / 1000);
   const secondsTo = (deadline) => Math.max(1, Math.ceil((Date.parse(deadline.at) - ws.now()) / 1000) + A_LITTLE_AFTER_S);
   return html`
-    <${ToolPanel} icon="clock" text=${timeOf(now)} label="Clock: ${timeOf(now)}. Move it forward" title="Move the clock forward" onOpen=${look} class="is-clock">
+    <${ToolPanel} tool="clock" icon="clock" text=${timeOf(now)} label="Clock: ${timeOf(now)}. Move it forward" title="Move the clock forward" onOpen=${look} class="is-clock">
       ${() => html`
         <p class="panel-title">The playground's clock</p>
         <p class="clock-now" role="status">${dayAndTime(now)}${ahead > 60 && html`<span class="clock-ahead">${length(ahead)} ahead of yours</span>`}</p>

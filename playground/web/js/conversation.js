@@ -3,11 +3,19 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { dayName, isSameDay } from "./dates.js";
 import { Icon } from "./icons.js";
+import { kept } from "./kept.js";
 import { heard, Message } from "./message.js";
 import { threaded } from "./workspace.js";
 
 const TOGETHER_SECONDS = 300;
 const NEAR_PX = 60;
+
+const MINUTE_MS = 60_000;
+
+/** A message shows relative times and people's names, so the minute and the directory count, too. */
+const KeptMessage = kept(Message, ({ ws, person, message, id, isCompact, replies, openThread }) => [
+  Math.floor(ws.now() / MINUTE_MS), ws.filed, person, message, id, isCompact, Boolean(openThread), replies.length, ...replies,
+]);
 
 const at = (message) => new Date(Number(message.ts) * 1000);
 
@@ -91,7 +99,7 @@ export function Conversation({ ws, person, channel, id, isLive, notify, thread, 
             const isNewDay = !before || !isSameDay(at(before), at(message));
             return html`
               ${isNewDay && html`<div key="day ${message.ts}" class="day"><span>${dayName(at(message), now)}</span></div>`}
-              <${Message}
+              <${KeptMessage}
                 key=${message.ts}
                 ws=${ws}
                 person=${person}

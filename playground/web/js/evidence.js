@@ -7,18 +7,26 @@ const CHANGING = new Set(["snapshot", "interaction", "api_call", "message", "mes
 
 export class Evidence {
   last = null;
-  /** Every kind of audit entry seen since the page opened. */
+  /** Every kind of audit entry seen since the page opened, and what was done with the playground's own tools. */
   seen = new Set();
   #listeners = new Set();
   #timer = null;
 
   constructor(ws) {
-    ws.subscribe((event) => CHANGING.has(event.type) && this.#soon());
+    ws.subscribe((event) => {
+      if (event.type === "clock") this.see("clock_moved");
+      if (CHANGING.has(event.type)) this.#soon();
+    });
   }
 
   subscribe(listener) {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  see(what) {
+    this.seen.add(what);
+    for (const listener of this.#listeners) listener();
   }
 
   async find(number) {

@@ -3,9 +3,10 @@
 import { html, render, useEffect, useMemo, useReducer, useRef, useState } from "../vendor/htm-preact-3.1.1.js";
 import { AwsPanel } from "./aws.js";
 import { Evidence } from "./evidence.js";
+import { ExperimentsPanel, useExperiments } from "./experiments.js";
 import { Hood } from "./hood.js";
 import { Pane } from "./pane.js";
-import { listen } from "./server.js";
+import { actIn, listen, tab } from "./server.js";
 import { Topbar } from "./topbar.js";
 import { Tour, useTour } from "./tour.js";
 import { Workspace } from "./workspace.js";
@@ -44,15 +45,23 @@ function writeAddress(panes) {
 
 function App() {
   const [, redraw] = useReducer((count) => count + 1, 0);
-  useEffect(() => ws.subscribe(redraw), []);
+  // A call of the bot shows only with the evidence, which is fetched a moment later.
+  useEffect(() => ws.subscribe((event) => event.type !== "api_call" && redraw()), []);
   useEffect(() => evidence.subscribe(redraw), []);
   useEffect(() => {
     const timer = setInterval(redraw, TICK_MS);
     return () => clearInterval(timer);
   }, []);
   if (!ws.isReady) return html`<p class="loading">Opening the workspace…</p>`;
-  // After a reset it's a different playground: nothing on the old page matches it.
-  return html`<${Page} key=${ws.playground.id} />`;
+  return html`<${Page} />`;
+}
+
+/** Whether the modals of this pane's person show in it: they belong to one tab, and there to one pane. */
+function showsModals(panes, index) {
+  const owner = ws.ownerOf(panes[index].person);
+  if (!owner) return true;
+  if (owner.tab !== tab) return false;
+  return owner.pane === index || panes[owner.pane]?.person !== panes[index].person;
 }
 
 function Page() {
@@ -60,7 +69,8 @@ function Page() {
   const [active, setActive] = useState(0);
   const [isHoodOpen, setHoodOpen] = useState(innerWidth >= WIDE_PX);
   const [isAwsOpen, setAwsOpen] = useState(roomy.matches);
-  const hasSide = isAwsOpen || isHoodOpen;
+  const experiments = useExperiments(() => (setAwsOpen(false), setHoodOpen(false)));
+  const hasSide = isAwsOpen || isHoodOpen || experiments.isOpen;
   const isDouble = panes.length > 1;
   useEffect(() => writeAddress(panes), [panes]);
   useSectionKeys();
@@ -73,7 +83,7 @@ function Page() {
 
   const change = (index, changes) =>
     setPanes((before) => before.map((pane, each) => (each === index ? settle({ ...pane, ...changes }) : pane)));
-  const stage = useMemo(() => ({ change, setActive, setPanes }), []);
+  const stage = useMemo(() => ({ change, setActive }), []);
   const tour = useTour(ws, evidence, stage);
   const toggleSecond = () => {
     setActive(0);
@@ -94,6 +104,7 @@ function Page() {
       toggleHood=${() => setHoodOpen(!isHoodOpen)}
       isAwsOpen=${isAwsOpen}
       toggleAws=${() => setAwsOpen(!isAwsOpen)}
+      experiments=${experiments}
       tour=${tour}
     />
     <${Tour} tour=${tour} />
@@ -113,12 +124,17 @@ function Page() {
             pane=${pane}
             change=${(changes) => change(index, changes)}
             isLive=${active === index}
-            take=${() => active !== index && setActive(index)}
+            hasModals=${showsModals(panes, index)}
+            take=${() => {
+              actIn(index);
+              if (active !== index) setActive(index);
+            }}
           />
         `)}
       </div>
       ${hasSide &&
       html`<div class="side">
+        ${experiments.isOpen && html`<${ExperimentsPanel} ws=${ws} evidence=${evidence} experiments=${experiments} />`}
         ${isAwsOpen && html`<${AwsPanel} ws=${ws} close=${() => setAwsOpen(false)} />`}
         ${isHoodOpen && html`<${Hood} ws=${ws} evidence=${evidence} close=${() => setHoodOpen(false)} />`}
       </div>`}
@@ -132,7 +148,7 @@ function useSectionKeys() {
     const onKeyDown = (event) => {
       if (event.key !== "F6") return;
       event.preventDefault();
-      const parts = [...document.querySelectorAll(".topbar, .pane, .terminal, .aws, .hood, .tour")].filter((part) => part.getClientRects().length);
+      const parts = [...document.querySelectorAll(".topbar, .pane, .terminal, .experiments, .aws, .hood, .tour")].filter((part) => part.getClientRects().length);
       // A terminal is inside its pane, and behind it in the order of the page.
       const now = parts.findLastIndex((part) => part.contains(document.activeElement));
       const next = parts[(now + (event.shiftKey ? -1 : 1) + parts.length) % parts.length];
@@ -145,7 +161,11 @@ function useSectionKeys() {
 }
 
 listen(
-  (event) => ws.hear(event),
+  (event) => {
+    // After a reset it's a different playground: nothing on the old page matches it.
+    if (event.type === "snapshot" && ws.isReady && event.playground.id !== ws.playground.id) location.reload();
+    else ws.hear(event);
+  },
   (isOnline) => ws.setOnline(isOnline),
 );
 render(html`<${App} />`, document.getElementById("app"));

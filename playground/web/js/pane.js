@@ -15,7 +15,7 @@ import { useView } from "./view.js";
 
 const NOTICE_MS = 7000;
 
-export function Pane({ ws, index, pane, change, isLive, take }) {
+export function Pane({ ws, index, pane, change, isLive, hasModals, take }) {
   const { person, place, thread = null } = pane;
   const [notice, setNotice] = useState(null);
   const [asking, setAsking] = useState(null);
@@ -39,7 +39,7 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
     setSidebarOpen(false);
     change({ place: where, thread: null });
   };
-  const isCovered = ws.modalsOf(person).length > 0 || asking !== null;
+  const isCovered = (hasModals && ws.modalsOf(person).length > 0) || asking !== null;
   const isActive = () => root.current.contains(document.activeElement) || document.activeElement === document.body;
   const draftKey = `${person} ${place} ${thread ?? ""}`;
   const setDraft = (text) => change({ drafts: { ...pane.drafts, [draftKey]: text } });
@@ -104,7 +104,7 @@ export function Pane({ ws, index, pane, change, isLive, take }) {
         </div>
       </div>
       <div class="pane-over" inert=${asking !== null}>
-        <${Modals} key=${person} ws=${ws} person=${person} id=${id} isActive=${isActive} />
+        ${hasModals && html`<${Modals} key=${person} ws=${ws} person=${person} id=${id} isActive=${isActive} />`}
       </div>
       ${asking}
       <div class="notices" role="alert">

@@ -1,22 +1,23 @@
-// "Press Approve as both at once": two real presses of one button, and who won.
+// "Race": two real presses of one button at the same moment, who won, and what each of them read.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Avatar, Icon } from "./icons.js";
 import { mrkdwn } from "./mrkdwn.js";
+import { ManyRaces } from "./races.js";
 import { act, post } from "./server.js";
 import { ToolPanel } from "./tool_panel.js";
 
 const ASK = { act: "command", text: "/access prod 1h Deploy the fix for INC-12" };
 
 /** The newest card that can be approved: `{message, block, element}`, or undefined. */
-export const approvable = (ws) => findButton(ws, (each) => each.style === "primary" && each.text.text === "Approve");
+export const approvable = (ws, channel) => findButton(ws, (each) => each.style === "primary" && each.text.text === "Approve", channel);
 
 /** The newest button of this kind in a message for everybody, there or anywhere: `{message, block, element}`, or undefined. */
 export function findButton(ws, isIt, channel) {
   const found = [];
   for (const messages of channel ? [ws.messages.get(channel) ?? []] : ws.messages.values()) {
     for (const message of messages.filter((each) => each.to === null)) {
-      for (const block of message.blocks.filter((each) => each.type === "actions")) {
+      for (const block of blocksOf(message).filter((each) => each.type === "actions")) {
         const element = block.elements.find((each) => each.type === "button" && isIt(each));
         if (element) found.push({ message, block, element });
       }
@@ -25,7 +26,9 @@ export function findButton(ws, isIt, channel) {
   return found.sort((a, b) => Number(a.message.ts) - Number(b.message.ts)).at(-1);
 }
 
-export function Race({ ws }) {
+const blocksOf = (message) => [...message.blocks, ...message.attachments.flatMap((each) => each.blocks ?? [])];
+
+export function Race({ ws, evidence }) {
   const [result, setResult] = useState(null);
   const [problem, setProblem] = useState(null);
   const [isBusy, setBusy] = useState(false);
@@ -43,7 +46,8 @@ export function Race({ ws }) {
   const run = ({ message, block, element }) =>
     doing(async () => {
       const button = { block_id: block.block_id, action_id: element.action_id, value: element.value };
-      setResult(await post("/page/race", { channel: message.channel, ts: message.ts, ...button, people }));
+      setResult({ ...(await post("/page/race", { channel: message.channel, ts: message.ts, ...button, people })), card: message });
+      evidence.see("raced");
     });
   const ask = () =>
     doing(() => {
@@ -52,13 +56,13 @@ export function Race({ ws }) {
     });
   const target = approvable(ws);
   const names = people.map((id) => ws.nameOf(id).split(" ")[0]);
-  const askFirst = html`<button type="button" class="button" disabled=${isBusy} onClick=${ask}>Request prod as ${ws.nameOf(ws.cast[0].id).split(" ")[0]}</button>`;
+  const askFirst = html`<button type="button" class="button is-wide" disabled=${isBusy} onClick=${ask}>Request prod as ${ws.nameOf(ws.cast[0].id).split(" ")[0]}</button>`;
   return html`
-    <${ToolPanel} icon="bolt" text="Race" title="Press Approve as both at once" onOpen=${() => setResult(null)}>
+    <${ToolPanel} tool="race" icon="bolt" text="Race" title="Press Approve as both at once" onOpen=${() => setResult(null)}>
       ${() => html`
         <p class="panel-title">Two approvers, one moment</p>
         ${result
-          ? html`<${Result} ws=${ws} result=${result} /><div class="panel-foot">${askFirst}</div>`
+          ? html`<${Result} ws=${ws} result=${result} />${askFirst}`
           : target
             ? html`
                 <p class="panel-about">${mrkdwn(target.message.text, { ws, person: null })}</p>
@@ -70,27 +74,36 @@ export function Race({ ws }) {
               `
             : html`
                 <p class="panel-about">Nothing waits for approval right now. When a request is pending, ${names.join(" and ")} can press Approve at the same moment.</p>
-                <div class="panel-foot">${askFirst}</div>
+                ${askFirst}
               `}
         ${problem && html`<p class="dialog-problem" role="alert">${problem}</p>`}
+        <${ManyRaces} ws=${ws} evidence=${evidence} />
       `}
     <//>
   `;
 }
 
 function Result({ ws, result }) {
+  const slowest = Math.max(...result.lanes.map((each) => each.seconds));
   return html`
     <ol class="lanes" role="status">
-      ${result.lanes.map((lane) => html`<${Lane} key=${lane.person} ws=${ws} lane=${lane} slowest=${Math.max(...result.lanes.map((each) => each.seconds))} />`)}
+      ${result.lanes.map((lane) => html`<${Lane} key=${lane.person} ws=${ws} lane=${lane} slowest=${slowest} read=${readBy(ws, lane.person, result)} />`)}
     </ol>
   `;
 }
 
-function Lane({ ws, lane, slowest }) {
+/** What this person read since: the answer that only they see, or else the card as it is now. */
+function readBy(ws, person, { card, since }) {
+  const messages = ws.messagesFor(person, card.channel);
+  const answer = messages.filter((each) => each.to === person && Number(each.ts) > since).at(-1);
+  return answer ?? messages.find((each) => each.ts === card.ts);
+}
+
+function Lane({ ws, lane, slowest, read }) {
   const said = {
     request_approved: "approved it",
     approval_added: "gave one of the approvals",
-    approve_refused: "came second and was told who was first",
+    approve_refused: "came second",
   };
   const what = lane.failure ? `got no answer (${lane.failure})` : (said[lane.event] ?? "changed nothing");
   return html`
@@ -98,6 +111,7 @@ function Lane({ ws, lane, slowest }) {
       <${Avatar} ws=${ws} id=${lane.person} size="small" />
       <span class="lane-text"><strong>${ws.nameOf(lane.person)}</strong> ${what}</span>
       <span class="lane-time">${Math.max(1, Math.round(lane.seconds * 1000))} ms</span>
+      ${read && html`<p class="lane-read"><span class="lane-reads">reads</span> ${mrkdwn(read.text, { ws, person: lane.person })}</p>`}
       <span class="lane-bar" style=${{ width: `${Math.max(4, (lane.seconds / slowest) * 100)}%` }}></span>
     </li>
   `;

@@ -25,8 +25,27 @@ export async function get(path) {
   return response.json();
 }
 
+/** This tab. A reload keeps it. */
+export const tab = rememberedTab();
+let pane = 0;
+
+/** From now on, people act in this pane. */
+export const actIn = (index) => void (pane = index);
+
 /** Perform what a person does in Slack: `{act, person, …}`. */
-export const act = (asked) => post("/page/acts", asked);
+export const act = (asked) => post("/page/acts", { ...asked, client: `${tab}:${pane}` });
+
+function rememberedTab() {
+  const fresh = [...crypto.getRandomValues(new Uint32Array(2))].map((part) => part.toString(36)).join("");
+  try {
+    const known = sessionStorage.getItem("countersign:tab");
+    if (!known) sessionStorage.setItem("countersign:tab", fresh);
+    return known ?? fresh;
+  } catch {
+    // Without storage, a reload is another tab.
+    return fresh;
+  }
+}
 
 /** Receive everything: a snapshot at first and after each interruption, then each change. */
 export function listen(hear, setOnline) {

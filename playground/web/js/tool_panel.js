@@ -6,7 +6,7 @@ import { keepFocus } from "./focus.js";
 import { Icon } from "./icons.js";
 
 /** `children(close)` is what the panel shows. */
-export function ToolPanel({ icon, text, label, title, children, onOpen, class: name = "" }) {
+export function ToolPanel({ icon, text, label, title, children, onOpen, tool, class: name = "" }) {
   const [isOpen, setOpen] = useState(false);
   const button = useRef(null);
   const close = () => setOpen(false);
@@ -15,6 +15,7 @@ export function ToolPanel({ icon, text, label, title, children, onOpen, class: n
       ref=${button}
       type="button"
       class="tool ${name}"
+      data-tool=${tool}
       aria-haspopup="dialog"
       aria-expanded=${isOpen}
       aria-label=${label}

@@ -3,18 +3,20 @@
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
 import { countHeld } from "./aws.js";
 import { Clock } from "./clock.js";
+import { ExperimentsTool } from "./experiments.js";
 import { Icon, Mark } from "./icons.js";
 import { Race } from "./race.js";
 
-export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggleHood, isAwsOpen, toggleAws, tour }) {
+export function Topbar({ ws, evidence, isDouble, toggleSecond, isHoodOpen, toggleHood, isAwsOpen, toggleAws, experiments, tour }) {
   return html`
     <header class="topbar" aria-label="Playground">
       <h1 class="brand"><${Mark} /><span class="brand-name">Countersign</span> <span class="brand-about">playground</span></h1>
       ${!ws.isOnline && html`<p class="offline" role="status">Not connected. Trying again…</p>`}
       <div class="topbar-tools">
         <${Clock} ws=${ws} />
-        <${Race} ws=${ws} />
+        <${Race} ws=${ws} evidence=${evidence} />
         <${AwsTool} ws=${ws} isOpen=${isAwsOpen} toggle=${toggleAws} />
+        <${ExperimentsTool} ws=${ws} experiments=${experiments} />
         <button type="button" class="tool" aria-pressed=${isHoodOpen} onClick=${toggleHood} title="What the last action did">
           <${Icon} name="layers" /><span class="tool-text">Under the hood</span>
         </button>

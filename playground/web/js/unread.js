@@ -22,7 +22,7 @@ export function markRead(ws, person, channel) {
   const last = lastOf(ws, person, channel);
   const place = `${person} ${channel}`;
   if (read[place] === last) return false;
-  const wasNew = (read[place] ?? 0) < last;
+  const wasNew = (read[place] ?? ws.playground.began) < last;
   read[place] = last;
   try {
     localStorage.setItem(key(ws), JSON.stringify(read));
@@ -35,7 +35,8 @@ export function markRead(ws, person, channel) {
 /** How many messages are new to this person, and how many of them mention them. */
 export function unread(ws, person, channel) {
   load(ws);
-  const seen = read[`${person} ${channel.id}`] ?? 0;
+  // What happened before the playground's first start is history, and not news.
+  const seen = read[`${person} ${channel.id}`] ?? ws.playground.began;
   const fresh = ws.messagesFor(person, channel.id).filter((m) => Number(m.ts) > seen && m.user !== person);
   const calls = fresh.filter((m) => m.to || channel.im_user || JSON.stringify([m.text, m.blocks]).includes(`<@${person}>`));
   return { count: fresh.length, calls: calls.length };

@@ -6,6 +6,10 @@ const byTs = (a, b) => Number(a.ts) - Number(b.ts);
 export class Workspace {
   isReady = false;
   isOnline = true;
+  /** How often a person, a group or a channel has changed. */
+  filed = 0;
+  /** The tally of the races that run, or ran last. */
+  races = null;
   #listeners = new Set();
   #ahead = 0;
 
@@ -67,6 +71,12 @@ export class Workspace {
     return this.modals.get(person) ?? [];
   }
 
+  /** The tab and the pane that this person's modals are open in, `{tab, pane}`; null for those that belong to none. */
+  ownerOf(person) {
+    const [tab, pane] = this.modalOwners.get(person)?.split(":") ?? [];
+    return tab ? { tab, pane: Number(pane) } : null;
+  }
+
   #take(event) {
     switch (event.type) {
       case "snapshot":
@@ -81,6 +91,10 @@ export class Workspace {
         return void this.homes.set(event.user, event.view);
       case "modals":
         return void this.modals.set(event.user, event.stack);
+      case "modal_owner":
+        return void this.modalOwners.set(event.user, event.client);
+      case "races":
+        return void (this.races = event.races);
       case "directory":
         return this.#file(event.record);
       case "aws":
@@ -89,6 +103,8 @@ export class Workspace {
         return void (this.trail = event.trail);
       case "terminal":
         return this.#follow(event.person, event.run);
+      case "panel":
+        return void (this.panels = { ...this.panels, [event.name]: event.state });
     }
   }
 
@@ -100,13 +116,16 @@ export class Workspace {
     this.channels = byId(snapshot.channels);
     this.homes = new Map(Object.entries(snapshot.homes));
     this.modals = new Map(Object.entries(snapshot.modals));
+    this.modalOwners = new Map(Object.entries(snapshot.modal_owners));
     this.messages = new Map();
     for (const message of [...snapshot.messages, ...snapshot.ephemerals].sort(byTs)) {
       this.#shelf(message.channel).push(message);
     }
     this.aws = snapshot.aws;
     this.trail = snapshot.trail;
+    this.panels = snapshot.panels;
     this.terminals = new Map(Object.entries(snapshot.terminals));
+    this.filed += 1;
     this.isReady = true;
   }
 
@@ -136,6 +155,7 @@ export class Workspace {
   }
 
   #file(record) {
+    this.filed += 1;
     const shelves = { U: this.people, W: this.people, S: this.groups, C: this.channels, D: this.channels };
     if (record.id[0] === "T") this.team = record;
     else shelves[record.id[0]]?.set(record.id, record);

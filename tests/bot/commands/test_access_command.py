@@ -23,6 +23,7 @@ from core.stores import open_stores
 from core.targets.base import Absent, Held, InProgress, Later, TargetRefused, Unknown
 from tests.bot.access_grants import HOUR, a_right, make_grant
 from tests.harness.clock import FrozenClock
+from tests.harness.policy_files import write_settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ approval:
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty store and a policy, which are what the environment names."""
     path, policy = tmp_path / "countersign.db", tmp_path / "policy.yml"
-    policy.write_text(POLICY)
+    write_settled(policy, POLICY)
     monkeypatch.setenv("COUNTERSIGN_STORE", f"sqlite:///{path}")
     monkeypatch.setenv("COUNTERSIGN_AUDIT_KEY", KEY)
     monkeypatch.setenv("COUNTERSIGN_POLICY", str(policy))
@@ -265,7 +266,7 @@ def test_iam_policy_names_what_the_policy_file_uses(database: Path) -> None:
 
 def test_iam_policy_is_complete_with_the_management_account(database: Path) -> None:
     policy = Path(str(database.with_name("policy.yml")))
-    policy.write_text(POLICY.replace("    access:\n", f'    access:\n      - {{target: aws, group: "{GROUP}"}}\n'))
+    write_settled(policy, POLICY.replace("    access:\n", f'    access:\n      - {{target: aws, group: "{GROUP}"}}\n'))
     result = CliRunner().invoke(countersign, ["access", "iam", "--management-account", "999988887777"])
     assert result.exit_code == 0
     assert result.stderr == ""
@@ -281,7 +282,8 @@ def test_iam_policy_takes_no_account_that_is_none(database: Path) -> None:
 
 def test_iam_policy_of_no_target_is_refused(database: Path) -> None:
     assert run("iam", "--target", "gcp").exit_code == 2, database
-    database.with_name("policy.yml").write_text(
-        POLICY.replace("    access:", "    x-access:").partition("x-access")[0].replace("targets:", "x:")
+    write_settled(
+        database.with_name("policy.yml"),
+        POLICY.replace("    access:", "    x-access:").partition("x-access")[0].replace("targets:", "x:"),
     )
     assert run("iam").exit_code != 0

@@ -14,10 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import countersign
-from bot.commands.audit_verify import _Progress
+from bot.commands.progress_line import ProgressLine
 from bot.notifications.entry_message import write_entry
 from core.audit.checkpoint import Checkpointer
-from core.audit.findings import Tally
 from core.audit.keyring import AuditKeyring
 from core.audit.trail import AuditEntry
 from core.clock import SystemClock
@@ -174,6 +173,13 @@ def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -
         stderr = io.StringIO()
         monkeypatch.setattr(stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
         monkeypatch.setattr(sys, "stderr", stderr)
-        with _Progress() as progress:
-            progress.show(Tally(chains=1200, entries=3400))
-        assert ("1,200 chains, 3,400 entries" in stderr.getvalue()) is is_terminal
+        with ProgressLine() as progress:
+            progress.show("3,400 entries")
+            progress.show("3,500 entries")
+        # Not even a moment later, and nothing stays.
+        assert ("3,400 entries" in stderr.getvalue()) is is_terminal
+        assert "3,500" not in stderr.getvalue()
+        assert stderr.getvalue().endswith("\x1b[K" if is_terminal else "")
+        with ProgressLine(is_wanted=False) as unwanted:
+            unwanted.show("7 entries")
+        assert "7 entries" not in stderr.getvalue()

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import countersign
+from tests.harness.policy_files import write_settled
 
 POLICY = """\
 version: 1
@@ -33,7 +34,7 @@ BROKER = "arn:aws:iam::111122223333:role/broker"
 @pytest.fixture(autouse=True)
 def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "policy.yml"
-    path.write_text(POLICY, encoding="utf-8")
+    write_settled(path, POLICY)
     monkeypatch.setenv("COUNTERSIGN_POLICY", str(path))
     return path
 
@@ -117,6 +118,6 @@ def test_policy_without_roles_has_no_documents(policy: Path) -> None:
         for line in POLICY.splitlines()
         if not line.startswith(("targets", "  prod-role", "  other", "    ", "  both", "  prod:"))
     )
-    policy.write_text(text, encoding="utf-8")
+    write_settled(policy, text)
 
     assert [run(name).exit_code for name in ("broker-policy", "server-policy", "revoker-policy", "scp")] == [2] * 4

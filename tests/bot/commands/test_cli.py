@@ -134,6 +134,16 @@ class TestTablesOnSqlite:
         run("tables", "create")
         assert run("tables", "check").exit_code == 0
 
+    def test_json_says_the_same(self) -> None:
+        missing = run("tables", "check", "--json")
+        run("tables", "create")
+        right = run("tables", "check", "--json")
+
+        assert (missing.exit_code, right.exit_code) == (1, 0)
+        assert json.loads(right.output) == {"correct": True, "differences": [], "unknown": []}
+        (difference,) = json.loads(missing.output)["differences"]
+        assert difference["fix"] == "Run `countersign tables create`."
+
     def test_missing_folder_is_a_store_error_that_names_it(self) -> None:
         result = run("tables", "create", "--store", "sqlite:///missing/x.db")
 

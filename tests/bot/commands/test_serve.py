@@ -17,7 +17,9 @@ from bot.cli import countersign
 from bot.views.request.card import APPROVE
 from core.request import RequestStatus
 from localslack.faults import Refuse, Stall
+from localslack.records import Person, UserGroup
 from tests.end_to_end.harness import ACCESS, JON, MIRA, WHY
+from tests.harness.policy_files import write_settled
 from tests.harness.served_bot import AUDIT_KEY, PATIENCE, Serving, environment, free_port, new_slack
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 FILES: Final = 200
 """Enough to start with, and fewer than the flood takes."""
 ASK = f"prod 2h {WHY}"
+PIA: Final = "U0PIA"
 
 
 @pytest.fixture
@@ -99,11 +102,13 @@ def test_serve_runs_a_request_to_approval_and_stops_on_a_signal(
 def test_interaction_in_flight_is_finished_when_the_signal_comes(
     transport: str, request: pytest.FixtureRequest, slack: LocalSlack
 ) -> None:
+    # The policy doesn't name this person by id, so nobody looked them up at the start.
+    slack.workspace.add(Person(id=PIA, name="pia"), UserGroup(id="S0ENG", handle="eng", users=(PIA,)))
     serving: Serving = request.getfixturevalue(transport)
     stall = Stall()
     slack.faults.next(stall, "users.info")
     with ThreadPoolExecutor(1) as people:
-        asked = people.submit(slack.run_command, MIRA, ACCESS, "/access", ASK)
+        asked = people.submit(slack.run_command, PIA, ACCESS, "/access", ASK)
         assert stall.reached.wait(PATIENCE)
         serving.tell_to_stop(signal.SIGINT)
         slack.wait_until(lambda: "stopping" in serving.log, PATIENCE)
@@ -192,6 +197,17 @@ class TestRefusals:
         assert fix in result.stderr
         assert result.stderr.count("\n") == 1
 
+    def test_name_all_settings_at_once(self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in (*variables.keys() - {"PATH"}, "COUNTERSIGN_LISTEN"):
+            monkeypatch.delenv(name, raising=False)
+        result: Result = CliRunner().invoke(countersign, ["serve"])
+
+        first, *each = result.stderr.splitlines()
+        assert (result.exit_code, first) == (2, "countersign: 3 settings have to be fixed first:")
+        assert [line.split(":")[0] for line in each] == [
+            "  COUNTERSIGN_AUDIT_KEY", "  SLACK_BOT_TOKEN", "  SLACK_APP_TOKEN",
+        ]  # fmt: skip
+
     @pytest.mark.parametrize("error", ["invalid_auth", "two_factor_setup_required"])
     def test_of_a_token_say_what_slack_said(
         self, slack: LocalSlack, tmp_path: Path, variables: dict[str, str], error: str
@@ -231,7 +247,7 @@ class TestRefusals:
         assert line.startswith("countersign: Slack did not answer: ")
 
     def test_of_a_policy_list_its_mistakes(self, tmp_path: Path, variables: dict[str, str]) -> None:
-        (tmp_path / "policy.yml").write_text("version: 2\n")
+        write_settled(tmp_path / "policy.yml", "version: 2\n")
         code, lines = self.run(tmp_path, variables)
 
         assert code == 2

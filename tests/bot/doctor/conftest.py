@@ -26,6 +26,7 @@ from localslack.records import Channel, Person, UserGroup
 from localslack.server import LocalSlack
 from tests.builders import HOUR
 from tests.core.services.harness import ANN, BOB, EVE, RITA
+from tests.harness.policy_files import write_settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ class Installation:
 
     def write_policy(self, text: str) -> None:
         """Put another policy into the file."""
-        (self.folder / "policy.yml").write_text(text, encoding="utf-8")
+        write_settled(self.folder / "policy.yml", text)
 
     def grant(self, *scopes: str) -> None:
         """Let the bot token have these scopes only."""

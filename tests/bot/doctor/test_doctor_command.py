@@ -111,7 +111,10 @@ class TestSettings:
     def test_missing_bot_token_keeps_no_other_check_from_running(self, installation: Installation) -> None:
         installation.set("SLACK_BOT_TOKEN", None)
         (only,) = _wrong(installation)
-        assert only == "SLACK_BOT_TOKEN: it is not set. Copy it from OAuth & Permissions; see docs/slack.md."
+        assert (
+            only
+            == "SLACK_BOT_TOKEN: it is not set. Copy it from OAuth & Permissions, or let `countersign init` ask for it."
+        )
 
 
 class TestTokens:

@@ -153,7 +153,7 @@ def test_every_word_typed_is_in_the_form_or_the_request(words: list[str]) -> Non
     made = parse_once(parse_access, " ".join(words), PROFILES)
     assert isinstance(made, BegunRequest | RequestDraft)
     unread = made.unread if isinstance(made, BegunRequest) else ()
-    seen = [*made.profiles, *unread, *made.justification.split()]
+    seen = [*made.profiles, *" ".join(unread).split(), *made.justification.split()]
     # What a duration is made of can be anywhere around its number.
     spent = {"2h", "1h30m", "2", "hours", "for"} if made.duration is not None else set()
     assert [word for word in words if word not in seen and word not in spent and word.strip(",") not in seen] == []

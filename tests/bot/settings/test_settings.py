@@ -77,7 +77,7 @@ def test_newest_key_seals_and_the_older_one_verifies(monkeypatch: pytest.MonkeyP
         ("AUDIT_KEY", "", "countersign audit key new"),
         ("AUDIT_KEY", f"{KEY},", "countersign audit key new"),
         ("AUDIT_KEY", "a" * 32, "countersign audit key new"),
-        ("RETENTION", "90", "Did you mean 90m or 90h?"),
+        ("RETENTION", "90", "has no unit. Did you mean 90d?"),
         ("RETENTION", "-1d", "Write it like 2h, 90m or 1h30m."),
     ],
 )

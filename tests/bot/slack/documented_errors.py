@@ -23,6 +23,13 @@ _BY_METHOD: Final = {
     "apps.connections.open": "forbidden_team insecure_request missing_args",
     "api.test": "",
     "auth.test": "",
+    "chat.getPermalink": "channel_not_found message_not_found",
+    "chat.postEphemeral": """
+        attachment_payload_limit_exceeded channel_not_found invalid_blocks invalid_blocks_format is_archived
+        markdown_text_conflict message_limit_exceeded msg_blocks_too_long msg_too_long no_text not_in_channel
+        rate_limited restricted_action restricted_action_read_only_channel restricted_action_thread_locked
+        restricted_action_thread_only_channel too_many_attachments user_not_in_channel
+    """,
     "chat.postMessage": """
         as_user_not_supported attachment_payload_limit_exceeded cannot_reply_to_message channel_not_found
         draft_already_deleted draft_already_sent draft_has_conflict draft_not_found duplicate_channel_not_found
@@ -43,6 +50,9 @@ _BY_METHOD: Final = {
         update_failed
     """,
     "conversations.info": "channel_not_found method_not_supported_for_channel_type",
+    "conversations.list": """
+        invalid_cursor invalid_limit invalid_types method_not_supported_for_channel_type missing_argument
+    """,
     "conversations.open": """
         channel_not_found invalid_user_combination method_not_supported_for_channel_type not_enough_users
         too_many_users user_disabled user_not_found user_not_visible users_list_not_supplied
@@ -50,6 +60,7 @@ _BY_METHOD: Final = {
     "usergroups.list": "invalid_cursor invalid_team missing_argument plan_upgrade_required users_not_found",
     "usergroups.users.list": "no_such_subteam plan_upgrade_required",
     "users.info": "too_many_users user_not_found user_not_visible",
+    "users.list": "invalid_cursor invalid_limit limit_required",
     "views.open": """
         duplicate_external_id exchanged_trigger_id expired_trigger_id invalid_trigger_id view_too_large
     """,

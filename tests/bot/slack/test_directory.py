@@ -16,7 +16,7 @@ from slack_sdk import WebClient
 from bot.slack import directory as slack_directory
 from bot.slack import membership, questions, user_groups
 from bot.slack.coalescing_cache import FRESH_FOR, SERVED_FOR
-from bot.slack.directory import SlackDirectory
+from bot.slack.directory import MAX_REFRESHED, SlackDirectory
 from bot.slack.errors import ERRORS
 from bot.slack.pace import Pace
 from core.actor import Actor, UserGroupId, UserId
@@ -539,6 +539,21 @@ def test_groups_can_be_looked_up_before_any_interaction(slack: LocalSlack, direc
     directory.refresh_groups()
 
     assert len(slack.calls_of(GROUPS)) == 1
+
+
+def test_people_can_be_looked_up_before_any_interaction(slack: LocalSlack, directory: SlackDirectory) -> None:
+    directory.refresh_people([ANN, BEN])
+    slack.wait_until(lambda: directory.known(ANN) and directory.known(BEN))
+    directory.actor(ANN, TEAM)
+
+    assert len(slack.calls_of("users.info")) == 2
+
+
+def test_people_are_looked_up_only_until_the_bound(directory: SlackDirectory) -> None:
+    directory.refresh_people([ANN, *(UserId(f"U0X{number}") for number in range(MAX_REFRESHED - 1)), BEN])
+    directory.actor(ANN, TEAM)
+
+    assert directory.known(BEN) is None
 
 
 def test_person_does_not_wait_for_groups(slack: LocalSlack, directory: SlackDirectory) -> None:

@@ -33,8 +33,9 @@ _OPERATORS_TASK = sorted(code for code in COMMON | BY_METHOD[_OPEN] if ERRORS[co
 
 def new_transport(slack: LocalSlack, small_app: SmallApp, metrics: Metrics) -> SocketModeTransport:
     return SocketModeTransport(
-        small_app.dispatcher, metrics, small_app.client, slack.app_token, linger_seconds=_AT_ONCE
-    )
+        small_app.dispatcher, metrics, small_app.client, slack.app_token,
+        linger_seconds=_AT_ONCE, retry_pause_seconds=_AT_ONCE,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -178,8 +179,9 @@ class TestConnections:
         self, slack: LocalSlack, small_app: SmallApp, metrics: Metrics, caplog: pytest.LogCaptureFixture, code: str
     ) -> None:
         transport = SocketModeTransport(
-            small_app.dispatcher, metrics, small_app.client, slack.app_token, fix_pause_seconds=_AT_ONCE
-        )
+            small_app.dispatcher, metrics, small_app.client, slack.app_token,
+            fix_pause_seconds=_AT_ONCE, retry_pause_seconds=_AT_ONCE,
+        )  # fmt: skip
         readiness = Readiness({"slack": transport.is_connected}, fresh_seconds=0.0)
         transport.start()
         assert readiness.find_missing() == ()

@@ -16,12 +16,12 @@ from bot.views.request.list import ListKind, RequestRow, list_page
 from bot.views.timeline import request_timeline
 from core.access.device import DeviceStatus
 from core.access.summary import summarize
-from core.break_glass import EventId
 from core.clock import new_id
 from core.services.device_ending import EndedDevice
 from core.services.timeline import RequestTimeline
 from localslack.block_kit import check_message_blocks, check_view
 from tests.bot.views.samples import AGENT, HOUR, NAME, a_device, a_grant, a_pairing, a_session, an_activity
+from tests.bot.views.test_break_glass_card import shut
 from tests.bot.views.test_request_card import pending
 from tests.harness.clock import A_MOMENT
 
@@ -54,7 +54,7 @@ MESSAGES = {
 VIEWS = {
     "code": code_form(),
     "pair": pair_form(a_pairing(), 12 * HOUR),
-    "review": review_form(EventId("0" * 16), [an_activity(each) for each in range(8)]),
+    "review": review_form(shut(), [an_activity(each) for each in range(8)]),
 }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from bot.views.block_kit import MAX_UPDATE_TEXT
-from bot.views.replies import voted
 from bot.views.request.card import request_card
 from bot.views.request.list import RequestRow, list_row
 from bot.views.request.notices import approval_added
+from bot.views.request.replies import voted
 from core.actor import UserId
 from core.request import Request
 from localslack.block_kit import check_message_blocks

@@ -10,9 +10,10 @@ import pytest
 
 from bot.views.block_kit import MAX_UPDATE_TEXT, Message
 from bot.views.pagination import PER_PAGE
-from bot.views.replies import cancelled, denied, explain, submitted, voted
+from bot.views.replies import cancelled, explain, submitted
 from bot.views.request.card import APPROVE, CANCEL, DENY, MORE, request_card
 from bot.views.request.list import ListKind, RequestRow, list_page
+from bot.views.request.replies import denied, voted
 from core.actor import ProfileName, UserId
 from core.errors import (
     BrokenChain,

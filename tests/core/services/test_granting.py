@@ -86,6 +86,24 @@ def test_approval_makes_a_grant_of_each_right(requests: RequestService, stores: 
     assert [trail(stores, grant) for grant in grants] == [[("grant_created", BOB.id)]] * 2
 
 
+def test_grants_last_as_long_as_the_shortest_vote_gave(
+    requests: RequestService, stores: Stores, clock: FrozenClock
+) -> None:
+    pending = requests.submit(RITA, "prod", 2 * HOUR, DEPLOY)
+    requests.approve(request_id_of(pending), ANN, duration=HOUR / 2)
+    approved = requests.approve(request_id_of(pending), BOB)
+    grants = [stores.access.get(grant_id_for(approved.chain, each)) for each in approved.rights]
+    assert {(grant.starts_at, grant.ends_at) for grant in grants} == {(clock.now(), clock.now() + HOUR / 2)}
+
+
+def test_rights_are_those_of_the_person_whom_somebody_asked_for(
+    requests: RequestService, stores: Stores, principals: KnownPrincipals
+) -> None:
+    asked = requests.submit(ANN, "prod", HOUR, DEPLOY, on_behalf_of=RITA)
+    assert (asked.rights, {who for _, who, _ in principals.asked}) == (rights_of_prod("rita"), {RITA.id})
+    assert stores.access.list_live().items == ()
+
+
 def test_a_second_vote_makes_no_second_grant(requests: RequestService, stores: Stores, approved: Request) -> None:
     before = stores.access.list_live().items
     assert requests.approve(request_id_of(approved), BOB) == approved

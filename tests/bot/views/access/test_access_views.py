@@ -18,6 +18,7 @@ from bot.views.block_kit import MAX_UPDATE_TEXT, Message
 from bot.views.break_glass.card import CLOSE, break_glass_card
 from bot.views.break_glass.list import BreakGlassListKind, EventRow, event_list_page, event_row
 from bot.views.home import HomeSection, home_tab
+from bot.views.links import NO_PLACE, CardPlace
 from bot.views.pagination import PER_PAGE
 from bot.views.request.card import TIMELINE, request_card
 from bot.views.request.list import ListKind, RequestRow, list_page
@@ -78,6 +79,9 @@ def check(message: Message) -> None:
     assert "evil.example" not in formatted(message)
 
 
+PLACE = CardPlace("C0ACCESS1", "https://acme.slack.com/archives/C0ACCESS1/p1768450800000100")
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_cards_are_valid_at_the_longest_inputs(state: str) -> None:
     access, now = access_in(state)
@@ -95,16 +99,16 @@ def test_messages_are_valid_at_the_longest_inputs(state: str, source: str) -> No
     access, now = access_in(state, source)
     for message in (
         notices.settled(access, now, FALLBACKS),
-        notices.opened_for_grantee(access, WAY_IN, "C0ACCESS1", FALLBACKS),
-        notices.failed_for_grantee(access, "C0ACCESS1", FALLBACKS),
-        notices.failed_for_approver(access, "C0ACCESS1"),
+        notices.opened_for_grantee(access, WAY_IN, PLACE, FALLBACKS),
+        notices.failed_for_grantee(access, PLACE, FALLBACKS),
+        notices.failed_for_approver(access, PLACE),
         notices.delayed(access, LONGEST, FALLBACKS),
-        notices.delayed_for_grantee(access, LONGEST, None, FALLBACKS),
+        notices.delayed_for_grantee(access, LONGEST, NO_PLACE, FALLBACKS),
         notices.ended_early(access),
-        notices.ended_early_for_grantee(access, now, "C0ACCESS1"),
+        notices.ended_early_for_grantee(access, now, PLACE),
         notices.closed(access, now),
-        notices.closed_for_grantee(access, now, "C0ACCESS1"),
-        notices.ending_soon(access, "C0ACCESS1"),
+        notices.closed_for_grantee(access, now, PLACE),
+        notices.ending_soon(access, PLACE),
         access_ended(access),
         access_revoked([access] * 20, GRANTEE),
     ):
@@ -148,9 +152,9 @@ def test_only_buttons_that_can_work_are_drawn(state: str, ends: bool) -> None:  
     access, now = access_in(state)
     expected = [END_ACCESS] if ends else []
     assert pressable(request_card(approved(), now, access=access)) == [*expected, TIMELINE]
-    assert pressable(notices.ending_soon(access, None)) == [*expected, *([EXTEND_ACCESS] if ends else [])]
+    assert pressable(notices.ending_soon(access, NO_PLACE)) == [*expected, *([EXTEND_ACCESS] if ends else [])]
     emergency, now = access_in(state, EVENT)
-    assert EXTEND_ACCESS not in pressable(notices.ending_soon(emergency, None))
+    assert EXTEND_ACCESS not in pressable(notices.ending_soon(emergency, NO_PLACE))
     # Closing an emergency takes a reason.
     assert END_ACCESS not in pressable(break_glass_card(live(), now, access=emergency))
     assert CLOSE in pressable(break_glass_card(live(), A_MOMENT, access=emergency))
@@ -233,16 +237,16 @@ def test_failed_emergency_shows_what_the_policy_says_instead() -> None:
     without = formatted(break_glass_card(live(), now, access=access))
     assert "Follow your team's procedure" in without
     ordinary, now = access_in("could not be opened")
-    assert "request the access again" in formatted(notices.failed_for_grantee(ordinary, None))
+    assert "request the access again" in formatted(notices.failed_for_grantee(ordinary, NO_PLACE))
 
 
 def test_approver_reads_who_requests_again() -> None:
     access, _ = access_in("could not be opened")
-    told = formatted(notices.failed_for_approver(access, None))
+    told = formatted(notices.failed_for_approver(access, NO_PLACE))
     assert f"<@{GRANTEE}> can request the access again" in told
     assert "Send:" not in told
     access, _ = access_in("partly open")
-    assert "rights could be opened" in notices.failed_for_approver(access, None).text
+    assert "rights could be opened" in notices.failed_for_approver(access, NO_PLACE).text
 
 
 def test_reason_is_shown_when_another_person_ended_it() -> None:
@@ -266,14 +270,14 @@ def test_way_in_is_the_portal_and_what_people_type() -> None:
     assert one is not None
     way_in = find_way_in({"aws": CENTER}, one)
     assert way_in is not None
-    said = formatted(notices.opened_for_grantee(one, way_in, None))
+    said = formatted(notices.opened_for_grantee(one, way_in, NO_PLACE))
     assert f"<{PORTAL}|Open the AWS access portal>" in said
     assert "`aws sso login --profile prod`" in said
     assert "`aws configure sso --profile prod`" in said
     assert "`111122223333`" in said
     role = AwsRoleConfig(type="aws-role", role="arn:aws:iam::111122223333:role/ops", region="eu-west-1")
     assert "`countersign exec prod -- COMMAND`" in formatted(
-        notices.opened_for_grantee(one, find_way_in({"aws": role}, one), None)
+        notices.opened_for_grantee(one, find_way_in({"aws": role}, one), NO_PLACE)
     )
     assert find_way_in({"aws": HOOK}, one) is None
     assert find_way_in({}, one) is None
@@ -298,14 +302,14 @@ def test_alarms_are_valid_at_the_longest_inputs(failures: int) -> None:
     rights = [by_hand({"aws": CENTER}, ASSIGNMENT)] * 4 + [alarms.ByHand(a_right(each)) for each in range(4)]
     failing = alarms.FailedRevoke(access, rights, now - HOUR, failures, LONGEST)
     for message in (
-        alarms.revoke_failing(failing, "C0ACCESS1"),
+        alarms.revoke_failing(failing, PLACE),
         alarms.revoke_failing_in_thread(failing),
-        alarms.removed_elsewhere(access_in("open")[0], a_right(0), now, "C0ACCESS1"),
-        alarms.came_back(access, a_right(0), now, None),
+        alarms.removed_elsewhere(access_in("open")[0], a_right(0), now, PLACE),
+        alarms.came_back(access, a_right(0), now, NO_PLACE),
         alarms.drift_in_thread(a_right(0), is_removed=True),
     ):
         check(message)
-    said = formatted(alarms.revoke_failing(failing, "C0ACCESS1"))
+    said = formatted(alarms.revoke_failing(failing, PLACE))
     assert f"<@{GRANTEE}>" in said
     assert "singlesignon" in said
     assert USER in said

@@ -1,0 +1,56 @@
+"""Ask again for what somebody asked for before, and what became of several profiles that were asked for at once.
+
+Invariant: the button is only where its requester alone sees it, and only on what has ended. It carries the request's id
+and nothing else: what is asked for is read from the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from bot.views.block_kit import Block, Message, button, code, escape, length, mention, moment, mrkdwn
+from core.errors import CountersignError
+from core.request import Request, RequestStatus
+
+AGAIN: Final = "request:again"
+_UNCHANGED: Final = "Nothing was requested"
+
+
+def may_ask_again(request: Request, now: datetime) -> bool:
+    """True when its requester can ask for it again with one press: it has ended, and no machine asked for it."""
+    has_ended = request.status is not RequestStatus.PENDING or request.is_overdue(now)
+    return has_ended and not request.is_granting(now) and request.service is None
+
+
+def again_button(request: Request) -> Block:
+    """Requests the same again: profile, duration and the words of then."""
+    return button("Request again", AGAIN, request.id)
+
+
+def requested_again(request: Request) -> str:
+    """What one press asked for, before what became of it."""
+    return f"You requested {code(request.profile)} for {length(request.duration)} again, in the same words."
+
+
+def submitted_several(done: Sequence[tuple[str, Request | CountersignError]], explain: Sequence[str]) -> Message:
+    """What became of each profile of one form. `explain` has a sentence for each refusal, in their order."""
+    sentences = iter(explain)
+    made = sum(isinstance(each, Request) for _, each in done)
+    lines = [
+        f"• {code(profile)}: {_standing(became) if isinstance(became, Request) else next(sentences)}"
+        for profile, became in done
+    ]
+    first = f"You requested {made} of {len(done)} profiles. Each is decided on its own:"
+    text = first if made else f"{_UNCHANGED}:"
+    return Message(text=text, blocks=(mrkdwn(text), *(mrkdwn(line) for line in lines)))
+
+
+def _standing(request: Request) -> str:
+    if request.status is RequestStatus.APPROVED:
+        return f"approved immediately by {mention(request.approver or '')}, until {moment(request.life_ends_at())}."
+    if request.awaits_confirmation:
+        return f"waits for {mention(request.requester)} to confirm it."
+    needs = "one approval" if request.required_approvals == 1 else f"{request.required_approvals} approvals"
+    return f"needs {needs} by {moment(request.expires_at)} · {code(escape(request.id))}"

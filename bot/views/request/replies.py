@@ -1,0 +1,54 @@
+"""Replies to one person about their decision on a request: what it came to, and what they decided already.
+
+Invariant: each answer is true of the record at the moment it was read, and one press gets one answer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from bot.views.block_kit import Message, actions, code, length, mention, moment, mrkdwn, relative_time
+from bot.views.replies import reply
+from bot.views.request.card import cancel_button_for
+from bot.views.request.votes import count_missing, lapsed_votes
+from core.request import Request, RequestId, RequestStatus
+
+OWN_REQUEST: Final = (
+    "Nobody decides on their own request. Nothing was changed. If you don't need it any more, cancel it."
+)
+
+
+def voted(request: Request, voter: str = "", pressed_at: datetime | None = None) -> Message:
+    """What an approver's vote came to. `pressed_at`: a vote of this voter from before was given by an earlier press."""
+    vote = next((each for each in request.counting_approvals if each.approver == voter), None)
+    if vote is not None and pressed_at is not None and vote.at < pressed_at:
+        return reply(f"You already approved this {relative_time(vote.at, pressed_at)}. {_standing(request)}")
+    if request.status is RequestStatus.APPROVED:
+        return reply(f"Approved. {_standing(request)}")
+    lapsed = lapsed_votes(request, request.approvals[-1].at) if request.approvals else ""
+    line = f"Your approval counts. {_standing(request)}"
+    return reply(f"{line}\n{lapsed}" if lapsed else line)
+
+
+def denied(request: Request) -> Message:
+    """What a denial came to."""
+    what = f"{code(request.profile)} for {length(request.duration)}"
+    return reply(f"You denied {what}. {mention(request.requester)} will be notified, with your reason.")
+
+
+def own_request(request_id: RequestId) -> Message:
+    """The requester pressed a button that is for others: what they can do is cancel it."""
+    cancelling = actions(f"own:{request_id}", cancel_button_for(request_id))
+    return Message(text=OWN_REQUEST, blocks=(mrkdwn(OWN_REQUEST), cancelling))
+
+
+def _standing(request: Request) -> str:
+    if request.status is not RequestStatus.APPROVED:
+        missing = count_missing(request)
+        return "One more is needed." if missing == 1 else f"{missing} more are needed."
+    until = moment(request.life_ends_at())
+    if request.rights:
+        opens = f"Access to {code(request.profile)} opens now, until {until}"
+        return f"{opens}. {mention(request.requester)} will be notified when it's open."
+    return f"{mention(request.requester)} has {code(request.profile)} until {until}."
