@@ -141,7 +141,9 @@ class ReplySender:
         """
 
         def redraw() -> None:
-            view, known = make(), {"hash": interaction.view_hash} if interaction.view_hash else {}
+            view, known = self.shown(make()), {"hash": interaction.view_hash} if interaction.view_hash else {}
+            # A view that is drawn without its external_id loses it, and with it where to reply.
+            view |= {"external_id": interaction.external_id} if interaction.external_id else {}
             self._is_refused(lambda: self._form_client.views_update(view_id=interaction.view_id, view=view, **known))
 
         lane = Lane.EMERGENCY_FORM if interaction.is_emergency else Lane.FORM
